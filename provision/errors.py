@@ -1,0 +1,80 @@
+"""What can go wrong, as types. Shipped to hosts, so standard library only and Python 3.8.
+
+A person reads `message` (what went wrong), `where` (file:line, host or path) and, after a blank line,
+`hint` (what to do next). Only `provision.cli` turns an error into an exit status.
+"""
+
+from typing import List, Optional, Sequence
+
+
+class ProvError(Exception):
+    """Any foreseeable failure.
+
+    message: one sentence, no trailing newline.  where: "inventory/lab.yml:12 web1.apps.shop" or similar.
+    hint: what the person can do next.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return "%s: %s" % (self.where, self.message) if self.where else self.message
+
+
+class UsageError(ProvError):
+    """The command line asks for something that does not exist (exit status 2)."""
+
+    exit_code = 2
+
+
+class ConfigError(ProvError):
+    """Inventory, role or parameter errors: found before the first connection (exit status 2)."""
+
+    exit_code = 2
+
+
+class ConfigErrors(ConfigError):
+    """Every configuration error of one run, so that a person fixes them in one go."""
+
+    def __init__(self, errors: Sequence[ConfigError]) -> None:
+        self.errors: List[ConfigError] = list(errors)
+        super().__init__("\n".join(str(e) for e in self.errors))
+
+
+class UnreachableError(ProvError):
+    """No session with the host: network, host key, login, or the link was lost (exit status 4)."""
+
+    exit_code = 4
+
+
+class StepError(ProvError):
+    """A step could not be checked or applied on the host.
+
+    argv, status, stdout, stderr: of the command that failed, if it was one; streams are the last lines.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str = "",
+        hint: str = "",
+        argv: Sequence[str] = (),
+        status: Optional[int] = None,
+        stdout: str = "",
+        stderr: str = ""
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.argv = list(argv)
+        self.status = status
+        self.stdout = stdout
+        self.stderr = stderr
+
+
+class LabError(ProvError):
+    """A lab host could not be made, found or removed."""
