@@ -1,0 +1,107 @@
+"""The `prov` command: finds the subcommand, maps errors to exit statuses. The only place that exits.
+
+Exit status: 0 done or in sync; 1 a step or host failed; 2 usage or configuration; 3 `plan` found changes;
+4 a host could not be reached; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+
+import click
+
+from provision.errors import ConfigErrors, ProvError
+
+# Command -> module under provision.cli; each module has a click command (or group) of the same name.
+# Modules are imported only when asked for, so that `prov --help` costs no SSH library.
+COMMANDS: dict[str, str] = {
+    "deploy": "Bring hosts to the state that the inventory declares.",
+    "plan": "Show what a deploy would change, with diffs; touches nothing.",
+    "hosts": "List the inventory's hosts, groups and variables.",
+    "ping": "Open a session with each host and say how long it took.",
+    "facts": "Print what prov knows about a host.",
+    "run": "Run one command on hosts.",
+    "ssh": "Open a shell on a host.",
+    "lab": "Boot and remove throwaway hosts to try things on.",
+}
+
+
+class LazyGroup(click.Group):
+    """A click group whose subcommands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"provision.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
+            from provision.names import suggestion
+
+            ctx.fail(f"no such command: {name!r}.{suggestion(name, COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+EPILOG = "Example:  prov lab up web1  &&  prov deploy web1"
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="prov", prog_name="prov")
+def cli() -> None:
+    """Bring bare hosts to the state in which they serve a Python web application, over SSH."""
+
+
+def show_error(error: ProvError) -> None:
+    """Print an error to stderr: what and where, then, after a blank line, what to do next.
+
+    With --json on the command line, one `error` object goes to stdout as well, so that a script
+    reading lines sees why there is no summary of hosts.
+    """
+    single = error.errors if isinstance(error, ConfigErrors) else [error]
+    if "--json" in sys.argv:
+        for e in single:
+            line = {"event": "error", "message": e.message, "where": e.where, "hint": e.hint}
+            click.echo(json.dumps(line))
+        click.echo(json.dumps({"event": "summary", "hosts": {}, "seconds": 0.0}))
+    for e in single:
+        click.echo(f"prov: {e}", err=True)
+    for hint in dict.fromkeys(e.hint for e in single if e.hint):
+        click.echo(f"\n  {hint}", err=True)
+
+
+def main() -> None:
+    """Run the command line; never returns."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("prov: interrupted", err=True)
+        sys.exit(130)
+    except KeyboardInterrupt:
+        click.echo("prov: interrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except ProvError as error:
+        show_error(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # the reader of our output went away (`prov hosts | head`); nothing is left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)

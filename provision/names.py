@@ -1,0 +1,12 @@
+"""Nearest names, for messages about misspelt ones."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def suggestion(wrong: str, known: Iterable[str]) -> str:
+    """` Did you mean 'nginx'?` for the known name nearest to wrong, or an empty string."""
+    near = difflib.get_close_matches(wrong, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
