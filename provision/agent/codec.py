@@ -1,0 +1,82 @@
+"""Steps as JSON and back. Only classes of steps modules are ever built from a message. Shipped."""
+
+import base64
+import importlib
+from dataclasses import fields
+from typing import Any, Callable, Dict, Type
+
+from provision.secrets import Secret
+from provision.steps.base import Ref, Step
+from provision.steps.source import Source
+
+#: packages whose modules may name steps: the built-in ones, and a project's own (design D2)
+STEP_PACKAGES = ("provision.steps.", "steps.")
+
+
+def encode_step(step: Step, keep: Callable[[Source], None]) -> Dict[str, Any]:
+    """A step as JSON values. keep is told of every Source, because the host may ask for it later."""
+    cls = type(step)
+    values = {}
+    for f in fields(step):
+        value = getattr(step, f.name)
+        if value != f.default:
+            values[f.name] = _encode(value, keep)
+    return {"kind": "%s:%s" % (cls.__module__, cls.__qualname__), "fields": values}
+
+
+def decode_step(message: Dict[str, Any], refs: Dict[int, Ref]) -> Step:
+    """The step in a message. refs: what came of earlier steps, by number. Raises ValueError."""
+    cls = step_class(message["kind"])
+    return cls(**{name: _decode(value, refs) for name, value in message["fields"].items()})
+
+
+def step_class(kind: str) -> Type[Step]:
+    """The class named "provision.steps.files:File". Raises ValueError for anything that is not a step."""
+    module, _, name = kind.partition(":")
+    if not module.startswith(STEP_PACKAGES):
+        raise ValueError("not a step: %r" % kind)
+    cls = getattr(importlib.import_module(module), name, None)
+    if not (isinstance(cls, type) and issubclass(cls, Step)):
+        raise ValueError("not a step: %r" % kind)
+    return cls
+
+
+def _encode(value: Any, keep: Callable[[Source], None]) -> Any:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Source):
+        keep(value)
+        return {"$source": [value.key, value.sha256, value.size, value.secret]}
+    if isinstance(value, Ref):
+        return {"$ref": value.id}
+    if isinstance(value, Secret):
+        return {"$secret": value.reveal()}
+    if isinstance(value, bytes):
+        return {"$bytes": base64.b64encode(value).decode()}
+    if isinstance(value, dict):
+        return {"$dict": [[_encode(k, keep), _encode(v, keep)] for k, v in value.items()]}
+    if isinstance(value, (list, tuple)):
+        return [_encode(item, keep) for item in value]
+    raise TypeError("a step can't carry %s" % type(value).__name__)
+
+
+def _decode(value: Any, refs: Dict[int, Ref]) -> Any:
+    if isinstance(value, list):
+        return tuple(_decode(item, refs) for item in value)
+    if not isinstance(value, dict):
+        return value
+    (tag, inner), *_ = value.items()
+    if tag == "$source":
+        key, sha256, size, secret = inner
+        source = Source(sha256, size, secret)
+        source.key = key
+        return source
+    if tag == "$ref":
+        return refs[inner]
+    if tag == "$secret":
+        return Secret(inner)
+    if tag == "$bytes":
+        return base64.b64decode(inner)
+    if tag == "$dict":
+        return {_decode(k, refs): _decode(v, refs) for k, v in inner}
+    raise ValueError("unknown tag %r" % tag)

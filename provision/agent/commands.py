@@ -1,0 +1,197 @@
+"""Running commands on the host: argv lists, both streams read, a deadline on each. Shipped."""
+
+import os
+import pwd
+import selectors
+import signal
+import subprocess
+import time
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
+
+from provision.errors import StepError
+
+#: what a command sees of our environment; locale C so that output reads the same everywhere
+BASE_ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "HOME": "/root",
+}
+#: output kept per stream; beyond it the middle is dropped
+KEEP = 4 * 1024 * 1024
+
+
+class Result(NamedTuple):
+    """What came of a command: exit status (negative: the signal that ended it) and both streams."""
+
+    argv: Sequence[str]
+    status: int
+    stdout: str
+    stderr: str
+
+    def require(self, doing: str, hint: str = "") -> "Result":
+        """Self if the status is 0. Raises StepError that says what failed, with the streams' last lines."""
+        if self.status == 0:
+            return self
+        raise failure("%s failed" % doing, self, hint)
+
+
+def failure(message: str, result: Result, hint: str = "") -> StepError:
+    """A StepError that shows a command: argv, status and the last lines of both streams."""
+    return StepError(
+        message,
+        hint=hint,
+        argv=result.argv,
+        status=result.status,
+        stdout=last_lines(result.stdout),
+        stderr=last_lines(result.stderr),
+    )
+
+
+def last_lines(text: str, count: int = 10) -> str:
+    """The last lines of text, without trailing blank ones."""
+    return "\n".join(text.rstrip().splitlines()[-count:])
+
+
+def execute(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    user: str = "",
+    cwd: str = "/",
+    environment: Optional[Dict[str, str]] = None,
+    stdin: bytes = b"",
+    on_line: Optional[Callable[[str], None]] = None
+) -> Result:
+    """Run argv to its end and return what came of it.
+
+    timeout: seconds, after which the whole process group is killed and StepError raised.
+    user: run as that user, with their groups.  on_line: told of each line of output as it comes.
+    """
+    env = dict(BASE_ENVIRONMENT)
+    become: Optional[Callable[[], None]] = None
+    if user:
+        entry = account(user)
+        env.update(HOME=entry.pw_dir, USER=user, LOGNAME=user)
+
+        def become() -> None:
+            os.initgroups(user, entry.pw_gid)
+            os.setgid(entry.pw_gid)
+            os.setuid(entry.pw_uid)
+
+    env.update(environment or {})
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env=env,
+            preexec_fn=become,
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        missing = cwd if error.filename == cwd else argv[0]
+        return Result(argv, 127, "", "%s: not found" % missing)
+    except PermissionError:
+        return Result(argv, 126, "", "%s: not executable" % argv[0])
+    return communicate(process, argv, stdin, timeout, on_line)
+
+
+def account(user: str) -> pwd.struct_passwd:
+    """The account of that name. Raises StepError."""
+    try:
+        return pwd.getpwnam(user)
+    except KeyError:
+        raise StepError("there is no user %r on this host" % user, hint="Add a users.user step first.") from None
+
+
+def communicate(
+    process: "subprocess.Popen[bytes]",
+    argv: Sequence[str],
+    stdin: bytes,
+    timeout: float,
+    on_line: Optional[Callable[[str], None]],
+) -> Result:
+    """Feed and read a process until it ends. Both streams are read as they come, so neither can block it."""
+    assert process.stdin and process.stdout and process.stderr
+    end = time.monotonic() + timeout
+    collected: Dict[str, List[bytes]] = {"out": [], "err": []}
+    with selectors.DefaultSelector() as selector:
+        for stream, name in ((process.stdout, "out"), (process.stderr, "err")):
+            os.set_blocking(stream.fileno(), False)
+            selector.register(stream, selectors.EVENT_READ, name)
+        todo = memoryview(stdin)
+        if todo:
+            os.set_blocking(process.stdin.fileno(), False)
+            selector.register(process.stdin, selectors.EVENT_WRITE, "in")
+        else:
+            process.stdin.close()
+        while selector.get_map():
+            left = end - time.monotonic()
+            if left <= 0:
+                kill_group(process)
+                raise failure(
+                    "the command did not end within %g s" % timeout,
+                    Result(argv, -signal.SIGKILL, _text(collected["out"]), _text(collected["err"])),
+                    "Give the step a longer timeout if this is to be expected.",
+                )
+            for key, _ in selector.select(left):
+                if key.data == "in":
+                    todo = _feed(process, todo)
+                    if not todo:
+                        selector.unregister(key.fileobj)
+                        process.stdin.close()
+                    continue
+                chunk = os.read(key.fd, 65536)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+                    continue
+                _keep(collected[key.data], chunk)
+                if on_line:
+                    _say_last_line(chunk, on_line)
+    try:
+        status = process.wait(max(0.1, end - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        kill_group(process)
+        status = process.wait()
+    for stream in (process.stdout, process.stderr):
+        stream.close()
+    return Result(argv, status, _text(collected["out"]), _text(collected["err"]))
+
+
+def kill_group(process: "subprocess.Popen[bytes]") -> None:
+    """End a process that we started, with its children."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    process.wait()
+
+
+def _feed(process: "subprocess.Popen[bytes]", todo: memoryview) -> memoryview:
+    assert process.stdin
+    try:
+        return todo[os.write(process.stdin.fileno(), todo[:65536]) :]
+    except BrokenPipeError:
+        # it closed its input early, as `head` does; its exit status will tell whether that was right
+        return todo[:0]
+
+
+def _keep(chunks: List[bytes], chunk: bytes) -> None:
+    chunks.append(chunk)
+    if sum(map(len, chunks)) > 2 * KEEP:
+        whole = b"".join(chunks)
+        chunks[:] = [whole[: KEEP // 2], b"\n[...]\n", whole[-KEEP // 2 :]]
+
+
+def _say_last_line(chunk: bytes, on_line: Callable[[str], None]) -> None:
+    lines = [line.strip() for line in chunk.decode(errors="replace").replace("\r", "\n").split("\n")]
+    for line in reversed(lines):
+        if line:
+            on_line(line[:200])
+            return
+
+
+def _text(chunks: List[bytes]) -> str:
+    return b"".join(chunks).decode(errors="replace")

@@ -1,0 +1,277 @@
+"""Files of the host: read freely, written atomically and never through somebody else's link. Shipped.
+
+Writing walks the path one directory at a time with openat(2) and refuses a symbolic link on the way that
+neither root nor we own: the rule of systemd's "safe" path chasing, against a user who swaps a directory of
+theirs for a link while root writes below it.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from provision.errors import StepError
+from provision.steps.source import CHUNK
+
+MAX_LINKS = 40
+
+
+class Stat(NamedTuple):
+    """What is at a path, not following a link there.
+
+    kind: "file", "dir", "link" or "other".  mode: permission bits.  size: bytes.  target: of a link.
+    """
+
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    target: str = ""
+
+
+class Files:
+    """The real file system."""
+
+    def __init__(self) -> None:
+        self._hashes: Dict[Tuple[int, int, int, int, int], str] = {}
+
+    # -- reading
+
+    def stat(self, path: str) -> Optional[Stat]:
+        """What is at path, or None. A link is not followed."""
+        try:
+            st = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        target = os.readlink(path) if stat.S_ISLNK(st.st_mode) else ""
+        return Stat(kind_of(st.st_mode), stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid, st.st_size, target)
+
+    def exists(self, path: str) -> bool:
+        """Whether there is something at path, following links."""
+        return os.path.exists(path)
+
+    def read(self, path: str) -> bytes:
+        """The contents of the file at path, following links. Raises OSError."""
+        with open(path, "rb") as f:
+            return f.read()
+
+    def sha256(self, path: str) -> str:
+        """Hex digest of a file's contents, computed once while its inode, size and times stay the same."""
+        with open(path, "rb") as f:
+            st = os.fstat(f.fileno())
+            key = (st.st_dev, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
+            if key not in self._hashes:
+                digest = hashlib.sha256()
+                for chunk in iter(lambda: f.read(CHUNK), b""):
+                    digest.update(chunk)
+                self._hashes[key] = digest.hexdigest()
+            return self._hashes[key]
+
+    def list(self, path: str) -> List[str]:
+        """Names in a directory, sorted; empty if there is no such directory."""
+        try:
+            return sorted(os.listdir(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    # -- writing
+
+    def write(
+        self, path: str, chunks: Iterator[bytes], mode: int, uid: int, gid: int, durable: bool = True
+    ) -> None:
+        """Replace the file at path in one step: a reader sees the old contents or the new, never a part.
+
+        The new file is complete and on disk (fsync) before it takes the name; durable=False leaves that to
+        a later sync(), for trees of many files. What a dead run left under the temporary name is replaced.
+        """
+        with parent(path) as (fd, name):
+            refuse_directory(fd, name, path)
+            temporary = ".%s.prov-new" % name
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=fd)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            out = os.open(temporary, flags, 0o600, dir_fd=fd)
+            try:
+                with os.fdopen(out, "wb", closefd=True) as f:
+                    for chunk in chunks:
+                        f.write(chunk)
+                    f.flush()
+                    os.fchown(f.fileno(), uid, gid)
+                    os.fchmod(f.fileno(), mode)
+                    if durable:
+                        os.fsync(f.fileno())
+                os.rename(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(temporary, dir_fd=fd)
+                raise
+            if durable:
+                os.fsync(fd)
+
+    def sync(self) -> None:
+        """Put on disk what was written with durable=False."""
+        os.sync()
+
+    def copy(self, origin: str, path: str, mode: int, uid: int, gid: int) -> None:
+        """Copy a file of this host, as `write` with durable=False does."""
+        with open(origin, "rb") as f:
+            self.write(path, iter(lambda: f.read(CHUNK), b""), mode, uid, gid, durable=False)
+
+    def mkdir(self, path: str, mode: int, uid: int, gid: int) -> None:
+        """Make one directory; its parent must exist."""
+        with parent(path) as (fd, name):
+            os.mkdir(name, 0o700, dir_fd=fd)
+            new = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+            try:
+                os.fchown(new, uid, gid)
+                os.fchmod(new, mode)
+            finally:
+                os.close(new)
+
+    def link(self, path: str, target: str) -> None:
+        """Make path a symbolic link, replacing a file or link there in one step."""
+        with parent(path) as (fd, name):
+            refuse_directory(fd, name, path)
+            temporary = ".%s.prov-new" % name
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=fd)
+            os.symlink(target, temporary, dir_fd=fd)
+            os.rename(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
+            os.fsync(fd)
+
+    def remove(self, path: str) -> None:
+        """Remove what is at path, with everything below a directory; links are removed, not followed."""
+        with parent(path) as (fd, name):
+            remove_at(fd, name)
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """Change permission bits of a file or directory (never through a link)."""
+        with self._opened(path) as fd:
+            os.fchmod(fd, mode)
+
+    def set_owner(self, path: str, uid: int, gid: int) -> None:
+        """Change owner and group of what is at path, a link itself included."""
+        with parent(path) as (fd, name):
+            os.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)
+
+    @contextlib.contextmanager
+    def _opened(self, path: str) -> Iterator[int]:
+        with parent(path) as (fd, name):
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            opened = os.open(name, flags, dir_fd=fd)
+            try:
+                yield opened
+            finally:
+                os.close(opened)
+
+
+def kind_of(mode: int) -> str:
+    """ "file", "dir", "link" or "other" for an st_mode."""
+    if stat.S_ISREG(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "dir"
+    return "link" if stat.S_ISLNK(mode) else "other"
+
+
+def resolve_parts(
+    path: str, link_at: Callable[[str, bool], Optional[str]], links: int = 0
+) -> Tuple[str, str]:
+    """(real directory, name) of path, following links in the directory part only.
+
+    link_at(directory, is_last) gives the target of a link at that path, or None.
+    Raises StepError for more than 40 links, as the kernel does (path_resolution(7)).
+    """
+    done = "/"
+    parts = [p for p in path.split("/") if p and p != "."]
+    if not parts:
+        return "/", "."
+    todo, name = parts[:-1], parts[-1]
+    while todo:
+        part = todo.pop(0)
+        if part == "..":
+            done = os.path.dirname(done)
+            continue
+        here = os.path.join(done, part)
+        target = link_at(here, not todo)
+        if target is None:
+            done = here
+            continue
+        links += 1
+        if links > MAX_LINKS:
+            raise StepError("%s: too many links" % path)
+        if target.startswith("/"):
+            done = "/"
+        todo = [p for p in target.split("/") if p and p != "."] + todo
+    return done, name
+
+
+@contextlib.contextmanager
+def parent(path: str) -> Iterator[Tuple[int, str]]:
+    """The directory that holds path, opened safely, and the last part of path."""
+    if not path.startswith("/"):
+        raise StepError("%r is not an absolute path" % path)
+
+    def link_at(here: str, last: bool) -> Optional[str]:  # noqa: ARG001
+        try:
+            st = os.lstat(here)
+        except FileNotFoundError:
+            raise StepError(
+                "the directory %s does not exist" % here, hint="Add a directory step for it before this one."
+            ) from None
+        if not stat.S_ISLNK(st.st_mode):
+            return None
+        if st.st_uid not in (0, os.geteuid()):
+            raise StepError("%s is a link made by user %d; refusing to follow it" % (here, st.st_uid))
+        return os.readlink(here)
+
+    directory, name = resolve_parts(path, link_at)
+    fd = open_chain(directory, path)
+    try:
+        yield fd, name
+    finally:
+        os.close(fd)
+
+
+def open_chain(directory: str, path: str) -> int:
+    """Open a link-free directory part by part, so that none of the parts can be swapped for a link."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open("/", flags)
+    for part in (p for p in directory.split("/") if p):
+        try:
+            inner = os.open(part, flags, dir_fd=fd)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                raise StepError("%s: %r on the way is not a directory" % (path, part)) from None
+            raise
+        finally:
+            os.close(fd)
+        fd = inner
+    return fd
+
+
+def refuse_directory(fd: int, name: str, path: str) -> None:
+    """Raise StepError if a directory stands where a file should go."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISDIR(os.lstat(name, dir_fd=fd).st_mode):
+            raise StepError(
+                "%s is a directory, and a file is wanted there" % path,
+                hint="Remove it yourself if nothing in it is needed, or add files.absent before this step.",
+            )
+
+
+def remove_at(fd: int, name: str) -> None:
+    """Remove a name below an open directory, recursively, without following links."""
+    if not stat.S_ISDIR(os.lstat(name, dir_fd=fd).st_mode):
+        os.unlink(name, dir_fd=fd)
+        return
+    inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+    try:
+        for child in os.listdir(inner):
+            remove_at(inner, child)
+    finally:
+        os.close(inner)
+    os.rmdir(name, dir_fd=fd)

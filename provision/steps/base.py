@@ -1,0 +1,214 @@
+"""What a step is: wanted state, and what the host does about it. Shipped to hosts (Python 3.8, standard library).
+
+A step is a frozen dataclass. The controller builds and validates it; the agent on the host decodes it and
+calls `check`, then, if there is a difference, `apply`. Both act through a `System` only, which is what lets
+`prov plan` run the same code without touching the host.
+"""
+
+import sys
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Sequence, Type, TypeVar
+
+from provision.errors import ConfigError
+
+if TYPE_CHECKING:
+    from typing import Concatenate, ParamSpec, dataclass_transform
+
+    from provision.agent.system import System
+    from provision.host import Steps
+    from provision.session import Outcome
+
+    P = ParamSpec("P")
+
+T = TypeVar("T")
+S = TypeVar("S", bound="Step")
+
+
+class Change(NamedTuple):
+    """One difference between what is and what is wanted.
+
+    what: "mode", "content", "package nginx"...  before, after: short values, "" for nothing.
+    text: a unified diff instead of the two, for contents.
+    """
+
+    what: str
+    before: str = ""
+    after: str = ""
+    text: str = ""
+
+
+class Diff(NamedTuple):
+    """All differences of one step; falsy when there are none, and then `why` says what was found.
+
+    maybe: the step can't tell without acting (a command without `creates` or `unless`).
+    """
+
+    changes: Sequence[Change]
+    why: str = ""
+    maybe: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    @classmethod
+    def none(cls, why: str) -> "Diff":
+        """Nothing to do, because of why ("is running", "already 0644")."""
+        return cls((), why)
+
+
+class Ref:
+    """An earlier step of the same run, as later steps refer to it: `reload_on=[conf]`.
+
+    On the controller this is an `Outcome`; on the host the agent fills in what came of it.
+    id: the step's number in its run.  label: "file /etc/motd".
+    fingerprint: what the step's state looks like now; equal if and only if the state is.
+    """
+
+    def __init__(self, id: int, label: str = "", changed: bool = False, fingerprint: str = "") -> None:
+        self.id = id
+        self.label = label
+        self._changed = changed
+        self.fingerprint = fingerprint
+
+    @property
+    def changed(self) -> bool:
+        """Whether the step changed something (or would, in a plan)."""
+        return self._changed
+
+
+if TYPE_CHECKING:
+
+    @dataclass_transform(frozen_default=True, field_specifiers=(field,))
+    def wanted(*, kw_only: bool = False) -> Callable[[Type[T]], Type[T]]: ...
+
+else:
+
+    def wanted(*, kw_only=False):
+        """Make a class a frozen dataclass of wanted state, on every Python that hosts have."""
+
+        def decorate(cls):
+            if sys.version_info >= (3, 10):
+                return dataclass(frozen=True, kw_only=kw_only)(cls)
+            # kw_only came with 3.10. Older hosts only decode steps, always by keyword: Step.__init__ does.
+            return dataclass(frozen=True, init=False)(cls)
+
+        return decorate
+
+
+@wanted(kw_only=True)
+class Step:
+    """Base of all steps, with the options that every step takes.
+
+    timeout: seconds after which the step is stopped and fails; 0 takes the default of its kind.
+    when: run only if one of these earlier steps changed something.
+    ignore_errors: a reason; if given, a failure is reported but does not end the host's run.
+    """
+
+    timeout: float = 0
+    when: Sequence[Ref] = ()
+    ignore_errors: str = ""
+
+    #: seconds allowed by default for steps of this kind
+    DEADLINE = 60.0
+
+    def __init__(self, **values: Any) -> None:
+        for f in fields(self):
+            if f.name in values:
+                value = values[f.name]
+            else:
+                value = f.default_factory() if callable(f.default_factory) else f.default  # type: ignore[misc]
+            object.__setattr__(self, f.name, value)
+        if hasattr(self, "__post_init__"):
+            self.__post_init__()
+
+    def label(self) -> str:
+        """What the step is about, as shown to people: "file /etc/motd"."""
+        raise NotImplementedError
+
+    def validate(self) -> None:
+        """Raise ValueError if the arguments make no sense. Called on the controller, before anything runs."""
+
+    def check(self, host: "System") -> Diff:
+        """Compare the host with what is wanted. Must not change anything."""
+        raise NotImplementedError
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        """Make it so. Called only with a diff that has changes. Raises StepError."""
+        raise NotImplementedError
+
+    def fingerprint(self, host: "System") -> str:  # noqa: ARG002
+        """What this step's state looks like now; a unit that depends on it compares (design D5)."""
+        return ""
+
+    def units(self) -> Sequence[str]:
+        """Systemd units that `check` will ask about, so that the agent can ask for all steps at once."""
+        return ()
+
+    def output(self) -> str:
+        """What the step has to say to later Python code: `outcome.stdout`."""
+        return ""
+
+    def deadline(self) -> float:
+        """Seconds this step may take."""
+        return self.timeout or self.DEADLINE
+
+
+def step(cls: "Callable[P, Step]") -> "Callable[Concatenate[Steps, P], Outcome]":
+    """The function that roles call: `service = step(Service)` gives `service(c, "nginx") -> Outcome`."""
+
+    def submit(c: "Steps", *args: "P.args", **kwargs: "P.kwargs") -> "Outcome":
+        wanted_state = cls(*args, **kwargs)
+        return c.submit(wanted_state)
+
+    submit.__doc__ = cls.__doc__
+    submit.__name__ = submit.__qualname__ = getattr(cls, "__name__", "step").lower()
+    submit.step_class = cls  # type: ignore[attr-defined]
+    return submit
+
+
+def check_path(path: str, what: str = "path") -> None:
+    """Raise ValueError unless path is absolute, without `..`, newline or NUL."""
+    check_text(path, what)
+    if not path.startswith("/"):
+        raise ValueError("%s must be absolute, not %r" % (what, path))
+    if ".." in path.split("/"):
+        raise ValueError("%s must not contain '..': %r" % (what, path))
+
+
+def check_text(value: str, what: str) -> None:
+    """Raise ValueError unless value is a non-empty single line."""
+    if not isinstance(value, str):
+        raise ValueError("%s must be text, not %r" % (what, value))
+    if not value:
+        raise ValueError("%s must not be empty" % what)
+    if "\n" in value or "\0" in value:
+        raise ValueError("%s must be one line without NUL: %r" % (what, value))
+
+
+def check_mode(mode: Optional[int]) -> None:
+    """Raise ValueError unless mode is a permission number such as 0o644."""
+    if mode is None:
+        return
+    if not isinstance(mode, int) or isinstance(mode, bool) or not 0 <= mode <= 0o7777:
+        raise ValueError("mode must be a number such as 0o644, not %r" % (mode,))
+
+
+def mode_text(mode: int) -> str:
+    """0o644 as "0644"."""
+    return "%04o" % mode
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Names for a sentence: "a, b and 7 more"."""
+    shown = list(names[:most])
+    return ", ".join(shown) + (" and %d more" % (len(names) - most) if len(names) > most else "")
+
+
+def refused(step_class: str, error: ValueError, where: str) -> ConfigError:
+    """A step's own refusal of its arguments, as the error that the person reads."""
+    return ConfigError("%s: %s" % (step_class, error), where=where)
+
+
+def changes(*found: Optional[Change]) -> List[Change]:
+    """The changes that are not None."""
+    return [c for c in found if c is not None]
