@@ -10,10 +10,10 @@ import errno
 import hashlib
 import os
 import stat
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from provision.errors import StepError
-from provision.steps.source import CHUNK
+from provision.steps.source import CHUNK, Source
 
 MAX_LINKS = 40
 
@@ -32,10 +32,16 @@ class Stat(NamedTuple):
     target: str = ""
 
 
-class Files:
-    """The real file system."""
+#: what may be written: bytes at hand, or contents that the controller sends in pieces
+Content = Union[bytes, Source]
+Fetch = Callable[[Source], Iterator[bytes]]
 
-    def __init__(self) -> None:
+
+class Files:
+    """The real file system. fetch: asks the controller for the pieces of a Source."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
         self._hashes: Dict[Tuple[int, int, int, int, int], str] = {}
 
     # -- reading
@@ -80,13 +86,19 @@ class Files:
     # -- writing
 
     def write(
-        self, path: str, chunks: Iterator[bytes], mode: int, uid: int, gid: int, durable: bool = True
+        self, path: str, content: Content, mode: int, uid: int, gid: int, durable: bool = True
     ) -> None:
         """Replace the file at path in one step: a reader sees the old contents or the new, never a part.
 
         The new file is complete and on disk (fsync) before it takes the name; durable=False leaves that to
         a later sync(), for trees of many files. What a dead run left under the temporary name is replaced.
         """
+        chunks = iter([content]) if isinstance(content, bytes) else self._fetch(content)
+        self._replace(path, chunks, mode, uid, gid, durable)
+
+    def _replace(
+        self, path: str, chunks: Iterator[bytes], mode: int, uid: int, gid: int, durable: bool
+    ) -> None:
         with parent(path) as (fd, name):
             refuse_directory(fd, name, path)
             temporary = ".%s.prov-new" % name
@@ -118,7 +130,7 @@ class Files:
     def copy(self, origin: str, path: str, mode: int, uid: int, gid: int) -> None:
         """Copy a file of this host, as `write` with durable=False does."""
         with open(origin, "rb") as f:
-            self.write(path, iter(lambda: f.read(CHUNK), b""), mode, uid, gid, durable=False)
+            self._replace(path, iter(lambda: f.read(CHUNK), b""), mode, uid, gid, durable=False)
 
     def mkdir(self, path: str, mode: int, uid: int, gid: int) -> None:
         """Make one directory; its parent must exist."""

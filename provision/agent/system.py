@@ -1,0 +1,81 @@
+"""The host as steps see it: files, commands, packages, units, accounts, ledger. Shipped.
+
+Steps touch the host through this class only. `System` acts for real; `PlannedSystem` (overlay.py) keeps what
+steps would do to itself, so that later steps see it.
+"""
+
+import os
+from typing import Any, Callable, Dict, Iterator, Optional, Protocol, Sequence, Union
+
+from provision.agent.accounts import Accounts
+from provision.agent.commands import Result, execute
+from provision.agent.files import Files
+from provision.agent.ledger import Ledger
+from provision.agent.packages import Apt
+from provision.agent.units import Units
+from provision.steps.source import Source
+
+
+class Controller(Protocol):
+    """What the agent can ask of the other side while a step runs."""
+
+    def fetch(self, source: Source, request: bytes = b"") -> Iterator[bytes]: ...
+
+    def progress(self, text: str) -> None: ...
+
+
+class System:
+    """The real host.
+
+    facts: as sent to the controller.  ledger: what the host remembers.  left: gives the seconds that
+    remain of the running step's deadline.
+    """
+
+    planned = False
+
+    def __init__(
+        self, controller: Controller, facts: Dict[str, Any], ledger: Ledger, left: Callable[[], float]
+    ) -> None:
+        self.controller = controller
+        self.facts = facts
+        self.ledger = ledger
+        self._left = left
+        self.files = Files(controller.fetch)
+        self.packages = Apt(self.run, self.ask)
+        self.units = Units(self.run, self.ask)
+        self.accounts = Accounts(self.run)
+
+    def run(self, argv: Sequence[str], **options: Any) -> Result:
+        """Run a command that may change the host. Options are those of `execute`; the deadline is the step's."""
+        return self._execute(argv, options)
+
+    def ask(self, argv: Sequence[str], **options: Any) -> Result:
+        """Run a command that only reads. In a plan it really runs, where `run` only pretends."""
+        return self._execute(argv, options)
+
+    def runnable(self, program: str) -> bool:
+        """Whether a program that a command names by absolute path is really there to be asked."""
+        return not program.startswith("/") or os.path.exists(program)
+
+    def fetch(self, source: Source, request: bytes = b"") -> bytes:
+        """All of a source's contents. For small ones: use files.write for the rest."""
+        return b"".join(self.controller.fetch(source, request))
+
+    def owner(self, user: Optional[str], group: Optional[str]) -> "tuple[int, int]":
+        """Ids for names; None is whoever we are."""
+        uid = os.geteuid() if user is None else self.accounts.uid(user)
+        if group is not None:
+            return uid, self.accounts.gid(group)
+        if user is None:
+            return uid, os.getegid()
+        account = self.accounts.user(user)
+        assert account is not None  # accounts.uid has found it
+        return uid, account.gid
+
+    def _execute(self, argv: Sequence[str], options: Dict[str, Any]) -> Result:
+        left = self._left()
+        options["timeout"] = min(left, options.get("timeout", left))
+        return execute(argv, on_line=self.controller.progress, **options)
+
+
+Content = Union[bytes, Source]

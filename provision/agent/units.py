@@ -1,0 +1,116 @@
+"""systemd units of the host: one `systemctl show` for many. Shipped."""
+
+from typing import Callable, Dict, Iterable, NamedTuple
+
+from provision.agent.commands import Result, failure
+from provision.errors import StepError
+
+PROPERTIES = (
+    "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,FragmentPath,InvocationID,Result"
+)
+
+Run = Callable[..., Result]
+
+
+class UnitState(NamedTuple):
+    """What systemd says of a unit; the words are systemctl(1)'s.
+
+    load: "loaded", "not-found", "masked"...  active: "active", "inactive", "failed"...
+    enabled: "enabled", "disabled", "static", "masked", ""...  invocation: id of the running instance.
+    """
+
+    load: str = "not-found"
+    active: str = "inactive"
+    sub: str = "dead"
+    enabled: str = ""
+    stale: bool = False
+    fragment: str = ""
+    invocation: str = ""
+    result: str = "success"
+
+    @property
+    def running(self) -> bool:
+        """Active, or on the way there."""
+        return self.active in ("active", "reloading", "activating")
+
+
+class Units:
+    """run: executes a command on the host; ask: the same for commands that only read."""
+
+    def __init__(self, run: Run, ask: Run) -> None:
+        self._run = run
+        self._ask = ask
+        self._known: Dict[str, UnitState] = {}
+        self._wanted: Dict[str, None] = {}
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Names that later steps will ask about: the next question asks for all of them."""
+        self._wanted.update(dict.fromkeys(names))
+
+    def state(self, name: str) -> UnitState:
+        """What systemd says of a unit."""
+        if name not in self._known:
+            names = list(dict.fromkeys([name, *(n for n in self._wanted if n not in self._known)]))
+            self._wanted.clear()
+            self._known.update(self._show(names))
+        return self._known[name]
+
+    def forget(self) -> None:
+        """Something outside changed units (a package, a daemon-reload): ask again."""
+        self._wanted.update(dict.fromkeys(self._known))
+        self._known.clear()
+
+    def do(self, verb: str, *names: str, timeout: float = 100) -> None:
+        """Run `systemctl VERB NAME...` and wait for it. Raises StepError that shows the units' journal."""
+        result = self._run(("systemctl", "--no-ask-password", verb, *names), timeout=timeout)
+        self.forget()
+        if result.status == 0:
+            return
+        error = failure("systemctl %s %s failed" % (verb, " ".join(names)), result)
+        error.stderr = "\n".join(filter(None, [error.stderr, *map(self.journal, names)]))
+        raise error
+
+    def reload_manager(self) -> None:
+        """`systemctl daemon-reload`."""
+        self._run(("systemctl", "daemon-reload"), timeout=100).require("systemctl daemon-reload")
+        self.forget()
+
+    def journal(self, name: str, lines: int = 15) -> str:
+        """The last lines that a unit wrote to the journal."""
+        argv = ("journalctl", "-u", name, "-n", str(lines), "--no-pager", "-o", "cat", "--no-hostname")
+        return self._ask(argv, timeout=20).stdout.strip()
+
+    def instances(self, template: str) -> Dict[str, UnitState]:
+        """Loaded instances of a template unit such as "shop@.service", by unit name."""
+        prefix, suffix = template.split("@", 1)
+        pattern = "%s@*%s" % (prefix, suffix)
+        argv = ("systemctl", "list-units", "--all", "--plain", "--no-legend", "--full", pattern)
+        listed = self._ask(argv, timeout=30).require("listing units").stdout.splitlines()
+        names = [line.split()[0] for line in listed if line.strip()]
+        return {name: self.state(name) for name in names}
+
+    def _show(self, names: Iterable[str]) -> Dict[str, UnitState]:
+        names = list(names)
+        result = self._ask(("systemctl", "show", "-p", PROPERTIES, "--", *names), timeout=30)
+        if result.status:
+            hint = "Steps on units need systemd as the host's init."
+            raise failure("systemctl show failed", result, hint)
+        blocks = result.stdout.strip().split("\n\n")
+        if len(blocks) != len(names):
+            raise StepError("systemctl show answered for %d of %d units" % (len(blocks), len(names)))
+        return {name: parse_show(block) for name, block in zip(names, blocks)}
+
+
+def parse_show(block: str) -> UnitState:
+    """One unit's part of `systemctl show` output (key=value lines)."""
+    values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+    return UnitState(
+        load=values.get("LoadState", "not-found"),
+        active=values.get("ActiveState", "inactive"),
+        sub=values.get("SubState", "dead"),
+        enabled=values.get("UnitFileState", ""),
+        stale=values.get("NeedDaemonReload") == "yes",
+        fragment=values.get("FragmentPath", ""),
+        invocation=values.get("InvocationID", ""),
+        result=values.get("Result", "success"),
+    )
