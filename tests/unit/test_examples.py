@@ -1,0 +1,189 @@
+"""The example applications, each in a venv of its own, from its requirements to pages served by gunicorn."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PRODUCTION = {"ALLOWED_HOSTS": "polls.example", "BEHIND_PROXY": "1"}
+
+
+class Browser:
+    """Sends what a front would send for one client, and keeps the cookies."""
+
+    def __init__(self, port: int, **headers: str) -> None:
+        self.port = port
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.cookies = SimpleCookie()
+
+    def request(self, method: str, path: str, **form: str) -> tuple[http.client.HTTPResponse, str]:
+        headers = {"Cookie": "; ".join(f"{c.key}={c.value}" for c in self.cookies.values()), **self.headers}
+        if method == "POST":
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request(method, path, urlencode(form), headers)
+        response = connection.getresponse()
+        body = response.read().decode()
+        for cookie in response.headers.get_all("Set-Cookie", []):
+            self.cookies.load(cookie)
+        connection.close()
+        return response, body
+
+    def get(self, path: str) -> str:
+        response, body = self.request("GET", path)
+        assert response.status == 200, f"{path}: {response.status}\n{body}"
+        return body
+
+    def submit(self, page: str, path: str, **form: str) -> str:
+        """Sends the form on `page` to `path`, and tells where that redirects to."""
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.get(page))
+        assert token, f"no form at {page}"
+        response, body = self.request("POST", path, csrfmiddlewaretoken=token[1], **form)
+        assert response.status == 302, f"{path}: {response.status}\n{body}"
+        return response.headers["Location"]
+
+
+@dataclass
+class Example:
+    """A copy of an example, so that running it leaves nothing in the checkout, and its venv."""
+
+    folder: Path
+    bin: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *argv: str, **env: str) -> str:
+        done = subprocess.run(
+            [self.bin / argv[0], *argv[1:]],
+            cwd=self.folder,
+            env={**os.environ, **self.env, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, f"{argv}:\n{done.stdout}"
+        return done.stdout
+
+    def manage(self, *argv: str, **env: str) -> str:
+        return self.run("python", "manage.py", *argv, **env)
+
+    @contextmanager
+    def gunicorn(self, target: str, **env: str) -> Iterator[int]:
+        """Serves on a socket that is listening already, as under systemd: requests wait for the workers."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            server = subprocess.Popen(
+                [self.bin / "gunicorn", "--bind", f"fd://{listener.fileno()}", "--workers", "2", target],
+                cwd=self.folder,
+                env={**os.environ, **self.env, **env},
+                pass_fds=[listener.fileno()],
+            )
+        try:
+            yield port
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+
+
+def install(name: str, tmp: Path) -> Example:
+    ignore = shutil.ignore_patterns("__pycache__", "db.sqlite3*", "secret_key")
+    folder = shutil.copytree(EXAMPLES / name, tmp / name, ignore=ignore)
+    subprocess.run([sys.executable, "-m", "venv", tmp / "venv"], check=True)
+    example = Example(folder, tmp / "venv" / "bin")
+    example.run("python", "-m", "pip", "install", "--quiet", "-r", "requirements.txt")
+    return example
+
+
+@pytest.fixture(scope="module")
+def flask_hello(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    return install("flask_hello", tmp_path_factory.mktemp("flask"))
+
+
+@pytest.fixture(scope="module")
+def django_polls(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    return install("django_polls", tmp_path_factory.mktemp("django"))
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_flask_hello_serves(flask_hello: Example) -> None:
+    forged = {"X_Forwarded_For": "198.51.100.1, 203.0.113.7", "X_Forwarded_Proto": "https"}
+    with flask_hello.gunicorn("hello:app", BEHIND_PROXY="1") as port:
+        client = Browser(port, Host="hello.example", X_Forwarded_Host="evil.example", **forged)
+        assert "<title>Hello from Flask</title>" in client.get("/")
+        assert "font-family" in client.get("/static/style.css")
+        assert client.get("/healthz") == "ok"
+        seen = {"client": "203.0.113.7", "scheme": "https", "host": "hello.example"}
+        assert json.loads(client.get("/whoami")) == seen
+
+    # without a front nothing that a client says about itself counts
+    with flask_hello.gunicorn("hello:app", FORWARDED_ALLOW_IPS="") as port:
+        seen = {"client": "127.0.0.1", "scheme": "http", "host": f"127.0.0.1:{port}"}
+        assert json.loads(Browser(port, **forged).get("/whoami")) == seen
+
+
+def test_django_polls_passes_its_own_tests(django_polls: Example, tmp_path: Path) -> None:
+    out = django_polls.manage("test", DJANGO_DEBUG="1", DATA_DIR=str(tmp_path))
+    assert re.search(r"Ran [1-9]\d* tests", out), out
+    django_polls.manage("makemigrations", "--check", DATA_DIR=str(tmp_path))
+
+
+def test_django_polls_deploys_and_serves(django_polls: Example, tmp_path: Path) -> None:
+    django_polls.env = {**PRODUCTION, "DATA_DIR": str(tmp_path)}
+    manage = django_polls.manage
+
+    manage("check", "--deploy", "--fail-level", "WARNING")
+    key = tmp_path / "secret_key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert [p.name for p in tmp_path.iterdir()] == ["secret_key"]
+
+    manage("migrate", "--no-input")
+    manage("migrate", "--check")
+    manage("collectstatic", "--no-input")
+    collected = contents(django_polls.folder / "static")
+    assert "0 static files copied" in manage("collectstatic", "--no-input")
+    assert contents(django_polls.folder / "static") == collected
+    manage("test")
+    manage("createsuperuser", "--no-input", "--username=admin", "--email=", DJANGO_SUPERUSER_PASSWORD="pass")
+
+    with django_polls.gunicorn("polls_site.wsgi") as port:
+        client = Browser(
+            port, Host="polls.example", Origin="https://polls.example", X_Forwarded_Proto="https"
+        )
+        page = client.get("/")
+        assert "<title>Polls</title>" in page
+        style = re.search(r'href="/static/(polls/style\.\w+\.css)"', page)
+        assert style and (django_polls.folder / "static" / style[1]).is_file()
+
+        assert client.request("POST", "/1/vote/")[0].status == 403  # no CSRF token
+        assert client.submit("/1/", "/1/vote/", choice="2") == "/1/results/"
+        assert "The sky: 1 vote<" in client.get("/1/results/")
+
+        login = "/admin/login/?next=/admin/"
+        assert client.submit(login, login, username="admin", password="pass") == "/admin/"
+        assert "What&#x27;s new?" in client.get("/admin/polls/question/")
+        assert client.cookies["sessionid"]["secure"]
+
+        # straight to the server's socket, not through the front: no https
+        plain = Browser(port, Host="polls.example")
+        assert plain.get("/healthz") == "ok"
+        redirect, _ = plain.request("GET", "/")
+        assert (redirect.status, redirect.headers["Location"]) == (301, "https://polls.example/")
+        assert Browser(port, Host="evil.example").request("GET", "/healthz")[0].status == 400
+    assert key.read_text() and stat.S_IMODE(key.stat().st_mode) == 0o600
