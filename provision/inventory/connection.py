@@ -1,0 +1,220 @@
+"""How to reach a host, from its ansible_* variables.
+
+Source: Ansible, "Connecting to hosts: behavioral inventory parameters", and the plugins ssh and sudo: where a
+setting has several names, the last one in the plugin's list wins. Variables that only tune are ignored; what
+would change how the host is reached is refused: without it, prov would reach another host or none.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from provision.inventory.problems import Problems
+from provision.inventory.values import shown, unusable
+from provision.names import suggestion
+from provision.secrets import Secret
+
+if TYPE_CHECKING:
+    from provision.inventory.model import InventoryHost
+
+LOGIN_PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")
+BECOME_PASSWORDS = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
+PASSWORDS = frozenset(LOGIN_PASSWORDS + BECOME_PASSWORDS)
+
+KINDS: dict[str, Literal["ssh", "lab"]] = {
+    "ssh": "ssh",
+    "smart": "ssh",
+    "paramiko": "ssh",
+    "paramiko_ssh": "ssh",
+    "lab": "lab",
+}
+
+SSH_CONFIG = (
+    "Write it in ~/.ssh/config, which prov honours: ProxyJump, ProxyCommand, Port, IdentityFile and so on."
+)
+SSH_AGENT = "Load the key into ssh-agent (ssh-add), or name its file with ansible_ssh_private_key_file."
+PLAIN_SUDO = "prov becomes root with plain sudo; what sudo needs belongs in the host's sudoers."
+REFUSED: dict[str, str] = {
+    "ansible_ssh_args": SSH_CONFIG,
+    "ansible_ssh_common_args": SSH_CONFIG,
+    "ansible_ssh_extra_args": SSH_CONFIG,
+    "ansible_ssh_executable": SSH_CONFIG,
+    "ansible_paramiko_proxy_command": SSH_CONFIG,
+    "ansible_ssh_pkcs11_provider": SSH_AGENT,
+    "ansible_private_key": SSH_AGENT,
+    "ansible_ssh_private_key": SSH_AGENT,
+    "ansible_private_key_passphrase": SSH_AGENT,
+    "ansible_ssh_private_key_passphrase": SSH_AGENT,
+    "ansible_become_exe": PLAIN_SUDO,
+    "ansible_sudo_exe": PLAIN_SUDO,
+    "ansible_become_flags": PLAIN_SUDO,
+    "ansible_sudo_flags": PLAIN_SUDO,
+}
+
+# Ansible's BOOLEANS_TRUE and BOOLEANS_FALSE
+TRUE = ("y", "yes", "on", "1", "true", "t")
+FALSE = ("n", "no", "off", "0", "false", "f")
+
+# ways to say "find it", besides auto, auto_legacy and their _silent forms; prov finds python3 by itself
+FIND_PYTHON = re.compile(r"auto\w*|python3?|/usr/bin/env python3?")
+
+
+@dataclass(frozen=True)
+class ConnectionSettings:
+    """How to reach and become root on a host; None where the inventory says nothing.
+
+    kind: "ssh", or "lab": address, user, port, key and known hosts come from the lab, by the host's name.
+    address: ansible_host, else the host's name (which may be an alias in ~/.ssh/config).
+    port, user, private_key_file: None leaves them to ~/.ssh/config and its defaults.
+    python_interpreter: an absolute path on the host; None finds python3 there.
+    become: whether to use sudo; None means if the login user is not root.
+    """
+
+    kind: Literal["ssh", "lab"]
+    address: str
+    port: int | None = None
+    user: str | None = None
+    password: Secret | None = None
+    private_key_file: Path | None = None
+    python_interpreter: str | None = None
+    become: bool | None = None
+    become_password: Secret | None = None
+
+
+def connection_settings(host: InventoryHost) -> ConnectionSettings:
+    """The connection settings of a host. Raises ConfigErrors with all that is wrong in its variables."""
+    reader = Reader(host)
+    reader.refuse_others()
+    settings = ConnectionSettings(
+        kind=reader.kind(),
+        address=reader.text("ansible_host", "ansible_ssh_host") or host.name,
+        port=reader.port("ansible_port", "ansible_ssh_port"),
+        user=reader.text("ansible_user", "ansible_ssh_user"),
+        password=reader.secret(*LOGIN_PASSWORDS),
+        private_key_file=reader.path("ansible_private_key_file", "ansible_ssh_private_key_file"),
+        python_interpreter=reader.interpreter("ansible_python_interpreter"),
+        become=reader.boolean("ansible_become"),
+        become_password=reader.secret(*BECOME_PASSWORDS),
+    )
+    reader.problems.raise_any()
+    return settings
+
+
+class Reader:
+    """Takes typed values from a host's variables; of a setting's several names, the weakest comes first."""
+
+    def __init__(self, host: InventoryHost) -> None:
+        self.host = host
+        self.problems = Problems()
+
+    def wrong(self, name: str, message: str, hint: str = "") -> None:
+        self.problems.add(self.host.error((name,), message, hint))
+
+    def value(self, *names: str) -> tuple[str, Any]:
+        """The strongest of the variables that is set, and its value; None, with an error, if unusable."""
+        for name in reversed(names):
+            value = self.host.located[name].value if name in self.host.located else None
+            if value is None or value == "":
+                continue
+            wrong = list(unusable(value, (name,)))
+            for path, message, hint in wrong:
+                self.problems.add(self.host.error(path, message, hint))
+            return name, None if wrong else value
+        return names[0], None
+
+    def text(self, *names: str) -> str | None:
+        name, value = self.value(*names)
+        if value is None:
+            return None
+        if (
+            not isinstance(value, str)
+            or value != value.strip()
+            or not value.isprintable()
+            or value.startswith("-")
+        ):
+            quotes = "Put it in quotes." if isinstance(value, (int, float)) else ""
+            self.wrong(
+                name, f"must be text without spaces around it or a dash in front, not {shown(value)}", quotes
+            )
+            return None
+        return str(value)
+
+    def secret(self, *names: str) -> Secret | None:
+        name, value = self.value(*names)
+        if value is not None and not isinstance(value, str):
+            # YAML has already changed it: 0123 is 83, and `yes` is true
+            self.wrong(name, "must be text", "Put the password in quotes.")
+            return None
+        return None if value is None else Secret(str(value))
+
+    def port(self, *names: str) -> int | None:
+        name, value = self.value(*names)
+        number = int(value) if isinstance(value, str) and value.isdecimal() else value
+        if value is None:
+            return None
+        if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= 65535:
+            self.wrong(name, f"must be a port (1 to 65535), not {shown(value)}")
+            return None
+        return number
+
+    def boolean(self, name: str) -> bool | None:
+        _, value = self.value(name)
+        word = str(value).lower()
+        if value is None:
+            return None
+        if not isinstance(value, (bool, int, str)) or word not in TRUE + FALSE:
+            self.wrong(name, f"must be true or false, not {shown(value)}")
+            return None
+        return word in TRUE
+
+    def path(self, *names: str) -> Path | None:
+        """A file of this machine; `~` is the user's home, a relative path starts at the inventory file."""
+        name, _ = self.value(*names)
+        value = self.text(*names)
+        origin = self.host.origin(name)
+        if value is None or origin is None:
+            return None
+        try:
+            return origin.folder / Path(value).expanduser()
+        except RuntimeError:  # ~name of a user that does not exist
+            self.wrong(name, f"no such home folder: {value!r}")
+            return None
+
+    def interpreter(self, name: str) -> str | None:
+        value = self.text(name)
+        if value is None or FIND_PYTHON.fullmatch(value):
+            return None
+        if not value.startswith("/") or " " in value:
+            self.wrong(
+                name, f"must be an absolute path, not {shown(value)}", "Leave it out, and prov finds python3."
+            )
+            return None
+        return value
+
+    def kind(self) -> Literal["ssh", "lab"]:
+        name = "ansible_connection"
+        value = self.text(name) or "ssh"
+        short = value.removeprefix("ansible.builtin.").removeprefix("ansible.netcommon.")
+        if short not in KINDS:
+            hint = "prov reaches hosts over SSH; hosts of `prov lab` have ansible_connection: lab."
+            self.wrong(name, f"{value!r} is not one of ssh, lab.{suggestion(value, KINDS)}", hint)
+        return KINDS.get(short, "ssh")
+
+    def refuse_others(self) -> None:
+        """Variables that change how a host is reached or who root is there, in ways prov does not follow."""
+        for name, hint in REFUSED.items():
+            if self.value(name)[1] is not None:
+                self.wrong(name, "is not supported", hint)
+        method = self.text("ansible_become_method")
+        if method not in (None, "sudo", "ansible.builtin.sudo"):
+            self.wrong("ansible_become_method", f"{method!r} is not supported", PLAIN_SUDO)
+        for name in ("ansible_become_user", "ansible_sudo_user"):
+            if self.text(name) not in (None, "root"):
+                self.wrong(
+                    name,
+                    f"must be root, not {shown(self.host.vars[name])}",
+                    "Steps take a user of their own.",
+                )

@@ -1,0 +1,99 @@
+"""What the loaders of inventory files fill in: hosts, groups, and the variables written beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from provision.inventory.located import Located, Origin, located_error
+from provision.inventory.problems import Problems
+from provision.inventory.values import shown
+
+# Ansible's inventory guide, "How variables are merged": read from inventory files only, not from group_vars/,
+# because it decides in which order those are read.
+PRIORITY = "ansible_group_priority"
+
+# what a TARGET gives a meaning, and what would break a table or a path
+RESERVED = set(",:!&*?[]/") | set(" \t\n")
+
+
+@dataclass
+class Group:
+    """A group as written in inventory files.
+
+    children: names of groups, hosts: names of its own hosts (not of its children), both in inventory order.
+    vars: from inventory files, not from group_vars/.  priority: Ansible's ansible_group_priority.
+    """
+
+    name: str
+    origin: Origin
+    children: list[str] = field(default_factory=list)
+    hosts: list[str] = field(default_factory=list)
+    vars: dict[str, Located] = field(default_factory=dict)
+    priority: int = 1
+
+
+@dataclass
+class DraftHost:
+    """A host as written in inventory files: where it was first named, and its own variables."""
+
+    name: str
+    origin: Origin
+    vars: dict[str, Located] = field(default_factory=dict)
+
+
+class Draft:
+    """The inventory while it is being read. Later files add to earlier ones and overwrite their variables.
+
+    A loader of a format calls these methods, and adds what it finds wrong to `problems`.
+    """
+
+    def __init__(self) -> None:
+        self.groups: dict[str, Group] = {}
+        self.hosts: dict[str, DraftHost] = {}
+        self.problems = Problems()
+
+    def wrong(self, origin: Origin, path: tuple[str | int, ...], message: str, hint: str = "") -> None:
+        """Gather an error."""
+        self.problems.add(located_error(origin, path, message, hint))
+
+    def add_group(self, name: str, origin: Origin) -> Group:
+        """The group of that name, made if it is new."""
+        if name not in self.groups:
+            if name.startswith("-") or RESERVED & set(name):
+                self.wrong(
+                    origin,
+                    (name,),
+                    f"{name!r} is not a group name: letters, digits, '.', '-' and '_' make one",
+                )
+            self.groups[name] = Group(name, origin)
+        return self.groups[name]
+
+    def add_child(self, parent: str, child: str) -> None:
+        """Make a group the child of another."""
+        if child not in self.groups[parent].children:
+            self.groups[parent].children.append(child)
+
+    def add_host(self, name: str, group: str, origin: Origin) -> None:
+        """Name a host in a group."""
+        self.hosts.setdefault(name, DraftHost(name, origin))
+        if name not in self.groups[group].hosts:
+            self.groups[group].hosts.append(name)
+
+    def set_host_var(self, host: str, name: str, value: Located) -> None:
+        """Set a variable of a host; the last one read holds."""
+        self.hosts[host].vars[name] = value
+
+    def set_group_var(self, group: str, name: str, value: Located) -> None:
+        """Set a variable of a group; the last one read holds."""
+        if name == PRIORITY:
+            self.groups[group].priority = self._priority(value, group)
+        else:
+            self.groups[group].vars[name] = value
+
+    def _priority(self, located: Located, group: str) -> int:
+        value: Any = located.value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        self.wrong(located.origin, (group, "vars", PRIORITY), f"must be a whole number, not {shown(value)}")
+        return 1

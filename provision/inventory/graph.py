@@ -1,0 +1,89 @@
+"""How groups hang together: `all`, `ungrouped`, depth, and whose variables are laid over whose.
+
+Source: Ansible's inventory guide, "Default groups" and "How variables are merged": all, then parents, then
+children; groups of one depth by ansible_group_priority, then by name.
+"""
+
+from __future__ import annotations
+
+from provision.inventory.draft import Draft
+from provision.inventory.located import Origin
+
+ALL = "all"
+UNGROUPED = "ungrouped"
+
+
+def complete(draft: Draft) -> None:
+    """Add the groups that always are there, and check what no single file shows: cycles, and shared names."""
+    nowhere = Origin("inventory", 1)
+    everything = draft.add_group(ALL, nowhere)
+    ungrouped = draft.add_group(UNGROUPED, nowhere)
+    _refuse_shared_names(draft)
+    if _refuse_cycles(draft):
+        return  # nothing below would end
+    below = {child for group in draft.groups.values() for child in group.children}
+    for name in draft.groups:
+        if name != ALL and name not in below:
+            draft.add_child(ALL, name)
+    grouped = {host for g in draft.groups.values() if g.name not in (ALL, UNGROUPED) for host in g.hosts}
+    ungrouped.hosts = [host for host in draft.hosts if host not in grouped]
+    everything.hosts = []  # each is in ungrouped or in a group, and so below `all`
+
+
+def _refuse_shared_names(draft: Draft) -> None:
+    # Ansible warns and goes on; but which of the two a TARGET means would be a guess
+    for name in draft.hosts.keys() & draft.groups.keys():
+        message = f"{name!r} is a host here and a group at {draft.groups[name].origin}"
+        draft.wrong(draft.hosts[name].origin, (name,), message, "Give the group another name.")
+
+
+def _refuse_cycles(draft: Draft) -> bool:
+    """Add an error for each cycle among groups; whether there was one."""
+    done: set[str] = set()
+    found = False
+
+    def walk(name: str, trail: tuple[str, ...]) -> None:
+        nonlocal found
+        if name in trail:
+            found = True
+            cycle = " > ".join((*trail[trail.index(name) :], name))
+            draft.wrong(draft.groups[trail[-1]].origin, (trail[-1],), f"groups contain each other: {cycle}")
+        elif name not in done:
+            for child in draft.groups[name].children:
+                walk(child, (*trail, name))
+            done.add(name)
+
+    for name in draft.groups:
+        walk(name, ())
+    if ALL in {child for group in draft.groups.values() for child in group.children} and not found:
+        found = True
+        draft.wrong(draft.groups[ALL].origin, (ALL,), "'all' cannot be the child of a group")
+    return found
+
+
+def memberships(draft: Draft) -> dict[str, tuple[str, ...]]:
+    """The groups of each host, its own and all above, without `all`; the last one's variables win."""
+    parents: dict[str, list[str]] = {name: [] for name in draft.groups}
+    for group in draft.groups.values():
+        for child in group.children:
+            parents[child].append(group.name)
+    depths: dict[str, int] = {}
+
+    def depth(name: str) -> int:
+        if name not in depths:
+            depths[name] = max((depth(parent) + 1 for parent in parents[name]), default=0)
+        return depths[name]
+
+    def ancestors(name: str) -> set[str]:
+        return {name}.union(*(ancestors(parent) for parent in parents[name]))
+
+    groups: dict[str, set[str]] = {host: set() for host in draft.hosts}
+    for group in draft.groups.values():
+        above = ancestors(group.name) - {ALL}
+        for host in group.hosts:
+            groups[host] |= above
+
+    def order(name: str) -> tuple[int, int, str]:
+        return depth(name), draft.groups[name].priority, name
+
+    return {host: tuple(sorted(names, key=order)) for host, names in groups.items()}

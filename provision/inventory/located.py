@@ -1,0 +1,58 @@
+"""Values that know where they were written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from provision.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A line of a file: `str(origin)` is "inventory/lab.yml:12".
+
+    file: relative to the working directory if below it, else as the user typed it.
+    folder: the folder of that file, absolute; relative paths in its values start there.
+    """
+
+    file: str
+    line: int
+    folder: Path = field(default=Path(), compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Located:
+    """A plain value with the place of each of its parts.
+
+    value: what YAML says, as plain Python.  origin: the line of its key (or of the item of a list).
+    parts: the same for each key of a mapping or index of a list.
+    """
+
+    value: Any
+    origin: Origin
+    parts: Mapping[str | int, Located] = field(default_factory=dict)
+
+    def nearest(self, path: Sequence[str | int]) -> Located:
+        """What lies at the path, or the innermost part on the way that exists."""
+        here = self
+        for step in path:
+            if step not in here.parts:
+                break
+            here = here.parts[step]
+        return here
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """A path as people write it: apps.shop.domains.0."""
+    return ".".join(str(step) for step in path)
+
+
+def located_error(origin: Origin, path: Sequence[str | int], message: str, hint: str = "") -> ConfigError:
+    """An error that names file, line and path: "inventory/lab.yml:12 all.hosts: message"."""
+    return ConfigError(message, where=f"{origin} {dotted(path)}".rstrip(), hint=hint)

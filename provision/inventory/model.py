@@ -1,0 +1,96 @@
+"""The inventory: hosts and groups, with final variables that know where they were written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from provision.errors import ConfigError
+from provision.inventory import target as targets
+from provision.inventory.connection import PASSWORDS, ConnectionSettings, connection_settings
+from provision.inventory.draft import Group
+from provision.inventory.located import Located, Origin, located_error
+from provision.inventory.problems import Problems
+from provision.inventory.values import shown, unusable
+from provision.secrets import Secret
+
+
+@dataclass(frozen=True, eq=False)
+class InventoryHost:
+    """A host of the inventory.
+
+    groups: its own and all above them, without `all`; the last one's variables win.
+    defined: where an inventory file first names it.  located: its final variables with their places.
+    """
+
+    name: str
+    groups: tuple[str, ...]
+    defined: Origin
+    located: Mapping[str, Located]
+
+    @cached_property
+    def vars(self) -> Mapping[str, Any]:
+        """The final variables as plain Python values; passwords of the connection are Secrets."""
+        return MappingProxyType(
+            {
+                name: Secret(part.value) if name in PASSWORDS and isinstance(part.value, str) else part.value
+                for name, part in self.located.items()
+            }
+        )
+
+    @cached_property
+    def connection(self) -> ConnectionSettings:
+        """How to reach the host. Raises ConfigErrors if its ansible_* variables do not say that clearly."""
+        return connection_settings(self)
+
+    @cached_property
+    def roles(self) -> tuple[str, ...]:
+        """The variable `roles`, in its order. Raises ConfigErrors if it is not a list of names."""
+        value = self.vars.get("roles")
+        if value is None:
+            return ()
+        if not isinstance(value, list):
+            hint = f"Write it as a list: roles: [{value}]" if isinstance(value, str) else ""
+            raise self.error(("roles",), f"must be a list of role names, not {shown(value)}", hint)
+        problems = Problems()
+        for path, message, hint in unusable(value, ("roles",)):
+            problems.add(self.error(path, message, hint))
+        for index, role in enumerate(value):
+            if not isinstance(role, str):
+                problems.add(self.error(("roles", index), f"must be the name of a role, not {shown(role)}"))
+            elif role in value[:index]:
+                problems.add(self.error(("roles", index), f"{role!r} is listed twice"))
+        problems.raise_any()
+        return tuple(value)
+
+    def origin(self, *path: str | int) -> Origin | None:
+        """Where vars[path...] was written, or the nearest part around it; None without such a variable."""
+        located = self._nearest(path)
+        return located.origin if located else None
+
+    def error(self, path: Sequence[str | int], message: str, hint: str = "") -> ConfigError:
+        """An error about vars[path...]: "inventory/staging.yml:12 web1.apps.shop.server: message"."""
+        return located_error(self.origin(*path) or self.defined, (self.name, *path), message, hint)
+
+    def _nearest(self, path: Sequence[str | int]) -> Located | None:
+        located = self.located.get(str(path[0])) if path else None
+        return located.nearest(path[1:]) if located else None
+
+
+@dataclass(frozen=True, eq=False)
+class Inventory:
+    """Every host and group, in the order in which the inventory names them."""
+
+    hosts: Mapping[str, InventoryHost]
+    groups: Mapping[str, Group]
+
+    def select(self, target: str, limit: str | None = None) -> list[InventoryHost]:
+        """The hosts of a TARGET (see docs/inventory.md), in inventory order, each once.
+
+        limit: another TARGET; only hosts that are in both are left.
+        Raises UsageError: an unknown name, or no host left.
+        """
+        return targets.select(self, target, limit)

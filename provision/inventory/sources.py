@@ -1,0 +1,158 @@
+"""Finds the inventory's files and reads them into an Inventory."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from provision.errors import ConfigError
+from provision.inventory import graph, precedence, yaml_groups
+from provision.inventory.draft import Draft
+from provision.inventory.model import Inventory, InventoryHost
+from provision.inventory.values import shown
+from provision.inventory.varsfolder import VarsFolder
+
+# One loader per format: (file, its name in messages, draft to fill). Chosen by the end of the file's name.
+Loader = Callable[[Path, str, Draft], None]
+FORMATS: dict[str, Loader] = {
+    ".yml": yaml_groups.load,
+    ".yaml": yaml_groups.load,
+    ".json": yaml_groups.load,
+    "": yaml_groups.load,
+}
+
+DEFAULT = "inventory"
+
+# What is no inventory file in a folder of them: Ansible's INVENTORY_IGNORE_EXTS, and our own examples.
+IGNORED_ENDS = (
+    ".pyc",
+    ".pyo",
+    ".swp",
+    ".bak",
+    "~",
+    ".rpm",
+    ".md",
+    ".txt",
+    ".rst",
+    ".orig",
+    ".ini",
+    ".cfg",
+    ".retry",
+)
+IGNORED_STEM_ENDS = (".example",)
+IGNORED_NAMES = ("group_vars", "host_vars")
+
+
+def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) -> Inventory:
+    """Read the inventory.
+
+    paths: files and folders, merged in this order; None or empty: what [tool.prov] in pyproject.toml names,
+    looked for from cwd upwards, else the folder inventory/.  cwd: default is the process's.
+    Raises ConfigErrors with everything that is wrong, each with file and line.
+    """
+    here = Path(os.path.abspath(cwd or Path.cwd()))  # noqa: PTH100 - resolve() would follow symlinks
+    project, configured = project_settings(here)
+    sources = [here / path for path in paths] if paths else [project / path for path in configured]
+    typed = [str(path) for path in (paths or configured)]
+    draft = Draft()
+    folders: list[Path] = []
+    for source, name in zip(sources, typed, strict=True):
+        if not source.exists():
+            raise missing(name, given=bool(paths))
+        source = Path(os.path.abspath(source))  # noqa: PTH100
+        folders.append(source if source.is_dir() else source.parent)
+        for file in inventory_files(source):
+            with draft.problems.gathered():
+                loader_for(file, here)(file, display(file, here), draft)
+    graph.complete(draft)
+    draft.problems.raise_any()
+    return build(draft, list(dict.fromkeys([*folders, project])), here)
+
+
+def build(draft: Draft, folders: Sequence[Path], here: Path) -> Inventory:
+    """The inventory of a complete draft, with group_vars/ and host_vars/ of these folders."""
+    group_vars = [
+        VarsFolder(f / "group_vars", display(f / "group_vars", here), draft.problems) for f in folders
+    ]
+    host_vars = [VarsFolder(f / "host_vars", display(f / "host_vars", here), draft.problems) for f in folders]
+    hosts = {
+        name: InventoryHost(
+            name=name,
+            groups=groups,
+            defined=draft.hosts[name].origin,
+            located=precedence.variables(draft, name, groups, group_vars, host_vars),
+        )
+        for name, groups in graph.memberships(draft).items()
+    }
+    draft.problems.raise_any()
+    return Inventory(hosts=hosts, groups=draft.groups)
+
+
+def project_settings(cwd: Path) -> tuple[Path, list[str]]:
+    """The project's folder, and the inventory that its pyproject.toml names.
+
+    The project's folder is the nearest one upwards whose pyproject.toml has [tool.prov], else cwd.
+    Raises ConfigError: not TOML, or an inventory that is not text or a list of texts.
+    """
+    for folder in (cwd, *cwd.parents):
+        file = folder / "pyproject.toml"
+        if not file.is_file():
+            continue
+        try:
+            settings: Any = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("prov")
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"not TOML: {error}", where=display(file, cwd)) from None
+        if settings is None:
+            continue
+        named: Any = settings.get("inventory", DEFAULT)
+        paths = [named] if isinstance(named, str) else named
+        if not isinstance(paths, list) or not paths or not all(isinstance(path, str) for path in paths):
+            message = f"must be a path or a list of paths, not {shown(named)}"
+            raise ConfigError(message, where=f"{display(file, cwd)} tool.prov.inventory")
+        return folder, paths
+    return cwd, [DEFAULT]
+
+
+def missing(name: str, *, given: bool) -> ConfigError:
+    """The error for an inventory that is not there. given: by -i, not by default."""
+    hint = (
+        ""
+        if given
+        else 'Name one with -i PATH, or in pyproject.toml under [tool.prov]: inventory = ["PATH"].'
+    )
+    return ConfigError("no such inventory file or folder", where=name, hint=hint)
+
+
+def inventory_files(source: Path) -> Iterator[Path]:
+    """A file itself, or the inventory files in a folder and the folders below it, in the order of names."""
+    if not source.is_dir():
+        yield source
+        return
+    for entry in sorted(source.iterdir()):
+        ignored = entry.name.startswith(".") or entry.name in IGNORED_NAMES
+        if (
+            not ignored
+            and not entry.name.endswith(IGNORED_ENDS)
+            and not entry.stem.endswith(IGNORED_STEM_ENDS)
+        ):
+            yield from inventory_files(entry)
+
+
+def loader_for(file: Path, here: Path) -> Loader:
+    """The loader of the file's format; ConfigError if there is none."""
+    loader = FORMATS.get(file.suffix)
+    if loader is None:
+        known = ", ".join(end for end in FORMATS if end)
+        raise ConfigError(
+            f"not a format that prov reads; the name of an inventory file ends in {known}",
+            where=display(file, here),
+        )
+    return loader
+
+
+def display(path: Path, cwd: Path) -> str:
+    """A path as messages show it: relative to cwd, or absolute where that is shorter."""
+    return min(os.path.relpath(path, cwd), str(path), key=len)

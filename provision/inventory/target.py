@@ -1,0 +1,98 @@
+"""TARGET: which hosts a command is for.
+
+Source: Ansible, "Patterns: targeting hosts and groups": `,` or `:` between terms, `*` and `?` in names, `&x`
+only those that are in x too, `!x` not those in x; plain terms first, then `&`, then `!`, whatever their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from provision.errors import UsageError
+from provision.inventory.graph import ALL
+from provision.inventory.ranges import is_address
+from provision.names import suggestion
+
+if TYPE_CHECKING:
+    from provision.inventory.model import Inventory, InventoryHost
+
+SHORT = 20  # as many names as a hint lists
+
+
+def select(inventory: Inventory, target: str, limit: str | None = None) -> list[InventoryHost]:
+    """The hosts of a target, less those that are not in the limit; see Inventory.select."""
+    chosen = names(inventory, target)
+    if limit is not None:
+        within = names(inventory, limit)
+        if not chosen & within:
+            raise UsageError(f"none of the hosts of {target!r} is within the limit {limit!r}")
+        chosen &= within
+    return [host for name, host in inventory.hosts.items() if name in chosen]
+
+
+def names(inventory: Inventory, target: str) -> set[str]:
+    """The names of a target's hosts; at least one."""
+    if not inventory.hosts:
+        raise UsageError("the inventory has no hosts")
+    if set("[]") & set(target):
+        raise UsageError(
+            f"{target!r}: a target has no ranges", hint="Use * or ?, or list the names with commas."
+        )
+    terms = [term for part in target.split(",") for term in split_colons(part.strip())]
+    if not terms:
+        raise UsageError("the target is empty", hint=known_names(inventory))
+    plain = [term for term in terms if term[0] not in "!&"] or [ALL]
+    chosen = set[str]().union(*(matches(inventory, term) for term in plain))
+    for term in terms:
+        if term[0] == "&":
+            chosen &= matches(inventory, term[1:].strip())
+    for term in terms:
+        if term[0] == "!":
+            chosen -= matches(inventory, term[1:].strip())
+    if not chosen:
+        raise UsageError(f"{target!r} leaves no host")
+    return chosen
+
+
+def split_colons(part: str) -> list[str]:
+    """Terms with Ansible's older separator; the colons of an IPv6 address separate nothing."""
+    if is_address(part.lstrip("!&")):
+        return [part]
+    return [term.strip() for term in part.split(":") if term.strip()]
+
+
+def matches(inventory: Inventory, term: str) -> set[str]:
+    """The hosts that one name or glob stands for; UsageError if it stands for nothing."""
+    if term in inventory.hosts:
+        return {term}
+    if term in ("*", ALL):
+        return set(inventory.hosts)
+    if set("*?") & set(term):
+        groups = {name for name in inventory.groups if fnmatchcase(name, term)}
+    elif term in inventory.groups:
+        groups = {term}
+    else:
+        every = [*inventory.hosts, *inventory.groups]
+        raise UsageError(f"no host or group {term!r}.{suggestion(term, every)}", hint=known_names(inventory))
+    found = {name for name in inventory.hosts if fnmatchcase(name, term)} | members(inventory, groups)
+    if not found:
+        raise UsageError(f"{term!r} matches no host", hint=known_names(inventory))
+    return found
+
+
+def members(inventory: Inventory, groups: Iterable[str]) -> set[str]:
+    """The hosts in any of the groups or below them."""
+    wanted = set(groups)
+    if ALL in wanted:
+        return set(inventory.hosts)
+    return {host.name for host in inventory.hosts.values() if wanted.intersection(host.groups)}
+
+
+def known_names(inventory: Inventory) -> str:
+    """What there is, if it fits in a line or two."""
+    lists = {"Hosts": list(inventory.hosts), "Groups": [name for name in inventory.groups if name != ALL]}
+    return " ".join(
+        f"{kind}: {', '.join(found)}." for kind, found in lists.items() if 0 < len(found) <= SHORT
+    )

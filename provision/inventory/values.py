@@ -1,0 +1,53 @@
+"""YAML values that are neither plain text nor numbers: `!vault`, `!unsafe` and `{{ templates }}`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+NO_LOGIC = (
+    "prov has no logic in YAML: write the value itself, or compute it in a role, in Python. "
+    "Braces that are meant literally: tag the value with !unsafe."
+)
+
+
+class Encrypted:
+    """A `!vault` value. It may stand in an inventory, but not where prov needs to know it."""
+
+    def __repr__(self) -> str:
+        return "!vault"
+
+
+class Verbatim(str):
+    """An `!unsafe` text: its braces are only braces. (Ansible's "unsafe or raw strings".)"""
+
+    __slots__ = ()
+
+
+def unusable(
+    value: Any, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+    """Each part of the value that prov cannot use, as (path, message, hint)."""
+    if isinstance(value, Encrypted):
+        yield path, "is encrypted, and vaults are not supported yet", ""
+    elif isinstance(value, str) and not isinstance(value, Verbatim) and ("{{" in value or "{%" in value):
+        yield path, f"{str(value)!r} is a template", NO_LOGIC
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from unusable(part, (*path, key))
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from unusable(part, (*path, index))
+
+
+def shown(value: Any) -> str:
+    """A value as an error message quotes it."""
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    return repr(str(value)) if isinstance(value, str) else str(value)

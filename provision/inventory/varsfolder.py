@@ -1,0 +1,75 @@
+"""group_vars/ and host_vars/: variables in files of their own.
+
+Source: Ansible's vars plugin `host_group_vars`: a file NAME, NAME.yml, NAME.yaml or NAME.json, or a
+folder NAME whose files are read in the order of their names. Where several are there, Ansible reads the first and
+says nothing of the others; prov refuses.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from provision.errors import ConfigError
+from provision.inventory import yamlfile
+from provision.inventory.located import Located, located_error
+from provision.inventory.problems import Problems
+from provision.inventory.values import shown
+
+SUFFIXES = ("", ".yml", ".yaml", ".json")
+
+
+class VarsFolder:
+    """One group_vars or host_vars folder, which need not exist.
+
+    name: the folder's name in error messages.
+    """
+
+    def __init__(self, path: Path, name: str, problems: Problems) -> None:
+        self.path = path
+        self.name = name
+        self.problems = problems
+        self.entries = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+        self.known: dict[str, dict[str, Located]] = {}
+
+    def of(self, name: str) -> dict[str, Located]:
+        """The variables of the group or host; what is wrong with their files goes to the problems."""
+        if name not in self.known:
+            self.known[name] = {}
+            with self.problems.gathered():
+                for file in self._files(name):
+                    self.known[name] |= self._read(file)
+        return self.known[name]
+
+    def _files(self, name: str) -> list[Path]:
+        found = [name + suffix for suffix in SUFFIXES if name + suffix in self.entries]
+        if len(found) > 1:
+            names = " and ".join(f"{self.name}/{entry}" for entry in found)
+            raise ConfigError(
+                f"{names} are both there; only one can hold the variables of {name!r}", where=self.name
+            )
+        return [file for entry in found for file in _flattened(self.path / entry)]
+
+    def _read(self, file: Path) -> dict[str, Located]:
+        document = yamlfile.read(file, f"{self.name}/{file.relative_to(self.path).as_posix()}")
+        if document is None:
+            return {}
+        if not isinstance(document.value, dict):
+            raise located_error(
+                document.origin, (), f"must be a mapping of variables, not {shown(document.value)}"
+            )
+        variables: dict[str, Located] = {}
+        for key, part in document.parts.items():
+            if not isinstance(key, str):
+                raise located_error(
+                    part.origin, (key,), f"the name of a variable must be text, not {shown(key)}"
+                )
+            variables[key] = part
+        return variables
+
+
+def _flattened(path: Path) -> list[Path]:
+    """A file itself, or the files of a folder and of the folders in it, without hidden and backup files."""
+    if not path.is_dir():
+        return [path]
+    entries = [e for e in sorted(path.iterdir()) if not e.name.startswith(".") and not e.name.endswith("~")]
+    return [file for e in entries if e.is_dir() or e.suffix in SUFFIXES for file in _flattened(e)]

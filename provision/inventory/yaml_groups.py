@@ -1,0 +1,118 @@
+"""The YAML (and JSON) form of an inventory file: groups with hosts, children and vars.
+
+Source: Ansible's inventory plugin `yaml`; what it skips with a warning is refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from provision.inventory import ranges, yamlfile
+from provision.inventory.draft import Draft
+from provision.inventory.located import Located
+from provision.inventory.values import shown
+from provision.names import suggestion
+
+SECTIONS = ("hosts", "children", "vars")
+WHERE_THINGS_GO = (
+    "Variables of a group go under its `vars:`, its hosts under `hosts:`, groups below it under `children:`."
+)
+YamlPath = tuple[str | int, ...]
+
+
+def load(path: Path, name: str, draft: Draft) -> None:
+    """Add what a file says to the draft.
+
+    name: the file's name in error messages.
+    Raises ConfigErrors if the file is not YAML; what is wrong in the YAML goes to draft.problems.
+    """
+    document = yamlfile.read(path, name)
+    if document is None:
+        return
+    if not isinstance(document.value, dict):
+        draft.wrong(document.origin, (), f"an inventory is a mapping of groups, not {shown(document.value)}")
+    elif "plugin" in document.parts:
+        plugin = document.parts["plugin"]
+        draft.wrong(plugin.origin, ("plugin",), "inventory plugins are not supported; list the hosts in YAML")
+    else:
+        for key, part in document.parts.items():
+            _group(draft, key, part, (key,))
+
+
+def _group(draft: Draft, name: str | int, located: Located, path: YamlPath) -> None:
+    """A group and everything below it."""
+    if not isinstance(name, str):
+        draft.wrong(
+            located.origin, path, f"a group name must be text, not {shown(name)}", "Put it in quotes."
+        )
+        return
+    draft.add_group(name, located.origin)
+    if located.value is None:
+        return
+    if not isinstance(located.value, dict):
+        message = f"a group is a mapping with hosts, children or vars, not {shown(located.value)}"
+        draft.wrong(located.origin, path, message)
+        return
+    for section, part in located.parts.items():  # in the order of the file: later variables of a host win
+        if section == "hosts":
+            for pattern, host in _entries(draft, part, (*path, section)).items():
+                _hosts(draft, name, pattern, host, (*path, section, pattern))
+        elif section == "children":
+            for child, below in _entries(draft, part, (*path, section)).items():
+                _group(draft, child, below, (*path, section, child))
+                if isinstance(child, str):
+                    draft.add_child(name, child)
+        elif section == "vars":
+            for variable, value in _variables(draft, part, (*path, section)).items():
+                draft.set_group_var(name, variable, value)
+        else:
+            message = f"a group has hosts, children and vars, but no {section!r}."
+            message += suggestion(str(section), SECTIONS)
+            draft.wrong(part.origin, (*path, section), message, WHERE_THINGS_GO)
+
+
+def _entries(draft: Draft, section: Located, path: YamlPath) -> Mapping[str | int, Located]:
+    """What hosts or children hold. As in Ansible, one bare name stands for a mapping of one."""
+    if isinstance(section.value, str):
+        return {section.value: Located(None, section.origin)}
+    if section.value is not None and not isinstance(section.value, dict):
+        hint = "Each name is a key: on a line of its own, with no dash before it and a colon after it."
+        draft.wrong(section.origin, path, f"must be a mapping, not {shown(section.value)}", hint)
+    return section.parts if isinstance(section.value, dict) else {}
+
+
+def _variables(draft: Draft, located: Located, path: YamlPath) -> dict[str, Located]:
+    """The variables of a group or host; nothing at all is no variables."""
+    if located.value is not None and not isinstance(located.value, dict):
+        draft.wrong(located.origin, path, f"variables are a mapping, not {shown(located.value)}")
+        return {}
+    variables: dict[str, Located] = {}
+    for key, part in located.parts.items():
+        if isinstance(key, str):
+            variables[key] = part
+        else:
+            draft.wrong(part.origin, (*path, key), f"the name of a variable must be text, not {shown(key)}")
+    return variables
+
+
+def _hosts(draft: Draft, group: str, pattern: str | int, located: Located, path: YamlPath) -> None:
+    """The hosts of one key: a name, or a range; its variables belong to each of them."""
+    if not isinstance(pattern, str):
+        draft.wrong(
+            located.origin, path, f"a host name must be text, not {shown(pattern)}", "Put it in quotes."
+        )
+        return
+    try:
+        pattern, port = ranges.split_port(pattern)
+        names = ranges.expand(pattern)
+    except ValueError as error:
+        draft.wrong(located.origin, path, str(error))
+        return
+    variables = _variables(draft, located, path)
+    for name in names:
+        draft.add_host(name, group, located.origin)
+        if port is not None:
+            draft.set_host_var(name, "ansible_port", Located(port, located.origin))
+        for variable, value in variables.items():
+            draft.set_host_var(name, variable, value)

@@ -1,0 +1,192 @@
+"""Reads a YAML (or JSON) file into values that know their lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from provision.errors import ConfigError
+from provision.inventory.located import Located, Origin, dotted
+from provision.inventory.problems import Problems
+from provision.inventory.values import Encrypted, Verbatim
+
+LOADER: Any = getattr(
+    yaml, "CSafeLoader", yaml.SafeLoader
+)  # libyaml is ten times as fast, where PyYAML has it
+CORE = "tag:yaml.org,2002:"
+SCALARS = {CORE + name for name in ("null", "bool", "int", "float", "binary", "timestamp", "str", "value")}
+MERGE = CORE + "merge"
+
+# libyaml's words -> a person's. The rest is passed on: it is short and names the character.
+PLAIN_WORDS = {
+    "mapping values are not allowed in this context": "a second ':' on this line, or wrong indentation; "
+    "text with ': ' in it belongs in quotes",
+    "could not find expected ':'": "a key without ':' after it",
+    "but found another document": "a second document ('---') in one file",
+    "found undefined alias": "an alias (*name) without its anchor (&name)",
+}
+
+
+def read(path: Path, shown: str) -> Located | None:
+    """The one document of a YAML file; None if the file is empty.
+
+    shown: the file's name in error messages.
+    Raises ConfigErrors: unreadable, not UTF-8, not YAML, tabs, duplicate keys, unknown tags.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", where=shown) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"is not UTF-8 text (byte {error.start})", where=shown) from None
+    if text.startswith("$ANSIBLE_VAULT;"):
+        raise ConfigError("is encrypted, and vaults are not supported yet", where=f"{shown}:1")
+    try:
+        node = yaml.compose(text, Loader=LOADER)
+    except yaml.YAMLError as error:
+        raise syntax_error(error, text, shown) from None
+    if node is None:
+        return None
+    document = Document(Origin(shown, 1, path.parent))
+    located = document.located(node, (), document.origin(node))
+    document.problems.raise_any()
+    return located
+
+
+def syntax_error(error: yaml.YAMLError, text: str, shown: str) -> ConfigError:
+    """PyYAML's error in plain words, with its line."""
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        return ConfigError(
+            f"a character that YAML does not allow: U+{ord(text[error.position]):04X}",
+            where=f"{shown}:{line}",
+        )
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return ConfigError(f"not YAML: {error}", where=shown)
+    mark = error.problem_mark
+    lines = text.split("\n")
+    row = min(mark.line, len(lines) - 1)
+    where = f"{shown}:{row + 1}"
+    if lines[row][mark.column : mark.column + 1] == "\t":
+        return ConfigError("a tab in the indentation; YAML allows only spaces there", where=where)
+    problem = str(error.problem)
+    begun = error.context_mark
+    detail = (
+        f" ({error.context} that begins in line {begun.line + 1})"
+        if begun and begun.line != mark.line
+        else ""
+    )
+    return ConfigError(f"not YAML: {PLAIN_WORDS.get(problem, problem)}{detail}", where=where)
+
+
+class Document:
+    """Turns the nodes of one document into located values; gathers what is wrong on the way."""
+
+    def __init__(self, top: Origin) -> None:
+        self.top = top
+        self.problems = Problems()
+        self.constructor = yaml.constructor.SafeConstructor()
+        self.open: set[int] = set()  # ids of the nodes that are being turned, to see an alias to itself
+
+    def origin(self, node: yaml.Node) -> Origin:
+        """The line on which the node begins."""
+        return Origin(self.top.file, node.start_mark.line + 1, self.top.folder)
+
+    def wrong(self, node: yaml.Node, path: tuple[str | int, ...], message: str, hint: str = "") -> None:
+        """Gather an error about this node."""
+        self.problems.add(
+            ConfigError(message, where=f"{self.origin(node)} {dotted(path)}".rstrip(), hint=hint)
+        )
+
+    def located(self, node: yaml.Node, path: tuple[str | int, ...], origin: Origin) -> Located:
+        """The value of a node and of everything in it."""
+        if id(node) in self.open:
+            self.wrong(node, path, "an alias that contains itself")
+            return Located(None, origin)
+        self.open.add(id(node))
+        try:
+            if node.tag == "!vault" or node.tag == "!vault-encrypted":
+                return Located(Encrypted(), origin)
+            if isinstance(node, yaml.ScalarNode):
+                return Located(self.scalar(node, path), origin)
+            if isinstance(node, yaml.SequenceNode) and node.tag == CORE + "seq":
+                return self.sequence(node, path, origin)
+            if isinstance(node, yaml.MappingNode) and node.tag == CORE + "map":
+                return self.mapping(node, path, origin)
+            self.wrong(node, path, f"unknown tag {node.tag.replace(CORE, '!!')!r}")
+            return Located(None, origin)
+        finally:
+            self.open.discard(id(node))
+
+    def scalar(self, node: yaml.ScalarNode, path: tuple[str | int, ...]) -> Any:
+        if node.tag == "!unsafe":
+            return Verbatim(node.value)
+        if node.tag not in SCALARS:
+            self.wrong(node, path, f"unknown tag {node.tag.replace(CORE, '!!')!r}")
+            return None
+        try:
+            return self.constructor.construct_object(node)
+        except (ValueError, yaml.YAMLError):  # such as 2024-02-31, which looks like a date
+            self.wrong(
+                node,
+                path,
+                f"{node.value!r} is not a valid {node.tag.removeprefix(CORE)}",
+                "Text belongs in quotes.",
+            )
+            return None
+
+    def sequence(self, node: yaml.SequenceNode, path: tuple[str | int, ...], origin: Origin) -> Located:
+        parts: dict[str | int, Located] = {
+            index: self.located(item, (*path, index), self.origin(item))
+            for index, item in enumerate(node.value)
+        }
+        return Located([part.value for part in parts.values()], origin, parts)
+
+    def mapping(self, node: yaml.MappingNode, path: tuple[str | int, ...], origin: Origin) -> Located:
+        parts: dict[str | int, Located] = {}
+        merged: dict[str | int, Located] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag == MERGE:
+                merged = {**self.merged(value_node, path), **merged}
+                continue
+            key = self.key(key_node, path)
+            if key is None:
+                continue
+            if key in parts:
+                self.wrong(
+                    key_node,
+                    path,
+                    f"the key {key!r} is here twice; it is first in line {parts[key].origin.line}",
+                )
+                continue
+            parts[key] = self.located(value_node, (*path, key), self.origin(key_node))
+        parts = {**merged, **parts}
+        return Located({key: part.value for key, part in parts.items()}, origin, parts)
+
+    def key(self, node: yaml.Node, path: tuple[str | int, ...]) -> Any:
+        """A key as plain Python; None, and an error gathered, if it cannot be one."""
+        if not isinstance(node, yaml.ScalarNode):
+            self.wrong(
+                node,
+                path,
+                "a key must be text, not a list or mapping",
+                "Text that begins with [ or { belongs in quotes.",
+            )
+            return None
+        key = self.scalar(node, path)
+        if key is None:
+            self.wrong(node, path, "a key is empty")
+        return key
+
+    def merged(self, node: yaml.Node, path: tuple[str | int, ...]) -> dict[str | int, Located]:
+        """What `<<: *anchor` brings; of several the first with a key wins (yaml.org/type/merge)."""
+        sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        parts: dict[str | int, Located] = {}
+        for source in sources:
+            if isinstance(source, yaml.MappingNode):
+                parts = {**self.located(source, path, self.origin(source)).parts, **parts}
+            else:
+                self.wrong(source, path, "'<<' takes a mapping or a list of mappings")
+        return parts
