@@ -10,7 +10,7 @@ import errno
 import hashlib
 import os
 import stat
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Callable, Dict, Generator, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from provision.errors import StepError
 from provision.steps.source import CHUNK, Source
@@ -34,7 +34,7 @@ class Stat(NamedTuple):
 
 #: what may be written: bytes at hand, or contents that the controller sends in pieces
 Content = Union[bytes, Source]
-Fetch = Callable[[Source], Iterator[bytes]]
+Fetch = Callable[[Source], Generator[bytes, None, None]]
 
 
 class Files:
@@ -93,8 +93,12 @@ class Files:
         The new file is complete and on disk (fsync) before it takes the name; durable=False leaves that to
         a later sync(), for trees of many files. What a dead run left under the temporary name is replaced.
         """
-        chunks = iter([content]) if isinstance(content, bytes) else self._fetch(content)
-        self._replace(path, chunks, mode, uid, gid, durable)
+        if isinstance(content, bytes):
+            self._replace(path, iter([content]), mode, uid, gid, durable)
+            return
+        self._refuse_if_full(path, content.size)
+        with contextlib.closing(self._fetch(content)) as chunks:
+            self._replace(path, chunks, mode, uid, gid, durable)
 
     def _replace(
         self, path: str, chunks: Iterator[bytes], mode: int, uid: int, gid: int, durable: bool
@@ -122,6 +126,13 @@ class Files:
                 raise
             if durable:
                 os.fsync(fd)
+
+    def _refuse_if_full(self, path: str, size: int) -> None:
+        """Raise OSError (ENOSPC) before a large file is sent for nothing."""
+        with parent(path) as (fd, _):
+            free = os.fstatvfs(fd)
+            if size > free.f_bavail * free.f_frsize:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
     def sync(self) -> None:
         """Put on disk what was written with durable=False."""

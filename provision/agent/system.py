@@ -5,7 +5,7 @@ steps would do to itself, so that later steps see it.
 """
 
 import os
-from typing import Any, Callable, Dict, Iterator, Optional, Protocol, Sequence, Union
+from typing import Any, Callable, Dict, Generator, Optional, Protocol, Sequence
 
 from provision.agent.accounts import Accounts
 from provision.agent.commands import Result, execute
@@ -19,7 +19,7 @@ from provision.steps.source import Source
 class Controller(Protocol):
     """What the agent can ask of the other side while a step runs."""
 
-    def fetch(self, source: Source, request: bytes = b"") -> Iterator[bytes]: ...
+    def fetch(self, source: Source, request: bytes = b"") -> Generator[bytes, None, None]: ...
 
     def progress(self, text: str) -> None: ...
 
@@ -76,6 +76,3 @@ class System:
         left = self._left()
         options["timeout"] = min(left, options.get("timeout", left))
         return execute(argv, on_line=self.controller.progress, **options)
-
-
-Content = Union[bytes, Source]

@@ -1,0 +1,123 @@
+"""Runs one step after the other and says what came of each. Shipped."""
+
+import errno
+import threading
+import time
+import traceback
+from typing import Any, Dict, List, Sequence
+
+from provision.agent.codec import decode_step
+from provision.agent.system import System
+from provision.errors import ProvError, StepError
+from provision.steps.base import Diff, Ref, Step
+
+
+class Runner:
+    """system: what steps act on.  stopping: set when the controller is gone or wants no more.
+
+    changed, failed: labels of the steps that did, for the ledger.
+    """
+
+    def __init__(self, system: System, stopping: threading.Event) -> None:
+        self.system = system
+        self.stopping = stopping
+        self.refs: Dict[int, Ref] = {}
+        self.changed: List[str] = []
+        self.failed: List[str] = []
+        self._failures = 0
+        self._broken_by = ""
+
+    def run(self, message: Dict[str, Any]) -> Dict[str, Any]:
+        """Run the step in a message; the answer is the `outcome` message for it."""
+        began = time.monotonic()
+        number = message["id"]
+        ref = self.refs[number] = Ref(number)
+        answer: Dict[str, Any] = {"op": "outcome", "id": number}
+        if self.stopping.is_set():
+            answer.update(state="skipped", why="the run was stopped")
+        elif message["seen"] != self._failures:
+            # design D3: nothing runs past a broken step until the controller has taken note of it
+            answer.update(state="skipped", why="%s failed" % self._broken_by)
+        else:
+            answer.update(self._run(message, ref))
+        answer["ms"] = round((time.monotonic() - began) * 1000, 1)
+        return answer
+
+    def _run(self, message: Dict[str, Any], ref: Ref) -> Dict[str, Any]:
+        label = message["label"]
+        try:
+            step = decode_step(message, self.refs)
+            ref.label = label
+            if step.when and not any(r.changed for r in step.when):
+                ref.fingerprint = step.fingerprint(self.system)
+                return {"state": "ok", "why": "none of %s changed" % ", ".join(r.label for r in step.when)}
+            return self._converge(step, ref)
+        except Exception as error:
+            if not message.get("ignore"):
+                self._failures += 1
+                self._broken_by = label
+            self.failed.append(label)
+            return {"state": "failed", "error": describe(error), "ignored": message.get("ignore", "")}
+
+    def _converge(self, step: Step, ref: Ref) -> Dict[str, Any]:
+        diff = step.check(self.system)
+        if diff:
+            step.apply(self.system, diff)
+            ref._changed = True
+            if not diff.maybe or not self.system.planned:
+                self.changed.append(ref.label)
+        ref.fingerprint = step.fingerprint(self.system)
+        answer: Dict[str, Any] = {"state": state_of(diff, self.system.planned), "why": diff.why}
+        if diff:
+            answer["diff"] = [list(c) for c in diff.changes]
+        output = step.output()
+        if output:
+            answer["stdout"] = output
+        return answer
+
+
+def state_of(diff: Diff, planned: bool) -> str:
+    """The contract's word for what a step did, or in a plan would do."""
+    if not diff:
+        return "ok"
+    return "maybe" if planned and diff.maybe else "changed"
+
+
+def describe(error: Exception) -> Dict[str, Any]:
+    """An exception as the message that a person will read."""
+    if isinstance(error, StepError):
+        return {
+            "message": error.message,
+            "hint": error.hint,
+            "argv": error.argv,
+            "status": error.status,
+            "stdout": error.stdout,
+            "stderr": error.stderr,
+        }
+    if isinstance(error, ProvError):
+        return {"message": error.message, "hint": error.hint}
+    if isinstance(error, OSError):
+        return describe_os_error(error)
+    # not foreseen, so a mistake in a step: the traceback is what its author needs
+    lines: Sequence[str] = traceback.format_exception(type(error), error, error.__traceback__)
+    return {
+        "message": "the step is at fault: %s: %s" % (type(error).__name__, error),
+        "stderr": "".join(lines[-4:]),
+        "hint": "Please report this, with the lines above.",
+    }
+
+
+def describe_os_error(error: OSError) -> Dict[str, Any]:
+    """The kernel's refusals, with what to do about the common ones."""
+    hints = {
+        errno.ENOSPC: "The disk is full: free some space (`df -h` shows where) and run again.",
+        errno.EDQUOT: "The disk quota is used up.",
+        errno.EROFS: "The file system is mounted read-only.",
+        errno.EACCES: "Log in as root, or let prov use sudo (ansible_become: true).",
+        errno.EPERM: "Log in as root, or let prov use sudo (ansible_become: true).",
+        errno.EISDIR: "A directory stands where a file is wanted.",
+        errno.ENOTDIR: "A file stands where a directory is wanted.",
+    }
+    what = (error.strerror or str(error)).lower()
+    where = ": %s" % error.filename if error.filename else ""
+    return {"message": what + where, "hint": hints.get(error.errno or 0, "")}

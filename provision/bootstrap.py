@@ -1,0 +1,122 @@
+"""How the agent gets to a host: modules as one compressed program on stdin, nothing installed.
+
+`command` is what the login shell is told to run: a POSIX sh script that finds (or installs) python3 and
+hands stdin over to it. `payload` is what follows on stdin.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import pkgutil
+import shlex
+import zlib
+from pathlib import Path
+
+#: what is shipped, besides the modules of steps
+SHIPPED = (
+    "provision.errors",
+    "provision.secrets",
+    *(
+        f"provision.agent.{name}"
+        for name in (
+            "accounts codec commands facts files ledger main overlay overlay_files overlay_units packages "
+            "protocol runner system units"
+        ).split()
+    ),
+)
+#: first words of the lines by which the sh script speaks to the controller, on stderr
+SAYS = "PROV:"
+SUDO_PROMPT = "PROV-SUDO-PASSWORD:"
+
+# Reads one line from stdin ("install" or "keep"), byte by byte as POSIX demands of `read`, so that nothing of
+# what follows is lost. Installers get </dev/null or they would eat the stream.
+SCRIPT = r"""
+echo PROV:shell >&2
+read -r mode
+find_python() {
+  for p in "$python" python3 /usr/bin/python3 /usr/libexec/platform-python; do
+    [ -n "$p" ] && command -v "$p" >/dev/null 2>&1 && "$p" -c 'import sys,json,zlib;sys.exit(sys.version_info<(3,8))' >/dev/null 2>&1 && return 0
+  done
+  return 1
+}
+if ! find_python; then
+  if command -v apt-get >/dev/null 2>&1; then manager=apt-get
+  elif command -v dnf >/dev/null 2>&1; then manager=dnf
+  elif command -v yum >/dev/null 2>&1; then manager=yum
+  else echo PROV:no-package-manager >&2; exit 92; fi
+  if [ "$mode" != install ]; then echo "PROV:no-python $manager" >&2; exit 91; fi
+  [ "$(id -u)" = 0 ] || { echo PROV:not-root >&2; exit 94; }
+  echo "PROV:installing $manager" >&2
+  if command -v cloud-init >/dev/null 2>&1; then cloud-init status --wait >/dev/null 2>&1 </dev/null; fi
+  export DEBIAN_FRONTEND=noninteractive
+  case $manager in
+    apt-get)
+      apt-get -q -o DPkg::Lock::Timeout=300 update </dev/null >&2
+      apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 --no-install-recommends install python3 </dev/null >&2 ;;
+    *) "$manager" -q -y install python3 </dev/null >&2 ;;
+  esac
+  hash -r
+  find_python || { echo PROV:install-failed >&2; exit 93; }
+  echo PROV:installed >&2
+fi
+exec "$p" -c "import sys,zlib;exec(zlib.decompress(sys.stdin.buffer.read($size)))"
+"""
+
+# What the payload does once decompressed: serve imports from the dictionary, then run the agent.
+LOADER = """
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+
+class Shipped(MetaPathFinder, Loader):
+    def find_spec(self, name, path=None, target=None):
+        if name in MODULES:
+            return ModuleSpec(name, self, is_package=MODULES[name] is None)
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        source = MODULES[module.__spec__.name]
+        if source is not None:
+            exec(compile(source, module.__spec__.name.replace(".", "/") + ".py", "exec"), module.__dict__)
+
+sys.meta_path.insert(0, Shipped())
+from provision.agent.main import main
+main()
+"""
+
+
+@functools.cache
+def payload() -> bytes:
+    """The compressed program: every shipped module, and the loader that imports from it."""
+    modules: dict[str, str | None] = {"provision": None, "provision.agent": None, "provision.steps": None}
+    names = [*SHIPPED, *(f"provision.steps.{name}" for name in step_modules())]
+    for name in names:
+        spec = importlib.util.find_spec(name)
+        assert spec is not None and spec.origin is not None
+        modules[name] = Path(spec.origin).read_text(encoding="utf-8")
+    program = f"MODULES = {modules!r}\n{LOADER}"
+    return zlib.compress(program.encode(), 9)
+
+
+@functools.cache
+def step_modules() -> list[str]:
+    """Names of the modules of built-in steps."""
+    import provision.steps
+
+    return [module.name for module in pkgutil.iter_modules(provision.steps.__path__)]
+
+
+def command(size: int, *, interpreter: str = "", sudo: bool = False, password: bool = False) -> str:
+    """What the login shell runs.
+
+    size: of the payload, bytes.  interpreter: tried before the host's own python3.
+    sudo: become root first.  password: let sudo ask, on stderr, with a prompt that we know.
+    """
+    script = f"python={shlex.quote(interpreter)}\nsize={size}\n{SCRIPT}"
+    inner = ["sh", "-c", script]
+    if sudo and password:
+        return shlex.join(["sudo", "-S", "-p", SUDO_PROMPT, "--", *inner])
+    if sudo:
+        return shlex.join(["sudo", "-n", "--", *inner])
+    return shlex.join(inner)

@@ -1,0 +1,285 @@
+"""A command's streams at the other end of a connection, and how a login becomes the agent's process."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from provision.bootstrap import SAYS, SUDO_PROMPT, command, payload
+from provision.errors import ProvError, StepError, UnreachableError
+from provision.secrets import Secret
+
+if TYPE_CHECKING:
+    import paramiko
+
+#: seconds for a login shell to start our script, sudo's own delays included
+SHELL_TIMEOUT = 60.0
+
+
+class Channel(Protocol):
+    """Streams of one command. out, err: what has arrived and was not taken yet. eof: no more will come."""
+
+    out: bytearray
+    err: bytearray
+    eof: bool
+
+    def send(self, data: bytes) -> None: ...
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until something arrives or the command ends; False after timeout seconds of silence."""
+
+    def close(self) -> None: ...
+
+
+class SshChannel:
+    """A command over paramiko. Both streams are read, because they share one window (paramiko#1778)."""
+
+    def __init__(self, channel: paramiko.Channel) -> None:
+        self._channel = channel
+        self.out = bytearray()
+        self.err = bytearray()
+        self.eof = False
+        self._selector = selectors.DefaultSelector()
+        # readable when either stream has data or the channel has ended (paramiko.Channel.fileno)
+        self._selector.register(channel.fileno(), selectors.EVENT_READ)
+
+    def send(self, data: bytes) -> None:
+        try:
+            self._channel.sendall(data)
+        except (OSError, EOFError):
+            # the other end has gone: `wait` will give what it said before that, then the end
+            return
+
+    def wait(self, timeout: float) -> bool:
+        if not self._ready() and not self._selector.select(timeout):
+            return False
+        while self._channel.recv_stderr_ready():
+            self.err += self._channel.recv_stderr(1 << 20)
+        if self._channel.recv_ready():
+            self.out += self._channel.recv(1 << 20)
+        elif self._channel.eof_received or self._channel.closed or not self._alive():
+            self.eof = True
+        return True
+
+    def close(self) -> None:
+        self._selector.close()
+        self._channel.close()
+
+    def _ready(self) -> bool:
+        channel = self._channel
+        return bool(channel.recv_ready() or channel.recv_stderr_ready() or channel.closed)
+
+    def _alive(self) -> bool:
+        transport = self._channel.get_transport()
+        return transport is not None and transport.is_active()
+
+
+class ProcessChannel:
+    """A command on this machine: the same agent without SSH, for tests at the edge of the network."""
+
+    def __init__(self, argv: list[str]) -> None:
+        self.process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert self.process.stdin and self.process.stdout and self.process.stderr
+        self._stdin = self.process.stdin
+        self.out = bytearray()
+        self.err = bytearray()
+        self.eof = False
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self.process.stdout, selectors.EVENT_READ, self.out)
+        self._selector.register(self.process.stderr, selectors.EVENT_READ, self.err)
+
+    def send(self, data: bytes) -> None:
+        try:
+            self._stdin.write(data)
+            self._stdin.flush()
+        except BrokenPipeError:
+            return
+
+    def wait(self, timeout: float) -> bool:
+        ready = self._selector.select(timeout)
+        for key, _ in ready:
+            data = os.read(key.fd, 1 << 20)
+            key.data.extend(data)
+            if not data:
+                self._selector.unregister(key.fileobj)
+                self.eof = self.eof or key.data is self.out
+        return bool(ready)
+
+    def close(self) -> None:
+        self._selector.close()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            assert stream is not None
+            stream.close()
+        self.process.wait(timeout=SHELL_TIMEOUT)
+
+
+@dataclass(frozen=True)
+class Login:
+    """How the login becomes root's python3.
+
+    sudo: the login is not root, and has to become it.  password: for sudo, if known.
+    ask: asks a person for it, once; None if nobody is there.  interpreter: tried before the host's python3.
+    """
+
+    sudo: bool = False
+    password: Secret | None = None
+    ask: Callable[[], Secret] | None = None
+    interpreter: str = ""
+
+    def start(self, open_channel: Callable[[str], Channel], *, install: bool) -> Starter:
+        """Start the agent; returns as soon as its program is on the way, but for sudo's password."""
+        return Starter(self, open_channel, install=install)
+
+
+class NoPython(ProvError):
+    """The host has no python3, and a plan may not install it. manager: what would install it."""
+
+    def __init__(self, manager: str) -> None:
+        super().__init__("the host has no python3", hint="A deploy installs it first.")
+        self.manager = manager
+
+
+class Starter:
+    """The start of one agent. channel: the one it runs on."""
+
+    def __init__(self, login: Login, open_channel: Callable[[str], Channel], *, install: bool) -> None:
+        self._login = login
+        self._open = open_channel
+        self._mode = b"install\n" if install else b"keep\n"
+        self._password = login.password
+        self.channel = self._run()
+
+    def _run(self) -> Channel:
+        code = payload()
+        login, known = self._login, self._password is not None
+        line = command(len(code), interpreter=login.interpreter, sudo=login.sudo, password=known)
+        channel = self._open(line)
+        if login.sudo and known:
+            self._give_password(channel)
+        channel.send(self._mode + code)
+        return channel
+
+    def _give_password(self, channel: Channel) -> None:
+        """Wait for sudo's prompt, or for our shell if sudo wants none; a second prompt means a wrong one."""
+        assert self._password is not None
+        shell, prompt = SAYS.encode(), SUDO_PROMPT.encode()
+        given = False
+        while shell not in channel.err:
+            if prompt in channel.err:
+                if given:
+                    channel.close()
+                    raise UnreachableError(
+                        "sudo does not take this password",
+                        hint="Set ansible_become_password, or leave it out to be asked.",
+                    )
+                channel.err.clear()
+                channel.send(self._password.reveal().encode() + b"\n")
+                given = True
+            elif channel.eof or not channel.wait(SHELL_TIMEOUT):
+                error = self.explain(bytes(channel.out))
+                channel.close()
+                raise error
+
+    def retry(self) -> bool:
+        """After the end of a channel that never became an agent: try again with a password if that was missing."""
+        wanted = "password is required" in self._said()
+        if not (wanted and self._login.ask and self._password is None):
+            return False
+        self.channel.close()
+        self._password = self._login.ask()
+        self.channel = self._run()
+        return True
+
+    def installing(self) -> str:
+        """The last line of python3's installation while it runs, else ""."""
+        said = self._said()
+        if f"{SAYS}installing" not in said:
+            return ""
+        lines = [line for line in said.splitlines() if line.strip() and not line.startswith(SAYS)]
+        return lines[-1].strip() if lines else "starting"
+
+    def installed(self) -> bool:
+        """Whether python3 was missing and has been installed."""
+        return f"{SAYS}installed" in self._said()
+
+    def explain(self, out: bytes) -> ProvError:
+        """Why there is no agent. out: what came on stdout instead."""
+        said = self._said()
+        sayings = [line[len(SAYS) :].split() for line in said.splitlines() if line.startswith(SAYS)]
+        words = {line[0]: line[1:] for line in sayings if line}
+        text = "\n".join(line for line in said.splitlines() if not line.startswith(SAYS))
+        if "no-python" in words:
+            return NoPython(words["no-python"][0])
+        if "no-package-manager" in words:
+            return StepError(
+                "the host has no python3 (3.8 or newer), and neither apt-get, dnf nor yum to install it",
+                hint="Install python3 by hand, or name one with ansible_python_interpreter.",
+            )
+        if "not-root" in words:
+            return StepError(
+                "the host has no python3, and only root can install it",
+                hint="Let prov use sudo: ansible_become: true.",
+            )
+        if "install-failed" in words:
+            return StepError("python3 could not be installed", stderr=_last(text))
+        for sign, message, hint in SUDO_REFUSALS:
+            if sign in text:
+                return UnreachableError(message, hint=hint)
+        shown = _last(text) or _last(out.decode(errors="replace"))
+        return UnreachableError(
+            "the login works, but the agent did not start" + (f": {shown}" if shown else ""),
+            hint="Try `prov ssh` and run `python3 -V` there.",
+        )
+
+    def _said(self) -> str:
+        return self.channel.err.decode(errors="replace") if hasattr(self, "channel") else ""
+
+
+#: what sudo prints (sudo 1.8 to 1.9, locale C), and what it means
+SUDO_REFUSALS = (
+    (
+        "password is required",
+        "sudo wants a password",
+        "Set ansible_become_password, or run prov on a terminal to be asked for it.",
+    ),
+    (
+        "incorrect password",
+        "sudo does not take this password",
+        "Set ansible_become_password, or leave it out to be asked.",
+    ),
+    (
+        "not in the sudoers file",
+        "this user may not use sudo",
+        "Log in as another user (ansible_user), or add this one to sudoers.",
+    ),
+    (
+        "may not run sudo",
+        "this user may not use sudo",
+        "Log in as another user (ansible_user), or add this one to sudoers.",
+    ),
+    (
+        "sudo: not found",
+        "the host has no sudo",
+        "Log in as root (ansible_user: root), or install sudo.",
+    ),
+    (
+        "sudo: command not found",
+        "the host has no sudo",
+        "Log in as root (ansible_user: root), or install sudo.",
+    ),
+    (
+        "you must have a tty",
+        "sudo on this host insists on a terminal (requiretty)",
+        "Remove `Defaults requiretty` from its sudoers, or log in as root.",
+    ),
+)
+
+
+def _last(text: str, count: int = 5) -> str:
+    return "\n".join(text.strip().splitlines()[-count:])

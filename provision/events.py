@@ -1,0 +1,114 @@
+"""What happens during a run, as small frozen classes on one queue. Reports read them (design D11)."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from provision.errors import ProvError
+from provision.steps.base import Change
+
+
+@dataclass(frozen=True)
+class Event:
+    """host: the inventory name of the host it is about."""
+
+    host: str
+
+
+@dataclass(frozen=True)
+class Connecting(Event):
+    """A connection to the host is being opened."""
+
+
+@dataclass(frozen=True)
+class Connected(Event):
+    """The agent answered. seconds: since the connection began."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RoleStarted(Event):
+    """The steps that follow belong to this role."""
+
+    role: str
+
+
+@dataclass(frozen=True)
+class StepRunning(Event):
+    """A step takes its time. text: the last line of what it prints."""
+
+    role: str
+    step: str
+    text: str
+
+
+@dataclass(frozen=True)
+class StepDone(Event):
+    """A step ended.
+
+    state: ok, changed, failed, skipped or maybe.  ms: on the host.  where: "roles/nginx/__init__.py:14".
+    line: the role's own line there.  error: for failed ones.  ignored: the role's reason to go on after it.
+    """
+
+    role: str
+    step: str
+    state: str
+    why: str = ""
+    diff: Sequence[Change] = ()
+    ms: float = 0.0
+    where: str = ""
+    line: str = ""
+    error: ProvError | None = None
+    ignored: str = ""
+
+
+@dataclass(frozen=True)
+class Note(Event):
+    """Something worth telling that is no step."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class HostDone(Event):
+    """The host's run ended. error: what ended it early, other than a failed step; unreachable: by no session."""
+
+    seconds: float
+    error: ProvError | None = None
+    unreachable: bool = False
+
+
+@dataclass
+class Tally:
+    """Steps of one host by state, as the summary counts them."""
+
+    ok: int = 0
+    changed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    maybe: int = 0
+    unreachable: int = 0
+
+    def count(self, event: Event) -> None:
+        """Take an event of this host into account."""
+        if isinstance(event, StepDone):
+            setattr(self, event.state, getattr(self, event.state) + 1)
+        elif isinstance(event, HostDone) and event.error is not None:
+            if event.unreachable:
+                self.unreachable += 1
+            else:
+                self.failed += 1
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The end of a run. seconds: wall time of the whole."""
+
+    hosts: dict[str, Tally] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+Events = queue.SimpleQueue[Event]

@@ -1,0 +1,40 @@
+"""Facts: what a host is, as roles read it (`c.facts.distribution`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the agent says of its host in its first message.
+
+    distribution, version, codename: as in os-release(5), such as "debian", "12", "bookworm".
+    family: "debian" or "redhat".  cpus: usable by this process.  memory_mb: total, in MiB.
+    addresses: without loopback and link-local ones, IPv4 first.  python: version of the host's interpreter.
+    init: "systemd" or the name of process 1.  user: whom the agent runs as.  login_user: who logged in.
+    """
+
+    distribution: str
+    version: str
+    codename: str
+    family: str
+    architecture: str
+    kernel: str
+    hostname: str
+    cpus: int
+    memory_mb: int
+    addresses: tuple[str, ...]
+    python: str
+    python_path: str
+    init: str
+    user: str
+    login_user: str
+
+    @classmethod
+    def from_message(cls, values: dict[str, Any]) -> Facts:
+        """The facts in a hello message."""
+        known = {f.name: values[f.name] for f in fields(cls)}
+        known["addresses"] = tuple(known["addresses"])
+        return cls(**known)

@@ -1,0 +1,173 @@
+"""Host: a fabric.Connection that takes steps. The first argument of every role's tasks."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import threading
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from fabric import Config
+
+from provision import lab
+from provision.apps import App, apps_of
+from provision.channel import Channel, Login, SshChannel
+from provision.connection import VerifiedConnection
+from provision.errors import LabError
+from provision.events import Event
+from provision.facts import Facts
+from provision.inventory.model import InventoryHost
+from provision.secrets import Secret
+from provision.session import Outcome, Session
+from provision.steps.base import Step
+
+
+class Steps(Protocol):
+    """What a step needs of its first argument."""
+
+    def submit(self, step: Step) -> Outcome: ...
+
+
+class Host(VerifiedConnection):
+    """A host of the inventory: `c.run()` and the rest of fabric.Connection, with facts, apps and steps.
+
+    inventory: its entry there.  name: the name there (`c.host` is the address).  vars: its variables.
+    role_path: folder of the role that is running, where its templates/ are.
+    """
+
+    # fabric keeps attributes that the class does not declare in its configuration
+    inventory: InventoryHost
+    name: str = ""
+    role_path: Path = Path()
+    session: Session | None = None
+    _emit: Callable[[Event], None]
+    _plan: bool = False
+    _later: list[Callable[[], None]]
+    _ask: Callable[[], Secret] | None = None
+
+    def __init__(
+        self,
+        inventory: InventoryHost,
+        *,
+        config: Config,
+        plan: bool = False,
+        emit: Callable[[Event], None],
+        ask: Callable[[], Secret] | None = None,
+    ) -> None:
+        address, options = reach(inventory)
+        super().__init__(address, config=config, **options)
+        self.inventory = inventory
+        self.name = inventory.name
+        self._plan = plan
+        self._emit = emit
+        self._ask = ask
+        self._later = []
+
+    # -- what roles read
+
+    @property
+    def vars(self) -> Any:
+        """The host's variables in the inventory."""
+        return self.inventory.vars
+
+    @property
+    def facts(self) -> Facts:
+        """What the host is. Waits for the agent's first message."""
+        return self.started().facts
+
+    @cached_property
+    def apps(self) -> list[App]:
+        """The applications of this host."""
+        return apps_of(self.inventory)
+
+    @property
+    def planning(self) -> bool:
+        """Whether this run only predicts."""
+        return self._plan
+
+    # -- steps
+
+    def submit(self, step: Step) -> Outcome:
+        """Send a step to the host; returns at once."""
+        return self.started().submit(step)
+
+    def later(self, action: Callable[[], None]) -> None:
+        """Call action after the last role: for what must wait until every role has done its part."""
+        self._later.append(action)
+
+    def run_later(self) -> None:
+        """Call what roles have put off, in the order in which they did."""
+        while self._later:
+            self._later.pop(0)()
+
+    # -- the session
+
+    def started(self) -> Session:
+        """The session with the agent, started if need be. Raises UnreachableError."""
+        if self.session is None:
+            self.open()
+            self.session = Session(
+                self.name, self._open_channel, self._login(), plan=self._plan, who=who(), emit=self._emit
+            )
+        return self.session
+
+    def _open_channel(self, command: str) -> Channel:
+        channel = self.transport.open_session()
+        channel.exec_command(command)
+        return SshChannel(channel)
+
+    def _login(self) -> Login:
+        settings = self.inventory.connection
+        sudo = self.user != "root" if settings.become is None else settings.become
+        password = settings.become_password
+        if settings.kind == "lab":
+            found = lab.find(self.name)
+            if found is not None and found.password:
+                password = Secret(found.password)
+        return Login(sudo, password, self._ask, settings.python_interpreter or "")
+
+
+def reach(inventory: InventoryHost) -> tuple[str, dict[str, Any]]:
+    """Address and fabric.Connection options for a host. Raises LabError if it is a lab host that is not up."""
+    settings = inventory.connection
+    options: dict[str, Any] = {"user": settings.user, "port": settings.port}
+    connect: dict[str, Any] = {}
+    address = settings.address
+    if settings.kind == "lab":
+        found = lab.find(inventory.name)
+        if found is None or found.state != "running":
+            raise LabError(
+                f"the lab host {inventory.name} is not up", hint=f"Boot it: prov lab up {inventory.name}"
+            )
+        address = found.address
+        options.update(user=found.user, port=found.port, known_hosts=found.known_hosts)
+        connect.update(key_filename=[str(found.key)], look_for_keys=False, allow_agent=False)
+    if settings.private_key_file is not None:
+        connect.update(key_filename=[str(settings.private_key_file)], look_for_keys=False)
+    if settings.password is not None:
+        connect["password"] = settings.password.reveal()
+    options["connect_kwargs"] = connect
+    return address, options
+
+
+def who() -> str:
+    """The person and machine that a run comes from, for locks and the ledger."""
+    return f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
+
+
+class AskOnce:
+    """Asks for sudo's password without echo, once for all hosts of a run."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answer: Secret | None = None
+
+    def __call__(self) -> Secret:
+        with self._lock:
+            if self._answer is None:
+                self._answer = Secret(getpass.getpass("sudo password: "))
+            return self._answer

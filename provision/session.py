@@ -1,0 +1,378 @@
+"""One channel to one host and run: starts the agent, sends steps, hands out what came of them (D1, D3).
+
+Steps are sent as they are submitted and nothing waits for an answer until somebody reads an outcome. The
+thread that owns the session also does the reading, while it waits.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from provision.agent.codec import encode_step
+from provision.agent.protocol import VERSION, Frame, ProtocolError, Reader, pack
+from provision.channel import Channel, Login
+from provision.errors import ConfigError, ProvError, StepError, UnreachableError
+from provision.events import Event, Note, StepDone, StepRunning
+from provision.facts import Facts
+from provision.steps.base import Change, Ref, Step
+from provision.steps.source import CHUNK, Source
+
+#: the agent speaks at least every 5 s; this much silence (seconds) means that the link is gone
+SILENCE = 45.0
+#: until it first speaks: a bare host may be installing python3 behind another program's dpkg lock
+START_TIMEOUT = 900.0
+INSTALL_PYTHON = "package python3"
+
+
+class StepFailed(StepError):
+    """A step failed on the host. outcome: of that step, with state "failed"."""
+
+    outcome: Outcome
+
+
+class Outcome(Ref):
+    """What came of a step. Reading any of it waits until the step has run.
+
+    Raises StepFailed (on reading) if the step failed and has no `ignore_errors`.
+    """
+
+    def __init__(self, session: Session, id: int, step: Step, role: str, where: str, line: str) -> None:
+        super().__init__(id, step.label())
+        self._session = session
+        self.step = step
+        self.role = role
+        self.where = where
+        self.line = line
+        self._answer: dict[str, Any] | None = None
+        self.error: StepError | None = None
+
+    def wait(self) -> Outcome:
+        """Wait until the step has run. Raises StepFailed, UnreachableError."""
+        self._session.wait_for(self)
+        return self
+
+    @property
+    def done(self) -> bool:
+        """Whether the step has run already; never waits."""
+        return self._answer is not None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the step changed the host (or would, in a plan)."""
+        return self.state in ("changed", "maybe")
+
+    @property
+    def state(self) -> str:
+        """ok, changed, failed, skipped or maybe."""
+        return str(self._got()["state"])
+
+    @property
+    def why(self) -> str:
+        """Why there was nothing to do, or what the step found."""
+        return str(self._got().get("why", ""))
+
+    @property
+    def stdout(self) -> str:
+        """What the step has to say; for commands, their output."""
+        return str(self._got().get("stdout", ""))
+
+    @property
+    def diff(self) -> list[Change]:
+        """The differences that the step found."""
+        return [Change(*c) for c in self._got().get("diff", [])]
+
+    def _got(self) -> dict[str, Any]:
+        self.wait()
+        assert self._answer is not None
+        return self._answer
+
+    def settle(self, answer: dict[str, Any]) -> None:
+        """Take the host's answer."""
+        self._answer = answer
+        if answer["state"] == "failed":
+            error = answer["error"]
+            self.error = StepError(
+                error["message"],
+                where=self.where,
+                hint=error.get("hint", ""),
+                argv=error.get("argv", ()),
+                status=error.get("status"),
+                stdout=error.get("stdout", ""),
+                stderr=error.get("stderr", ""),
+            )
+
+
+class Session:
+    """Steps for one host over one channel.
+
+    open_channel: opens a channel and runs a command on it.  login: how to become root.  plan: predict only.
+    who: shown to others while the host is locked.  emit: takes events.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        open_channel: Callable[[str], Channel],
+        login: Login,
+        *,
+        plan: bool,
+        who: str,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self.host = host
+        self.plan = plan
+        self.role = ""
+        self.frames_sent = 0
+        self._emit = emit
+        self._reader = Reader()
+        self._greeted = False
+        self._facts: Facts | None = None
+        self._outcomes: dict[int, Outcome] = {}
+        self._waiting: dict[int, Outcome] = {}
+        self._failures_seen = 0
+        self._unseen: list[Outcome] = []
+        self._sources: dict[str, Source] = {}
+        self._next = 1
+        self._closed = False
+        self._unanswered: list[bytes] = []
+        self._starter = login.start(open_channel, install=not plan)
+        self._send({"op": "start", "plan": plan, "who": who})
+
+    # -- for roles
+
+    @property
+    def facts(self) -> Facts:
+        """What the host is; waits for the agent's first message. Raises UnreachableError."""
+        while self._facts is None:
+            self._pump()
+        return self._facts
+
+    def submit(self, step: Step) -> Outcome:
+        """Send a step; does not wait. Raises ConfigError if its arguments make no sense."""
+        where, line = calling_line()
+        try:
+            step.validate()
+        except ValueError as error:
+            raise ConfigError(f"{type(step).__name__}: {error}", where=where) from None
+        outcome = Outcome(self, self._next, step, self.role, where, line)
+        self._next += 1
+        message = encode_step(step, self._keep)
+        message.update(
+            op="step",
+            id=outcome.id,
+            label=outcome.label,
+            deadline=step.deadline(),
+            seen=self._failures_seen,
+            units=list(step.units()),
+        )
+        if step.ignore_errors:
+            message["ignore"] = step.ignore_errors
+        self._outcomes[outcome.id] = self._waiting[outcome.id] = outcome
+        self._send(message)
+        return outcome
+
+    def wait_for(self, outcome: Outcome) -> None:
+        """Wait for one step. Raises StepFailed if it, or one before it, failed; that takes note of the failure."""
+        while not outcome.done:
+            self._pump()
+        self._raise_unseen()
+
+    def drain(self) -> None:
+        """Wait for all steps sent so far. Raises StepFailed, UnreachableError."""
+        while self._waiting:
+            self._pump()
+        self._raise_unseen()
+
+    # -- ending
+
+    def stop(self) -> None:
+        """Ask the agent to end after the step that is running; the rest is skipped."""
+        self._send({"op": "stop"})
+
+    def finish(self) -> None:
+        """Drain without raising, end the agent in good order and close the channel."""
+        try:
+            while self._waiting:
+                self._pump()
+            if self._facts is None:
+                return
+            self._send({"op": "end"})
+            while not self._closed:
+                self._pump()
+        finally:
+            self._starter.channel.close()
+
+    def abandon(self) -> None:
+        """Close the channel as it is; the agent ends by itself after its running step."""
+        self._starter.channel.close()
+
+    # -- inside
+
+    def _keep(self, source: Source) -> None:
+        self._sources[source.key] = source
+
+    def _send(self, head: dict[str, Any], payload: bytes = b"") -> None:
+        self.frames_sent += 1
+        data = pack(head, payload)
+        if self._facts is None:
+            self._unanswered.append(data)
+        self._starter.channel.send(data)
+
+    def _raise_unseen(self) -> None:
+        if not self._unseen:
+            return
+        self._failures_seen += len(self._unseen)
+        first, self._unseen = self._unseen[0], []
+        error = first.error
+        assert error is not None
+        failed = StepFailed(
+            error.message,
+            where=error.where,
+            hint=error.hint,
+            argv=error.argv,
+            status=error.status,
+            stdout=error.stdout,
+            stderr=error.stderr,
+        )
+        failed.outcome = first
+        raise failed
+
+    def _pump(self) -> None:
+        """Read once, waiting as long as a living agent may be silent, and handle what arrived."""
+        channel = self._starter.channel
+        if not channel.wait(SILENCE if self._greeted else START_TIMEOUT):
+            raise UnreachableError(
+                f"the connection has been silent for {SILENCE:.0f} s",
+                hint="The host may have gone down or lost its network. Run again: prov continues where it was.",
+            )
+        if not self._greeted and (text := self._starter.installing()):
+            self._emit(StepRunning(self.host, "", INSTALL_PYTHON, text))
+        data = bytes(channel.out)
+        channel.out.clear()
+        if not data and channel.eof:
+            self._ended()
+            return
+        self._reader.feed(data)
+        try:
+            if not self._greeted:
+                self._greeted = self._reader.skip_to_marker()
+            while self._greeted and (frame := self._reader.next()) is not None:
+                self._handle(frame)
+        except ProtocolError as error:
+            raise UnreachableError(f"the agent sent {error}; something else writes to its output") from None
+
+    def _ended(self) -> None:
+        if self._closed:
+            return
+        if not self._greeted and self._starter.retry():
+            # sudo's password has been asked for: everything said so far is said again
+            for data in self._unanswered:
+                self._starter.channel.send(data)
+            return
+        self._closed = True
+        if not self._greeted:
+            raise self._starter.explain(self._reader.before_marker())
+        raise UnreachableError(
+            "the connection was cut before the run had ended",
+            hint="What had been done is done whole; run again, and prov continues from there.",
+        )
+
+    def _handle(self, frame: Frame) -> None:
+        head = frame.head
+        match head["op"]:
+            case "outcome":
+                self._settle(head)
+            case "running":
+                outcome = self._outcomes[head["id"]]
+                self._emit(StepRunning(self.host, outcome.role, outcome.label, head["text"]))
+            case "need":
+                self._provide(head["key"], frame.payload)
+            case "hello":
+                if head["version"] != VERSION:
+                    raise ProtocolError(f"protocol version {head['version']}, not {VERSION}")
+                self._facts = Facts.from_message(head["facts"])
+                self._unanswered.clear()
+                if self._starter.installed():
+                    change = Change("package python3", "", "installed")
+                    self._emit(StepDone(self.host, "", INSTALL_PYTHON, "changed", diff=[change]))
+            case "note":
+                self._emit(Note(self.host, head["text"]))
+            case "refused":
+                self._closed = True
+                raise ProvError(head["message"], where=self.host, hint=head["hint"])
+            case "bye":
+                self._closed = True
+            case "alive":
+                pass
+            case other:
+                raise ProtocolError(f"an unknown message {other!r}")
+
+    def _settle(self, head: dict[str, Any]) -> None:
+        outcome = self._waiting.pop(head["id"])
+        outcome.settle(head)
+        if outcome.error is not None and not outcome.step.ignore_errors:
+            self._unseen.append(outcome)
+        self._emit(
+            StepDone(
+                self.host,
+                outcome.role,
+                outcome.label,
+                head["state"],
+                why=head.get("why", ""),
+                diff=[Change(*c) for c in head.get("diff", [])],
+                ms=head["ms"],
+                where=outcome.where,
+                line=outcome.line,
+                error=outcome.error,
+                ignored=head.get("ignored", ""),
+            )
+        )
+
+    def _provide(self, key: str, request: bytes) -> None:
+        """Send what a source holds, in pieces, or say why it can't be had."""
+        source = self._sources[key]
+        assert source.open is not None
+        try:
+            with source.open(request) as f:
+                chunk = f.read(CHUNK)
+                while True:
+                    following = f.read(CHUNK)
+                    self._send({"op": "chunk", "last": not following}, chunk)
+                    if not following:
+                        return
+                    chunk = following
+        except (OSError, ProvError) as error:
+            hint = error.hint if isinstance(error, ProvError) else ""
+            message = error.message if isinstance(error, ProvError) else f"on this machine: {error}"
+            self._send({"op": "chunk", "last": True, "error": message, "hint": hint})
+
+
+def calling_line() -> tuple[str, str]:
+    """("roles/nginx/__init__.py:14", the line there) of the innermost caller outside prov's own modules."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
+        frame = frame.f_back
+    path = frame.f_code.co_filename
+    return f"{shown_path(path)}:{frame.f_lineno}", linecache.getline(path, frame.f_lineno).strip()
+
+
+OURS = str(Path(__file__).parent) + "/"
+BUILTIN_ROLES = OURS + "builtin_roles/"
+
+
+def _is_ours(path: str) -> bool:
+    return path.startswith(OURS) and not path.startswith(BUILTIN_ROLES)
+
+
+def shown_path(path: str) -> str:
+    """A path as people know it: relative to the current directory if it is below it."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path
+
+
