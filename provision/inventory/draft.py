@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from provision.inventory.located import Located, Origin, located_error
+from provision.inventory.located import Located, LocatedError, Origin
 from provision.inventory.problems import Problems
 from provision.inventory.values import shown
 
@@ -55,7 +55,7 @@ class Draft:
 
     def wrong(self, origin: Origin, path: tuple[str | int, ...], message: str, hint: str = "") -> None:
         """Gather an error."""
-        self.problems.add(located_error(origin, path, message, hint))
+        self.problems.add(LocatedError(origin, path, message, hint=hint))
 
     def add_group(self, name: str, origin: Origin) -> Group:
         """The group of that name, made if it is new."""

@@ -6,6 +6,8 @@ children; groups of one depth by ansible_group_priority, then by name.
 
 from __future__ import annotations
 
+from functools import cache
+
 from provision.inventory.draft import Draft
 from provision.inventory.located import Origin
 
@@ -32,9 +34,12 @@ def complete(draft: Draft) -> None:
 
 def _refuse_shared_names(draft: Draft) -> None:
     # Ansible warns and goes on; but which of the two a TARGET means would be a guess
-    for name in draft.hosts.keys() & draft.groups.keys():
-        message = f"{name!r} is a host here and a group at {draft.groups[name].origin}"
-        draft.wrong(draft.hosts[name].origin, (name,), message, "Give the group another name.")
+    for name, host in draft.hosts.items():
+        if name in (ALL, UNGROUPED):
+            draft.wrong(host.origin, (name,), f"{name!r} is always a group; the host needs another name")
+        elif name in draft.groups:
+            message = f"{name!r} is a host here and a group at {draft.groups[name].origin}"
+            draft.wrong(host.origin, (name,), message, "Give one of them another name.")
 
 
 def _refuse_cycles(draft: Draft) -> bool:
@@ -67,15 +72,14 @@ def memberships(draft: Draft) -> dict[str, tuple[str, ...]]:
     for group in draft.groups.values():
         for child in group.children:
             parents[child].append(group.name)
-    depths: dict[str, int] = {}
 
+    @cache
     def depth(name: str) -> int:
-        if name not in depths:
-            depths[name] = max((depth(parent) + 1 for parent in parents[name]), default=0)
-        return depths[name]
+        return max((depth(parent) + 1 for parent in parents[name]), default=0)
 
-    def ancestors(name: str) -> set[str]:
-        return {name}.union(*(ancestors(parent) for parent in parents[name]))
+    @cache
+    def ancestors(name: str) -> frozenset[str]:
+        return frozenset({name}).union(*(ancestors(parent) for parent in parents[name]))
 
     groups: dict[str, set[str]] = {host: set() for host in draft.hosts}
     for group in draft.groups.values():

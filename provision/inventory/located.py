@@ -53,6 +53,17 @@ def dotted(path: Sequence[str | int]) -> str:
     return ".".join(str(step) for step in path)
 
 
-def located_error(origin: Origin, path: Sequence[str | int], message: str, hint: str = "") -> ConfigError:
-    """An error that names file, line and path: "inventory/lab.yml:12 all.hosts: message"."""
-    return ConfigError(message, where=f"{origin} {dotted(path)}".rstrip(), hint=hint)
+class LocatedError(ConfigError):
+    """An error at a line: "inventory/lab.yml:12 web1.apps.shop: message".
+
+    subject: the host whose variables the path is in, if it is in one's.
+    """
+
+    def __init__(
+        self, origin: Origin, path: Sequence[str | int], message: str, *, hint: str = "", subject: str = ""
+    ) -> None:
+        whole = dotted((subject, *path) if subject else path)
+        super().__init__(message, where=f"{origin} {whole}" if whole else str(origin), hint=hint)
+        self.origin = origin
+        self.path = tuple(path)
+        self.subject = subject

@@ -12,7 +12,7 @@ from provision.errors import ConfigError
 from provision.inventory import target as targets
 from provision.inventory.connection import PASSWORDS, ConnectionSettings, connection_settings
 from provision.inventory.draft import Group
-from provision.inventory.located import Located, Origin, located_error
+from provision.inventory.located import Located, LocatedError, Origin
 from provision.inventory.problems import Problems
 from provision.inventory.values import shown, unusable
 from provision.secrets import Secret
@@ -73,7 +73,8 @@ class InventoryHost:
 
     def error(self, path: Sequence[str | int], message: str, hint: str = "") -> ConfigError:
         """An error about vars[path...]: "inventory/staging.yml:12 web1.apps.shop.server: message"."""
-        return located_error(self.origin(*path) or self.defined, (self.name, *path), message, hint)
+        origin = self.origin(*path) or self.defined
+        return LocatedError(origin, path, message, hint=hint, subject=self.name)
 
     def _nearest(self, path: Sequence[str | int]) -> Located | None:
         located = self.located.get(str(path[0])) if path else None

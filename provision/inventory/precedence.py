@@ -3,8 +3,8 @@
 Source: Ansible, "Understanding variable precedence", the part that concerns inventories, from weak to strong:
 group vars in inventory files; group_vars/all beside the inventory, then in the project; group_vars/* beside
 the inventory, then in the project; host vars in inventory files; host_vars/* beside the inventory, then in
-the project. Within each, groups in the order of graph.memberships. A stronger value replaces the weaker one whole
-(Ansible's hash_behaviour=replace).
+the project. Within each, groups in the order of graph.memberships. A stronger value replaces the weaker
+one whole (Ansible's hash_behaviour=replace).
 """
 
 from __future__ import annotations

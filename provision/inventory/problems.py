@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from provision.errors import ConfigError, ConfigErrors
+from provision.inventory.located import LocatedError
 
 
 class Problems:
@@ -17,14 +18,16 @@ class Problems:
     """
 
     def __init__(self) -> None:
-        self.errors: list[ConfigError] = []
+        self._errors: dict[object, ConfigError] = {}
 
     def add(self, error: ConfigError) -> None:
-        """Keep one error, or each of several; the same error is kept once."""
+        """Keep one error, or each of several.
+
+        What is wrong in the variables of a group is wrong for each of its hosts, and kept for the first one.
+        """
         for single in error.errors if isinstance(error, ConfigErrors) else [error]:
-            # hosts share the variables of their groups, so what is wrong there shows up once per host
-            if all(str(single) != str(known) for known in self.errors):
-                self.errors.append(single)
+            at = (single.origin, single.path) if isinstance(single, LocatedError) else single.where
+            self._errors.setdefault((at, single.message), single)
 
     @contextmanager
     def gathered(self) -> Iterator[None]:
@@ -36,5 +39,5 @@ class Problems:
 
     def raise_any(self) -> None:
         """Raise ConfigErrors with everything found; does nothing if all is well."""
-        if self.errors:
-            raise ConfigErrors(self.errors)
+        if self._errors:
+            raise ConfigErrors(list(self._errors.values()))

@@ -1,7 +1,7 @@
 """TARGET: which hosts a command is for.
 
 Source: Ansible, "Patterns: targeting hosts and groups": `,` or `:` between terms, `*` and `?` in names, `&x`
-only those that are in x too, `!x` not those in x; plain terms first, then `&`, then `!`, whatever their order.
+only those that are in x too, `!x` not those in x; plain terms first, then `&`, then `!`, in any order.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """group_vars/ and host_vars/: variables in files of their own.
 
 Source: Ansible's vars plugin `host_group_vars`: a file NAME, NAME.yml, NAME.yaml or NAME.json, or a
-folder NAME whose files are read in the order of their names. Where several are there, Ansible reads the first and
-says nothing of the others; prov refuses.
+folder NAME whose files are read in the order of their names. Where several are there, Ansible reads the first
+and says nothing of the others; prov refuses.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from provision.errors import ConfigError
 from provision.inventory import yamlfile
-from provision.inventory.located import Located, located_error
+from provision.inventory.located import Located, LocatedError
 from provision.inventory.problems import Problems
 from provision.inventory.values import shown
 
@@ -54,13 +54,13 @@ class VarsFolder:
         if document is None:
             return {}
         if not isinstance(document.value, dict):
-            raise located_error(
+            raise LocatedError(
                 document.origin, (), f"must be a mapping of variables, not {shown(document.value)}"
             )
         variables: dict[str, Located] = {}
         for key, part in document.parts.items():
             if not isinstance(key, str):
-                raise located_error(
+                raise LocatedError(
                     part.origin, (key,), f"the name of a variable must be text, not {shown(key)}"
                 )
             variables[key] = part

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from provision.errors import ConfigError
-from provision.inventory.located import Located, Origin, dotted
+from provision.inventory.located import Located, LocatedError, Origin
 from provision.inventory.problems import Problems
 from provision.inventory.values import Encrypted, Verbatim
 
@@ -96,9 +96,7 @@ class Document:
 
     def wrong(self, node: yaml.Node, path: tuple[str | int, ...], message: str, hint: str = "") -> None:
         """Gather an error about this node."""
-        self.problems.add(
-            ConfigError(message, where=f"{self.origin(node)} {dotted(path)}".rstrip(), hint=hint)
-        )
+        self.problems.add(LocatedError(self.origin(node), path, message, hint=hint))
 
     def located(self, node: yaml.Node, path: tuple[str | int, ...], origin: Origin) -> Located:
         """The value of a node and of everything in it."""

@@ -1,0 +1,121 @@
+"""prov hosts: what the inventory says, without connecting to anything."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+import click
+
+from provision.cli.options import inventory_option, json_option
+from provision.errors import UsageError
+from provision.inventory import Inventory, InventoryHost, Problems, load
+from provision.inventory.masking import masked
+from provision.inventory.target import members
+
+COLUMNS = ("NAME", "ADDRESS", "GROUPS", "ROLES")
+
+
+@click.command(epilog="Example:  prov hosts 'web*,!web3' --graph")
+@click.argument("target", default="all")
+@inventory_option
+@json_option
+@click.option("--graph", is_flag=True, help="The groups as a tree, as ansible-inventory --graph shows them.")
+def hosts(target: str, inventory: Sequence[str], as_json: bool, graph: bool) -> None:
+    """List the inventory's hosts with their addresses, groups and roles.
+
+    TARGET is a host, a group, a glob, or several with commas; !x leaves out. Default: all.
+    With --json, each host's variables too, with secrets masked.
+    """
+    begun = time.monotonic()
+    if graph and as_json:
+        raise UsageError("--graph and --json exclude each other")
+    loaded = load(inventory or None)
+    chosen = loaded.select(target)
+    if graph:
+        for line in tree(loaded, {host.name for host in chosen}):
+            click.echo(line)
+        return
+    refuse_broken(chosen)
+    if as_json:
+        for host in chosen:
+            click.echo(json.dumps(as_event(host)))
+        click.echo(
+            json.dumps({"event": "summary", "hosts": {}, "seconds": round(time.monotonic() - begun, 3)})
+        )
+    elif sys.stdout.isatty():
+        show_table([row(host) for host in chosen])
+    else:
+        for line in aligned([COLUMNS, *(row(host) for host in chosen)]):
+            click.echo(line)
+
+
+def refuse_broken(chosen: Sequence[InventoryHost]) -> None:
+    """Raise ConfigErrors with what is wrong in the hosts' connections and roles, if anything is."""
+    problems = Problems()
+    for host in chosen:
+        with problems.gathered():
+            host.connection  # noqa: B018 - computed, and so checked, on access
+        with problems.gathered():
+            host.roles  # noqa: B018
+    problems.raise_any()
+
+
+def as_event(host: InventoryHost) -> dict[str, object]:
+    """A host as a line of --json."""
+    return {
+        "event": "host",
+        "name": host.name,
+        "address": host.connection.address,
+        "connection": host.connection.kind,
+        "groups": list(host.groups),
+        "roles": list(host.roles),
+        "vars": masked(dict(host.vars)),
+    }
+
+
+def row(host: InventoryHost) -> tuple[str, ...]:
+    """A host as a line of the table; the lab knows the addresses of its hosts, not the inventory."""
+    connection = host.connection
+    address = "(lab)" if connection.kind == "lab" else connection.address
+    if connection.port:
+        address += f" port {connection.port}"
+    return host.name, address, " ".join(host.groups), " ".join(host.roles)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows as lines, their columns below each other."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for cells in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def show_table(rows: Sequence[Sequence[str]]) -> None:
+    """Rows for a person at a terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in COLUMNS:
+        table.add_column(column.capitalize())
+    for cells in rows:
+        table.add_row(*(Text(cell) for cell in cells))  # Text: a name in brackets is no markup
+    Console().print(table)
+
+
+def tree(inventory: Inventory, chosen: set[str], group: str = "all", depth: int = 0) -> Iterator[str]:
+    """The groups that hold chosen hosts, and those hosts. Empty groups show where nothing is left out."""
+    everything = len(chosen) == len(inventory.hosts)
+    if not everything and not members(inventory, [group]) & chosen:
+        return
+    indent = "  |" * depth + "--" if depth else ""
+    yield f"{indent}@{group}:"
+    for child in inventory.groups[group].children:
+        yield from tree(inventory, chosen, child, depth + 1)
+    for name in inventory.groups[group].hosts:
+        if name in chosen:
+            yield "  |" * (depth + 1) + f"--{name}"

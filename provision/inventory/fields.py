@@ -1,0 +1,50 @@
+"""Kinds of text that applications and roles take as parameters; each says what form it wants."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+
+def matching(pattern: str, what: str) -> AfterValidator:
+    """A validator for text of a certain form; the error reads "'x y' is not <what>"."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"{text!r} is not {what}")
+        return text
+
+    return AfterValidator(check)
+
+
+def domain(text: str) -> str:
+    """A host name in lower case; its first label may be `*`.
+
+    RFC 1123, 2.1: labels of 1 to 63 letters, digits and inner hyphens, 253 characters in all.
+    """
+    name = text.lower()
+    labels = name.removeprefix("*.").split(".")
+    if len(name) > 253 or not all(re.fullmatch(r"(?!-)[a-z0-9-]{1,63}(?<!-)", label) for label in labels):
+        raise ValueError(f"{text!r} is not a host name like shop.example.com or *.example.com")
+    if labels[-1].isdecimal():  # RFC 1123: the last label of a name has a letter
+        raise ValueError(f"{text!r} is an address; an application is served under host names")
+    return name
+
+
+def inner_path(text: str) -> str:
+    """A path inside a folder: relative, and never above it."""
+    path = PurePosixPath(text)
+    if not text or path.is_absolute() or ".." in path.parts or not text.isprintable():
+        raise ValueError(f"{text!r} is not a relative path without '..'")
+    return path.as_posix()
+
+
+Domain = Annotated[str, AfterValidator(domain)]
+InnerPath = Annotated[str, AfterValidator(inner_path)]
+UrlPrefix = Annotated[str, matching(r"/([\w.~-]+/)+", "a URL prefix like /static/")]
+VariableName = Annotated[str, matching(r"[A-Z_][A-Z0-9_]*", "a name of capital letters, digits and _")]
+# useradd(8) and systemd agree on these; 32 is the longest name that Linux keeps in utmp
+UserName = Annotated[str, matching(r"(?!root$)[a-z_][a-z0-9_-]{0,31}", "the name of a user other than root")]

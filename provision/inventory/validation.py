@@ -1,0 +1,197 @@
+"""Checks a value of the inventory against a pydantic model, and says in plain words what is wrong and where.
+
+The applications (provision.apps) and the parameters of roles go through `validate`. It is strict: text is no
+number, and a number no text, because YAML has guessed once already (0123 is 83, `no` is false).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from provision.inventory.masking import names_a_secret
+from provision.inventory.model import InventoryHost
+from provision.inventory.problems import Problems
+from provision.inventory.values import shown, unusable
+from provision.names import suggestion
+
+M = TypeVar("M", bound=BaseModel)
+YamlPath = tuple[str | int, ...]
+
+
+def validate(model: type[M], value: Any, host: InventoryHost, path: Sequence[str | int]) -> M:
+    """An instance of the model, from the value of host.vars[path...].
+
+    Beyond pydantic's strict mode, a list may become a tuple or set, and text a Path or Secret.
+    Raises ConfigErrors, one for each thing that is wrong, each with file, line and path.
+    """
+    path = tuple(path)
+    problems = Problems()
+    known_bad: set[YamlPath] = set()
+    for bad, message, hint in unusable(value, path):
+        known_bad.add(bad)
+        problems.add(host.error(bad, message, hint))
+    try:
+        result = strictly(model, value)
+    except ValidationError as error:
+        for place, details in by_place(error, value).items():
+            if (*path, *place) not in known_bad:
+                message, hint = in_plain_words(model, place, details)
+                problems.add(host.error((*path, *place), message, hint))
+        # the errors of pydantic that are not shown are consequences of those that are
+    problems.raise_any()
+    return result
+
+
+def strictly(model: type[M], value: Any) -> M:
+    """Validate in strict mode; where pydantic misses a type that YAML cannot write, convert and go on."""
+    while True:
+        try:
+            return model.model_validate(value, strict=True)
+        except ValidationError as error:
+            converted = value
+            for details in error.errors(include_url=False):
+                converted = convert(converted, place_of(details, value), details)
+            if converted is value:
+                raise
+            value = converted
+
+
+def convert(value: Any, place: YamlPath, details: ErrorDetails) -> Any:
+    """A copy of the value in which the list or text at the place has the type that pydantic misses."""
+    if place:
+        part = value[place[0]]
+        converted = convert(part, place[1:], details)
+        if converted is part:
+            return value
+        if isinstance(value, dict):
+            return {**value, place[0]: converted}
+        return type(value)(converted if i == place[0] else item for i, item in enumerate(value))
+    if isinstance(value, list) and details["type"] in SEQUENCES:
+        return SEQUENCES[details["type"]](value)
+    if isinstance(value, str) and details.get("ctx", {}).get("class") == "Path":
+        return Path(value)
+    return value
+
+
+SEQUENCES: dict[str, Any] = {"tuple_type": tuple, "set_type": set, "frozen_set_type": frozenset}
+
+
+def place_of(details: ErrorDetails, value: Any) -> YamlPath:
+    """Where an error is, as a path in the value: pydantic's also names the branches of unions."""
+    place: YamlPath = ()
+    for step in details["loc"]:
+        if isinstance(value, (list, tuple)):
+            value = dict(enumerate(value))
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+        elif details["type"] != "missing" or step != details["loc"][-1]:
+            continue
+        place = (*place, step)
+    return place
+
+
+def by_place(error: ValidationError, value: Any) -> dict[YamlPath, list[ErrorDetails]]:
+    """The errors, those about the same value together: a union fails once for each of its types."""
+    places: dict[YamlPath, list[ErrorDetails]] = {}
+    for details in error.errors(include_url=False):
+        if (
+            details["type"] != "default_factory_not_called"
+        ):  # the field it is made from has an error of its own
+            places.setdefault(place_of(details, value), []).append(details)
+    return places
+
+
+# what a person is told that a value must be
+KINDS = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "set_type": "a list",
+    "frozen_set_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "is_instance_of": "text",  # of Path and Secret, the classes that text is converted to
+}
+
+# the others, with pydantic's context
+SENTENCES = {
+    "missing": "is required",
+    "greater_than": "must be more than {gt}, not {value}",
+    "greater_than_equal": "must be at least {ge}, not {value}",
+    "less_than": "must be less than {lt}, not {value}",
+    "less_than_equal": "must be at most {le}, not {value}",
+    "too_short": "needs at least {min_length}, and has {actual_length}",
+    "too_long": "takes at most {max_length}, and has {actual_length}",
+    "string_too_short": "needs at least {min_length} characters, not {value}",
+    "string_too_long": "takes at most {max_length} characters, not {value}",
+    "string_pattern_mismatch": "{value} does not match {pattern}",
+    "value_error": "{error}",
+    "invalid_key": "the name of a parameter must be text, not {value}",
+}
+
+
+def in_plain_words(
+    model: type[BaseModel], place: YamlPath, errors: Sequence[ErrorDetails]
+) -> tuple[str, str]:
+    """Message and hint for what is wrong at one place."""
+    kinds = list(dict.fromkeys(KINDS[e["type"]] for e in errors if e["type"] in KINDS))
+    others = [e for e in errors if e["type"] not in KINDS]
+    if others:  # of a union, the branch whose type fits knows best
+        return sentence(model, place, others[0])
+    value = errors[0]["input"]
+    hidden = any(names_a_secret(str(step)) for step in place)
+    message = f"must be {' or '.join(kinds)}" + ("" if hidden else f", not {shown(value)}")
+    if kinds == ["text"] and isinstance(value, (bool, int, float)):
+        return message, "Put it in quotes, or YAML reads a number, or true or false."
+    if isinstance(value, str) and "text" not in kinds and not {"a list", "a mapping"}.intersection(kinds):
+        return message, "Text in quotes is never a number, or true or false."
+    return message, ""
+
+
+def sentence(model: type[BaseModel], place: YamlPath, error: ErrorDetails) -> tuple[str, str]:
+    """Message and hint for an error that is about more than the type."""
+    context = error.get("ctx", {})
+    if error["type"] == "extra_forbidden":
+        known = parameters(model, place[:-1])
+        near = suggestion(str(place[-1]), known)
+        return f"unknown parameter {place[-1]!r}.{near}", "" if near else f"Known are: {', '.join(known)}."
+    if error["type"] in ("literal_error", "enum"):
+        choices = re.findall(r"'([^']*)'", context["expected"]) or [context["expected"]]
+        near = suggestion(str(error["input"]), choices)
+        return f"{shown(error['input'])} is not one of {', '.join(choices)}.{near}", ""
+    if error["type"] in SENTENCES:
+        return SENTENCES[error["type"]].format(value=shown(error["input"]), **context), ""
+    return error["msg"][:1].lower() + error["msg"][1:], ""
+
+
+def parameters(model: type[BaseModel], place: YamlPath) -> list[str]:
+    """The names that the model has for the entries of the mapping at the place."""
+    models = [model]
+    for step in place:
+        inner = [
+            m
+            for owner in models
+            if step in owner.model_fields
+            for m in inside(owner.model_fields[str(step)].annotation)
+        ]
+        models = (
+            inner or models
+        )  # a step that is no field is a key of a dict or an index: still the same models
+    return [field.alias or name for owner in models for name, field in owner.model_fields.items()]
+
+
+def inside(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models in a type: Django | None, dict[str, Site], ..."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from inside(argument)
