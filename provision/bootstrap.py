@@ -17,13 +17,22 @@ from pathlib import Path
 SHIPPED = (
     "provision.errors",
     "provision.secrets",
-    *(
-        f"provision.agent.{name}"
-        for name in (
-            "accounts codec commands facts files ledger main overlay overlay_files overlay_units packages "
-            "protocol runner system units"
-        ).split()
-    ),
+    "provision.agent.accounts",
+    "provision.agent.codec",
+    "provision.agent.commands",
+    "provision.agent.facts",
+    "provision.agent.files",
+    "provision.agent.ledger",
+    "provision.agent.main",
+    "provision.agent.overlay",
+    "provision.agent.overlay_files",
+    "provision.agent.overlay_packages",
+    "provision.agent.overlay_units",
+    "provision.agent.packages",
+    "provision.agent.protocol",
+    "provision.agent.runner",
+    "provision.agent.system",
+    "provision.agent.units",
 )
 #: first words of the lines by which the sh script speaks to the controller, on stderr
 SAYS = "PROV:"
@@ -36,7 +45,8 @@ echo PROV:shell >&2
 read -r mode
 find_python() {
   for p in "$python" python3 /usr/bin/python3 /usr/libexec/platform-python; do
-    [ -n "$p" ] && command -v "$p" >/dev/null 2>&1 && "$p" -c 'import sys,json,zlib;sys.exit(sys.version_info<(3,8))' >/dev/null 2>&1 && return 0
+    [ -n "$p" ] && command -v "$p" >/dev/null 2>&1 &&
+      "$p" -c 'import sys,json,zlib;sys.exit(sys.version_info<(3,8))' </dev/null >/dev/null 2>&1 && return 0
   done
   return 1
 }
@@ -53,7 +63,8 @@ if ! find_python; then
   case $manager in
     apt-get)
       apt-get -q -o DPkg::Lock::Timeout=300 update </dev/null >&2
-      apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 --no-install-recommends install python3 </dev/null >&2 ;;
+      apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 --no-install-recommends \
+        install python3 </dev/null >&2 ;;
     *) "$manager" -q -y install python3 </dev/null >&2 ;;
   esac
   hash -r

@@ -26,7 +26,9 @@ def render(path: Path, values: dict[str, Any]) -> str | Secret:
     except jinja2.TemplateNotFound as error:
         folder = path.parent
         known = ", ".join(sorted(p.name for p in folder.glob("*"))) if folder.is_dir() else "no such folder"
-        raise ProvError(f"there is no template {error.name!r} in {folder}", hint=f"There is: {known}") from None
+        raise ProvError(
+            f"there is no template {error.name!r} in {folder}", hint=f"There is: {known}"
+        ) from None
     except jinja2.TemplateSyntaxError as error:
         where = f"{error.filename}:{error.lineno}"
         raise ProvError(error.message or "syntax error", where=where) from None

@@ -60,7 +60,7 @@ def execute(
     cwd: str = "/",
     environment: Optional[Dict[str, str]] = None,
     stdin: bytes = b"",
-    on_line: Optional[Callable[[str], None]] = None
+    on_line: Optional[Callable[[str], None]] = None,
 ) -> Result:
     """Run argv to its end and return what came of it.
 
@@ -103,7 +103,9 @@ def account(user: str) -> pwd.struct_passwd:
     try:
         return pwd.getpwnam(user)
     except KeyError:
-        raise StepError("there is no user %r on this host" % user, hint="Add a users.user step first.") from None
+        raise StepError(
+            "there is no user %r on this host" % user, hint="Add a users.user step first."
+        ) from None
 
 
 def communicate(

@@ -85,9 +85,7 @@ class Files:
 
     # -- writing
 
-    def write(
-        self, path: str, content: Content, mode: int, uid: int, gid: int, durable: bool = True
-    ) -> None:
+    def write(self, path: str, content: Content, mode: int, uid: int, gid: int, durable: bool = True) -> None:
         """Replace the file at path in one step: a reader sees the old contents or the new, never a part.
 
         The new file is complete and on disk (fsync) before it takes the name; durable=False leaves that to

@@ -76,7 +76,7 @@ class Apt:
         """Fetch the package lists. Writes package caches only, which is why a plan may do it as well."""
         end = time.monotonic() + LOCK_TIMEOUT
         while True:
-            result = self._ask(APT + ("update",), environment=APT_ENVIRONMENT, timeout=LOCK_TIMEOUT)
+            result = self._ask((*APT, "update"), environment=APT_ENVIRONMENT, timeout=LOCK_TIMEOUT)
             # DPkg::Lock::Timeout does not cover the lists' own lock (apt.conf(5))
             held = "Could not get lock %s/lock" % LISTS in result.stderr
             if not held or time.monotonic() > end:
@@ -136,7 +136,9 @@ def parse_status(text: str) -> Dict[str, str]:
 
 def explain(result: Result) -> StepError:
     """apt's failure in words."""
-    missing = re.findall(r"Unable to locate package (\S+)|Package '?(\S+?)'? has no installation candidate", result.stderr)
+    missing = re.findall(
+        r"Unable to locate package (\S+)|Package '?(\S+?)'? has no installation candidate", result.stderr
+    )
     if missing:
         names = sorted({a or b for a, b in missing})
         return failure(
@@ -151,5 +153,7 @@ def explain(result: Result) -> StepError:
             "Look who it is with `fuser -v /var/lib/dpkg/lock-frontend`, or try again later.",
         )
     if "No space left on device" in result.stderr + result.stdout:
-        return failure("the disk of this host is full", result, "Free some space; `df -h` and `apt-get clean` help.")
+        return failure(
+            "the disk of this host is full", result, "Free some space; `df -h` and `apt-get clean` help."
+        )
     return failure("apt-get failed", result)

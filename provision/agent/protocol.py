@@ -7,7 +7,7 @@ after a marker that tells it from whatever a login shell may have printed.
 
 import json
 import struct
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple, Union
 
 VERSION = 1
 MARKER = b"\0PROV-AGENT-1\0"
@@ -34,7 +34,7 @@ def pack(head: Dict[str, Any], payload: bytes = b"") -> bytes:
     return LENGTHS.pack(len(header), len(payload)) + header + payload
 
 
-def unpack(data: bytes) -> Tuple[Optional[Frame], int]:
+def unpack(data: Union[bytes, bytearray]) -> Tuple[Optional[Frame], int]:
     """The first frame in data and how many bytes it took; (None, 0) if it is not whole yet.
 
     Raises ProtocolError for lengths that no frame has.

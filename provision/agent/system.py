@@ -53,6 +53,10 @@ class System:
         """Run a command that only reads. In a plan it really runs, where `run` only pretends."""
         return self._execute(argv, options)
 
+    def judge(self, argv: Sequence[str], doing: str, hint: str) -> None:
+        """Have a program judge what is on disk ("nginx -t"). Raises StepError. A plan has nothing there yet."""
+        self.ask(argv).require(doing, hint)
+
     def runnable(self, program: str) -> bool:
         """Whether a program that a command names by absolute path is really there to be asked."""
         return not program.startswith("/") or os.path.exists(program)
@@ -71,6 +75,16 @@ class System:
         account = self.accounts.user(user)
         assert account is not None  # accounts.uid has found it
         return uid, account.gid
+
+    def hostname(self) -> str:
+        """The name that the running kernel has."""
+        return os.uname().nodename
+
+    def set_hostname(self, name: str) -> None:
+        """Give the running kernel a name. hostnamectl(1) needs D-Bus, which minimal
+        images lack."""
+        with open("/proc/sys/kernel/hostname", "w", encoding="ascii") as f:
+            f.write(name)
 
     def _execute(self, argv: Sequence[str], options: Dict[str, Any]) -> Result:
         left = self._left()

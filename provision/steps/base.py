@@ -116,7 +116,7 @@ class Step:
             if f.name in values:
                 value = values[f.name]
             else:
-                value = f.default_factory() if callable(f.default_factory) else f.default  # type: ignore[misc]
+                value = f.default_factory() if callable(f.default_factory) else f.default
             object.__setattr__(self, f.name, value)
         if hasattr(self, "__post_init__"):
             self.__post_init__()
@@ -136,7 +136,7 @@ class Step:
         """Make it so. Called only with a diff that has changes. Raises StepError."""
         raise NotImplementedError
 
-    def fingerprint(self, host: "System") -> str:  # noqa: ARG002
+    def fingerprint(self, host: "System") -> str:
         """What this step's state looks like now; a unit that depends on it compares (design D5)."""
         return ""
 
@@ -156,7 +156,7 @@ class Step:
 def step(cls: "Callable[P, Step]") -> "Callable[Concatenate[Steps, P], Outcome]":
     """The function that roles call: `service = step(Service)` gives `service(c, "nginx") -> Outcome`."""
 
-    def submit(c: "Steps", *args: "P.args", **kwargs: "P.kwargs") -> "Outcome":
+    def submit(c: "Steps", /, *args: "P.args", **kwargs: "P.kwargs") -> "Outcome":
         wanted_state = cls(*args, **kwargs)
         return c.submit(wanted_state)
 

@@ -1,0 +1,226 @@
+"""The file system as a plan predicts it: writes are kept in memory, over the real files. Shipped."""
+
+import hashlib
+import os
+from typing import Dict, List, NamedTuple, Optional
+
+from provision.agent.files import MAX_LINKS, Content, Fetch, Files, Stat, resolve_parts
+from provision.errors import StepError
+
+#: contents that a plan fetches to show diffs and let later steps read; larger ones are known by hash only
+KEEP_LIMIT = 1024 * 1024
+
+
+class Node(NamedTuple):
+    """What a plan has put at a path.
+
+    content: of a file, if known.  sha256: of a file.  real: path of the real file whose contents it has.
+    opaque: a new directory: what really is below that path does not count.
+    """
+
+    stat: Stat
+    content: Optional[bytes] = None
+    sha256: str = ""
+    real: str = ""
+    opaque: bool = False
+
+
+class PlannedFiles(Files):
+    """Files whose writing methods change a picture of the file system only."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        super().__init__(fetch)
+        #: by real path (no links on the way); None where something was removed
+        self._nodes: Dict[str, Optional[Node]] = {}
+
+    # -- reading
+
+    def stat(self, path: str) -> Optional[Stat]:
+        here = self._place(path)
+        return None if here is None else self._stat_at(here)
+
+    def exists(self, path: str) -> bool:
+        return self._follow(path) is not None
+
+    def read(self, path: str) -> bytes:
+        here = self._found(path)
+        node = self._nodes.get(here)
+        if node is None or node.real:
+            return super().read(node.real if node else here)
+        if node.content is None:
+            raise StepError("%s is only known by its hash in a plan" % path)
+        return node.content
+
+    def sha256(self, path: str) -> str:
+        here = self._found(path)
+        node = self._nodes.get(here)
+        if node is None or node.real:
+            return super().sha256(node.real if node else here)
+        return node.sha256
+
+    def list(self, path: str) -> List[str]:
+        here = self._follow(path)
+        if here is None:
+            return []
+        node = self._nodes.get(here)
+        hidden = (node is not None and node.opaque) or self._hidden(here)
+        names = set() if hidden else set(super().list(here))
+        for other, inner in self._nodes.items():
+            if os.path.dirname(other) == here:
+                names.discard(os.path.basename(other))
+                if inner is not None:
+                    names.add(os.path.basename(other))
+        return sorted(names)
+
+    # -- writing
+
+    def write(
+        self,
+        path: str,
+        content: Content,
+        mode: int,
+        uid: int,
+        gid: int,
+        durable: bool = True,
+    ) -> None:
+        here = self._new(path)
+        self._refuse_directory(here, path)
+        if isinstance(content, bytes):
+            stat = Stat("file", mode, uid, gid, len(content))
+            self._nodes[here] = Node(stat, content, hashlib.sha256(content).hexdigest())
+            return
+        stat = Stat("file", mode, uid, gid, content.size)
+        small = 0 <= content.size <= KEEP_LIMIT
+        data = b"".join(self._fetch(content)) if small else None
+        self._nodes[here] = Node(stat, data, content.sha256 or "made on the controller: %s" % content.key)
+
+    def sync(self) -> None:
+        """Nothing was written."""
+
+    def copy(self, origin: str, path: str, mode: int, uid: int, gid: int) -> None:
+        here = self._found(origin)
+        node = self._nodes.get(here)
+        now = self._stat_at(here)
+        assert now is not None  # _found has seen it
+        stat = Stat("file", mode, uid, gid, now.size)
+        if node is None or node.real:
+            self._nodes[self._new(path)] = Node(stat, real=node.real if node else here)
+        else:
+            self._nodes[self._new(path)] = Node(stat, node.content, node.sha256)
+
+    def mkdir(self, path: str, mode: int, uid: int, gid: int) -> None:
+        here = self._new(path)
+        if self._stat_at(here) is not None:
+            raise FileExistsError(17, os.strerror(17), path)
+        self._nodes[here] = Node(Stat("dir", mode, uid, gid, 0), opaque=True)
+
+    def link(self, path: str, target: str) -> None:
+        here = self._new(path)
+        self._refuse_directory(here, path)
+        self._nodes[here] = Node(Stat("link", 0o777, 0, 0, len(target), target))
+
+    def remove(self, path: str) -> None:
+        here = self._new(path)
+        for below in [p for p in self._nodes if p.startswith(here + "/")]:
+            del self._nodes[below]
+        self._nodes[here] = None
+
+    def set_mode(self, path: str, mode: int) -> None:
+        here = self._new(path)
+        node = self._as_node(here)
+        self._nodes[here] = node._replace(stat=node.stat._replace(mode=mode))
+
+    def set_owner(self, path: str, uid: int, gid: int) -> None:
+        here = self._new(path)
+        node = self._as_node(here)
+        self._nodes[here] = node._replace(stat=node.stat._replace(uid=uid, gid=gid))
+
+    def bring(self, path: str, node: Node) -> None:
+        """A package brings this. Directories that are there already stay as they are."""
+        here = self._place(path)
+        if here is None:
+            # the package brings the directory as well, later in its list
+            here = os.path.normpath(path)
+        if node.stat.kind == "dir" and self._stat_at(here) is not None:
+            return
+        self._nodes[here] = node
+
+    def predicted(self, path: str) -> bool:
+        """Whether the plan has written the file at path."""
+        here = self._follow(path)
+        return here is not None and here in self._nodes
+
+    # -- where things are
+
+    def _place(self, path: str) -> Optional[str]:
+        """path without links on the way; None if a directory on the way is missing."""
+
+        def link_at(here: str, last: bool) -> Optional[str]:  # noqa: ARG001
+            now = self._stat_at(here)
+            if now is None or now.kind in ("file", "other"):
+                raise FileNotFoundError(here)
+            return now.target if now.kind == "link" else None
+
+        try:
+            directory, name = resolve_parts(path, link_at)
+        except FileNotFoundError:
+            return None
+        return directory if name == "." else os.path.join(directory, name)
+
+    def _follow(self, path: str) -> Optional[str]:
+        """The place where path leads to, through links at its end as well; None if there is nothing."""
+        for _ in range(MAX_LINKS):
+            here = self._place(path)
+            now = self._stat_at(here) if here is not None else None
+            if here is None or now is None:
+                return None
+            if now.kind != "link":
+                return here
+            path = os.path.join(os.path.dirname(here), now.target)
+        raise StepError("%s: too many links" % path)
+
+    def _found(self, path: str) -> str:
+        here = self._follow(path)
+        if here is None:
+            raise FileNotFoundError(2, os.strerror(2), path)
+        return here
+
+    def _new(self, path: str) -> str:
+        """The place for a change at path. Raises StepError if its directory is missing, as the real one does."""
+        here = self._place(path)
+        if here is None or self._stat_at(os.path.dirname(here)) is None:
+            raise StepError(
+                "the directory %s does not exist" % os.path.dirname(path),
+                hint="Add a directory step for it before this one.",
+            )
+        return here
+
+    def _stat_at(self, here: str) -> Optional[Stat]:
+        if here in self._nodes:
+            node = self._nodes[here]
+            return node.stat if node is not None else None
+        return None if self._hidden(here) else super().stat(here)
+
+    def _hidden(self, here: str) -> bool:
+        """Whether something above this place was removed, or replaced by something new."""
+        above = os.path.dirname(here)
+        while above != "/":
+            if above in self._nodes:
+                node = self._nodes[above]
+                return node is None or node.opaque or node.stat.kind != "dir"
+            above = os.path.dirname(above)
+        return False
+
+    def _as_node(self, here: str) -> Node:
+        node = self._nodes.get(here)
+        if node is not None:
+            return node
+        now = self._stat_at(here)
+        if now is None:
+            raise FileNotFoundError(2, os.strerror(2), here)
+        return Node(now, real=here if now.kind == "file" else "")
+
+    def _refuse_directory(self, here: str, path: str) -> None:
+        now = self._stat_at(here)
+        if now is not None and now.kind == "dir":
+            raise StepError("%s is a directory, and a file is wanted there" % path)

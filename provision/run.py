@@ -1,0 +1,143 @@
+"""Hosts x roles: every host on a thread of its own, each as fast as it can (design: no lock-step)."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from provision.channel import NoPython
+from provision.connection import fabric_config
+from provision.errors import ProvError, UnreachableError
+from provision.events import (
+    Connected,
+    Connecting,
+    Event,
+    Events,
+    HostDone,
+    Note,
+    RoleStarted,
+    StepDone,
+    Tally,
+)
+from provision.host import AskOnce, Host
+from provision.roles import Assignment
+from provision.session import INSTALL_PYTHON, StepFailed
+from provision.steps.base import Change
+
+
+class Run:
+    """One deploy or plan of some hosts. Iterate over it for its events; it ends when all hosts have.
+
+    forks: hosts at a time.  interactive: whether a person can be asked for sudo's password.
+    """
+
+    def __init__(
+        self, assignments: Sequence[Assignment], *, plan: bool, forks: int = 20, interactive: bool = False
+    ) -> None:
+        self.assignments = assignments
+        self.plan = plan
+        self.forks = forks
+        self.tallies = {a.host.name: Tally() for a in assignments}
+        self._queue: Events = Events()
+        self._ask = AskOnce() if interactive else None
+        self._running: dict[str, Host] = {}
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def __iter__(self) -> Iterator[Event]:
+        left = len(self.assignments)
+        pool = ThreadPoolExecutor(self.forks, thread_name_prefix="host")
+        try:
+            for assignment in self.assignments:
+                pool.submit(self._run_host, assignment)
+            while left:
+                event = self._queue.get()
+                self.tallies[event.host].count(event)
+                left -= isinstance(event, HostDone)
+                yield event
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def stop(self) -> None:
+        """Let every host end after the step that it is at. Iterating goes on until they have."""
+        self._stopped = True
+        with self._lock:
+            for host in self._running.values():
+                if host.session is not None:
+                    host.session.stop()
+
+    def exit_status(self) -> int:
+        """The worst of all hosts: 1 a step or host failed, 4 unreachable, 3 a plan found changes, 0."""
+        tallies = self.tallies.values()
+        if any(t.failed for t in tallies):
+            return 1
+        if any(t.unreachable for t in tallies):
+            return 4
+        if self.plan and any(t.changed or t.maybe for t in tallies):
+            return 3
+        return 0
+
+    def _run_host(self, assignment: Assignment) -> None:
+        name = assignment.host.name
+        began = time.monotonic()
+        error: ProvError | None = None
+        try:
+            if not self._stopped:
+                self._converge(assignment, began)
+        except StepFailed:
+            # reported with its step already
+            error = None
+        except NoPython:
+            change = Change("package python3", "", "installed")
+            self._queue.put(StepDone(name, "", INSTALL_PYTHON, "changed", diff=[change]))
+            self._queue.put(Note(name, "the rest can only be planned once python3 is there"))
+        except ProvError as problem:
+            error = problem
+        except Exception as bug:
+            # a mistake in a role, or ours: the host's run ends, the others go on
+            shown = "".join(traceback.format_exception(bug)[-3:])
+            error = ProvError(f"{type(bug).__name__}: {bug}", hint=shown)
+        unreachable = isinstance(error, UnreachableError)
+        self._queue.put(HostDone(name, time.monotonic() - began, error, unreachable))
+
+    def _converge(self, assignment: Assignment, began: float) -> None:
+        name = assignment.host.name
+        self._queue.put(Connecting(name))
+        host = Host(
+            assignment.host, config=fabric_config(), plan=self.plan, emit=self._queue.put, ask=self._ask
+        )
+        try:
+            session = host.started()
+            with self._lock:
+                self._running[name] = host
+            if self._stopped:
+                session.stop()
+            self._queue.put(Connected(name, time.monotonic() - began))
+            self._run_roles(host, assignment)
+        finally:
+            with self._lock:
+                self._running.pop(name, None)
+            host.close()
+
+    def _run_roles(self, host: Host, assignment: Assignment) -> None:
+        session = host.started()
+        try:
+            for role, params in assignment.roles:
+                session.role = role.name
+                self._queue.put(RoleStarted(host.name, role.name))
+                role.run(host, params)
+            host.run_later()
+            session.drain()
+        except StepFailed:
+            session.finish()
+            raise
+        except UnreachableError:
+            session.abandon()
+            raise
+        except ProvError:
+            session.finish()
+            raise
+        session.finish()

@@ -1,0 +1,125 @@
+"""What a host calls itself and where it is. Shipped to hosts (Python 3.8, standard library)."""
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from provision.errors import StepError
+from provision.steps.base import Change, Diff, Step, step, wanted
+
+if TYPE_CHECKING:
+    from provision.agent.system import System
+
+#: hostname(7): labels of letters, digits and hyphens
+HOSTNAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$")
+
+
+@wanted()
+class Hostname(Step):
+    """The host's name: in /etc/hostname, for the running kernel, and as 127.0.1.1 in /etc/hosts (Debian's way)."""
+
+    name: str
+
+    def label(self) -> str:
+        return "hostname %s" % self.name
+
+    def validate(self) -> None:
+        if not HOSTNAME.match(self.name) or len(self.name) > 64:
+            raise ValueError("%r is not a host name" % self.name)
+
+    def check(self, host: "System") -> Diff:
+        found = []
+        written = self._written(host)
+        if written != self.name:
+            found.append(Change("/etc/hostname", written, self.name))
+        if host.hostname() != self.name:
+            found.append(Change("kernel", host.hostname(), self.name))
+        if self._hosts(host) != self._read(host, "/etc/hosts"):
+            found.append(Change("/etc/hosts", "", "127.0.1.1 %s" % self._names()))
+        return Diff(found) if found else Diff.none("is its name")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        what = {c.what for c in diff.changes}
+        owner = host.owner("root", "root")
+        if "/etc/hosts" in what:
+            # first: sudo and mail look the new name up as soon as the kernel has it
+            host.files.write("/etc/hosts", self._hosts(host), 0o644, *owner)
+        if "/etc/hostname" in what:
+            host.files.write("/etc/hostname", (self.name + "\n").encode(), 0o644, *owner)
+        if "kernel" in what:
+            host.set_hostname(self.name)
+
+    def fingerprint(self, host: "System") -> str:
+        return host.hostname()
+
+    def _names(self) -> str:
+        short = self.name.split(".")[0]
+        return self.name if short == self.name else "%s %s" % (self.name, short)
+
+    def _written(self, host: "System") -> str:
+        return self._read(host, "/etc/hostname").decode(errors="replace").strip()
+
+    def _read(self, host: "System", path: str) -> bytes:
+        return host.files.read(path) if host.files.exists(path) else b""
+
+    def _hosts(self, host: "System") -> bytes:
+        """/etc/hosts as it should be."""
+        text = self._read(host, "/etc/hosts").decode(errors="surrogateescape")
+        for line in text.splitlines():
+            if self.name in line.split("#")[0].split()[1:]:
+                # somebody has given the name an address already: that may be a better one than 127.0.1.1
+                return text.encode(errors="surrogateescape")
+        lines = text.splitlines() or ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
+        ours = "127.0.1.1 %s" % self._names()
+        at = [n for n, line in enumerate(lines) if line.split()[:1] == ["127.0.1.1"]]
+        if at:
+            lines[at[0]] = ours
+        else:
+            lines.insert(1, ours)
+        return "".join(line + "\n" for line in lines).encode(errors="surrogateescape")
+
+
+@wanted()
+class Timezone(Step):
+    """The host's time zone, by its name in /usr/share/zoneinfo: "Europe/Berlin"."""
+
+    name: str
+
+    def label(self) -> str:
+        return "timezone %s" % self.name
+
+    def validate(self) -> None:
+        if not re.match(r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$", self.name):
+            raise ValueError("%r is not the name of a time zone" % self.name)
+
+    def check(self, host: "System") -> Diff:
+        now = self._now(host)
+        if now == self.name:
+            return Diff.none("is the time zone")
+        if not host.planned and not os.path.exists(self._file()):
+            raise StepError(
+                "there is no time zone %r in /usr/share/zoneinfo" % self.name,
+                hint="Check the name; the package tzdata brings the zones.",
+            )
+        return Diff([Change("timezone", now, self.name)])
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        host.files.link("/etc/localtime", self._file())
+        host.files.write("/etc/timezone", (self.name + "\n").encode(), 0o644, *host.owner("root", "root"))
+
+    def fingerprint(self, host: "System") -> str:
+        return self._now(host)
+
+    def _file(self) -> str:
+        return "/usr/share/zoneinfo/" + self.name
+
+    def _now(self, host: "System") -> str:
+        link = host.files.stat("/etc/localtime")
+        if link is None:
+            return "UTC"
+        target = link.target if link.kind == "link" else ""
+        return target.split("/zoneinfo/", 1)[1] if "/zoneinfo/" in target else "unknown"
+
+
+hostname = step(Hostname)
+timezone = step(Timezone)

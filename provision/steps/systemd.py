@@ -1,0 +1,253 @@
+"""systemd units in the wanted state. Shipped to hosts (Python 3.8, standard library)."""
+
+import re
+import time
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
+
+from provision.errors import StepError
+from provision.steps.base import Change, Diff, Ref, Step, step, wanted
+from provision.steps.files import File
+
+if TYPE_CHECKING:
+    from provision.agent.system import System
+    from provision.agent.units import UnitState
+    from provision.host import Steps
+    from provision.session import Outcome
+
+#: systemd.unit(5): name, optional instance, type
+UNIT = re.compile(
+    r"^[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?\.(service|socket|timer|target|mount|path|slice|device|swap)$"
+)
+UNIT_FOLDER = "/etc/systemd/system"
+#: words of systemctl(1) for a unit that starts at boot, or needs no symlink to be started by others
+ENABLED = ("enabled", "enabled-runtime", "static", "indirect", "alias", "generated", "transient")
+
+
+@wanted()
+class Service(Step):
+    """A unit that runs (or does not) and starts at boot (or does not). Source: systemctl(1).
+
+    unit: a name; ".service" is added if it has no type.  running, enabled: None leaves it as it is.
+    reload_on, restart_on: earlier steps whose state the unit reads when it starts. The host remembers with
+    which state it last started or reloaded; if that is not the state now, the reload or restart is owed and
+    is done, in this run or a later one, whatever came in between (design D5).
+    check_with: argv that must succeed before a start, restart or reload: ["nginx", "-t"].
+    """
+
+    unit: str
+    running: Optional[bool] = True
+    enabled: Optional[bool] = True
+    reload_on: Sequence[Ref] = ()
+    restart_on: Sequence[Ref] = ()
+    check_with: Sequence[str] = ()
+
+    DEADLINE = 180.0
+
+    @property
+    def name(self) -> str:
+        return self.unit if "." in self.unit.split("@")[-1] else self.unit + ".service"
+
+    def label(self) -> str:
+        kind = self.name.rsplit(".", 1)[-1]
+        shown = self.name[: -len(".service")] if kind == "service" else self.name
+        return "%s %s" % ("service" if kind == "service" else "unit", shown)
+
+    def units(self) -> Sequence[str]:
+        return [self.name]
+
+    def validate(self) -> None:
+        if not UNIT.match(self.name):
+            raise ValueError("%r is not the name of a unit" % self.unit)
+        if self.running is False and (self.reload_on or self.restart_on):
+            raise ValueError("a unit that shall not run can't be reloaded or restarted")
+
+    def check(self, host: "System") -> Diff:
+        state = host.units.state(self.name)
+        found: List[Change] = []
+        if state.load == "not-found":
+            if not self.running and not self.enabled:
+                return Diff.none("there is no such unit")
+            raise StepError(
+                "the host has no unit %s" % self.name,
+                hint="Install the package that brings it, or add a systemd.unit step before this one.",
+            )
+        if state.load == "masked" and (self.running or self.enabled):
+            found.append(Change("masked", "yes", "no"))
+        if self.enabled is not None and (state.enabled in ENABLED) != self.enabled:
+            found.append(Change("enabled", state.enabled or "no", "enabled" if self.enabled else "disabled"))
+        if self.running is not None and state.running != self.running:
+            found.append(Change("running", state.active, "active" if self.running else "inactive"))
+        elif self.running and state.running:
+            found += self._owed(host, state)
+        if not found:
+            return Diff.none(self._words(state))
+        return Diff(found)
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        what = {change.what: change for change in diff.changes}
+        if "masked" in what:
+            host.units.do("unmask", self.name)
+        if host.units.state(self.name).stale:
+            host.units.reload_manager()
+        if self.check_with and self.running and ({"running", "reload", "restart"} & set(what)):
+            host.judge(
+                self.check_with,
+                "checking the configuration of %s" % self.name,
+                "The unit has not been touched: it runs as before.",
+            )
+        if "enabled" in what:
+            host.units.do("enable" if self.enabled else "disable", self.name)
+        if "running" in what:
+            host.units.do("start" if self.running else "stop", self.name)
+        elif "restart" in what:
+            host.units.do("restart", self.name)
+        elif "reload" in what:
+            host.units.do("reload-or-restart", self.name)
+        if self.running:
+            self._stay_up(host, what)
+            host.ledger.remember_unit(self.name, self._inputs())
+
+    def fingerprint(self, host: "System") -> str:
+        state = host.units.state(self.name)
+        return "%s %s" % (state.active, state.enabled)
+
+    def _owed(self, host: "System", state: "UnitState") -> List[Change]:
+        """The restart or reload that is due because an input is not what the unit started with."""
+        remembered = host.ledger.unit(self.name)
+        before: Dict[str, str] = remembered.get("inputs", {})
+        if state.stale and (self.restart_on or self.reload_on):
+            return [Change("restart", "", "its unit file changed on disk")]
+        for word, refs in (("restart", self.restart_on), ("reload", self.reload_on)):
+            if remembered:
+                due = [r.label for r in refs if before.get(r.label) != r.fingerprint]
+            else:
+                # never (re)started by us: what it started with is unknown, unless nothing has changed since
+                due = [r.label for r in refs if r.changed]
+            if due:
+                since = "running as of %s; " % remembered["at"] if remembered else ""
+                return [Change(word, "", since + "changed since: %s" % ", ".join(due))]
+        if not remembered and (self.restart_on or self.reload_on):
+            host.ledger.remember_unit(self.name, self._inputs())
+        return []
+
+    def _inputs(self) -> Dict[str, str]:
+        return {r.label: r.fingerprint for r in (*self.restart_on, *self.reload_on)}
+
+    def _stay_up(self, host: "System", what: Dict[str, Change]) -> None:
+        """A unit may start and die at once: look again before calling it running. Raises StepError."""
+        if host.planned or not {"running", "restart", "reload"} & set(what):
+            return
+        state = host.units.state(self.name)
+        if self.name.endswith(".service") and state.active == "activating":
+            time.sleep(0.5)
+            host.units.forget()
+            state = host.units.state(self.name)
+        if state.active in ("failed", "inactive") and state.result != "success":
+            raise StepError(
+                "%s started and died (%s)" % (self.name, state.result),
+                argv=["systemctl", "start", self.name],
+                stderr=host.units.journal(self.name),
+                hint="The lines above are from its journal: journalctl -u %s" % self.name,
+            )
+
+    def _words(self, state: "UnitState") -> str:
+        words = []
+        if self.running is not None:
+            words.append("is %s" % (state.sub if state.running else "not running"))
+        if self.enabled is not None:
+            words.append(state.enabled or "not enabled")
+        return ", ".join(words) or "nothing is asked of it"
+
+
+@wanted()
+class Unit(File):
+    """A unit file, and systemd told of it. path: of the file below /etc/systemd/system."""
+
+    def label(self) -> str:
+        return "unit file %s" % self.path.rsplit("/", 1)[-1]
+
+    def units(self) -> Sequence[str]:
+        return [self._unit()]
+
+    def check(self, host: "System") -> Diff:
+        diff = super().check(host)
+        if diff:
+            return diff
+        if host.units.state(self._unit()).stale:
+            return Diff([Change("daemon-reload", "", "systemd has not read the file as it is now")])
+        return diff
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        if any(c.what != "daemon-reload" for c in diff.changes):
+            super().apply(host, diff)
+        host.units.reload_manager()
+
+    def _unit(self) -> str:
+        """The unit that the file belongs to; for a template or drop-in a unit whose state tells about it."""
+        name = self.path.rsplit("/", 1)[-1]
+        if name.endswith(".conf"):
+            name = self.path.rsplit("/", 2)[-2][: -len(".d")]
+        return name.replace("@.", "@prov.")
+
+
+@wanted()
+class OnlyInstances(Step):
+    """Of a template unit, only these instances run; others are stopped and disabled.
+
+    template: "shop@.service".  keep: instance names.  after: seconds that requests which are under way get
+    before others are stopped: a front that has just switched still finishes some.
+    """
+
+    template: str
+    keep: Sequence[str]
+    after: float = 0
+
+    DEADLINE = 300.0
+
+    def label(self) -> str:
+        return "only %s of %s" % (", ".join(self.keep) or "none", self.template)
+
+    def validate(self) -> None:
+        if "@." not in self.template or not UNIT.match(self.template):
+            raise ValueError("%r is not the name of a template unit" % self.template)
+
+    def check(self, host: "System") -> Diff:
+        others = self._others(host)
+        if not others:
+            return Diff.none("no other instance runs")
+        return Diff([Change("instance %s" % name, "running", "stopped") for name in others])
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        names = [c.what.split(" ", 1)[1] for c in diff.changes]
+        if self.after and not host.planned:
+            time.sleep(self.after)
+        host.units.do("disable", *names)
+        host.units.do("stop", *names)
+        # failed ones would stay listed
+        host.run(["systemctl", "reset-failed", *names])
+        for name in names:
+            host.ledger.forget_unit(name)
+
+    def _others(self, host: "System") -> List[str]:
+        prefix, suffix = self.template.split("@", 1)
+        keep = {"%s@%s%s" % (prefix, name, suffix) for name in self.keep}
+        found = host.units.instances(self.template)
+        return sorted(
+            name for name, state in found.items() if name not in keep and state.active != "inactive"
+        )
+
+
+service = step(Service)
+only_instances = step(OnlyInstances)
+
+
+def unit(c: "Steps", name: str, content: str) -> "Outcome":
+    """The unit file of that name in /etc/systemd/system, with daemon-reload when it changed."""
+    if not UNIT.match(name):
+        raise ValueError("%r is not the name of a unit" % name)
+    return c.submit(Unit("%s/%s" % (UNIT_FOLDER, name), content, mode=0o644))
+
+
+def socket(c: "Steps", name: str, restart_on: Sequence[Ref] = ()) -> "Outcome":
+    """A socket unit that listens now and after boot."""
+    return c.submit(Service("%s.socket" % name, restart_on=restart_on))
