@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from provision.errors import ProvError
+from provision.facts import Facts
 from provision.steps.base import Change
 
 
@@ -73,6 +74,29 @@ class Note(Event):
 
 
 @dataclass(frozen=True)
+class FactsKnown(Event):
+    """What the host is, for commands that ask for it."""
+
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Output(Event):
+    """What a command printed that a person has asked to run. status: its exit status."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Stopping(Event):
+    """Somebody wants the run to end; host is empty, because it is about all of them."""
+
+    TEXT = "stopping after the running steps; press Ctrl-C again to leave at once"
+
+
+@dataclass(frozen=True)
 class HostDone(Event):
     """The host's run ended. error: what ended it early, other than a failed step; unreachable: by no session."""
 
@@ -83,7 +107,10 @@ class HostDone(Event):
 
 @dataclass
 class Tally:
-    """Steps of one host by state, as the summary counts them."""
+    """Steps of one host by state, as the summary counts them.
+
+    A failure that its role ignores counts as skipped: the state is not reached, and nobody needs to act.
+    """
 
     ok: int = 0
     changed: int = 0
@@ -95,7 +122,8 @@ class Tally:
     def count(self, event: Event) -> None:
         """Take an event of this host into account."""
         if isinstance(event, StepDone):
-            setattr(self, event.state, getattr(self, event.state) + 1)
+            state = "skipped" if event.state == "failed" and event.ignored else event.state
+            setattr(self, state, getattr(self, state) + 1)
         elif isinstance(event, HostDone) and event.error is not None:
             if event.unreachable:
                 self.unreachable += 1

@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -160,14 +161,19 @@ def who() -> str:
 
 
 class AskOnce:
-    """Asks for sudo's password without echo, once for all hosts of a run."""
+    """Asks for sudo's password without echo, once for all hosts of a run.
 
-    def __init__(self) -> None:
+    around: entered while somebody is asked, to keep other things off the terminal.
+    """
+
+    def __init__(self, around: Callable[[], AbstractContextManager[object]] = nullcontext) -> None:
+        self._around = around
         self._lock = threading.Lock()
         self._answer: Secret | None = None
 
     def __call__(self) -> Secret:
         with self._lock:
             if self._answer is None:
-                self._answer = Secret(getpass.getpass("sudo password: "))
+                with self._around():
+                    self._answer = Secret(getpass.getpass("sudo password: "))
             return self._answer

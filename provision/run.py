@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 
 from provision.channel import NoPython
 from provision.connection import fabric_config
@@ -20,6 +21,7 @@ from provision.events import (
     Note,
     RoleStarted,
     StepDone,
+    Stopping,
     Tally,
 )
 from provision.host import AskOnce, Host
@@ -27,22 +29,46 @@ from provision.roles import Assignment
 from provision.session import INSTALL_PYTHON, StepFailed
 from provision.steps.base import Change
 
+Emit = Callable[[Event], None]
+#: what is done with a host once its session has begun; the steps that it submits are waited for
+Work = Callable[[Host, Assignment, Emit], None]
+
+
+def run_roles(host: Host, assignment: Assignment, emit: Emit) -> None:
+    """The work of a deploy or plan: every role in its order, then what they have put off."""
+    session = host.started()
+    for role, params in assignment.roles:
+        session.role = role.name
+        emit(RoleStarted(host.name, role.name))
+        role.run(host, params)
+    host.run_later()
+
 
 class Run:
-    """One deploy or plan of some hosts. Iterate over it for its events; it ends when all hosts have.
+    """Some work on some hosts, a deploy or plan by default. Iterate over it for its events; it ends when all
+    hosts have.
 
     forks: hosts at a time.  interactive: whether a person can be asked for sudo's password.
+    asking: entered while that happens, to keep the display off the terminal.
     """
 
     def __init__(
-        self, assignments: Sequence[Assignment], *, plan: bool, forks: int = 20, interactive: bool = False
+        self,
+        assignments: Sequence[Assignment],
+        *,
+        plan: bool,
+        forks: int = 20,
+        interactive: bool = False,
+        asking: Callable[[], AbstractContextManager[object]] = nullcontext,
+        work: Work = run_roles,
     ) -> None:
         self.assignments = assignments
         self.plan = plan
         self.forks = forks
         self.tallies = {a.host.name: Tally() for a in assignments}
         self._queue: Events = Events()
-        self._ask = AskOnce() if interactive else None
+        self._ask = AskOnce(asking) if interactive else None
+        self._work = work
         self._running: dict[str, Host] = {}
         self._lock = threading.Lock()
         self._stopped = False
@@ -55,15 +81,24 @@ class Run:
                 pool.submit(self._run_host, assignment)
             while left:
                 event = self._queue.get()
-                self.tallies[event.host].count(event)
+                if isinstance(event, Stopping):
+                    self._stop_sessions()
+                else:
+                    self.tallies[event.host].count(event)
                 left -= isinstance(event, HostDone)
                 yield event
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def stop(self) -> None:
-        """Let every host end after the step that it is at. Iterating goes on until they have."""
+        """Let every host end after the step that it is at. Iterating goes on until they have.
+
+        May be called by a signal handler: whoever iterates does the rest.
+        """
         self._stopped = True
+        self._queue.put(Stopping(""))
+
+    def _stop_sessions(self) -> None:
         with self._lock:
             for host in self._running.values():
                 if host.session is not None:
@@ -116,24 +151,17 @@ class Run:
             if self._stopped:
                 session.stop()
             self._queue.put(Connected(name, time.monotonic() - began))
-            self._run_roles(host, assignment)
+            self._use(host, assignment)
         finally:
             with self._lock:
                 self._running.pop(name, None)
             host.close()
 
-    def _run_roles(self, host: Host, assignment: Assignment) -> None:
+    def _use(self, host: Host, assignment: Assignment) -> None:
         session = host.started()
         try:
-            for role, params in assignment.roles:
-                session.role = role.name
-                self._queue.put(RoleStarted(host.name, role.name))
-                role.run(host, params)
-            host.run_later()
+            self._work(host, assignment, self._queue.put)
             session.drain()
-        except StepFailed:
-            session.finish()
-            raise
         except UnreachableError:
             session.abandon()
             raise

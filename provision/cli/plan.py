@@ -1,0 +1,33 @@
+"""prov plan: what a deploy would change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from provision.cli.converge import Order, converge
+from provision.cli.options import role_options, several_hosts
+
+
+@click.command(epilog="Example:  prov plan web1 --role nginx")
+@role_options
+@several_hosts
+def plan(
+    target: str,
+    inventory: Sequence[str],
+    limit: str | None,
+    forks: int,
+    as_json: bool,
+    roles: Sequence[str],
+    diff: bool | None,
+    verbose: bool,
+) -> int:
+    """Show what a deploy would change, with differences; nothing is touched.
+
+    TARGET is a host, a group, a glob, or several with commas; !x leaves out.
+
+    Exit status: 0 in sync; 3 there are changes; 1 a step or host failed; 2 usage or configuration; 4 a host
+    could not be reached; 130 interrupted.
+    """
+    return converge(Order(target, inventory, limit, roles, forks, diff, verbose, as_json), plan=True)

@@ -1,0 +1,77 @@
+"""What every report is, and what a person may ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
+
+from provision.events import Event, Summary, Tally
+
+#: the order in which the summary names the states
+STATES = ("ok", "changed", "maybe", "failed", "skipped", "unreachable")
+
+
+class Report(Protocol):
+    """Reads the events of one run, then its summary. Only reports print."""
+
+    def take(self, event: Event) -> None:
+        """Show an event, as far as this report has anything to show for it."""
+
+    def finish(self, summary: Summary) -> None:
+        """Show how the run ended; nothing follows."""
+
+    def paused(self) -> AbstractContextManager[object]:
+        """Keep off the terminal while somebody is asked something; called from any thread."""
+        return nullcontext()
+
+    def close(self) -> None:
+        """Give the terminal back as it was, also after an error; may be called twice."""
+        return
+
+
+@dataclass(frozen=True)
+class Style:
+    """How much is shown, and in which words.
+
+    plan: nothing has been done, so things "would change".  verbose: unchanged steps too, with their reasons.
+    diff_lines: lines of one difference at most; 0 shows no differences, None all of each.
+    """
+
+    plan: bool = False
+    verbose: bool = False
+    diff_lines: int | None = None
+
+    def word(self, state: str) -> str:
+        """A state in words: a plan speaks of what would be."""
+        if self.plan and state == "changed":
+            return "would change"
+        return "may change" if state == "maybe" else state
+
+    def shows(self, state: str) -> bool:
+        """Whether a step that ended so gets a line of its own."""
+        return self.verbose or state in ("changed", "failed", "maybe")
+
+
+def outcome(tallies: Sequence[Tally], style: Style, seconds: float) -> str:
+    """The last sentence: "12 changes on 2 of 3 hosts, 1 failed, 4.2 s"."""
+    changes = sum(t.changed + t.maybe for t in tallies)
+    hosts = sum(1 for t in tallies if t.changed or t.maybe)
+    parts = []
+    if changes:
+        noun = "step" if changes == 1 else "steps"
+        done = "would change" if style.plan else "changed"
+        parts.append(f"{changes} {noun} {done} on {hosts} of {counted(len(tallies), 'host')}")
+    if failed := sum(1 for t in tallies if t.failed):
+        parts.append(f"{counted(failed, 'host')} failed")
+    if unreachable := sum(1 for t in tallies if t.unreachable):
+        parts.append(f"{counted(unreachable, 'host')} unreachable")
+    if not parts:
+        parts.append("nothing to change")
+    return f"{', '.join(parts)}, {seconds:.1f} s"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 host", "2 hosts"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

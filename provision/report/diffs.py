@@ -1,0 +1,53 @@
+"""Differences as lines: a sign in front says what each is, so that nothing depends on colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from provision.report.text import Line, clean
+from provision.steps.base import Change
+
+
+def diff_lines(changes: Iterable[Change], most: int | None) -> Iterator[Line]:
+    """All changes of one step. most: lines of one unified diff; None shows all, 0 shows no changes at all."""
+    if most == 0:
+        return
+    for change in changes:
+        if change.text:
+            yield from unified(change, most)
+        else:
+            yield short(change)
+
+
+def short(change: Change) -> Line:
+    """`+ package nginx 1.22`, `- user bob`, `~ mode 0644 -> 0600`."""
+    what, before, after = clean(change.what), one(change.before), one(change.after)
+    if before and after:
+        return Line("hunk", f"~ {what} {before} -> {after}")
+    if before:
+        return Line("remove", f"- {what} {before}")
+    return Line("add", f"+ {what} {after}".rstrip())
+
+
+def unified(change: Change, most: int | None) -> Iterator[Line]:
+    """A unified diff, cut after so many lines."""
+    found = change.text.rstrip("\n").split("\n")
+    shown = found if most is None or len(found) <= most + 1 else found[:most]
+    in_hunks = False
+    for text in shown:
+        in_hunks = in_hunks or text.startswith("@@")
+        yield Line(kind_of(text, in_hunks), clean(text))
+    if len(shown) < len(found):
+        yield Line("dim", f"... {len(found) - len(shown)} more lines (--diff shows all)")
+
+
+def kind_of(text: str, in_hunks: bool) -> str:
+    """What a line of a unified diff is; the two lines before the first hunk name the file."""
+    if not in_hunks:
+        return "dim"
+    return {"+": "add", "-": "remove", "@": "hunk"}.get(text[:1], "")
+
+
+def one(value: str) -> str:
+    """A short value on one line, whatever it holds."""
+    return clean(value.replace("\n", "\\n"))

@@ -1,0 +1,62 @@
+"""A failure as a person needs it: what, where in the role, the command and its last words, what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from provision.errors import ConfigErrors, ProvError, StepError
+from provision.events import StepDone
+from provision.report.text import Line, lines
+
+#: lines of each stream; the host has sent the last ones already
+STREAM_LINES = 30
+
+
+def step_failure(event: StepDone) -> Iterator[Line]:
+    """What went wrong in a step."""
+    if event.error is not None:
+        yield from lines("message", event.error.message)
+    if event.where:
+        yield Line("place", event.where)
+        if event.line:
+            yield from (line.indented("    ") for line in lines("code", event.line))
+    if isinstance(event.error, StepError):
+        yield from command(event.error)
+    if event.ignored:
+        yield from lines("dim", f"goes on all the same: {event.ignored}")
+    if event.error is not None:
+        yield from hint(event.error)
+
+
+def host_failure(error: ProvError) -> Iterator[Line]:
+    """What ended a host's run early."""
+    for single in error.errors if isinstance(error, ConfigErrors) else [error]:
+        yield from lines("message", single.message)
+        if single.where:
+            yield Line("place", single.where)
+        if isinstance(single, StepError):
+            yield from command(single)
+        yield from hint(single)
+
+
+def command(error: StepError) -> Iterator[Line]:
+    """The command that failed, its exit status, and the last lines of both streams."""
+    if error.argv:
+        yield from lines("", f"command: {shlex.join(error.argv)}")
+    if error.status is not None:
+        yield Line(
+            "", f"ended by signal {-error.status}" if error.status < 0 else f"exit status: {error.status}"
+        )
+    for name, text in (("stdout", error.stdout), ("stderr", error.stderr)):
+        if text.strip():
+            yield Line("", f"{name}:")
+            tail = list(lines("dim", text))[-STREAM_LINES:]
+            yield from (line.indented("    ") for line in tail)
+
+
+def hint(error: ProvError) -> Iterator[Line]:
+    """What to do next, after a blank line; every line of it is as far right as the first."""
+    if error.hint.strip():
+        yield Line("", "")
+        yield from lines("hint", error.hint)

@@ -1,0 +1,110 @@
+"""JSON lines, for scripts: one object a line, each with "event"; the last one is the summary (design, Contracts)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any, TextIO
+
+from provision.errors import ProvError, StepError
+from provision.events import Connected, Event, FactsKnown, HostDone, Note, Output, StepDone, Stopping, Summary
+from provision.report.base import Report
+
+
+class JsonLines(Report):
+    """Every event that a script can act on. Unlike people, scripts get all steps and whole differences."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._failed: set[str] = set()
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, StepDone) and event.state == "failed" and not event.ignored:
+            self._failed.add(event.host)
+        line = as_line(event, event.host in self._failed)
+        if line is not None:
+            self._write(line)
+
+    def finish(self, summary: Summary) -> None:
+        hosts = {host: asdict(tally) for host, tally in summary.hosts.items()}
+        self._write({"event": "summary", "hosts": hosts, "seconds": round(summary.seconds, 3)})
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._out.write(json.dumps(line) + "\n")
+        self._out.flush()
+
+
+def as_line(event: Event, failed: bool) -> dict[str, Any] | None:
+    """An event as an object; None for what only concerns somebody who watches. failed: a step of its host did."""
+    match event:
+        case StepDone():
+            return step(event)
+        case Connected():
+            return {
+                "event": "host",
+                "host": event.host,
+                "state": "connected",
+                "seconds": round(event.seconds, 3),
+            }
+        case HostDone():
+            return host_done(event, failed)
+        case Note():
+            return {"event": "note", "host": event.host, "text": event.text}
+        case Stopping():
+            return {"event": "stopping"}
+        case FactsKnown():
+            return {"event": "facts", "host": event.host, **asdict(event.facts)}
+        case Output():
+            streams = {"stdout": event.stdout, "stderr": event.stderr}
+            return {"event": "output", "host": event.host, "status": event.status, **streams}
+    return None
+
+
+def step(event: StepDone) -> dict[str, Any]:
+    """A step; "error" only with failed ones, "ignored" only where a role goes on after one."""
+    line: dict[str, Any] = {
+        "event": "step",
+        "host": event.host,
+        "role": event.role,
+        "step": event.step,
+        "state": event.state,
+        "diff": [change._asdict() for change in event.diff],
+        "why": event.why,
+        "ms": event.ms,
+        "where": event.where,
+    }
+    if event.error is not None:
+        line["error"] = error(event.error)
+    if event.ignored:
+        line["ignored"] = event.ignored
+    return line
+
+
+def host_done(event: HostDone, failed: bool) -> dict[str, Any]:
+    """The end of a host's run."""
+    state = "failed" if failed else "done"
+    if event.error is not None:
+        state = "unreachable" if event.unreachable else "failed"
+    line: dict[str, Any] = {
+        "event": "host",
+        "host": event.host,
+        "state": state,
+        "seconds": round(event.seconds, 3),
+    }
+    if event.error is not None:
+        line["error"] = error(event.error)
+    return line
+
+
+def error(problem: ProvError) -> dict[str, Any]:
+    """A failure; every key is always there."""
+    ran = problem if isinstance(problem, StepError) else StepError("")
+    return {
+        "message": problem.message,
+        "where": problem.where,
+        "hint": problem.hint,
+        "argv": ran.argv,
+        "status": ran.status,
+        "stdout": ran.stdout,
+        "stderr": ran.stderr,
+    }

@@ -1,0 +1,74 @@
+"""Plain lines, for logs and pipes: nothing moves, nothing is coloured, every line is whole when it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TextIO
+
+from provision.events import Connected, Event, HostDone, Note, StepDone, Stopping, Summary, Tally
+from provision.report.base import STATES, Report, Style, outcome
+from provision.report.diffs import diff_lines
+from provision.report.failure import host_failure, step_failure
+from provision.report.text import Line, clean
+
+INDENT = "    "
+
+
+class Plain(Report):
+    """One line per step worth telling, differences and failures indented below it."""
+
+    def __init__(self, out: TextIO, style: Style) -> None:
+        self._out = out
+        self._style = style
+
+    def take(self, event: Event) -> None:
+        match event:
+            case StepDone():
+                self._step(event)
+            case Connected():
+                self._write(f"{event.host}: connected, {event.seconds:.2f} s")
+            case Note():
+                self._write(f"{event.host}: {clean(event.text)}")
+            case Stopping():
+                self._write(event.TEXT)
+            case HostDone():
+                self._host_done(event)
+
+    def finish(self, summary: Summary) -> None:
+        for host, tally in summary.hosts.items():
+            self._write(f"{host}: {counts(tally, self._style)}")
+        self._write(outcome(list(summary.hosts.values()), self._style, summary.seconds))
+
+    def _step(self, event: StepDone) -> None:
+        if not self._style.shows(event.state):
+            return
+        told = [event.host, event.role, clean(event.step), self._style.word(event.state)]
+        why = f" ({clean(event.why)})" if event.why else ""
+        time = f", {event.ms:.0f} ms" if self._style.verbose else ""
+        self._write(": ".join(part for part in told if part) + why + time)
+        self._block(diff_lines(event.diff, self._style.diff_lines))
+        if event.state == "failed":
+            self._block(step_failure(event))
+
+    def _host_done(self, event: HostDone) -> None:
+        if event.error is None:
+            self._write(f"{event.host}: done, {event.seconds:.2f} s")
+            return
+        word = "unreachable" if event.unreachable else "failed"
+        self._write(f"{event.host}: {word}, {event.seconds:.2f} s")
+        self._block(host_failure(event.error))
+
+    def _block(self, lines: Iterable[Line]) -> None:
+        for line in lines:
+            self._write(line.indented(INDENT).text)
+
+    def _write(self, text: str) -> None:
+        self._out.write(text + "\n")
+        self._out.flush()
+
+
+def counts(tally: Tally, style: Style) -> str:
+    """`12 ok, 3 would change`; ok and changed are always told."""
+    values = {state: getattr(tally, state) for state in STATES}
+    shown = {s: n for s, n in values.items() if n or s in ("ok", "changed")}
+    return ", ".join(f"{n} {style.word(s)}" for s, n in shown.items())
