@@ -1,0 +1,153 @@
+"""`prov lab`: boot and remove throwaway hosts to try things on."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from provision import lab as labs
+from provision.cli.options import json_option
+from provision.errors import LabError, UsageError
+from provision.lab import LabHost
+from provision.names import suggestion
+
+
+class NearestNames(click.Group):
+    """A group that suggests the nearest subcommand for a misspelt one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in self.commands:
+            ctx.fail(f"no such command: {name!r}.{suggestion(name, self.commands)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=NearestNames, epilog="Example:  prov lab up web1 web2  &&  prov lab ssh web1")
+def lab() -> None:
+    """Boot and remove throwaway hosts to try things on."""
+
+
+def _progress(as_json: bool) -> Callable[[str], None]:
+    return lambda line: click.echo(line, err=as_json)
+
+
+def _event(host: LabHost, **more: object) -> dict[str, Any]:
+    """A host as --json shows it; without its password."""
+    return {
+        "event": "lab_host",
+        "name": host.name,
+        "address": host.address,
+        "image": host.image,
+        "state": host.state,
+        "login": host.login,
+        "user": host.user,
+        "port": host.port,
+        "python": host.python,
+        "key": str(host.key),
+        "known_hosts": str(host.known_hosts),
+        "driver": host.driver,
+        **more,
+    }
+
+
+def _summary(begun: float) -> dict[str, Any]:
+    return {"event": "summary", "hosts": {}, "seconds": round(time.monotonic() - begun, 3)}
+
+
+@lab.command(epilog="Example:  prov lab up web1 web2 --image debian-13 --login sudo")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.option("--image", default="debian-12", show_default=True, help=f"One of {', '.join(labs.IMAGES)}.")
+@click.option("--login", default="root", show_default=True, help=f"One of {', '.join(labs.LOGINS)}.")
+@click.option("--without-python", is_flag=True, help="A host that has no python3 yet.")
+@click.option("--install", is_flag=True, help="Install the system packages that the lab needs, with apt.")
+@json_option
+def up(
+    names: tuple[str, ...], image: str, login: str, without_python: bool, install: bool, as_json: bool
+) -> None:
+    """Boot hosts, until each answers on SSH. Those that run already are left alone."""
+    begun = time.monotonic()
+    progress = _progress(as_json)
+    if install:
+        from provision.lab import commands
+
+        commands.check_root()
+        for package in commands.install_missing():
+            progress(f"installed {package}")
+    before = {host.name for host in labs.hosts() if host.state == "running"}
+    ready = labs.up(names, image=image, login=login, python=not without_python, progress=progress)
+    if as_json:
+        for host in ready:
+            click.echo(json.dumps(_event(host, changed=host.name not in before)))
+        click.echo(json.dumps(_summary(begun)))
+
+
+@lab.command(epilog="Example:  prov lab down web1    or    prov lab down --all")
+@click.argument("names", metavar="NAME...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every host of the lab.")
+@click.option("--images", is_flag=True, help="With --all: the cached base images too.")
+@json_option
+def down(names: tuple[str, ...], everything: bool, images: bool, as_json: bool) -> None:
+    """Remove hosts and all that belongs to them."""
+    begun = time.monotonic()
+    if bool(names) == everything:
+        raise UsageError("name the hosts to remove, or say --all", hint="prov lab down web1")
+    if images and not everything:
+        raise UsageError(
+            "--images goes with --all: hosts stand on the images", hint="prov lab down --all --images"
+        )
+    gone = list(dict.fromkeys(names))
+    if everything:
+        gone = labs.down_all(images=images, progress=_progress(as_json))
+        if not gone and not as_json:
+            click.echo("The lab has no hosts.")
+    else:
+        labs.down(gone, progress=_progress(as_json))
+    if as_json:
+        for name in gone:
+            click.echo(json.dumps({"event": "lab_host", "name": name, "state": "gone"}))
+        click.echo(json.dumps(_summary(begun)))
+
+
+@lab.command(name="list", epilog="Example:  prov lab list --json")
+@json_option
+def list_(as_json: bool) -> None:
+    """List the lab's hosts."""
+    begun = time.monotonic()
+    known = labs.hosts()
+    if as_json:
+        for host in known:
+            click.echo(json.dumps(_event(host)))
+        click.echo(json.dumps(_summary(begun)))
+        return
+    if not known:
+        click.echo("The lab has no hosts. Boot one:  prov lab up web1", err=True)
+        return
+    rows = [("NAME", "ADDRESS", "IMAGE", "LOGIN", "STATE")]
+    rows += [(host.name, host.address, host.image, host.login, host.state) for host in known]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@lab.command(epilog="Example:  prov lab ssh web1 -- systemctl --failed")
+@click.argument("name")
+@click.argument("argv", nargs=-1, type=click.UNPROCESSED)
+def ssh(name: str, argv: tuple[str, ...]) -> None:
+    """Open a shell on a lab host, or run one command there."""
+    host = labs.find(name)
+    if not host:
+        known = [host.name for host in labs.hosts()]
+        raise UsageError(f"no lab host {name!r}.{suggestion(name, known)}", hint=f"prov lab up {name}")
+    if host.state != "running":
+        raise LabError(f"{name} is stopped", hint=f"prov lab up {name}")
+    from provision.lab import ssh as openssh
+
+    words = openssh.argv(host, argv)
+    os.execvp(words[0], words)

@@ -1,0 +1,97 @@
+"""A control group per host: it says whether the host runs, and ends all of its processes and no others.
+
+No process id is kept anywhere, so none that was given to another process in the meantime can be hit.
+Source: the kernel's Documentation/admin-guide/cgroup-v2.rst (cgroup.events, cgroup.kill).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from pathlib import Path
+
+from provision.errors import LabError
+
+# where the second version is mounted on hybrid hierarchies, and on unified ones
+_MOUNTS = (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
+
+# in hybrid hierarchies systemd-nspawn makes the same group here ("sync_cgroup" in its nspawn-cgroup.c)
+_NAMED = Path("/sys/fs/cgroup/systemd")
+
+KILL_SECONDS = 10.0
+
+
+def under_systemd() -> bool:
+    """Whether systemd is this machine's init; the test is sd_booted(3)'s."""
+    return Path("/run/systemd/system").is_dir()
+
+
+def _mount() -> Path | None:
+    return next((path for path in _MOUNTS if (path / "cgroup.controllers").exists()), None)
+
+
+def path(name: str) -> Path:
+    """Where the group of this name is: at the top, or, with systemd as init, that of a unit so named."""
+    top = _mount() or _MOUNTS[0]
+    return top / "system.slice" / f"{name}.service" if under_systemd() else top / name
+
+
+def check() -> None:
+    """Raise LabError if this machine's kernel or set-up lacks what the lab needs of control groups."""
+    if not _mount():
+        raise LabError(
+            "cgroup v2 is not mounted on this machine",
+            hint="mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified",
+        )
+
+
+def populated(group: Path) -> bool:
+    """Whether any process is in the group or below it."""
+    try:
+        events = (group / "cgroup.events").read_text()
+    except OSError:
+        # no such group; ENODEV if it is removed while it is read
+        return False
+    return "populated 1" in events.splitlines()
+
+
+def make(group: Path) -> None:
+    """Make the group, empty. Raises LabError if the kernel cannot end all of a group's processes at once."""
+    group.mkdir()
+    if not (group / "cgroup.kill").exists():
+        group.rmdir()
+        raise LabError("this machine's kernel is too old for the lab", hint="Linux 5.14 or newer is needed.")
+
+
+def end(group: Path, *, remove: bool) -> None:
+    """End every process of the group with SIGKILL, wait until they are gone, and remove the group if asked to.
+
+    Raises LabError if they stay. A process that joins meanwhile (a host that was just being started) is
+    ended too.
+    """
+    deadline = time.monotonic() + KILL_SECONDS
+    while True:
+        try:
+            if populated(group):
+                (group / "cgroup.kill").write_text("1")
+            elif not remove or _removed(group):
+                return
+        except FileNotFoundError:
+            continue  # the group went between two calls
+        if time.monotonic() > deadline:
+            raise LabError(f"the processes in {group} do not end", hint=f"See {group}/cgroup.procs.")
+        time.sleep(0.005)
+
+
+def _removed(group: Path) -> bool:
+    """Remove the group and those below it; False if something in it is still in use."""
+    try:
+        for top in (group, _NAMED / group.name):
+            for folder, _, _ in os.walk(top, topdown=False):
+                Path(folder).rmdir()
+    except OSError as error:
+        if error.errno in (errno.EBUSY, errno.ENOTEMPTY):
+            return False
+        raise
+    return True

@@ -1,0 +1,114 @@
+"""Runs other programs for the lab, and knows which packages they come from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from provision.errors import LabError
+
+# program or file -> the Debian package that has it
+NEEDS = {
+    "systemd-nspawn": "systemd-container",
+    "mmdebstrap": "mmdebstrap",
+    "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
+    "nft": "nftables",
+    "ip": "iproute2",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+    "setpriv": "util-linux",
+    "setsid": "util-linux",
+    "mount": "mount",
+    "umount": "mount",
+    "chroot": "coreutils",
+}
+
+# `su` without "-" leaves /usr/sbin out, where half of these programs are
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# programs get no more of the caller's environment than this, as a host's init would pass it on
+ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    stdin: str = "",
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 60.0,
+) -> str:
+    """Run a program to its end and return what it wrote to its standard output.
+
+    stdin: what it reads.  environment: added to ENVIRONMENT.  timeout: seconds.
+    Raises LabError with the program's own words if it fails.
+    """
+    try:
+        done = subprocess.run(
+            argv,
+            input=stdin,
+            env={**ENVIRONMENT, **(environment or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise LabError(
+            f"{argv[0]} is not installed", hint=f"apt-get install -y {NEEDS.get(argv[0], argv[0])}"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise LabError(f"{argv[0]} did not end within {timeout:g} s", where=" ".join(argv)) from None
+    if done.returncode:
+        words = (done.stderr.strip() or done.stdout.strip()).splitlines()[-5:]
+        raise LabError(
+            f"{argv[0]} failed with status {done.returncode}: {' / '.join(words)}", where=" ".join(argv)
+        )
+    return done.stdout
+
+
+def missing_packages() -> list[str]:
+    """The Debian packages that the lab needs and this machine lacks."""
+    absent = [
+        package
+        for need, package in NEEDS.items()
+        if not (Path(need).exists() if need.startswith("/") else shutil.which(need, path=PATH))
+    ]
+    return list(dict.fromkeys(absent))
+
+
+def check_root() -> None:
+    """Raise LabError unless this process is root's."""
+    if os.geteuid() != 0:
+        # sudo's own PATH has no virtual environment in it
+        raise LabError("the lab needs root", hint='sudo "$(command -v prov)" lab ...')
+
+
+def check() -> None:
+    """Raise LabError, naming every missing package at once, if the lab cannot work on this machine."""
+    check_root()
+    packages = missing_packages()
+    if packages:
+        raise LabError(
+            f"the lab needs {', '.join(packages)}",
+            hint=f"apt-get install -y {' '.join(packages)}   (or: prov lab up --install ...)",
+        )
+
+
+def install_missing() -> list[str]:
+    """Install what missing_packages() names, with apt. Returns the packages. Raises LabError if it fails."""
+    packages = missing_packages()
+    if packages:
+        if not shutil.which("apt-get", path=PATH):
+            raise LabError(
+                f"the lab needs {', '.join(packages)}, and there is no apt-get to install them with"
+            )
+        # this machine's own packages: a proxy in the caller's environment counts
+        own = {**os.environ, "PATH": PATH, "DEBIAN_FRONTEND": "noninteractive"}
+        run(["apt-get", "update"], environment=own, timeout=300)
+        run(["apt-get", "install", "-y", "--no-install-recommends", *packages], environment=own, timeout=900)
+    return packages

@@ -1,0 +1,84 @@
+"""A host's disk: an overlay mount of its own writes over the image's layers, which nothing writes to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from provision.errors import LabError
+from provision.lab import commands
+from provision.lab.model import Record
+from provision.lab.store import HostDir, Lab
+
+# systemd-nspawn's lock and propagation folders (its "image_path_lock" and "arg_machine"); one that is killed
+# leaves them
+_NSPAWN = Path("/run/systemd/nspawn")
+
+
+def mount(lab: Lab, host: HostDir, record: Record) -> None:
+    """Mount the host's file system, unless it is. Raises LabError if this file system cannot carry an overlay."""
+    if is_mounted(host):
+        return
+    host.disk.mkdir(mode=0o700, exist_ok=True)
+    upper, work = host.disk / "upper", host.disk / "work"
+    for folder in (upper, work, host.root):
+        folder.mkdir(mode=0o755, exist_ok=True)
+    lower = ":".join(str(lab.images / layer) for layer in record.layers)
+    options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+    try:
+        commands.run(["mount", "-t", "overlay", "overlay", "-o", options, str(host.root)])
+    except LabError as error:
+        raise LabError(
+            f"{host.name}'s disk cannot be mounted: {error.message}",
+            hint="The lab's folder must be on a disk or tmpfs, not itself on an overlay (as in a container) or a"
+            " network file system: PROV_LAB_DIR=/somewhere/prov-lab.",
+        ) from error
+
+
+def is_mounted(host: HostDir) -> bool:
+    """Whether the host's file system is mounted."""
+    return host.root.is_mount()
+
+
+def forget_runtime(host: HostDir, machine: str) -> None:
+    """Remove what a killed systemd-nspawn leaves under /run for this host. The host has ended, and is mounted."""
+    if is_mounted(host):
+        root = host.root.stat()
+        (_NSPAWN / "locks" / f"inode-{root.st_dev}:{root.st_ino}").unlink(missing_ok=True)
+    if machine:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(_NSPAWN / "propagate" / machine)
+
+
+def forget_runtime_folders() -> None:
+    """Remove systemd-nspawn's folders under /run if nothing is in them; it makes them when it needs them."""
+    for folder in (_NSPAWN / "propagate", _NSPAWN / "unix-export", _NSPAWN / "locks", _NSPAWN):
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def unmount(host: HostDir) -> None:
+    """Unmount the host's file system and whatever is mounted in it. Raises LabError if it stays."""
+    if not is_mounted(host):
+        return
+    try:
+        commands.run(["umount", "--recursive", str(host.root)])
+    except LabError:
+        # a shell of the machine that stands in the host's root keeps it busy: it keeps its files, we ours
+        commands.run(["umount", "--recursive", "--lazy", str(host.root)])
+
+
+def wipe(host: HostDir) -> None:
+    """Remove all that the host has written. It is not mounted."""
+    if not host.disk.exists():
+        return
+    if is_mounted(host):
+        raise LabError(f"{host.root} is still mounted", hint=f"umount {host.root}")
+    try:
+        shutil.rmtree(host.disk)
+    except PermissionError:
+        # root is refused only by chattr(1)'s immutable and append-only, which hardened hosts use
+        commands.run(["chattr", "-R", "-f", "-i", "-a", os.fspath(host.disk)])
+        shutil.rmtree(host.disk)

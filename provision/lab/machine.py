@@ -1,0 +1,180 @@
+"""Starts and ends a host's systemd-nspawn, and waits until the host answers on SSH.
+
+Two ways to keep it running, both with a control group of its own: where systemd is init, a transient unit
+made like its systemd-nspawn@.service; elsewhere a shell in a session of its own.
+Source: systemd-nspawn(1) ("--keep-unit", "--register"), and its exit status 133 for "reboot me"
+(EXIT_FORCE_RESTART in nspawn.c, RestartForceExitStatus= in systemd-nspawn@.service).
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from provision.errors import LabError
+from provision.lab import cgroup, commands, disk, network, ssh, store
+from provision.lab.model import Record
+from provision.lab.store import SSH_PORT, HostDir, Lab
+
+BOOT_SECONDS = 60.0
+
+_POLL_SECONDS = 0.02
+_START_SECONDS = 3.0  # until the first of its processes must be there
+
+# the host's init gets its own view of the second version of control groups, also where the machine's
+# hierarchies are hybrid
+_ENVIRONMENT = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
+
+# $1 is the host's control group, the rest what to run in it. It starts again after a reboot of the host.
+# No ${...} and no lone $$: systemd would expand them. mkdir without -p: if the host has been removed in the
+# meantime, its group is gone, and this ends before anything is started.
+_SUPERVISOR = """
+set -eu
+group=$1
+shift
+mkdir "$group/watch" "$group/host"
+echo 0 > "$group/watch/cgroup.procs"
+status=133
+while [ "$status" -eq 133 ]; do
+  status=0
+  ( echo 0 > "$group/host/cgroup.procs"; exec "$@" ) || status=$?
+done
+exit "$status"
+"""
+
+_ESCAPES = re.compile(
+    r"\x1b(\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(\x07|\x1b\\)|[()][A-Z0-9]|[A-Z=>])|[\r\x00-\x08]"
+)
+
+
+def _nspawn(lab: Lab, host: HostDir, record: Record) -> list[str]:
+    return [
+        "systemd-nspawn",
+        "--quiet",
+        "--boot",
+        "--register=no",
+        "--keep-unit",
+        "--settings=no",
+        "--private-users=no",
+        "--link-journal=no",
+        "--resolv-conf=off",
+        "--timezone=off",
+        "--console=read-only",
+        f"--network-namespace-path={host.netns}",
+        f"--machine={network.machine_name(lab, record.address)}",
+        f"--hostname={record.name}",
+        f"--directory={host.root}",
+    ]
+
+
+def unit(lab: Lab, name: str) -> str:
+    """The transient unit of a host, and what its control group is named after."""
+    return f"{lab.tag}-{name}"
+
+
+def start(lab: Lab, host: HostDir, record: Record) -> None:
+    """Start the host. Its disk is mounted, its network connected, and none of its processes is left."""
+    supervisor = [
+        "sh",
+        "-c",
+        _SUPERVISOR,
+        unit(lab, host.name),
+        str(lab.cgroup(host.name)),
+        *_nspawn(lab, host, record),
+    ]
+    host.console.write_bytes(b"")
+    host.console.chmod(0o600)
+    if cgroup.under_systemd():
+        commands.run(_transient_unit(lab, host, supervisor))
+    else:
+        cgroup.make(lab.cgroup(host.name))
+        # --fork: the shell is init's child and not ours, so a caller that lives on has no zombie to reap
+        redirected = ["sh", "-c", 'exec "$@" < /dev/null > "$0" 2>&1', str(host.console), *supervisor]
+        commands.run(["setsid", "--fork", *redirected], environment=_ENVIRONMENT)
+
+
+def _transient_unit(lab: Lab, host: HostDir, argv: Sequence[str]) -> list[str]:
+    properties = {
+        "Delegate": "yes",
+        "KillMode": "mixed",
+        "TasksMax": "16384",
+        "StandardOutput": f"append:{host.console}",
+        "StandardError": f"append:{host.console}",
+    }
+    return [
+        "systemd-run",
+        "--quiet",
+        "--collect",
+        f"--unit={unit(lab, host.name)}.service",
+        f"--description=prov lab host {host.name}",
+        *(f"--property={name}={value}" for name, value in properties.items()),
+        *(f"--setenv={name}={value}" for name, value in {**commands.ENVIRONMENT, **_ENVIRONMENT}.items()),
+        *argv,
+    ]
+
+
+def stop(lab: Lab, host: HostDir, address: str) -> None:
+    """End all of the host's processes at once, and remove what they leave on the machine outside its disk."""
+    group = lab.cgroup(host.name)
+    cgroup.end(group, remove=not cgroup.under_systemd())
+    if cgroup.under_systemd():
+        name = f"{unit(lab, host.name)}.service"
+        if commands.run(["systemctl", "show", "--property=LoadState", "--value", name]).strip() == "loaded":
+            commands.run(["systemctl", "stop", name])
+    disk.forget_runtime(host, network.machine_name(lab, address) if address else "")
+
+
+def wait_for_login(lab: Lab, record: Record) -> None:
+    """Return when the host lets its user in. Raises LabError, with the console's last lines, if the host ends or
+    BOOT_SECONDS pass."""
+    host = lab.host(record.name)
+    begun = time.monotonic()
+    seen = False
+    while time.monotonic() < begun + BOOT_SECONDS:
+        if _greets(record.address) and (record.login == "root" or _lets_in(record.name)):
+            return
+        running = cgroup.populated(lab.cgroup(record.name))
+        seen = seen or running
+        if not running and (seen or time.monotonic() > begun + _START_SECONDS):
+            raise _boot_failure(host, "ended while it booted")
+        time.sleep(_POLL_SECONDS)
+    raise _boot_failure(host, f"lets nobody in on port {SSH_PORT} after {BOOT_SECONDS:g} s")
+
+
+def _lets_in(name: str) -> bool:
+    """Whether a login works. sshd greets before pam_nologin(8) lets anyone but root in."""
+    found = store.find(name)
+    if not found:
+        return False
+    try:
+        commands.run(ssh.argv(found, ["true"], batch=True), timeout=2 * ssh.CONNECT_SECONDS)
+    except LabError:
+        return False
+    return True
+
+
+def _greets(address: str) -> bool:
+    try:
+        with socket.create_connection((address, SSH_PORT), timeout=0.5) as connection:
+            connection.settimeout(2.0)
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def console_tail(path: Path, lines: int = 12) -> str:
+    """The last lines of a console, without colours and cursor movements."""
+    text = path.read_bytes()[-16384:].decode(errors="replace") if path.is_file() else ""
+    clean = [line.rstrip() for line in _ESCAPES.sub("", text).splitlines()]
+    return "\n".join([line for line in clean if line][-lines:])
+
+
+def _boot_failure(host: HostDir, what: str) -> LabError:
+    said = console_tail(host.console) or "(nothing)"
+    return LabError(
+        f"{host.name} {what}. Its console's last lines:\n{said}",
+        hint=f"All of it: {host.console}. To start over: prov lab down {host.name}",
+    )

@@ -1,0 +1,203 @@
+"""The lab's network: a bridge with a private subnet, a namespace and a veth pair per host, and masquerading.
+
+A host's address is set in its namespace before it boots: it needs no network set-up of its own, and the
+address survives its reboots. Only the interfaces that packets of the lab come in by are made to forward;
+the machine's own ip_forward is left as it is.
+Source: the kernel's Documentation/networking/ip-sysctl.rst (forwarding), nft(8), ip-link(8).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from provision.errors import LabError
+from provision.lab import commands, store
+from provision.lab.store import HostDir, Lab
+
+# private (RFC 1918), and away from what routers, Docker and libvirt take by default
+SUBNETS = (
+    "10.213.77.0/24",
+    "10.187.43.0/24",
+    "172.29.213.0/24",
+    "172.26.87.0/24",
+    "192.168.187.0/24",
+    "192.168.239.0/24",
+)
+
+_FIRST_HOST = 11  # .1 is the bridge
+
+Network = ipaddress.IPv4Network
+
+
+def _gateway(subnet: Network) -> str:
+    return str(subnet[1])
+
+
+def _mac(address: str) -> str:
+    """A hardware address that belongs to the IP address, so that no neighbour's table goes stale when a host
+    is made anew. The first byte says "locally administered"."""
+    return "02:70:" + ":".join(f"{byte:02x}" for byte in ipaddress.IPv4Address(address).packed)
+
+
+def _veth(lab: Lab, address: str) -> str:
+    return f"{lab.tag}-{address.rpartition('.')[2]}"
+
+
+machine_name = _veth  # unique on this machine, which nspawn's own runtime folders need
+
+
+def _exists(interface: str) -> bool:
+    return Path("/sys/class/net", interface).exists()
+
+
+def _used() -> list[Network]:
+    """What this machine has routes to, besides the default ones."""
+    routes = json.loads(commands.run(["ip", "-json", "-4", "route", "show", "table", "all"]) or "[]")
+    found = []
+    for route in routes:
+        with suppress(ValueError):  # "default", and keywords of other tables
+            found.append(Network(route["dst"], strict=False))
+    return found
+
+
+def choose(candidates: Iterable[str], used: Iterable[Network]) -> Network:
+    """The first subnet that overlaps nothing in use. Raises LabError if each does."""
+    taken = list(used)
+    tried = [Network(candidate) for candidate in candidates]
+    for subnet in tried:
+        if not any(subnet.overlaps(other) for other in taken):
+            return subnet
+    raise LabError(
+        f"no subnet is free for the lab: this machine has routes into {', '.join(map(str, tried))}",
+        hint="Look at `ip -4 route show table all`; one of these must be free.",
+    )
+
+
+def subnet(lab: Lab) -> Network:
+    """The lab's subnet: the one it has, else one that is free now, which is kept. The caller holds the lab's lock."""
+    state = store.read_json(lab.network)
+    if state:
+        return Network(state["subnet"])
+    chosen = choose(SUBNETS, _used())
+    _keep(lab, {"subnet": str(chosen), "forwarding": []})
+    return chosen
+
+
+def free_address(subnet: Network, taken: Iterable[str]) -> str:
+    """The lowest address that no host has. Raises LabError if all are taken."""
+    used = set(taken)
+    for address in list(subnet.hosts())[_FIRST_HOST - 1 :]:
+        if str(address) not in used:
+            return str(address)
+    raise LabError(f"all addresses of {subnet} are taken", hint="prov lab down --all")
+
+
+def _keep(lab: Lab, state: dict[str, Any]) -> None:
+    store.write_atomic(lab.network, json.dumps({**state, "boot": _boot_id()}) + "\n")
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def ensure(lab: Lab) -> None:
+    """Make the bridge, the masquerading and the forwarding, whatever of it is not there. The caller holds the
+    lab's lock, and subnet() has been called."""
+    net = subnet(lab)
+    bridge = lab.tag
+    if not _exists(bridge):
+        _ip(
+            [
+                f"link add {bridge} address {_mac(_gateway(net))} type bridge",
+                f"addr add {_gateway(net)}/{net.prefixlen} dev {bridge}",
+                f"link set {bridge} up",
+            ]
+        )
+    table = f"table ip {lab.tag}"
+    chain = (
+        "chain postrouting { type nat hook postrouting priority srcnat; policy accept; "
+        f'ip saddr {net} oifname != "{bridge}" masquerade; }}'
+    )
+    # the first two lines empty it if it is there: one transaction, so no packet sees it missing
+    commands.run(["nft", "-f", "-"], stdin=f"add {table}\ndelete {table}\n{table} {{\n{chain}\n}}\n")
+    _forward(lab, bridge)
+
+
+def _forwarding(interface: str) -> Path:
+    return Path("/proc/sys/net/ipv4/conf", interface, "forwarding")
+
+
+def _forward(lab: Lab, bridge: str) -> None:
+    """Let packets through that come in by the bridge, or by where the machine's default routes lead."""
+    _forwarding(bridge).write_text("1")
+    state = store.read_json(lab.network) or {}
+    changed = list(state["forwarding"]) if state.get("boot") == _boot_id() else []
+    routes = json.loads(commands.run(["ip", "-json", "-4", "route", "show", "default"]) or "[]")
+    uplinks = {route["dev"] for route in routes if "dev" in route}
+    closed = [uplink for uplink in sorted(uplinks) if _forwarding(uplink).read_text().strip() == "0"]
+    _keep(lab, {**state, "forwarding": sorted({*changed, *closed})})
+    for uplink in closed:
+        _forwarding(uplink).write_text("1")
+
+
+def remove(lab: Lab) -> None:
+    """Undo ensure(). The caller holds the lab's lock, and no host is left."""
+    table = f"table ip {lab.tag}"
+    commands.run(["nft", "-f", "-"], stdin=f"add {table}\ndelete {table}\n")
+    if _exists(lab.tag):
+        _ip([f"link delete {lab.tag}"])
+    state = store.read_json(lab.network)
+    if state and state.get("boot") == _boot_id():
+        # somebody who turned forwarding on for the whole machine since then (Docker does) still wants it
+        everywhere = _forwarding("all").read_text().strip() == "1"
+        for uplink in state["forwarding"]:
+            if not everywhere and _forwarding(uplink).exists():
+                _forwarding(uplink).write_text("0")
+    lab.network.unlink(missing_ok=True)
+
+
+def connect(lab: Lab, host: HostDir, address: str) -> None:
+    """Make the host's namespace and its cable to the bridge, afresh."""
+    disconnect(lab, host, address)
+    net = subnet(lab)
+    veth = _veth(lab, address)
+    host.netns.touch()
+    commands.run(["unshare", f"--net={host.netns}", "true"])
+    _ip(
+        [
+            f"link add {veth} type veth peer name eth0 address {_mac(address)} netns {host.netns}",
+            f"link set {veth} master {lab.tag} up",
+        ]
+    )
+    _ip(
+        [
+            "link set lo up",
+            f"addr add {address}/{net.prefixlen} dev eth0",
+            "link set eth0 up",
+            f"route add default via {_gateway(net)}",
+        ],
+        namespace=host.netns,
+    )
+
+
+def disconnect(lab: Lab, host: HostDir, address: str) -> None:
+    """Remove the host's cable and namespace, whatever of it is there.
+
+    address: empty if the host's record is lost; the cable then goes with the namespace, a moment later.
+    """
+    if address and _exists(_veth(lab, address)):
+        _ip([f"link delete {_veth(lab, address)}"])
+    if os.path.ismount(host.netns):  # Path.is_mount() denies any file up to Python 3.11
+        commands.run(["umount", str(host.netns)])
+
+
+def _ip(lines: Iterable[str], namespace: Path | None = None) -> None:
+    """Run several ip(8) commands in one process, up to the first that fails."""
+    inside = ["nsenter", f"--net={namespace}"] if namespace else []
+    commands.run([*inside, "ip", "-batch", "-"], stdin="".join(f"{line}\n" for line in lines))

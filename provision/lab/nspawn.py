@@ -1,0 +1,182 @@
+"""The driver `nspawn`: brings hosts up and takes them down again.
+
+A host's record is written before anything of it is made, so that `down` finds all of it also when `up` was
+killed. Locks: a host's folder while it is made or removed; the lab's folder, for moments, while records or
+the network change; always in this order.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from provision.errors import LabError, UsageError
+from provision.lab import cgroup, commands, disk, guest, images, machine, network, parallel, shared, store
+from provision.lab.model import IMAGES, LOGINS, LabHost, Record, check_choice, check_names
+from provision.lab.store import HostDir, Lab, locked
+from provision.names import suggestion
+
+Progress = Callable[[str], None]
+
+
+def up(names: Sequence[str], *, image: str, login: str, python: bool, progress: Progress) -> list[LabHost]:
+    """See provision.lab.up."""
+    wanted = check_names(names)
+    check_choice("image", image, IMAGES)
+    check_choice("login", login, LOGINS)
+    commands.check()
+    cgroup.check()
+    lab = store.current()
+    blank = [Record(name, "", image, login, python) for name in wanted]
+    for record in blank:
+        _refuse_other(lab, record)
+    before = lab.names()
+    for record in blank:
+        _reserve(lab, record)
+    try:
+        layers = images.ensure(lab, image, python, progress)
+    except LabError:
+        # nothing was made of the new ones but their records
+        for name in wanted:
+            if name not in before:
+                _remove(lab, lab.host(name), progress)
+        raise
+    asked = {record.name: replace(record, layers=layers) for record in blank}
+    parallel.each(wanted, lambda name: _boot(lab, asked[name], progress))
+    found = {host.name: host for host in store.hosts()}
+    return [found[name] for name in wanted if name in found]
+
+
+def down(names: Sequence[str], *, progress: Progress) -> None:
+    """See provision.lab.down."""
+    commands.check_root()
+    lab = store.current()
+    images.sweep_if_idle(lab)
+    known = lab.names()
+    for name in names:
+        if name not in known:
+            there = f"The lab has: {', '.join(known)}." if known else "The lab has no hosts."
+            raise UsageError(f"no lab host {name!r}.{suggestion(name, known)}", hint=there)
+    parallel.each(list(dict.fromkeys(names)), lambda name: _remove(lab, lab.host(name), progress))
+
+
+def down_all(*, with_images: bool, progress: Progress) -> list[str]:
+    """See provision.lab.down_all."""
+    commands.check_root()
+    lab = store.current()
+    names = lab.names()
+    down(names, progress=progress)
+    if lab.path.is_dir():
+        with locked(lab.path):
+            shared.settle(lab)
+        if with_images:
+            _remove_images(lab)
+        with suppress(OSError):  # it has images, or another process has just made a host
+            lab.path.rmdir()
+    return names
+
+
+def _remove_images(lab: Lab) -> None:
+    if not lab.images.is_dir():
+        return
+    with locked(lab.images):
+        if lab.names():
+            raise LabError("the images stay: a host was made meanwhile", hint="prov lab down --all --images")
+        shutil.rmtree(lab.images)
+
+
+def _describe(record: Record) -> str:
+    return f"{record.image}, login {record.login}, {'with' if record.python else 'without'} python3"
+
+
+def _refuse_other(lab: Lab, asked: Record) -> None:
+    """Raise UsageError if the host exists and is not what is asked for."""
+    record = store.read_record(lab, asked.name)
+    if record and record.wanted != asked.wanted:
+        name = asked.name
+        options = f"--image {asked.image} --login {asked.login}{'' if asked.python else ' --without-python'}"
+        raise UsageError(
+            f"{name} exists as {_describe(record)}; asked for {_describe(asked)}",
+            hint=f"prov lab down {name} && prov lab up {name} {options}",
+        )
+
+
+def _reserve(lab: Lab, asked: Record) -> Record:
+    """The host's record: the one it has, else a new one with an address of its own."""
+    with locked(lab.path):
+        _refuse_other(lab, asked)
+        record = store.read_record(lab, asked.name)
+        if not record:
+            addresses = [other.address for other in shared.records(lab)]
+            record = replace(asked, address=network.free_address(network.subnet(lab), addresses))
+            lab.host(asked.name).path.mkdir(mode=0o755, parents=True, exist_ok=True)
+            store.write_record(lab, record)
+        return record
+
+
+def _boot(lab: Lab, asked: Record, progress: Progress) -> None:
+    """Bring one host to the point where it answers on SSH, from wherever it is."""
+    host = lab.host(asked.name)
+
+    def waiting() -> None:
+        progress(f"{host.name}: waiting for another prov that works on it")
+
+    with locked(host.path, waiting=waiting):
+        record = _reserve(lab, asked)
+        if record.host_key and cgroup.populated(lab.cgroup(host.name)):
+            machine.wait_for_login(lab, record)  # its `up` may have been killed
+            progress(f"{host.name} is running: {_describe(record)}, {record.address}")
+            return
+        progress(f"{host.name}: booting {record.image}")
+        machine.stop(lab, host, record.address)
+        if not record.host_key:
+            record = _make(lab, host, record, asked.layers)
+        disk.mount(lab, host, record)
+        with locked(lab.path):
+            network.ensure(lab)
+            shared.publish(lab)
+        network.connect(lab, host, record.address)
+        machine.start(lab, host, record)
+        machine.wait_for_login(lab, record)
+        progress(f"{host.name} is up: {record.address}")
+
+
+def _make(lab: Lab, host: HostDir, record: Record, layers: tuple[str, ...]) -> Record:
+    """Make the host's disk anew and mount it; whatever an earlier try left is removed. Returns its full record."""
+    disk.unmount(host)
+    disk.wipe(host)
+    record = replace(record, layers=layers)
+    disk.mount(lab, host, record)
+    with locked(lab.path):
+        client_key = shared.client_key(lab)
+    password = ""
+    if record.login == "sudo-password":
+        password = secrets.token_urlsafe(12)
+        store.write_atomic(host.password, f"{password}\n", 0o600)
+        shared.give_to_user(host.password)
+    record = replace(record, host_key=guest.personalise(host.root, record, client_key, password))
+    with locked(lab.path):
+        store.write_record(lab, record)
+    return record
+
+
+def _remove(lab: Lab, host: HostDir, progress: Progress) -> None:
+    """Remove all there is of a host, in whatever state it is."""
+
+    def waiting() -> None:
+        progress(f"{host.name}: waiting for another prov that works on it")
+
+    with locked(host.path, waiting=waiting):
+        record = store.read_record(lab, host.name)
+        address = record.address if record else ""
+        machine.stop(lab, host, address)
+        network.disconnect(lab, host, address)
+        disk.unmount(host)
+        disk.wipe(host)
+        with locked(lab.path):
+            shutil.rmtree(host.path)
+            shared.settle(lab)
+    progress(f"{host.name} is gone")

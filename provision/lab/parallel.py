@@ -1,0 +1,40 @@
+"""Does the same for several hosts at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from provision.errors import LabError
+
+
+def each(names: Sequence[str], work: Callable[[str], None]) -> None:
+    """Do work for every name at once and wait for all. Raises the error of the one that failed, or one for several.
+
+    The threads are daemons: Ctrl-C ends prov at once, and what it leaves is what `kill -9` leaves.
+    """
+    errors: dict[str, Exception] = {}
+
+    def guarded(name: str) -> None:
+        try:
+            work(name)
+        except OSError as error:
+            errors[name] = LabError(f"{name}: {error}")  # a full disk, most of the time
+        except Exception as error:  # raised again below, in the caller's thread
+            errors[name] = error
+
+    threads = [
+        threading.Thread(target=guarded, args=(name,), name=f"lab-{name}", daemon=True) for name in names
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    failed = [errors[name] for name in names if name in errors]
+    if len(failed) > 1 and all(isinstance(error, LabError) for error in failed):
+        hints = dict.fromkeys(getattr(error, "hint", "") for error in failed)
+        raise LabError(
+            "\n".join(str(error) for error in failed), hint="\n".join(filter(None, hints))
+        ) from failed[0]
+    if failed:
+        raise failed[0]

@@ -1,0 +1,72 @@
+"""What the lab's hosts share: the client key, the pinned host keys, each other's names, and the end of it all.
+
+The caller holds the lock of the lab's folder for everything here.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from provision.lab import cgroup, commands, disk, guest, network, store
+from provision.lab.model import Record
+from provision.lab.store import Lab
+
+
+def records(lab: Lab) -> list[Record]:
+    """The records of all hosts, by name."""
+    return [record for name in lab.names() if (record := store.read_record(lab, name))]
+
+
+def give_to_user(path: Path) -> None:
+    """Let whoever called sudo read a private file as well: their own prov and ssh need it."""
+    if "SUDO_UID" in os.environ and "SUDO_GID" in os.environ:
+        os.chown(path, int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"]))
+
+
+def client_key(lab: Lab) -> str:
+    """The public key that every host lets in; the pair is made with the first host."""
+    public = lab.key.with_suffix(".pub")
+    if not lab.key.exists():
+        new = lab.path / "client_key.new"
+        for left in (new, new.with_suffix(".new.pub")):
+            left.unlink(missing_ok=True)
+        commands.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", lab.tag, "-f", str(new)])
+        give_to_user(new)
+        new.with_suffix(".new.pub").rename(public)
+        new.rename(lab.key)
+    return public.read_text()
+
+
+def publish(lab: Lab) -> None:
+    """Write every host's key into known_hosts, and every host's name into the others' /etc/hosts."""
+    everyone = records(lab)
+    lines = [f"{record.name},{record.address} {record.host_key}\n" for record in everyone if record.host_key]
+    store.write_atomic(lab.known_hosts, "".join(lines))
+    for record in everyone:
+        host = lab.host(record.name)
+        if disk.is_mounted(host):
+            with suppress(OSError):  # its disk may be full, or its /etc a link by now: its own affair
+                guest.refresh_names(host.root, everyone, record.name)
+
+
+def settle(lab: Lab) -> None:
+    """After a host has gone: tell the others, or remove what they shared if it was the last."""
+    if lab.names():
+        publish(lab)
+        return
+    network.remove(lab)
+    for path in (
+        lab.key,
+        lab.key.with_suffix(".pub"),
+        lab.known_hosts,
+        *lab.path.glob(".*"),
+        *lab.path.glob("*.new*"),
+    ):
+        path.unlink(missing_ok=True)
+    if not cgroup.under_systemd():
+        disk.forget_runtime_folders()
+    for folder in (lab.hosts, lab.images):
+        with suppress(OSError):  # there are images, or another process has just made a host's folder
+            folder.rmdir()

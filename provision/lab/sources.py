@@ -1,0 +1,147 @@
+"""Debian's package sources as this machine has them, for another of its releases.
+
+Reads sources.list(5) in both formats (one-line and deb822), so that a lab host uses the mirror, proxy and
+settings that work here. No mirror is named in prov's own files: without one, mmdebstrap's default is used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+# Debian's releases that a machine may have; another's (Ubuntu's, a vendor's) are passed over
+_RELEASES = {
+    *("buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid"),
+    *("oldoldstable", "oldstable", "stable", "testing", "unstable"),
+}
+_KINDS = ("", "-updates", "-security")
+_COMPONENTS = frozenset({"main", "contrib", "non-free", "non-free-firmware"})
+
+# apt.conf(5): what decides whether and how an index is fetched. Not: what runs programs of this machine.
+_SETTINGS = re.compile(
+    r"Acquire::(Check-Valid-Until|Check-Date|Max-FutureTime|Min-ValidTime|Max-ValidTime|Retries|Languages|"
+    r"ForceIPv4|ForceIPv6|By-Hash|PDiffs|https?::[^\s]*|IndexTargets::[^\s]*::DefaultEnabled)(::)?"
+)
+_SETTING = re.compile(r'(?P<name>[^\s"]+) "(?P<value>.*)";')
+
+
+@dataclass(frozen=True)
+class Source:
+    """One archive: where it is, of which suite, with which components."""
+
+    uri: str
+    suite: str
+    components: tuple[str, ...]
+    signed_by: str = ""
+
+
+def parse_list(text: str) -> Iterator[Source]:
+    """The `deb` lines of a one-line-style file (sources.list and *.list)."""
+    for line in text.splitlines():
+        match = re.fullmatch(
+            r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<rest>\S.*)", line.split("#")[0].strip()
+        )
+        if not match:
+            continue
+        uri, *words = match["rest"].split()
+        if not words:
+            continue
+        options = dict(option.partition("=")[::2] for option in (match["options"] or "").split())
+        yield Source(uri, words[0], tuple(words[1:]), options.get("signed-by", ""))
+
+
+def parse_deb822(text: str) -> Iterator[Source]:
+    """The enabled `deb` stanzas of a .sources file, one Source for each URI and suite."""
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    for stanza in re.split(r"\n\s*\n", "\n".join(lines)):
+        fields: dict[str, str] = {}
+        name = ""
+        for line in stanza.splitlines():
+            if line[:1].isspace():
+                fields[name] = f"{fields.get(name, '')}\n{line.strip()}"
+            elif ":" in line:
+                name, _, value = line.partition(":")
+                name = name.strip().lower()
+                fields[name] = value.strip()
+        if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").lower() in (
+            "no",
+            "false",
+        ):
+            continue
+        for uri in fields.get("uris", "").split():
+            for suite in fields.get("suites", "").split():
+                components = tuple(fields.get("components", "").split())
+                yield Source(uri, suite, components, fields.get("signed-by", ""))
+
+
+def read(etc_apt: Path) -> list[Source]:
+    """Every enabled binary source under a folder like /etc/apt, in apt's own order."""
+    parts = etc_apt / "sources.list.d"
+    found: list[Source] = []
+    for path in [etc_apt / "sources.list", *sorted(parts.glob("*.list")), *sorted(parts.glob("*.sources"))]:
+        if path.is_file():
+            text = path.read_text(errors="replace")
+            found += parse_deb822(text) if path.suffix == ".sources" else parse_list(text)
+    return found
+
+
+def _release(suite: str) -> tuple[str, str] | None:
+    """("bookworm", "-updates") for Debian's suites, else None."""
+    for kind in _KINDS:
+        name = suite.removesuffix(kind) if kind else suite
+        if name + kind == suite and name in _RELEASES:
+            return name, kind
+    return None
+
+
+def _is_debian(source: Source) -> bool:
+    """Whether a source is Debian's own archive, and not a vendor's that uses Debian's suite names."""
+    if not _release(source.suite) or not _COMPONENTS.issuperset(source.components):
+        return False
+    if source.signed_by:
+        return "debian-archive" in source.signed_by
+    return "debian" in source.uri
+
+
+def _mirrors(uri: str) -> list[str]:
+    """The URIs behind a mirror+file: list, which is on this machine alone; any other URI as it is."""
+    if not uri.startswith("mirror+file:"):
+        return [uri]
+    path = Path("/" + uri.removeprefix("mirror+file:").lstrip("/"))
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")][:1]
+
+
+def for_release(sources: Iterable[Source], codename: str) -> list[Source]:
+    """Debian's own among these sources, for the release of that codename; [] if there are none."""
+    wanted: dict[tuple[str, str], Source] = {}
+    for source in filter(_is_debian, sources):
+        kind = (_release(source.suite) or ("", ""))[1]
+        for uri in _mirrors(source.uri):
+            if uri.startswith(("http:", "https:", "ftp:")):
+                suite = codename + kind
+                wanted.setdefault((uri, suite), Source(uri, suite, source.components, KEYRING))
+    return list(wanted.values()) if any(source.suite == codename for source in wanted.values()) else []
+
+
+def render(sources: Iterable[Source]) -> str:
+    """The sources as a .sources file."""
+    return "\n".join(
+        f"Types: deb\nURIs: {source.uri}\nSuites: {source.suite}\nComponents: {' '.join(source.components)}\n"
+        f"Signed-By: {source.signed_by}\n"
+        for source in sources
+    )
+
+
+def settings(dump: str) -> str:
+    """The lines of `apt-config dump` that a lab host needs to fetch from the same place, as apt.conf(5)."""
+    kept = []
+    for line in dump.splitlines():
+        match = _SETTING.fullmatch(line)
+        if match and match["value"] and _SETTINGS.fullmatch(match["name"]):
+            kept.append(line)
+    return "".join(f"{line}\n" for line in kept)

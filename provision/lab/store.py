@@ -1,0 +1,251 @@
+"""The lab's state on disk: where everything is, the hosts' records, and the locks.
+
+    <lab>/images/<layer>/           base images and what lies on them; 0700, as setuid files are inside
+    <lab>/hosts/<name>/host.json    the record
+                       disk/        upper, work, root: the overlay; 0700
+                       netns        the host's network namespace is mounted here
+                       console.log  password
+    <lab>/network.json  known_hosts  client_key  client_key.pub
+
+Locks are flock(2) on the folders themselves: the kernel releases them when a process dies, and no lock
+file is left behind.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from provision.errors import LabError
+from provision.lab import cgroup
+from provision.lab.model import LabHost, Record, is_label
+
+DEFAULT_DIR = Path("/var/lib/prov-lab")
+
+SSH_PORT = 22
+
+
+@dataclass(frozen=True)
+class HostDir:
+    """The files of one host."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The host's name."""
+        return self.path.name
+
+    @property
+    def record(self) -> Path:
+        """host.json."""
+        return self.path / "host.json"
+
+    @property
+    def disk(self) -> Path:
+        """The folder of the overlay's three."""
+        return self.path / "disk"
+
+    @property
+    def root(self) -> Path:
+        """Where the host's file system is mounted."""
+        return self.disk / "root"
+
+    @property
+    def netns(self) -> Path:
+        """The file that the host's network namespace is mounted on."""
+        return self.path / "netns"
+
+    @property
+    def console(self) -> Path:
+        """What the host wrote to its console."""
+        return self.path / "console.log"
+
+    @property
+    def password(self) -> Path:
+        """sudo's password, for the login sudo-password."""
+        return self.path / "password"
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab: a folder, and the tag that its bridge, tables and control groups are named with."""
+
+    path: Path
+
+    @property
+    def tag(self) -> str:
+        """At most 11 characters: with "-254" it still fits the 15 of an interface's name."""
+        if self.path == DEFAULT_DIR:
+            return "prov-lab"
+        return f"prov-{hashlib.sha256(os.fsencode(self.path)).hexdigest()[:6]}"
+
+    @property
+    def images(self) -> Path:
+        """The cache of base images."""
+        return self.path / "images"
+
+    @property
+    def hosts(self) -> Path:
+        """A folder for each host."""
+        return self.path / "hosts"
+
+    @property
+    def network(self) -> Path:
+        """network.json: the subnet, and what was changed for it."""
+        return self.path / "network.json"
+
+    @property
+    def key(self) -> Path:
+        """The private key that every host lets in; beside it the public one."""
+        return self.path / "client_key"
+
+    @property
+    def known_hosts(self) -> Path:
+        """The hosts' keys, in OpenSSH's format."""
+        return self.path / "known_hosts"
+
+    def host(self, name: str) -> HostDir:
+        """The files of the host of this name, whether it exists or not."""
+        return HostDir(self.hosts / name)
+
+    def cgroup(self, name: str) -> Path:
+        """The control group that holds all of the host's processes and nothing else."""
+        return cgroup.path(f"{self.tag}-{name}")
+
+    def names(self) -> list[str]:
+        """The names of the hosts of which there is anything, sorted."""
+        try:
+            return sorted(entry.name for entry in self.hosts.iterdir() if is_label(entry.name))
+        except FileNotFoundError:
+            return []
+
+
+def current() -> Lab:
+    """The lab that the environment's PROV_LAB_DIR names, by default /var/lib/prov-lab.
+
+    Raises LabError if the path has characters that an overlay's mount options cannot carry.
+    """
+    path = Path(os.environ.get("PROV_LAB_DIR") or DEFAULT_DIR).absolute()
+    if set(str(path)) & set(",:\\\"'\n\t "):
+        raise LabError(
+            f"PROV_LAB_DIR is {str(path)!r}, which cannot be written in a mount's options",
+            hint="Use a path without blanks, quotes, commas, colons and backslashes.",
+        )
+    return Lab(path)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a file of the lab's state; None if there is none that can be read as such."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def write_atomic(path: Path, text: str, mode: int = 0o644) -> None:
+    """Replace a file whole: whoever reads it, also after a crash of this process, sees the old or the new."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "w") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(text)
+    temporary.replace(path)
+
+
+def read_record(lab: Lab, name: str) -> Record | None:
+    """What is kept of a host; None if there is none, or its record is damaged."""
+    value = read_json(lab.host(name).record)
+    try:
+        return Record(**{**value, "layers": tuple(value["layers"])}) if value else None
+    except (KeyError, TypeError):
+        return None
+
+
+def write_record(lab: Lab, record: Record) -> None:
+    """Keep the record; the host's folder exists."""
+    write_atomic(lab.host(record.name).record, json.dumps(asdict(record), indent=1) + "\n")
+
+
+def _labhost(lab: Lab, record: Record) -> LabHost:
+    password = ""
+    if record.login == "sudo-password":
+        # it is there once the disk is made, and readable for whoever made the host
+        with suppress(FileNotFoundError, PermissionError):
+            password = lab.host(record.name).password.read_text().strip()
+    return LabHost(
+        name=record.name,
+        address=record.address,
+        image=record.image,
+        state="running" if cgroup.populated(lab.cgroup(record.name)) else "stopped",
+        login=record.login,
+        user=record.user,
+        port=SSH_PORT,
+        key=lab.key,
+        known_hosts=lab.known_hosts,
+        driver="nspawn",
+        password=password,
+        python=record.python,
+    )
+
+
+def find(name: str) -> LabHost | None:
+    """The lab's host of this name, or None. Reads three small files and starts no process."""
+    if not is_label(name):
+        return None
+    lab = current()
+    record = read_record(lab, name)
+    return _labhost(lab, record) if record else None
+
+
+def hosts() -> list[LabHost]:
+    """Every host of the lab, by name."""
+    lab = current()
+    records = (read_record(lab, name) for name in lab.names())
+    return [_labhost(lab, record) for record in records if record]
+
+
+@contextmanager
+def locked(folder: Path, *, waiting: Callable[[], None] | None = None, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock of a folder, which is made if it is not there. Yields whether the lock is held.
+
+    waiting: called once if another process has the lock.  wait: otherwise, give up at once if one has it.
+    """
+    while True:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue  # removed between the two calls
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not wait:
+                    yield False
+                    return
+                if waiting:
+                    waiting()
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_still(folder, descriptor):
+                yield True
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _is_still(folder: Path, descriptor: int) -> bool:
+    """Whether folder is the one that was opened: its last holder may have removed it."""
+    try:
+        now = folder.stat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(now, os.fstat(descriptor))

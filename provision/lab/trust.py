@@ -1,0 +1,62 @@
+"""What lets a lab host reach the package registries that this machine reaches: certificates and pip's index.
+
+Certificates that this machine's administrator added (a company's proxy, a private registry) are put where
+update-ca-certificates(8) looks for local ones, so that they stay when a host rewrites its bundle.
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+# where Debian's and Fedora's families keep the bundle that programs read
+BUNDLES = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pki/tls/certs/ca-bundle.crt"))
+
+# Debian's ca-certificates package: the ones that a lab host has of its own
+_DISTRIBUTED = Path("/usr/share/ca-certificates")
+
+LOCAL = "usr/local/share/ca-certificates"
+
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+_PIP_FILES = (Path("/etc/pip.conf"), Path.home() / ".pip/pip.conf", Path.home() / ".config/pip/pip.conf")
+
+
+def certificates(text: str) -> list[str]:
+    """The PEM certificates in a text, each without blanks at its ends."""
+    return [re.sub(r"\s*\n\s*", "\n", match) for match in _PEM.findall(text)]
+
+
+def added(bundle: str, distributed: Iterable[str]) -> list[str]:
+    """The certificates of a bundle that are in none of the distributed texts."""
+    own = {certificate for text in distributed for certificate in certificates(text)}
+    return [certificate for certificate in dict.fromkeys(certificates(bundle)) if certificate not in own]
+
+
+def added_here() -> list[str]:
+    """The certificates that this machine trusts beyond those that Debian distributes."""
+    bundle = next((path for path in BUNDLES if path.is_file()), None)
+    if not bundle or not _DISTRIBUTED.is_dir():
+        return []
+    return added(bundle.read_text(), (path.read_text() for path in sorted(_DISTRIBUTED.rglob("*.crt"))))
+
+
+def pip_conf(certificates_added: bool, files: Iterable[Path] = _PIP_FILES) -> str:
+    """A pip.conf for lab hosts; empty if pip needs none.
+
+    certificates_added: pip before 24.2 trusts only the certificates that it carries, unless told of the system's.
+    files: this machine's pip configuration; an index that is reached over the network is taken over.
+    """
+    ours: dict[str, str] = {}
+    parser = configparser.RawConfigParser()
+    parser.read(files)
+    for key in ("index-url", "extra-index-url", "trusted-host"):
+        words = parser.get("global", key, fallback="").split()
+        remote = [word for word in words if key == "trusted-host" or word.startswith(("http:", "https:"))]
+        if remote:
+            ours[key] = " ".join(remote)
+    if certificates_added:
+        ours["cert"] = "/etc/ssl/certs/ca-certificates.crt"
+    return "".join(["[global]\n", *(f"{key} = {value}\n" for key, value in ours.items())]) if ours else ""
