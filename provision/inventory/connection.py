@@ -129,16 +129,11 @@ class Reader:
         name, value = self.value(*names)
         if value is None:
             return None
-        if (
-            not isinstance(value, str)
-            or value != value.strip()
-            or not value.isprintable()
-            or value.startswith("-")
-        ):
-            quotes = "Put it in quotes." if isinstance(value, (int, float)) else ""
-            self.wrong(
-                name, f"must be text without spaces around it or a dash in front, not {shown(value)}", quotes
-            )
+        if not isinstance(value, str):
+            self.wrong(name, f"must be text, not {shown(value)}", "Put it in quotes.")
+            return None
+        if value != value.strip() or not value.isprintable() or value.startswith("-"):
+            self.wrong(name, f"{shown(value)} has a '-' in front, blanks around it, or a line break in it")
             return None
         return str(value)
 

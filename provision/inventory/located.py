@@ -34,9 +34,9 @@ class Located:
     parts: the same for each key of a mapping or index of a list.
     """
 
-    value: Any
+    value: Any = field(repr=False)  # it may be a password
     origin: Origin
-    parts: Mapping[str | int, Located] = field(default_factory=dict)
+    parts: Mapping[str | int, Located] = field(default_factory=dict, repr=False)
 
     def nearest(self, path: Sequence[str | int]) -> Located:
         """What lies at the path, or the innermost part on the way that exists."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -29,7 +29,7 @@ class InventoryHost:
     name: str
     groups: tuple[str, ...]
     defined: Origin
-    located: Mapping[str, Located]
+    located: Mapping[str, Located] = field(repr=False)
 
     @cached_property
     def vars(self) -> Mapping[str, Any]:
@@ -43,12 +43,12 @@ class InventoryHost:
 
     @cached_property
     def connection(self) -> ConnectionSettings:
-        """How to reach the host. Raises ConfigErrors if its ansible_* variables do not say that clearly."""
+        """How to reach the host. Raises ConfigErrors with all that is unclear in its ansible_* variables."""
         return connection_settings(self)
 
     @cached_property
     def roles(self) -> tuple[str, ...]:
-        """The variable `roles`, in its order. Raises ConfigErrors if it is not a list of names."""
+        """The variable `roles`, in its order. Raises ConfigError if it is not a list of names."""
         value = self.vars.get("roles")
         if value is None:
             return ()

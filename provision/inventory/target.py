@@ -65,6 +65,8 @@ def split_colons(part: str) -> list[str]:
 
 def matches(inventory: Inventory, term: str) -> set[str]:
     """The hosts that one name or glob stands for; UsageError if it stands for nothing."""
+    if not term:
+        raise UsageError("'!' and '&' need a name after them")
     if term in inventory.hosts:
         return {term}
     if term in ("*", ALL):

@@ -7,7 +7,7 @@ number, and a number no text, because YAML has guessed once already (0123 is 83,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -54,32 +54,30 @@ def strictly(model: type[M], value: Any) -> M:
         try:
             return model.model_validate(value, strict=True)
         except ValidationError as error:
-            converted = value
-            for details in error.errors(include_url=False):
-                converted = convert(converted, place_of(details, value), details)
-            if converted is value:
+            missed = [(details, convert) for details in error.errors() if (convert := conversion(details))]
+            if not missed:
                 raise
-            value = converted
+            for details, convert in missed:
+                value = replaced(value, place_of(details, value), convert(details["input"]))
 
 
-def convert(value: Any, place: YamlPath, details: ErrorDetails) -> Any:
-    """A copy of the value in which the list or text at the place has the type that pydantic misses."""
-    if place:
-        part = value[place[0]]
-        converted = convert(part, place[1:], details)
-        if converted is part:
-            return value
-        if isinstance(value, dict):
-            return {**value, place[0]: converted}
-        return type(value)(converted if i == place[0] else item for i, item in enumerate(value))
-    if isinstance(value, list) and details["type"] in SEQUENCES:
-        return SEQUENCES[details["type"]](value)
-    if isinstance(value, str) and details.get("ctx", {}).get("class") == "Path":
-        return Path(value)
-    return value
+def conversion(details: ErrorDetails) -> Callable[[Any], Any] | None:
+    """What makes the type that pydantic misses here from YAML's list or text; None if nothing does."""
+    if isinstance(details["input"], list):
+        return {"tuple_type": tuple, "set_type": set, "frozen_set_type": frozenset}.get(details["type"])
+    if isinstance(details["input"], str) and details.get("ctx", {}).get("class") == "Path":
+        return Path
+    return None
 
 
-SEQUENCES: dict[str, Any] = {"tuple_type": tuple, "set_type": set, "frozen_set_type": frozenset}
+def replaced(value: Any, place: YamlPath, new: Any) -> Any:
+    """A copy of the value with something else at the place."""
+    if not place:
+        return new
+    if isinstance(value, dict):
+        return {**value, place[0]: replaced(value[place[0]], place[1:], new)}
+    parts = enumerate(value)
+    return type(value)(replaced(part, place[1:], new) if index == place[0] else part for index, part in parts)
 
 
 def place_of(details: ErrorDetails, value: Any) -> YamlPath:
@@ -99,11 +97,15 @@ def place_of(details: ErrorDetails, value: Any) -> YamlPath:
 def by_place(error: ValidationError, value: Any) -> dict[YamlPath, list[ErrorDetails]]:
     """The errors, those about the same value together: a union fails once for each of its types."""
     places: dict[YamlPath, list[ErrorDetails]] = {}
-    for details in error.errors(include_url=False):
-        if (
-            details["type"] != "default_factory_not_called"
-        ):  # the field it is made from has an error of its own
+    for details in error.errors():
+        # the field that a default is made from has an error of its own
+        if details["type"] != "default_factory_not_called":
             places.setdefault(place_of(details, value), []).append(details)
+    # pydantic counts only the good items of a list: with a bad one in it, too short is no news
+    counted = [place for place, found in places.items() if found[0]["type"] == "too_short"]
+    for place in counted:
+        if any(other[:-1] == place for other in places if other):
+            del places[place]
     return places
 
 
@@ -119,8 +121,8 @@ KINDS = {
     "frozen_set_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",
-    "is_instance_of": "text",  # of Path and Secret, the classes that text is converted to
 }
+WRITTEN_AS_TEXT = ("Path", "Secret")
 
 # the others, with pydantic's context
 SENTENCES = {
@@ -129,8 +131,8 @@ SENTENCES = {
     "greater_than_equal": "must be at least {ge}, not {value}",
     "less_than": "must be less than {lt}, not {value}",
     "less_than_equal": "must be at most {le}, not {value}",
-    "too_short": "needs at least {min_length}, and has {actual_length}",
-    "too_long": "takes at most {max_length}, and has {actual_length}",
+    "too_short": "has {actual_length} entries, and needs {min_length} or more",
+    "too_long": "has {actual_length} entries, and takes {max_length} at most",
     "string_too_short": "needs at least {min_length} characters, not {value}",
     "string_too_long": "takes at most {max_length} characters, not {value}",
     "string_pattern_mismatch": "{value} does not match {pattern}",
@@ -139,22 +141,37 @@ SENTENCES = {
 }
 
 
+def kind(error: ErrorDetails) -> str:
+    """What the value must be, if the error is about its type; else nothing."""
+    if error["type"] == "is_instance_of" and error.get("ctx", {}).get("class") in WRITTEN_AS_TEXT:
+        return "text"
+    return KINDS.get(error["type"], "")
+
+
 def in_plain_words(
     model: type[BaseModel], place: YamlPath, errors: Sequence[ErrorDetails]
 ) -> tuple[str, str]:
     """Message and hint for what is wrong at one place."""
-    kinds = list(dict.fromkeys(KINDS[e["type"]] for e in errors if e["type"] in KINDS))
-    others = [e for e in errors if e["type"] not in KINDS]
-    if others:  # of a union, the branch whose type fits knows best
-        return sentence(model, place, others[0])
+    for error in errors:
+        if not kind(error):  # of the branches of a union, one whose type fits knows best
+            return sentence(model, place, error)
+    kinds = list(dict.fromkeys(kind(error) for error in errors))
     value = errors[0]["input"]
     hidden = any(names_a_secret(str(step)) for step in place)
-    message = f"must be {' or '.join(kinds)}" + ("" if hidden else f", not {shown(value)}")
-    if kinds == ["text"] and isinstance(value, (bool, int, float)):
-        return message, "Put it in quotes, or YAML reads a number, or true or false."
-    if isinstance(value, str) and "text" not in kinds and not {"a list", "a mapping"}.intersection(kinds):
-        return message, "Text in quotes is never a number, or true or false."
-    return message, ""
+    return f"must be {' or '.join(kinds)}" + ("" if hidden else f", not {shown(value)}"), how_to_write(
+        kinds, value
+    )
+
+
+def how_to_write(kinds: Sequence[str], value: Any) -> str:
+    """A hint where only quotes or brackets are missing, or too many."""
+    if "text" in kinds and isinstance(value, (bool, int, float)):
+        return "Put it in quotes."
+    if kinds == ["a list"] and isinstance(value, str):
+        return f"Write it in brackets: [{value}]"
+    if isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?|true|false", value):
+        return f"Write it without quotes: {value}"
+    return ""
 
 
 def sentence(model: type[BaseModel], place: YamlPath, error: ErrorDetails) -> tuple[str, str]:
@@ -166,10 +183,13 @@ def sentence(model: type[BaseModel], place: YamlPath, error: ErrorDetails) -> tu
         return f"unknown parameter {place[-1]!r}.{near}", "" if near else f"Known are: {', '.join(known)}."
     if error["type"] in ("literal_error", "enum"):
         choices = re.findall(r"'([^']*)'", context["expected"]) or [context["expected"]]
-        near = suggestion(str(error["input"]), choices)
+        near = suggestion(error["input"], choices) if isinstance(error["input"], str) else ""
         return f"{shown(error['input'])} is not one of {', '.join(choices)}.{near}", ""
     if error["type"] in SENTENCES:
-        return SENTENCES[error["type"]].format(value=shown(error["input"]), **context), ""
+        hint = (
+            "Put it in quotes." if error["type"] == "invalid_key" else ""
+        )  # `on:` and `no:` are true and false
+        return SENTENCES[error["type"]].format(value=shown(error["input"]), **context), hint
     return error["msg"][:1].lower() + error["msg"][1:], ""
 
 

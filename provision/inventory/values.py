@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 NO_LOGIC = (
-    "prov has no logic in YAML: write the value itself, or compute it in a role, in Python. "
+    "Write the value itself, or compute it in a role, in Python. "
     "Braces that are meant literally: tag the value with !unsafe."
 )
 
@@ -31,7 +31,7 @@ def unusable(
     if isinstance(value, Encrypted):
         yield path, "is encrypted, and vaults are not supported yet", ""
     elif isinstance(value, str) and not isinstance(value, Verbatim) and ("{{" in value or "{%" in value):
-        yield path, f"{str(value)!r} is a template", NO_LOGIC
+        yield path, f"{str(value)!r} is a template, and prov has no logic in YAML", NO_LOGIC
     elif isinstance(value, dict):
         for key, part in value.items():
             yield from unusable(part, (*path, key))

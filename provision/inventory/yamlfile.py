@@ -19,14 +19,22 @@ CORE = "tag:yaml.org,2002:"
 SCALARS = {CORE + name for name in ("null", "bool", "int", "float", "binary", "timestamp", "str", "value")}
 MERGE = CORE + "merge"
 
-# libyaml's words -> a person's. The rest is passed on: it is short and names the character.
+# libyaml's words -> a person's. The rest is passed on.
 PLAIN_WORDS = {
-    "mapping values are not allowed in this context": "a second ':' on this line, or wrong indentation; "
+    "mapping values are not allowed in this context": "a ':' too many on this line, or wrong indentation; "
     "text with ': ' in it belongs in quotes",
     "could not find expected ':'": "a key without ':' after it",
-    "but found another document": "a second document ('---') in one file",
+    "did not find expected key": "wrong indentation, or a key without ':' after it",
+    "did not find expected '-' indicator": "wrong indentation, or a '-' is missing",
+    "did not find expected ',' or ']'": "a ',' or ']' is missing",
+    "did not find expected ',' or '}'": "a ',' or '}' is missing",
+    "found unexpected end of stream": "a quote is missing at the end of a text",
+    "but found another document": "a second document begins; a file holds one",
     "found undefined alias": "an alias (*name) without its anchor (&name)",
 }
+DEEPEST = 100
+TOO_DEEP = f"lists or mappings in each other, more than {DEEPEST} deep"
+BRACES = "Text that begins with [ or { belongs in quotes."
 
 
 def read(path: Path, shown: str) -> Located | None:
@@ -36,17 +44,20 @@ def read(path: Path, shown: str) -> Located | None:
     Raises ConfigErrors: unreadable, not UTF-8, not YAML, tabs, duplicate keys, unknown tags.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", where=shown) from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"is not UTF-8 text (byte {error.start})", where=shown) from None
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError("is not UTF-8 text", where=f"{shown}:{line}") from None
     if text.startswith("$ANSIBLE_VAULT;"):
-        raise ConfigError("is encrypted, and vaults are not supported yet", where=f"{shown}:1")
+        raise ConfigError("the file is encrypted, and vaults are not supported yet", where=f"{shown}:1")
     try:
         node = yaml.compose(text, Loader=LOADER)
     except yaml.YAMLError as error:
         raise syntax_error(error, text, shown) from None
+    except RecursionError:
+        raise ConfigError(TOO_DEEP, where=shown) from None
     if node is None:
         return None
     document = Document(Origin(shown, 1, path.parent))
@@ -72,13 +83,14 @@ def syntax_error(error: yaml.YAMLError, text: str, shown: str) -> ConfigError:
     if lines[row][mark.column : mark.column + 1] == "\t":
         return ConfigError("a tab in the indentation; YAML allows only spaces there", where=where)
     problem = str(error.problem)
+    if problem.startswith("found character"):
+        message = f"text cannot begin with {lines[row][mark.column : mark.column + 1]!r}; put it in quotes"
+    else:
+        message = PLAIN_WORDS.get(problem, f"not YAML: {problem}")
     begun = error.context_mark
-    detail = (
-        f" ({error.context} that begins in line {begun.line + 1})"
-        if begun and begun.line != mark.line
-        else ""
-    )
-    return ConfigError(f"not YAML: {PLAIN_WORDS.get(problem, problem)}{detail}", where=where)
+    if begun is not None and begun.line not in (0, mark.line):
+        message += f" (in what begins in line {begun.line + 1})"
+    return ConfigError(message, where=where, hint=BRACES if "{{" in lines[row] else "")
 
 
 class Document:
@@ -100,8 +112,8 @@ class Document:
 
     def located(self, node: yaml.Node, path: tuple[str | int, ...], origin: Origin) -> Located:
         """The value of a node and of everything in it."""
-        if id(node) in self.open:
-            self.wrong(node, path, "an alias that contains itself")
+        if id(node) in self.open or len(path) > DEEPEST:
+            self.wrong(node, path[:3], TOO_DEEP if len(path) > DEEPEST else "an alias that contains itself")
             return Located(None, origin)
         self.open.add(id(node))
         try:
@@ -170,7 +182,7 @@ class Document:
                 node,
                 path,
                 "a key must be text, not a list or mapping",
-                "Text that begins with [ or { belongs in quotes.",
+                BRACES,
             )
             return None
         key = self.scalar(node, path)

@@ -1,0 +1,275 @@
+"""The App model, and how its mistakes are told."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from inventories import errors, host, inventory, project
+from pydantic import ValidationError
+
+from provision.apps import INTERFACES, App, Django, apps_of, servers_for
+from provision.inventory import load
+from provision.secrets import Secret
+
+REPO = Path(__file__).parents[2]
+BASE = {"source": "source: src", "target": "target: shop:app", "domains": "domains: [shop.example.com]"}
+
+
+def app_errors(folder: Path, settings: str) -> list[str]:
+    """The errors of an app whose settings are these lines and, where they do not say otherwise, BASE."""
+    project(folder, {"src/requirements.txt": "", "src/manage.py": ""})
+    web1 = host(folder, yaml_of(settings))
+    return errors(lambda: apps_of(web1))
+
+
+def yaml_of(settings: str) -> str:
+    said = {line.split(":")[0] for line in settings.splitlines()}
+    lines = [*settings.splitlines(), *(line for name, line in BASE.items() if name not in said)]
+    return "apps:\n  shop:\n" + "".join(f"    {line}\n" for line in lines)
+
+
+def one_app(folder: Path, settings: str = "") -> App:
+    project(folder, {"src/requirements.txt": "", "src/manage.py": ""})
+    (app,) = apps_of(host(folder, yaml_of(settings)))
+    return app
+
+
+def test_defaults(tmp_path: Path) -> None:
+    app = one_app(tmp_path)
+    assert app.model_dump() == {
+        "name": "shop",
+        "source": tmp_path / "src",
+        "ref": None,
+        "subdirectory": None,
+        "interface": "wsgi",
+        "target": "shop:app",
+        "server": "gunicorn",
+        "front": "nginx",
+        "domains": ("shop.example.com",),
+        "tls": "private-ca",
+        "static": {},
+        "media": {},
+        "environment": {},
+        "health": "/",
+        "requirements": "requirements.txt",
+        "django": None,
+        "workers": None,
+        "max_body": "10m",
+        "timeout": 30,
+        "keep_releases": 3,
+        "user": "app-shop",
+    }
+
+
+def test_everything_that_can_be_said(tmp_path: Path) -> None:
+    settings = """\
+source: git@git.example.com:shop/shop.git
+ref: v1.4.2
+subdirectory: backend
+interface: asgi
+target: shop.asgi:application
+server: hypercorn
+front: apache
+domains: [Shop.Example.com, "*.shop.example.com"]
+tls: none
+static: {/static/: static, /static/admin/: ./assets/admin}
+media: {/media/: media}
+environment: {DEBUG: "0", SECRET_KEY: abc, DATABASE_URL: "postgres://me:pw@db/x", FORMAT: !unsafe "{{x}}"}
+health: /healthz/
+requirements: requirements/production.txt
+django: {settings: shop.settings.production, manage: bin/manage.py, migrate: false, collectstatic: no}
+workers: 4
+max_body: 1g
+timeout: 60
+keep_releases: 5
+user: shop"""
+    app = one_app(tmp_path, settings)
+    assert app.source == "git@git.example.com:shop/shop.git"
+    assert (app.server, app.front, app.tls) == ("hypercorn", "apache", "none")
+    assert app.domains == ("shop.example.com", "*.shop.example.com")
+    assert app.static == {"/static/": "static", "/static/admin/": "assets/admin"}
+    assert app.environment == {
+        "DEBUG": "0",
+        "SECRET_KEY": Secret("abc"),
+        "DATABASE_URL": Secret("postgres://me:pw@db/x"),
+        "FORMAT": "{{x}}",
+    }
+    assert app.django == Django(
+        settings="shop.settings.production", manage="bin/manage.py", migrate=False, collectstatic=False
+    )
+    assert "abc" not in repr(app) and "pw@" not in repr(app)
+
+
+SERVERS = "gunicorn, uwsgi, mod_wsgi, uvicorn, hypercorn, daphne"
+QUOTED = "is not a host name like shop.example.com or *.example.com"
+BAD = {
+    "server: gunicron": f"server: 'gunicron' is not one of {SERVERS}. Did you mean 'gunicorn'?",
+    "sevrer: gunicorn": "sevrer: unknown parameter 'sevrer'. Did you mean 'server'?",
+    "server: uvicorn": "server: 'uvicorn' does not speak wsgi; these do: gunicorn, uwsgi, mod_wsgi, hypercorn",
+    "server: daphne": "server: 'daphne' does not speak wsgi; these do: gunicorn, uwsgi, mod_wsgi, hypercorn",
+    "target: shop": "target: 'shop' is not of the form module:callable",
+    "target: 'shop:create app()'": "target: 'shop:create app()' is not of the form module:callable",
+    "target: 3": "target: must be text, not 3",
+    "domains: shop.example.com": "domains: must be a list, not 'shop.example.com'",
+    "domains: []": "domains: has 0 entries, and needs 1 or more",
+    "domains: [a_b.example]": f"domains.0: 'a_b.example' {QUOTED}",
+    "domains: ['*.*.example']": f"domains.0: '*.*.example' {QUOTED}",
+    f"domains: [{'a' * 64}.example]": f"domains.0: '{'a' * 64}.example' {QUOTED}",
+    "domains: [192.0.2.3]": "domains.0: '192.0.2.3' is an address; an application is served under host names",
+    "domains: [x.example, X.example]": "domains: 'x.example' is listed twice",
+    "workers: '4'": "workers: must be a whole number, not '4'",
+    "workers: 0": "workers: must be at least 1, not 0",
+    "timeout: yes": "timeout: must be a whole number, not true",
+    "timeout: 1.5": "timeout: must be a whole number, not 1.5",
+    "environment: [A]": "environment: must be a mapping, not a list",
+    "environment: {PORT: 80}": "environment.PORT: must be text, not 80",
+    "environment: {DEBUG: no}": "environment.DEBUG: must be text, not false",
+    "environment: {SECRET_KEY: 123}": "environment.SECRET_KEY: must be text",
+    "environment: {A: }": "environment.A: must be text, not empty",
+    "environment: {a-b: x}": "environment.a-b: 'a-b' is not a name of capital letters, digits and _",
+    "environment: {1: x}": "environment.1: must be text, not 1",
+    "environment: {A: '{{ b }}'}": "environment.A: '{{ b }}' is a template, and prov has no logic in YAML",
+    "environment: {A: !vault b}": "environment.A: is encrypted, and vaults are not supported yet",
+    'environment: {A: "\\0"}': "environment: the value of A has a NUL in it",
+    "static: {static/: x}": "static.static/: 'static/' is not a URL prefix like /static/",
+    "static: {/: x}": "static./: '/' is not a URL prefix like /static/",
+    "static: {/s/: ../x}": "static./s/: '../x' is not a relative path without '..'",
+    "static: {/s/: /x}": "static./s/: '/x' is not a relative path without '..'",
+    "static: {/s/: x}\nmedia: {/s/: y}": "media: '/s/' is a prefix of `static` already",
+    "health: healthz": "health: 'healthz' is not a path that begins with /",
+    "requirements: /etc/passwd": "requirements: '/etc/passwd' is not a relative path without '..'",
+    "django: true": "django: must be a mapping, not true",
+    "django: {settings: a b}": "django.settings: 'a b' is not a module like shop.settings",
+    "django: {settings: a, migrate: 'yes'}": "django.migrate: must be true or false, not 'yes'",
+    "django: {settings: a, mange: b}": "django.mange: unknown parameter 'mange'. Did you mean 'manage'?",
+    "django: {}": "django.settings: is required",
+    "max_body: 10 MB": "max_body: '10 MB' is not a size like 512k, 10m or 1g",
+    "user: root": "user: 'root' is not the name of a user other than root",
+    "ref: main": "ref: is for a source in git, and this one is a local folder",
+    "source: https://git.example.com/x.git\nref: --exec=x": "ref: '--exec=x' is not a branch, tag or commit",
+    "tls: letsencrypt": "tls: 'letsencrypt' is not one of private-ca, none.",
+    "name: other": "name: an application's name is its key in `apps`",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "message"), BAD.items())
+def test_bad_settings(tmp_path: Path, settings: str, message: str) -> None:
+    line = 6 + settings.count("\n") if "static: {/s/: x}\n" in settings or "git.example" in settings else 6
+    assert app_errors(tmp_path, settings) == [f"inv.yml:{line} web1.apps.shop.{message}"]
+
+
+def test_files_that_are_missing_here_are_found_before_any_connection(tmp_path: Path) -> None:
+    for settings, message in (
+        ("source: ./nope", f"source: no such folder: {tmp_path}/nope"),
+        ("subdirectory: nope", f"subdirectory: no such folder: {tmp_path}/src/nope"),
+        ("requirements: r.txt", f"requirements: no such file: {tmp_path}/src/r.txt"),
+        ("django: {settings: a, manage: m.py}", f"django.manage: no such file: {tmp_path}/src/m.py"),
+    ):
+        assert app_errors(tmp_path, settings) == [f"inv.yml:6 web1.apps.shop.{message}"]
+
+
+def test_all_mistakes_of_all_apps_come_together(tmp_path: Path) -> None:
+    web1 = host(
+        tmp_path,
+        """
+        apps:
+          shop:
+            source: https://git.example.com/shop.git
+            server: gunicron
+            workers: "4"
+          Blog:
+            source: https://git.example.com/blog.git
+            target: blog:app
+            domains: [blog.example.com]
+          news: yes
+        """,
+    )
+    assert errors(lambda: apps_of(web1)) == [
+        "inv.yml:5 web1.apps.shop.target: is required",
+        f"inv.yml:7 web1.apps.shop.server: 'gunicron' is not one of {SERVERS}. Did you mean 'gunicorn'?",
+        "inv.yml:5 web1.apps.shop.domains: is required",
+        "inv.yml:8 web1.apps.shop.workers: must be a whole number, not '4'",
+        "inv.yml:9 web1.apps.Blog.name: 'Blog' is not a name of a-z, 0-9 and '-', from a letter, 28 at most",
+        "inv.yml:13 web1.apps.news: must be a mapping of settings, not true",
+    ]
+
+
+def test_a_domain_has_one_owner_on_a_host(tmp_path: Path) -> None:
+    git = "source: https://git.example.com/x.git, target: x:y"
+    text = f"""
+        web:
+          hosts:
+            web[1:2]:
+          vars:
+            apps:
+              shop: {{{git}, domains: [a.example, b.example]}}
+              blog: {{{git}, domains: [c.example, B.example]}}
+        """
+    expected = ["inv.yml:7 web1.apps.blog.domains.1: 'b.example' belongs to 'shop' already (inv.yml:6)"]
+    assert errors(lambda: apps_of(inventory(tmp_path, text).hosts["web1"])) == expected
+
+
+def test_apps_that_are_no_mapping(tmp_path: Path) -> None:
+    assert apps_of(host(tmp_path, "a: 1")) == []
+    assert apps_of(host(tmp_path, "apps:")) == []
+    web1 = host(tmp_path, "apps: [shop]")
+    assert errors(lambda: apps_of(web1)) == [
+        "inv.yml:4 web1.apps: must be a mapping of names to settings, not a list"
+    ]
+
+
+def test_sources_start_at_the_file_that_names_them(tmp_path: Path) -> None:
+    files = {
+        "inventory/group_vars/web.yml": "apps: {shop: {source: ../../shop, target: a:b, domains: [a.b]}}",
+        "inventory/hosts.yml": "web: {hosts: {web1: }}",
+        "shop/requirements.txt": "",
+    }
+    web1 = load(cwd=project(tmp_path, files)).hosts["web1"]
+    assert apps_of(web1)[0].source == tmp_path / "shop"
+
+
+def test_which_server_speaks_what() -> None:
+    assert servers_for("wsgi") == ["gunicorn", "uwsgi", "mod_wsgi", "hypercorn"]
+    assert servers_for("asgi") == ["uvicorn", "hypercorn", "daphne"]
+    common = {
+        "name": "x",
+        "source": "https://git.example.com/x.git",
+        "target": "x:y",
+        "domains": ("x.example",),
+    }
+    for server, spoken in INTERFACES.items():
+        for interface in ("wsgi", "asgi"):
+            if interface in spoken:
+                assert App(**common, server=server, interface=interface).server == server  # type: ignore[arg-type]
+            else:
+                with pytest.raises(ValidationError, match=f"does not speak {interface}"):
+                    App(**common, server=server, interface=interface)  # type: ignore[arg-type]
+
+
+def test_our_own_inventory_is_right() -> None:
+    loaded = load(["inventory"], cwd=REPO)
+    assert {name: [app.name for app in apps_of(host)] for name, host in loaded.hosts.items()} == {
+        "lb1": [],
+        "web1": ["polls"],
+        "web2": ["hello"],
+        "staging1": ["hello"],
+        "staging2": ["hello"],
+    }
+    assert [host.connection.kind for host in loaded.hosts.values()] == ["lab"] * 3 + ["ssh"] * 2
+
+
+def test_the_example_for_production_is_right() -> None:
+    loaded = load(["inventory/production.example.yml"], cwd=REPO)
+    assert [apps_of(host)[0].server for host in loaded.hosts.values()] == ["gunicorn"] * 3
+
+
+@pytest.mark.parametrize("model", [App, Django])
+def test_every_parameter_is_in_the_docs(model: type[App] | type[Django]) -> None:
+    """One source for parameters, their validation and their documentation."""
+    page = (REPO / "docs/inventory.md").read_text()
+    for name, field in model.model_fields.items():
+        row = re.search(rf"^\| `{name}` \| .* \| (.*) \|$", page, re.MULTILINE)
+        assert row, f"{model.__name__}.{name} is not in docs/inventory.md"
+        assert row[1] == field.description

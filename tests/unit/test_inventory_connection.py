@@ -1,0 +1,220 @@
+"""How a host is reached, from its ansible_* variables; and its roles."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+from inventories import errors, host, inventory, project
+from pydantic import BaseModel
+
+from provision.inventory import ConnectionSettings, load
+from provision.inventory.masking import is_secret, masked
+from provision.secrets import Secret
+
+SETTINGS = {
+    "a: 1": {},
+    "ansible_host: 192.0.2.7": {"address": "192.0.2.7"},
+    "ansible_ssh_host: 192.0.2.7": {"address": "192.0.2.7"},
+    "ansible_host: 2001:db8::1": {"address": "2001:db8::1"},
+    "ansible_port: 2222": {"port": 2222},
+    'ansible_port: "2222"': {"port": 2222},
+    "ansible_ssh_port: 2222": {"port": 2222},
+    "ansible_user: deploy": {"user": "deploy"},
+    "ansible_ssh_user: deploy": {"user": "deploy"},
+    # Ansible's plugin ssh: of a setting's several names, the last in its list wins
+    "{ansible_user: new, ansible_ssh_user: old}": {"user": "old"},
+    "ansible_user:": {},
+    "ansible_password: s3cret": {"password": Secret("s3cret")},
+    "ansible_ssh_pass: s3cret": {"password": Secret("s3cret")},
+    "ansible_become_password: s3cret": {"become_password": Secret("s3cret")},
+    "ansible_become_pass: s3cret": {"become_password": Secret("s3cret")},
+    "ansible_sudo_pass: s3cret": {"become_password": Secret("s3cret")},
+    "ansible_become: yes": {"become": True},
+    'ansible_become: "yes"': {"become": True},
+    "ansible_become: 0": {"become": False},
+    'ansible_become: "False"': {"become": False},
+    "ansible_become_user: root": {},
+    "ansible_become_method: sudo": {},
+    "ansible_python_interpreter: auto_silent": {},
+    "ansible_python_interpreter: /usr/bin/env python3": {},
+    "ansible_python_interpreter: /opt/python/bin/python3": {"python_interpreter": "/opt/python/bin/python3"},
+    "ansible_connection: smart": {},
+    "ansible_connection: paramiko": {},
+    "ansible_connection: ansible.builtin.ssh": {},
+    "ansible_connection: lab": {"kind": "lab"},
+    "ansible_pipelining: true": {},
+    'ansible_ssh_common_args: ""': {},
+    "ansible_ssh_private_key_file: /keys/id": {"private_key_file": Path("/keys/id")},
+}
+
+
+@pytest.mark.parametrize(("variables", "expected"), SETTINGS.items())
+def test_settings(tmp_path: Path, variables: str, expected: dict[str, object]) -> None:
+    text = f"web: {{hosts: {{web1: {variables}}}}}" if variables.startswith("{") else None
+    web1 = inventory(tmp_path, text).hosts["web1"] if text else host(tmp_path, variables)
+    assert web1.connection == ConnectionSettings(**{"kind": "ssh", "address": "web1", **expected})  # type: ignore[arg-type]
+
+
+REFUSED = {
+    "ansible_port: 22a": "must be a port (1 to 65535), not '22a'",
+    "ansible_port: 70000": "must be a port (1 to 65535), not 70000",
+    "ansible_port: true": "must be a port (1 to 65535), not true",
+    "ansible_user: 5": "must be text, not 5",
+    "ansible_user: ' deploy'": "' deploy' has a '-' in front, blanks around it, or a line break in it",
+    "ansible_host: -oProxyCommand=x": "'-oProxyCommand=x' has a '-' in front, blanks around it, or a line break in it",
+    "ansible_user: '{{ me }}'": "'{{ me }}' is a template, and prov has no logic in YAML",
+    "ansible_password: !vault x": "is encrypted, and vaults are not supported yet",
+    "ansible_password: 0123": "must be text",
+    "ansible_become: maybe": "must be true or false, not 'maybe'",
+    "ansible_become_user: app": "must be root, not 'app'",
+    "ansible_become_method: doas": "'doas' is not supported",
+    "ansible_become_flags: -n": "is not supported",
+    "ansible_connection: winrm": "'winrm' is not one of ssh, lab.",
+    "ansible_connection: sshh": "'sshh' is not one of ssh, lab. Did you mean 'ssh'?",
+    "ansible_ssh_common_args: -o ProxyJump=bastion": "is not supported",
+    "ansible_ssh_private_key_file: ~nobody-here/id": "no such home folder: '~nobody-here/id'",
+    "ansible_python_interpreter: python3.11": "must be an absolute path, not 'python3.11'",
+}
+
+
+@pytest.mark.parametrize(("variables", "message"), REFUSED.items())
+def test_refused(tmp_path: Path, variables: str, message: str) -> None:
+    name = variables.split(":")[0]
+    web1 = host(tmp_path, variables)
+    assert errors(lambda: web1.connection) == [f"inv.yml:4 web1.{name}: {message}"]
+
+
+def test_hint_for_proxies(tmp_path: Path) -> None:
+    web1 = host(tmp_path, "ansible_ssh_common_args: -J bastion")
+    with pytest.raises(Exception) as caught:
+        _ = web1.connection
+    assert "ProxyJump" in caught.value.errors[0].hint  # type: ignore[attr-defined]
+
+
+def test_all_errors_of_a_host_come_together(tmp_path: Path) -> None:
+    web1 = host(tmp_path, "ansible_port: x\nansible_become: x\nansible_user: '{{ x }}'")
+    assert len(errors(lambda: web1.connection)) == 3
+
+
+def test_a_host_that_prov_cannot_reach_does_not_spoil_the_others(tmp_path: Path) -> None:
+    loaded = inventory(tmp_path, "all: {hosts: {web1: , win1: {ansible_connection: winrm}}}")
+    assert [h.name for h in loaded.select("all")] == ["web1", "win1"]
+    assert loaded.hosts["web1"].connection.address == "web1"
+
+
+def test_key_files_start_at_the_file_that_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    files = {
+        "inventory/hosts.yml": """
+            web:
+              hosts:
+                web1: {ansible_ssh_private_key_file: ../keys/id}
+                web2:
+                web3: {ansible_ssh_private_key_file: ~/.ssh/id}
+            """,
+        "group_vars/web.yml": "ansible_ssh_private_key_file: keys/id",
+    }
+    hosts = load(cwd=project(tmp_path, files)).hosts
+    assert [h.connection.private_key_file for h in hosts.values()] == [
+        tmp_path / "inventory/../keys/id",
+        tmp_path / "group_vars/keys/id",
+        Path("/home/me/.ssh/id"),
+    ]
+
+
+def test_roles(tmp_path: Path) -> None:
+    assert host(tmp_path, "roles: [base, nginx]").roles == ("base", "nginx")
+    assert host(tmp_path, "a: 1").roles == ()
+    assert host(tmp_path, "roles:").roles == ()
+    for variables, expected in (
+        ("roles: nginx", ["inv.yml:4 web1.roles: must be a list of role names, not 'nginx'"]),
+        (
+            "roles: [nginx, 3, nginx]",
+            [
+                "inv.yml:4 web1.roles.1: must be the name of a role, not 3",
+                "inv.yml:4 web1.roles.2: 'nginx' is listed twice",
+            ],
+        ),
+        (
+            "roles:\n  - base\n  - '{{ front }}'",
+            ["inv.yml:6 web1.roles.1: '{{ front }}' is a template, and prov has no logic in YAML"],
+        ),
+    ):
+        web1 = host(tmp_path, variables)
+        assert errors(lambda web1=web1: web1.roles) == expected
+
+
+def test_secrets_do_not_show() -> None:
+    secret = Secret("hunter2")
+    for text in (str(secret), repr(secret), f"{secret:>20}", f"{[secret]}", "%s" % secret):  # noqa: UP031
+        assert "hunter2" not in text and "********" in text
+    assert secret.reveal() == "hunter2"
+    assert secret == Secret("hunter2") and secret != Secret("other") and secret != "hunter2"
+    assert len({secret, Secret("hunter2")}) == 1
+    assert copy.deepcopy([secret])[0] is secret and copy.copy(secret) is secret
+    assert not Secret("")
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(secret)
+    with pytest.raises(TypeError):
+        json.dumps(secret)
+
+
+def test_secrets_in_models() -> None:
+    class Params(BaseModel):
+        password: Secret
+
+    params = Params.model_validate({"password": "hunter2"})
+    assert params.password == Secret("hunter2")
+    assert Params(password=Secret("x")).password == Secret("x")
+    assert "hunter2" not in repr(params) + params.model_dump_json()
+
+
+def test_passwords_are_secrets_in_vars_too(tmp_path: Path) -> None:
+    assert host(tmp_path, "ansible_password: s3cret").vars["ansible_password"] == Secret("s3cret")
+
+
+SECRETS = {
+    ("SECRET_KEY", "x"): True,
+    ("db_password", "x"): True,
+    ("api-token", "x"): True,
+    ("AWS_SECRET_ACCESS_KEY", "x"): True,
+    ("DATABASE_URL", "postgres://me:pw@db/x"): True,
+    ("DATABASE_URL", "sqlite:////var/lib/x.db"): False,
+    ("keep_releases", "x"): False,
+    ("ansible_ssh_private_key_file", "x"): False,
+    ("compass", "x"): False,
+    ("keyboard", "x"): False,
+}
+
+
+@pytest.mark.parametrize(("variable", "secret"), SECRETS.items())
+def test_which_variables_are_secrets(variable: tuple[str, str], secret: bool) -> None:
+    assert is_secret(*variable) is secret
+
+
+def test_masked(tmp_path: Path) -> None:
+    web1 = host(
+        tmp_path,
+        """
+        ansible_password: a
+        db: {password: b, users: [{token: c, name: d}], url: "postgres://u:e@db/x"}
+        tokens: [f]
+        vault: !vault g
+        day: 2024-02-03
+        """,
+    )
+    assert masked(dict(web1.vars)) == {
+        "ansible_password": "********",
+        "db": {
+            "password": "********",
+            "users": [{"token": "********", "name": "d"}],
+            "url": "postgres://********@db/x",
+        },
+        "tokens": ["********"],
+        "vault": "********",
+        "day": "2024-02-03",
+    }

@@ -1,0 +1,117 @@
+"""Where inventories are found, and how their files are named in messages."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from inventories import errors, project
+
+from provision.errors import ConfigError
+from provision.inventory import load
+
+WEB = "web: {hosts: {web1: }}"
+
+
+def message(error: pytest.ExceptionInfo[ConfigError]) -> tuple[str, str]:
+    return str(error.value), error.value.hint
+
+
+def test_the_default_is_the_folder_inventory(tmp_path: Path) -> None:
+    assert list(load(cwd=project(tmp_path, {"inventory/a.yml": WEB})).hosts) == ["web1"]
+
+
+def test_the_default_is_looked_for_upwards(tmp_path: Path) -> None:
+    files = {
+        "pyproject.toml": '[tool.prov]\ninventory = ["one.yml", "two.yml"]\n',
+        "sub/pyproject.toml": "[project]\nname = 'x'\n",
+        "one.yml": WEB,
+        "two.yml": "db: {hosts: {db1: }}",
+        "group_vars/web.yml": "a: 1",
+        "sub/deep/x": "",
+    }
+    loaded = load(cwd=project(tmp_path, files) / "sub/deep")
+    assert list(loaded.hosts) == ["web1", "db1"]
+    assert loaded.hosts["web1"].vars == {"a": 1}
+    assert str(loaded.hosts["web1"].defined) == "../../one.yml:1"
+
+
+@pytest.mark.parametrize("value", ['"one.yml"', '["one.yml"]'])
+def test_the_setting_is_a_path_or_a_list(tmp_path: Path, value: str) -> None:
+    files = {"pyproject.toml": f"[tool.prov]\ninventory = {value}\n", "one.yml": WEB}
+    assert list(load(cwd=project(tmp_path, files)).hosts) == ["web1"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ("inventory = 3", "pyproject.toml tool.prov.inventory: must be a path or a list of paths, not 3"),
+        (
+            "inventory = []",
+            "pyproject.toml tool.prov.inventory: must be a path or a list of paths, not a list",
+        ),
+        ('inventory = "gone"', "gone: no such inventory file or folder"),
+        ("inventory =", "pyproject.toml: not TOML: Invalid value (at line 2, column 12)"),
+    ],
+)
+def test_bad_settings(tmp_path: Path, settings: str, expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(cwd=project(tmp_path, {"pyproject.toml": f"[tool.prov]\n{settings}\n"}))
+    assert str(caught.value) == expected
+
+
+def test_no_inventory_at_all(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(cwd=tmp_path)
+    assert message(caught) == (
+        "inventory: no such inventory file or folder",
+        'Name one with -i PATH, or in pyproject.toml under [tool.prov]: inventory = ["PATH"].',
+    )
+    with pytest.raises(ConfigError) as caught:
+        load(["nope.yml"], cwd=tmp_path)
+    assert message(caught) == ("nope.yml: no such inventory file or folder", "")
+
+
+def test_formats_that_are_not_read(tmp_path: Path) -> None:
+    project(tmp_path, {"hosts.ini": "[web]\nweb1\n", "inventory/a.toml": ""})
+    expected = ": not a format that prov reads; the name of an inventory file ends in .yml, .yaml, .json"
+    assert errors(lambda: load(["hosts.ini"], cwd=tmp_path)) == [f"hosts.ini{expected}"]
+    assert errors(lambda: load(cwd=tmp_path)) == [f"inventory/a.toml{expected}"]
+
+
+@pytest.mark.parametrize(
+    "given", ["lab.yml", "./lab.yml", "../project/lab.yml", "{tmp_path}/project/lab.yml"]
+)
+def test_files_below_the_working_directory_have_short_names(tmp_path: Path, given: str) -> None:
+    folder = project(tmp_path / "project", {"lab.yml": WEB})
+    origin = load([given.format(tmp_path=tmp_path)], cwd=folder).hosts["web1"].defined
+    assert (str(origin), origin.folder) == ("lab.yml:1", folder)
+
+
+def test_a_configuration_error_is_there_at_once(tmp_path: Path) -> None:
+    """design.md: `prov --help` and configuration errors import neither paramiko nor jinja2."""
+    project(tmp_path, {"inventory/a.yml": "web: [x]"})
+    code = (
+        "import sys; sys.argv = ['prov', 'hosts']\n"
+        "from provision.cli.main import main\n"
+        "try: main()\n"
+        "finally: print(sorted({'paramiko', 'fabric', 'jinja2', 'rich', 'pydantic'} & set(sys.modules)))"
+    )
+    begun = time.monotonic()
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=pythonpath(), capture_output=True, text=True
+    )
+    seconds = time.monotonic() - begun
+    assert result.returncode == 2
+    assert result.stderr.startswith("prov: inventory/a.yml:1 web: a group is a mapping")
+    assert result.stdout == "[]\n"
+    assert seconds < 1  # 0.1 on an idle machine; design.md asks for 0.3
+
+
+def pythonpath() -> dict[str, str]:
+    import provision
+
+    return {"PYTHONPATH": str(Path(provision.__file__).parents[1]), "PATH": ""}
