@@ -27,7 +27,7 @@ YamlPath = tuple[str | int, ...]
 def validate(model: type[M], value: Any, host: InventoryHost, path: Sequence[str | int]) -> M:
     """An instance of the model, from the value of host.vars[path...].
 
-    Beyond pydantic's strict mode, a list may become a tuple or set, and text a Path or Secret.
+    Beyond pydantic's strict mode, a list may become a tuple, and text a Path or Secret.
     Raises ConfigErrors, one for each thing that is wrong, each with file, line and path.
     """
     path = tuple(path)
@@ -36,8 +36,9 @@ def validate(model: type[M], value: Any, host: InventoryHost, path: Sequence[str
     for bad, message, hint in unusable(value, path):
         known_bad.add(bad)
         problems.add(host.error(bad, message, hint))
+    value = converted(model, value)
     try:
-        result = strictly(model, value)
+        result = model.model_validate(value, strict=True)
     except ValidationError as error:
         for place, details in by_place(error, value).items():
             if (*path, *place) not in known_bad:
@@ -48,23 +49,24 @@ def validate(model: type[M], value: Any, host: InventoryHost, path: Sequence[str
     return result
 
 
-def strictly(model: type[M], value: Any) -> M:
-    """Validate in strict mode; where pydantic misses a type that YAML cannot write, convert and go on."""
+def converted(model: type[BaseModel], value: Any) -> Any:
+    """The value with what YAML cannot write (tuples and paths) wherever pydantic misses it."""
     while True:
         try:
-            return model.model_validate(value, strict=True)
+            model.model_validate(value, strict=True)
+            return value
         except ValidationError as error:
             missed = [(details, convert) for details in error.errors() if (convert := conversion(details))]
-            if not missed:
-                raise
-            for details, convert in missed:
-                value = replaced(value, place_of(details, value), convert(details["input"]))
+        if not missed:
+            return value
+        for details, convert in missed:
+            value = replaced(value, place_of(details, value), convert(details["input"]))
 
 
 def conversion(details: ErrorDetails) -> Callable[[Any], Any] | None:
     """What makes the type that pydantic misses here from YAML's list or text; None if nothing does."""
-    if isinstance(details["input"], list):
-        return {"tuple_type": tuple, "set_type": set, "frozen_set_type": frozenset}.get(details["type"])
+    if isinstance(details["input"], list) and details["type"] == "tuple_type":
+        return tuple
     if isinstance(details["input"], str) and details.get("ctx", {}).get("class") == "Path":
         return Path
     return None
@@ -117,8 +119,6 @@ KINDS = {
     "bool_type": "true or false",
     "list_type": "a list",
     "tuple_type": "a list",
-    "set_type": "a list",
-    "frozen_set_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",
 }

@@ -28,7 +28,7 @@ class Params(BaseModel):
     path: Path = Path("/")
     maybe: Path | None = None
     ports: tuple[int, ...] = ()
-    names: set[Annotated[str, Field(min_length=2, max_length=3)]] = set()
+    names: tuple[Annotated[str, Field(min_length=2, max_length=3)], ...] = ()
     tree: dict[str, tuple[Path, ...]] = {}
     either: str | list[str] = ""
     level: Literal["low", "high"] = "low"
@@ -48,7 +48,7 @@ class Params(BaseModel):
 GOOD = {
     "p: {ratio: 2, count: 3, active: on}": {"ratio": 2.0, "count": 3, "active": True},
     "p: {path: /etc, maybe: x}": {"path": Path("/etc"), "maybe": Path("x")},
-    "p: {ports: [80, 443], names: [ab, cd, ab]}": {"ports": (80, 443), "names": {"ab", "cd"}},
+    "p: {ports: [80, 443], names: [ab, cd, ab]}": {"ports": (80, 443), "names": ("ab", "cd", "ab")},
     "p: {tree: {a: [/x, /y], b: []}}": {"tree": {"a": (Path("/x"), Path("/y")), "b": ()}},
     "p: {either: [a]}": {"either": ["a"]},
     "p: {either: a}": {"either": "a"},
@@ -75,6 +75,7 @@ BAD = {
         "p.names.0: needs at least 2 characters, not 'a'",
         "p.names.1: takes at most 3 characters, not 'abcd'",
     ],
+    "p: {few: [1, 2]}": ["p.few: has 2 entries, and takes 1 at most"],
     "p: {tree: {a: [/x, 3], b: [4]}}": ["p.tree.a.1: must be text, not 3", "p.tree.b.0: must be text, not 4"],
     "p: {either: 3}": ["p.either: must be text or a list, not 3"],
     "p: {either: {a: b}}": ["p.either: must be text or a list, not a mapping"],
@@ -93,7 +94,6 @@ BAD = {
     "p: {8: x}": ["p.8: the name of a parameter must be text, not 8"],
     "p: {on: x}": ["p.1: the name of a parameter must be text, not true"],
     "p: {password: 123}": ["p.password: must be text"],
-    "p: {few: [1, 2]}": ["p.few: has 2 entries, and takes 1 at most"],
     "p: {active: true, count: 9}": ["p: count 9 and active exclude each other"],
     "p: [a]": ["p: must be a mapping, not a list"],
     "p:": ["p: must be a mapping, not empty"],
