@@ -21,6 +21,12 @@ def mount(lab: Lab, host: HostDir, record: Record) -> None:
     """Mount the host's file system, unless it is. Raises LabError if this file system cannot carry an overlay."""
     if is_mounted(host):
         return
+    gone = [layer for layer in record.layers if not (lab.images / layer).is_dir()]
+    if gone:
+        raise LabError(
+            f"{host.name} stands on the image {', '.join(gone)}, which is gone",
+            hint=f"prov lab down {host.name} && prov lab up {host.name}",
+        )
     host.disk.mkdir(mode=0o700, exist_ok=True)
     upper, work = host.disk / "upper", host.disk / "work"
     for folder in (upper, work, host.root):

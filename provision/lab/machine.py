@@ -2,8 +2,7 @@
 
 Two ways to keep it running, both with a control group of its own: where systemd is init, a transient unit
 made like its systemd-nspawn@.service; elsewhere a shell in a session of its own.
-Source: systemd-nspawn(1) ("--keep-unit", "--register"), and its exit status 133 for "reboot me"
-(EXIT_FORCE_RESTART in nspawn.c, RestartForceExitStatus= in systemd-nspawn@.service).
+Source: systemd-nspawn(1) ("--keep-unit", "--register").
 """
 
 from __future__ import annotations
@@ -28,22 +27,7 @@ _START_SECONDS = 3.0  # until the first of its processes must be there
 # hierarchies are hybrid
 _ENVIRONMENT = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
 
-# $1 is the host's control group, the rest what to run in it. It starts again after a reboot of the host.
-# No ${...} and no lone $$: systemd would expand them. mkdir without -p: if the host has been removed in the
-# meantime, its group is gone, and this ends before anything is started.
-_SUPERVISOR = """
-set -eu
-group=$1
-shift
-mkdir "$group/watch" "$group/host"
-echo 0 > "$group/watch/cgroup.procs"
-status=133
-while [ "$status" -eq 133 ]; do
-  status=0
-  ( echo 0 > "$group/host/cgroup.procs"; exec "$@" ) || status=$?
-done
-exit "$status"
-"""
+_SUPERVISE = Path(__file__).with_name("supervise.sh")
 
 _ESCAPES = re.compile(
     r"\x1b(\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(\x07|\x1b\\)|[()][A-Z0-9]|[A-Z=>])|[\r\x00-\x08]"
@@ -77,14 +61,7 @@ def unit(lab: Lab, name: str) -> str:
 
 def start(lab: Lab, host: HostDir, record: Record) -> None:
     """Start the host. Its disk is mounted, its network connected, and none of its processes is left."""
-    supervisor = [
-        "sh",
-        "-c",
-        _SUPERVISOR,
-        unit(lab, host.name),
-        str(lab.cgroup(host.name)),
-        *_nspawn(lab, host, record),
-    ]
+    supervisor = ["sh", str(_SUPERVISE), str(lab.cgroup(host.name)), *_nspawn(lab, host, record)]
     host.console.write_bytes(b"")
     host.console.chmod(0o600)
     if cgroup.under_systemd():
@@ -157,10 +134,13 @@ def _lets_in(name: str) -> bool:
 
 
 def _greets(address: str) -> bool:
+    """Whether an SSH server is there."""
     try:
         with socket.create_connection((address, SSH_PORT), timeout=0.5) as connection:
             connection.settimeout(2.0)
-            return connection.recv(4) == b"SSH-"
+            # sshd logs an error about a client that goes without having said what it is (RFC 4253, 4.2)
+            connection.sendall(b"SSH-2.0-prov_lab\r\n")
+            return connection.recv(256).startswith(b"SSH-")
     except OSError:
         return False
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.errors import LabError
-from provision.lab import commands, store
+from provision.lab import commands, firewall, store
 from provision.lab.store import HostDir, Lab
 
 # private (RFC 1918), and away from what routers, Docker and libvirt take by default
@@ -126,6 +126,7 @@ def ensure(lab: Lab) -> None:
     )
     # the first two lines empty it if it is there: one transaction, so no packet sees it missing
     commands.run(["nft", "-f", "-"], stdin=f"add {table}\ndelete {table}\n{table} {{\n{chain}\n}}\n")
+    firewall.open_for(bridge)
     _forward(lab, bridge)
 
 
@@ -150,6 +151,7 @@ def remove(lab: Lab) -> None:
     """Undo ensure(). The caller holds the lab's lock, and no host is left."""
     table = f"table ip {lab.tag}"
     commands.run(["nft", "-f", "-"], stdin=f"add {table}\ndelete {table}\n")
+    firewall.close_for(lab.tag)
     if _exists(lab.tag):
         _ip([f"link delete {lab.tag}"])
     state = store.read_json(lab.network)

@@ -131,6 +131,10 @@ def _boot(lab: Lab, asked: Record, progress: Progress) -> None:
             progress(f"{host.name} is running: {_describe(record)}, {record.address}")
             return
         progress(f"{host.name}: booting {record.image}")
+        if not guest.resolv_conf():
+            progress(
+                f"{host.name}: no name server of this machine can be reached from it: set /etc/resolv.conf there"
+            )
         machine.stop(lab, host, record.address)
         if not record.host_key:
             record = _make(lab, host, record, asked.layers)
