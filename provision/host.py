@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import importlib
 import os
 import socket
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from fabric import Config
 
@@ -18,13 +19,18 @@ from provision import lab
 from provision.apps import App, apps_of
 from provision.channel import Channel, Login, SshChannel
 from provision.connection import VerifiedConnection
-from provision.errors import LabError
+from provision.errors import LabError, StepError, UnreachableError
 from provision.events import Event
 from provision.facts import Facts
 from provision.inventory.model import InventoryHost
 from provision.secrets import Secret
+from provision.roles import Params
 from provision.session import Outcome, Session
+from provision.steps import files, systemd
 from provision.steps.base import Step
+from provision.templates import render
+
+P = TypeVar("P", bound=Params)
 
 
 class Steps(Protocol):
@@ -45,9 +51,10 @@ class Host(VerifiedConnection):
     name: str = ""
     role_path: Path = Path()
     session: Session | None = None
+    role_params: tuple[Params, ...] = ()
     _emit: Callable[[Event], None]
     _plan: bool = False
-    _later: list[Callable[[], None]]
+    _later: list[tuple[str, Callable[[], None]]]
     _ask: Callable[[], Secret] | None = None
 
     def __init__(
@@ -55,6 +62,7 @@ class Host(VerifiedConnection):
         inventory: InventoryHost,
         *,
         config: Config,
+        role_params: tuple[Params, ...] = (),
         plan: bool = False,
         emit: Callable[[Event], None],
         ask: Callable[[], Secret] | None = None,
@@ -63,6 +71,7 @@ class Host(VerifiedConnection):
         super().__init__(address, config=config, **options)
         self.inventory = inventory
         self.name = inventory.name
+        self.role_params = role_params
         self._plan = plan
         self._emit = emit
         self._ask = ask
@@ -90,6 +99,16 @@ class Host(VerifiedConnection):
         """Whether this run only predicts."""
         return self._plan
 
+    def params(self, model: type[P]) -> P:
+        """The checked parameters of one of this host's roles, by their class; its defaults if it is not listed."""
+        return next((p for p in self.role_params if isinstance(p, model)), model())
+
+    def render(self, name: str, *, role: str = "", **values: Any) -> str:
+        """The text of a template, of the running role or of another one. Raises ProvError."""
+        folder = role_folder(role) if role else self.role_path
+        text = render(folder / "templates" / name, {"c": self, **values})
+        return text.reveal() if isinstance(text, Secret) else text
+
     # -- steps
 
     def submit(self, step: Step) -> Outcome:
@@ -98,12 +117,20 @@ class Host(VerifiedConnection):
 
     def later(self, action: Callable[[], None]) -> None:
         """Call action after the last role: for what must wait until every role has done its part."""
-        self._later.append(action)
+        self._later.append((self.started().role, action))
 
     def run_later(self) -> None:
         """Call what roles have put off, in the order in which they did."""
         while self._later:
-            self._later.pop(0)()
+            self.started().role, action = self._later.pop(0)
+            action()
+
+    def prove_login(self, *, after: Outcome, undo: Outcome) -> None:
+        """At the end, if `after` changed something: log in anew, or take back what `undo` put there.
+
+        after: the step that made sshd read its settings.  undo: the file step whose settings they are.
+        """
+        self.later(lambda: prove_login(self, after, undo))
 
     # -- the session
 
@@ -153,6 +180,32 @@ def reach(inventory: InventoryHost) -> tuple[str, dict[str, Any]]:
         connect["password"] = settings.password.reveal()
     options["connect_kwargs"] = connect
     return address, options
+
+
+def role_folder(name: str) -> Path:
+    """The folder of a role that is in use in this process."""
+    return Path(str(importlib.import_module(f"roles.{name}").__file__)).parent
+
+
+def prove_login(c: Host, after: Outcome, undo: Outcome) -> None:
+    """Open a second connection as the first one was; if that fails, remove the settings. Raises StepError."""
+    if c.planning or not after.changed:
+        return
+    address, options = reach(c.inventory)
+    second = VerifiedConnection(address, config=c.config, **options)
+    try:
+        second.open()
+    except UnreachableError as error:
+        path = getattr(undo.step, "path", "")
+        gone = files.absent(c, path)
+        systemd.service(c, after.step.label().split()[-1], reload_on=[gone]).wait()
+        raise StepError(
+            f"a new login failed with the new settings of sshd, so they were taken back: {error.message}",
+            where=undo.where,
+            hint="Nobody is locked out. Look why the login needs what they forbid.",
+        ) from None
+    finally:
+        second.close()
 
 
 def who() -> str:

@@ -166,10 +166,14 @@ def params_of(tasks: Iterable[Callable[..., None]], module: types.ModuleType) ->
 
 @dataclass(frozen=True)
 class Assignment:
-    """What one host gets: its roles in the order in which they run, with their parameters."""
+    """What one host gets: its roles in the order in which they run, with their parameters.
+
+    params: of all roles that the host has, those among them that do not run this time as well.
+    """
 
     host: InventoryHost
     roles: tuple[tuple[Role, Params | None], ...]
+    params: tuple[Params, ...] = ()
 
 
 def assign(
@@ -214,13 +218,13 @@ def assign(
             except ConfigErrors as error:
                 errors.extend(error.errors)
                 continue
-            if not only or role.name in only:
-                pairs.append((role, params))
+            pairs.append((role, params))
         try:
             check_apps(host)
         except ConfigErrors as error:
             errors.extend(error.errors)
-        assignments.append(Assignment(host, tuple(pairs)))
+        run = tuple(pair for pair in pairs if not only or pair[0].name in only)
+        assignments.append(Assignment(host, run, tuple(params for _, params in pairs if params is not None)))
     if errors:
         raise ConfigErrors(list({str(e): e for e in errors}.values()))
     return assignments

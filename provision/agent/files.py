@@ -83,6 +83,13 @@ class Files:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
+    def made(self, path: str) -> float:
+        """When what is at path last changed (mtime, seconds since the epoch); 0 if there is nothing."""
+        try:
+            return os.lstat(path).st_mtime
+        except (FileNotFoundError, NotADirectoryError):
+            return 0.0
+
     # -- writing
 
     def write(self, path: str, content: Content, mode: int, uid: int, gid: int, durable: bool = True) -> None:

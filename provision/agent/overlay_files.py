@@ -72,6 +72,12 @@ class PlannedFiles(Files):
                     names.add(os.path.basename(other))
         return sorted(names)
 
+    def made(self, path: str) -> float:
+        here = self._place(path)
+        if here is not None and self._nodes.get(here) is not None:
+            return float("inf")
+        return super().made(here) if here is not None and self._stat_at(here) else 0.0
+
     # -- writing
 
     def write(

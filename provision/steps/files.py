@@ -353,10 +353,33 @@ class Line(Step):
         return old, old if new.rstrip(b"\n") == old.rstrip(b"\n") else new
 
 
+@wanted()
+class Watched(Step):
+    """A file that something else puts there, for units that read it: `reload_on=[files.watched(c, path)]`."""
+
+    path: str
+
+    def label(self) -> str:
+        return "watched %s" % self.path
+
+    def validate(self) -> None:
+        check_path(self.path)
+
+    def check(self, host: "System") -> Diff:
+        return Diff.none("is there" if host.files.exists(self.path) else "is not there")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        raise AssertionError("watching changes nothing")
+
+    def fingerprint(self, host: "System") -> str:
+        return host.files.sha256(self.path) if host.files.exists(self.path) else "absent"
+
+
 file = step(File)
 directory = step(Directory)
 link = step(Link)
 absent = step(Absent)
+watched = step(Watched)
 line = step(Line)
 
 

@@ -1,0 +1,205 @@
+"""Releases: the source of an application as a manifest, and where it goes on a host (design D9).
+
+A release is named by what is in it: the same source, settings and environment give the same name on every
+host and in every run, so nothing has to be remembered to know whether there is something to deploy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pathspec
+
+from provision import gitsource
+from provision.apps import App
+from provision.errors import ProvError
+from provision.secrets import Secret
+from provision.steps.source import Source
+from provision.steps.tree import Entry, summary
+
+#: never part of a release, whatever .gitignore says
+NEVER = {".git", ".hg", ".svn", "__pycache__", ".prov"}
+#: what prov itself puts into a release's folder
+OURS = (".prov", ".venv")
+
+_manifests: dict[tuple[str, str | None], list[Entry]] = {}
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Release:
+    """One state of an application, and its places on a host.
+
+    entries: manifest of the source.  requirements: text of its requirements file.
+    """
+
+    app: App
+    entries: list[Entry]
+    requirements: str
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hex digits: of the source, the settings that shape it and the environment without secrets."""
+        shaped_by = {
+            "files": summary(self.entries),
+            "django": self.app.django.model_dump() if self.app.django else None,
+            "environment": visible(self.app.environment),
+        }
+        return short_hash(json.dumps(shaped_by, sort_keys=True))
+
+    @property
+    def home(self) -> str:
+        """Folder of all releases, environments and links of the application."""
+        return f"/srv/{self.app.name}"
+
+    @property
+    def path(self) -> str:
+        """Folder of this release."""
+        return f"{self.home}/releases/{self.id}"
+
+    @property
+    def root(self) -> str:
+        """Folder of the application in the release."""
+        return f"{self.path}/{self.app.subdirectory}" if self.app.subdirectory else self.path
+
+    @property
+    def venv(self) -> str:
+        """The release's virtual environment; releases with the same requirements share one."""
+        return f"{self.home}/venvs/{short_hash(self.requirements)}"
+
+    @property
+    def current(self) -> str:
+        """Link to the release that is in service."""
+        return f"{self.home}/current"
+
+    @property
+    def data(self) -> str:
+        """Folder that outlives releases: databases, uploads. Also the home of the application's user."""
+        return f"/var/lib/{self.app.user}"
+
+    @property
+    def migrations(self) -> str:
+        """Names the state of all migrations in the source, and the requirements that bring others."""
+        files = [e for e in self.entries if "/migrations/" in f"/{e[0]}" and e[0].endswith(".py")]
+        return short_hash(json.dumps([summary(files), self.requirements]))
+
+    @property
+    def environment(self) -> dict[str, str | Secret]:
+        """What the application's processes find in their environment."""
+        app = self.app
+        given: dict[str, str | Secret] = {
+            "DATA_DIR": self.data,
+            "ALLOWED_HOSTS": ",".join("." + d[2:] if d.startswith("*.") else d for d in app.domains),
+            "PYTHONUNBUFFERED": "1",
+        }
+        if app.tls != "none":
+            given["BEHIND_PROXY"] = "1"
+        if app.django:
+            given["DJANGO_SETTINGS_MODULE"] = app.django.settings
+        return {**given, **app.environment}
+
+
+def release_of(app: App) -> Release:
+    """The release that the application's source is now. Raises ProvError."""
+    entries = manifest_of(app)
+    root = f"{app.subdirectory}/" if app.subdirectory else ""
+    wanted = root + app.requirements
+    source = next((e[2] for e in entries if e[0] == wanted and e[2] is not None), None)
+    if source is None:
+        raise ProvError(
+            f"{app.requirements} is not in the source of {app.name}",
+            where=str(app.source),
+            hint="Is it ignored by .gitignore? An empty file will do if nothing is required.",
+        )
+    assert source.open is not None
+    with source.open(b"") as f:
+        return Release(app, entries, f.read().decode())
+
+
+def manifest_of(app: App) -> list[Entry]:
+    """Every file of the application's source; read once for all hosts of a run."""
+    key = (str(app.source), app.ref)
+    with _lock:
+        if key not in _manifests:
+            folder = app.source if isinstance(app.source, Path) else gitsource.checkout(app.source, app.ref)
+            _manifests[key] = list(walk(folder))
+        return _manifests[key]
+
+
+def walk(folder: Path) -> Iterator[Entry]:
+    """Files below a folder that .gitignore files do not exclude, sorted by path."""
+    ignored = Ignored(folder)
+    for path in sorted(ignored.files()):
+        relative = path.relative_to(folder).as_posix()
+        st = path.lstat()
+        if stat.S_ISLNK(st.st_mode):
+            yield relative, 0o777, None, os.readlink(path)
+        elif stat.S_ISREG(st.st_mode):
+            # git knows two modes; others depend on whose umask made the checkout
+            yield relative, 0o755 if st.st_mode & 0o100 else 0o644, Source.of_file(path), ""
+
+
+class Ignored:
+    """The .gitignore files that govern a folder: its own, those below, and those above up to the repository.
+
+    Source: gitignore(5); patterns of a deeper file override those above it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._specs: dict[Path, pathspec.GitIgnoreSpec] = {}
+        for above in [folder, *folder.parents]:
+            self._read(above)
+            if (above / ".git").exists():
+                break
+        else:
+            # not in a repository: files further up have nothing to say
+            self._specs = {d: s for d, s in self._specs.items() if d == folder}
+
+    def files(self) -> Iterator[Path]:
+        """Paths of files and links that are not ignored."""
+        for folder, folders, names in os.walk(self.folder):
+            here = Path(folder)
+            self._read(here)
+            links = [n for n in folders if (here / n).is_symlink()]
+            folders[:] = [
+                n for n in folders if n not in NEVER and n not in links and not self._excludes(here / n, True)
+            ]
+            for name in [*names, *links]:
+                if name not in NEVER and not self._excludes(here / name, False):
+                    yield here / name
+
+    def _read(self, folder: Path) -> None:
+        file = folder / ".gitignore"
+        if folder not in self._specs and file.is_file():
+            lines = file.read_text(encoding="utf-8").splitlines()
+            self._specs[folder] = pathspec.GitIgnoreSpec.from_lines(lines)
+
+    def _excludes(self, path: Path, is_folder: bool) -> bool:
+        for folder in path.parents:
+            spec = self._specs.get(folder)
+            if spec is None:
+                continue
+            relative = path.relative_to(folder).as_posix() + ("/" if is_folder else "")
+            verdict = spec.check_file(relative).include
+            if verdict is not None:
+                return verdict
+        return False
+
+
+def visible(environment: dict[str, str | Secret]) -> dict[str, str]:
+    """An environment without its secrets: they must not shape names that anybody can see."""
+    return {name: value for name, value in environment.items() if not isinstance(value, Secret)}
+
+
+def short_hash(text: str) -> str:
+    """Twelve hex digits of SHA-256: names of releases, environments and instances."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

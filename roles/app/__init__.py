@@ -1,0 +1,105 @@
+"""Applications: a user, a folder for each release, a virtual environment, settings, Django's own chores.
+
+Nothing here touches what is in service: a server role starts the new release beside the old one.
+"""
+
+from __future__ import annotations
+
+from provision.apps import App
+from provision.releases import OURS, Release, release_of
+from provision.role import Host, Params, task
+from provision.serving import environment_file
+from provision.steps import command, files, python, releases, tree, users
+
+AFTER = ("python",)
+
+
+class AppRole(Params):
+    """Parameters of the role `app`; the applications themselves are in the variable `apps`."""
+
+    interpreter: str = "/usr/bin/python3"
+    """The Python that virtual environments are made with."""
+    check_deploy: bool = True
+    """Have Django's `check --deploy --fail-level WARNING` pass before a release goes on."""
+
+
+@task
+def install(c: Host, p: AppRole) -> None:
+    """Bring every application of this host to its current release, ready to be served."""
+    for app in c.apps:
+        release = release_of(app)
+        account(c, app, release)
+        environment_file(c, release)
+        files_of(c, release, p)
+        if app.django:
+            chores(c, app, release, p)
+        c.later(lambda r=release: settle(c, r))  # type: ignore[misc]
+
+
+def account(c: Host, app: App, release: Release) -> None:
+    """The application's own user, and its folders."""
+    users.user(c, app.user, system=True, home=release.data)
+    # others may pass through to media files, and see nothing else
+    files.directory(c, release.data, mode=0o711, owner=app.user, group=app.user)
+    for folder in app.media.values():
+        # what the application uploads is readable for the front by its group, which new files inherit
+        files.directory(c, f"{release.data}/{folder}", mode=0o2750, owner=app.user, group="www-data")
+    for folder in (release.home, f"{release.home}/releases", f"{release.home}/venvs"):
+        files.directory(c, folder, mode=0o755)
+
+
+def files_of(c: Host, release: Release, p: AppRole) -> None:
+    """The release's files, owned by root, and its virtual environment."""
+    kept = [*OURS, *(f"{prefix_of(release)}{folder}" for folder in release.app.static.values())]
+    tree.tree(c, release.path, release.entries, like=release.current, keep=kept)
+    files.directory(c, f"{release.path}/.prov", mode=0o755)
+    python.venv(c, release.venv, python=p.interpreter, requirements=release.requirements)
+    files.link(c, f"{release.path}/.venv", f"../../venvs/{release.venv.rsplit('/', 1)[-1]}")
+
+
+def chores(c: Host, app: App, release: Release, p: AppRole) -> None:
+    """Django's checks, static files and migrations; each once for the state that it is for."""
+    assert app.django is not None
+    manage = [f"{release.path}/.venv/bin/python", app.django.manage]
+
+    def run(*arguments: str, user: str, stamp: str, state: str) -> None:
+        command.command(
+            c,
+            [*manage, *arguments],
+            stamp=(stamp, state),
+            user=user,
+            cwd=release.root,
+            environment=release.environment,
+        )
+
+    if p.check_deploy:
+        arguments = ("check", "--deploy", "--fail-level", "WARNING")
+        run(*arguments, user=app.user, stamp=f"{release.path}/.prov/checked", state=release.id)
+    if app.django.migrate:
+        run("migrate", "--noinput", user=app.user, stamp=f"{release.home}/migrated", state=release.migrations)
+    if app.django.collectstatic:
+        static(c, app, release)
+        run(
+            "collectstatic",
+            "--noinput",
+            user=app.user,
+            stamp=f"{release.path}/.prov/static",
+            state=release.id,
+        )
+
+
+def static(c: Host, app: App, release: Release) -> None:
+    """Folders that collectstatic fills: the application's user writes there, and nowhere else in a release."""
+    for folder in app.static.values():
+        files.directory(c, f"{release.root}/{folder}", mode=0o755, owner=app.user, parents=True)
+
+
+def settle(c: Host, release: Release) -> None:
+    """Once the front serves the new release: say so, and let the oldest ones go."""
+    files.link(c, release.current, f"releases/{release.id}")
+    releases.old_releases(c, release.home, release.id, keep=release.app.keep_releases)
+
+
+def prefix_of(release: Release) -> str:
+    """Where the application begins in its release, as the beginning of a path."""
+    return f"{release.app.subdirectory}/" if release.app.subdirectory else ""

@@ -1,0 +1,94 @@
+"""What every host wants: a name, a time zone, people with keys, a careful sshd, security updates."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from provision.role import Host, Params, task
+from provision.steps import apt, files, ssh, system, systemd, users
+
+
+class Person(Params):
+    """A person who may log in."""
+
+    name: str
+    """Login name."""
+    keys: tuple[str, ...] = Field(min_length=1)
+    """Public keys, as in id_ed25519.pub."""
+    groups: tuple[str, ...] = ()
+    """Supplementary groups."""
+    sudo: bool = False
+    """May become root without a password."""
+    shell: str = "/bin/bash"
+    """Login shell."""
+
+
+class Base(Params):
+    """Parameters of the role `base`."""
+
+    hostname: str | None = None
+    """The host's name; left as it is if not given."""
+    timezone: str | None = None
+    """Such as Europe/Berlin; left as it is if not given."""
+    users: tuple[Person, ...] = ()
+    """People with an account on the host."""
+    packages: tuple[str, ...] = ("ca-certificates", "curl")
+    """Packages that every host should have."""
+    harden_ssh: bool = True
+    """Keys only, no root password, for sshd. Passwords stay allowed while prov itself logs in with one."""
+    automatic_updates: bool = True
+    """Install security updates every day (unattended-upgrades)."""
+
+
+@task
+def identity(c: Host, p: Base) -> None:
+    """The host's name and time zone."""
+    if p.hostname:
+        system.hostname(c, p.hostname)
+    if p.timezone:
+        apt.packages(c, "tzdata")
+        system.timezone(c, p.timezone)
+
+
+@task
+def packages(c: Host, p: Base) -> None:
+    """Packages that every host should have."""
+    if p.packages:
+        apt.packages(c, p.packages)
+
+
+@task
+def people(c: Host, p: Base) -> None:
+    """Accounts, keys and sudo."""
+    if any(person.sudo for person in p.users):
+        apt.packages(c, "sudo")
+    for person in p.users:
+        users.user(c, person.name, groups=person.groups, shell=person.shell)
+        users.authorized_keys(c, person.name, person.keys)
+        drop_in = f"/etc/sudoers.d/prov-{person.name}"
+        if person.sudo:
+            rule = f"{person.name} ALL=(ALL) NOPASSWD: ALL\n"
+            files.file(c, drop_in, rule, mode=0o440, validate_with=["visudo", "-c", "-q", "-f", "%s"])
+        else:
+            files.absent(c, drop_in)
+
+
+@task
+def sshd(c: Host, p: Base) -> None:
+    """A drop-in for sshd, judged before it is in place; a new login proves that nobody is locked out."""
+    if not p.harden_ssh:
+        return
+    by_password = c.inventory.connection.password is not None
+    text = c.render("sshd.conf.j2", passwords=by_password)
+    drop_in = ssh.sshd_drop_in(c, "10-prov.conf", text)
+    reloaded = systemd.service(c, "ssh", reload_on=[drop_in], check_with=["sshd", "-t"])
+    c.prove_login(after=reloaded, undo=drop_in)
+
+
+@task
+def updates(c: Host, p: Base) -> None:
+    """Security updates without anybody having to think of them."""
+    if not p.automatic_updates:
+        return
+    apt.packages(c, "unattended-upgrades")
+    files.template(c, "auto-upgrades.j2", to="/etc/apt/apt.conf.d/20auto-upgrades")

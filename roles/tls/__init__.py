@@ -1,0 +1,41 @@
+"""Certificates from a private CA that the controller keeps. Keys are made on the host and never leave it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from pydantic import Field
+
+from provision.ca import Authority
+from provision.role import Host, Params, task
+from provision.steps import apt, certificates, files
+from provision.steps.source import Source
+from provision.tls import TLS_FOLDER, certificate_path, key_path
+
+
+class Tls(Params):
+    """Parameters of the role `tls`."""
+
+    ca: str = ".prov/ca"
+    """Folder of the private CA on the controller, made at first use; keep it out of version control, and back it up."""
+    days: int = Field(default=90, ge=1, le=398)
+    """Lifetime of certificates. They are replaced when a third of it is left."""
+
+
+@task
+def install(c: Host, p: Tls) -> None:
+    """A certificate for every application of this host that wants one."""
+    apps = [app for app in c.apps if app.tls == "private-ca"]
+    if not apps:
+        return
+    authority = Authority(Path(p.ca).expanduser())
+    if not c.planning:
+        authority.make()
+    apt.packages(c, "openssl")
+    files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
+    for app in apps:
+        issuer = Source.made_by(f"certificate {app.name}", partial(authority.sign, names=app.domains, days=p.days))
+        certificates.certificate(
+            c, key_path(app), certificate_path(app), app.domains, issuer, authority.key_id(), renew=1 / 3
+        )
