@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from provision.errors import ConfigError
+from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import InventoryHost, Problems
 from provision.inventory.fields import Domain, InnerPath, UrlPrefix, UserName, VariableName, matching
 from provision.inventory.masking import is_secret
@@ -182,7 +182,9 @@ def apps_of(host: InventoryHost) -> list[App]:
     if settings is None:
         return []
     if not isinstance(settings, dict):
-        raise host.error(("apps",), f"must be a mapping of names to settings, not {shown(settings)}")
+        raise ConfigErrors(
+            [host.error(("apps",), f"must be a mapping of names to settings, not {shown(settings)}")]
+        )
     problems = Problems()
     apps: list[App] = []
     for name, value in settings.items():

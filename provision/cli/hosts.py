@@ -11,7 +11,7 @@ import click
 
 from provision.cli.options import inventory_option, json_option
 from provision.errors import UsageError
-from provision.inventory import Inventory, InventoryHost, Problems, load
+from provision.inventory import Inventory, InventoryHost, check, load
 from provision.inventory.masking import masked
 from provision.inventory.target import members
 
@@ -38,7 +38,7 @@ def hosts(target: str, inventory: Sequence[str], as_json: bool, graph: bool) -> 
         for line in tree(loaded, {host.name for host in chosen}):
             click.echo(line)
         return
-    refuse_broken(chosen)
+    check(chosen)
     if as_json:
         for host in chosen:
             click.echo(json.dumps(as_event(host)))
@@ -50,17 +50,6 @@ def hosts(target: str, inventory: Sequence[str], as_json: bool, graph: bool) -> 
     else:
         for line in aligned([COLUMNS, *(row(host) for host in chosen)]):
             click.echo(line)
-
-
-def refuse_broken(chosen: Sequence[InventoryHost]) -> None:
-    """Raise ConfigErrors with what is wrong in the hosts' connections and roles, if anything is."""
-    problems = Problems()
-    for host in chosen:
-        with problems.gathered():
-            host.connection  # noqa: B018 - computed, and so checked, on access
-        with problems.gathered():
-            host.roles  # noqa: B018
-    problems.raise_any()
 
 
 def as_event(host: InventoryHost) -> dict[str, object]:

@@ -3,8 +3,8 @@
 from provision.inventory.connection import ConnectionSettings
 from provision.inventory.draft import Group
 from provision.inventory.located import Origin
-from provision.inventory.model import Inventory, InventoryHost
+from provision.inventory.model import Inventory, InventoryHost, check
 from provision.inventory.problems import Problems
 from provision.inventory.sources import load
 
-__all__ = ["ConnectionSettings", "Group", "Inventory", "InventoryHost", "Origin", "Problems", "load"]
+__all__ = ["ConnectionSettings", "Group", "Inventory", "InventoryHost", "Origin", "Problems", "check", "load"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -48,14 +48,15 @@ class InventoryHost:
 
     @cached_property
     def roles(self) -> tuple[str, ...]:
-        """The variable `roles`, in its order. Raises ConfigError if it is not a list of names."""
+        """The variable `roles`, in its order. Raises ConfigErrors if it is not a list of names."""
         value = self.vars.get("roles")
         if value is None:
             return ()
+        problems = Problems()
         if not isinstance(value, list):
             hint = f"Write it as a list: roles: [{value}]" if isinstance(value, str) else ""
-            raise self.error(("roles",), f"must be a list of role names, not {shown(value)}", hint)
-        problems = Problems()
+            problems.add(self.error(("roles",), f"must be a list of role names, not {shown(value)}", hint))
+            problems.raise_any()
         for path, message, hint in unusable(value, ("roles",)):
             problems.add(self.error(path, message, hint))
         for index, role in enumerate(value):
@@ -95,3 +96,14 @@ class Inventory:
         Raises UsageError: an unknown name, or no host left.
         """
         return targets.select(self, target, limit)
+
+
+def check(hosts: Iterable[InventoryHost]) -> None:
+    """Raise ConfigErrors with all that is wrong in the connections and lists of roles of the hosts."""
+    problems = Problems()
+    for host in hosts:
+        with problems.gathered():
+            host.connection  # noqa: B018 - made, and so checked, on access
+        with problems.gathered():
+            host.roles  # noqa: B018
+    problems.raise_any()

@@ -21,7 +21,6 @@ FORMATS: dict[str, Loader] = {
     ".yml": yaml_groups.load,
     ".yaml": yaml_groups.load,
     ".json": yaml_groups.load,
-    "": yaml_groups.load,
 }
 
 DEFAULT = "inventory"
@@ -51,7 +50,8 @@ def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) 
 
     paths: files and folders, merged in this order; None or empty: what [tool.prov] in pyproject.toml names,
     looked for from cwd upwards, else the folder inventory/.  cwd: default is the process's.
-    Raises ConfigErrors with everything that is wrong, each with file and line.
+    Raises ConfigErrors with everything that is wrong in them, each with file and line; ConfigError if one of
+    them, or pyproject.toml, cannot be read at all.
     """
     here = Path(os.path.abspath(cwd or Path.cwd()))  # noqa: PTH100 - resolve() would follow symlinks
     project, configured = project_settings(here)
@@ -145,7 +145,7 @@ def loader_for(file: Path, here: Path) -> Loader:
     """The loader of the file's format; ConfigError if there is none."""
     loader = FORMATS.get(file.suffix)
     if loader is None:
-        known = ", ".join(end for end in FORMATS if end)
+        known = ", ".join(FORMATS)
         raise ConfigError(
             f"not a format that prov reads; the name of an inventory file ends in {known}",
             where=display(file, here),

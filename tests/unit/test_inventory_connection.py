@@ -174,7 +174,9 @@ def test_secrets_in_models() -> None:
 
 
 def test_passwords_are_secrets_in_vars_too(tmp_path: Path) -> None:
-    assert host(tmp_path, "ansible_password: s3cret").vars["ansible_password"] == Secret("s3cret")
+    loaded = inventory(tmp_path, "web: {hosts: {web1: }, vars: {ansible_password: s3cret}}")
+    assert loaded.hosts["web1"].vars["ansible_password"] == Secret("s3cret")
+    assert "s3cret" not in repr(loaded) + repr(loaded.hosts["web1"].connection)
 
 
 SECRETS = {
