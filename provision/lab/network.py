@@ -1,9 +1,8 @@
 """The lab's network: a bridge with a private subnet, a namespace and a veth pair per host, and masquerading.
 
 A host's address is set in its namespace before it boots: it needs no network set-up of its own, and the
-address survives its reboots. Only the interfaces that packets of the lab come in by are made to forward;
-the machine's own ip_forward is left as it is.
-Source: the kernel's Documentation/networking/ip-sysctl.rst (forwarding), nft(8), ip-link(8).
+address survives its reboots.
+Source: nft(8), ip-link(8), ip-netns(8).
 """
 
 from __future__ import annotations
@@ -14,10 +13,9 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from provision.errors import LabError
-from provision.lab import commands, firewall, store
+from provision.lab import commands, firewall, forwarding, store
 from provision.lab.store import HostDir, Lab
 
 # private (RFC 1918), and away from what routers, Docker and libvirt take by default
@@ -85,7 +83,7 @@ def subnet(lab: Lab) -> Network:
     if state:
         return Network(state["subnet"])
     chosen = choose(SUBNETS, _used())
-    _keep(lab, {"subnet": str(chosen), "forwarding": []})
+    store.write_atomic(lab.network, json.dumps({"subnet": str(chosen)}) + "\n")
     return chosen
 
 
@@ -96,14 +94,6 @@ def free_address(subnet: Network, taken: Iterable[str]) -> str:
         if str(address) not in used:
             return str(address)
     raise LabError(f"all addresses of {subnet} are taken", hint="prov lab down --all")
-
-
-def _keep(lab: Lab, state: dict[str, Any]) -> None:
-    store.write_atomic(lab.network, json.dumps({**state, "boot": _boot_id()}) + "\n")
-
-
-def _boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def ensure(lab: Lab) -> None:
@@ -127,24 +117,13 @@ def ensure(lab: Lab) -> None:
     # the first two lines empty it if it is there: one transaction, so no packet sees it missing
     commands.run(["nft", "-f", "-"], stdin=f"add {table}\ndelete {table}\n{table} {{\n{chain}\n}}\n")
     firewall.open_for(bridge)
-    _forward(lab, bridge)
+    forwarding.open_for(bridge, _uplinks())
 
 
-def _forwarding(interface: str) -> Path:
-    return Path("/proc/sys/net/ipv4/conf", interface, "forwarding")
-
-
-def _forward(lab: Lab, bridge: str) -> None:
-    """Let packets through that come in by the bridge, or by where the machine's default routes lead."""
-    _forwarding(bridge).write_text("1")
-    state = store.read_json(lab.network) or {}
-    changed = list(state["forwarding"]) if state.get("boot") == _boot_id() else []
+def _uplinks() -> list[str]:
+    """The interfaces of the machine's default routes; none if it is offline."""
     routes = json.loads(commands.run(["ip", "-json", "-4", "route", "show", "default"]) or "[]")
-    uplinks = {route["dev"] for route in routes if "dev" in route}
-    closed = [uplink for uplink in sorted(uplinks) if _forwarding(uplink).read_text().strip() == "0"]
-    _keep(lab, {**state, "forwarding": sorted({*changed, *closed})})
-    for uplink in closed:
-        _forwarding(uplink).write_text("1")
+    return sorted({route["dev"] for route in routes if "dev" in route})
 
 
 def remove(lab: Lab) -> None:
@@ -154,13 +133,7 @@ def remove(lab: Lab) -> None:
     firewall.close_for(lab.tag)
     if _exists(lab.tag):
         _ip([f"link delete {lab.tag}"])
-    state = store.read_json(lab.network)
-    if state and state.get("boot") == _boot_id():
-        # somebody who turned forwarding on for the whole machine since then (Docker does) still wants it
-        everywhere = _forwarding("all").read_text().strip() == "1"
-        for uplink in state["forwarding"]:
-            if not everywhere and _forwarding(uplink).exists():
-                _forwarding(uplink).write_text("0")
+    forwarding.close_for(lab.tag)
     lab.network.unlink(missing_ok=True)
 
 

@@ -1,0 +1,76 @@
+"""Makes this machine forward the lab's packets, and undoes it when no lab needs it any more.
+
+Only the interfaces that such packets come in by are touched (the bridge, and where the default routes
+lead), never the machine's ip_forward: what the kernel asks is whether the incoming interface forwards.
+Several labs may share an uplink. Who uses one that the first of them opened is kept under /run, which a
+restart of the machine clears together with the settings.
+Source: the kernel's Documentation/networking/ip-sysctl.rst, "forwarding".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from provision.lab import store
+
+STATE = Path("/run/prov-lab")
+
+_SETTINGS = Path("/proc/sys/net/ipv4/conf")
+_INTERFACES = Path("/sys/class/net")
+
+
+def _setting(interface: str) -> Path:
+    return _SETTINGS / interface / "forwarding"
+
+
+def _is_open(interface: str) -> bool:
+    return _setting(interface).read_text().strip() == "1"
+
+
+def open_for(bridge: str, uplinks: Iterable[str]) -> None:
+    """Forward what comes in by the bridge, which goes with its setting, and by the uplinks. Idempotent."""
+    _setting(bridge).write_text("1")
+    with store.locked(STATE):
+        users = _read()
+        for uplink in uplinks:
+            if uplink in users or not _is_open(uplink):
+                users[uplink] = sorted({*users.get(uplink, []), bridge})
+        # written first: if this process ends in between, close_for() still knows
+        _write(users)
+        for uplink in users:
+            if _setting(uplink).exists():
+                _setting(uplink).write_text("1")
+
+
+def close_for(bridge: str) -> None:
+    """Close the uplinks that a lab opened and that no other uses now. The bridge is gone already."""
+    with store.locked(STATE):
+        users = _read()
+        # somebody who turned forwarding on for the whole machine since then (Docker does) still wants it
+        everywhere = _is_open("all")
+        for uplink, bridges in list(users.items()):
+            left = [other for other in bridges if other != bridge and (_INTERFACES / other).exists()]
+            users[uplink] = left
+            if not left:
+                del users[uplink]
+                if not everywhere and _setting(uplink).exists():
+                    _setting(uplink).write_text("0")
+        _write(users)
+        if not users:
+            with suppress(OSError):  # another process is about to write here
+                STATE.rmdir()
+
+
+def _read() -> dict[str, list[str]]:
+    """uplink -> the bridges that use it; only uplinks that did not forward before the first of them."""
+    return store.read_json(STATE / "uplinks.json") or {}
+
+
+def _write(users: dict[str, list[str]]) -> None:
+    if users:
+        store.write_atomic(STATE / "uplinks.json", json.dumps(users) + "\n")
+    else:
+        (STATE / "uplinks.json").unlink(missing_ok=True)
