@@ -37,9 +37,11 @@ _limits: dict[tuple[str, int], threading.Semaphore] = defaultdict(lambda: thread
 class RefuseUnknown(paramiko.MissingHostKeyPolicy):
     """An unknown host key ends the connection, with its fingerprint and the command that accepts it."""
 
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> NoReturn:  # noqa: ARG002
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> NoReturn:
         host, port = split_known_host(hostname)
-        scan = shlex.join(["ssh-keyscan", *(["-p", str(port)] if port != 22 else []), "-t", scan_type(key), host])
+        scan = shlex.join(
+            ["ssh-keyscan", *(["-p", str(port)] if port != 22 else []), "-t", scan_type(key), host]
+        )
         raise UnreachableError(
             f"the host key of {hostname} is not known: {key.get_name()} {fingerprint(key)}",
             hint=f"Compare the fingerprint with the host's own; to accept it: {scan} >> ~/.ssh/known_hosts",
@@ -52,11 +54,11 @@ class VerifiedConnection(Connection):  # type: ignore[misc]
     known_hosts: a file to check against instead of the user's own and the system's.
     """
 
-    known_hosts: Path | None = None
+    known_hosts: Path | None
 
     def __init__(self, host: str, *, known_hosts: Path | None = None, **options: Any) -> None:
         super().__init__(host, **options)
-        self.known_hosts = known_hosts
+        self._set(known_hosts=known_hosts)
         for connection in chain(self):
             connection.client.set_missing_host_key_policy(RefuseUnknown())
 

@@ -23,8 +23,8 @@ from provision.errors import LabError, StepError, UnreachableError
 from provision.events import Event
 from provision.facts import Facts
 from provision.inventory.model import InventoryHost
-from provision.secrets import Secret
 from provision.roles import Params
+from provision.secrets import Secret
 from provision.session import Outcome, Session
 from provision.steps import files, systemd
 from provision.steps.base import Step
@@ -46,14 +46,13 @@ class Host(VerifiedConnection):
     role_path: folder of the role that is running, where its templates/ are.
     """
 
-    # fabric keeps attributes that the class does not declare in its configuration
     inventory: InventoryHost
-    name: str = ""
-    role_path: Path = Path()
-    session: Session | None = None
-    role_params: tuple[Params, ...] = ()
+    name: str
+    role_path: Path
+    session: Session | None
+    role_params: tuple[Params, ...]
     _emit: Callable[[Event], None]
-    _plan: bool = False
+    _plan: bool
     _later: list[tuple[str, Callable[[], None]]]
     _ask: Callable[[], Secret] | None = None
 
@@ -69,13 +68,18 @@ class Host(VerifiedConnection):
     ) -> None:
         address, options = reach(inventory)
         super().__init__(address, config=config, **options)
-        self.inventory = inventory
-        self.name = inventory.name
-        self.role_params = role_params
-        self._plan = plan
-        self._emit = emit
-        self._ask = ask
-        self._later = []
+        # _set: fabric keeps attributes that it does not know in its configuration, which it copies
+        self._set(
+            inventory=inventory,
+            name=inventory.name,
+            role_params=role_params,
+            role_path=Path(),
+            session=None,
+            _plan=plan,
+            _emit=emit,
+            _ask=ask,
+            _later=[],
+        )
 
     # -- what roles read
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import stat
 import threading
 from collections.abc import Iterator
@@ -141,7 +140,7 @@ def walk(folder: Path) -> Iterator[Entry]:
         relative = path.relative_to(folder).as_posix()
         st = path.lstat()
         if stat.S_ISLNK(st.st_mode):
-            yield relative, 0o777, None, os.readlink(path)
+            yield relative, 0o777, None, str(path.readlink())
         elif stat.S_ISREG(st.st_mode):
             # git knows two modes; others depend on whose umask made the checkout
             yield relative, 0o755 if st.st_mode & 0o100 else 0o644, Source.of_file(path), ""
