@@ -23,9 +23,15 @@ BOOT_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 _START_SECONDS = 3.0  # until the first of its processes must be there
 
-# the host's init gets its own view of the second version of control groups, also where the machine's
-# hierarchies are hybrid
-_ENVIRONMENT = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
+# Source: systemd's docs/ENVIRONMENT.md, "systemd-nspawn".
+_ENVIRONMENT = {
+    # the host's init sees the second version of control groups, also where this machine's are hybrid
+    "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+    # a host may set its own net.* sysctls, which are its namespace's
+    "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
+    # /tmp is what the release makes of it, not a small tmpfs
+    "SYSTEMD_NSPAWN_TMPFS_TMP": "0",
+}
 
 _SUPERVISE = Path(__file__).with_name("supervise.sh")
 
@@ -48,6 +54,7 @@ def _nspawn(lab: Lab, host: HostDir, record: Record) -> list[str]:
         "--timezone=off",
         "--console=read-only",
         f"--network-namespace-path={host.netns}",
+        "--capability=CAP_NET_ADMIN",  # which only --private-network implies: firewalls, net.* sysctls
         f"--machine={network.machine_name(lab, record.address)}",
         f"--hostname={record.name}",
         f"--directory={host.root}",
