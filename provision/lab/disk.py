@@ -12,8 +12,8 @@ from provision.lab import commands
 from provision.lab.model import Record
 from provision.lab.store import HostDir, Lab
 
-# systemd-nspawn's lock and propagation folders (its "image_path_lock" and "arg_machine"); one that is killed
-# leaves them
+# Where systemd-nspawn keeps a lock for each image and folders for each machine, unix-export as a mount (since
+# systemd 256). One that is killed leaves them.
 _NSPAWN = Path("/run/systemd/nspawn")
 
 
@@ -53,9 +53,12 @@ def forget_runtime(host: HostDir, machine: str) -> None:
     if is_mounted(host):
         root = host.root.stat()
         (_NSPAWN / "locks" / f"inode-{root.st_dev}:{root.st_ino}").unlink(missing_ok=True)
-    if machine:
-        with suppress(FileNotFoundError):
-            shutil.rmtree(_NSPAWN / "propagate" / machine)
+    for kind in ("propagate", "unix-export"):
+        folder = _NSPAWN / kind / machine
+        if machine and folder.is_dir():
+            if folder.is_mount():
+                commands.run(["umount", str(folder)])
+            shutil.rmtree(folder)
 
 
 def forget_runtime_folders() -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from provision.errors import LabError, UsageError
@@ -42,7 +41,7 @@ def up(names: Sequence[str], *, image: str, login: str, python: bool, progress: 
         # nothing was made of the new ones but their records
         for name in wanted:
             if name not in before:
-                _remove(lab, lab.host(name), progress)
+                _remove(lab, lab.host(name), lambda _line: None)
         raise
     asked = {record.name: replace(record, layers=layers) for record in blank}
     parallel.each(wanted, lambda name: _boot(lab, asked[name], progress))
@@ -69,13 +68,11 @@ def down_all(*, with_images: bool, progress: Progress) -> list[str]:
     lab = store.current()
     names = lab.names()
     down(names, progress=progress)
+    if with_images:
+        _remove_images(lab)
     if lab.path.is_dir():
         with locked(lab.path):
             shared.settle(lab)
-        if with_images:
-            _remove_images(lab)
-        with suppress(OSError):  # it has images, or another process has just made a host
-            lab.path.rmdir()
     return names
 
 

@@ -67,6 +67,6 @@ def settle(lab: Lab) -> None:
         path.unlink(missing_ok=True)
     if not cgroup.under_systemd():
         disk.forget_runtime_folders()
-    for folder in (lab.hosts, lab.images):
+    for folder in (lab.hosts, lab.images, lab.path):
         with suppress(OSError):  # there are images, or another process has just made a host's folder
             folder.rmdir()

@@ -220,11 +220,11 @@ def locked(folder: Path, *, waiting: Callable[[], None] | None = None, wait: boo
     waiting: called once if another process has the lock.  wait: otherwise, give up at once if one has it.
     """
     while True:
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         try:
+            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
-            continue  # removed between the two calls
+            continue  # it, or the folder above it, was removed in between
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
