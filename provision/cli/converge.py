@@ -45,20 +45,21 @@ def converge(order: Order, *, plan: bool) -> int:
 def execute(order: Order, assignments: Sequence[Assignment], *, plan: bool) -> int:
     """Run what the configuration says, and show it."""
     # only now, as it brings the SSH library: help and configuration errors do without
-    from provision.cli.watch import can_ask, report_for, watch
+    from provision.cli.watch import Prompt, can_ask, report_for, watch
     from provision.report.base import Style
     from provision.run import Run
 
     style = Style(plan, order.verbose, diff_limit(order.diff, plan=plan))
-    report = report_for(style, as_json=order.as_json)
+    report = report_for(style, assignments, as_json=order.as_json)
+    prompt = Prompt(report)
     run = Run(
         assignments,
         plan=plan,
         forks=order.forks,
         interactive=can_ask(order.as_json),
-        asking=report.paused,
+        asking=prompt,
     )
-    return watch(run, report)
+    return watch(run, report, prompt)
 
 
 def with_roles(hosts: Sequence[InventoryHost]) -> list[InventoryHost]:

@@ -16,11 +16,13 @@ class Interrupts:
     """While entered, the first signal calls `stop`; the second raises KeyboardInterrupt in the main thread.
 
     A handler that returns does not disturb what the main thread waits for, so events go on being read.
-    A third signal ends the process whatever it does.
+    at_once: asked at the first signal; if true, that one is as good as a second, as for somebody who is asked
+    for a password. One more signal ends the process whatever it does.
     """
 
-    def __init__(self, stop: Callable[[], None]) -> None:
+    def __init__(self, stop: Callable[[], None], at_once: Callable[[], bool]) -> None:
         self._stop = stop
+        self._at_once = at_once
         self._before: dict[signal.Signals, Any] = {}
         self._terminal = terminal_settings()
         self.came = 0
@@ -40,7 +42,7 @@ class Interrupts:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.came += 1
-        if self.came == 1:
+        if self.came == 1 and not self._at_once():
             self._stop()
             return
         for each in SIGNALS:

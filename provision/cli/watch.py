@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+import click
 
 from provision.cli.interrupts import Interrupts
 from provision.events import Summary
 from provision.report.base import Report, Style
 
 if TYPE_CHECKING:
+    from provision.roles import Assignment
     from provision.run import Run
 
 INTERRUPTED = 130
 
 
-def report_for(style: Style, *, as_json: bool) -> Report:
+def report_for(style: Style, assignments: Sequence[Assignment], *, as_json: bool) -> Report:
     """The report that suits where stdout goes: scripts, a terminal, or a log."""
     if hasattr(sys.stdout, "reconfigure"):
         # what a host prints may hold characters that this terminal's encoding has not
@@ -26,6 +31,11 @@ def report_for(style: Style, *, as_json: bool) -> Report:
         from provision.report.jsonl import JsonLines
 
         return JsonLines(sys.stdout)
+    if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from provision.report.console import Console
+
+        roles = {role.name for a in assignments for role, _ in a.roles}
+        return Console(style, [a.host.name for a in assignments], sorted(roles))
     from provision.report.plain import Plain
 
     return Plain(sys.stdout, style)
@@ -36,11 +46,28 @@ def can_ask(as_json: bool) -> bool:
     return sys.stdin.isatty() and not as_json
 
 
-def watch(run: Run, report: Report) -> int:
+class Prompt:
+    """Pauses a report while somebody is asked a question. open: whether that is the case."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self.open = False
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._report.paused():
+            self.open = True
+            try:
+                yield
+            finally:
+                self.open = False
+
+
+def watch(run: Run, report: Report, prompt: Prompt) -> int:
     """Show the events of a run until it ends; returns the exit status."""
     began = time.monotonic()
     left = False
-    with Interrupts(run.stop) as interrupts:
+    with Interrupts(run.stop, at_once=lambda: prompt.open) as interrupts:
         try:
             for event in run:
                 report.take(event)
@@ -50,8 +77,16 @@ def watch(run: Run, report: Report) -> int:
             report.close()
         report.finish(Summary(run.tallies, time.monotonic() - began))
     if left:
-        interrupts.restore_terminal()
-        sys.stdout.flush()
-        # Python would wait for the hosts' threads; their agents end their running step alone
-        os._exit(INTERRUPTED)
-    return INTERRUPTED if interrupts.came else run.exit_status()
+        leave(interrupts)
+    if interrupts.came:
+        click.echo("prov: stopped before the end; run again, and prov continues from there", err=True)
+        return INTERRUPTED
+    return run.exit_status()
+
+
+def leave(interrupts: Interrupts) -> NoReturn:
+    """End the process without waiting for the hosts' threads, as Python would."""
+    interrupts.restore_terminal()
+    click.echo("prov: interrupted; hosts end after the step that they are at", err=True)
+    sys.stdout.flush()
+    os._exit(INTERRUPTED)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
-from provision.events import Event, Summary, Tally
+from provision.events import Event, HostDone, StepDone, Summary, Tally
 
 #: the order in which the summary names the states
 STATES = ("ok", "changed", "maybe", "failed", "skipped", "unreachable")
@@ -54,15 +54,36 @@ class Style:
         return self.verbose or state in ("changed", "failed", "maybe")
 
 
+class Ends:
+    """How the runs of hosts end: "done", "failed" or "unreachable"."""
+
+    def __init__(self) -> None:
+        self._failed: set[str] = set()
+
+    def take(self, event: Event) -> None:
+        """Note a step that failed."""
+        if isinstance(event, StepDone) and event.state == "failed" and not event.ignored:
+            self._failed.add(event.host)
+
+    def state(self, event: HostDone) -> str:
+        """The word for a host that has ended."""
+        if event.unreachable:
+            return "unreachable"
+        return "failed" if event.error is not None or event.host in self._failed else "done"
+
+
 def outcome(tallies: Sequence[Tally], style: Style, seconds: float) -> str:
-    """The last sentence: "12 changes on 2 of 3 hosts, 1 failed, 4.2 s"."""
-    changes = sum(t.changed + t.maybe for t in tallies)
-    hosts = sum(1 for t in tallies if t.changed or t.maybe)
+    """The last sentence: "12 steps changed on 2 of 3 hosts, 1 host failed, 4.2 s"."""
+    changed, maybe = sum(t.changed for t in tallies), sum(t.maybe for t in tallies)
     parts = []
-    if changes:
-        noun = "step" if changes == 1 else "steps"
-        done = "would change" if style.plan else "changed"
-        parts.append(f"{changes} {noun} {done} on {hosts} of {counted(len(tallies), 'host')}")
+    if changed:
+        parts.append(f"{counted(changed, 'step')} {style.word('changed')}")
+    if maybe:
+        parts.append(f"{maybe if changed else counted(maybe, 'step')} {style.word('maybe')}")
+    if parts and len(tallies) > 1:
+        parts[-1] += (
+            f" on {sum(1 for t in tallies if t.changed or t.maybe)} of {counted(len(tallies), 'host')}"
+        )
     if failed := sum(1 for t in tallies if t.failed):
         parts.append(f"{counted(failed, 'host')} failed")
     if unreachable := sum(1 for t in tallies if t.unreachable):

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from provision.report.text import Line, clean
+from provision.report.text import Line, clean, flat
 from provision.steps.base import Change
 
 
-def diff_lines(changes: Iterable[Change], most: int | None) -> Iterator[Line]:
-    """All changes of one step. most: lines of one unified diff; None shows all, 0 shows no changes at all."""
+def diff_lines(step: str, changes: Iterable[Change], most: int | None) -> Iterator[Line]:
+    """All changes of one step but one that only says the step's name again.
+
+    most: lines of one unified diff; None shows all, 0 shows no changes at all.
+    """
     if most == 0:
         return
     for change in changes:
         if change.text:
             yield from unified(change, most)
-        else:
+        elif change.before or f"{change.what} {change.after}" != step:
             yield short(change)
 
 
 def short(change: Change) -> Line:
     """`+ package nginx 1.22`, `- user bob`, `~ mode 0644 -> 0600`."""
-    what, before, after = clean(change.what), one(change.before), one(change.after)
+    what, before, after = flat(change.what), flat(change.before), flat(change.after)
     if before and after:
         return Line("hunk", f"~ {what} {before} -> {after}")
     if before:
@@ -46,8 +49,3 @@ def kind_of(text: str, in_hunks: bool) -> str:
     if not in_hunks:
         return "dim"
     return {"+": "add", "-": "remove", "@": "hunk"}.get(text[:1], "")
-
-
-def one(value: str) -> str:
-    """A short value on one line, whatever it holds."""
-    return clean(value.replace("\n", "\\n"))

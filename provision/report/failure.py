@@ -29,11 +29,11 @@ def step_failure(event: StepDone) -> Iterator[Line]:
         yield from hint(event.error)
 
 
-def host_failure(error: ProvError) -> Iterator[Line]:
+def host_failure(host: str, error: ProvError) -> Iterator[Line]:
     """What ended a host's run early."""
     for single in error.errors if isinstance(error, ConfigErrors) else [error]:
         yield from lines("message", single.message)
-        if single.where:
+        if single.where not in ("", host):
             yield Line("place", single.where)
         if isinstance(single, StepError):
             yield from command(single)

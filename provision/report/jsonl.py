@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from provision.errors import ProvError, StepError
 from provision.events import Connected, Event, FactsKnown, HostDone, Note, Output, StepDone, Stopping, Summary
-from provision.report.base import Report
+from provision.report.base import Ends, Report
 
 
 class JsonLines(Report):
@@ -16,12 +16,11 @@ class JsonLines(Report):
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._failed: set[str] = set()
+        self._ends = Ends()
 
     def take(self, event: Event) -> None:
-        if isinstance(event, StepDone) and event.state == "failed" and not event.ignored:
-            self._failed.add(event.host)
-        line = as_line(event, event.host in self._failed)
+        self._ends.take(event)
+        line = as_line(event, self._ends)
         if line is not None:
             self._write(line)
 
@@ -34,8 +33,8 @@ class JsonLines(Report):
         self._out.flush()
 
 
-def as_line(event: Event, failed: bool) -> dict[str, Any] | None:
-    """An event as an object; None for what only concerns somebody who watches. failed: a step of its host did."""
+def as_line(event: Event, ends: Ends) -> dict[str, Any] | None:
+    """An event as an object; None for what only concerns somebody who watches."""
     match event:
         case StepDone():
             return step(event)
@@ -47,7 +46,7 @@ def as_line(event: Event, failed: bool) -> dict[str, Any] | None:
                 "seconds": round(event.seconds, 3),
             }
         case HostDone():
-            return host_done(event, failed)
+            return host_done(event, ends.state(event))
         case Note():
             return {"event": "note", "host": event.host, "text": event.text}
         case Stopping():
@@ -80,11 +79,8 @@ def step(event: StepDone) -> dict[str, Any]:
     return line
 
 
-def host_done(event: HostDone, failed: bool) -> dict[str, Any]:
+def host_done(event: HostDone, state: str) -> dict[str, Any]:
     """The end of a host's run."""
-    state = "failed" if failed else "done"
-    if event.error is not None:
-        state = "unreachable" if event.unreachable else "failed"
     line: dict[str, Any] = {
         "event": "host",
         "host": event.host,

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from provision.events import Connected, Event, HostDone, Note, StepDone, Stopping, Summary, Tally
-from provision.report.base import STATES, Report, Style, outcome
+from provision.report.base import STATES, Ends, Report, Style, outcome
 from provision.report.diffs import diff_lines
 from provision.report.failure import host_failure, step_failure
-from provision.report.text import Line, clean
+from provision.report.text import Line, flat
 
 INDENT = "    "
 
@@ -20,15 +20,17 @@ class Plain(Report):
     def __init__(self, out: TextIO, style: Style) -> None:
         self._out = out
         self._style = style
+        self._ends = Ends()
 
     def take(self, event: Event) -> None:
+        self._ends.take(event)
         match event:
             case StepDone():
                 self._step(event)
             case Connected():
                 self._write(f"{event.host}: connected, {event.seconds:.2f} s")
             case Note():
-                self._write(f"{event.host}: {clean(event.text)}")
+                self._write(f"{event.host}: {flat(event.text)}")
             case Stopping():
                 self._write(event.TEXT)
             case HostDone():
@@ -42,21 +44,18 @@ class Plain(Report):
     def _step(self, event: StepDone) -> None:
         if not self._style.shows(event.state):
             return
-        told = [event.host, event.role, clean(event.step), self._style.word(event.state)]
-        why = f" ({clean(event.why)})" if event.why else ""
+        told = [event.host, event.role, flat(event.step), self._style.word(event.state)]
+        why = f" ({flat(event.why)})" if event.why else ""
         time = f", {event.ms:.0f} ms" if self._style.verbose else ""
         self._write(": ".join(part for part in told if part) + why + time)
-        self._block(diff_lines(event.diff, self._style.diff_lines))
+        self._block(diff_lines(event.step, event.diff, self._style.diff_lines))
         if event.state == "failed":
             self._block(step_failure(event))
 
     def _host_done(self, event: HostDone) -> None:
-        if event.error is None:
-            self._write(f"{event.host}: done, {event.seconds:.2f} s")
-            return
-        word = "unreachable" if event.unreachable else "failed"
-        self._write(f"{event.host}: {word}, {event.seconds:.2f} s")
-        self._block(host_failure(event.error))
+        self._write(f"{event.host}: {self._ends.state(event)}, {event.seconds:.2f} s")
+        if event.error is not None:
+            self._block(host_failure(event.host, event.error))
 
     def _block(self, lines: Iterable[Line]) -> None:
         for line in lines:

@@ -31,7 +31,12 @@ def clean(text: str) -> str:
     return SURROGATES.sub(lambda m: f"\\x{ord(m[0]) & 0xFF:02x}", text)
 
 
-def one_line(text: str) -> str:
+def flat(text: str) -> str:
+    """Text on one line, whatever it holds."""
+    return clean(text.replace("\n", "\\n"))
+
+
+def last_line(text: str) -> str:
     """The last line that says something, such as a progress bar's last state."""
     lines = [part.strip() for part in re.split(r"[\r\n]", text) if part.strip()]
     return clean(lines[-1]) if lines else ""

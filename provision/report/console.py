@@ -1,0 +1,110 @@
+"""The report for a person at a terminal: what runs now at the bottom, what happened above it, a table at the end."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console as Terminal
+from rich.live import Live
+from rich.text import Text
+
+from provision.events import Event, HostDone, Note, StepDone, Stopping, Summary
+from provision.report.base import Report, Style, outcome
+from provision.report.diffs import diff_lines
+from provision.report.failure import host_failure, step_failure
+from provision.report.palette import KINDS, STATES
+from provision.report.rows import Rows
+from provision.report.table import summary_table
+from provision.report.text import Line, flat
+
+INDENT = "    "
+
+
+class Console(Report):
+    """hosts, roles: names that will occur, so that columns can be as wide from the beginning."""
+
+    def __init__(
+        self, style: Style, hosts: Sequence[str], roles: Sequence[str], terminal: Terminal | None = None
+    ) -> None:
+        self._style = style
+        self._terminal = terminal or Terminal(highlight=False)
+        self._host_width = max(map(len, hosts), default=0)
+        self._role_width = max(map(len, roles), default=0)
+        self._rows = Rows(len(hosts), self._terminal)
+        self._seconds: dict[str, float] = {}
+        # held while somebody is asked something: what happens meanwhile is shown afterwards
+        self._talking = threading.Lock()
+        self._live = Live(
+            self._rows,
+            console=self._terminal,
+            transient=True,
+            refresh_per_second=8,
+            # what libraries write to the terminal goes above the moving lines; a log file gets it as it is
+            redirect_stdout=False,
+            redirect_stderr=sys.stderr.isatty(),
+        )
+        self._live.start()
+
+    def take(self, event: Event) -> None:
+        with self._talking:
+            self._rows.take(event)
+            match event:
+                case StepDone():
+                    self._step(event)
+                case Note():
+                    self._print(self._lead(event.host, "").append(flat(event.text)))
+                case Stopping():
+                    self._print(Text(event.TEXT, "bold"))
+                case HostDone():
+                    self._host_done(event)
+
+    def finish(self, summary: Summary) -> None:
+        self.close()
+        self._terminal.print(summary_table(summary, self._style, self._seconds))
+        self._print(Text(outcome(list(summary.hosts.values()), self._style, summary.seconds), "bold"))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        with self._talking:
+            self._live.stop()
+            try:
+                yield
+            finally:
+                self._live.start()
+
+    def close(self) -> None:
+        self._live.stop()
+
+    def _step(self, event: StepDone) -> None:
+        if not self._style.shows(event.state):
+            return
+        text = self._lead(event.host, event.role)
+        text.append(flat(event.step) + "  ").append(self._style.word(event.state), STATES[event.state])
+        if event.why:
+            text.append(f"  {flat(event.why)}", "dim")
+        if self._style.verbose:
+            text.append(f"  {event.ms:.0f} ms", "dim")
+        failure = step_failure(event) if event.state == "failed" else ()
+        self._print(text, diff_lines(event.step, event.diff, self._style.diff_lines), failure)
+
+    def _host_done(self, event: HostDone) -> None:
+        self._seconds[event.host] = event.seconds
+        if event.error is not None:
+            state = "unreachable" if event.unreachable else "failed"
+            text = self._lead(event.host, "").append(state, STATES[state])
+            self._print(text, host_failure(event.host, event.error))
+
+    def _lead(self, host: str, role: str) -> Text:
+        """The columns that every line begins with."""
+        text = Text().append(host.ljust(self._host_width), "bold").append("  ")
+        return text.append(role.ljust(self._role_width) + "  ", "cyan") if role else text
+
+    def _print(self, text: Text, *below: Iterable[Line]) -> None:
+        """Print a line and those that belong to it in one go: each printing draws the moving lines again."""
+        indented = [line.indented(INDENT) for lines in below for line in lines]
+        block = Text("\n").join([text, *(Text(line.text, KINDS[line.kind]) for line in indented)])
+        # long lines are left to the terminal to wrap, so that they can be copied whole
+        self._terminal.print(block, soft_wrap=True)

@@ -1,0 +1,23 @@
+"""Colours. Each stands beside a word or sign that says the same, so that none is needed."""
+
+#: by the state of a step or host
+STATES = {
+    "ok": "green",
+    "changed": "yellow",
+    "maybe": "magenta",
+    "failed": "bold red",
+    "skipped": "dim",
+    "unreachable": "bold red",
+}
+#: by the kind of a report.text.Line
+KINDS = {
+    "add": "green",
+    "remove": "red",
+    "hunk": "cyan",
+    "place": "bold",
+    "code": "",
+    "message": "red",
+    "hint": "yellow",
+    "dim": "dim",
+    "": "",
+}
