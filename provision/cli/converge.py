@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import click
-
-from provision.errors import UsageError
+from provision.cli.prepare import assigned
 
 if TYPE_CHECKING:
-    from provision.inventory import InventoryHost
     from provision.roles import Assignment
 
 #: lines of one difference that a deploy shows, unless --diff asks for all
@@ -34,11 +31,7 @@ class Order:
 
 def converge(order: Order, *, plan: bool) -> int:
     """Deploy or plan; returns the exit status. Raises ConfigErrors and UsageErrors before any connection."""
-    from provision.inventory import load
-    from provision.roles import assign
-
-    hosts = with_roles(load(order.inventory or None).select(order.target, order.limit))
-    assignments = [a for a in assign(hosts, only=order.roles) if a.roles]
+    assignments = assigned(order.inventory, order.target, order.limit, order.roles)
     return execute(order, assignments, plan=plan)
 
 
@@ -60,20 +53,6 @@ def execute(order: Order, assignments: Sequence[Assignment], *, plan: bool) -> i
         asking=prompt,
     )
     return watch(run, report, prompt)
-
-
-def with_roles(hosts: Sequence[InventoryHost]) -> list[InventoryHost]:
-    """The hosts that have roles; names the others, and raises UsageError if there are only such."""
-    chosen = [host for host in hosts if host.roles]
-    bare = ", ".join(host.name for host in hosts if not host.roles)
-    if not chosen:
-        raise UsageError(
-            f"nothing to do: no roles are listed for {bare}",
-            hint="List some in the inventory, for the host or a group of it:  roles: [base, python]",
-        )
-    if bare:
-        click.echo(f"left out, as no roles are listed for them: {bare}", err=True)
-    return chosen
 
 
 def diff_limit(diff: bool | None, *, plan: bool) -> int | None:

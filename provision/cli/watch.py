@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -24,9 +25,7 @@ INTERRUPTED = 130
 
 def report_for(style: Style, assignments: Sequence[Assignment], *, as_json: bool) -> Report:
     """The report that suits where stdout goes: scripts, a terminal, or a log."""
-    if hasattr(sys.stdout, "reconfigure"):
-        # what a host prints may hold characters that this terminal's encoding has not
-        sys.stdout.reconfigure(errors="backslashreplace")
+    tolerant_streams()
     if as_json:
         from provision.report.jsonl import JsonLines
 
@@ -39,6 +38,13 @@ def report_for(style: Style, assignments: Sequence[Assignment], *, as_json: bool
     from provision.report.plain import Plain
 
     return Plain(sys.stdout, style)
+
+
+def tolerant_streams() -> None:
+    """Let stdout and stderr take every character: those that this terminal's encoding lacks are shown escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def can_ask(as_json: bool) -> bool:

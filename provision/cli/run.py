@@ -1,0 +1,54 @@
+"""prov run: one command on hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli.ask import Question, ask
+from provision.cli.options import several_hosts
+
+if TYPE_CHECKING:
+    from provision.host import Host
+    from provision.roles import Assignment
+    from provision.run import Emit
+
+
+@click.command(epilog="Example:  prov run web1,web2 -- systemctl is-active nginx")
+@several_hosts
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(
+    target: str, inventory: Sequence[str], limit: str | None, forks: int, as_json: bool, argv: Sequence[str]
+) -> int:
+    """Run one command on hosts, as root where prov may become it, and print what it prints.
+
+    The words after -- reach the command as they are; no shell splits or expands them. TARGET is a host, a
+    group, a glob, or several with commas; !x leaves out.
+
+    Exit status: 0 the command's was 0 everywhere; 1 it was not; 2 usage or configuration; 4 a host could not
+    be reached.
+    """
+    from provision.report.output import OutputShown
+
+    def work(host: Host, _: Assignment, emit: Emit) -> None:
+        run_one(host, argv, emit)
+
+    question = Question(target, inventory, limit, forks, as_json)
+    return ask(question, work, lambda hosts: OutputShown(named=len(hosts) > 1), plan=False)
+
+
+def run_one(host: Host, argv: Sequence[str], emit: Emit) -> None:
+    """Run the command on one host. Raises StepFailed if it could not be run or its status was not 0."""
+    from provision.events import Output
+    from provision.session import StepFailed
+    from provision.steps.command import command
+
+    try:
+        outcome = command(host, list(argv), reason="asked for with prov run")
+        emit(Output(host.name, 0, outcome.stdout, ""))
+    except StepFailed as failed:
+        if failed.status is not None:
+            emit(Output(host.name, failed.status, failed.stdout, failed.stderr))
+        raise

@@ -1,0 +1,44 @@
+"""Base of the reports of commands that ask hosts something: answers to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TextIO
+
+from provision.events import Event, HostDone, Note, StepDone, Stopping, Summary
+from provision.report.base import Ends, Report
+from provision.report.failure import host_failure, step_failure
+from provision.report.text import Line, flat
+
+
+class Answers(Report):
+    """Shows what went wrong; subclasses show the answers."""
+
+    def __init__(self, out: TextIO | None = None, err: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
+        self._err = err or sys.stderr
+        self._ends = Ends()
+
+    def take(self, event: Event) -> None:
+        self._ends.take(event)
+        match event:
+            case Note():
+                self._tell(f"{event.host}: {flat(event.text)}")
+            case Stopping():
+                self._tell(event.TEXT)
+            case StepDone() if event.state == "failed":
+                self._tell(f"{event.host}: {flat(event.step)}: failed", step_failure(event))
+            case HostDone() if event.error is not None:
+                self._tell(f"{event.host}: {self._ends.state(event)}", host_failure(event.host, event.error))
+
+    def finish(self, summary: Summary) -> None:
+        """Nothing: the answers say it all."""
+
+    def _answer(self, text: str) -> None:
+        self._out.write(text + "\n")
+        self._out.flush()
+
+    def _tell(self, text: str, below: Iterable[Line] = ()) -> None:
+        self._err.write("\n".join([text, *(line.indented("    ").text for line in below)]) + "\n")
+        self._err.flush()

@@ -1,0 +1,38 @@
+"""What `prov run` shows: what a command printed, as it printed it."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from provision.events import Event, Output, StepDone
+from provision.report.answers import Answers
+
+
+class OutputShown(Answers):
+    """stdout to stdout and stderr to stderr, each line after the host's name if there are several hosts."""
+
+    def __init__(self, *, named: bool) -> None:
+        super().__init__()
+        self._named = named
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, Output):
+            prefix = f"{event.host}: " if self._named else ""
+            write(self._out, event.stdout, prefix)
+            write(self._err, event.stderr, prefix)
+            if event.status:
+                self._tell(f"{event.host}: exit status {event.status}")
+        elif not (isinstance(event, StepDone) and ran(event)):
+            super().take(event)
+
+
+def ran(event: StepDone) -> bool:
+    """Whether the command has run, well or not, and so has an Output of its own."""
+    return event.error is None or getattr(event.error, "status", None) is not None
+
+
+def write(stream: TextIO, text: str, prefix: str) -> None:
+    """The text, whole lines, with a prefix on each."""
+    for line in text.splitlines():
+        stream.write(f"{prefix}{line}\n")
+    stream.flush()
