@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from provision.errors import LabError
@@ -72,13 +73,11 @@ def end(group: Path, *, remove: bool) -> None:
     """
     deadline = time.monotonic() + KILL_SECONDS
     while True:
-        try:
+        with suppress(FileNotFoundError):  # the group went between two calls
             if populated(group):
                 (group / "cgroup.kill").write_text("1")
             elif not remove or _removed(group):
                 return
-        except FileNotFoundError:
-            continue  # the group went between two calls
         if time.monotonic() > deadline:
             raise LabError(f"the processes in {group} do not end", hint=f"See {group}/cgroup.procs.")
         time.sleep(0.005)

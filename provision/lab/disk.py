@@ -1,4 +1,7 @@
-"""A host's disk: an overlay mount of its own writes over the image's layers, which nothing writes to."""
+"""A host's disk: an overlay mount of its own writes over the image's layers, which nothing writes to.
+
+Source: the kernel's Documentation/filesystems/overlayfs.rst ("Volatile mount", "Multiple lower layers").
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,14 @@ def mount(lab: Lab, host: HostDir, record: Record) -> None:
         )
     host.disk.mkdir(mode=0o700, exist_ok=True)
     upper, work = host.disk / "upper", host.disk / "work"
+    if work.exists():
+        shutil.rmtree(work)  # it marks a volatile mount that was not the last one, which overlayfs refuses
     for folder in (upper, work, host.root):
         folder.mkdir(mode=0o755, exist_ok=True)
     lower = ":".join(str(lab.images / layer) for layer in record.layers)
-    options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+    # volatile: or unmounting writes all of the machine's file system to the disk first, for seconds. The price:
+    # after a crash of the machine a lab host may have lost what it thought was on the disk.
+    options = f"lowerdir={lower},upperdir={upper},workdir={work},volatile"
     try:
         commands.run(["mount", "-t", "overlay", "overlay", "-o", options, str(host.root)])
     except LabError as error:
@@ -55,7 +62,7 @@ def forget_runtime(host: HostDir, machine: str) -> None:
         (_NSPAWN / "locks" / f"inode-{root.st_dev}:{root.st_ino}").unlink(missing_ok=True)
     for kind in ("propagate", "unix-export"):
         folder = _NSPAWN / kind / machine
-        if machine and folder.is_dir():
+        if folder.is_dir():
             if folder.is_mount():
                 commands.run(["umount", str(folder)])
             shutil.rmtree(folder)

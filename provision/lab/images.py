@@ -171,7 +171,7 @@ def _python(build: Path, lab: Lab, wanted: Sequence[str], progress: Progress) ->
     argv = ["sh", "-c", _PYTHON_LAYER, "prov-lab", str(lab.images / image), str(upper), str(work), str(root)]
     options = ["-o", "Dpkg::Options::=--force-unsafe-io", "-y", "--no-install-recommends"]
     _build([*argv, *options, "install", "python3"], image, progress)
-    shutil.rmtree(upper / "var/cache/apt", ignore_errors=True)
+    shutil.rmtree(upper / "var/cache/apt")  # apt's downloads and its indexes of them
     return upper
 
 

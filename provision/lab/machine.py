@@ -7,6 +7,7 @@ Source: systemd-nspawn(1) ("--keep-unit", "--register").
 
 from __future__ import annotations
 
+import hashlib
 import re
 import socket
 import time
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from provision.errors import LabError
-from provision.lab import cgroup, commands, disk, network, ssh, store
+from provision.lab import cgroup, commands, disk, ssh, store
 from provision.lab.model import Record
 from provision.lab.store import SSH_PORT, HostDir, Lab
 
@@ -55,7 +56,7 @@ def _nspawn(lab: Lab, host: HostDir, record: Record) -> list[str]:
         "--console=read-only",
         f"--network-namespace-path={host.netns}",
         "--capability=CAP_NET_ADMIN",  # which only --private-network implies: firewalls, net.* sysctls
-        f"--machine={network.machine_name(lab, record.address)}",
+        f"--machine={_machine(lab, host.name)}",
         f"--hostname={record.name}",
         f"--directory={host.root}",
     ]
@@ -64,6 +65,13 @@ def _nspawn(lab: Lab, host: HostDir, record: Record) -> list[str]:
 def unit(lab: Lab, name: str) -> str:
     """The transient unit of a host, and what its control group is named after."""
     return f"{lab.tag}-{name}"
+
+
+def _machine(lab: Lab, name: str) -> str:
+    """systemd-nspawn's name for the host, which its folders under /run are named after: unique on this machine,
+    and a host name, so 64 characters at most."""
+    full = unit(lab, name)
+    return full if len(full) <= 64 else f"{lab.tag}-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def start(lab: Lab, host: HostDir, record: Record) -> None:
@@ -100,7 +108,7 @@ def _transient_unit(lab: Lab, host: HostDir, argv: Sequence[str]) -> list[str]:
     ]
 
 
-def stop(lab: Lab, host: HostDir, address: str) -> None:
+def stop(lab: Lab, host: HostDir) -> None:
     """End all of the host's processes at once, and remove what they leave on the machine outside its disk."""
     group = lab.cgroup(host.name)
     cgroup.end(group, remove=not cgroup.under_systemd())
@@ -108,7 +116,7 @@ def stop(lab: Lab, host: HostDir, address: str) -> None:
         name = f"{unit(lab, host.name)}.service"
         if commands.run(["systemctl", "show", "--property=LoadState", "--value", name]).strip() == "loaded":
             commands.run(["systemctl", "stop", name])
-    disk.forget_runtime(host, network.machine_name(lab, address) if address else "")
+    disk.forget_runtime(host, _machine(lab, host.name))
 
 
 def wait_for_login(lab: Lab, record: Record) -> None:

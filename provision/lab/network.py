@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from provision.errors import LabError
-from provision.lab import commands, firewall, forwarding, store
+from provision.lab import commands, firewall, forwarding, guest, store
 from provision.lab.store import HostDir, Lab
 
 # private (RFC 1918), and away from what routers, Docker and libvirt take by default
@@ -47,20 +47,17 @@ def _veth(lab: Lab, address: str) -> str:
     return f"{lab.tag}-{address.rpartition('.')[2]}"
 
 
-machine_name = _veth  # unique on this machine, which nspawn's own runtime folders need
-
-
 def _exists(interface: str) -> bool:
     return Path("/sys/class/net", interface).exists()
 
 
 def _used() -> list[Network]:
-    """What this machine has routes to, besides the default ones."""
+    """What this machine has routes to besides the default ones, and its name servers."""
     routes = json.loads(commands.run(["ip", "-json", "-4", "route", "show", "table", "all"]) or "[]")
     found = []
-    for route in routes:
-        with suppress(ValueError):  # "default", and keywords of other tables
-            found.append(Network(route["dst"], strict=False))
+    for destination in [*(route["dst"] for route in routes), *guest.resolv_conf().split()]:
+        with suppress(ValueError):  # "default"; what else a resolv.conf says
+            found.append(Network(destination, strict=False))
     return found
 
 
@@ -102,13 +99,8 @@ def ensure(lab: Lab) -> None:
     net = subnet(lab)
     bridge = lab.tag
     if not _exists(bridge):
-        _ip(
-            [
-                f"link add {bridge} address {_mac(_gateway(net))} type bridge",
-                f"addr add {_gateway(net)}/{net.prefixlen} dev {bridge}",
-                f"link set {bridge} up",
-            ]
-        )
+        _ip([f"link add {bridge} address {_mac(_gateway(net))} type bridge"])
+    _ip([f"addr replace {_gateway(net)}/{net.prefixlen} dev {bridge}", f"link set {bridge} up"])
     table = f"table ip {lab.tag}"
     chain = (
         "chain postrouting { type nat hook postrouting priority srcnat; policy accept; "

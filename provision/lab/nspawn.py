@@ -132,7 +132,7 @@ def _boot(lab: Lab, asked: Record, progress: Progress) -> None:
             progress(
                 f"{host.name}: no name server of this machine can be reached from it: set /etc/resolv.conf there"
             )
-        machine.stop(lab, host, record.address)
+        machine.stop(lab, host)
         if not record.host_key:
             record = _make(lab, host, record, asked.layers)
         disk.mount(lab, host, record)
@@ -173,7 +173,7 @@ def _remove(lab: Lab, host: HostDir, progress: Progress) -> None:
     with locked(host.path, waiting=waiting):
         record = store.read_record(lab, host.name)
         address = record.address if record else ""
-        machine.stop(lab, host, address)
+        machine.stop(lab, host)
         network.disconnect(lab, host, address)
         disk.unmount(host)
         disk.wipe(host)

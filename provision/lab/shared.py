@@ -46,8 +46,9 @@ def publish(lab: Lab) -> None:
     store.write_atomic(lab.known_hosts, "".join(lines))
     for record in everyone:
         host = lab.host(record.name)
-        if disk.is_mounted(host):
-            with suppress(OSError):  # its disk may be full, or its /etc a link by now: its own affair
+        # its disk may be full, or its /etc a link by now, or it is being removed: its own affair
+        with suppress(OSError):
+            if disk.is_mounted(host):
                 guest.refresh_names(host.root, everyone, record.name)
 
 

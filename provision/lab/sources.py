@@ -21,11 +21,14 @@ _RELEASES = {
 _KINDS = ("", "-updates", "-security")
 _COMPONENTS = frozenset({"main", "contrib", "non-free", "non-free-firmware"})
 
-# apt.conf(5): what decides whether and how an index is fetched. Not: what runs programs of this machine.
+# apt.conf(5), apt-transport-http(1): what decides whether and how an index is fetched. Not: what runs programs
+# or names files of this machine.
 _SETTINGS = re.compile(
-    r"Acquire::(Check-Valid-Until|Check-Date|Max-FutureTime|Min-ValidTime|Max-ValidTime|Retries|Languages|"
-    r"ForceIPv4|ForceIPv6|By-Hash|PDiffs|https?::[^\s]*|IndexTargets::[^\s]*::DefaultEnabled)(::)?"
+    r"Acquire::(Check-Valid-Until|Check-Date|Max-FutureTime|Min-ValidTime|Max-ValidTime|Retries|Languages(::)?|"
+    r"ForceIPv4|ForceIPv6|By-Hash|PDiffs|IndexTargets::\S+::DefaultEnabled|"
+    r"https?::(Proxy(::[^:\s]+)?|(\S+::)?(Verify-Peer|Verify-Host|Timeout|Pipeline-Depth|AllowRedirect)))"
 )
+_LOOPBACK = re.compile(r"https?://(localhost|127\.|\[::1\])")
 _SETTING = re.compile(r'(?P<name>[^\s"]+) "(?P<value>.*)";')
 
 
@@ -142,6 +145,8 @@ def settings(dump: str) -> str:
     kept = []
     for line in dump.splitlines():
         match = _SETTING.fullmatch(line)
-        if match and match["value"] and _SETTINGS.fullmatch(match["name"]):
+        if not match or not match["value"] or not _SETTINGS.fullmatch(match["name"]):
+            continue
+        if not _LOOPBACK.match(match["value"]):  # a proxy that a host cannot reach
             kept.append(line)
     return "".join(f"{line}\n" for line in kept)
