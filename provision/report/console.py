@@ -63,7 +63,7 @@ class Console(Report):
 
     def finish(self, summary: Summary) -> None:
         self.close()
-        self._terminal.print(summary_table(summary, self._style, self._seconds))
+        self._terminal.print("", summary_table(summary, self._style, self._seconds), "", sep="\n")
         self._print(Text(outcome(list(summary.hosts.values()), self._style, summary.seconds), "bold"))
 
     @contextmanager

@@ -12,22 +12,23 @@ from provision.events import Summary
 from provision.report.base import STATES, Style
 from provision.report.palette import STATES as COLOURS
 
+ALWAYS = ("ok", "changed", "failed")
+
 
 def summary_table(summary: Summary, style: Style, seconds: Mapping[str, float]) -> Table:
     """Hosts and their steps by state. seconds: of each host that ended.
 
-    Only a plan, or a run with such steps, has a column of what may change.
+    Rare states have a column only where they occur, so that the table fits a narrow terminal.
     """
-    may = style.plan or any(t.maybe for t in summary.hosts.values())
-    states = [state for state in STATES if state != "maybe" or may]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    states = [s for s in STATES if s in ALWAYS or any(getattr(t, s) for t in summary.hosts.values())]
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("host", overflow="fold")
     for state in states:
         table.add_column(style.word(state), justify="right", no_wrap=True)
-    table.add_column("seconds", justify="right", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
     for host, tally in summary.hosts.items():
         numbers = [getattr(tally, state) for state in states]
         cells = [Text(str(n), COLOURS[s] if n else "dim") for s, n in zip(states, numbers, strict=True)]
-        took = f"{seconds[host]:.1f}" if host in seconds else "-"
+        took = f"{seconds[host]:.1f} s" if host in seconds else "-"
         table.add_row(Text(host, "bold"), *cells, Text(took))
     return table
