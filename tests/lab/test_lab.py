@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from provision import lab as labs
@@ -284,6 +285,51 @@ def test_two_at_once_boot_a_host_once() -> None:
 def test_files_that_a_host_made_immutable_go_too() -> None:
     labs.up(["t-1"])
     on("t-1", "chattr", "+i", "/etc/resolv.conf")
+
+
+def send(name: str, folder: Path, names: list[str], to: str) -> None:
+    """Copy folders to a host."""
+    pack = subprocess.Popen(["tar", "-C", folder, "-cf", "-", *names], stdout=subprocess.PIPE)
+    subprocess.run(
+        [PROV, "lab", "ssh", name, "--", "tar", "-C", to, "-xf", "-"], stdin=pack.stdout, check=True
+    )
+    assert pack.wait() == 0
+
+
+@pytest.mark.usefixtures("lab")
+def test_the_lab_works_where_systemd_is_init_and_installs_what_it_needs() -> None:
+    """A lab in a lab host, whose init is systemd, whatever that of this machine is."""
+    labs.up(["t-1"], image="debian-13", login="sudo")
+    # an overlay's upper folder cannot be on an overlay
+    on("t-1", "sudo", "mkdir", "-p", "/lab")
+    on("t-1", "sudo", "mount", "-t", "tmpfs", "-o", "size=2G,mode=777", "tmpfs", "/lab")
+    on("t-1", "sudo", "sh", "-c", "mkdir -p /lab/l/images /lab/python; chmod 777 /lab/python")
+    send("t-1", Path(labs.__file__).parents[2], ["provision"], "/lab/python")
+    send("t-1", Path(click.__file__).parents[1], ["click"], "/lab/python")
+    images = store.DEFAULT_DIR / "images"
+    pack = ["tar", "-C", images, "--exclude=./*/var/lib/apt/lists", "-cf", "-", "debian-12-r1"]
+    with subprocess.Popen(pack, stdout=subprocess.PIPE) as packing:
+        unpack = [PROV, "lab", "ssh", "t-1", "--", "sudo", "tar", "-C", "/lab/l/images", "-xf", "-"]
+        subprocess.run(unpack, stdin=packing.stdout, check=True)
+    inner = "import sys; sys.argv[0] = 'prov'; from provision.cli.main import main; main()"
+    script = f"""
+    set -eu
+    prov() {{ sudo PROV_LAB_DIR=/lab/l PYTHONPATH=/lab/python SUDO_UID=1000 python3 -c "{inner}" lab "$@"; }}
+    prov up in-1 --without-python && exit 9
+    prov up in-1 --without-python --install
+    systemctl list-units --plain --no-legend 'prov-*'
+    prov ssh in-1 -- systemctl reboot || true
+    sleep 1
+    until prov ssh in-1 -- systemctl is-system-running --wait; do sleep 0.2; done
+    prov down in-1
+    systemctl list-units --all --plain --no-legend 'prov-*'
+    sudo find /run/systemd/nspawn -name 'prov-*'
+    ip -br link | grep prov- || true
+    """
+    lines = on("t-1", "sh", "-c", script).splitlines()
+    assert "installed systemd-container" in lines
+    assert sum("prov-" in line for line in lines) == 1, lines
+    assert lines[-2:] == ["running", "in-1 is gone"]
 
 
 def test_a_disk_that_is_too_small_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
