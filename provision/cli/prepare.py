@@ -10,18 +10,17 @@ import click
 from provision.errors import UsageError
 
 if TYPE_CHECKING:
-    from provision.inventory import InventoryHost, Problems
+    from provision.inventory import InventoryHost
     from provision.roles import Assignment
 
 
 def select(inventory: Sequence[str], target: str, limit: str | None = None) -> list[InventoryHost]:
     """The hosts of a target. Raises UsageError, and ConfigErrors if how to reach them makes no sense."""
-    from provision.inventory import Problems, load
+    from provision.inventory import load
+    from provision.inventory.model import check
 
     hosts = load(inventory or None).select(target, limit)
-    problems = Problems()
-    check_connections(hosts, problems)
-    problems.raise_any()
+    check(hosts)
     return hosts
 
 
@@ -42,40 +41,31 @@ def assigned(
     roles: only these, if there are any.
     """
     from provision.inventory import Problems, load
+    from provision.inventory.model import check
     from provision.roles import assign
 
     hosts = load(inventory or None).select(target, limit)
     problems = Problems()
-    check_connections(hosts, problems)
-    chosen = with_roles(hosts, problems)
+    sound = []
+    for host in hosts:
+        with problems.gathered():
+            check([host])
+            sound.append(host)
     found: list[Assignment] = []
     with problems.gathered():
-        found = assign(chosen, only=roles)
+        found = assign([host for host in sound if host.roles], only=roles)
     problems.raise_any()
+    tell_bare([host for host in hosts if not host.roles], of=len(hosts))
     return [a for a in found if a.roles]
 
 
-def check_connections(hosts: Sequence[InventoryHost], problems: Problems) -> None:
-    """Note what is wrong in how to reach the hosts."""
-    for host in hosts:
-        with problems.gathered():
-            host.connection  # noqa: B018 - computed, and so checked, on access
-
-
-def with_roles(hosts: Sequence[InventoryHost], problems: Problems) -> list[InventoryHost]:
-    """The hosts that have roles; names the others, and raises UsageError if there are only such."""
-    chosen: list[InventoryHost] = []
-    bare: list[InventoryHost] = []
-    for host in hosts:
-        with problems.gathered():
-            (chosen if host.roles else bare).append(host)
-    names = ", ".join(host.name for host in bare)
-    if bare and not chosen:
-        problems.raise_any()
+def tell_bare(hosts: Sequence[InventoryHost], *, of: int) -> None:
+    """Name the hosts that have no roles. Raises UsageError if there are no others. of: how many hosts in all."""
+    names = ", ".join(host.name for host in hosts)
+    if len(hosts) == of:
         raise UsageError(
             f"nothing to do: no roles are listed for {names}",
             hint="List some in the inventory, for the host or a group of it:  roles: [base, python]",
         )
-    if bare:
+    if hosts:
         click.echo(f"left out, as no roles are listed for them: {names}", err=True)
-    return chosen

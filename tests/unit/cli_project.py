@@ -1,0 +1,76 @@
+"""Help for the tests of the command line: a project with a role, and hosts that are this machine's own agent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from inventories import project
+
+from provision import bootstrap
+from provision.channel import Channel, ProcessChannel
+from provision.host import Host
+
+ROLE = '''
+    """Greets."""
+
+    from provision.roles import Params, task
+    from provision.steps import command, files
+
+
+    class Greeter(Params):
+        """Whom, where."""
+
+        folder: str
+        """Where the greeting goes."""
+        words: list[str] = []
+        """Of a command that is run."""
+
+
+    @task
+    def greet(c, p: Greeter) -> None:
+        """Write a greeting, run a command."""
+        files.file(c, f"{p.folder}/greeting", f"hello from {c.name}\\n")
+        if p.words:
+            command.command(c, p.words, reason="a test")
+            files.file(c, f"{p.folder}/after", "")
+    '''
+
+
+def greeting_project(folder: Path, words: str = "[]") -> Path:
+    """A project with the role `greeter` on web1 and web2; the hosts' files go to host/ in the folder."""
+    (folder / "host").mkdir(parents=True)
+    inventory = f"""
+    web:
+      vars:
+        ansible_become: false
+        roles: [greeter]
+        greeter: {{folder: {folder / "host"}, words: {words}}}
+      hosts:
+        web1: {{ansible_host: 127.0.0.1, ansible_port: 9}}
+        web2: {{ansible_host: 127.0.0.1, ansible_port: 9}}
+    """
+    return project(folder, {"inventory/hosts.yml": inventory, "roles/greeter/__init__.py": ROLE})
+
+
+class LocalHost(Host):
+    """A host whose agent is a process on this machine: everything is real but SSH."""
+
+    def open(self) -> None:
+        """There is nothing to connect to."""
+
+    def _open_channel(self, command: str) -> Channel:
+        return ProcessChannel(["sh", "-c", command])
+
+
+def use_local_agents(patch: Any, folder: Path) -> None:
+    """Let runs use LocalHost, each agent with a ledger of its own below the folder.
+
+    patch: called with an object, an attribute's name and its new value.
+    """
+    import provision.run
+
+    home = f'"{folder}/ledger-%d" % __import__("os").getpid()'
+    patch(bootstrap, "LOADER", bootstrap.LOADER.replace("\nmain()", f"\nmain({home})"))
+    bootstrap.payload.cache_clear()
+    patch(provision.run, "Host", LocalHost)

@@ -1,0 +1,151 @@
+"""What can be wrong before a connection, or with it: exit status, message, and JSON."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from inventories import project
+
+from provision.cli import main as cli
+
+Prov = Callable[..., tuple[object, str, str]]
+
+ROLE = '''
+    """Does nothing."""
+
+    from provision.roles import Params, task
+
+
+    class Greeter(Params):
+        """A parameter."""
+
+        count: int = 1
+
+
+    @task
+    def greet(c, p: Greeter) -> None:
+        """Nothing."""
+    '''
+INVENTORY = """
+    good:
+      hosts:
+        web1: {{ansible_host: 127.0.0.1, ansible_port: {port}, roles: [greeter]}}
+        web2: {{ansible_host: 127.0.0.1, ansible_port: {port}, roles: [greeter]}}
+    bare:
+      hosts:
+        lone: {{}}
+    bad:
+      hosts:
+        role: {{roles: [greter]}}
+        parameter: {{roles: [greeter], greeter: {{count: many}}}}
+        port: {{roles: [greeter], ansible_port: ssh}}
+    """
+
+
+@pytest.fixture
+def prov(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Prov:
+    """Runs the command line in a project whose good hosts refuse connections."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    files = {"inventory/hosts.yml": INVENTORY.format(port=port), "roles/greeter/__init__.py": ROLE}
+    monkeypatch.chdir(project(tmp_path, files))
+
+    def run(*arguments: str) -> tuple[object, str, str]:
+        monkeypatch.setattr("sys.argv", ["prov", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        out = capsys.readouterr()
+        return caught.value.code, out.out, out.err
+
+    return run
+
+
+@pytest.mark.parametrize("command", ["deploy", "plan", "ping", "facts", "ssh"])
+def test_unknown_host(prov: Prov, command: str) -> None:
+    status, out, err = prov(command, "web3")
+    assert (status, out) == (2, "")
+    assert "no host or group 'web3'. Did you mean 'web" in err
+
+
+def test_unknown_host_for_run(prov: Prov) -> None:
+    assert prov("run", "web3", "--", "true")[0] == 2
+    status, _, err = prov("run", "web1")
+    assert status == 2 and "ARGV" in err
+
+
+def test_unknown_role_in_the_inventory(prov: Prov) -> None:
+    status, _, err = prov("deploy", "role")
+    assert status == 2
+    assert "inventory/hosts.yml:10 role.roles.0: there is no role 'greter'. Did you mean 'greeter'?" in err
+
+
+def test_unknown_role_on_the_command_line(prov: Prov) -> None:
+    status, _, err = prov("plan", "web1", "--role", "greter")
+    assert status == 2
+    assert "no selected host has the role 'greter'. Did you mean 'greeter'?" in err
+
+
+def test_all_configuration_errors_at_once(prov: Prov) -> None:
+    status, out, err = prov("deploy", "bad")
+    assert (status, out) == (2, "")
+    assert "hosts.yml:10 role.roles.0" in err
+    assert "hosts.yml:11 parameter.greeter.count" in err
+    assert "hosts.yml:12 port.ansible_port" in err
+
+
+def test_no_roles(prov: Prov) -> None:
+    status, _, err = prov("deploy", "lone")
+    assert status == 2
+    assert "no roles are listed for lone" in err and "roles: [base, python]" in err
+    status, _, err = prov("plan", "web1,lone")
+    assert status == 4 and "left out, as no roles are listed for them: lone" in err
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many"])
+def test_forks(prov: Prov, value: str) -> None:
+    status, _, err = prov("deploy", "web1", "--forks", value)
+    assert status == 2 and "--forks" in err
+
+
+def test_a_limit_that_leaves_nothing(prov: Prov) -> None:
+    assert prov("deploy", "web1", "--limit", "web2")[0] == 2
+
+
+def test_unreachable(prov: Prov) -> None:
+    for command in ("deploy", "plan"):
+        status, out, _ = prov(command, "web1,web2")
+        assert status == 4
+        assert "web1: unreachable" in out and "connection refused" in out
+        assert "2 hosts unreachable" in out
+    status, out, err = prov("ping", "web1")
+    assert (status, out) == (4, "") and "web1: unreachable" in err
+    assert prov("run", "web1", "--", "true")[0] == 4
+    assert prov("facts", "web1")[0] == 4
+
+
+def test_unreachable_as_json(prov: Prov) -> None:
+    status, out, err = prov("plan", "web1", "--json")
+    found = [json.loads(line) for line in out.splitlines()]
+    assert (status, err) == (4, "")
+    assert [(line["event"], line.get("state")) for line in found] == [
+        ("host", "unreachable"),
+        ("summary", None),
+    ]
+    assert found[0]["error"]["message"].endswith("connection refused")
+    assert found[-1]["hosts"]["web1"]["unreachable"] == 1
+
+
+def test_configuration_errors_as_json(prov: Prov) -> None:
+    status, out, _ = prov("deploy", "bad", "--json")
+    found = [json.loads(line) for line in out.splitlines()]
+    assert status == 2
+    assert [line["event"] for line in found] == ["error", "error", "error", "summary"]
+
+
+def test_ssh_takes_one_host(prov: Prov) -> None:
+    status, _, err = prov("ssh", "good")
+    assert status == 2 and "'good' is 2 hosts" in err
