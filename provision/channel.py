@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import selectors
 import subprocess
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -43,9 +45,10 @@ class SshChannel:
         self.out = bytearray()
         self.err = bytearray()
         self.eof = False
-        self._selector = selectors.DefaultSelector()
-        # readable when either stream has data or the channel has ended (paramiko.Channel.fileno)
-        self._selector.register(channel.fileno(), selectors.EVENT_READ)
+        # not channel.fileno(): its pipe for two streams has a race that leaves it readable with nothing to read
+        self._arrival = Arrival()
+        channel.in_buffer.set_event(self._arrival)
+        channel.in_stderr_buffer.set_event(self._arrival)
 
     def send(self, data: bytes) -> None:
         try:
@@ -55,27 +58,45 @@ class SshChannel:
             return
 
     def wait(self, timeout: float) -> bool:
-        if not self._ready() and not self._selector.select(timeout):
-            return False
-        while self._channel.recv_stderr_ready():
-            self.err += self._channel.recv_stderr(1 << 20)
-        if self._channel.recv_ready():
-            self.out += self._channel.recv(1 << 20)
-        elif self._channel.eof_received or self._channel.closed or not self._alive():
-            self.eof = True
+        end = time.monotonic() + timeout
+        while not self._take():
+            left = end - time.monotonic()
+            if left <= 0 or not self._arrival.event.wait(left):
+                return False
         return True
 
     def close(self) -> None:
-        self._selector.close()
         self._channel.close()
 
-    def _ready(self) -> bool:
+    def _take(self) -> bool:
+        """Move what has arrived to `out` and `err`; False if there was nothing, and more may come."""
+        self._arrival.event.clear()
         channel = self._channel
-        return bool(channel.recv_ready() or channel.recv_stderr_ready() or channel.closed)
+        # asked before reading: what came before the end is then read in any case
+        ended = bool(channel.closed or channel.eof_received)
+        found = False
+        while channel.recv_stderr_ready():
+            self.err += channel.recv_stderr(1 << 20)
+            found = True
+        while channel.recv_ready():
+            self.out += channel.recv(1 << 20)
+            found = True
+        self.eof = ended and not found
+        return found or ended
 
-    def _alive(self) -> bool:
-        transport = self._channel.get_transport()
-        return transport is not None and transport.is_active()
+
+class Arrival:
+    """Told by paramiko's buffers when something arrives or they close. They also clear it, each for itself;
+    that is left to the one reader of both."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+
+    def set(self) -> None:
+        self.event.set()
+
+    def clear(self) -> None:
+        """Not theirs to say."""
 
 
 class ProcessChannel:

@@ -67,7 +67,7 @@ class StepError(ProvError):
         argv: Sequence[str] = (),
         status: Optional[int] = None,
         stdout: str = "",
-        stderr: str = ""
+        stderr: str = "",
     ) -> None:
         super().__init__(message, where=where, hint=hint)
         self.argv = list(argv)

@@ -133,10 +133,11 @@ class Tally:
 
 @dataclass(frozen=True)
 class Summary:
-    """The end of a run. seconds: wall time of the whole."""
+    """The end of a run. seconds: wall time of the whole.  interrupted: somebody ended it before its end."""
 
     hosts: dict[str, Tally] = field(default_factory=dict)
     seconds: float = 0.0
+    interrupted: bool = False
 
 
 Events = queue.SimpleQueue[Event]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from provision.errors import ConfigError, ConfigErrors
-from provision.inventory.model import InventoryHost
+from provision.inventory import InventoryHost, check
 from provision.inventory.validation import validate
 from provision.names import suggestion
 
@@ -183,6 +183,7 @@ def assign(
 
     only: names of roles to run; the others are left out.
     """
+    check(hosts)
     folders = search_path(project)
     errors: list[ConfigError] = []
     found: dict[str, Role | None] = {}

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from provision.channel import NoPython
 from provision.connection import fabric_config
-from provision.errors import ProvError, UnreachableError
+from provision.errors import LabError, ProvError, UnreachableError
 from provision.events import (
     Connected,
     Connecting,
@@ -135,14 +135,19 @@ class Run:
             # a mistake in a role, or ours: the host's run ends, the others go on
             shown = "".join(traceback.format_exception(bug)[-3:])
             error = ProvError(f"{type(bug).__name__}: {bug}", hint=shown)
-        unreachable = isinstance(error, UnreachableError)
+        unreachable = isinstance(error, (UnreachableError, LabError))
         self._queue.put(HostDone(name, time.monotonic() - began, error, unreachable))
 
     def _converge(self, assignment: Assignment, began: float) -> None:
         name = assignment.host.name
         self._queue.put(Connecting(name))
         host = Host(
-            assignment.host, config=fabric_config(), plan=self.plan, emit=self._queue.put, ask=self._ask
+            assignment.host,
+            config=fabric_config(),
+            role_params=assignment.params,
+            plan=self.plan,
+            emit=self._queue.put,
+            ask=self._ask,
         )
         try:
             session = host.started()

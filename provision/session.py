@@ -196,9 +196,9 @@ class Session:
     def finish(self) -> None:
         """Drain without raising, end the agent in good order and close the channel."""
         try:
-            while self._waiting:
+            while self._waiting and not self._closed:
                 self._pump()
-            if self._facts is None:
+            if self._facts is None or self._closed:
                 return
             self._send({"op": "end"})
             while not self._closed:

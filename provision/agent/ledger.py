@@ -48,6 +48,12 @@ class Ledger:
             ) from None
         os.ftruncate(self._lock, 0)
 
+    def unlock(self) -> None:
+        """Let others deploy to this host."""
+        assert self._lock is not None
+        os.close(self._lock)
+        self._lock = None
+
     def sign_lock(self, who: str) -> None:
         """Say in the lock file who holds it."""
         assert self._lock is not None

@@ -164,6 +164,8 @@ class Agent:
         self._take_steps(runner)
         if not start.head["plan"]:
             self._remember(ledger, runner, start.head, began)
+            # before the controller hears of the end: its next run may follow at once
+            ledger.unlock()
         self.link.send({"op": "bye"}, flush=True)
 
     def _system(self, plan: bool, ledger: Ledger) -> System:
@@ -264,3 +266,5 @@ def main(ledger_home: str = "") -> None:
     link.send({"op": "hello", "version": VERSION, "facts": host_facts}, flush=True)
     link.start()
     Agent(link, host_facts, ledger_home or home).run()
+    # not the interpreter's own way out: it would wait for the lock on stdin, which the reading thread holds
+    os._exit(0)

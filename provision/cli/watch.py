@@ -81,7 +81,7 @@ def watch(run: Run, report: Report, prompt: Prompt) -> int:
             left = True
         finally:
             report.close()
-        report.finish(Summary(run.tallies, time.monotonic() - began))
+        report.finish(Summary(run.tallies, time.monotonic() - began, interrupts.came > 0))
     if left:
         leave(interrupts)
     if interrupts.came:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from provision.errors import LabError, UsageError
@@ -21,6 +22,20 @@ from provision.names import suggestion
 Progress = Callable[[str], None]
 
 
+@contextmanager
+def _foreseen() -> Iterator[None]:
+    """Say what the system refuses (a full or read-only disk, a folder that cannot be) as a LabError."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # whoever read the progress has gone: the command line's affair
+    except OSError as error:
+        raise LabError(
+            str(error), hint=f"The lab's folder is {store.current().path} (PROV_LAB_DIR)."
+        ) from error
+
+
+@_foreseen()
 def up(names: Sequence[str], *, image: str, login: str, python: bool, progress: Progress) -> list[LabHost]:
     """See provision.lab.up."""
     wanted = check_names(names)
@@ -49,6 +64,7 @@ def up(names: Sequence[str], *, image: str, login: str, python: bool, progress: 
     return [found[name] for name in wanted if name in found]
 
 
+@_foreseen()
 def down(names: Sequence[str], *, progress: Progress) -> None:
     """See provision.lab.down."""
     commands.check_root()
@@ -62,6 +78,7 @@ def down(names: Sequence[str], *, progress: Progress) -> None:
     parallel.each(list(dict.fromkeys(names)), lambda name: _remove(lab, lab.host(name), progress))
 
 
+@_foreseen()
 def down_all(*, with_images: bool, progress: Progress) -> list[str]:
     """See provision.lab.down_all."""
     commands.check_root()

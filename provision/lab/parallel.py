@@ -18,6 +18,8 @@ def each(names: Sequence[str], work: Callable[[str], None]) -> None:
     def guarded(name: str) -> None:
         try:
             work(name)
+        except BrokenPipeError as error:
+            errors[name] = error
         except OSError as error:
             errors[name] = LabError(f"{name}: {error}")  # a full disk, most of the time
         except Exception as error:  # raised again below, in the caller's thread

@@ -225,6 +225,10 @@ def locked(folder: Path, *, waiting: Callable[[], None] | None = None, wait: boo
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             continue  # it, or the folder above it, was removed in between
+        except FileExistsError:
+            if folder.exists():
+                raise
+            continue  # likewise, within mkdir
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
-from provision.events import Event, HostDone, StepDone, Summary, Tally
+from provision.events import Event, HostDone, StepDone, Summary
 
 #: the order in which the summary names the states
 STATES = ("ok", "changed", "maybe", "failed", "skipped", "unreachable")
@@ -72,8 +71,9 @@ class Ends:
         return "failed" if event.error is not None or event.host in self._failed else "done"
 
 
-def outcome(tallies: Sequence[Tally], style: Style, seconds: float) -> str:
+def outcome(summary: Summary, style: Style) -> str:
     """The last sentence: "12 steps changed on 2 of 3 hosts, 1 host failed, 4.2 s"."""
+    tallies = list(summary.hosts.values())
     changed, maybe = sum(t.changed for t in tallies), sum(t.maybe for t in tallies)
     parts = []
     if changed:
@@ -88,9 +88,11 @@ def outcome(tallies: Sequence[Tally], style: Style, seconds: float) -> str:
         parts.append(f"{counted(failed, 'host')} failed")
     if unreachable := sum(1 for t in tallies if t.unreachable):
         parts.append(f"{counted(unreachable, 'host')} unreachable")
+    if summary.interrupted:
+        parts.append("interrupted")
     if not parts:
         parts.append("nothing to change")
-    return f"{', '.join(parts)}, {seconds:.1f} s"
+    return f"{', '.join(parts)}, {summary.seconds:.1f} s"
 
 
 def counted(number: int, noun: str) -> str:

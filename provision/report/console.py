@@ -64,7 +64,7 @@ class Console(Report):
     def finish(self, summary: Summary) -> None:
         self.close()
         self._terminal.print("", summary_table(summary, self._style, self._seconds), "", sep="\n")
-        self._print(Text(outcome(list(summary.hosts.values()), self._style, summary.seconds), "bold"))
+        self._print(Text(outcome(summary, self._style), "bold"))
 
     @contextmanager
     def paused(self) -> Iterator[None]:

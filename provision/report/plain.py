@@ -39,7 +39,7 @@ class Plain(Report):
     def finish(self, summary: Summary) -> None:
         for host, tally in summary.hosts.items():
             self._write(f"{host}: {counts(tally, self._style)}")
-        self._write(outcome(list(summary.hosts.values()), self._style, summary.seconds))
+        self._write(outcome(summary, self._style))
 
     def _step(self, event: StepDone) -> None:
         if not self._style.shows(event.state):
