@@ -61,7 +61,7 @@ class SshChannel:
         end = time.monotonic() + timeout
         while not self._take():
             left = end - time.monotonic()
-            if left <= 0 or not self._arrival.event.wait(left):
+            if left <= 0 or not self._arrival.wait(left):
                 return False
         return True
 
@@ -70,7 +70,7 @@ class SshChannel:
 
     def _take(self) -> bool:
         """Move what has arrived to `out` and `err`; False if there was nothing, and more may come."""
-        self._arrival.event.clear()
+        self._arrival.reset()
         channel = self._channel
         # asked before reading: what came before the end is then read in any case
         ended = bool(channel.closed or channel.eof_received)
@@ -85,18 +85,16 @@ class SshChannel:
         return found or ended
 
 
-class Arrival:
-    """Told by paramiko's buffers when something arrives or they close. They also clear it, each for itself;
-    that is left to the one reader of both."""
-
-    def __init__(self) -> None:
-        self.event = threading.Event()
-
-    def set(self) -> None:
-        self.event.set()
+class Arrival(threading.Event):
+    """Set by paramiko's buffers when something arrives or they close. They also clear it, each for itself
+    alone; whether there is something to read is for the one reader of both to say."""
 
     def clear(self) -> None:
-        """Not theirs to say."""
+        """Not for a single buffer to say."""
+
+    def reset(self) -> None:
+        """Wait for the next arrival."""
+        super().clear()
 
 
 class ProcessChannel:

@@ -35,7 +35,9 @@ def install(c: Host, p: Tls) -> None:
     apt.packages(c, "openssl")
     files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
     for app in apps:
-        issuer = Source.made_by(f"certificate {app.name}", partial(authority.sign, names=app.domains, days=p.days))
+        issuer = Source.made_by(
+            f"certificate {app.name}", partial(authority.sign, names=app.domains, days=p.days)
+        )
         certificates.certificate(
             c, key_path(app), certificate_path(app), app.domains, issuer, authority.key_id(), renew=1 / 3
         )
