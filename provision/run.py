@@ -128,7 +128,8 @@ class Run:
         except NoPython:
             change = Change("package python3", "", "installed")
             self._queue.put(StepDone(name, "", INSTALL_PYTHON, "changed", diff=[change]))
-            self._queue.put(Note(name, "the rest can only be planned once python3 is there"))
+            if assignment.roles:
+                self._queue.put(Note(name, "the rest can only be planned once python3 is there"))
         except ProvError as problem:
             error = problem
         except Exception as bug:

@@ -10,10 +10,13 @@ from provision.events import Event, HostDone, Note, StepDone, Stopping, Summary
 from provision.report.base import Ends, Report
 from provision.report.failure import host_failure, step_failure
 from provision.report.text import Line, flat
+from provision.session import INSTALL_PYTHON
 
 
 class Answers(Report):
-    """Shows what went wrong; subclasses show the answers."""
+    """Shows what went wrong; subclasses show the answers. PYTHON: what to say of a host that had no python3."""
+
+    PYTHON = "has no python3 yet; a deploy installs it"
 
     def __init__(self, out: TextIO | None = None, err: TextIO | None = None) -> None:
         self._out = out or sys.stdout
@@ -27,6 +30,8 @@ class Answers(Report):
                 self._tell(f"{event.host}: {flat(event.text)}")
             case Stopping():
                 self._tell(event.TEXT)
+            case StepDone() if event.step == INSTALL_PYTHON and event.state != "failed":
+                self._tell(f"{event.host}: {self.PYTHON}")
             case StepDone() if event.state == "failed":
                 self._tell(f"{event.host}: {flat(event.step)}: failed", step_failure(event))
             case HostDone() if event.error is not None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TextIO
 
+from provision.errors import StepError
 from provision.events import Event, Output, StepDone
 from provision.report.answers import Answers
 
 
 class OutputShown(Answers):
     """stdout to stdout and stderr to stderr, each line after the host's name if there are several hosts."""
+
+    PYTHON = "python3 was missing, and has been installed"
 
     def __init__(self, *, named: bool) -> None:
         super().__init__()
@@ -22,13 +25,13 @@ class OutputShown(Answers):
             write(self._err, event.stderr, prefix)
             if event.status:
                 self._tell(f"{event.host}: exit status {event.status}")
-        elif not (isinstance(event, StepDone) and ran(event)):
+        elif not (isinstance(event, StepDone) and has_output(event)):
             super().take(event)
 
 
-def ran(event: StepDone) -> bool:
-    """Whether the command has run, well or not, and so has an Output of its own."""
-    return event.error is None or getattr(event.error, "status", None) is not None
+def has_output(event: StepDone) -> bool:
+    """Whether this is about a command that has run, well or not: its Output says more."""
+    return isinstance(event.error, StepError) and event.error.status is not None
 
 
 def write(stream: TextIO, text: str, prefix: str) -> None:

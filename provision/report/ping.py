@@ -6,6 +6,7 @@ from provision.events import Event, FactsKnown, HostDone, StepDone, Summary
 from provision.facts import Facts
 from provision.report.answers import Answers
 from provision.report.base import counted
+from provision.session import INSTALL_PYTHON
 
 
 class Ping(Answers):
@@ -21,8 +22,7 @@ class Ping(Answers):
         match event:
             case FactsKnown():
                 self._facts[event.host] = event.facts
-            case StepDone():
-                # the only step that a session without steps can have: the one that a deploy would begin with
+            case StepDone() if event.step == INSTALL_PYTHON:
                 self._bare.add(event.host)
             case HostDone() if event.error is None:
                 self._answer(

@@ -54,6 +54,16 @@ def test_facts(streams) -> None:
     assert out[:2] == ["web1:", "  distribution: debian"]
 
 
+def test_a_host_without_python(streams) -> None:
+    missing = StepDone("web1", "", "package python3", "changed")
+    assert streams(FactsShown(named=False), [missing])[1] == [
+        "web1: has no python3 yet; a deploy installs it"
+    ]
+    assert streams(OutputShown(named=False), [missing])[1] == [
+        "web1: python3 was missing, and has been installed"
+    ]
+
+
 def test_the_output_of_one_host_is_as_it_was(streams) -> None:
     failed = StepDone("web1", "", "command x", "failed", error=FAILURE)
     events: list[Event] = [failed, Output("web1", 1, "a\n\nb", "c\n"), HostDone("web1", 1.0)]

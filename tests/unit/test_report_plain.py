@@ -7,7 +7,7 @@ import io
 from report_events import EVENTS, FAILURE, summary
 
 from provision.errors import ConfigError, ConfigErrors
-from provision.events import Event, HostDone, StepDone, Stopping
+from provision.events import Event, HostDone, StepDone, Stopping, Summary, Tally
 from provision.report.base import Style
 from provision.report.plain import Plain
 from provision.steps.base import Change
@@ -140,6 +140,12 @@ def test_a_step_without_a_role_and_a_label_of_several_lines() -> None:
     assert shown([StepDone("a", "", "command sh -c 'x\ny'", "changed")]) == [
         "a: command sh -c 'x\\ny': changed"
     ]
+
+
+def test_an_interrupted_run_does_not_claim_to_be_in_sync() -> None:
+    out = io.StringIO()
+    Plain(out, Style()).finish(Summary({"a": Tally(ok=1)}, 2.0, interrupted=True))
+    assert out.getvalue().splitlines()[-1] == "interrupted, 2.0 s"
 
 
 def test_stopping() -> None:
