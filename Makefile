@@ -1,0 +1,44 @@
+# The two commands of the README:  make demo  and  make test.
+# PYTHON makes the virtual environment; on a fresh Debian machine `make` installs what is missing (as root).
+
+PYTHON ?= /usr/bin/python3
+VENV := .venv
+PROV := $(VENV)/bin/prov
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+
+.PHONY: demo test check unit lab-test clean
+
+# a lab host, a real application on it, and its page as fetched over verified HTTPS
+demo: $(STAMP)
+	$(PROV) lab up web1 --install
+	$(PROV) deploy web1
+	$(VENV)/bin/python examples/fetch.py web1 polls.test
+
+test: check unit lab-test
+
+# lint and types
+check: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+# logic, and the agent on real files
+unit: $(STAMP)
+	$(VENV)/bin/pytest -n $(WORKERS) tests/unit tests/agent
+
+# real hosts: systemd, sshd, apt, nginx
+lab-test: $(STAMP)
+	$(PROV) lab up t-first --install
+	$(PROV) lab down t-first
+	$(VENV)/bin/pytest tests/lab
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { apt-get update -q && apt-get install -q -y python3 python3-venv; }
+	@command -v git >/dev/null || { apt-get update -q && apt-get install -q -y git; }
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
