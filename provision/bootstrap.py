@@ -39,48 +39,61 @@ SAYS = "PROV:"
 SUDO_PROMPT = "PROV-SUDO-PASSWORD:"
 
 # Reads one line from stdin ("install" or "keep"), byte by byte as POSIX demands of `read`, so that nothing of
-# what follows is lost. Installers get </dev/null or they would eat the stream.
+# what follows is lost. Installers get </dev/null or they would eat the stream. A python that is too old, or
+# lacks modules (python3-minimal), says 95 before it reads anything; so a good one is started only once.
 SCRIPT = r"""
 echo PROV:shell >&2
 read -r mode
-find_python() {
+agent() {
   for p in "$python" python3 /usr/bin/python3 /usr/libexec/platform-python; do
-    [ -n "$p" ] && command -v "$p" >/dev/null 2>&1 &&
-      "$p" -c 'import sys,json,zlib;sys.exit(sys.version_info<(3,8))' </dev/null >/dev/null 2>&1 && return 0
+    [ -n "$p" ] && command -v "$p" >/dev/null 2>&1 || continue
+    "$p" -ISc "$loader"
+    status=$?
+    [ $status = 95 ] || exit $status
   done
-  return 1
 }
-if ! find_python; then
-  if command -v apt-get >/dev/null 2>&1; then manager=apt-get
-  elif command -v dnf >/dev/null 2>&1; then manager=dnf
-  elif command -v yum >/dev/null 2>&1; then manager=yum
-  else echo PROV:no-package-manager >&2; exit 92; fi
-  if [ "$mode" != install ]; then echo "PROV:no-python $manager" >&2; exit 91; fi
-  [ "$(id -u)" = 0 ] || { echo PROV:not-root >&2; exit 94; }
-  echo "PROV:installing $manager" >&2
-  if command -v cloud-init >/dev/null 2>&1; then cloud-init status --wait >/dev/null 2>&1 </dev/null; fi
-  export DEBIAN_FRONTEND=noninteractive
-  case $manager in
-    apt-get)
-      apt-get -q -o DPkg::Lock::Timeout=300 update </dev/null >&2
-      apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 --no-install-recommends \
-        install python3 </dev/null >&2 ;;
-    *) "$manager" -q -y install python3 </dev/null >&2 ;;
-  esac
-  hash -r
-  find_python || { echo PROV:install-failed >&2; exit 93; }
-  echo PROV:installed >&2
-fi
-exec "$p" -c "import sys,zlib;exec(zlib.decompress(sys.stdin.buffer.read($size)))"
+agent
+if command -v apt-get >/dev/null 2>&1; then manager=apt-get
+elif command -v dnf >/dev/null 2>&1; then manager=dnf
+elif command -v yum >/dev/null 2>&1; then manager=yum
+else echo PROV:no-package-manager >&2; exit 92; fi
+if [ "$mode" != install ]; then echo "PROV:no-python $manager" >&2; exit 91; fi
+[ "$(id -u)" = 0 ] || { echo PROV:not-root >&2; exit 94; }
+echo "PROV:installing $manager" >&2
+if command -v cloud-init >/dev/null 2>&1; then cloud-init status --wait >/dev/null 2>&1 </dev/null; fi
+export DEBIAN_FRONTEND=noninteractive
+case $manager in
+  apt-get)
+    apt-get -q -o DPkg::Lock::Timeout=300 update </dev/null >&2
+    apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 --no-install-recommends \
+      install python3 </dev/null >&2 ;;
+  *) "$manager" -q -y install python3 </dev/null >&2 ;;
+esac
+hash -r
+echo PROV:installed >&2
+agent
+echo PROV:install-failed >&2
+exit 93
 """
 
-# What the payload does once decompressed: serve imports from the dictionary, then run the agent.
+# What python3 is told to do: judge itself, then read the program and run it.
+FIRST_WORDS = """
+import sys
+try:
+    import dataclasses, hashlib, json, zlib
+except ImportError:
+    sys.exit(95)
+if sys.version_info < (3, 8):
+    sys.exit(95)
+exec(zlib.decompress(sys.stdin.buffer.read(%d)))
+"""
+
+# What the program does: serve imports from the dictionary, then run the agent.
 LOADER = """
 import sys
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 
-class Shipped(MetaPathFinder, Loader):
+class Shipped:
     def find_spec(self, name, path=None, target=None):
         if name in MODULES:
             return ModuleSpec(name, self, is_package=MODULES[name] is None)
@@ -124,7 +137,8 @@ def command(size: int, *, interpreter: str = "", sudo: bool = False, password: b
     size: of the payload, bytes.  interpreter: tried before the host's own python3.
     sudo: become root first.  password: let sudo ask, on stderr, with a prompt that we know.
     """
-    script = f"python={shlex.quote(interpreter)}\nsize={size}\n{SCRIPT}"
+    loader = shlex.quote(FIRST_WORDS % size)
+    script = f"python={shlex.quote(interpreter)}\nloader={loader}\n{SCRIPT}"
     inner = ["sh", "-c", script]
     if sudo and password:
         return shlex.join(["sudo", "-S", "-p", SUDO_PROMPT, "--", *inner])

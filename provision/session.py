@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import linecache
 import sys
+import sysconfig
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,11 @@ class Outcome(Ref):
         return str(self._got().get("stdout", ""))
 
     @property
+    def stderr(self) -> str:
+        """What a command wrote to its error stream."""
+        return str(self._got().get("stderr", ""))
+
+    @property
     def diff(self) -> list[Change]:
         """The differences that the step found."""
         return [Change(*c) for c in self._got().get("diff", [])]
@@ -139,6 +146,7 @@ class Session:
         self._next = 1
         self._closed = False
         self._unanswered: list[bytes] = []
+        self._sending = threading.Lock()
         self._starter = login.start(open_channel, install=not plan)
         self._send({"op": "start", "plan": plan, "who": who})
 
@@ -216,11 +224,13 @@ class Session:
         self._sources[source.key] = source
 
     def _send(self, head: dict[str, Any], payload: bytes = b"") -> None:
-        self.frames_sent += 1
         data = pack(head, payload)
-        if self._facts is None:
-            self._unanswered.append(data)
-        self._starter.channel.send(data)
+        # a stop comes from another thread, and must not fall into the middle of a frame
+        with self._sending:
+            self.frames_sent += 1
+            if self._facts is None:
+                self._unanswered.append(data)
+            self._starter.channel.send(data)
 
     def _raise_unseen(self) -> None:
         if not self._unseen:
@@ -352,15 +362,19 @@ class Session:
 
 
 def calling_line() -> tuple[str, str]:
-    """("roles/nginx/__init__.py:14", the line there) of the innermost caller outside prov's own modules."""
+    """("roles/nginx/__init__.py:14", the line there) of the innermost caller outside prov's own modules; two
+    empty strings if no role or fabfile has called."""
     frame = sys._getframe(1)
     while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
         frame = frame.f_back
     path = frame.f_code.co_filename
+    if path.startswith(STANDARD_LIBRARY):
+        return "", ""
     return f"{shown_path(path)}:{frame.f_lineno}", linecache.getline(path, frame.f_lineno).strip()
 
 
 OURS = str(Path(__file__).parent) + "/"
+STANDARD_LIBRARY = sysconfig.get_path("stdlib") + "/"
 BUILTIN_ROLES = OURS + "builtin_roles/"
 
 

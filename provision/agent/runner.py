@@ -70,9 +70,8 @@ class Runner:
         answer: Dict[str, Any] = {"state": state_of(diff, self.system.planned), "why": diff.why}
         if diff:
             answer["diff"] = [list(c) for c in diff.changes]
-        output = step.output()
-        if output:
-            answer["stdout"] = output
+        said = {name: text for name, text in zip(("stdout", "stderr"), step.streams()) if text}
+        answer.update(said)
         return answer
 
 

@@ -13,7 +13,7 @@ import sys
 
 import click
 
-from provision.errors import ConfigErrors, ProvError
+from provision.errors import ConfigErrors, ProvError, UsageError
 
 # Command -> module under provision.cli; each module has a click command (or group) of the same name.
 # Modules are imported only when asked for, so that `prov --help` costs no SSH library.
@@ -95,7 +95,10 @@ def main() -> None:
         click.echo("prov: interrupted", err=True)
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
+        if "--json" in sys.argv:
+            show_error(UsageError(error.format_message()))
+        else:
+            error.show()
         sys.exit(2)
     except ProvError as error:
         show_error(error)

@@ -47,7 +47,7 @@ def run_one(host: Host, argv: Sequence[str], emit: Emit) -> None:
 
     try:
         outcome = command(host, list(argv), reason="asked for with prov run")
-        emit(Output(host.name, 0, outcome.stdout, ""))
+        emit(Output(host.name, 0, outcome.stdout, outcome.stderr))
     except StepFailed as failed:
         if failed.status is not None:
             emit(Output(host.name, failed.status, failed.stdout, failed.stderr))

@@ -7,7 +7,7 @@ calls `check`, then, if there is a difference, `apply`. Both act through a `Syst
 
 import sys
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Sequence, Type, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Sequence, Tuple, Type, TypeVar
 
 from provision.errors import ConfigError
 
@@ -144,9 +144,9 @@ class Step:
         """Systemd units that `check` will ask about, so that the agent can ask for all steps at once."""
         return ()
 
-    def output(self) -> str:
-        """What the step has to say to later Python code: `outcome.stdout`."""
-        return ""
+    def streams(self) -> "Tuple[str, str]":
+        """What the step has to say to later Python code: `outcome.stdout` and `outcome.stderr`."""
+        return "", ""
 
     def deadline(self) -> float:
         """Seconds this step may take."""

@@ -1,7 +1,7 @@
 """Commands, for what no other step does. Shipped to hosts (Python 3.8, standard library)."""
 
 import shlex
-from typing import TYPE_CHECKING, Dict, Mapping, Sequence, Union
+from typing import TYPE_CHECKING, Dict, Mapping, Sequence, Tuple, Union
 
 from provision.agent.commands import failure
 from provision.errors import StepError
@@ -22,7 +22,7 @@ class Command(Step):
     after success; for commands that make things current, such as a migration of a database.
     reason: why the command is right to run every time, required if none of these is given.
     user, cwd, environment, stdin: of the process.  A value of environment may be a Secret.
-    outcome.stdout gives what it printed.
+    outcome.stdout and outcome.stderr give what it printed.
     """
 
     argv: Sequence[str]
@@ -72,7 +72,7 @@ class Command(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         result = host.run(self.argv, **self._options(), stdin=self._input())
-        object.__setattr__(self, "_output", result.stdout)
+        object.__setattr__(self, "_streams", (result.stdout, result.stderr))
         if result.status:
             raise failure("the command failed", result)
         if self.creates and not host.planned and not host.files.exists(self.creates):
@@ -85,9 +85,9 @@ class Command(Step):
         if self.stamp:
             host.files.write(self.stamp[0], self.stamp[1].encode(), 0o644, *host.owner(None, None))
 
-    def output(self) -> str:
-        text: str = getattr(self, "_output", "")
-        return text
+    def streams(self) -> Tuple[str, str]:
+        said: Tuple[str, str] = getattr(self, "_streams", ("", ""))
+        return said
 
     def fingerprint(self, host: "System") -> str:
         return self.stamp[1] if self.stamp else ""

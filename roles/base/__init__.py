@@ -91,4 +91,5 @@ def updates(c: Host, p: Base) -> None:
     if not p.automatic_updates:
         return
     apt.packages(c, "unattended-upgrades")
-    files.template(c, "auto-upgrades.j2", to="/etc/apt/apt.conf.d/20auto-upgrades")
+    # not 20auto-upgrades: that one is the package's, made by its installation
+    files.template(c, "auto-upgrades.j2", to="/etc/apt/apt.conf.d/21prov-upgrades")
