@@ -31,6 +31,8 @@ DEFAULT_DIR = Path("/var/lib/prov-lab")
 
 SSH_PORT = 22
 
+_TRIES = 50  # at opening a folder that others make and remove
+
 
 @dataclass(frozen=True)
 class HostDir:
@@ -124,7 +126,7 @@ class Lab:
         """The names of the hosts of which there is anything, sorted."""
         try:
             return sorted(entry.name for entry in self.hosts.iterdir() if is_label(entry.name))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
 
@@ -220,15 +222,7 @@ def locked(folder: Path, *, waiting: Callable[[], None] | None = None, wait: boo
     waiting: called once if another process has the lock.  wait: otherwise, give up at once if one has it.
     """
     while True:
-        try:
-            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:
-            continue  # it, or the folder above it, was removed in between
-        except FileExistsError:
-            if folder.exists():
-                raise
-            continue  # likewise, within mkdir
+        descriptor = _open_folder(folder)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -244,6 +238,17 @@ def locked(folder: Path, *, waiting: Callable[[], None] | None = None, wait: boo
                 return
         finally:
             os.close(descriptor)
+
+
+def _open_folder(folder: Path) -> int:
+    """A descriptor of a folder, which is made if it is not there. Raises OSError."""
+    for _ in range(_TRIES - 1):
+        # each of the two can find that the other process has removed what the call before it saw
+        with suppress(FileNotFoundError, FileExistsError):
+            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def _is_still(folder: Path, descriptor: int) -> bool:
