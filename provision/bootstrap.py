@@ -1,39 +1,26 @@
 """How the agent gets to a host: modules as one compressed program on stdin, nothing installed.
 
 `command` is what the login shell is told to run: a POSIX sh script that finds (or installs) python3 and
-hands stdin over to it. `payload` is what follows on stdin.
+hands stdin over to it. `payload` is what follows on stdin: the agent's own modules. Modules of steps follow
+with the first step that needs them.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib.util
-import pkgutil
+import re
 import shlex
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
-#: what is shipped, besides the modules of steps
-SHIPPED = (
-    "provision.errors",
-    "provision.secrets",
-    "provision.agent.accounts",
-    "provision.agent.codec",
-    "provision.agent.commands",
-    "provision.agent.facts",
-    "provision.agent.files",
-    "provision.agent.ledger",
-    "provision.agent.main",
-    "provision.agent.overlay",
-    "provision.agent.overlay_files",
-    "provision.agent.overlay_packages",
-    "provision.agent.overlay_units",
-    "provision.agent.packages",
-    "provision.agent.protocol",
-    "provision.agent.runner",
-    "provision.agent.system",
-    "provision.agent.units",
-)
+#: where the agent begins; what these import is shipped with them
+AGENT = "provision.agent.main"
+PLAN = "provision.agent.overlay"
+#: packages whose modules are shipped; others have to be in the host's standard library
+PACKAGES = ("provision.agent", "provision.steps", "steps")
+IMPORT = re.compile(r"^from ((?:provision|steps)\b[\w.]*) import (?:\(([^)]*)\)|(.*))$", re.MULTILINE)
 #: first words of the lines by which the sh script speaks to the controller, on stderr
 SAYS = "PROV:"
 SUDO_PROMPT = "PROV-SUDO-PASSWORD:"
@@ -94,6 +81,7 @@ import sys
 from importlib.machinery import ModuleSpec
 
 class Shipped:
+    modules = MODULES
     def find_spec(self, name, path=None, target=None):
         if name in MODULES:
             return ModuleSpec(name, self, is_package=MODULES[name] is None)
@@ -111,24 +99,54 @@ main()
 
 
 @functools.cache
-def payload() -> bytes:
-    """The compressed program: every shipped module, and the loader that imports from it."""
+def payload(plan: bool) -> bytes:
+    """The compressed program: the agent's modules, those of a plan if it is one, and what imports from them."""
+    names = dict.fromkeys([*needed(AGENT), *(needed(PLAN) if plan else ())])
     modules: dict[str, str | None] = {"provision": None, "provision.agent": None, "provision.steps": None}
-    names = [*SHIPPED, *(f"provision.steps.{name}" for name in step_modules())]
-    for name in names:
-        spec = importlib.util.find_spec(name)
-        assert spec is not None and spec.origin is not None
-        modules[name] = Path(spec.origin).read_text(encoding="utf-8")
-    program = f"MODULES = {modules!r}\n{LOADER}"
-    return zlib.compress(program.encode(), 9)
+    modules["steps"] = None
+    modules.update({name: source(name) for name in names})
+    return zlib.compress(f"MODULES = {modules!r}\n{LOADER}".encode(), 9)
 
 
 @functools.cache
-def step_modules() -> list[str]:
-    """Names of the modules of built-in steps."""
-    import provision.steps
+def module_payload(name: str) -> bytes:
+    """One module, compressed."""
+    return zlib.compress(source(name).encode(), 9)
 
-    return [module.name for module in pkgutil.iter_modules(provision.steps.__path__)]
+
+@functools.cache
+def needed(name: str) -> tuple[str, ...]:
+    """A module and all of ours that it imports when it is imported, those that others need first."""
+    found: dict[str, None] = {}
+
+    def visit(module: str, above: tuple[str, ...]) -> None:
+        for other in imports(module):
+            if other not in found and other not in above:
+                visit(other, (*above, module))
+        found[module] = None
+
+    visit(name, ())
+    return tuple(found)
+
+
+def imports(name: str) -> Iterator[str]:
+    """Modules of ours that a module imports at its top level; those inside functions, or for type checkers
+    only, stay on the controller. Not by `ast`: that would take longer than the run's connection."""
+    for match in IMPORT.finditer(source(name)):
+        package, several, one = match.groups()
+        if package in PACKAGES:
+            words = (several or one).split("#")[0].split(",")
+            yield from (f"{package}.{word.split()[0]}" for word in words if word.strip())
+        else:
+            yield package
+
+
+@functools.cache
+def source(name: str) -> str:
+    """The source of a module."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).read_text(encoding="utf-8")
 
 
 def command(size: int, *, interpreter: str = "", sudo: bool = False, password: bool = False) -> str:

@@ -151,9 +151,9 @@ class Login:
     ask: Callable[[], Secret] | None = None
     interpreter: str = ""
 
-    def start(self, open_channel: Callable[[str], Channel], *, install: bool) -> Starter:
+    def start(self, open_channel: Callable[[str], Channel], *, plan: bool) -> Starter:
         """Start the agent; returns as soon as its program is on the way, but for sudo's password."""
-        return Starter(self, open_channel, install=install)
+        return Starter(self, open_channel, plan=plan)
 
 
 class NoPython(ProvError):
@@ -167,15 +167,17 @@ class NoPython(ProvError):
 class Starter:
     """The start of one agent. channel: the one it runs on."""
 
-    def __init__(self, login: Login, open_channel: Callable[[str], Channel], *, install: bool) -> None:
+    def __init__(self, login: Login, open_channel: Callable[[str], Channel], *, plan: bool) -> None:
         self._login = login
         self._open = open_channel
-        self._mode = b"install\n" if install else b"keep\n"
+        self._plan = plan
+        # a plan installs nothing, not even python3
+        self._mode = b"keep\n" if plan else b"install\n"
         self._password = login.password
         self.channel = self._run()
 
     def _run(self) -> Channel:
-        code = payload()
+        code = payload(self._plan)
         login, known = self._login, self._password is not None
         line = command(len(code), interpreter=login.interpreter, sudo=login.sudo, password=known)
         channel = self._open(line)

@@ -16,6 +16,7 @@ from typing import Any
 
 from provision.agent.codec import encode_step
 from provision.agent.protocol import VERSION, Frame, ProtocolError, Reader, pack
+from provision.bootstrap import AGENT, module_payload, needed
 from provision.channel import Channel, Login
 from provision.errors import ConfigError, ProvError, StepError, UnreachableError
 from provision.events import Event, Note, StepDone, StepRunning
@@ -143,11 +144,12 @@ class Session:
         self._failures_seen = 0
         self._unseen: list[Outcome] = []
         self._sources: dict[str, Source] = {}
+        self._shipped = set(needed(AGENT))
         self._next = 1
         self._closed = False
         self._unanswered: list[bytes] = []
         self._sending = threading.Lock()
-        self._starter = login.start(open_channel, install=not plan)
+        self._starter = login.start(open_channel, plan=plan)
         self._send({"op": "start", "plan": plan, "who": who})
 
     # -- for roles
@@ -168,6 +170,7 @@ class Session:
             raise ConfigError(f"{type(step).__name__}: {error}", where=where) from None
         outcome = Outcome(self, self._next, step, self.role, where, line)
         self._next += 1
+        self._ship(type(step).__module__)
         message = encode_step(step, self._keep)
         message.update(
             op="step",
@@ -219,6 +222,13 @@ class Session:
         self._starter.channel.close()
 
     # -- inside
+
+    def _ship(self, module: str) -> None:
+        """Send a module of steps, and what it imports, before the first step that needs it."""
+        for name in needed(module):
+            if name not in self._shipped:
+                self._shipped.add(name)
+                self._send({"op": "module", "name": name}, module_payload(name))
 
     def _keep(self, source: Source) -> None:
         self._sources[source.key] = source
