@@ -48,10 +48,11 @@ def up(names: Sequence[str], *, image: str, login: str, python: bool, progress: 
     for record in blank:
         _refuse_other(lab, record)
     before = lab.names()
-    for record in blank:
-        _reserve(lab, record)
+    kept = [_reserve(lab, record) for record in blank]
+    layers: tuple[str, ...] = ()
     try:
-        layers = images.ensure(lab, image, python, progress)
+        if not all(record.host_key for record in kept):  # those that are made have their layers
+            layers = images.ensure(lab, image, python, progress)
     except LabError:
         # nothing was made of the new ones but their records
         for name in wanted:
