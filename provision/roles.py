@@ -39,7 +39,7 @@ class Params(BaseModel):
 def task(function: Callable[Concatenate[Host, P], R]) -> Callable[Concatenate[Host, P], R]:
     """Mark a function as a task of its role: `def install(c: Host, p: Nginx) -> None`.
 
-    A deploy calls a role's tasks in the order in which they are written. `provision.fabfile` gives the same
+    A deploy calls a role's tasks in the order in which they are written. `provision.cli.fab` gives the same
     functions to Fabric as its own tasks; types are kept here, where fabric's decorator loses them, and
     reading a role for its parameters costs no SSH library.
     """
