@@ -1,10 +1,9 @@
-"""A private certificate authority, kept by the controller: its key never leaves this machine (role `tls`)."""
+"""What a private certificate authority does: its key, its certificate, and those that it signs."""
 
 from __future__ import annotations
 
 import datetime
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,117 +12,101 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from provision.authority import Authority
 from provision.errors import ProvError
 
 YEARS = 10
-_lock = threading.Lock()
 
 
-class Authority:
-    """folder: holds ca.key (0600) and ca.crt, the certificate that clients trust."""
+def make(authority: Authority) -> None:
+    """Make the authority's folder, key and certificate."""
+    authority.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "prov private CA")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=365 * YEARS))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(signing_only(), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    write_private(authority.key_path, pem)
+    # the certificate last: with it the authority exists
+    authority.certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.certificate_path = folder / "ca.crt"
-        self._key_path = folder / "ca.key"
 
-    def exists(self) -> bool:
-        """Whether the authority has been made already."""
-        return self.certificate_path.is_file()
+def key_id(authority: Authority) -> str:
+    """The identifier of the authority's key, in hex. Raises ProvError."""
+    found = certificate_of(authority).extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    return found.value.digest.hex()
 
-    def make(self) -> None:
-        """Make key and certificate if there are none."""
-        with _lock:
-            if self.exists():
-                return
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            key = ec.generate_private_key(ec.SECP256R1())
-            name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "prov private CA")])
-            now = datetime.datetime.now(datetime.UTC)
-            certificate = (
-                x509.CertificateBuilder()
-                .subject_name(name)
-                .issuer_name(name)
-                .public_key(key.public_key())
-                .serial_number(x509.random_serial_number())
-                .not_valid_before(now - datetime.timedelta(hours=1))
-                .not_valid_after(now + datetime.timedelta(days=365 * YEARS))
-                .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-                .add_extension(signing_only(), critical=True)
-                .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-                .sign(key, hashes.SHA256())
-            )
-            pem = key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-            write_private(self._key_path, pem)
-            # the certificate last: with it the authority exists
-            self.certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def key_id(self) -> str:
-        """The identifier of the authority's key, as certificates name their issuer (RFC 5280, 4.2.1.1); "" if
-        there is no authority yet."""
-        if not self.exists():
-            return ""
-        found = self._certificate().extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-        return found.value.digest.hex()
+def sign(authority: Authority, request_pem: bytes, names: Sequence[str], days: int) -> bytes:
+    """A server certificate in PEM for a request made on a host.
 
-    def sign(self, request_pem: bytes, names: Sequence[str], days: int) -> bytes:
-        """A server certificate in PEM for a request made on a host.
+    names: the DNS names that it is good for; those in the request do not count.  days: its lifetime.
+    Raises ProvError if the request is none, or its signature is wrong.
+    """
+    try:
+        request = x509.load_pem_x509_csr(request_pem)
+    except ValueError:
+        raise ProvError("the host sent no certificate request") from None
+    if not request.is_signature_valid:
+        raise ProvError("the host's certificate request is not signed with its key")
+    ca = certificate_of(authority)
+    key = key_of(authority)
+    now = datetime.datetime.now(datetime.UTC)
+    end = min(now + datetime.timedelta(days=days), ca.not_valid_after_utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])]))
+        .issuer_name(ca.subject)
+        .public_key(request.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(end)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM)
 
-        names: the DNS names that it is good for; those in the request do not count.  days: its lifetime.
-        Raises ProvError if the request is none, or its signature is wrong.
-        """
-        try:
-            request = x509.load_pem_x509_csr(request_pem)
-        except ValueError:
-            raise ProvError("the host sent no certificate request") from None
-        if not request.is_signature_valid:
-            raise ProvError("the host's certificate request is not signed with its key")
-        ca = self._certificate()
-        key = self._key()
-        now = datetime.datetime.now(datetime.UTC)
-        end = min(now + datetime.timedelta(days=days), ca.not_valid_after_utc)
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])]))
-            .issuer_name(ca.subject)
-            .public_key(request.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(end)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False
-            )
-            .sign(key, hashes.SHA256())
-        )
-        return certificate.public_bytes(serialization.Encoding.PEM)
 
-    def _certificate(self) -> x509.Certificate:
-        try:
-            return x509.load_pem_x509_certificate(self.certificate_path.read_bytes())
-        except ValueError:
-            raise ProvError(
-                "this is no certificate", where=str(self.certificate_path), hint="Restore it from a backup."
-            ) from None
+def certificate_of(authority: Authority) -> x509.Certificate:
+    """The authority's own certificate. Raises ProvError."""
+    path = authority.certificate_path
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except ValueError:
+        raise ProvError("this is no certificate", where=str(path), hint="Restore it from a backup.") from None
 
-    def _key(self) -> ec.EllipticCurvePrivateKey:
-        try:
-            key = serialization.load_pem_private_key(self._key_path.read_bytes(), password=None)
-        except (OSError, ValueError) as error:
-            raise ProvError(
-                f"the authority's key can't be read: {error}",
-                where=str(self._key_path),
-                hint="Restore it from a backup, or remove the folder to begin with a new authority.",
-            ) from None
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise ProvError("the authority's key is not an EC key", where=str(self._key_path))
-        return key
+
+def key_of(authority: Authority) -> ec.EllipticCurvePrivateKey:
+    """The authority's key. Raises ProvError."""
+    path = authority.key_path
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError) as error:
+        raise ProvError(
+            f"the authority's key can't be read: {error}",
+            where=str(path),
+            hint="Restore it from a backup, or remove the folder to begin with a new authority.",
+        ) from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ProvError("the authority's key is not an EC key", where=str(path))
+    return key
 
 
 def signing_only() -> x509.KeyUsage:

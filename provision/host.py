@@ -28,7 +28,6 @@ from provision.secrets import Secret
 from provision.session import Outcome, Session
 from provision.steps import files, systemd
 from provision.steps.base import Step
-from provision.templates import render
 
 P = TypeVar("P", bound=Params)
 
@@ -109,6 +108,9 @@ class Host(VerifiedConnection):
 
     def render(self, name: str, *, role: str = "", **values: Any) -> str:
         """The text of a template, of the running role or of another one. Raises ProvError."""
+        # here, so that it is imported while the host is still starting the agent
+        from provision.templates import render
+
         folder = role_folder(role) if role else self.role_path
         text = render(folder / "templates" / name, {"c": self, **values})
         return text.reveal() if isinstance(text, Secret) else text

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import pathspec
 
-from provision import gitsource
 from provision.apps import App
 from provision.errors import ProvError
 from provision.secrets import Secret
@@ -129,7 +128,11 @@ def manifest_of(app: App) -> list[Entry]:
     key = (str(app.source), app.ref)
     with _lock:
         if key not in _manifests:
-            folder = app.source if isinstance(app.source, Path) else gitsource.checkout(app.source, app.ref)
+            folder = app.source
+            if not isinstance(folder, Path):
+                from provision.gitsource import checkout
+
+                folder = checkout(folder, app.ref)
             _manifests[key] = list(walk(folder))
         return _manifests[key]
 

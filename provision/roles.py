@@ -33,7 +33,7 @@ BUILTIN = next(
 class Params(BaseModel):
     """Base of a role's parameters: typed, documented, no unknown names, not changed once checked."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def task(function: Callable[Concatenate[Host, P], R]) -> Callable[Concatenate[Host, P], R]:

@@ -73,6 +73,15 @@ class Ledger:
         """The unit is gone."""
         self.data["units"].pop(name, None)
 
+    def known(self, name: str, state: str) -> Optional[Dict[str, str]]:
+        """What was found out about something, if it is still in the state that it was in then."""
+        found = self.data.get("known", {}).get(name, {})
+        return found["values"] if found.get("state") == state else None
+
+    def remember_known(self, name: str, state: str, values: Dict[str, str]) -> None:
+        """Something that takes long to find out, and holds as long as the state (a hash) is the same."""
+        self.data.setdefault("known", {})[name] = {"state": state, "values": values}
+
     def remember_run(self, run: Dict[str, Any]) -> None:
         """Add a run to the last ones."""
         self.data["runs"] = [*self.data["runs"], run][-KEEP_RUNS:]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from provision.ca import Authority
+from provision.authority import Authority
 from provision.role import Host, Params, task
 from provision.steps import apt, certificates, files
 from provision.steps.source import Source
