@@ -1,0 +1,38 @@
+"""Lab hosts and projects for all tests in this folder. Tests of the lab fail, not skip, where it can't run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers.hosts import Hosts, Kind
+from helpers.journeys import MATRIX, TWO, Journey, travel
+from helpers.projects import Project
+
+
+@pytest.fixture(scope="session")
+def lab_hosts() -> Iterator[Hosts]:
+    """The hosts of this run of the tests."""
+    hosts = Hosts()
+    yield hosts
+    hosts.down()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A new project."""
+    return Project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def two(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Journey:
+    """A host with two applications. Tests may change what it serves, and say so to nobody."""
+    project = Project(tmp_path_factory.mktemp("two"))
+    return travel(lab_hosts, project, {TWO: (Kind(), ["hello", "polls"])})
+
+
+@pytest.fixture(scope="session")
+def matrix(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Journey:
+    """Hosts of all kinds with one application each. Tests leave them as they are."""
+    return travel(lab_hosts, Project(tmp_path_factory.mktemp("matrix")), MATRIX)
