@@ -10,12 +10,15 @@ import errno
 import hashlib
 import os
 import stat
-from typing import Callable, Dict, Generator, Iterator, List, NamedTuple, Optional, Tuple, Union
+import time
+from typing import IO, Callable, Dict, Generator, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from provision.errors import StepError
 from provision.steps.source import CHUNK, Source
 
 MAX_LINKS = 40
+#: seconds, more than any file system's clock is coarse
+CLOCK_TICK = 2.0
 
 
 class Stat(NamedTuple):
@@ -60,21 +63,38 @@ class Files:
         return os.path.exists(path)
 
     def read(self, path: str) -> bytes:
-        """The contents of the file at path, following links. Raises OSError."""
-        with open(path, "rb") as f:
+        """The contents of the file at path, following links. Raises OSError, StepError."""
+        with open_file(path) as f:
             return f.read()
 
     def sha256(self, path: str) -> str:
         """Hex digest of a file's contents, computed once while its inode, size and times stay the same."""
-        with open(path, "rb") as f:
+        with open_file(path) as f:
             st = os.fstat(f.fileno())
             key = (st.st_dev, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
-            if key not in self._hashes:
-                digest = hashlib.sha256()
-                for chunk in iter(lambda: f.read(CHUNK), b""):
-                    digest.update(chunk)
+            if key in self._hashes:
+                return self._hashes[key]
+            digest = hashlib.sha256()
+            for chunk in iter(lambda: f.read(CHUNK), b""):
+                digest.update(chunk)
+            # a file that has just changed can change again within one tick of its clock and look the same
+            if time.time() - st.st_ctime > CLOCK_TICK:
                 self._hashes[key] = digest.hexdigest()
-            return self._hashes[key]
+            return digest.hexdigest()
+
+    def follow(self, path: str) -> str:
+        """The path of what is to be edited at path: where a link there leads to.
+
+        Raises StepError for a link that neither root nor we own, as writing below such a link does.
+        """
+        for _ in range(MAX_LINKS):
+            now = self.stat(path)
+            if now is None or now.kind != "link":
+                return path
+            if now.uid not in (0, os.geteuid()):
+                raise foreign_link(path, now.uid)
+            path = os.path.normpath(os.path.join(os.path.dirname(path), now.target))
+        raise StepError("%s: too many links" % path)
 
     def list(self, path: str) -> List[str]:
         """Names in a directory, sorted; empty if there is no such directory."""
@@ -196,6 +216,20 @@ class Files:
                 os.close(opened)
 
 
+def open_file(path: str) -> IO[bytes]:
+    """Open the file at path for reading, following links. A pipe or device is refused: it could block for ever."""
+    f = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC))
+    if stat.S_ISREG(os.fstat(f.fileno()).st_mode):
+        return f
+    f.close()
+    raise StepError("%s is not a file" % path)
+
+
+def foreign_link(path: str, uid: int) -> StepError:
+    """The refusal of a link on the way that could lead root anywhere."""
+    return StepError("%s is a link made by user %d; refusing to follow it" % (path, uid))
+
+
 def kind_of(mode: int) -> str:
     """ "file", "dir", "link" or "other" for an st_mode."""
     if stat.S_ISREG(mode):
@@ -253,7 +287,7 @@ def parent(path: str) -> Iterator[Tuple[int, str]]:
         if not stat.S_ISLNK(st.st_mode):
             return None
         if st.st_uid not in (0, os.geteuid()):
-            raise StepError("%s is a link made by user %d; refusing to follow it" % (here, st.st_uid))
+            raise foreign_link(here, st.st_uid)
         return os.readlink(here)
 
     directory, name = resolve_parts(path, link_at)

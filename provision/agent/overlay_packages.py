@@ -36,23 +36,20 @@ class PlannedApt(Apt):
             return self._planned[name]
         return super().version(name)
 
-    def simulate(self, names: Sequence[str]) -> List[Planned]:
-        # apt does not know of what the plan has installed before: leave out what came with that
-        found = super().simulate(names)
-        return [p for p in found if self._planned.get(p.name) != p.after]
-
-    def install(self, names: Sequence[str]) -> None:
-        planned = super().simulate(names)
+    def install(self, names: Sequence[str]) -> List[Planned]:
+        planned = self.simulate(names)
         argv = (*APT, "--no-install-recommends", "--download-only", "install", "--", *names)
         result = self._ask(argv, environment=APT_ENVIRONMENT, timeout=1200)
         if result.status:
             raise explain(result)
+        # apt does not know of what the plan has installed before
         new = [p for p in planned if self._planned.get(p.name) != p.after]
         debs = {p.name: self._archive(p) for p in new}
         scripts = "".join(control_file(deb, "postinst") for deb in debs.values())
         for p in new:
             self._planned[p.name] = p.after
             self._unpack(debs[p.name], scripts)
+        return new
 
     def remove(self, names: Sequence[str]) -> None:
         self._planned.update(dict.fromkeys(names, ""))

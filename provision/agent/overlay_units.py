@@ -43,6 +43,10 @@ class PlannedUnits(Units):
                 "unmask": now._replace(load="loaded", enabled="disabled"),
             }[verb]
 
+    def file_changed(self) -> None:
+        """The predicted files are read as they are."""
+        self._reloaded = True
+
     def reload_manager(self) -> None:
         self._reloaded = True
         self._planned = {name: state._replace(stale=False) for name, state in self._planned.items()}

@@ -91,15 +91,18 @@ class Apt:
         if result.status:
             raise explain(result)
         found = (INST.match(line) for line in result.stdout.splitlines())
-        return [Planned(m.group(1), m.group(2) or "", m.group(3)) for m in found if m]
+        return sorted(Planned(m.group(1), m.group(2) or "", m.group(3)) for m in found if m)
 
-    def install(self, names: Sequence[str]) -> None:
-        """Install packages, after repairing an interrupted dpkg run."""
+    def install(self, names: Sequence[str]) -> List[Planned]:
+        """Install packages, after repairing an interrupted dpkg run; returns all that came or changed."""
+        before = self.installed()
         self.repair()
         argv = (*APT, "--no-install-recommends", "install", "--", *names)
         result = self._run(argv, environment=APT_ENVIRONMENT, timeout=1800)
         if result.status:
             raise explain(result)
+        after = self.installed()
+        return [Planned(n, before.get(n, ""), v) for n, v in sorted(after.items()) if before.get(n) != v]
 
     def remove(self, names: Sequence[str]) -> None:
         """Remove packages, keeping their configuration files."""

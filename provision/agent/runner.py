@@ -63,6 +63,7 @@ class Runner:
         diff = step.check(self.system)
         if diff:
             step.apply(self.system, diff)
+            diff = step.done(diff)
             ref._changed = True
             if not diff.maybe or not self.system.planned:
                 self.changed.append(ref.label)

@@ -42,6 +42,7 @@ class Units:
         self._ask = ask
         self._known: Dict[str, UnitState] = {}
         self._wanted: Dict[str, None] = {}
+        self._unread = False
 
     def expect(self, names: Iterable[str]) -> None:
         """Names that later steps will ask about: the next question asks for all of them."""
@@ -49,6 +50,7 @@ class Units:
 
     def state(self, name: str) -> UnitState:
         """What systemd says of a unit."""
+        self.settle()
         if name not in self._known:
             names = list(dict.fromkeys([name, *(n for n in self._wanted if n not in self._known)]))
             self._wanted.clear()
@@ -62,6 +64,7 @@ class Units:
 
     def do(self, verb: str, *names: str, timeout: float = 100) -> None:
         """Run `systemctl VERB NAME...` and wait for it. Raises StepError that shows the units' journal."""
+        self.settle()
         result = self._run(("systemctl", "--no-ask-password", verb, *names), timeout=timeout)
         self.forget()
         if result.status == 0:
@@ -70,8 +73,19 @@ class Units:
         error.stderr = "\n".join(filter(None, [error.stderr, *map(self.journal, names)]))
         raise error
 
+    def file_changed(self) -> None:
+        """A unit file is not what systemd has read: it reads all of them anew before it is asked or told
+        anything, at the end of the run at the latest. One daemon-reload for several files."""
+        self._unread = True
+
+    def settle(self) -> None:
+        """Have systemd read changed unit files now."""
+        if self._unread:
+            self.reload_manager()
+
     def reload_manager(self) -> None:
         """`systemctl daemon-reload`."""
+        self._unread = False
         self._run(("systemctl", "daemon-reload"), timeout=100).require("systemctl daemon-reload")
         self.forget()
 

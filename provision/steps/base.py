@@ -136,6 +136,10 @@ class Step:
         """Make it so. Called only with a diff that has changes. Raises StepError."""
         raise NotImplementedError
 
+    def done(self, diff: Diff) -> Diff:
+        """What has been applied, for steps that only know it afterwards."""
+        return diff
+
     def fingerprint(self, host: "System") -> str:
         """What this step's state looks like now; a unit that depends on it compares (design D5)."""
         return ""
@@ -171,8 +175,11 @@ def check_path(path: str, what: str = "path") -> None:
     check_text(path, what)
     if not path.startswith("/"):
         raise ValueError("%s must be absolute, not %r" % (what, path))
-    if ".." in path.split("/"):
+    parts = path.split("/")[1:]
+    if ".." in parts:
         raise ValueError("%s must not contain '..': %r" % (what, path))
+    if path != "/" and ("" in parts or "." in parts):
+        raise ValueError("%s must be written without '//', '/./' or '/' at its end: %r" % (what, path))
 
 
 def check_text(value: str, what: str) -> None:
@@ -183,6 +190,13 @@ def check_text(value: str, what: str) -> None:
         raise ValueError("%s must not be empty" % what)
     if "\n" in value or "\0" in value:
         raise ValueError("%s must be one line without NUL: %r" % (what, value))
+
+
+def check_names(step: Any, *names: str) -> None:
+    """Raise ValueError unless these fields of a step, names of users or groups, are None or one line each."""
+    for name in names:
+        if getattr(step, name) is not None:
+            check_text(getattr(step, name), name)
 
 
 def check_mode(mode: Optional[int]) -> None:

@@ -12,6 +12,7 @@ from provision.steps.base import (
     Step,
     changes,
     check_mode,
+    check_names,
     check_path,
     check_text,
     mode_text,
@@ -53,7 +54,7 @@ class File(Step):
     DEADLINE = 1800.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.content, Source):
+        if isinstance(self.content, (str, bytes, Secret)):
             object.__setattr__(self, "content", Source.of(self.content))
 
     @property
@@ -67,6 +68,9 @@ class File(Step):
     def validate(self) -> None:
         check_path(self.path)
         check_mode(self.mode)
+        check_names(self, "owner", "group")
+        if not isinstance(self.content, Source):
+            raise ValueError("content must be text, bytes, a Secret or a Source, not %r" % (self.content,))
         if self.validate_with and "%s" not in self.validate_with:
             raise ValueError("validate_with must have %s where the path of the new file goes")
 
@@ -163,6 +167,7 @@ class Directory(Step):
     def validate(self) -> None:
         check_path(self.path)
         check_mode(self.mode)
+        check_names(self, "owner", "group")
 
     def check(self, host: "System") -> Diff:
         now = host.files.stat(self.path)
@@ -171,7 +176,12 @@ class Directory(Step):
             return Diff(
                 [*missing, Change("new directory", "", self.path), *attributes(self, host, None, 0o755)]
             )
-        if now.kind == "link" and host.files.list(self.path + "/.") is not None and is_dir(host, self.path):
+        if now.kind == "link" and is_dir(host, self.path):
+            for change in attributes(self, host, host.files.stat(self.path + "/."), None):
+                raise StepError(
+                    "%s is a link to a directory whose %s is %s, not %s" % (self.path, *change[:3]),
+                    hint="Name the directory itself, which is where the link leads to: %s." % now.target,
+                )
             return Diff.none("is a link to a directory")
         if now.kind != "dir":
             raise StepError(
@@ -469,7 +479,7 @@ def wanted_owner(s: Any, host: "System", now: "Optional[Stat]") -> "tuple[int, i
     uid, gid = host.owner(getattr(s, "owner", None), getattr(s, "group", None))
     if now is not None and now.kind in ("file", "dir"):
         uid = now.uid if getattr(s, "owner", None) is None else uid
-        gid = now.gid if getattr(s, "group", None) is None and getattr(s, "owner", None) is None else gid
+        gid = now.gid if getattr(s, "group", None) is None else gid
     return uid, gid
 
 

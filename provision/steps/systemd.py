@@ -180,7 +180,7 @@ class Unit(File):
     def apply(self, host: "System", diff: Diff) -> None:
         if any(c.what != "daemon-reload" for c in diff.changes):
             super().apply(host, diff)
-        host.units.reload_manager()
+        host.units.file_changed()
 
     def _unit(self) -> str:
         """The unit that the file belongs to; for a template or drop-in a unit whose state tells about it."""
