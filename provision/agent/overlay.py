@@ -27,7 +27,7 @@ class PlannedSystem(System):
         units = PlannedUnits(self.run, self.ask, files)
         self.files = files
         self.units = units
-        self.packages = PlannedApt(self.run, self.ask, files, units)
+        self.packages = PlannedApt(self.run, self.ask, controller.progress, files, units)
         self.accounts = PlannedAccounts(self.run)
         self._hostname = super().hostname()
 

@@ -25,8 +25,10 @@ UNIT = re.compile(r"^\./(usr/)?lib/systemd/system/([^/]+\.(service|socket|timer|
 class PlannedApt(Apt):
     """Packages whose installation changes a picture only."""
 
-    def __init__(self, run: Run, ask: Run, files: PlannedFiles, units: PlannedUnits) -> None:
-        super().__init__(run, ask)
+    def __init__(
+        self, run: Run, ask: Run, told: Callable[[str], None], files: PlannedFiles, units: PlannedUnits
+    ) -> None:
+        super().__init__(run, ask, told)
         self._files = files
         self._units = units
         self._planned: Dict[str, str] = {}
@@ -39,7 +41,7 @@ class PlannedApt(Apt):
     def install(self, names: Sequence[str]) -> List[Planned]:
         planned = self.simulate(names)
         argv = (*APT, "--no-install-recommends", "--download-only", "install", "--", *names)
-        result = self._ask(argv, environment=APT_ENVIRONMENT, timeout=1200)
+        result = self._ask(argv, environment=APT_ENVIRONMENT, timeout=1200, on_line=self._told)
         if result.status:
             raise explain(result)
         # apt does not know of what the plan has installed before

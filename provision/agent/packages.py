@@ -35,11 +35,15 @@ class Planned(NamedTuple):
 
 
 class Apt:
-    """run: executes a command on the host; ask: the same for commands that only read."""
+    """run: executes a command on the host; ask: the same for commands that only read (or fill caches).
 
-    def __init__(self, run: Run, ask: Run) -> None:
+    told: takes lines that say how far a long command has come.
+    """
+
+    def __init__(self, run: Run, ask: Run, told: Callable[[str], None]) -> None:
         self._run = run
         self._ask = ask
+        self._told = told
         self._read: Optional[Tuple[int, int]] = None
         self._installed: Dict[str, str] = {}
 
@@ -76,7 +80,9 @@ class Apt:
         """Fetch the package lists. Writes package caches only, which is why a plan may do it as well."""
         end = time.monotonic() + LOCK_TIMEOUT
         while True:
-            result = self._ask((*APT, "update"), environment=APT_ENVIRONMENT, timeout=LOCK_TIMEOUT)
+            result = self._ask(
+                (*APT, "update"), environment=APT_ENVIRONMENT, timeout=LOCK_TIMEOUT, on_line=self._told
+            )
             # DPkg::Lock::Timeout does not cover the lists' own lock (apt.conf(5))
             held = "Could not get lock %s/lock" % LISTS in result.stderr
             if not held or time.monotonic() > end:

@@ -41,13 +41,16 @@ class System:
         self.ledger = ledger
         self._left = left
         self.files = Files(controller.fetch)
-        self.packages = Apt(self.run, self.ask)
+        self.packages = Apt(self.run, self.ask, controller.progress)
         self.units = Units(self.run, self.ask)
         self.accounts = Accounts(self.run)
 
     def run(self, argv: Sequence[str], **options: Any) -> Result:
-        """Run a command that may change the host. Options are those of `execute`; the deadline is the step's."""
-        return self._execute(argv, options)
+        """Run a command that may change the host, and pass on what it prints meanwhile.
+
+        Options are those of `execute`; the deadline is the step's.
+        """
+        return self._execute(argv, {"on_line": self.controller.progress, **options})
 
     def ask(self, argv: Sequence[str], **options: Any) -> Result:
         """Run a command that only reads. In a plan it really runs, where `run` only pretends."""
@@ -89,4 +92,4 @@ class System:
     def _execute(self, argv: Sequence[str], options: Dict[str, Any]) -> Result:
         left = self._left()
         options["timeout"] = min(left, options.get("timeout", left))
-        return execute(argv, on_line=self.controller.progress, **options)
+        return execute(argv, **options)

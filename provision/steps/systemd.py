@@ -1,5 +1,6 @@
 """systemd units in the wanted state. Shipped to hosts (Python 3.8, standard library)."""
 
+import os
 import re
 import time
 from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
@@ -19,6 +20,8 @@ UNIT = re.compile(
     r"^[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?\.(service|socket|timer|target|mount|path|slice|device|swap)$"
 )
 UNIT_FOLDER = "/etc/systemd/system"
+#: seconds after which a front that was told to reload has marked the processes that are to end
+NOTICED = 1.0
 #: words of systemctl(1) for a unit that starts at boot, or needs no symlink to be started by others
 ENABLED = ("enabled", "enabled-runtime", "static", "indirect", "alias", "generated", "transient")
 
@@ -196,16 +199,18 @@ class OnlyInstances(Step):
 
     template: "shop@.service".  keep: instance names.  after: seconds that requests which are under way get
     before others are stopped: a front that has just switched still finishes some.
+    until_gone: title of the front's processes that do; when none is left, nobody waits any longer.
     """
 
     template: str
     keep: Sequence[str]
     after: float = 0
+    until_gone: str = ""
 
     DEADLINE = 300.0
 
     def label(self) -> str:
-        return "only %s of %s" % (", ".join(self.keep) or "none", self.template)
+        return "other instances of %s" % self.template
 
     def validate(self) -> None:
         if "@." not in self.template or not UNIT.match(self.template):
@@ -220,13 +225,20 @@ class OnlyInstances(Step):
     def apply(self, host: "System", diff: Diff) -> None:
         names = [c.what.split(" ", 1)[1] for c in diff.changes]
         if self.after and not host.planned:
-            time.sleep(self.after)
+            self._wait()
         host.units.do("disable", *names)
         host.units.do("stop", *names)
         # failed ones would stay listed
         host.run(["systemctl", "reset-failed", *names])
         for name in names:
             host.ledger.forget_unit(name)
+
+    def _wait(self) -> None:
+        """Give the front's processes time to notice, then to end."""
+        end = time.monotonic() + self.after
+        time.sleep(min(self.after, NOTICED))
+        while time.monotonic() < end and not (self.until_gone and not running(self.until_gone)):
+            time.sleep(0.1)
 
     def _others(self, host: "System") -> List[str]:
         prefix, suffix = self.template.split("@", 1)
@@ -235,6 +247,19 @@ class OnlyInstances(Step):
         return sorted(
             name for name, state in found.items() if name not in keep and state.active != "inactive"
         )
+
+
+def running(title: str) -> bool:
+    """Whether a process has this title (proc(5), cmdline)."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/cmdline" % name, "rb") as f:
+                if f.read().startswith(title.encode()):
+                    return True
+        except (FileNotFoundError, ProcessLookupError):
+            # it has ended meanwhile
+            continue
+    return False
 
 
 service = step(Service)
