@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from provision.session import Outcome
 
 ENVIRONMENT_FOLDER = "/etc/prov"
-#: seconds that requests under way get, after the front has switched, before the old instance is stopped
-DRAIN = 5.0
+#: seconds that requests under way get at most, after the front has switched, before the old instance is stopped
+DRAIN = 30.0
+#: title of nginx's processes that only finish what they have begun (nginx: "Controlling nginx")
+DRAINING = "nginx: worker process is shutting down"
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,8 @@ def serve(c: Host, instance: Instance) -> None:
     healthy(c, instance)
 
     def stop_others() -> None:
-        for kind in ("service", "socket"):
-            systemd.only_instances(
-                c, f"{name}@.{kind}", [instance.id], after=DRAIN if kind == "service" else 0
-            )
+        systemd.only_instances(c, f"{name}@.service", [instance.id], after=DRAIN, until_gone=DRAINING)
+        systemd.only_instances(c, f"{name}@.socket", [instance.id])
 
     c.later(stop_others)
 
