@@ -67,7 +67,15 @@ class Release:
     @property
     def root(self) -> str:
         """Folder of the application in the release."""
-        return f"{self.path}/{self.app.subdirectory}" if self.app.subdirectory else self.path
+        return self.inside(self.path)
+
+    def inside(self, folder: str) -> str:
+        """The application's folder below one that holds the release's files."""
+        return f"{folder}/{self.app.subdirectory}" if self.app.subdirectory else folder
+
+    def instance_link(self, instance: str) -> str:
+        """The link by which an instance finds its release."""
+        return f"{self.home}/instances/{instance}"
 
     @property
     def venv(self) -> str:

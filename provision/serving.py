@@ -97,6 +97,8 @@ def serve(c: Host, instance: Instance) -> None:
     app, name = instance.app, unit_name(instance.app)
     service = systemd.unit(c, f"{name}@.service", instance.service)
     socket = systemd.unit(c, f"{name}@.socket", instance.socket)
+    files.directory(c, f"{instance.release.home}/instances", mode=0o755)
+    files.link(c, instance.release.instance_link(instance.id), f"../releases/{instance.release.id}")
     settings = files.watched(c, environment_path(app))
     systemd.service(c, f"{name}@{instance.id}.socket", restart_on=[socket])
     systemd.service(c, instance.unit, restart_on=[service, settings])

@@ -1,7 +1,7 @@
 """Old releases of an application go when newer ones have come. Shipped to hosts (Python 3.8)."""
 
 import os
-from typing import TYPE_CHECKING, List, Tuple
+from typing import TYPE_CHECKING, List, Sequence, Tuple
 
 from provision.steps.base import Change, Diff, Step, check_path, step, wanted
 
@@ -35,10 +35,11 @@ class OldReleases(Step):
         releases, venvs = self._old(host)
         found = [Change("old release", name, "") for name in releases]
         found += [Change("unused environment", name, "") for name in venvs]
+        found += [Change("old instance", name, "") for name in self._links(host, releases)]
         return Diff(found) if found else Diff.none("%d at most" % self.keep)
 
     def apply(self, host: "System", diff: Diff) -> None:
-        folders = {"old release": "releases", "unused environment": "venvs"}
+        folders = {"old release": "releases", "unused environment": "venvs", "old instance": "instances"}
         for change in diff.changes:
             host.files.remove("%s/%s/%s" % (self.home, folders[change.what], change.before))
 
@@ -54,6 +55,17 @@ class OldReleases(Step):
                 used.add(os.path.basename(link.target))
         venvs = [name for name in host.files.list("%s/venvs" % self.home) if name not in used]
         return sorted(old), venvs
+
+    def _links(self, host: "System", gone: Sequence[str]) -> List[str]:
+        """Links of instances whose release is gone, or goes."""
+        folder = "%s/instances" % self.home
+        found = []
+        for name in host.files.list(folder):
+            link = host.files.stat("%s/%s" % (folder, name))
+            target = os.path.basename(link.target) if link is not None else ""
+            if target in gone or host.files.stat("%s/releases/%s" % (self.home, target)) is None:
+                found.append(name)
+        return found
 
     def _age(self, host: "System", path: str) -> float:
         """Newest first; what has no link was never finished, and is oldest."""

@@ -52,7 +52,8 @@ def instance(c: Host, release: Release) -> Instance:
     default = c.facts.cpus + 1 if threads > 1 else 2 * c.facts.cpus + 1
     values = {
         "app": app,
-        "release": release,
+        "link": release.instance_link("%i"),
+        "folder": release.inside(release.instance_link("%i")),
         "p": p,
         "workers": app.workers or p.workers or default,
         "threads": threads,
