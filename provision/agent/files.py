@@ -58,6 +58,14 @@ class Files:
         target = os.readlink(path) if stat.S_ISLNK(st.st_mode) else ""
         return Stat(kind_of(st.st_mode), stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid, st.st_size, target)
 
+    def end(self, path: str) -> Optional[Stat]:
+        """What path leads to, following links, or None."""
+        try:
+            st = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return Stat(kind_of(st.st_mode), stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid, st.st_size)
+
     def exists(self, path: str) -> bool:
         """Whether there is something at path, following links."""
         return os.path.exists(path)
@@ -93,7 +101,7 @@ class Files:
                 return path
             if now.uid not in (0, os.geteuid()):
                 raise foreign_link(path, now.uid)
-            path = os.path.normpath(os.path.join(os.path.dirname(path), now.target))
+            path = os.path.join(os.path.dirname(path), now.target)
         raise StepError("%s: too many links" % path)
 
     def list(self, path: str) -> List[str]:
@@ -165,7 +173,7 @@ class Files:
 
     def copy(self, origin: str, path: str, mode: int, uid: int, gid: int) -> None:
         """Copy a file of this host, as `write` with durable=False does."""
-        with open(origin, "rb") as f:
+        with open_file(origin) as f:
             self._replace(path, iter(lambda: f.read(CHUNK), b""), mode, uid, gid, durable=False)
 
     def mkdir(self, path: str, mode: int, uid: int, gid: int) -> None:
@@ -218,7 +226,7 @@ class Files:
 
 def open_file(path: str) -> IO[bytes]:
     """Open the file at path for reading, following links. A pipe or device is refused: it could block for ever."""
-    f = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC))
+    f = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     if stat.S_ISREG(os.fstat(f.fileno()).st_mode):
         return f
     f.close()
@@ -228,6 +236,21 @@ def open_file(path: str) -> IO[bytes]:
 def foreign_link(path: str, uid: int) -> StepError:
     """The refusal of a link on the way that could lead root anywhere."""
     return StepError("%s is a link made by user %d; refusing to follow it" % (path, uid))
+
+
+def no_directory(path: str) -> StepError:
+    """A directory on the way is missing."""
+    return StepError(
+        "the directory %s does not exist" % path, hint="Add a directory step for it before this one."
+    )
+
+
+def not_a_directory(path: str) -> StepError:
+    """Something else stands where a directory on the way should be."""
+    return StepError(
+        "%s is not a directory" % path,
+        hint="If it is not needed, remove it with files.absent before this step.",
+    )
 
 
 def kind_of(mode: int) -> str:
@@ -281,11 +304,11 @@ def parent(path: str) -> Iterator[Tuple[int, str]]:
         try:
             st = os.lstat(here)
         except FileNotFoundError:
-            raise StepError(
-                "the directory %s does not exist" % here, hint="Add a directory step for it before this one."
-            ) from None
-        if not stat.S_ISLNK(st.st_mode):
+            raise no_directory(here) from None
+        if stat.S_ISDIR(st.st_mode):
             return None
+        if not stat.S_ISLNK(st.st_mode):
+            raise not_a_directory(here)
         if st.st_uid not in (0, os.geteuid()):
             raise foreign_link(here, st.st_uid)
         return os.readlink(here)
@@ -307,7 +330,7 @@ def open_chain(directory: str, path: str) -> int:
             inner = os.open(part, flags, dir_fd=fd)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENOTDIR):
-                raise StepError("%s: %r on the way is not a directory" % (path, part)) from None
+                raise StepError("%s: %r on the way is no longer a directory" % (path, part)) from None
             raise
         finally:
             os.close(fd)

@@ -4,7 +4,17 @@ import hashlib
 import os
 from typing import Dict, List, NamedTuple, Optional
 
-from provision.agent.files import MAX_LINKS, Content, Fetch, Files, Stat, resolve_parts
+from provision.agent.files import (
+    MAX_LINKS,
+    Content,
+    Fetch,
+    Files,
+    Stat,
+    foreign_link,
+    no_directory,
+    not_a_directory,
+    resolve_parts,
+)
 from provision.errors import StepError
 
 #: contents that a plan fetches to show diffs and let later steps read; larger ones are known by hash only
@@ -37,6 +47,10 @@ class PlannedFiles(Files):
 
     def stat(self, path: str) -> Optional[Stat]:
         here = self._place(path)
+        return None if here is None else self._stat_at(here)
+
+    def end(self, path: str) -> Optional[Stat]:
+        here = self._follow(path)
         return None if here is None else self._stat_at(here)
 
     def exists(self, path: str) -> bool:
@@ -192,14 +206,22 @@ class PlannedFiles(Files):
         return here
 
     def _new(self, path: str) -> str:
-        """The place for a change at path. Raises StepError if its directory is missing, as the real one does."""
-        here = self._place(path)
-        if here is None or self._stat_at(os.path.dirname(here)) is None:
-            raise StepError(
-                "the directory %s does not exist" % os.path.dirname(path),
-                hint="Add a directory step for it before this one.",
-            )
-        return here
+        """The place for a change at path. Refuses what the real one does (files.parent). Raises StepError."""
+
+        def link_at(here: str, last: bool) -> Optional[str]:  # noqa: ARG001
+            now = self._stat_at(here)
+            if now is None:
+                raise no_directory(here)
+            if now.kind == "dir":
+                return None
+            if now.kind != "link":
+                raise not_a_directory(here)
+            if now.uid not in (0, os.geteuid()):
+                raise foreign_link(here, now.uid)
+            return now.target
+
+        directory, name = resolve_parts(path, link_at)
+        return directory if name == "." else os.path.join(directory, name)
 
     def _stat_at(self, here: str) -> Optional[Stat]:
         if here in self._nodes:

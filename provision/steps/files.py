@@ -176,8 +176,9 @@ class Directory(Step):
             return Diff(
                 [*missing, Change("new directory", "", self.path), *attributes(self, host, None, 0o755)]
             )
-        if now.kind == "link" and is_dir(host, self.path):
-            for change in attributes(self, host, host.files.stat(self.path + "/."), None):
+        end = host.files.end(self.path)
+        if now.kind == "link" and end is not None and end.kind == "dir":
+            for change in attributes(self, host, end, None):
                 raise StepError(
                     "%s is a link to a directory whose %s is %s, not %s" % (self.path, *change[:3]),
                     hint="Name the directory itself, which is where the link leads to: %s." % now.target,
@@ -317,13 +318,13 @@ class Line(Step):
             )
 
     def check(self, host: "System") -> Diff:
-        now = host.files.stat(self.path)
+        now = host.files.stat(host.files.follow(self.path))
         if now is None and not self.create:
             if not self.line:
                 return Diff.none("there is no such file")
             raise StepError("%s does not exist" % self.path, hint="Pass create=True to make it.")
-        if now is not None and not is_file(host, self.path):
-            raise StepError("%s is a %s, not a file" % (self.path, now.kind))
+        if now is not None and now.kind == "dir":
+            raise StepError("%s is a directory, not a file" % self.path)
         old, new = self._texts(host)
         content = None if old == new else text_change("content", old, new, self.path)
         mode = attributes(self, host, now, None) if now else []
@@ -331,12 +332,14 @@ class Line(Step):
         return Diff(found) if found else Diff.none("has this line" if self.line else "has no such line")
 
     def apply(self, host: "System", diff: Diff) -> None:
-        now = host.files.stat(self.path)
+        # the file that a link leads to is edited, as an editor would; the link stays
+        path = host.files.follow(self.path)
+        now = host.files.stat(path)
         old, new = self._texts(host)
         if old == new and now is not None:
-            set_attributes(self, host, now)
+            set_attributes(self, host, now, path)
             return
-        File(self.path, new, mode=self.mode, validate_with=self.validate_with).apply(
+        File(path, new, mode=self.mode, validate_with=self.validate_with).apply(
             host, Diff([Change("content")])
         )
 
@@ -347,20 +350,26 @@ class Line(Step):
         import re
 
         old = host.files.read(self.path) if host.files.exists(self.path) else b""
-        lines = old.decode("utf-8", "surrogateescape").splitlines()
+        # not splitlines(): a form feed or U+2028 ends no line
+        raw = old.decode("utf-8", "surrogateescape").split("\n")
+        if not raw[-1]:
+            raw.pop()
+        end = "\r" if raw and raw[0].endswith("\r") else ""
+        lines = [line[:-1] if line.endswith("\r") else line for line in raw]
         if not self.line:
-            kept = [line for line in lines if not re.search(self.match, line)]
-            return old, old if kept == lines else join(kept)
-        if self.line in lines and not self.match:
-            return old, old
+            kept = [whole for whole, line in zip(raw, lines) if not re.search(self.match, line)]
+            return old, old if kept == raw else join(kept)
         found = [n for n, line in enumerate(lines) if self.match and re.search(self.match, line)]
         if found:
-            lines[found[-1]] = self.line
-        elif self.line not in lines:
+            if lines[found[-1]] == self.line:
+                return old, old
+            raw[found[-1]] = self.line + end
+        elif self.line in lines:
+            return old, old
+        else:
             anchors = [n for n, line in enumerate(lines) if self.after and re.search(self.after, line)]
-            lines.insert(anchors[-1] + 1 if anchors else len(lines), self.line)
-        new = join(lines)
-        return old, old if new.rstrip(b"\n") == old.rstrip(b"\n") else new
+            raw.insert(anchors[-1] + 1 if anchors else len(raw), self.line + end)
+        return old, join(raw)
 
 
 @wanted()
@@ -483,17 +492,18 @@ def wanted_owner(s: Any, host: "System", now: "Optional[Stat]") -> "tuple[int, i
     return uid, gid
 
 
-def set_attributes(s: Any, host: "System", now: "Stat") -> None:
-    """Change mode, owner and group of what is there to what the step asks for. Owner first: chown(2) drops
-    set-user-ID bits."""
+def set_attributes(s: Any, host: "System", now: "Stat", path: str = "") -> None:
+    """Change mode, owner and group of what is at path, or the step's own, to what the step asks for. Owner
+    first: chown(2) drops set-user-ID bits."""
+    path = path or s.path
     owner, group = getattr(s, "owner", None), getattr(s, "group", None)
     if owner is not None or group is not None:
         uid = now.uid if owner is None else host.accounts.uid(owner)
         gid = now.gid if group is None else host.accounts.gid(group)
         if (uid, gid) != (now.uid, now.gid):
-            host.files.set_owner(s.path, uid, gid)
+            host.files.set_owner(path, uid, gid)
     if s.mode is not None:
-        host.files.set_mode(s.path, s.mode)
+        host.files.set_mode(path, s.mode)
 
 
 def attribute_words(s: Any) -> str:
@@ -527,17 +537,6 @@ def size_text(size: int) -> str:
     if size < 10 * 1024:
         return "%d bytes" % size
     return "%d kB" % (size // 1024) if size < 10 * 1024 * 1024 else "%d MB" % (size // 1024 // 1024)
-
-
-def is_dir(host: "System", path: str) -> bool:
-    """Whether there is a directory at path, following links."""
-    inner = host.files.stat(path + "/.")
-    return inner is not None and inner.kind == "dir"
-
-
-def is_file(host: "System", path: str) -> bool:
-    """Whether there is something at path, following links, that is not a directory."""
-    return host.files.exists(path) and not is_dir(host, path)
 
 
 def join(lines: List[str]) -> bytes:

@@ -1,0 +1,119 @@
+"""Real agents as processes of this machine: everything is real but SSH and the place of the ledger."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from provision import bootstrap
+from provision.channel import Channel, Login, ProcessChannel
+from provision.events import Event
+from provision.session import Session
+
+MAIN = "\nmain()"
+
+
+class Agents:
+    """Starts sessions whose agents keep their ledger below a folder.
+
+    patch: called with an object, an attribute's name and its new value (pytest's monkeypatch.setattr).
+    """
+
+    def __init__(self, folder: Path, patch: Callable[[object, str, object], None]) -> None:
+        self.folder = folder
+        self.ledger = folder / "ledger"
+        self.events: list[Event] = []
+        self.channels: list[Counted] = []
+        # the agent's main takes the ledger's folder; only what starts it is different here
+        assert bootstrap.LOADER.endswith(MAIN + "\n")
+        patch(bootstrap, "LOADER", bootstrap.LOADER.replace(MAIN, f"\nmain({str(self.ledger)!r})"))
+        bootstrap.payload.cache_clear()
+
+    def start(
+        self,
+        *,
+        plan: bool = False,
+        interpreter: str = sys.executable,
+        wrap: Callable[[str], list[str]] = lambda command: ["sh", "-c", command],
+        who: str = "test",
+    ) -> Session:
+        """A session with a new agent. wrap: the argv that runs the bootstrap's command."""
+
+        def open_channel(command: str) -> Channel:
+            channel = Counted(wrap(command))
+            self.channels.append(channel)
+            return channel
+
+        login = Login(interpreter=interpreter)
+        return Session("local", open_channel, login, plan=plan, who=who, emit=self.events.append)
+
+    @contextmanager
+    def session(
+        self,
+        *,
+        plan: bool = False,
+        interpreter: str = sys.executable,
+        wrap: Callable[[str], list[str]] = lambda command: ["sh", "-c", command],
+    ) -> Iterator[Session]:
+        """A session that is ended in good order, or abandoned if the test fails."""
+        session = self.start(plan=plan, interpreter=interpreter, wrap=wrap)
+        try:
+            yield session
+        except BaseException:
+            self.channels[-1].process.kill()
+            session.abandon()
+            raise
+        session.finish()
+
+    def close(self) -> None:
+        """End what tests have left behind."""
+        bootstrap.payload.cache_clear()
+        for channel in self.channels:
+            if channel.process.poll() is None:
+                channel.process.kill()
+                channel.process.wait()
+            for stream in (channel.process.stdin, channel.process.stdout, channel.process.stderr):
+                assert stream is not None
+                try:
+                    stream.close()
+                except BrokenPipeError:
+                    continue
+
+
+class Counted(ProcessChannel):
+    """Counts how often the talk turns: something was sent, then something awaited."""
+
+    def __init__(self, argv: list[str]) -> None:
+        super().__init__(argv)
+        self.turns = 0
+        self.sent = 0
+        self._talking = False
+
+    def send(self, data: bytes) -> None:
+        self._talking = True
+        self.sent += 1
+        super().send(data)
+
+    def wait(self, timeout: float) -> bool:
+        self.turns += self._talking
+        self._talking = False
+        return super().wait(timeout)
+
+
+def private_etc(folder: Path) -> Callable[[str], list[str]]:
+    """Wraps an agent's command so that it has an /etc of its own, whose changes land in folder/etc, and a
+    host name of its own (mount_namespaces(7), uts_namespaces(7))."""
+    upper, work = folder / "etc", folder.parent / f"{folder.name}-work"
+
+    def wrap(command: str) -> list[str]:
+        work.mkdir(exist_ok=True)
+        options = f"lowerdir=/etc,upperdir={upper},workdir={work}"
+        script = (
+            f"mount -t overlay overlay -o {shlex.quote(options)} /etc && hostname before && exec {command}"
+        )
+        return ["unshare", "--mount", "--uts", "sh", "-c", script]
+
+    return wrap

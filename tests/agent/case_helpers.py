@@ -1,0 +1,80 @@
+"""What case files refer to: kinds of steps by name, a web server, a certificate authority."""
+
+from __future__ import annotations
+
+import http.server
+import importlib
+import inspect
+import pkgutil
+import re
+import socketserver
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import provision.steps
+from provision.ca import Authority
+from provision.steps.base import Step
+from provision.steps.source import Source
+
+
+def step_classes() -> dict[str, type[Step]]:
+    """Every kind of step by its name in snake case."""
+    found = {}
+    for found_module in pkgutil.iter_modules(provision.steps.__path__):
+        module = importlib.import_module(f"provision.steps.{found_module.name}")
+        for cls in vars(module).values():
+            ours = inspect.isclass(cls) and issubclass(cls, Step) and cls is not Step
+            if ours and cls.__module__ == module.__name__:
+                found[re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()] = cls
+    return found
+
+
+class Server:
+    """A web server on a port of its own: /NUMBER answers with that status."""
+
+    def __init__(self) -> None:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                status = int(self.path.strip("/")) if self.path.strip("/").isdigit() else 200
+                if self.path == "/header":
+                    status = 200 if self.headers.get("X-Test") == "yes" else 400
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Not to be seen in tests."""
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=[0.05], daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def placeholders(root: Path, server: Server) -> dict[str, Any]:
+    """Values of the $NAMES in case files."""
+    authority = Authority(root.parent / "ca")
+    authority.make()
+    old = Authority(root.parent / "other-ca")
+    old.make()
+
+    def issued_by(issuer: Authority, names: list[str], days: int) -> Source:
+        key = f"certificate for {names} for {days} days by {issuer.key_id()}"
+        return Source.made_by(key, lambda request: issuer.sign(request, names, days))
+
+    return {
+        "$T": str(root),
+        "$PORT": server.port,
+        "$PYTHON": sys.executable,
+        "$ISSUER": issued_by(authority, ["a.test"], 90),
+        "$ISSUERTWO": issued_by(authority, ["a.test", "b.test"], 90),
+        "$ISSUEROLD": issued_by(old, ["a.test"], 90),
+        "$AUTHORITY": authority.key_id(),
+        "$AUTHORITYOLD": old.key_id(),
+    }

@@ -1,0 +1,26 @@
+"""Fixtures: real agents on real files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from agent_sessions import Agents
+
+
+@pytest.fixture
+def agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Agents]:
+    """Starts sessions with real agents; their ledger is tmp_path/ledger."""
+    found = Agents(tmp_path, monkeypatch.setattr)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The folder in which steps act."""
+    folder = tmp_path / "root"
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755)
+    return folder

@@ -1,0 +1,222 @@
+"""Case files of all kinds of steps: cases/<kind>/<case>.yaml, collected by themselves (models.md 18).
+
+A case is: what is there before, the step, what is expected of it. Each is planned, applied, applied again by
+another agent, and planned once more: the plan writes nothing and says what the deploy then does; the second
+time nothing changes and a reason is given.
+
+    before: {motd: "old\n"}                    # a tree below $T, the case's folder (trees.py)
+    prepare: [{...}]                           # steps of the same kind that are applied first; then
+    drift: {motd: null}                        # changes to the tree that somebody else makes
+    step: {path: $T/motd, content: "new\n"}
+    refused: "must be absolute"                # the controller refuses the arguments, or:
+    state: changed                             # changed, ok, maybe, failed
+    changes: [[content, "", ""]]               # what, before, after
+    diff: ["-old", "+new"]                     # lines that the textual diff has
+    why: "has these contents"                  # of the first no-op
+    error: "is a directory"                    # of a failed step, in the plan too but for plan_state: changed
+    after: {motd: "new\n"}                     # the whole tree; or
+    has: {motd: "new\n"}                       # a part of it; a value of "*" is anything
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from agent_sessions import Agents, private_etc
+from case_helpers import Server, placeholders, step_classes
+from trees import build, contents, expected, photograph
+
+from provision.errors import ConfigError
+from provision.session import Outcome, Session, StepFailed
+from provision.steps.base import Step
+
+CASES = Path(__file__).parent / "cases"
+KINDS = step_classes()
+#: kinds that need packages or a running systemd: tests/lab has them
+ON_LAB_HOSTS = {"packages", "no_packages", "service", "unit", "only_instances"}
+#: kinds that change /etc: their agent gets one of its own
+PRIVATE_ETC = {"user", "no_user", "group", "authorized_keys", "hostname", "timezone", "sshd_drop_in"}
+
+
+def case_files() -> Iterator[Any]:
+    for path in sorted(CASES.glob("*/*.yaml")):
+        yield pytest.param(path, id=f"{path.parent.name}-{path.stem}")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """An HTTP server on this machine."""
+    found = Server()
+    yield found
+    found.close()
+
+
+class Case:
+    """One case file, ready to run below root."""
+
+    def __init__(self, path: Path, root: Path, agents: Agents, server: Server) -> None:
+        self.kind = path.parent.name
+        self.root = root
+        self.agents = agents
+        values = placeholders(root, server)
+        self.data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for part in ("before", "prepare", "drift", "step"):
+            self.data[part] = fill(self.data.get(part, {}), values)
+        known = {"before", "prepare", "drift", "step", "refused", "state", "changes", "diff", "why", "error"}
+        assert set(self.data) <= known | {"after", "has", "plan_state", "hint", "again"}, path
+        self.options: dict[str, Any] = {}
+        if self.kind in PRIVATE_ETC:
+            (root / "etc").mkdir()
+            self.options["wrap"] = private_etc(root)
+
+    def step(self, values: dict[str, Any]) -> Step:
+        return KINDS[self.kind](**values)
+
+    def run(self, values: dict[str, Any], *, plan: bool, times: int = 1) -> list[Outcome]:
+        """Submit the step so many times to one new agent."""
+        with self.agents.session(plan=plan, **self.options) as session:
+            return [submit(session, self.step(values)) for _ in range(times)]
+
+    def shown(self, outcome: Outcome) -> list[list[str]]:
+        """The outcome's changes, without their text."""
+        return [[c.what, self.short(c.before), self.short(c.after)] for c in outcome.diff]
+
+    def short(self, text: str) -> str:
+        return text.replace(str(self.root), "$T")
+
+
+def submit(session: Session, step: Step) -> Outcome:
+    outcome = session.submit(step)
+    try:
+        outcome.wait()
+    except StepFailed:
+        assert outcome.state == "failed"
+    return outcome
+
+
+def fill(value: Any, values: dict[str, Any]) -> Any:
+    """A case's data with $NAME replaced: a whole value by anything, a part of a text by text."""
+    if isinstance(value, dict):
+        return {fill(k, values): fill(v, values) for k, v in value.items()}
+    if isinstance(value, list):
+        return [fill(v, values) for v in value]
+    if not isinstance(value, str):
+        return value
+    if value in values:
+        return values[value]
+    return re.sub(r"\$[A-Z]+", lambda m: str(values.get(m.group(0), m.group(0))), value)
+
+
+@pytest.mark.parametrize("path", case_files())
+def test_case(path: Path, root: Path, agents: Agents, server: Server) -> None:
+    case = Case(path, root, agents, server)
+    data = case.data
+    build(root, data.get("before", {}))
+    for values in data.get("prepare", []):
+        assert case.run(values, plan=False)[0].state in ("changed", "ok")
+    build(root, data.get("drift", {}))
+    untouched = photograph(root)
+
+    if "refused" in data:
+        with pytest.raises((ConfigError, ValueError), match=re.escape(data["refused"])):
+            case.run(data["step"], plan=False)
+        assert photograph(root) == untouched
+        return
+
+    predicted = case.run(data["step"], plan=True, times=2)
+    assert photograph(root) == untouched, "a plan has written something"
+    (real,) = case.run(data["step"], plan=False)
+    compare_with_expected(case, real)
+    compare_plan(case, predicted[0], real)
+    if data["state"] == "failed":
+        if "after" not in data and "has" not in data:
+            assert contents_of(photograph(root)) == contents_of(untouched)
+        return
+    if data["state"] == "ok":
+        assert photograph(root) == untouched
+    again(case, predicted[1])
+
+
+def compare_with_expected(case: Case, real: Outcome) -> None:
+    data = case.data
+    assert real.state == ("changed" if data["state"] == "maybe" else data["state"]), real.error or real.diff
+    if data["state"] == "failed":
+        assert real.error is not None
+        words = f"{real.error.message}\n{real.error.stdout}\n{real.error.stderr}"
+        assert data["error"] in case.short(words)
+        assert data.get("hint", "") in real.error.hint
+    assert case.shown(real) == data.get("changes", [])
+    text = case.short("\n".join(c.text for c in real.diff))
+    for line in data.get("diff", []):
+        assert line in text.split("\n")
+    if data["state"] == "ok":
+        assert data["why"] in case.short(real.why)
+        assert data["why"]
+    there = contents(case.root)
+    if "after" in data:
+        assert there == expected(data["after"])
+    for at, wanted in expected(data.get("has", {})).items():
+        if wanted.get("file") == "*":
+            wanted = {**wanted, "file": there[at]["file"]}
+        assert there.get(at) == wanted, at
+
+
+def compare_plan(case: Case, predicted: Outcome, real: Outcome) -> None:
+    """A plan says what the deploy then does, exactly."""
+    state = case.data.get("plan_state", case.data["state"])
+    assert predicted.state == state, predicted.error
+    if real.state == "failed":
+        if state == "failed":
+            assert predicted.error is not None and real.error is not None
+            assert (predicted.error.message, predicted.error.hint) == (real.error.message, real.error.hint)
+    else:
+        assert predicted.diff == real.diff
+        assert predicted.why == real.why or case.kind in ("url", "port")
+
+
+def again(case: Case, predicted: Outcome) -> None:
+    """A second time nothing changes, with a reason; the plan knows that from the first step's effects."""
+    before = photograph(case.root)
+    runs = case.data["state"] == "maybe"
+    (second,) = case.run(case.data["step"], plan=False)
+    if not runs:
+        assert second.state == "ok", second.diff
+        assert second.why
+        assert case.data.get("again", "") in case.short(second.why)
+        assert photograph(case.root) == before
+    (later,) = case.run(case.data["step"], plan=True)
+    assert later.state == ("maybe" if runs else "ok")
+    if "plan_again" not in case.data:
+        assert predicted.state == later.state, predicted.diff
+    assert contents_of(photograph(case.root)) == contents_of(before) or runs
+
+
+def contents_of(picture: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    """A photograph without times: a failed step may have made and removed a file of its own."""
+    return {path: found[:1] + found[2:4] for path, found in picture.items()}
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - ON_LAB_HOSTS))
+def test_every_kind_has_cases(kind: str) -> None:
+    found = list((CASES / kind).glob("*.yaml"))
+    assert len(found) >= 6, f"{kind} has {len(found)} cases"
+
+
+def test_no_case_is_without_a_kind() -> None:
+    assert {p.name for p in CASES.iterdir()} <= set(KINDS)
+
+
+def test_a_private_etc_leaves_this_machine_alone(root: Path, agents: Agents) -> None:
+    (root / "etc").mkdir()
+    with agents.session(wrap=private_etc(root)) as session:
+        submit(session, KINDS["group"](name="prov-test-group"))
+    assert "prov-test-group" in (root / "etc/group").read_text()
+    assert "prov-test-group" not in Path("/etc/group").read_text()
+    assert shutil.which("sh") and sys.executable
