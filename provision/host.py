@@ -23,9 +23,10 @@ from provision.errors import LabError, StepError, UnreachableError
 from provision.events import Event
 from provision.facts import Facts
 from provision.inventory.model import InventoryHost
+from provision.outcome import Outcome
 from provision.roles import Params
 from provision.secrets import Secret
-from provision.session import Outcome, Session
+from provision.session import Session
 from provision.steps import files, systemd
 from provision.steps.base import Step
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from provision.outcome import Outcome, StepFailed
 from provision.roles import Params, task
 
 if TYPE_CHECKING:
     from provision.host import Host
 
-__all__ = ["Host", "Params", "task"]
+__all__ = ["Host", "Outcome", "Params", "StepFailed", "task"]
 
 
 def __getattr__(name: str) -> Any:

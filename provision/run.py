@@ -25,8 +25,9 @@ from provision.events import (
     Tally,
 )
 from provision.host import AskOnce, Host
+from provision.outcome import StepFailed
 from provision.roles import Assignment
-from provision.session import INSTALL_PYTHON, StepFailed
+from provision.session import INSTALL_PYTHON
 from provision.steps.base import Change
 
 Emit = Callable[[Event], None]

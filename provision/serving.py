@@ -19,7 +19,7 @@ from provision.steps import files, systemd, wait
 
 if TYPE_CHECKING:
     from provision.host import Host
-    from provision.session import Outcome
+    from provision.outcome import Outcome
 
 ENVIRONMENT_FOLDER = "/etc/prov"
 #: seconds that requests under way get at most, after the front has switched, before the old instance is stopped

@@ -42,7 +42,7 @@ def run(
 def run_one(host: Host, argv: Sequence[str], emit: Emit) -> None:
     """Run the command on one host. Raises StepFailed if it could not be run or its status was not 0."""
     from provision.events import Output
-    from provision.session import StepFailed
+    from provision.outcome import StepFailed
     from provision.steps.command import command
 
     try:

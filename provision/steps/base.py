@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from provision.agent.system import System
     from provision.host import Steps
-    from provision.session import Outcome
+    from provision.outcome import Outcome
 
     P = ParamSpec("P")
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from provision.agent.files import Stat
     from provision.agent.system import System
     from provision.host import Host
-    from provision.session import Outcome
+    from provision.outcome import Outcome
 
 #: contents larger than this are told apart by hash and size, without a textual diff
 DIFF_LIMIT = 512 * 1024

@@ -9,7 +9,7 @@ from provision.steps.files import File
 if TYPE_CHECKING:
     from provision.agent.system import System
     from provision.host import Steps
-    from provision.session import Outcome
+    from provision.outcome import Outcome
 
 FOLDER = "/etc/ssh/sshd_config.d"
 

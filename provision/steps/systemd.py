@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from provision.agent.system import System
     from provision.agent.units import UnitState
     from provision.host import Steps
-    from provision.session import Outcome
+    from provision.outcome import Outcome
 
 #: systemd.unit(5): name, optional instance, type
 UNIT = re.compile(

@@ -1,0 +1,110 @@
+"""What came of a step, as roles read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from provision.errors import StepError
+from provision.steps.base import Change, Ref, Step
+
+if TYPE_CHECKING:
+    from provision.session import Session
+
+
+class StepFailed(StepError):
+    """A step failed on the host. outcome: of that step, with state "failed"."""
+
+    outcome: Outcome
+
+
+class Outcome(Ref):
+    """What came of a step. Reading any of it waits until the step has run.
+
+    Raises StepFailed (on reading) if the step failed and has no `ignore_errors`.
+    """
+
+    def __init__(self, session: Session, id: int, step: Step, role: str, where: str, line: str) -> None:
+        super().__init__(id, step.label())
+        self._session = session
+        self.step = step
+        self.role = role
+        self.where = where
+        self.line = line
+        self._answer: dict[str, Any] | None = None
+        self.error: StepError | None = None
+
+    def wait(self) -> Outcome:
+        """Wait until the step has run. Raises StepFailed, UnreachableError."""
+        self._session.wait_for(self)
+        return self
+
+    @property
+    def done(self) -> bool:
+        """Whether the step has run already; never waits."""
+        return self._answer is not None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the step changed the host (or would, in a plan)."""
+        return self.state in ("changed", "maybe")
+
+    @property
+    def state(self) -> str:
+        """ok, changed, failed, skipped or maybe."""
+        return str(self._got()["state"])
+
+    @property
+    def why(self) -> str:
+        """Why there was nothing to do, or what the step found."""
+        return str(self._got().get("why", ""))
+
+    @property
+    def stdout(self) -> str:
+        """What the step has to say; for commands, their output."""
+        return str(self._got().get("stdout", ""))
+
+    @property
+    def stderr(self) -> str:
+        """What a command wrote to its error stream."""
+        return str(self._got().get("stderr", ""))
+
+    @property
+    def diff(self) -> list[Change]:
+        """The differences that the step found."""
+        return [Change(*c) for c in self._got().get("diff", [])]
+
+    def _got(self) -> dict[str, Any]:
+        self.wait()
+        assert self._answer is not None
+        return self._answer
+
+    def settle(self, answer: dict[str, Any]) -> None:
+        """Take the host's answer."""
+        self._answer = answer
+        if answer["state"] == "failed":
+            error = answer["error"]
+            self.error = StepError(
+                error["message"],
+                where=self.where,
+                hint=error.get("hint", ""),
+                argv=error.get("argv", ()),
+                status=error.get("status"),
+                stdout=error.get("stdout", ""),
+                stderr=error.get("stderr", ""),
+            )
+
+    def failure(self) -> StepFailed:
+        """The exception for a step that failed."""
+        error = self.error
+        assert error is not None
+        failed = StepFailed(
+            error.message,
+            where=error.where,
+            hint=error.hint,
+            argv=error.argv,
+            status=error.status,
+            stdout=error.stdout,
+            stderr=error.stderr,
+        )
+        failed.outcome = self
+        return failed

@@ -1,0 +1,475 @@
+"""Files and archives that the host fetches itself. Shipped to hosts (Python 3.8, standard library)."""
+
+import json
+import os
+import re
+import time
+from typing import IO, TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
+
+from provision.errors import StepError
+from provision.secrets import Secret
+from provision.steps.base import (
+    Change,
+    Diff,
+    Step,
+    changes,
+    check_mode,
+    check_path,
+    check_text,
+    listed,
+    step,
+    wanted,
+)
+from provision.steps.files import attribute_words, attributes, set_attributes, size_text, wanted_owner
+from provision.steps.source import CHUNK, Source
+
+if TYPE_CHECKING:
+    from provision.agent.system import System
+
+DIGEST = re.compile(r"^[0-9a-f]{64}$")
+#: of a connection that gives nothing, seconds
+SILENCE = 60.0
+#: answers after which asking again can help (RFC 9110, section 15.6; RFC 6585, section 4)
+TRANSIENT = (408, 429, 500, 502, 503, 504)
+
+Headers = Mapping[str, Union[str, Secret]]
+
+
+@wanted()
+class Download(Step):
+    """A file from a URL, with contents that are known beforehand by their hash.
+
+        fetch.download(c, "https://example.org/tool-1.2", "/usr/local/bin/tool", sha256="9f86d0...", mode=0o755)
+
+    url: http or https; the host asks, not the controller.  path: absolute.
+    sha256: 64 hex digits. The file is fetched only if the one at path has another hash, and takes its
+    name only when all of it has come and has this hash: a cut connection or a wrong file changes nothing.
+    headers: of the request; values may be Secrets; they are not sent along when the server redirects elsewhere.
+    attempts: how often it is tried when the server can't be reached or says 5xx; pauses double from 1 s.
+    mode, owner, group: as of files.file.  ca: file of certificates to verify https with, on the host.
+    A plan does not download: it shows size and hash only.  Source: urllib.request, RFC 9110.
+    """
+
+    url: str
+    path: str
+    sha256: str
+    mode: Optional[int] = None
+    owner: Optional[str] = None
+    group: Optional[str] = None
+    headers: Headers = ()  # type: ignore[assignment]
+    attempts: int = 3
+    ca: str = ""
+
+    DEADLINE = 1800.0
+
+    def label(self) -> str:
+        return "download %s" % self.path
+
+    def validate(self) -> None:
+        check_path(self.path)
+        check_mode(self.mode)
+        check_origin(self.url, self.sha256, self.headers, self.attempts, self.ca)
+
+    def check(self, host: "System") -> Diff:
+        now = host.files.stat(self.path)
+        if now is not None and now.kind not in ("file", "link"):
+            raise StepError("%s is a %s, and a file is wanted there" % (self.path, now.kind))
+        new = "%s, sha256 %s..." % (self.url, self.sha256[:12])
+        if now is None:
+            return Diff([Change("new file", "", new), *attributes(self, host, None, 0o644)])
+        content = None
+        if now.kind == "link":
+            content = Change("link", "-> %s" % now.target, new)
+        elif host.files.sha256(self.path) != self.sha256:
+            content = Change("content", "sha256 %s..." % host.files.sha256(self.path)[:12], new)
+        found = changes(content, *attributes(self, host, now, None))
+        return Diff(found) if found else Diff.none("has this hash" + attribute_words(self))
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        now = host.files.stat(self.path)
+        if now is not None and not any(c.what in ("content", "link") for c in diff.changes):
+            set_attributes(self, host, now)
+            return
+        mode = self.mode if self.mode is not None else now.mode if now and now.kind == "file" else 0o644
+        uid, gid = wanted_owner(self, host, now)
+        if host.planned:
+            host.files.write(self.path, Source(self.sha256, -1), mode, uid, gid)
+            return
+        with fetched(host, self) as f:
+            host.files.copy("/proc/self/fd/%d" % f.fileno(), self.path, mode, uid, gid)
+        host.files.sync()
+
+    def fingerprint(self, host: "System") -> str:
+        return host.files.sha256(self.path) if host.files.exists(self.path) else "absent"
+
+
+@wanted()
+class Unpack(Step):
+    """What is in an archive, in a directory.
+
+        fetch.unpack(c, "https://example.org/tool-1.2.tar.gz", "/opt/tool", sha256="9f86d0...", strip=1)
+
+    archive: a URL (http, https) or an absolute path on the host: tar (plain, gz, bz2, xz) or zip.
+    path: the directory; made if its parent is there.  sha256: of the archive, 64 hex digits.
+    strip: leading folders of each member that are left out, as tar's --strip-components.
+    name: tells archives from each other that are unpacked into the same directory.
+    owner, group: of everything that is unpacked; None is the login's own.
+    headers, attempts, ca: as of fetch.download.
+    Members that would land outside (an absolute path, "..", through a link of the archive, a link that leads
+    out) are refused before anything is written, and so are devices; set-user-ID bits and writing by group and
+    others are dropped (PEP 706, the "data" filter). A file in the directory, .prov-NAME.json, tells what came
+    from which archive: files of an older archive that the new one lacks are removed, those of others stay,
+    and a file that somebody has removed is unpacked again.
+    """
+
+    archive: str
+    path: str
+    sha256: str
+    strip: int = 0
+    name: str = "archive"
+    owner: Optional[str] = None
+    group: Optional[str] = None
+    headers: Headers = ()  # type: ignore[assignment]
+    attempts: int = 3
+    ca: str = ""
+
+    DEADLINE = 3600.0
+
+    @property
+    def url(self) -> str:
+        return self.archive
+
+    @property
+    def stamp(self) -> str:
+        return "%s/.prov-%s.json" % (self.path, self.name)
+
+    def label(self) -> str:
+        return "unpack %s" % self.path
+
+    def validate(self) -> None:
+        check_path(self.path)
+        if not re.match(r"^[A-Za-z0-9][\w.-]*$", self.name):
+            raise ValueError("name must be of letters, digits, '.', '-' and '_': %r" % self.name)
+        if not isinstance(self.strip, int) or self.strip < 0:
+            raise ValueError("strip must be a number of folders, not %r" % (self.strip,))
+        if self.archive.startswith("/"):
+            check_path(self.archive, "archive")
+            check_digest(self.sha256)
+        else:
+            check_origin(self.archive, self.sha256, self.headers, self.attempts, self.ca)
+
+    def check(self, host: "System") -> Diff:
+        now = host.files.stat(self.path + "/.")
+        if now is None and host.files.stat(self.path) is not None:
+            raise StepError("%s is not a directory" % self.path)
+        before = self._stamped(host)
+        new = "%s, sha256 %s..." % (self.archive, self.sha256[:12])
+        if before.get("sha256") != self.sha256 or before.get("strip") != self.strip:
+            old = before.get("sha256", "")
+            return Diff([Change("archive", "sha256 %s..." % old[:12] if old else "", new)])
+        missing = [m for m in before["members"] if host.files.stat("%s/%s" % (self.path, m)) is None]
+        if missing:
+            return Diff([Change("unpacked again", "", "missing: %s" % listed(missing))])
+        return Diff.none("has the %d files of this archive" % len(before["members"]))
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        uid, gid = host.owner(self.owner, self.group)
+        before: List[str] = self._stamped(host).get("members", [])
+        if host.planned:
+            self._folder(host, self.path, uid, gid)
+            self._write_stamp(host, self.sha256, [], uid, gid)
+            return
+        with self._opened(host) as f:
+            members = read_members(f, self.strip, self.archive)
+            self._folder(host, self.path, uid, gid)
+            names = [m.path for m in members if m.kind != "dir"]
+            # cut short, it is neither taken for the old archive nor for the new one
+            self._write_stamp(host, "", sorted({*before, *names}), uid, gid)
+            for gone in sorted(set(before) - {m.path for m in members}):
+                if host.files.stat("%s/%s" % (self.path, gone)) is not None:
+                    host.files.remove("%s/%s" % (self.path, gone))
+            for member in members:
+                self._put(host, member, uid, gid)
+        host.files.sync()
+        self._write_stamp(host, self.sha256, names, uid, gid)
+
+    def fingerprint(self, host: "System") -> str:
+        return str(self._stamped(host).get("sha256", ""))
+
+    def _stamped(self, host: "System") -> Dict[str, Any]:
+        """What was unpacked here; empty if nothing, or if nobody can tell."""
+        if not host.files.exists(self.stamp):
+            return {}
+        try:
+            found = json.loads(host.files.read(self.stamp).decode())
+            good = isinstance(found, dict) and isinstance(found["members"], list)
+        except (ValueError, KeyError):
+            return {}
+        return found if good else {}
+
+    def _write_stamp(self, host: "System", sha256: str, members: Sequence[str], uid: int, gid: int) -> None:
+        text = json.dumps({"sha256": sha256, "strip": self.strip, "members": list(members)}, indent=0)
+        host.files.write(self.stamp, text.encode(), 0o644, uid, gid)
+
+    def _folder(self, host: "System", path: str, uid: int, gid: int) -> None:
+        """The directory, with those between it and ours."""
+        if host.files.stat(path + "/.") is not None:
+            return
+        if path != self.path:
+            self._folder(host, path.rsplit("/", 1)[0], uid, gid)
+        host.files.mkdir(path, 0o755, uid, gid)
+
+    def _opened(self, host: "System") -> IO[bytes]:
+        """The archive's bytes, hash checked."""
+        if not self.archive.startswith("/"):
+            return fetched(host, self)
+        if not host.files.exists(self.archive):
+            raise StepError("there is no archive %s on this host" % self.archive)
+        found = host.files.sha256(self.archive)
+        if found != self.sha256:
+            raise wrong_hash(self.archive, found, self.sha256)
+        return open(self.archive, "rb")
+
+    def _put(self, host: "System", member: "Member", uid: int, gid: int) -> None:
+        import shutil
+        import tempfile
+
+        at = "%s/%s" % (self.path, member.path)
+        if member.kind == "dir":
+            self._folder(host, at, uid, gid)
+            return
+        self._folder(host, at.rsplit("/", 1)[0], uid, gid)
+        if member.kind == "link":
+            host.files.link(at, member.target)
+            return
+        with member.open() as f, tempfile.TemporaryFile(dir=scratch()) as copy:
+            shutil.copyfileobj(f, copy, CHUNK)
+            copy.flush()
+            host.files.copy("/proc/self/fd/%d" % copy.fileno(), at, member.mode, uid, gid)
+
+
+download = step(Download)
+unpack = step(Unpack)
+
+
+# -- fetching
+
+
+def check_digest(sha256: str) -> None:
+    """Raise ValueError unless it is a SHA-256 in hex."""
+    if not isinstance(sha256, str) or not DIGEST.match(sha256):
+        raise ValueError("sha256 must be 64 hex digits (as sha256sum prints them), not %r" % (sha256,))
+
+
+def check_origin(url: str, sha256: str, headers: Headers, attempts: int, ca: str) -> None:
+    """Raise ValueError unless a request can be made of it."""
+    check_text(url, "url")
+    if not re.match(r"^https?://[^/\s]+(/\S*)?$", url):
+        raise ValueError("url must begin with http:// or https://, name a host and have no spaces: %r" % url)
+    check_digest(sha256)
+    if not isinstance(attempts, int) or attempts < 1:
+        raise ValueError("attempts must be 1 or more, not %r" % (attempts,))
+    if ca:
+        check_path(ca, "ca")
+    for key, value in dict(headers).items():
+        check_text(key, "name of a header")
+        check_text(value.reveal() if isinstance(value, Secret) else value, "header %s" % key)
+
+
+def scratch() -> Optional[str]:
+    """Where large temporary files belong (file-hierarchy(7)); they have no name, so nothing can be left."""
+    return "/var/tmp" if os.access("/var/tmp", os.W_OK) else None
+
+
+def wrong_hash(origin: str, found: str, expected: str) -> StepError:
+    return StepError(
+        "%s has another hash: %s, not %s" % (origin, found, expected),
+        hint="Nothing has been changed. Is it a new version? Compare with what its publisher says.",
+    )
+
+
+def fetched(host: "System", s: "Union[Download, Unpack]") -> IO[bytes]:
+    """The bytes of a step's URL in a nameless file, hash checked. Raises StepError."""
+    pause = 1.0
+    end = time.monotonic() + s.deadline()
+    for attempt in range(1, s.attempts + 1):
+        try:
+            return attempt_fetch(host, s, end)
+        except Transient as error:
+            if attempt == s.attempts or time.monotonic() + pause > end:
+                raise StepError(
+                    "%s: %s (tried %d times)" % (s.url, error, attempt),
+                    hint="The host itself asks: can it reach that address? http_proxy counts if it is set there.",
+                ) from None
+            host.controller.progress("%s; trying again" % error)
+            time.sleep(pause)
+            pause *= 2
+    raise AssertionError("attempts are counted")
+
+
+class Transient(Exception):
+    """Asking again can help."""
+
+
+def attempt_fetch(host: "System", s: "Union[Download, Unpack]", end: float) -> IO[bytes]:
+    import hashlib
+    import http.client
+    import ssl
+    import tempfile
+    import urllib.error
+    import urllib.request
+
+    request = urllib.request.Request(s.url, headers={"User-Agent": "prov"})
+    for key, value in dict(s.headers).items():
+        request.add_unredirected_header(key, value.reveal() if isinstance(value, Secret) else value)
+    context = ssl.create_default_context(cafile=s.ca or None) if s.url.startswith("https") else None
+    digest, size = hashlib.sha256(), 0
+    out = tempfile.TemporaryFile(dir=scratch())
+    try:
+        with urllib.request.urlopen(request, timeout=SILENCE, context=context) as answer:
+            length = answer.headers.get("Content-Length")
+            for chunk in iter(lambda: answer.read(CHUNK), b""):
+                out.write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
+                host.controller.progress("%s of %s" % (size_text(size), size_text(int(length or size))))
+                if time.monotonic() > end:
+                    raise StepError("%s did not come within %g s" % (s.url, s.deadline()))
+        if length is not None and size < int(length):
+            raise Transient("the connection was cut after %s" % size_text(size))
+        if digest.hexdigest() != s.sha256:
+            raise wrong_hash(s.url, digest.hexdigest(), s.sha256)
+        out.flush()
+        out.seek(0)
+        return out
+    except BaseException as error:
+        out.close()
+        if isinstance(error, urllib.error.HTTPError):
+            said = "the server answered %d %s" % (error.code, error.reason)
+            if error.code in TRANSIENT:
+                raise Transient(said) from None
+            raise StepError("%s: %s" % (s.url, said)) from None
+        if isinstance(error, urllib.error.URLError):
+            if isinstance(error.reason, ssl.SSLError):
+                raise StepError("%s: %s" % (s.url, error.reason)) from None
+            raise Transient(str(error.reason)) from None
+        if isinstance(error, (http.client.HTTPException, ConnectionError, TimeoutError)):
+            raise Transient(str(error) or type(error).__name__) from None
+        raise
+
+
+# -- archives
+
+
+class Member(NamedTuple):
+    """One member. path: below the directory, leading folders left out.  kind: "file", "dir" or "link"."""
+
+    path: str
+    kind: str
+    mode: int
+    target: str
+    open: Any
+
+
+def read_members(f: IO[bytes], strip: int, origin: str) -> List[Member]:
+    """What is in an archive, judged: nothing of it leads outside. Raises StepError."""
+    import tarfile
+    import zipfile
+
+    try:
+        if zipfile.is_zipfile(f):
+            found = zip_members(zipfile.ZipFile(f))
+        else:
+            f.seek(0)
+            found = tar_members(tarfile.open(fileobj=f), origin)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        raise StepError(
+            "%s is neither a tar nor a zip archive that can be read: %s" % (origin, error)
+        ) from None
+    members: Dict[str, Member] = {}
+    for member in found:
+        parts = [p for p in member.path.split("/") if p not in ("", ".")]
+        if member.path.startswith("/") or ".." in parts or "\0" in member.path or "\\" in member.path:
+            raise outside(origin, member.path, "its path")
+        if member.kind == "link" and leads_out(parts, member.target, strip):
+            raise outside(origin, member.path, "a link to %s" % member.target)
+        if len(parts) > strip:
+            path = "/".join(parts[strip:])
+            members[path] = member._replace(path=path)
+    for path in members:
+        above = path.split("/")[:-1]
+        for n in range(1, len(above) + 1):
+            link = members.get("/".join(above[:n]))
+            if link is not None and link.kind != "dir":
+                raise outside(origin, path, "the way through %s, which is a %s" % (link.path, link.kind))
+    if not members:
+        raise StepError("%s has nothing to unpack%s" % (origin, " after strip=%d" % strip if strip else ""))
+    return list(members.values())
+
+
+def outside(origin: str, path: str, what: str) -> StepError:
+    return StepError(
+        "%s: %r is refused: %s leads outside of the directory" % (origin, path, what),
+        hint="Nothing has been unpacked. Such an archive is broken, or meant to do harm.",
+    )
+
+
+def leads_out(parts: Sequence[str], target: str, strip: int) -> bool:
+    """Whether a link at that place of the archive points out of the directory."""
+    place = list(parts[strip:-1])
+    if target.startswith("/"):
+        return True
+    for word in target.split("/"):
+        if word == "..":
+            if not place:
+                return True
+            place.pop()
+        elif word not in ("", "."):
+            place.append(word)
+    return False
+
+
+def safe_mode(mode: int) -> int:
+    return (mode & 0o755) | 0o600
+
+
+def tar_members(archive: Any, origin: str) -> List[Member]:
+    found = []
+    for m in archive:
+        if m.isdir():
+            found.append(Member(m.name, "dir", 0o755, "", None))
+        elif m.issym():
+            found.append(Member(m.name, "link", 0o777, m.linkname, None))
+        elif m.isfile() or m.islnk():
+            # of a hard link, tarfile gives the contents of what it links to
+            found.append(
+                Member(m.name, "file", safe_mode(m.mode), "", lambda m=m: opened_member(archive, m, origin))
+            )
+        else:
+            raise StepError("%s: %r is a device or a pipe, and refused" % (origin, m.name))
+    return found
+
+
+def opened_member(archive: Any, member: Any, origin: str) -> IO[bytes]:
+    try:
+        found: Optional[IO[bytes]] = archive.extractfile(member)
+    except KeyError:
+        found = None
+    if found is None:
+        raise StepError("%s: %r links to nothing in the archive" % (origin, member.name))
+    return found
+
+
+def zip_members(archive: Any) -> List[Member]:
+    found = []
+    for m in archive.infolist():
+        mode = m.external_attr >> 16
+        if m.is_dir():
+            found.append(Member(m.filename, "dir", 0o755, "", None))
+        elif mode & 0o170000 == 0o120000:
+            found.append(Member(m.filename, "link", 0o777, archive.read(m).decode(), None))
+        else:
+            found.append(
+                Member(m.filename, "file", safe_mode(mode or 0o644), "", lambda m=m: archive.open(m))
+            )
+    return found
