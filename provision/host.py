@@ -54,6 +54,7 @@ class Host(VerifiedConnection):
     _emit: Callable[[Event], None]
     _plan: bool
     _later: list[tuple[str, Callable[[], None]]]
+    _proofs: list[tuple[Outcome, Callable[[], None]]]
     _ask: Callable[[], Secret] | None = None
 
     def __init__(
@@ -79,6 +80,7 @@ class Host(VerifiedConnection):
             _emit=emit,
             _ask=ask,
             _later=[],
+            _proofs=[],
         )
 
     # -- what roles read
@@ -132,12 +134,26 @@ class Host(VerifiedConnection):
             self.started().role, action = self._later.pop(0)
             action()
 
+    def finish(self) -> None:
+        """End the session, after the proofs that its changes call for, whether or not a step has failed."""
+        session = self.started()
+        if session.finish(unless=[after for after, _ in self._proofs]):
+            return
+        session.acknowledge()
+        try:
+            for after, prove in self._proofs:
+                if after.known_change:
+                    prove()
+        finally:
+            session.finish()
+
     def prove_login(self, *, after: Outcome, undo: Outcome) -> None:
-        """At the end, if `after` changed something: log in anew, or take back what `undo` put there.
+        """When all steps have run, if `after` changed something: log in anew, or take back what `undo` put there.
 
         after: the step that made sshd read its settings.  undo: the file step whose settings they are.
         """
-        self.later(lambda: prove_login(self, after, undo))
+        if not self.planning:
+            self._proofs.append((after, lambda: prove_login(self, after, undo)))
 
     # -- the session
 
@@ -196,8 +212,6 @@ def role_folder(name: str) -> Path:
 
 def prove_login(c: Host, after: Outcome, undo: Outcome) -> None:
     """Open a second connection as the first one was; if that fails, remove the settings. Raises StepError."""
-    if c.planning or not after.changed:
-        return
     address, options = reach(c.inventory)
     second = VerifiedConnection(address, config=c.config, **options)
     try:
@@ -205,7 +219,7 @@ def prove_login(c: Host, after: Outcome, undo: Outcome) -> None:
     except UnreachableError as error:
         path = getattr(undo.step, "path", "")
         gone = files.absent(c, path)
-        systemd.service(c, after.step.label().split()[-1], reload_on=[gone]).wait()
+        systemd.service(c, after.label.split()[-1], reload_on=[gone]).wait()
         raise StepError(
             f"a new login failed with the new settings of sshd, so they were taken back: {error.message}",
             where=undo.where,

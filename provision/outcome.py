@@ -49,6 +49,11 @@ class Outcome(Ref):
         return self.state in ("changed", "maybe")
 
     @property
+    def known_change(self) -> bool:
+        """Whether the step is known to have changed something; never waits, never raises."""
+        return self._answer is not None and self._answer["state"] == "changed"
+
+    @property
     def state(self) -> str:
         """ok, changed, failed, skipped or maybe."""
         return str(self._got()["state"])

@@ -168,11 +168,11 @@ class Run:
         session = host.started()
         try:
             self._work(host, assignment, self._queue.put)
-            session.drain()
         except UnreachableError:
             session.abandon()
             raise
         except ProvError:
-            session.finish()
+            host.finish()
             raise
-        session.finish()
+        host.finish()
+        session.raise_failure()

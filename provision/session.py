@@ -10,7 +10,7 @@ import linecache
 import sys
 import sysconfig
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,7 @@ class Session:
         self._shipped = set(needed(AGENT))
         self._next = 1
         self._closed = False
+        self._staying = False
         self._unanswered: list[bytes] = []
         self._sending = threading.Lock()
         self._starter = login.start(open_channel, plan=plan)
@@ -108,13 +109,19 @@ class Session:
         """Wait for one step. Raises StepFailed if it, or one before it, failed; that takes note of the failure."""
         while not outcome.done:
             self._pump()
-        self._raise_unseen()
+        self.raise_failure()
 
-    def drain(self) -> None:
-        """Wait for all steps sent so far. Raises StepFailed, UnreachableError."""
-        while self._waiting:
-            self._pump()
-        self._raise_unseen()
+    def acknowledge(self) -> None:
+        """Take note of failures without raising them: steps sent from now on run all the same."""
+        self._failures_seen += len(self._unseen)
+        self._unseen = []
+
+    def raise_failure(self) -> None:
+        """Raise StepFailed for the first failure that nobody has taken note of."""
+        if self._unseen:
+            first = self._unseen[0]
+            self.acknowledge()
+            raise first.failure()
 
     # -- ending
 
@@ -122,18 +129,22 @@ class Session:
         """Ask the agent to end after the step that is running; the rest is skipped."""
         self._send({"op": "stop"})
 
-    def finish(self) -> None:
-        """Drain without raising, end the agent in good order and close the channel."""
+    def finish(self, unless: Sequence[Outcome] = ()) -> bool:
+        """Wait for all steps, end the agent in good order and close the channel; failures are not raised.
+
+        unless: steps after which there is more to do if one of them changed something: the agent then stays,
+        and False is returned. The agent decides, so that ending costs no round trip of its own.
+        """
+        self._staying = False
         try:
-            while self._waiting and not self._closed:
-                self._pump()
-            if self._facts is None or self._closed:
-                return
-            self._send({"op": "end"})
-            while not self._closed:
+            if not self._closed:
+                self._send({"op": "end", "unless": [outcome.id for outcome in unless]})
+            while not (self._closed or self._staying):
                 self._pump()
         finally:
-            self._starter.channel.close()
+            if not self._staying:
+                self._starter.channel.close()
+        return not self._staying
 
     def abandon(self) -> None:
         """Close the channel as it is; the agent ends by itself after its running step."""
@@ -159,13 +170,6 @@ class Session:
             if self._facts is None:
                 self._unanswered.append(data)
             self._starter.channel.send(data)
-
-    def _raise_unseen(self) -> None:
-        if not self._unseen:
-            return
-        self._failures_seen += len(self._unseen)
-        first, self._unseen = self._unseen[0], []
-        raise first.failure()
 
     def _pump(self) -> None:
         """Read once, waiting as long as a living agent may be silent, and handle what arrived."""
@@ -232,6 +236,8 @@ class Session:
                 raise ProvError(head["message"], where=self.host, hint=head["hint"])
             case "bye":
                 self._closed = True
+            case "staying":
+                self._staying = True
             case "alive":
                 pass
             case other:

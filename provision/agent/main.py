@@ -184,8 +184,13 @@ class Agent:
         waiting: "collections.deque[Optional[Frame]]" = collections.deque()
         while True:
             frame = self._next(waiting, runner.system)
-            if frame is None or frame.head["op"] == "end":
+            if frame is None:
                 return
+            if frame.head["op"] == "end":
+                if not any(runner.refs[number].changed for number in frame.head["unless"]):
+                    return
+                self.link.send({"op": "staying"}, flush=True)
+                continue
             if frame.head["op"] == "module":
                 add_module(frame.head["name"], frame.payload)
                 continue
