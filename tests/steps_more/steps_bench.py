@@ -10,7 +10,8 @@ import pytest
 
 from provision.channel import Login, ProcessChannel
 from provision.errors import ConfigError
-from provision.session import Outcome, Session, StepFailed
+from provision.outcome import Outcome, StepFailed
+from provision.session import Session
 from provision.steps.base import Step
 
 
