@@ -66,36 +66,45 @@ class VerifiedConnection(Connection):  # type: ignore[misc]
         """Connect and log in. Raises UnreachableError that says what refused it and what to do."""
         if self.is_connected:
             return
-        try:
-            self._open_chain()
-        except UnreachableError:
-            raise
-        except paramiko.BadHostKeyException as error:
-            raise changed_key(error) from None
-        except paramiko.PasswordRequiredException:
-            raise UnreachableError(
-                f"{self._where()}: the private key is encrypted",
-                hint="Load it into an agent first: ssh-add",
-            ) from None
-        except paramiko.AuthenticationException:
-            raise refused_login(self) from None
-        except socket.gaierror:
-            raise UnreachableError(
-                f"the name {self.host!r} does not resolve",
-                hint="Set ansible_host to an address, or add the name to DNS or ~/.ssh/config.",
-            ) from None
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            raise UnreachableError(
-                f"{self._where()}: {describe(error)}", hint="Is the host up, and sshd running on that port?"
-            ) from None
-
-    def _open_chain(self) -> None:
         for connection in reversed(chain(self)):
             load_known_hosts(connection, self.known_hosts)
-            open_patiently(connection)
+            open_explained(connection)
 
-    def _where(self) -> str:
-        return f"{self.host} port {self.port}"
+
+def open_explained(connection: Connection) -> None:
+    """Open one connection of a chain. Raises UnreachableError, which tells a gateway's refusal from the host's."""
+    where = f"{connection.host} port {connection.port}"
+    try:
+        open_patiently(connection)
+    except UnreachableError:
+        raise
+    except paramiko.BadHostKeyException as error:
+        raise changed_key(error) from None
+    except paramiko.PasswordRequiredException:
+        raise UnreachableError(
+            f"{where}: the private key is encrypted", hint="Load it into an agent first: ssh-add"
+        ) from None
+    except paramiko.AuthenticationException:
+        raise refused_login(connection) from None
+    except socket.gaierror:
+        raise UnreachableError(
+            f"the name {connection.host!r} does not resolve",
+            hint="Set ansible_host to an address, or add the name to DNS or ~/.ssh/config.",
+        ) from None
+    except (FileNotFoundError, PermissionError) as error:
+        raise UnreachableError(
+            f"{where}: the private key {error.filename} can't be read: {describe(error)}",
+            hint="Check ansible_ssh_private_key_file, or IdentityFile in ~/.ssh/config.",
+        ) from None
+    except paramiko.ChannelException as error:
+        raise UnreachableError(
+            f"{where}: {connection.gateway.host} could not connect to it: {error.text.lower()}",
+            hint="Is the host up, and may the gateway reach it?",
+        ) from None
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        raise UnreachableError(
+            f"{where}: {describe(error)}", hint="Is the host up, and sshd running on that port?"
+        ) from None
 
 
 def chain(connection: Connection) -> list[Connection]:
