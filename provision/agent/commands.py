@@ -6,7 +6,7 @@ import selectors
 import signal
 import subprocess
 import time
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, NamedTuple, Optional, Sequence
 
 from provision.errors import StepError
 
@@ -18,6 +18,9 @@ BASE_ENVIRONMENT = {
 }
 #: output kept per stream; beyond it the middle is dropped
 KEEP = 4 * 1024 * 1024
+#: seconds between looks whether a process has ended whose streams are still open, and how long they may stay
+LOOK = 0.2
+LINGER = 1.0
 
 
 class Result(NamedTuple):
@@ -115,10 +118,14 @@ def communicate(
     timeout: float,
     on_line: Optional[Callable[[str], None]],
 ) -> Result:
-    """Feed and read a process until it ends. Both streams are read as they come, so neither can block it."""
+    """Feed and read a process until it ends. Both streams are read as they come, so neither can block it.
+
+    A child that it leaves in the background, with its streams, is neither waited for nor ended.
+    """
     assert process.stdin and process.stdout and process.stderr
     end = time.monotonic() + timeout
-    collected: Dict[str, List[bytes]] = {"out": [], "err": []}
+    ended = 0.0
+    collected = {"out": bytearray(), "err": bytearray()}
     with selectors.DefaultSelector() as selector:
         for stream, name in ((process.stdout, "out"), (process.stderr, "err")):
             os.set_blocking(stream.fileno(), False)
@@ -130,15 +137,15 @@ def communicate(
         else:
             process.stdin.close()
         while selector.get_map():
-            left = end - time.monotonic()
-            if left <= 0:
-                kill_group(process)
-                raise failure(
-                    "the command did not end within %g s" % timeout,
-                    Result(argv, -signal.SIGKILL, _text(collected["out"]), _text(collected["err"])),
-                    "Give the step a longer timeout if this is to be expected.",
-                )
-            for key, _ in selector.select(left):
+            now = time.monotonic()
+            if process.poll() is not None:
+                ended = ended or now
+            elif now >= end:
+                raise too_late(process, argv, timeout, collected)
+            ready = selector.select(min(LOOK, max(0.0, end - now)))
+            if ended and (not ready or now > ended + LINGER):
+                break
+            for key, _ in ready:
                 if key.data == "in":
                     todo = _feed(process, todo)
                     if not todo:
@@ -155,11 +162,30 @@ def communicate(
     try:
         status = process.wait(max(0.1, end - time.monotonic()))
     except subprocess.TimeoutExpired:
-        kill_group(process)
-        status = process.wait()
-    for stream in (process.stdout, process.stderr):
-        stream.close()
+        raise too_late(process, argv, timeout, collected) from None
+    finally:
+        close(process)
     return Result(argv, status, _text(collected["out"]), _text(collected["err"]))
+
+
+def too_late(
+    process: "subprocess.Popen[bytes]", argv: Sequence[str], timeout: float, collected: Dict[str, bytearray]
+) -> StepError:
+    """End a process that takes longer than it may."""
+    kill_group(process)
+    close(process)
+    return failure(
+        "the command did not end within %.3g s" % timeout,
+        Result(argv, -signal.SIGKILL, _text(collected["out"]), _text(collected["err"])),
+        "Give the step a longer timeout if this is to be expected.",
+    )
+
+
+def close(process: "subprocess.Popen[bytes]") -> None:
+    """Close our ends of a process's streams."""
+    for stream in (process.stdin, process.stdout, process.stderr):
+        assert stream is not None
+        stream.close()
 
 
 def kill_group(process: "subprocess.Popen[bytes]") -> None:
@@ -180,11 +206,10 @@ def _feed(process: "subprocess.Popen[bytes]", todo: memoryview) -> memoryview:
         return todo[:0]
 
 
-def _keep(chunks: List[bytes], chunk: bytes) -> None:
-    chunks.append(chunk)
-    if sum(map(len, chunks)) > 2 * KEEP:
-        whole = b"".join(chunks)
-        chunks[:] = [whole[: KEEP // 2], b"\n[...]\n", whole[-KEEP // 2 :]]
+def _keep(collected: bytearray, chunk: bytes) -> None:
+    collected += chunk
+    if len(collected) > 2 * KEEP:
+        collected[KEEP // 2 : -KEEP // 2] = b"\n[...]\n"
 
 
 def _say_last_line(chunk: bytes, on_line: Callable[[str], None]) -> None:
@@ -195,5 +220,5 @@ def _say_last_line(chunk: bytes, on_line: Callable[[str], None]) -> None:
             return
 
 
-def _text(chunks: List[bytes]) -> str:
-    return b"".join(chunks).decode(errors="replace")
+def _text(collected: bytearray) -> str:
+    return collected.decode(errors="replace")

@@ -66,6 +66,10 @@ class Files:
             return None
         return Stat(kind_of(st.st_mode), stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid, st.st_size)
 
+    def predicted(self, path: str) -> bool:
+        """Whether the file at path is only what a plan says that it will be."""
+        return False
+
     def exists(self, path: str) -> bool:
         """Whether there is something at path, following links."""
         return os.path.exists(path)

@@ -166,7 +166,6 @@ class PlannedFiles(Files):
         self._nodes[here] = node
 
     def predicted(self, path: str) -> bool:
-        """Whether the plan has written the file at path."""
         here = self._follow(path)
         return here is not None and here in self._nodes
 

@@ -104,7 +104,7 @@ def check_names(names: Sequence[str]) -> None:
     if not names:
         raise ValueError("no package is named")
     for name in names:
-        if not isinstance(name, str) or not NAME.match(name):
+        if not isinstance(name, str) or not NAME.fullmatch(name):
             raise ValueError("%r is not the name of a package" % (name,))
 
 

@@ -45,7 +45,7 @@ class Certificate(Step):
         if not self.names:
             raise ValueError("a certificate needs a name")
         for name in self.names:
-            if not DNS_NAME.match(name):
+            if not DNS_NAME.fullmatch(name):
                 raise ValueError("%r is not a DNS name" % name)
         if not 0 < self.renew < 1:
             raise ValueError("renew must be between 0 and 1")
@@ -61,10 +61,12 @@ class Certificate(Step):
             found.append(Change("new certificate", "", ", ".join(self.names)))
         elif key is None:
             found.append(Change("certificate", "for another key", "for the new one"))
-        else:
+        elif not host.files.predicted(self.path):
             found += self._faults(host)
         if found:
             return Diff(found)
+        if host.files.predicted(self.path):
+            return Diff.none("is made by this run")
         return Diff.none("good until %s" % self._read(host)["notAfter"])
 
     def apply(self, host: "System", diff: Diff) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Dict, Mapping, Sequence, Tuple, Union
 from provision.agent.commands import failure
 from provision.errors import StepError
 from provision.secrets import Secret
-from provision.steps.base import Change, Diff, Step, check_path, step, wanted
+from provision.steps.base import Change, Diff, Step, check_path, check_text, step, wanted
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -53,6 +53,15 @@ class Command(Step):
         if isinstance(self.unless, str):
             raise ValueError("unless must be a list of words")
         check_path(self.cwd, "cwd")
+        for name, value in dict(self.environment).items():
+            if not isinstance(name, str) or not name or "=" in name or "\0" in name:
+                raise ValueError("%r is not the name of an environment variable" % (name,))
+            if not isinstance(value, (str, Secret)) or "\0" in (
+                value.reveal() if isinstance(value, Secret) else value
+            ):
+                raise ValueError("environment %s must be text without NUL" % name)
+        if self.user:
+            check_text(self.user, "user")
         if self.creates:
             check_path(self.creates, "creates")
         if self.stamp:

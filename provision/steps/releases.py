@@ -3,7 +3,7 @@
 import os
 from typing import TYPE_CHECKING, List, Sequence, Tuple
 
-from provision.steps.base import Change, Diff, Step, check_path, step, wanted
+from provision.steps.base import Change, Diff, Step, check_path, check_text, step, wanted
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -28,6 +28,9 @@ class OldReleases(Step):
 
     def validate(self) -> None:
         check_path(self.home, "home")
+        check_text(self.current, "current")
+        if "/" in self.current:
+            raise ValueError("current must be the name of a release, not %r" % self.current)
         if self.keep < 1:
             raise ValueError("keep must be at least 1")
 

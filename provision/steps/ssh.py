@@ -31,7 +31,7 @@ class SshdDropIn(File):
 
     def validate(self) -> None:
         super().validate()
-        if not re.match(r"^%s/[\w.-]+\.conf$" % FOLDER, self.path):
+        if not re.fullmatch(r"^%s/[\w.-]+\.conf$" % FOLDER, self.path):
             raise ValueError("a drop-in of sshd is named like 10-prov.conf, not %r" % self.path)
 
     def check(self, host: "System") -> Diff:

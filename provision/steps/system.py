@@ -24,7 +24,7 @@ class Hostname(Step):
         return "hostname %s" % self.name
 
     def validate(self) -> None:
-        if not HOSTNAME.match(self.name) or len(self.name) > 64:
+        if not HOSTNAME.fullmatch(self.name) or len(self.name) > 64:
             raise ValueError("%r is not a host name" % self.name)
 
     def check(self, host: "System") -> Diff:
@@ -89,7 +89,7 @@ class Timezone(Step):
         return "timezone %s" % self.name
 
     def validate(self) -> None:
-        if not re.match(r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$", self.name):
+        if not re.fullmatch(r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$", self.name):
             raise ValueError("%r is not the name of a time zone" % self.name)
 
     def check(self, host: "System") -> Diff:

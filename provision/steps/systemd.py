@@ -59,7 +59,7 @@ class Service(Step):
         return [self.name]
 
     def validate(self) -> None:
-        if not UNIT.match(self.name):
+        if not UNIT.fullmatch(self.name):
             raise ValueError("%r is not the name of a unit" % self.unit)
         if self.running is False and (self.reload_on or self.restart_on):
             raise ValueError("a unit that shall not run can't be reloaded or restarted")
@@ -213,7 +213,7 @@ class OnlyInstances(Step):
         return "other instances of %s" % self.template
 
     def validate(self) -> None:
-        if "@." not in self.template or not UNIT.match(self.template):
+        if "@." not in self.template or not UNIT.fullmatch(self.template):
             raise ValueError("%r is not the name of a template unit" % self.template)
 
     def check(self, host: "System") -> Diff:
@@ -268,7 +268,7 @@ only_instances = step(OnlyInstances)
 
 def unit(c: "Steps", name: str, content: str) -> "Outcome":
     """The unit file of that name in /etc/systemd/system, with daemon-reload when it changed."""
-    if not UNIT.match(name):
+    if not UNIT.fullmatch(name):
         raise ValueError("%r is not the name of a unit" % name)
     return c.submit(Unit("%s/%s" % (UNIT_FOLDER, name), content, mode=0o644))
 

@@ -1,9 +1,11 @@
 """A folder of many files, synchronised by manifest. Shipped to hosts (Python 3.8, standard library)."""
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Set, Tuple
 
 from provision.errors import StepError
-from provision.steps.base import Change, Diff, Step, check_path, step, wanted
+from provision.steps.base import Change, Diff, Step, check_names, check_path, step, wanted
 from provision.steps.source import Source
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class Tree(Step):
 
     def validate(self) -> None:
         check_path(self.path)
+        check_names(self, "owner", "group")
         if self.like:
             check_path(self.like, "like")
         for path, _, _, _ in self.entries:
@@ -55,7 +58,7 @@ class Tree(Step):
         found += [Change("removed", path, "") for path in gone[:SHOWN]]
         for what, paths in (("new file", new), ("changed file", changed), ("removed", gone)):
             if len(paths) > SHOWN:
-                found.append(Change("%ss" % what, "", "and %d more" % (len(paths) - SHOWN)))
+                found.append(Change(what, "", "and %d more" % (len(paths) - SHOWN)))
         if not found:
             return Diff.none("%d files are the same" % len(self.entries))
         return Diff(found)
@@ -80,7 +83,7 @@ class Tree(Step):
         host.files.sync()
 
     def fingerprint(self, host: "System") -> str:
-        return " ".join(sorted(e[2].sha256 if e[2] else e[3] for e in self.entries))[:4096]
+        return hashlib.sha256(json.dumps(sorted(summary(self.entries).items())).encode()).hexdigest()
 
     def _at(self, path: str) -> str:
         return "%s/%s" % (self.path, path)
@@ -93,9 +96,11 @@ class Tree(Step):
                 hint="If it is not needed, remove it with files.absent before this step.",
             )
         new, changed = [], []
+        uid, gid = host.owner(self.owner, self.group)
+        folders: Dict[str, bool] = {}
         for path, mode, source, target in self.entries:
             now = host.files.stat(self._at(path))
-            if now is None:
+            if now is None or not self._in_folders(host, path, folders):
                 new.append(path)
             elif source is None:
                 if now.kind != "link" or now.target != target:
@@ -104,6 +109,8 @@ class Tree(Step):
                 now.kind != "file"
                 or now.mode != mode
                 or now.size != source.size
+                or (self.owner is not None and now.uid != uid)
+                or (self.group is not None and now.gid != gid)
                 or host.files.sha256(self._at(path)) != source.sha256
             ):
                 changed.append(path)
@@ -111,22 +118,35 @@ class Tree(Step):
 
     def _gone(self, host: "System") -> List[str]:
         """Paths that are there and should not be; of a whole folder only its own path."""
-        wanted_paths = {entry[0] for entry in self.entries} | set(self.keep)
-        folders = {path.rsplit("/", n)[0] for path in wanted_paths for n in range(1, path.count("/") + 1)}
+        files, keep = {entry[0] for entry in self.entries}, set(self.keep)
+        folders = {p.rsplit("/", n)[0] for p in files | keep for n in range(1, p.count("/") + 1)}
         found: List[str] = []
 
         def walk(folder: str) -> None:
             for name in host.files.list(self._at(folder) if folder else self.path):
                 path = "%s/%s" % (folder, name) if folder else name
-                if path in wanted_paths:
+                if path in keep:
                     continue
-                if path in folders:
+                now = host.files.stat(self._at(path))
+                is_folder = now is not None and now.kind == "dir"
+                # a link is no folder: what it leads to is not ours to clear
+                if path in folders and is_folder:
                     walk(path)
-                else:
+                elif path not in files or is_folder:
                     found.append(path)
 
         walk("")
         return found
+
+    def _in_folders(self, host: "System", path: str, known: Dict[str, bool]) -> bool:
+        """Whether all that is above a path of the tree are real folders, not links to elsewhere."""
+        if "/" not in path:
+            return True
+        above = path.rsplit("/", 1)[0]
+        if above not in known:
+            now = host.files.stat(self._at(above))
+            known[above] = now is not None and now.kind == "dir" and self._in_folders(host, above, known)
+        return known[above]
 
     def _folder(self, host: "System", path: str, uid: int, gid: int, made: "Set[str]") -> None:
         if path in made:

@@ -188,7 +188,7 @@ class AuthorizedKeys(Step):
         check_name(self.user)
         for key in self.keys:
             check_text(key, "key")
-            if not KEY.match(key.strip()):
+            if not KEY.fullmatch(key.strip()):
                 raise ValueError("%r is no public key" % (key[:40] + "..." if len(key) > 40 else key))
         if self.exclusive and not self.keys:
             raise ValueError("exclusive without a key would lock the user out")
@@ -253,7 +253,7 @@ authorized_keys = step(AuthorizedKeys)
 
 def check_name(name: str) -> None:
     """Raise ValueError unless name is one that useradd(8) takes."""
-    if not isinstance(name, str) or not NAME.match(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ValueError("%r is not a name for a user or group" % (name,))
 
 

@@ -44,6 +44,10 @@ class Url(Step):
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("url must begin with http:// or https:// and name a host: %r" % self.url)
+        if " " in self.url:
+            raise ValueError("url must not contain spaces: %r" % self.url)
+        # raises ValueError itself
+        _ = parts.port
         if self.socket:
             check_path(self.socket, "socket")
         if self.ca:
@@ -116,6 +120,7 @@ class Port(Step):
     def validate(self) -> None:
         if not isinstance(self.port, int) or not 0 < self.port < 65536:
             raise ValueError("port must be a number from 1 to 65535, not %r" % (self.port,))
+        check_text(self.address, "address")
 
     def check(self, host: "System") -> Diff:
         if host.planned:

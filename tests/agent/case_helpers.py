@@ -5,25 +5,30 @@ from __future__ import annotations
 import http.server
 import importlib
 import inspect
-import pkgutil
 import re
 import socketserver
 import sys
 import threading
+import zipfile
 from pathlib import Path
 from typing import Any
 
-import provision.steps
 from provision.ca import Authority
 from provision.steps.base import Step
 from provision.steps.source import Source
 
+#: the modules whose steps have case files here; tests/steps_more has the others
+MODULES = (
+    "apt", "certificates", "command", "files", "python", "releases", "ssh", "system", "systemd", "tree",
+    "users", "wait",
+)  # fmt: skip
+
 
 def step_classes() -> dict[str, type[Step]]:
-    """Every kind of step by its name in snake case."""
+    """Kinds of steps by their names in snake case: those of MODULES."""
     found = {}
-    for found_module in pkgutil.iter_modules(provision.steps.__path__):
-        module = importlib.import_module(f"provision.steps.{found_module.name}")
+    for name in MODULES:
+        module = importlib.import_module(f"provision.steps.{name}")
         for cls in vars(module).values():
             ours = inspect.isclass(cls) and issubclass(cls, Step) and cls is not Step
             if ours and cls.__module__ == module.__name__:
@@ -57,6 +62,13 @@ class Server:
         self._server.server_close()
 
 
+def with_sources(value: Any) -> Any:
+    """A step's values with {text: ...} as contents that the host has to ask for."""
+    if isinstance(value, dict) and set(value) == {"text"}:
+        return Source.of(value["text"])
+    return [with_sources(v) for v in value] if isinstance(value, list) else value
+
+
 def placeholders(root: Path, server: Server) -> dict[str, Any]:
     """Values of the $NAMES in case files."""
     authority = Authority(root.parent / "ca")
@@ -72,9 +84,24 @@ def placeholders(root: Path, server: Server) -> dict[str, Any]:
         "$T": str(root),
         "$PORT": server.port,
         "$PYTHON": sys.executable,
+        "$PACKAGES": f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages",
         "$ISSUER": issued_by(authority, ["a.test"], 90),
+        "$ISSUERSHORT": issued_by(authority, ["a.test"], 1),
         "$ISSUERTWO": issued_by(authority, ["a.test", "b.test"], 90),
         "$ISSUEROLD": issued_by(old, ["a.test"], 90),
+        "$WHEEL": wheel(root.parent),
         "$AUTHORITY": authority.key_id(),
         "$AUTHORITYOLD": old.key_id(),
     }
+
+
+def wheel(folder: Path) -> str:
+    """A package of one module, as a file that pip installs without a network."""
+    path = folder / "greeting-1.0-py3-none-any.whl"
+    info = "greeting-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("greeting.py", "hello = 'world'\n")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: greeting\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return str(path)

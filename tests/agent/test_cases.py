@@ -16,6 +16,9 @@ time nothing changes and a reason is given.
     error: "is a directory"                    # of a failed step, in the plan too but for plan_state: changed
     after: {motd: "new\n"}                     # the whole tree; or
     has: {motd: "new\n"}                       # a part of it; a value of "*" is anything
+    stdout: "what a command printed"
+    again: "has these contents"                # of the second run
+    plan_again: unknown                        # a plan can't know that a command settles what it asks about
 """
 
 from __future__ import annotations
@@ -71,8 +74,18 @@ class Case:
         self.data = yaml.safe_load(path.read_text(encoding="utf-8"))
         for part in ("before", "prepare", "drift", "step"):
             self.data[part] = fill(self.data.get(part, {}), values)
+        packages = {"$PACKAGES": values["$PACKAGES"]}
+        self.data["has"] = fill(self.data.get("has", {}), packages)
         known = {"before", "prepare", "drift", "step", "refused", "state", "changes", "diff", "why", "error"}
-        assert set(self.data) <= known | {"after", "has", "plan_state", "plan_again", "hint", "again"}, path
+        assert set(self.data) <= known | {
+            "after",
+            "has",
+            "plan_state",
+            "plan_again",
+            "hint",
+            "again",
+            "stdout",
+        }, path
         self.options: dict[str, Any] = {}
         if self.kind in PRIVATE_ETC:
             (root / "etc").mkdir()
@@ -138,7 +151,7 @@ def test_case(path: Path, root: Path, agents: Agents, server: Server) -> None:
     compare_with_expected(case, real)
     compare_plan(case, predicted[0], real)
     if data["state"] == "failed":
-        if "after" not in data and "has" not in data:
+        if "after" not in data and not data["has"]:
             assert contents_of(photograph(root)) == contents_of(untouched)
         return
     if data["state"] == "ok":
@@ -155,7 +168,11 @@ def compare_with_expected(case: Case, real: Outcome) -> None:
         assert data["error"] in case.short(words)
         assert data.get("hint", "") in real.error.hint
     for shown, wanted in zip_longest(case.shown(real), data.get("changes", [])):
-        assert shown and wanted and all(w in (s, "*") for s, w in zip(shown, wanted, strict=True)), (shown, wanted)
+        assert shown and wanted and all(w in (s, "*") for s, w in zip(shown, wanted, strict=True)), (
+            shown,
+            wanted,
+        )
+    assert real.stdout == data.get("stdout", real.stdout)
     text = case.short("\n".join(c.text for c in real.diff))
     for line in data.get("diff", []):
         assert line in text.split("\n")
@@ -169,7 +186,7 @@ def compare_with_expected(case: Case, real: Outcome) -> None:
             if "$T" in entry.get("file", ""):
                 entry["file"] = entry["file"].replace("$T", str(case.root))
         assert there == wanted_tree
-    for at, wanted in expected(data.get("has", {})).items():
+    for at, wanted in expected(data["has"]).items():
         if wanted.get("file") == "*":
             wanted = {**wanted, "file": there[at]["file"]}
         assert there.get(at) == wanted, at

@@ -7,10 +7,12 @@ import os
 import pwd
 import shutil
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
-#: path -> what is there: text of a file; or a mapping with one of file, link, dir, fifo, and mode, owner, group
+#: path -> what is there: text of a file; or a mapping with one of file, hex, link, dir, fifo, and mode, owner,
+#: group, age (seconds).  None: nothing.  {chmod: "0644"}: what was there, with another mode.
 Tree = dict[str, Any]
 
 
@@ -23,6 +25,9 @@ def build(root: Path, tree: Tree) -> None:
             shutil.rmtree(at) if at.is_dir() and not at.is_symlink() else at.unlink()
             continue
         entry = {"file": spec} if isinstance(spec, str) else dict(spec)
+        if "chmod" in entry:
+            at.chmod(int(entry["chmod"], 8))
+            continue
         if at.is_symlink() or at.is_file():
             at.unlink()
         if "link" in entry:
@@ -40,6 +45,9 @@ def build(root: Path, tree: Tree) -> None:
         uid = pwd.getpwnam(entry["owner"]).pw_uid if "owner" in entry else -1
         gid = grp.getgrnam(entry["group"]).gr_gid if "group" in entry else -1
         os.chown(at, uid, gid, follow_symlinks=False)
+        if "age" in entry:
+            then = time.time() - entry["age"]
+            os.utime(at, (then, then), follow_symlinks=False)
 
 
 def expected(tree: Tree) -> dict[str, dict[str, str]]:
