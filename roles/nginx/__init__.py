@@ -45,9 +45,16 @@ def install(c: Host, p: Nginx) -> None:
             socket=upstream(c, app),
             certificate=certificate_path(app),
             key=key_path(app),
+            http2_directive=has_http2_directive(c),
         )
         for app in apps
     ]
     # whatever has replaced a certificate: nginx goes on serving the old one until it is reloaded
     certificates = [files.watched(c, certificate_path(app)) for app in apps if app.tls != "none"]
     systemd.service(c, "nginx", reload_on=[conf, *sites, *certificates], check_with=["nginx", "-t"])
+
+
+def has_http2_directive(c: Host) -> bool:
+    """Whether the distribution's nginx is 1.25.1 or newer, where `http2 on` replaced a parameter of `listen`."""
+    first = {"debian": 13.0, "ubuntu": 25.04}
+    return float(c.facts.version or 0) >= first.get(c.facts.distribution, 0.0)
