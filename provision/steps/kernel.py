@@ -1,0 +1,227 @@
+"""Settings and modules of the kernel. Shipped to hosts (Python 3.8, standard library)."""
+
+import re
+from typing import TYPE_CHECKING, Dict, List, Mapping, Union
+
+from provision.errors import StepError
+from provision.steps.base import Change, Diff, Step, check_text, step, wanted
+from provision.steps.files import File
+
+if TYPE_CHECKING:
+    from provision.agent.system import System
+
+NAME = re.compile(r"^[A-Za-z0-9][\w.-]*$")
+KEY = re.compile(r"^[A-Za-z0-9_-]+([./][A-Za-z0-9_.:-]+)+$")
+MODULE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")
+HEADER = "# written by prov; changes made here are undone\n"
+
+
+@wanted()
+class Sysctl(Step):
+    """Settings of the kernel: in a file of /etc/sysctl.d for the next boot, and in /proc/sys now.
+
+        kernel.sysctl(c, "60-web", {"net.core.somaxconn": 4096, "net.ipv4.tcp_rmem": "4096 131072 6291456"})
+
+    name: of the file, ".conf" is added; files are read in the order of their names, the last one wins.
+    settings: key -> value, keys with dots as in sysctl(8) (or slashes: "net/ipv4/conf/eth0.1/forwarding").
+    None as settings, or none of them, removes the file; what runs stays as it is until the next boot.
+    now: False leaves the running kernel alone, for settings that it will only have after a reboot.
+    Spaces and tabs between the numbers of one value count as the same.  Source: sysctl.d(5), proc(5).
+    """
+
+    name: str
+    settings: "Mapping[str, Union[int, str]]" = ()  # type: ignore[assignment]
+    now: bool = True
+
+    def label(self) -> str:
+        return "sysctl %s" % self.name
+
+    def validate(self) -> None:
+        check_file_name(self.name)
+        for key, value in dict(self.settings or {}).items():
+            if not KEY.match(key) or ".." in key or "//" in key:
+                raise ValueError("%r is not the name of a setting, such as net.core.somaxconn" % key)
+            if isinstance(value, bool) or not isinstance(value, (int, str)):
+                raise ValueError("%s must be a number or text, not %r" % (key, value))
+            check_text(str(value), key)
+
+    def check(self, host: "System") -> Diff:
+        if not self.settings:
+            return check_gone(host, self._path())
+        found = list(self._file().check(host).changes)
+        for key, value in self._wanted().items():
+            running = self._running(host, key) if self.now else value
+            if running != value:
+                found.append(Change("running %s" % key, running, value))
+        return Diff(found) if found else Diff.none("set, now and at boot" if self.now else "set at boot")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        if not self.settings:
+            host.files.remove(self._path())
+            return
+        if any(not c.what.startswith("running ") for c in diff.changes):
+            put(host, self._file())
+        wanted_values = self._wanted()
+        for change in diff.changes:
+            if not change.what.startswith("running "):
+                continue
+            key = change.what[len("running ") :]
+            path, value = proc_path(key), wanted_values[key]
+            if host.planned:
+                if host.files.exists(path.rsplit("/", 1)[0]):
+                    host.files.write(path, value.encode(), 0o644, 0, 0)
+                continue
+            result = host.run(("tee", path), stdin=value.encode() + b"\n")
+            result.require(
+                "setting %s to %s" % (key, value),
+                "Is the value within what the kernel takes, and is this not a container that may not set it?",
+            )
+            if self._running(host, key) != value:
+                raise StepError(
+                    "%s is %s after it was set to %s" % (key, self._running(host, key), value),
+                    hint="The kernel has changed the value: write what it makes of it.",
+                )
+
+    def fingerprint(self, host: "System") -> str:
+        return host.files.sha256(self._path()) if host.files.exists(self._path()) else "absent"
+
+    def _path(self) -> str:
+        return "/etc/sysctl.d/%s.conf" % self.name
+
+    def _wanted(self) -> Dict[str, str]:
+        return {key: " ".join(str(value).split()) for key, value in dict(self.settings).items()}
+
+    def _file(self) -> File:
+        text = "".join("%s = %s\n" % item for item in self._wanted().items())
+        return File(self._path(), HEADER + text, mode=0o644, owner="root", group="root")
+
+    def _running(self, host: "System", key: str) -> str:
+        path = proc_path(key)
+        if not host.files.exists(path):
+            if host.planned:
+                # a module that an earlier step loads may bring it
+                return ""
+            raise StepError(
+                "this kernel has no setting %s" % key,
+                hint="Check the spelling. Some come with a module only: add a kernel.module step before.",
+            )
+        return " ".join(host.files.read(path).decode(errors="replace").split())
+
+
+@wanted()
+class Module(Step):
+    """A module of the kernel: loaded now, and at every boot.
+
+        kernel.module(c, "br_netfilter")
+
+    name: as lsmod(8) shows it; "-" and "_" are the same to the kernel.
+    options: parameters, written to /etc/modprobe.d; they count from the next loading on.
+    present: False unloads it, and takes away what makes it load.  What is built into the kernel counts as
+    loaded.  Source: modules-load.d(5), modprobe(8), modprobe.d(5).
+    """
+
+    name: str
+    options: "Mapping[str, Union[int, str]]" = ()  # type: ignore[assignment]
+    present: bool = True
+
+    def label(self) -> str:
+        return "kernel module %s" % self.name
+
+    def validate(self) -> None:
+        if not isinstance(self.name, str) or not MODULE.match(self.name):
+            raise ValueError("%r is not the name of a kernel module" % (self.name,))
+        for key, value in dict(self.options).items():
+            if not MODULE.match(key) or not re.match(r"^[^\s\"'\\]+$", str(value)):
+                raise ValueError("options: %r=%r must be without spaces and quotes" % (key, value))
+        if self.options and not self.present:
+            raise ValueError("options of a module that shall not be there make no sense")
+
+    def check(self, host: "System") -> Diff:
+        found: List[Change] = []
+        loaded = host.files.exists(self._sys())
+        for path, text in self._files().items():
+            if text:
+                found += self._file(path, text).check(host).changes
+            elif host.files.stat(path) is not None:
+                found.append(Change("removed", path, ""))
+        if loaded != self.present:
+            found.append(Change("loaded", "yes" if loaded else "no", "yes" if self.present else "no"))
+        return Diff(found) if found else Diff.none("is loaded" if self.present else "is not loaded")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        for path, text in self._files().items():
+            if text:
+                put(host, self._file(path, text))
+            elif host.files.stat(path) is not None:
+                host.files.remove(path)
+        if not any(c.what == "loaded" for c in diff.changes):
+            return
+        if self.present:
+            host.run(("modprobe", "--", self.name)).require(
+                "loading the kernel module %s" % self.name,
+                "Is it in this kernel (%s)? In a container only its host can load modules."
+                % host.facts.get("kernel", "?"),
+            )
+            if host.planned:
+                host.files.mkdir(self._sys(), 0o755, 0, 0)
+        else:
+            host.run(("modprobe", "-r", "--", self.name)).require(
+                "unloading the kernel module %s" % self.name, "Something may be using it: see lsmod."
+            )
+            if host.planned:
+                host.files.remove(self._sys())
+
+    def fingerprint(self, host: "System") -> str:
+        state = [host.files.sha256(p) if host.files.exists(p) else "absent" for p in self._files()]
+        return " ".join([*state, "loaded" if host.files.exists(self._sys()) else ""])
+
+    def _sys(self) -> str:
+        return "/sys/module/" + self.name.replace("-", "_")
+
+    def _files(self) -> Dict[str, str]:
+        """Path -> text; "" for a file that shall not be there."""
+        load = HEADER + self.name + "\n" if self.present else ""
+        words = " ".join("%s=%s" % item for item in dict(self.options).items())
+        options = HEADER + "options %s %s\n" % (self.name, words) if words else ""
+        return {
+            "/etc/modules-load.d/prov-%s.conf" % self.name: load,
+            "/etc/modprobe.d/prov-%s.conf" % self.name: options,
+        }
+
+    def _file(self, path: str, text: str) -> File:
+        return File(path, text, mode=0o644, owner="root", group="root")
+
+
+sysctl = step(Sysctl)
+module = step(Module)
+
+
+def proc_path(key: str) -> str:
+    """Where a setting is in /proc/sys; sysctl.d(5): dots are slashes, unless a slash comes first."""
+    first = re.search(r"[./]", key)
+    if first is not None and first.group() == "/":
+        return "/proc/sys/" + key
+    return "/proc/sys/" + key.translate(str.maketrans("./", "/."))
+
+
+def check_file_name(name: str) -> None:
+    """Raise ValueError unless it can name a file of settings, without its ending."""
+    if not isinstance(name, str) or not NAME.match(name) or name.endswith(".conf"):
+        raise ValueError("%r is not a name such as 60-web (without .conf)" % (name,))
+
+
+def put(host: "System", file: File) -> None:
+    """A file of settings as it should be; its directory comes with a package that small images may lack."""
+    folder = file.path.rsplit("/", 1)[0]
+    if not host.files.exists(folder):
+        host.files.mkdir(folder, 0o755, 0, 0)
+    found = file.check(host)
+    if found:
+        file.apply(host, found)
+
+
+def check_gone(host: "System", path: str) -> Diff:
+    """The change of removing a file."""
+    if host.files.stat(path) is None:
+        return Diff.none("is absent")
+    return Diff([Change("removed", path, "")])
