@@ -36,9 +36,9 @@ class SshdDropIn(File):
 
     def check(self, host: "System") -> Diff:
         diff = super().check(host)
-        if diff or self._included(host):
+        if self._included(host):
             return diff
-        return Diff([Change("include", "", "sshd_config does not read %s" % FOLDER)])
+        return Diff([*diff.changes, Change("include", "", "sshd_config does not read %s" % FOLDER)])
 
     def apply(self, host: "System", diff: Diff) -> None:
         if host.files.stat(FOLDER) is None:

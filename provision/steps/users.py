@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 #: useradd(8): the pattern recommended there, 32 characters at most
 NAME = re.compile(r"^[a-z_][a-z0-9_-]{0,30}[a-z0-9_$-]?$")
+NOT_FOLLOWED = "It belongs to the user, so prov does not follow it. Remove it before this step."
 KEY = re.compile(
     r"^(\S.*\s)?(ssh-(ed25519|rsa|dss)|ecdsa-sha2-\S+|sk-\S+@openssh\.com) [A-Za-z0-9+/]+=*( .*)?$"
 )
@@ -201,10 +202,17 @@ class AuthorizedKeys(Step):
             )
         path = self._path(account)
         now = host.files.stat(path)
+        folder = host.files.stat(path.rsplit("/", 1)[0])
+        # the user may have put a link there, to what only root can read
+        if folder is not None and folder.kind != "dir":
+            raise StepError(
+                "%s is a %s, not a directory" % (path.rsplit("/", 1)[0], folder.kind), hint=NOT_FOLLOWED
+            )
+        if now is not None and now.kind != "file":
+            raise StepError("%s is a %s, not a file" % (path, now.kind), hint=NOT_FOLLOWED)
         old = host.files.read(path) if now is not None else b""
         new = self._text(old)
         found = [] if old == new else [text_change("keys", old, new, path)]
-        folder = host.files.stat(path.rsplit("/", 1)[0])
         if folder is None or (folder.mode & 0o022) or folder.uid != account.uid:
             found.append(Change("folder", "", "0700 %s" % self.user))
         if now is not None and (now.mode & 0o022 or now.uid != account.uid):

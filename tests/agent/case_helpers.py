@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import importlib
 import inspect
+import pwd
 import re
 import socketserver
 import sys
@@ -83,6 +84,7 @@ def placeholders(root: Path, server: Server) -> dict[str, Any]:
     return {
         "$T": str(root),
         "$PORT": server.port,
+        "$PASSWD": passwd(f"{root}/home"),
         "$PYTHON": sys.executable,
         "$PACKAGES": f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages",
         "$ISSUER": issued_by(authority, ["a.test"], 90),
@@ -93,6 +95,13 @@ def placeholders(root: Path, server: Server) -> dict[str, Any]:
         "$AUTHORITY": authority.key_id(),
         "$AUTHORITYOLD": old.key_id(),
     }
+
+
+def passwd(home: str) -> str:
+    """This machine's users, and prov-case, who has the ids of nobody."""
+    nobody = pwd.getpwnam("nobody")
+    text = Path("/etc/passwd").read_text(encoding="utf-8")
+    return f"{text}prov-case:x:{nobody.pw_uid}:{nobody.pw_gid}::{home}:/bin/sh\n"
 
 
 def wheel(folder: Path) -> str:

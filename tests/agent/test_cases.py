@@ -24,8 +24,6 @@ time nothing changes and a reason is given.
 from __future__ import annotations
 
 import re
-import shutil
-import sys
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -88,7 +86,7 @@ class Case:
         }, path
         self.options: dict[str, Any] = {}
         if self.kind in PRIVATE_ETC:
-            (root / "etc").mkdir()
+            (root / "etc").mkdir(mode=0o755)
             self.options["wrap"] = private_etc(root)
 
     def step(self, values: dict[str, Any]) -> Step:
@@ -129,7 +127,7 @@ def fill(value: Any, values: dict[str, Any]) -> Any:
     return re.sub(r"\$[A-Z]+", lambda m: str(values.get(m.group(0), m.group(0))), value)
 
 
-@pytest.mark.parametrize("path", case_files())
+@pytest.mark.parametrize("path", list(case_files()))
 def test_case(path: Path, root: Path, agents: Agents, server: Server) -> None:
     case = Case(path, root, agents, server)
     data = case.data
@@ -186,7 +184,8 @@ def compare_with_expected(case: Case, real: Outcome) -> None:
             if "$T" in entry.get("file", ""):
                 entry["file"] = entry["file"].replace("$T", str(case.root))
         assert there == wanted_tree
-    for at, wanted in expected(data["has"]).items():
+    for at in data["has"]:
+        wanted = expected(data["has"])[at]
         if wanted.get("file") == "*":
             wanted = {**wanted, "file": there[at]["file"]}
         assert there.get(at) == wanted, at
@@ -243,4 +242,23 @@ def test_a_private_etc_leaves_this_machine_alone(root: Path, agents: Agents) -> 
         submit(session, KINDS["group"](name="prov-test-group"))
     assert "prov-test-group" in (root / "etc/group").read_text()
     assert "prov-test-group" not in Path("/etc/group").read_text()
-    assert shutil.which("sh") and sys.executable
+
+
+def test_the_kernel_gets_the_name(root: Path, agents: Agents) -> None:
+    """Not a case file: every agent of a case has a kernel name of its own, which goes with it."""
+    build(root, {"etc/hostname": "before\n", "etc/hosts": "127.0.0.1 localhost\n"})
+    with agents.session(plan=True, wrap=private_etc(root)) as session:
+        predicted = submit(session, KINDS["hostname"](name="web1.test"))
+    with agents.session(wrap=private_etc(root)) as session:
+        first = submit(session, KINDS["hostname"](name="web1.test"))
+        second = submit(session, KINDS["hostname"](name="web1.test"))
+        name = submit(session, KINDS["command"](["hostname"], reason="a test"))
+    assert [c[:3] for c in first.diff] == [
+        ("/etc/hostname", "before", "web1.test"),
+        ("kernel", "before", "web1.test"),
+        ("/etc/hosts", "", "127.0.1.1 web1.test web1"),
+    ]
+    assert predicted.diff == first.diff
+    assert (second.state, second.why) == ("ok", "is its name")
+    assert name.stdout == "web1.test\n"
+    assert (root / "etc/hosts").read_text() == "127.0.0.1 localhost\n127.0.1.1 web1.test web1\n"
