@@ -1,0 +1,147 @@
+"""Swap space in a file. Shipped to hosts (Python 3.8, standard library)."""
+
+from io import BytesIO
+from typing import TYPE_CHECKING, List, Optional
+
+from provision.errors import StepError
+from provision.steps.base import Change, Diff, Step, check_path, mode_text, step, wanted
+from provision.steps.files import size_text
+from provision.steps.mounts import fstab_file, in_fstab, write_fstab
+from provision.steps.source import Source
+
+if TYPE_CHECKING:
+    from provision.agent.system import System
+
+SWAPS = "/proc/swaps"
+MEGABYTE = 1024 * 1024
+
+
+@wanted()
+class SwapFile(Step):
+    """A swap file: made, in use, and in /etc/fstab for the next boot.
+
+        swap.swap_file(c, 2048)
+
+    size_mb: its size in MiB (2^20 bytes); 0 takes it out of use and out of fstab, and removes it.
+    path: of the file; only root can read it (0600).
+    priority: 0 to 32767, higher is used first; None leaves it to the kernel.
+    A file of another size is taken out of use and made anew; so the host needs memory for what is in it.
+    The file system must be one that swap files can be on (not overlay, not a network).
+    Source: mkswap(8), swapon(8), fstab(5).
+    """
+
+    size_mb: int
+    path: str = "/swapfile"
+    priority: Optional[int] = None
+
+    DEADLINE = 900.0
+
+    def label(self) -> str:
+        return "swap file %s" % self.path
+
+    def validate(self) -> None:
+        check_path(self.path)
+        if not isinstance(self.size_mb, int) or isinstance(self.size_mb, bool) or self.size_mb < 0:
+            raise ValueError("size_mb must be a number of MiB, not %r" % (self.size_mb,))
+        if any(c in self.path for c in " \t#\\"):
+            raise ValueError("path must be without spaces, # and \\: %r" % self.path)
+        if self.priority is not None and not 0 <= self.priority <= 32767:
+            raise ValueError("priority must be 0 to 32767, not %r" % (self.priority,))
+
+    def check(self, host: "System") -> Diff:
+        now = host.files.stat(self.path)
+        if now is not None and now.kind != "file":
+            raise StepError("%s is a %s, and a swap file is wanted there" % (self.path, now.kind))
+        found: List[Change] = []
+        size = now.size if now is not None else -1
+        used = self._used(host)
+        if size != self.size_mb * MEGABYTE and (self.size_mb or now is not None):
+            before = size_text(size) if now is not None else ""
+            found.append(Change("size", before, "%d MB" % self.size_mb if self.size_mb else ""))
+        elif now is not None and now.mode != 0o600:
+            found.append(Change("mode", mode_text(now.mode), "0600"))
+        if used != bool(self.size_mb):
+            found.append(Change("in use", "yes" if used else "no", "yes" if self.size_mb else "no"))
+        if self.size_mb or in_fstab(host, self.path) is not None:
+            found += fstab_file(host, self.path, self._line()).check(host).changes
+        return Diff(found) if found else Diff.none("%d MB in use" % self.size_mb if used else "is absent")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        what = {c.what for c in diff.changes}
+        if self._used(host) and ("size" in what or not self.size_mb):
+            host.run(("swapoff", self.path)).require(
+                "taking %s out of use" % self.path, "Is there memory enough for what is swapped out?"
+            )
+            self._foresee(host, False)
+        if not self.size_mb:
+            if host.files.stat(self.path) is not None:
+                host.files.remove(self.path)
+            if in_fstab(host, self.path) is not None:
+                write_fstab(host, self.path, "")
+            return
+        if "size" in what:
+            self._make(host)
+        elif "mode" in what:
+            host.files.set_mode(self.path, 0o600)
+        if not self._used(host):
+            self._use(host)
+        write_fstab(host, self.path, self._line())
+
+    def fingerprint(self, host: "System") -> str:
+        now = host.files.stat(self.path)
+        return "absent" if now is None else "%d %s" % (now.size, self._used(host))
+
+    def _line(self) -> str:
+        if not self.size_mb:
+            return ""
+        pri = "" if self.priority is None else ",pri=%d" % self.priority
+        return "%s none swap sw%s 0 0" % (self.path, pri)
+
+    def _used(self, host: "System") -> bool:
+        lines = host.files.read(SWAPS).decode(errors="replace").splitlines()[1:]
+        return any(line.split()[:1] == [self.path] for line in lines)
+
+    def _make(self, host: "System") -> None:
+        """The file, without holes: swapon(8) refuses those."""
+        if host.planned:
+            picture = Source("", self.size_mb * MEGABYTE)
+            picture.open = lambda request: BytesIO()
+            host.files.write(self.path, picture, 0o600, 0, 0)
+            return
+        # empty and root's alone before anything is in it
+        host.files.write(self.path, b"", 0o600, 0, 0)
+        size = str(self.size_mb * MEGABYTE)
+        made = host.run(("fallocate", "-l", size, self.path))
+        if made.status:
+            # not every file system can; what was written by then counts from the start
+            argv = ("dd", "if=/dev/zero", "of=" + self.path, "bs=1M", "count=%d" % self.size_mb, "conv=fsync")
+            made = host.run(argv)
+        if made.status == 0:
+            made = host.run(("mkswap", self.path))
+        if made.status:
+            host.files.remove(self.path)
+            made.require("making the swap file", "Is there room for it (see `df -h`)?")
+
+    def _use(self, host: "System") -> None:
+        priority = () if self.priority is None else ("-p", str(self.priority))
+        argv = ("swapon", *priority, self.path)
+        used = host.run(argv)
+        if used.status:
+            # there may be no swap signature in it: a run ended before mkswap(8)
+            host.run(("mkswap", self.path)).require("making the swap file")
+            used = host.run(argv)
+        used.require(
+            "using the swap file", "Not every file system can hold one, and a container may not use swap."
+        )
+        self._foresee(host, True)
+
+    def _foresee(self, host: "System", used: bool) -> None:
+        if not host.planned:
+            return
+        lines = host.files.read(SWAPS).decode(errors="replace").splitlines(True)
+        kept = [line for line in lines if line.split()[:1] != [self.path]]
+        line = "%s file %d 0 -2\n" % (self.path, self.size_mb * 1024)
+        host.files.write(SWAPS, "".join([*kept, line] if used else kept).encode(), 0o444, 0, 0)
+
+
+swap_file = step(SwapFile)
