@@ -85,7 +85,7 @@ def show_error(error: ProvError) -> None:
 
 
 def main() -> None:
-    """Run the command line; never returns."""
+    """Run the command line. Raises SystemExit with its exit status."""
     try:
         status = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -107,7 +107,19 @@ def main() -> None:
         # the reader of our output went away (`prov hosts | head`); nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    # Python's own way out takes as long as a whole connection: it takes apart every module that was imported
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status if isinstance(status, int) else 0)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def entry() -> None:
+    """What the installed command `prov` calls: `main`, and a quick way out.
+
+    Python's own takes as long as a whole connection: it takes apart every module that was imported.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(end.code if isinstance(end.code, int) else 1)
