@@ -1,0 +1,108 @@
+"""Writes docs/steps.md from the docstrings of provision.steps: `python docs/generate.py`. A test compares them."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import provision.steps
+from provision.steps.base import Step
+
+PAGE = Path(__file__).parent / "steps.md"
+COMMON = {f.name for f in fields(Step)}
+HEAD = """# Steps
+
+Every step is a function: its first argument is the host, the others are the wanted state. It returns an outcome at
+once; reading `.changed`, `.stdout` or `.diff` of that waits for it. All steps also take
+
+- `timeout`: seconds after which the step is stopped and fails; the default depends on the kind,
+- `when`: earlier outcomes, one of which must have changed something, or the step does nothing,
+- `ignore_errors`: a reason; a failure is then shown, and the host's run goes on.
+
+This page is made from the docstrings by `python docs/generate.py`.
+"""
+
+
+def page() -> str:
+    """The text of the reference."""
+    parts = [HEAD]
+    for module in modules():
+        entries = list(steps_of(module))
+        if entries:
+            name = module.__name__.rsplit(".", 1)[-1]
+            first = (module.__doc__ or "").split("\n", 1)[0]
+            parts.append(f"\n## {name}\n\n{shipped_removed(first)}\n")
+            parts += [entry(name, function, target) for function, target in entries]
+    return "".join(parts)
+
+
+def modules() -> Iterator[ModuleType]:
+    """The modules of steps, by name."""
+    for found in pkgutil.iter_modules(provision.steps.__path__):
+        yield importlib.import_module(f"provision.steps.{found.name}")
+
+
+def steps_of(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """(name, step class or function) of everything in a module that a role calls."""
+    for name, value in vars(module).items():
+        step_class = getattr(value, "step_class", None)
+        if step_class is not None:
+            yield name, step_class
+        elif inspect.isfunction(value) and value.__module__ == module.__name__ and takes_host(value):
+            yield name, value
+
+
+def takes_host(function: Callable[..., Any]) -> bool:
+    """Whether a function is called with a host and returns an outcome."""
+    return list(inspect.signature(function).parameters)[:1] == ["c"] and not function.__name__.startswith("_")
+
+
+def entry(module: str, name: str, target: Any) -> str:
+    """One step: how it is called, and its docstring."""
+    arguments = [
+        a for a in inspect.signature(target).parameters.values() if a.name not in COMMON and a.name != "c"
+    ]
+    shown = ", ".join(["c", *(argument(a) for a in arguments)])
+    doc = inspect.cleandoc(target.__doc__ or "")
+    # "name: what it is.  other: ..." of our docstrings, one to a line
+    text = re.sub(r"(?m)^(\w+(?:, \w+)*):", r"- `\1`:", re.sub(r"\.  (?=[a-z_]+(, [a-z_]+)*: )", ".\n", doc))
+    return f"\n### {module}.{name}\n\n```python\n{module}.{name}({shown})\n```\n\n{spaced(text)}\n"
+
+
+def argument(parameter: inspect.Parameter) -> str:
+    """A parameter with its default."""
+    if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+        return f"**{parameter.name}"
+    if parameter.default is inspect.Parameter.empty:
+        return parameter.name
+    return f"{parameter.name}={parameter.default!r}"
+
+
+def spaced(text: str) -> str:
+    """A list needs an empty line before it, and one after."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        previous = lines[-1] if lines else ""
+        if line.startswith("- ") and previous and not previous.startswith(("- ", "  ")):
+            lines.append("")
+        elif previous.startswith(("- ", "  ")) and line and not line.startswith("- "):
+            # the rest of an entry
+            line = "  " + line.strip()
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def shipped_removed(text: str) -> str:
+    """A module's first line without the remark for those who read its code."""
+    return re.sub(r"\s*Shipped( to hosts)?( \(.*\))?\.", "", text).strip()
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

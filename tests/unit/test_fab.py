@@ -1,0 +1,35 @@
+"""The roles as Fabric's own tasks: the fabfile at the top."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from provision import roles
+
+TOP = Path(__file__).parents[2]
+
+
+def fab(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "fab"), *words]
+    return subprocess.run(
+        command, cwd=TOP, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, check=False
+    )
+
+
+def test_every_role_is_a_task() -> None:
+    listed = fab("--list").stdout.split()
+    assert [name for name in roles.names(roles.search_path()) if name not in listed] == []
+
+
+def test_a_role_needs_a_host() -> None:
+    done = fab("nginx")
+    assert done.returncode == 2
+    assert "fab -H web1 nginx" in done.stderr
+
+
+def test_an_unknown_host_is_refused_as_prov_would() -> None:
+    done = fab("-H", "wbe1", "nginx")
+    assert done.returncode == 2
+    assert "no host or group 'wbe1'. Did you mean 'web1'?" in done.stderr
