@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FOLDER = "/etc/cron.d"
 #: cron(8): other names in /etc/cron.d are passed over in silence
-NAME = re.compile(r"^[A-Za-z0-9_-]+$")
+NAME = re.compile(r"^[A-Za-z0-9_-]+\Z")
 #: crontab(5): the five fields, their ranges, and names for months and days of the week
 FIELDS = (
     ("minute", 0, 59),
@@ -71,7 +71,7 @@ class Job(Step):
         if not self.argv[0]:
             raise ValueError("argv must begin with a program")
         for key, value in dict(self.environment).items():
-            if not re.match(r"^[A-Za-z_][A-Za-z0-9_]*$", key):
+            if not re.match(r"^[A-Za-z_][A-Za-z0-9_]*\Z", key):
                 raise ValueError("%r is not the name of a variable" % key)
             text = value.reveal() if isinstance(value, Secret) else value
             if text:

@@ -27,7 +27,7 @@ from provision.steps.source import CHUNK, Source
 if TYPE_CHECKING:
     from provision.agent.system import System
 
-DIGEST = re.compile(r"^[0-9a-f]{64}$")
+DIGEST = re.compile(r"^[0-9a-f]{64}\Z")
 #: of a connection that gives nothing, seconds
 SILENCE = 60.0
 #: answers after which asking again can help (RFC 9110, section 15.6; RFC 6585, section 4)
@@ -149,7 +149,7 @@ class Unpack(Step):
 
     def validate(self) -> None:
         check_path(self.path)
-        if not re.match(r"^[A-Za-z0-9][\w.-]*$", self.name):
+        if not re.match(r"^[A-Za-z0-9][\w.-]*\Z", self.name):
             raise ValueError("name must be of letters, digits, '.', '-' and '_': %r" % self.name)
         if not isinstance(self.strip, int) or self.strip < 0:
             raise ValueError("strip must be a number of folders, not %r" % (self.strip,))
@@ -265,7 +265,7 @@ def check_digest(sha256: str) -> None:
 def check_origin(url: str, sha256: str, headers: Headers, attempts: int, ca: str) -> None:
     """Raise ValueError unless a request can be made of it."""
     check_text(url, "url")
-    if not re.match(r"^https?://[^/\s]+(/\S*)?$", url):
+    if not re.match(r"^https?://[^/\s]+(/\S*)?\Z", url):
         raise ValueError("url must begin with http:// or https://, name a host and have no spaces: %r" % url)
     check_digest(sha256)
     if not isinstance(attempts, int) or attempts < 1:

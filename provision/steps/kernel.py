@@ -10,9 +10,9 @@ from provision.steps.files import File
 if TYPE_CHECKING:
     from provision.agent.system import System
 
-NAME = re.compile(r"^[A-Za-z0-9][\w.-]*$")
-KEY = re.compile(r"^[A-Za-z0-9_-]+([./][A-Za-z0-9_.:-]+)+$")
-MODULE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")
+NAME = re.compile(r"^[A-Za-z0-9][\w.-]*\Z")
+KEY = re.compile(r"^[A-Za-z0-9_-]+([./][A-Za-z0-9_.:-]+)+\Z")
+MODULE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
 HEADER = "# written by prov; changes made here are undone\n"
 
 
@@ -131,7 +131,7 @@ class Module(Step):
         if not isinstance(self.name, str) or not MODULE.match(self.name):
             raise ValueError("%r is not the name of a kernel module" % (self.name,))
         for key, value in dict(self.options).items():
-            if not MODULE.match(key) or not re.match(r"^[^\s\"'\\]+$", str(value)):
+            if not MODULE.match(key) or not re.match(r"^[^\s\"'\\]+\Z", str(value)):
                 raise ValueError("options: %r=%r must be without spaces and quotes" % (key, value))
         if self.options and not self.present:
             raise ValueError("options of a module that shall not be there make no sense")

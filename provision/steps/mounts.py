@@ -54,7 +54,7 @@ class Mount(Step):
         check_mount_point(self.path)
         check_text(self.source, "source")
         for what, text in (("kind", self.kind), ("options", self.options)):
-            if not isinstance(text, str) or not re.match(r"^[^\s#]+$", text):
+            if not isinstance(text, str) or not re.match(r"^[^\s#]+\Z", text):
                 raise ValueError("%s must be one word: %r" % (what, text))
         if self.check_order not in (0, 1, 2):
             raise ValueError("check_order must be 0, 1 or 2, not %r" % (self.check_order,))

@@ -1,0 +1,126 @@
+"""Locales of Debian and Ubuntu. Shipped to hosts (Python 3.8, standard library)."""
+
+import re
+from typing import TYPE_CHECKING, List
+
+from provision.errors import StepError
+from provision.steps.base import Change, Diff, Step, step, wanted
+from provision.steps.files import File
+from provision.steps.foresight import foresee, foreseen
+
+if TYPE_CHECKING:
+    from provision.agent.system import System
+
+GEN = "/etc/locale.gen"
+PROGRAM = "/usr/sbin/locale-gen"
+SUPPORTED = "/usr/share/i18n/SUPPORTED"
+DEFAULT = "/etc/default/locale"
+NAME = re.compile(r"^(C|POSIX|[a-z]{2,3}(_[A-Z]{2})?(@[a-z]+)?)(\.[A-Za-z0-9-]+)?(@[a-z]+)?\Z")
+
+
+@wanted()
+class Locale(Step):
+    """A locale that programs of this host can use, and the one they use if nobody says otherwise.
+
+        locale.locale(c, "de_DE.UTF-8")
+
+    name: as in /usr/share/i18n/SUPPORTED: language, country and encoding. "C.UTF-8" is always there.
+    default: also the host's own: LANG in /etc/default/locale, which new sessions get.
+    Needs the package locales, but for C.UTF-8: apt.packages(c, "locales").
+    Source: locale-gen(8), locale.gen(5), locale(5).
+    """
+
+    name: str
+    default: bool = True
+
+    DEADLINE = 600.0
+
+    def label(self) -> str:
+        return "locale %s" % self.name
+
+    def validate(self) -> None:
+        if not isinstance(self.name, str) or not NAME.match(self.name):
+            raise ValueError("%r is not the name of a locale, such as de_DE.UTF-8" % (self.name,))
+
+    def check(self, host: "System") -> Diff:
+        found: List[Change] = []
+        if not self._usable(host):
+            if not host.files.exists(PROGRAM):
+                raise StepError(
+                    "this host has no locale-gen", hint='Add apt.packages(c, "locales") before this step.'
+                )
+            self._line(host)
+            found += self._gen(host).check(host).changes
+            found.append(Change("locale", "", "%s generated" % self.name))
+        if self.default:
+            found += self._default(host).check(host).changes
+        return Diff(found) if found else Diff.none("is the default" if self.default else "can be used")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        if any(c.what == "locale" for c in diff.changes):
+            self._write(host, self._gen(host))
+            argv = (PROGRAM, "--keep-existing")
+            host.run(argv).require("generating the locale %s" % self.name)
+            foresee(host, self.label(), "usable")
+            if not self._usable(host):
+                raise StepError("locale-gen ended well, but the host still has no locale %s" % self.name)
+        if self.default:
+            self._write(host, self._default(host))
+
+    def fingerprint(self, host: "System") -> str:
+        return host.files.sha256(DEFAULT) if self.default and host.files.exists(DEFAULT) else self.name
+
+    def _write(self, host: "System", file: File) -> None:
+        found = file.check(host)
+        if found:
+            file.apply(host, found)
+
+    def _usable(self, host: "System") -> bool:
+        """Whether locale(1) lists it; that writes encodings as "utf8"."""
+        if foreseen(host, self.label()):
+            return True
+        listed = host.ask(("locale", "-a")).stdout.split()
+        return folded(self.name) in map(folded, listed)
+
+    def _line(self, host: "System") -> str:
+        """ "de_DE.UTF-8 UTF-8", from the list of what glibc can make. Raises StepError."""
+        encoding = self.name.split("@")[0].partition(".")[2]
+        if not host.files.exists(SUPPORTED) or (host.planned and not host.runnable(SUPPORTED)):
+            return "%s %s" % (self.name, encoding or "ISO-8859-1")
+        for line in host.files.read(SUPPORTED).decode(errors="replace").splitlines():
+            if line.split()[:1] == [self.name]:
+                return " ".join(line.split())
+        raise StepError(
+            "glibc has no locale %r" % self.name, hint="%s on the host lists those that it has." % SUPPORTED
+        )
+
+    def _gen(self, host: "System") -> File:
+        """locale.gen with the locale's line, uncommented where it stands."""
+        line = self._line(host)
+        text = host.files.read(GEN).decode(errors="replace") if host.files.exists(GEN) else ""
+        lines = text.splitlines()
+        at = [n for n, old in enumerate(lines) if old.lstrip("# \t").split() == line.split()]
+        if at:
+            lines[at[0]] = line
+        else:
+            lines.append(line)
+        return File(GEN, "".join(each + "\n" for each in lines))
+
+    def _default(self, host: "System") -> File:
+        text = host.files.read(DEFAULT).decode(errors="replace") if host.files.exists(DEFAULT) else ""
+        lines = text.splitlines()
+        at = [n for n, old in enumerate(lines) if re.match(r"\s*LANG=", old)]
+        if at and lines[at[-1]].split("=", 1)[1].strip().strip("\"'") == self.name:
+            return File(DEFAULT, text)
+        lines = [old for n, old in enumerate(lines) if n not in at]
+        return File(DEFAULT, "".join(each + "\n" for each in [*lines, "LANG=%s" % self.name]))
+
+
+locale = step(Locale)
+
+
+def folded(name: str) -> str:
+    """The name as locale(1) writes it, or nearly: "de_DE.utf8"."""
+    head, dot, encoding = name.partition(".")
+    encoding, at, rest = encoding.partition("@")
+    return head + dot + encoding.lower().replace("-", "") + at + rest
