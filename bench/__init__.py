@@ -1,0 +1,1 @@
+"""Side-by-side benchmark of prov and its peers: see bench/README.md."""

@@ -1,0 +1,55 @@
+"""The specification's bars, and whether the record meets them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.record import Row, median, select
+
+
+def bars(parts: dict[str, Any]) -> list[list[str]]:
+    """A row for each bar that there are figures for: what, measured, "met" or "MISSED"."""
+
+    def rows(part: str) -> list[Row]:
+        return list(parts.get(part, {}).get("rows", []))
+
+    def stack(tool: str, phase: str, hosts: int = 1) -> float | None:
+        return median(select(rows(f"stack on {hosts}"), tool=tool, phase=phase))
+
+    def case(part: str, name: str, figure: str = "seconds") -> float | None:
+        return median(select(rows(part), case=name), figure)
+
+    found: list[list[str]] = []
+
+    def most(text: str, value: float | None, base: float | None, limit: float, unit: str = "x") -> None:
+        if value is not None and base:
+            ratio = value / base
+            found.append([text, f"{ratio:.3g} {unit}", "met" if ratio <= limit else "**MISSED**"])
+
+    ours = stack("prov", "same")
+    most("nothing to change: at most 1/10 of pyinfra's", ours, stack("pyinfra", "same"), 1 / 10)
+    most("nothing to change: at most 1/15 of Mitogen's", ours, stack("Ansible + Mitogen", "same"), 1 / 15)
+    most("nothing to change: at most 1/40 of Ansible's", ours, stack("Ansible", "same"), 1 / 40)
+    most("nothing to change: at most 2 x `ssh host true`", ours, stack("ssh host true", "same"), 2)
+    most("500 steps: under 2 x 40 steps", case("steps", "500 steps"), case("steps", "40 steps"), 2)
+    rtt = rows("rtt")
+    slow = median(select(rtt, tool="prov", phase="same", rtt=0.1))
+    fast = median(select(rtt, tool="prov", phase="same", rtt=0))
+    own = case("handshake", "authenticated", "flights") or median(
+        select(rtt, tool="ssh host true", rtt=0.1), "trips"
+    )
+    if slow is not None and fast is not None and own is not None:
+        limit = 1.15 * (own + 3) * 0.1 + fast
+        most(f"100 ms: at most 1.15 x ({own:.0f} + 3) x 100 ms + {fast:.2f} s", slow, limit, 1)
+        most("round trips once authenticated: at most 3", (slow - fast) / 0.1 - own, 1, 3.2, "of added time")
+    most("32 hosts: under 10 x one host", stack("prov", "same", 32), ours, 10)
+    most("1,000 light hosts: under 90 s", case("scale", "1000 hosts"), 1, 90, "s")
+    most("1,000 light hosts: under 600 MB", case("scale", "1000 hosts", "memory"), 1, 600, "MB")
+    first = stack("prov", "first")
+    most("first deploy: no slower than the shell script", first, stack("shell script", "first"), 1)
+    most("first deploy: under 0.6 x pyinfra's", first, stack("pyinfra", "first"), 0.6)
+    most("one file of 2,000: no slower than rsync", case("tree", "prov"), case("tree", "rsync over ssh"), 1)
+    bare = case("startup", "python -c pass")
+    most("`prov --help`: under 6 x `python -c pass`", case("startup", "prov --help"), bare, 6)
+    most("a configuration error: under 15 x", case("startup", "a configuration error"), bare, 15)
+    return found

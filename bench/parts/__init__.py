@@ -1,0 +1,1 @@
+"""Parts of the benchmark, each of which can be run alone."""

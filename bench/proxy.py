@@ -1,0 +1,50 @@
+"""Starts and asks the delaying proxy (bench/delay.py)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from bench.hosts import Endpoint, via
+
+
+class Proxy:
+    """Proxies for hosts, in a process of their own while entered. points: the hosts through them."""
+
+    def __init__(self, points: Sequence[Endpoint], rtt: float) -> None:
+        self._points = points
+        self._rtt = rtt
+
+    def __enter__(self) -> Proxy:
+        targets = [f"{p.address}:{p.port}" for p in self._points]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bench.delay", str(self._rtt), *targets],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.points = via(self._points, self._answer())
+        return self
+
+    def counts(self) -> dict[str, int]:
+        """What has passed since the last call: connections, sent, received (bytes), flights."""
+        assert self._process.stdin
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return dict(self._answer())
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _answer(self) -> Any:
+        assert self._process.stdout
+        return json.loads(self._process.stdout.readline())
