@@ -39,8 +39,8 @@ def install(c: Host, p: AppRole) -> None:
 def account(c: Host, app: App, release: Release) -> None:
     """The application's own user, and its folders."""
     users.user(c, app.user, system=True, home=release.data)
-    # others may pass through to media files, and see nothing else
-    files.directory(c, release.data, mode=0o711, owner=app.user, group=app.user)
+    # the front may pass through to media files; other applications may not, whatever the mode of a database
+    files.directory(c, release.data, mode=0o710, owner=app.user, group="www-data")
     for folder in app.media.values():
         # what the application uploads is readable for the front by its group, which new files inherit
         files.directory(c, f"{release.data}/{folder}", mode=0o2750, owner=app.user, group="www-data")

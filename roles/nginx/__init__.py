@@ -7,7 +7,7 @@ from pydantic import Field
 from provision.releases import release_of
 from provision.role import Host, Params, task
 from provision.serving import upstream
-from provision.steps import apt, files, systemd
+from provision.steps import apt, files, served, systemd
 from provision.tls import certificate_path, key_path
 
 AFTER = ("app", "tls", "gunicorn", "uwsgi", "uvicorn", "hypercorn", "daphne")
@@ -51,7 +51,11 @@ def install(c: Host, p: Nginx) -> None:
     ]
     # whatever has replaced a certificate: nginx goes on serving the old one until it is reloaded
     certificates = [files.watched(c, certificate_path(app)) for app in apps if app.tls != "none"]
-    systemd.service(c, "nginx", reload_on=[conf, *sites, *certificates], check_with=["nginx", "-t"])
+    nginx = systemd.service(c, "nginx", reload_on=[conf, *sites, *certificates], check_with=["nginx", "-t"])
+    for app in apps:
+        if app.tls != "none":
+            name = app.domains[0].replace("*", "www", 1)
+            served.served_certificate(c, certificate_path(app), name, when=[nginx])
 
 
 def has_http2_directive(c: Host) -> bool:

@@ -1,0 +1,207 @@
+"""Releases of two applications on one host: beside each other, switched without a lost request."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pytest
+from helpers.cli import Run, prov
+from helpers.hosts import on
+from helpers.journeys import TWO, Journey
+from helpers.web import Site
+
+pytestmark = pytest.mark.lab
+
+
+class Visitors:
+    """Ask for a page over and over while entered. answers: of every request. Each has a connection of its own."""
+
+    def __init__(self, site: Site, path: str = "/", count: int = 2) -> None:
+        self._site = site
+        self._path = path
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(count)]
+        self.answers: list[Any] = []
+
+    def _ask(self) -> None:
+        while not self._over.wait(0.01):
+            try:
+                self.answers.append(self._site.get(self._path).status)
+            except OSError as error:
+                self.answers.append(error)
+
+    def __enter__(self) -> Visitors:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(15)
+
+
+def deploy(journey: Journey) -> Run:
+    run = prov("deploy", TWO, cwd=journey.project.folder, status=0)
+    assert run.not_in(TWO, "ok", "changed") == []
+    return run
+
+
+def current(app: str) -> str:
+    return on(TWO, "readlink", f"/srv/{app}/current").removeprefix("releases/")
+
+
+def instances(app: str) -> list[str]:
+    """Instances of an application that run."""
+    listed = on(
+        TWO, "systemctl", "list-units", "--plain", "--no-legend", "--state=active", f"app-{app}@*.service"
+    )
+    return [line.split()[0] for line in listed.splitlines()]
+
+
+def changed_steps(run: Run) -> list[str]:
+    return [s["step"] for s in run.steps(TWO) if s["state"] == "changed"]
+
+
+@pytest.fixture
+def page(two: Journey) -> Iterator[Path]:
+    """The template of hello's page."""
+    yield two.project.folder / "flask_hello/templates/index.html"
+
+
+def test_a_change_goes_live_without_a_lost_request(two: Journey, page: Path) -> None:
+    site = two.site(TWO, "hello")
+    before, served = current("hello"), instances("hello")
+    others = current("polls"), instances("polls")
+    page.write_text(page.read_text().replace("<title>Hello from Flask", "<title>The second release"))
+    with Visitors(site) as hello, Visitors(two.site(TWO, "polls"), "/", count=1) as polls:
+        run = deploy(two)
+    assert site.get().title == "The second release"
+    assert len(hello.answers) > 50
+    assert [a for a in hello.answers if a != 200] == []
+    assert [a for a in polls.answers if a != 200] == []
+
+    # a release beside the other, and only one of them in service
+    after = current("hello")
+    assert after != before
+    assert set(on(TWO, "ls", "/srv/hello/releases").split()) >= {before, after}
+    assert len(instances("hello")) == 1
+    assert instances("hello") != served
+    sockets = on(TWO, "systemctl", "list-units", "--plain", "--no-legend", "app-hello@*.socket")
+    assert len(sockets.splitlines()) == 1
+    assert on(TWO, "ls", "/run/app-hello").split() == [
+        f"{instances('hello')[0].split('@')[1].split('.')[0]}.sock"
+    ]
+    # nothing of the other application was touched
+    assert (current("polls"), instances("polls")) == others
+    assert [step for step in changed_steps(run) if "polls" in step] == []
+
+    assert deploy(two).tally(TWO)["changed"] == 0
+
+
+def test_of_a_release_only_what_changed_is_sent(two: Journey, page: Path) -> None:
+    (two.project.folder / "flask_hello/static/film").write_bytes(os.urandom(8 << 20))
+    first = received(lambda: deploy(two))
+    page.write_text(page.read_text().replace("<body>", "<body><!-- one file -->"))
+    second = received(lambda: deploy(two))
+    assert first > 8 << 20
+    assert second < 1 << 20
+    assert "<!-- one file -->" in two.site(TWO, "hello").get().text
+    (two.project.folder / "flask_hello/static/film").unlink()
+
+
+def received(action: Callable[[], object]) -> int:
+    """Bytes that the host received meanwhile."""
+    counter = ["cat", "/sys/class/net/eth0/statistics/rx_bytes"]
+    before = int(on(TWO, *counter))
+    action()
+    return int(on(TWO, *counter)) - before
+
+
+def test_no_more_releases_than_wanted_are_kept(two: Journey, page: Path) -> None:
+    text = page.read_text()
+    for number in range(3):
+        page.write_text(text + f"<!-- {number} -->\n")
+        deploy(two)
+    kept = on(TWO, "ls", "/srv/hello/releases").split()
+    assert len(kept) == 3
+    assert current("hello") in kept
+
+
+def test_back_to_an_earlier_state_is_back_to_its_release(two: Journey, page: Path) -> None:
+    text, before = page.read_text(), current("hello")
+    page.write_text(text + "<!-- a mistake -->\n")
+    deploy(two)
+    page.write_text(text)
+    run = deploy(two)
+    assert current("hello") == before
+    assert [
+        s["step"] for s in run.steps(TWO) if s["step"].startswith("tree") and s["state"] == "changed"
+    ] == []
+    assert "a mistake" not in two.site(TWO, "hello").get().text
+
+
+def test_a_release_that_does_not_start_stays_out_of_service(two: Journey) -> None:
+    module = two.project.folder / "flask_hello/hello.py"
+    good, before = module.read_text(), current("hello")
+    site = two.site(TWO, "hello")
+    module.write_text("raise RuntimeError('this release is broken')\n")
+    try:
+        with Visitors(site) as visitors:
+            run = prov("deploy", TWO, cwd=two.project.folder, status=1)
+        assert "this release is broken" in run.error()["stderr"]
+        assert [a for a in visitors.answers if a != 200] == []
+        assert current("hello") == before
+    finally:
+        module.write_text(good)
+    deploy(two)
+    assert len(instances("hello")) == 1
+    failed = on(TWO, "systemctl", "list-units", "--plain", "--no-legend", "--state=failed", "app-*")
+    assert failed == ""
+    assert deploy(two).tally(TWO)["changed"] == 0
+
+
+def test_a_release_that_is_not_healthy_stays_out_of_service(two: Journey) -> None:
+    module = two.project.folder / "flask_hello/hello.py"
+    good, before = module.read_text(), current("hello")
+    module.write_text(good.replace('return "ok", {', 'return "ill", 503, {'))
+    try:
+        run = prov("deploy", TWO, cwd=two.project.folder, status=1)
+        error = run.error()
+        assert "status 503" in error["message"]
+        assert current("hello") == before
+        assert two.site(TWO, "hello").get("/healthz").text == "ok"
+    finally:
+        module.write_text(good)
+    deploy(two)
+    assert len(instances("hello")) == 1
+
+
+def test_settings_of_an_application_reach_it_in_a_new_instance(two: Journey) -> None:
+    inventory = two.project.folder / "inventory/hosts.yml"
+    text = inventory.read_text()
+    secret = "a-password-that-nobody-may-see"
+    inventory.write_text(
+        text.replace(
+            "target: hello:app\n", f"target: hello:app\n          environment: {{API_TOKEN: {secret}}}\n"
+        )
+    )
+    assert secret in inventory.read_text()
+    run = deploy(two)
+    assert secret not in run.stdout + run.stderr
+    assert on(TWO, "stat", "-c", "%a %U", "/etc/prov/hello.env") == "600 root"
+    assert secret in on(TWO, "cat", "/etc/prov/hello.env")
+    assert secret not in on(TWO, "cat", "/var/lib/prov/ledger.json")
+    (instance,) = instances("hello")
+    pid = on(TWO, "systemctl", "show", "-P", "MainPID", instance)
+    assert f"API_TOKEN={secret}" in on(TWO, "cat", f"/proc/{pid}/environ").split("\0")
+    inventory.write_text(text)
+    deploy(two)
+    assert len(instances("hello")) == 1
