@@ -157,9 +157,12 @@ class Files:
                     if durable:
                         os.fsync(f.fileno())
                 os.rename(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
-            except BaseException:
+            except BaseException as error:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(temporary, dir_fd=fd)
+                if isinstance(error, OSError) and not isinstance(error.filename, str):
+                    # write(2) and fsync(2) do not know what they write to; a person wants to
+                    error.filename = path
                 raise
             if durable:
                 os.fsync(fd)

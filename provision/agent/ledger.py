@@ -24,8 +24,13 @@ class Ledger:
     def __init__(self, home: str = HOME) -> None:
         self.home = home
         self.path = os.path.join(home, "ledger.json")
-        self.note = ""
         self._lock: Optional[int] = None
+        self._who = ""
+        self._begun = False
+        self._read()
+
+    def _read(self) -> None:
+        self.note = ""
         self.data = self._load()
         self._saved = json.dumps(self.data, sort_keys=True)
 
@@ -47,6 +52,8 @@ class Ledger:
                 hint="Wait until it ends, then run again. Its lock goes with it, even if it dies.",
             ) from None
         os.ftruncate(self._lock, 0)
+        # the run before this one may have ended, and saved, since the ledger was read
+        self._read()
 
     def unlock(self) -> None:
         """Let others deploy to this host."""
@@ -57,7 +64,10 @@ class Ledger:
     def sign_lock(self, who: str) -> None:
         """Say in the lock file who holds it."""
         assert self._lock is not None
-        os.pwrite(self._lock, ("%s, since %s\n" % (who, now())).encode(), 0)
+        self._who = who
+        # a courtesy: it must not keep a run from making room on a full disk
+        with contextlib.suppress(OSError):
+            os.pwrite(self._lock, ("%s, since %s\n" % (who, now())).encode(), 0)
 
     def unit(self, name: str) -> Dict[str, Any]:
         """What is remembered of a unit: "inputs" and "at" of its last start or reload by prov."""
@@ -82,9 +92,24 @@ class Ledger:
         """Something that takes long to find out, and holds as long as the state (a hash) is the same."""
         self.data.setdefault("known", {})[name] = {"state": state, "values": values}
 
+    def begin(self) -> None:
+        """This run is about to change something. Said on disk first: if it dies, the next one knows."""
+        if not self._begun:
+            self.remember_run({"who": self._who, "began": now(), "ended": "", "changed": [], "failed": []})
+            self._begun = True
+            # a full disk must not keep a step from making room; the end of the run tells of it
+            with contextlib.suppress(OSError):
+                self.save()
+
     def remember_run(self, run: Dict[str, Any]) -> None:
-        """Add a run to the last ones."""
-        self.data["runs"] = [*self.data["runs"], run][-KEEP_RUNS:]
+        """Add a run to the last ones, or say what came of the one that has begun."""
+        before = self.data["runs"][:-1] if self._begun else self.data["runs"]
+        self.data["runs"] = [*before, run][-KEEP_RUNS:]
+
+    def may_have_changed(self, label: str) -> bool:
+        """Whether an earlier run changed what the step of that label is about, or died and so may have."""
+        before = self.data["runs"][:-1] if self._begun else self.data["runs"]
+        return any(not run.get("ended") or label in run.get("changed", ()) for run in before)
 
     def save(self) -> None:
         """Write the ledger if it changed since it was read. Raises OSError."""
@@ -115,10 +140,12 @@ class Ledger:
                 )
             if not (isinstance(data["units"], dict) and isinstance(data["runs"], list)):
                 raise ValueError("units or runs missing")
+            if not all(isinstance(entry, dict) for entry in [*data["units"].values(), *data["runs"]]):
+                raise ValueError("a unit or run that is none")
         except (FileNotFoundError, PermissionError):
             # a user other than root has no ledger and can't read root's
             return empty
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             self.note = "the ledger was damaged; it is kept as %s.damaged" % self.path
             return empty
         found: Dict[str, Any] = data

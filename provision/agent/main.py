@@ -12,8 +12,19 @@ from typing import IO, Any, Dict, Generator, Optional
 
 from provision.agent import facts
 from provision.agent.ledger import HOME, Ledger, now
-from provision.agent.protocol import LENGTHS, MARKER, MAX_PAYLOAD, VERSION, Frame, ProtocolError, pack, unpack
-from provision.agent.runner import Runner
+from provision.agent.masks import Masks
+from provision.agent.protocol import (
+    LENGTHS,
+    MARKER,
+    MAX_HEADER,
+    MAX_PAYLOAD,
+    VERSION,
+    Frame,
+    ProtocolError,
+    pack,
+    unpack,
+)
+from provision.agent.runner import Runner, describe
 from provision.agent.system import System
 from provision.errors import ProvError, StepError
 from provision.steps.source import Source
@@ -84,8 +95,8 @@ class Link:
         if len(lengths) < LENGTHS.size:
             return None
         header, payload = LENGTHS.unpack(lengths)
-        if payload > MAX_PAYLOAD:
-            raise ProtocolError("a payload of %d bytes" % payload)
+        if header > MAX_HEADER or payload > MAX_PAYLOAD:
+            raise ProtocolError("a frame of %d + %d bytes" % (header, payload))
         rest = self._in.read(header + payload)
         frame, _ = unpack(lengths + rest)
         return frame
@@ -103,6 +114,7 @@ class Agent:
         self._announced = 0
         self._last_words = ""
         self._text = ""
+        self._masks = Masks()
 
     # -- what steps may ask of the controller (system.Controller)
 
@@ -137,7 +149,7 @@ class Agent:
 
     def progress(self, text: str) -> None:
         """The last line of what a long command prints; sent with the next heartbeat."""
-        self._text = text
+        self._text = self._masks.hide(text)
 
     # -- the run
 
@@ -153,13 +165,12 @@ class Agent:
                 ledger.sign_lock(start.head["who"])
                 ledger.keep_damaged()
         except (ProvError, OSError) as error:
-            message = error.message if isinstance(error, ProvError) else str(error)
-            hint = error.hint if isinstance(error, ProvError) else ""
-            self.link.send({"op": "refused", "message": message, "hint": hint}, flush=True)
+            said = describe(error)
+            self.link.send({"op": "refused", "message": said["message"], "hint": said["hint"]}, flush=True)
             return
         if ledger.note:
             self.link.send({"op": "note", "text": ledger.note})
-        runner = Runner(self._system(start.head["plan"], ledger), self.link.stopping)
+        runner = Runner(self._system(start.head["plan"], ledger), self.link.stopping, self._masks)
         threading.Thread(target=self._heartbeat, daemon=True).start()
         began = now()
         self._take_steps(runner)

@@ -37,7 +37,7 @@ def pack(head: Dict[str, Any], payload: bytes = b"") -> bytes:
 def unpack(data: Union[bytes, bytearray]) -> Tuple[Optional[Frame], int]:
     """The first frame in data and how many bytes it took; (None, 0) if it is not whole yet.
 
-    Raises ProtocolError for lengths that no frame has.
+    Raises ProtocolError for lengths that no frame has, and for a header that is none.
     """
     if len(data) < LENGTHS.size:
         return None, 0
@@ -48,7 +48,13 @@ def unpack(data: Union[bytes, bytearray]) -> Tuple[Optional[Frame], int]:
     if len(data) < end:
         return None, 0
     middle = LENGTHS.size + header
-    return Frame(json.loads(bytes(data[LENGTHS.size : middle])), bytes(data[middle:end])), end
+    try:
+        head = json.loads(bytes(data[LENGTHS.size : middle]))
+    except (ValueError, RecursionError):
+        raise ProtocolError("a header that is not JSON") from None
+    if not isinstance(head, dict) or not isinstance(head.get("op"), str):
+        raise ProtocolError("a header without an operation")
+    return Frame(head, bytes(data[middle:end])), end
 
 
 class Reader:

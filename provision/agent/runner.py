@@ -1,5 +1,6 @@
 """Runs one step after the other and says what came of each. Shipped."""
 
+import contextlib
 import errno
 import threading
 import time
@@ -7,20 +8,23 @@ import traceback
 from typing import Any, Dict, List, Sequence
 
 from provision.agent.codec import decode_step
+from provision.agent.masks import Masks
 from provision.agent.system import System
 from provision.errors import ProvError, StepError
 from provision.steps.base import Diff, Ref, Step
 
 
 class Runner:
-    """system: what steps act on.  stopping: set when the controller is gone or wants no more.
+    """system: what steps act on.  stopping: set when the controller is gone or wants no more.  masks: told of
+    every step's secrets.
 
     changed, failed: labels of the steps that did, for the ledger.
     """
 
-    def __init__(self, system: System, stopping: threading.Event) -> None:
+    def __init__(self, system: System, stopping: threading.Event, masks: Masks) -> None:
         self.system = system
         self.stopping = stopping
+        self.masks = masks
         self.refs: Dict[int, Ref] = {}
         self.changed: List[str] = []
         self.failed: List[str] = []
@@ -31,23 +35,24 @@ class Runner:
         """Run the step in a message; the answer is the `outcome` message for it."""
         began = time.monotonic()
         number = message["id"]
-        ref = self.refs[number] = Ref(number)
+        ref = self.refs[number] = Ref(number, message["label"])
         answer: Dict[str, Any] = {"op": "outcome", "id": number}
         if self.stopping.is_set():
             answer.update(state="skipped", why="the run was stopped")
         elif message["seen"] != self._failures:
             # design D3: nothing runs past a broken step until the controller has taken note of it
             answer.update(state="skipped", why="%s failed" % self._broken_by)
+            self._look(message, ref)
         else:
-            answer.update(self._run(message, ref))
+            answer.update(self.masks.hide_in(self._run(message, ref)))
         answer["ms"] = round((time.monotonic() - began) * 1000, 1)
         return answer
 
     def _run(self, message: Dict[str, Any], ref: Ref) -> Dict[str, Any]:
         label = message["label"]
+        self.masks.learn(message["fields"])
         try:
             step = decode_step(message, self.refs)
-            ref.label = label
             if step.when and not any(r.changed for r in step.when):
                 ref.fingerprint = step.fingerprint(self.system)
                 return {"state": "ok", "why": "none of %s changed" % ", ".join(r.label for r in step.when)}
@@ -57,11 +62,19 @@ class Runner:
                 self._failures += 1
                 self._broken_by = label
             self.failed.append(label)
+            self._look(message, ref)
             return {"state": "failed", "error": describe(error), "ignored": message.get("ignore", "")}
+
+    def _look(self, message: Dict[str, Any], ref: Ref) -> None:
+        """What a step that failed or was skipped has left as it is: units that depend on it compare with that."""
+        with contextlib.suppress(Exception):
+            ref.fingerprint = decode_step(message, self.refs).fingerprint(self.system)
 
     def _converge(self, step: Step, ref: Ref) -> Dict[str, Any]:
         diff = step.check(self.system)
         if diff:
+            if not self.system.planned:
+                self.system.ledger.begin()
             step.apply(self.system, diff)
             diff = step.done(diff)
             ref._changed = True

@@ -129,7 +129,11 @@ class File(Step):
         host.files.write(beside, self.source, mode, uid, gid)
         try:
             argv = [beside if word == "%s" else word for word in self.validate_with]
-            host.ask(argv).require("judging the new %s" % self.path, "The old file is still in place.")
+            result = host.ask(argv)
+            if result.status and self.source.secret:
+                # whoever judges may quote what it does not like
+                result = result._replace(stdout="", stderr="(withheld: the file holds a secret)")
+            result.require("judging the new %s" % self.path, "The old file is still in place.")
         finally:
             host.files.remove(beside)
 
@@ -303,6 +307,9 @@ class Line(Step):
 
         check_path(self.path)
         check_mode(self.mode)
+        for value in (self.line, self.match, self.after):
+            if not isinstance(value, str):
+                raise ValueError("line, match and after must be text, not %r" % (value,))
         if "\n" in self.line or "\0" in self.line:
             raise ValueError("line must be one line: %r" % self.line)
         if not self.line and not self.match:

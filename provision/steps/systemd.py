@@ -124,8 +124,9 @@ class Service(Step):
             if remembered:
                 due = [r.label for r in refs if before.get(r.label) != r.fingerprint]
             else:
-                # never (re)started by us: what it started with is unknown, unless nothing has changed since
-                due = [r.label for r in refs if r.changed]
+                # never (re)started by us: it knows what is older than all runs, but not what they changed, nor
+                # what one that died may have
+                due = [r.label for r in refs if r.changed or host.ledger.may_have_changed(r.label)]
             if due:
                 since = "running as of %s; " % remembered["at"] if remembered else ""
                 return [Change(word, "", since + "changed since: %s" % ", ".join(due))]

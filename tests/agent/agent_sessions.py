@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,7 +66,7 @@ class Agents:
         try:
             yield session
         except BaseException:
-            self.channels[-1].process.kill()
+            self.channels[-1].kill()
             session.abandon()
             raise
         session.finish()
@@ -73,8 +76,8 @@ class Agents:
         bootstrap.payload.cache_clear()
         for channel in self.channels:
             if channel.process.poll() is None:
-                channel.process.kill()
-                channel.process.wait()
+                channel.kill()
+                channel.process.wait(60)
             for stream in (channel.process.stdin, channel.process.stdout, channel.process.stderr):
                 assert stream is not None
                 try:
@@ -96,6 +99,26 @@ class Counted(ProcessChannel):
         self._talking = True
         self.sent += 1
         super().send(data)
+
+    @property
+    def agent(self) -> int:
+        """Number of the agent's process: python, below the sh that has started it."""
+        found = self.process.pid
+        while children := Path(f"/proc/{found}/task/{found}/children").read_text().split():
+            if Path(f"/proc/{found}/comm").read_text().startswith("python"):
+                break
+            found = int(children[0])
+        return found
+
+    def kill(self) -> None:
+        """End the agent as a power cut would."""
+        os.kill(self.agent, signal.SIGKILL)
+
+    def close(self) -> None:
+        # what the other end has not taken can't be flushed to it
+        with contextlib.suppress(BrokenPipeError):
+            super().close()
+        self.process.wait(60)
 
     def wait(self, timeout: float) -> bool:
         self.turns += self._talking
