@@ -89,7 +89,7 @@ class Units:
         self._run(("systemctl", "daemon-reload"), timeout=100).require("systemctl daemon-reload")
         self.forget()
 
-    def journal(self, name: str, lines: int = 15) -> str:
+    def journal(self, name: str, lines: int = 40) -> str:
         """The last lines that a unit wrote to the journal."""
         argv = ("journalctl", "-u", name, "-n", str(lines), "--no-pager", "-o", "cat", "--no-hostname")
         return self._ask(argv, timeout=20).stdout.strip()

@@ -22,7 +22,7 @@ class Url(Step):
     address: where to connect instead of the URL's host, such as "127.0.0.1".
     expect: acceptable statuses; empty means any below 400.  headers: of the request.
     ca: file of certificates to verify https with, instead of the system's.  within: seconds to keep trying.
-    service: the unit behind it: its journal is shown if it never answers.
+    service: the unit behind it: once it has failed nobody waits any longer, and its journal is shown.
     """
 
     url: str
@@ -62,6 +62,9 @@ class Url(Step):
             problem = self._ask()
             if not problem:
                 return Diff.none("answers")
+            if pause > 0.3 and self._has_failed(host):
+                problem = "%s has failed" % self.service
+                break
             if time.monotonic() + pause > end:
                 break
             time.sleep(pause)
@@ -74,6 +77,13 @@ class Url(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         raise AssertionError("waiting changes nothing")
+
+    def _has_failed(self, host: "System") -> bool:
+        """Whether systemd has given up on the unit."""
+        if not self.service:
+            return False
+        host.units.forget()
+        return host.units.state(self.service).active == "failed"
 
     def _ask(self) -> str:
         """ "" if the answer is as expected, else what is wrong."""
