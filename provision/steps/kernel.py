@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Dict, List, Mapping, Union
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, step, wanted
 from provision.steps.files import File
+from provision.steps.foresight import foresee, foreseen
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -138,7 +139,7 @@ class Module(Step):
 
     def check(self, host: "System") -> Diff:
         found: List[Change] = []
-        loaded = host.files.exists(self._sys())
+        loaded = self._loaded(host)
         for path, text in self._files().items():
             if text:
                 found += self._file(path, text).check(host).changes
@@ -149,34 +150,47 @@ class Module(Step):
         return Diff(found) if found else Diff.none("is loaded" if self.present else "is not loaded")
 
     def apply(self, host: "System", diff: Diff) -> None:
-        for path, text in self._files().items():
-            if text:
-                put(host, self._file(path, text))
-            elif host.files.stat(path) is not None:
-                host.files.remove(path)
-        if not any(c.what == "loaded" for c in diff.changes):
-            return
+        at_boot, options = self._files().items()
+        self._put(host, *options)
+        if any(c.what == "loaded" for c in diff.changes):
+            self._load(host)
+        # what can't be loaded must not be tried at every boot
+        self._put(host, *at_boot)
+
+    def fingerprint(self, host: "System") -> str:
+        state = [host.files.sha256(p) if host.files.exists(p) else "absent" for p in self._files()]
+        return " ".join([*state, "loaded" if self._loaded(host) else ""])
+
+    def _put(self, host: "System", path: str, text: str) -> None:
+        if text:
+            put(host, self._file(path, text))
+        elif host.files.stat(path) is not None:
+            host.files.remove(path)
+
+    def _load(self, host: "System") -> None:
         if self.present:
             host.run(("modprobe", "--", self.name)).require(
                 "loading the kernel module %s" % self.name,
                 "Is it in this kernel (%s)? In a container only its host can load modules."
                 % host.facts.get("kernel", "?"),
             )
-            if host.planned:
-                host.files.mkdir(self._sys(), 0o755, 0, 0)
         else:
             host.run(("modprobe", "-r", "--", self.name)).require(
                 "unloading the kernel module %s" % self.name, "Something may be using it: see lsmod."
             )
-            if host.planned:
-                host.files.remove(self._sys())
+        foresee(host, self.label(), "loaded" if self.present else "not loaded")
 
-    def fingerprint(self, host: "System") -> str:
-        state = [host.files.sha256(p) if host.files.exists(p) else "absent" for p in self._files()]
-        return " ".join([*state, "loaded" if host.files.exists(self._sys()) else ""])
-
-    def _sys(self) -> str:
-        return "/sys/module/" + self.name.replace("-", "_")
+    def _loaded(self, host: "System") -> bool:
+        """As the kernel says; /sys/module has what is built in as well, but containers may lack it."""
+        known = foreseen(host, self.label())
+        if known is not None:
+            return known == "loaded"
+        name = self.name.replace("-", "_")
+        if host.files.exists("/sys/module/" + name):
+            return True
+        table = "/proc/modules"
+        text = host.files.read(table).decode(errors="replace") if host.files.exists(table) else ""
+        return any(line.split(" ", 1)[0] == name for line in text.splitlines())
 
     def _files(self) -> Dict[str, str]:
         """Path -> text; "" for a file that shall not be there."""

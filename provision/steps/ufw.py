@@ -76,8 +76,9 @@ class Ufw(Step):
             add_tuples(host, opening)
         for line in self._others(host):
             self._ufw(host, "delete", *rule_of(line))
-            for path, _ in FILES:
-                replace(host, path, r"^%s%s.*\n" % (re.escape(TUPLE), re.escape(line)), "")
+            for path, anywhere in FILES:
+                gone = re.escape(TUPLE + line.replace("0.0.0.0/0", anywhere))
+                replace(host, path, r"^%s( .*)?\n" % gone, "")
         if "incoming" in what:
             self._ufw(host, "default", "deny", "incoming")
             replace(host, POLICIES, r"^DEFAULT_INPUT_POLICY=.*$", 'DEFAULT_INPUT_POLICY="DROP"')

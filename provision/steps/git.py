@@ -1,0 +1,209 @@
+"""Checkouts of git repositories on the host. Shipped to hosts (Python 3.8, standard library)."""
+
+import re
+import shlex
+from typing import TYPE_CHECKING, Dict, List
+
+from provision.agent.commands import failure
+from provision.errors import StepError
+from provision.steps.base import Change, Diff, Step, check_path, check_text, listed, step, wanted
+from provision.steps.foresight import foresee, foreseen
+
+if TYPE_CHECKING:
+    from provision.agent.commands import Result
+    from provision.agent.system import System
+
+COMMIT = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?\Z")
+#: git-check-ref-format(1), as far as it keeps a name from being an option or a path
+REF = re.compile(r"^[A-Za-z0-9_][\w./+@-]*\Z", re.ASCII)
+
+
+@wanted()
+class Checkout(Step):
+    """The files of a git repository at a branch, tag or commit, fetched by the host itself.
+
+        git.checkout(c, "https://git.example.org/shop.git", "/srv/shop/src", "v1.4", user="shop")
+
+    url: https, ssh ("git@host:shop.git"), or an absolute path on the host.  path: the working directory;
+    its parent must be there and writable for the user.
+    ref: a branch, a tag or a full commit; "HEAD" is the remote's own branch. The checkout is detached at the
+    commit that the remote has for it now; for a commit that is checked out already nobody is asked.
+    submodules: also theirs, recursively, at the commits that the repository names.
+    force: give up changes to tracked files that somebody has made there; else such a checkout is refused.
+    Files that git does not track always stay.
+    key_file: a private key on the host (a deploy key; readable for the user only), put there by files.file.
+    known_hosts: a file with the server's key, else the user's own; an unknown server is never trusted.
+    user: as whom git runs, and whose the files are; "" is the login's own.
+    Needs git on the host.  To send a checkout of the controller instead, see the role app.
+    Source: git-checkout(1), git-ls-remote(1), ssh_config(5).
+    """
+
+    url: str
+    path: str
+    ref: str = "HEAD"
+    submodules: bool = False
+    force: bool = False
+    key_file: str = ""
+    known_hosts: str = ""
+    user: str = ""
+
+    DEADLINE = 1800.0
+
+    def label(self) -> str:
+        return "checkout %s" % self.path
+
+    def validate(self) -> None:
+        check_path(self.path)
+        check_text(self.url, "url")
+        if self.path.strip("/").count("/") == 0:
+            raise ValueError("refusing to check out at %r, a directory of the root" % self.path)
+        if not re.match(r"^(https?://|ssh://|git://|file:///|/|[\w.-]+@[\w.-]+:)[^\s]+\Z", self.url):
+            raise ValueError("url must be https, ssh or an absolute path, not %r" % self.url)
+        if re.match(r"^https?://[^/]*:[^/]*@", self.url):
+            raise ValueError("url must not have a password in it: it would show; use a deploy key")
+        if not REF.match(self.ref) or ".." in self.ref:
+            raise ValueError("%r is not the name of a branch, tag or commit" % (self.ref,))
+        for what, path in (("key_file", self.key_file), ("known_hosts", self.known_hosts)):
+            if path:
+                check_path(path, what)
+
+    def check(self, host: "System") -> Diff:
+        there = host.files.exists(self.path + "/.git")
+        if not there and host.files.list(self.path):
+            raise StepError(
+                "%s is not empty, and no checkout" % self.path,
+                hint="Remove it with files.absent before this step if nothing in it is needed.",
+            )
+        known = foreseen(host, self.label())
+        now = known.split(" ")[0] if known else self._now(host) if there else ""
+        want = self.ref if COMMIT.match(self.ref) else self._remote(host)
+        if known == "%s %s" % (want, self.submodules):
+            return Diff.none("is at %s" % want[:12])
+        found: List[Change] = []
+        if now != want or not want:
+            found.append(Change("commit", now[:12], "%s %s" % (self.ref, want[:12])))
+        if there and known is None:
+            found += self._edited(host)
+            if not found and self.submodules:
+                found += self._modules(host)
+        return Diff(found) if found else Diff.none("is at %s" % want[:12])
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        want = self.ref if COMMIT.match(self.ref) else self._remote(host)
+        if not host.files.exists(self.path + "/.git"):
+            self._run(host, "init", "--quiet", "--", self.path, where="/")
+            if host.planned:
+                for folder in (self.path, self.path + "/.git"):
+                    if not host.files.exists(folder):
+                        host.files.mkdir(folder, 0o755, *host.owner(self.user or None, None))
+        if not host.planned and self._ask(host, "cat-file", "-e", want + "^{commit}").status:
+            # a server need not give out a commit by its name alone: then all branches are fetched
+            refs = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+            self._run(host, "fetch", "--quiet", "--no-tags", "--", self.url, *refs)
+            if self._ask(host, "cat-file", "-e", want + "^{commit}").status:
+                raise StepError("no branch or tag of %s has the commit %s" % (self.url, want))
+        self._run(host, "checkout", "--quiet", "--detach", "--force", want)
+        if self.submodules:
+            self._run(host, "submodule", "sync", "--quiet", "--recursive")
+            self._run(host, "submodule", "update", "--quiet", "--init", "--recursive", "--force")
+        foresee(host, self.label(), "%s %s" % (want, self.submodules))
+
+    def fingerprint(self, host: "System") -> str:
+        known = foreseen(host, self.label())
+        if known is not None:
+            return known.split(" ")[0]
+        return self._now(host) if host.files.exists(self.path + "/.git") else "absent"
+
+    def _now(self, host: "System") -> str:
+        """The commit that is checked out; "" if a run ended before there was one."""
+        said = self._ask(host, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+        if "dubious ownership" in said.stderr:
+            raise failure("git does not trust %s" % self.path, said, "Pass user: the owner of the checkout.")
+        return said.stdout.strip() if said.status == 0 else ""
+
+    def _remote(self, host: "System") -> str:
+        """The commit that the remote has for the ref now. In a plan "" if the host has no git yet."""
+        if host.planned and not self._askable(host):
+            return ""
+        ref = self.ref
+        names = ["HEAD"] if ref == "HEAD" else [ref, ref + "^{}"]
+        said = self._ask(host, "ls-remote", "--", self.url, *names, where="/")
+        if said.status:
+            raise self._explained(said, "asking %s for %s" % (self.url, ref))
+        lines = [line.partition("\t") for line in said.stdout.splitlines()]
+        found: Dict[str, str] = {name: commit for commit, _, name in lines}
+        # an annotated tag is an object of its own; ^{} is the commit that it means
+        order = ("refs/heads/%s", "refs/tags/%s^{}", "refs/tags/%s", "%s")
+        for name in (form % ref for form in order):
+            if name in found:
+                return found[name]
+        raise StepError("%s has neither a branch nor a tag %r" % (self.url, ref))
+
+    def _askable(self, host: "System") -> bool:
+        """Whether git, user and key are really there, and not only foreseen by the plan."""
+        import shutil
+
+        from provision.agent.commands import BASE_ENVIRONMENT
+
+        real = shutil.which("git", path=BASE_ENVIRONMENT["PATH"]) is not None
+        keys = all(host.runnable(path) for path in (self.key_file, self.known_hosts) if path)
+        if self.user:
+            import pwd
+
+            real = real and self.user in {entry.pw_name for entry in pwd.getpwall()}
+        return real and keys and (not self.url.startswith("/") or host.runnable(self.url))
+
+    def _edited(self, host: "System") -> List[Change]:
+        """Tracked files that somebody has changed. Raises StepError unless they may be given up."""
+        said = self._ask(host, "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
+        files = [line[3:] for line in said.stdout.splitlines()]
+        if not files or not self._now(host):
+            return []
+        if not self.force:
+            raise StepError(
+                "somebody has changed files in %s: %s" % (self.path, listed(files)),
+                hint="Look at them with `git diff` there; force=True gives such changes up.",
+            )
+        return [Change("changed file", name, "as in the commit") for name in files[:20]]
+
+    def _modules(self, host: "System") -> List[Change]:
+        """Submodules that are not there, or at another commit (git-submodule(1), "status")."""
+        lines = self._ask(host, "submodule", "status", "--recursive").stdout.splitlines()
+        return [Change("submodule", "", line[1:].split()[1]) for line in lines if line[:1] in "-+U"]
+
+    def _ask(self, host: "System", *words: str, where: str = "") -> "Result":
+        return host.ask(
+            self._argv(words, where), user=self.user, environment=self._environment(), timeout=120
+        )
+
+    def _run(self, host: "System", *words: str, where: str = "") -> None:
+        done = host.run(self._argv(words, where), user=self.user, environment=self._environment())
+        if done.status:
+            raise self._explained(done, "git %s" % words[0])
+
+    def _argv(self, words: "tuple[str, ...]", where: str) -> List[str]:
+        return ["git", "-C", where or self.path, *words]
+
+    def _environment(self) -> Dict[str, str]:
+        ssh = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"]
+        if self.key_file:
+            ssh += ["-i", self.key_file, "-o", "IdentitiesOnly=yes"]
+        if self.known_hosts:
+            ssh += ["-o", "UserKnownHostsFile=%s" % self.known_hosts]
+        # git hands this to a shell (git(1)), so it is quoted
+        # a question must not write, and `git status` would refresh the index
+        quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+        return {**quiet, "GIT_SSH_COMMAND": " ".join(map(shlex.quote, ssh))}
+
+    def _explained(self, result: "Result", doing: str) -> StepError:
+        hint = ""
+        if result.status == 127:
+            hint = 'Add apt.packages(c, "git") before this step.'
+        elif "Host key verification failed" in result.stderr:
+            hint = "Put the server's key into a file on the host, and pass it as known_hosts."
+        elif "Permission denied" in result.stderr or "Authentication failed" in result.stderr:
+            hint = "Does the server know this deploy key (key_file), and is it readable for the user?"
+        return failure("%s failed" % doing, result, hint)
+
+
+checkout = step(Checkout)
