@@ -7,7 +7,7 @@ PROV := $(VENV)/bin/prov
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: demo test check unit lab-test clean
+.PHONY: demo test check unit lab-test bench clean
 
 # a lab host, a real application on it, and its page as fetched over verified HTTPS
 demo: $(STAMP)
@@ -25,13 +25,24 @@ check: $(STAMP)
 
 # logic, and the agent on real files
 unit: $(STAMP)
-	$(VENV)/bin/pytest -n $(WORKERS) tests/unit tests/agent
+	$(VENV)/bin/pytest -n $(WORKERS) tests/unit tests/agent tests/steps_more
 
 # real hosts: systemd, sshd, apt, nginx
 lab-test: $(STAMP)
 	$(PROV) lab up t-first --install
 	$(PROV) lab down t-first
 	$(VENV)/bin/pytest tests/lab
+
+# side by side with Ansible, Mitogen, pyinfra and a script: bench/README.md; takes about an hour, `BENCH=--quick` less
+bench: $(STAMP) bench/.venv/.installed
+	$(PROV) lab up b-first --install
+	$(PROV) lab down b-first
+	$(VENV)/bin/python -m bench $(BENCH)
+
+bench/.venv/.installed: bench/requirements.txt
+	test -x bench/.venv/bin/python || $(PYTHON) -m venv bench/.venv
+	bench/.venv/bin/python -m pip install -q --disable-pip-version-check -r bench/requirements.txt
+	@touch $@
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { apt-get update -q && apt-get install -q -y python3 python3-venv; }
