@@ -65,7 +65,10 @@ class Packages(Step):
 
 @wanted()
 class NoPackages(Step):
-    """Packages that are not installed; configuration files that a person may have edited stay."""
+    """Packages that are not installed; configuration files that a person may have edited stay.
+
+    names: one name or several.
+    """
 
     names: Union[str, Sequence[str]]
 

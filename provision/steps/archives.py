@@ -52,6 +52,7 @@ def read_members(f: IO[bytes], strip: int, origin: str) -> List[Member]:
 
 
 def outside(origin: str, path: str, what: str) -> StepError:
+    """The refusal of an entry that would land elsewhere."""
     return StepError(
         "%s: %r is refused: %s leads outside of the directory" % (origin, path, what),
         hint="Nothing has been unpacked. Such an archive is broken, or meant to do harm.",
@@ -74,10 +75,12 @@ def leads_out(parts: Sequence[str], target: str, strip: int) -> bool:
 
 
 def safe_mode(mode: int) -> int:
+    """An entry's permission bits without what only its packer wanted: set-user-ID and writing by others."""
     return (mode & 0o755) | 0o600
 
 
 def tar_members(archive: Any, origin: str) -> List[Member]:
+    """The entries of a tar archive."""
     found = []
     for m in archive:
         if m.isdir():
@@ -95,6 +98,7 @@ def tar_members(archive: Any, origin: str) -> List[Member]:
 
 
 def opened_member(archive: Any, member: Any, origin: str) -> IO[bytes]:
+    """The contents of an entry of a tar archive. Raises StepError if it has none."""
     try:
         found: Optional[IO[bytes]] = archive.extractfile(member)
     except KeyError:
@@ -105,6 +109,7 @@ def opened_member(archive: Any, member: Any, origin: str) -> IO[bytes]:
 
 
 def zip_members(archive: Any) -> List[Member]:
+    """The entries of a zip archive."""
     found = []
     for m in archive.infolist():
         mode = m.external_attr >> 16

@@ -111,7 +111,10 @@ class Step:
     #: seconds allowed by default for steps of this kind
     DEADLINE = 60.0
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, *given: Any, **values: Any) -> None:
+        # only where dataclass can't make it: see `wanted`
+        own = [f.name for f in fields(self) if f.name not in Step.__dataclass_fields__]
+        values.update(zip(own, given))
         for f in fields(self):
             if f.name in values:
                 value = values[f.name]

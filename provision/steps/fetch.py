@@ -283,6 +283,7 @@ def scratch() -> Optional[str]:
 
 
 def wrong_hash(origin: str, found: str, expected: str) -> StepError:
+    """The refusal of contents that are not those that were asked for."""
     return StepError(
         "%s has another hash: %s, not %s" % (origin, found, expected),
         hint="Nothing has been changed. Is it a new version? Compare with what its publisher says.",
@@ -313,6 +314,7 @@ class Transient(Exception):
 
 
 def attempt_fetch(host: "System", s: "Union[Download, Unpack]", end: float) -> IO[bytes]:
+    """One attempt at fetching a URL, into a temporary file that has no name."""
     import hashlib
     import http.client
     import ssl

@@ -40,7 +40,7 @@ class File(Step):
     path: absolute.  content: text, bytes, a Secret, or a Source (see `copy` and `template`).
     mode: permission bits; None leaves those of an existing file, and is 0644 (0600 for secrets) for a new one.
     owner, group: names; None leaves them, and is the login's own for a new file.
-    validate: argv to judge the new contents before they are put in place; "%s" in it becomes their path.
+    validate_with: argv to judge the new contents before they are put in place; "%s" in it becomes their path.
     The file is replaced in one step (rename(2)) after its contents are on disk.
     """
 
@@ -154,8 +154,9 @@ class File(Step):
 
 @wanted()
 class Directory(Step):
-    """A directory. parents: make missing ones above it, with the same owner and mode 0755.
+    """A directory.
 
+    path: absolute.  parents: make missing ones above it, with the same owner and mode 0755.
     mode, owner, group: as for files; a new directory gets 0755 and the login's own user if not said.
     """
 
@@ -286,9 +287,11 @@ class Absent(Step):
 class Line(Step):
     """One line of a text file.
 
+    path: of the file; where that is a link, the file that it leads to is edited.
     line: as it shall read; "" with `match` removes lines.  match: a regular expression; the last line in
     which it is found is replaced, and if there is none the line is added at the end (`after`: after the last
     line in which this expression is found).  The file must exist, unless create is set.
+    mode: as of `file`.  validate_with: argv to judge the new contents with, as of `file`.
     """
 
     path: str

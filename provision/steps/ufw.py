@@ -150,11 +150,13 @@ def rule_of(line: str) -> "List[str]":
 
 
 def shown(opening: Opening) -> str:
+    """An opening in few words."""
     origin = " from %s" % opening.origin if opening.origin else ""
     return "%s/%s%s" % (opening.ports("-"), opening.protocol, origin)
 
 
 def text_of(host: "System", path: str) -> str:
+    """The text of a file; "" if there is none."""
     return host.files.read(path).decode(errors="replace") if host.files.exists(path) else ""
 
 

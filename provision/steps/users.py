@@ -21,7 +21,7 @@ KEY = re.compile(
 
 @wanted()
 class Group(Step):
-    """A group. gid: None lets the host choose.  system: of the range for services."""
+    """A group. name: as groupadd(8) takes it.  gid: None lets the host choose.  system: of the range for services."""
 
     name: str
     gid: Optional[int] = None
@@ -56,6 +56,7 @@ class Group(Step):
 class User(Step):
     """A user.
 
+    name: as useradd(8) takes it.  uid: None lets the host choose.
     groups: supplementary groups that the user must be in; others are left.  home, shell, comment: as in
     passwd(5); None leaves them.  system: a service's user, without password or login.
     make_home: create the home directory, from /etc/skel, when the user is added.
@@ -149,7 +150,7 @@ class User(Step):
 
 @wanted()
 class NoUser(Step):
-    """No such user. The home directory stays: removing data is a step of its own."""
+    """No user of that name. The home directory stays: removing data is a step of its own."""
 
     name: str
 

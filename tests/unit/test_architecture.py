@@ -1,0 +1,235 @@
+"""Who imports whom, what is shipped to hosts, and how large things are (design.md, "Layout")."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import provision
+import provision.agent
+import provision.steps
+from provision import bootstrap
+from provision.steps.base import Step
+
+ROOT = Path(provision.__file__).parent
+REPOSITORY = ROOT.parent
+MODULES = sorted(p for p in ROOT.rglob("*.py") if "builtin_roles" not in p.parts)
+ROLES = sorted((REPOSITORY / "roles").rglob("*.py"))
+
+#: the layers from top to bottom; a module imports its own layer and those below it
+LAYERS = (
+    ("cli", "fabfile"),
+    ("run", "report"),
+    ("serving", "role", "roles", "host", "connection"),
+    ("releases", "gitsource", "authority", "ca", "templates", "tls"),
+    ("apps", "inventory", "lab", "cloud"),
+    ("session", "outcome"),
+    ("channel", "events"),
+    ("facts", "bootstrap"),
+    ("agent", "steps"),
+    ("errors", "secrets", "names"),
+)
+#: inside functions that roles call on the controller; hosts never get there
+ON_THE_CONTROLLER = {("provision/steps/files.py", "templates")}
+#: longer than 400 lines, and to be split; nothing is added to this
+TO_BE_SPLIT = {"provision/steps/files.py": 560}
+#: libraries that cost time to import, or that belong in one place, and who may import them
+PLACES = {
+    "fabric": {"connection", "host", "cli/fab"},
+    "paramiko": {"connection", "host"},
+    "invoke": {"cli/fab"},
+    "jinja2": {"templates"},
+    "rich": {"report", "cli"},
+    "click": {"cli"},
+    "boto3": {"cloud"},
+    "cryptography": {"ca"},
+    "pathspec": {"releases"},
+}
+#: compressed bytes that an agent's start may cost, with a fifth as room to grow (2026: 28 kB and 34 kB)
+LARGEST_AGENT = 33_500
+LARGEST_PLAN = 40_500
+
+
+def part(path: Path) -> str:
+    """The module or package directly below provision that a file belongs to."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path, *, typing: bool = False) -> Iterator[tuple[str, int]]:
+    """(module, line) of every import in a file; those for type checkers only if asked for."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped: set[ast.AST] = set()
+    if not typing:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                skipped.update(inner for statement in node.body for inner in ast.walk(statement))
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} imports relatively"
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def inner_imports(path: Path) -> Iterator[tuple[str, int]]:
+    """(part of provision, line) that a file imports."""
+    for name, line in imports(path):
+        words = name.split(".")
+        if words[0] == "provision" and len(words) > 1:
+            yield words[1], line
+
+
+def named(path: Path) -> str:
+    return path.relative_to(REPOSITORY).as_posix()
+
+
+def layer(name: str) -> int:
+    found = [n for n, names in enumerate(LAYERS) if name in names]
+    assert found, f"provision/{name} has no place in the layers: add it to LAYERS, and to the design"
+    return found[0]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_imports_go_one_way(path: Path) -> None:
+    here = part(path)
+    if here == "__init__":
+        return
+    for there, line in inner_imports(path):
+        if (named(path), there) in ON_THE_CONTROLLER:
+            continue
+        assert layer(there) >= layer(here), f"{named(path)}:{line} imports provision.{there}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_libraries_have_their_places(path: Path) -> None:
+    here = {part(path), path.relative_to(ROOT).with_suffix("").as_posix()}
+    for name, line in imports(path):
+        library = name.split(".")[0]
+        assert here & PLACES.get(library, here), f"{named(path)}:{line} imports {library}"
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if part(p) in ("agent", "steps", "errors", "secrets")], ids=named
+)
+def test_what_is_shipped_needs_the_standard_library_only(path: Path) -> None:
+    for name, line in imports(path):
+        words = name.split(".")
+        if words[0] == "provision":
+            below = words[1] in ("errors", "secrets", "agent", "steps")
+            assert below or (named(path), words[1]) in ON_THE_CONTROLLER, (
+                f"{named(path)}:{line} imports {name}"
+            )
+        elif named(path) != "provision/secrets.py" or words[0] != "pydantic_core":
+            # pydantic asks Secret for its schema, on the controller
+            assert words[0] in sys.stdlib_module_names, f"{named(path)}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES + ROLES, ids=named)
+def test_only_reports_print_and_only_the_cli_exits(path: Path) -> None:
+    here = part(path) if path in MODULES else "roles"
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        if called in ("print", "click.echo", "sys.stdout.write", "sys.stderr.write"):
+            assert here in ("report", "cli"), f"{named(path)}:{node.lineno} prints"
+        if called in ("sys.exit", "exit", "quit"):
+            assert here == "cli", f"{named(path)}:{node.lineno} exits"
+
+
+@pytest.mark.parametrize("path", MODULES + ROLES, ids=named)
+def test_files_are_short(path: Path) -> None:
+    """models.md 17: 40 to 150 lines, one noun each; past 400 a file wants splitting."""
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= TO_BE_SPLIT.get(named(path), 400), f"{named(path)} has {lines} lines"
+
+
+# -- what is shipped
+
+
+def test_the_agent_is_small() -> None:
+    sizes = {plan: len(bootstrap.payload(plan)) for plan in (False, True)}
+    assert 5_000 < sizes[False] <= LARGEST_AGENT, sizes
+    assert sizes[False] < sizes[True] <= LARGEST_PLAN, sizes
+
+
+def test_all_that_the_agent_imports_is_shipped_with_it() -> None:
+    """The bootstrap looks for imports by pattern, because that is quick; here they are parsed."""
+    shipped = {*bootstrap.needed(bootstrap.AGENT), *bootstrap.needed(bootstrap.PLAN)}
+    for name in shipped:
+        for wanted in top_imports(name):
+            assert wanted in shipped, f"{name} imports {wanted}"
+    agent = {f"provision.agent.{m.name}" for m in pkgutil.iter_modules(provision.agent.__path__)}
+    unused = {name for name in agent - shipped if not any(name in top_imports(s) for s in step_modules())}
+    assert unused == set(), "no agent needs these modules"
+
+
+@pytest.mark.parametrize(
+    "name", [f"provision.steps.{m.name}" for m in pkgutil.iter_modules(provision.steps.__path__)]
+)
+def test_all_that_a_step_imports_travels_with_it(name: str) -> None:
+    needed = bootstrap.needed(name)
+    assert needed[-1] == name, "what a module imports comes before it"
+    for module in needed:
+        for wanted in top_imports(module):
+            assert wanted in needed, f"{module} imports {wanted}"
+
+
+def step_modules() -> list[str]:
+    return [f"provision.steps.{m.name}" for m in pkgutil.iter_modules(provision.steps.__path__)]
+
+
+def top_imports(name: str) -> set[str]:
+    """Modules of ours that a module imports when it is imported."""
+    path = Path(str(importlib.import_module(name).__file__))
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("provision."):
+            package = node.module in ("provision.agent", "provision.steps")
+            found.update(f"{node.module}.{a.name}" if package else node.module for a in node.names)
+    return found
+
+
+# -- documentation
+
+
+def step_kinds() -> list[type[Step]]:
+    found = []
+    for name in step_modules():
+        module = importlib.import_module(name)
+        for cls in vars(module).values():
+            if inspect.isclass(cls) and issubclass(cls, Step) and cls.__module__ == name:
+                found.append(cls)
+    return found
+
+
+@pytest.mark.parametrize("cls", step_kinds(), ids=lambda cls: cls.__name__)
+def test_every_field_of_a_step_is_explained(cls: type[Step]) -> None:
+    base = () if cls is Step else fields(Step)
+    text = " ".join(
+        inspect.getdoc(c) or "" for c in cls.__mro__ if (issubclass(c, Step) and c is not Step) or c is cls
+    )
+    for field in fields(cls):
+        if field.name not in {f.name for f in base}:
+            assert re.search(rf"\b{field.name}\b", text), f"{cls.__name__} does not explain {field.name!r}"
+
+
+@pytest.mark.parametrize("name", step_modules())
+def test_every_public_function_of_steps_is_explained(name: str) -> None:
+    module = importlib.import_module(name)
+    assert module.__doc__
+    for word, value in vars(module).items():
+        ours = getattr(value, "__module__", "") == name and not word.startswith("_")
+        if ours and (inspect.isfunction(value) or inspect.isclass(value)):
+            assert inspect.getdoc(value), f"{name}.{word}"
