@@ -92,7 +92,8 @@ class Checkout(Step):
         want = self.ref if COMMIT.match(self.ref) else self._remote(host)
         if not host.files.exists(self.path + "/.git"):
             self._run(host, "init", "--quiet", "--", self.path, where="/")
-            if host.planned:
+            # the home directory of a user that the plan adds is not in its picture
+            if host.planned and host.files.exists(self.path.rsplit("/", 1)[0]):
                 for folder in (self.path, self.path + "/.git"):
                     if not host.files.exists(folder):
                         host.files.mkdir(folder, 0o755, *host.owner(self.user or None, None))

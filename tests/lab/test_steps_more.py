@@ -10,12 +10,16 @@ import pytest
 from helpers.hosts import Hosts, on
 
 from provision.lab import ssh
+from provision.secrets import Secret
 
 sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
 from steps_bench import Bench
 
 from provision.steps.apt import Packages
 from provision.steps.cron import Job, NoJob
+from provision.steps.debconf import Answers
+from provision.steps.files import File
+from provision.steps.git import Checkout
 from provision.steps.hosts import HostsEntry
 from provision.steps.kernel import Module, Sysctl
 from provision.steps.limits import Limits
@@ -23,8 +27,11 @@ from provision.steps.locale import Locale
 from provision.steps.logrotate import NoRotation, Rotation
 from provision.steps.mounts import Mount, NoMount
 from provision.steps.nftables import Firewall
+from provision.steps.postgres import Database, Extension, Grant, Role, Setting
+from provision.steps.repository import NoRepository, Repository
 from provision.steps.swap import SwapFile
 from provision.steps.ufw import Ufw
+from provision.steps.users import User
 
 pytestmark = pytest.mark.lab
 NAME = "t-s1"
@@ -109,3 +116,83 @@ def test_firewalls_never_shut_us_out(bench: Bench) -> None:
     bench.settled(Firewall(["80", "5432 from 10.0.0.0/8"]))
     bench.fails(Firewall(rules=["tcp dport nonsense accept"]), "judging", plan=False)
     bench.cycle(Firewall(present=False))
+
+
+def test_postgres_from_a_bare_host(bench: Bench) -> None:
+    steps = (
+        Packages(["postgresql"]),
+        Role("staff", login=False),
+        Role("shop", password=Secret("it's \\ ge'heim")),
+        Role("report", member_of=["staff"]),
+        Database("shop", owner="shop"),
+        Extension("pg_trgm", "shop"),
+        Grant("report", ["CONNECT", "CREATE"], "shop"),
+        Setting("work_mem", "8MB"),
+    )
+    planned = bench.run(*steps, *steps, plan=True)
+    assert [o.state for o in planned] == ["changed"] * 8 + ["ok"] * 8, [(o.error, o.diff) for o in planned]
+    real = bench.run(*steps)
+    assert [o.state for o in real] == ["changed"] * 8, [o.error for o in real]
+    # everybody may connect to a new database: only the host could tell
+    assert [o.diff for o in real][1:6] == [o.diff for o in planned][1:6]
+    for step in steps:
+        bench.settled(step)
+    sql = ["runuser", "-u", "postgres", "--", "psql", "-Atc"]
+    assert on(NAME, *sql, "show work_mem") == "8MB"
+    login = ["env", "PGPASSWORD=it's \\ ge'heim", "psql", "-h", "127.0.0.1", "-U", "shop", "shop", "-Atc"]
+    assert on(NAME, *login, "select current_user") == "shop"
+
+    on(NAME, *sql, "alter role shop createdb password 'drift'")
+    assert [c.what for c in bench.cycle(steps[2]).diff] == ["createdb", "password"]
+    assert on(NAME, *login, "select 1") == "1"
+    on(NAME, *login, "create table t (x int)")
+    bench.cycle(Grant("report", ["SELECT"], "shop", on="tables"))
+    bench.cycle(Database("shop", owner="staff"))
+    bench.cycle(Setting("work_mem", None))
+    bench.fails(Database("shop", encoding="LATIN1"), "has the encoding UTF8")
+    bench.fails(Role("shop", present=False), "failed", plan=False)
+    bench.fails(Extension("no_such", "shop"), "not available", plan=False)
+    bench.fails(Setting("no_such", "1"), "failed", plan=False)
+    bench.fails(Extension("pg_trgm", "none"), "asking PostgreSQL")
+    bench.cycle(Extension("pg_trgm", "shop", present=False))
+    bench.cycle(Database("shop", present=False))
+    for name in ("report", "shop", "staff"):
+        bench.cycle(Role(name, present=False))
+
+
+def test_debconf_and_a_repository_of_the_host_itself(bench: Bench) -> None:
+    step = Answers(
+        "tzdata", {"tzdata/Areas": ("select", "Europe"), "tzdata/Zones/Europe": ("select", "Rome")}
+    )
+    bench.cycle(step)
+    on(NAME, "sh", "-c", "echo tzdata tzdata/Areas select Asia | debconf-set-selections")
+    assert [c.before for c in bench.cycle(step).diff] == ["Asia"]
+
+    uri = on(NAME, "sh", "-c", "grep -rhoE 'https?://[^ ]+' /etc/apt/sources.list* | head -n 1")
+    keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    suite = on(NAME, "sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME") + "-backports"
+    good = Repository("more", uri, [suite], ["main"], signed_by=keyring)
+    bench.cycle(good)
+    assert suite in on(NAME, "apt-cache", "policy")
+    bench.cycle(NoRepository("more"))
+    bad = Repository("more", uri, ["no-such-suite"], ["main"], signed_by=keyring)
+    bench.fails(bad, "can't be used", plan=False)
+    bench.settled(NoRepository("more"))
+    on(NAME, "apt-get", "-q", "update")
+
+
+def test_checkout_as_another_user_on_a_host_without_git(bench: Bench) -> None:
+    made = "umask 022; git init -q /srv/o && cd /srv/o && git -c user.name=t -c user.email=t@t.test commit"
+    steps = (Packages(["git"]), User("shop", home="/home/shop"))
+    step = Checkout("/srv/o", "/home/shop/src", user="shop")
+    planned = bench.run(*steps, step, step, plan=True)
+    assert [o.state for o in planned] == ["changed"] * 3 + ["ok"], [o.error for o in planned]
+    for each in steps:
+        bench.cycle(each)
+    on(NAME, "sh", "-c", f"{made} -q --allow-empty -m one && git config --system safe.directory '*'")
+    bench.cycle(step)
+    assert on(NAME, "stat", "-c", "%U", "/home/shop/src/.git") == "shop"
+    key = File("/home/shop/key", "no key", mode=0o600, owner="shop")
+    bench.run(key)
+    far = Checkout("git@127.0.0.1:x.git", "/home/shop/far", user="shop", key_file="/home/shop/key")
+    bench.fails(far, "Host key verification failed")

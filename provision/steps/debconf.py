@@ -1,0 +1,103 @@
+"""Answers to the questions that Debian's packages ask. Shipped to hosts (Python 3.8, standard library)."""
+
+import re
+from typing import TYPE_CHECKING, Dict, List, Mapping, Tuple, Union
+
+from provision.secrets import Secret
+from provision.steps.apt import check_names
+from provision.steps.base import Change, Diff, Step, step, wanted
+from provision.steps.foresight import foresee, foreseen
+
+if TYPE_CHECKING:
+    from provision.agent.system import System
+
+STORES = ("/var/cache/debconf/config.dat", "/var/cache/debconf/passwords.dat")
+TYPES = ("boolean", "string", "select", "multiselect", "password", "text", "note", "error", "title")
+QUESTION = re.compile(r"^[a-z0-9][\w.+-]*(/[\w.+-]+)+\Z")
+
+
+@wanted()
+class Answers(Step):
+    """Answers that a package finds when it is installed, so that it need not ask.
+
+        debconf.answers(c, "postfix", {"postfix/main_mailer_type": ("select", "Local only")})
+
+    package: whose questions.  answers: question -> (type, value); the types are debconf's: boolean, string,
+    select, multiselect, password, text, note. A boolean is "true" or "false"; a value may be a Secret.
+    Give it before apt.packages; a package that is installed already reads them by `dpkg-reconfigure` only.
+    An installed package may forget the password that it was given: that is not a difference then.
+    Source: debconf-set-selections(1), debconf-devel(7).
+    """
+
+    package: str
+    answers: "Mapping[str, Tuple[str, Union[str, Secret]]]"
+
+    def label(self) -> str:
+        return "debconf answers for %s" % self.package
+
+    def validate(self) -> None:
+        check_names([self.package])
+        if not self.answers:
+            raise ValueError("no question is answered")
+        for question, answer in dict(self.answers).items():
+            if not QUESTION.match(question):
+                raise ValueError("%r is not the name of a question, such as postfix/mailname" % question)
+            if not isinstance(answer, (tuple, list)) or len(answer) != 2 or answer[0] not in TYPES:
+                raise ValueError("%s: the answer must be (type, value), a type one of %s" % (question, TYPES))
+            text = reveal(answer[1])
+            if not isinstance(text, str) or re.search(r"[\n\r\0]", text) or text != text.strip():
+                raise ValueError("%s: the value must be one line, without spaces around it" % question)
+            if answer[0] == "boolean" and text not in ("true", "false"):
+                raise ValueError("%s: a boolean is 'true' or 'false', not %r" % (question, answer[1]))
+
+    def check(self, host: "System") -> Diff:
+        known = self._known(host)
+        installed = bool(host.packages.version(self.package.split(":")[0]))
+        found: List[Change] = []
+        for question, (kind, value) in dict(self.answers).items():
+            now, seen = known.get(question, ("", False))
+            planned = foreseen(host, question)
+            if planned is not None:
+                now, seen = planned, True
+            if seen and (now == reveal(value) or (kind == "password" and installed and not now)):
+                continue
+            secret = kind == "password" or isinstance(value, Secret)
+            before = "********" if secret and now else now
+            found.append(Change(question, before, "********" if secret else str(value)))
+        return Diff(found) if found else Diff.none("are given")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        asked = {c.what for c in diff.changes}
+        lines = []
+        for question, (kind, value) in dict(self.answers).items():
+            if question in asked:
+                lines.append("%s %s %s %s\n" % (self.package, question, kind, reveal(value)))
+                foresee(host, question, reveal(value))
+        host.run(("debconf-set-selections",), stdin="".join(lines).encode()).require(
+            "giving answers for %s" % self.package, "Only hosts of the Debian family have debconf."
+        )
+
+    def fingerprint(self, host: "System") -> str:
+        import hashlib
+
+        text = "".join("%s %s\n" % (q, reveal(a[1])) for q, a in sorted(dict(self.answers).items()))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _known(self, host: "System") -> Dict[str, Tuple[str, bool]]:
+        """Question -> its value, and whether that was given by somebody, from debconf's own store."""
+        found: Dict[str, Tuple[str, bool]] = {}
+        for path in STORES:
+            text = host.files.read(path).decode(errors="replace") if host.files.exists(path) else ""
+            for block in text.split("\n\n"):
+                lines = dict(line.split(":", 1) for line in block.splitlines() if re.match(r"^\w+:", line))
+                if "Name" in lines:
+                    seen = "seen" in lines.get("Flags", "").split()
+                    found[lines["Name"].strip()] = (lines.get("Value", "").strip(), seen)
+        return found
+
+
+answers = step(Answers)
+
+
+def reveal(value: "Union[str, Secret]") -> str:
+    return value.reveal() if isinstance(value, Secret) else value

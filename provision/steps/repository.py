@@ -1,0 +1,187 @@
+"""Repositories of packages for apt. Shipped to hosts (Python 3.8, standard library)."""
+
+import re
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, Union
+
+from provision.agent.commands import failure
+from provision.agent.packages import APT, APT_ENVIRONMENT
+from provision.errors import StepError
+from provision.steps.base import Change, Diff, Step, check_path, step, wanted
+from provision.steps.files import File
+from provision.steps.kernel import put
+
+if TYPE_CHECKING:
+    from provision.agent.system import System
+
+FOLDER = "/etc/apt/sources.list.d"
+KEYS = "/etc/apt/keyrings"
+#: sources.list(5): apt passes over files with other names
+NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+WORD = re.compile(r"^[A-Za-z0-9./_~+-]+\Z")
+ARMOR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
+
+
+@wanted()
+class Repository(Step):
+    """A repository that apt takes packages from, with the key that must have signed it.
+
+        repository.repository(c, "pgdg", "https://apt.example.org/pub/repos/apt", ["bookworm-pgdg"], ["main"],
+                              key=Path("files/pgdg.asc").read_text())
+
+    name: of its file: letters, digits, "-" and "_".  uri: http or https, without a password.
+    suites: such as ["bookworm"], or one path that ends in "/" (then without components).
+    components: such as ["main"].  types: ["deb"], and "deb-src" for sources.
+    architectures: such as ["amd64"]; none is those of the host.
+    key: the repository's public key, armored text or bytes; written to /etc/apt/keyrings for it alone, it is not
+    trusted for other repositories.  signed_by: or the path of a keyring that is on the host already.
+    The repository's lists are fetched and judged as soon as it is there; if that fails (not reachable, another
+    key), what was there before is put back, so that apt keeps working.  A plan can't know the packages of a
+    repository that it has not added yet.  Source: sources.list(5), deb822 format; apt-secure(8).
+    """
+
+    name: str
+    uri: str
+    suites: Sequence[str]
+    components: Sequence[str] = ()
+    key: Union[str, bytes] = ""
+    signed_by: str = ""
+    types: Sequence[str] = ("deb",)
+    architectures: Sequence[str] = ()
+
+    DEADLINE = 600.0
+
+    def label(self) -> str:
+        return "repository %s" % self.name
+
+    def validate(self) -> None:
+        check_repository_name(self.name)
+        if not re.match(r"^(https?://|file:/)[^\s]+\Z", self.uri):
+            raise ValueError("uri must begin with http:// or https://, and have no spaces: %r" % self.uri)
+        if re.match(r"^https?://[^/]*@", self.uri):
+            raise ValueError("uri must not have a password in it: use a file in /etc/apt/auth.conf.d")
+        for what in ("suites", "components", "types", "architectures"):
+            words = getattr(self, what)
+            if isinstance(words, str) or not all(isinstance(w, str) and WORD.match(w) for w in words):
+                raise ValueError("%s must be a list of words, not %r" % (what, words))
+        if not self.suites or not self.types or set(self.types) - {"deb", "deb-src"}:
+            raise ValueError("suites must not be empty, and types are deb and deb-src")
+        exact = [s for s in self.suites if s.endswith("/")]
+        if bool(exact) == bool(self.components):
+            raise ValueError('components belong to suites, unless the suite is a path that ends in "/"')
+        if bool(self.key) == bool(self.signed_by):
+            raise ValueError("give one of key and signed_by: an unsigned repository is not taken")
+        if self.signed_by:
+            check_path(self.signed_by, "signed_by")
+        if isinstance(self.key, str) and self.key and ARMOR not in self.key:
+            raise ValueError("key must be an armored public key (%s), or bytes" % ARMOR)
+
+    def check(self, host: "System") -> Diff:
+        if self.signed_by and not host.files.exists(self.signed_by):
+            raise StepError("there is no keyring %s on this host" % self.signed_by)
+        found: List[Change] = []
+        for file in self._files():
+            found += file.check(host).changes
+        return Diff(found) if found else Diff.none("is there")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        files = self._files()
+        before = [(f.path, host.files.read(f.path) if host.files.exists(f.path) else None) for f in files]
+        for file in files:
+            put(host, file)
+        if host.planned:
+            return
+        if host.packages.lists_age() == float("inf"):
+            # else the lists of this one repository would make those of all others look fresh
+            host.packages.update()
+            return
+        options = (
+            "Dir::Etc::SourceList=%s" % self._path(),
+            "Dir::Etc::SourceParts=-",
+            "APT::Get::List-Cleanup=0",
+            "APT::Update::Error-Mode=any",
+        )
+        words = [word for option in options for word in ("-o", option)]
+        result = host.run((*APT, *words, "update"), environment=APT_ENVIRONMENT, timeout=300)
+        if result.status:
+            self._restore(host, before)
+            raise failure(
+                "the repository %s can't be used" % self.name,
+                result,
+                "It has been taken away again. Is the address right, and is it signed with this key?",
+            )
+
+    def fingerprint(self, host: "System") -> str:
+        return " ".join(f.fingerprint(host) for f in self._files())
+
+    def _path(self) -> str:
+        return "%s/%s.sources" % (FOLDER, self.name)
+
+    def _files(self) -> List[File]:
+        """The key first: apt must never see the repository without it."""
+        files = []
+        keyring = self.signed_by
+        if self.key:
+            armored = isinstance(self.key, str) or ARMOR.encode() in self.key
+            keyring = "%s/%s.%s" % (KEYS, self.name, "asc" if armored else "gpg")
+            files.append(File(keyring, self.key, mode=0o644, owner="root", group="root"))
+        fields: List[Tuple[str, Sequence[str]]] = [
+            ("Types", self.types),
+            ("URIs", [self.uri]),
+            ("Suites", self.suites),
+            ("Components", self.components),
+            ("Architectures", self.architectures),
+            ("Signed-By", [keyring]),
+        ]
+        text = "".join("%s: %s\n" % (name, " ".join(words)) for name, words in fields if words)
+        return [*files, File(self._path(), text, mode=0o644, owner="root", group="root")]
+
+    def _restore(self, host: "System", before: "Sequence[Tuple[str, Optional[bytes]]]") -> None:
+        for path, content in reversed(before):
+            if content is None:
+                host.files.remove(path)
+            else:
+                host.files.write(path, content, 0o644, *host.owner("root", "root"))
+
+
+@wanted()
+class NoRepository(Step):
+    """No repository of that name. Packages that came from it stay.
+
+        repository.no_repository(c, "pgdg")
+
+    name: of its file, and of its key.
+    """
+
+    name: str
+
+    def label(self) -> str:
+        return "no repository %s" % self.name
+
+    def validate(self) -> None:
+        check_repository_name(self.name)
+
+    def check(self, host: "System") -> Diff:
+        found = [Change("removed", path, "") for path in self._paths() if host.files.stat(path) is not None]
+        return Diff(found) if found else Diff.none("there is none")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        for change in diff.changes:
+            host.files.remove(change.before)
+
+    def fingerprint(self, host: "System") -> str:
+        return " ".join(path for path in self._paths() if host.files.stat(path) is not None)
+
+    def _paths(self) -> List[str]:
+        """The repository before its key."""
+        keys = ["%s/%s.%s" % (KEYS, self.name, ending) for ending in ("asc", "gpg")]
+        return ["%s/%s.sources" % (FOLDER, self.name), *keys]
+
+
+repository = step(Repository)
+no_repository = step(NoRepository)
+
+
+def check_repository_name(name: str) -> None:
+    """Raise ValueError unless apt reads a file of that name."""
+    if not isinstance(name, str) or not NAME.match(name):
+        raise ValueError("%r is not a name of letters, digits, '-' and '_'" % (name,))

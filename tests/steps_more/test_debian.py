@@ -1,0 +1,123 @@
+"""What of debconf, apt's repositories and PostgreSQL can be had without a host: arguments, files, quoting."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+import pytest
+from steps_bench import Bench, refuses
+
+from provision.secrets import Secret
+from provision.steps.base import Step
+from provision.steps.debconf import Answers
+from provision.steps.postgres import Database, Extension, Grant, Role, Setting
+from provision.steps.psql import identifier, literal, matches, scram, verifier
+from provision.steps.repository import NoRepository, Repository
+
+KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
+CONFIG = """Name: shop/mode
+Template: shop/mode
+Value: fast
+Owners: shop
+Flags: seen
+Variables:
+ Choices = a
+
+Name: shop/other
+Template: shop/other
+Owners: shop
+
+"""
+
+
+def test_debconf_answers(bench: Bench) -> None:
+    bench.over("/var/cache/debconf")
+    folder = bench.root / "var/cache/debconf"
+    (folder / "config.dat").write_text(CONFIG)
+    (folder / "passwords.dat").write_text("Name: shop/password\nValue: old\nFlags: seen\n")
+    store = "sed -n 's/^shop \\(\\S*\\) password \\(.*\\)/Name: \\1\\nValue: \\2\\nFlags: seen\\n/p'"
+    bench.tool("debconf-set-selections", f"{store} > /var/cache/debconf/passwords.dat")
+    bench.settled(Answers("shop", {"shop/mode": ("select", "fast")}))
+    real = bench.cycle(Answers("shop", {"shop/password": ("password", Secret("geheim"))}))
+    assert real.diff[0][:3] == ("shop/password", "********", "********")
+    bench.tool("debconf-set-selections", "cat >&2; exit 1")
+    bench.fails(Answers("shop", {"shop/other": ("string", "x")}), "giving answers", plan=False)
+
+
+def test_repository_that_cannot_be_used_is_taken_away(bench: Bench) -> None:
+    bench.over("/etc")
+    bench.tool("apt-get", 'case "$*" in *Error-Mode*) test ! -e /etc/broken;; *) true;; esac')
+    sources, keys = bench.root / "etc/apt/sources.list.d", bench.root / "etc/apt/keyrings"
+    step = Repository("shop", "https://apt.example.org/deb", ["bookworm"], ["main"], key=KEY)
+    bench.cycle(step)
+    assert (sources / "shop.sources").read_text() == (
+        "Types: deb\nURIs: https://apt.example.org/deb\nSuites: bookworm\nComponents: main\n"
+        "Signed-By: /etc/apt/keyrings/shop.asc\n"
+    )
+    assert (keys / "shop.asc").read_text() == KEY
+    (sources / "shop.sources").write_text("drift")
+    bench.cycle(step)
+    bench.cycle(NoRepository("shop"))
+    (bench.root / "etc/broken").touch()
+    bench.fails(step, "can't be used", plan=False)
+    bench.settled(NoRepository("shop"))
+
+
+def test_sql_is_quoted() -> None:
+    assert identifier('a"b') == '"a""b"'
+    assert literal("a'b") == "'a''b'" and literal("a\\'b") == " E'a\\\\''b'"
+
+
+def test_passwords_are_known_again() -> None:
+    # RFC 7677, section 3: the example's password, salt and count, as the server would keep them
+    kept = scram("pencil", base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ=="), 4096)
+    assert kept.endswith(":wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=")
+    assert matches("pencil", "user", kept) and not matches("pen", "user", kept)
+    assert matches("ä", "x", verifier("ä"))
+    assert matches("x", "u", "md5" + hashlib.md5(b"xu").hexdigest())
+    assert not matches("x", "u", "")
+
+
+def test_a_host_without_postgres_says_so(bench: Bench) -> None:
+    bench.over("/usr/bin")
+    bench.script += "rm -f /usr/bin/psql && "
+    bench.fails(Role("x"), "no PostgreSQL")
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (Answers("Shop", {"a/b": ("string", "x")}), "name of a package"),
+        (Answers("shop", {}), "no question"),
+        (Answers("shop", {"mode": ("string", "x")}), "name of a question"),
+        (Answers("shop", {"a/b": ("text area", "x")}), "type"),
+        (Answers("shop", {"a/b": ("boolean", "yes")}), "boolean"),
+        (Answers("shop", {"a/b": ("string", "x\nshop a/c string y")}), "one line"),
+        (Repository("a.b", "https://x/", ["s"], ["main"], key=KEY), "not a name"),
+        (Repository("a", "x", ["s"], ["main"], key=KEY), "uri"),
+        (Repository("a", "https://u:p@x/", ["s"], ["main"], key=KEY), "password"),
+        (Repository("a", "https://x/", ["s"], key=KEY), "components"),
+        (Repository("a", "https://x/", ["s/"], ["main"], key=KEY), "components"),
+        (Repository("a", "https://x/", ["s"], ["main"]), "one of key"),
+        (Repository("a", "https://x/", ["s"], ["main"], key="x"), "armored"),
+        (Repository("a", "https://x/", "bookworm", ["main"], key=KEY), "list of words"),
+        (Repository("a", "https://x/", ["s\nTrusted: yes"], ["main"], key=KEY), "list of words"),
+        (NoRepository("../x"), "not a name"),
+        (Role("a\nb"), "one line"),
+        (Role("a" * 64), "63 bytes"),
+        (Role("a", password=Secret("")), "empty"),
+        (Role("a", port=0), "port"),
+        (Role("a", user="x y"), "user of the host"),
+        (Database("a", encoding="UTF 8"), "encoding"),
+        (Database("template1", present=False), "refusing"),
+        (Extension("", "a"), "empty"),
+        (Grant("a", ["SELECT"], "d"), "not a privilege"),
+        (Grant("a", "SELECT", "d", on="tables"), "list"),
+        (Grant("a", ["SELECT"], "d", on="table"), "one of"),
+        (Setting("work mem", "1"), "not the name"),
+        (Setting("work_mem", "1\n2"), "one line"),
+    ],
+)
+def test_bad_arguments_are_refused(step: Step, message: str) -> None:
+    refuses(step, message)
