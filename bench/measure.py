@@ -54,7 +54,7 @@ def run(command: Command, *, timeout: float, sample: bool = False, expect: int =
         began = time.monotonic()
         process = subprocess.Popen(
             command.argv,
-            env={**os.environ, **command.env},
+            env={**plain_environment(), **command.env},
             cwd=command.cwd,
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -90,6 +90,12 @@ def run(command: Command, *, timeout: float, sample: bool = False, expect: int =
         peak,
         threads,
     )
+
+
+def plain_environment() -> dict[str, str]:
+    """Ours, without what changes how Python starts: PYTHONDONTWRITEBYTECODE would have prov compiled in each run,
+    while installed packages come compiled."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
 def _kill(session: int, late: threading.Event) -> None:
