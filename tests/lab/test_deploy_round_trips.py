@@ -27,7 +27,7 @@ pytestmark = pytest.mark.lab
 
 NAME = "t-bad"
 #: added to every way through the slow line, seconds
-DELAY = 0.1
+DELAY = 0.2
 
 
 @dataclass
@@ -128,7 +128,7 @@ def test_the_host_agrees(few_and_many: Project, host: lab.LabHost, monkeypatch: 
 def test_500_steps_take_no_more_round_trips_than_5(
     few_and_many: Project, host: lab.LabHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Through a line on which every round trip takes 0.2 s: a step that waited for the one before it would show."""
+    """Through a line on which every round trip takes 0.4 s: a step that waited for the one before it would show."""
     for variable, value in few_and_many.home(host).items():
         monkeypatch.setenv(variable, value)
     work = run(few_and_many, monkeypatch, "many").seconds - run(few_and_many, monkeypatch, "few").seconds
@@ -143,8 +143,8 @@ def test_500_steps_take_no_more_round_trips_than_5(
         few = run(few_and_many, monkeypatch, "few")
         many = run(few_and_many, monkeypatch, "many")
     assert few.seconds > 10 * DELAY, "or the line is not slow"
-    # a round trip is 2 * DELAY; what is allowed beside the work itself is half of one
-    assert many.seconds - few.seconds - work < DELAY
+    # a round trip is 2 * DELAY; what is allowed beside the work itself is less than one
+    assert many.seconds - few.seconds - work < 1.5 * DELAY
 
 
 def test_a_plan_costs_no_more(

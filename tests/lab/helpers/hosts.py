@@ -84,8 +84,9 @@ def on(name: str, *argv: str, check: bool = True, timeout: float = 60) -> str:
 
 
 def snapshot(name: str) -> dict[str, str]:
-    """Every path on a host's disk with what it is, but for what the system itself keeps busy."""
+    """Every path on a host's disk with what it is, but for what the system and the lab keep busy."""
     busy = (
+        "/etc/hosts",
         "/var/log",
         "/var/lib/systemd",
         "/var/cache/ldconfig",
