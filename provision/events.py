@@ -25,7 +25,7 @@ class Connecting(Event):
 
 @dataclass(frozen=True)
 class Connected(Event):
-    """The agent answered. seconds: since the connection began."""
+    """The login worked, and the agent is on its way. seconds: since the connection began."""
 
     seconds: float
 
