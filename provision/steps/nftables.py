@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 TABLE = ("inet", "prov")
 RULES = "/etc/nftables.d/prov.nft"
+#: with a wildcard, because nft(8) takes it for an error if a file that it names is not there
+INCLUDE = 'include "/etc/nftables.d/prov*.nft"'
 UNIT = "nftables.service"
 ENABLED = ("enabled", "enabled-runtime", "static", "alias")
 
@@ -64,6 +66,8 @@ class Firewall(Step):
         if not self.present:
             if host.files.stat(RULES) is not None:
                 found.append(Change("removed", RULES, ""))
+            if host.files.exists(self._main(host)):
+                found += self._include(host).check(host).changes
             if self._loaded(host) != "no":
                 found.append(Change("loaded", "yes", "no"))
             return Diff(found) if found else Diff.none("there is none of prov's")
@@ -85,6 +89,8 @@ class Firewall(Step):
     def apply(self, host: "System", diff: Diff) -> None:
         what = {c.what for c in diff.changes}
         if not self.present:
+            if host.files.exists(self._main(host)):
+                put(host, self._include(host))
             if "removed" in what:
                 host.files.remove(RULES)
             if "loaded" in what:
@@ -142,10 +148,11 @@ class Firewall(Step):
     def _include(self, host: "System") -> File:
         path = self._main(host)
         text = host.files.read(path).decode(errors="replace")
-        line = 'include "%s"' % RULES
-        if re.search(r'^\s*include\s+"(%s|/etc/nftables\.d/\*\.nft)"' % re.escape(RULES), text, re.MULTILINE):
+        if not self.present:
+            return File(path, text.replace(INCLUDE + "\n", ""))
+        if INCLUDE in text or re.search(r'^\s*include\s+"/etc/nftables\.d/\*(\.nft)?"', text, re.MULTILINE):
             return File(path, text)
-        return File(path, text + ("" if text.endswith("\n") else "\n") + line + "\n")
+        return File(path, text + ("" if text.endswith("\n") else "\n") + INCLUDE + "\n")
 
     def _loaded(self, host: "System") -> str:
         """ "no", the digest of the rules that are loaded, or "other" if somebody has changed them."""

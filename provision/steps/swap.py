@@ -98,7 +98,9 @@ class SwapFile(Step):
         return "%s none swap sw%s 0 0" % (self.path, pri)
 
     def _used(self, host: "System") -> bool:
-        lines = host.files.read(SWAPS).decode(errors="replace").splitlines()[1:]
+        # a kernel without swap has no such table
+        text = host.files.read(SWAPS) if host.files.exists(SWAPS) else b""
+        lines = text.decode(errors="replace").splitlines()[1:]
         return any(line.split()[:1] == [self.path] for line in lines)
 
     def _make(self, host: "System") -> None:
@@ -136,7 +138,7 @@ class SwapFile(Step):
         self._foresee(host, True)
 
     def _foresee(self, host: "System", used: bool) -> None:
-        if not host.planned:
+        if not host.planned or not host.files.exists(SWAPS):
             return
         lines = host.files.read(SWAPS).decode(errors="replace").splitlines(True)
         kept = [line for line in lines if line.split()[:1] != [self.path]]

@@ -19,7 +19,8 @@ class Block(Step):
 
         text.block(c, "/etc/hosts.allow", "sshd: 10.0.0.0/8", name="office", create=True)
 
-    path: of the file; not a link.  text: the lines; "" removes the block with its marks.
+    path: of the file; where that is a link, the file that it leads to is edited.
+    text: the lines; "" removes the block with its marks.
     name: tells this block from others in the same file; it is in the marks ("# BEGIN prov office").
     comment, comment_end: what makes a line a comment in this kind of file ("<!--" and "-->" for XML).
     after: a regular expression: a new block comes after the last line in which it is found; else, and if it is
@@ -75,7 +76,7 @@ class Block(Step):
         eol = line_end(old)
         lines = old.split(eol)
         begin, end = self._marks()
-        body = [begin, *self.text.splitlines(), end] if self.text else []
+        body = [begin, *self.text.replace("\r\n", "\n").rstrip("\n").split("\n"), end] if self.text else []
         at, last = ([n for n, line in enumerate(lines) if line.strip() == mark] for mark in (begin, end))
         if at or last:
             if len(at) != 1 or len(last) != 1 or at[0] > last[0]:
@@ -102,7 +103,8 @@ class IniValue(Step):
 
         text.ini_value(c, "/etc/php/8.2/fpm/php.ini", "PHP", "memory_limit", "256M")
 
-    path: of the file; not a link.  section: without brackets; "" is what comes before the first one.
+    path: of the file; where that is a link, the file that it leads to is edited.
+    section: without brackets; "" is what comes before the first one.
     key: as written in the file, case and all.  value: one line, may be a Secret; None removes the key.
     separator: between key and value, for a line that is added; one that is there keeps its own ("=" or ":").
     create: make the file if there is none.  mode, owner, group, validate_with: as of files.file.
@@ -203,24 +205,21 @@ ini_value = step(IniValue)
 
 
 def edited(s: "Union[Block, IniValue]", host: "System") -> File:
-    """The file as it should be. Raises StepError."""
-    now = host.files.stat(s.path)
-    if now is not None and now.kind == "link":
-        raise StepError(
-            "%s is a link to %s" % (s.path, now.target), hint="Give the path of the file that it leads to."
-        )
+    """The file as it should be; of a link that which it leads to, as an editor would. Raises StepError."""
+    path = host.files.follow(s.path)
+    now = host.files.stat(path)
     if now is not None and now.kind != "file":
         raise StepError("%s is a %s, not a file" % (s.path, now.kind))
-    old = host.files.read(s.path) if now is not None else b""
+    old = host.files.read(path) if now is not None else b""
     edit: Callable[[str], str] = s.edit
     source = Source.of(edit(old.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape"))
     source.secret = isinstance(getattr(s, "value", None), Secret)
-    return File(s.path, source, mode=s.mode, owner=s.owner, group=s.group, validate_with=s.validate_with)
+    return File(path, source, mode=s.mode, owner=s.owner, group=s.group, validate_with=s.validate_with)
 
 
 def check_edit(s: "Union[Block, IniValue]", host: "System", why: str) -> Diff:
     """What the edit would change; why: the reason if that is nothing."""
-    if host.files.stat(s.path) is None:
+    if not host.files.exists(s.path):
         if s.unneeded():
             return Diff.none("there is no such file")
         if not s.create:

@@ -59,10 +59,17 @@ def test_block_leaves_what_it_does_not_understand(bench: Bench) -> None:
     at = bench.root / "conf"
     at.write_text("# BEGIN prov block\nx\n")
     bench.fails(Block(str(at), "y"), "1 and 0 times")
-    (bench.root / "link").symlink_to("conf")
-    bench.fails(Block(str(bench.root / "link"), "y"), "is a link")
     bench.fails(Block(str(bench.root), "y"), "is a dir")
     assert at.read_text() == "# BEGIN prov block\nx\n"
+
+
+def test_of_a_link_the_file_is_edited(bench: Bench) -> None:
+    at, link = bench.root / "conf", bench.root / "link"
+    at.write_text("[a]\n")
+    link.symlink_to("conf")
+    bench.cycle(Block(str(link), "y"))
+    bench.cycle(IniValue(str(link), "a", "k", "v"))
+    assert link.is_symlink() and at.read_text().endswith("# END prov block\nk = v\n")
 
 
 def test_block_is_judged_before_it_is_in_place(bench: Bench) -> None:
