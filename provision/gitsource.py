@@ -58,7 +58,11 @@ def export(mirror: Path, commit: str, folder: Path, url: str) -> None:
     archive = partial.with_suffix(".tar")
     git(["archive", "--format=tar", f"--output={archive}", commit], mirror, url)
     with tarfile.open(archive) as tar:
-        tar.extractall(partial, filter="data")
+        # the filter came with Python 3.11.4, and Debian 12 has 3.11.2; git itself refuses paths that lead outside
+        if hasattr(tarfile, "data_filter"):
+            tar.extractall(partial, filter="data")
+        else:
+            tar.extractall(partial)
     archive.unlink()
     try:
         partial.rename(folder)

@@ -100,4 +100,5 @@ answers = step(Answers)
 
 
 def reveal(value: "Union[str, Secret]") -> str:
+    """The text of an answer, for debconf alone."""
     return value.reveal() if isinstance(value, Secret) else value

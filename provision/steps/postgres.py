@@ -378,6 +378,7 @@ setting = step(Setting)
 
 
 def yes(value: bool) -> str:
+    """A truth value for people."""
     return "yes" if value else "no"
 
 

@@ -60,6 +60,7 @@ def conninfo(text: str) -> str:
 
 
 def explained(result: "Result", doing: str) -> StepError:
+    """psql's failure, with what to do about the common ones."""
     hint = ""
     if "could not connect" in result.stderr or "connection to server" in result.stderr:
         hint = "Does the server run, on this port? `pg_lsclusters` on the host tells."

@@ -112,7 +112,8 @@ class Counted(ProcessChannel):
 
     def kill(self) -> None:
         """End the agent as a power cut would."""
-        os.kill(self.agent, signal.SIGKILL)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            os.kill(self.agent, signal.SIGKILL)
 
     def close(self) -> None:
         # what the other end has not taken can't be flushed to it

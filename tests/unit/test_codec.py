@@ -1,0 +1,134 @@
+"""Steps as messages and back."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import pkgutil
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import provision.steps
+from provision.agent.codec import decode_step, encode_step, step_class
+from provision.agent.masks import Masks
+from provision.secrets import Secret
+from provision.steps.base import Ref, Step
+from provision.steps.command import Command
+from provision.steps.files import File
+from provision.steps.source import Source
+from provision.steps.systemd import Service
+from provision.steps.tree import Tree
+
+secrets = st.builds(Secret, st.text())
+words = st.text(st.characters(codec="utf-8"))
+
+
+def carried(step: Step, refs: dict[int, Ref] | None = None) -> Step:
+    """The step as it comes out at the other end of a wire."""
+    return decode_step(json.loads(json.dumps(encode_step(step, lambda source: None))), refs or {})
+
+
+@given(
+    argv=st.lists(words, max_size=4),
+    environment=st.dictionaries(words, words | secrets, max_size=3),
+    stdin=words | secrets | st.binary(),
+    timeout=st.floats(0, 1e6),
+)
+def test_values_of_all_types_survive(argv: Any, environment: Any, stdin: Any, timeout: float) -> None:
+    step = Command(argv, environment=environment, stdin=stdin, timeout=timeout)
+    found = carried(step)
+    assert isinstance(found, Command)
+    assert list(found.argv) == argv
+    assert dict(found.environment) == environment
+    assert (found.stdin, found.timeout) == (stdin, timeout)
+
+
+def test_contents_travel_by_their_hash() -> None:
+    kept: list[Source] = []
+    step = File("/x", "hello", mode=0o600)
+    message = encode_step(step, kept.append)
+    assert "hello" not in json.dumps(message)
+    assert kept == [step.source]
+    found = decode_step(message, {})
+    assert isinstance(found, File)
+    assert (found.source.sha256, found.source.size, found.mode) == (step.source.sha256, 5, 0o600)
+    assert found.source.open is None, "only the controller has them"
+
+
+def test_trees_keep_their_sources() -> None:
+    step = Tree("/x", [("a", 0o644, Source.of("a"), ""), ("b", 0o777, None, "a")])
+    found = carried(step)
+    assert isinstance(found, Tree)
+    assert [tuple(e) for e in found.entries] == step.entries
+
+
+def test_references_become_those_of_the_host() -> None:
+    ref = Ref(7, "file /x")
+    there = Ref(7, "file /x", changed=True, fingerprint="abc")
+    found = carried(Service("nginx", reload_on=[ref]), {7: there})
+    assert isinstance(found, Service)
+    assert found.reload_on[0] is there
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["os:system", "provision.errors:ProvError", "provision.steps.files:Source", "provision.steps.files:none",
+     "provision.steps.files:file", "builtins:eval", "provision.agent.files:Files", ""],
+)  # fmt: skip
+def test_only_steps_are_built_from_messages(kind: str) -> None:
+    with pytest.raises(ValueError, match="not a step"):
+        step_class(kind)
+
+
+def test_every_step_can_be_named() -> None:
+    found = 0
+    for module in pkgutil.iter_modules(provision.steps.__path__):
+        for cls in vars(importlib.import_module(f"provision.steps.{module.name}")).values():
+            if inspect.isclass(cls) and issubclass(cls, Step):
+                assert step_class(f"{cls.__module__}:{cls.__qualname__}") is cls
+                found += 1
+    assert found > 10
+
+
+def test_what_no_message_can_carry_is_refused() -> None:
+    with pytest.raises(TypeError, match="a step can't carry set"):
+        encode_step(Command(["x"], stdin={"a"}), lambda source: None)  # type: ignore[arg-type]
+
+
+def test_an_unknown_tag_is_refused() -> None:
+    message = {"kind": "provision.steps.files:Absent", "fields": {"path": {"$what": 1}}}
+    with pytest.raises(ValueError, match="unknown tag"):
+        decode_step(message, {})
+
+
+# -- what the agent says of them
+
+
+def masks(*texts: str) -> Masks:
+    found = Masks()
+    for text in texts:
+        found.learn(encode_step(Command(["x"], stdin=Secret(text)), lambda source: None)["fields"])
+    return found
+
+
+def test_secrets_are_taken_out_of_answers() -> None:
+    found = masks("hunter2", "hunter22")
+    answer = {"why": "hunter2 is it", "diff": [["a", "xhunter22x", ""]], "ms": 1.5, "status": None}
+    assert found.hide_in(answer) == {
+        "why": "******** is it",
+        "diff": [["a", "x********x", ""]],
+        "ms": 1.5,
+        "status": None,
+    }
+
+
+def test_each_line_of_a_secret_is_one() -> None:
+    assert masks("-----BEGIN-----\nAAAABBBB\n").hide("error near AAAABBBB") == "error near ********"
+
+
+def test_short_texts_garble_nothing() -> None:
+    assert masks("a", "", "  \n ").hide("a cat sat") == "a cat sat"

@@ -1,0 +1,210 @@
+"""Releases: which files belong to one, and what it is called."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inventories import host, project
+
+from provision import releases
+from provision.apps import App, apps_of
+from provision.errors import ProvError
+from provision.releases import Release, release_of, walk
+
+
+@pytest.fixture(autouse=True)
+def _read_anew() -> Iterator[None]:
+    """Manifests are read once per run; each test is a run of its own."""
+    releases._manifests.clear()
+    yield
+    releases._manifests.clear()
+
+
+def repository(folder: Path, files: dict[str, str]) -> Path:
+    """A folder with files that is a git repository."""
+    project(folder, files)
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    return folder
+
+
+def paths(folder: Path) -> list[str]:
+    return [path for path, *_ in walk(folder)]
+
+
+def as_git_sees_it(folder: Path) -> list[str]:
+    done = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=folder, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return sorted(done.stdout.split())
+
+
+FILES = dict.fromkeys(
+    ["app.py", "build/out", "docs/build/x", "a.log", "keep.log", "deep/a.log", "deep/er/b.log", "deep/er/keep.log",
+     "tmp/x", "other/tmp/x", "secret.env", "sub/secret.env", "sub/more/x.pyc", "sub/local", "local", "space name"],
+    "x",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "ignore",
+    [
+        {".gitignore": "*.log\n"},
+        {".gitignore": "*.log\n!keep.log\n"},
+        {".gitignore": "/build\n"},
+        {".gitignore": "build/\n"},
+        {".gitignore": "/tmp/\n*.env\n!/secret.env\n"},
+        {".gitignore": "deep/**/b.log\n"},
+        {".gitignore": "**/er\n"},
+        {".gitignore": "*.log\n", "deep/.gitignore": "!*.log\n"},
+        {".gitignore": "!a.log\n", "deep/.gitignore": "*.log\n"},
+        {".gitignore": "deep/\n", "deep/.gitignore": "!a.log\n"},
+        {"sub/.gitignore": "/local\nmore/\n"},
+        {".gitignore": "*\n!*/\n!*.py\n"},
+        {".gitignore": "# a comment\n\n\\#file\n  \nspace\\ name\n"},
+        {},
+    ],
+)
+def test_what_git_ignores_is_no_part_of_a_release(tmp_path: Path, ignore: dict[str, str]) -> None:
+    """The judge is git itself."""
+    folder = repository(tmp_path / "app", {**FILES, **ignore})
+    assert paths(folder) == [p for p in as_git_sees_it_lines(folder) if not p.startswith(".git/")]
+
+
+def as_git_sees_it_lines(folder: Path) -> list[str]:
+    done = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=folder, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return sorted(filter(None, done.stdout.split("\0")), key=lambda p: folder / p)
+
+
+def test_rules_of_folders_above_count_up_to_the_repository(tmp_path: Path) -> None:
+    project(tmp_path, {".gitignore": "*.py\n"})
+    folder = repository(
+        tmp_path / "repo", {".gitignore": "*.log\n", "apps/shop/app.py": "", "apps/shop/a.log": ""}
+    )
+    assert paths(folder / "apps/shop") == ["app.py"]
+
+
+def test_outside_of_a_repository_only_its_own_rules_count(tmp_path: Path) -> None:
+    project(
+        tmp_path, {".gitignore": "*.py\n", "shop/.gitignore": "*.log\n", "shop/app.py": "", "shop/a.log": ""}
+    )
+    assert paths(tmp_path / "shop") == [".gitignore", "app.py"]
+
+
+def test_some_things_never_belong_to_one(tmp_path: Path) -> None:
+    folder = project(
+        tmp_path, {"app.py": "", ".git/x": "", "a/__pycache__/x.pyc": "", ".prov/x": "", ".hg/x": ""}
+    )
+    assert paths(folder) == ["app.py"]
+
+
+def test_links_modes_and_what_is_neither_file_nor_link(tmp_path: Path) -> None:
+    folder = project(tmp_path / "app", {"run": "x", "conf": "x", "dir/x": ""})
+    (folder / "run").chmod(0o700)
+    (folder / "conf").chmod(0o600)
+    (folder / "link").symlink_to("conf")
+    (folder / "to-dir").symlink_to("dir")
+    (folder / "broken").symlink_to("/nowhere")
+    os.mkfifo(folder / "pipe")
+    found = {path: (mode, target) for path, mode, _, target in walk(folder)}
+    assert found == {
+        "broken": (0o777, "/nowhere"),
+        "conf": (0o644, ""),
+        "dir/x": (0o644, ""),
+        "link": (0o777, "conf"),
+        "run": (0o755, ""),
+        "to-dir": (0o777, "dir"),
+    }
+
+
+# -- names
+
+
+def app(folder: Path, **settings: Any) -> App:
+    lines = "".join(f"    {name}: {value}\n" for name, value in settings.items())
+    text = f"apps:\n  shop:\n    source: {folder}\n    target: shop:app\n    domains: [shop.test]\n{lines}"
+    where = folder.parent / f"inventory-{len(list(folder.parent.iterdir()))}"
+    return apps_of(host(where, text))[0]
+
+
+def release(folder: Path, **settings: Any) -> Release:
+    releases._manifests.clear()
+    return release_of(app(folder, **settings))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    files = {
+        "shop.py": "app = 1\n",
+        "requirements.txt": "flask\n",
+        "a/migrations/0001.py": "x\n",
+        "link-me": "",
+    }
+    return project(tmp_path / "shop", files)
+
+
+def test_the_same_source_has_the_same_name(source: Path) -> None:
+    first = release(source)
+    os.utime(source / "shop.py", (1, 1))
+    (source / "shop.py").chmod(0o600)
+    assert release(source).id == first.id
+    assert len(first.id) == 12
+    assert first.path == f"/srv/shop/releases/{first.id}"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "shop.py").write_text("app = 2\n"),
+        lambda folder: (folder / "shop.py").chmod(0o755),
+        lambda folder: (folder / "shop.py").rename(folder / "shop2.py"),
+        lambda folder: (folder / "new").write_text(""),
+        lambda folder: (folder / "link-me").unlink() or (folder / "link-me").symlink_to("shop.py"),
+    ],
+)
+def test_another_source_has_another_name(source: Path, change: Any) -> None:
+    before = release(source).id
+    change(source)
+    assert release(source).id != before
+
+
+def test_settings_shape_the_name_but_secrets_do_not(source: Path) -> None:
+    plain = release(source).id
+    assert release(source, environment="{MODE: fast}").id != plain
+    assert (
+        release(source, environment="{DB_PASSWORD: one}").id
+        == release(source, environment="{DB_PASSWORD: two}").id
+    )
+
+
+def test_releases_with_the_same_requirements_share_an_environment(source: Path) -> None:
+    first = release(source)
+    (source / "shop.py").write_text("app = 2\n")
+    second = release(source)
+    assert first.venv == second.venv
+    (source / "requirements.txt").write_text("django\n")
+    assert release(source).venv != first.venv
+
+
+def test_migrations_have_a_state_of_their_own(source: Path) -> None:
+    first = release(source).migrations
+    (source / "shop.py").write_text("app = 2\n")
+    assert release(source).migrations == first
+    (source / "a/migrations/0002.py").write_text("y\n")
+    assert release(source).migrations != first
+
+
+def test_requirements_that_are_missing_or_ignored(source: Path) -> None:
+    (source / ".gitignore").write_text("requirements.txt\n")
+    with pytest.raises(ProvError, match="is not in the source") as raised:
+        release(source)
+    assert "gitignore" in raised.value.hint
+    assert raised.value.where == str(source)

@@ -1,0 +1,100 @@
+"""Templates of roles: mistakes are told with file and line, secrets stay secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provision.errors import ProvError
+from provision.secrets import Secret
+from provision.templates import render
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Any:
+    """Writes templates; returns the path of the first."""
+
+    def write(text: str, **others: str) -> Path:
+        for name, other in others.items():
+            (tmp_path / f"{name}.j2").write_text(other)
+        path = tmp_path / "conf.j2"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_values_blocks_and_the_final_newline(template: Any) -> None:
+    path = template("{% for n in names %}\nserver {{ n }};\n{% endfor %}\nend\n")
+    assert render(path, {"names": ["a", "b"]}) == "server a;\nserver b;\nend\n"
+
+
+def test_nothing_is_escaped(template: Any) -> None:
+    assert render(template("{{ x }}"), {"x": '<a href="b">&'}) == '<a href="b">&'
+
+
+def test_an_undefined_name(template: Any) -> None:
+    path = template("one\ntwo\n{{ nobody }}\n")
+    with pytest.raises(ProvError) as raised:
+        render(path, {})
+    assert str(raised.value) == f"{path}:3: 'nobody' is undefined"
+
+
+def test_an_undefined_attribute_in_a_condition(template: Any) -> None:
+    path = template("one\n{% if app.nothing %}x{% endif %}\n")
+    with pytest.raises(ProvError, match="has no attribute 'nothing'") as raised:
+        render(path, {"app": object()})
+    assert raised.value.where == f"{path}:2"
+
+
+def test_an_undefined_name_in_an_included_template(template: Any, tmp_path: Path) -> None:
+    path = template("one\n{% include 'inner.j2' %}\n", inner="\n\n\n{{ nobody }}\n")
+    with pytest.raises(ProvError) as raised:
+        render(path, {})
+    assert raised.value.where == f"{tmp_path}/inner.j2:4"
+
+
+def test_a_mistake_in_the_syntax(template: Any) -> None:
+    path = template("one\n{% if x %}\n{{ x }\n")
+    with pytest.raises(ProvError) as raised:
+        render(path, {"x": 1})
+    assert raised.value.where == f"{path}:3"
+
+
+def test_no_such_template(template: Any, tmp_path: Path) -> None:
+    template("x", other="y")
+    with pytest.raises(ProvError, match=r"there is no template 'none\.j2'") as raised:
+        render(tmp_path / "none.j2", {})
+    assert raised.value.hint == "There is: conf.j2, other.j2"
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    with pytest.raises(ProvError) as raised:
+        render(tmp_path / "none" / "x.j2", {})
+    assert "no such folder" in raised.value.hint
+
+
+def test_a_secret_makes_the_whole_text_one(template: Any) -> None:
+    text = render(template("user=a\npassword={{ password }}\n"), {"password": Secret("hunter2")})
+    assert isinstance(text, Secret)
+    assert text.reveal() == "user=a\npassword=hunter2\n"
+    assert "hunter2" not in repr(text)
+
+
+def test_a_secret_that_is_not_used_changes_nothing(template: Any) -> None:
+    assert render(template("{% if password %}yes{% endif %}"), {"password": Secret("hunter2")}) == "yes"
+
+
+def test_the_next_text_is_no_secret_any_more(template: Any) -> None:
+    path = template("{{ x }}")
+    assert isinstance(render(path, {"x": Secret("a")}), Secret)
+    assert render(path, {"x": "b"}) == "b"
+
+
+def test_a_changed_template_is_read_again(template: Any) -> None:
+    path = template("one")
+    assert render(path, {}) == "one"
+    path.write_text("two, longer")
+    assert render(path, {}) == "two, longer"
