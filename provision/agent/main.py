@@ -174,7 +174,10 @@ class Agent:
         threading.Thread(target=self._heartbeat, daemon=True).start()
         began = now()
         self._take_steps(runner)
-        runner.system.units.settle()
+        try:
+            runner.system.units.settle()
+        except StepError as error:
+            self.link.send({"op": "note", "text": error.message})
         if not start.head["plan"]:
             self._remember(ledger, runner, start.head, began)
             # before the controller hears of the end: its next run may follow at once
