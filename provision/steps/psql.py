@@ -3,7 +3,7 @@
 import hashlib
 import re
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from provision.agent.commands import failure
 from provision.errors import StepError
@@ -34,7 +34,9 @@ def ask(host: "System", s: Any, database: str, query: str) -> Optional[List[List
         known = s.user in {entry.pw_name for entry in pwd.getpwall()}
         if not known or not host.runnable(PSQL) or foreseen(host, "postgres database %s" % database):
             return None
-    result = host.ask(argv(s, database), user=s.user, stdin=query.encode(), timeout=60)
+    result = host.ask(
+        argv(s, database), user=s.user, stdin=query.encode(), environment=environment(s), timeout=60
+    )
     if result.status:
         raise explained(result, "asking PostgreSQL")
     return [line.split(SEPARATOR) for line in result.stdout.splitlines() if line]
@@ -42,7 +44,7 @@ def ask(host: "System", s: Any, database: str, query: str) -> Optional[List[List
 
 def execute(host: "System", s: Any, database: str, statements: str) -> None:
     """Change something, and remember it in a plan. Raises StepError, which does not show the statements."""
-    result = host.run(argv(s, database), user=s.user, stdin=statements.encode())
+    result = host.run(argv(s, database), user=s.user, stdin=statements.encode(), environment=environment(s))
     if result.status:
         raise explained(result, s.label())
     foresee(host, s.label(), signature(s))
@@ -52,6 +54,11 @@ def argv(s: Any, database: str) -> List[str]:
     """psql that reads no file of its user's, stops at the first error, and prints plain rows."""
     options = ["-X", "-q", "-A", "-t", "-F", SEPARATOR, "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse"]
     return [PSQL, *options, "-p", str(s.port), "-d", "dbname='%s'" % conninfo(database), "-f", "-"]
+
+
+def environment(s: Any) -> Dict[str, str]:
+    """The server's words in English, whatever its locale: hints depend on them. Superusers may say so."""
+    return {"PGOPTIONS": "-c lc_messages=C"} if s.user == "postgres" else {}
 
 
 def conninfo(text: str) -> str:
