@@ -312,7 +312,11 @@ def test_a_deadline_ends_the_command_with_its_children(agents: Agents) -> None:
         with pytest.raises(StepFailed, match="the command did not end within 1 s"):
             session.submit(Command(argv, reason="a test", timeout=1)).wait()
         assert time.monotonic() - began < 10
-        assert running("31.4159") == []
+        until = time.monotonic() + 10
+        while running("31.4159"):
+            # killed, but the kernel may still be busy with it
+            assert time.monotonic() < until
+            time.sleep(0.02)
 
 
 def test_a_stopped_session_ends_after_its_running_step(agents: Agents, root: Path) -> None:
