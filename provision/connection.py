@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import logging
 import random
@@ -152,15 +153,25 @@ def was_dropped(error: Exception) -> bool:
 
 
 def load_known_hosts(connection: Connection, only: Path | None) -> None:
-    """Load the keys to verify with: the lab's file, or those ssh itself would read (ssh_config(5))."""
+    """Give a connection the keys that its host is known by: from the lab's file, or from those that ssh itself
+    would read (ssh_config(5)). Files are parsed once for all hosts of a run."""
     if only is not None:
         paths = [only]
     else:
         named = connection.ssh_config.get("userknownhostsfile", "~/.ssh/known_hosts")
         paths = [Path(p).expanduser() for p in shlex.split(named)] + [SYSTEM_KNOWN_HOSTS]
+    name = connection.host if connection.port == 22 else f"[{connection.host}]:{connection.port}"
+    known = connection.client.get_host_keys()
     for path in paths:
         if path.is_file():
-            connection.client.load_system_host_keys(str(path))
+            for kind, key in (parsed_known_hosts(path).lookup(name) or {}).items():
+                known.add(name, kind, key)
+
+
+@functools.cache
+def parsed_known_hosts(path: Path) -> paramiko.HostKeys:
+    """The keys in a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT")."""
+    return paramiko.HostKeys(str(path))
 
 
 def refused_login(connection: Connection) -> UnreachableError:

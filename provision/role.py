@@ -9,14 +9,19 @@ from provision.roles import Params, task
 
 if TYPE_CHECKING:
     from provision.host import Host
+else:
+
+    class Later(type):
+        """Asks the class itself only when somebody wants to know what is one of its instances."""
+
+        def __instancecheck__(cls, instance: Any) -> bool:
+            from provision.host import Host as real
+
+            return isinstance(instance, real)
+
+    class Host(metaclass=Later):
+        """`provision.host.Host` for annotations. It brings fabric and paramiko; a role is read for its
+        parameters without them, so that a mistake in an inventory is told at once."""
+
 
 __all__ = ["Host", "Outcome", "Params", "StepFailed", "task"]
-
-
-def __getattr__(name: str) -> Any:
-    # Host brings fabric and paramiko: a role that names it in annotations only does not pay for them
-    if name == "Host":
-        from provision.host import Host
-
-        return Host
-    raise AttributeError(name)
