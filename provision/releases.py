@@ -191,7 +191,7 @@ class Ignored:
     def _read(self, folder: Path) -> None:
         file = folder / ".gitignore"
         if folder not in self._specs and file.is_file():
-            lines = file.read_text(encoding="utf-8").splitlines()
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
             self._specs[folder] = pathspec.GitIgnoreSpec.from_lines(lines)
 
     def _excludes(self, path: Path, is_folder: bool) -> bool:

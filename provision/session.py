@@ -85,7 +85,8 @@ class Session:
         where, line = calling_line()
         try:
             step.validate()
-        except ValueError as error:
+        except (ValueError, TypeError, AttributeError) as error:
+            # the latter two: an argument of another type than the step works with
             raise ConfigError(f"{type(step).__name__}: {error}", where=where) from None
         outcome = Outcome(self, self._next, step, self.role, where, line)
         self._next += 1

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 
 from provision.errors import ProvError
-from provision.secrets import Secret
+from provision.secrets import MASK, Secret
 
 _seen = threading.local()
 
@@ -18,7 +18,8 @@ _seen = threading.local()
 def render(path: Path, values: dict[str, Any]) -> str | Secret:
     """The text of a template with values; a Secret if one went into it.
 
-    Raises ProvError with the template's file and line for an undefined name or a mistake in its syntax.
+    Raises ProvError with the template's file and line for an undefined name or a mistake in its syntax, and if
+    a secret was worked on: its text is only revealed when it is written as it is.
     """
     _seen.secret = False
     try:
@@ -34,6 +35,15 @@ def render(path: Path, values: dict[str, Any]) -> str | Secret:
         raise ProvError(error.message or "syntax error", where=where) from None
     except jinja2.UndefinedError as error:
         raise ProvError(error.message or "undefined name", where=place(error, path)) from None
+    except (TypeError, ValueError) as error:
+        # a filter or operator that was given something it does not take
+        raise ProvError(str(error), where=place(error, path)) from None
+    if text.count(MASK) > path.read_text(encoding="utf-8").count(MASK):
+        raise ProvError(
+            "a secret went through a filter or operator, and came out masked",
+            where=str(path),
+            hint="Write a secret as it is, {{ name }}; put the text around it into the template.",
+        )
     return Secret(text) if _seen.secret else text
 
 

@@ -21,7 +21,7 @@ from provision.steps.base import (
     step,
     wanted,
 )
-from provision.steps.files import attribute_words, attributes, set_attributes, size_text, wanted_owner
+from provision.steps.contents import attribute_words, attributes, set_attributes, size_text, wanted_owner
 from provision.steps.source import CHUNK, Source
 
 if TYPE_CHECKING:

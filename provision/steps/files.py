@@ -1,7 +1,5 @@
 """Files, directories and links in the wanted state. Shipped to hosts (Python 3.8, standard library)."""
 
-import difflib
-import hashlib
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Union
 
 from provision.errors import StepError
@@ -19,6 +17,15 @@ from provision.steps.base import (
     step,
     wanted,
 )
+from provision.steps.contents import (
+    DIFF_LIMIT,
+    attribute_words,
+    attributes,
+    set_attributes,
+    size_text,
+    text_change,
+    wanted_owner,
+)
 from provision.steps.source import Source
 
 if TYPE_CHECKING:
@@ -26,11 +33,6 @@ if TYPE_CHECKING:
     from provision.agent.system import System
     from provision.host import Host
     from provision.outcome import Outcome
-
-#: contents larger than this are told apart by hash and size, without a textual diff
-DIFF_LIMIT = 512 * 1024
-#: lines of a diff that are sent to the controller
-DIFF_LINES = 400
 
 
 @wanted()
@@ -284,105 +286,6 @@ class Absent(Step):
 
 
 @wanted()
-class Line(Step):
-    """One line of a text file.
-
-    path: of the file; where that is a link, the file that it leads to is edited.
-    line: as it shall read; "" with `match` removes lines.  match: a regular expression; the last line in
-    which it is found is replaced, and if there is none the line is added at the end (`after`: after the last
-    line in which this expression is found).  The file must exist, unless create is set.
-    mode: as of `file`.  validate_with: argv to judge the new contents with, as of `file`.
-    """
-
-    path: str
-    line: str
-    match: str = ""
-    after: str = ""
-    create: bool = False
-    mode: Optional[int] = None
-    validate_with: Sequence[str] = ()
-
-    def label(self) -> str:
-        return "line in %s" % self.path
-
-    def validate(self) -> None:
-        import re
-
-        check_path(self.path)
-        check_mode(self.mode)
-        for value in (self.line, self.match, self.after):
-            if not isinstance(value, str):
-                raise ValueError("line, match and after must be text, not %r" % (value,))
-        if "\n" in self.line or "\0" in self.line:
-            raise ValueError("line must be one line: %r" % self.line)
-        if not self.line and not self.match:
-            raise ValueError("an empty line needs `match`: the lines to remove")
-        for expression in (self.match, self.after):
-            try:
-                re.compile(expression)
-            except re.error as error:
-                raise ValueError("%r is no regular expression: %s" % (expression, error)) from None
-        if self.line and self.match and not re.search(self.match, self.line):
-            raise ValueError(
-                "match %r is not found in the line itself, so every run would add it again" % self.match
-            )
-
-    def check(self, host: "System") -> Diff:
-        now = host.files.stat(host.files.follow(self.path))
-        if now is None and not self.create:
-            if not self.line:
-                return Diff.none("there is no such file")
-            raise StepError("%s does not exist" % self.path, hint="Pass create=True to make it.")
-        if now is not None and now.kind == "dir":
-            raise StepError("%s is a directory, not a file" % self.path)
-        old, new = self._texts(host)
-        content = None if old == new else text_change("content", old, new, self.path)
-        mode = attributes(self, host, now, None) if now else []
-        found = changes(content, *mode)
-        return Diff(found) if found else Diff.none("has this line" if self.line else "has no such line")
-
-    def apply(self, host: "System", diff: Diff) -> None:
-        # the file that a link leads to is edited, as an editor would; the link stays
-        path = host.files.follow(self.path)
-        now = host.files.stat(path)
-        old, new = self._texts(host)
-        if old == new and now is not None:
-            set_attributes(self, host, now, path)
-            return
-        File(path, new, mode=self.mode, validate_with=self.validate_with).apply(
-            host, Diff([Change("content")])
-        )
-
-    def fingerprint(self, host: "System") -> str:
-        return hashlib.sha256(self._texts(host)[0]).hexdigest()
-
-    def _texts(self, host: "System") -> "tuple[bytes, bytes]":
-        import re
-
-        old = host.files.read(self.path) if host.files.exists(self.path) else b""
-        # not splitlines(): a form feed or U+2028 ends no line
-        raw = old.decode("utf-8", "surrogateescape").split("\n")
-        if not raw[-1]:
-            raw.pop()
-        end = "\r" if raw and raw[0].endswith("\r") else ""
-        lines = [line[:-1] if line.endswith("\r") else line for line in raw]
-        if not self.line:
-            kept = [whole for whole, line in zip(raw, lines) if not re.search(self.match, line)]
-            return old, old if kept == raw else join(kept)
-        found = [n for n, line in enumerate(lines) if self.match and re.search(self.match, line)]
-        if found:
-            if lines[found[-1]] == self.line:
-                return old, old
-            raw[found[-1]] = self.line + end
-        elif self.line in lines:
-            return old, old
-        else:
-            anchors = [n for n, line in enumerate(lines) if self.after and re.search(self.after, line)]
-            raw.insert(anchors[-1] + 1 if anchors else len(raw), self.line + end)
-        return old, join(raw)
-
-
-@wanted()
 class Watched(Step):
     """A file that something else puts there, for units that read it: `reload_on=[files.watched(c, path)]`."""
 
@@ -409,7 +312,6 @@ directory = step(Directory)
 link = step(Link)
 absent = step(Absent)
 watched = step(Watched)
-line = step(Line)
 
 
 def copy(
@@ -473,82 +375,3 @@ def template(
 
 #: words under which a File's contents show in its diff
 CONTENT_CHANGES = ("content", "new file", "link", "kind")
-
-
-def attributes(s: Any, host: "System", now: "Optional[Stat]", new_mode: Optional[int]) -> List[Change]:
-    """Changes of mode, owner and group; for something new (now is None) only what the step asks for."""
-    found = []
-    mode = s.mode if s.mode is not None else new_mode
-    if mode is not None and (now is None or (now.mode != mode and now.kind != "link")):
-        found.append(Change("mode", mode_text(now.mode) if now else "", mode_text(mode)))
-    owner, group = getattr(s, "owner", None), getattr(s, "group", None)
-    if owner is not None:
-        before = host.accounts.user_name(now.uid) if now else ""
-        if before != owner:
-            found.append(Change("owner", before, owner))
-    if group is not None:
-        before = host.accounts.group_name(now.gid) if now else ""
-        if before != group:
-            found.append(Change("group", before, group))
-    return found
-
-
-def wanted_owner(s: Any, host: "System", now: "Optional[Stat]") -> "tuple[int, int]":
-    """Ids for a file that is written: as asked for, else as they are, else our own."""
-    uid, gid = host.owner(getattr(s, "owner", None), getattr(s, "group", None))
-    if now is not None and now.kind in ("file", "dir"):
-        uid = now.uid if getattr(s, "owner", None) is None else uid
-        gid = now.gid if getattr(s, "group", None) is None else gid
-    return uid, gid
-
-
-def set_attributes(s: Any, host: "System", now: "Stat", path: str = "") -> None:
-    """Change mode, owner and group of what is at path, or the step's own, to what the step asks for. Owner
-    first: chown(2) drops set-user-ID bits."""
-    path = path or s.path
-    owner, group = getattr(s, "owner", None), getattr(s, "group", None)
-    if owner is not None or group is not None:
-        uid = now.uid if owner is None else host.accounts.uid(owner)
-        gid = now.gid if group is None else host.accounts.gid(group)
-        if (uid, gid) != (now.uid, now.gid):
-            host.files.set_owner(path, uid, gid)
-    if s.mode is not None:
-        host.files.set_mode(path, s.mode)
-
-
-def attribute_words(s: Any) -> str:
-    """What besides contents was found right, for a no-op's reason: ", mode 0644, owner root"."""
-    words = [", mode %s" % mode_text(s.mode)] if s.mode is not None else []
-    words += [", %s %s" % (what, value) for what in ("owner", "group") if (value := getattr(s, what))]
-    return "".join(words)
-
-
-def text_change(what: str, old: bytes, new: bytes, path: str) -> Change:
-    """A unified diff of two contents, or their sizes if one of them is not text."""
-    try:
-        before, after = old.decode("utf-8").splitlines(), new.decode("utf-8").splitlines()
-    except UnicodeDecodeError:
-        return Change(what, size_text(len(old)), size_text(len(new)))
-    if "\0" in "".join(before[:1] + after[:1]):
-        return Change(what, size_text(len(old)), size_text(len(new)))
-    lines = list(difflib.unified_diff(before, after, path, path, lineterm="", n=3))
-    if not lines:
-        return Change(what, "line ends or final newline", "")
-    if len(lines) > DIFF_LINES:
-        left_out = len(lines) - DIFF_LINES
-        lines = [*lines[:DIFF_LINES], "... %d more lines" % left_out]
-    return Change(what, text="\n".join(lines))
-
-
-def size_text(size: int) -> str:
-    """A number of bytes for people."""
-    if size < 0:
-        return "made on the controller"
-    if size < 10 * 1024:
-        return "%d bytes" % size
-    return "%d kB" % (size // 1024) if size < 10 * 1024 * 1024 else "%d MB" % (size // 1024 // 1024)
-
-
-def join(lines: List[str]) -> bytes:
-    """Lines as the contents of a text file."""
-    return "".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, List, Optional
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, mode_text, step, wanted
-from provision.steps.files import size_text
+from provision.steps.contents import size_text
 from provision.steps.mounts import fstab_file, in_fstab, write_fstab
 from provision.steps.source import Source
 

@@ -1,16 +1,117 @@
 """Parts of text files that somebody else writes as well. Shipped to hosts (Python 3.8, standard library)."""
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Union
 
 from provision.errors import StepError
 from provision.secrets import Secret
-from provision.steps.base import Diff, Step, check_mode, check_path, check_text, step, wanted
+from provision.steps.base import Change, Diff, Step, changes, check_mode, check_path, check_text, step, wanted
+from provision.steps.contents import attributes, join, set_attributes, text_change
 from provision.steps.files import File
 from provision.steps.source import Source
 
 if TYPE_CHECKING:
     from provision.agent.system import System
+
+
+@wanted()
+class Line(Step):
+    """One line of a text file.
+
+    path: of the file; where that is a link, the file that it leads to is edited.
+    line: as it shall read; "" with `match` removes lines.  match: a regular expression; the last line in
+    which it is found is replaced, and if there is none the line is added at the end (`after`: after the last
+    line in which this expression is found).  The file must exist, unless create is set.
+    mode: as of `file`.  validate_with: argv to judge the new contents with, as of `file`.
+    """
+
+    path: str
+    line: str
+    match: str = ""
+    after: str = ""
+    create: bool = False
+    mode: Optional[int] = None
+    validate_with: Sequence[str] = ()
+
+    def label(self) -> str:
+        return "line in %s" % self.path
+
+    def validate(self) -> None:
+        import re
+
+        check_path(self.path)
+        check_mode(self.mode)
+        for value in (self.line, self.match, self.after):
+            if not isinstance(value, str):
+                raise ValueError("line, match and after must be text, not %r" % (value,))
+        if "\n" in self.line or "\0" in self.line:
+            raise ValueError("line must be one line: %r" % self.line)
+        if not self.line and not self.match:
+            raise ValueError("an empty line needs `match`: the lines to remove")
+        for expression in (self.match, self.after):
+            try:
+                re.compile(expression)
+            except re.error as error:
+                raise ValueError("%r is no regular expression: %s" % (expression, error)) from None
+        if self.line and self.match and not re.search(self.match, self.line):
+            raise ValueError(
+                "match %r is not found in the line itself, so every run would add it again" % self.match
+            )
+
+    def check(self, host: "System") -> Diff:
+        now = host.files.stat(host.files.follow(self.path))
+        if now is None and not self.create:
+            if not self.line:
+                return Diff.none("there is no such file")
+            raise StepError("%s does not exist" % self.path, hint="Pass create=True to make it.")
+        if now is not None and now.kind == "dir":
+            raise StepError("%s is a directory, not a file" % self.path)
+        old, new = self._texts(host)
+        content = None if old == new else text_change("content", old, new, self.path)
+        mode = attributes(self, host, now, None) if now else []
+        found = changes(content, *mode)
+        return Diff(found) if found else Diff.none("has this line" if self.line else "has no such line")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        # the file that a link leads to is edited, as an editor would; the link stays
+        path = host.files.follow(self.path)
+        now = host.files.stat(path)
+        old, new = self._texts(host)
+        if old == new and now is not None:
+            set_attributes(self, host, now, path)
+            return
+        File(path, new, mode=self.mode, validate_with=self.validate_with).apply(
+            host, Diff([Change("content")])
+        )
+
+    def fingerprint(self, host: "System") -> str:
+        return hashlib.sha256(self._texts(host)[0]).hexdigest()
+
+    def _texts(self, host: "System") -> "tuple[bytes, bytes]":
+        import re
+
+        old = host.files.read(self.path) if host.files.exists(self.path) else b""
+        # not splitlines(): a form feed or U+2028 ends no line
+        raw = old.decode("utf-8", "surrogateescape").split("\n")
+        if not raw[-1]:
+            raw.pop()
+        end = "\r" if raw and raw[0].endswith("\r") else ""
+        lines = [line[:-1] if line.endswith("\r") else line for line in raw]
+        if not self.line:
+            kept = [whole for whole, line in zip(raw, lines) if not re.search(self.match, line)]
+            return old, old if kept == raw else join(kept)
+        found = [n for n, line in enumerate(lines) if self.match and re.search(self.match, line)]
+        if found:
+            if lines[found[-1]] == self.line:
+                return old, old
+            raw[found[-1]] = self.line + end
+        elif self.line in lines:
+            return old, old
+        else:
+            anchors = [n for n, line in enumerate(lines) if self.after and re.search(self.after, line)]
+            raw.insert(anchors[-1] + 1 if anchors else len(raw), self.line + end)
+        return old, join(raw)
 
 
 @wanted()
@@ -197,6 +298,7 @@ class IniValue(Step):
 
 HEAD = re.compile(r"^\s*\[([^\]]*)\]")
 
+line = step(Line)
 block = step(Block)
 ini_value = step(IniValue)
 

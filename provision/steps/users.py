@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, check_text, step, wanted
-from provision.steps.files import text_change
+from provision.steps.contents import text_change
 
 if TYPE_CHECKING:
     from provision.agent.accounts import Account

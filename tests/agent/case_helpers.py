@@ -20,7 +20,7 @@ from provision.steps.source import Source
 
 #: the modules whose steps have case files here; tests/steps_more has the others
 MODULES = (
-    "apt", "certificates", "command", "files", "python", "releases", "ssh", "system", "systemd", "tree",
+    "apt", "certificates", "command", "files", "python", "releases", "ssh", "system", "systemd", "text", "tree",
     "users", "wait",
 )  # fmt: skip
 

@@ -43,6 +43,8 @@ CASES = Path(__file__).parent / "cases"
 KINDS = step_classes()
 #: kinds that need packages or a running systemd: tests/lab has them
 ON_LAB_HOSTS = {"packages", "no_packages", "service", "unit", "only_instances"}
+#: kinds whose cases are tests of their own, in tests/steps_more
+IN_STEPS_MORE = {"block", "ini_value"}
 #: kinds that change /etc: their agent gets one of its own
 PRIVATE_ETC = {"user", "no_user", "group", "authorized_keys", "hostname", "timezone", "sshd_drop_in"}
 
@@ -226,7 +228,7 @@ def contents_of(picture: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...
     return {path: found[:1] + found[2:4] for path, found in picture.items()}
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - ON_LAB_HOSTS))
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - ON_LAB_HOSTS - IN_STEPS_MORE))
 def test_every_kind_has_cases(kind: str) -> None:
     found = list((CASES / kind).glob("*.yaml"))
     assert len(found) >= 6, f"{kind} has {len(found)} cases"

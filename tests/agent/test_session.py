@@ -18,7 +18,8 @@ from provision.outcome import StepFailed
 from provision.secrets import Secret
 from provision.steps.base import Step
 from provision.steps.command import Command
-from provision.steps.files import Absent, Directory, File, Line
+from provision.steps.files import Absent, Directory, File
+from provision.steps.text import Line
 
 PASSWORD = "correct-horse-battery"
 

@@ -98,3 +98,10 @@ def test_a_changed_template_is_read_again(template: Any) -> None:
     assert render(path, {}) == "one"
     path.write_text("two, longer")
     assert render(path, {}) == "two, longer"
+
+
+@pytest.mark.parametrize("text", ["{{ 'password=' ~ x }}", "{{ x | upper }}", "{{ x | length }}"])
+def test_a_secret_that_is_worked_on_is_never_written_masked(template: Any, text: str) -> None:
+    with pytest.raises(ProvError) as raised:
+        render(template(text), {"x": Secret("hunter2-hunter2")})
+    assert "hunter2" not in str(raised.value)

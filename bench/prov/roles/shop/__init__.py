@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from provision.role import Host, Params, task
-from provision.steps import apt, command, files, python, systemd, users, wait
+from provision.steps import apt, command, files, python, systemd, text, users, wait
 
 CERTIFICATE = "/etc/shop/tls/shop.test.pem"
 KEY = "/etc/shop/tls/shop.test.key"
@@ -68,10 +68,10 @@ def install(c: Host, p: Shop) -> None:
     template("logrotate.j2", "/etc/logrotate.d/shop")
     template("cron.j2", "/etc/cron.d/shop")
     sshd = [
-        files.line(c, "/etc/ssh/sshd_config", line, match=f"^#?{line.split()[0]} ", validate_with=SSHD)
+        text.line(c, "/etc/ssh/sshd_config", line, match=f"^#?{line.split()[0]} ", validate_with=SSHD)
         for line in ("X11Forwarding no", "MaxAuthTries 4", "ClientAliveInterval 300")
     ]
-    files.line(c, "/etc/hosts", f"127.0.0.1 {p.domain}")
+    text.line(c, "/etc/hosts", f"127.0.0.1 {p.domain}")
     systemd.socket(c, "shop", restart_on=[socket])
     systemd.service(c, "shop", restart_on=[code, venv, env, conf, settings, service])
     systemd.service(c, "nginx", reload_on=[*nginx, certificate], check_with=["nginx", "-t"])
