@@ -131,7 +131,12 @@ def test_500_steps_take_no_more_round_trips_than_5(
     """Through a line on which every round trip takes 0.4 s: a step that waited for the one before it would show."""
     for variable, value in few_and_many.home(host).items():
         monkeypatch.setenv(variable, value)
-    work = run(few_and_many, monkeypatch, "many").seconds - run(few_and_many, monkeypatch, "few").seconds
+
+    def seconds(name: str) -> float:
+        # what else the machine does can only make a run longer
+        return min(run(few_and_many, monkeypatch, name).seconds for _ in range(3))
+
+    work = seconds("many") - seconds("few")
     with slow_line(host.address, 22) as port:
         hosts = {
             name: {**by_address(host), "ansible_host": "127.0.0.1", "ansible_port": port, "roles": [name]}
@@ -140,11 +145,10 @@ def test_500_steps_take_no_more_round_trips_than_5(
         few_and_many.inventory(hosts)
         known = few_and_many.folder / "home/.ssh/known_hosts"
         known.write_text(f"[127.0.0.1]:{port} {known.read_text().split(maxsplit=1)[1]}")
-        few = run(few_and_many, monkeypatch, "few")
-        many = run(few_and_many, monkeypatch, "many")
-    assert few.seconds > 10 * DELAY, "or the line is not slow"
+        few, many = seconds("few"), seconds("many")
+    assert few > 10 * DELAY, "or the line is not slow"
     # a round trip is 2 * DELAY; what is allowed beside the work itself is less than one
-    assert many.seconds - few.seconds - work < 1.5 * DELAY
+    assert many - few - work < 1.5 * DELAY
 
 
 def test_a_plan_costs_no_more(
