@@ -164,13 +164,16 @@ def load_known_hosts(connection: Connection, only: Path | None) -> None:
     known = connection.client.get_host_keys()
     for path in paths:
         if path.is_file():
-            for kind, key in (parsed_known_hosts(path).lookup(name) or {}).items():
+            st = path.stat()
+            keys = parsed_known_hosts(path, (st.st_mtime_ns, st.st_size))
+            for kind, key in (keys.lookup(name) or {}).items():
                 known.add(name, kind, key)
 
 
 @functools.cache
-def parsed_known_hosts(path: Path) -> paramiko.HostKeys:
-    """The keys in a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT")."""
+def parsed_known_hosts(path: Path, state: tuple[int, int]) -> paramiko.HostKeys:
+    """The keys in a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). state: its time and size, so that
+    a file that has changed is parsed again."""
     return paramiko.HostKeys(str(path))
 
 
