@@ -171,7 +171,7 @@ def load_known_hosts(connection: Connection, only: Path | None) -> None:
 
 
 @functools.cache
-def parsed_known_hosts(path: Path, state: tuple[int, int]) -> paramiko.HostKeys:
+def parsed_known_hosts(path: Path, state: tuple[int, int]) -> paramiko.HostKeys:  # noqa: ARG001 (part of the key)
     """The keys in a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). state: its time and size, so that
     a file that has changed is parsed again."""
     return paramiko.HostKeys(str(path))
