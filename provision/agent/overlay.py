@@ -28,7 +28,7 @@ class PlannedSystem(System):
         self.files = files
         self.units = units
         self.packages = PlannedApt(self.run, self.ask, controller.progress, files, units)
-        self.accounts = PlannedAccounts(self.run)
+        self.accounts = PlannedAccounts(self.run, files)
         self._hostname = super().hostname()
 
     def run(self, argv: Sequence[str], **options: Any) -> Result:
@@ -46,10 +46,11 @@ class PlannedSystem(System):
 
 
 class PlannedAccounts(Accounts):
-    """Users and groups whose changes go into a picture only."""
+    """Users and groups whose changes go into a picture only. files: where new home directories are seen."""
 
-    def __init__(self, run: Callable[..., Result]) -> None:
+    def __init__(self, run: Callable[..., Result], files: PlannedFiles) -> None:
         super().__init__(run)
+        self._files = files
         self._users: Dict[str, Optional[Account]] = {}
         self._groups: Dict[str, Optional[int]] = {}
         self._next = FIRST_ID
@@ -87,6 +88,8 @@ class PlannedAccounts(Accounts):
             options.get("--comment", ""),
             split(options.get("--groups", "")),
         )
+        if "--create-home" in flags and self._files.stat(home) is None:
+            self._files.mkdir(home, 0o755, uid, gid if gid is not None else uid)
 
     def change_user(self, name: str, options: Dict[str, str]) -> None:
         now = self.user(name)

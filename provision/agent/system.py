@@ -5,6 +5,7 @@ steps would do to itself, so that later steps see it.
 """
 
 import os
+import socket
 from typing import Any, Callable, Dict, Generator, Optional, Protocol, Sequence
 
 from provision.agent.accounts import Accounts
@@ -85,9 +86,8 @@ class System:
 
     def set_hostname(self, name: str) -> None:
         """Give the running kernel a name. hostnamectl(1) needs D-Bus, which minimal
-        images lack."""
-        with open("/proc/sys/kernel/hostname", "w", encoding="ascii") as f:
-            f.write(name)
+        images lack; in containers /proc/sys is read-only."""
+        socket.sethostname(name)
 
     def _execute(self, argv: Sequence[str], options: Dict[str, Any]) -> Result:
         left = self._left()
