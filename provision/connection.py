@@ -232,5 +232,5 @@ def scan_type(key: paramiko.PKey) -> str:
 
 
 def fabric_config() -> Config:
-    """Fabric's configuration with the user's ssh_config, read once for all hosts of a run."""
+    """Fabric's configuration with the user's ssh_config; one for each host, as a Connection changes its own."""
     return Config()

@@ -44,10 +44,6 @@ class Accounts:
         except KeyError:
             return None
 
-    def members(self, name: str) -> List[str]:
-        """Users who have the group as a supplementary one."""
-        return list(grp.getgrnam(name).gr_mem)
-
     def uid(self, user: str) -> int:
         """The id of a user. Raises StepError if there is none."""
         account = self.user(user)
@@ -91,10 +87,6 @@ class Accounts:
     def add_group(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
         """groupadd(8)."""
         self._run(("groupadd", *flags, *pairs(options), "--", name)).require("adding the group %s" % name)
-
-    def remove_group(self, name: str) -> None:
-        """groupdel(8)."""
-        self._run(("groupdel", "--", name)).require("removing the group %s" % name)
 
 
 def pairs(options: Dict[str, str]) -> List[str]:

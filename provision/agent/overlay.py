@@ -107,9 +107,6 @@ class PlannedAccounts(Accounts):
     def add_group(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
         self._groups[name] = int(options.get("--gid", self._id()))
 
-    def remove_group(self, name: str) -> None:
-        self._groups[name] = None
-
     def _id(self) -> int:
         self._next += 1
         return self._next

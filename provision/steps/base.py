@@ -9,8 +9,6 @@ import sys
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Sequence, Tuple, Type, TypeVar
 
-from provision.errors import ConfigError
-
 if TYPE_CHECKING:
     from typing import Concatenate, ParamSpec, dataclass_transform
 
@@ -219,11 +217,6 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     """Names for a sentence: "a, b and 7 more"."""
     shown = list(names[:most])
     return ", ".join(shown) + (" and %d more" % (len(names) - most) if len(names) > most else "")
-
-
-def refused(step_class: str, error: ValueError, where: str) -> ConfigError:
-    """A step's own refusal of its arguments, as the error that the person reads."""
-    return ConfigError("%s: %s" % (step_class, error), where=where)
 
 
 def changes(*found: Optional[Change]) -> List[Change]:
