@@ -3,64 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from provision.app_settings import (
+    INTERFACES,
+    Auth,
+    Cache,
+    Django,
+    Front,
+    Interface,
+    RateLimit,
+    Server,
+    Settings,
+    servers_for,
+)
 from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import InventoryHost, Problems
-from provision.inventory.fields import Domain, InnerPath, UrlPrefix, UserName, VariableName, matching
+from provision.inventory.fields import Domain, InnerPath, Place, UrlPrefix, UserName, VariableName, matching
 from provision.inventory.masking import is_secret
 from provision.inventory.validation import validate
 from provision.inventory.values import shown
 from provision.secrets import Secret
 
-Interface = Literal["wsgi", "asgi"]
-Server = Literal["gunicorn", "uwsgi", "mod_wsgi", "uvicorn", "hypercorn", "daphne"]
-Front = Literal["nginx", "apache"]
-
-# Which interfaces a server speaks; the first server of an interface is its default. Source: each server's own
-# documentation. uvicorn's WSGI mode is deprecated in favour of a wrapper, and daphne never had one.
-INTERFACES: Mapping[Server, tuple[Interface, ...]] = {
-    "gunicorn": ("wsgi",),
-    "uvicorn": ("asgi",),
-    "uwsgi": ("wsgi",),
-    "mod_wsgi": ("wsgi",),
-    "hypercorn": ("asgi", "wsgi"),
-    "daphne": ("asgi",),
-}
-
 GIT_URL = re.compile(r"(https?|ssh|git|file)://\S+|[\w.-]+@[\w.-]+:\S+")
-
-
-def servers_for(interface: Interface) -> list[Server]:
-    """The servers that speak the interface; the first one is the default."""
-    return [server for server, spoken in INTERFACES.items() if interface in spoken]
 
 
 # app-NAME is a user, so that an application called `news` or `backup` does not run as Debian's own user
 AppName = Annotated[
     str, matching(r"[a-z]([a-z0-9-]{0,26}[a-z0-9])?", "a name of a-z, 0-9 and '-', from a letter, 28 at most")
 ]
-
-
-class Settings(BaseModel):
-    """What the models here have in common: they do not change, and no parameter goes unnoticed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Django(Settings):
-    """What a Django project wants done for each release."""
-
-    settings: Annotated[str, matching(r"\w+(\.\w+)*", "a module like shop.settings")] = Field(
-        description="Module of the settings, as in DJANGO_SETTINGS_MODULE."
-    )
-    manage: InnerPath = Field(default="manage.py", description="Path of manage.py in the source.")
-    migrate: bool = Field(default=True, description="Run `migrate` before a release goes into service.")
-    collectstatic: bool = Field(default=True, description="Run `collectstatic` for each release.")
 
 
 class App(Settings):
@@ -88,14 +62,18 @@ class App(Settings):
     domains: tuple[Domain, ...] = Field(
         min_length=1, description="Host names it is served under; the first label may be `*`."
     )
+    path: Annotated[str, matching(r"/([\w.~-]+/)*", "a prefix like / or /shop/")] = Field(
+        default="/", description="Prefix under which it is served; applications may share domains by it."
+    )
     tls: Literal["private-ca", "none"] = Field(
         default="private-ca", description="Where the certificate comes from; `none` is plain http."
     )
     static: dict[UrlPrefix, InnerPath] = Field(
-        default={}, description="URL prefix: folder in the release that the front serves by itself."
+        default={}, description="Prefix below `path`: folder in the release that the front serves by itself."
     )
     media: dict[UrlPrefix, InnerPath] = Field(
-        default={}, description="URL prefix: folder for uploads, in the data folder that outlives releases."
+        default={},
+        description="Prefix below `path`: folder for uploads, in the data folder that outlives releases.",
     )
     environment: dict[VariableName, str | Secret] = Field(
         default={}, description="Environment variables. Passwords, keys and tokens are treated as secrets."
@@ -114,6 +92,21 @@ class App(Settings):
         default="10m", description="Largest request body."
     )
     timeout: int = Field(default=30, ge=1, description="Seconds a request may take.")
+    streams: tuple[Place, ...] = Field(
+        default=(), description="Prefixes of answers that the front passes on as they come, unbuffered."
+    )
+    auth: Auth | None = Field(default=None, description="Who may see it; see below.")
+    cache: Cache | None = Field(default=None, description="What the front keeps of its answers; see below.")
+    rate_limit: RateLimit | None = Field(
+        default=None, description="Requests per client address, like `10/s`; see below."
+    )
+    error_pages: InnerPath | None = Field(
+        default=None,
+        description="Folder in the source with pages for errors of the front: 404.html, 502.html...",
+    )
+    maintenance: bool = Field(
+        default=False, description="Answer everything with 503 and the page 503.html of `error_pages`."
+    )
     keep_releases: int = Field(
         default=3, ge=1, description="Releases kept on the host, with the current one."
     )
@@ -159,6 +152,17 @@ class App(Settings):
             if prefix in info.data.get("static", {}):
                 raise ValueError(f"{prefix!r} is a prefix of `static` already")
         return media
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> App:
+        if self.auth is not None and self.tls == "none":
+            raise ValueError("`auth` sends passwords: it needs `tls`")
+        if self.auth is not None and self.auth.by == "django":
+            if self.django is None:
+                raise ValueError("`auth: django` is for Django projects: set `django`")
+            if self.front != "apache":
+                raise ValueError("`auth: django` is what Apache's mod_wsgi does: set `front: apache`")
+        return self
 
     @field_validator("environment")
     @classmethod
@@ -211,17 +215,35 @@ def app_of(host: InventoryHost, name: Any, settings: Any) -> App:
 
 
 def domains_claimed_twice(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
-    """An error for each domain that an earlier application of the host has."""
-    owners: dict[str, str] = {}
+    """An error for each domain that an earlier application of the host has, unless both agree to share it.
+
+    They do if they have the same domains, front and tls, and another `path` each.
+    """
+    owners: dict[str, list[App]] = {}
     errors: list[ConfigError] = []
     for app in apps:
         for index, name in enumerate(app.domains):
-            owner = owners.setdefault(name, app.name)
-            if owner != app.name:
-                place = host.origin("apps", owner, "domains")
-                path = ("apps", app.name, "domains", index)
-                errors.append(host.error(path, f"{name!r} belongs to {owner!r} already ({place})"))
+            others = owners.setdefault(name, [])
+            path = ("apps", app.name, "domains", index)
+            rival = next((o for o in others if o.path == app.path or shared(o) != shared(app)), None)
+            if rival is not None:
+                place = host.origin("apps", rival.name, "domains")
+                if rival.path == app.path:
+                    message = f"{name!r} belongs to {rival.name!r} already ({place})"
+                    hint = "Give each a `path` of its own to have them share it."
+                    errors.append(host.error(path, message, hint))
+                else:
+                    message = (
+                        f"is shared with {rival.name!r} ({place}): both need the same domains, front and tls"
+                    )
+                    errors.append(host.error(path, message))
+            others.append(app)
     return errors
+
+
+def shared(app: App) -> tuple[set[str], Front, str]:
+    """What applications have in common that share their domains."""
+    return set(app.domains), app.front, app.tls
 
 
 def files_missing(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
@@ -239,6 +261,9 @@ def files_missing(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
             )
             errors.append(host.error(path, f"no such folder: {root}"))
             continue
+        if app.error_pages is not None and not (root / app.error_pages).is_dir():
+            message = f"no such folder: {root / app.error_pages}"
+            errors.append(host.error(("apps", app.name, "error_pages"), message))
         wanted: dict[tuple[str, ...], str] = {("requirements",): app.requirements}
         if app.django:
             wanted[("django", "manage")] = app.django.manage

@@ -188,16 +188,23 @@ def assign(
     errors: list[ConfigError] = []
     found: dict[str, Role | None] = {}
     assignments = []
+    wanted: dict[str, tuple[str, ...]] = {}
+    for host in hosts:
+        try:
+            wanted[host.name] = (*host.roles, *implied_roles(host))
+        except ConfigErrors as error:
+            errors.extend(error.errors)
+            wanted[host.name] = host.roles
     for name in only:
-        if not any(name in host.roles for host in hosts):
-            listed = sorted({role for host in hosts for role in host.roles})
+        if not any(name in roles for roles in wanted.values()):
+            listed = sorted({role for roles in wanted.values() for role in roles})
             raise ConfigError(
                 f"no selected host has the role {name!r}.{suggestion(name, listed)}",
                 hint=f"They have: {', '.join(listed) or 'no roles'}",
             )
     for host in hosts:
         listed_roles = []
-        for index, name in enumerate(host.roles):
+        for index, name in enumerate(wanted[host.name]):
             if name not in found:
                 found[name] = find(name, folders)
             role = found[name]
@@ -209,8 +216,8 @@ def assign(
             listed_roles.append(role)
         for role in listed_roles:
             for needed in role.requires:
-                if needed not in host.roles:
-                    at = ("roles", host.roles.index(role.name))
+                if needed not in wanted[host.name]:
+                    at = ("roles", wanted[host.name].index(role.name))
                     errors.append(host.error(at, f"role {role.name!r} needs the role {needed!r} as well"))
         pairs = []
         for role in in_order(listed_roles):
@@ -220,10 +227,6 @@ def assign(
                 errors.extend(error.errors)
                 continue
             pairs.append((role, params))
-        try:
-            check_apps(host)
-        except ConfigErrors as error:
-            errors.extend(error.errors)
         run = tuple(pair for pair in pairs if not only or pair[0].name in only)
         assignments.append(Assignment(host, run, tuple(params for _, params in pairs if params is not None)))
     if errors:
@@ -231,12 +234,21 @@ def assign(
     return assignments
 
 
-def check_apps(host: InventoryHost) -> None:
-    """Raise ConfigErrors if the host's applications make no sense."""
+def implied_roles(host: InventoryHost) -> tuple[str, ...]:
+    """The roles that a host's applications bring by `server`, `front` and `tls`, besides those that are listed:
+    to change any is one line. Raises ConfigErrors if the applications make no sense.
+
+    Only where the role `app` is listed: others may have a use of their own for the variable.
+    """
     from provision.apps import apps_of
 
-    if "apps" in host.vars:
-        apps_of(host)
+    apps = apps_of(host) if "apps" in host.vars else []
+    if "app" not in host.roles:
+        return ()
+    named: list[str] = [name for app in apps for name in (app.server, app.front)]
+    if any(app.tls != "none" for app in apps):
+        named.append("tls")
+    return tuple(name for name in dict.fromkeys(named) if name not in host.roles)
 
 
 def params_for(role: Role, host: InventoryHost) -> Params | None:

@@ -44,6 +44,8 @@ def inner_path(text: str) -> str:
 
 Domain = Annotated[str, AfterValidator(domain)]
 InnerPath = Annotated[str, AfterValidator(inner_path)]
+# a prefix of paths: `/` is all of them
+Place = Annotated[str, matching(r"/([\w.~-]+/)*([\w.~-]+)?", "a path like /admin/ or /")]
 UrlPrefix = Annotated[str, matching(r"/([\w.~-]+/)+", "a URL prefix like /static/")]
 VariableName = Annotated[str, matching(r"[A-Z_][A-Z0-9_]*", "a name of capital letters, digits and _")]
 # useradd(8) and systemd agree on these; 32 is the longest name that Linux keeps in utmp

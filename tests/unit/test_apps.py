@@ -9,7 +9,8 @@ import pytest
 from inventories import errors, host, inventory, project
 from pydantic import ValidationError
 
-from provision.apps import INTERFACES, App, Django, apps_of, servers_for
+from provision.app_settings import INTERFACES, Auth, Cache, Django, RateLimit, Settings, servers_for
+from provision.apps import App, apps_of
 from provision.inventory import load
 from provision.secrets import Secret
 
@@ -58,6 +59,13 @@ def test_defaults(tmp_path: Path) -> None:
         "workers": None,
         "max_body": "10m",
         "timeout": 30,
+        "path": "/",
+        "streams": (),
+        "auth": None,
+        "cache": None,
+        "rate_limit": None,
+        "error_pages": None,
+        "maintenance": False,
         "keep_releases": 3,
         "user": "app-shop",
     }
@@ -102,13 +110,13 @@ user: shop"""
     assert "abc" not in repr(app) and "pw@" not in repr(app)
 
 
-SERVERS = "gunicorn, uwsgi, mod_wsgi, uvicorn, hypercorn, daphne"
+SERVERS = "gunicorn, uwsgi, mod_wsgi, uvicorn, hypercorn, daphne, granian"
 QUOTED = "is not a host name like shop.example.com or *.example.com"
 BAD = {
     "server: gunicron": f"server: 'gunicron' is not one of {SERVERS}. Did you mean 'gunicorn'?",
     "sevrer: gunicorn": "sevrer: unknown parameter 'sevrer'. Did you mean 'server'?",
-    "server: uvicorn": "server: 'uvicorn' does not speak wsgi; these do: gunicorn, uwsgi, mod_wsgi, hypercorn",
-    "server: daphne": "server: 'daphne' does not speak wsgi; these do: gunicorn, uwsgi, mod_wsgi, hypercorn",
+    "server: uvicorn": "server: 'uvicorn' does not speak wsgi; these do: gunicorn, uwsgi, mod_wsgi, hypercorn, granian",
+    "server: daphne": "server: 'daphne' does not speak wsgi; these do: gunicorn, uwsgi, mod_wsgi, hypercorn, granian",
     "target: shop": "target: 'shop' is not of the form module:callable",
     "target: 'shop:create app()'": "target: 'shop:create app()' is not of the form module:callable",
     "target: 3": "target: must be text, not 3",
@@ -150,6 +158,12 @@ BAD = {
     "ref: main": "ref: is for a source in git, and this one is a local folder",
     "source: https://git.example.com/x.git\nref: --exec=x": "ref: '--exec=x' is not a branch, tag or commit",
     "tls: letsencrypt": "tls: 'letsencrypt' is not one of private-ca, none.",
+    "path: /shop": "path: '/shop' is not a prefix like / or /shop/",
+    "auth: basic": "auth: basic needs `users`: login names with their passwords",
+    "auth: {by: ldap}": "auth.by: 'ldap' is not one of basic, django.",
+    "auth: {by: basic, users: {a: b}, groups: [x]}": "auth: `groups` are Django's; basic has only `users`",
+    "rate_limit: fast": "rate_limit: 'fast' is not a rate like 10/s or 100/m",
+    "cache: {size: 1}": "cache.size: must be text, not 1",
     "name: other": "name: an application's name is its key in `apps`",
 }  # fmt: skip
 
@@ -211,6 +225,47 @@ def test_a_domain_has_one_owner_on_a_host(tmp_path: Path) -> None:
     assert errors(lambda: apps_of(inventory(tmp_path, text).hosts["web1"])) == expected
 
 
+def test_applications_share_domains_by_their_paths(tmp_path: Path) -> None:
+    git = "source: https://git.example.com/x.git, target: x:y"
+    text = f"""
+        web:
+          hosts:
+            web1:
+          vars:
+            apps:
+              shop: {{{git}, domains: [a.example, b.example]}}
+              blog: {{{git}, domains: [b.example, a.example], path: /blog/}}
+              wiki: {{{git}, domains: [a.example], path: /wiki/}}
+              news: {{{git}, domains: [b.example, a.example], path: /blog/}}
+        """
+    assert errors(lambda: apps_of(inventory(tmp_path, text).hosts["web1"])) == [
+        "inv.yml:8 web1.apps.wiki.domains.0: is shared with 'shop' (inv.yml:6): both need the same domains, "
+        "front and tls",
+        "inv.yml:9 web1.apps.news.domains.0: 'b.example' belongs to 'blog' already (inv.yml:7)",
+        "inv.yml:9 web1.apps.news.domains.1: 'a.example' belongs to 'blog' already (inv.yml:7)",
+    ]
+
+
+def test_protection_needs_tls_and_the_right_front(tmp_path: Path) -> None:
+    for settings, message in (
+        ("auth: {by: basic, users: {a: b}}\ntls: none", "`auth` sends passwords: it needs `tls`"),
+        ("auth: django\nfront: apache", "`auth: django` is for Django projects: set `django`"),
+        (
+            "auth: django\ndjango: {settings: a}",
+            "`auth: django` is what Apache's mod_wsgi does: set `front: apache`",
+        ),
+    ):
+        (error,) = app_errors(tmp_path, settings)
+        assert error.endswith(message)
+
+
+def test_passwords_of_people_are_secrets(tmp_path: Path) -> None:
+    auth = one_app(tmp_path, "auth: {by: basic, users: {ann: sesame}}").auth
+    assert auth is not None
+    assert "sesame" not in repr(auth)
+    assert auth.users["ann"].reveal() == "sesame"
+
+
 def test_apps_that_are_no_mapping(tmp_path: Path) -> None:
     assert apps_of(host(tmp_path, "a: 1")) == []
     assert apps_of(host(tmp_path, "apps:")) == []
@@ -231,8 +286,8 @@ def test_sources_start_at_the_file_that_names_them(tmp_path: Path) -> None:
 
 
 def test_which_server_speaks_what() -> None:
-    assert servers_for("wsgi") == ["gunicorn", "uwsgi", "mod_wsgi", "hypercorn"]
-    assert servers_for("asgi") == ["uvicorn", "hypercorn", "daphne"]
+    assert servers_for("wsgi") == ["gunicorn", "uwsgi", "mod_wsgi", "hypercorn", "granian"]
+    assert servers_for("asgi") == ["uvicorn", "gunicorn", "hypercorn", "daphne", "granian"]
     common = {
         "name": "x",
         "source": "https://git.example.com/x.git",
@@ -265,11 +320,10 @@ def test_the_example_for_production_is_right() -> None:
     assert [apps_of(host)[0].server for host in loaded.hosts.values()] == ["gunicorn"] * 3
 
 
-@pytest.mark.parametrize("model", [App, Django])
-def test_every_parameter_is_in_the_docs(model: type[App] | type[Django]) -> None:
+@pytest.mark.parametrize("model", [App, Django, Auth, Cache, RateLimit])
+def test_every_parameter_is_in_the_docs(model: type[Settings]) -> None:
     """One source for parameters, their validation and their documentation."""
     page = (REPO / "docs/inventory.md").read_text()
     for name, field in model.model_fields.items():
-        row = re.search(rf"^\| `{name}` \| .* \| (.*) \|$", page, re.MULTILINE)
-        assert row, f"{model.__name__}.{name} is not in docs/inventory.md"
-        assert row[1] == field.description
+        rows = re.findall(rf"^\| `{name}` \| .* \| (.*) \|$", page, re.MULTILINE)
+        assert field.description in rows, f"{model.__name__}.{name} is not in docs/inventory.md"

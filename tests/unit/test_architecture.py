@@ -29,9 +29,9 @@ ROLES = sorted((REPOSITORY / "roles").rglob("*.py"))
 LAYERS = (
     ("cli", "fabfile"),
     ("run", "report"),
-    ("serving", "role", "roles", "host", "connection"),
+    ("fronts", "serving", "role", "roles", "host", "connection"),
     ("releases", "gitsource", "authority", "ca", "templates", "tls"),
-    ("apps", "inventory", "lab", "cloud"),
+    ("apps", "app_settings", "inventory", "lab", "cloud"),
     ("session", "outcome"),
     ("channel", "events"),
     ("facts", "bootstrap"),

@@ -1,0 +1,148 @@
+"""Parts of an application's settings that are models of their own: Django, protection, caching, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from provision.inventory.fields import InnerPath, Place, matching
+from provision.secrets import Secret
+
+Interface = Literal["wsgi", "asgi"]
+Server = Literal["gunicorn", "uwsgi", "mod_wsgi", "uvicorn", "hypercorn", "daphne", "granian"]
+Front = Literal["nginx", "apache"]
+LoginName = Annotated[str, matching(r"[\w.@+-]{1,64}", "a login name of letters, digits and . @ + - _")]
+HeaderName = Annotated[str, matching(r"[A-Za-z][A-Za-z0-9-]*", "the name of a header")]
+CookieName = Annotated[str, matching(r"[A-Za-z0-9_.-]+", "the name of a cookie")]
+
+# Which interfaces a server speaks. Source: each server's own documentation. uvicorn's WSGI mode is deprecated in
+# favour of a wrapper, and daphne never had one.
+INTERFACES: Mapping[Server, tuple[Interface, ...]] = {
+    "gunicorn": ("wsgi", "asgi"),
+    "uvicorn": ("asgi",),
+    "uwsgi": ("wsgi",),
+    "mod_wsgi": ("wsgi",),
+    "hypercorn": ("asgi", "wsgi"),
+    "daphne": ("asgi",),
+    "granian": ("asgi", "wsgi"),
+}
+DEFAULT_SERVER: Mapping[Interface, Server] = {"wsgi": "gunicorn", "asgi": "uvicorn"}
+
+
+def servers_for(interface: Interface) -> list[Server]:
+    """The servers that speak the interface; the first one is the default."""
+    first = DEFAULT_SERVER[interface]
+    return [first, *(s for s, spoken in INTERFACES.items() if interface in spoken and s != first)]
+
+
+class Settings(BaseModel):
+    """What the models here have in common: they do not change, and no parameter goes unnoticed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Django(Settings):
+    """What a Django project wants done for each release."""
+
+    settings: Annotated[str, matching(r"\w+(\.\w+)*", "a module like shop.settings")] = Field(
+        description="Module of the settings, as in DJANGO_SETTINGS_MODULE."
+    )
+    manage: InnerPath = Field(default="manage.py", description="Path of manage.py in the source.")
+    migrate: bool = Field(default=True, description="Run `migrate` before a release goes into service.")
+    collectstatic: bool = Field(default=True, description="Run `collectstatic` for each release.")
+
+
+class Auth(Settings):
+    """Who may see what the front serves. `auth: django` is short for `auth: {by: django}`."""
+
+    by: Literal["basic", "django"] = Field(
+        description="`basic`: the `users` here; `django`: the users of the Django project (Apache only)."
+    )
+    paths: tuple[Place, ...] = Field(
+        default=("/",),
+        min_length=1,
+        description="Prefixes that are protected, below the application's `path`.",
+    )
+    users: dict[LoginName, Secret] = Field(
+        default={}, description="For `basic`: login names and their passwords."
+    )
+    groups: tuple[str, ...] = Field(
+        default=(),
+        description="For `django`: members of one of these groups only; none given lets all users in.",
+    )
+    realm: Annotated[str, matching(r'[^"\\\x00-\x1f]{1,80}', "a line without quotes")] = Field(
+        default="Restricted", description="What browsers show when they ask for a password."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"by": value} if isinstance(value, str) else value
+
+    @field_validator("users", mode="before")
+    @classmethod
+    def _hide(cls, users: Any) -> Any:
+        if not isinstance(users, Mapping):
+            return users
+        return {name: Secret(word) if isinstance(word, str) else word for name, word in users.items()}
+
+    @model_validator(mode="after")
+    def _fits(self) -> Auth:
+        if self.by == "basic" and not self.users:
+            raise ValueError("basic needs `users`: login names with their passwords")
+        if self.by == "basic" and self.groups:
+            raise ValueError("`groups` are Django's; basic has only `users`")
+        if self.by == "django" and self.users:
+            raise ValueError("`users` are for basic; django asks its own database")
+        return self
+
+
+class Cache(Settings):
+    """What the front keeps of the application's answers, if they do not forbid it (RFC 9111, Cache-Control)."""
+
+    seconds: int = Field(
+        default=60, ge=1, description="How long answers without Cache-Control or Expires are kept."
+    )
+    stale: int = Field(
+        default=3600,
+        ge=0,
+        description="Seconds for which an old answer does while a new one is fetched or the application fails.",
+    )
+    size: Annotated[str, matching(r"[1-9]\d*[mg]", "a size like 512m or 1g")] = Field(
+        default="512m", description="Largest size on disk."
+    )
+    paths: tuple[Place, ...] = Field(
+        default=("/",), min_length=1, description="Prefixes that are cached, below the application's `path`."
+    )
+    bypass_cookies: tuple[CookieName, ...] = Field(
+        default=("sessionid", "session", "csrftoken"),
+        description="Requests with one of these cookies are neither answered from the cache nor kept.",
+    )
+    bypass_headers: tuple[HeaderName, ...] = Field(
+        default=("Authorization",), description="So are requests with one of these headers."
+    )
+
+
+class RateLimit(Settings):
+    """How many requests one client address may make; `rate_limit: 10/s` is short for `{rate: 10/s}`."""
+
+    rate: Annotated[str, matching(r"[1-9]\d*/[sm]", "a rate like 10/s or 100/m")] = Field(
+        description="Requests per second (s) or minute (m) from one address, on average."
+    )
+    burst: int = Field(default=20, ge=0, description="Requests that may come at once, above the rate.")
+    paths: tuple[Place, ...] = Field(
+        default=("/",), min_length=1, description="Prefixes that are limited, below the application's `path`."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"rate": value} if isinstance(value, str) else value
+
+    @property
+    def per_second(self) -> float:
+        """Requests per second."""
+        number, unit = self.rate.split("/")
+        return int(number) / (60 if unit == "m" else 1)
