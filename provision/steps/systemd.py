@@ -26,6 +26,11 @@ NOTICED = 1.0
 ENABLED = ("enabled", "enabled-runtime", "static", "indirect", "alias", "generated", "transient")
 
 
+def full_name(unit: str) -> str:
+    """A unit's name with its type; ".service" if it has none."""
+    return unit if "." in unit.split("@")[-1] else unit + ".service"
+
+
 @wanted()
 class Service(Step):
     """A unit that runs (or does not) and starts at boot (or does not). Source: systemctl(1).
@@ -35,6 +40,8 @@ class Service(Step):
     which state it last started or reloaded; if that is not the state now, the reload or restart is owed and
     is done, in this run or a later one, whatever came in between (design D5).
     check_with: argv that must succeed before a start, restart or reload: ["nginx", "-t"].
+    instead_of: units that make way for this one, as they want the same ports: once the check has passed they
+    are stopped, and disabled once this one runs; if it does not start, they are started again.
     """
 
     unit: str
@@ -43,12 +50,13 @@ class Service(Step):
     reload_on: Sequence[Ref] = ()
     restart_on: Sequence[Ref] = ()
     check_with: Sequence[str] = ()
+    instead_of: Sequence[str] = ()
 
     DEADLINE = 180.0
 
     @property
     def name(self) -> str:
-        return self.unit if "." in self.unit.split("@")[-1] else self.unit + ".service"
+        return full_name(self.unit)
 
     def label(self) -> str:
         kind = self.name.rsplit(".", 1)[-1]
@@ -56,11 +64,16 @@ class Service(Step):
         return "%s %s" % ("service" if kind == "service" else "unit", shown)
 
     def units(self) -> Sequence[str]:
-        return [self.name]
+        return [self.name, *map(full_name, self.instead_of)]
 
     def validate(self) -> None:
         if not UNIT.fullmatch(self.name):
             raise ValueError("%r is not the name of a unit" % self.unit)
+        for other in map(full_name, self.instead_of):
+            if not UNIT.fullmatch(other) or other == self.name:
+                raise ValueError("instead_of: %r is not the name of another unit" % other)
+        if self.instead_of and not self.running:
+            raise ValueError("instead_of is for a unit that runs")
         if self.running is False and (self.reload_on or self.restart_on):
             raise ValueError("a unit that shall not run can't be reloaded or restarted")
 
@@ -82,6 +95,7 @@ class Service(Step):
             found.append(Change("running", state.active, "active" if self.running else "inactive"))
         elif self.running and state.running:
             found += self._owed(host, state)
+        found += self._in_the_way(host)
         if not found:
             return Diff.none(self._words(state))
         return Diff(found)
@@ -100,6 +114,22 @@ class Service(Step):
             )
         if "enabled" in what:
             host.units.do("enable" if self.enabled else "disable", self.name)
+        others = [full_name(o) for o in self.instead_of if full_name(o) in what]
+        stopped = [name for name in others if host.units.state(name).running]
+        if stopped:
+            host.units.do("stop", *stopped)
+        try:
+            self._act(host, what)
+        except StepError:
+            if stopped:
+                host.units.do("start", *stopped)
+            raise
+        if others:
+            host.units.do("disable", *others)
+        if self.running:
+            host.ledger.remember_unit(self.name, self._inputs())
+
+    def _act(self, host: "System", what: Dict[str, Change]) -> None:
         if "running" in what:
             host.units.do("start" if self.running else "stop", self.name)
         elif "restart" in what:
@@ -108,7 +138,15 @@ class Service(Step):
             host.units.do("reload-or-restart", self.name)
         if self.running:
             self._stay_up(host, what)
-            host.ledger.remember_unit(self.name, self._inputs())
+
+    def _in_the_way(self, host: "System") -> List[Change]:
+        """The units of instead_of that run or start at boot."""
+        found = []
+        for name in map(full_name, self.instead_of):
+            state = host.units.state(name)
+            if state.running or (state.load == "loaded" and state.enabled in ("enabled", "enabled-runtime")):
+                found.append(Change(name, "%s, %s" % (state.active, state.enabled), "inactive, disabled"))
+        return found
 
     def fingerprint(self, host: "System") -> str:
         state = host.units.state(self.name)
