@@ -11,9 +11,13 @@ import functools
 import importlib.util
 import re
 import shlex
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+
+from provision.errors import ConfigError
+from provision.ownsteps import TRAVELS, check_own
 
 #: where the agent begins; what these import is shipped with them
 AGENT = "provision.agent.main"
@@ -143,10 +147,31 @@ def imports(name: str) -> Iterator[str]:
 
 @functools.cache
 def source(name: str) -> str:
-    """The source of a module."""
+    """The source of a module that travels to hosts. Raises ConfigError for one that can't."""
+    if not name.startswith(TRAVELS):
+        raise ConfigError(
+            f"{name} does not travel to hosts",
+            hint="A class of steps belongs in a module of the project's folder steps/.",
+        )
     spec = importlib.util.find_spec(name)
     assert spec is not None and spec.origin is not None
-    return Path(spec.origin).read_text(encoding="utf-8")
+    text = Path(spec.origin).read_text(encoding="utf-8")
+    if name.startswith("steps."):
+        check_own(Path(spec.origin), text)
+    return text
+
+
+def check_own_steps() -> None:
+    """Judge the modules of the project's own steps that have been imported. Raises ConfigError."""
+    for name in list(sys.modules):
+        if name.startswith("steps."):
+            needed(name)
+
+
+def forget_own_steps() -> None:
+    """Another project's modules of steps may have the same names."""
+    for cached in (module_payload, needed, source):
+        cached.cache_clear()
 
 
 def command(size: int, *, interpreter: str = "", sudo: bool = False, password: bool = False) -> str:

@@ -7,8 +7,8 @@ import importlib
 import os
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -43,12 +43,12 @@ class Host(VerifiedConnection):
     """A host of the inventory: `c.run()` and the rest of fabric.Connection, with facts, apps and steps.
 
     inventory: its entry there.  name: the name there (`c.host` is the address).  vars: its variables.
-    role_path: folder of the role that is running, where its templates/ are.
+    role_folders: of the role that is running, then of those that it extends: where templates/ and files/ are.
     """
 
     inventory: InventoryHost
     name: str
-    role_path: Path
+    role_folders: tuple[Path, ...]
     session: Session | None
     role_params: tuple[Params, ...]
     _emit: Callable[[Event], None]
@@ -56,6 +56,7 @@ class Host(VerifiedConnection):
     _later: list[tuple[str, Callable[[], None]]]
     _proofs: list[tuple[Outcome, Callable[[], None]]]
     _ask: Callable[[], Secret] | None = None
+    _confirm: Callable[[Outcome], bool] | None = None
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class Host(VerifiedConnection):
         plan: bool = False,
         emit: Callable[[Event], None],
         ask: Callable[[], Secret] | None = None,
+        confirm: Callable[[Outcome], bool] | None = None,
     ) -> None:
         address, options = reach(inventory)
         super().__init__(address, config=config, **options)
@@ -74,11 +76,12 @@ class Host(VerifiedConnection):
             inventory=inventory,
             name=inventory.name,
             role_params=role_params,
-            role_path=Path(),
+            role_folders=(),
             session=None,
             _plan=plan,
             _emit=emit,
             _ask=ask,
+            _confirm=confirm,
             _later=[],
             _proofs=[],
         )
@@ -114,9 +117,28 @@ class Host(VerifiedConnection):
         # here, so that it is imported while the host is still starting the agent
         from provision.templates import render
 
-        folder = role_folder(role) if role else self.role_path
-        text = render(folder / "templates" / name, {"c": self, **values})
+        path = role_folder(role) / "templates" / name if role else self.role_file("templates", name)
+        text = render(path, {"c": self, **values})
         return text.reveal() if isinstance(text, Secret) else text
+
+    def role_file(self, kind: str, name: str) -> Path:
+        """Where a file of the running role is, or of the first role that it extends and that has one.
+
+        kind: the folder's name, templates or files.
+        """
+        found = [folder / kind / name for folder in self.role_folders]
+        return next((path for path in found if path.is_file()), found[0])
+
+    @contextmanager
+    def in_role(self, folder: Path) -> Iterator[None]:
+        """While entered, files are those of the role in this folder, unless the running one extends it."""
+        before = self.role_folders
+        if folder not in before:
+            self.role_folders = (folder,)
+        try:
+            yield
+        finally:
+            self.role_folders = before
 
     # -- steps
 
@@ -162,7 +184,13 @@ class Host(VerifiedConnection):
         if self.session is None:
             self.open()
             self.session = Session(
-                self.name, self._open_channel, self._login(), plan=self._plan, who=who(), emit=self._emit
+                self.name,
+                self._open_channel,
+                self._login(),
+                plan=self._plan,
+                who=who(),
+                emit=self._emit,
+                confirm=self._confirm,
             )
         return self.session
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
+import functools
 import inspect
-import sys
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +16,8 @@ from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import InventoryHost, check
 from provision.inventory.validation import validate
 from provision.names import suggestion
+from provision.rolefolders import BUILTIN, names, search_path
+from provision.roleimport import load
 
 if TYPE_CHECKING:
     from provision.host import Host
@@ -24,10 +25,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: in the wheel the built-in roles are beside this module, in a checkout beside its package
-BUILTIN = next(
-    p for p in (Path(__file__).parent / "builtin_roles", Path(__file__).parent.parent / "roles") if p.is_dir()
-)
+__all__ = ["BUILTIN", "Assignment", "Params", "Role", "assign", "find", "names", "search_path", "task"]
 
 
 class Params(BaseModel):
@@ -36,23 +34,52 @@ class Params(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-def task(function: Callable[Concatenate[Host, P], R]) -> Callable[Concatenate[Host, P], R]:
+@overload
+def task(function: Callable[Concatenate[Host, P], R], /) -> Callable[Concatenate[Host, P], R]: ...
+
+
+@overload
+def task(
+    *, tags: Sequence[str] = ()
+) -> Callable[[Callable[Concatenate[Host, P], R]], Callable[Concatenate[Host, P], R]]: ...
+
+
+def task(function: Any = None, /, *, tags: Sequence[str] = ()) -> Any:
     """Mark a function as a task of its role: `def install(c: Host, p: Nginx) -> None`.
 
-    A deploy calls a role's tasks in the order in which they are written. `provision.cli.fab` gives the same
+    A deploy calls a role's tasks in the order in which they are written. tags: words by which `--tags` and
+    `--skip-tags` choose it, besides its role's name and `role.task`. `provision.cli.fab` gives the same
     functions to Fabric as its own tasks; types are kept here, where fabric's decorator loses them, and
     reading a role for its parameters costs no SSH library.
     """
-    function.__prov_task__ = True  # type: ignore[attr-defined]
-    return function
+    if function is None:
+        return functools.partial(task, tags=tags)
+    if isinstance(tags, str) or not all(isinstance(t, str) and t and "," not in t for t in tags):
+        raise ValueError(f"tags must be a list of words, such as ['config'], not {tags!r}")
+
+    @functools.wraps(function)
+    def called(c: Host, /, *args: Any, **kwargs: Any) -> Any:
+        # another role's task finds its own templates
+        with c.in_role(Path(function.__code__.co_filename).parent):
+            return function(c, *args, **kwargs)
+
+    called.__prov_tags__ = tuple(tags)  # type: ignore[attr-defined]
+    return called
+
+
+def tags_of(function: Callable[..., None]) -> tuple[str, ...]:
+    """The tags that a task was given."""
+    found: tuple[str, ...] = function.__prov_tags__  # type: ignore[attr-defined]
+    return found
 
 
 @dataclass(frozen=True)
 class Role:
-    """A role as found. params: its model, if its tasks take one.  tasks: in the order of their lines.
+    """A role as found. params: its model, if its tasks take one.  tasks: in the order in which they run.
 
     after: names of roles that run before this one where both are listed (the module's AFTER).
     requires: names of roles that have to be listed with it (REQUIRES).
+    folders: its own, then those of the roles that it extends: where templates/ and files/ are looked for.
     """
 
     name: str
@@ -62,26 +89,20 @@ class Role:
     tasks: tuple[Callable[..., None], ...]
     after: tuple[str, ...]
     requires: tuple[str, ...]
+    folders: tuple[Path, ...] = ()
 
     def run(self, c: Host, params: Params | None) -> None:
         """Call the role's tasks with a host."""
-        c.role_path = self.path
         for function in self.tasks:
-            if params is None:
-                function(c)
-            else:
-                function(c, params)
+            self.call(function, c, params)
 
-
-def search_path(project: Path | None = None) -> list[Path]:
-    """Folders with roles: the project's own first, then the built-in ones."""
-    own = (project or Path.cwd()) / "roles"
-    return [own, BUILTIN] if own.is_dir() and own.resolve() != BUILTIN.resolve() else [BUILTIN]
-
-
-def names(folders: Sequence[Path]) -> list[str]:
-    """Names of all roles in the folders."""
-    return sorted({p.parent.name for folder in folders for p in folder.glob("*/__init__.py")})
+    def call(self, function: Callable[..., None], c: Host, params: Params | None) -> None:
+        """Call one of them."""
+        c.role_folders = self.folders
+        if params is None:
+            function(c)
+        else:
+            function(c, params)
 
 
 def find(name: str, folders: Sequence[Path]) -> Role | None:
@@ -90,16 +111,8 @@ def find(name: str, folders: Sequence[Path]) -> Role | None:
     if folder is None:
         return None
     module = load(name, folders)
-    tasks = tuple(
-        sorted(
-            (
-                f
-                for f in vars(module).values()
-                if getattr(f, "__prov_task__", False) and f.__module__ == module.__name__
-            ),
-            key=lambda f: f.__code__.co_firstlineno,
-        )
-    )
+    chain = [module, *extended(module)]
+    tasks = tasks_of(chain)
     if not tasks:
         raise ConfigError(
             "the role has no task", where=str(folder / "__init__.py"), hint="Decorate one with @task."
@@ -108,60 +121,87 @@ def find(name: str, folders: Sequence[Path]) -> Role | None:
         name,
         folder,
         inspect.getdoc(module) or "",
-        params_of(tasks, module),
+        params_of(tasks),
         tasks,
-        tuple(getattr(module, "AFTER", ())),
-        tuple(getattr(module, "REQUIRES", ())),
+        tuple(name for m in chain for name in getattr(m, "AFTER", ())),
+        tuple(name for m in chain for name in getattr(m, "REQUIRES", ())),
+        tuple(Path(str(m.__file__)).parent for m in chain),
     )
 
 
-def load(name: str, folders: Sequence[Path]) -> types.ModuleType:
-    """Import a role as `roles.NAME`. Raises ConfigError with file and line of what fails in it."""
-    package = sys.modules.get("roles")
-    wanted = [str(f) for f in folders]
-    if package is None or list(package.__path__) != wanted:
-        # a namespace of our own, so that a project's role comes before a built-in one of the same name
-        for loaded in [m for m in sys.modules if m == "roles" or m.startswith("roles.")]:
-            del sys.modules[loaded]
-        package = types.ModuleType("roles")
-        package.__path__ = wanted
-        sys.modules["roles"] = package
-    try:
-        return importlib.import_module(f"roles.{name}")
-    except Exception as error:
-        raise ConfigError(
-            f"role {name!r} can't be imported: {type(error).__name__}: {error}",
-            where=failing_line(error, wanted),
-        ) from error
-
-
-def failing_line(error: Exception, folders: Sequence[str]) -> str:
-    """file:line of the innermost frame of a role's own code in an exception."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}:{error.lineno}"
-    found, tb = "", error.__traceback__
-    while tb is not None:
-        name = tb.tb_frame.f_code.co_filename
-        if any(name.startswith(folder) for folder in folders):
-            found = f"{name}:{tb.tb_lineno}"
-        tb = tb.tb_next
+def extended(module: types.ModuleType) -> list[types.ModuleType]:
+    """The roles that a role extends (the module's EXTENDS), nearest first. Raises ConfigError."""
+    found: list[types.ModuleType] = []
+    above = getattr(module, "EXTENDS", None)
+    while above is not None:
+        if not isinstance(above, types.ModuleType) or above is module or above in found:
+            raise ConfigError(
+                f"EXTENDS is {above!r}, not another role",
+                where=str(module.__file__),
+                hint="Write:  from provision.builtin import nginx  and  EXTENDS = nginx",
+            )
+        found.append(above)
+        above = getattr(above, "EXTENDS", None)
     return found
 
 
-def params_of(tasks: Iterable[Callable[..., None]], module: types.ModuleType) -> type[Params] | None:
-    """The model that the tasks take as their second argument, by annotation."""
+def tasks_of(chain: Sequence[types.ModuleType]) -> tuple[Callable[..., None], ...]:
+    """The tasks of a role and those that it extends: the extended ones' first, each in the order of its lines.
+
+    A task takes the place of an extended one of the same name.
+    """
+    found: dict[str, Callable[..., None]] = {}
+    for module in reversed(chain):
+        own = [
+            f
+            for f in vars(module).values()
+            if hasattr(f, "__prov_tags__") and f.__module__ == module.__name__
+        ]
+        found.update((f.__name__, f) for f in sorted(own, key=lambda f: code_of(f).co_firstlineno))
+    return tuple(found.values())
+
+
+def code_of(function: Callable[..., None]) -> types.CodeType:
+    """The code of a task as its author wrote it."""
+    code: types.CodeType = inspect.unwrap(function).__code__
+    return code
+
+
+def params_of(tasks: Iterable[Callable[..., None]]) -> type[Params] | None:
+    """The model that the tasks take as their second argument, by annotation: the most special of them, where a
+    role extends another one's."""
+    found: type[Params] | None = None
     for function in tasks:
         arguments = list(inspect.signature(function).parameters.values())
-        if len(arguments) > 1:
-            annotation = arguments[1].annotation
-            found = getattr(module, annotation, None) if isinstance(annotation, str) else annotation
-            if isinstance(found, type) and issubclass(found, Params):
-                return found
-            raise ConfigError(
-                f"task {function.__name__}: the second argument's type is not a Params class",
-                where=f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}",
-            )
-    return None
+        if len(arguments) < 2:
+            continue
+        annotation = arguments[1].annotation
+        if isinstance(annotation, str):
+            annotation = named(annotation, inspect.unwrap(function).__globals__)
+        if not (isinstance(annotation, type) and issubclass(annotation, Params)):
+            raise wrong_params(function, "the second argument's type is not a Params class")
+        if found is None or issubclass(annotation, found):
+            found = annotation
+        elif not issubclass(found, annotation):
+            hint = f"Derive it:  class {annotation.__name__}({found.__name__})"
+            raise wrong_params(function, f"{annotation.__name__} is not a {found.__name__}", hint)
+    return found
+
+
+def named(annotation: str, names: Mapping[str, Any]) -> Any:
+    """What a name with dots means among these names; None if nothing."""
+    first, *rest = annotation.split(".")
+    found = names.get(first)
+    for word in rest:
+        found = getattr(found, word, None)
+    return found
+
+
+def wrong_params(function: Callable[..., None], message: str, hint: str = "") -> ConfigError:
+    """The error for a task's second argument."""
+    code = code_of(function)
+    where = f"{code.co_filename}:{code.co_firstlineno}"
+    return ConfigError(f"task {function.__name__}: {message}", where=where, hint=hint)
 
 
 @dataclass(frozen=True)

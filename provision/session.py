@@ -10,6 +10,7 @@ import linecache
 import sys
 import sysconfig
 import threading
+import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Session:
 
     open_channel: opens a channel and runs a command on it.  login: how to become root.  plan: predict only.
     who: shown to others while the host is locked.  emit: takes events.
+    confirm: asked about each step before it is sent; what it says no to is left out, and each is waited for.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class Session:
         plan: bool,
         who: str,
         emit: Callable[[Event], None],
+        confirm: Callable[[Outcome], bool] | None = None,
     ) -> None:
         self.host = host
         self.plan = plan
         self.role = ""
         self.frames_sent = 0
         self._emit = emit
+        self._confirm = confirm
         self._reader = Reader()
         self._greeted = False
         self._facts: Facts | None = None
@@ -102,8 +106,13 @@ class Session:
         )
         if step.ignore_errors:
             message["ignore"] = step.ignore_errors
+        # nobody is asked about steps that an earlier failure skips
+        if self._confirm is not None and not self._unseen and not self._confirm(outcome):
+            message["leave"] = True
         self._outcomes[outcome.id] = self._waiting[outcome.id] = outcome
         self._send(message)
+        while self._confirm is not None and not outcome.done:
+            self._pump()
         return outcome
 
     def wait_for(self, outcome: Outcome) -> None:
@@ -287,18 +296,29 @@ class Session:
 def calling_line() -> tuple[str, str]:
     """("roles/nginx/__init__.py:14", the line there) of the innermost caller outside prov's own modules; two
     empty strings if no role or fabfile has called."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
-        frame = frame.f_back
+    frame = calling_frame()
     path = frame.f_code.co_filename
     if path.startswith(STANDARD_LIBRARY):
         return "", ""
     return f"{shown_path(path)}:{frame.f_lineno}", linecache.getline(path, frame.f_lineno).strip()
 
 
+def calling_path() -> Path:
+    """The file of the innermost caller outside prov's own modules."""
+    return Path(calling_frame().f_code.co_filename)
+
+
+def calling_frame() -> types.FrameType:
+    """The innermost caller outside prov's own modules."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
 OURS = str(Path(__file__).parent) + "/"
 STANDARD_LIBRARY = sysconfig.get_path("stdlib") + "/"
-BUILTIN_ROLES = OURS + "builtin_roles/"
+BUILTIN_ROLES = OURS + "builtin/"
 
 
 def _is_ours(path: str) -> bool:

@@ -39,14 +39,27 @@ class Runner:
         answer: Dict[str, Any] = {"op": "outcome", "id": number}
         if self.stopping.is_set():
             answer.update(state="skipped", why="the run was stopped")
+        elif message.get("leave"):
+            answer.update(state="skipped", why="left out when asked")
+            self._look(message, ref)
         elif message["seen"] != self._failures:
             # design D3: nothing runs past a broken step until the controller has taken note of it
             answer.update(state="skipped", why="%s failed" % self._broken_by)
             self._look(message, ref)
         else:
             answer.update(self.masks.hide_in(self._run(message, ref)))
+            if self.system.rebooting:
+                answer["reboot"] = {
+                    "refs": [[r.id, r.label, r.changed, r.fingerprint] for r in self.refs.values()],
+                    "failures": self._failures,
+                }
         answer["ms"] = round((time.monotonic() - began) * 1000, 1)
         return answer
+
+    def resume(self, known: Dict[str, Any]) -> None:
+        """Go on where the agent before a reboot has ended: later steps refer to what came of its steps."""
+        self.refs.update((each[0], Ref(*each)) for each in known["refs"])
+        self._failures = known["failures"]
 
     def _run(self, message: Dict[str, Any], ref: Ref) -> Dict[str, Any]:
         label = message["label"]

@@ -163,6 +163,11 @@ def step(cls: "Callable[P, Step]") -> "Callable[Concatenate[Steps, P], Outcome]"
 
     def submit(c: "Steps", /, *args: "P.args", **kwargs: "P.kwargs") -> "Outcome":
         wanted_state = cls(*args, **kwargs)
+        if not hasattr(type(c), "submit"):
+            # a fabric.Connection, in somebody's own fabfile
+            from provision.awaited import submit_awaited
+
+            return submit_awaited(c, wanted_state)
         return c.submit(wanted_state)
 
     submit.__doc__ = cls.__doc__

@@ -331,9 +331,10 @@ def copy(
     """
     import os
 
+    from provision.awaited import role_file
     from provision.errors import ConfigError
 
-    local = os.path.join(str(c.role_path), "files", str(origin))
+    local = str(role_file(c, "files", str(origin)))
     if not os.path.isfile(local):
         raise ConfigError("there is no local file %s" % local)
     return file(
@@ -365,9 +366,10 @@ def template(
     values: names for the template; `c` (the host) is always there. Undefined names are errors that tell the
     template's file and line. If a Secret goes into it, the whole file is treated as one.
     """
+    from provision.awaited import role_file
     from provision.templates import render
 
-    text = render(c.role_path / "templates" / name, {"c": c, **values})
+    text = render(role_file(c, "templates", name), {"c": c, **values})
     return file(c, to, text, mode=mode, owner=owner, group=group, validate_with=validate_with, when=when)
 
 

@@ -22,24 +22,29 @@ from provision.steps.base import Step
 
 ROOT = Path(provision.__file__).parent
 REPOSITORY = ROOT.parent
-MODULES = sorted(p for p in ROOT.rglob("*.py") if "builtin_roles" not in p.parts)
+MODULES = sorted(p for p in ROOT.rglob("*.py") if not {"builtin", "skeleton"} & set(p.parts))
 ROLES = sorted((REPOSITORY / "roles").rglob("*.py"))
 
 #: the layers from top to bottom; a module imports its own layer and those below it
 LAYERS = (
     ("cli", "fabfile"),
     ("run", "report"),
-    ("fronts", "serving", "role", "roles", "host", "connection"),
+    ("fronts", "serving", "role", "roles", "selection", "recording", "host", "connection", "awaited"),
     ("releases", "gitsource", "authority", "ca", "templates", "tls"),
     ("apps", "app_settings", "inventory", "lab", "cloud"),
+    ("roleimport", "rolefolders"),
     ("session", "outcome"),
     ("channel", "events"),
-    ("facts", "bootstrap"),
+    ("facts", "bootstrap", "ownsteps"),
     ("agent", "steps"),
     ("errors", "secrets", "names"),
 )
 #: inside functions that roles call on the controller; hosts never get there
-ON_THE_CONTROLLER = {("provision/steps/files.py", "templates")}
+ON_THE_CONTROLLER = {
+    ("provision/steps/base.py", "awaited"),
+    ("provision/steps/files.py", "awaited"),
+    ("provision/steps/files.py", "templates"),
+}
 #: longer than 400 lines, and to be split; nothing is added to this
 TO_BE_SPLIT: dict[str, int] = {}
 #: libraries that cost time to import, or that belong in one place, and who may import them

@@ -1,0 +1,104 @@
+"""Steps on a plain fabric.Connection, in anyone's own fabfile: each is awaited at once.
+
+    @task
+    def motd(c):
+        if files.file(c, "/etc/motd", "hello\\n").changed:
+            c.run("wall 'a new motd'")
+
+A connection gets one agent with its first step, and keeps it until it is closed or the process ends. It becomes
+root by sudo where the login is not root, with the password in `sudo.password` of Fabric's configuration.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+from pathlib import Path
+from typing import Any
+
+from provision.channel import Channel, Login, SshChannel
+from provision.errors import ProvError, UsageError
+from provision.events import Event, Note, StepDone
+from provision.host import who
+from provision.outcome import Outcome
+from provision.secrets import Secret
+from provision.session import Session, calling_path
+from provision.steps.base import Step
+
+#: what steps did, at INFO: a fabfile prints nothing that it does not print itself
+LOG = logging.getLogger("prov")
+#: sessions that have not ended yet
+_open: list[Session] = []
+
+
+def submit_awaited(c: Any, step: Step) -> Outcome:
+    """Send a step to the connection's host and wait for it. Raises StepFailed, UnreachableError, ConfigError."""
+    return session_of(c).submit(step).wait()
+
+
+def session_of(c: Any) -> Session:
+    """The connection's session, begun if need be. Raises UsageError for what is not a fabric.Connection."""
+    found: Session | None = getattr(c, "__dict__", {}).get("_prov_session")
+    if found is not None:
+        return found
+    if not hasattr(c, "transport"):
+        raise UsageError(
+            f"a step's first argument is a host, not {type(c).__name__}",
+            hint="In a fabfile, name hosts: fab -H web1 TASK",
+        )
+    c.open()
+
+    def open_channel(command: str) -> Channel:
+        channel = c.transport.open_session()
+        channel.exec_command(command)
+        return SshChannel(channel)
+
+    password = c.config.sudo.password
+    login = Login(sudo=c.user != "root", password=Secret(password) if password else None)
+    session = Session(c.host, open_channel, login, plan=False, who=who(), emit=log)
+    _open.append(session)
+    # _set: fabric keeps attributes that it does not know in its configuration
+    c._set(_prov_session=session, close=lambda: close(c))
+    return session
+
+
+def close(c: Any) -> None:
+    """End the agent in good order, then the connection; a step after that begins anew."""
+    session = c.__dict__.pop("_prov_session")
+    c.__dict__.pop("close")
+    try:
+        end(session)
+    finally:
+        c.close()
+
+
+def end(session: Session) -> None:
+    """Let the agent write down what it has done, and end."""
+    _open.remove(session)
+    session.finish()
+
+
+@atexit.register
+def end_all() -> None:
+    """For connections that nobody closes, as fab closes those of its own tasks only."""
+    for session in list(_open):
+        try:
+            end(session)
+        except ProvError as error:
+            LOG.warning("%s: %s", session.host, error)
+
+
+def log(event: Event) -> None:
+    """Tell what a step did."""
+    if isinstance(event, StepDone):
+        LOG.info("%s: %s: %s %s", event.host, event.step, event.state, event.why)
+    elif isinstance(event, Note):
+        LOG.warning("%s: %s", event.host, event.text)
+
+
+def role_file(c: Any, kind: str, name: str) -> Path:
+    """A file of the running role; in a fabfile, of the folder that it is in. kind: templates or files."""
+    if hasattr(type(c), "role_file"):
+        found: Path = c.role_file(kind, name)
+        return found
+    return calling_path().parent / kind / name
