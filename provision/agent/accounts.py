@@ -22,6 +22,30 @@ class Account(NamedTuple):
     groups: Sequence[str]
 
 
+class Shadow(NamedTuple):
+    """A user's line of shadow(5): the password's hash ("!" before it: locked), and days; -1 is none.
+
+    min, max, warn, inactive: ages of the password.  expires: the account's last day, since 1970.
+    """
+
+    password: str
+    min: int
+    max: int
+    warn: int
+    inactive: int
+    expires: int
+
+
+#: chage(1): its options for what Shadow has
+AGEING = {
+    "min": "--mindays",
+    "max": "--maxdays",
+    "warn": "--warndays",
+    "inactive": "--inactive",
+    "expires": "--expiredate",
+}
+
+
 class Accounts:
     """The real users and groups. run: executes a command on the host."""
 
@@ -43,6 +67,27 @@ class Accounts:
             return grp.getgrnam(name).gr_gid
         except KeyError:
             return None
+
+    def members(self, group: str) -> List[str]:
+        """Users who have the group as a supplementary one, sorted; none if there is no such group."""
+        try:
+            return sorted(set(grp.getgrnam(group).gr_mem))
+        except KeyError:
+            return []
+
+    def users_of(self, gid: int) -> List[str]:
+        """Users whose primary group has that id, sorted."""
+        return sorted(p.pw_name for p in pwd.getpwall() if p.pw_gid == gid)
+
+    def shadow(self, name: str) -> Optional[Shadow]:
+        """The user's line in /etc/shadow, or None. Raises OSError: it is for root only."""
+        # not by spwd, which Python 3.13 has no longer
+        with open("/etc/shadow", encoding="utf-8", errors="surrogateescape") as f:
+            for line in f:
+                words = line.rstrip("\n").split(":")
+                if words[0] == name and len(words) >= 8:
+                    return Shadow(words[1], *(int(word or -1) for word in words[3:8]))
+        return None
 
     def uid(self, user: str) -> int:
         """The id of a user. Raises StepError if there is none."""
@@ -76,17 +121,44 @@ class Accounts:
         """useradd(8) with options such as {"--home-dir": "/srv/x"}."""
         self._run(("useradd", *flags, *pairs(options), "--", name)).require("adding the user %s" % name)
 
-    def change_user(self, name: str, options: Dict[str, str]) -> None:
+    def change_user(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
         """usermod(8)."""
-        self._run(("usermod", *pairs(options), "--", name)).require("changing the user %s" % name)
+        self._run(("usermod", *flags, *pairs(options), "--", name)).require(
+            "changing the user %s" % name, "If processes of the user still run, end them first."
+        )
 
-    def remove_user(self, name: str) -> None:
-        """userdel(8); the home directory stays."""
-        self._run(("userdel", "--", name)).require("removing the user %s" % name)
+    def set_password(self, name: str, hashed: str) -> None:
+        """chpasswd(8), told over stdin: an argv is there for all to see."""
+        line = "%s:%s\n" % (name, hashed)
+        self._run(("chpasswd", "--encrypted"), stdin=line.encode()).require(
+            "setting the password of %s" % name
+        )
+
+    def set_ageing(self, name: str, ages: Dict[str, int]) -> None:
+        """chage(1), with the names and numbers of Shadow."""
+        options = {AGEING[what]: str(days) for what, days in ages.items()}
+        self._run(("chage", *pairs(options), "--", name)).require("setting the ages of %s" % name)
+
+    def remove_user(self, name: str, with_home: bool = False) -> None:
+        """userdel(8), which also removes the user's own group if nobody else is in it."""
+        flags = ["--remove"] if with_home else []
+        self._run(("userdel", *flags, "--", name)).require(
+            "removing the user %s" % name, "If processes of the user still run, end them first."
+        )
 
     def add_group(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
         """groupadd(8)."""
         self._run(("groupadd", *flags, *pairs(options), "--", name)).require("adding the group %s" % name)
+
+    def set_members(self, group: str, names: Sequence[str]) -> None:
+        """gpasswd(1): exactly these have the group as a supplementary one."""
+        self._run(("gpasswd", "--members", ",".join(names), group)).require(
+            "setting the members of %s" % group
+        )
+
+    def remove_group(self, name: str) -> None:
+        """groupdel(8)."""
+        self._run(("groupdel", "--", name)).require("removing the group %s" % name)
 
 
 def pairs(options: Dict[str, str]) -> List[str]:

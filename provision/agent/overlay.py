@@ -1,8 +1,9 @@
 """The host as a plan predicts it: the same interface as System, and nothing is written (design D4). Shipped."""
 
+import re
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
-from provision.agent.accounts import Account, Accounts
+from provision.agent.accounts import Account, Accounts, Shadow
 from provision.agent.commands import Result
 from provision.agent.ledger import Ledger
 from provision.agent.overlay_files import PlannedFiles
@@ -19,10 +20,8 @@ class PlannedSystem(System):
 
     planned = True
 
-    def __init__(
-        self, controller: Controller, facts: Dict[str, Any], ledger: Ledger, left: Callable[[], float]
-    ) -> None:
-        super().__init__(controller, facts, ledger, left)
+    def __init__(self, controller: Controller, facts: Dict[str, Any], ledger: Ledger) -> None:
+        super().__init__(controller, facts, ledger)
         files = PlannedFiles(controller.fetch)
         units = PlannedUnits(self.run, self.ask, files)
         self.files = files
@@ -53,6 +52,7 @@ class PlannedAccounts(Accounts):
         self._files = files
         self._users: Dict[str, Optional[Account]] = {}
         self._groups: Dict[str, Optional[int]] = {}
+        self._shadows: Dict[str, Shadow] = {}
         self._next = FIRST_ID
 
     def user(self, name: str) -> Optional[Account]:
@@ -73,39 +73,94 @@ class PlannedAccounts(Accounts):
                 return name
         return super().group_name(gid)
 
+    def members(self, group: str) -> List[str]:
+        if group in self._groups and self._groups[group] is None:
+            return []
+        found = {name for name in super().members(group) if name not in self._users}
+        return sorted(found | {n for n, a in self._users.items() if a is not None and group in a.groups})
+
+    def users_of(self, gid: int) -> List[str]:
+        found = {name for name in super().users_of(gid) if name not in self._users}
+        return sorted(found | {n for n, a in self._users.items() if a is not None and a.gid == gid})
+
+    def shadow(self, name: str) -> Optional[Shadow]:
+        return self._shadows[name] if name in self._shadows else super().shadow(name)
+
     def add_user(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
         uid = int(options.get("--uid", self._id()))
         if "--user-group" in flags:
             self.add_group(name, {})
-        gid = self.group(flags[flags.index("--gid") + 1] if "--gid" in flags else name)
+        gid = self.gid(options.get("--gid", name))
         home = options.get("--home", "/home/%s" % name)
         self._users[name] = Account(
             name,
             uid,
-            gid if gid is not None else uid,
+            gid,
             home,
             options.get("--shell", "/bin/sh"),
             options.get("--comment", ""),
             split(options.get("--groups", "")),
         )
+        # useradd(8): no password yet, and the ages of login.defs(5), which nearly everywhere are these
+        self._shadows[name] = Shadow("!", 0, 99999, 7, -1, -1)
         if "--create-home" in flags and self._files.stat(home) is None:
-            self._files.mkdir(home, 0o755, uid, gid if gid is not None else uid)
+            self._files.mkdir(home, self._home_mode(), uid, gid)
 
-    def change_user(self, name: str, options: Dict[str, str]) -> None:
+    def change_user(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
         now = self.user(name)
         assert now is not None  # steps change users that they have seen
         self._users[name] = now._replace(
+            gid=self.gid(options["--gid"]) if "--gid" in options else now.gid,
             home=options.get("--home", now.home),
             shell=options.get("--shell", now.shell),
             comment=options.get("--comment", now.comment),
             groups=split(options["--groups"]) if "--groups" in options else now.groups,
         )
+        if "--move-home" in flags and self._files.stat(now.home) is not None:
+            self._files.move(now.home, options["--home"])
 
-    def remove_user(self, name: str) -> None:
+    def set_password(self, name: str, hashed: str) -> None:
+        now = self.shadow(name)
+        assert now is not None  # steps change what they have seen
+        self._shadows[name] = now._replace(password=hashed)
+
+    def set_ageing(self, name: str, ages: Dict[str, int]) -> None:
+        now = self.shadow(name)
+        assert now is not None  # steps change what they have seen
+        self._shadows[name] = Shadow(**{**now._asdict(), **ages})
+
+    def remove_user(self, name: str, with_home: bool = False) -> None:
+        now = self.user(name)
+        assert now is not None  # steps remove users that they have seen
+        if with_home and self._files.stat(now.home) is not None:
+            self._files.remove(now.home)
         self._users[name] = None
+        # userdel(8), USERGROUPS_ENAB in login.defs(5)
+        own = self.group(name)
+        if own is not None and not self.members(name) and not self.users_of(own):
+            self._groups[name] = None
 
     def add_group(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
         self._groups[name] = int(options.get("--gid", self._id()))
+
+    def set_members(self, group: str, names: Sequence[str]) -> None:
+        for name in {*names, *self.members(group)}:
+            account = self.user(name)
+            if account is not None:
+                others = set(account.groups) - {group}
+                groups = others | {group} if name in names else others
+                self._users[name] = account._replace(groups=sorted(groups))
+
+    def remove_group(self, name: str) -> None:
+        self.set_members(name, [])
+        self._groups[name] = None
+
+    def _home_mode(self) -> int:
+        """The mode of new homes (login.defs(5): HOME_MODE, else what UMASK leaves)."""
+        path = "/etc/login.defs"
+        text = self._files.read(path).decode(errors="replace") if self._files.exists(path) else ""
+        said = {what: int(mode, 8) for what, mode in re.findall(r"(?m)^(HOME_MODE|UMASK)\s+([0-7]+)", text)}
+        return said.get("HOME_MODE", 0o777 & ~said.get("UMASK", 0o022))
 
     def _id(self) -> int:
         self._next += 1

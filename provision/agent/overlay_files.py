@@ -155,6 +155,20 @@ class PlannedFiles(Files):
         node = self._as_node(here)
         self._nodes[here] = node._replace(stat=node.stat._replace(uid=uid, gid=gid))
 
+    def move(self, origin: str, path: str) -> None:
+        """What usermod(8) does with a home: all that is at origin goes to path."""
+        now = self.stat(origin)
+        assert now is not None  # whoever moves has seen it
+        if now.kind == "dir":
+            self.mkdir(path, now.mode, now.uid, now.gid)
+            for name in self.list(origin):
+                self.move("%s/%s" % (origin, name), "%s/%s" % (path, name))
+        elif now.kind == "link":
+            self.link(path, now.target)
+        elif now.kind == "file":
+            self.copy(origin, path, now.mode, now.uid, now.gid)
+        self.remove(origin)
+
     def bring(self, path: str, node: Node) -> None:
         """A package brings this. Directories that are there already stay as they are."""
         here = self._place(path)

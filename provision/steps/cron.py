@@ -8,8 +8,8 @@ from provision.errors import StepError
 from provision.secrets import Secret
 from provision.steps.base import Change, Diff, Step, check_text, step, wanted
 from provision.steps.files import File
+from provision.steps.groups import check_name
 from provision.steps.source import Source
-from provision.steps.users import check_name
 
 if TYPE_CHECKING:
     from provision.agent.system import System

@@ -1,65 +1,41 @@
 """Users, groups and their keys. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Union
 
 from provision.errors import StepError
-from provision.steps.base import Change, Diff, Step, check_path, check_text, step, wanted
-from provision.steps.contents import text_change
+from provision.secrets import MASK, Secret
+from provision.steps.ageing import Ageing, shadow_of
+from provision.steps.authorized_keys import AuthorizedKeys
+from provision.steps.base import Change, Diff, Step, check_path, step, wanted
+from provision.steps.groups import Group, NoGroup, check_id, check_name
 
 if TYPE_CHECKING:
     from provision.agent.accounts import Account
     from provision.agent.system import System
 
-#: useradd(8): the pattern recommended there, 32 characters at most
-NAME = re.compile(r"^[a-z_][a-z0-9_-]{0,30}[a-z0-9_$-]?$")
-NOT_FOLLOWED = "It belongs to the user, so prov does not follow it. Remove it before this step."
-KEY = re.compile(
-    r"^(\S.*\s)?(ssh-(ed25519|rsa|dss)|ecdsa-sha2-\S+|sk-\S+@openssh\.com) [A-Za-z0-9+/]+=*( .*)?$"
-)
-
-
-@wanted()
-class Group(Step):
-    """A group. name: as groupadd(8) takes it.  gid: None lets the host choose.  system: of the range for services."""
-
-    name: str
-    gid: Optional[int] = None
-    system: bool = False
-
-    def label(self) -> str:
-        return "group %s" % self.name
-
-    def validate(self) -> None:
-        check_name(self.name)
-
-    def check(self, host: "System") -> Diff:
-        now = host.accounts.group(self.name)
-        if now is None:
-            return Diff([Change("new group", "", self.name)])
-        if self.gid is not None and now != self.gid:
-            raise StepError(
-                "group %s has the id %d, not %d" % (self.name, now, self.gid),
-                hint="Files keep the old id, so prov does not change it; use groupmod by hand if you must.",
-            )
-        return Diff.none("exists, id %d" % now)
-
-    def apply(self, host: "System", diff: Diff) -> None:
-        options = {} if self.gid is None else {"--gid": str(self.gid)}
-        host.accounts.add_group(self.name, options, ["--system"] if self.system else [])
-
-    def fingerprint(self, host: "System") -> str:
-        return str(host.accounts.group(self.name))
+#: crypt(5): the hashes that Linux distributions take today; "*" and "!" are no password
+HASH = re.compile(r"^(\*|!|\$(y|gy|7|6|5|2[abxy]|sha1)\$[\w./$=,+-]+)\Z", re.ASCII)
+#: what options of usermod(8) are called in diffs
+WORDS = {"--gid": "primary group"}
 
 
 @wanted()
 class User(Step):
     """A user.
 
+        users.user(c, "ada", groups=["www-data"], password=c.vars["ada_hash"], expires="2027-12-31")
+
     name: as useradd(8) takes it.  uid: None lets the host choose.
-    groups: supplementary groups that the user must be in; others are left.  home, shell, comment: as in
-    passwd(5); None leaves them.  system: a service's user, without password or login.
+    group: the primary group; None leaves it, and is one of the user's own name for a new user.
+    groups: supplementary groups that the user must be in; others are left, unless exact_groups.
+    home, shell, comment: as in passwd(5); None leaves them.  move_home: take along what is in the old home.
     make_home: create the home directory, from /etc/skel, when the user is added.
+    system: a service's user, without password or login.
+    password: a hash of crypt(5), as `mkpasswd` and `openssl passwd -6` print it; never shown. "!" is none, so
+    that only keys let in.  keep_password: leave one that is there, as the user may have chosen it.
+    locked: whether the password is locked (usermod --lock); keys still let in: `expires` closes the account.
+    expires: the last day of the account, "2027-12-31"; "" is never; None leaves it.
     """
 
     name: str
@@ -70,58 +46,105 @@ class User(Step):
     uid: Optional[int] = None
     system: bool = False
     make_home: Optional[bool] = None
+    group: Optional[str] = None
+    exact_groups: bool = False
+    move_home: bool = False
+    password: Union[str, Secret, None] = None
+    keep_password: bool = False
+    locked: Optional[bool] = None
+    expires: Optional[str] = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.password, str):
+            object.__setattr__(self, "password", Secret(self.password))
 
     def label(self) -> str:
         return "user %s" % self.name
 
     def validate(self) -> None:
         check_name(self.name)
-        for group in self.groups:
+        check_id(self.uid, "uid")
+        if isinstance(self.groups, str):
+            raise ValueError("groups must be a list")
+        for group in (*self.groups, *([] if self.group is None else [self.group])):
             check_name(group)
         for path in (self.home, self.shell):
             if path is not None:
                 check_path(path)
         if self.comment is not None and (":" in self.comment or "\n" in self.comment):
             raise ValueError("comment must not contain ':' or a newline")
+        if self.move_home and self.home is None:
+            raise ValueError("move_home needs `home`: where to")
+        if self.password is not None and not HASH.match(self._given()):
+            raise ValueError(
+                "password must be a hash of crypt(5), not the password itself: `openssl passwd -6` makes one"
+            )
+        if self.keep_password and self.password is None:
+            raise ValueError("keep_password needs `password`: the one for a new user")
+        if self.expires:
+            day_number(self.expires)
 
     def check(self, host: "System") -> Diff:
         now = host.accounts.user(self.name)
-        missing = [g for g in self.groups if host.accounts.group(g) is None]
+        asked = [*self.groups, *([] if self.group is None else [self.group])]
+        missing = [g for g in asked if host.accounts.group(g) is None]
         if missing:
             raise StepError(
                 "there is no group %s on this host" % ", ".join(map(repr, missing)),
                 hint="Add a users.group step first.",
             )
         if now is None:
-            options = [Change(o.lstrip("-"), "", v) for o, v in self._options(None).items()]
-            return Diff([Change("new user", "", self.name), *options])
+            options = [
+                Change(WORDS.get(o, o.lstrip("-")), "", v) for o, v in self._options(host, None).items()
+            ]
+            return Diff([Change("new user", "", self.name), *options, *self._login_changes(host, None)])
         if self.uid is not None and now.uid != self.uid:
             raise StepError(
                 "user %s has the id %d, not %d" % (self.name, now.uid, self.uid),
                 hint="Files keep the old id, so prov does not change it; use usermod by hand if you must.",
             )
-        changes = [Change(o.lstrip("-"), self._now(now, o), v) for o, v in self._options(now).items()]
-        return Diff(changes) if changes else Diff.none("exists, id %d" % now.uid)
+        if self._moves(host, now) and host.files.stat(str(self.home)) is not None:
+            raise StepError(
+                "the home of %s can't be moved from %s: %s is there already"
+                % (self.name, now.home, self.home),
+                hint="Look at what is in both, and remove one of them.",
+            )
+        found = [
+            Change(WORDS.get(o, o.lstrip("-")), self._now(host, now, o), v)
+            for o, v in self._options(host, now).items()
+        ]
+        found += self._login_changes(host, now)
+        return Diff(found) if found else Diff.none("exists, id %d" % now.uid)
 
     def apply(self, host: "System", diff: Diff) -> None:
         now = host.accounts.user(self.name)
-        if now is not None:
-            host.accounts.change_user(self.name, self._options(now))
-            return
-        home = not self.system if self.make_home is None else self.make_home
-        flags = ["--create-home" if home else "--no-create-home"]
-        if self.system:
-            flags.append("--system")
-        if host.accounts.group(self.name) is not None:
-            flags += ["--gid", self.name]
-        else:
-            flags.append("--user-group")
-        host.accounts.add_user(self.name, self._options(None), flags)
+        options = self._options(host, now)
+        if now is None:
+            host.accounts.add_user(self.name, options, self._flags_for_new(host))
+        elif options:
+            flags = ["--move-home"] if self._moves(host, now) else []
+            host.accounts.change_user(self.name, options, flags)
+        what = {change.what for change in diff.changes}
+        if what & {"password", "locked"}:
+            host.accounts.set_password(self.name, self._hash(shadow_of(host, self.name).password))
+        if "expires" in what:
+            host.accounts.set_ageing(self.name, {"expires": self._last_day()})
 
     def fingerprint(self, host: "System") -> str:
         return repr(host.accounts.user(self.name))
 
-    def _options(self, now: "Optional[Account]") -> Dict[str, str]:
+    def _flags_for_new(self, host: "System") -> List[str]:
+        home = not self.system if self.make_home is None else self.make_home
+        flags = ["--create-home" if home else "--no-create-home"]
+        if self.system:
+            flags.append("--system")
+        if self.group is None:
+            # without this, useradd refuses a name that a group has already
+            taken = host.accounts.group(self.name) is not None
+            flags += ["--gid", self.name] if taken else ["--user-group"]
+        return flags
+
+    def _options(self, host: "System", now: "Optional[Account]") -> Dict[str, str]:
         """Options of useradd or usermod for what is not as wanted."""
         default_shell = "/usr/sbin/nologin" if self.system else "/bin/bash"
         shell = self.shell if self.shell is not None else None if now else default_shell
@@ -134,25 +157,73 @@ class User(Step):
             found["--comment"] = self.comment
         if self.uid is not None and now is None:
             found["--uid"] = str(self.uid)
+        if self.group is not None and (now is None or host.accounts.group(self.group) != now.gid):
+            found["--gid"] = self.group
         have = set(now.groups) if now else set()
-        if set(self.groups) - have:
-            found["--groups"] = ",".join(sorted(have | set(self.groups)))
+        want = set(self.groups) if self.exact_groups else have | set(self.groups)
+        if want != have:
+            found["--groups"] = ",".join(sorted(want))
         return found
 
-    def _now(self, now: "Account", option: str) -> str:
+    def _now(self, host: "System", now: "Account", option: str) -> str:
         return {
             "--home": now.home,
             "--shell": now.shell,
             "--comment": now.comment,
+            "--gid": host.accounts.group_name(now.gid),
             "--groups": ",".join(now.groups),
         }[option]
+
+    def _moves(self, host: "System", now: "Account") -> bool:
+        return self.move_home and now.home != self.home and host.files.stat(now.home) is not None
+
+    # -- what shadow(5) has
+
+    def _given(self) -> str:
+        return self.password.reveal() if isinstance(self.password, Secret) else ""
+
+    def _login_changes(self, host: "System", now: "Optional[Account]") -> List[Change]:
+        """What differs in password, its lock and the account's end."""
+        if self.password is None and self.locked is None and self.expires is None:
+            return []
+        line = shadow_of(host, self.name) if now else None
+        old, last = (line.password, line.expires) if line else ("!", -1)
+        new = self._hash(old)
+        found = []
+        if new.lstrip("!") != old.lstrip("!"):
+            found.append(
+                Change("password", MASK if old.strip("!*") else "none", MASK if new.strip("!*") else "none")
+            )
+        if is_locked(new) != is_locked(old):
+            found.append(Change("locked", *("yes" if is_locked(hashed) else "no" for hashed in (old, new))))
+        if self.expires is not None and last != self._last_day():
+            found.append(Change("expires", day_text(last), day_text(self._last_day())))
+        return found
+
+    def _hash(self, old: str) -> str:
+        """The second field of shadow(5) as wanted, from what it is now."""
+        there = old.lstrip("!")
+        kept = self.password is None or (self.keep_password and there not in ("", "*"))
+        new = there if kept else self._given().lstrip("!")
+        locked = is_locked(old) if self.locked is None else self.locked
+        # an empty field would let in without a password; it is left only where nobody asked for one
+        none = not new and (old != "" or self.password is not None)
+        return "!" + new if none or locked else new
+
+    def _last_day(self) -> int:
+        return day_number(self.expires) if self.expires else -1
 
 
 @wanted()
 class NoUser(Step):
-    """No user of that name. The home directory stays: removing data is a step of its own."""
+    """No user of that name. The home directory stays, unless with_home.
+
+    name: of the user.  with_home: remove the home directory with all that is in it, and the user's mail; refused
+    for a home that belongs to somebody else, such as /var/www.
+    """
 
     name: str
+    with_home: bool = False
 
     def label(self) -> str:
         return "no user %s" % self.name
@@ -163,113 +234,50 @@ class NoUser(Step):
             raise ValueError("root can't be removed")
 
     def check(self, host: "System") -> Diff:
-        if host.accounts.user(self.name) is None:
+        now = host.accounts.user(self.name)
+        if now is None:
             return Diff.none("there is no such user")
-        return Diff([Change("user", self.name, "")])
+        found = [Change("user", self.name, "")]
+        home = host.files.stat(now.home) if self.with_home else None
+        if home is not None and (home.kind != "dir" or home.uid != now.uid):
+            raise StepError(
+                "the home of %s, %s, is not a directory of its own" % (self.name, now.home),
+                hint="Remove the user without with_home, and what is theirs by files.absent.",
+            )
+        return Diff([*found, Change("home", now.home, "")] if home is not None else found)
 
     def apply(self, host: "System", diff: Diff) -> None:
-        host.accounts.remove_user(self.name)
-
-
-@wanted()
-class AuthorizedKeys(Step):
-    """Public keys with which a user may log in (sshd(8), "AUTHORIZED_KEYS FILE FORMAT").
-
-    keys: lines as in id_ed25519.pub.  exclusive: remove all others.
-    The file and its folder get the owner and modes that sshd's StrictModes demands.
-    """
-
-    user: str
-    keys: Sequence[str]
-    exclusive: bool = False
-
-    def label(self) -> str:
-        return "authorized keys of %s" % self.user
-
-    def validate(self) -> None:
-        check_name(self.user)
-        for key in self.keys:
-            check_text(key, "key")
-            if not KEY.fullmatch(key.strip()):
-                raise ValueError("%r is no public key" % (key[:40] + "..." if len(key) > 40 else key))
-        if self.exclusive and not self.keys:
-            raise ValueError("exclusive without a key would lock the user out")
-
-    def check(self, host: "System") -> Diff:
-        account = host.accounts.user(self.user)
-        if account is None:
-            raise StepError(
-                "there is no user %r on this host" % self.user, hint="Add a users.user step first."
-            )
-        path = self._path(account)
-        now = host.files.stat(path)
-        folder = host.files.stat(path.rsplit("/", 1)[0])
-        # the user may have put a link there, to what only root can read
-        if folder is not None and folder.kind != "dir":
-            raise StepError(
-                "%s is a %s, not a directory" % (path.rsplit("/", 1)[0], folder.kind), hint=NOT_FOLLOWED
-            )
-        if now is not None and now.kind != "file":
-            raise StepError("%s is a %s, not a file" % (path, now.kind), hint=NOT_FOLLOWED)
-        old = host.files.read(path) if now is not None else b""
-        new = self._text(old)
-        found = [] if old == new else [text_change("keys", old, new, path)]
-        if folder is None or (folder.mode & 0o022) or folder.uid != account.uid:
-            found.append(Change("folder", "", "0700 %s" % self.user))
-        if now is not None and (now.mode & 0o022 or now.uid != account.uid):
-            found.append(Change("mode and owner", "", "0600 %s" % self.user))
-        return Diff(found) if found else Diff.none("has %d of them" % len(self.keys))
-
-    def apply(self, host: "System", diff: Diff) -> None:
-        account = host.accounts.user(self.user)
-        assert account is not None  # check has found it
-        path = self._path(account)
-        folder = path.rsplit("/", 1)[0]
-        old = host.files.read(path) if host.files.stat(path) is not None else b""
-        if host.files.stat(folder) is None:
-            host.files.mkdir(folder, 0o700, account.uid, account.gid)
-        else:
-            host.files.set_owner(folder, account.uid, account.gid)
-            host.files.set_mode(folder, 0o700)
-        host.files.write(path, self._text(old), 0o600, account.uid, account.gid)
-
-    def fingerprint(self, host: "System") -> str:
-        account = host.accounts.user(self.user)
-        path = self._path(account) if account else ""
-        return host.files.sha256(path) if path and host.files.stat(path) else "absent"
-
-    def _path(self, account: "Account") -> str:
-        return account.home.rstrip("/") + "/.ssh/authorized_keys"
-
-    def _text(self, old: bytes) -> bytes:
-        wanted_keys = [key.strip() for key in self.keys]
-        if self.exclusive:
-            return "".join(key + "\n" for key in wanted_keys).encode()
-        text = old.decode("utf-8", "surrogateescape")
-        have = {body(line) for line in text.splitlines()}
-        missing: List[str] = [key for key in wanted_keys if body(key) not in have]
-        if not missing:
-            return old
-        lead = text if not text or text.endswith("\n") else text + "\n"
-        return (lead + "".join(key + "\n" for key in missing)).encode("utf-8", "surrogateescape")
+        host.accounts.remove_user(self.name, any(change.what == "home" for change in diff.changes))
 
 
 user = step(User)
 no_user = step(NoUser)
 group = step(Group)
+no_group = step(NoGroup)
 authorized_keys = step(AuthorizedKeys)
+ageing = step(Ageing)
 
 
-def check_name(name: str) -> None:
-    """Raise ValueError unless name is one that useradd(8) takes."""
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise ValueError("%r is not a name for a user or group" % (name,))
+def is_locked(hashed: str) -> bool:
+    """Whether a password is there, and locked (passwd(1), --lock)."""
+    return hashed.startswith("!") and hashed.strip("!*") != ""
 
 
-def body(line: str) -> str:
-    """The part of a key's line that identifies it: the base64 field."""
-    words = line.split()
-    for index, word in enumerate(words[:-1]):
-        if word.startswith(("ssh-", "ecdsa-", "sk-")):
-            return words[index + 1]
-    return line.strip()
+def day_number(text: str) -> int:
+    """ "2027-12-31" as days since 1970. Raises ValueError."""
+    import datetime
+
+    try:
+        found = datetime.datetime.strptime(text, "%Y-%m-%d").date()
+    except (TypeError, ValueError):
+        raise ValueError(
+            'expires must be a day such as "2027-12-31", or "" for never, not %r' % (text,)
+        ) from None
+    return (found - datetime.date(1970, 1, 1)).days
+
+
+def day_text(days: int) -> str:
+    """Days since 1970 for people."""
+    import datetime
+
+    return "never" if days < 0 else (datetime.date(1970, 1, 1) + datetime.timedelta(days)).isoformat()

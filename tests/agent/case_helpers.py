@@ -20,8 +20,8 @@ from provision.steps.source import Source
 
 #: the modules whose steps have case files here; tests/steps_more has the others
 MODULES = (
-    "apt", "certificates", "command", "files", "python", "releases", "ssh", "system", "systemd", "text", "tree",
-    "users", "wait",
+    "ageing", "apt", "authorized_keys", "certificates", "command", "files", "groups", "python", "releases",
+    "ssh", "system", "systemd", "text", "tree", "users", "wait",
 )  # fmt: skip
 
 

@@ -46,7 +46,9 @@ ON_LAB_HOSTS = {"packages", "no_packages", "service", "unit", "only_instances"}
 #: kinds whose cases are tests of their own, in tests/steps_more
 IN_STEPS_MORE = {"block", "ini_value"}
 #: kinds that change /etc: their agent gets one of its own
-PRIVATE_ETC = {"user", "no_user", "group", "authorized_keys", "hostname", "timezone", "sshd_drop_in"}
+PRIVATE_ETC = {
+    "user", "no_user", "group", "no_group", "ageing", "authorized_keys", "hostname", "timezone", "sshd_drop_in",
+}  # fmt: skip
 
 
 def case_files() -> Iterator[Any]:
