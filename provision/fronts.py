@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
 from provision.apps import App
+from provision.balancing import Balanced, address_of, balanced_of, balancers_of
+from provision.locations import Location, locations
 from provision.releases import Release, release_of
 from provision.serving import upstream
 from provision.tls import certificate_path, key_path
@@ -14,6 +17,8 @@ from provision.tls import certificate_path, key_path
 if TYPE_CHECKING:
     from provision.app_settings import Front
     from provision.host import Host
+
+Method = Literal["round_robin", "least_conn", "ip_hash"]
 
 
 @dataclass(frozen=True)
@@ -31,11 +36,17 @@ class Backend:
 
 @dataclass(frozen=True)
 class Site:
-    """An application below one prefix of a virtual host. release: what of it is on this host."""
+    """An application below one prefix of a virtual host.
+
+    release: its release; its files are on this host unless it is balanced.  backends: at least one.
+    balanced: whether they are fronts of other hosts, spoken to by TLS where the application has it.
+    """
 
     app: App
     release: Release
     backends: tuple[Backend, ...]
+    method: Method = "round_robin"
+    balanced: bool = False
 
     @property
     def prefix(self) -> str:
@@ -45,6 +56,29 @@ class Site:
     def at(self, place: str) -> str:
         """A path below the application's own, as clients see it: "/static/" is "/shop/static/"."""
         return self.prefix.rstrip("/") + place
+
+    @property
+    def scheme(self) -> str:
+        """How its backends are spoken to."""
+        return "https" if self.balanced and self.app.tls != "none" else "http"
+
+    @cached_property
+    def locations(self) -> list[Location]:
+        """Its places and what holds for each."""
+        return locations(self)
+
+    @cached_property
+    def error_pages(self) -> dict[int, str]:
+        """HTTP status: name of the file in `error_pages` of the release that is shown for it."""
+        folder = self.app.error_pages
+        if folder is None:
+            return {}
+        beginning = f"{self.app.subdirectory}/{folder}/" if self.app.subdirectory else f"{folder}/"
+        names = [e[0].removeprefix(beginning) for e in self.release.entries if e[0].startswith(beginning)]
+        stems = {name.removesuffix(".html"): name for name in names if name.endswith(".html")}
+        return {
+            int(stem): name for stem, name in sorted(stems.items()) if stem.isdecimal() and len(stem) == 3
+        }
 
 
 @dataclass(frozen=True)
@@ -80,9 +114,38 @@ class VirtualHost:
 
 
 def virtual_hosts(c: Host, front: Front) -> list[VirtualHost]:
-    """What a front serves on this host, in the order of the inventory."""
-    sites = [Site(app, release_of(app), (Backend(upstream(c, app)),)) for app in c.apps if app.front == front]
-    return grouped(sites)
+    """What a front serves on this host, in the order of the inventory: its applications, and those it balances."""
+    own = [Site(app, release_of(app), (Backend(upstream(c, app)),)) for app in c.apps if app.front == front]
+    others = [site_of(b) for b in balanced_of(c.inventory) if b.balance.front == front]
+    return grouped([*own, *others])
+
+
+def site_of(balanced: Balanced) -> Site:
+    """A balanced application as a site: what its own hosts do for it, files and passwords, is left to them."""
+    balance = balanced.balance
+    app = balanced.app.model_copy(
+        update={"static": {}, "media": {}, "auth": None, "error_pages": None, "maintenance": False}
+    )
+    port = 80 if app.tls == "none" else 443
+    backends = tuple(
+        Backend(
+            f"{bracketed(address_of(host))}:{port}",
+            balance.weights.get(host.name, 1),
+            host.name in balance.backup,
+        )
+        for host in balanced.hosts
+    )
+    return Site(app, release_of(app), backends, balance.method, balanced=True)
+
+
+def bracketed(address: str) -> str:
+    """An IPv6 address in brackets, as it stands before a port (RFC 3986, 3.2.2)."""
+    return f"[{address}]" if ":" in address else address
+
+
+def proxies(c: Host) -> list[str]:
+    """Addresses of the hosts that balance to this one."""
+    return [address_of(host) for host in balancers_of(c.inventory)]
 
 
 def grouped(sites: Iterable[Site]) -> list[VirtualHost]:

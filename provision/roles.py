@@ -20,6 +20,7 @@ from provision.rolefolders import BUILTIN, names, search_path
 from provision.roleimport import load
 
 if TYPE_CHECKING:
+    from provision.apps import App
     from provision.host import Host
 
 P = ParamSpec("P")
@@ -275,17 +276,26 @@ def assign(
 
 
 def implied_roles(host: InventoryHost) -> tuple[str, ...]:
-    """The roles that a host's applications bring by `server`, `front` and `tls`, besides those that are listed:
-    to change any is one line. Raises ConfigErrors if the applications make no sense.
+    """The roles that a host's applications bring by `server`, `front` and `tls`, and those that it balances,
+    besides those that are listed: to change any is one line. Raises ConfigErrors if they make no sense.
 
-    Only where the role `app` is listed: others may have a use of their own for the variable.
+    Applications do so only where the role `app` is listed: others may have a use of their own for the variable.
     """
-    from provision.apps import apps_of
+    apps: list[App] = []
+    named: list[str] = []
+    if "apps" in host.vars:
+        from provision.apps import apps_of
 
-    apps = apps_of(host) if "apps" in host.vars else []
-    if "app" not in host.roles:
-        return ()
-    named: list[str] = [name for app in apps for name in (app.server, app.front)]
+        apps = apps_of(host)
+        if "app" not in host.roles:
+            apps = []
+        named += [name for app in apps for name in (app.server, app.front)]
+    if "balance" in host.vars:
+        from provision.balancing import balanced_of
+
+        for balanced in balanced_of(host):
+            apps.append(balanced.app)
+            named.append(balanced.balance.front)
     if any(app.tls != "none" for app in apps):
         named.append("tls")
     return tuple(name for name in dict.fromkeys(named) if name not in host.roles)

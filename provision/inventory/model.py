@@ -30,6 +30,8 @@ class InventoryHost:
     groups: tuple[str, ...]
     defined: Origin
     located: Mapping[str, Located] = field(repr=False)
+    #: what it is a part of; the inventory sets it
+    inventory: Inventory = field(init=False, repr=False)
 
     @cached_property
     def vars(self) -> Mapping[str, Any]:
@@ -88,6 +90,10 @@ class Inventory:
 
     hosts: Mapping[str, InventoryHost]
     groups: Mapping[str, Group]
+
+    def __post_init__(self) -> None:
+        for host in self.hosts.values():
+            object.__setattr__(host, "inventory", self)
 
     def select(self, target: str, limit: str | None = None) -> list[InventoryHost]:
         """The hosts of a TARGET (see docs/inventory.md), in inventory order, each once.

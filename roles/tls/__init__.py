@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from provision.authority import Authority
+from provision.balancing import balanced_of
 from provision.role import Host, Params, task
 from provision.steps import apt, certificates, files
 from provision.steps.source import Source
@@ -25,8 +26,9 @@ class Tls(Params):
 
 @task
 def install(c: Host, p: Tls) -> None:
-    """A certificate for every application of this host that wants one."""
-    apps = [app for app in c.apps if app.tls == "private-ca"]
+    """A certificate for every application that this host serves or balances and that wants one."""
+    served = {app.name: app for app in [*(b.app for b in balanced_of(c.inventory)), *c.apps]}
+    apps = [app for app in served.values() if app.tls == "private-ca"]
     if not apps:
         return
     authority = Authority(Path(p.ca).expanduser())
