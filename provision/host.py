@@ -191,8 +191,14 @@ class Host(VerifiedConnection):
                 who=who(),
                 emit=self._emit,
                 confirm=self._confirm,
+                reopen=self._reopen,
             )
         return self.session
+
+    def _reopen(self) -> None:
+        """Connect anew to the host, which has rebooted. Raises UnreachableError while it is not there."""
+        self.close()
+        self.open()
 
     def _open_channel(self, command: str) -> Channel:
         channel = self.transport.open_session()

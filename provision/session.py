@@ -19,6 +19,7 @@ from provision.agent.codec import encode_step
 from provision.agent.protocol import VERSION, Frame, ProtocolError, Reader, pack
 from provision.bootstrap import AGENT, module_payload, needed
 from provision.channel import Channel, Login
+from provision.comeback import comes_back
 from provision.errors import ConfigError, ProvError, UnreachableError
 from provision.events import Event, Note, StepDone, StepRunning
 from provision.facts import Facts
@@ -30,6 +31,8 @@ from provision.steps.source import CHUNK, Source
 SILENCE = 45.0
 #: until it first speaks: a bare host may be installing python3 behind another program's dpkg lock
 START_TIMEOUT = 900.0
+#: after a reboot: python3 is there
+RESUME_TIMEOUT = 60.0
 INSTALL_PYTHON = "package python3"
 
 
@@ -39,6 +42,7 @@ class Session:
     open_channel: opens a channel and runs a command on it.  login: how to become root.  plan: predict only.
     who: shown to others while the host is locked.  emit: takes events.
     confirm: asked about each step before it is sent; what it says no to is left out, and each is waited for.
+    reopen: opens the connection anew after the host has rebooted.
     """
 
     def __init__(
@@ -51,29 +55,32 @@ class Session:
         who: str,
         emit: Callable[[Event], None],
         confirm: Callable[[Outcome], bool] | None = None,
+        reopen: Callable[[], None] = lambda: None,
     ) -> None:
         self.host = host
         self.plan = plan
         self.role = ""
         self.frames_sent = 0
+        self._open_channel = open_channel
+        self._login = login
+        self._who = who
         self._emit = emit
         self._confirm = confirm
-        self._reader = Reader()
-        self._greeted = False
-        self._facts: Facts | None = None
+        self._reopen = reopen
         self._outcomes: dict[int, Outcome] = {}
         self._waiting: dict[int, Outcome] = {}
+        #: what was sent of the waiting ones: after a reboot of the host it is sent again
+        self._messages: dict[int, dict[str, Any]] = {}
         self._failures_seen = 0
         self._unseen: list[Outcome] = []
         self._sources: dict[str, Source] = {}
-        self._shipped = set(needed(AGENT))
         self._next = 1
-        self._closed = False
         self._staying = False
-        self._unanswered: list[bytes] = []
+        self._stopped = False
+        self._ending: dict[str, Any] | None = None
         self._sending = threading.Lock()
-        self._starter = login.start(open_channel, plan=plan)
-        self._send({"op": "start", "plan": plan, "who": who})
+        self._boot = ""
+        self._start({}, START_TIMEOUT)
 
     # -- for roles
 
@@ -110,6 +117,7 @@ class Session:
         if self._confirm is not None and not self._unseen and not self._confirm(outcome):
             message["leave"] = True
         self._outcomes[outcome.id] = self._waiting[outcome.id] = outcome
+        self._messages[outcome.id] = message
         self._send(message)
         while self._confirm is not None and not outcome.done:
             self._pump()
@@ -137,6 +145,7 @@ class Session:
 
     def stop(self) -> None:
         """Ask the agent to end after the step that is running; the rest is skipped."""
+        self._stopped = True
         self._send({"op": "stop"})
 
     def finish(self, unless: Sequence[Outcome] = ()) -> bool:
@@ -148,7 +157,8 @@ class Session:
         self._staying = False
         try:
             if not self._closed:
-                self._send({"op": "end", "unless": [outcome.id for outcome in unless]})
+                self._ending = {"op": "end", "unless": [outcome.id for outcome in unless]}
+                self._send(self._ending)
             while not (self._closed or self._staying):
                 self._pump()
         finally:
@@ -161,6 +171,49 @@ class Session:
         self._starter.channel.close()
 
     # -- inside
+
+    def _start(self, resume: dict[str, Any], patience: float) -> None:
+        """Start an agent. resume: what the one before the host's reboot knew.  patience: until it speaks."""
+        self._reader = Reader()
+        self._greeted = self._closed = False
+        self._facts: Facts | None = None
+        self._patience = patience
+        self._shipped = set(needed(AGENT))
+        self._unanswered: list[bytes] = []
+        self._rebooting: dict[str, Any] | None = None
+        self._starter = self._login.start(self._open_channel, plan=self.plan)
+        self._send({"op": "start", "plan": self.plan, "who": self._who, **resume})
+
+    def _resume(self, head: dict[str, Any]) -> None:
+        """Wait until the host has rebooted, and go on there with all that is left. Raises UnreachableError.
+
+        head: the outcome of the step that made it reboot.
+        """
+        before, step = self._boot, self._outcomes[head["id"]]
+        self._starter.channel.close()
+
+        def is_back() -> bool:
+            """Whether an agent speaks from another boot than before."""
+            self._reopen()
+            self._start({"resume": head["reboot"]}, RESUME_TIMEOUT)
+            while self._facts is None:
+                self._pump()
+            if self._boot == before:
+                self._starter.channel.close()
+            return self._boot != before
+
+        def tell(text: str) -> None:
+            self._emit(StepRunning(self.host, step.role, step.label, text))
+
+        head["ms"] += round(comes_back(is_back, head["reboot"]["within"], tell) * 1000, 1)
+        self._settle(head)
+        if self._stopped:
+            self._send({"op": "stop"})
+        for waiting in self._waiting.values():
+            self._ship(type(waiting.step).__module__)
+            self._send(self._messages[waiting.id])
+        if self._ending is not None:
+            self._send(self._ending)
 
     def _ship(self, module: str) -> None:
         """Send a module of steps, and what it imports, before the first step that needs it."""
@@ -184,9 +237,10 @@ class Session:
     def _pump(self) -> None:
         """Read once, waiting as long as a living agent may be silent, and handle what arrived."""
         channel = self._starter.channel
-        if not channel.wait(SILENCE if self._greeted else START_TIMEOUT):
+        patience = SILENCE if self._greeted else self._patience
+        if not channel.wait(patience):
             raise UnreachableError(
-                f"the connection has been silent for {SILENCE:.0f} s",
+                f"the connection has been silent for {patience:.0f} s",
                 hint="The host may have gone down or lost its network. Run again: prov continues where it was.",
             )
         if not self._greeted and (text := self._starter.installing()):
@@ -204,8 +258,13 @@ class Session:
                 self._handle(frame)
         except ProtocolError as error:
             raise UnreachableError(f"the agent sent {error}; something else writes to its output") from None
+        if self._closed and self._rebooting is not None:
+            self._resume(self._rebooting)
 
     def _ended(self) -> None:
+        if self._rebooting is not None:
+            self._resume(self._rebooting)
+            return
         if self._closed:
             return
         if not self._greeted and self._starter.retry():
@@ -224,6 +283,8 @@ class Session:
     def _handle(self, frame: Frame) -> None:
         head = frame.head
         match head["op"]:
+            case "outcome" if "reboot" in head:
+                self._rebooting = head
             case "outcome":
                 self._settle(head)
             case "running":
@@ -235,6 +296,7 @@ class Session:
                 if head["version"] != VERSION:
                     raise ProtocolError(f"protocol version {head['version']}, not {VERSION}")
                 self._facts = Facts.from_message(head["facts"])
+                self._boot = head["boot"]
                 self._unanswered.clear()
                 if self._starter.installed():
                     change = Change("package python3", "", "installed")
@@ -255,6 +317,7 @@ class Session:
 
     def _settle(self, head: dict[str, Any]) -> None:
         outcome = self._waiting.pop(head["id"])
+        del self._messages[head["id"]]
         outcome.settle(head)
         if outcome.error is not None and not outcome.step.ignore_errors:
             self._unseen.append(outcome)

@@ -37,6 +37,12 @@ def gather() -> Dict[str, Any]:
     }
 
 
+def boot_id() -> str:
+    """Another one after each boot (random(4))."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as f:
+        return f.read().strip()
+
+
 def os_release() -> Dict[str, str]:
     """/etc/os-release as a mapping (os-release(5))."""
     found = {}

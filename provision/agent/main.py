@@ -171,6 +171,8 @@ class Agent:
         if ledger.note:
             self.link.send({"op": "note", "text": ledger.note})
         runner = Runner(self._system(start.head["plan"], ledger), self.link.stopping, self._masks)
+        if "resume" in start.head:
+            runner.resume(start.head["resume"])
         threading.Thread(target=self._heartbeat, daemon=True).start()
         began = now()
         self._take_steps(runner)
@@ -214,6 +216,9 @@ class Agent:
             self._started = 0.0
             # a failure goes at once: the person waits for it, and the controller has to take note
             self.link.send(outcome, flush=outcome["state"] == "failed")
+            if runner.system.rebooting:
+                # whatever has come after that step is sent again to the agent after the boot
+                return
 
     def _next(self, waiting: "collections.deque[Optional[Frame]]", system: System) -> Optional[Frame]:
         """The next frame. Takes in all that has arrived, so that one `systemctl show` can answer for the
@@ -293,7 +298,7 @@ def main(ledger_home: str = "") -> None:
     link = Link(incoming, private_streams(incoming))
     link._out.write(MARKER)
     host_facts = facts.gather()
-    link.send({"op": "hello", "version": VERSION, "facts": host_facts}, flush=True)
+    link.send({"op": "hello", "version": VERSION, "facts": host_facts, "boot": facts.boot_id()}, flush=True)
     link.start()
     Agent(link, host_facts, ledger_home or home).run()
     # not the interpreter's own way out: it would wait for the lock on stdin, which the reading thread holds

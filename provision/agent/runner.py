@@ -50,6 +50,7 @@ class Runner:
             answer.update(self.masks.hide_in(self._run(message, ref)))
             if self.system.rebooting:
                 answer["reboot"] = {
+                    "within": self.system.rebooting,
                     "refs": [[r.id, r.label, r.changed, r.fingerprint] for r in self.refs.values()],
                     "failures": self._failures,
                 }

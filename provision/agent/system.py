@@ -33,10 +33,11 @@ class System:
     """
 
     planned = False
+    #: set by the step that has the host reboot: seconds in which it has to be back. The agent then ends, and
+    #: another one goes on after the boot
+    rebooting = 0.0
 
-    def __init__(
-        self, controller: Controller, facts: Dict[str, Any], ledger: Ledger, left: Callable[[], float]
-    ) -> None:
+    def __init__(self, controller: Controller, facts: Dict[str, Any], ledger: Ledger) -> None:
         self.controller = controller
         self.facts = facts
         self.ledger = ledger
