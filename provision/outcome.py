@@ -64,8 +64,13 @@ class Outcome(Ref):
         return str(self._got().get("why", ""))
 
     @property
+    def failed(self) -> bool:
+        """Whether the step failed, though its failure is ignored (`ignore_errors`)."""
+        return self.state == "failed"
+
+    @property
     def stdout(self) -> str:
-        """What the step has to say; for commands, their output."""
+        """What the step has to say; for commands, their output, also if it failed and that is ignored."""
         return str(self._got().get("stdout", ""))
 
     @property

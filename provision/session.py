@@ -54,7 +54,7 @@ class Session:
         plan: bool,
         who: str,
         emit: Callable[[Event], None],
-        confirm: Callable[[Outcome], bool] | None = None,
+        confirm: Callable[[str, Outcome], bool] | None = None,
         reopen: Callable[[], None] = lambda: None,
     ) -> None:
         self.host = host
@@ -95,6 +95,7 @@ class Session:
         """Send a step; does not wait. Raises ConfigError if its arguments make no sense."""
         where, line = calling_line()
         try:
+            step.validate_options()
             step.validate()
         except (ValueError, TypeError, AttributeError) as error:
             # the latter two: an argument of another type than the step works with
@@ -114,7 +115,7 @@ class Session:
         if step.ignore_errors:
             message["ignore"] = step.ignore_errors
         # nobody is asked about steps that an earlier failure skips
-        if self._confirm is not None and not self._unseen and not self._confirm(outcome):
+        if self._confirm is not None and not self._unseen and not self._confirm(self.host, outcome):
             message["leave"] = True
         self._outcomes[outcome.id] = self._waiting[outcome.id] = outcome
         self._messages[outcome.id] = message

@@ -77,6 +77,8 @@ def execute(
         env.update(HOME=entry.pw_dir, USER=user, LOGNAME=user)
 
         def become() -> None:
+            # a step that acts as somebody else (identity.acting_as) has kept root's real id
+            os.seteuid(os.getuid())
             os.initgroups(user, entry.pw_gid)
             os.setgid(entry.pw_gid)
             os.setuid(entry.pw_uid)

@@ -109,7 +109,7 @@ class Agent:
         self.link = link
         self.facts = host_facts
         self.ledger_home = ledger_home
-        self._started = self._deadline = 0.0
+        self._started = 0.0
         self._step = 0
         self._announced = 0
         self._last_words = ""
@@ -187,14 +187,11 @@ class Agent:
         self.link.send({"op": "bye"}, flush=True)
 
     def _system(self, plan: bool, ledger: Ledger) -> System:
-        def left() -> float:
-            return max(1.0, self._deadline - time.monotonic())
-
         if plan:
             from provision.agent.overlay import PlannedSystem
 
-            return PlannedSystem(self, self.facts, ledger, left)
-        return System(self, self.facts, ledger, left)
+            return PlannedSystem(self, self.facts, ledger)
+        return System(self, self.facts, ledger)
 
     def _take_steps(self, runner: Runner) -> None:
         waiting: "collections.deque[Optional[Frame]]" = collections.deque()
@@ -211,7 +208,6 @@ class Agent:
                 add_module(frame.head["name"], frame.payload)
                 continue
             self._step, self._started, self._text = frame.head["id"], time.monotonic(), ""
-            self._deadline = self._started + frame.head["deadline"]
             outcome = runner.run(frame.head)
             self._started = 0.0
             # a failure goes at once: the person waits for it, and the controller has to take note

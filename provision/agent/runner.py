@@ -5,9 +5,10 @@ import errno
 import threading
 import time
 import traceback
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from provision.agent.codec import decode_step
+from provision.agent.identity import acting_as
 from provision.agent.masks import Masks
 from provision.agent.system import System
 from provision.errors import ProvError, StepError
@@ -65,32 +66,65 @@ class Runner:
     def _run(self, message: Dict[str, Any], ref: Ref) -> Dict[str, Any]:
         label = message["label"]
         self.masks.learn(message["fields"])
+        step: Optional[Step] = None
         try:
             step = decode_step(message, self.refs)
             if step.when and not any(r.changed for r in step.when):
                 ref.fingerprint = step.fingerprint(self.system)
                 return {"state": "ok", "why": "none of %s changed" % ", ".join(r.label for r in step.when)}
-            return self._converge(step, ref)
+            return self._try(step, ref, message["deadline"])
         except Exception as error:
             if not message.get("ignore"):
                 self._failures += 1
                 self._broken_by = label
             self.failed.append(label)
             self._look(message, ref)
-            return {"state": "failed", "error": describe(error), "ignored": message.get("ignore", "")}
+            answer = {"state": "failed", "error": describe(error), "ignored": message.get("ignore", "")}
+            if step is not None:
+                answer.update(said_by(step))
+                if step.as_user and isinstance(error, PermissionError):
+                    answer["error"]["hint"] = "The step acts as %s (as_user): may they?" % step.as_user
+            return answer
 
     def _look(self, message: Dict[str, Any], ref: Ref) -> None:
         """What a step that failed or was skipped has left as it is: units that depend on it compare with that."""
         with contextlib.suppress(Exception):
             ref.fingerprint = decode_step(message, self.refs).fingerprint(self.system)
 
-    def _converge(self, step: Step, ref: Ref) -> Dict[str, Any]:
-        diff = step.check(self.system)
-        if diff:
-            if not self.system.planned:
-                self.system.ledger.begin()
+    def _try(self, step: Step, ref: Ref, seconds: float) -> Dict[str, Any]:
+        """Converge. A step that fails is tried again as often as it says, each time with all of its seconds."""
+        diff, begun, tried = Diff.none(""), Diff.none(""), 1
+        while True:
+            self.system.deadline = time.monotonic() + seconds
+            try:
+                with acting_as(self.system, step.as_user):
+                    diff = step.check(self.system)
+                if diff:
+                    begun = diff
+                    self._apply(step, diff)
+                break
+            except (ProvError, OSError) as error:
+                if tried > step.retries:
+                    raise
+                tried += 1
+                said = describe(error)["message"]
+                self.system.controller.progress("%s; try %d in %g s" % (said, tried, step.delay))
+                if self.stopping.wait(step.delay):
+                    raise
+        # a try that failed half-way may have left nothing to do for the next one: it was a change all the same
+        diff = step.done(diff or begun) if begun else diff
+        if tried > 1:
+            diff = diff._replace(why="; ".join(filter(None, [diff.why, "at try %d" % tried])))
+        return self._converged(step, ref, diff)
+
+    def _apply(self, step: Step, diff: Diff) -> None:
+        if not self.system.planned:
+            self.system.ledger.begin()
+        with acting_as(self.system, step.as_user):
             step.apply(self.system, diff)
-            diff = step.done(diff)
+
+    def _converged(self, step: Step, ref: Ref, diff: Diff) -> Dict[str, Any]:
+        if diff:
             ref._changed = True
             if not diff.maybe or not self.system.planned:
                 self.changed.append(ref.label)
@@ -98,9 +132,13 @@ class Runner:
         answer: Dict[str, Any] = {"state": state_of(diff, self.system.planned), "why": diff.why}
         if diff:
             answer["diff"] = [list(c) for c in diff.changes]
-        said = {name: text for name, text in zip(("stdout", "stderr"), step.streams()) if text}
-        answer.update(said)
+        answer.update(said_by(step))
         return answer
+
+
+def said_by(step: Step) -> Dict[str, str]:
+    """What a step has to say to later Python code, as far as it has."""
+    return {name: text for name, text in zip(("stdout", "stderr"), step.streams()) if text}
 
 
 def state_of(diff: Diff, planned: bool) -> str:

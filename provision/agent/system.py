@@ -6,7 +6,8 @@ steps would do to itself, so that later steps see it.
 
 import os
 import socket
-from typing import Any, Callable, Dict, Generator, Optional, Protocol, Sequence
+import time
+from typing import Any, Dict, Generator, Optional, Protocol, Sequence
 
 from provision.agent.accounts import Accounts
 from provision.agent.commands import Result, execute
@@ -28,8 +29,9 @@ class Controller(Protocol):
 class System:
     """The real host.
 
-    facts: as sent to the controller.  ledger: what the host remembers.  left: gives the seconds that
-    remain of the running step's deadline.
+    facts: as sent to the controller.  ledger: what the host remembers.
+    deadline: when the running step has to end, by the monotonic clock.  user: whom commands run as, "" for
+    whoever we are (identity.acting_as).
     """
 
     planned = False
@@ -41,7 +43,8 @@ class System:
         self.controller = controller
         self.facts = facts
         self.ledger = ledger
-        self._left = left
+        self.deadline = 0.0
+        self.user = ""
         self.files = Files(controller.fetch)
         self.packages = Apt(self.run, self.ask, controller.progress)
         self.units = Units(self.run, self.ask)
@@ -91,6 +94,7 @@ class System:
         socket.sethostname(name)
 
     def _execute(self, argv: Sequence[str], options: Dict[str, Any]) -> Result:
-        left = self._left()
+        left = max(1.0, self.deadline - time.monotonic())
         options["timeout"] = min(left, options.get("timeout", left))
+        options["user"] = options.get("user") or self.user
         return execute(argv, **options)

@@ -100,11 +100,18 @@ class Step:
     timeout: seconds after which the step is stopped and fails; 0 takes the default of its kind.
     when: run only if one of these earlier steps changed something.
     ignore_errors: a reason; if given, a failure is reported but does not end the host's run.
+    retries: how often a step that fails is tried again, each time from its check on and with all of its
+    timeout.  delay: seconds before each of these.
+    as_user: act as this user instead of root, in all that the step does: what the user may not read or write
+    is refused, what is made is theirs, and commands are run as them.
     """
 
     timeout: float = 0
     when: Sequence[Ref] = ()
     ignore_errors: str = ""
+    retries: int = 0
+    delay: float = 1.0
+    as_user: str = ""
 
     #: seconds allowed by default for steps of this kind
     DEADLINE = 60.0
@@ -128,6 +135,18 @@ class Step:
 
     def validate(self) -> None:
         """Raise ValueError if the arguments make no sense. Called on the controller, before anything runs."""
+
+    def validate_options(self) -> None:
+        """Raise ValueError if the options that every step takes make no sense. Called before `validate`."""
+        check_seconds(self.timeout, "timeout")
+        check_seconds(self.delay, "delay")
+        if not isinstance(self.retries, int) or isinstance(self.retries, bool) or self.retries < 0:
+            raise ValueError("retries must be a whole number, not %r" % (self.retries,))
+        if not isinstance(self.when, (list, tuple)) or not all(isinstance(r, Ref) for r in self.when):
+            raise ValueError("when must be a list of outcomes, not %r" % (self.when,))
+        for what, text in (("ignore_errors", self.ignore_errors), ("as_user", self.as_user)):
+            if text != "":
+                check_text(text, what)
 
     def check(self, host: "System") -> Diff:
         """Compare the host with what is wanted. Must not change anything."""
@@ -196,6 +215,12 @@ def check_text(value: str, what: str) -> None:
         raise ValueError("%s must not be empty" % what)
     if "\n" in value or "\0" in value:
         raise ValueError("%s must be one line without NUL: %r" % (what, value))
+
+
+def check_seconds(value: float, what: str) -> None:
+    """Raise ValueError unless value is a number of seconds."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+        raise ValueError("%s must be a number of seconds, not %r" % (what, value))
 
 
 def check_names(step: Any, *names: str) -> None:
