@@ -1,80 +1,192 @@
 """Units as a plan predicts them. Shipped."""
 
-from typing import Dict, Set
+from typing import Dict, List, Optional, Set, Tuple
 
 from provision.agent.overlay_files import PlannedFiles
 from provision.agent.units import Run, Units, UnitState
 
-FOLDERS = ("/etc/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system")
+SYSTEM = ("/etc/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system")
+#: what `systemctl show` calls a unit that was started, by its type; a service "runs"
+STARTED = {
+    "socket": "listening",
+    "timer": "waiting",
+    "path": "waiting",
+    "automount": "waiting",
+    "mount": "mounted",
+    "target": "active",
+    "slice": "active",
+}
 
 
 class PlannedUnits(Units):
-    """Units whose actions change a picture only. files: as the plan sees them, unit files among them."""
+    """Units whose actions change a picture only.
 
-    def __init__(self, run: Run, ask: Run, files: PlannedFiles) -> None:
+    files: as the plan sees them, unit files among them.  folders: where unit files are, the first of them for
+    those of this host.
+    """
+
+    def __init__(self, run: Run, ask: Run, files: PlannedFiles, folders: Tuple[str, ...] = SYSTEM) -> None:
         super().__init__(run, ask)
         self._files = files
-        self._planned: Dict[str, UnitState] = {}
-        self._reloaded = False
+        self._folders = folders
+        #: what units were told to become, in place of what they really are
+        self._told: Dict[str, Dict[str, str]] = {}
+        #: contents of predicted files as of the last daemon-reload
+        self._read: Dict[str, str] = {}
+        self._booted = False
 
     def state(self, name: str) -> UnitState:
-        if name in self._planned:
-            return self._planned[name]
         real = super().state(name)
-        path = self._file(name)
-        if not path:
-            return real
-        if real.load == "not-found":
-            text = self._files.read(path).decode(errors="replace")
-            return UnitState("loaded", enabled="disabled" if "[Install]" in text else "static", fragment=path)
-        return real._replace(stale=self._files.predicted(path) and not self._reloaded)
+        found = self._as_files_say(name, real)
+        told = dict(self._told.get(name, {}))
+        if found.load != "loaded" or found.enabled == "static":
+            told.pop("enabled", None)
+        found = found._replace(**told)  # type: ignore[arg-type]
+        return self._after_boot(name, found) if self._booted and "active" not in told else found
 
     def do(self, verb: str, *names: str, timeout: float = 100) -> None:
         for name in names:
-            now = self.state(name)
-            self._planned[name] = {
-                "start": now._replace(active="active", sub="running", result="success"),
-                "restart": now._replace(active="active", sub="running", result="success"),
-                "reload-or-restart": now._replace(active="active", sub="running"),
-                "stop": now._replace(active="inactive", sub="dead"),
-                "enable": now._replace(enabled=now.enabled if now.enabled == "static" else "enabled"),
-                "disable": now._replace(enabled="disabled"),
-                "mask": now._replace(load="masked", enabled="masked"),
-                "unmask": now._replace(load="loaded", enabled="disabled"),
-            }[verb]
+            if verb in ("mask", "unmask"):
+                self._mask(name, verb == "mask")
+                continue
+            self._told.setdefault(name, {}).update(
+                {
+                    "start": self._running(name),
+                    "restart": self._running(name),
+                    "reload-or-restart": self._running(name),
+                    "stop": {"active": "inactive", "sub": "dead"},
+                    "enable": {"enabled": "enabled"},
+                    "disable": {"enabled": "disabled"},
+                }[verb]
+            )
 
     def file_changed(self) -> None:
-        """The predicted files are read as they are."""
-        self._reloaded = True
+        self.reload_manager()
 
     def reload_manager(self) -> None:
-        self._reloaded = True
-        self._planned = {name: state._replace(stale=False) for name, state in self._planned.items()}
+        top = self._folders[0]
+        paths = ["%s/%s" % (top, name) for name in self._files.list(top)]
+        for path in [p for p in paths if p.endswith(".d")]:
+            paths += ["%s/%s" % (path, name) for name in self._files.list(path)]
+        self._read = {path: self._contents(path) for path in paths if self._files.predicted(path)}
+
+    def boot(self) -> None:
+        """The host starts anew: what is enabled runs, what is not does not."""
+        self.reload_manager()
+        self._told = {
+            name: {word: value for word, value in told.items() if word == "enabled"}
+            for name, told in self._told.items()
+        }
+        self._booted = True
 
     def bring(self, name: str, enabled: bool, started: bool) -> None:
         """A package brings this unit, and may enable and start it."""
-        if super().state(name).load != "not-found":
+        if super().state(name).load != "not-found" or self.state(name).load == "masked":
             return
-        self._planned[name] = UnitState(
-            load="loaded",
-            active="active" if started else "inactive",
-            sub="running" if started else "dead",
-            enabled="enabled" if enabled else "disabled",
-        )
+        self._told[name] = {
+            "enabled": "enabled" if enabled else "disabled",
+            **(self._running(name) if started else {}),
+        }
+        self.reload_manager()
+
+    def lose(self, name: str) -> None:
+        """A package takes this unit away, whose files are gone; its script has stopped it."""
+        self._told.pop(name, None)
+        if super().state(name).load != "not-found":
+            self._told[name] = {"active": "inactive", "sub": "dead"}
 
     def instances(self, template: str) -> Dict[str, UnitState]:
         prefix, suffix = template.split("@", 1)
         found = super().instances(template)
-        ours: Set[str] = {n for n in self._planned if n.startswith(prefix + "@") and n.endswith(suffix)}
-        found.update({name: self._planned[name] for name in ours})
+        ours: Set[str] = {n for n in self._told if n.startswith(prefix + "@") and n.endswith(suffix)}
+        found.update({name: self.state(name) for name in ours})
         return found
 
-    def _file(self, name: str) -> str:
-        """The unit's file, or that of its template, if the plan has one; else ""."""
+    # -- what files say
+
+    def _as_files_say(self, name: str, real: UnitState) -> UnitState:
+        path = self._file(name)
+        if path is None:
+            # what still runs is known until it ends, as the real one is
+            gone = real.load in ("loaded", "masked") and self._is_a_file(real.fragment)
+            gone = gone or real.load == "masked"
+            return real._replace(load="not-found", enabled="", fragment="") if gone else real
+        if self._masked(path):
+            return real._replace(load="masked", enabled="masked")
+        if not self._changed(name, path) and real.load != "masked":
+            return real
+        installs = "[Install]" in self._contents(path)
+        now = real.enabled
+        if real.load != "loaded" or (now == "static") == installs:
+            now = "enabled" if self._linked(name) else "disabled" if installs else "static"
+            if now == "enabled" and not installs:
+                now = "static"
+        return real._replace(load="loaded", enabled=now, fragment=path, stale=self._out_of_date(name, path))
+
+    def _file(self, name: str) -> Optional[str]:
+        """The unit's file, or that of its template, if there is one where the plan looks."""
         template = "%s@.%s" % (name.split("@")[0], name.rsplit(".", 1)[-1]) if "@" in name else ""
-        for folder in FOLDERS:
-            for candidate in filter(None, (name, template)):
+        for candidate in filter(None, (name, template)):
+            for folder in self._folders:
                 path = "%s/%s" % (folder, candidate)
-                if self._files.exists(path):
+                if self._files.stat(path) is not None:
                     return path
-        return ""
+        return None
+
+    def _is_a_file(self, fragment: str) -> bool:
+        return fragment.startswith(tuple(folder + "/" for folder in self._folders))
+
+    def _masked(self, path: str) -> bool:
+        """systemd.unit(5): a link to /dev/null, or an empty file."""
+        now = self._files.stat(path)
+        return now is not None and (now.target == "/dev/null" or (now.kind == "file" and now.size == 0))
+
+    def _drop_ins(self, name: str) -> List[str]:
+        folder = "%s/%s.d" % (self._folders[0], name)
+        return ["%s/%s" % (folder, each) for each in self._files.list(folder)]
+
+    def _changed(self, name: str, path: str) -> bool:
+        """Whether the plan has changed the unit's file or a drop-in of it."""
+        return any(self._files.predicted(each) for each in (path, *self._drop_ins(name)))
+
+    def _out_of_date(self, name: str, path: str) -> bool:
+        """Whether systemd would have to read the files of a unit that it knows anew."""
+        if super().state(name).load != "loaded":
+            return False
+        predicted = [each for each in (path, *self._drop_ins(name)) if self._files.predicted(each)]
+        return any(self._read.get(each) != self._contents(each) for each in predicted)
+
+    def _linked(self, name: str) -> bool:
+        """Whether a target starts it: systemctl(1), "enable"."""
+        top = self._folders[0]
+        wanting = [each for each in self._files.list(top) if each.endswith((".wants", ".requires"))]
+        return any(self._files.stat("%s/%s/%s" % (top, each, name)) is not None for each in wanting)
+
+    def _contents(self, path: str) -> str:
+        return self._files.read(path).decode(errors="replace") if self._files.exists(path) else ""
+
+    # -- what actions do
+
+    def _mask(self, name: str, masked: bool) -> None:
+        path = "%s/%s" % (self._folders[0], name)
+        if masked:
+            self._files.link(path, "/dev/null")
+        elif self._files.stat(path) is not None:
+            self._files.remove(path)
+        self.reload_manager()
+
+    def _running(self, name: str) -> Dict[str, str]:
+        """What a start makes of a unit: a oneshot service has ended when it has started (systemd.service(5))."""
+        path = self._file(name)
+        words = self._contents(path).replace(" ", "").lower().splitlines() if path else []
+        if "type=oneshot" in words:
+            stays = any("remainafterexit=" + yes in words for yes in ("yes", "true", "on", "1"))
+            return {"active": "active", "sub": "exited"} if stays else {"active": "inactive", "sub": "dead"}
+        sub = STARTED.get(name.rsplit(".", 1)[-1], "running")
+        return {"active": "active", "sub": sub, "result": "success"}
+
+    def _after_boot(self, name: str, state: UnitState) -> UnitState:
+        if state.load != "loaded" or state.enabled not in ("enabled", "disabled"):
+            return state
+        words = self._running(name) if state.enabled == "enabled" else {"active": "inactive", "sub": "dead"}
+        return state._replace(**words)  # type: ignore[arg-type]
