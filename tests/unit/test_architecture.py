@@ -30,7 +30,7 @@ LAYERS = (
     ("cli", "fabfile"),
     ("run", "report"),
     ("fronts", "locations", "serving", "role", "roles", "roledocs", "selection", "recording", "host", "connection", "awaited"),
-    ("releases", "gitsource", "authority", "ca", "templates", "tls"),
+    ("releases", "gitsource", "authority", "ca", "templates", "tls", "htpasswd"),
     ("apps", "app_settings", "balancing", "inventory", "lab", "cloud"),
     ("roleimport", "rolefolders"),
     ("session", "outcome", "comeback"),
@@ -57,6 +57,7 @@ PLACES = {
     "click": {"cli"},
     "boto3": {"cloud"},
     "cryptography": {"ca"},
+    "bcrypt": {"htpasswd"},
     "pathspec": {"releases"},
 }
 #: compressed bytes that an agent's start may cost, with a fifth as room to grow (2026: 28 kB and 34 kB)
