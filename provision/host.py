@@ -56,7 +56,7 @@ class Host(VerifiedConnection):
     _later: list[tuple[str, Callable[[], None]]]
     _proofs: list[tuple[Outcome, Callable[[], None]]]
     _ask: Callable[[], Secret] | None = None
-    _confirm: Callable[[Outcome], bool] | None = None
+    _confirm: Callable[[str, Outcome], bool] | None = None
 
     def __init__(
         self,
@@ -67,9 +67,9 @@ class Host(VerifiedConnection):
         plan: bool = False,
         emit: Callable[[Event], None],
         ask: Callable[[], Secret] | None = None,
-        confirm: Callable[[Outcome], bool] | None = None,
+        confirm: Callable[[str, Outcome], bool] | None = None,
     ) -> None:
-        address, options = reach(inventory)
+        address, options = self._reach(inventory)
         super().__init__(address, config=config, **options)
         # _set: fabric keeps attributes that it does not know in its configuration, which it copies
         self._set(
@@ -85,6 +85,10 @@ class Host(VerifiedConnection):
             _later=[],
             _proofs=[],
         )
+
+    @staticmethod
+    def _reach(inventory: InventoryHost) -> tuple[str, dict[str, Any]]:
+        return reach(inventory)
 
     # -- what roles read
 

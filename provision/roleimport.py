@@ -70,7 +70,7 @@ class BuiltinAlias(MetaPathFinder, Loader):
         self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
     ) -> ModuleSpec | None:
         words = name.split(".")
-        if words[0] != "roles" or not 1 < len(words) or path is None:
+        if words[0] != "roles" or len(words) < 2 or path is None:
             return None
         builtin = ".".join([BUILTIN_PACKAGE, *words[1:]])
         if importlib.util.find_spec(builtin) is None:

@@ -25,7 +25,7 @@ from provision.events import (
     Tally,
 )
 from provision.host import AskOnce, Host
-from provision.outcome import StepFailed
+from provision.outcome import Outcome, StepFailed
 from provision.roles import Assignment
 from provision.session import INSTALL_PYTHON
 from provision.steps.base import Change
@@ -51,6 +51,7 @@ class Run:
 
     forks: hosts at a time.  interactive: whether a person can be asked for sudo's password.
     asking: entered while that happens, to keep the display off the terminal.
+    confirm: asked before each step, one host at a time; what it says no to is left out.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Run:
         interactive: bool = False,
         asking: Callable[[], AbstractContextManager[object]] = nullcontext,
         work: Work = run_roles,
+        confirm: Callable[[str, Outcome], bool] | None = None,
     ) -> None:
         self.assignments = assignments
         self.plan = plan
@@ -70,6 +72,7 @@ class Run:
         self._queue: Events = Events()
         self._ask = AskOnce(asking) if interactive else None
         self._work = work
+        self._confirm = confirm
         self._running: dict[str, Host] = {}
         self._lock = threading.Lock()
         self._stopped = False
@@ -150,6 +153,7 @@ class Run:
             plan=self.plan,
             emit=self._queue.put,
             ask=self._ask,
+            confirm=self._confirm,
         )
         try:
             session = host.started()

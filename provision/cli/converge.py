@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provision.cli.prepare import assigned
+from provision.cli.prepare import Part, assigned
 
 if TYPE_CHECKING:
     from provision.roles import Assignment
@@ -22,37 +22,50 @@ class Order:
     target: str
     inventory: Sequence[str]
     limit: str | None
-    roles: Sequence[str]
+    part: Part
     forks: int
     diff: bool | None
     verbose: bool
     as_json: bool
+    step: bool = False
 
 
 def converge(order: Order, *, plan: bool) -> int:
     """Deploy or plan; returns the exit status. Raises ConfigErrors and UsageErrors before any connection."""
-    assignments = assigned(order.inventory, order.target, order.limit, order.roles)
+    assignments = assigned(order.inventory, order.target, order.limit, order.part)
     return execute(order, assignments, plan=plan)
 
 
 def execute(order: Order, assignments: Sequence[Assignment], *, plan: bool) -> int:
     """Run what the configuration says, and show it."""
     # only now, as it brings the SSH library: help and configuration errors do without
+    from provision.cli.stepping import Stepper, check_can_step
     from provision.cli.watch import Prompt, can_ask, report_for, watch
     from provision.report.base import Style
     from provision.run import Run
 
+    if order.step:
+        check_can_step(plan=plan, as_json=order.as_json)
     style = Style(plan, order.verbose, diff_limit(order.diff, plan=plan))
     report = report_for(style, assignments, as_json=order.as_json)
     prompt = Prompt(report)
     run = Run(
         assignments,
         plan=plan,
-        forks=order.forks,
+        forks=1 if order.step else order.forks,
         interactive=can_ask(order.as_json),
         asking=prompt,
+        confirm=Stepper(prompt) if order.step else None,
     )
     return watch(run, report, prompt)
+
+
+def list_only(order: Order) -> int:
+    """Show the steps that a deploy would take, as far as that can be told without a host."""
+    from provision.cli.listing import show_steps
+
+    show_steps(assigned(order.inventory, order.target, order.limit, order.part), as_json=order.as_json)
+    return 0
 
 
 def diff_limit(diff: bool | None, *, plan: bool) -> int | None:

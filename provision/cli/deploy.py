@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import click
 
-from provision.cli.converge import Order, converge
+from provision.cli.converge import Order, converge, list_only
 from provision.cli.options import role_options, several_hosts
+from provision.cli.prepare import Part
 
 
 @click.command(epilog="Example:  prov deploy 'web*,!web3' --role nginx")
@@ -16,6 +17,9 @@ from provision.cli.options import role_options, several_hosts
 @click.option(
     "--check", is_flag=True, help="Change nothing, only show what would change: the same as prov plan."
 )
+@click.option(
+    "--step", is_flag=True, help="Ask before each step: yes, no, or all the rest; one host at a time."
+)
 def deploy(
     target: str,
     inventory: Sequence[str],
@@ -23,9 +27,14 @@ def deploy(
     forks: int,
     as_json: bool,
     roles: Sequence[str],
+    tags: Sequence[str],
+    skip_tags: Sequence[str],
+    start_at: str,
+    list_steps: bool,
     diff: bool | None,
     verbose: bool,
     check: bool,
+    step: bool,
 ) -> int:
     """Bring hosts to the state that the inventory declares; run again, and nothing changes.
 
@@ -34,4 +43,8 @@ def deploy(
     Exit status: 0 done; 1 a step or host failed; 2 usage or configuration; 4 a host could not be reached;
     130 interrupted. With --check as of prov plan.
     """
-    return converge(Order(target, inventory, limit, roles, forks, diff, verbose, as_json), plan=check)
+    part = Part(roles, tags, skip_tags, start_at)
+    order = Order(target, inventory, limit, part, forks, diff, verbose, as_json, step)
+    if list_steps:
+        return list_only(order)
+    return converge(order, plan=check)

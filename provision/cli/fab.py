@@ -12,31 +12,44 @@ from invoke.tasks import Task
 from provision import roles
 from provision.cli.converge import Order, converge
 from provision.cli.main import show_error
+from provision.cli.prepare import Part
 from provision.errors import ProvError
+from provision.roles import Role
 
 
 def collection() -> Collection:
-    """A task for each role that `prov` would find here, named as the role is."""
+    """For each role that `prov` would find here a task of its name, and those of its own: `nginx`,
+    `nginx.install`."""
     found = Collection()
     folders = roles.search_path()
     for name in roles.names(folders):
-        role = roles.find(name, folders)
+        try:
+            role = roles.find(name, folders)
+        except ProvError as error:
+            # the others are of use all the same
+            show_error(error)
+            continue
         assert role is not None  # names() has just found it
-        found.add_task(Task(deploying(name, role.doc)), name=name)
+        inner = Collection()
+        inner.add_task(Task(deploying(role, Part([name]))), name=name, default=True)
+        for function in role.tasks:
+            part = Part([name], tags=[f"{name}.{function.__name__}"])
+            inner.add_task(Task(deploying(function, part)), name=function.__name__)
+        found.add_collection(inner, name=name)
     return found
 
 
-def deploying(role: str, doc: str) -> Callable[[Connection], None]:
-    """A function for invoke's @task that deploys one role to the host that fab gives it, as prov would."""
+def deploying(what: Role | Callable[..., None], part: Part) -> Callable[[Connection], None]:
+    """A function for invoke's @task that deploys a part of the host that fab gives it, as prov would."""
 
     def deploy(c: Connection) -> None:
         if not isinstance(c, Connection):
-            raise Exit(f"Name hosts of the inventory: fab -H web1 {role}", code=2)
+            raise Exit(f"Name hosts of the inventory: fab -H web1 {part.roles[0]}", code=2)
         order = Order(
             target=c.original_host,
             inventory=(),
             limit=None,
-            roles=[role],
+            part=part,
             forks=1,
             diff=None,
             verbose=False,
@@ -50,5 +63,5 @@ def deploying(role: str, doc: str) -> Callable[[Connection], None]:
         if status:
             raise Exit(code=status)
 
-    deploy.__doc__ = doc
+    deploy.__doc__ = what.doc if isinstance(what, Role) else what.__doc__
     return deploy

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from provision.cli.complete import complete_target
 from provision.cli.options import inventory_option, json_option
 from provision.errors import UsageError
 from provision.inventory import Inventory, InventoryHost, check, load
@@ -19,7 +20,7 @@ COLUMNS = ("NAME", "ADDRESS", "GROUPS", "ROLES")
 
 
 @click.command(epilog="Example:  prov hosts 'web*,!web3' --graph")
-@click.argument("target", default="all")
+@click.argument("target", default="all", shell_complete=complete_target)
 @inventory_option
 @json_option
 @click.option("--graph", is_flag=True, help="The groups as a tree, as ansible-inventory --graph shows them.")

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from provision import lab as labs
+from provision.cli.complete import complete_lab_hosts
 from provision.cli.options import json_option
 from provision.errors import LabError, UsageError
 from provision.lab import LabHost
@@ -63,25 +64,35 @@ def _summary(begun: float) -> dict[str, Any]:
 
 @lab.command(epilog="Example:  prov lab up web1 web2 --image debian-13 --login sudo")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@click.option("--image", default="debian-12", show_default=True, help=f"One of {', '.join(labs.IMAGES)}.")
-@click.option("--login", default="root", show_default=True, help=f"One of {', '.join(labs.LOGINS)}.")
+@click.option(
+    "--driver", default="nspawn", show_default=True, help="nspawn: in namespaces; vagrant: virtual machines."
+)
+@click.option("--image", default="", help=f"One of {', '.join(labs.IMAGES)}.  [default: debian-12]")
+@click.option(
+    "--login", default="", help=f"One of {', '.join(labs.LOGINS)}.  [default: root; sudo on virtual machines]"
+)
 @click.option("--without-python", is_flag=True, help="A host that has no python3 yet.")
 @click.option("--install", is_flag=True, help="Install the system packages that the lab needs, with apt.")
 @json_option
 def up(
-    names: tuple[str, ...], image: str, login: str, without_python: bool, install: bool, as_json: bool
+    names: tuple[str, ...],
+    driver: str,
+    image: str,
+    login: str,
+    without_python: bool,
+    install: bool,
+    as_json: bool,
 ) -> None:
     """Boot hosts, until each answers on SSH. Those that run already are left alone."""
     begun = time.monotonic()
     progress = _progress(as_json)
     if install:
-        from provision.lab import commands
-
-        commands.check_root()
-        for package in commands.install_missing():
+        for package in labs.install(driver):
             progress(f"installed {package}")
     before = {host.name for host in labs.hosts() if host.state == "running"}
-    ready = labs.up(names, image=image, login=login, python=not without_python, progress=progress)
+    ready = labs.up(
+        names, driver=driver, image=image, login=login, python=not without_python, progress=progress
+    )
     if as_json:
         for host in ready:
             click.echo(json.dumps(_event(host, changed=host.name not in before)))
@@ -89,9 +100,9 @@ def up(
 
 
 @lab.command(epilog="Example:  prov lab down web1    or    prov lab down --all")
-@click.argument("names", metavar="NAME...", nargs=-1)
+@click.argument("names", metavar="NAME...", nargs=-1, shell_complete=complete_lab_hosts)
 @click.option("--all", "everything", is_flag=True, help="Every host of the lab.")
-@click.option("--images", is_flag=True, help="With --all: the cached base images too.")
+@click.option("--images", is_flag=True, help="With --all: the cached base images and boxes too.")
 @json_option
 def down(names: tuple[str, ...], everything: bool, images: bool, as_json: bool) -> None:
     """Remove hosts and all that belongs to them."""
@@ -129,15 +140,69 @@ def list_(as_json: bool) -> None:
     if not known:
         click.echo("The lab has no hosts. Boot one:  prov lab up web1", err=True)
         return
-    rows = [("NAME", "ADDRESS", "IMAGE", "LOGIN", "STATE")]
-    rows += [(host.name, host.address, host.image, host.login, host.state) for host in known]
+    rows = [("NAME", "ADDRESS", "DRIVER", "IMAGE", "LOGIN", "STATE")]
+    rows += [(host.name, host.address, host.driver, host.image, host.login, host.state) for host in known]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-@lab.command(epilog="Example:  prov lab ssh web1 -- systemctl --failed")
+@lab.command(epilog="Example:  prov lab snapshot web1 clean")
 @click.argument("name")
+@click.argument("snapshot", default="saved", required=False)
+@json_option
+def snapshot(name: str, snapshot: str, as_json: bool) -> None:
+    """Keep what a host is now, to be restored later. SNAPSHOT is "saved" if none is named."""
+    begun = time.monotonic()
+    labs.snapshot(name, snapshot, progress=_progress(as_json))
+    _tell_one(name, begun, as_json, snapshot=snapshot)
+
+
+@lab.command(epilog="Example:  prov lab restore web1 clean")
+@click.argument("name")
+@click.argument("snapshot", default="saved", required=False)
+@json_option
+def restore(name: str, snapshot: str, as_json: bool) -> None:
+    """Make a host what it was when `prov lab snapshot` was run."""
+    begun = time.monotonic()
+    labs.restore(name, snapshot, progress=_progress(as_json))
+    _tell_one(name, begun, as_json, snapshot=snapshot)
+
+
+def _tell_one(name: str, begun: float, as_json: bool, **more: object) -> None:
+    found = labs.find(name)
+    if as_json and found:
+        click.echo(json.dumps(_event(found, **more)))
+        click.echo(json.dumps(_summary(begun)))
+
+
+@lab.group(cls=NearestNames, epilog="Example:  prov lab box build --image debian-13")
+def box() -> None:
+    """Boxes for virtual machines, where public ones can't be had."""
+
+
+@box.command(epilog="Example:  prov lab box build --image debian-13")
+@click.option("--image", default="debian-12", show_default=True, help=f"One of {', '.join(labs.IMAGES)}.")
+@click.option("--again", is_flag=True, help="Build it anew if it is there.")
+@click.option("--install", is_flag=True, help="Install the system packages that this needs, with apt.")
+@json_option
+def build(image: str, again: bool, install: bool, as_json: bool) -> None:
+    """Build a Vagrant box (for libvirt) from the package mirror that this machine uses."""
+    begun = time.monotonic()
+    progress = _progress(as_json)
+    if install:
+        for package in labs.install("vagrant"):
+            progress(f"installed {package}")
+    path = labs.build_box(image, again=again, progress=progress)
+    if as_json:
+        click.echo(json.dumps({"event": "lab_box", "image": image, "path": path}))
+        click.echo(json.dumps(_summary(begun)))
+    else:
+        click.echo(f"The box is {path}; `prov lab up NAME --driver vagrant` takes it by itself.")
+
+
+@lab.command(epilog="Example:  prov lab ssh web1 -- systemctl --failed")
+@click.argument("name", shell_complete=complete_lab_hosts)
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED)
 def ssh(name: str, argv: tuple[str, ...]) -> None:
     """Open a shell on a lab host, or run one command there."""

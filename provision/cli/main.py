@@ -25,6 +25,10 @@ COMMANDS: dict[str, str] = {
     "facts": "Print what prov knows about a host.",
     "run": "Run one command on hosts.",
     "ssh": "Open a shell on a host.",
+    "roles": "List roles, or say what one takes and does.",
+    "init": "Start a project in a new folder.",
+    "new": "Add a role to the project.",
+    "completion": "Print the script that lets a shell complete.",
     "lab": "Boot and remove throwaway hosts to try things on.",
 }
 

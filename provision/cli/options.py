@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
+
+from provision.cli.complete import complete_roles, complete_target
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,7 +32,10 @@ def json_option(command: F) -> F:
 def limit_option(command: F) -> F:
     """--limit PATTERN, as Ansible's."""
     return click.option(
-        "--limit", metavar="PATTERN", help="Only those of TARGET's hosts that are in PATTERN too."
+        "--limit",
+        metavar="PATTERN",
+        help="Only those of TARGET's hosts that are in PATTERN too.",
+        shell_complete=complete_target,
     )(command)
 
 
@@ -50,20 +55,59 @@ def several_hosts(command: F) -> F:
     """TARGET, -i, --limit, --forks and --json: for every command that works on hosts in parallel."""
     for option in (json_option, forks_option, limit_option, inventory_option):
         command = option(command)
-    return click.argument("target")(command)
+    return target_argument(command)
+
+
+def target_argument(command: F) -> F:
+    """TARGET: hosts, groups, globs."""
+    return click.argument("target", shell_complete=complete_target)(command)
+
+
+def words(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -> tuple[str, ...]:
+    """Values of an option that may be repeated, each with commas, as Ansible's users write them."""
+    return tuple(word for value in given for word in value.split(",") if word)
 
 
 def role_options(command: F) -> F:
-    """What deploy and plan have in common besides: --role, --diff/--no-diff, -v."""
-    verbose = click.option(
-        "-v", "--verbose", is_flag=True, help="Show unchanged steps too, with the reason and the time."
+    """What deploy and plan have in common besides: which part, how much to show."""
+    options = (
+        click.option(
+            "--role",
+            "roles",
+            multiple=True,
+            metavar="NAME",
+            help="Only this role; may be repeated.",
+            shell_complete=complete_roles,
+        ),
+        click.option(
+            "--tags", multiple=True, metavar="TAGS", callback=words, help="Only tasks with one of these tags."
+        ),
+        click.option(
+            "--skip-tags",
+            multiple=True,
+            metavar="TAGS",
+            callback=words,
+            help="Without tasks with these tags.",
+        ),
+        click.option(
+            "--start-at",
+            default="",
+            metavar="ROLE",
+            help="Leave out the roles before this one.",
+            shell_complete=complete_roles,
+        ),
+        click.option(
+            "--list-steps", is_flag=True, help="Only list roles, tasks and steps; connects to no host."
+        ),
+        click.option(
+            "--diff/--no-diff",
+            default=None,
+            help="Show whole differences, or none. Default: whole for a plan, shortened for a deploy.",
+        ),
+        click.option(
+            "-v", "--verbose", is_flag=True, help="Show unchanged steps too, with the reason and the time."
+        ),
     )
-    diff = click.option(
-        "--diff/--no-diff",
-        default=None,
-        help="Show whole differences, or none. Default: whole for a plan, shortened for a deploy.",
-    )
-    role = click.option(
-        "--role", "roles", multiple=True, metavar="NAME", help="Only this role; may be repeated."
-    )
-    return role(diff(verbose(command)))
+    for option in reversed(options):
+        command = option(command)
+    return command

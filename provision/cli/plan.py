@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import click
 
-from provision.cli.converge import Order, converge
+from provision.cli.converge import Order, converge, list_only
 from provision.cli.options import role_options, several_hosts
+from provision.cli.prepare import Part
 
 
 @click.command(epilog="Example:  prov plan web1 --role nginx")
@@ -20,6 +21,10 @@ def plan(
     forks: int,
     as_json: bool,
     roles: Sequence[str],
+    tags: Sequence[str],
+    skip_tags: Sequence[str],
+    start_at: str,
+    list_steps: bool,
     diff: bool | None,
     verbose: bool,
 ) -> int:
@@ -30,4 +35,8 @@ def plan(
     Exit status: 0 in sync; 3 there are changes; 1 a step or host failed; 2 usage or configuration; 4 a host
     could not be reached; 130 interrupted.
     """
-    return converge(Order(target, inventory, limit, roles, forks, diff, verbose, as_json), plan=True)
+    part = Part(roles, tags, skip_tags, start_at)
+    order = Order(target, inventory, limit, part, forks, diff, verbose, as_json)
+    if list_steps:
+        return list_only(order)
+    return converge(order, plan=True)

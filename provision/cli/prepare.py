@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -33,16 +34,22 @@ def select_one(inventory: Sequence[str], target: str) -> InventoryHost:
     return hosts[0]
 
 
-def assigned(
-    inventory: Sequence[str], target: str, limit: str | None, roles: Sequence[str]
-) -> list[Assignment]:
-    """The hosts of a target with what each gets. Raises ConfigErrors with all that is wrong, and UsageError.
+@dataclass(frozen=True)
+class Part:
+    """Which part of the hosts' roles is asked for; all of them by default. See the options' help."""
 
-    roles: only these, if there are any.
-    """
+    roles: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    skip_tags: Sequence[str] = ()
+    start_at: str = ""
+
+
+def assigned(inventory: Sequence[str], target: str, limit: str | None, part: Part) -> list[Assignment]:
+    """The hosts of a target with what each gets. Raises ConfigErrors with all that is wrong, and UsageError."""
     from provision.inventory import Problems, load
     from provision.inventory.model import check
     from provision.roles import assign
+    from provision.selection import Selection
 
     hosts = load(inventory or None).select(target, limit)
     problems = Problems()
@@ -53,10 +60,10 @@ def assigned(
             sound.append(host)
     found: list[Assignment] = []
     with problems.gathered():
-        found = assign([host for host in sound if host.roles], only=roles)
+        found = assign([host for host in sound if host.roles], only=part.roles)
     problems.raise_any()
     tell_bare([host for host in hosts if not host.roles], of=len(hosts))
-    return [a for a in found if a.roles]
+    return Selection(part.tags, part.skip_tags, part.start_at).of([a for a in found if a.roles])
 
 
 def tell_bare(hosts: Sequence[InventoryHost], *, of: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.complete import complete_target
 from provision.cli.options import inventory_option
 from provision.cli.prepare import select_one
 from provision.errors import LabError, ProvError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example:  prov ssh web1 -- journalctl -u nginx -n 20")
-@click.argument("host")
+@click.argument("host", shell_complete=complete_target)
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED)
 @inventory_option
 def ssh(host: str, argv: Sequence[str], inventory: Sequence[str]) -> None:

@@ -44,6 +44,7 @@ ON_THE_CONTROLLER = {
     ("provision/steps/base.py", "awaited"),
     ("provision/steps/files.py", "awaited"),
     ("provision/steps/files.py", "templates"),
+    ("provision/steps/script.py", "awaited"),
 }
 #: longer than 400 lines, and to be split; nothing is added to this
 TO_BE_SPLIT: dict[str, int] = {}

@@ -1,0 +1,25 @@
+"""prov completion: the script by which a shell completes commands, options, hosts, groups and roles."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+#: where each shell looks for it, as said in the script's first line
+PLACES = {
+    "bash": 'eval "$(prov completion bash)"        # in ~/.bashrc',
+    "zsh": 'eval "$(prov completion zsh)"         # in ~/.zshrc, after compinit',
+    "fish": "prov completion fish > ~/.config/fish/completions/prov.fish",
+}
+
+
+@click.command(epilog="Example:  prov completion bash > /etc/bash_completion.d/prov")
+@click.argument("shell", type=click.Choice(list(PLACES)))
+def completion(shell: str) -> None:
+    """Print the script that completes commands, options, hosts, groups and roles."""
+    from provision.cli.main import cli
+
+    found = get_completion_class(shell)
+    assert found is not None  # click knows these three
+    click.echo(f"# {PLACES[shell]}")
+    click.echo(found(cli, {}, "prov", "_PROV_COMPLETE").source())

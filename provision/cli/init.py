@@ -1,0 +1,28 @@
+"""prov init: a project to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from provision.cli.skeleton import SKELETON, copy, tell
+from provision.errors import UsageError
+
+
+@click.command(epilog="Example:  prov init hosts  &&  cd hosts  &&  prov lab up web1  &&  prov deploy web1")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+def init(folder: Path) -> None:
+    """Start a project in DIR: an inventory, a role with its test, a Vagrantfile, settings.
+
+    DIR must be new or empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is there already, and not an empty folder", hint="Name a new one.")
+    found = sorted(p for p in SKELETON.rglob("*") if p.is_file() and p.suffix != ".pyc")
+    for path in found:
+        name = path.relative_to(SKELETON).as_posix()
+        target = folder / (".gitignore" if name == "gitignore" else name)
+        copy(path, target)
+        tell(target)
+    click.echo(f"\nNow:  cd {folder}  &&  prov lab up web1  &&  prov deploy web1", err=True)

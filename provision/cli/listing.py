@@ -1,0 +1,59 @@
+"""`--list-steps`: what roles would do, without a host."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli.hosts import aligned
+
+if TYPE_CHECKING:
+    from provision.recording import TaskSteps
+    from provision.roles import Assignment
+
+
+def show_steps(assignments: Sequence[Assignment], *, as_json: bool) -> None:
+    """Print every host's roles, tasks and steps, with the lines of the roles that take them."""
+    from provision.recording import ASSUMED, steps_of
+
+    begun = time.monotonic()
+    click.echo(ASSUMED, err=True)
+    for assignment in assignments:
+        host = assignment.host.name
+        if as_json:
+            for task in steps_of(assignment):
+                click.echo(json.dumps(as_event(host, task)))
+            continue
+        click.echo(host)
+        rows: list[tuple[str, str]] = []
+        role = ""
+        for task in steps_of(assignment):
+            if task.role != role:
+                role = task.role
+                rows.append((f"  {role}", ""))
+            rows.append((f"    {task.task}", ""))
+            rows += [(f"      {label}", where) for label, where in task.steps]
+            if task.unknown:
+                rows.append((f"      ... {task.unknown}", ""))
+        for line in aligned(rows):
+            click.echo(line)
+    if as_json:
+        click.echo(
+            json.dumps({"event": "summary", "hosts": {}, "seconds": round(time.monotonic() - begun, 3)})
+        )
+
+
+def as_event(host: str, task: TaskSteps) -> dict[str, object]:
+    """A task as a line of --json."""
+    return {
+        "event": "task",
+        "host": host,
+        "role": task.role,
+        "task": task.task,
+        "steps": [{"step": label, "where": where} for label, where in task.steps],
+        "unknown": task.unknown,
+    }

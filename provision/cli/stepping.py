@@ -1,0 +1,46 @@
+"""`prov deploy --step`: a person says before each step whether it shall run."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.errors import UsageError
+
+if TYPE_CHECKING:
+    from provision.cli.watch import Prompt
+    from provision.outcome import Outcome
+
+CHOICES = "y: run it, n: leave it out, c: run it and all the rest without asking"
+
+
+def check_can_step(*, plan: bool, as_json: bool) -> None:
+    """Raise UsageError if nobody can be asked, or there is nothing to ask about."""
+    if plan:
+        raise UsageError("--step asks before changes, and a plan makes none")
+    if as_json or not sys.stdin.isatty():
+        raise UsageError("--step asks questions, so it needs a terminal and no --json")
+
+
+class Stepper:
+    """Asks about one step after the other, until somebody says `c`."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        self._prompt = prompt
+        self._all = False
+
+    def __call__(self, host: str, outcome: Outcome) -> bool:
+        """Whether to run the step on the host."""
+        if self._all:
+            return True
+        with self._prompt():
+            click.echo(f"{host}: {outcome.role}: {outcome.label}  ({outcome.where})")
+            answer = ""
+            while answer not in ("y", "n", "c"):
+                answer = click.prompt("  run it? [y/n/c]", prompt_suffix=" ").strip().lower()[:1]
+                if answer not in ("y", "n", "c"):
+                    click.echo(f"  {CHOICES}")
+        self._all = answer == "c"
+        return answer != "n"
