@@ -5,6 +5,8 @@ from __future__ import annotations
 from provision.apps import App
 
 TLS_FOLDER = "/etc/prov/tls"
+#: the private CA's certificate, where a front judges the fronts of other hosts by it
+AUTHORITY_PATH = f"{TLS_FOLDER}/ca.crt"
 
 
 def key_path(app: App) -> str:

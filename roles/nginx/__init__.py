@@ -1,16 +1,27 @@
-"""nginx as the front: TLS, static files, and a proxy to each application's socket."""
+"""nginx as the front: TLS, static files, caching, limits, and a proxy to each application's socket or hosts."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Literal
+
 from pydantic import Field
 
-from provision.releases import release_of
+from provision.app_settings import Cache
+from provision.apps import App
+from provision.authority import Authority
+from provision.fronts import VirtualHost, proxies, virtual_hosts
+from provision.htpasswd import htpasswd
+from provision.outcome import Outcome
 from provision.role import Host, Params, task
-from provision.serving import upstream
 from provision.steps import apt, files, served, systemd
-from provision.tls import certificate_path, key_path
+from provision.tls import AUTHORITY_PATH, TLS_FOLDER
+from roles.tls import Tls
 
-AFTER = ("app", "tls", "gunicorn", "uwsgi", "uvicorn", "hypercorn", "daphne")
+AFTER = ("app", "tls", "gunicorn", "uwsgi", "mod_wsgi", "uvicorn", "hypercorn", "daphne", "granian")
+SITES = "/etc/nginx/sites-enabled"
+CACHE = "/var/cache/nginx-prov"
+PASSWORDS = "/etc/prov/passwords"
 
 
 class Nginx(Params):
@@ -24,38 +35,108 @@ class Nginx(Params):
     """Seconds for which browsers shall insist on https (Mozilla's recommendation: two years); 0 leaves it out."""
     static_max_age: int = Field(default=31536000, ge=0)
     """Seconds for which browsers may keep static files with a hash in their name."""
+    access_log: Literal["json", "combined"] = "json"
+    """One JSON object a line, or the format that log analysers have always known."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks (10.0.0.0/8) of proxies before this host whose X-Forwarded-For and -Proto are believed.
+    Hosts that balance to this one by the inventory are among them without being named."""
 
 
 @task
 def install(c: Host, p: Nginx) -> None:
     """Install nginx and serve every application of this host that names it as its front."""
     apt.packages(c, "nginx")
-    apps = [app for app in c.apps if app.front == "nginx"]
+    hosts = virtual_hosts(c, "nginx")
     conf = files.template(
-        c, "nginx.conf.j2", to="/etc/nginx/nginx.conf", p=p, tls_apps=[a for a in apps if a.tls != "none"]
+        c,
+        "nginx.conf.j2",
+        to="/etc/nginx/nginx.conf",
+        p=p,
+        tls=any(host.tls for host in hosts),
+        trusted=sorted({*p.trusted_proxies, *proxies(c)}),
     )
-    sites = [
-        files.template(
-            c,
-            "site.conf.j2",
-            to=f"/etc/nginx/sites-enabled/{app.name}.conf",
-            p=p,
-            app=app,
-            release=release_of(app),
-            socket=upstream(c, app),
-            certificate=certificate_path(app),
-            key=key_path(app),
-            http2_directive=has_http2_directive(c),
-        )
-        for app in apps
-    ]
+    # the distribution's own site and ours that are no longer here: an application that went to another front
+    gone = [files.absent(c, f"{SITES}/default")]
+    named = {host.name for host in hosts}
+    gone += [files.absent(c, site_path(app.name)) for app in c.apps if app.name not in named]
+    sites = [site(c, p, host) for host in hosts]
+    inputs = [*sites, *secrets(c, hosts)]
+    nginx = systemd.service(
+        c,
+        "nginx",
+        reload_on=[conf, *gone, *inputs],
+        check_with=["nginx", "-t"],
+        instead_of=[] if serves(c, "apache") else ["apache2"],
+    )
+    for host in hosts:
+        if host.tls:
+            name = host.domains[0].replace("*", "www", 1)
+            served.served_certificate(c, host.certificate, name, when=[nginx])
+
+
+def site(c: Host, p: Nginx, host: VirtualHost) -> Outcome:
+    """The file of one virtual host, and what it refers to."""
+    if any(s.app.cache for s in host.sites):
+        files.directory(c, CACHE, mode=0o700, owner="www-data")
+    return files.template(
+        c,
+        "site.conf.j2",
+        to=site_path(host.name),
+        p=p,
+        host=host,
+        http2_directive=has_http2_directive(c),
+        authority=AUTHORITY_PATH,
+        cache_folder=CACHE,
+        passwords=passwords_path,
+        error_place=lambda app: f"/.prov-errors/{app.name}/",
+        bypass=lambda app: f"$cache_bypass_{app.name.replace('-', '_')}",
+        bypassed=bypassed,
+    )
+
+
+def secrets(c: Host, hosts: list[VirtualHost]) -> list[Outcome]:
+    """What nginx reads besides its configuration: certificates, passwords, the authority that backends are judged by."""
     # whatever has replaced a certificate: nginx goes on serving the old one until it is reloaded
-    certificates = [files.watched(c, certificate_path(app)) for app in apps if app.tls != "none"]
-    nginx = systemd.service(c, "nginx", reload_on=[conf, *sites, *certificates], check_with=["nginx", "-t"])
-    for app in apps:
-        if app.tls != "none":
-            name = app.domains[0].replace("*", "www", 1)
-            served.served_certificate(c, certificate_path(app), name, when=[nginx])
+    found = [files.watched(c, host.certificate) for host in hosts if host.tls]
+    sites = [site for host in hosts for site in host.sites]
+    for app in (s.app for s in sites if s.app.auth):
+        assert app.auth is not None
+        files.directory(c, PASSWORDS, mode=0o755, parents=True)
+        # read anew for each request; only a reload is not needed
+        files.file(
+            c, passwords_path(app), htpasswd(app.auth.users), mode=0o640, owner="root", group="www-data"
+        )
+    if any(s.scheme == "https" for s in sites):
+        authority = Authority(Path(c.params(Tls).ca).expanduser())
+        if authority.exists():
+            files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
+            text = authority.certificate_path.read_text(encoding="ascii")
+            found.append(files.file(c, AUTHORITY_PATH, text, mode=0o644))
+    return found
+
+
+def site_path(name: str) -> str:
+    """Where a virtual host's file is."""
+    return f"{SITES}/{name}.conf"
+
+
+def passwords_path(app: App) -> str:
+    """Where the passwords of an application's people are, hashed."""
+    return f"{PASSWORDS}/{app.name}"
+
+
+def bypassed(app: App) -> str:
+    """Variables that are neither empty nor 0 in requests that the cache has no part in."""
+    assert isinstance(app.cache, Cache)
+    names = [f"$http_{name.lower().replace('-', '_')}" for name in app.cache.bypass_headers]
+    if app.cache.bypass_cookies:
+        names.append(f"$cache_bypass_{app.name.replace('-', '_')}")
+    return " ".join(names) or '""'
+
+
+def serves(c: Host, front: str) -> bool:
+    """Whether this host has a use for a front: by its roles, its applications or those that it balances."""
+    return front in c.inventory.roles or bool(virtual_hosts(c, front))  # type: ignore[arg-type]
 
 
 def has_http2_directive(c: Host) -> bool:
