@@ -163,7 +163,9 @@ class PlannedUnits(Units):
         return any(self._files.stat("%s/%s/%s" % (top, each, name)) is not None for each in wanting)
 
     def _contents(self, path: str) -> str:
-        return self._files.read(path).decode(errors="replace") if self._files.exists(path) else ""
+        found = self._files.end(path)
+        is_file = found is not None and found.kind == "file"
+        return self._files.read(path).decode(errors="replace") if is_file else ""
 
     # -- what actions do
 

@@ -1,34 +1,25 @@
 """systemd units in the wanted state. Shipped to hosts (Python 3.8, standard library)."""
 
 import os
-import re
 import time
 from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Ref, Step, step, wanted
-from provision.steps.files import File
+from provision.steps.masks import DefaultTarget, Masked
+from provision.steps.unit_files import DropIn, NoUnit, Unit
+from provision.steps.unit_judging import UNIT, full_name
 
 if TYPE_CHECKING:
     from provision.agent.system import System
-    from provision.agent.units import UnitState
+    from provision.agent.units import Units, UnitState
     from provision.host import Steps
     from provision.outcome import Outcome
 
-#: systemd.unit(5): name, optional instance, type
-UNIT = re.compile(
-    r"^[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?\.(service|socket|timer|target|mount|path|slice|device|swap)$"
-)
-UNIT_FOLDER = "/etc/systemd/system"
 #: seconds after which a front that was told to reload has marked the processes that are to end
 NOTICED = 1.0
 #: words of systemctl(1) for a unit that starts at boot, or needs no symlink to be started by others
 ENABLED = ("enabled", "enabled-runtime", "static", "indirect", "alias", "generated", "transient")
-
-
-def full_name(unit: str) -> str:
-    """A unit's name with its type; ".service" if it has none."""
-    return unit if "." in unit.split("@")[-1] else unit + ".service"
 
 
 @wanted()
@@ -77,8 +68,17 @@ class Service(Step):
         if self.running is False and (self.reload_on or self.restart_on):
             raise ValueError("a unit that shall not run can't be reloaded or restarted")
 
+    @property
+    def key(self) -> str:
+        """What the ledger knows the unit by."""
+        return self.name
+
+    def manager(self, host: "System") -> "Units":
+        """The systemd that the unit belongs to."""
+        return host.units
+
     def check(self, host: "System") -> Diff:
-        state = host.units.state(self.name)
+        state = self.manager(host).state(self.name)
         found: List[Change] = []
         if state.load == "not-found":
             if not self.running and not self.enabled:
@@ -103,9 +103,9 @@ class Service(Step):
     def apply(self, host: "System", diff: Diff) -> None:
         what = {change.what: change for change in diff.changes}
         if "masked" in what:
-            host.units.do("unmask", self.name)
-        if host.units.state(self.name).stale:
-            host.units.reload_manager()
+            self.manager(host).do("unmask", self.name)
+        if self.manager(host).state(self.name).stale:
+            self.manager(host).reload_manager()
         if self.check_with and self.running and ({"running", "reload", "restart"} & set(what)):
             host.judge(
                 self.check_with,
@@ -113,29 +113,29 @@ class Service(Step):
                 "The unit has not been touched: it runs as before.",
             )
         if "enabled" in what:
-            host.units.do("enable" if self.enabled else "disable", self.name)
+            self.manager(host).do("enable" if self.enabled else "disable", self.name)
         others = [full_name(o) for o in self.instead_of if full_name(o) in what]
-        stopped = [name for name in others if host.units.state(name).running]
+        stopped = [name for name in others if self.manager(host).state(name).running]
         if stopped:
-            host.units.do("stop", *stopped)
+            self.manager(host).do("stop", *stopped)
         try:
             self._act(host, what)
         except StepError:
             if stopped:
-                host.units.do("start", *stopped)
+                self.manager(host).do("start", *stopped)
             raise
         if others:
-            host.units.do("disable", *others)
+            self.manager(host).do("disable", *others)
         if self.running:
-            host.ledger.remember_unit(self.name, self._inputs())
+            host.ledger.remember_unit(self.key, self._inputs())
 
     def _act(self, host: "System", what: Dict[str, Change]) -> None:
         if "running" in what:
-            host.units.do("start" if self.running else "stop", self.name)
+            self.manager(host).do("start" if self.running else "stop", self.name)
         elif "restart" in what:
-            host.units.do("restart", self.name)
+            self.manager(host).do("restart", self.name)
         elif "reload" in what:
-            host.units.do("reload-or-restart", self.name)
+            self.manager(host).do("reload-or-restart", self.name)
         if self.running:
             self._stay_up(host, what)
 
@@ -143,18 +143,18 @@ class Service(Step):
         """The units of instead_of that run or start at boot."""
         found = []
         for name in map(full_name, self.instead_of):
-            state = host.units.state(name)
+            state = self.manager(host).state(name)
             if state.running or (state.load == "loaded" and state.enabled in ("enabled", "enabled-runtime")):
                 found.append(Change(name, "%s, %s" % (state.active, state.enabled), "inactive, disabled"))
         return found
 
     def fingerprint(self, host: "System") -> str:
-        state = host.units.state(self.name)
+        state = self.manager(host).state(self.name)
         return "%s %s" % (state.active, state.enabled)
 
     def _owed(self, host: "System", state: "UnitState") -> List[Change]:
         """The restart or reload that is due because an input is not what the unit started with."""
-        remembered = host.ledger.unit(self.name)
+        remembered = host.ledger.unit(self.key)
         before: Dict[str, str] = remembered.get("inputs", {})
         if state.stale and (self.restart_on or self.reload_on):
             return [Change("restart", "", "its unit file changed on disk")]
@@ -169,7 +169,7 @@ class Service(Step):
                 since = "running as of %s; " % remembered["at"] if remembered else ""
                 return [Change(word, "", since + "changed since: %s" % ", ".join(due))]
         if not remembered and (self.restart_on or self.reload_on):
-            host.ledger.remember_unit(self.name, self._inputs())
+            host.ledger.remember_unit(self.key, self._inputs())
         return []
 
     def _inputs(self) -> Dict[str, str]:
@@ -179,16 +179,16 @@ class Service(Step):
         """A unit may start and die at once: look again before calling it running. Raises StepError."""
         if host.planned or not {"running", "restart", "reload"} & set(what):
             return
-        state = host.units.state(self.name)
+        state = self.manager(host).state(self.name)
         if self.name.endswith(".service") and state.active == "activating":
             time.sleep(0.5)
-            host.units.forget()
-            state = host.units.state(self.name)
+            self.manager(host).forget()
+            state = self.manager(host).state(self.name)
         if state.active in ("failed", "inactive") and state.result != "success":
             raise StepError(
                 "%s started and died (%s)" % (self.name, state.result),
                 argv=["systemctl", "start", self.name],
-                stderr=host.units.journal(self.name),
+                stderr=self.manager(host).journal(self.name),
                 hint="The lines above are from its journal: journalctl -u %s" % self.name,
             )
 
@@ -199,37 +199,6 @@ class Service(Step):
         if self.enabled is not None:
             words.append(state.enabled or "not enabled")
         return ", ".join(words) or "nothing is asked of it"
-
-
-@wanted()
-class Unit(File):
-    """A unit file, and systemd told of it. path: of the file below /etc/systemd/system."""
-
-    def label(self) -> str:
-        return "unit file %s" % self.path.rsplit("/", 1)[-1]
-
-    def units(self) -> Sequence[str]:
-        return [self._unit()]
-
-    def check(self, host: "System") -> Diff:
-        diff = super().check(host)
-        if diff:
-            return diff
-        if host.units.state(self._unit()).stale:
-            return Diff([Change("daemon-reload", "", "systemd has not read the file as it is now")])
-        return diff
-
-    def apply(self, host: "System", diff: Diff) -> None:
-        if any(c.what != "daemon-reload" for c in diff.changes):
-            super().apply(host, diff)
-        host.units.file_changed()
-
-    def _unit(self) -> str:
-        """The unit that the file belongs to; for a template or drop-in a unit whose state tells about it."""
-        name = self.path.rsplit("/", 1)[-1]
-        if name.endswith(".conf"):
-            name = self.path.rsplit("/", 2)[-2][: -len(".d")]
-        return name.replace("@.", "@prov.")
 
 
 @wanted()
@@ -302,16 +271,14 @@ def running(title: str) -> bool:
 
 
 service = step(Service)
+unit = step(Unit)
+drop_in = step(DropIn)
+no_unit = step(NoUnit)
+masked = step(Masked)
+default_target = step(DefaultTarget)
 only_instances = step(OnlyInstances)
-
-
-def unit(c: "Steps", name: str, content: str) -> "Outcome":
-    """The unit file of that name in /etc/systemd/system, with daemon-reload when it changed."""
-    if not UNIT.fullmatch(name):
-        raise ValueError("%r is not the name of a unit" % name)
-    return c.submit(Unit("%s/%s" % (UNIT_FOLDER, name), content, mode=0o644))
 
 
 def socket(c: "Steps", name: str, restart_on: Sequence[Ref] = ()) -> "Outcome":
     """A socket unit that listens now and after boot."""
-    return c.submit(Service("%s.socket" % name, restart_on=restart_on))
+    return service(c, "%s.socket" % name, restart_on=restart_on)

@@ -1,0 +1,199 @@
+"""Unit files and drop-ins. Shipped to hosts (Python 3.8, standard library)."""
+
+from typing import TYPE_CHECKING, List, Optional, Tuple, Union
+
+from provision.secrets import Secret
+from provision.steps.base import Change, Diff, Step, wanted
+from provision.steps.files import File
+from provision.steps.source import Source
+from provision.steps.unit_judging import (
+    UNIT_FOLDER,
+    check_drop_in_name,
+    check_file,
+    check_unit_name,
+    full_name,
+    keep_source,
+    put_file,
+    some_instance,
+)
+
+if TYPE_CHECKING:
+    from provision.agent.system import System
+
+Text = Union[str, bytes, Secret, Source]
+
+
+@wanted()
+class Unit(Step):
+    """A unit file in /etc/systemd/system, judged by `systemd-analyze verify` before it is put in place.
+
+        systemd.unit(c, "shop.service", "[Service]\\nExecStart=/usr/bin/shop\\n")
+
+    name: with its type: "shop.service", or "shop@.service" for a template.  content: text, a Secret or a Source.
+    What the judge only warns of is shown with the step; a unit that systemd would refuse is not put in place.
+    systemd reads the file before it is next asked or told anything: one daemon-reload for several files.
+    Source: systemd.unit(5), systemd-analyze(1).
+    """
+
+    name: str
+    content: Text
+
+    def __post_init__(self) -> None:
+        keep_source(self)
+
+    def label(self) -> str:
+        return "unit file %s" % self.name
+
+    def units(self) -> "Tuple[str, ...]":
+        return (some_instance(self.name),)
+
+    def validate(self) -> None:
+        check_unit_name(self.name)
+        self._file().validate()
+
+    def check(self, host: "System") -> Diff:
+        return check_file(host, self._file(), self.name)
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        object.__setattr__(self, "_said", put_file(host, self._file(), self.name, diff))
+
+    def done(self, diff: Diff) -> Diff:
+        return diff._replace(why=getattr(self, "_said", ""))
+
+    def fingerprint(self, host: "System") -> str:
+        return self._file().fingerprint(host)
+
+    def _file(self) -> File:
+        return File("%s/%s" % (UNIT_FOLDER, self.name), self.content, mode=0o644)
+
+
+@wanted()
+class DropIn(Step):
+    """A part of a unit's settings in a file of its own, over those that its package brings.
+
+        limits = systemd.drop_in(c, "nginx", "limits", "[Service]\\nLimitNOFILE=65536\\n")
+        systemd.service(c, "nginx", restart_on=[limits])
+
+    unit: whose; ".service" is added if it has no type.  name: of the file, ".conf" is added.
+    content: text, a Secret or a Source; None removes the file, and its directory if nothing else is in it.
+    The unit with all its drop-ins is judged by `systemd-analyze verify` before the file is put in place.
+    Source: systemd.unit(5), "drop-in".
+    """
+
+    unit: str
+    name: str
+    content: Optional[Text]
+
+    def __post_init__(self) -> None:
+        if self.content is not None:
+            keep_source(self)
+
+    def label(self) -> str:
+        return "drop-in %s of %s" % (self.name, full_name(self.unit))
+
+    def units(self) -> "Tuple[str, ...]":
+        return (some_instance(full_name(self.unit)),)
+
+    def validate(self) -> None:
+        check_unit_name(full_name(self.unit))
+        check_drop_in_name(self.name)
+        if self.content is not None:
+            self._file(self.content).validate()
+
+    def check(self, host: "System") -> Diff:
+        if self.content is not None:
+            return check_file(host, self._file(self.content), full_name(self.unit))
+        if host.files.stat(self._path()) is None:
+            return Diff.none("is absent")
+        return Diff([Change("removed", self._path(), "")])
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        folder = self._path().rsplit("/", 1)[0]
+        if self.content is not None:
+            if not host.files.exists(folder):
+                host.files.mkdir(folder, 0o755, 0, 0)
+            said = put_file(host, self._file(self.content), full_name(self.unit), diff)
+            object.__setattr__(self, "_said", said)
+            return
+        host.files.remove(self._path())
+        if not host.files.list(folder):
+            host.files.remove(folder)
+        host.units.file_changed()
+
+    def done(self, diff: Diff) -> Diff:
+        return diff._replace(why=getattr(self, "_said", ""))
+
+    def fingerprint(self, host: "System") -> str:
+        return self._file(self.content or "").fingerprint(host)
+
+    def _path(self) -> str:
+        return "%s/%s.d/%s.conf" % (UNIT_FOLDER, full_name(self.unit), self.name)
+
+    def _file(self, content: Text) -> File:
+        return File(self._path(), content, mode=0o644)
+
+
+@wanted()
+class NoUnit(Step):
+    """No such unit file in /etc/systemd/system: the unit is stopped and disabled, then it goes with its drop-ins.
+
+        systemd.no_unit(c, "old-shop")
+
+    unit: ".service" is added if it has no type. Of a template, all instances.
+    A file that a package brings stays: mask the unit, or remove the package.
+    """
+
+    unit: str
+
+    DEADLINE = 180.0
+
+    def label(self) -> str:
+        return "no unit file %s" % full_name(self.unit)
+
+    def units(self) -> "Tuple[str, ...]":
+        return () if "@." in self.unit else (full_name(self.unit),)
+
+    def validate(self) -> None:
+        check_unit_name(full_name(self.unit))
+
+    def check(self, host: "System") -> Diff:
+        paths = [path for path in self._paths() if host.files.stat(path) is not None]
+        found: List[Change] = []
+        if paths:
+            found += [Change("running %s" % name, "active", "inactive") for name in self._running(host)]
+            found += [Change("enabled", "yes", "no")] if self._enabled(host) else []
+            found += [Change("removed", path, "") for path in paths]
+        return Diff(found) if found else Diff.none("there is none in %s" % UNIT_FOLDER)
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        running = [c.what.split(" ", 1)[1] for c in diff.changes if c.what.startswith("running ")]
+        if running:
+            host.units.do("stop", *running)
+        if any(c.what == "enabled" for c in diff.changes):
+            host.units.do("disable", full_name(self.unit))
+        for change in diff.changes:
+            if change.what == "removed":
+                host.files.remove(change.before)
+        host.units.file_changed()
+        for name in {*running, full_name(self.unit)}:
+            host.ledger.forget_unit(name)
+        if running:
+            # one that failed would stay listed; one that did not is not known any more, which is as well
+            host.run(("systemctl", "reset-failed", *running))
+
+    def fingerprint(self, host: "System") -> str:
+        return "absent" if all(host.files.stat(path) is None for path in self._paths()) else "present"
+
+    def _paths(self) -> List[str]:
+        path = "%s/%s" % (UNIT_FOLDER, full_name(self.unit))
+        return [path, path + ".d"]
+
+    def _running(self, host: "System") -> List[str]:
+        name = full_name(self.unit)
+        if "@." in name:
+            return sorted(n for n, state in host.units.instances(name).items() if state.running)
+        return [name] if host.units.state(name).running else []
+
+    def _enabled(self, host: "System") -> bool:
+        name = full_name(self.unit)
+        return "@." not in name and host.units.state(name).enabled in ("enabled", "enabled-runtime")
