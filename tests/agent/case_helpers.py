@@ -20,8 +20,9 @@ from provision.steps.source import Source
 
 #: the modules whose steps have case files here; tests/steps_more has the others
 MODULES = (
-    "ageing", "apt", "authorized_keys", "certificates", "command", "files", "groups", "python", "releases",
-    "ssh", "system", "systemd", "text", "tree", "users", "wait",
+    "acl", "ageing", "apt", "authorized_keys", "certificates", "command", "configuration", "files", "groups", "keys",
+    "permissions", "python", "releases", "script", "ssh", "system", "systemd", "text", "tree", "users",
+    "wait",
 )  # fmt: skip
 
 

@@ -1,0 +1,165 @@
+"""A program's configuration as a whole: judged before any of it is in place. Shipped to hosts (Python 3.8)."""
+
+import hashlib
+import os
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Dict, List, Mapping, Sequence, Union
+
+from provision.secrets import Secret
+from provision.steps.base import Change, Diff, Step, check_path, check_text, listed, mode_text, step, wanted
+from provision.steps.contents import text_change
+from provision.steps.source import Source
+
+if TYPE_CHECKING:
+    from provision.agent.system import System
+
+#: where a configuration stands while it is judged: in memory, root's alone
+STAGED = "/run/prov-staged-%d"
+#: run a command ("$@" from the third) that sees one folder where another one is, in a mount namespace of its own
+ELSEWHERE = 'mount --bind -- "$1" "$2" && shift 2 && exec "$@"'
+
+
+@wanted()
+class Configuration(Step):
+    """Files of a program's configuration that go live together, once the program has found the whole of it good.
+
+        conf = configuration.configuration(c, "/etc/apache2", {"conf-enabled/shop.conf": text},
+                                           check_with=["apache2", "-t"])
+        systemd.service(c, "apache2", reload_on=[conf])
+
+    The folder as it would be, with all that others have put there, is laid over the real one for `check_with`
+    alone (unshare(1), mount(8)). If that fails, nothing has been touched: what runs goes on, and would start again.
+
+    folder: what is judged; made if it is not there.  files: path below it -> text, bytes, Secret or Source; each is
+    root's, and new folders on the way are made.  mode: of the files.
+    only: patterns of paths below it such as "sites-enabled/app-*.conf": what else they match is removed.
+    check_with: argv of the judge.
+    """
+
+    folder: str
+    files: Mapping[str, Union[str, bytes, Secret, Source]]
+    check_with: Sequence[str]
+    only: Sequence[str] = ()
+    mode: int = 0o644
+
+    DEADLINE = 180.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.files, Mapping):
+            sources = {
+                path: Source.of(content) if isinstance(content, (str, bytes, Secret)) else content
+                for path, content in self.files.items()
+            }
+            object.__setattr__(self, "files", sources)
+
+    def label(self) -> str:
+        return "configuration %s (%s)" % (self.folder, listed(list(self.files), 2))
+
+    def validate(self) -> None:
+        check_path(self.folder, "folder")
+        if self.folder.strip("/").count("/") == 0:
+            raise ValueError("folder must be one program's, not %r" % self.folder)
+        if not isinstance(self.files, Mapping):
+            raise ValueError("files must map paths to contents, not %r" % (self.files,))
+        for path, content in self.files.items():
+            check_text(path, "a path of files")
+            check_path("/" + path, "a path of files, after a /,")
+            if not isinstance(content, Source):
+                raise ValueError("%s must be text, bytes, a Secret or a Source, not %r" % (path, content))
+        if isinstance(self.only, str):
+            raise ValueError("only must be a list of patterns, not one text")
+        for pattern in self.only:
+            check_path("/" + pattern, "a pattern of only, after a /,")
+        if isinstance(self.check_with, str) or not self.check_with:
+            raise ValueError("check_with must be a list of words, such as ['nginx', '-t']")
+        for word in self.check_with:
+            check_text(word, "a word of check_with")
+        if not isinstance(self.mode, int) or not 0 <= self.mode <= 0o777:
+            raise ValueError("mode must be a number such as 0o644, not %r" % (self.mode,))
+
+    def check(self, host: "System") -> Diff:
+        found: List[Change] = []
+        for path, source in self._sources().items():
+            found += self._differences(host, path, source)
+        found += [Change("removed", path, "") for path in self._gone(host)]
+        return Diff(found) if found else Diff.none("%d files have these contents" % len(self.files))
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        self._make_folder(host, self.folder)
+        if not host.planned:
+            self._judge(host)
+        self._put(host, self.folder)
+
+    def fingerprint(self, host: "System") -> str:
+        states = [
+            "%s %s"
+            % (path, host.files.sha256(self._at(path)) if host.files.exists(self._at(path)) else "absent")
+            for path in sorted({*self.files, *self._gone(host)})
+        ]
+        return hashlib.sha256("\n".join(states).encode()).hexdigest()
+
+    def _sources(self) -> Dict[str, Source]:
+        return {path: content for path, content in self.files.items() if isinstance(content, Source)}
+
+    def _at(self, path: str) -> str:
+        return "%s/%s" % (self.folder, path)
+
+    def _differences(self, host: "System", path: str, source: Source) -> List[Change]:
+        now = host.files.stat(self._at(path))
+        if now is not None and now.kind == "file" and host.files.sha256(self._at(path)) == source.sha256:
+            if now.mode == self.mode:
+                return []
+            return [Change("mode of %s" % path, mode_text(now.mode), mode_text(self.mode))]
+        if now is not None and now.kind != "file":
+            return [Change(path, "a %s" % now.kind, "a file")]
+        what = path if now is not None else "new file %s" % path
+        if source.secret:
+            return [Change(what, "" if now is None else "********", "********")]
+        old = host.files.read(self._at(path)) if now is not None else b""
+        return [text_change(what, old, host.fetch(source), self._at(path))]
+
+    def _gone(self, host: "System") -> List[str]:
+        """Paths that match `only` and are not wanted."""
+        found = []
+        for pattern in self.only:
+            folder, _, last = pattern.rpartition("/")
+            for name in host.files.list(self._at(folder) if folder else self.folder):
+                path = "%s/%s" % (folder, name) if folder else name
+                if fnmatchcase(name, last) and path not in self.files:
+                    found.append(path)
+        return found
+
+    def _judge(self, host: "System") -> None:
+        """Have the program see the folder as it would be. Raises StepError."""
+        staged = STAGED % os.getpid()
+        host.files.mkdir(staged, 0o700, *host.owner("root", "root"))
+        whole = "%s/whole" % staged
+        try:
+            host.run(["cp", "--archive", "--", self.folder, whole]).require("copying %s" % self.folder)
+            self._put(host, whole)
+            argv = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", ELSEWHERE, "sh"]
+            host.ask([*argv, whole, self.folder, *self.check_with]).require(
+                "%s judges %s as it would be" % (" ".join(self.check_with), self.folder),
+                "Nothing has been touched: what is in place still is, and what runs goes on.",
+            )
+        finally:
+            host.files.remove(staged)
+
+    def _put(self, host: "System", folder: str) -> None:
+        """Write what differs, and remove what is not wanted, below the real folder or its copy."""
+        for path, source in self._sources().items():
+            if self._differences(host, path, source):
+                at = "%s/%s" % (folder, path)
+                self._make_folder(host, at.rsplit("/", 1)[0])
+                host.files.write(at, source, self.mode, *host.owner("root", "root"))
+        for path in self._gone(host):
+            host.files.remove("%s/%s" % (folder, path))
+
+    def _make_folder(self, host: "System", path: str) -> None:
+        if host.files.end(path) is not None:
+            return
+        self._make_folder(host, path.rsplit("/", 1)[0])
+        host.files.mkdir(path, 0o755, *host.owner("root", "root"))
+
+
+configuration = step(Configuration)
