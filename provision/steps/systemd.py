@@ -203,10 +203,11 @@ class Service(Step):
 
 @wanted()
 class OnlyInstances(Step):
-    """Of a template unit, only these instances run; others are stopped and disabled.
+    """Of a template unit, only these instances run; others are stopped and disabled, and their own files go.
 
-    template: "shop@.service".  keep: instance names.  after: seconds that requests which are under way get
-    before others are stopped: a front that has just switched still finishes some.
+    template: "shop@.service"; instances may as well have a unit file each, shop@NAME.service.
+    keep: instance names.  after: seconds that requests which are under way get before others are stopped: a
+    front that has just switched still finishes some.
     until_gone: title of the front's processes that do; when none is left, nobody waits any longer.
     """
 
@@ -240,6 +241,9 @@ class OnlyInstances(Step):
         host.run(["systemctl", "reset-failed", *names])
         for name in names:
             host.ledger.forget_unit(name)
+            if self._has_file(host, name):
+                host.files.remove("%s/%s" % (UNIT_FOLDER, name))
+                host.units.file_changed()
 
     def _wait(self) -> None:
         """Give the front's processes time to notice, then to end."""
@@ -252,9 +256,14 @@ class OnlyInstances(Step):
         prefix, suffix = self.template.split("@", 1)
         keep = {"%s@%s%s" % (prefix, name, suffix) for name in self.keep}
         found = host.units.instances(self.template)
-        return sorted(
-            name for name, state in found.items() if name not in keep and state.active != "inactive"
-        )
+        others = {name for name, state in found.items() if state.active != "inactive"}
+        for name in host.files.list(UNIT_FOLDER):
+            if name.startswith(prefix + "@") and name.endswith(suffix) and name != self.template:
+                others.add(name)
+        return sorted(others - keep)
+
+    def _has_file(self, host: "System", name: str) -> bool:
+        return host.files.stat("%s/%s" % (UNIT_FOLDER, name)) is not None
 
 
 def running(title: str) -> bool:
