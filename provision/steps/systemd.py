@@ -8,7 +8,7 @@ from provision.errors import StepError
 from provision.steps.base import Change, Diff, Ref, Step, step, wanted
 from provision.steps.masks import DefaultTarget, Masked
 from provision.steps.unit_files import DropIn, NoUnit, Unit
-from provision.steps.unit_judging import UNIT, full_name
+from provision.steps.unit_judging import UNIT, UNIT_FOLDER, full_name
 
 if TYPE_CHECKING:
     from provision.agent.system import System
