@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -113,6 +113,15 @@ def balancers_of(host: InventoryHost) -> list[InventoryHost]:
         other
         for other in host.inventory.hosts.values()
         if other is not host and any(host in found.hosts for found in balanced_of(other))
+    ]
+
+
+def addresses_of(hosts: Iterable[InventoryHost]) -> list[str]:
+    """Addresses of hosts, without those of lab hosts that are not up: they have none."""
+    return [
+        address_of(host)
+        for host in hosts
+        if host.connection.kind != "lab" or "internal_address" in host.vars or lab.find(host.name)
     ]
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from provision.apps import App
-from provision.balancing import Balanced, address_of, balanced_of, balancers_of
+from provision.balancing import Balanced, address_of, addresses_of, balanced_of, balancers_of
 from provision.locations import Location, locations
 from provision.releases import Release, release_of
 from provision.serving import upstream
@@ -145,7 +145,7 @@ def bracketed(address: str) -> str:
 
 def proxies(c: Host) -> list[str]:
     """Addresses of the hosts that balance to this one."""
-    return [address_of(host) for host in balancers_of(c.inventory)]
+    return addresses_of(balancers_of(c.inventory))
 
 
 def grouped(sites: Iterable[Site]) -> list[VirtualHost]:

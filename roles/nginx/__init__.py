@@ -95,7 +95,7 @@ def site(c: Host, p: Nginx, host: VirtualHost) -> Outcome:
 
 
 def secrets(c: Host, hosts: list[VirtualHost]) -> list[Outcome]:
-    """What nginx reads besides its configuration: certificates, passwords, the authority that backends are judged by."""
+    """What nginx reads besides its configuration: certificates, passwords, the authority of backends."""
     # whatever has replaced a certificate: nginx goes on serving the old one until it is reloaded
     found = [files.watched(c, host.certificate) for host in hosts if host.tls]
     sites = [site for host in hosts for site in host.sites]

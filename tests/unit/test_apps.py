@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from provision.app_settings import INTERFACES, Auth, Cache, Django, RateLimit, Settings, servers_for
 from provision.apps import App, apps_of
+from provision.balancing import Balance
 from provision.inventory import load
 from provision.secrets import Secret
 
@@ -307,7 +308,7 @@ def test_our_own_inventory_is_right() -> None:
     loaded = load(["inventory"], cwd=REPO)
     assert {name: [app.name for app in apps_of(host)] for name, host in loaded.hosts.items()} == {
         "lb1": [],
-        "web1": ["polls"],
+        "web1": ["hello", "polls"],
         "web2": ["hello"],
         "staging1": ["hello"],
         "staging2": ["hello"],
@@ -320,7 +321,7 @@ def test_the_example_for_production_is_right() -> None:
     assert [apps_of(host)[0].server for host in loaded.hosts.values()] == ["gunicorn"] * 3
 
 
-@pytest.mark.parametrize("model", [App, Django, Auth, Cache, RateLimit])
+@pytest.mark.parametrize("model", [App, Django, Auth, Cache, RateLimit, Balance])
 def test_every_parameter_is_in_the_docs(model: type[Settings]) -> None:
     """One source for parameters, their validation and their documentation."""
     page = (REPO / "docs/inventory.md").read_text()
