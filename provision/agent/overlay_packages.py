@@ -1,25 +1,27 @@
 """Packages as a plan predicts them: resolved by apt itself, with the files and units that they bring. Shipped.
 
-A plan downloads the packages into apt's own cache (/var/cache/apt/archives), as the deploy after it would,
-and reads from them what they bring. Nothing else is written.
+apt is shown a picture of the host, in a temporary folder that is gone when it has answered: dpkg's status file
+with what the plan has installed and removed so far, and /etc/apt with the repositories that it has added. So it
+resolves each step from where the one before has led, as in the deploy. Packages are downloaded into apt's own
+cache (/var/cache/apt/archives), as the deploy would, and read for what they bring. Nothing else is written.
 """
 
-import io
+import contextlib
+import hashlib
+import os
 import re
-import subprocess
-import tarfile
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+import tempfile
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
-from provision.agent.files import Stat
-from provision.agent.overlay_files import Node, PlannedFiles
+from provision.agent import deb, dpkg
+from provision.agent.overlay_files import PlannedFiles
 from provision.agent.overlay_units import PlannedUnits
-from provision.agent.packages import APT, APT_ENVIRONMENT, Apt, Planned, Run, explain
+from provision.agent.packages import APT, Apt, Run, Simulated, gone_from_mirror
 from provision.errors import StepError
 
 ARCHIVES = "/var/cache/apt/archives"
-#: contents that later steps may read and show
-READ = ("./etc/", "./lib/systemd/system/", "./usr/lib/systemd/system/")
-UNIT = re.compile(r"^\./(usr/)?lib/systemd/system/([^/]+\.(service|socket|timer|path))$")
+INFO = "/var/lib/dpkg/info"
+UNIT = re.compile(r"^\.?/(usr/)?lib/systemd/system/([^/]+\.(service|socket|timer|path))$")
 
 
 class PlannedApt(Apt):
@@ -31,46 +33,161 @@ class PlannedApt(Apt):
         super().__init__(run, ask, told)
         self._files = files
         self._units = units
-        self._planned: Dict[str, str] = {}
+        #: dpkg's entries as the plan leaves them, once it has changed one
+        self._planned: Optional[Dict[str, dpkg.Package]] = None
+        self._automatic: Optional[Set[str]] = None
+        self._repaired = False
 
-    def version(self, name: str) -> str:
-        if name in self._planned:
-            return self._planned[name]
-        return super().version(name)
+    def all(self) -> Dict[str, dpkg.Package]:
+        return super().all() if self._planned is None else self._planned
 
-    def install(self, names: Sequence[str]) -> List[Planned]:
-        planned = self.simulate(names)
-        argv = (*APT, "--no-install-recommends", "--download-only", "install", "--", *names)
-        result = self._ask(argv, environment=APT_ENVIRONMENT, timeout=1200, on_line=self._told)
-        if result.status:
-            raise explain(result)
-        # apt does not know of what the plan has installed before
-        new = [p for p in planned if self._planned.get(p.name) != p.after]
-        debs = {p.name: self._archive(p) for p in new}
-        scripts = "".join(control_file(deb, "postinst") for deb in debs.values())
-        for p in new:
-            self._planned[p.name] = p.after
-            self._unpack(debs[p.name], scripts)
-        return new
+    def automatic(self) -> Set[str]:
+        return super().automatic() if self._automatic is None else self._automatic
 
-    def remove(self, names: Sequence[str]) -> None:
-        self._planned.update(dict.fromkeys(names, ""))
+    def interrupted(self) -> bool:
+        return super().interrupted() and not self._repaired
+
+    def act(self, *words: str) -> None:
+        self.repair()
+        steps = self.simulate(*words)
+        if any(s.verb == "Inst" for s in steps):
+            result = self.query(*APT, "--download-only", *words, timeout=1200)
+            if gone_from_mirror(result):
+                self.update()
+                steps = self.simulate(*words)
+                result = self.query(*APT, "--download-only", *words, timeout=1200)
+            if result.status:
+                raise self.explain(result)
+        purged = {s.name for s in steps if s.verb == "Purg"}
+        for s in steps:
+            if s.verb in ("Remv", "Purg"):
+                self._remove(s.name, s.name in purged)
+        self._install([s for s in steps if s.verb == "Inst"], words)
+        for s in steps:
+            if s.verb == "Conf":
+                self._set_state(s.name, "install", "installed")
+
+    def mark(self, how: str, names: Sequence[str]) -> None:
+        if how == "manual":
+            self._automatic = self.automatic() - set(names)
+            return
+        for name in names:
+            self._set_state(name, "hold" if how == "hold" else "install", "installed")
 
     def repair(self) -> None:
-        """A deploy repairs; a plan has nothing to."""
+        """A deploy repairs; a plan says so, and takes it for done."""
+        if self.interrupted():
+            self._repaired = True
+            for name, package in list(self.all().items()):
+                if package.state in ("unpacked", "half-configured"):
+                    self._set_state(name, package.want, "installed")
 
-    def _archive(self, package: Planned) -> str:
-        """The downloaded file of a package. apt writes ":" in versions as %3a."""
-        start = "%s_%s_" % (package.name.split(":")[0], package.after.replace(":", "%3a"))
-        found = [name for name in self._files.list(ARCHIVES) if name.startswith(start)]
-        if not found:
-            raise StepError("apt did not download %s %s" % (package.name, package.after))
-        return "%s/%s" % (ARCHIVES, found[0])
+    @contextlib.contextmanager
+    def picture(self) -> "Iterator[Dict[str, str]]":
+        with tempfile.TemporaryDirectory(prefix="prov-plan-") as folder:
+            # apt's downloads and signatures are judged by the user _apt
+            os.chmod(folder, 0o755)
+            self._draw("/etc/apt", folder + "/etc", folder)
+            lines = ['Dir::Etc "%s/etc";' % folder, 'APT::Get::List-Cleanup "0";']
+            if self._planned is not None:
+                entry = "Package: %s\nArchitecture: %s\nAuto-Installed: 1\n\n"
+                known = [p for n, p in self._planned.items() if n in self.automatic()]
+                states = "".join(entry % (p.name, p.architecture) for p in known)
+                write(folder + "/status", "".join(p.block + "\n\n" for p in self._planned.values()).encode())
+                write(folder + "/extended_states", states.encode())
+                lines += ['Dir::State::%s "%s/%s";' % (n, folder, n) for n in ("status", "extended_states")]
+                # the real cache stays that of the real status file
+                lines.append('Dir::Cache::pkgcache "";')
+            write(folder + "/conf", "\n".join(lines).encode())
+            yield {"APT_CONFIG": folder + "/conf"}
 
-    def _unpack(self, deb: str, scripts: str) -> None:
+    def _draw(self, path: str, at: str, folder: str) -> None:
+        """The plan's picture of /etc/apt as real files; those that are as they were are links to the real ones."""
+        os.mkdir(at)
+        for name in self._files.list(path):
+            here, there = "%s/%s" % (path, name), "%s/%s" % (at, name)
+            found = self._files.end(here)
+            if found is not None and found.kind == "dir":
+                self._draw(here, there, folder)
+            elif not self._files.predicted(here):
+                os.symlink(here, there)
+            elif found is not None:
+                content = self._files.read(here)
+                if name.endswith((".sources", ".list")):
+                    # keys that are only planned
+                    content = content.replace(b"/etc/apt/", b"%s/etc/" % folder.encode())
+                write(there, content)
+
+    def _install(self, new: List[Simulated], words: Sequence[str]) -> None:
+        before = self.all()
+        asked = {word.split("=")[0] for word in words}
+        came = {s.name for s in new if not s.before}
+        self._automatic = (self.automatic() | came) - asked
+        archives = self._archives(new, words)
+        scripts = "".join(deb.control_file(path, "postinst") for path in archives.values())
+        for s in new:
+            self._unpack(archives[s.name], scripts, before.get(s.name))
+        entries = [deb.control_fields(path) for path in archives.values()]
+        arrived = dpkg.parse("\n\n".join("Status: install ok installed\n%s" % entry for entry in entries))
+        old = before.get("dpkg")
+        native = [old.architecture] if old is not None else []
+        self._planned = {**before, **{dpkg.key(p, [*native, "all"]): p for p in arrived}}
+
+    def _set_state(self, name: str, want: str, state: str) -> None:
+        package = self.all()[name]
+        line = "Status: %s ok %s" % (want, state)
+        block = re.sub(r"(?m)^Status: .*$", line, package.block, count=1)
+        self._planned = {**self.all(), name: package._replace(want=want, state=state, block=block)}
+
+    def _remove(self, name: str, purge: bool) -> None:
+        package = self.all()[name]
+        kept = set() if purge else {path for path, _ in conffiles(package)}
+        with contextlib.suppress(FileNotFoundError), open(self._list_of(package), encoding="utf-8") as f:
+            for path in f.read().splitlines():
+                found = self._files.stat(path)
+                if found is not None and found.kind != "dir" and path not in kept:
+                    self._files.remove(path)
+                unit = UNIT.match(path)
+                if unit:
+                    self._units.lose(unit.group(2))
+        if kept:
+            self._set_state(name, "deinstall", "config-files")
+        else:
+            self._planned = {n: p for n, p in self.all().items() if n != name}
+
+    def _list_of(self, package: dpkg.Package) -> str:
+        """The file that lists what a package has brought; with the architecture where several can be installed."""
+        for name in (package.name, "%s:%s" % (package.name, package.architecture)):
+            path = "%s/%s.list" % (INFO, name)
+            if os.path.exists(path):
+                break
+        return path
+
+    def _archives(self, new: List[Simulated], words: Sequence[str]) -> Dict[str, str]:
+        """The downloaded files of packages, by name. apt writes ":" in versions as %3a."""
+        there = {name: "%s/%s" % (ARCHIVES, name) for name in os.listdir(ARCHIVES)}
+        found = {}
+        for s in new:
+            start = "%s_%s_" % (s.name.split(":")[0], s.after.replace(":", "%3a"))
+            if not any(name.startswith(start) for name in there):
+                # repositories on the host's own disk are read in place
+                uris = self.query(*APT, "--print-uris", *words).stdout
+                there.update({name: path for path, name in re.findall(r"(?m)^'file:(\S+)' (\S+)", uris)})
+            paths = [path for name, path in there.items() if name.startswith(start)]
+            if not paths:
+                raise StepError("apt did not download %s %s" % (s.name, s.after))
+            found[s.name] = paths[0]
+        return found
+
+    def _unpack(self, archive: str, scripts: str, old: Optional[dpkg.Package]) -> None:
         units = []
-        for path, node in contents(deb):
-            self._files.bring(path[1:].rstrip("/") or "/", node)
+        settings = set(deb.control_file(archive, "conffiles").split())
+        known = set(conffiles(old)) if old is not None else set()
+        for path, node in deb.contents(archive):
+            real = path[1:].rstrip("/") or "/"
+            if real in settings and self._is_ours(real, known):
+                continue
+            self._files.bring(real, node)
             unit = UNIT.match(path)
             if unit and "@." not in path:
                 units.append(unit.group(2))
@@ -82,43 +199,25 @@ class PlannedApt(Apt):
             started = re.search(r"(deb-systemd-invoke .*%s|invoke-rc\.d .*%s)" % (name, short), scripts)
             self._units.bring(unit_name, bool(enabled), bool(started))
 
-
-def contents(deb: str) -> "List[Tuple[str, Node]]":
-    """Paths ("./etc/nginx/nginx.conf") and what a package puts there."""
-    found = []
-    for member, data in members(deb, "--fsys-tarfile", lambda name: name.startswith(READ)):
-        kind = "dir" if member.isdir() else "link" if member.issym() else "file"
-        stat = Stat(
-            kind, member.mode, member.uid, member.gid, member.size, member.linkname if kind == "link" else ""
-        )
-        sha256 = "from %s" % deb
-        if data is not None:
-            import hashlib
-
-            sha256 = hashlib.sha256(data).hexdigest()
-        found.append((member.name, Node(stat, data, sha256, opaque=kind == "dir")))
-    return found
+    def _is_ours(self, path: str, known: "Set[Tuple[str, str]]") -> bool:
+        """Whether a configuration file is there that was changed after a package brought it: it stays."""
+        if not self._files.exists(path):
+            return False
+        try:
+            return (path, hashlib.md5(self._files.read(path)).hexdigest()) not in known
+        except StepError:
+            # a plan knows large files by their hash only
+            return True
 
 
-def control_file(deb: str, name: str) -> str:
-    """A file of a package's control part, or ""."""
-    for member, data in members(deb, "--ctrl-tarfile", lambda path: path == "./" + name):
-        if member.name == "./" + name and data is not None:
-            return data.decode(errors="replace")
-    return ""
+def conffiles(package: dpkg.Package) -> List[Tuple[str, str]]:
+    """Configuration files of a package as it brought them: path and MD5, as dpkg keeps them."""
+    lines = (line.split() for line in package.field("Conffiles").splitlines())
+    return [(words[0], words[1]) for words in lines if len(words) >= 2]
 
 
-def members(
-    deb: str, part: str, wanted: Callable[[str], bool]
-) -> "List[Tuple[tarfile.TarInfo, Optional[bytes]]]":
-    """Entries of one of the two archives in a package (deb(5)), with the contents of wanted files."""
-    result = subprocess.run(["dpkg-deb", part, deb], stdout=subprocess.PIPE, check=True)
-    found = []
-    with tarfile.open(fileobj=io.BytesIO(result.stdout)) as archive:
-        for member in archive:
-            data = None
-            if member.isfile() and wanted(member.name):
-                opened = archive.extractfile(member)
-                data = opened.read() if opened else None
-            found.append((member, data))
-    return found
+def write(path: str, content: bytes) -> None:
+    """A file that apt's unprivileged helpers can read."""
+    with open(path, "wb") as f:
+        f.write(content)
+    os.chmod(path, 0o644)

@@ -5,30 +5,39 @@ import glob
 import os
 import re
 import time
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, ContextManager, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from provision.agent.commands import Result, failure
+from provision.agent import dpkg
+from provision.agent.apt_errors import explain
+from provision.agent.commands import Result
+from provision.agent.dpkg import LOCK_TIMEOUT, Package
 from provision.errors import StepError
 
-STATUS = "/var/lib/dpkg/status"
+#: the repositories' files
+SOURCES = "/etc/apt/sources.list.d"
 LISTS = "/var/lib/apt/lists"
-#: cloud-init and unattended upgrades hold dpkg's lock on fresh instances for minutes
-LOCK_TIMEOUT = 300
-APT = ("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=%d" % LOCK_TIMEOUT, "-o", "Dpkg::Use-Pty=0")
+#: which packages came as dependencies only
+EXTENDED_STATES = "/var/lib/apt/extended_states"
+#: dpkg must not ask about a configuration file that was changed here: it stays (dpkg(1), --force-things)
+APT = (
+    "apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=%d" % LOCK_TIMEOUT, "-o", "Dpkg::Use-Pty=0",
+    "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold",
+)  # fmt: skip
 APT_ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
     "APT_LISTCHANGES_FRONTEND": "none",
     "NEEDRESTART_MODE": "l",
 }
-#: one line of `apt-get -s install`: Inst nginx [1.0] (1.22.1-9 Debian:12/stable [amd64]) []
-INST = re.compile(r"^Inst (\S+) (?:\[(\S+)\] )?\((\S+)")
+#: lines of `apt-get -s`: Inst nginx [1.0] (1.22.1-9 Debian:12/stable [amd64]) []; Remv nginx [1.0]; Conf ...
+SIMULATED = re.compile(r"^(Inst|Conf|Remv|Purg) (\S+)(?: \[(\S+)\])?(?: \((\S+))?")
 
 Run = Callable[..., Result]
 
 
-class Planned(NamedTuple):
-    """One package that apt would install: its version now ("" if none) and then."""
+class Simulated(NamedTuple):
+    """One thing that apt-get would do: verb is Inst, Conf, Remv or Purg."""
 
+    verb: str
     name: str
     before: str
     after: str
@@ -44,27 +53,50 @@ class Apt:
         self._run = run
         self._ask = ask
         self._told = told
-        self._read: Optional[Tuple[int, int]] = None
-        self._installed: Dict[str, str] = {}
+        self._stamp: Optional[Tuple[object, ...]] = None
+        self._packages: Dict[str, Package] = {}
+
+    # -- what is
+
+    def all(self) -> Dict[str, Package]:
+        """All that dpkg knows, by name; read once while it is unchanged."""
+        stamp = dpkg.stamp()
+        if stamp != self._stamp:
+            self._packages = dpkg.read()
+            self._stamp = stamp
+        return self._packages
 
     def installed(self) -> Dict[str, str]:
-        """Version of every installed package by name, read from dpkg's status file once while it is unchanged."""
-        try:
-            st = os.stat(STATUS)
-        except FileNotFoundError:
-            raise StepError(
-                "this host has no dpkg: packages are only supported on Debian and Ubuntu"
-            ) from None
-        stamp = (st.st_mtime_ns, st.st_ino)
-        if stamp != self._read:
-            with open(STATUS, encoding="utf-8", errors="replace") as f:
-                self._installed = parse_status(f.read())
-            self._read = stamp
-        return self._installed
+        """Version of every installed package by name."""
+        return {name: p.version for name, p in self.all().items() if p.works}
 
     def version(self, name: str) -> str:
-        """The installed version of a package, or ""."""
-        return self.installed().get(name, "")
+        """The installed version of a package ("nginx", "libc6:i386"), or ""."""
+        found = self.all().get(name)
+        if found is None and ":" in name:
+            # of the host's own architecture
+            found = self.all().get(name.split(":")[0])
+            if found is not None and found.architecture != name.split(":")[1]:
+                found = None
+        return found.version if found is not None and found.works else ""
+
+    def provider(self, name: str) -> str:
+        """An installed package that stands for a virtual one, or "" (Debian policy, 7.5)."""
+        word = re.compile(r"(^|[\s,])%s($|[\s,(])" % re.escape(name))
+        given = (n for n, p in self.all().items() if p.works and word.search(p.field("Provides")))
+        return next(given, "")
+
+    def automatic(self) -> Set[str]:
+        """Names of packages that are there as dependencies only: autoremove takes them."""
+        try:
+            with open(EXTENDED_STATES, encoding="utf-8") as f:
+                return set(re.findall(r"(?m)^Package: (\S+)\n(?:.+\n)*?Auto-Installed: 1", f.read()))
+        except FileNotFoundError:
+            return set()
+
+    def interrupted(self) -> bool:
+        """Whether a killed dpkg has to be finished before anything else."""
+        return dpkg.interrupted()
 
     def lists_age(self) -> float:
         """Seconds since the package lists were last fetched; infinity if never."""
@@ -76,93 +108,94 @@ class Apt:
             return float("inf")
         return max(0.0, time.time() - newest)
 
+    def candidates(self, names: Sequence[str]) -> Dict[str, str]:
+        """The version that apt would install of each of these, pins considered; "" if none."""
+        said = self.query("apt-cache", "policy", "--", *names).require("asking apt for versions").stdout
+        found = re.findall(r"(?m)^(\S+):\n(?:  .*\n)*?  Candidate: (\S+)", said)
+        return {name: "" if version == "(none)" else version for name, version in found}
+
+    def simulate(self, *words: str) -> List[Simulated]:
+        """What apt-get with these words would do, in its own opinion. Raises StepError."""
+        result = self.query(*APT, "-s", *words)
+        if result.status:
+            raise self.explain(result)
+        found = (SIMULATED.match(line) for line in result.stdout.splitlines())
+        return [Simulated(m[1], m[2], m[3] or "", m[4] or "") for m in found if m]
+
+    def query(self, *argv: str, **options: Any) -> Result:
+        """Ask one of apt's programs something."""
+        with self.picture() as environment:
+            options = {"timeout": LOCK_TIMEOUT, "on_line": self._told, **options}
+            return self._ask(argv, environment={**APT_ENVIRONMENT, **environment}, **options)
+
+    def picture(self) -> "ContextManager[Dict[str, str]]":
+        """Environment in which apt's programs see the host as the steps do."""
+        return contextlib.nullcontext({})
+
+    # -- what changes
+
     def update(self) -> None:
         """Fetch the package lists. Writes package caches only, which is why a plan may do it as well."""
+        self._update().require("fetching the package lists", "Can this host reach its package mirror?")
+
+    def fetch_lists_of(self, name: str) -> Result:
+        """Fetch the lists of one repository, the file of that name in /etc/apt/sources.list.d."""
+        if self.lists_age() == float("inf"):
+            # else the lists of this one repository would make those of all others look fresh
+            return self._update("-o", "APT::Update::Error-Mode=any")
+        options = (
+            "Dir::Etc::SourceList=sources.list.d/%s" % name,
+            "Dir::Etc::SourceParts=-",
+            "APT::Get::List-Cleanup=0",
+            "APT::Update::Error-Mode=any",
+        )
+        when = os.stat(LISTS + "/partial").st_mtime
+        try:
+            return self._update(*(word for option in options for word in ("-o", option)))
+        finally:
+            os.utime(LISTS + "/partial", (when, when))
+
+    def _update(self, *options: str) -> Result:
         end = time.monotonic() + LOCK_TIMEOUT
         while True:
-            result = self._ask(
-                (*APT, "update"), environment=APT_ENVIRONMENT, timeout=LOCK_TIMEOUT, on_line=self._told
-            )
+            result = self.query(*APT, *options, "update")
             # DPkg::Lock::Timeout does not cover the lists' own lock (apt.conf(5))
             held = "Could not get lock %s/lock" % LISTS in result.stderr
             if not held or time.monotonic() > end:
-                break
+                return result
+            self._told("waiting for another program, which fetches the package lists")
             time.sleep(1)
-        result.require("fetching the package lists", "Can this host reach its package mirror?")
 
-    def simulate(self, names: Sequence[str]) -> List[Planned]:
-        """What installing names would install or upgrade, in apt's own opinion. Raises StepError."""
-        argv = (*APT, "-s", "--no-install-recommends", "install", "--", *names)
-        result = self._ask(argv, environment=APT_ENVIRONMENT, timeout=120)
-        if result.status:
-            raise explain(result)
-        found = (INST.match(line) for line in result.stdout.splitlines())
-        return sorted(Planned(m.group(1), m.group(2) or "", m.group(3)) for m in found if m)
-
-    def install(self, names: Sequence[str]) -> List[Planned]:
-        """Install packages, after repairing an interrupted dpkg run; returns all that came or changed."""
-        before = self.installed()
+    def act(self, *words: str) -> None:
+        """Run apt-get with these words, after whoever else works with dpkg, and finishing what a killed one left."""
         self.repair()
-        argv = (*APT, "--no-install-recommends", "install", "--", *names)
-        result = self._run(argv, environment=APT_ENVIRONMENT, timeout=1800)
+        result = self._run((*APT, *words), environment=APT_ENVIRONMENT)
+        if gone_from_mirror(result):
+            self.update()
+            result = self._run((*APT, *words), environment=APT_ENVIRONMENT)
         if result.status:
-            raise explain(result)
-        after = self.installed()
-        return [Planned(n, before.get(n, ""), v) for n, v in sorted(after.items()) if before.get(n) != v]
+            raise self.explain(result)
 
-    def remove(self, names: Sequence[str]) -> None:
-        """Remove packages, keeping their configuration files."""
-        self.repair()
-        result = self._run((*APT, "remove", "--", *names), environment=APT_ENVIRONMENT, timeout=600)
-        if result.status:
-            raise explain(result)
+    def mark(self, how: str, names: Sequence[str]) -> None:
+        """apt-mark(8): how is manual, hold or unhold."""
+        dpkg.wait(self._told)
+        self._run(("apt-mark", how, "--", *names)).require("marking packages")
 
     def repair(self) -> None:
         """Finish what an interrupted dpkg left undone: it refuses to work until then."""
-        if glob.glob("/var/lib/dpkg/updates/[0-9]*"):
-            self._run(("dpkg", "--configure", "-a"), environment=APT_ENVIRONMENT, timeout=900).require(
-                "repairing an interrupted package installation"
+        dpkg.wait(self._told)
+        if dpkg.interrupted():
+            argv = ("dpkg", "--force-confdef", "--force-confold", "--configure", "-a")
+            self._run(argv, environment=APT_ENVIRONMENT).require(
+                "finishing an interrupted package installation",
+                "Once `dpkg --configure -a` ends well on this host, run again.",
             )
 
-
-def parse_status(text: str) -> Dict[str, str]:
-    """Installed packages in the text of dpkg's status file: name -> version (deb822, dpkg(1))."""
-    installed = {}
-    for block in text.split("\n\n"):
-        name = version = status = ""
-        for line in block.split("\n"):
-            if line.startswith("Package: "):
-                name = line[9:]
-            elif line.startswith("Status: "):
-                status = line[8:]
-            elif line.startswith("Version: "):
-                version = line[9:]
-                break
-        if status.endswith(" installed"):
-            installed[name] = version
-    return installed
+    def explain(self, result: Result) -> StepError:
+        """apt-get's failure in words."""
+        return explain(result, self.query)
 
 
-def explain(result: Result) -> StepError:
-    """apt's failure in words."""
-    missing = re.findall(
-        r"Unable to locate package (\S+)|Package '?(\S+?)'? has no installation candidate", result.stderr
-    )
-    if missing:
-        names = sorted({a or b for a, b in missing})
-        return failure(
-            "this host's repositories have no package %s" % ", ".join(repr(n) for n in names),
-            result,
-            "Check the spelling, or add the repository that has it.",
-        )
-    if "Could not get lock" in result.stderr or "Unable to acquire the dpkg frontend lock" in result.stderr:
-        return failure(
-            "another program held dpkg's lock for %d s" % LOCK_TIMEOUT,
-            result,
-            "Look who it is with `fuser -v /var/lib/dpkg/lock-frontend`, or try again later.",
-        )
-    if "No space left on device" in result.stderr + result.stdout:
-        return failure(
-            "the disk of this host is full", result, "Free some space; `df -h` and `apt-get clean` help."
-        )
-    return failure("apt-get failed", result)
+def gone_from_mirror(result: Result) -> bool:
+    """Whether the lists are older than the mirror: it does not have a file any more that they name."""
+    return result.status != 0 and bool(re.search(r"Failed to fetch .* 404 ", result.stderr))

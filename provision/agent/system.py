@@ -7,15 +7,18 @@ steps would do to itself, so that later steps see it.
 import os
 import socket
 import time
-from typing import Any, Dict, Generator, Optional, Protocol, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Dict, Generator, Optional, Protocol, Sequence
 
 from provision.agent.accounts import Accounts
 from provision.agent.commands import Result, execute
 from provision.agent.files import Files
 from provision.agent.ledger import Ledger
-from provision.agent.packages import Apt
 from provision.agent.units import Units
 from provision.steps.source import Source
+
+if TYPE_CHECKING:
+    from provision.agent.packages import Apt
 
 
 class Controller(Protocol):
@@ -46,9 +49,15 @@ class System:
         self.deadline = 0.0
         self.user = ""
         self.files = Files(controller.fetch)
-        self.packages = Apt(self.run, self.ask, controller.progress)
         self.units = Units(self.run, self.ask)
         self.accounts = Accounts(self.run)
+
+    @cached_property
+    def packages(self) -> "Apt":
+        """apt's packages. The steps that use them bring the modules."""
+        from provision.agent.packages import Apt
+
+        return Apt(self.run, self.ask, self.controller.progress)
 
     def run(self, argv: Sequence[str], **options: Any) -> Result:
         """Run a command that may change the host, and pass on what it prints meanwhile.

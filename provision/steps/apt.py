@@ -1,121 +1,342 @@
 """Packages of Debian and Ubuntu. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-from typing import TYPE_CHECKING, Sequence, Union
+from typing import TYPE_CHECKING, Dict, List, Sequence, Union
 
+from provision.agent.packages import Apt
+from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, listed, step, wanted
+from provision.steps.packagenames import (
+    check_age,
+    check_exclusive,
+    check_names,
+    difference,
+    fits,
+    many,
+    split,
+)
 
 if TYPE_CHECKING:
     from provision.agent.system import System
 
 #: Debian policy, section 5.6.1
-NAME = re.compile(r"^[a-z0-9][a-z0-9+.\-]+(:[a-z0-9]+)?$")
+NAME = re.compile(r"[a-z0-9][a-z0-9+.\-]+(:[a-z0-9]+)?")
 DAY = 24 * 3600.0
+REPAIRED = Change("dpkg", "interrupted", "finished")
 
 
 @wanted()
 class Packages(Step):
-    """Installed packages; names is one name or several.
+    """Installed packages, in some version, in the newest, or in exactly this one.
 
+        apt.packages(c, ["nginx", "redis-server=5:7.0.15-1~deb12u3"])
+
+    names: one name or several; "name=version" wants exactly that version, or one that fits, as in "nginx=1.22.*",
+    and goes back to an older one for it.  latest: the newest version that the host's repositories have.
+    recommends: also install what packages recommend.
     cache_age: seconds for which fetched package lists are good enough. They are fetched only when something
-    has to be installed. Recommended packages are not installed. Waits up to 300 s for dpkg's lock, and
-    finishes what an interrupted dpkg has left.
+    has to be installed, or `latest` asked for.
+    Configuration files that were changed on the host stay as they are; the package's own lands beside them, with
+    ".dpkg-dist". A package that was there as a dependency is marked, so that autoremove leaves it. Packages that
+    are on hold (see `hold`) are not changed: the step fails. Waits up to 300 s for other programs that
+    work with dpkg, and finishes what an interrupted dpkg has left.
     """
 
     names: Union[str, Sequence[str]]
+    latest: bool = False
+    recommends: bool = False
     cache_age: float = DAY
 
     DEADLINE = 1800.0
 
     @property
-    def wanted_names(self) -> Sequence[str]:
-        return [self.names] if isinstance(self.names, str) else list(self.names)
+    def wanted_versions(self) -> Dict[str, str]:
+        """Name -> version, or ""."""
+        return dict(split(name) for name in many(self.names))
 
     def label(self) -> str:
-        return "packages %s" % listed(self.wanted_names)
+        return "packages %s" % listed(many(self.names))
 
     def validate(self) -> None:
-        check_names(self.wanted_names)
-        if self.cache_age < 0:
-            raise ValueError("cache_age must be 0 or more seconds")
+        check_names(self.names, NAME)
+        check_exclusive(self.names, self.latest)
+        check_age(self.cache_age)
 
     def check(self, host: "System") -> Diff:
-        missing = [name for name in self.wanted_names if not host.packages.version(bare(name))]
-        if not missing:
-            return Diff.none("installed: %s" % listed([with_version(host, n) for n in self.wanted_names]))
-        if host.packages.lists_age() > self.cache_age:
-            host.packages.update()
+        apt = host.packages
+        lacking = self._lacking(apt)
+        if (lacking or self.latest) and apt.lists_age() > self.cache_age:
+            apt.update()
+        if self.latest:
+            lacking.update(self._outdated(apt))
+        refuse_held(apt, [name for name in lacking if apt.version(name)])
         # a deploy says afterwards what came; asking apt before would take as long again
-        return Diff([Change("package %s" % name, "", "installed") for name in missing])
+        found = [
+            Change("package %s" % n, apt.version(n), after or "installed") for n, after in lacking.items()
+        ]
+        found += [Change("package %s" % n, "automatic", "manual") for n in self._unmarked(apt, lacking)]
+        found = ([REPAIRED] if apt.interrupted() else []) + found
+        if found:
+            return Diff(found)
+        there = listed([with_version(host, n) for n in self.wanted_versions])
+        return Diff.none("%s: %s" % ("newest" if self.latest else "installed", there))
 
     def apply(self, host: "System", diff: Diff) -> None:
-        missing = [n for n in self.wanted_names if not host.packages.version(bare(n))]
-        came = host.packages.install(missing)
-        object.__setattr__(self, "_came", [Change("package %s" % p.name, p.before, p.after) for p in came])
+        apt = host.packages
+        before = apt.installed()
+        apt.repair()
+        lacking = self._lacking(apt)
+        if self.latest:
+            lacking.update(self._outdated(apt))
+        marks = self._unmarked(apt, lacking)
+        if lacking:
+            exact = self.wanted_versions
+            words = ["%s=%s" % (n, exact[n]) if exact[n] else n for n in lacking]
+            flags = ["--install-recommends" if self.recommends else "--no-install-recommends"]
+            flags += ["--allow-downgrades"] if any(exact[n] for n in lacking) else []
+            apt.act(*flags, "install", "--", *words)
+        if marks:
+            apt.mark("manual", marks)
+        came = [c for c in diff.changes if c == REPAIRED] + difference(before, apt.installed())
+        came += [Change("package %s" % n, "automatic", "manual") for n in marks]
+        object.__setattr__(self, "_came", came)
         # packages bring units, and start them
         host.units.forget()
 
     def done(self, diff: Diff) -> Diff:
-        changes: Sequence[Change] = getattr(self, "_came", diff.changes)
-        return diff._replace(changes=changes)
+        return diff._replace(changes=getattr(self, "_came", diff.changes))
 
     def fingerprint(self, host: "System") -> str:
-        return " ".join(with_version(host, name) for name in self.wanted_names)
+        return " ".join(with_version(host, name) for name in self.wanted_versions)
+
+    def _lacking(self, apt: Apt) -> Dict[str, str]:
+        """Name -> wanted version ("" for any) of what is not there as it should be."""
+        found = {}
+        for name, version in self.wanted_versions.items():
+            now = apt.version(name)
+            if not (fits(now, version) if version else now or apt.provider(name)):
+                found[name] = version
+        return found
+
+    def _outdated(self, apt: Apt) -> Dict[str, str]:
+        """Name -> version of what the repositories have newer."""
+        there = [name for name in self.wanted_versions if apt.version(name)]
+        newest = apt.candidates(there) if there else {}
+        return {n: v for n, v in newest.items() if v and v != apt.version(n)}
+
+    def _unmarked(self, apt: Apt, lacking: Dict[str, str]) -> List[str]:
+        """Packages that are there as dependencies only. apt marks those that it installs."""
+        return sorted(apt.automatic() & (set(self.wanted_versions) - set(lacking)))
 
 
 @wanted()
 class NoPackages(Step):
-    """Packages that are not installed; configuration files that a person may have edited stay.
+    """Packages that are not installed.
 
-    names: one name or several.
+        apt.no_packages(c, "apache2", purge=True)
+
+    names: one name or several.  purge: their configuration files go as well, also those of packages that were
+    removed earlier; else they stay, as a person may have edited them.
+    What can't work without them is removed with them, and the plan shows it. What only they needed stays until
+    `autoremove`.
     """
 
     names: Union[str, Sequence[str]]
+    purge: bool = False
 
     DEADLINE = 600.0
 
-    @property
-    def unwanted_names(self) -> Sequence[str]:
-        return [self.names] if isinstance(self.names, str) else list(self.names)
-
     def label(self) -> str:
-        return "no packages %s" % listed(self.unwanted_names)
+        return "no packages %s" % listed(many(self.names))
 
     def validate(self) -> None:
-        check_names(self.unwanted_names)
+        check_names(self.names, NAME, versions=False)
 
     def check(self, host: "System") -> Diff:
-        there = [n for n in self.unwanted_names if host.packages.version(bare(n))]
-        if not there:
-            return Diff.none("not installed: %s" % listed(self.unwanted_names))
-        return Diff([Change("package %s" % n, host.packages.version(bare(n)), "") for n in there])
+        apt = host.packages
+        there = [n for n in many(self.names) if apt.version(n)]
+        refuse_held(apt, there)
+        found = [Change("package %s" % n, apt.version(n), "") for n in there]
+        found += [Change("configuration of %s" % n, "there", "") for n in self._left(apt)]
+        if found:
+            return Diff([REPAIRED, *found] if apt.interrupted() else found)
+        return Diff.none("not installed: %s" % listed(many(self.names)))
 
     def apply(self, host: "System", diff: Diff) -> None:
-        host.packages.remove([n for n in self.unwanted_names if host.packages.version(bare(n))])
+        apt = host.packages
+        before = apt.installed()
+        left = self._left(apt)
+        verb = "purge" if self.purge else "remove"
+        apt.act(verb, "--", *(n for n in many(self.names) if apt.version(n) or n in left))
+        gone = [c for c in diff.changes if c == REPAIRED] + difference(before, apt.installed())
+        gone += [Change("configuration of %s" % n, "there", "") for n in left]
+        object.__setattr__(self, "_gone", gone)
         host.units.forget()
 
+    def done(self, diff: Diff) -> Diff:
+        return diff._replace(changes=getattr(self, "_gone", diff.changes))
+
     def fingerprint(self, host: "System") -> str:
-        return " ".join(with_version(host, name) for name in self.unwanted_names)
+        return " ".join(with_version(host, name) for name in many(self.names))
+
+    def _left(self, apt: Apt) -> List[str]:
+        """Packages of which only configuration files are there, if they are to go."""
+        known = apt.all()
+        return [n for n in many(self.names) if self.purge and n in known and known[n].state == "config-files"]
+
+
+@wanted()
+class Hold(Step):
+    """Packages that keep their version, until they are given free again.
+
+        apt.hold(c, ["postgresql-15", "postgresql-client-15"])
+
+    names: one name or several, installed.  held: False gives them free.
+    Neither `upgrade` nor unattended upgrades touch them; `packages` and `no_packages` fail rather than change
+    them.  Source: apt-mark(8).
+    """
+
+    names: Union[str, Sequence[str]]
+    held: bool = True
+
+    def label(self) -> str:
+        return "%s %s" % ("hold" if self.held else "no hold", listed(many(self.names)))
+
+    def validate(self) -> None:
+        check_names(self.names, NAME, versions=False)
+
+    def check(self, host: "System") -> Diff:
+        known = host.packages.all()
+        missing = [n for n in many(self.names) if not host.packages.version(n)]
+        if missing and self.held:
+            raise StepError(
+                "%s can't be held: not installed" % listed(missing),
+                hint="Add apt.packages before this step.",
+            )
+        there = [n for n in many(self.names) if n not in missing and known[n].held != self.held]
+        if not there:
+            return Diff.none("held" if self.held else "not held")
+        return Diff([Change("package %s" % n, *self._words()) for n in there])
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        names = [c.what.split()[1] for c in diff.changes]
+        host.packages.mark("hold" if self.held else "unhold", names)
+
+    def fingerprint(self, host: "System") -> str:
+        known = host.packages.all()
+        return " ".join(n for n in many(self.names) if n in known and known[n].held)
+
+    def _words(self) -> Sequence[str]:
+        return ("free", "held") if self.held else ("held", "free")
+
+
+@wanted()
+class Upgrade(Step):
+    """All packages of the host in the newest versions that its repositories have.
+
+        apt.upgrade(c)
+
+    full: also if others have to be removed for that, as `apt full-upgrade` does; else those are kept back.
+    cache_age: seconds for which fetched package lists are good enough.
+    Packages on hold stay. Services are not restarted beyond what packages do by themselves; a new kernel waits
+    for a reboot (/run/reboot-required).
+    """
+
+    full: bool = False
+    cache_age: float = 3600.0
+
+    DEADLINE = 3600.0
+
+    def label(self) -> str:
+        return "full upgrade" if self.full else "upgrade"
+
+    def validate(self) -> None:
+        check_age(self.cache_age)
+
+    def check(self, host: "System") -> Diff:
+        if host.packages.lists_age() > self.cache_age:
+            host.packages.update()
+        return would(host, self._words(), "all packages are the newest that can be had")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        act(self, host, self._words())
+
+    def done(self, diff: Diff) -> Diff:
+        return diff._replace(changes=getattr(self, "_changes", diff.changes))
+
+    def _words(self) -> Sequence[str]:
+        return ("dist-upgrade",) if self.full else ("--with-new-pkgs", "upgrade")
+
+
+@wanted()
+class Autoremove(Step):
+    """No packages that came as dependencies of others and that nothing needs any more.
+
+        apt.autoremove(c)
+
+    purge: their configuration files go as well.
+    """
+
+    purge: bool = False
+
+    DEADLINE = 600.0
+
+    def label(self) -> str:
+        return "autoremove"
+
+    def check(self, host: "System") -> Diff:
+        return would(host, self._words(), "all that is installed is needed")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        act(self, host, self._words())
+
+    def done(self, diff: Diff) -> Diff:
+        return diff._replace(changes=getattr(self, "_changes", diff.changes))
+
+    def _words(self) -> Sequence[str]:
+        return ("--purge", "autoremove") if self.purge else ("autoremove",)
 
 
 packages = step(Packages)
 no_packages = step(NoPackages)
+hold = step(Hold)
+upgrade = step(Upgrade)
+autoremove = step(Autoremove)
 
 
-def check_names(names: Sequence[str]) -> None:
-    """Raise ValueError unless there are names and each is one that a Debian package can have."""
-    if not names:
-        raise ValueError("no package is named")
-    for name in names:
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise ValueError("%r is not the name of a package" % (name,))
+def would(host: "System", words: Sequence[str], otherwise: str) -> Diff:
+    """What apt-get with these words would change."""
+    found = [Change("package %s" % s.name, s.before, s.after) for s in host.packages.simulate(*words)]
+    if host.packages.interrupted():
+        found.insert(0, REPAIRED)
+    return Diff(found) if found else Diff.none(otherwise)
 
 
-def bare(name: str) -> str:
-    """A package's name without the architecture that may follow it."""
-    return name.split(":")[0]
+def act(wanted_state: Step, host: "System", words: Sequence[str]) -> None:
+    """Have apt-get do it; what came of it is kept for the step's `done`."""
+    repaired = [REPAIRED] if host.packages.interrupted() else []
+    before = host.packages.installed()
+    host.packages.act(*words)
+    object.__setattr__(wanted_state, "_changes", repaired + difference(before, host.packages.installed()))
+    host.units.forget()
+
+
+def refuse_held(apt: Apt, names: Sequence[str]) -> None:
+    """Raise StepError if one of these packages, which would be changed, is on hold."""
+    known = apt.all()
+    held = [n for n in names if n in known and known[n].held]
+    if held:
+        raise StepError(
+            "%s would have to be changed, but is on hold"
+            % listed(["%s %s" % (n, apt.version(n)) for n in held]),
+            hint="If that is not wanted any more: apt.hold(c, %r, held=False) before this step." % held[0],
+        )
 
 
 def with_version(host: "System", name: str) -> str:
-    """ "nginx 1.22.1-9", or the name alone if it is not installed."""
-    return ("%s %s" % (name, host.packages.version(bare(name)))).strip()
+    """ "nginx 1.22.1-9"; "awk (mawk 1.3.4)" if that stands for it; the name alone if nothing is installed."""
+    version = host.packages.version(name)
+    other = "" if version else host.packages.provider(name)
+    if other:
+        return "%s (%s %s)" % (name, other, host.packages.version(other))
+    return ("%s %s" % (name, version)).strip()

@@ -4,9 +4,10 @@ import re
 from typing import TYPE_CHECKING, Dict, List, Mapping, Tuple, Union
 
 from provision.secrets import Secret
-from provision.steps.apt import check_names
+from provision.steps.apt import NAME
 from provision.steps.base import Change, Diff, Step, step, wanted
 from provision.steps.foresight import foresee, foreseen
+from provision.steps.packagenames import check_names
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -36,7 +37,7 @@ class Answers(Step):
         return "debconf answers for %s" % self.package
 
     def validate(self) -> None:
-        check_names([self.package])
+        check_names(self.package, NAME, versions=False)
         if not self.answers:
             raise ValueError("no question is answered")
         for question, answer in dict(self.answers).items():
@@ -52,7 +53,7 @@ class Answers(Step):
 
     def check(self, host: "System") -> Diff:
         known = self._known(host)
-        installed = bool(host.packages.version(self.package.split(":")[0]))
+        installed = bool(host.packages.version(self.package))
         found: List[Change] = []
         for question, (kind, value) in dict(self.answers).items():
             now, seen = known.get(question, ("", False))

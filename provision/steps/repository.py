@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, Union
 
 from provision.agent.commands import failure
-from provision.agent.packages import APT, APT_ENVIRONMENT
+from provision.agent.packages import SOURCES
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, step, wanted
 from provision.steps.files import File
@@ -13,7 +13,6 @@ from provision.steps.kernel import put
 if TYPE_CHECKING:
     from provision.agent.system import System
 
-FOLDER = "/etc/apt/sources.list.d"
 KEYS = "/etc/apt/keyrings"
 #: sources.list(5): apt passes over files with other names
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z")
@@ -35,8 +34,9 @@ class Repository(Step):
     key: the repository's public key, armored text or bytes; written to /etc/apt/keyrings for it alone, it is not
     trusted for other repositories.  signed_by: or the path of a keyring that is on the host already.
     The repository's lists are fetched and judged as soon as it is there; if that fails (not reachable, another
-    key), what was there before is put back, so that apt keeps working.  A plan can't know the packages of a
-    repository that it has not added yet.  Source: sources.list(5), deb822 format; apt-secure(8).
+    key), what was there before is put back, so that apt keeps working.  A plan fetches and judges them as well,
+    into apt's cache, so that it knows the packages of a repository that is only planned.
+    Source: sources.list(5), deb822 format; apt-secure(8).
     """
 
     name: str
@@ -88,20 +88,7 @@ class Repository(Step):
         before = [(f.path, host.files.read(f.path) if host.files.exists(f.path) else None) for f in files]
         for file in files:
             put(host, file)
-        if host.planned:
-            return
-        if host.packages.lists_age() == float("inf"):
-            # else the lists of this one repository would make those of all others look fresh
-            host.packages.update()
-            return
-        options = (
-            "Dir::Etc::SourceList=%s" % self._path(),
-            "Dir::Etc::SourceParts=-",
-            "APT::Get::List-Cleanup=0",
-            "APT::Update::Error-Mode=any",
-        )
-        words = [word for option in options for word in ("-o", option)]
-        result = host.run((*APT, *words, "update"), environment=APT_ENVIRONMENT, timeout=300)
+        result = host.packages.fetch_lists_of("%s.sources" % self.name)
         if result.status:
             self._restore(host, before)
             raise failure(
@@ -114,7 +101,7 @@ class Repository(Step):
         return " ".join(f.fingerprint(host) for f in self._files())
 
     def _path(self) -> str:
-        return "%s/%s.sources" % (FOLDER, self.name)
+        return "%s/%s.sources" % (SOURCES, self.name)
 
     def _files(self) -> List[File]:
         """The key first: apt must never see the repository without it."""
@@ -174,7 +161,7 @@ class NoRepository(Step):
     def _paths(self) -> List[str]:
         """The repository before its key."""
         keys = ["%s/%s.%s" % (KEYS, self.name, ending) for ending in ("asc", "gpg")]
-        return ["%s/%s.sources" % (FOLDER, self.name), *keys]
+        return ["%s/%s.sources" % (SOURCES, self.name), *keys]
 
 
 repository = step(Repository)

@@ -43,6 +43,7 @@ LAYERS = (
 ON_THE_CONTROLLER = {
     ("provision/steps/base.py", "awaited"),
     ("provision/steps/files.py", "awaited"),
+    ("provision/steps/script.py", "awaited"),
     ("provision/steps/files.py", "templates"),
     ("provision/steps/script.py", "awaited"),
 }
@@ -61,9 +62,9 @@ PLACES = {
     "bcrypt": {"htpasswd"},
     "pathspec": {"releases"},
 }
-#: compressed bytes that an agent's start may cost, with a fifth as room to grow (2026: 28 kB and 34 kB)
+#: compressed bytes that an agent's start may cost, with a fifth as room to grow (2026: 29 kB and 45 kB)
 LARGEST_AGENT = 33_500
-LARGEST_PLAN = 40_500
+LARGEST_PLAN = 54_000
 
 
 def part(path: Path) -> str:

@@ -1,0 +1,71 @@
+"""What the steps for packages of all families share: names, versions, differences. Shipped to hosts."""
+
+import fnmatch
+import re
+from typing import Dict, List, Mapping, Pattern, Sequence, Tuple, Union
+
+from provision.steps.base import Change
+
+#: Debian policy 5.6.12, and rpm's versions; "*" stands for whatever follows
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+:~^_*-]*")
+
+
+def many(names: Union[str, Sequence[str]]) -> List[str]:
+    """One name or several as a list."""
+    return [names] if isinstance(names, str) else list(names)
+
+
+def split(name: str) -> Tuple[str, str]:
+    """ "nginx=1.22.1-9" as name and version; the version is "" if none is asked for."""
+    alone, _, version = name.partition("=")
+    return alone, version
+
+
+def check_names(names: Union[str, Sequence[str]], pattern: Pattern[str], *, versions: bool = True) -> None:
+    """Raise ValueError unless there are names and each is one that a package can have.
+
+    versions: whether "name=version" is one.
+    """
+    if not isinstance(names, (str, list, tuple)):
+        raise ValueError("names must be a name or a list of names, not %r" % (names,))
+    if not names:
+        raise ValueError("no package is named")
+    known: Dict[str, str] = {}
+    for name in many(names):
+        if not isinstance(name, str) or not pattern.fullmatch(split(name)[0]):
+            raise ValueError("%r is not the name of a package" % (name,))
+        alone, version = split(name)
+        if "=" in name and not versions:
+            raise ValueError("%r: name the package without a version" % name)
+        if "=" in name and not VERSION.fullmatch(version):
+            raise ValueError("%r is not a version of %s" % (version, alone))
+        if known.setdefault(alone, version) != version:
+            raise ValueError("%s is wanted twice, and not in the same version" % alone)
+
+
+def check_exclusive(names: Union[str, Sequence[str]], latest: bool) -> None:
+    """Raise ValueError if a version is asked for together with the newest one."""
+    exact = [name for name in many(names) if "=" in name]
+    if latest and exact:
+        raise ValueError("%s is an exact version, and latest asks for the newest" % exact[0])
+
+
+def check_age(seconds: float) -> None:
+    """Raise ValueError unless seconds can be the age of package lists."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
+        raise ValueError("cache_age must be 0 or more seconds, not %r" % (seconds,))
+
+
+def fits(version: str, pattern: str) -> bool:
+    """Whether an installed version is the one that is asked for."""
+    return fnmatch.fnmatchcase(version, pattern) if version else False
+
+
+def difference(before: Mapping[str, str], after: Mapping[str, str]) -> List[Change]:
+    """What came, went and changed between two lists of packages and versions."""
+    names = sorted(set(before) | set(after))
+    return [
+        Change("package %s" % n, before.get(n, ""), after.get(n, ""))
+        for n in names
+        if before.get(n) != after.get(n)
+    ]

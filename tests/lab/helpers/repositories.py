@@ -1,0 +1,99 @@
+"""Repositories of tiny packages on a lab host's own disk, to install, hold, upgrade and remove."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import subprocess
+import tarfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from helpers.hosts import on
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A package that brings a configuration file /etc/NAME.conf, which says the version.
+
+    needs: its Depends, as Debian or rpm write them.
+    """
+
+    name: str
+    version: str = "1.0"
+    needs: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+def send(host: str, folder: Path, to: str) -> None:
+    """Put a folder's files onto a host."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        archive.add(folder, arcname=".")
+    text = base64.b64encode(buffer.getvalue()).decode()
+    on(host, "mkdir", "-p", to)
+    on(host, "python3", "-c", UNPACK, to, text)
+
+
+UNPACK = """
+import base64, io, sys, tarfile
+tarfile.open(fileobj=io.BytesIO(base64.b64decode(sys.argv[2]))).extractall(sys.argv[1])
+"""
+
+
+class Signer:
+    """A GnuPG key of its own, made and used on a host. key: the public half, armored."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.home = "/root/signer"
+        on(host, "install", "-d", "-m", "0700", self.home)
+        name = "Tests <tests@example>"
+        self.gpg("--quick-generate-key", "--passphrase", "", name, "ed25519", "sign", "never")
+        self.key = self.gpg("--armor", "--export") + "\n"
+
+    def gpg(self, *argv: str) -> str:
+        return on(self.host, "gpg", "--homedir", self.home, "--batch", "--yes", "--quiet", *argv)
+
+
+def deb_repository(folder: Path, host: str, signer: Signer, packages: list[Tiny], at: str) -> None:
+    """Build packages and a signed index of them, and put both below `at` on the host."""
+    folder.mkdir()
+    index = ""
+    for package in packages:
+        control = {
+            "Package": package.name,
+            "Version": package.version,
+            "Architecture": "all",
+            "Maintainer": "Tests <tests@example>",
+            **({"Depends": package.needs} if package.needs else {}),
+            **package.fields,
+            "Description": "a test",
+        }
+        text = "".join(f"{name}: {value}\n" for name, value in control.items())
+        deb = build_deb(folder, package, text)
+        data = deb.read_bytes()
+        index += f"{text}Filename: ./{deb.name}\nSize: {len(data)}\nSHA256: {sha256(data)}\n\n"
+    (folder / "Packages").write_text(index)
+    lines = f" {sha256(index.encode())} {len(index.encode())} Packages\n"
+    (folder / "Release").write_text(f"Date: Sat, 01 Jan 2022 00:00:00 UTC\nSHA256:\n{lines}")
+    on(host, "rm", "-rf", at)
+    send(host, folder, at)
+    signer.gpg("--output", f"{at}/InRelease", "--clearsign", f"{at}/Release")
+
+
+def build_deb(folder: Path, package: Tiny, control: str) -> Path:
+    tree = folder / f"tree-{package.name}-{package.version}"
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "etc").mkdir()
+    (tree / "DEBIAN/control").write_text(control)
+    (tree / "DEBIAN/conffiles").write_text(f"/etc/{package.name}.conf\n")
+    (tree / f"etc/{package.name}.conf").write_text(f"version {package.version}\n")
+    deb = folder / f"{package.name}_{package.version}_all.deb"
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, deb], check=True, capture_output=True)
+    return deb
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,150 @@
+"""Packages on a real host: versions, holds, upgrades, repositories of the same plan, and what goes wrong."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers.hosts import Hosts, on
+from helpers.repositories import Signer, Tiny, deb_repository
+
+from provision.lab import ssh
+
+sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
+from steps_bench import Bench
+
+from provision.outcome import Outcome
+from provision.steps.apt import Autoremove, Hold, NoPackages, Packages, Upgrade
+from provision.steps.base import Step
+from provision.steps.files import File
+from provision.steps.repository import NoRepository, Repository
+
+pytestmark = pytest.mark.lab
+NAME = "t-packages"
+OLD = [
+    Tiny("t-app", "1.0", needs="t-lib"),
+    Tiny("t-lib", "1.0"),
+    Tiny("t-other", "1.0", needs="t-lib (>= 1.0)", fields={"Provides": "t-virtual"}),
+]
+NEW = [*OLD, Tiny("t-app", "1.1", needs="t-lib, t-extra"), Tiny("t-lib", "1.2"), Tiny("t-extra", "1.0")]
+
+
+@pytest.fixture(scope="module")
+def signer(lab_hosts: Hosts) -> Signer:
+    lab_hosts.one(NAME)
+    on(NAME, "apt-get", "-qq", "install", "--no-install-recommends", "gpg", "gpg-agent", timeout=120)
+    return Signer(NAME)
+
+
+@pytest.fixture
+def bench(lab_hosts: Hosts, tmp_path: Path) -> Iterator[Bench]:
+    """Runs steps on the host t-packages, whose state these tests share."""
+    found = Bench(tmp_path)
+    found.argv = ssh.argv(lab_hosts.one(NAME), batch=True)
+    yield found
+
+
+def changes(outcome: Outcome) -> list[tuple[str, str, str]]:
+    return [(c.what.replace("package ", ""), c.before, c.after) for c in outcome.diff]
+
+
+def planned_then_done(bench: Bench, *steps: Step) -> list[Outcome]:
+    """Steps planned together and then deployed: they do what the plan said, and nothing the second time."""
+    planned = bench.run(*steps, *steps, plan=True)
+    real = bench.run(*steps)
+    assert [o.error for o in real] == [None] * len(steps)
+    assert [o.error for o in planned] == [None] * 2 * len(steps)
+    assert [(o.state, o.diff) for o in planned[: len(steps)]] == [(o.state, o.diff) for o in real]
+    again = bench.run(*steps)
+    assert [o.state for o in [*again, *planned[len(steps) :]]] == ["ok"] * 2 * len(steps)
+    assert all(o.why for o in again)
+    return real
+
+
+def test_a_repository_and_its_packages_in_one_plan(bench: Bench, signer: Signer, tmp_path: Path) -> None:
+    deb_repository(tmp_path / "debs", NAME, signer, OLD, "/srv/debs")
+    repository = Repository("t-tests", "file:/srv/debs", ["./"], key=signer.key)
+    _, packages, conf, virtual = planned_then_done(
+        bench,
+        repository,
+        Packages(["t-app"]),
+        File("/etc/t-app.conf", "version of ours\n"),
+        Packages("t-virtual"),
+    )
+    assert changes(packages) == [("t-app", "", "1.0"), ("t-lib", "", "1.0")]
+    assert "-version 1.0" in conf.diff[0].text
+    assert changes(virtual) == [("t-other", "", "1.0")]
+    (again,) = bench.run(Packages(["t-app", "t-virtual"]))
+    assert again.why == "installed: t-app 1.0, t-virtual (t-other 1.0)"
+    assert on(NAME, "sh", "-c", "ls -d /tmp/prov-plan-* || true") == ""
+
+
+def test_versions_holds_and_upgrades(bench: Bench, signer: Signer, tmp_path: Path) -> None:
+    deb_repository(tmp_path / "debs", NAME, signer, NEW, "/srv/debs")
+    bench.cycle(Hold("t-lib"))
+    newest = planned_then_done(bench, Packages(["t-app"], latest=True, cache_age=0))
+    assert changes(newest[0]) == [("t-app", "1.0", "1.1"), ("t-extra", "", "1.0")]
+    assert on(NAME, "cat", "/etc/t-app.conf") == "version of ours"
+    (kept,) = bench.run(Upgrade(cache_age=0), plan=True)
+    assert "t-lib" not in [c[0] for c in changes(kept)]
+    held = bench.fails(Packages("t-lib=1.2"), "t-lib 1.0 would have to be changed, but is on hold")
+    assert held.error is not None and "apt.hold(c, 't-lib', held=False)" in held.error.hint
+    bench.fails(NoPackages("t-lib"), "is on hold")
+    _, exact, back = planned_then_done(
+        bench, Hold("t-lib", held=False), Packages("t-lib=1.*"), Packages("t-app=1.0")
+    )
+    assert changes(exact) == [("t-lib", "automatic", "manual")]
+    assert changes(back) == [("t-app", "1.1", "1.0")]
+    (upgraded,) = planned_then_done(bench, Upgrade())
+    assert {("t-app", "1.0", "1.1"), ("t-lib", "1.0", "1.2")} <= set(changes(upgraded))
+
+
+def test_what_needs_it_goes_too_and_then_what_nothing_needs(bench: Bench) -> None:
+    manual, gone, unneeded = planned_then_done(
+        bench, Packages("t-extra"), NoPackages("t-app", purge=True), Autoremove()
+    )
+    assert changes(manual) == [("t-extra", "automatic", "manual")]
+    assert changes(gone) == [("t-app", "1.1", "")]
+    assert "t-lib" not in [c[0] for c in changes(unneeded)], "t-other needs it"
+    both, rest = planned_then_done(bench, NoPackages("t-lib"), NoPackages(["t-lib", "t-other"], purge=True))
+    assert changes(both) == [("t-lib", "1.2", ""), ("t-other", "1.0", "")]
+    assert [c.what for c in rest.diff] == ["configuration of t-lib", "configuration of t-other"]
+    assert on(NAME, "sh", "-c", "ls /etc/t-*.conf") == "/etc/t-extra.conf"
+    bench.cycle(NoPackages("t-extra"))
+
+
+def test_what_is_not_there_is_said_with_what_is(bench: Bench) -> None:
+    wrong = bench.fails(Packages("t-aap"), "this host's repositories have no package 't-aap'")
+    assert wrong.error is not None and wrong.error.hint.startswith("Did you mean 't-app'")
+    version = bench.fails(Packages("t-app=7.0"), "this host's repositories have no version 7.0 of t-app")
+    assert version.error is not None and version.error.hint == "They have 1.1, 1.0."
+    bench.fails(Hold("t-app"), "t-app can't be held: not installed")
+    bad = Repository(
+        "t-bad", "file:/srv/debs", ["./"], signed_by="/usr/share/keyrings/debian-archive-keyring.gpg"
+    )
+    bench.fails(bad, "the repository t-bad can't be used")
+    bench.settled(NoRepository("t-bad"))
+
+
+def test_an_interrupted_dpkg_is_finished(bench: Bench) -> None:
+    on(NAME, "sh", "-c", "dpkg --unpack /srv/debs/t-lib_1.0_all.deb")
+    entry = on(NAME, "dpkg", "-s", "t-lib")
+    assert "install ok unpacked" in entry
+    journal = "cat > /var/lib/dpkg/updates/0001; dpkg-query -s t-lib | cat >> /var/lib/dpkg/updates/0001"
+    on(NAME, "sh", "-c", journal.replace("cat >", ": >", 1))
+    (outcome,) = planned_then_done(bench, Packages("t-lib"))
+    assert outcome.diff[0][:3] == ("dpkg", "interrupted", "finished")
+    assert changes(outcome)[1:] == [("t-lib", "", "1.0")]
+    bench.cycle(NoPackages("t-lib", purge=True))
+
+
+def test_others_who_work_with_dpkg_are_waited_for(bench: Bench) -> None:
+    lock = (
+        "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'r+b'); fcntl.lockf(f, 2); time.sleep(4)"
+    )
+    on(NAME, "systemd-run", "--quiet", "--unit=t-holder", "python3", "-c", lock)
+    (outcome,) = bench.run(Packages("t-extra"))
+    assert outcome.state == "changed", outcome.error
+    bench.cycle(NoRepository("t-tests"))
