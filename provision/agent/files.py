@@ -1,9 +1,4 @@
-"""Files of the host: read freely, written atomically and never through somebody else's link. Shipped.
-
-Writing walks the path one directory at a time with openat(2) and refuses a symbolic link on the way that
-neither root nor we own: the rule of systemd's "safe" path chasing, against a user who swaps a directory of
-theirs for a link while root writes below it.
-"""
+"""Files of the host: read freely, written atomically and never through somebody else's link (paths.py). Shipped."""
 
 import contextlib
 import errno
@@ -13,10 +8,13 @@ import stat
 import time
 from typing import IO, Callable, Dict, Generator, Iterator, List, NamedTuple, Optional, Tuple, Union
 
+from provision.agent.paths import MAX_LINKS, foreign_link, parent
 from provision.errors import StepError
 from provision.steps.source import CHUNK, Source
 
-MAX_LINKS = 40
+#: what a file that replaces another one takes over from it (xattr(7)): its label of SELinux, its ACL
+ACL, DEFAULT_ACL = "system.posix_acl_access", "system.posix_acl_default"
+KEPT = ("security.selinux", ACL)
 #: seconds, more than any file system's clock is coarse
 CLOCK_TICK = 2.0
 
@@ -122,6 +120,13 @@ class Files:
         except (FileNotFoundError, NotADirectoryError):
             return 0.0
 
+    def acl(self, path: str, default: bool = False) -> bytes:
+        """The access control list of what is at path, as the kernel keeps it (acl(5)); b"" if there is none.
+
+        default: the one that what is made in a directory gets.
+        """
+        return attribute(path, DEFAULT_ACL if default else ACL)
+
     # -- writing
 
     def write(self, path: str, content: Content, mode: int, uid: int, gid: int, durable: bool = True) -> None:
@@ -153,6 +158,7 @@ class Files:
                         f.write(chunk)
                     f.flush()
                     os.fchown(f.fileno(), uid, gid)
+                    keep_attributes("/proc/self/fd/%d/%s" % (fd, name), f.fileno())
                     os.fchmod(f.fileno(), mode)
                     if durable:
                         os.fsync(f.fileno())
@@ -220,6 +226,15 @@ class Files:
         with parent(path) as (fd, name):
             os.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)
 
+    def set_acl(self, path: str, data: bytes, mode: int, default: bool = False) -> None:
+        """Change what `acl` gives. mode: what the permission bits become by it, which a plan has to be told."""
+        with parent(path) as (fd, name):
+            at, what = "/proc/self/fd/%d/%s" % (fd, name), DEFAULT_ACL if default else ACL
+            if data:
+                os.setxattr(at, what, data, follow_symlinks=False)
+            elif attribute(at, what):
+                os.removexattr(at, what, follow_symlinks=False)
+
     @contextlib.contextmanager
     def _opened(self, path: str) -> Iterator[int]:
         with parent(path) as (fd, name):
@@ -240,24 +255,24 @@ def open_file(path: str) -> IO[bytes]:
     raise StepError("%s is not a file" % path)
 
 
-def foreign_link(path: str, uid: int) -> StepError:
-    """The refusal of a link on the way that could lead root anywhere."""
-    return StepError("%s is a link made by user %d; refusing to follow it" % (path, uid))
+def attribute(at: Union[str, int], name: str) -> bytes:
+    """An extended attribute of what is at a path, or open; b"" where there is none."""
+    try:
+        return os.getxattr(at, name, follow_symlinks=isinstance(at, int))
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.EOPNOTSUPP, errno.ENOENT, errno.ENOTDIR):
+            return b""
+        raise
 
 
-def no_directory(path: str) -> StepError:
-    """A directory on the way is missing."""
-    return StepError(
-        "the directory %s does not exist" % path, hint="Add a directory step for it before this one."
-    )
-
-
-def not_a_directory(path: str) -> StepError:
-    """Something else stands where a directory on the way should be."""
-    return StepError(
-        "%s is not a directory" % path,
-        hint="If it is not needed, remove it with files.absent before this step.",
-    )
+def keep_attributes(path: str, fd: int) -> None:
+    """Give an open file what the one at path has of KEPT, if there is one."""
+    for name in KEPT if os.path.isfile(path) and not os.path.islink(path) else ():
+        found = attribute(path, name)
+        if found and found != attribute(fd, name):
+            # in containers labels can be read, not written: then the directory has given the new file its own
+            with contextlib.suppress(PermissionError):
+                os.setxattr(fd, name, found)
 
 
 def kind_of(mode: int) -> str:
@@ -267,82 +282,6 @@ def kind_of(mode: int) -> str:
     if stat.S_ISDIR(mode):
         return "dir"
     return "link" if stat.S_ISLNK(mode) else "other"
-
-
-def resolve_parts(
-    path: str, link_at: Callable[[str, bool], Optional[str]], links: int = 0
-) -> Tuple[str, str]:
-    """(real directory, name) of path, following links in the directory part only.
-
-    link_at(directory, is_last) gives the target of a link at that path, or None.
-    Raises StepError for more than 40 links, as the kernel does (path_resolution(7)).
-    """
-    done = "/"
-    parts = [p for p in path.split("/") if p and p != "."]
-    if not parts:
-        return "/", "."
-    todo, name = parts[:-1], parts[-1]
-    while todo:
-        part = todo.pop(0)
-        if part == "..":
-            done = os.path.dirname(done)
-            continue
-        here = os.path.join(done, part)
-        target = link_at(here, not todo)
-        if target is None:
-            done = here
-            continue
-        links += 1
-        if links > MAX_LINKS:
-            raise StepError("%s: too many links" % path)
-        if target.startswith("/"):
-            done = "/"
-        todo = [p for p in target.split("/") if p and p != "."] + todo
-    return done, name
-
-
-@contextlib.contextmanager
-def parent(path: str) -> Iterator[Tuple[int, str]]:
-    """The directory that holds path, opened safely, and the last part of path."""
-    if not path.startswith("/"):
-        raise StepError("%r is not an absolute path" % path)
-
-    def link_at(here: str, last: bool) -> Optional[str]:  # noqa: ARG001
-        try:
-            st = os.lstat(here)
-        except FileNotFoundError:
-            raise no_directory(here) from None
-        if stat.S_ISDIR(st.st_mode):
-            return None
-        if not stat.S_ISLNK(st.st_mode):
-            raise not_a_directory(here)
-        if st.st_uid not in (0, os.geteuid()):
-            raise foreign_link(here, st.st_uid)
-        return os.readlink(here)
-
-    directory, name = resolve_parts(path, link_at)
-    fd = open_chain(directory, path)
-    try:
-        yield fd, name
-    finally:
-        os.close(fd)
-
-
-def open_chain(directory: str, path: str) -> int:
-    """Open a link-free directory part by part, so that none of the parts can be swapped for a link."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open("/", flags)
-    for part in (p for p in directory.split("/") if p):
-        try:
-            inner = os.open(part, flags, dir_fd=fd)
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENOTDIR):
-                raise StepError("%s: %r on the way is no longer a directory" % (path, part)) from None
-            raise
-        finally:
-            os.close(fd)
-        fd = inner
-    return fd
 
 
 def refuse_directory(fd: int, name: str, path: str) -> None:

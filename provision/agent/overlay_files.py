@@ -2,19 +2,10 @@
 
 import hashlib
 import os
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from provision.agent.files import (
-    MAX_LINKS,
-    Content,
-    Fetch,
-    Files,
-    Stat,
-    foreign_link,
-    no_directory,
-    not_a_directory,
-    resolve_parts,
-)
+from provision.agent.files import Content, Fetch, Files, Stat
+from provision.agent.paths import MAX_LINKS, foreign_link, no_directory, not_a_directory, resolve_parts
 from provision.errors import StepError
 
 #: contents that a plan fetches to show diffs and let later steps read; larger ones are known by hash only
@@ -42,6 +33,7 @@ class PlannedFiles(Files):
         super().__init__(fetch)
         #: by real path (no links on the way); None where something was removed
         self._nodes: Dict[str, Optional[Node]] = {}
+        self._acls: Dict[Tuple[str, bool], bytes] = {}
 
     # -- reading
 
@@ -91,6 +83,17 @@ class PlannedFiles(Files):
         if here is not None and self._nodes.get(here) is not None:
             return float("inf")
         return super().made(here) if here is not None and self._stat_at(here) else 0.0
+
+    def acl(self, path: str, default: bool = False) -> bytes:
+        here = self._new(path)
+        if (here, default) in self._acls:
+            return self._acls[here, default]
+        now = self._stat_at(here)
+        if here not in self._nodes or (os.path.lexists(here) and not self._hidden(here)):
+            return super().acl(here, default)
+        # what is new gets that of its directory (acl(5), "OBJECT CREATION AND DEFAULT ACLs")
+        inherits = now is not None and (now.kind == "dir" or (now.kind == "file" and not default))
+        return self.acl(os.path.dirname(here), True) if inherits and here != "/" else b""
 
     # -- writing
 
@@ -143,6 +146,8 @@ class PlannedFiles(Files):
         here = self._new(path)
         for below in [p for p in self._nodes if p.startswith(here + "/")]:
             del self._nodes[below]
+        for place in [p for p in self._acls if p[0] == here or p[0].startswith(here + "/")]:
+            del self._acls[place]
         self._nodes[here] = None
 
     def set_mode(self, path: str, mode: int) -> None:
@@ -154,6 +159,11 @@ class PlannedFiles(Files):
         here = self._new(path)
         node = self._as_node(here)
         self._nodes[here] = node._replace(stat=node.stat._replace(uid=uid, gid=gid))
+
+    def set_acl(self, path: str, data: bytes, mode: int, default: bool = False) -> None:
+        self._acls[self._new(path), default] = data
+        if not default:
+            self.set_mode(path, mode)
 
     def move(self, origin: str, path: str) -> None:
         """What usermod(8) does with a home: all that is at origin goes to path."""

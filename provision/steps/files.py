@@ -26,6 +26,7 @@ from provision.steps.contents import (
     text_change,
     wanted_owner,
 )
+from provision.steps.safeguards import backup_change, check_judge, judge, keep_backup
 from provision.steps.source import Source
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ class File(Step):
     mode: permission bits; None leaves those of an existing file, and is 0644 (0600 for secrets) for a new one.
     owner, group: names; None leaves them, and is the login's own for a new file.
     validate_with: argv to judge the new contents before they are put in place; "%s" in it becomes their path.
-    The file is replaced in one step (rename(2)) after its contents are on disk.
+    backup: keep old contents beside it, as PATH.20270131T120000Z~ (when they came there); the outcome names it.
+    The file is replaced in one step (rename(2)) after its contents are on disk; an ACL and a label of SELinux
+    that it has stay.
     """
 
     path: str
@@ -52,6 +55,7 @@ class File(Step):
     owner: Optional[str] = None
     group: Optional[str] = None
     validate_with: Sequence[str] = ()
+    backup: bool = False
 
     DEADLINE = 1800.0
 
@@ -73,8 +77,7 @@ class File(Step):
         check_names(self, "owner", "group")
         if not isinstance(self.content, Source):
             raise ValueError("content must be text, bytes, a Secret or a Source, not %r" % (self.content,))
-        if self.validate_with and "%s" not in self.validate_with:
-            raise ValueError("validate_with must have %s where the path of the new file goes")
+        check_judge(self.validate_with)
 
     def check(self, host: "System") -> Diff:
         now = host.files.stat(self.path)
@@ -88,7 +91,8 @@ class File(Step):
         content = None
         if now.kind != "file" or host.files.sha256(self.path) != self.source.sha256:
             content = self._content_change(host, now)
-        found = changes(content, *attributes(self, host, now, None))
+        backup = backup_change(host, self.path, content) if self.backup else None
+        found = changes(content, backup, *attributes(self, host, now, None))
         return Diff(found) if found else Diff.none("has these contents" + attribute_words(self))
 
     def apply(self, host: "System", diff: Diff) -> None:
@@ -109,7 +113,9 @@ class File(Step):
         )
         uid, gid = wanted_owner(self, host, now)
         if self.validate_with:
-            self._judge(host, mode, uid, gid)
+            judge(host, self.path, self.source, self.validate_with, mode, uid, gid)
+        if self.backup and now is not None and now.kind == "file":
+            keep_backup(host, self.path)
         host.files.write(self.path, self.source, mode, uid, gid)
 
     def fingerprint(self, host: "System") -> str:
@@ -122,22 +128,6 @@ class File(Step):
         if self.mode is not None:
             return self.mode
         return 0o600 if self.source.secret else 0o644
-
-    def _judge(self, host: "System", mode: int, uid: int, gid: int) -> None:
-        """Put the contents beside the file, and have them judged there. Raises StepError."""
-        if host.planned:
-            return
-        beside = self.path + ".prov-check"
-        host.files.write(beside, self.source, mode, uid, gid)
-        try:
-            argv = [beside if word == "%s" else word for word in self.validate_with]
-            result = host.ask(argv)
-            if result.status and self.source.secret:
-                # whoever judges may quote what it does not like
-                result = result._replace(stdout="", stderr="(withheld: the file holds a secret)")
-            result.require("judging the new %s" % self.path, "The old file is still in place.")
-        finally:
-            host.files.remove(beside)
 
     def _content_change(self, host: "System", now: "Optional[Stat]") -> Change:
         if now is not None and now.kind == "link":
@@ -323,6 +313,7 @@ def copy(
     owner: Optional[str] = None,
     group: Optional[str] = None,
     validate_with: Sequence[str] = (),
+    backup: bool = False,
     when: "Sequence[Outcome]" = (),
 ) -> "Outcome":
     """A local file's contents at `to`. origin: absolute, or relative to the role's files/ folder.
@@ -345,6 +336,7 @@ def copy(
         owner=owner,
         group=group,
         validate_with=validate_with,
+        backup=backup,
         when=when,
     )
 
@@ -358,6 +350,7 @@ def template(
     owner: Optional[str] = None,
     group: Optional[str] = None,
     validate_with: Sequence[str] = (),
+    backup: bool = False,
     when: "Sequence[Outcome]" = (),
     **values: Any,
 ) -> "Outcome":
@@ -370,7 +363,17 @@ def template(
     from provision.templates import render
 
     text = render(role_file(c, "templates", name), {"c": c, **values})
-    return file(c, to, text, mode=mode, owner=owner, group=group, validate_with=validate_with, when=when)
+    return file(
+        c,
+        to,
+        text,
+        mode=mode,
+        owner=owner,
+        group=group,
+        validate_with=validate_with,
+        backup=backup,
+        when=when,
+    )
 
 
 # -- shared by the steps above

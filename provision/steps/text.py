@@ -9,6 +9,7 @@ from provision.secrets import Secret
 from provision.steps.base import Change, Diff, Step, changes, check_mode, check_path, check_text, step, wanted
 from provision.steps.contents import attributes, join, set_attributes, text_change
 from provision.steps.files import File
+from provision.steps.safeguards import backup_change, check_judge
 from provision.steps.source import Source
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Line(Step):
     line: as it shall read; "" with `match` removes lines.  match: a regular expression; the last line in
     which it is found is replaced, and if there is none the line is added at the end (`after`: after the last
     line in which this expression is found).  The file must exist, unless create is set.
-    mode: as of `file`.  validate_with: argv to judge the new contents with, as of `file`.
+    mode, validate_with, backup: as of files.file.
     """
 
     path: str
@@ -33,6 +34,7 @@ class Line(Step):
     create: bool = False
     mode: Optional[int] = None
     validate_with: Sequence[str] = ()
+    backup: bool = False
 
     def label(self) -> str:
         return "line in %s" % self.path
@@ -42,6 +44,7 @@ class Line(Step):
 
         check_path(self.path)
         check_mode(self.mode)
+        check_judge(self.validate_with)
         for value in (self.line, self.match, self.after):
             if not isinstance(value, str):
                 raise ValueError("line, match and after must be text, not %r" % (value,))
@@ -70,7 +73,8 @@ class Line(Step):
         old, new = self._texts(host)
         content = None if old == new else text_change("content", old, new, self.path)
         mode = attributes(self, host, now, None) if now else []
-        found = changes(content, *mode)
+        backup = backup_change(host, host.files.follow(self.path), content) if self.backup else None
+        found = changes(content, backup, *mode)
         return Diff(found) if found else Diff.none("has this line" if self.line else "has no such line")
 
     def apply(self, host: "System", diff: Diff) -> None:
@@ -81,9 +85,8 @@ class Line(Step):
         if old == new and now is not None:
             set_attributes(self, host, now, path)
             return
-        File(path, new, mode=self.mode, validate_with=self.validate_with).apply(
-            host, Diff([Change("content")])
-        )
+        file = File(path, new, mode=self.mode, validate_with=self.validate_with, backup=self.backup)
+        file.apply(host, Diff([Change("content")]))
 
     def fingerprint(self, host: "System") -> str:
         return hashlib.sha256(self._texts(host)[0]).hexdigest()
@@ -126,7 +129,7 @@ class Block(Step):
     comment, comment_end: what makes a line a comment in this kind of file ("<!--" and "-->" for XML).
     after: a regular expression: a new block comes after the last line in which it is found; else, and if it is
     found nowhere, at the end.  create: make the file if there is none.
-    mode, owner, group, validate_with: as of files.file.
+    mode, owner, group, validate_with, backup: as of files.file.
     A block that somebody has cut in half (a mark is missing or doubled) is refused, not guessed at.
     """
 
@@ -141,6 +144,7 @@ class Block(Step):
     owner: Optional[str] = None
     group: Optional[str] = None
     validate_with: Sequence[str] = ()
+    backup: bool = False
 
     def label(self) -> str:
         return "block %s in %s" % (self.name, self.path)
@@ -148,6 +152,7 @@ class Block(Step):
     def validate(self) -> None:
         check_path(self.path)
         check_mode(self.mode)
+        check_judge(self.validate_with)
         check_text(self.name, "name")
         check_text(self.comment, "comment")
         if "\0" in self.text:
@@ -208,7 +213,7 @@ class IniValue(Step):
     section: without brackets; "" is what comes before the first one.
     key: as written in the file, case and all.  value: one line, may be a Secret; None removes the key.
     separator: between key and value, for a line that is added; one that is there keeps its own ("=" or ":").
-    create: make the file if there is none.  mode, owner, group, validate_with: as of files.file.
+    create: make the file if there is none.  mode, owner, group, validate_with, backup: as of files.file.
     If the section has the key several times, the last stays, as readers of ini files take that one. More
     deeply indented lines that follow a key belong to its value (configparser's rule) and go with it.
     """
@@ -223,6 +228,7 @@ class IniValue(Step):
     owner: Optional[str] = None
     group: Optional[str] = None
     validate_with: Sequence[str] = ()
+    backup: bool = False
 
     def label(self) -> str:
         return "%s: [%s] %s" % (self.path, self.section, self.key)
@@ -230,6 +236,7 @@ class IniValue(Step):
     def validate(self) -> None:
         check_path(self.path)
         check_mode(self.mode)
+        check_judge(self.validate_with)
         check_text(self.key, "key")
         if re.search(r"[=:\[\]#;]|^\s|\s$", self.key):
             raise ValueError("key must not contain any of = : [ ] # ; nor begin or end with a space")
@@ -316,7 +323,15 @@ def edited(s: "Union[Block, IniValue]", host: "System") -> File:
     edit: Callable[[str], str] = s.edit
     source = Source.of(edit(old.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape"))
     source.secret = isinstance(getattr(s, "value", None), Secret)
-    return File(path, source, mode=s.mode, owner=s.owner, group=s.group, validate_with=s.validate_with)
+    return File(
+        path,
+        source,
+        mode=s.mode,
+        owner=s.owner,
+        group=s.group,
+        validate_with=s.validate_with,
+        backup=s.backup,
+    )
 
 
 def check_edit(s: "Union[Block, IniValue]", host: "System", why: str) -> Diff:

@@ -102,7 +102,7 @@ class Case:
 
     def shown(self, outcome: Outcome) -> list[list[str]]:
         """The outcome's changes, without their text."""
-        return [[c.what, self.short(c.before), self.short(c.after)] for c in outcome.diff]
+        return [[self.short(c.what), self.short(c.before), self.short(c.after)] for c in outcome.diff]
 
     def short(self, text: str) -> str:
         return text.replace(str(self.root), "$T")
