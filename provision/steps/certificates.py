@@ -1,148 +1,248 @@
 """Server certificates: the key is made on the host and stays there. Shipped to hosts (Python 3.8)."""
 
-import re
-import ssl
-import time
-from typing import TYPE_CHECKING, Dict, List, Sequence
+from typing import TYPE_CHECKING, List, Mapping, Sequence, Tuple
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, step, wanted
+from provision.steps.keyed import Keyed
 from provision.steps.source import Source
+from provision.steps.x509 import (
+    check_dns_names,
+    check_subject,
+    covers,
+    faults,
+    lifetime,
+    read,
+    subject_lines,
+)
 
 if TYPE_CHECKING:
     from provision.agent.system import System
 
-#: RFC 1035 labels, the first of which may be a wildcard (RFC 6125)
-DNS_NAME = re.compile(r"^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
-
 
 @wanted()
-class Certificate(Step):
-    """A key and a certificate for it, good for these names, replaced before it ends.
+class Certificate(Keyed):
+    """A certificate that the controller has issued for the host's key, replaced before it ends.
 
-    key, path: files of the key (0600, root) and of the certificate (0644), both PEM.
-    names: DNS names; the first is also the common name.
     issuer: makes the certificate, on the controller, from the request that the host sends.
     authority: identifier of the issuer's key, in hex; a certificate of another issuer is replaced.
     renew: replace the certificate when less than this part of its lifetime is left.
     """
 
-    key: str
-    path: str
-    names: Sequence[str]
     issuer: Source
     authority: str
     renew: float = 1 / 3
-
-    DEADLINE = 120.0
 
     def label(self) -> str:
         return "certificate %s" % self.path
 
     def validate(self) -> None:
-        check_path(self.key, "key")
-        check_path(self.path)
-        if not self.names:
-            raise ValueError("a certificate needs a name")
-        for name in self.names:
-            if not DNS_NAME.fullmatch(name):
-                raise ValueError("%r is not a DNS name" % name)
-        if not 0 < self.renew < 1:
-            raise ValueError("renew must be between 0 and 1")
+        super().validate()
+        check_renew(self.renew)
 
     def check(self, host: "System") -> Diff:
-        found: List[Change] = []
+        found = self.missing(host, "certificate")
         key = host.files.stat(self.key)
-        if key is None:
-            found.append(Change("new key", "", "P-256"))
-        elif key.mode & 0o077:
-            found.append(Change("mode of the key", "%04o" % key.mode, "0600"))
-        if host.files.stat(self.path) is None:
-            found.append(Change("new certificate", "", ", ".join(self.names)))
-        elif key is None:
-            found.append(Change("certificate", "for another key", "for the new one"))
-        elif not host.files.predicted(self.path):
+        if key is not None and key.mode & 0o077:
+            found.insert(0, Change("mode of the key", "%04o" % key.mode, "0600"))
+        predicted = host.files.predicted(self.path)
+        if key is not None and host.files.stat(self.path) is not None and not predicted:
             found += self._faults(host)
+        if found:
+            return Diff(found)
+        if predicted:
+            return Diff.none("is made by this run")
+        return Diff.none("good until %s" % read(host, "x509", self.path, self.key)["notAfter"])
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        self.make_key(host)
+        host.files.set_mode(self.key, 0o600)
+        if all(change.what == "mode of the key" for change in diff.changes):
+            return
+        owner = host.owner(None, None)
+        if host.planned:
+            host.files.write(self.path, self.issuer, 0o644, *owner)
+            return
+        host.files.write(self.path, host.fetch(self.issuer, self.made(host, {})), 0o644, *owner)
+        wrong = self._faults(host)
+        if wrong:
+            raise StepError("the new certificate has a fault: %s" % ", ".join(c.what for c in wrong))
+
+    def _faults(self, host: "System") -> List[Change]:
+        values = read(host, "x509", self.path, self.key)
+        found = faults(values, self.names, self.renew)
+        if values and values["authority"] != self.authority:
+            found.append(Change("issuer", "another one", "the private CA"))
+        return found
+
+
+@wanted()
+class SelfSigned(Keyed):
+    """A certificate that its own key has signed, for what nobody else has to trust; replaced before it ends.
+
+        certificates.self_signed(c, "/etc/ssl/private/x.key", "/etc/ssl/certs/x.crt", ["x.internal"])
+
+    days: its lifetime.  renew: replace it when less than this part of its lifetime is left.
+    A certificate of another issuer is replaced.
+    """
+
+    days: int = 365
+    renew: float = 1 / 3
+
+    def label(self) -> str:
+        return "certificate %s" % self.path
+
+    def validate(self) -> None:
+        super().validate()
+        check_renew(self.renew)
+        check_days(self.days, 1)
+
+    def check(self, host: "System") -> Diff:
+        found = self.missing(host, "certificate")
         if found:
             return Diff(found)
         if host.files.predicted(self.path):
             return Diff.none("is made by this run")
-        return Diff.none("good until %s" % self._read(host)["notAfter"])
+        values = read(host, "x509", self.path, self.key)
+        found = faults(values, self.names, self.renew)
+        if values and values["subject"] != values["issuer"]:
+            found.append(Change("issuer", values["issuer"].replace("\n", ", "), "itself"))
+        return Diff(found) if found else Diff.none("good until %s" % values["notAfter"])
 
     def apply(self, host: "System", diff: Diff) -> None:
-        owner = host.owner("root", "root")
-        if host.files.stat(self.key) is None:
-            argv = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
-            made = host.run(argv).require("making a key")
-            host.files.write(self.key, made.stdout.encode(), 0o600, *owner)
-        host.files.set_mode(self.key, 0o600)
-        if all(change.what == "mode of the key" for change in diff.changes):
-            return
-        if host.planned:
-            host.files.write(self.path, self.issuer, 0o644, *owner)
-            return
-        alternatives = ",".join("DNS:" + name for name in self.names)
-        argv = ["openssl", "req", "-new", "-key", self.key, "-subj", "/CN=%s" % self.names[0]]
-        request = host.run([*argv, "-addext", "subjectAltName=" + alternatives]).require("making a request")
-        certificate = host.fetch(self.issuer, request.stdout.encode())
-        host.files.write(self.path, certificate, 0o644, *owner)
-        faults = self._faults(host)
-        if faults:
-            raise StepError("the new certificate has a fault: %s" % ", ".join(c.what for c in faults))
+        self.make_key(host)
+        certificate = self.made(host, {}, "-x509", "-days", str(self.days))
+        host.files.write(self.path, certificate, 0o644, *host.owner(None, None))
+
+
+@wanted()
+class CertificateRequest(Keyed):
+    """A request for a certificate (PKCS #10), for an authority elsewhere to sign. outcome.stdout gives it.
+
+        request = certificates.request(c, "/etc/ssl/private/x.key", "/etc/ssl/x.csr", ["x.org"], subject={"O": "X"})
+
+    subject: further parts of the name, such as {"C": "DE", "O": "Example"}.
+    """
+
+    subject: Mapping[str, str] = ()  # type: ignore[assignment]
+
+    def label(self) -> str:
+        return "certificate request %s" % self.path
+
+    def validate(self) -> None:
+        super().validate()
+        check_subject(self.subject)
+
+    def check(self, host: "System") -> Diff:
+        found = self.missing(host, "request")
+        if found:
+            return Diff(found)
+        if host.files.predicted(self.path):
+            return Diff.none("is made by this run")
+        found = self._faults(host)
+        return Diff(found) if found else Diff.none("is for this key, and %s" % ", ".join(self.names))
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        self.make_key(host)
+        host.files.write(self.path, self.made(host, self.subject), 0o644, *host.owner(None, None))
+
+    def fingerprint(self, host: "System") -> str:
+        if host.files.exists(self.path) and not host.files.predicted(self.path):
+            object.__setattr__(self, "_text", host.files.read(self.path).decode(errors="replace"))
+        return super().fingerprint(host)
+
+    def streams(self) -> Tuple[str, str]:
+        return getattr(self, "_text", ""), ""
+
+    def _faults(self, host: "System") -> List[Change]:
+        values = read(host, "req", self.path, self.key)
+        if not values:
+            return [Change("request", "damaged", ", ".join(self.names))]
+        found = []
+        if sorted(values["names"].split()) != sorted(self.names):
+            found.append(Change("names", values["names"].replace(" ", ", "), ", ".join(self.names)))
+        if values["matches"] != "yes":
+            found.append(Change("key", "another one", "the host's"))
+        subject = subject_lines(self.names, self.subject)
+        if values["subject"].split("\n") != subject:
+            found.append(Change("subject", values["subject"].replace("\n", ", "), ", ".join(subject)))
+        return found
+
+
+@wanted()
+class ValidCertificate(Step):
+    """A certificate that is there has to be good; if it is not, the step fails. It changes nothing.
+
+        certificates.valid(c, "/etc/ssl/certs/x.crt", key="/etc/ssl/private/x.key", names=["x.org"], days=14)
+
+    path: of the certificate, PEM; of a chain, the first counts.  days: how long it must still be good.
+    key: file of the key that it must be for.  names: domains that it must cover; a wildcard covers one label.
+    With ignore_errors="..." a fault is a warning.  Needs openssl on the host.
+    """
+
+    path: str
+    key: str = ""
+    names: Sequence[str] = ()
+    days: int = 14
+
+    def label(self) -> str:
+        return "valid certificate %s" % self.path
+
+    def validate(self) -> None:
+        check_path(self.path)
+        if self.key:
+            check_path(self.key, "key")
+        if self.names:
+            check_dns_names(self.names)
+        check_days(self.days, 0)
+
+    def check(self, host: "System") -> Diff:
+        if host.files.predicted(self.path) or (self.key and host.files.predicted(self.key)):
+            return Diff.none("is made by this run")
+        for path in filter(None, (self.path, self.key)):
+            if not host.files.exists(path):
+                raise StepError("%s does not exist" % path)
+        values = read(host, "x509", self.path, self.key)
+        if not values:
+            raise StepError("%s is not a certificate" % self.path)
+        wrong = []
+        left = lifetime(values)[1]
+        if left < self.days * 86400:
+            wrong.append("ended on" if left < 0 else "ends on")
+            wrong[-1] += " %s" % values["notAfter"]
+        if self.key and values["matches"] != "yes":
+            wrong.append("is not for the key %s" % self.key)
+        missing = [name for name in self.names if not covers(values["names"].split(), name)]
+        if missing:
+            wrong.append(
+                "is not for %s, but for %s" % (", ".join(missing), values["names"].replace(" ", ", "))
+            )
+        if wrong:
+            raise StepError(
+                "%s %s" % (self.path, "; ".join(wrong)), hint="It wants to be renewed, or replaced."
+            )
+        return Diff.none("good until %s" % values["notAfter"])
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        raise AssertionError("a look changes nothing")
 
     def fingerprint(self, host: "System") -> str:
         return host.files.sha256(self.path) if host.files.exists(self.path) else "absent"
 
-    def _faults(self, host: "System") -> List[Change]:
-        values = self._read(host)
-        if not values:
-            return [Change("certificate", "damaged", ", ".join(self.names))]
-        found = []
-        have = sorted(values["names"].split())
-        if have != sorted(self.names):
-            found.append(Change("names", ", ".join(have), ", ".join(sorted(self.names))))
-        if values["matches"] != "yes":
-            found.append(Change("key", "another one", "the host's"))
-        if values["authority"] != self.authority:
-            found.append(Change("issuer", "another one", "the private CA"))
-        begin = ssl.cert_time_to_seconds(values["notBefore"])
-        end = ssl.cert_time_to_seconds(values["notAfter"])
-        left = end - time.time()
-        if left < (end - begin) * self.renew:
-            days = "ended" if left < 0 else "ends in %d days" % (left // 86400)
-            found.append(Change("lifetime", days, "a new one"))
-        return found
 
-    def _read(self, host: "System") -> Dict[str, str]:
-        """What is in the certificate, and whether it is for the key; empty if it is none.
+def check_renew(renew: float) -> None:
+    """Raise ValueError unless renew is a part of a lifetime."""
+    if not isinstance(renew, (int, float)) or not 0 < renew < 1:
+        raise ValueError("renew must be between 0 and 1")
 
-        Two runs of openssl take longer than all other steps of a web stack together when nothing is to be
-        done. So the ledger keeps what they said, for as long as both files are what they were.
-        """
-        state = "%s %s" % (host.files.sha256(self.path), host.files.sha256(self.key))
-        values = host.ledger.known(self.label(), state)
-        if values is None:
-            values = self._ask(host)
-            host.ledger.remember_known(self.label(), state, values)
-        return values
 
-    def _ask(self, host: "System") -> Dict[str, str]:
-        """One openssl for all that is in the certificate (x509(1)), one for the key."""
-        argv = ["openssl", "x509", "-in", self.path, "-noout", "-dates", "-pubkey"]
-        result = host.ask([*argv, "-ext", "subjectAltName,authorityKeyIdentifier"])
-        if result.status == 127:
-            result.require("reading the certificate", "Install the package openssl before this step.")
-        if result.status:
-            return {}
-        text = result.stdout
-        values = dict(line.split("=", 1) for line in text.splitlines() if line.startswith("not"))
-        values["names"] = " ".join(re.findall(r"DNS:([^\s,]+)", text))
-        key = re.search(r"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", text, re.DOTALL)
-        public = host.ask(["openssl", "pkey", "-in", self.key, "-pubout"]).stdout.strip()
-        values["matches"] = "yes" if key and key.group(0) == public else "no"
-        authority = re.search(r"((?:[0-9A-F]{2}:){19}[0-9A-F]{2})", text)
-        values["authority"] = authority.group(1).replace(":", "").lower() if authority else ""
-        return values
+def check_days(days: int, least: int) -> None:
+    """Raise ValueError unless days is a number of days."""
+    if not isinstance(days, int) or isinstance(days, bool) or not least <= days <= 36500:
+        raise ValueError("days must be a whole number from %d to 36500, not %r" % (least, days))
 
 
 certificate = step(Certificate)
+self_signed = step(SelfSigned)
+request = step(CertificateRequest)
+valid = step(ValidCertificate)

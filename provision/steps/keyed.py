@@ -1,0 +1,55 @@
+"""What certificates and requests share: a key of the host, and names. Shipped to hosts (Python 3.8)."""
+
+from typing import TYPE_CHECKING, List, Mapping, Sequence
+
+from provision.steps.base import Change, Step, check_path, wanted
+from provision.steps.keys import INSTALL, new_key
+from provision.steps.x509 import check_dns_names, request_settings
+
+if TYPE_CHECKING:
+    from provision.agent.system import System
+
+
+@wanted()
+class Keyed(Step):
+    """key, path: files of the key (0600) and of what is made for it (0644), both PEM. The key is made (P-256) if
+    there is none; for one of another kind, or for others to read, put keys.private_key before this step.
+    names: DNS names, the first of which may begin with "*."; the first is also the common name.
+    Needs openssl on the host.
+    """
+
+    key: str
+    path: str
+    names: Sequence[str]
+
+    DEADLINE = 120.0
+
+    def validate(self) -> None:
+        check_path(self.key, "key")
+        check_path(self.path)
+        check_dns_names(self.names)
+
+    def missing(self, host: "System", what: str) -> List[Change]:
+        """What has to be made because it, or the key, is not there."""
+        found = []
+        if host.files.stat(self.key) is None:
+            found.append(Change("new key", "", "P-256"))
+        if host.files.stat(self.path) is None:
+            found.append(Change("new %s" % what, "", ", ".join(self.names)))
+        elif found:
+            found.append(Change(what, "for another key", "for the new one"))
+        return found
+
+    def make_key(self, host: "System") -> None:
+        """Make the key if there is none."""
+        if host.files.stat(self.key) is None:
+            host.files.write(self.key, new_key(host, "P-256"), 0o600, *host.owner(None, None))
+
+    def made(self, host: "System", subject: Mapping[str, str], *options: str) -> bytes:
+        """What openssl-req(1) makes for the key and the names."""
+        argv = ["openssl", "req", "-new", "-key", self.key, "-config", "/dev/stdin", *options]
+        done = host.run(argv, stdin=request_settings(self.names, subject))
+        return done.require("making %s" % self.path, INSTALL).stdout.encode()
+
+    def fingerprint(self, host: "System") -> str:
+        return host.files.sha256(self.path) if host.files.exists(self.path) else "absent"

@@ -1,0 +1,124 @@
+"""Scripts, sent to a host and run there, never left behind. Shipped to hosts (Python 3.8, standard library)."""
+
+import shlex
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, Callable, List, Sequence, Union
+
+from provision.steps.base import step, wanted
+from provision.steps.execution import Execution, check_argv
+from provision.steps.source import Source
+
+if TYPE_CHECKING:
+    from typing import Concatenate, ParamSpec
+
+    from provision.agent.commands import Result
+    from provision.agent.system import System
+    from provision.host import Steps
+    from provision.outcome import Outcome
+
+    P = ParamSpec("P")
+
+#: memory, not a disk: what a power cut leaves of a script is gone (shm_overview(7))
+PLACE = "/dev/shm"
+PREFIX = "prov-script-"
+
+
+@wanted()
+class Script(Execution):
+    """A script that is given as text, run on the host by the interpreter that its first line names.
+
+        script.script(c, "#!/bin/sh\\nset -e\\n...", creates="/srv/shop/index")
+
+    content: its text, which begins with an interpreter line, such as "#!/bin/sh".
+    arguments: words for it.  name: what it is called in what is shown, and on the host while it runs.
+    It is there only while it runs, in memory, readable for its user alone; a noexec mount is no obstacle.
+    Secrets don't belong in it: pass them as environment or stdin.
+    """
+
+    content: Union[str, bytes, Source]
+    arguments: Sequence[str] = ()
+    name: str = "script"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.content, (str, bytes)):
+            object.__setattr__(self, "content", Source.of(self.content))
+
+    def label(self) -> str:
+        return "script %s" % self.shown()
+
+    def validate(self) -> None:
+        if not isinstance(self.content, Source) or self.content.secret or self.content.open is None:
+            raise ValueError("content must be text; pass secrets as environment or stdin")
+        with self.content.open(b"") as f:
+            interpreter(f.readline())
+        if self.arguments:
+            check_argv(self.arguments, "arguments")
+        if not isinstance(self.name, str) or not self.name.strip(".") or set(self.name) & set("/\n\0"):
+            raise ValueError("name must be that of a file, not %r" % (self.name,))
+        super().validate()
+
+    def shown(self) -> str:
+        return shlex.join([self.name, *self.arguments])
+
+    def start(self, host: "System", **options: Any) -> "Result":
+        assert isinstance(self.content, Source)
+        if host.planned:
+            return host.run([self.name])
+        text = host.fetch(self.content)
+        sweep(host)
+        folder = "%s/%s%s" % (PLACE, PREFIX, token_hex(8))
+        path = "%s/%s" % (folder, self.name)
+        host.files.mkdir(folder, 0o711, *host.owner(None, None))
+        try:
+            host.files.write(path, text, 0o500, *host.owner(self.user or None, None), durable=False)
+            return host.run([*interpreter(text.split(b"\n", 1)[0]), path, *self.arguments], **options)
+        finally:
+            host.files.remove(folder)
+
+
+def sweep(host: "System") -> None:
+    """Remove what an agent has left that was killed. None is at work: a host takes one run at a time."""
+    for name in host.files.list(PLACE):
+        now = host.files.stat("%s/%s" % (PLACE, name)) if name.startswith(PREFIX) else None
+        if now is not None and now.uid == host.owner(None, None)[0]:
+            host.files.remove("%s/%s" % (PLACE, name))
+
+
+def interpreter(line: bytes) -> List[str]:
+    """The words of an interpreter line as execve(2) reads it: a path, and at most one argument. Raises ValueError."""
+    words = line.rstrip(b"\n").decode(errors="replace")
+    if words.endswith("\r"):
+        raise ValueError("the script has the line ends of DOS, which no interpreter line may have")
+    path, _, argument = words[2:].strip(" \t").replace("\t", " ").partition(" ")
+    if not words.startswith("#!") or not path.startswith("/"):
+        raise ValueError("a script begins with an interpreter line, such as #!/bin/sh, not %r" % words[:80])
+    return [path, argument.strip()] if argument.strip() else [path]
+
+
+def from_file(
+    submit: "Callable[Concatenate[Steps, Union[str, bytes, Source], P], Outcome]",
+) -> "Callable[Concatenate[Steps, str, P], Outcome]":
+    """The function that does with a local file what another one does with a text."""
+
+    def local(c: "Steps", origin: str, /, *args: "P.args", **options: "P.kwargs") -> "Outcome":
+        """A local script, run on the host: `script.local(c, "index.sh", arguments=["--all"], reason="...")`.
+
+        origin: absolute, or relative to the role's files/ folder.  The options are those of `script.script`.
+        Raises ConfigError if there is no such local file.
+        """
+        import os
+
+        from provision.awaited import role_file
+        from provision.errors import ConfigError
+
+        path = str(role_file(c, "files", origin))
+        if not os.path.isfile(path):
+            raise ConfigError("there is no local file %s" % path)
+        options.setdefault("name", os.path.basename(path))
+        return submit(c, Source.of_file(path), *args, **options)
+
+    return local
+
+
+script = step(Script)
+local = from_file(script)
