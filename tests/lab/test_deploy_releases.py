@@ -4,49 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 import pytest
 from helpers.cli import Run, prov
 from helpers.hosts import on
 from helpers.journeys import TWO, Journey
-from helpers.web import Site
+from helpers.web import Visitors
 
 pytestmark = pytest.mark.lab
-
-
-class Visitors:
-    """Ask for a page over and over while entered. answers: of every request. Each has a connection of its own."""
-
-    def __init__(self, site: Site, path: str = "/", count: int = 2) -> None:
-        self._site = site
-        self._path = path
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(count)]
-        self.answers: list[Any] = []
-
-    def _ask(self) -> None:
-        while not self._over.wait(0.01):
-            try:
-                self.answers.append(self._site.get(self._path).status)
-            except OSError as error:
-                self.answers.append(error)
-
-    def __enter__(self) -> Visitors:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join(15)
 
 
 def deploy(journey: Journey) -> Run:

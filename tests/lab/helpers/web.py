@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import socket
 import ssl
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -18,14 +25,38 @@ class Site:
     domain: str
     ca: Path
 
-    def get(self, path: str = "/", *, tls: bool = True, timeout: float = 10) -> Answer:
-        """Ask for a page; the certificate has to be good for the domain. Raises OSError."""
+    def get(
+        self,
+        path: str = "/",
+        *,
+        tls: bool = True,
+        timeout: float = 10,
+        headers: Mapping[str, str] | None = None,
+        login: str = "",
+        body: bytes | None = None,
+    ) -> Answer:
+        """Ask for a page, or post a body; the certificate has to be good for the domain. login: NAME:PASSWORD.
+        Raises OSError."""
         connection = http.client.HTTPConnection(self.domain, timeout=timeout)
         connection.sock = self._connected(timeout, tls=tls)
+        said = dict(headers or {})
+        if login:
+            said["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+        try:
+            connection.request("GET" if body is None else "POST", path, body, said)
+            response = connection.getresponse()
+            return Answer(response.status, dict(response.getheaders()), response.read())
+        finally:
+            connection.close()
+
+    def arrivals(self, path: str) -> list[float]:
+        """When each line `data: ...` of a stream of events arrived, in seconds."""
+        connection = http.client.HTTPConnection(self.domain, timeout=10)
+        connection.sock = self._connected(10, tls=True)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
-            return Answer(response.status, dict(response.getheaders()), response.read().decode())
+            return [time.monotonic() for line in response if line.startswith(b"data:")]
         finally:
             connection.close()
 
@@ -55,9 +86,47 @@ class Answer:
 
     status: int
     headers: dict[str, str] = field(repr=False)
-    text: str
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
 
     @property
     def title(self) -> str:
         found = re.search(r"<title>(.*?)</title>", self.text, re.DOTALL)
         return found.group(1).strip() if found else ""
+
+    def json(self) -> Any:
+        """What the text says, if it is JSON."""
+        return json.loads(self.text)
+
+
+class Visitors:
+    """Ask for a page over and over while entered. answers: of every request. Each has a connection of its own."""
+
+    def __init__(self, site: Site, path: str = "/", count: int = 2) -> None:
+        self._site = site
+        self._path = path
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(count)]
+        self.answers: list[Any] = []
+
+    def _ask(self) -> None:
+        while not self._over.wait(0.01):
+            try:
+                self.answers.append(self._site.get(self._path).status)
+            except OSError as error:
+                self.answers.append(error)
+
+    def __enter__(self) -> Visitors:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(15)
