@@ -1,0 +1,286 @@
+"""The fronts: nginx and Apache do the same for the same inventory."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import RemoteDisconnected
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.cli import Run, prov
+from helpers.hosts import Hosts, Kind, on
+from helpers.projects import Project
+from helpers.web import Site, Visitors
+
+from provision import lab
+
+pytestmark = pytest.mark.lab
+
+PROBE: dict[str, Any] = {
+    "source": "../probe",
+    "target": "probe:app",
+    "domains": ["probe.test"],
+    "static": {"/static/": "static"},
+    "error_pages": "errors",
+    "max_body": "2m",
+    "streams": ["/stream"],
+    "auth": {"by": "basic", "users": {"ann": "open sesame"}, "paths": ["/private", "/static/inner/"]},
+    "cache": {"seconds": 2, "paths": ["/cached/"]},
+    "rate_limit": {"rate": "2/s", "burst": 2, "paths": ["/limited/"]},
+}
+#: at another prefix of the same domains
+SECOND: dict[str, Any] = {
+    "source": "../probe",
+    "target": "probe:app",
+    "domains": ["probe.test"],
+    "path": "/second/",
+}
+CLOSED: dict[str, Any] = {
+    "source": "../probe",
+    "target": "probe:app",
+    "domains": ["closed.test"],
+    "error_pages": "errors",
+    "maintenance": True,
+}
+APPS = {"probe": PROBE, "second": SECOND, "closed": CLOSED}
+#: by front: its host
+HOSTS = {"nginx": ("t-fn", "debian-13"), "apache": ("t-fa", "debian-12")}
+
+
+@dataclass(frozen=True)
+class Front:
+    """A host behind one of the fronts."""
+
+    name: str
+    host: lab.LabHost
+    project: Project
+    planned: Run
+    first: Run
+    second: Run
+
+    def site(self, domain: str = "probe.test") -> Site:
+        return Site(self.host.address, domain, self.project.ca)
+
+
+def probe(project: Project) -> Project:
+    """Put the application that these tests deploy into a project."""
+    shutil.copytree(Path(__file__).parent / "apps/probe", project.folder / "probe")
+    return project
+
+
+@pytest.fixture(scope="module", params=HOSTS)
+def front(
+    request: pytest.FixtureRequest, lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Front]:
+    name: str = request.param
+    host, image = HOSTS[name]
+    found = lab_hosts.one(host, Kind(image))
+    project = probe(Project(tmp_path_factory.mktemp(name)))
+    apps = {app: {**settings, "front": name} for app, settings in APPS.items()}
+    project.inventory({host: {"apps": apps}}, ansible_connection="lab", roles=["base", "python", "app"])
+    planned = prov("plan", host, cwd=project.folder, status=3)
+    first = prov("deploy", host, cwd=project.folder, timeout=400)
+    second = prov("deploy", host, cwd=project.folder)
+    yield Front(host, found, project, planned, first, second)
+
+
+def test_the_plan_is_what_the_deploy_does(front: Front) -> None:
+    assert front.first.not_in(front.name, "ok", "changed") == []
+    told, done = (
+        [(s["step"], s["state"]) for s in run.steps(front.name)] for run in (front.planned, front.first)
+    )
+    assert told == done
+
+
+def test_the_second_deploy_changes_nothing(front: Front) -> None:
+    assert front.second.not_in(front.name, "ok") == []
+    assert front.second.status == 0
+
+
+def test_the_application_sees_who_asked_for_what(front: Front) -> None:
+    seen = front.site().get("/a%20b?c", headers={"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "http"})
+    told = seen.json()
+    own = on(front.name, "sh", "-c", "ip route get $(echo $SSH_CLIENT | cut -d' ' -f1)").split()[0]
+    assert told["client"] == own != "192.0.2.1"
+    assert (told["path"], told["scheme"], told["host"]) == ("/a b", "https", "probe.test")
+    assert seen.headers["Strict-Transport-Security"] == "max-age=63072000"
+
+
+def test_applications_share_a_domain_by_their_prefixes(front: Front) -> None:
+    told = front.site().get("/second/page").json()
+    assert (told["prefix"], told["path"]) == ("/second", "/page")
+    assert front.site().get("/page").json()["prefix"] == ""
+
+
+def test_names_that_nobody_has_are_refused(front: Front) -> None:
+    stranger = front.site("stranger.test")
+    with pytest.raises((RemoteDisconnected, ssl.SSLError)):
+        stranger.get()
+    try:
+        assert stranger.get(tls=False).status in (403, 421)
+    except RemoteDisconnected:
+        # nginx says nothing at all
+        assert front.name == "t-fn"
+
+
+def test_http_leads_to_https(front: Front) -> None:
+    answer = front.site().get("/a?b=c", tls=False)
+    assert (answer.status, answer.headers["Location"]) == (308, "https://probe.test/a?b=c")
+
+
+def test_static_files_are_compressed_and_kept_if_their_name_has_a_hash(front: Front) -> None:
+    plain = front.site().get("/static/site.css")
+    assert plain.text == (front.project.folder / "probe/static/site.css").read_text()
+    assert "immutable" not in plain.headers.get("Cache-Control", "")
+    hashed = front.site().get("/static/site.0123456789ab.css")
+    assert "immutable" in hashed.headers["Cache-Control"] and "31536000" in hashed.headers["Cache-Control"]
+    compressed = front.site().get("/static/site.css", headers={"Accept-Encoding": "gzip"})
+    assert (compressed.headers["Content-Encoding"], len(compressed.body) < 500) == ("gzip", True)
+    assert "Accept-Encoding" in compressed.headers["Vary"]
+    for answer in (plain, hashed):
+        assert answer.headers["Strict-Transport-Security"]
+
+
+def test_uploads_have_a_limit(front: Front) -> None:
+    assert front.site().get("/upload", body=b"x" * 2_000_000).json()["received"] == 2_000_000
+    assert front.site().get("/upload", body=b"x" * 3_000_000).status == 413
+
+
+def test_streams_are_passed_on_as_they_come(front: Front) -> None:
+    times = front.site().arrivals("/stream")
+    assert len(times) == 3
+    assert times[1] - times[0] > 0.2 and times[2] - times[1] > 0.2
+
+
+def test_passwords_protect_places_and_what_is_below_them(front: Front) -> None:
+    for path in ("/private", "/private/more", "/static/inner/x"):
+        answer = front.site().get(path)
+        assert (answer.status, answer.headers["WWW-Authenticate"].split(",")[0]) == (
+            401,
+            'Basic realm="Restricted"',
+        )
+        assert front.site().get(path, login="ann:guess").status == 401
+    assert front.site().get("/private/more", login="ann:open sesame").status == 200
+    assert front.site().get("/private-not").status == 200
+    file = "/etc/prov/passwords/probe"
+    assert on(front.name, "stat", "-c", "%a %U %G", file) == "640 root www-data"
+    assert "sesame" not in on(front.name, "cat", file)
+
+
+def test_the_cache_says_hit_or_miss(front: Front) -> None:
+    site = front.site()
+    answers = [site.get("/cached/page") for _ in range(3)]
+    assert [a.headers["X-Cache"] for a in answers] == ["MISS", "HIT", "HIT"]
+    assert len({a.json()["answer"] for a in answers}) == 1
+    for passing in ({"Cookie": "a=b; sessionid=1"}, {"Authorization": "Bearer x"}):
+        assert site.get("/cached/page", headers=passing).json()["answer"] != answers[0].json()["answer"]
+    assert "X-Cache" not in site.get("/elsewhere").headers
+    time.sleep(2.1)
+    assert site.get("/cached/page").headers["X-Cache"] != "HIT"
+
+
+def test_requests_of_one_address_are_limited(front: Front) -> None:
+    statuses = [front.site().get("/limited/").status for _ in range(8)]
+    assert statuses[0] == 200
+    assert 429 in statuses
+    assert front.site().get("/unlimited").status == 200
+    time.sleep(2)
+    assert front.site().get("/limited/").status == 200
+
+
+def test_errors_of_the_front_have_pages_of_the_application(front: Front) -> None:
+    missing = front.site().get("/static/none.css")
+    assert (missing.status, missing.title) == (404, "Nothing here")
+    own = front.site().get("/fails")
+    assert (own.status, own.text) == (500, "the application's own words")
+
+
+def test_maintenance_answers_everything(front: Front) -> None:
+    answer = front.site("closed.test").get("/any/page")
+    assert (answer.status, answer.title) == (503, "Back soon")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_the_access_log_can_be_read_by_programs(front: Front) -> None:
+    front.site().get('/logged?"quoted\\"', headers={"User-Agent": 'a "b"'})
+    folder = {"t-fn": "/var/log/nginx", "t-fa": "/var/log/apache2"}[front.name]
+    lines = [json.loads(line) for line in on(front.name, "cat", f"{folder}/access.log").splitlines()]
+    (entry,) = [line for line in lines if line["uri"].startswith("/logged")]
+    assert (entry["method"], entry["status"], entry["host"]) == ("GET", 200, "probe.test")
+    assert entry["agent"] == 'a "b"'
+    assert entry["seconds"] < 5
+
+
+def test_a_backend_that_is_down_is_told(front: Front) -> None:
+    """Last of this file: it stops the application."""
+    on(front.name, "sh", "-c", "systemctl stop 'app-probe@*.socket' 'app-probe@*.service'")
+    answer = front.site().get("/")
+    assert answer.status in (502, 503)
+    assert answer.title in ("Out of order", "Back soon")
+    healed = prov("deploy", front.name, cwd=front.project.folder, status=0)
+    assert healed.tally(front.name)["changed"] > 0
+    assert front.site().get("/").status == 200
+
+
+# -- load balancing
+
+
+@pytest.fixture(scope="module")
+def balanced(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """t-lb (nginx) before t-b1 and t-b2."""
+    lab_hosts.up({name: Kind() for name in ("t-lb", "t-b1", "t-b2")})
+    project = probe(Project(tmp_path_factory.mktemp("balanced")))
+    apps = {"probe": {**PROBE, "auth": None}}
+    stack = {"apps": apps, "roles": ["base", "python", "app"]}
+    balance = {"probe": {"hosts": "t-b1,t-b2", "method": "round_robin"}}
+    project.inventory(
+        {"t-lb": {"balance": balance, "roles": ["base"]}, "t-b1": stack, "t-b2": stack},
+        ansible_connection="lab",
+    )
+    run = prov("deploy", "tests", cwd=project.folder, timeout=400)
+    assert run.status == 0, run.errors
+    yield project
+
+
+def balancer(project: Project) -> Site:
+    host = lab.find("t-lb")
+    assert host is not None
+    return Site(host.address, "probe.test", project.ca)
+
+
+def requests_at(name: str) -> int:
+    return len(on(name, "cat", "/var/log/nginx/access.log").splitlines())
+
+
+def test_a_balancer_spreads_requests_and_says_who_asked(balanced: Project) -> None:
+    again = prov("deploy", "tests", cwd=balanced.folder)
+    assert again.status == 0 and all(again.not_in(name, "ok") == [] for name in ("t-lb", "t-b1", "t-b2"))
+    before = [requests_at(name) for name in ("t-b1", "t-b2")]
+    site = balancer(balanced)
+    told = [site.get("/", headers={"X-Forwarded-For": "192.0.2.1"}).json() for _ in range(10)]
+    after = [requests_at(name) for name in ("t-b1", "t-b2")]
+    assert all(b - a >= 4 for a, b in zip(before, after, strict=True))
+    assert {answer["scheme"] for answer in told} == {"https"}
+    assert len({answer["client"] for answer in told}) == 1
+    assert told[0]["client"] not in ("192.0.2.1", site.address)
+
+
+def test_a_host_that_dies_costs_no_request(balanced: Project) -> None:
+    with Visitors(balancer(balanced)) as visitors:
+        time.sleep(0.5)
+        on("t-b1", "systemctl", "kill", "-s", "KILL", "nginx")
+        on("t-b1", "systemctl", "stop", "nginx")
+        time.sleep(1.5)
+        on("t-b1", "systemctl", "start", "nginx")
+        # as long as a host that has failed is left alone
+        time.sleep(3.5)
+        on("t-b2", "sh", "-c", "systemctl stop 'app-probe@*.socket' 'app-probe@*.service'")
+        time.sleep(1)
+    assert len(visitors.answers) > 50
+    assert set(visitors.answers) == {200}
