@@ -1,17 +1,32 @@
 """Throwaway Debian hosts to try things on (design.md D12): `prov lab up web1`.
 
-`find` and `hosts` only read the lab's state and are cheap to import and call; `up` and `down` load the
-driver when they are used, which needs root.
+Two drivers: `nspawn`, hosts in namespaces of this machine, for root on Linux; `vagrant`, real virtual machines.
+`find` and `hosts` only read the lab's state and are cheap to import and call; the others load the driver
+when they are used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from provision.lab.model import IMAGES, LOGINS, LabHost
+from provision.lab.model import DRIVERS, IMAGES, LOGINS, LabHost, check_choice
 from provision.lab.store import find, hosts
 
-__all__ = ["IMAGES", "LOGINS", "LabHost", "down", "down_all", "find", "hosts", "up"]
+__all__ = [
+    "DRIVERS",
+    "IMAGES",
+    "LOGINS",
+    "LabHost",
+    "build_box",
+    "down",
+    "down_all",
+    "find",
+    "hosts",
+    "install",
+    "restore",
+    "snapshot",
+    "up",
+]
 
 Progress = Callable[[str], None]
 
@@ -23,21 +38,30 @@ def _silent(_message: str) -> None:
 def up(
     names: Sequence[str],
     *,
-    image: str = "debian-12",
-    login: str = "root",
+    driver: str = "nspawn",
+    image: str = "",
+    login: str = "",
     python: bool = True,
     progress: Progress = _silent,
 ) -> list[LabHost]:
     """Boot hosts of these names, in parallel, until each answers on SSH; those that run are left alone.
 
-    image: a key of IMAGES, built once if need be.  login: one of LOGINS.  python: whether the host has
-    python3 from the start.  progress: called with one line of text, from several threads.
+    driver: one of DRIVERS.  image: a key of IMAGES, built once if need be; "" is Debian 12, or what the
+    Vagrantfile says.  login: one of LOGINS; "" is root, or what the Vagrantfile says.  python: whether the host
+    has python3 from the start.  progress: called with one line of text, from several threads.
     Raises UsageError for names, images or logins that cannot be, or for a host that exists with others;
-    LabError if a host cannot be made or does not answer within a minute.
+    LabError if a host cannot be made or does not answer in time.
     """
+    check_choice("driver", driver, DRIVERS)
+    if driver == "vagrant":
+        from provision.lab import vagrant
+
+        return vagrant.up(names, image=image, login=login, python=python, progress=progress)
     from provision.lab import nspawn
 
-    return nspawn.up(names, image=image, login=login, python=python, progress=progress)
+    return nspawn.up(
+        names, image=image or "debian-12", login=login or "root", python=python, progress=progress
+    )
 
 
 def down(names: Sequence[str], *, progress: Progress = _silent) -> None:
@@ -45,13 +69,59 @@ def down(names: Sequence[str], *, progress: Progress = _silent) -> None:
 
     Raises UsageError for a name that the lab does not know, LabError if something cannot be removed.
     """
-    from provision.lab import nspawn
+    from provision.lab import removal
 
-    nspawn.down(names, progress=progress)
+    removal.down(names, progress=progress)
 
 
 def down_all(*, images: bool = False, progress: Progress = _silent) -> list[str]:
-    """Remove every host; with images, the cached base images as well. Returns the names removed."""
-    from provision.lab import nspawn
+    """Remove every host; with images, the cached base images and boxes as well. Returns the names removed."""
+    from provision.lab import removal
 
-    return nspawn.down_all(with_images=images, progress=progress)
+    return removal.down_all(with_images=images, progress=progress)
+
+
+def snapshot(name: str, label: str, *, progress: Progress = _silent) -> None:
+    """Keep what a host is now under a label, in the place of what that label had.
+
+    Raises UsageError for a host that is not there, LabError if it does not run or it cannot be kept.
+    """
+    from provision.lab import snapshots
+
+    snapshots.save(name, label, progress)
+
+
+def restore(name: str, label: str, *, progress: Progress = _silent) -> None:
+    """Make a host what it was when the label was saved, and wait until it answers.
+
+    Raises UsageError for a host or a label that is not there, LabError if the host does not come up.
+    """
+    from provision.lab import snapshots
+
+    snapshots.restore(name, label, progress)
+
+
+def build_box(image: str, *, again: bool = False, progress: Progress = _silent) -> str:
+    """Build the Vagrant box of an image from this machine's own package mirror, unless it is there.
+
+    again: build it anew if it is.  Returns the path of the box.  Raises LabError if it cannot be built.
+    """
+    from provision.lab import box
+
+    return str(box.ensure(image, again=again, progress=progress))
+
+
+def install(driver: str) -> list[str]:
+    """Install with apt what a driver needs of this machine and it lacks. Returns the packages."""
+    check_choice("driver", driver, DRIVERS)
+    from provision.lab import commands
+
+    commands.check_root()
+    if driver == "vagrant":
+        from provision.lab import provider
+
+        packages = provider.missing_packages()
+    else:
+        packages = commands.missing_packages()
+    commands.install(packages)
+    return packages

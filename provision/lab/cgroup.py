@@ -65,6 +65,22 @@ def make(group: Path) -> None:
         raise LabError("this machine's kernel is too old for the lab", hint="Linux 5.14 or newer is needed.")
 
 
+def freeze(group: Path) -> None:
+    """Hold all processes of the group still. Raises LabError if they do not stop."""
+    (group / "cgroup.freeze").write_text("1")
+    deadline = time.monotonic() + KILL_SECONDS
+    while "frozen 1" not in (group / "cgroup.events").read_text().splitlines():
+        if time.monotonic() > deadline:
+            thaw(group)
+            raise LabError(f"the processes in {group} cannot be held still")
+        time.sleep(0.005)
+
+
+def thaw(group: Path) -> None:
+    """Let them go on."""
+    (group / "cgroup.freeze").write_text("0")
+
+
 def end(group: Path, *, remove: bool) -> None:
     """End every process of the group with SIGKILL, wait until they are gone, and remove the group if asked to.
 

@@ -71,11 +71,14 @@ def run(
     return done.stdout
 
 
-def missing_packages() -> list[str]:
-    """The Debian packages that the lab needs and this machine lacks."""
+def missing_packages(needs: Mapping[str, str] | None = None) -> list[str]:
+    """The Debian packages that the lab needs and this machine lacks.
+
+    needs: program or file -> its package; by default what hosts in namespaces need.
+    """
     absent = [
         package
-        for need, package in NEEDS.items()
+        for need, package in (NEEDS if needs is None else needs).items()
         if not (Path(need).exists() if need.startswith("/") else shutil.which(need, path=PATH))
     ]
     return list(dict.fromkeys(absent))
@@ -91,19 +94,27 @@ def check_root() -> None:
 def check() -> None:
     """Raise LabError, naming every missing package at once, if the lab cannot work on this machine."""
     check_root()
-    packages = missing_packages()
+    refuse_missing(missing_packages(), "prov lab up --install ...")
+
+
+def refuse_missing(packages: Sequence[str], installs: str) -> None:
+    """Raise LabError if packages are missing. installs: the command of ours that would install them."""
     if packages:
         raise LabError(
             f"the lab needs {', '.join(packages)}",
-            hint=f"apt-get install -y {' '.join(packages)}   (or: prov lab up --install ...)",
+            hint=f"apt-get install -y {' '.join(packages)}   (or: {installs})",
         )
 
 
-def install_missing() -> list[str]:
-    """Install what missing_packages() names, with apt. Returns the packages. Raises LabError if it fails."""
-    packages = missing_packages()
+def has_apt() -> bool:
+    """Whether this machine's packages come by apt."""
+    return shutil.which("apt-get", path=PATH) is not None
+
+
+def install(packages: Sequence[str]) -> None:
+    """Install Debian packages with apt. Raises LabError if that fails."""
     if packages:
-        if not shutil.which("apt-get", path=PATH):
+        if not has_apt():
             raise LabError(
                 f"the lab needs {', '.join(packages)}, and there is no apt-get to install them with"
             )
@@ -111,4 +122,3 @@ def install_missing() -> list[str]:
         own = {**os.environ, "PATH": PATH, "DEBIAN_FRONTEND": "noninteractive"}
         run(["apt-get", "update"], environment=own, timeout=300)
         run(["apt-get", "install", "-y", "--no-install-recommends", *packages], environment=own, timeout=900)
-    return packages

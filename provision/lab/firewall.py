@@ -9,10 +9,13 @@ Source: nft(8), "VERDICT STATEMENTS"; libnftables-json(5).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from provision.lab import commands
+
+# what libvirt since 10.4 has of its own
+_LIBVIRTS = {"ip libvirt_network", "ip6 libvirt_network"}
 
 
 def _objects(kind: str) -> Iterator[dict[str, Any]]:
@@ -46,6 +49,37 @@ def close_for(bridge: str) -> None:
             for rule in _own_rules(bridge)
         ]
     )
+
+
+def tables() -> list[str]:
+    """The tables that there are, as "ip filter"."""
+    return [f"{table['family']} {table['name']}" for table in _objects("table")]
+
+
+def remove_libvirts(before: Collection[str]) -> None:
+    """Remove the chains that a libvirtd which has ended leaves behind, and the tables that came with them.
+
+    before: the tables that were there before it started. Newer versions have tables of their own.
+    """
+    chains = [chain for chain in _objects("chain") if chain["name"].startswith("LIBVIRT_")]
+    jumps = [rule for rule in _objects("rule") if _target(rule).startswith("LIBVIRT_")]
+    _apply([f"delete rule {_place(rule)} handle {rule['handle']}" for rule in jumps])
+    _apply([f"flush chain {_place(chain)}" for chain in chains])
+    _apply([f"delete chain {_place(chain)}" for chain in chains])
+    ruled = {f"{rule['family']} {rule['table']}" for rule in _objects("rule")}
+    touched = {f"{chain['family']} {chain['table']}" for chain in chains} | _LIBVIRTS
+    empty = [name for name in tables() if name in touched and name not in before]
+    _apply([f"delete table {name}" for name in empty if name in _LIBVIRTS or name not in ruled])
+
+
+def _place(thing: dict[str, Any]) -> str:
+    return f"{thing['family']} {thing['table']} {thing.get('chain') or thing['name']}"
+
+
+def _target(rule: dict[str, Any]) -> str:
+    """The chain that a rule jumps to; empty if it does not jump."""
+    jumps = [part["jump"] for part in rule.get("expr", ()) if "jump" in part]
+    return str(jumps[0]["target"]) if jumps else ""
 
 
 def _own_rules(bridge: str) -> list[dict[str, Any]]:

@@ -64,6 +64,28 @@ def close_for(bridge: str) -> None:
                 STATE.rmdir()
 
 
+def is_everywhere() -> bool:
+    """Whether this machine forwards whatever comes in."""
+    return _is_open("all")
+
+
+def close_everywhere(uplinks: Iterable[str]) -> None:
+    """Turn forwarding off for the machine, which libvirt turned on, and on again where labs need it.
+
+    uplinks: where the default routes lead.
+    """
+    with store.locked(STATE):
+        bridges = [path.name for path in _INTERFACES.glob("prov-*") if (path / "bridge").is_dir()]
+        users = _read()
+        if bridges:
+            users.update({uplink: sorted({*users.get(uplink, []), *bridges}) for uplink in uplinks})
+        _write(users)
+        _setting("all").write_text("0")  # for every interface at once
+        for interface in (*bridges, *users):
+            if _setting(interface).exists():
+                _setting(interface).write_text("1")
+
+
 def _read() -> dict[str, list[str]]:
     """uplink -> the bridges that use it; only uplinks that did not forward before the first of them."""
     return store.read_json(STATE / "uplinks.json") or {}

@@ -69,7 +69,7 @@ def ensure(lab: Lab, image: str, python: bool, progress: Progress) -> tuple[str,
         try:
             for layer in reversed(wanted):
                 if not (lab.images / layer).is_dir():
-                    build = _building(lab, layer)
+                    build = building(lab, layer)
                     build.mkdir()
                     made = (
                         _base(build, image, progress)
@@ -86,7 +86,8 @@ def ensure(lab: Lab, image: str, python: bool, progress: Progress) -> tuple[str,
     return wanted
 
 
-def _building(lab: Lab, layer: str) -> Path:
+def building(lab: Lab, layer: str) -> Path:
+    """Where a layer is built."""
     return lab.images / f"{layer}.building"
 
 
@@ -106,7 +107,7 @@ def sweep_if_idle(lab: Lab) -> None:
 
 def _base(build: Path, image: str, progress: Progress) -> Path:
     """Bootstrap the release; returns the folder that is the layer."""
-    _check_room(build)
+    check_room(build, ROOM_MB)
     codename = IMAGES[image]
     root = build / "root"
     settings = build / "apt.conf"
@@ -131,7 +132,7 @@ def _base(build: Path, image: str, progress: Progress) -> Path:
         str(root),
         *given,
     ]
-    _build(argv, image, progress)
+    run_build(argv, image, progress)
     _finish(root, image, progress)
     return root
 
@@ -154,7 +155,7 @@ def _finish(root: Path, image: str, progress: Progress) -> None:
     for number, certificate in enumerate(added, 1):
         (root / trust.LOCAL / f"prov-lab-{number}.crt").write_text(certificate + "\n")
     if added:
-        _build(["chroot", str(root), "update-ca-certificates"], image, progress)
+        run_build(["chroot", str(root), "update-ca-certificates"], image, progress)
     pip_conf = trust.pip_conf(bool(added))
     if pip_conf:
         (root / "etc/pip.conf").write_text(pip_conf)
@@ -162,7 +163,7 @@ def _finish(root: Path, image: str, progress: Progress) -> None:
 
 def _python(build: Path, lab: Lab, wanted: Sequence[str], progress: Progress) -> Path:
     """Install python3 on top of the base; returns the folder that is the layer."""
-    _check_room(build)
+    check_room(build, ROOM_MB)
     image = wanted[-1]
     upper, work, root = (build / name for name in ("upper", "work", "root"))
     for folder in (upper, work, root):
@@ -170,21 +171,22 @@ def _python(build: Path, lab: Lab, wanted: Sequence[str], progress: Progress) ->
     progress(f"{image}: adding python3, once")
     argv = ["sh", "-c", _PYTHON_LAYER, "prov-lab", str(lab.images / image), str(upper), str(work), str(root)]
     options = ["-o", "Dpkg::Options::=--force-unsafe-io", "-y", "--no-install-recommends"]
-    _build([*argv, *options, "install", "python3"], image, progress)
+    run_build([*argv, *options, "install", "python3"], image, progress)
     shutil.rmtree(upper / "var/cache/apt")  # apt's downloads and its indexes of them
     return upper
 
 
-def _check_room(folder: Path) -> None:
+def check_room(folder: Path, megabytes: int) -> None:
+    """Raise LabError unless there is room enough to build in this folder."""
     free = shutil.disk_usage(folder).free // 2**20
-    if free < ROOM_MB:
+    if free < megabytes:
         raise LabError(
-            f"{folder.parent} has {free} MB free; building an image takes {ROOM_MB} MB",
+            f"{folder.parent} has {free} MB free; building an image takes {megabytes} MB",
             hint="Make room, or name a folder elsewhere: PROV_LAB_DIR=/somewhere/prov-lab.",
         )
 
 
-def _build(argv: Sequence[str], image: str, progress: Progress) -> None:
+def run_build(argv: Sequence[str], image: str, progress: Progress) -> None:
     """Run one program of a build, with its mounts and processes in namespaces that end when this process does."""
     # setpriv has the kernel kill unshare when this thread ends, and unshare its child, the namespace's init:
     # so `kill -9` of prov ends all of apt, dpkg and the maintainer scripts, and their mounts go with them.

@@ -15,6 +15,11 @@ IMAGES = {"debian-12": "bookworm", "debian-13": "trixie"}
 
 LOGINS = ("root", "sudo", "sudo-password")
 
+DRIVERS = ("nspawn", "vagrant")
+
+# the image of a VM whose Vagrantfile, somebody's own, chooses the box
+OWN_BOX = "as in Vagrantfile"
+
 # the account of the two sudo logins; Debian's cloud images name theirs so too
 ADMIN = "admin"
 
@@ -51,16 +56,22 @@ class Record:
     python: bool
     layers: tuple[str, ...] = ()  # folders of the image cache, topmost first; known once it is built
     host_key: str = ""  # "ssh-ed25519 AAAA...", once the host's disk is made
+    driver: str = "nspawn"  # one of DRIVERS
+    # of VMs alone: the folder of the Vagrantfile, and what `vagrant ssh-config` said
+    folder: str = ""
+    account: str = ""
+    port: int = 22
+    key: str = ""
 
     @property
     def user(self) -> str:
         """The account that logs in."""
-        return "root" if self.login == "root" else ADMIN
+        return self.account or ("root" if self.login == "root" else ADMIN)
 
     @property
-    def wanted(self) -> tuple[str, str, bool]:
-        """What was asked for: image, login, with python3."""
-        return self.image, self.login, self.python
+    def wanted(self) -> tuple[str, str, str, bool]:
+        """What was asked for: driver, image, login, with python3."""
+        return self.driver, self.image, self.login, self.python
 
 
 def is_label(name: str) -> bool:

@@ -109,10 +109,10 @@ def ensure(lab: Lab) -> None:
     # the first two lines empty it if it is there: one transaction, so no packet sees it missing
     commands.run(["nft", "-f", "-"], stdin=f"add {table}\ndelete {table}\n{table} {{\n{chain}\n}}\n")
     firewall.open_for(bridge)
-    forwarding.open_for(bridge, _uplinks())
+    forwarding.open_for(bridge, uplinks())
 
 
-def _uplinks() -> list[str]:
+def uplinks() -> list[str]:
     """The interfaces of the machine's default routes; none if it is offline."""
     routes = json.loads(commands.run(["ip", "-json", "-4", "route", "show", "default"]) or "[]")
     return sorted({route["dev"] for route in routes if "dev" in route})

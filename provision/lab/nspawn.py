@@ -1,4 +1,4 @@
-"""The driver `nspawn`: brings hosts up and takes them down again.
+"""The driver `nspawn`: hosts in namespaces of this machine.
 
 A host's record is written before anything of it is made, so that `down` finds all of it also when `up` was
 killed. Locks: a host's folder while it is made or removed; the lab's folder, for moments, while records or
@@ -9,33 +9,18 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from provision.errors import LabError, UsageError
 from provision.lab import cgroup, commands, disk, guest, images, machine, network, parallel, shared, store
 from provision.lab.model import IMAGES, LOGINS, LabHost, Record, check_choice, check_names
-from provision.lab.store import HostDir, Lab, locked
-from provision.names import suggestion
+from provision.lab.store import HostDir, Lab, foreseen, locked
 
 Progress = Callable[[str], None]
 
 
-@contextmanager
-def _foreseen() -> Iterator[None]:
-    """Say what the system refuses (a full or read-only disk, a folder that cannot be) as a LabError."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise  # whoever read the progress has gone: the command line's affair
-    except OSError as error:
-        raise LabError(
-            str(error), hint=f"The lab's folder is {store.current().path} (PROV_LAB_DIR)."
-        ) from error
-
-
-@_foreseen()
+@foreseen()
 def up(names: Sequence[str], *, image: str, login: str, python: bool, progress: Progress) -> list[LabHost]:
     """See provision.lab.up."""
     wanted = check_names(names)
@@ -46,7 +31,7 @@ def up(names: Sequence[str], *, image: str, login: str, python: bool, progress: 
     lab = store.current()
     blank = [Record(name, "", image, login, python) for name in wanted]
     for record in blank:
-        _refuse_other(lab, record)
+        refuse_other(lab, record)
     before = lab.names()
     kept = [_reserve(lab, record) for record in blank]
     layers: tuple[str, ...] = ()
@@ -57,64 +42,30 @@ def up(names: Sequence[str], *, image: str, login: str, python: bool, progress: 
         # nothing was made of the new ones but their records
         for name in wanted:
             if name not in before:
-                _remove(lab, lab.host(name), lambda _line: None)
+                remove(lab, lab.host(name), lambda _line: None)
         raise
     asked = {record.name: replace(record, layers=layers) for record in blank}
-    parallel.each(wanted, lambda name: _boot(lab, asked[name], progress))
+    parallel.each(wanted, lambda name: boot(lab, asked[name], progress))
     found = {host.name: host for host in store.hosts()}
     return [found[name] for name in wanted if name in found]
 
 
-@_foreseen()
-def down(names: Sequence[str], *, progress: Progress) -> None:
-    """See provision.lab.down."""
-    commands.check_root()
-    lab = store.current()
-    images.sweep_if_idle(lab)
-    known = lab.names()
-    for name in names:
-        if name not in known:
-            there = f"The lab has: {', '.join(known)}." if known else "The lab has no hosts."
-            raise UsageError(f"no lab host {name!r}.{suggestion(name, known)}", hint=there)
-    parallel.each(list(dict.fromkeys(names)), lambda name: _remove(lab, lab.host(name), progress))
+def describe(record: Record) -> str:
+    """What kind of host it is, in a few words."""
+    vm = "VM with " if record.driver == "vagrant" else ""
+    return f"{vm}{record.image}, login {record.login}, {'with' if record.python else 'without'} python3"
 
 
-@_foreseen()
-def down_all(*, with_images: bool, progress: Progress) -> list[str]:
-    """See provision.lab.down_all."""
-    commands.check_root()
-    lab = store.current()
-    names = lab.names()
-    down(names, progress=progress)
-    if with_images:
-        _remove_images(lab)
-    if lab.path.is_dir():
-        with locked(lab.path):
-            shared.settle(lab)
-    return names
-
-
-def _remove_images(lab: Lab) -> None:
-    if not lab.images.is_dir():
-        return
-    with locked(lab.images):
-        if lab.names():
-            raise LabError("the images stay: a host was made meanwhile", hint="prov lab down --all --images")
-        shutil.rmtree(lab.images)
-
-
-def _describe(record: Record) -> str:
-    return f"{record.image}, login {record.login}, {'with' if record.python else 'without'} python3"
-
-
-def _refuse_other(lab: Lab, asked: Record) -> None:
+def refuse_other(lab: Lab, asked: Record) -> None:
     """Raise UsageError if the host exists and is not what is asked for."""
     record = store.read_record(lab, asked.name)
     if record and record.wanted != asked.wanted:
         name = asked.name
         options = f"--image {asked.image} --login {asked.login}{'' if asked.python else ' --without-python'}"
+        if asked.driver == "vagrant":
+            options = "--driver vagrant" + (f" --image {asked.image}" if asked.image in IMAGES else "")
         raise UsageError(
-            f"{name} exists as {_describe(record)}; asked for {_describe(asked)}",
+            f"{name} exists as {describe(record)}; asked for {describe(asked)}",
             hint=f"prov lab down {name} && prov lab up {name} {options}",
         )
 
@@ -122,7 +73,7 @@ def _refuse_other(lab: Lab, asked: Record) -> None:
 def _reserve(lab: Lab, asked: Record) -> Record:
     """The host's record: the one it has, else a new one with an address of its own."""
     with locked(lab.path):
-        _refuse_other(lab, asked)
+        refuse_other(lab, asked)
         record = store.read_record(lab, asked.name)
         if not record:
             addresses = [other.address for other in shared.records(lab)]
@@ -132,7 +83,7 @@ def _reserve(lab: Lab, asked: Record) -> Record:
         return record
 
 
-def _boot(lab: Lab, asked: Record, progress: Progress) -> None:
+def boot(lab: Lab, asked: Record, progress: Progress) -> None:
     """Bring one host to the point where it answers on SSH, from wherever it is."""
     host = lab.host(asked.name)
 
@@ -143,7 +94,7 @@ def _boot(lab: Lab, asked: Record, progress: Progress) -> None:
         record = _reserve(lab, asked)
         if record.host_key and cgroup.populated(lab.cgroup(host.name)):
             machine.wait_for_login(lab, record)  # its `up` may have been killed
-            progress(f"{host.name} is running: {_describe(record)}, {record.address}")
+            progress(f"{host.name} is running: {describe(record)}, {record.address}")
             return
         progress(f"{host.name}: booting {record.image}")
         if not guest.resolv_conf():
@@ -182,7 +133,7 @@ def _make(lab: Lab, host: HostDir, record: Record, layers: tuple[str, ...]) -> R
     return record
 
 
-def _remove(lab: Lab, host: HostDir, progress: Progress) -> None:
+def remove(lab: Lab, host: HostDir, progress: Progress) -> None:
     """Remove all there is of a host, in whatever state it is."""
 
     def waiting() -> None:

@@ -6,6 +6,7 @@ The caller holds the lock of the lab's folder for everything here.
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,22 +43,40 @@ def client_key(lab: Lab) -> str:
 def publish(lab: Lab) -> None:
     """Write every host's key into known_hosts, and every host's name into the others' /etc/hosts."""
     everyone = records(lab)
-    lines = [f"{record.name},{record.address} {record.host_key}\n" for record in everyone if record.host_key]
+    lines = [f"{_known_as(record)} {record.host_key}\n" for record in everyone if record.host_key]
     store.write_atomic(lab.known_hosts, "".join(lines))
-    for record in everyone:
+    bridged = [record for record in everyone if record.driver == "nspawn"]
+    for record in bridged:
         host = lab.host(record.name)
         # its disk may be full, or its /etc a link by now, or it is being removed: its own affair
         with suppress(OSError):
             if disk.is_mounted(host):
-                guest.refresh_names(host.root, everyone, record.name)
+                guest.refresh_names(host.root, bridged, record.name)
+
+
+def _known_as(record: Record) -> str:
+    """The names of a host in a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT")."""
+    if record.port == store.SSH_PORT:
+        return f"{record.name},{record.address}"
+    return f"[{record.name}]:{record.port},[{record.address}]:{record.port}"
 
 
 def settle(lab: Lab) -> None:
-    """After a host has gone: tell the others, or remove what they shared if it was the last."""
-    if lab.names():
+    """After a host has gone: tell the others, or remove what they shared if it was the last, or the last of its
+    driver."""
+    names = lab.names()
+    machines = [record.name for record in records(lab) if record.driver == "vagrant"]
+    # a host whose record is lost counts as one on the bridge
+    if len(machines) == len(names) and lab.network.exists():
+        network.remove(lab)
+    if not machines and lab.vagrant.exists():
+        from provision.lab import libvirt
+
+        libvirt.release(lab)
+        shutil.rmtree(lab.vagrant.parent)
+    if names:
         publish(lab)
         return
-    network.remove(lab)
     for path in (
         lab.key,
         lab.key.with_suffix(".pub"),
@@ -66,7 +85,7 @@ def settle(lab: Lab) -> None:
         *lab.path.glob("*.new*"),
     ):
         path.unlink(missing_ok=True)
-    if not cgroup.under_systemd():
+    if os.geteuid() == 0 and not cgroup.under_systemd():
         disk.forget_runtime_folders()
     for folder in (lab.hosts, lab.images, lab.path):
         with suppress(OSError):  # there are images, or another process has just made a host's folder

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from provision.lab.model import LabHost
 
 CONNECT_SECONDS = 5
+# an emulated processor takes its time for the handshake
+CONNECT_VM_SECONDS = 30
 
 
 def argv(host: LabHost, command: Sequence[str] = (), *, batch: bool = False) -> list[str]:
@@ -20,7 +22,7 @@ def argv(host: LabHost, command: Sequence[str] = (), *, batch: bool = False) -> 
         "UserKnownHostsFile": str(host.known_hosts),
         "GlobalKnownHostsFile": "none",
         "StrictHostKeyChecking": "yes",
-        "ConnectTimeout": str(CONNECT_SECONDS),
+        "ConnectTimeout": str(CONNECT_SECONDS if host.driver == "nspawn" else CONNECT_VM_SECONDS),
         "LogLevel": "ERROR",
         **({"BatchMode": "yes"} if batch else {}),
     }

@@ -4,7 +4,8 @@
     <lab>/hosts/<name>/host.json    the record
                        disk/        upper, work, root: the overlay; 0700
                        netns        the host's network namespace is mounted here
-                       console.log  password
+                       console.log  password  snapshots/
+    <lab>/vagrant/<tag>/            the Vagrantfile of VMs that have none of their own, and Vagrant's own state
     <lab>/network.json  known_hosts  client_key  client_key.pub
 
 Locks are flock(2) on the folders themselves: the kernel releases them when a process dies, and no lock
@@ -27,9 +28,13 @@ from provision.errors import LabError
 from provision.lab import cgroup
 from provision.lab.model import LabHost, Record, is_label
 
+# root's lab; anyone else has one, of VMs alone, in their home
 DEFAULT_DIR = Path("/var/lib/prov-lab")
+_OWN_DIR = ".local/state/prov-lab"
 
 SSH_PORT = 22
+
+_REACH_SECONDS = 0.5
 
 _TRIES = 50  # at opening a folder that others make and remove
 
@@ -71,6 +76,11 @@ class HostDir:
         return self.path / "console.log"
 
     @property
+    def snapshots(self) -> Path:
+        """A folder for each snapshot."""
+        return self.path / "snapshots"
+
+    @property
     def password(self) -> Path:
         """sudo's password, for the login sudo-password."""
         return self.path / "password"
@@ -98,6 +108,11 @@ class Lab:
     def hosts(self) -> Path:
         """A folder for each host."""
         return self.path / "hosts"
+
+    @property
+    def vagrant(self) -> Path:
+        """Where VMs' own Vagrantfile is; libvirt's names for them begin with the last part."""
+        return self.path / "vagrant" / self.tag
 
     @property
     def network(self) -> Path:
@@ -131,17 +146,26 @@ class Lab:
 
 
 def current() -> Lab:
-    """The lab that the environment's PROV_LAB_DIR names, by default /var/lib/prov-lab.
+    """The lab that the environment's PROV_LAB_DIR names, else root's or the user's own.
 
     Raises LabError if the path has characters that an overlay's mount options cannot carry.
     """
-    path = Path(os.environ.get("PROV_LAB_DIR") or DEFAULT_DIR).absolute()
+    return readable()[0]
+
+
+def readable() -> list[Lab]:
+    """The current lab, and root's, whose hosts are for whoever called sudo too."""
+    named = os.environ.get("PROV_LAB_DIR")
+    if not named:
+        own = [] if os.geteuid() == 0 else [Lab(Path.home() / _OWN_DIR)]
+        return [*own, Lab(DEFAULT_DIR)]
+    path = Path(named).absolute()
     if set(str(path)) & set(",:\\\"'\n\t "):
         raise LabError(
             f"PROV_LAB_DIR is {str(path)!r}, which cannot be written in a mount's options",
             hint="Use a path without blanks, quotes, commas, colons and backslashes.",
         )
-    return Lab(path)
+    return [Lab(path)]
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -187,32 +211,64 @@ def _labhost(lab: Lab, record: Record) -> LabHost:
         name=record.name,
         address=record.address,
         image=record.image,
-        state="running" if cgroup.populated(lab.cgroup(record.name)) else "stopped",
+        state="running" if _runs(lab, record) else "stopped",
         login=record.login,
         user=record.user,
-        port=SSH_PORT,
-        key=lab.key,
+        port=record.port,
+        key=Path(record.key) if record.key else lab.key,
         known_hosts=lab.known_hosts,
-        driver="nspawn",
+        driver=record.driver,
         password=password,
         python=record.python,
     )
+
+
+def _runs(lab: Lab, record: Record) -> bool:
+    """Whether the host runs; a VM, whether something answers there: its driver would need seconds to say."""
+    if record.driver == "nspawn":
+        return cgroup.populated(lab.cgroup(record.name))
+    if not record.address:
+        return False
+    import socket  # here: hosts of the other driver need none
+
+    try:
+        socket.create_connection((record.address, record.port), timeout=_REACH_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def find(name: str) -> LabHost | None:
     """The lab's host of this name, or None. Reads three small files and starts no process."""
     if not is_label(name):
         return None
-    lab = current()
-    record = read_record(lab, name)
-    return _labhost(lab, record) if record else None
+    for lab in readable():
+        record = read_record(lab, name)
+        if record:
+            return _labhost(lab, record)
+    return None
 
 
 def hosts() -> list[LabHost]:
     """Every host of the lab, by name."""
-    lab = current()
-    records = (read_record(lab, name) for name in lab.names())
-    return [_labhost(lab, record) for record in records if record]
+    found = {}
+    for lab in reversed(readable()):
+        for name in lab.names():
+            record = read_record(lab, name)
+            if record:
+                found[name] = _labhost(lab, record)
+    return [found[name] for name in sorted(found)]
+
+
+@contextmanager
+def foreseen() -> Iterator[None]:
+    """Say what the system refuses (a full or read-only disk, a folder that cannot be) as a LabError."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # whoever read the progress has gone: the command line's affair
+    except OSError as error:
+        raise LabError(str(error), hint=f"The lab's folder is {current().path} (PROV_LAB_DIR).") from error
 
 
 @contextmanager

@@ -1,0 +1,209 @@
+"""libvirt for the lab's VMs: a storage pool of their own, and the daemons where no systemd runs them.
+
+Without systemd root starts virtlogd and libvirtd by hand; they end with the last VM, and with them what they
+changed: firewall chains, and forwarding for the whole machine. Who uses them is kept under /run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from provision.errors import LabError
+from provision.lab import cgroup, commands, firewall, forwarding, network, provider, store
+from provision.lab.store import Lab
+
+STATE = forwarding.STATE / "libvirt"
+
+_ANSWER_SECONDS = 30.0
+_END_SECONDS = 20.0
+_DAEMONS = ("libvirtd", "virtlogd")  # in the order in which they end
+
+# Where the processor is emulated. A /dev/kvm that no VM can use makes libvirt probe QEMU anew at each call, for a
+# minute, so libvirtd gets a /dev of which it may not read that; its VMs' own /dev would not carry the mount.
+# nice: QEMU takes all the processors there are.
+_HIDING_KVM = """
+set -e
+: > "$1/no-kvm"
+chmod 0 "$1/no-kvm"
+cp /etc/libvirt/qemu.conf "$1/qemu.conf"
+echo 'namespaces = []' >> "$1/qemu.conf"
+if [ -e /dev/kvm ]; then mount --bind "$1/no-kvm" /dev/kvm; fi
+mount --bind "$1/qemu.conf" /etc/libvirt/qemu.conf
+exec nice -n 5 libvirtd -d -p "$1/libvirtd.pid"
+"""
+
+
+def virsh(*argv: str, timeout: float = 120.0) -> str:
+    """What a virsh command prints. Raises LabError."""
+    return commands.run(["virsh", "--quiet", "--connect", "qemu:///system", *argv], timeout=timeout)
+
+
+def pool_path(lab: Lab) -> Path:
+    """Where the disks of the lab's VMs are. libvirtd makes it, whoever asks for it."""
+    return Path("/var/lib/libvirt") / f"{lab.tag}-vms"
+
+
+def ensure(lab: Lab, progress: Callable[[str], None]) -> None:
+    """Have libvirt answer, and the lab's pool there. Raises LabError that says what to do otherwise."""
+    with suppress(LabError):
+        virsh("uri")
+        _ensure_pool(lab)
+        _count(lab)
+        return
+    if os.geteuid() != 0:
+        raise LabError(
+            "libvirt does not let this user in, or does not run",
+            hint="sudo systemctl start libvirtd && sudo adduser $USER libvirt   (and log in anew)",
+        )
+    if cgroup.under_systemd():
+        commands.run(["systemctl", "start", "libvirtd"])
+    else:
+        with store.locked(STATE):
+            _start(progress)
+            (STATE / f"used-by-{lab.tag}").touch()
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while True:
+        try:
+            virsh("uri")
+            break
+        except LabError as error:
+            if time.monotonic() > deadline:
+                raise LabError(
+                    f"libvirtd does not answer: {error.message}", hint="Try: virsh uri; libvirtd -v"
+                ) from None
+        time.sleep(0.2)
+    _ensure_pool(lab)
+
+
+def _count(lab: Lab) -> None:
+    """Keep the daemons, if they are ours, for this lab too."""
+    if STATE.is_dir() and os.geteuid() == 0:
+        with store.locked(STATE):
+            (STATE / f"used-by-{lab.tag}").touch()
+
+
+def _ensure_pool(lab: Lab) -> None:
+    if lab.tag not in virsh("pool-list", "--all", "--name").split():
+        virsh("pool-define-as", lab.tag, "dir", "--target", str(pool_path(lab)))
+        virsh("pool-build", lab.tag)
+    if lab.tag not in virsh("pool-list", "--name").split():
+        virsh("pool-start", lab.tag)
+
+
+def _start(progress: Callable[[str], None]) -> None:
+    """Start what does not run yet, and note what has to be put back afterwards. The caller holds the lock."""
+    progress("starting libvirtd")
+    before = STATE / "before.json"
+    if not before.exists():
+        kept = {"forwards": forwarding.is_everywhere(), "tables": firewall.tables()}
+        store.write_atomic(before, json.dumps(kept) + "\n")
+    if not _runs("virtlogd"):
+        commands.run(["virtlogd", "-d", "-p", str(STATE / "virtlogd.pid")])
+    if not _runs("libvirtd"):
+        if provider.choose().emulated:
+            commands.run(["unshare", "--mount", "sh", "-c", _HIDING_KVM, "prov-lab", str(STATE)])
+        else:
+            commands.run(["libvirtd", "-d", "-p", str(STATE / "libvirtd.pid")])
+
+
+def _runs(daemon: str) -> bool:
+    """Whether a daemon that we started runs."""
+    return _pid(daemon) > 0
+
+
+def _pid(daemon: str) -> int:
+    try:
+        pid = int((STATE / f"{daemon}.pid").read_text())
+        # the number may have been given to another process since
+        return pid if Path(f"/proc/{pid}/comm").read_text().strip() == daemon else 0
+    except (OSError, ValueError):
+        return 0
+
+
+def remove_machine(lab: Lab, name: str, vagrantfile: Path) -> None:
+    """Remove what is left of a VM when Vagrant does not know it, as after an `up` that was killed.
+
+    name: libvirt's, which the VM of another Vagrantfile may have.
+    """
+    if not _answers():
+        return
+    # the plugin notes there where a VM comes from
+    if name in virsh("list", "--all", "--name").split() and str(vagrantfile) in virsh("desc", name):
+        if name in virsh("list", "--name").split():
+            virsh("destroy", name)
+        virsh("undefine", name, "--snapshots-metadata", "--managed-save", "--nvram")
+    if lab.tag in virsh("pool-list", "--name").split():
+        virsh("pool-refresh", lab.tag)
+        for volume in virsh("vol-list", lab.tag).splitlines():
+            file = volume.split()[0]
+            if file == f"{name}.img" or file.startswith(f"{name}-"):
+                virsh("vol-delete", "--pool", lab.tag, file)
+
+
+def _answers() -> bool:
+    try:
+        virsh("uri")
+    except LabError:
+        return False
+    return True
+
+
+def release(lab: Lab) -> None:
+    """After the lab's last VM: remove its pool with the boxes' disks, and end the daemons if nobody else needs
+    them. The caller holds the lab's lock."""
+    if not shutil.which("virsh", path=commands.PATH):
+        return
+    if _answers():
+        _remove_pool(lab)
+    if STATE.is_dir() and os.geteuid() == 0:
+        with store.locked(STATE):
+            (STATE / f"used-by-{lab.tag}").unlink(missing_ok=True)
+            others = any(STATE.glob("used-by-*"))
+            if not others and not (_answers() and virsh("list", "--all", "--name").split()):
+                _stop()
+        with suppress(OSError):  # another process needs them
+            STATE.rmdir()
+            STATE.parent.rmdir()
+
+
+def _remove_pool(lab: Lab) -> None:
+    if lab.tag not in virsh("pool-list", "--all", "--name").split():
+        return
+    if lab.tag in virsh("pool-list", "--name").split():
+        virsh("pool-refresh", lab.tag)
+        for volume in virsh("vol-list", lab.tag).splitlines():
+            virsh("vol-delete", "--pool", lab.tag, volume.split()[0])
+        virsh("pool-destroy", lab.tag)
+    with suppress(LabError):  # the folder is gone, or somebody has put something there
+        virsh("pool-delete", lab.tag)
+    virsh("pool-undefine", lab.tag)
+
+
+def _stop() -> None:
+    """End the daemons that we started, and put back what they changed. The caller holds the lock."""
+    if not _runs("libvirtd") and not _runs("virtlogd"):
+        return
+    if _answers():
+        for active in virsh("net-list", "--name").split():
+            virsh("net-destroy", active)
+    for daemon in _DAEMONS:
+        pid = _pid(daemon)
+        if pid:
+            os.kill(pid, 15)
+        deadline = time.monotonic() + _END_SECONDS
+        while _runs(daemon):
+            if time.monotonic() > deadline:
+                raise LabError(f"{daemon} does not end", hint=f"kill -9 {pid}")
+            time.sleep(0.05)
+    before = store.read_json(STATE / "before.json") or {}
+    firewall.remove_libvirts(before.get("tables", []))
+    if not before.get("forwards", True):
+        forwarding.close_everywhere(network.uplinks())
+    for path in STATE.iterdir():
+        path.unlink()

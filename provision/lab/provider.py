@@ -1,0 +1,129 @@
+"""What this machine has to run virtual machines with: Vagrant, a provider, and virtualisation or not.
+
+Nothing is started to find out: Vagrant takes seconds to say what a look at a few files says as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from provision.errors import LabError
+from provision.lab import commands
+
+# what the provider libvirt needs on Debian, as commands.NEEDS; the plugin is looked for by itself
+_PLUGIN = "vagrant-libvirt"
+_NEEDS = {
+    "vagrant": "vagrant",
+    "virsh": "libvirt-clients",
+    "libvirtd": "libvirt-daemon-system",
+    "qemu-img": "qemu-utils",
+    "dnsmasq": "dnsmasq-base",
+    "ssh-keyscan": "openssh-client",
+}
+# for building boxes
+_BOX_NEEDS = {"mke2fs": "e2fsprogs"}
+_QEMU = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
+
+# where Debian's packages, and HashiCorp's, have the key that boxes let in at first
+_KEYS = (
+    ("/usr/share/rubygems-integration/all/gems", "vagrant-*/keys/vagrant.pub"),
+    ("/opt/vagrant/embedded/gems", "gems/vagrant-*/keys/vagrant.pub"),
+)
+_DEBIAN_PLUGINS = Path("/usr/share/rubygems-integration/all/specifications")
+
+
+@dataclass(frozen=True)
+class Provider:
+    """What runs the VMs. name: as Vagrant calls it.  emulated: the processor is software, and slow."""
+
+    name: str
+    emulated: bool = False
+
+
+def virtualises() -> bool:
+    """Whether this machine's processor can run VMs by itself. A /dev/kvm may be there without that."""
+    if platform.system() != "Linux":
+        return True  # what else can it be told by: VirtualBox says it
+    if platform.machine() == "x86_64":
+        return re.search(r"\b(vmx|svm)\b", Path("/proc/cpuinfo").read_text()) is not None
+    return Path("/dev/kvm").exists()
+
+
+def choose() -> Provider:
+    """VirtualBox where it is and works, else libvirt; VAGRANT_DEFAULT_PROVIDER may say which.
+
+    Raises LabError if this machine has, and can have, neither.
+    """
+    named = os.environ.get("VAGRANT_DEFAULT_PROVIDER", "")
+    virtualbox = shutil.which("VBoxManage") is not None
+    if named == "virtualbox" or (virtualbox and not named):
+        if virtualises():
+            return Provider("virtualbox")
+        if named or platform.system() != "Linux":
+            raise LabError(
+                "VirtualBox needs hardware virtualisation, and this machine's processor has none, or it is off",
+                hint="Switch it on in the firmware (VT-x, AMD-V), or use libvirt, which can emulate a processor:"
+                " VAGRANT_DEFAULT_PROVIDER=libvirt",
+            )
+    if platform.system() != "Linux":
+        raise LabError(
+            "there is nothing to run virtual machines with on this machine",
+            hint="Install VirtualBox and Vagrant: https://developer.hashicorp.com/vagrant/install",
+        )
+    return Provider("libvirt", emulated=not (virtualises() and Path("/dev/kvm").exists()))
+
+
+def missing_packages() -> list[str]:
+    """The Debian packages that the chosen provider, and boxes for it, need and this machine lacks."""
+    found = choose()
+    if found.name == "virtualbox":
+        return commands.missing_packages({"vagrant": "vagrant", "ssh-keyscan": "openssh-client"})
+    machine = platform.machine()
+    needs = {**_NEEDS, f"qemu-system-{machine}": _QEMU.get(machine, "qemu-system")}
+    if os.geteuid() == 0:
+        needs.update({**commands.NEEDS, **_BOX_NEEDS})
+    return [*commands.missing_packages(needs), *([] if _has_plugin() else [_PLUGIN])]
+
+
+def check() -> Provider:
+    """The chosen provider. Raises LabError that says what to install if something is missing."""
+    found = choose()
+    packages = missing_packages()
+    if packages and not commands.has_apt():
+        raise LabError(
+            f"virtual machines need {', '.join(packages)}, as Debian calls them",
+            hint="Install them as your system does. Vagrant: https://developer.hashicorp.com/vagrant/install;"
+            " its plugin: vagrant plugin install vagrant-libvirt",
+        )
+    commands.refuse_missing(packages, "prov lab up --driver vagrant --install ...")
+    return found
+
+
+def vagrant_home() -> Path:
+    """Where Vagrant keeps boxes and plugins. Source: Vagrant's documentation, "Environmental Variables"."""
+    return Path(os.environ.get("VAGRANT_HOME") or Path.home() / ".vagrant.d")
+
+
+def _has_plugin() -> bool:
+    """Whether Vagrant has the plugin for libvirt, from Debian or by `vagrant plugin install`."""
+    if any(_DEBIAN_PLUGINS.glob(f"{_PLUGIN}-*.gemspec")):
+        return True
+    try:
+        installed = json.loads((vagrant_home() / "plugins.json").read_text())["installed"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return _PLUGIN in installed
+
+
+def insecure_key() -> Path:
+    """The public key, known to everybody, that boxes let in until Vagrant has put one of its own there."""
+    for folder, pattern in _KEYS:
+        for path in Path(folder).glob(pattern):
+            return path
+    raise LabError("Vagrant's keys/vagrant.pub is not on this machine", hint="apt-get install -y vagrant")

@@ -1,0 +1,126 @@
+"""Snapshots: what a host is at one moment, under a label, and the fast way back to it.
+
+A VM's has its memory too, so it goes on where it was. Of a host in a namespace it is the disk, copied while all
+its processes are held still, so what is restored has had a power cut, and boots.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from provision.errors import LabError, UsageError
+from provision.lab import cgroup, commands, disk, libvirt, machine, nspawn, ssh, store, vagrantfile
+from provision.lab.model import Record, is_label
+from provision.lab.store import HostDir, Lab, foreseen, locked
+from provision.lab.vagrantfile import Project
+from provision.names import suggestion
+
+_COPY_SECONDS = 600.0
+_LOGIN_SECONDS = 120.0
+
+Progress = Callable[[str], None]
+
+
+@foreseen()
+def save(name: str, label: str, progress: Progress) -> None:
+    """See provision.lab.snapshot."""
+    lab, host, record = _find(name, label)
+    found = store.find(name)
+    if not found or found.state != "running":
+        raise LabError(f"{name} is stopped", hint=f"prov lab up {name}")
+    with locked(host.path, waiting=lambda: progress(f"{name}: waiting for another prov that works on it")):
+        if record.driver == "vagrant":
+            _vagrant(lab, record, ["save", "--force", name, label])
+        else:
+            _copy_disk(lab, host, label)
+        (host.snapshots / label).mkdir(parents=True, exist_ok=True)
+    progress(f"{name}: saved as {label}")
+
+
+@foreseen()
+def restore(name: str, label: str, progress: Progress) -> None:
+    """See provision.lab.restore."""
+    lab, host, record = _find(name, label)
+    saved = sorted(path.name for path in host.snapshots.glob("*") if is_label(path.name))
+    if label not in saved:
+        there = (
+            f"It has: {', '.join(saved)}." if saved else f"It has none. Make one: prov lab snapshot {name}"
+        )
+        raise UsageError(f"{name} has no snapshot {label!r}.{suggestion(label, saved)}", hint=there)
+    if record.driver == "vagrant":
+        with locked(host.path, waiting=lambda: progress(f"{name}: waiting for another prov")):
+            _vagrant(lab, record, ["restore", name, label, "--no-provision"])
+            _set_clock(name)
+    else:
+        with locked(host.path, waiting=lambda: progress(f"{name}: waiting for another prov")):
+            machine.stop(lab, host)
+            disk.unmount(host)
+            disk.wipe(host)
+            host.disk.mkdir(mode=0o700)
+            _copy(host.snapshots / label, host.disk / "upper")
+        nspawn.boot(lab, record, lambda _line: None)
+    progress(f"{name}: restored to {label}")
+
+
+def _find(name: str, label: str) -> tuple[Lab, HostDir, Record]:
+    """Raises UsageError for a name or a label that cannot be."""
+    lab = store.current()
+    record = store.read_record(lab, name) if name in lab.names() else None
+    if record is None:
+        hint = f"The lab has: {', '.join(lab.names())}." if lab.names() else f"prov lab up {name}"
+        raise UsageError(f"no lab host {name!r}.{suggestion(name, lab.names())}", hint=hint)
+    if not is_label(label):
+        raise UsageError(f"{label!r} cannot be a snapshot's name", hint="It has 1 to 63 of a-z, 0-9 and '-'.")
+    if record.driver == "nspawn":
+        commands.check_root()
+    return lab, lab.host(name), record
+
+
+def _vagrant(lab: Lab, record: Record, argv: list[str]) -> None:
+    project = Project(Path(record.folder))
+    if (project.state(record.name) / "libvirt").exists():
+        libvirt.ensure(lab, lambda _line: None)
+    vagrantfile.run(project, lab, record.name, ["snapshot", *argv])
+
+
+def _set_clock(name: str) -> None:
+    """Wait until the VM lets us in, and set its clock: that goes on where the snapshot was made."""
+    deadline = time.monotonic() + _LOGIN_SECONDS
+    while True:
+        try:
+            found = store.find(name)
+            assert found
+            commands.run(ssh.argv(found, ["sudo", "date", "-u", "-s", f"@{time.time():.0f}"], batch=True))
+            return
+        except LabError as error:
+            if time.monotonic() > deadline:
+                raise LabError(f"{name} does not let us in after it was restored: {error.message}") from None
+        time.sleep(0.2)
+
+
+def _copy_disk(lab: Lab, host: HostDir, label: str) -> None:
+    """Copy the host's own writes while none of its processes runs."""
+    host.snapshots.mkdir(mode=0o700, exist_ok=True)
+    group = lab.cgroup(host.name)
+    new, place = host.snapshots / f".{label}.new", host.snapshots / label
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        cgroup.freeze(group)
+        try:
+            _copy(host.disk / "upper", new)
+        finally:
+            cgroup.thaw(group)
+        if place.exists():
+            shutil.rmtree(place)
+        new.rename(place)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a folder with all attributes: overlayfs marks in them what is hidden (its documentation, "whiteouts")."""
+    argv = ["cp", "--archive", "--reflink=auto", "--no-target-directory", str(source), str(target)]
+    commands.run(argv, timeout=_COPY_SECONDS)

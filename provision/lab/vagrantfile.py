@@ -1,0 +1,210 @@
+"""A Vagrantfile, and Vagrant run on it: its environment, its progress, and its errors in prov's words."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from provision.errors import LabError, UsageError
+from provision.lab import provider, store
+from provision.lab.store import Lab
+from provision.names import suggestion
+
+# an emulated VM's boot and a slow download of its box
+UP_SECONDS = 1800.0
+COMMAND_SECONDS = 300.0
+
+NAME = "Vagrantfile"
+
+# beside this module in an installed prov, at the top of its repository
+_SHIPPED = (Path(__file__).with_name(NAME), Path(__file__).parents[2] / NAME)
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a Vagrantfile, and Vagrant's own state beside it."""
+
+    folder: Path
+
+    @property
+    def file(self) -> Path:
+        """The Vagrantfile."""
+        return self.folder / NAME
+
+    @property
+    def takes_box(self) -> bool:
+        """Whether the Vagrantfile lets us say which box: ours does, other people's choose themselves."""
+        return not self.file.is_file() or "PROV_VM_BOX" in self.file.read_text(errors="replace")
+
+    def state(self, machine: str) -> Path:
+        """Vagrant's folder for a machine; in it, one for its provider."""
+        return self.folder / ".vagrant/machines" / machine
+
+    def exists(self, machine: str) -> bool:
+        """Whether Vagrant has made the machine, as far as it got to note it."""
+        return any(self.state(machine).glob("*/id"))
+
+    def domain(self, machine: str) -> str:
+        """libvirt's name for the machine, as the plugin makes it (its set_name_of_domain.rb)."""
+        return re.sub(r"[^-a-zA-Z0-9_.]", "", f"{self.folder.name}_{machine}")
+
+
+def find(lab: Lab) -> Project:
+    """The Vagrantfile that `vagrant` would find from here; where there is none, prov's own in the lab's folder."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / NAME).is_file():
+            return Project(folder)
+    return Project(lab.vagrant)
+
+
+def prepare(lab: Lab) -> None:
+    """Put prov's own Vagrantfile into the lab's folder."""
+    lab.vagrant.mkdir(parents=True, exist_ok=True)
+    shipped = next(path for path in _SHIPPED if path.is_file())
+    store.write_atomic(lab.vagrant / NAME, shipped.read_text())
+
+
+def run(
+    project: Project,
+    lab: Lab,
+    machine: str,
+    argv: list[str],
+    *,
+    variables: Mapping[str, str] | None = None,
+    timeout: float = COMMAND_SECONDS,
+    progress: Progress | None = None,
+) -> str:
+    """Run Vagrant and return what it says.
+
+    machine: the one that it is about.  variables: added to its environment.  progress: is told what it does.
+    Raises LabError, or UsageError if the Vagrantfile has no such machine.
+    """
+    last: deque[str] = deque(maxlen=200)
+    process = subprocess.Popen(
+        [*_bound(), "vagrant", *argv, "--no-color"],
+        env={**_environment(lab, machine), **(variables or {})},
+        cwd=project.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # Ctrl-C is for prov; Vagrant ends with it, see _bound
+    )
+    overdue = threading.Event()
+
+    def end() -> None:
+        overdue.set()
+        process.send_signal(signal.SIGTERM)
+
+    timer = threading.Timer(timeout, end)
+    timer.start()
+    try:
+        for line in process.stdout or ():
+            words = line.strip()
+            if words and "Progress:" not in words:
+                last.append(words)
+                if progress and words.startswith("==> ") and words.endswith("..."):
+                    progress(words.removeprefix("==> "))
+        status = process.wait()
+    finally:
+        timer.cancel()
+        process.kill()
+        process.wait()
+    if status:
+        what = f"did not end within {timeout:g} s" if overdue.is_set() else f"ended with status {status}"
+        raise _explained(project, lab, machine, argv[0], what, list(last))
+    return "\n".join(last)
+
+
+def _bound() -> list[str]:
+    """What has the kernel end Vagrant when prov ends, where it can."""
+    return ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+
+
+def _environment(lab: Lab, machine: str) -> dict[str, str]:
+    ours = {
+        "PROV_VM_NAMES": machine,
+        "PROV_VM_POOL": lab.tag,
+        "PROV_VM_HOSTS": str(lab.hosts),
+        "VAGRANT_DEFAULT_PROVIDER": provider.choose().name,
+        "VAGRANT_CHECKPOINT_DISABLE": "1",  # no asking for newer versions
+    }
+    return {**os.environ, **ours}
+
+
+def ssh_config(project: Project, lab: Lab, machine: str) -> dict[str, str]:
+    """What `vagrant ssh-config` says, by ssh_config(5)'s words in lower case; of several keys the first."""
+    found: dict[str, str] = {}
+    for line in run(project, lab, machine, ["ssh-config", machine]).splitlines():
+        words = shlex.split(line)
+        if len(words) == 2:
+            found.setdefault(words[0].lower(), words[1])
+    if not {"hostname", "user", "port", "identityfile"} <= set(found):
+        raise LabError(f"`vagrant ssh-config {machine}` does not say how to log in", where=str(project.file))
+    return found
+
+
+# what Vagrant or its plugin says (locales/en.yml of each), and what that means
+_SAYINGS = (
+    (
+        r"No space left on device|ENOSPC",
+        "the disk is full",
+        "Make room: VMs' disks are in /var/lib/libvirt (or VirtualBox's folder), boxes in ~/.vagrant.d.",
+    ),
+    (
+        r"[Bb]ox '?.*(could not be found or|couldn't be found)|error occurred while downloading the remote file",
+        "its box is not here, and could not be fetched",
+        'Build one: sudo "$(command -v prov)" lab box build   Or name another: PROV_VM_BOX=..., PROV_VM_BOX_URL=...',
+    ),
+    (
+        r"domain about to create is already taken|VM (already exists|with the name)",
+        "another VM has that name",
+        "It was made from another folder of the same name: see `virsh list --all` and `vagrant global-status`.",
+    ),
+    (
+        r"Timed out while waiting for the machine to boot|[Tt]imed? ?out.*(IP|boot)|boot_timeout",
+        "it did not boot in time",
+        "To start over: prov lab down {machine}",
+    ),
+)
+
+
+def _explained(
+    project: Project, lab: Lab, machine: str, command: str, what: str, last: list[str]
+) -> LabError | UsageError:
+    text = "\n".join(last)
+    if "was not found configured for" in text:
+        known = machines(project, lab)
+        return UsageError(
+            f"this Vagrantfile has no machine {machine!r}.{suggestion(machine, known)}",
+            where=str(project.file),
+            hint=f"It has: {', '.join(known)}. For prov's own, go to a folder without a Vagrantfile above it.",
+        )
+    for pattern, message, hint in _SAYINGS:
+        if re.search(pattern, text):
+            tail = "\n".join(last[-4:])
+            return LabError(f"{machine}: {message}:\n{tail}", hint=hint.format(machine=machine))
+    tail = "\n".join(last[-12:])
+    return LabError(f"{machine}: `vagrant {command}` {what}:\n{tail}", where=str(project.file))
+
+
+def machines(project: Project, lab: Lab) -> list[str]:
+    """The names of the machines in a Vagrantfile."""
+    said = run(
+        project, lab, "", ["status", "--machine-readable"], variables={"PROV_VM_NAMES": "lb1 web1 web2"}
+    )
+    rows = [line.split(",") for line in said.splitlines()]
+    return list(dict.fromkeys(row[1] for row in rows if len(row) > 2 and row[1]))
