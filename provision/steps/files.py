@@ -344,6 +344,7 @@ def copy(
 def template(
     c: "Host",
     name: str,
+    /,
     *,
     to: str,
     mode: Optional[int] = None,
