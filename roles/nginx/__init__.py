@@ -14,12 +14,11 @@ from provision.fronts import VirtualHost, proxies, virtual_hosts
 from provision.htpasswd import htpasswd
 from provision.outcome import Outcome
 from provision.role import Host, Params, task
-from provision.steps import apt, files, served, systemd
+from provision.steps import apt, configuration, files, served, systemd
 from provision.tls import AUTHORITY_PATH, TLS_FOLDER
 from roles.tls import Tls
 
 AFTER = ("app", "tls", "gunicorn", "uwsgi", "mod_wsgi", "uvicorn", "hypercorn", "daphne", "granian")
-SITES = "/etc/nginx/sites-enabled"
 CACHE = "/var/cache/nginx-prov"
 PASSWORDS = "/etc/prov/passwords"
 
@@ -47,24 +46,29 @@ def install(c: Host, p: Nginx) -> None:
     """Install nginx and serve every application of this host that names it as its front."""
     apt.packages(c, "nginx")
     hosts = virtual_hosts(c, "nginx")
-    conf = files.template(
+    inputs = secrets(c, hosts)
+    if any(site.app.cache for host in hosts for site in host.sites):
+        files.directory(c, CACHE, mode=0o700, owner="www-data")
+    conf = configuration.configuration(
         c,
-        "nginx.conf.j2",
-        to="/etc/nginx/nginx.conf",
-        p=p,
-        tls=any(host.tls for host in hosts),
-        trusted=sorted({*p.trusted_proxies, *proxies(c)}),
+        "/etc/nginx",
+        {
+            "nginx.conf": c.render(
+                "nginx.conf.j2",
+                p=p,
+                tls=any(host.tls for host in hosts),
+                trusted=sorted({*p.trusted_proxies, *proxies(c)}),
+            ),
+            **{site_file(host.name): site(c, p, host) for host in hosts},
+        },
+        # the distribution's own site, and those of applications that went to another front
+        only=["sites-enabled/default", *(site_file(app.name) for app in c.apps)],
+        check_with=["nginx", "-t"],
     )
-    # the distribution's own site and ours that are no longer here: an application that went to another front
-    gone = [files.absent(c, f"{SITES}/default")]
-    named = {host.name for host in hosts}
-    gone += [files.absent(c, site_path(app.name)) for app in c.apps if app.name not in named]
-    sites = [site(c, p, host) for host in hosts]
-    inputs = [*sites, *secrets(c, hosts)]
     nginx = systemd.service(
         c,
         "nginx",
-        reload_on=[conf, *gone, *inputs],
+        reload_on=[conf, *inputs],
         check_with=["nginx", "-t"],
         instead_of=[] if serves(c, "apache") else ["apache2"],
     )
@@ -74,14 +78,10 @@ def install(c: Host, p: Nginx) -> None:
             served.served_certificate(c, host.certificate, name, when=[nginx])
 
 
-def site(c: Host, p: Nginx, host: VirtualHost) -> Outcome:
-    """The file of one virtual host, and what it refers to."""
-    if any(s.app.cache for s in host.sites):
-        files.directory(c, CACHE, mode=0o700, owner="www-data")
-    return files.template(
-        c,
+def site(c: Host, p: Nginx, host: VirtualHost) -> str:
+    """The file of one virtual host."""
+    return c.render(
         "site.conf.j2",
-        to=site_path(host.name),
         p=p,
         host=host,
         http2_directive=has_http2_directive(c),
@@ -115,9 +115,9 @@ def secrets(c: Host, hosts: list[VirtualHost]) -> list[Outcome]:
     return found
 
 
-def site_path(name: str) -> str:
-    """Where a virtual host's file is."""
-    return f"{SITES}/{name}.conf"
+def site_file(name: str) -> str:
+    """Where a virtual host's file is, below /etc/nginx."""
+    return f"sites-enabled/{name}.conf"
 
 
 def passwords_path(app: App) -> str:
