@@ -98,18 +98,23 @@ class Stopping(Event):
 
 @dataclass(frozen=True)
 class HostDone(Event):
-    """The host's run ended. error: what ended it early, other than a failed step; unreachable: by no session."""
+    """The host's run ended. error: what ended it early, other than a failed step; unreachable: by no session.
+
+    recovered: no failed step has ended it: its role has caught the exceptions of those that there were.
+    """
 
     seconds: float
     error: ProvError | None = None
     unreachable: bool = False
+    recovered: bool = False
 
 
 @dataclass
 class Tally:
     """Steps of one host by state, as the summary counts them.
 
-    A failure that its role ignores counts as skipped: the state is not reached, and nobody needs to act.
+    A failure that its role ignores, or catches, counts as skipped: the state is not reached, and nobody needs to
+    act.
     """
 
     ok: int = 0
@@ -129,6 +134,9 @@ class Tally:
                 self.unreachable += 1
             else:
                 self.failed += 1
+        elif isinstance(event, HostDone) and event.recovered:
+            self.skipped += self.failed
+            self.failed = 0
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import importlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -26,7 +26,7 @@ from provision.inventory.model import InventoryHost
 from provision.outcome import Outcome
 from provision.roles import Params
 from provision.secrets import Secret
-from provision.session import Session
+from provision.session import Session, calling_path
 from provision.steps import files, systemd
 from provision.steps.base import Step
 
@@ -128,21 +128,12 @@ class Host(VerifiedConnection):
     def role_file(self, kind: str, name: str) -> Path:
         """Where a file of the running role is, or of the first role that it extends and that has one.
 
-        kind: the folder's name, templates or files.
+        Functions of other roles that it calls find their own first.  kind: the folder's name, templates or files.
         """
-        found = [folder / kind / name for folder in self.role_folders]
-        return next((path for path in found if path.is_file()), found[0])
-
-    @contextmanager
-    def in_role(self, folder: Path) -> Iterator[None]:
-        """While entered, files are those of the role in this folder, unless the running one extends it."""
-        before = self.role_folders
-        if folder not in before:
-            self.role_folders = (folder,)
-        try:
-            yield
-        finally:
-            self.role_folders = before
+        caller = calling_path().parent
+        folders = self.role_folders if caller in self.role_folders else (caller, *self.role_folders)
+        found = [folder / kind / name for folder in folders]
+        return next((path for path in found if path.is_file()), found[-len(self.role_folders)])
 
     # -- steps
 

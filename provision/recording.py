@@ -64,6 +64,7 @@ class Recording:
         """Note a step. Raises ConfigError if its arguments make no sense."""
         where, line = calling_line()
         try:
+            step.validate_options()
             step.validate()
         except (ValueError, TypeError, AttributeError) as error:
             raise ConfigError(f"{type(step).__name__}: {error}", where=where) from None

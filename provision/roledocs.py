@@ -131,17 +131,16 @@ def first_line(function: Callable[..., None]) -> str:
 
 def step_calls(function: Callable[..., Any], seen: set[object] | None = None) -> Iterator[StepCall]:
     """The calls of steps in a function, and in those of ours and the project's that it calls."""
-    plain = inspect.unwrap(function)
     seen = set() if seen is None else seen
-    if plain in seen:
+    if function in seen:
         return
-    seen.add(plain)
-    lines, first = inspect.getsourcelines(plain)
-    path = shown_path(plain.__code__.co_filename)
+    seen.add(function)
+    lines, first = inspect.getsourcelines(function)
+    path = shown_path(function.__code__.co_filename)
     tree = ast.parse(textwrap.dedent("".join(lines)))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     for node in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
-        target = meaning(node.func, plain.__globals__)
+        target = meaning(node.func, function.__globals__)
         if is_step(target):
             yield StepCall(ast.unparse(node.func), f"{path}:{first + node.lineno - 1}")
         elif isinstance(target, types.FunctionType) and is_ours(target):
@@ -169,4 +168,4 @@ def is_step(target: object) -> bool:
 
 def is_ours(target: types.FunctionType) -> bool:
     """Whether a function is a role's or one that roles share."""
-    return inspect.unwrap(target).__module__.startswith(("roles.", "provision."))
+    return target.__module__.startswith(("roles.", "provision."))

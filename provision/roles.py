@@ -58,14 +58,8 @@ def task(function: Any = None, /, *, tags: Sequence[str] = ()) -> Any:
     if isinstance(tags, str) or not all(isinstance(t, str) and t and "," not in t for t in tags):
         raise ValueError(f"tags must be a list of words, such as ['config'], not {tags!r}")
 
-    @functools.wraps(function)
-    def called(c: Host, /, *args: Any, **kwargs: Any) -> Any:
-        # another role's task finds its own templates
-        with c.in_role(Path(function.__code__.co_filename).parent):
-            return function(c, *args, **kwargs)
-
-    called.__prov_tags__ = tuple(tags)  # type: ignore[attr-defined]
-    return called
+    function.__prov_tags__ = tuple(tags)
+    return function
 
 
 def tags_of(function: Callable[..., None]) -> tuple[str, ...]:
@@ -158,14 +152,8 @@ def tasks_of(chain: Sequence[types.ModuleType]) -> tuple[Callable[..., None], ..
             for f in vars(module).values()
             if hasattr(f, "__prov_tags__") and f.__module__ == module.__name__
         ]
-        found.update((f.__name__, f) for f in sorted(own, key=lambda f: code_of(f).co_firstlineno))
+        found.update((f.__name__, f) for f in sorted(own, key=lambda f: f.__code__.co_firstlineno))
     return tuple(found.values())
-
-
-def code_of(function: Callable[..., None]) -> types.CodeType:
-    """The code of a task as its author wrote it."""
-    code: types.CodeType = inspect.unwrap(function).__code__
-    return code
 
 
 def params_of(tasks: Iterable[Callable[..., None]]) -> type[Params] | None:
@@ -178,7 +166,7 @@ def params_of(tasks: Iterable[Callable[..., None]]) -> type[Params] | None:
             continue
         annotation = arguments[1].annotation
         if isinstance(annotation, str):
-            annotation = named(annotation, inspect.unwrap(function).__globals__)
+            annotation = named(annotation, function.__globals__)
         if not (isinstance(annotation, type) and issubclass(annotation, Params)):
             raise wrong_params(function, "the second argument's type is not a Params class")
         if found is None or issubclass(annotation, found):
@@ -200,8 +188,7 @@ def named(annotation: str, names: Mapping[str, Any]) -> Any:
 
 def wrong_params(function: Callable[..., None], message: str, hint: str = "") -> ConfigError:
     """The error for a task's second argument."""
-    code = code_of(function)
-    where = f"{code.co_filename}:{code.co_firstlineno}"
+    where = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
     return ConfigError(f"task {function.__name__}: {message}", where=where, hint=hint)
 
 

@@ -123,12 +123,13 @@ class Run:
         name = assignment.host.name
         began = time.monotonic()
         error: ProvError | None = None
+        recovered = True
         try:
             if not self._stopped:
                 self._converge(assignment, began)
         except StepFailed:
             # reported with its step already
-            error = None
+            recovered = False
         except NoPython:
             change = Change("package python3", "", "installed")
             self._queue.put(StepDone(name, "", INSTALL_PYTHON, "changed", diff=[change]))
@@ -141,7 +142,7 @@ class Run:
             shown = "".join(traceback.format_exception(bug)[-3:])
             error = ProvError(f"{type(bug).__name__}: {bug}", hint=shown)
         unreachable = isinstance(error, (UnreachableError, LabError))
-        self._queue.put(HostDone(name, time.monotonic() - began, error, unreachable))
+        self._queue.put(HostDone(name, time.monotonic() - began, error, unreachable, recovered and not error))
 
     def _converge(self, assignment: Assignment, began: float) -> None:
         name = assignment.host.name

@@ -68,7 +68,8 @@ class Ends:
         """The word for a host that has ended."""
         if event.unreachable:
             return "unreachable"
-        return "failed" if event.error is not None or event.host in self._failed else "done"
+        failed = event.host in self._failed and not event.recovered
+        return "failed" if failed or event.error is not None else "done"
 
 
 def outcome(summary: Summary, style: Style) -> str:
