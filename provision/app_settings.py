@@ -28,6 +28,16 @@ INTERFACES: Mapping[Server, tuple[Interface, ...]] = {
     "daphne": ("asgi",),
     "granian": ("asgi", "wsgi"),
 }
+# What the release's environment needs for a server, besides what the application requires. Wheels all of them: a host
+# needs no compiler. pyuwsgi is uWSGI, built as one; its own package on PyPI is source only.
+SERVER_PACKAGES: Mapping[Server, str] = {
+    "gunicorn": "gunicorn>=25.1,<28",
+    "uvicorn": "uvicorn[standard]>=0.34,<1",
+    "uwsgi": "pyuwsgi>=2.0.28,<2.1",
+    "hypercorn": "hypercorn>=0.17.3,<1",
+    "daphne": "daphne>=4.1.2,<5",
+    "granian": "granian>=2.5,<3",
+}
 DEFAULT_SERVER: Mapping[Interface, Server] = {"wsgi": "gunicorn", "asgi": "uvicorn"}
 
 

@@ -115,7 +115,11 @@ class VirtualHost:
 
 def virtual_hosts(c: Host, front: Front) -> list[VirtualHost]:
     """What a front serves on this host, in the order of the inventory: its applications, and those it balances."""
-    own = [Site(app, release_of(app), (Backend(upstream(c, app)),)) for app in c.apps if app.front == front]
+    own = [
+        Site(app, release_of(app), tuple(map(Backend, upstream(c, app))))
+        for app in c.apps
+        if app.front == front
+    ]
     others = [site_of(b) for b in balanced_of(c.inventory) if b.balance.front == front]
     return grouped([*own, *others])
 

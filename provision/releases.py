@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import pathspec
 
+from provision.app_settings import SERVER_PACKAGES
 from provision.apps import App
 from provision.errors import ProvError
 from provision.secrets import Secret
@@ -49,6 +51,7 @@ class Release:
         """Twelve hex digits: of the source, the settings that shape it and the environment without secrets."""
         shaped_by = {
             "files": summary(self.entries),
+            "packages": self.packages,
             "django": self.app.django.model_dump() if self.app.django else None,
             "environment": visible(self.app.environment),
         }
@@ -79,8 +82,25 @@ class Release:
 
     @property
     def venv(self) -> str:
-        """The release's virtual environment; releases with the same requirements share one."""
-        return f"{self.home}/venvs/{short_hash(self.requirements)}"
+        """The release's virtual environment; releases with the same packages share one."""
+        return f"{self.home}/venvs/{short_hash(json.dumps([self.requirements, self.packages]))}"
+
+    @property
+    def packages(self) -> list[str]:
+        """What the server brings into the environment: nothing if the requirements name it themselves.
+
+        Raises ProvError if they have hashes and don't: pip then takes nothing without one.
+        """
+        package = SERVER_PACKAGES.get(self.app.server)
+        if package is None or named_in(self.requirements) & {bare_name(package), self.app.server}:
+            return []
+        if "--hash=" in self.requirements:
+            raise ProvError(
+                f"{self.app.requirements} of {self.app.name} has hashes, and does not list {self.app.server}",
+                where=str(self.app.source),
+                hint=f"pip takes nothing without a hash then: add {package} with its own.",
+            )
+        return [package]
 
     @property
     def current(self) -> str:
@@ -204,6 +224,18 @@ class Ignored:
             if verdict is not None:
                 return verdict
         return False
+
+
+def named_in(requirements: str) -> set[str]:
+    """Names of the packages that a requirements file lists."""
+    lines = (line.strip() for line in requirements.splitlines())
+    return {bare_name(line) for line in lines if line and not line.startswith(("#", "-"))}
+
+
+def bare_name(requirement: str) -> str:
+    """The package that a requirement is for, as PyPI compares names (PEP 503)."""
+    found = re.match(r"[A-Za-z0-9._-]+", requirement)
+    return re.sub(r"[-_.]+", "-", found.group()).lower() if found else ""
 
 
 def visible(environment: dict[str, str | Secret]) -> dict[str, str]:

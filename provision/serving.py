@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import importlib
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
 
 from provision.apps import App
-from provision.releases import Release, release_of, short_hash, visible
+from provision.inventory.fields import matching
+from provision.releases import OURS, Release, release_of, short_hash, visible
+from provision.roles import Params
 from provision.secrets import Secret
-from provision.steps import files, systemd, wait
+from provision.steps import command, files, systemd, wait
 
 if TYPE_CHECKING:
     from provision.host import Host
@@ -26,36 +32,116 @@ ENVIRONMENT_FOLDER = "/etc/prov"
 DRAIN = 30.0
 #: title of nginx's processes that only finish what they have begun (nginx: "Controlling nginx")
 DRAINING = "nginx: worker process is shutting down"
+#: the module that stands before the application (roles/app/files), and what of it servers serve
+SHIM = "behind_front"
+SERVED = f"{SHIM}:application"
+
+
+Size = Annotated[str, matching(r"[1-9]\d*(%|[KMGT]?)|infinity", "a size like 512M, 2G or 80%")]
+
+
+class ServerParams(Params):
+    """What the roles of all application servers take."""
+
+    workers: int | None = Field(default=None, ge=1)
+    """Processes per application; an application's own `workers` comes first. Default: from the host's processors."""
+    graceful_timeout: int = Field(default=30, ge=1)
+    """Seconds that requests under way get when an instance is stopped."""
+    memory_max: Size = "80%"
+    """Memory limit of an instance (systemd's MemoryMax=)."""
+    tasks_max: int = Field(default=1024, ge=16)
+    """Processes and threads of an instance (TasksMax=)."""
+    open_files: int = Field(default=65536, ge=256)
+    """Files and connections that a process may have open (LimitNOFILE=)."""
+    private_users: bool = True
+    """Run in a user namespace of its own (PrivateUsers=)."""
+    deny_write_execute: bool = False
+    """Forbid memory that is writable and executable; breaks some cffi and JIT packages (MemoryDenyWriteExecute=)."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """How a server is started on a socket that systemd passes as file descriptor 3 (sd_listen_fds(3)).
+
+    argv: the program, from the release's environment, and its arguments; what it serves is SERVED.
+    notifies: it tells systemd when it is ready.  reload_signal: has it start its workers anew, if it can.
+    stop_signal: has it finish its requests and end.  environment: variables of its own.
+    files: further files for `.prov/` in the release: name, text.
+    processes: how many of it make up an instance, for one that has no workers.
+    """
+
+    argv: Sequence[str]
+    notifies: bool = False
+    reload_signal: str = ""
+    stop_signal: str = "TERM"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    processes: int = 1
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One instance of an application. service, socket: texts of its template units."""
+    """One instance of an application. service, socket: texts of its units.  files: in `.prov/` of its release.
+
+    processes: how many services, with a socket each, make it up.
+    """
 
     release: Release
     service: str
     socket: str
+    files: Mapping[str, str]
+    processes: int = 1
 
     @property
     def app(self) -> App:
         return self.release.app
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Twelve hex digits: of everything that the instance is made of, but secrets."""
-        return short_hash(
-            json.dumps([self.release.id, self.service, self.socket, visible(self.release.environment)])
-        )
+        parts = [self.release.id, self.service, self.socket, dict(self.files), self.processes]
+        return short_hash(json.dumps([*parts, visible(self.release.environment)]))
 
     @property
-    def unit(self) -> str:
-        """Name of its service unit."""
-        return f"{unit_name(self.app)}@{self.id}.service"
+    def names(self) -> tuple[str, ...]:
+        """What stands behind the @ of its units: its id, with a number if there are several."""
+        if self.processes == 1:
+            return (self.id,)
+        return tuple(f"{self.id}-{n}" for n in range(1, self.processes + 1))
 
     @property
-    def listens(self) -> str:
-        """Path of its socket, which the front talks to."""
-        return f"{socket_folder(self.app)}/{self.id}.sock"
+    def listens(self) -> tuple[str, ...]:
+        """Paths of its sockets, which the front talks to."""
+        return tuple(f"{socket_folder(self.app)}/{name}.sock" for name in self.names)
+
+
+def instance_of(c: Host, release: Release, program: Program, p: ServerParams) -> Instance:
+    """The instance in which a program serves a release, in the unit that all servers share (roles/app)."""
+    app = release.app
+    link = release.instance_link("%i")
+    folder = release.inside(link)
+    own = release.environment.get("PYTHONPATH")
+    values = {
+        "app": app,
+        "p": p,
+        "program": program,
+        "link": link,
+        "folder": folder,
+        "python_path": ":".join(map(str, filter(None, [f"{link}/{OURS[0]}", folder, own]))),
+        "environment_path": environment_path(app),
+        "socket_folder": socket_folder(app),
+    }
+    # here, as only a deploy needs it: it brings fabric
+    from provision.host import role_folder
+
+    shim = role_folder("app") / "files" / f"{SHIM}.py"
+    return Instance(
+        release,
+        service=c.render("service.j2", role="app", **values),
+        socket=c.render("socket.j2", role="app", **values),
+        files={shim.name: shim.read_text(encoding="utf-8"), **program.files},
+        processes=program.processes,
+    )
 
 
 def unit_name(app: App) -> str:
@@ -76,7 +162,8 @@ def environment_path(app: App) -> str:
 def environment_file(c: Host, release: Release) -> Outcome:
     """The settings of an application, for its units to read (systemd.exec(5), EnvironmentFile=)."""
     files.directory(c, ENVIRONMENT_FOLDER, mode=0o755)
-    values = release.environment
+    # systemd.exec(5): what is in the file wins over Environment=, where the unit has PYTHONPATH
+    values = {name: value for name, value in release.environment.items() if name != "PYTHONPATH"}
     text = "".join(f"{name}={quoted(value)}\n" for name, value in sorted(values.items()))
     secret = any(isinstance(value, Secret) for value in values.values())
     return files.file(
@@ -94,35 +181,61 @@ def quoted(value: str | Secret) -> str:
 
 def serve(c: Host, instance: Instance) -> None:
     """Start an instance beside the ones before it, wait until it is healthy, and stop those at the end."""
-    app, name = instance.app, unit_name(instance.app)
-    service = systemd.unit(c, f"{name}@.service", instance.service)
-    socket = systemd.unit(c, f"{name}@.socket", instance.socket)
-    files.directory(c, f"{instance.release.home}/instances", mode=0o755)
-    files.link(c, instance.release.instance_link(instance.id), f"../releases/{instance.release.id}")
-    settings = files.watched(c, environment_path(app))
-    systemd.service(c, f"{name}@{instance.id}.socket", restart_on=[socket])
-    systemd.service(c, instance.unit, restart_on=[service, settings])
-    healthy(c, instance)
+    release, name = instance.release, unit_name(instance.app)
+    for file, text in instance.files.items():
+        files.file(c, f"{release.path}/{OURS[0]}/{file}", text, mode=0o644)
+    loads(c, instance)
+    files.directory(c, f"{release.home}/instances", mode=0o755)
+    settings = files.watched(c, environment_path(instance.app))
+    for each in instance.names:
+        # unit files of its own: the one before it, if it has to start again, starts as what it was
+        service = systemd.unit(c, f"{name}@{each}.service", instance.service)
+        socket = systemd.unit(c, f"{name}@{each}.socket", instance.socket)
+        files.link(c, release.instance_link(each), f"../releases/{release.id}")
+        systemd.service(c, f"{name}@{each}.socket", restart_on=[socket])
+        systemd.service(c, f"{name}@{each}.service", restart_on=[service, settings])
+    for each, path in zip(instance.names, instance.listens):
+        healthy(c, instance.app, path, f"{name}@{each}.service")
 
     def stop_others() -> None:
-        systemd.only_instances(c, f"{name}@.service", [instance.id], after=DRAIN, until_gone=DRAINING)
-        systemd.only_instances(c, f"{name}@.socket", [instance.id])
+        keep = instance.names
+        systemd.only_instances(c, f"{name}@.service", keep, after=DRAIN, until_gone=DRAINING)
+        systemd.only_instances(c, f"{name}@.socket", keep)
 
     c.later(stop_others)
 
 
-def healthy(c: Host, instance: Instance) -> None:
-    """Ask the instance's own socket for its health path, as the front would."""
-    app = instance.app
-    domain = app.domains[0].removeprefix("*.")
-    headers = {"Host": domain, "X-Forwarded-Proto": "http" if app.tls == "none" else "https"}
-    wait.url(
-        c, f"http://{domain}{app.health}", socket=instance.listens, headers=headers, service=instance.unit
+def loads(c: Host, instance: Instance) -> None:
+    """Import the application once as its own user, so that one that can't be is told of by its own traceback,
+    before anything is started."""
+    release, app = instance.release, instance.app
+    environment = {
+        **release.environment,
+        "PYTHONPATH": ":".join(filter(None, [release.root, str(app.environment.get("PYTHONPATH", ""))])),
+        "PROV_INTERFACE": app.interface,
+        "PROV_TARGET": app.target,
+        "PROV_PREFIX": "",
+    }
+    command.command(
+        c,
+        [f"{release.path}/.venv/bin/python", f"{release.path}/{OURS[0]}/{SHIM}.py"],
+        stamp=(f"{release.path}/{OURS[0]}/loads", instance.id),
+        user=app.user,
+        cwd=release.root,
+        environment=environment,
     )
 
 
-def upstream(c: Host, app: App) -> str:
-    """Path of the socket on which the application's server role serves it on this host."""
+def healthy(c: Host, app: App, socket: str, unit: str) -> None:
+    """Ask an instance's own socket for the health path, as the front would."""
+    domain = app.domains[0].removeprefix("*.")
+    headers = {"Host": domain, "X-Forwarded-Proto": "http" if app.tls == "none" else "https"}
+    path = app.path.rstrip("/") + app.health
+    wait.url(c, f"http://{domain}{path}", socket=socket, headers=headers, service=unit)
+
+
+def upstream(c: Host, app: App) -> tuple[str, ...]:
+    """Paths of the sockets on which the application's server role serves it on this host."""
     role = importlib.import_module(f"roles.{app.server}")
     instance: Instance = role.instance(c, release_of(app))
     return instance.listens

@@ -53,7 +53,13 @@ def files_of(c: Host, release: Release, p: AppRole) -> None:
     kept = [*OURS, *(f"{prefix_of(release)}{folder}" for folder in release.app.static.values())]
     tree.tree(c, release.path, release.entries, like=release.current, keep=kept)
     files.directory(c, f"{release.path}/.prov", mode=0o755)
-    python.venv(c, release.venv, python=p.interpreter, requirements=release.requirements)
+    python.venv(
+        c,
+        release.venv,
+        python=p.interpreter,
+        requirements=release.requirements,
+        packages=release.packages,
+    )
     files.link(c, f"{release.path}/.venv", f"../../venvs/{release.venv.rsplit('/', 1)[-1]}")
 
 

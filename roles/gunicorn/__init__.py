@@ -1,39 +1,44 @@
-"""gunicorn: WSGI applications behind a front, each instance in a hardened unit on its own socket."""
+"""gunicorn: WSGI applications in processes with threads, ASGI applications by its own event loop workers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
 
+from provision.apps import App, apps_of
+from provision.inventory import InventoryHost
 from provision.releases import Release, release_of
-from provision.role import Host, Params, task
-from provision.serving import Instance, environment_path, serve, socket_folder
+from provision.role import Host, task
+from provision.serving import SERVED, Instance, Program, ServerParams, instance_of, serve
 
 AFTER = ("app",)
 REQUIRES = ("app",)
 
 
-class Gunicorn(Params):
+class Gunicorn(ServerParams):
     """Parameters of the role `gunicorn`."""
 
-    workers: int | None = Field(default=None, ge=1)
-    """Processes per application; an application's own `workers` comes first. Default: 2 x cpus + 1, or cpus + 1 with
-    threads."""
-    worker_class: Literal["sync", "gthread"] = "gthread"
-    """How a worker takes requests: one at a time, or in threads."""
+    worker_class: Literal["sync", "gthread", "asgi"] | None = None
+    """How a worker takes requests: one at a time, in threads, or by an event loop. Default: gthread for WSGI, asgi for
+    ASGI; nothing else speaks that."""
     threads: int = Field(default=4, ge=1)
     """Threads of a gthread worker."""
     max_requests: int = Field(default=10_000, ge=0)
     """Requests after which a worker is replaced, against leaks; 0 for never. A tenth of it is jitter."""
-    graceful_timeout: int = Field(default=30, ge=1)
-    """Seconds that running requests get when a worker is stopped."""
-    memory_max: str = "80%"
-    """Memory limit of an instance (systemd's MemoryMax=)."""
-    private_users: bool = True
-    """Run in a user namespace of its own (PrivateUsers=)."""
-    deny_write_execute: bool = False
-    """Forbid memory that is writable and executable; breaks some cffi and JIT packages (MemoryDenyWriteExecute=)."""
+    websocket_max_size: int = Field(default=1_048_576, ge=1)
+    """Bytes of the largest WebSocket message that is accepted (ASGI)."""
+
+    def misfits(self, host: InventoryHost) -> Iterator[tuple[str, str]]:
+        for app in apps_of(host):
+            if app.server == "gunicorn" and (self.worker(app) == "asgi") != (app.interface == "asgi"):
+                message = f"{self.worker(app)!r} does not serve {app.name!r}, which speaks {app.interface}"
+                yield "worker_class", f"{message}; left out, each gets a worker that does"
+
+    def worker(self, app: App) -> str:
+        """The worker class for an application."""
+        return self.worker_class or ("asgi" if app.interface == "asgi" else "gthread")
 
 
 @task
@@ -48,20 +53,21 @@ def instance(c: Host, release: Release) -> Instance:
     """The instance in which gunicorn serves a release on this host."""
     p = c.params(Gunicorn)
     app = release.app
-    threads = p.threads if p.worker_class == "gthread" else 1
-    default = c.facts.cpus + 1 if threads > 1 else 2 * c.facts.cpus + 1
-    values = {
-        "app": app,
-        "link": release.instance_link("%i"),
-        "folder": release.inside(release.instance_link("%i")),
-        "p": p,
-        "workers": app.workers or p.workers or default,
-        "threads": threads,
-        "environment_path": environment_path(app),
-        "socket_folder": socket_folder(app),
-    }
-    return Instance(
-        release,
-        service=c.render("service.j2", role="gunicorn", **values),
-        socket=c.render("socket.j2", role="gunicorn", **values),
-    )
+    kind = p.worker(app)
+    # a process per processor, and one more for when one waits; sync ones do nothing else while they wait
+    default = {"sync": 2 * c.facts.cpus + 1, "gthread": c.facts.cpus + 1, "asgi": c.facts.cpus}[kind]
+    argv = [
+        f"gunicorn --workers {app.workers or p.workers or default} --worker-class {kind}",
+        *([f"--threads {p.threads}"] if kind == "gthread" else []),
+        *([f"--websocket-max-message-size {p.websocket_max_size}"] if kind == "asgi" else []),
+        # of a request for sync, of a worker that gives no sign of life for the others
+        f"--timeout {app.timeout} --graceful-timeout {p.graceful_timeout}",
+        f"--max-requests {p.max_requests} --max-requests-jitter {p.max_requests // 10}",
+        # the file that workers touch as a sign of life: never on a disk, which may stall
+        "--worker-tmp-dir /dev/shm --error-logfile -",
+        SERVED,
+    ]
+    # its control socket goes there (gunicorn 25.1 and later), each instance's its own
+    environment = {"XDG_RUNTIME_DIR": f"%t/app-{app.name}-%i"}
+    program = Program(argv, notifies=True, reload_signal="HUP", environment=environment)
+    return instance_of(c, release, program, p)

@@ -1,0 +1,48 @@
+"""daphne: ASGI applications on Twisted; the reference server of Django Channels."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from provision.releases import Release, release_of
+from provision.role import Host, task
+from provision.serving import SERVED, Instance, Program, ServerParams, instance_of, serve
+
+AFTER = ("app",)
+REQUIRES = ("app",)
+
+
+class Daphne(ServerParams):
+    """Parameters of the role `daphne`."""
+
+    websocket_max_size: int = Field(default=1_048_576, ge=1)
+    """Bytes of the largest WebSocket message that is accepted."""
+    websocket_ping_interval: int = Field(default=20, ge=1)
+    """Seconds between pings to WebSocket clients; one that does not answer in one and a half of it is gone."""
+
+
+@task
+def install(c: Host, p: Daphne) -> None:
+    """Serve every application of this host that names daphne."""
+    for app in c.apps:
+        if app.server == "daphne":
+            serve(c, instance(c, release_of(app)))
+
+
+def instance(c: Host, release: Release) -> Instance:
+    """The instance in which daphne serves a release on this host: a single process each, on a socket of its own."""
+    p = c.params(Daphne)
+    app = release.app
+    argv = [
+        "daphne --endpoint systemd:domain=UNIX:index=0",
+        # it cuts answers off that take longer, streams as well
+        *([] if app.streams else [f"--http-timeout {app.timeout}"]),
+        f"--application-close-timeout {p.graceful_timeout}",
+        f"--websocket-max-message-size {p.websocket_max_size}",
+        f"--ping-interval {p.websocket_ping_interval} --ping-timeout {p.websocket_ping_interval * 3 // 2}",
+        # the front logs requests
+        "--verbosity 0 --no-server-name",
+        SERVED,
+    ]
+    processes = app.workers or p.workers or c.facts.cpus
+    return instance_of(c, release, Program(argv, processes=processes), p)

@@ -1,0 +1,54 @@
+"""hypercorn: ASGI applications, and WSGI ones in threads, by one server."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from provision.apps import App
+from provision.releases import Release, release_of, short_hash
+from provision.role import Host, task
+from provision.serving import SERVED, Instance, Program, ServerParams, instance_of, serve
+
+AFTER = ("app",)
+REQUIRES = ("app",)
+UNITS = {"k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+class Hypercorn(ServerParams):
+    """Parameters of the role `hypercorn`."""
+
+    max_requests: int = Field(default=0, ge=0)
+    """Requests after which a process is replaced, against leaks; 0 for never. A tenth of it is jitter."""
+    keep_alive: float = Field(default=5, gt=0)
+    """Seconds that an idle connection of the front stays open."""
+    websocket_max_size: int = Field(default=1_048_576, ge=1)
+    """Bytes of the largest WebSocket message that is accepted."""
+    websocket_ping_interval: float = Field(default=20, gt=0)
+    """Seconds between pings to WebSocket clients."""
+
+
+@task
+def install(c: Host, p: Hypercorn) -> None:
+    """Serve every application of this host that names hypercorn."""
+    for app in c.apps:
+        if app.server == "hypercorn":
+            serve(c, instance(c, release_of(app)))
+
+
+def instance(c: Host, release: Release) -> Instance:
+    """The instance in which hypercorn serves a release on this host."""
+    p = c.params(Hypercorn)
+    app = release.app
+    config = c.render("hypercorn.toml.j2", role="hypercorn", p=p, app=app, max_body=in_bytes(app))
+    # called after what is in it, as an instance before this one may still run on the same release
+    name = f"hypercorn-{short_hash(config)}.toml"
+    served = f"wsgi:{SERVED}" if app.interface == "wsgi" else SERVED
+    workers = app.workers or p.workers or c.facts.cpus
+    argv = [f"hypercorn --config {release.instance_link('%i')}/.prov/{name} --workers {workers}", served]
+    return instance_of(c, release, Program(argv, files={name: config}), p)
+
+
+def in_bytes(app: App) -> int:
+    """The application's largest request body."""
+    text = app.max_body
+    return int(text.rstrip("kmg")) * UNITS.get(text[-1], 1)

@@ -1,0 +1,55 @@
+"""uWSGI: WSGI applications under a master process with strict limits on requests and workers.
+
+systemd is the emperor, and each instance a vassal: docs/servers.md says why.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from provision.releases import Release, release_of
+from provision.role import Host, task
+from provision.serving import SERVED, Instance, Program, ServerParams, instance_of, serve
+
+AFTER = ("app",)
+REQUIRES = ("app",)
+
+
+class Uwsgi(ServerParams):
+    """Parameters of the role `uwsgi`."""
+
+    threads: int = Field(default=4, ge=1)
+    """Threads of a worker."""
+    max_requests: int = Field(default=10_000, ge=0)
+    """Requests after which a worker is replaced, against leaks; 0 for never. A tenth of it is jitter."""
+    buffer_size: int = Field(default=16384, ge=4096, le=65535)
+    """Bytes of a request's headers at most; cookies and long addresses need more than uWSGI's own 4096."""
+
+
+@task
+def install(c: Host, p: Uwsgi) -> None:
+    """Serve every application of this host that names uwsgi."""
+    for app in c.apps:
+        if app.server == "uwsgi":
+            serve(c, instance(c, release_of(app)))
+
+
+def instance(c: Host, release: Release) -> Instance:
+    """The instance in which uWSGI serves a release on this host."""
+    p = c.params(Uwsgi)
+    app = release.app
+    workers = app.workers or p.workers or c.facts.cpus + 1
+    argv = [
+        # Source: uWSGI documentation, "Things to know" and "Systemd"; no socket: it takes systemd's, and speaks HTTP
+        f"uwsgi --strict --master --need-app --protocol http --module {SERVED}",
+        f"--processes {workers} --threads {p.threads} --enable-threads --single-interpreter --lazy-apps",
+        # a worker whose request takes longer is killed; where answers are streams, they may last
+        *([] if app.streams else [f"--harakiri {app.timeout}"]),
+        f"--socket-timeout {app.timeout} --worker-reload-mercy {p.graceful_timeout}",
+        *([f"--max-requests {p.max_requests}"] if p.max_requests else []),
+        *([f"--max-requests-delta {p.max_requests // 10}"] if p.max_requests else []),
+        f"--buffer-size {p.buffer_size} --listen 2048 --die-on-term",
+        "--disable-logging --log-5xx --auto-procname --thunder-lock",
+    ]
+    # HUP: workers finish their requests and load the code anew, while the socket stays
+    return instance_of(c, release, Program(argv, notifies=True, reload_signal="HUP", stop_signal="HUP"), p)
