@@ -19,6 +19,8 @@ UNIT = re.compile(
     r"\.(service|socket|timer|target|mount|automount|path|slice|device|swap|scope)\Z"
 )
 NAME = re.compile(r"^[A-Za-z0-9][\w.@:-]*\Z")
+#: systemd.time(7), "parsing time spans"
+SPAN = re.compile(r"^[0-9]+(\.[0-9]+)? ?[a-z]*( ?[0-9]+ ?[a-z]+)*\Z")
 UNIT_FOLDER = "/etc/systemd/system"
 #: where a candidate is judged; on a tmpfs, and gone before the step ends
 STAGE = "/run/prov-verify"

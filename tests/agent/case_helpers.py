@@ -20,9 +20,9 @@ from provision.steps.source import Source
 
 #: the modules whose steps have case files here; tests/steps_more has the others
 MODULES = (
-    "acl", "ageing", "apt", "authorized_keys", "certificates", "command", "configuration", "files", "groups", "keys",
-    "permissions", "python", "releases", "script", "ssh", "system", "systemd", "text", "tree", "users",
-    "wait",
+    "acl", "ageing", "apt", "authorized_keys", "awaited", "certificates", "command", "configuration", "files",
+    "groups", "journald", "keys", "known_hosts", "permissions", "python", "releases", "script", "services",
+    "ssh", "ssh_keys", "sudoers", "system", "sysusers", "text", "tmpfiles", "tree", "users", "waiting",
 )  # fmt: skip
 
 

@@ -42,12 +42,16 @@ from provision.steps.base import Step
 CASES = Path(__file__).parent / "cases"
 KINDS = step_classes()
 #: kinds that need packages or a running systemd: tests/lab has them
-ON_LAB_HOSTS = {"packages", "no_packages", "service", "unit", "only_instances"}
+ON_LAB_HOSTS = {"packages", "no_packages", "service", "only_instances", "awaited_unit"}
+#: kinds that a plan does not wait for
+WAITING = ("url", "port", "awaited_file", "awaited_process", "awaited_command")
 #: kinds whose cases are tests of their own, in tests/steps_more
 IN_STEPS_MORE = {"block", "ini_value"}
 #: kinds that change /etc: their agent gets one of its own
 PRIVATE_ETC = {
-    "user", "no_user", "group", "no_group", "ageing", "authorized_keys", "hostname", "timezone", "sshd_drop_in",
+    "user", "no_user", "group", "no_group", "ageing", "authorized_keys", "hostname", "timezone",
+    "sshd_drop_in", "tmpfiles", "sysusers", "journal_settings",
+    "client_drop_in", "known_host", "key_pair", "sudoers", "no_sudoers",
 }  # fmt: skip
 
 
@@ -205,7 +209,7 @@ def compare_plan(case: Case, predicted: Outcome, real: Outcome) -> None:
             assert (predicted.error.message, predicted.error.hint) == (real.error.message, real.error.hint)
     else:
         assert predicted.diff == real.diff
-        assert predicted.why == ("asked only in a deploy" if case.kind in ("url", "port") else real.why)
+        assert predicted.why == ("asked only in a deploy" if case.kind in WAITING else real.why)
 
 
 def again(case: Case, predicted: Outcome) -> None:

@@ -1,0 +1,88 @@
+"""Mounts and automounts as units, for what fstab can't say. Shipped to hosts (Python 3.8, standard library)."""
+
+from typing import TYPE_CHECKING, Mapping
+
+from provision.steps.base import check_text
+from provision.steps.mounts import check_mount_point
+from provision.steps.systemd import no_unit, service
+from provision.steps.systemd import unit as unit_file
+from provision.steps.timers import section, setting
+
+if TYPE_CHECKING:
+    from provision.host import Steps
+    from provision.outcome import Outcome
+
+
+def mount_unit(
+    c: "Steps",
+    path: str,
+    source: str,
+    kind: str,
+    options: str = "",
+    *,
+    automount: bool = False,
+    idle: str = "",
+    settings: "Mapping[str, object]" = {},  # noqa: B006 (never changed)
+) -> "Outcome":
+    """A file system mounted by a unit of its own, now and at boot; or when somebody first looks at it.
+
+        mount_units.mount_unit(c, "/srv/media", "nas:/media", "nfs", "ro", automount=True, idle="10min")
+
+    Other units can wait for it: RequiresMountsFor=/srv/media.
+    path: where; systemd makes the directory.  source, kind, options: as for mounts.mount.
+    automount: mount it at the first access only, so that a server that is away does not hold up the boot.
+    idle: unmount again after so long without use; for automounts.
+    settings: more of the mount's [Unit] settings: {"After": "network-online.target"}.
+    Use mounts.mount for file systems that people look for in /etc/fstab.  Source: systemd.mount(5).
+    """
+    check_mount_point(path)
+    for what, text in (("source", source), ("kind", kind)):
+        check_text(text, what)
+    if options:
+        check_text(options, "options")
+    if idle and not automount:
+        raise ValueError("idle is for automounts")
+    name = escaped_path(path)
+    more = [(key, setting(key, value)) for key, value in dict(settings).items()]
+    wanted_by = section("Install", [("WantedBy", "multi-user.target" if automount else "local-fs.target")])
+    what_is_mounted = [("What", source.replace("%", "%%")), ("Where", path.replace("%", "%%"))]
+    mount = unit_file(
+        c,
+        name + ".mount",
+        section("Unit", [("Description", path.replace("%", "%%")), *more])
+        + section("Mount", [*what_is_mounted, ("Type", kind), ("Options", options)])
+        + ("" if automount else wanted_by),
+    )
+    if not automount:
+        no_unit(c, name + ".automount")
+        return service(c, name + ".mount", restart_on=[mount])
+    access = unit_file(
+        c,
+        name + ".automount",
+        section("Automount", [("Where", path.replace("%", "%%")), ("TimeoutIdleSec", idle)]) + wanted_by,
+    )
+    return service(c, name + ".automount", restart_on=[mount, access])
+
+
+def no_mount_unit(c: "Steps", path: str) -> "Outcome":
+    """No such mount and automount: unmounted, and their files go. The directory stays.
+
+    path: as for mount_units.mount_unit.
+    """
+    check_mount_point(path)
+    no_unit(c, escaped_path(path) + ".automount")
+    return no_unit(c, escaped_path(path) + ".mount")
+
+
+def escaped_path(path: str) -> str:
+    """The name of a path's mount unit without its type (systemd.unit(5), "String escaping")."""
+    found = ""
+    for n, byte in enumerate(path.strip("/").encode()):
+        char = chr(byte)
+        if char == "/":
+            found += "-"
+        elif char.isascii() and (char.isalnum() or char in ":_" or (char == "." and n)):
+            found += char
+        else:
+            found += "\\x%02x" % byte
+    return found

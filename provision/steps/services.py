@@ -1,0 +1,275 @@
+"""Units that run or do not. Shipped to hosts (Python 3.8, standard library)."""
+
+import os
+import time
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
+
+from provision.errors import StepError
+from provision.steps.base import Change, Diff, Ref, Step, wanted
+from provision.steps.unit_judging import UNIT, UNIT_FOLDER, full_name
+
+if TYPE_CHECKING:
+    from provision.agent.system import System
+    from provision.agent.units import Units, UnitState
+
+#: seconds after which a front that was told to reload has marked the processes that are to end
+NOTICED = 1.0
+#: words of systemctl(1) for a unit that starts at boot, or needs no symlink to be started by others
+ENABLED = ("enabled", "enabled-runtime", "static", "indirect", "alias", "generated", "transient")
+
+
+@wanted()
+class Service(Step):
+    """A unit that runs (or does not) and starts at boot (or does not). Source: systemctl(1).
+
+    unit: a name; ".service" is added if it has no type.  running, enabled: None leaves it as it is.
+    reload_on, restart_on: earlier steps whose state the unit reads when it starts. The host remembers with
+    which state it last started or reloaded; if that is not the state now, the reload or restart is owed and
+    is done, in this run or a later one, whatever came in between (design D5).
+    check_with: argv that must succeed before a start, restart or reload: ["nginx", "-t"].
+    instead_of: units that make way for this one, as they want the same ports: once the check has passed they
+    are stopped, and disabled once this one runs; if it does not start, they are started again.
+    """
+
+    unit: str
+    running: Optional[bool] = True
+    enabled: Optional[bool] = True
+    reload_on: Sequence[Ref] = ()
+    restart_on: Sequence[Ref] = ()
+    check_with: Sequence[str] = ()
+    instead_of: Sequence[str] = ()
+
+    DEADLINE = 180.0
+
+    @property
+    def name(self) -> str:
+        return full_name(self.unit)
+
+    def label(self) -> str:
+        kind = self.name.rsplit(".", 1)[-1]
+        shown = self.name[: -len(".service")] if kind == "service" else self.name
+        return "%s %s" % ("service" if kind == "service" else "unit", shown)
+
+    def units(self) -> Sequence[str]:
+        return [self.name, *map(full_name, self.instead_of)]
+
+    def validate(self) -> None:
+        if not UNIT.fullmatch(self.name):
+            raise ValueError("%r is not the name of a unit" % self.unit)
+        for other in map(full_name, self.instead_of):
+            if not UNIT.fullmatch(other) or other == self.name:
+                raise ValueError("instead_of: %r is not the name of another unit" % other)
+        if self.instead_of and not self.running:
+            raise ValueError("instead_of is for a unit that runs")
+        if self.running is False and (self.reload_on or self.restart_on):
+            raise ValueError("a unit that shall not run can't be reloaded or restarted")
+
+    @property
+    def key(self) -> str:
+        """What the ledger knows the unit by."""
+        return self.name
+
+    def manager(self, host: "System") -> "Units":
+        """The systemd that the unit belongs to."""
+        return host.units
+
+    def check(self, host: "System") -> Diff:
+        state = self.manager(host).state(self.name)
+        found: List[Change] = []
+        if state.load == "not-found":
+            if not self.running and not self.enabled:
+                return Diff.none("there is no such unit")
+            raise StepError(
+                "the host has no unit %s" % self.name,
+                hint="Install the package that brings it, or add a systemd.unit step before this one.",
+            )
+        if state.load == "masked" and (self.running or self.enabled):
+            found.append(Change("masked", "yes", "no"))
+        if self.enabled is not None and (state.enabled in ENABLED) != self.enabled:
+            found.append(Change("enabled", state.enabled or "no", "enabled" if self.enabled else "disabled"))
+        if self.running is not None and state.running != self.running:
+            found.append(Change("running", state.active, "active" if self.running else "inactive"))
+        elif self.running and state.running:
+            found += self._owed(host, state)
+        found += self._in_the_way(host)
+        if not found:
+            return Diff.none(self._words(state))
+        return Diff(found)
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        what = {change.what: change for change in diff.changes}
+        if "masked" in what:
+            self.manager(host).do("unmask", self.name)
+        if self.manager(host).state(self.name).stale:
+            self.manager(host).reload_manager()
+        if self.check_with and self.running and ({"running", "reload", "restart"} & set(what)):
+            host.judge(
+                self.check_with,
+                "checking the configuration of %s" % self.name,
+                "The unit has not been touched: it runs as before.",
+            )
+        if "enabled" in what:
+            self.manager(host).do("enable" if self.enabled else "disable", self.name)
+        others = [full_name(o) for o in self.instead_of if full_name(o) in what]
+        stopped = [name for name in others if self.manager(host).state(name).running]
+        if stopped:
+            self.manager(host).do("stop", *stopped)
+        try:
+            self._act(host, what)
+        except StepError:
+            if stopped:
+                self.manager(host).do("start", *stopped)
+            raise
+        if others:
+            self.manager(host).do("disable", *others)
+        if self.running:
+            host.ledger.remember_unit(self.key, self._inputs())
+
+    def _act(self, host: "System", what: Dict[str, Change]) -> None:
+        if "running" in what:
+            self.manager(host).do("start" if self.running else "stop", self.name)
+        elif "restart" in what:
+            self.manager(host).do("restart", self.name)
+        elif "reload" in what:
+            self.manager(host).do("reload-or-restart", self.name)
+        if self.running:
+            self._stay_up(host, what)
+
+    def _in_the_way(self, host: "System") -> List[Change]:
+        """The units of instead_of that run or start at boot."""
+        found = []
+        for name in map(full_name, self.instead_of):
+            state = self.manager(host).state(name)
+            if state.running or (state.load == "loaded" and state.enabled in ("enabled", "enabled-runtime")):
+                found.append(Change(name, "%s, %s" % (state.active, state.enabled), "inactive, disabled"))
+        return found
+
+    def fingerprint(self, host: "System") -> str:
+        state = self.manager(host).state(self.name)
+        return "%s %s" % (state.active, state.enabled)
+
+    def _owed(self, host: "System", state: "UnitState") -> List[Change]:
+        """The restart or reload that is due because an input is not what the unit started with."""
+        remembered = host.ledger.unit(self.key)
+        before: Dict[str, str] = remembered.get("inputs", {})
+        if state.stale and (self.restart_on or self.reload_on):
+            return [Change("restart", "", "its unit file changed on disk")]
+        for word, refs in (("restart", self.restart_on), ("reload", self.reload_on)):
+            if remembered:
+                due = [r.label for r in refs if before.get(r.label) != r.fingerprint]
+            else:
+                # never (re)started by us: it knows what is older than all runs, but not what they changed, nor
+                # what one that died may have
+                due = [r.label for r in refs if r.changed or host.ledger.may_have_changed(r.label)]
+            if due:
+                since = "running as of %s; " % remembered["at"] if remembered else ""
+                return [Change(word, "", since + "changed since: %s" % ", ".join(due))]
+        if not remembered and (self.restart_on or self.reload_on):
+            host.ledger.remember_unit(self.key, self._inputs())
+        return []
+
+    def _inputs(self) -> Dict[str, str]:
+        return {r.label: r.fingerprint for r in (*self.restart_on, *self.reload_on)}
+
+    def _stay_up(self, host: "System", what: Dict[str, Change]) -> None:
+        """A unit may start and die at once: look again before calling it running. Raises StepError."""
+        if host.planned or not {"running", "restart", "reload"} & set(what):
+            return
+        state = self.manager(host).state(self.name)
+        if self.name.endswith(".service") and state.active == "activating":
+            time.sleep(0.5)
+            self.manager(host).forget()
+            state = self.manager(host).state(self.name)
+        if state.active in ("failed", "inactive") and state.result != "success":
+            raise StepError(
+                "%s started and died (%s)" % (self.name, state.result),
+                argv=["systemctl", "start", self.name],
+                stderr=self.manager(host).journal(self.name),
+                hint="The lines above are from its journal: journalctl -u %s" % self.name,
+            )
+
+    def _words(self, state: "UnitState") -> str:
+        words = []
+        if self.running is not None:
+            words.append("is %s" % (state.sub if state.running else "not running"))
+        if self.enabled is not None:
+            words.append(state.enabled or "not enabled")
+        return ", ".join(words) or "nothing is asked of it"
+
+
+@wanted()
+class OnlyInstances(Step):
+    """Of a template unit, only these instances run; others are stopped and disabled, and their own files go.
+
+    template: "shop@.service"; instances may as well have a unit file each, shop@NAME.service.
+    keep: instance names.  after: seconds that requests which are under way get before others are stopped: a
+    front that has just switched still finishes some.
+    until_gone: title of the front's processes that do; when none is left, nobody waits any longer.
+    """
+
+    template: str
+    keep: Sequence[str]
+    after: float = 0
+    until_gone: str = ""
+
+    DEADLINE = 300.0
+
+    def label(self) -> str:
+        return "other instances of %s" % self.template
+
+    def validate(self) -> None:
+        if "@." not in self.template or not UNIT.fullmatch(self.template):
+            raise ValueError("%r is not the name of a template unit" % self.template)
+
+    def check(self, host: "System") -> Diff:
+        others = self._others(host)
+        if not others:
+            return Diff.none("no other instance runs")
+        return Diff([Change("instance %s" % name, "running", "stopped") for name in others])
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        names = [c.what.split(" ", 1)[1] for c in diff.changes]
+        if self.after and not host.planned:
+            self._wait()
+        host.units.do("disable", *names)
+        host.units.do("stop", *names)
+        # failed ones would stay listed
+        host.run(["systemctl", "reset-failed", *names])
+        for name in names:
+            host.ledger.forget_unit(name)
+            if self._has_file(host, name):
+                host.files.remove("%s/%s" % (UNIT_FOLDER, name))
+                host.units.file_changed()
+
+    def _wait(self) -> None:
+        """Give the front's processes time to notice, then to end."""
+        end = time.monotonic() + self.after
+        time.sleep(min(self.after, NOTICED))
+        while time.monotonic() < end and not (self.until_gone and not running(self.until_gone)):
+            time.sleep(0.1)
+
+    def _others(self, host: "System") -> List[str]:
+        prefix, suffix = self.template.split("@", 1)
+        keep = {"%s@%s%s" % (prefix, name, suffix) for name in self.keep}
+        found = host.units.instances(self.template)
+        others = {name for name, state in found.items() if state.active != "inactive"}
+        for name in host.files.list(UNIT_FOLDER):
+            if name.startswith(prefix + "@") and name.endswith(suffix) and name != self.template:
+                others.add(name)
+        return sorted(others - keep)
+
+    def _has_file(self, host: "System", name: str) -> bool:
+        return host.files.stat("%s/%s" % (UNIT_FOLDER, name)) is not None
+
+
+def running(title: str) -> bool:
+    """Whether a process has this title (proc(5), cmdline)."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/cmdline" % name, "rb") as f:
+                if f.read().startswith(title.encode()):
+                    return True
+        except (FileNotFoundError, ProcessLookupError):
+            # it has ended meanwhile
+            continue
+    return False

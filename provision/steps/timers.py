@@ -1,0 +1,119 @@
+"""Timers of systemd: a command at certain times. Shipped to hosts (Python 3.8, standard library)."""
+
+import re
+from typing import TYPE_CHECKING, List, Mapping, Sequence
+
+from provision.steps.base import Ref, check_text
+from provision.steps.systemd import no_unit, service
+from provision.steps.systemd import unit as unit_file
+from provision.steps.unit_judging import SPAN
+
+if TYPE_CHECKING:
+    from provision.host import Steps
+    from provision.outcome import Outcome
+
+NAME = re.compile(r"^[A-Za-z0-9][\w.:-]*\Z")
+
+
+def timer(
+    c: "Steps",
+    name: str,
+    argv: Sequence[str],
+    *,
+    calendar: str = "",
+    every: str = "",
+    after_boot: str = "",
+    user: str = "",
+    spread: str = "",
+    catch_up: bool = True,
+    settings: "Mapping[str, object]" = {},  # noqa: B006 (never changed)
+    restart_on: Sequence[Ref] = (),
+) -> "Outcome":
+    """A command at certain times: NAME.service, which runs it once, and NAME.timer, which runs now and after boot.
+
+        timers.timer(c, "backup", ["/usr/local/bin/backup", "--all"], calendar="daily", user="backup", spread="1h")
+
+    name: of both units, without a type.  argv: the command, a list of words.
+    calendar: when, by systemd.time(7): "daily", "Mon..Fri 03:30", "*-*-01 04:00 Europe/Berlin".
+    every: how long after its last end it starts again: "15min"; it first runs so long after the timer's start.
+    after_boot: how long after the boot it runs: "2min". At least one of these three is needed.
+    user: who runs it; "" is root.  spread: a random delay up to this long, so that not all hosts run at once.
+    catch_up: run at boot what a calendar had wanted while the host was down (Persistent=).
+    settings: more of the service's [Service] settings: {"Nice": 10, "TimeoutStartSec": "1h"}.
+    restart_on: as for systemd.service.  Both files are judged by systemd-analyze before they are in place.
+    What the command prints is in the journal: `journalctl -u NAME`. Source: systemd.timer(5).
+    """
+    if not NAME.match(name) or name.endswith((".timer", ".service")):
+        raise ValueError("%r is not a name of units without a type" % (name,))
+    if not (calendar or every or after_boot):
+        raise ValueError("a timer needs calendar, every or after_boot")
+    for what, text in (("calendar", calendar), ("user", user)):
+        if text:
+            check_text(text, what)
+    for what, text in (("every", every), ("after_boot", after_boot), ("spread", spread)):
+        if text and not SPAN.match(text):
+            raise ValueError('%s must be a time span such as "15min", not %r' % (what, text))
+    service_lines = [("Type", "oneshot"), ("User", user), ("ExecStart", exec_line(argv))]
+    service_lines += [(key, setting(key, value)) for key, value in dict(settings).items()]
+    timer_lines = [
+        ("OnCalendar", calendar),
+        ("OnActiveSec", every),
+        ("OnUnitInactiveSec", every),
+        ("OnBootSec", after_boot),
+        ("RandomizedDelaySec", spread),
+        ("Persistent", "yes" if calendar and catch_up else ""),
+    ]
+    unit_file(
+        c, name + ".service", section("Unit", [("Description", name)]) + section("Service", service_lines)
+    )
+    times = unit_file(
+        c,
+        name + ".timer",
+        section("Unit", [("Description", "times of " + name)])
+        + section("Timer", timer_lines)
+        + section("Install", [("WantedBy", "timers.target")]),
+    )
+    # the service's file is read when it next starts; nothing needs a restart for it
+    return service(c, name + ".timer", restart_on=[times, *restart_on])
+
+
+def no_timer(c: "Steps", name: str) -> "Outcome":
+    """No such timer, and no service for it: both are stopped, and their files go.
+
+        timers.no_timer(c, "backup")
+
+    name: as for timers.timer.
+    """
+    if not NAME.match(name) or name.endswith((".timer", ".service")):
+        raise ValueError("%r is not a name of units without a type" % (name,))
+    no_unit(c, name + ".timer")
+    return no_unit(c, name + ".service")
+
+
+def section(name: str, lines: "Sequence[tuple[str, str]]") -> str:
+    """A section of a unit file, without the settings that are ""."""
+    return "".join(["[%s]\n" % name, *("%s=%s\n" % line for line in lines if line[1])])
+
+
+def setting(key: str, value: object) -> str:
+    """The value of a setting. Raises ValueError."""
+    if not re.match(r"^[A-Z][A-Za-z0-9]*\Z", key):
+        raise ValueError("%r is not the name of a setting, such as Nice" % (key,))
+    text = {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    check_text(text, key)
+    return text
+
+
+def exec_line(argv: Sequence[str]) -> str:
+    """A command as ExecStart= reads it (systemd.service(5), "Command lines"). Raises ValueError."""
+    if isinstance(argv, str) or not argv:
+        raise ValueError("argv must be a list of words, not %r" % (argv,))
+    words: List[str] = []
+    for word in argv:
+        if not isinstance(word, str) or "\n" in word or "\0" in word:
+            raise ValueError("argv: each word must be text on one line, not %r" % (word,))
+        word = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+        words.append('"%s"' % word if not re.match(r"^[\w/.:=@,+%$-]+\Z", word) or "\\" in word else word)
+    if not argv[0].startswith("/"):
+        raise ValueError("the program must be an absolute path, not %r" % argv[0])
+    return " ".join(words)

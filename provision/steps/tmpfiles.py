@@ -1,0 +1,165 @@
+"""Files and directories that systemd-tmpfiles makes at boot and now. Shipped to hosts (Python 3.8)."""
+
+import re
+import shlex
+from typing import TYPE_CHECKING, List, NamedTuple, Sequence
+
+from provision.errors import StepError
+from provision.steps.base import Change, Diff, Step, check_text, mode_text, step, wanted
+from provision.steps.files import File
+from provision.steps.kernel import HEADER, check_gone, put
+from provision.steps.unit_judging import check_drop_in_name
+
+if TYPE_CHECKING:
+    from provision.agent.system import System
+
+#: tmpfiles.d(5): what a line of this type leaves at its path
+MAKES = {"f": "file", "F": "file", "d": "dir", "D": "dir", "v": "dir", "q": "dir", "Q": "dir", "L": "link"}
+TYPES = "fFwdDevqQpLcbCxXrRzZtThHaA"
+MODIFIERS = "+!-=~^$?"
+
+
+class Line(NamedTuple):
+    """A line of tmpfiles.d(5); "" where it says "-" or nothing."""
+
+    kind: str
+    path: str
+    mode: str
+    user: str
+    group: str
+    argument: str
+
+
+@wanted()
+class Tmpfiles(Step):
+    """Directories and files below /run and the like: made at every boot, and now.
+
+        tmpfiles.tmpfiles(c, "shop", ["d /run/shop 0750 shop www-data", "L /run/shop/conf - - - - /etc/shop"])
+
+    name: of the file in /etc/tmpfiles.d, without ".conf".
+    lines: as in tmpfiles.d(5); none of them removes the file, and leaves what its lines have made.
+    The lines are carried out by `systemd-tmpfiles --create` before the file is put in place, and again where what
+    they make is missing. A line that systemd-tmpfiles refuses keeps the file from being put there.
+    """
+
+    name: str
+    lines: Sequence[str] = ()
+
+    def label(self) -> str:
+        return "tmpfiles %s" % self.name
+
+    def validate(self) -> None:
+        check_drop_in_name(self.name)
+        if isinstance(self.lines, str):
+            raise ValueError("lines must be a list of lines, not one text")
+        for each in self.lines:
+            check_text(each, "a line")
+            parsed(each)
+
+    def check(self, host: "System") -> Diff:
+        if not self.lines:
+            return check_gone(host, self._file().path)
+        found = list(self._file().check(host).changes)
+        for line in map(parsed, self.lines):
+            found += self._made(host, line)
+        return Diff(found) if found else Diff.none("is there, and so is what it makes")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        file = self._file()
+        if not self.lines:
+            host.files.remove(file.path)
+            return
+        if host.planned:
+            for line in map(parsed, self.lines):
+                self._foresee(host, line)
+        if file.check(host):
+            put(host, file)
+        else:
+            host.run(("systemd-tmpfiles", "--create", file.path)).require("systemd-tmpfiles")
+        for line in map(parsed, self.lines):
+            for change in self._made(host, line):
+                raise StepError("systemd-tmpfiles ended well, but %s is not as wanted" % change.what)
+
+    def fingerprint(self, host: "System") -> str:
+        return self._file().fingerprint(host)
+
+    def _file(self) -> File:
+        text = HEADER + "".join(line + "\n" for line in self.lines)
+        path = "/etc/tmpfiles.d/%s.conf" % self.name
+        return File(path, text, mode=0o644, validate_with=["systemd-tmpfiles", "--create", "%s"])
+
+    def _made(self, host: "System", line: Line) -> List[Change]:
+        """How what the line makes is not as it says. "!" is for boots only, "%" needs expanding."""
+        uid, gid = owner_of(host, line)
+        if line.kind[0] not in MAKES or "!" in line.kind or "%" in line.path:
+            return []
+        what = MAKES[line.kind[0]]
+        if host.files.stat(line.path) is None:
+            return [Change(line.path, "", what)]
+        now = host.files.end(line.path)
+        if what == "link" or now is None:
+            return []
+        if now.kind != what:
+            raise StepError("%s is a %s, and a %s is wanted there" % (line.path, now.kind, what))
+        found = []
+        if line.mode and now.mode != int(line.mode, 8):
+            found.append(Change("mode of " + line.path, mode_text(now.mode), mode_text(int(line.mode, 8))))
+        if line.user and now.uid != uid:
+            found.append(Change("owner of " + line.path, host.accounts.user_name(now.uid), line.user))
+        if line.group and now.gid != gid:
+            found.append(Change("group of " + line.path, host.accounts.group_name(now.gid), line.group))
+        return found
+
+    def _foresee(self, host: "System", line: Line) -> None:
+        if not self._made(host, line):
+            return
+        if host.files.stat(line.path) is not None:
+            if line.mode:
+                host.files.set_mode(line.path, int(line.mode, 8))
+            now, (uid, gid) = host.files.end(line.path), owner_of(host, line)
+            assert now is not None
+            host.files.set_owner(line.path, uid if line.user else now.uid, gid if line.group else now.gid)
+            return
+        above = line.path.rsplit("/", 1)[0]
+        if above and not host.files.exists(above):
+            self._foresee(host, line._replace(kind="d", path=above, mode="", user="", group=""))
+        uid, gid = owner_of(host, line)
+        what = MAKES[line.kind[0]]
+        if what == "link":
+            host.files.link(line.path, line.argument)
+            return
+        mode = int(line.mode or ("755" if what == "dir" else "644"), 8)
+        if what == "dir":
+            host.files.mkdir(line.path, mode, uid, gid)
+        else:
+            host.files.write(line.path, line.argument.encode(), mode, uid, gid)
+
+
+tmpfiles = step(Tmpfiles)
+
+
+def owner_of(host: "System", line: Line) -> "tuple[int, int]":
+    """Ids of the owner and group in a line. Raises StepError."""
+    user, group = line.user.lstrip(":") or "root", line.group.lstrip(":") or "root"
+    if "%" in user + group:
+        return 0, 0
+    uid = int(user) if user.isdigit() else host.accounts.uid(user)
+    return uid, int(group) if group.isdigit() else host.accounts.gid(group)
+
+
+def parsed(line: str) -> Line:
+    """The fields of a line. Raises ValueError."""
+    words: List[str] = line.split(None, 6)
+    if len(words) < 2:
+        raise ValueError("a line needs a type and a path at least: %r" % line)
+    kind = words[0]
+    if kind[0] not in TYPES or kind[1:].strip(MODIFIERS):
+        raise ValueError("%r is not a type of tmpfiles.d(5)" % kind)
+    path = shlex.split(words[1])[0] if words[1][0] in "\"'" and line.count(words[1][0]) > 1 else words[1]
+    if not path.startswith(("/", "%")) or ".." in path.split("/"):
+        raise ValueError("the path must be absolute, not %r" % path)
+    rest = ["" if word == "-" else word for word in words[2:]] + [""] * 5
+    mode = rest[0].lstrip("~:")
+    if mode and not re.match(r"^[0-7]{1,4}\Z", mode):
+        raise ValueError("%r is not a mode such as 0755" % rest[0])
+    return Line(kind, path.rstrip("/"), mode, rest[1], rest[2], rest[4])
