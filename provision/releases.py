@@ -14,7 +14,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import pathspec
@@ -22,6 +22,7 @@ import pathspec
 from provision.app_settings import SERVER_PACKAGES
 from provision.apps import App
 from provision.errors import ProvError
+from provision.requirements import requirements_of
 from provision.secrets import Secret
 from provision.steps.source import Source
 from provision.steps.tree import Entry, summary
@@ -146,9 +147,18 @@ def release_of(app: App) -> Release:
             where=str(app.source),
             hint="Is it ignored by .gitignore? An empty file will do if nothing is required.",
         )
-    assert source.open is not None
+    folder, slash, name = wanted.rpartition("/")
+    text = requirements_of(name, partial(content_of, entries, folder + slash), where=f"{app.source}: {wanted}")
+    return Release(app, entries, text)
+
+
+def content_of(entries: list[Entry], folder: str, name: str) -> bytes:
+    """What a file of the source holds. Raises OSError."""
+    source = next((e[2] for e in entries if e[0] == folder + name and e[2] is not None), None)
+    if source is None or source.open is None:
+        raise FileNotFoundError(2, "not in the source", folder + name)
     with source.open(b"") as f:
-        return Release(app, entries, f.read().decode())
+        return f.read()
 
 
 def manifest_of(app: App) -> list[Entry]:

@@ -1,34 +1,55 @@
-"""Virtual environments and the packages in them. Shipped to hosts (Python 3.8, standard library)."""
+"""Interpreters, virtual environments and the packages in them. Shipped to hosts (Python 3.8, standard library)."""
 
 import hashlib
-from typing import TYPE_CHECKING, Mapping, Optional, Sequence
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from provision.errors import StepError
-from provision.steps.base import Change, Diff, Step, check_path, step, wanted
+from provision.steps.base import Change, Diff, Step, check_path, listed, step, wanted
+from provision.steps.environment import Environment, check_environment, revealed
+from provision.steps.installers import Installer, find_uv
 
 if TYPE_CHECKING:
-    from provision.agent.commands import Result
     from provision.agent.system import System
+    from provision.host import Host
+    from provision.outcome import Outcome
 
 #: a file in the environment that tells what was installed into it; written when all of it was
 STAMP = "prov-installed"
+#: what a project's own tools leave in its folder, and what is no part of it
+NOT_SOURCE = re.compile(r"^(\..*|__pycache__|build|dist|.*\.egg-info|.*\.pyc)\Z")
 
 
 @wanted()
 class Venv(Step):
-    """A virtual environment with packages from a requirements file (PEP 668: never the system's Python).
+    """A virtual environment with these packages (PEP 668: never the system's Python).
 
-    path: of the environment.  python: the interpreter it is made with.
-    requirements: the text of a requirements file; hashes in it are kept and enforced by pip.
+        python.venv(c, "/srv/shop/venv", requirements=python.requirements(c, "uv.lock"), project="/srv/shop/src")
+
+    path: of the environment.  python: the interpreter it is made with (see python.interpreter).
+    requirements: the text of a requirements file; python.requirements reads one, and locks, and pyproject.toml.
+    If it has hashes, whatever lacks one is refused.
     packages: further requirement specifiers.
-    An environment that a run left unfinished, or whose interpreter is gone, is made anew.
+    project: a folder of the host that holds a Python project, which is installed as well, as a copy; requirements,
+    if given, are then taken for all that it needs.
+    installer: "uv", "pip", or "" for uv where the host has it (see python.uv), else pip, with the same result.
+    environment: of the installer, such as PIP_INDEX_URL; values may be Secrets. What /etc/pip.conf and PIP_
+    variables say of indexes holds for uv as well.
+    What somebody has removed from the environment is installed again. It is made anew if a run left it unfinished,
+    if its interpreter is gone or has become another Python, or if a requirement is dropped, because no installer
+    takes away what that had brought along.
+    The outcome's `why` names the installer, and `stdout` lists what is installed.
     """
 
     path: str
     python: str = "/usr/bin/python3"
     requirements: str = ""
     packages: Sequence[str] = ()
-    environment: Mapping[str, str] = ()  # type: ignore[assignment]
+    project: str = ""
+    installer: str = ""
+    environment: Environment = ()  # type: ignore[assignment]
 
     DEADLINE = 1800.0
 
@@ -38,98 +59,281 @@ class Venv(Step):
     def validate(self) -> None:
         check_path(self.path)
         check_path(self.python, "python")
+        if self.project:
+            check_path(self.project, "project")
+        if not isinstance(self.requirements, str) or "\0" in self.requirements:
+            raise ValueError("requirements must be the text of a requirements file")
+        if isinstance(self.packages, str):
+            raise ValueError("packages must be a list of requirements")
         for name in self.packages:
-            if name.startswith("-") or "\n" in name:
-                raise ValueError("%r is not a requirement" % name)
+            if not isinstance(name, str) or not name.strip() or name.startswith("-") or "\n" in name:
+                raise ValueError("%r is not a requirement" % (name,))
+        if self.packages and "--hash=" in self.requirements:
+            raise ValueError("the requirements have hashes, so all packages need one: write them there")
+        if self.installer not in ("", "uv", "pip"):
+            raise ValueError('installer must be "uv" or "pip", not %r' % (self.installer,))
+        check_environment(self.environment)
 
     def check(self, host: "System") -> Diff:
-        if not host.files.exists(self.path + "/bin/python"):
-            why = "interpreter is gone" if host.files.stat(self.path) is not None else ""
-            return Diff([Change("new environment", why, self.python), *self._wants()])
-        stamp = self.path + "/" + STAMP
-        if not host.files.exists(stamp):
-            return Diff([Change("environment", "unfinished", "made anew"), *self._wants()])
-        installed, _, wanted_before = host.files.read(stamp).decode().partition("\n")
-        if installed != self._digest():
-            return Diff(self._wants(wanted_before.split("\n")))
+        uv = self._uv(host)
+        found = self._differences(host)
+        if found:
+            return Diff(found, why="by uv" if uv else "by pip")
         return Diff.none("has these packages")
 
     def apply(self, host: "System", diff: Diff) -> None:
-        anew = any(c.what in ("new environment", "environment") for c in diff.changes)
-        if anew and host.files.stat(self.path) is not None:
-            host.files.remove(self.path)
-        if anew:
+        installer = Installer(self._uv(host), self.path, revealed(self.environment))
+        before = read_stamp(host, self.path) or {}
+        kinds = {change.what for change in diff.changes}
+        if kinds & {"new environment", "environment"}:
+            if host.files.stat(self.path) is not None:
+                host.files.remove(self.path)
             self._make(host)
+            before = {"base": entries(host, self.path)}
         stamp = self.path + "/" + STAMP
         if host.files.stat(stamp) is not None:
             # an installation that is cut short must not be taken for a finished one
             host.files.remove(stamp)
-        self._install(host)
-        text = "\n".join([self._digest(), *self._lines()])
-        host.files.write(stamp, text.encode(), 0o644, *host.owner(None, None))
+        again = ["--force-reinstall"] if "missing" in kinds else []
+        if self.requirements.strip() or self.packages:
+            installer.install(host, self.packages, self.requirements, *again)
+        if self.project and kinds - {"requirement"}:
+            self._install_project(host, installer)
+        host.files.write(stamp, self._record(host, before), 0o644, *host.owner(None, None))
 
     def fingerprint(self, host: "System") -> str:
         stamp = self.path + "/" + STAMP
         return host.files.sha256(stamp) if host.files.exists(stamp) else "absent"
 
-    def _lines(self) -> "list[str]":
-        lines = (line.strip() for line in self.requirements.splitlines())
-        return [line for line in lines if line and not line.startswith("#")] + list(self.packages)
+    def streams(self) -> Tuple[str, str]:
+        return getattr(self, "_installed", ""), ""
 
-    def _wants(self, before: Sequence[str] = ()) -> "list[Change]":
-        now = self._lines()
-        added = [Change("requirement", "", line) for line in now if line not in before]
-        dropped = [Change("requirement", line, "") for line in before if line and line not in now]
-        return (added + dropped) or [Change("packages", "", "again, for another interpreter or order")]
+    # -- what there is
+
+    def _differences(self, host: "System") -> List[Change]:
+        if not host.files.exists(self.path + "/bin/python"):
+            why = "interpreter is gone" if host.files.stat(self.path) is not None else ""
+            return [Change("new environment", why, self.python), *self._wants()]
+        now = read_stamp(host, self.path)
+        reason = "unfinished" if now is None else self._unfit(host, now)
+        if now is None or reason:
+            return [Change("environment", reason, "made anew"), *self._wants()]
+        there = entries(host, self.path)
+        self._tell(there)
+        found = self._other_requirements(now["requirements"]) if now["digest"] != self._digest() else []
+        gone = [name for name in now["installed"] if name not in there]
+        if gone:
+            found.append(Change("missing", listed(gone), "installed again"))
+        if self.project and now["project"] != self._state_of_project(host):
+            found.append(Change("project", "another state", self.project))
+        return found
+
+    def _unfit(self, host: "System", now: Dict[str, Any]) -> str:
+        """Why an environment can't become what is wanted; "" if it can."""
+        if now["python"] != self.python:
+            return "made with %s" % now["python"]
+        version = minor_version(host, self.path + "/bin/python")
+        if version and now["version"] and version != now["version"]:
+            return "made with Python %s, which is %s now" % (now["version"], version)
+        kept = {distribution(line) for line in self._lines()}
+        dropped = [line for line in now["requirements"] if distribution(line) not in kept]
+        if dropped:
+            return "has %s, dropped" % listed([without_hashes(line) for line in dropped])
+        return "has a project, dropped" if now["project"] and not self.project else ""
+
+    def _wants(self) -> List[Change]:
+        """All that goes into a new environment."""
+        found = [Change("requirement", "", without_hashes(line)) for line in self._lines()]
+        return [*found, Change("project", "", self.project)] if self.project else found
+
+    def _other_requirements(self, before: Sequence[str]) -> List[Change]:
+        had, want = ([without_hashes(line) for line in lines] for lines in (before, self._lines()))
+        added = [Change("requirement", "", line) for line in want if line not in had]
+        dropped = [Change("requirement", line, "") for line in had if line not in want]
+        return (added + dropped) or [Change("requirement", "in another order, or with other hashes", "")]
+
+    def _lines(self) -> List[str]:
+        """The requirements, one to a line; a backslash goes on in the next line (pip's requirements file format)."""
+        text = re.sub(r"[ \t]*\\\n[ \t]*", " ", self.requirements)
+        lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
+        return [line for line in lines if line] + list(self.packages)
 
     def _digest(self) -> str:
-        return hashlib.sha256("\n".join([self.python, *self._lines()]).encode()).hexdigest()
+        return hashlib.sha256("\n".join(self._lines()).encode()).hexdigest()
+
+    def _state_of_project(self, host: "System") -> str:
+        digest = hashlib.sha256()
+        for path in walk(host, self.project):
+            digest.update(("%s\0%s\0" % (path, host.files.sha256(path))).encode())
+        return digest.hexdigest()
+
+    def _tell(self, there: Sequence[str]) -> None:
+        names = (name[: -len(".dist-info")] for name in there if name.endswith(".dist-info"))
+        object.__setattr__(self, "_installed", "".join("%s %s\n" % name_version(name) for name in names))
+
+    # -- making it so
+
+    def _uv(self, host: "System") -> str:
+        found = "" if self.installer == "pip" else find_uv(host, self.as_user)
+        if self.installer == "uv" and not found:
+            raise StepError("there is no uv on this host", hint="Add python.uv(c) before this step.")
+        return found
 
     def _make(self, host: "System") -> None:
         result = host.run([self.python, "-m", "venv", self.path], timeout=300)
-        if result.status:
-            raise StepError(
-                "the virtual environment could not be made",
-                argv=result.argv,
-                status=result.status,
-                stdout=result.stdout[-2000:],
-                stderr=result.stderr[-2000:],
-                hint="Debian and Ubuntu need the package python3-venv for this: the role `python` installs it.",
-            )
+        result.require(
+            "making the virtual environment",
+            "Debian and Ubuntu need the package python3-venv for this: the role `python` installs it, and so does "
+            "python.interpreter.",
+        )
         if host.planned:
-            uid, gid = host.owner(None, None)
-            host.files.mkdir(self.path, 0o755, uid, gid)
-            host.files.mkdir(self.path + "/bin", 0o755, uid, gid)
+            owner = host.owner(None, None)
+            host.files.mkdir(self.path, 0o755, *owner)
+            host.files.mkdir(self.path + "/bin", 0o755, *owner)
             host.files.link(self.path + "/bin/python", self.python)
 
-    def _install(self, host: "System") -> None:
-        if not self._lines():
-            return
-        argv = [
-            self.path + "/bin/python", "-m", "pip", "install", "--no-input", "--disable-pip-version-check",
-            "--no-compile", "--progress-bar", "off", *self.packages,
-        ]  # fmt: skip
-        if self.requirements:
-            argv += ["--requirement", "/dev/stdin"]
-        result = host.run(
-            argv, stdin=self.requirements.encode(), environment=dict(self.environment), timeout=1700
-        )
-        if result.status:
-            raise pip_failure(result)
+    def _install_project(self, host: "System", installer: Installer) -> None:
+        names = host.files.list(self.project)
+        if not host.planned and "pyproject.toml" not in names and "setup.py" not in names:
+            raise StepError("%s holds no Python project: there is no pyproject.toml" % self.project)
+        complete = ["--no-deps"] if self.requirements.strip() else []
+        # a version that stays the same says nothing about what is in it
+        installer.install(host, [self.project], "", "--force-reinstall", *complete)
+
+    def _record(self, host: "System", before: Dict[str, Any]) -> bytes:
+        there = entries(host, self.path)
+        self._tell(there)
+        base = before.get("base", [])
+        stamp = {
+            "python": self.python,
+            "version": minor_version(host, self.path + "/bin/python"),
+            "digest": self._digest(),
+            "requirements": self._lines(),
+            "project": self._state_of_project(host) if self.project else "",
+            "base": base,
+            "installed": [name for name in there if name not in base],
+        }
+        return json.dumps(stamp, indent=1).encode() + b"\n"
 
 
-def pip_failure(result: "Result") -> StepError:
-    """pip's failure, with its own last words."""
-    lines = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
-    first: Optional[str] = lines[0][len("ERROR: ") :] if lines else None
-    return StepError(
-        "pip: %s" % first if first else "pip failed",
-        argv=result.argv,
-        status=result.status,
-        stdout="\n".join(result.stdout.splitlines()[-10:]),
-        stderr="\n".join(result.stderr.splitlines()[-10:]),
-        hint="Nothing that runs uses this environment yet: what ran before still runs.",
-    )
+def read_stamp(host: "System", venv: str) -> Optional[Dict[str, Any]]:
+    """What was installed into an environment; None if nobody can tell."""
+    path = venv + "/" + STAMP
+    if not host.files.exists(path):
+        return None
+    try:
+        found = json.loads(host.files.read(path).decode())
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and "installed" in found else None
+
+
+def entries(host: "System", venv: str) -> List[str]:
+    """What is in an environment's site-packages."""
+    found: List[str] = []
+    for name in host.files.list(venv + "/lib"):
+        found += host.files.list("%s/lib/%s/site-packages" % (venv, name))
+    return [name for name in found if name != "__pycache__" and not name.startswith("~")]
+
+
+def minor_version(host: "System", path: str) -> str:
+    """The "3.11" that the file has in its name to which the links of an interpreter lead; "" if none."""
+    now = host.files.stat(path)
+    for _ in range(40):
+        if now is None or now.kind != "link":
+            break
+        path = os.path.join(os.path.dirname(path), now.target)
+        now = host.files.stat(path)
+    found = re.search(r"/python(\d+\.\d+)\Z", path)
+    return found.group(1) if found else ""
+
+
+def walk(host: "System", folder: str) -> Iterator[str]:
+    """The files of a project's source, sorted."""
+    for name in host.files.list(folder):
+        path = "%s/%s" % (folder, name)
+        now = host.files.stat(path)
+        if now is None or NOT_SOURCE.match(name):
+            continue
+        if now.kind == "dir":
+            yield from walk(host, path)
+        elif now.kind == "file":
+            yield path
+
+
+def without_hashes(line: str) -> str:
+    """A requirement as people write it."""
+    return line.split(" --hash=")[0].strip()
+
+
+def distribution(line: str) -> str:
+    """What a requirement is for, in its normal form (packaging specifications, "Name normalization")."""
+    found = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)
+    return re.sub(r"[-_.]+", "-", found.group(0)).lower() if found else ""
+
+
+def name_version(name: str) -> Tuple[str, str]:
+    """The two parts of the name of a .dist-info folder."""
+    first, _, second = name.rpartition("-")
+    return first, second
 
 
 venv = step(Venv)
+
+
+# -- on the controller
+
+
+def interpreter(c: "Host", version: str = "", *, archive: str = "", sha256: str = "") -> str:
+    """A Python on the host; gives its path, for python.venv.
+
+        python3 = python.interpreter(c)
+        python3 = python.interpreter(c, "3.12.7", archive="https://...-install_only.tar.gz", sha256="...")
+
+    version: "" for the distribution's own, "3.13" for another one that it has, "3.12.7" of an archive.
+    archive: a URL or a path on the host, of a tar whose only folder is a whole Python, such as those of
+    python-build-standalone; unpacked to /opt/python/VERSION.  sha256: of the archive.
+    """
+    from provision.errors import ConfigError
+    from provision.steps import apt, fetch, files
+
+    if archive:
+        if not re.match(r"^3\.\d+\.\d+\Z", version):
+            raise ConfigError("python.interpreter: the version of an archive must be whole, such as 3.12.7")
+        files.directory(c, "/opt/python", mode=0o755)
+        fetch.unpack(c, archive, "/opt/python/" + version, sha256, strip=1, name="python")
+        return "/opt/python/%s/bin/python3" % version
+    if version and not re.match(r"^3\.\d+\Z", version):
+        raise ConfigError(
+            "python.interpreter: distributions have versions such as 3.12; %r needs an archive" % version
+        )
+    name = "python" + (version or "3")
+    apt.packages(c, [name, name + "-venv"])
+    return "/usr/bin/" + name
+
+
+def uv(c: "Host", version: str = "") -> "Outcome":
+    """uv on the host, from PyPI, in an environment of its own at /opt/uv, with a link in /usr/local/bin.
+
+    version: of uv; "" takes the newest one when it is installed.
+    """
+    from provision.steps import files
+
+    venv(c, "/opt/uv", packages=["uv==" + version if version else "uv"], installer="pip")
+    return files.link(c, "/usr/local/bin/uv", "/opt/uv/bin/uv")
+
+
+def requirements(c: "Host", origin: str) -> str:
+    """The text of a requirements file, for python.venv, made of a local file: requirements.txt, pyproject.toml (what
+    the project depends on), pylock.toml or uv.lock (with the hashes; the latter needs uv on this machine).
+
+    origin: absolute, or relative to the role's files/ folder.
+    Raises ConfigError if there is no such local file, or if it can't be read.
+    """
+    from pathlib import Path
+
+    from provision.awaited import role_file
+    from provision.requirements import requirements_of
+
+    path = role_file(c, "files", origin)
+    return requirements_of(path.name, lambda name: Path(path.parent, name).read_bytes(), where=str(path))

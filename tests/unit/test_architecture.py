@@ -29,8 +29,20 @@ ROLES = sorted((REPOSITORY / "roles").rglob("*.py"))
 LAYERS = (
     ("cli", "fabfile"),
     ("run", "report"),
-    ("fronts", "locations", "serving", "role", "roles", "roledocs", "selection", "recording", "host", "connection", "awaited"),
-    ("releases", "gitsource", "authority", "ca", "templates", "tls", "htpasswd"),
+    (
+        "fronts",
+        "locations",
+        "serving",
+        "role",
+        "roles",
+        "roledocs",
+        "selection",
+        "recording",
+        "host",
+        "connection",
+        "awaited",
+    ),
+    ("releases", "requirements", "gitsource", "authority", "ca", "templates", "tls", "htpasswd"),
     ("apps", "app_settings", "balancing", "inventory", "lab", "cloud"),
     ("roleimport", "rolefolders"),
     ("session", "outcome", "comeback"),
@@ -43,9 +55,10 @@ LAYERS = (
 ON_THE_CONTROLLER = {
     ("provision/steps/base.py", "awaited"),
     ("provision/steps/files.py", "awaited"),
-    ("provision/steps/script.py", "awaited"),
     ("provision/steps/files.py", "templates"),
     ("provision/steps/script.py", "awaited"),
+    ("provision/steps/python.py", "awaited"),
+    ("provision/steps/python.py", "requirements"),
 }
 #: longer than 400 lines, and to be split; nothing is added to this
 TO_BE_SPLIT: dict[str, int] = {}
