@@ -1,7 +1,7 @@
 """Keys with which users log in. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-from typing import TYPE_CHECKING, List, Sequence
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, wanted
@@ -10,6 +10,7 @@ from provision.steps.groups import check_name
 
 if TYPE_CHECKING:
     from provision.agent.accounts import Account
+    from provision.agent.files import Stat
     from provision.agent.system import System
 
 NOT_FOLLOWED = "It belongs to the user, so prov does not follow it. Remove it before this step."
@@ -48,16 +49,8 @@ class AuthorizedKeys(Step):
             raise StepError(
                 "there is no user %r on this host" % self.user, hint="Add a users.user step first."
             )
-        path = self._path(account)
-        now = host.files.stat(path)
+        path, now = own_file(host, account, "authorized_keys")
         folder = host.files.stat(path.rsplit("/", 1)[0])
-        # the user may have put a link there, to what only root can read
-        if folder is not None and folder.kind != "dir":
-            raise StepError(
-                "%s is a %s, not a directory" % (path.rsplit("/", 1)[0], folder.kind), hint=NOT_FOLLOWED
-            )
-        if now is not None and now.kind != "file":
-            raise StepError("%s is a %s, not a file" % (path, now.kind), hint=NOT_FOLLOWED)
         old = host.files.read(path) if now is not None else b""
         new = self._text(old)
         found = [] if old == new else [text_change("keys", old, new, path)]
@@ -70,9 +63,9 @@ class AuthorizedKeys(Step):
     def apply(self, host: "System", diff: Diff) -> None:
         account = host.accounts.user(self.user)
         assert account is not None  # check has found it
-        path = self._path(account)
+        path, now = own_file(host, account, "authorized_keys")
         folder = path.rsplit("/", 1)[0]
-        old = host.files.read(path) if host.files.stat(path) is not None else b""
+        old = host.files.read(path) if now is not None else b""
         if host.files.stat(folder) is None:
             host.files.mkdir(folder, 0o700, account.uid, account.gid)
         else:
@@ -82,11 +75,8 @@ class AuthorizedKeys(Step):
 
     def fingerprint(self, host: "System") -> str:
         account = host.accounts.user(self.user)
-        path = self._path(account) if account else ""
+        path = ssh_folder(account) + "/authorized_keys" if account else ""
         return host.files.sha256(path) if path and host.files.stat(path) else "absent"
-
-    def _path(self, account: "Account") -> str:
-        return account.home.rstrip("/") + "/.ssh/authorized_keys"
 
     def _text(self, old: bytes) -> bytes:
         wanted_keys = [key.strip() for key in self.keys]
@@ -99,6 +89,28 @@ class AuthorizedKeys(Step):
             return old
         lead = text if not text or text.endswith("\n") else text + "\n"
         return (lead + "".join(key + "\n" for key in missing)).encode("utf-8", "surrogateescape")
+
+
+# -- shared by steps on a user's ~/.ssh
+
+
+def ssh_folder(account: "Account") -> str:
+    """Where ssh(1) has a user's files."""
+    return account.home.rstrip("/") + "/.ssh"
+
+
+def own_file(host: "System", account: "Account", name: str) -> "Tuple[str, Optional[Stat]]":
+    """(path, what is there) of a file in a user's ~/.ssh.
+
+    Raises StepError if the file or the folder is a link: the user may have put it there, to what only root can read.
+    """
+    folder = ssh_folder(account)
+    path = "%s/%s" % (folder, name)
+    for at, kind, word in ((folder, "dir", "directory"), (path, "file", "file")):
+        now = host.files.stat(at)
+        if now is not None and now.kind != kind:
+            raise StepError("%s is a %s, not a %s" % (at, now.kind, word), hint=NOT_FOLLOWED)
+    return path, now
 
 
 def body(line: str) -> str:

@@ -1,8 +1,9 @@
-"""sshd's settings, by drop-in. Shipped to hosts (Python 3.8, standard library)."""
+"""Settings of sshd and ssh, by drop-in. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
 from typing import TYPE_CHECKING
 
+from provision.errors import StepError
 from provision.steps.base import Change, Diff, wanted
 from provision.steps.files import File
 
@@ -10,8 +11,6 @@ if TYPE_CHECKING:
     from provision.agent.system import System
     from provision.host import Steps
     from provision.outcome import Outcome
-
-FOLDER = "/etc/ssh/sshd_config.d"
 
 
 @wanted()
@@ -21,41 +20,66 @@ class SshdDropIn(File):
     path: its name there, ending in .conf; sshd takes the first value that it reads for each keyword.
     """
 
+    #: what is set, the folder, and who reads it if its own file says so
+    WHAT, FOLDER, MAIN, PACKAGE = "sshd", "/etc/ssh/sshd_config.d", "/etc/ssh/sshd_config", "openssh-server"
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if "/" not in self.path:
-            object.__setattr__(self, "path", "%s/%s" % (FOLDER, self.path))
+            object.__setattr__(self, "path", "%s/%s" % (self.FOLDER, self.path))
 
     def label(self) -> str:
-        return "sshd settings %s" % self.path.rsplit("/", 1)[-1]
+        return "%s settings %s" % (self.WHAT, self.path.rsplit("/", 1)[-1])
 
     def validate(self) -> None:
         super().validate()
-        if not re.fullmatch(r"^%s/[\w.-]+\.conf$" % FOLDER, self.path):
-            raise ValueError("a drop-in of sshd is named like 10-prov.conf, not %r" % self.path)
+        if not re.fullmatch(r"^%s/[\w-][\w.-]*\.conf$" % self.FOLDER, self.path):
+            raise ValueError("a drop-in of %s is named like 10-prov.conf, not %r" % (self.WHAT, self.path))
 
     def check(self, host: "System") -> Diff:
+        if not host.files.exists(self.MAIN):
+            raise StepError(
+                "this host has no %s" % self.MAIN,
+                hint='Add apt.packages(c, "%s") before this step.' % self.PACKAGE,
+            )
         diff = super().check(host)
         if self._included(host):
             return diff
-        return Diff([*diff.changes, Change("include", "", "sshd_config does not read %s" % FOLDER)])
+        main = self.MAIN.rsplit("/", 1)[-1]
+        return Diff([*diff.changes, Change("include", "", "%s does not read %s" % (main, self.FOLDER))])
 
     def apply(self, host: "System", diff: Diff) -> None:
-        if host.files.stat(FOLDER) is None:
-            host.files.mkdir(FOLDER, 0o755, 0, 0)
+        if host.files.stat(self.FOLDER) is None:
+            host.files.mkdir(self.FOLDER, 0o755, 0, 0)
         if not self._included(host):
-            main = host.files.read("/etc/ssh/sshd_config")
-            text = ("Include %s/*.conf\n" % FOLDER).encode() + main
-            File("/etc/ssh/sshd_config", text).apply(host, Diff([Change("content")]))
+            text = ("Include %s/*.conf\n" % self.FOLDER).encode() + host.files.read(self.MAIN)
+            # OpenSSH before 8.2 (sshd) and 7.3 (ssh) knows no Include, and would not start with it
+            main = File(self.MAIN, text, validate_with=self.validate_with)
+            main.apply(host, Diff([Change("content")]))
         if any(change.what != "include" for change in diff.changes):
             super().apply(host, diff)
 
     def _included(self, host: "System") -> bool:
-        path = "/etc/ssh/sshd_config"
-        text = host.files.read(path).decode(errors="replace") if host.files.exists(path) else ""
-        return re.search(r"^\s*Include\s+%s/" % FOLDER, text, re.MULTILINE | re.IGNORECASE) is not None
+        text = host.files.read(self.MAIN).decode(errors="replace")
+        return re.search(r"^\s*Include\s+%s/" % self.FOLDER, text, re.MULTILINE | re.IGNORECASE) is not None
+
+
+@wanted()
+class ClientDropIn(SshdDropIn):
+    """A file of settings in /etc/ssh/ssh_config.d for everybody who uses ssh on the host, judged by `ssh -G`.
+
+    path: its name there, ending in .conf; ssh takes the first value that it reads, and a user's own before these.
+    """
+
+    WHAT, FOLDER, MAIN, PACKAGE = "ssh", "/etc/ssh/ssh_config.d", "/etc/ssh/ssh_config", "openssh-client"
 
 
 def sshd_drop_in(c: "Steps", name: str, content: str) -> "Outcome":
     """Settings for sshd under that name (10-prov.conf), mode 0644."""
     return c.submit(SshdDropIn(name, content, mode=0o644, validate_with=["sshd", "-t", "-f", "%s"]))
+
+
+def client_drop_in(c: "Steps", name: str, content: str) -> "Outcome":
+    """Settings for ssh under that name (10-prov.conf), mode 0644, such as a `Host` block with a jump host."""
+    judge = ["ssh", "-G", "-F", "%s", "prov.invalid"]
+    return c.submit(ClientDropIn(name, content, mode=0o644, validate_with=judge))
