@@ -1,0 +1,177 @@
+"""Apache as the front: TLS, static files, caching, limits, and a proxy to each application's socket or hosts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from provision.authority import Authority
+from provision.errors import ConfigError
+from provision.fronts import VirtualHost, proxies, virtual_hosts
+from provision.htpasswd import htpasswd
+from provision.inventory.fields import matching
+from provision.outcome import Outcome
+from provision.role import Host, Params, task
+from provision.steps import apt, configuration, files, logrotate, served, systemd
+from provision.tls import AUTHORITY_PATH, TLS_FOLDER
+from roles.apache import cache, places
+from roles.apache.limits import counter, limits
+from roles.tls import Tls
+
+AFTER = ("app", "tls", "gunicorn", "uwsgi", "mod_wsgi", "uvicorn", "hypercorn", "daphne", "granian")
+FOLDER = "/etc/apache2"
+#: Mozilla's intermediate profile
+CIPHERS = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+)
+#: what each of our sites may need, in the order in which they can be loaded; the rest is compiled in
+MODULES = (
+    "mpm_event", "authn_core", "authn_file", "authz_core", "authz_host", "authz_user", "auth_basic", "alias", "mime",
+    "env", "setenvif", "headers", "filter", "deflate", "rewrite", "reqtimeout", "socache_shmcb", "slotmem_shm",
+    "proxy", "proxy_http", "proxy_balancer", "proxy_hcheck", "lbmethod_byrequests", "lbmethod_bybusyness",
+)  # fmt: skip
+
+Module = Annotated[str, matching(r"[a-z0-9_]+", "the name of a module, without mod_")]
+
+
+class Apache(Params):
+    """Parameters of the role `apache`."""
+
+    max_request_workers: int = Field(default=400, ge=25)
+    """Requests at once; more wait. Idle connections cost none of them (mpm_event, MaxRequestWorkers)."""
+    keepalive_timeout: int = Field(default=65, ge=1)
+    """Seconds that an idle connection of a client stays open."""
+    hsts: int = Field(default=63072000, ge=0)
+    """Seconds for which browsers shall insist on https (Mozilla's recommendation: two years); 0 leaves it out."""
+    static_max_age: int = Field(default=31536000, ge=0)
+    """Seconds for which browsers may keep static files with a hash in their name."""
+    access_log: Literal["json", "combined"] = "json"
+    """One JSON object a line, or the format that log analysers have always known."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks (10.0.0.0/8) of proxies before this host whose X-Forwarded-For and -Proto are believed.
+    Hosts that balance to this one by the inventory are among them without being named."""
+    modules: tuple[Module, ...] = ()
+    """Further modules to load, by their names without mod_, for files of your own in /etc/apache2/conf-enabled."""
+
+
+@task
+def install(c: Host, p: Apache) -> None:
+    """Install Apache and serve every application of this host that names it as its front."""
+    hosts = virtual_hosts(c, "apache")
+    others = virtual_hosts(c, "nginx")
+    if hosts and others:
+        raise ConfigError(
+            f"{hosts[0].name} has Apache as its front and {others[0].name} has nginx: both want ports 80 and 443",
+            where=str(c.inventory.origin("apps", others[0].name) or ""),
+            hint="Give all applications of a host the same front.",
+        )
+    limited = limits(hosts)
+    # without the package apache2: it starts a server with a page of its own, on ports that another front may have
+    apt.packages(c, ["apache2-bin", "media-types", "logrotate", *(["libapache2-mod-qos"] if limited else [])])
+    # the unit keeps them; the configuration is judged before it starts
+    files.directory(c, "/run/apache2", mode=0o755, owner="root")
+    files.directory(c, "/var/log/apache2", mode=0o750, owner="root", group="adm")
+    inputs = [*secrets(c, hosts), *cache.folders(c, hosts)]
+    conf = configure(c, p, hosts)
+    unit = systemd.unit(c, "apache2.service", c.render("apache2.service.j2"))
+    logs(c)
+    apache = systemd.service(
+        c,
+        "apache2",
+        restart_on=[unit],
+        reload_on=[conf, *inputs],
+        check_with=["apache2", "-t"],
+        instead_of=["nginx"] if not others else [],
+    )
+    for name in [app.name for app in c.apps if not others]:
+        # a site of ours, from the time when nginx was the front
+        files.absent(c, f"/etc/nginx/sites-enabled/{name}.conf")
+    for host in hosts:
+        if host.tls:
+            served.served_certificate(c, host.certificate, places.names(host)[0], when=[apache])
+    cache.upkeep(c, hosts)
+
+
+def configure(c: Host, p: Apache, hosts: list[VirtualHost]) -> Outcome:
+    """Apache's configuration as a whole; files that others have put there are judged with it."""
+    tls = next((host for host in hosts if host.tls), None)
+    caches = any(site.app.cache for host in hosts for site in host.sites)
+    limited = limits(hosts)
+    trusted = sorted({*p.trusted_proxies, *proxies(c)})
+    modules = [
+        *MODULES,
+        *(["ssl", "http2"] if tls else []),
+        *(["cache", "cache_disk"] if caches else []),
+        *(["remoteip"] if trusted else []),
+        *(["qos"] if limited else []),
+    ]
+    main = c.render(
+        "apache2.conf.j2",
+        p=p,
+        modules=[*modules, *(m for m in p.modules if m not in modules)],
+        tls=tls,
+        ciphers=CIPHERS,
+        caches=caches,
+        limits=limited,
+        trusted=trusted,
+    )
+    texts = {"apache2.conf": main}
+    for host in hosts:
+        texts[f"sites-enabled/app-{host.name}.conf"] = c.render(
+            "site.conf.j2",
+            p=p,
+            host=host,
+            names=places.names(host),
+            places=places.places(host),
+            pattern=places.pattern,
+            direct=places.direct,
+            member=places.member,
+            pool=places.pool,
+            target=places.target,
+            options=places.options,
+            error_place=places.error_place,
+            max_body=places.max_body,
+            compressed=places.COMPRESSED,
+            passwords=places.passwords_path,
+            counter=counter,
+            bypassed=cache.bypassed,
+            cache_root=cache.root(host),
+            authority=AUTHORITY_PATH,
+        )
+    return configuration.configuration(
+        c, FOLDER, texts, only=["sites-enabled/app-*.conf"], check_with=["apache2", "-t"]
+    )
+
+
+def secrets(c: Host, hosts: list[VirtualHost]) -> list[Outcome]:
+    """What Apache reads besides its configuration: certificates, passwords, the authority that backends have."""
+    # whatever has replaced a certificate: Apache goes on serving the old one until it is reloaded
+    found = [files.watched(c, host.certificate) for host in hosts if host.tls]
+    sites = [site for host in hosts for site in host.sites]
+    for app in (s.app for s in sites if s.app.auth and s.app.auth.by == "basic"):
+        assert app.auth is not None
+        files.directory(c, places.PASSWORDS, mode=0o755, parents=True)
+        # read anew for each request: nothing is owed when it changes
+        path, text = places.passwords_path(app), htpasswd(app.auth.users)
+        files.file(c, path, text, mode=0o640, owner="root", group="www-data")
+    if any(s.scheme == "https" for s in sites):
+        authority = Authority(Path(c.params(Tls).ca).expanduser())
+        if authority.exists():
+            files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
+            text_of_it = authority.certificate_path.read_text(encoding="ascii")
+            found.append(files.file(c, AUTHORITY_PATH, text_of_it, mode=0o644))
+    return found
+
+
+def logs(c: Host) -> None:
+    """Logs that do not fill the disk. A reload opens them anew, and judges the configuration before."""
+    logrotate.rotation(
+        c,
+        "apache2",
+        "/var/log/apache2/*.log",
+        create="0640 root adm",
+        after=[["systemctl", "reload", "apache2.service"]],
+    )

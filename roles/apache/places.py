@@ -1,0 +1,91 @@
+"""Where requests for a virtual host go, in Apache's words."""
+
+from __future__ import annotations
+
+import re
+
+from provision.apps import App
+from provision.fronts import Backend, Site, VirtualHost
+from provision.locations import Location
+
+PASSWORDS = "/etc/prov/passwords"
+#: endings of files that may lie beside themselves with .gz, and their types: mod_rewrite has to say them
+COMPRESSED = {
+    "css": "text/css",
+    "js": "text/javascript",
+    "mjs": "text/javascript",
+    "json": "application/json",
+    "map": "application/json",
+    "svg": "image/svg+xml",
+    "html": "text/html",
+    "txt": "text/plain",
+    "xml": "application/xml",
+}
+UNITS = {"k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+def names(host: VirtualHost) -> list[str]:
+    """Its domains as names that a server can have: the wildcard stands for www."""
+    return [domain.replace("*", "www", 1) for domain in host.domains]
+
+
+def places(host: VirtualHost) -> list[tuple[Site, Location]]:
+    """All places of a virtual host: each after those that it lies in."""
+    found = [(site, place) for site in host.sites for place in site.locations]
+    return sorted(found, key=lambda pair: pair[1].path)
+
+
+def pattern(path: str) -> str:
+    """A path as a regular expression. What the inventory takes for one needs little of it."""
+    return re.sub(r"[.~]", r"\\\g<0>", path)
+
+
+def direct(site: Site) -> bool:
+    """Whether requests go to a socket without a balancer: one that is there needs nobody to watch it."""
+    return len(site.backends) == 1 and site.backends[0].is_socket
+
+
+def pool(site: Site) -> str:
+    """The name of an application's backends."""
+    return f"app-{site.app.name}"
+
+
+def member(site: Site, backend: Backend) -> str:
+    """A backend as mod_proxy writes it. The host's name behind a socket is only what logs call it."""
+    if backend.is_socket:
+        return f"unix:{backend.address}|http://{pool(site)}"
+    return f"{site.scheme}://{backend.address}"
+
+
+def target(site: Site, place: Location) -> str:
+    """Where requests below a place go. What streams is another worker, with limits of its own."""
+    name = pool(site) + ("-streams" if place.stream else "")
+    if direct(site):
+        return f"unix:{site.backends[0].address}|http://{name}{place.path}"
+    return f"balancer://{name}{place.path}"
+
+
+def options(site: Site, place: Location) -> str:
+    """How its socket is spoken to; balancers have said so for their members."""
+    if not direct(site):
+        return ""
+    # a little longer than the server's own limit, so that it is the one to answer
+    timeout = 3600 if place.stream else site.app.timeout + 5
+    flush = " flushpackets=on" if place.stream else ""
+    return f" disablereuse=on retry=0 connectiontimeout=5 timeout={timeout} upgrade=websocket{flush}"
+
+
+def error_place(app: App) -> str:
+    """The prefix below which an application's error pages are found, by Apache itself only."""
+    return f"/.prov-errors/{app.name}/"
+
+
+def passwords_path(app: App) -> str:
+    """Where the passwords of an application's people are, hashed."""
+    return f"{PASSWORDS}/{app.name}"
+
+
+def max_body(app: App) -> int:
+    """The largest body of a request in bytes."""
+    number, unit = re.fullmatch(r"(\d+)([kmg]?)", app.max_body).groups()  # type: ignore[union-attr]
+    return int(number) * UNITS.get(unit, 1)
