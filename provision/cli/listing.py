@@ -33,9 +33,10 @@ def show_steps(assignments: Sequence[Assignment], *, as_json: bool) -> None:
         role = ""
         for task in steps_of(assignment):
             if task.role != role:
-                role = task.role
-                rows.append((f"  {role}", ""))
-            rows.append((f"    {task.task}", ""))
+                rows.append((f"  {task.role or task.task}", ""))
+            if task.role:
+                rows.append((f"    {task.task}", ""))
+            role = task.role
             rows += [(f"      {label}", where) for label, where in task.steps]
             if task.unknown:
                 rows.append((f"      ... {task.unknown}", ""))

@@ -1,0 +1,103 @@
+"""prov init and prov new: a project to start from, and what mypy finds in it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from provision.cli.main import cli
+from provision.errors import UsageError
+from provision.roles import assign, find, search_path
+
+
+def prov(*words: str) -> str:
+    return CliRunner().invoke(cli, words, catch_exceptions=False, standalone_mode=False).stdout
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new project; the current folder."""
+    prov("init", str(tmp_path / "new"))
+    monkeypatch.chdir(tmp_path / "new")
+    return tmp_path / "new"
+
+
+def test_what_a_project_begins_with(made: Path) -> None:
+    files = {p.relative_to(made).as_posix() for p in made.rglob("*") if p.is_file()}
+    assert files == {
+        ".gitignore",
+        "README.md",
+        "Vagrantfile",
+        "inventory/hosts.yml",
+        "pyproject.toml",
+        "roles/hello/__init__.py",
+        "roles/hello/templates/hello.conf.j2",
+        "tests/test_hello.py",
+    }
+    from provision.inventory import load
+
+    (found,) = assign(load().select("all"))
+    assert [role.name for role, _ in found.roles] == ["base", "hello"]
+
+
+def test_a_new_role(made: Path) -> None:
+    prov("new", "role", "shop_cart")
+    role = find("shop_cart", search_path())
+    assert role is not None and role.params is not None
+    assert role.params.__name__ == "ShopCart"
+    assert (made / "roles/shop_cart/templates/shop_cart.conf.j2").is_file()
+    text = "".join(p.read_text() for p in made.rglob("*shop_cart*/**/*.py"))
+    text += (made / "tests/test_shop_cart.py").read_text()
+    assert "hello" not in text
+
+
+@pytest.mark.parametrize("name", ["hello", "Shop", "9to5", "class", "a-b", "../x", "a\nb", ""])
+@pytest.mark.usefixtures("made")
+def test_names_that_no_role_can_have(name: str) -> None:
+    with pytest.raises(UsageError):
+        prov("new", "role", name)
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    prov("init", str(tmp_path / "empty"))
+    for there in (tmp_path, tmp_path / "file", tmp_path / "empty"):
+        with pytest.raises(UsageError, match="is there already"):
+            prov("init", str(there))
+    with pytest.raises(UsageError, match="not a directory"):
+        prov("init", str(tmp_path / "file/below"))
+
+
+def mypy(folder: Path) -> list[str]:
+    """What mypy says in a project, with the settings that `prov init` wrote."""
+    cache = folder.parent / "mypy"
+    command = [sys.executable, "-m", "mypy", "--cache-dir", str(cache), "--no-error-summary"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return done.stdout.splitlines()
+
+
+def test_misspelt_parameters_are_found_by_mypy(made: Path) -> None:
+    """One run of mypy finds what is wrong, and nothing in what is right: it takes a while."""
+    role = (made / "roles/hello/__init__.py").read_text()
+    wrong = role + (
+        '    files.file(c, "/etc/a", "text", mod=0o600)\n'
+        '    files.file(c, 7, "text")\n'
+        "    c.run(p.greting)\n"
+        '    files.directory(c, "/srv").chnged\n'
+        "    c.facts.distro\n"
+    )
+    (made / "roles/other").mkdir()
+    (made / "roles/other/__init__.py").write_text(wrong)
+    found = mypy(made)
+    first = len(role.splitlines()) + 1
+    where = [line.split(" error: ")[0] for line in found if " error: " in line]
+    assert where == [f"roles/other/__init__.py:{first + n}:" for n in range(5)], found
+    for line, word in zip(
+        [f for f in found if " error: " in f], ["mod", "int", "greting", "chnged", "distro"]
+    ):
+        assert word in line
