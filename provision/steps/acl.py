@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Se
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, step, wanted
-from provision.steps.permissions import SHOWN, below, check_patterns
+from provision.steps.contents import check_patterns
+from provision.steps.permissions import SHOWN, below
 
 if TYPE_CHECKING:
     from provision.agent.files import Stat

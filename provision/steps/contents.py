@@ -1,7 +1,8 @@
 """What steps on files share: contents as diffs, modes and owners. Shipped to hosts (Python 3.8, standard library)."""
 
 import difflib
-from typing import TYPE_CHECKING, Any, List, Optional
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence
 
 from provision.steps.base import Change, mode_text
 
@@ -92,3 +93,21 @@ def size_text(size: int) -> str:
 def join(lines: List[str]) -> bytes:
     """Lines as the contents of a text file."""
     return "".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape")
+
+
+def excluded(path: str, patterns: Sequence[str]) -> bool:
+    """Whether one of the patterns is for this path, or for its last name ("*.pyc", "node_modules", "var/cache")."""
+    name = path.rsplit("/", 1)[-1]
+    return any(fnmatch(path if "/" in pattern else name, pattern) for pattern in patterns)
+
+
+def check_patterns(patterns: Sequence[str]) -> None:
+    """Raise ValueError unless these can leave something out below a directory."""
+    if isinstance(patterns, str):
+        raise ValueError("exclude must be a list")
+    for pattern in patterns:
+        if not isinstance(pattern, str) or not pattern or pattern.startswith("/") or pattern.endswith("/"):
+            raise ValueError(
+                'exclude takes names and paths below the directory, such as "*.pyc" or "var/cache", not %r'
+                % (pattern,)
+            )

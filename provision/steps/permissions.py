@@ -1,7 +1,6 @@
 """Owner and mode of whole trees. Shipped to hosts (Python 3.8, standard library)."""
 
 import hashlib
-from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Iterator, List, Optional, Sequence, Tuple
 
 from provision.errors import StepError
@@ -16,6 +15,7 @@ from provision.steps.base import (
     step,
     wanted,
 )
+from provision.steps.contents import check_patterns, excluded
 
 if TYPE_CHECKING:
     from provision.agent.files import Stat
@@ -131,24 +131,6 @@ def below(host: "System", path: str, exclude: Sequence[str] = ()) -> "Iterator[T
                 yield from walk(inner, found)
 
     yield from walk(path, top)
-
-
-def excluded(path: str, patterns: Sequence[str]) -> bool:
-    """Whether one of the patterns is for this path, or for its last name ("*.pyc", "node_modules", "var/cache")."""
-    name = path.rsplit("/", 1)[-1]
-    return any(fnmatch(path if "/" in pattern else name, pattern) for pattern in patterns)
-
-
-def check_patterns(patterns: Sequence[str]) -> None:
-    """Raise ValueError unless these can leave something out below a directory."""
-    if isinstance(patterns, str):
-        raise ValueError("exclude must be a list")
-    for pattern in patterns:
-        if not isinstance(pattern, str) or not pattern or pattern.startswith("/") or pattern.endswith("/"):
-            raise ValueError(
-                'exclude takes names and paths below the directory, such as "*.pyc" or "var/cache", not %r'
-                % (pattern,)
-            )
 
 
 def described(host: "System", mode: int, uid: int, gid: int) -> str:

@@ -2,14 +2,17 @@
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_names, check_path, step, wanted
+from provision.steps.contents import check_patterns, excluded
 from provision.steps.source import Source
 
 if TYPE_CHECKING:
     from provision.agent.system import System
+    from provision.host import Host
+    from provision.outcome import Outcome
 
 #: paths named one by one in a diff; the rest is counted
 SHOWN = 20
@@ -26,6 +29,7 @@ class Tree(Step):
     owner, group: of everything in it; None is the login's own user.
     like: another folder on the host, such as the last release: files with the same contents are copied
     from there.  delete: remove what is in the folder, but not in entries nor in `keep` (paths below it).
+    exclude: names or paths that are left where they are, as of permissions.permissions.
     """
 
     path: str
@@ -35,6 +39,7 @@ class Tree(Step):
     like: str = ""
     delete: bool = True
     keep: Sequence[str] = ()
+    exclude: Sequence[str] = ()
 
     DEADLINE = 3600.0
 
@@ -44,6 +49,7 @@ class Tree(Step):
     def validate(self) -> None:
         check_path(self.path)
         check_names(self, "owner", "group")
+        check_patterns(self.exclude)
         if self.like:
             check_path(self.like, "like")
         for path, _, _, _ in self.entries:
@@ -125,18 +131,30 @@ class Tree(Step):
         def walk(folder: str) -> None:
             for name in host.files.list(self._at(folder) if folder else self.path):
                 path = "%s/%s" % (folder, name) if folder else name
-                if path in keep:
+                if path in keep or excluded(path, self.exclude):
                     continue
                 now = host.files.stat(self._at(path))
                 is_folder = now is not None and now.kind == "dir"
                 # a link is no folder: what it leads to is not ours to clear
-                if path in folders and is_folder:
+                if is_folder and (path in folders or self._holds_excluded(host, path)):
                     walk(path)
                 elif path not in files or is_folder:
                     found.append(path)
 
         walk("")
         return found
+
+    def _holds_excluded(self, host: "System", folder: str) -> bool:
+        """Whether something in a folder is to be left where it is."""
+        for path in (
+            ("%s/%s" % (folder, name) for name in host.files.list(self._at(folder))) if self.exclude else ()
+        ):
+            now = host.files.stat(self._at(path))
+            if excluded(path, self.exclude) or (
+                now and now.kind == "dir" and self._holds_excluded(host, path)
+            ):
+                return True
+        return False
 
     def _in_folders(self, host: "System", path: str, known: Dict[str, bool]) -> bool:
         """Whether all that is above a path of the tree are real folders, not links to elsewhere."""
@@ -176,6 +194,70 @@ class Tree(Step):
 
 
 tree = step(Tree)
+
+
+def sync(
+    c: "Host",
+    origin: Any,
+    *,
+    to: str,
+    owner: Optional[str] = None,
+    group: Optional[str] = None,
+    delete: bool = True,
+    exclude: Sequence[str] = (),
+    when: "Sequence[Outcome]" = (),
+) -> "Outcome":
+    """The files of a local folder at `to`; of those that the host has already, only the hashes are compared.
+
+        tree.sync(c, "pages", to="/srv/www", exclude=["*.orig", "drafts"], owner="www-data")
+
+    origin: absolute, or relative to the role's files/ folder.  delete: remove what is there and not in the folder.
+    exclude: names ("*.orig") and paths ("var/cache") that are neither sent nor removed.
+    Files are 0755 if their owner may execute them here, else 0644; links are sent as links; empty folders are not.
+    Raises ConfigError if there is no such local folder.
+    """
+    import os
+
+    from provision.awaited import role_file
+    from provision.errors import ConfigError
+
+    local = str(role_file(c, "files", str(origin)))
+    if not os.path.isdir(local):
+        raise ConfigError("there is no local folder %s" % local)
+    entries = list(local_entries(local, exclude))
+    return tree(c, to, entries, owner=owner, group=group, delete=delete, exclude=exclude, when=when)
+
+
+def local_entries(folder: str, exclude: Sequence[str]) -> Iterator[Entry]:
+    """What is in a folder of the controller, sorted by path."""
+    import os
+
+    for here, folders, names in os.walk(folder):
+        below = os.path.relpath(here, folder)
+        prefix = "" if below == "." else below + "/"
+        folders[:] = sorted(n for n in folders if not excluded(prefix + n, exclude))
+        for name in sorted([*names, *(n for n in folders if os.path.islink(os.path.join(here, n)))]):
+            at = os.path.join(here, name)
+            if excluded(prefix + name, exclude):
+                continue
+            if os.path.islink(at):
+                yield prefix + name, 0o777, None, os.readlink(at)
+            elif os.path.isfile(at):
+                yield prefix + name, 0o755 if os.stat(at).st_mode & 0o100 else 0o644, source_of(at), ""
+
+
+def source_of(path: str) -> Source:
+    """A local file's contents, hashed once for all hosts of a run while its size and times stay."""
+    import os
+
+    st = os.stat(path)
+    key = (path, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
+    if key not in _sources:
+        _sources[key] = Source.of_file(path)
+    return _sources[key]
+
+
+_sources: Dict[Tuple[str, int, int, int, int], Source] = {}
 
 
 def summary(entries: "Sequence[Entry]") -> Dict[str, str]:

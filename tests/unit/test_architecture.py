@@ -57,6 +57,7 @@ ON_THE_CONTROLLER = {
     ("provision/steps/files.py", "awaited"),
     ("provision/steps/files.py", "templates"),
     ("provision/steps/script.py", "awaited"),
+    ("provision/steps/tree.py", "awaited"),
     ("provision/steps/python.py", "awaited"),
     ("provision/steps/python.py", "requirements"),
 }
