@@ -1,4 +1,4 @@
-"""Writes docs/steps.md from the docstrings of provision.steps: `python docs/generate.py`. A test compares them."""
+"""Writes docs/steps.md and docs/builtin-roles.md from docstrings: `python docs/generate.py`. A test compares them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from types import ModuleType
 from typing import Any
 
 import provision.steps
+from provision import roledocs, rolefolders
+from provision.roles import find
 from provision.steps.base import Step
 
 PAGE = Path(__file__).parent / "steps.md"
+ROLES_PAGE = Path(__file__).parent / "builtin-roles.md"
 COMMON = {f.name for f in fields(Step)}
 HEAD = """# Steps
 
@@ -32,6 +35,40 @@ once; reading `.changed`, `.stdout` or `.diff` of that waits for it. All steps a
 
 This page is made from the docstrings by `python docs/generate.py`.
 """
+
+
+ROLES_HEAD = """# The built-in roles
+
+What `prov roles NAME` tells, on one page. Parameters go into the variable of the role's name:
+`nginx: {worker_connections: 4096}`. They are typed, and a misspelt one is refused with the nearest match.
+
+This page is made from the roles' docstrings by `python docs/generate.py`.
+"""
+
+
+def roles_page() -> str:
+    """The text of the page about the built-in roles."""
+    parts = [ROLES_HEAD]
+    for name in rolefolders.names([rolefolders.BUILTIN]):
+        role = find(name, [rolefolders.BUILTIN])
+        assert role is not None
+        parts.append(f"\n## {name}\n\n{role.doc}\n")
+        notes = {"Has to be listed with": role.requires, "Runs after": role.after}
+        told = [f"{what}: {', '.join(f'`{n}`' for n in names)}." for what, names in notes.items() if names]
+        parts += ["\n" + line + "\n" for line in told]
+        rows = [row(parameter) for parameter in roledocs.parameters(role.params)]
+        if rows:
+            parts.append("\n| parameter | type | default | |\n|---|---|---|---|\n" + "".join(rows))
+        tasks = [f"- `{name}.{task.name}`: {task.doc}\n" for task in roledocs.task_docs(role)]
+        parts.append("\nTasks:\n\n" + "".join(tasks))
+    return "".join(parts)
+
+
+def row(parameter: roledocs.Parameter) -> str:
+    """A parameter as a line of a table."""
+    default = "required" if parameter.default is None else f"`{parameter.default}`"
+    cells = (f"`{parameter.name}`", f"`{parameter.type}`", default, parameter.doc)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
 def page() -> str:
@@ -110,3 +147,4 @@ def shipped_removed(text: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    ROLES_PAGE.write_text(roles_page(), encoding="utf-8")

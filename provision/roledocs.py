@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import textwrap
 import types
 from collections.abc import Callable, Iterator
@@ -62,10 +63,18 @@ def parameters(model: type[Params] | None, prefix: str = "") -> Iterator[Paramet
     for name, field in model.model_fields.items():
         annotation, doc = written.get(name, ("", ""))
         limits = [text for m in field.metadata for text in limits_of(m)]
-        shown = ", ".join([annotation.replace("Annotated", ""), *limits])
+        shown = ", ".join([readable(annotation), *limits])
         yield Parameter(prefix + name, shown, default_of(field), field.description or doc)
         for inner in models_in(field.annotation):
             yield from parameters(inner, f"{prefix}{name}.")
+
+
+def readable(annotation: str) -> str:
+    """A type as those read it who write YAML: lists are lists, and choices are words."""
+    lists = re.sub(r"\b(?:tuple|list|Sequence)\[(\w+)(?:, \.\.\.)?\]", r"list of \1", annotation)
+    return re.sub(
+        r"Literal\[(.*?)\]", lambda choices: choices[1].replace("'", "").replace(", ", " or "), lists
+    )
 
 
 def declared(model: type[Params]) -> Iterator[tuple[str, tuple[str, str]]]:

@@ -108,7 +108,7 @@ def test_what_a_role_takes_and_does() -> None:
     assert role["doc"] == "Asks its host."
     assert [(p["name"], p["type"], p["default"], p["required"]) for p in role["parameters"]] == [
         ("first", "str", None, True),
-        ("levels", "list[Level]", "[]", False),
+        ("levels", "list of Level", "[]", False),
         ("levels.height", "int", None, True),
         ("more", "bool", "false", False),
     ]

@@ -1,9 +1,11 @@
-"""What there is, is in the docs: roles with their parameters, and steps."""
+"""What there is, is in the docs: roles with their parameters and tasks, steps with theirs, options of commands."""
 
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -12,25 +14,14 @@ import pytest
 from provision import roles
 
 TOP = Path(__file__).parents[2]
-TEXT = (TOP / "docs" / "roles.md").read_text(encoding="utf-8")
 NAMES = roles.names([roles.BUILTIN])
 
 
-def section(name: str) -> str:
-    """The part of the page about a role."""
-    found = re.search(rf"^### {name}$(.*?)^##", TEXT, re.MULTILINE | re.DOTALL)
-    assert found is not None, f"docs/roles.md has no section on the role {name}"
-    return found.group(1)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_parameter_of_a_role_is_documented(name: str) -> None:
-    role = roles.find(name, [roles.BUILTIN])
-    assert role is not None
-    assert role.doc
-    text = section(name)
-    known = role.params.model_fields if role.params else {}
-    assert [parameter for parameter in known if f"`{parameter}`" not in text] == []
+def section(page: str, title: str) -> str:
+    """The part of a page below a title."""
+    found = re.search(rf"^(#+) {re.escape(title)}$(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
+    assert found is not None, f"there is no section {title}"
+    return found.group(2)
 
 
 def generated() -> ModuleType:
@@ -43,7 +34,51 @@ def generated() -> ModuleType:
     return module
 
 
-def test_the_reference_of_steps_is_what_the_docstrings_say() -> None:
-    page = generated().page()
-    assert (TOP / "docs" / "steps.md").read_text(encoding="utf-8") == page, "run: python docs/generate.py"
-    assert page.count("\n### ") > 25
+def read(name: str) -> str:
+    return (TOP / "docs" / name).read_text(encoding="utf-8")
+
+
+def test_the_references_are_what_the_docstrings_say() -> None:
+    pages = generated()
+    for name, page in (("steps.md", pages.page()), ("builtin-roles.md", pages.roles_page())):
+        assert read(name) == page, "run: python docs/generate.py"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_role_is_documented(name: str) -> None:
+    role = roles.find(name, [roles.BUILTIN])
+    assert role is not None and role.doc
+    text = section(generated().roles_page(), name)
+    assert all(f"`{name}.{f.__name__}`: {inspect.getdoc(f) or '?'}"[:40] in text for f in role.tasks)
+    for parameter in role.params.model_fields if role.params else ():
+        assert re.search(rf"^\| `{parameter}` \| `.+` \| .+ \| \w.+ \|$", text, re.MULTILINE), parameter
+
+
+def test_every_step_is_documented() -> None:
+    pages = generated()
+    text = pages.page()
+    known = [(m.__name__.rsplit(".", 1)[-1], *entry) for m in pages.modules() for entry in pages.steps_of(m)]
+    assert len(known) > 80
+    for module, name, target in known:
+        about = section(text, f"{module}.{name}")
+        if inspect.isclass(target):
+            own = [f.name for f in fields(target) if f.name not in pages.COMMON]
+            assert [word for word in own if not re.search(rf"\b{word}\b", about)] == [], (module, name)
+    for option in pages.COMMON:
+        assert f"`{option}`" in pages.HEAD, option
+
+
+def test_every_page_is_linked() -> None:
+    """From another page or the README, so that people find it."""
+    texts = {p.name: p.read_text(encoding="utf-8") for p in (*TOP.glob("*.md"), *(TOP / "docs").glob("*.md"))}
+    for page in (TOP / "docs").glob("*.md"):
+        others = "".join(text for name, text in texts.items() if name != page.name)
+        assert page.name in others, page.name
+
+
+@pytest.mark.parametrize("page", ["roles.md", "own-steps.md"])
+def test_python_in_the_docs_is_python(page: str) -> None:
+    found = re.findall(r"^```python\n(.*?)^```$", read(page), re.MULTILINE | re.DOTALL)
+    assert found
+    for text in found:
+        compile(text, page, "exec")
