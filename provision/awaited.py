@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from provision.channel import Channel, Login, SshChannel
-from provision.errors import ProvError, UsageError
+from provision.errors import ConfigError, ProvError, UsageError
 from provision.events import Event, Note, StepDone
 from provision.host import who
-from provision.outcome import Outcome
+from provision.outcome import Outcome, StepFailed
 from provision.secrets import Secret
 from provision.session import Session, calling_path
 from provision.steps.base import Step
@@ -33,7 +33,15 @@ _open: list[Session] = []
 
 def submit_awaited(c: Any, step: Step) -> Outcome:
     """Send a step to the connection's host and wait for it. Raises StepFailed, UnreachableError, ConfigError."""
-    return session_of(c).submit(step).wait()
+    session = session_of(c)
+    try:
+        return session.submit(step).wait()
+    except (StepFailed, ConfigError):
+        raise
+    except ProvError:
+        # the agent is gone: the next step begins anew
+        forget(c).abandon()
+        raise
 
 
 def session_of(c: Any) -> Session:
@@ -64,26 +72,27 @@ def session_of(c: Any) -> Session:
 
 def close(c: Any) -> None:
     """End the agent in good order, then the connection; a step after that begins anew."""
-    session = c.__dict__.pop("_prov_session")
-    c.__dict__.pop("close")
     try:
-        end(session)
+        forget(c).finish()
     finally:
         c.close()
 
 
-def end(session: Session) -> None:
-    """Let the agent write down what it has done, and end."""
+def forget(c: Any) -> Session:
+    """The connection's session, which is its no more."""
+    session: Session = c.__dict__.pop("_prov_session")
+    c.__dict__.pop("close")
     _open.remove(session)
-    session.finish()
+    return session
 
 
 @atexit.register
 def end_all() -> None:
     """For connections that nobody closes, as fab closes those of its own tasks only."""
-    for session in list(_open):
+    while _open:
+        session = _open.pop()
         try:
-            end(session)
+            session.finish()
         except ProvError as error:
             LOG.warning("%s: %s", session.host, error)
 

@@ -63,7 +63,13 @@ def assigned(inventory: Sequence[str], target: str, limit: str | None, part: Par
         found = assign([host for host in sound if host.roles], only=part.roles)
     problems.raise_any()
     tell_bare([host for host in hosts if not host.roles], of=len(hosts))
-    return Selection(part.tags, part.skip_tags, part.start_at).of([a for a in found if a.roles])
+    found = [a for a in found if a.roles]
+    left = Selection(part.tags, part.skip_tags, part.start_at).of(found)
+    if len(left) < len(found):
+        names = {a.host.name for a in left}
+        without = ", ".join(a.host.name for a in found if a.host.name not in names)
+        click.echo(f"left out, as nothing that was asked for is theirs: {without}", err=True)
+    return left
 
 
 def tell_bare(hosts: Sequence[InventoryHost], *, of: int) -> None:
