@@ -24,7 +24,11 @@ AGENT = "provision.agent.main"
 PLAN = "provision.agent.overlay"
 #: packages whose modules are shipped; others have to be in the host's standard library
 PACKAGES = ("provision.agent", "provision.steps", "steps")
-IMPORT = re.compile(r"^from ((?:provision|steps)\b[\w.]*) import (?:\(([^)]*)\)|(.*))$", re.MULTILINE)
+#: at the top level; or in a function, marked as "shipped": it then travels too, and is compiled if it is needed
+IMPORT = re.compile(
+    r"^(?:from|(?= +from .*# shipped$) +from) ((?:provision|steps)\b[\w.]*) import (?:\(([^)]*)\)|(.*))$",
+    re.MULTILINE,
+)
 #: first words of the lines by which the sh script speaks to the controller, on stderr
 SAYS = "PROV:"
 SUDO_PROMPT = "PROV-SUDO-PASSWORD:"
@@ -120,7 +124,7 @@ def module_payload(name: str) -> bytes:
 
 @functools.cache
 def needed(name: str) -> tuple[str, ...]:
-    """A module and all of ours that it imports when it is imported, those that others need first."""
+    """A module and all of ours that it imports, those that others need first."""
     found: dict[str, None] = {}
 
     def visit(module: str, above: tuple[str, ...]) -> None:
@@ -134,8 +138,8 @@ def needed(name: str) -> tuple[str, ...]:
 
 
 def imports(name: str) -> Iterator[str]:
-    """Modules of ours that a module imports at its top level; those inside functions, or for type checkers
-    only, stay on the controller. Not by `ast`: that would take longer than the run's connection."""
+    """Modules of ours that a module imports at its top level, or says that it needs. Others inside functions,
+    or for type checkers only, stay on the controller. Not by `ast`: that would take longer than connecting."""
     for match in IMPORT.finditer(source(name)):
         package, several, one = match.groups()
         if package in PACKAGES:

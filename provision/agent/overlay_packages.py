@@ -15,6 +15,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tupl
 
 from provision.agent import deb, dpkg
 from provision.agent.overlay_files import PlannedFiles
+from provision.agent.overlay_picture import draw, write
 from provision.agent.overlay_units import PlannedUnits
 from provision.agent.packages import APT, Apt, Run, Simulated, gone_from_mirror
 from provision.errors import StepError
@@ -87,7 +88,7 @@ class PlannedApt(Apt):
         with tempfile.TemporaryDirectory(prefix="prov-plan-") as folder:
             # apt's downloads and signatures are judged by the user _apt
             os.chmod(folder, 0o755)
-            self._draw("/etc/apt", folder + "/etc", folder)
+            draw(self._files, "/etc/apt", folder + "/etc", ("/etc/apt/", folder + "/etc/"))
             lines = ['Dir::Etc "%s/etc";' % folder, 'APT::Get::List-Cleanup "0";']
             if self._planned is not None:
                 entry = "Package: %s\nArchitecture: %s\nAuto-Installed: 1\n\n"
@@ -100,23 +101,6 @@ class PlannedApt(Apt):
                 lines.append('Dir::Cache::pkgcache "";')
             write(folder + "/conf", "\n".join(lines).encode())
             yield {"APT_CONFIG": folder + "/conf"}
-
-    def _draw(self, path: str, at: str, folder: str) -> None:
-        """The plan's picture of /etc/apt as real files; those that are as they were are links to the real ones."""
-        os.mkdir(at)
-        for name in self._files.list(path):
-            here, there = "%s/%s" % (path, name), "%s/%s" % (at, name)
-            found = self._files.end(here)
-            if found is not None and found.kind == "dir":
-                self._draw(here, there, folder)
-            elif not self._files.predicted(here):
-                os.symlink(here, there)
-            elif found is not None:
-                content = self._files.read(here)
-                if name.endswith((".sources", ".list")):
-                    # keys that are only planned
-                    content = content.replace(b"/etc/apt/", b"%s/etc/" % folder.encode())
-                write(there, content)
 
     def _install(self, new: List[Simulated], words: Sequence[str]) -> None:
         before = self.all()
@@ -214,10 +198,3 @@ def conffiles(package: dpkg.Package) -> List[Tuple[str, str]]:
     """Configuration files of a package as it brought them: path and MD5, as dpkg keeps them."""
     lines = (line.split() for line in package.field("Conffiles").splitlines())
     return [(words[0], words[1]) for words in lines if len(words) >= 2]
-
-
-def write(path: str, content: bytes) -> None:
-    """A file that apt's unprivileged helpers can read."""
-    with open(path, "wb") as f:
-        f.write(content)
-    os.chmod(path, 0o644)

@@ -42,7 +42,16 @@ from provision.steps.base import Step
 CASES = Path(__file__).parent / "cases"
 KINDS = step_classes()
 #: kinds that need packages or a running systemd: tests/lab has them
-ON_LAB_HOSTS = {"packages", "no_packages", "service", "only_instances", "awaited_unit"}
+ON_LAB_HOSTS = {
+    "packages",
+    "no_packages",
+    "hold",
+    "upgrade",
+    "autoremove",
+    "service",
+    "only_instances",
+    "awaited_unit",
+}
 #: kinds that a plan does not wait for
 WAITING = ("url", "port", "awaited_file", "awaited_process", "awaited_command")
 #: kinds whose cases are tests of their own, in tests/steps_more

@@ -17,13 +17,14 @@ from helpers.hosts import on
 class Tiny:
     """A package that brings a configuration file /etc/NAME.conf, which says the version.
 
-    needs: its Depends, as Debian or rpm write them.
+    needs: its Depends, as Debian or rpm write them.  preset: an rpm's script enables its unit by presets.
     """
 
     name: str
     version: str = "1.0"
     needs: str = ""
     fields: dict[str, str] = field(default_factory=dict)
+    preset: bool = False
 
 
 def send(host: str, folder: Path, to: str) -> None:
@@ -50,7 +51,7 @@ class Signer:
         self.home = "/root/signer"
         on(host, "install", "-d", "-m", "0700", self.home)
         name = "Tests <tests@example>"
-        self.gpg("--quick-generate-key", "--passphrase", "", name, "ed25519", "sign", "never")
+        self.gpg("--quick-generate-key", "--passphrase", "", name, "rsa2048", "sign", "never")
         self.key = self.gpg("--armor", "--export") + "\n"
 
     def gpg(self, *argv: str) -> str:
@@ -97,3 +98,55 @@ def build_deb(folder: Path, package: Tiny, control: str) -> Path:
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def rpm_repository(host: str, signer: Signer, packages: list[Tiny], at: str) -> None:
+    """Build signed packages below `at` on the host, with rpm's own tools, and an index of them."""
+    on(host, "rm", "-rf", at)
+    on(host, "mkdir", "-p", at)
+    script = ""
+    for package in packages:
+        name = f"{package.name}-{package.version}"
+        script += f"cat > {at}/{name}.spec <<'END'\n{spec_of(package)}END\n"
+    sign = (
+        f"--define '_gpg_name tests@example' --define '_gpg_path {signer.home}' --define '__gpg /usr/bin/gpg'"
+    )
+    script += (
+        f"cd {at}\nfor s in *.spec; do rpmbuild --quiet -bb --define '_rpmdir {at}' $s >&2; rm $s; done\n"
+    )
+    script += f"rpmsign {sign} --addsign */*.rpm\n"
+    on(host, "sh", "-ec", script)
+    index_rpms(host, at)
+
+
+def index_rpms(host: str, at: str) -> None:
+    on(host, "createrepo_c", "-q", at)
+
+
+def spec_of(package: Tiny) -> str:
+    fields = {
+        "Name": package.name,
+        "Version": package.version,
+        "Release": "1",
+        "Summary": "a test",
+        "License": "MIT",
+        "BuildArch": "noarch",
+        "AutoReqProv": "no",
+        **({"Requires": package.needs} if package.needs else {}),
+        **package.fields,
+    }
+    name = package.name
+    unit = f"[Unit]\nDescription={name}\n[Service]\nExecStart=/bin/sleep 1000\n[Install]\nWantedBy=multi-user.target"
+    units = "%{buildroot}/usr/lib/systemd/system"
+    return (
+        "".join(f"{field}: {value}\n" for field, value in fields.items())
+        + "%description\na test\n%install\n"
+        + f"mkdir -p %{{buildroot}}/etc {units}\necho version {package.version} > %{{buildroot}}/etc/{name}.conf\n"
+        + f"cat > {units}/{name}.service <<'UNIT'\n{unit}\nUNIT\n"
+        + (
+            f"%post -p <lua>\nos.execute('systemctl --no-reload preset {name}.service')\n"
+            if package.preset
+            else ""
+        )
+        + f"%files\n%config(noreplace) /etc/{name}.conf\n/usr/lib/systemd/system/{name}.service\n"
+    )
