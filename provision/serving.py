@@ -189,9 +189,9 @@ def serve(c: Host, instance: Instance) -> None:
     settings = files.watched(c, environment_path(instance.app))
     for each in instance.names:
         # unit files of its own: the one before it, if it has to start again, starts as what it was
+        files.link(c, release.instance_link(each), f"../releases/{release.id}")
         service = systemd.unit(c, f"{name}@{each}.service", instance.service)
         socket = systemd.unit(c, f"{name}@{each}.socket", instance.socket)
-        files.link(c, release.instance_link(each), f"../releases/{release.id}")
         systemd.service(c, f"{name}@{each}.socket", restart_on=[socket])
         systemd.service(c, f"{name}@{each}.service", restart_on=[service, settings])
     for each, path in zip(instance.names, instance.listens):

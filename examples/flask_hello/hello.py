@@ -1,5 +1,6 @@
 """A Flask application small enough to read at once, and real enough to deploy."""
 
+import hashlib
 import os
 
 from flask import Flask, jsonify, render_template, request
@@ -27,3 +28,13 @@ def healthz():
 def whoami():
     """What the application believes about its client: shows whether the proxy's headers arrive."""
     return jsonify(client=request.remote_addr, scheme=request.scheme, host=request.host)
+
+
+@app.post("/upload")
+def upload():
+    """Tells size and hash of what is sent, which is never in memory as a whole."""
+    size, digest = 0, hashlib.sha256()
+    while chunk := request.stream.read(65536):
+        size += len(chunk)
+        digest.update(chunk)
+    return jsonify(bytes=size, sha256=digest.hexdigest())

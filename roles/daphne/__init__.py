@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from provision.releases import Release, release_of
@@ -10,6 +12,7 @@ from provision.serving import SERVED, Instance, Program, ServerParams, instance_
 
 AFTER = ("app",)
 REQUIRES = ("app",)
+LAUNCHER = Path(__file__).parent / "files" / "daphne_on_systemd.py"
 
 
 class Daphne(ServerParams):
@@ -34,7 +37,7 @@ def instance(c: Host, release: Release) -> Instance:
     p = c.params(Daphne)
     app = release.app
     argv = [
-        "daphne --endpoint systemd:domain=UNIX:index=0",
+        f"python {release.instance_link('%i')}/.prov/{LAUNCHER.name} --endpoint systemd:domain=UNIX:index=0",
         # it cuts answers off that take longer, streams as well
         *([] if app.streams else [f"--http-timeout {app.timeout}"]),
         f"--application-close-timeout {p.graceful_timeout}",
@@ -45,4 +48,5 @@ def instance(c: Host, release: Release) -> Instance:
         SERVED,
     ]
     processes = app.workers or p.workers or c.facts.cpus
-    return instance_of(c, release, Program(argv, processes=processes), p)
+    files = {LAUNCHER.name: LAUNCHER.read_text(encoding="utf-8")}
+    return instance_of(c, release, Program(argv, files=files, processes=processes), p)

@@ -1,0 +1,25 @@
+import hashlib
+
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+
+@never_cache
+def whoami(request: HttpRequest) -> JsonResponse:
+    """What the application believes about its client: shows whether the front is believed, and only the front."""
+    return JsonResponse(
+        {"client": request.META["REMOTE_ADDR"], "scheme": request.scheme, "host": request.get_host()}
+    )
+
+
+@csrf_exempt  # it keeps nothing, and acts for nobody
+@require_POST
+def upload(request: HttpRequest) -> JsonResponse:
+    """Tells size and hash of what is sent, which is never in memory as a whole."""
+    size, digest = 0, hashlib.sha256()
+    while chunk := request.read(65536):
+        size += len(chunk)
+        digest.update(chunk)
+    return JsonResponse({"bytes": size, "sha256": digest.hexdigest()})
