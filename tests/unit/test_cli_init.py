@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from inventories import project
 
 from provision.cli.main import cli
 from provision.errors import UsageError
@@ -73,6 +75,12 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         prov("init", str(tmp_path / "file/below"))
 
 
+def blocks(page: str) -> list[str]:
+    """The Python in a page of the docs."""
+    text = (Path(__file__).parents[2] / "docs" / page).read_text()
+    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
 def mypy(folder: Path) -> list[str]:
     """What mypy says in a project, with the settings that `prov init` wrote."""
     cache = folder.parent / "mypy"
@@ -91,8 +99,12 @@ def test_misspelt_parameters_are_found_by_mypy(made: Path) -> None:
         '    files.directory(c, "/srv").chnged\n'
         "    c.facts.distro\n"
     )
-    (made / "roles/other").mkdir()
-    (made / "roles/other/__init__.py").write_text(wrong)
+    # the roles and steps of the docs are right
+    memcached, python, nginx, _ = blocks("roles.md")
+    shells, user_of_shells = blocks("own-steps.md")
+    texts = {"roles/memcached": memcached, "roles/web": python, "roles/nginx": nginx, "roles/other": wrong}
+    texts |= {"steps/shells.py": shells, "roles/shells": user_of_shells}
+    project(made, {n if n.endswith(".py") else f"{n}/__init__.py": text for n, text in texts.items()})
     found = mypy(made)
     first = len(role.splitlines()) + 1
     where = [line.split(" error: ")[0] for line in found if " error: " in line]
