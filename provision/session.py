@@ -390,8 +390,8 @@ def _is_ours(path: str) -> bool:
 
 
 def shown_path(path: str) -> str:
-    """A path as people know it: relative to the current directory if it is below it."""
+    """A path as people know it: relative to the current directory if it is below it; ours without where we are."""
     try:
         return str(Path(path).relative_to(Path.cwd()))
     except ValueError:
-        return path
+        return path.replace(OURS, "provision/")
