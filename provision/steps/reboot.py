@@ -58,7 +58,9 @@ class Reboot(Step):
         if self.on:
             due = self._owed(host)
             why = "%s: changed since the last boot: %s" % (self.reason, ", ".join(due))
-            return Diff([Change("reboot", "", why.lstrip(": "))]) if due else Diff.none("has booted with these")
+            return (
+                Diff([Change("reboot", "", why.lstrip(": "))]) if due else Diff.none("has booted with these")
+            )
         if self.when or self.reason:
             labels = ", ".join(each.label for each in self.when if each.changed)
             return Diff([Change("reboot", "", self.reason or "changed: " + labels)])

@@ -108,14 +108,12 @@ class DropIn(Step):
         return Diff([Change("removed", self._path(), "")])
 
     def apply(self, host: "System", diff: Diff) -> None:
-        folder = self._path().rsplit("/", 1)[0]
         if self.content is not None:
-            if not host.files.exists(folder):
-                host.files.mkdir(folder, 0o755, 0, 0)
             said = put_file(host, self._file(self.content), full_name(self.unit), diff)
             object.__setattr__(self, "_said", said)
             return
         host.files.remove(self._path())
+        folder = self._path().rsplit("/", 1)[0]
         if not host.files.list(folder):
             host.files.remove(folder)
         host.units.file_changed()

@@ -79,6 +79,9 @@ def put_file(host: "System", file: File, unit: str, diff: Diff) -> str:
         if not host.planned:
             file = fetched(host, file)
             said = verify(host, file, unit)
+        folder = file.path.rsplit("/", 1)[0]
+        if not host.files.exists(folder):
+            host.files.mkdir(folder, 0o755, 0, 0)
         file.apply(host, diff)
     host.units.file_changed()
     return said
@@ -115,11 +118,12 @@ def verify(host: "System", file: File, unit: str, *options: str) -> str:
             host.files.mkdir(staged.rsplit("/", 1)[0], 0o755, 0, 0)
         host.files.write(staged, file.source, 0o644, 0, 0)
         argv = ("systemd-analyze", *options, "--man=no", "verify", "%s/%s" % (STAGE, name))
-        result = host.ask(argv, timeout=60)
+        # for "--user", which does nothing without it
+        result = host.ask(argv, timeout=60, environment={"XDG_RUNTIME_DIR": STAGE})
     finally:
         host.files.remove(STAGE)
     words = result.stderr.replace(STAGE + "/", folder + "/")
-    stem = name.replace("@.", "@").rsplit(".", 1)[0] if "@." in name else name
+    stem = name.split("@.")[0] + "@" if "@." in name else name
     ours = [line for line in words.splitlines() if stem in line]
     if any(found.startswith(stem) for found in REFUSED.findall(words)):
         shown = ["(withheld: the file holds a secret)"] if file.source.secret else ours

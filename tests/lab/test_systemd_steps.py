@@ -1,0 +1,262 @@
+"""Steps on systemd, on a host that has it: files that are judged, drop-ins, timers, mounts, a user's own units."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.hosts import Hosts, on
+
+from provision.lab import ssh
+from provision.outcome import Outcome
+from provision.steps.base import Step
+
+sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
+from steps_bench import Bench
+
+from provision.steps.awaited import AwaitedUnit
+from provision.steps.files import File
+from provision.steps.journald import limits
+from provision.steps.masks import DefaultTarget, Masked
+from provision.steps.mount_units import mount_unit, no_mount_unit
+from provision.steps.services import Service
+from provision.steps.sysusers import Sysusers
+from provision.steps.timers import no_timer, timer
+from provision.steps.tmpfiles import Tmpfiles
+from provision.steps.unit_files import DropIn, NoUnit, Unit
+from provision.steps.user_units import Linger, UserService, UserUnit
+from provision.steps.users import User
+
+pytestmark = pytest.mark.lab
+NAME = "t-s1"
+SLEEPS = "[Service]\nExecStart=/bin/sleep 1000\n[Install]\nWantedBy=multi-user.target\n"
+
+
+@pytest.fixture
+def bench(lab_hosts: Hosts, tmp_path: Path) -> Iterator[Bench]:
+    """Runs steps on the host t-s1, whose state these tests share with those of other steps."""
+    found = Bench(tmp_path)
+    found.argv = ssh.argv(lab_hosts.one(NAME), batch=True)
+    yield found
+
+
+class Gathered:
+    """Stands for a host: keeps the steps that a function of several steps submits."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+
+    def submit(self, step: Step) -> Any:
+        self.steps.append(step)
+        return Outcome(None, len(self.steps), step, "", "", "")  # type: ignore[arg-type]
+
+
+def gathered(function: Callable[..., Any], *args: Any, **options: Any) -> list[Step]:
+    """The steps that it submits; refs among them are numbered as one agent will number them."""
+    c = Gathered()
+    function(c, *args, **options)
+    for step in c.steps:
+        step.validate()
+    return c.steps
+
+
+def exact(bench: Bench, steps: list[Step]) -> list[Outcome]:
+    """Plan, and deploy: the plan says what the steps do, and that they do nothing when they come again."""
+    planned = bench.run(*steps, *steps, plan=True)
+    real: list[Outcome] = bench.run(*steps, *steps)
+    assert [o.error for o in real] == [None] * len(real)
+    assert [(o.state, o.diff) for o in planned] == [(o.state, o.diff) for o in real]
+    again = real[len(steps) :]
+    assert [o.state for o in again] == ["ok"] * len(steps), [(o.label, o.diff) for o in again]
+    assert all(o.why for o in again)
+    return real[: len(steps)]
+
+
+def shown(name: str, what: str) -> str:
+    return on(NAME, "systemctl", "show", "-P", what, name)
+
+
+def test_a_unit_with_a_drop_in_comes_changes_and_goes(bench: Bench) -> None:
+    drop_in = DropIn("t-u", "limits", "[Service]\nLimitNOFILE=4000\n")
+    steps = [Unit("t-u.service", SLEEPS), drop_in, service("t-u", 2)]
+    real = exact(bench, steps)
+    assert [c.what for c in real[2].diff] == ["enabled", "running"]
+    assert shown("t-u", "LimitNOFILE") == "4000"
+    other = DropIn("t-u", "limits", "[Service]\nLimitNOFILE=5000\n")
+    (_, restarted) = exact(bench, [other, service("t-u", 1)])
+    assert "drop-in limits of t-u.service" in restarted.diff[0].after
+    assert shown("t-u", "LimitNOFILE") == "5000"
+    # somebody edits it by hand, and tells nobody
+    on(NAME, "sed", "-i", "s/5000/6000/", "/etc/systemd/system/t-u.service.d/limits.conf")
+    exact(bench, [other, service("t-u", 1)])
+    assert shown("t-u", "LimitNOFILE") == "5000"
+    gone = DropIn("t-u", "limits", None)
+    exact(bench, [gone, service("t-u", 1)])
+    assert shown("t-u", "LimitNOFILE") not in ("4000", "5000", "6000")
+    (removed,) = exact(bench, [NoUnit("t-u")])
+    assert [c.what for c in removed.diff] == ["running t-u.service", "enabled", "removed"]
+    assert shown("t-u", "LoadState") == "not-found"
+    assert (
+        on(NAME, "sh", "-c", "ls -d /etc/systemd/system/t-u* /etc/systemd/system/*/t-u* 2>/dev/null || true")
+        == ""
+    )
+
+
+def service(name: str, *inputs: int, **options: Any) -> Service:
+    """A service that reads what the steps of these numbers have put there."""
+    refs = [Outcome(None, n, File("/etc/t", ""), "", "", "") for n in inputs]  # type: ignore[arg-type]
+    return Service(name, restart_on=refs, **options)
+
+
+def test_a_restart_that_is_owed_for_a_drop_in_is_paid_by_a_later_run(bench: Bench) -> None:
+    first = DropIn("t-o", "a", "[Service]\nEnvironment=A=1\n")
+    second = DropIn("t-o", "a", "[Service]\nEnvironment=A=2\n")
+    exact(bench, [Unit("t-o.service", SLEEPS), first, service("t-o", 2)])
+    bench.run(second)
+    (same, owed) = exact(bench, [second, service("t-o", 1)])
+    assert same.state == "ok" and [c.what for c in owed.diff] == ["restart"]
+    environment = on(NAME, "sh", "-c", f"tr '\\0' ' ' </proc/{shown('t-o', 'MainPID')}/environ")
+    assert "A=2" in environment
+    exact(bench, [NoUnit("t-o")])
+
+
+def test_what_systemd_would_refuse_is_not_put_in_place(bench: Bench) -> None:
+    bad = bench.fails(Unit("t-bad.service", "[Service]\nType=simple\n"), "has no ExecStart=", plan=False)
+    assert (
+        bad.error is not None
+        and "systemd would not take /etc/systemd/system/t-bad.service" in bad.error.message
+    )
+    bench.cycle(Unit("t-v.service", SLEEPS))
+    second = DropIn("t-v", "x", "[Service]\nExecStart=/bin/true\n")
+    bench.fails(second, "more than one ExecStart=", plan=False)
+    bench.fails(Unit("t-v.timer", "[Timer]\nOnCalendar=soon\n"), "Failed to parse calendar", plan=False)
+    left = on(
+        NAME,
+        "sh",
+        "-c",
+        "ls -d /run/prov-verify /etc/systemd/system/t-bad* /etc/systemd/system/t-v.* || true",
+    )
+    assert left == "/etc/systemd/system/t-v.service"
+    # what it only warns of is shown, and that of other units is not
+    (warned,) = bench.run(DropIn("t-v", "y", "[Service]\nNoSuchKey=1\n"))
+    assert warned.state == "changed" and "Unknown key" in warned.why
+    (template,) = bench.run(Unit("t-v@.service", "[Service]\nExecStart=/srv/%i/run\n"))
+    assert template.state == "changed" and "is not executable" in template.why
+    for step in (NoUnit("t-v@.service"), NoUnit("t-v")):
+        bench.cycle(step)
+
+
+def test_masks_and_the_default_target(bench: Bench) -> None:
+    steps = [Unit("t-m.service", SLEEPS), Service("t-m")]
+    exact(bench, steps)
+    bench.fails(Masked("t-m"), "has a file of its own")
+    bench.cycle(Masked("apt-daily.timer"))
+    assert shown("apt-daily.timer", "LoadState") == "masked"
+    assert shown("apt-daily.timer", "ActiveState") == "inactive"
+    exact(bench, [Masked("apt-daily.timer", masked=False), Service("apt-daily.timer")])
+    bench.cycle(Masked("t-not-yet-installed"))
+    bench.cycle(Masked("t-not-yet-installed", masked=False))
+    exact(bench, [NoUnit("t-m")])
+    before = on(NAME, "systemctl", "get-default")
+    other = "rescue" if before == "multi-user.target" else "multi-user"
+    bench.cycle(DefaultTarget(other))
+    assert on(NAME, "systemctl", "get-default") == other + ".target"
+    bench.cycle(DefaultTarget(before))
+    bench.fails(DefaultTarget("no-such"), "has no unit no-such.target")
+
+
+def test_a_timer_runs_its_command_and_goes(bench: Bench) -> None:
+    argv = ["/bin/sh", "-c", 'echo "$$ 100%" >>/run/t-timer']
+    steps = gathered(
+        timer, "t-timer", argv, every="1s", calendar="daily", spread="1min", settings={"Nice": 5}
+    )
+    exact(bench, steps)
+    bench.run(AwaitedUnit("t-timer.timer"))
+    on(NAME, "systemctl", "start", "t-timer.service")
+    assert "100%" in on(NAME, "cat", "/run/t-timer")
+    changed = gathered(timer, "t-timer", argv, calendar="hourly")
+    real = exact(bench, changed)
+    assert [o.state for o in real] == ["changed"] * 3
+    assert "OnCalendar=*-*-* *:00:00" in shown("t-timer.timer", "TimersCalendar")
+    exact(bench, gathered(no_timer, "t-timer"))
+    assert shown("t-timer.timer", "LoadState") == "not-found"
+    bad = gathered(timer, "t-bad", ["/bin/true"], calendar="sometimes")
+    real = bench.run(*bad)
+    assert real[1].error is not None and "sometimes" in real[1].error.stderr
+
+
+def test_a_mount_and_an_automount(bench: Bench) -> None:
+    path = "/srv/t m-x"
+    exact(bench, gathered(mount_unit, path, "tmpfs", "tmpfs", "size=1m"))
+    assert on(NAME, "findmnt", "-no", "FSTYPE", path) == "tmpfs"
+    exact(bench, gathered(mount_unit, path, "tmpfs", "tmpfs", "size=2m"))
+    assert "size=2048k" in on(NAME, "findmnt", "-no", "OPTIONS", path)
+    exact(bench, gathered(no_mount_unit, path))
+    assert on(NAME, "findmnt", "-no", "FSTYPE", path, check=False) == ""
+
+
+def test_directories_and_users_of_services(bench: Bench) -> None:
+    steps: list[Step] = [
+        Sysusers("t", ['u t-sys - "For tests" /var/lib/t-sys', "m t-sys adm"]),
+        Tmpfiles("t", ["d /run/t-dir 0750 t-sys adm", "f /run/t-dir/file 0640 t-sys adm - words"]),
+        File("/run/t-dir/more", "x", owner="t-sys"),
+    ]
+    exact(bench, steps)
+    assert on(NAME, "stat", "-c", "%a %U %G", "/run/t-dir") == "750 t-sys adm"
+    assert on(NAME, "cat", "/run/t-dir/file") == "words"
+    assert "adm" in on(NAME, "id", "-nG", "t-sys")
+    on(NAME, "rm", "-r", "/run/t-dir")
+    exact(bench, steps)
+    bench.cycle(Tmpfiles("t"))
+    bench.cycle(Sysusers("t"))
+
+
+def test_journald_is_restarted_when_its_settings_change(bench: Bench) -> None:
+    pid = shown("systemd-journald", "MainPID")
+    real = exact(bench, gathered(limits, max_use="50M", max_age="30day"))
+    assert [c.what for c in real[1].diff] == ["restart"]
+    assert shown("systemd-journald", "MainPID") != pid
+    exact(bench, gathered(limits, present=False))
+
+
+def test_a_users_own_units(bench: Bench) -> None:
+    content = "[Service]\nExecStart=/bin/sleep 1000\n[Install]\nWantedBy=default.target\n"
+    steps: list[Step] = [
+        User("t-owner"),
+        Linger("t-owner"),
+        UserUnit("t-owner", "t-w.service", content),
+        UserService("t-w", user="t-owner"),
+    ]
+    exact(bench, steps)
+    pid = on(NAME, "pgrep", "-u", "t-owner", "sleep")
+    assert pid
+    other = UserUnit("t-owner", "t-w.service", content.replace("1000", "2000"))
+    ref = Outcome(None, 1, other, "", "", "")  # type: ignore[arg-type]
+    (_, restarted) = exact(bench, [other, UserService("t-w", user="t-owner", restart_on=[ref])])
+    assert [c.what for c in restarted.diff] == ["restart"]
+    assert on(NAME, "pgrep", "-u", "t-owner", "sleep") != pid
+    bad = UserUnit("t-owner", "t-bad.service", "[Service]\nType=simple\n")
+    bench.fails(bad, "has no ExecStart=", plan=False)
+    exact(bench, [UserService("t-w", user="t-owner", running=False, enabled=False)])
+    exact(bench, [UserUnit("t-owner", "t-w.service", None)])
+    bench.cycle(Linger("t-owner", lingering=False))
+    bench.fails(UserService("t-w", user="nobody"), "systemd does not run for the user nobody")
+    bench.fails(UserService("t-w", user="no-such"), "there is no user 'no-such'")
+
+
+def test_waiting_for_a_unit(bench: Bench) -> None:
+    bench.settled(AwaitedUnit("ssh"))
+    bench.settled(AwaitedUnit("t-none", state="inactive"))
+    bench.fails(
+        AwaitedUnit("t-none", within=0.2), "is not active after 0.2 s: there is no such unit", plan=False
+    )
+    bench.cycle(Unit("t-fails.service", "[Service]\nExecStart=/bin/sh -c 'echo because; exit 3'\n"))
+    on(NAME, "systemctl", "start", "t-fails", check=False)
+    failed = bench.fails(
+        AwaitedUnit("t-fails", within=20), "t-fails.service has failed (exit-code)", plan=False
+    )
+    assert failed.error is not None and "because" in failed.error.stderr
+    bench.cycle(NoUnit("t-fails"))
