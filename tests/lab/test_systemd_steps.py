@@ -123,49 +123,70 @@ def test_a_restart_that_is_owed_for_a_drop_in_is_paid_by_a_later_run(bench: Benc
     exact(bench, [NoUnit("t-o")])
 
 
+def failures(bench: Bench, *cases: tuple[Step, str]) -> list[str]:
+    """Steps that fail one after the other in one run, each with its words; returns the messages."""
+    outcomes = bench.run(*(step for step, _ in cases))
+    for outcome, (_, words) in zip(outcomes, cases, strict=True):
+        assert outcome.error is not None, outcome.diff
+        assert words in f"{outcome.error.message}\n{outcome.error.stderr}"
+    return [o.error.message for o in outcomes if o.error is not None]
+
+
 def test_what_systemd_would_refuse_is_not_put_in_place(bench: Bench) -> None:
-    bad = bench.fails(Unit("t-bad.service", "[Service]\nType=simple\n"), "has no ExecStart=", plan=False)
-    assert (
-        bad.error is not None
-        and "systemd would not take /etc/systemd/system/t-bad.service" in bad.error.message
+    (_, template, warned) = exact(
+        bench,
+        [
+            Unit("t-v.service", SLEEPS),
+            Unit("t-v@.service", "[Service]\nExecStart=/srv/%i/run\n"),
+            DropIn("t-v", "y", "[Service]\nNoSuchKey=1\n"),
+        ],
     )
-    bench.cycle(Unit("t-v.service", SLEEPS))
-    second = DropIn("t-v", "x", "[Service]\nExecStart=/bin/true\n")
-    bench.fails(second, "more than one ExecStart=", plan=False)
-    bench.fails(Unit("t-v.timer", "[Timer]\nOnCalendar=soon\n"), "Failed to parse calendar", plan=False)
-    left = on(
-        NAME,
-        "sh",
-        "-c",
-        "ls -d /run/prov-verify /etc/systemd/system/t-bad* /etc/systemd/system/t-v.* || true",
+    # what it only warns of is shown
+    assert "Unknown key" in warned.why and "is not executable" in template.why
+    messages = failures(
+        bench,
+        (Unit("t-bad.service", "[Service]\nType=simple\n"), "has no ExecStart="),
+        (DropIn("t-v@.service", "x", "[Service]\nExecStart=/bin/true\n"), "more than one ExecStart="),
+        (Unit("t-v.timer", "[Timer]\nOnCalendar=soon\n"), "Failed to parse calendar"),
     )
-    assert left == "/etc/systemd/system/t-v.service"
-    # what it only warns of is shown, and that of other units is not
-    (warned,) = bench.run(DropIn("t-v", "y", "[Service]\nNoSuchKey=1\n"))
-    assert warned.state == "changed" and "Unknown key" in warned.why
-    (template,) = bench.run(Unit("t-v@.service", "[Service]\nExecStart=/srv/%i/run\n"))
-    assert template.state == "changed" and "is not executable" in template.why
-    for step in (NoUnit("t-v@.service"), NoUnit("t-v")):
-        bench.cycle(step)
+    assert messages[0] == "systemd would not take /etc/systemd/system/t-bad.service"
+    left = on(NAME, "sh", "-c", "cd /etc/systemd/system; ls -d /run/prov-verify t-bad* t-v* || true")
+    assert left.split() == ["t-v.service", "t-v.service.d", "t-v@.service"]
+    exact(bench, [NoUnit("t-v@.service"), NoUnit("t-v")])
 
 
 def test_masks_and_the_default_target(bench: Bench) -> None:
-    steps = [Unit("t-m.service", SLEEPS), Service("t-m")]
-    exact(bench, steps)
-    bench.fails(Masked("t-m"), "has a file of its own")
-    bench.cycle(Masked("apt-daily.timer"))
+    before = on(NAME, "systemctl", "get-default")
+    other = "rescue.target" if before == "multi-user.target" else "multi-user.target"
+    exact(
+        bench,
+        [
+            Unit("t-m.service", SLEEPS),
+            Service("t-m"),
+            Masked("apt-daily.timer"),
+            Masked("t-not-yet-installed"),
+            DefaultTarget(other),
+        ],
+    )
     assert shown("apt-daily.timer", "LoadState") == "masked"
     assert shown("apt-daily.timer", "ActiveState") == "inactive"
-    exact(bench, [Masked("apt-daily.timer", masked=False), Service("apt-daily.timer")])
-    bench.cycle(Masked("t-not-yet-installed"))
-    bench.cycle(Masked("t-not-yet-installed", masked=False))
-    exact(bench, [NoUnit("t-m")])
-    before = on(NAME, "systemctl", "get-default")
-    other = "rescue" if before == "multi-user.target" else "multi-user"
-    bench.cycle(DefaultTarget(other))
-    assert on(NAME, "systemctl", "get-default") == other + ".target"
-    bench.cycle(DefaultTarget(before))
-    bench.fails(DefaultTarget("no-such"), "has no unit no-such.target")
+    assert on(NAME, "systemctl", "get-default") == other
+    failures(
+        bench,
+        (Masked("t-m"), "has a file of its own"),
+        (DefaultTarget("no-such"), "has no unit no-such.target"),
+    )
+    exact(
+        bench,
+        [
+            Masked("apt-daily.timer", masked=False),
+            Service("apt-daily.timer"),
+            Masked("t-not-yet-installed", masked=False),
+            NoUnit("t-m"),
+            DefaultTarget(before),
+        ],
+    )
+    assert on(NAME, "systemctl", "get-default") == before
 
 
 def test_a_timer_runs_its_command_and_goes(bench: Bench) -> None:
@@ -210,8 +231,7 @@ def test_directories_and_users_of_services(bench: Bench) -> None:
     assert "adm" in on(NAME, "id", "-nG", "t-sys")
     on(NAME, "rm", "-r", "/run/t-dir")
     exact(bench, steps)
-    bench.cycle(Tmpfiles("t"))
-    bench.cycle(Sysusers("t"))
+    exact(bench, [Tmpfiles("t"), Sysusers("t")])
 
 
 def test_journald_is_restarted_when_its_settings_change(bench: Bench) -> None:
@@ -238,25 +258,34 @@ def test_a_users_own_units(bench: Bench) -> None:
     (_, restarted) = exact(bench, [other, UserService("t-w", user="t-owner", restart_on=[ref])])
     assert [c.what for c in restarted.diff] == ["restart"]
     assert on(NAME, "pgrep", "-u", "t-owner", "sleep") != pid
-    bad = UserUnit("t-owner", "t-bad.service", "[Service]\nType=simple\n")
-    bench.fails(bad, "has no ExecStart=", plan=False)
-    exact(bench, [UserService("t-w", user="t-owner", running=False, enabled=False)])
-    exact(bench, [UserUnit("t-owner", "t-w.service", None)])
-    bench.cycle(Linger("t-owner", lingering=False))
-    bench.fails(UserService("t-w", user="nobody"), "systemd does not run for the user nobody")
-    bench.fails(UserService("t-w", user="no-such"), "there is no user 'no-such'")
+    failures(
+        bench,
+        (UserUnit("t-owner", "t-bad.service", "[Service]\nType=simple\n"), "has no ExecStart="),
+        (UserService("t-w", user="nobody"), "systemd does not run for the user nobody"),
+        (UserService("t-w", user="no-such"), "there is no user 'no-such'"),
+    )
+    exact(
+        bench,
+        [
+            UserService("t-w", user="t-owner", running=False, enabled=False),
+            UserUnit("t-owner", "t-w.service", None),
+        ],
+    )
+    exact(bench, [Linger("t-owner", lingering=False)])
 
 
 def test_waiting_for_a_unit(bench: Bench) -> None:
-    bench.settled(AwaitedUnit("ssh"))
-    bench.settled(AwaitedUnit("t-none", state="inactive"))
-    bench.fails(
-        AwaitedUnit("t-none", within=0.2), "is not active after 0.2 s: there is no such unit", plan=False
+    on(NAME, "sh", "-c", "systemd-run --unit t-fails sh -c 'echo because; exit 3'")
+    messages = failures(
+        bench,
+        (AwaitedUnit("t-none", within=0.2), "is not active after 0.2 s: there is no such unit"),
+        (
+            AwaitedUnit("ssh", state="inactive", within=0.2),
+            "is not inactive after 0.2 s: it is active (running)",
+        ),
+        (AwaitedUnit("t-fails", within=20), "because"),
     )
-    bench.cycle(Unit("t-fails.service", "[Service]\nExecStart=/bin/sh -c 'echo because; exit 3'\n"))
-    on(NAME, "systemctl", "start", "t-fails", check=False)
-    failed = bench.fails(
-        AwaitedUnit("t-fails", within=20), "t-fails.service has failed (exit-code)", plan=False
-    )
-    assert failed.error is not None and "because" in failed.error.stderr
-    bench.cycle(NoUnit("t-fails"))
+    assert messages[2] == "t-fails.service has failed (exit-code)"
+    on(NAME, "systemctl", "reset-failed", "t-fails")
+    found = bench.run(AwaitedUnit("ssh"), AwaitedUnit("t-none", state="inactive"))
+    assert [(o.state, o.why) for o in found] == [("ok", "is active"), ("ok", "is inactive")]
