@@ -34,6 +34,10 @@ class Params(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    def misfits(self, host: InventoryHost) -> Iterable[tuple[str, str]]:
+        """What of them does not fit the host's applications, before anything is connected to: (parameter, why)."""
+        return ()
+
 
 @overload
 def task(function: Callable[Concatenate[Host, P], R], /) -> Callable[Concatenate[Host, P], R]: ...
@@ -295,7 +299,11 @@ def params_for(role: Role, host: InventoryHost) -> Params | None:
         if isinstance(value, Mapping) and value:
             raise ConfigErrors([host.error((role.name,), f"role {role.name!r} takes no parameters")])
         return None
-    return validate(role.params, {} if value is None else value, host, (role.name,))
+    found = validate(role.params, {} if value is None else value, host, (role.name,))
+    misfits = [host.error((role.name, parameter), why) for parameter, why in found.misfits(host)]
+    if misfits:
+        raise ConfigErrors(misfits)
+    return found
 
 
 def in_order(roles: Sequence[Role]) -> list[Role]:
