@@ -224,12 +224,12 @@ def sync(
     local = str(role_file(c, "files", str(origin)))
     if not os.path.isdir(local):
         raise ConfigError("there is no local folder %s" % local)
-    entries = list(local_entries(local, exclude))
+    entries = sorted(local_entries(local, exclude), key=lambda entry: entry[0])
     return tree(c, to, entries, owner=owner, group=group, delete=delete, exclude=exclude, when=when)
 
 
 def local_entries(folder: str, exclude: Sequence[str]) -> Iterator[Entry]:
-    """What is in a folder of the controller, sorted by path."""
+    """What is in a folder of the controller."""
     import os
 
     for here, folders, names in os.walk(folder):
