@@ -53,7 +53,7 @@ class Host(VerifiedConnection):
     role_params: tuple[Params, ...]
     _emit: Callable[[Event], None]
     _plan: bool
-    _later: list[tuple[str, Callable[[], None]]]
+    _later: list[tuple[str, tuple[Path, ...], Callable[[], None]]]
     _proofs: list[tuple[Outcome, Callable[[], None]]]
     _ask: Callable[[], Secret] | None = None
     _confirm: Callable[[str, Outcome], bool] | None = None
@@ -143,12 +143,12 @@ class Host(VerifiedConnection):
 
     def later(self, action: Callable[[], None]) -> None:
         """Call action after the last role: for what must wait until every role has done its part."""
-        self._later.append((self.started().role, action))
+        self._later.append((self.started().role, self.role_folders, action))
 
     def run_later(self) -> None:
         """Call what roles have put off, in the order in which they did."""
         while self._later:
-            self.started().role, action = self._later.pop(0)
+            self.started().role, self.role_folders, action = self._later.pop(0)
             action()
 
     def finish(self) -> None:

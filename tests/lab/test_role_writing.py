@@ -195,6 +195,7 @@ def run(cwd: Path, *words: object, **env: str) -> str:
 
 FABFILE = """
 from fabric import task
+from provision.errors import UnreachableError
 from provision.role import StepFailed
 from provision.steps import command, files
 
@@ -207,6 +208,10 @@ def greet(c):
     except StepFailed as failed:
         print(failed.where, failed.message)
     print(c.run("whoami; cat /etc/fab-who", hide=True).stdout)
+    try:
+        command.command(c, ["sh", "-c", "kill -9 $PPID"], reason="the agent dies")
+    except UnreachableError:
+        print(files.file(c, "/etc/fab-motd", "hello\\n").why)
     c.close()
     print("changed" if files.file(c, "/etc/fab-motd", "hello\\n").changed else "unchanged")
 """
@@ -221,8 +226,9 @@ def test_steps_in_anyones_fabfile(lab_hosts: Hosts, tmp_path: Path, kind: Kind) 
     env = {"FABRIC_SUDO_PASSWORD": host.password, "INVOKE_SUDO_PASSWORD": host.password}
     lines = run(tmp_path, *words, **env).splitlines()
     assert lines[0] == "changed"
-    assert lines[1] == "fabfile.py:11 the directory /no does not exist"
+    assert lines[1] == "fabfile.py:12 the directory /no does not exist"
     assert lines[2:4] == [host.user, "for root"]
+    assert lines[-2] != "", "another agent took over from the one that had died"
     assert lines[-1] == "unchanged", "a new agent found what the first one did"
     assert "unchanged" in run(tmp_path, *words, **env).splitlines()[0]
 
