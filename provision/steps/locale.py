@@ -1,5 +1,6 @@
-"""Locales of Debian and Ubuntu. Shipped to hosts (Python 3.8, standard library)."""
+"""Locales. Shipped to hosts (Python 3.8, standard library)."""
 
+import posixpath
 import re
 from typing import TYPE_CHECKING, List
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 GEN = "/etc/locale.gen"
 PROGRAM = "/usr/sbin/locale-gen"
 SUPPORTED = "/usr/share/i18n/SUPPORTED"
-DEFAULT = "/etc/default/locale"
+#: Debian's own place, from 13 on a link to the one of all others (systemd 253's changelog there)
+DEBIAN = "/etc/default/locale"
+DEFAULT = "/etc/locale.conf"
 NAME = re.compile(r"^(C|POSIX|[a-z]{2,3}(_[A-Z]{2})?(@[a-z]+)?)(\.[A-Za-z0-9-]+)?(@[a-z]+)?\Z")
 
 
@@ -25,9 +28,11 @@ class Locale(Step):
         locale.locale(c, "de_DE.UTF-8")
 
     name: as in /usr/share/i18n/SUPPORTED: language, country and encoding. "C.UTF-8" is always there.
-    default: also the host's own: LANG in /etc/default/locale, which new sessions get.
-    Needs the package locales, but for C.UTF-8: apt.packages(c, "locales").
-    Source: locale-gen(8), locale.gen(5), locale(5).
+    default: also the host's own: LANG in /etc/default/locale (Debian and Ubuntu) or /etc/locale.conf (others),
+    which new sessions get.
+    All but C.UTF-8 need a package: on Debian and Ubuntu locales, by which it is generated here; on Fedora and
+    Amazon Linux the language's own, such as glibc-langpack-de.
+    Source: locale-gen(8), locale.gen(5), locale.conf(5).
     """
 
     name: str
@@ -45,6 +50,12 @@ class Locale(Step):
     def check(self, host: "System") -> Diff:
         found: List[Change] = []
         if not self._usable(host):
+            if host.facts.get("family") != "debian":
+                raise StepError(
+                    "this host has no locale %s" % self.name,
+                    hint="Install the package glibc-langpack-%s before this step."
+                    % self.name.split("_")[0].split(".")[0],
+                )
             if not host.files.exists(PROGRAM):
                 raise StepError(
                     "this host has no locale-gen", hint='Add apt.packages(c, "locales") before this step.'
@@ -68,7 +79,8 @@ class Locale(Step):
             self._write(host, self._default(host))
 
     def fingerprint(self, host: "System") -> str:
-        return host.files.sha256(DEFAULT) if self.default and host.files.exists(DEFAULT) else self.name
+        path = default_file(host)
+        return host.files.sha256(path) if self.default and host.files.exists(path) else self.name
 
     def _write(self, host: "System", file: File) -> None:
         found = file.check(host)
@@ -107,16 +119,24 @@ class Locale(Step):
         return File(GEN, "".join(each + "\n" for each in lines))
 
     def _default(self, host: "System") -> File:
-        text = host.files.read(DEFAULT).decode(errors="replace") if host.files.exists(DEFAULT) else ""
+        path = default_file(host)
+        text = host.files.read(path).decode(errors="replace") if host.files.exists(path) else ""
         lines = text.splitlines()
         at = [n for n, old in enumerate(lines) if re.match(r"\s*LANG=", old)]
         if at and lines[at[-1]].split("=", 1)[1].strip().strip("\"'") == self.name:
-            return File(DEFAULT, text)
+            return File(path, text)
         lines = [old for n, old in enumerate(lines) if n not in at]
-        return File(DEFAULT, "".join(each + "\n" for each in [*lines, "LANG=%s" % self.name]))
+        return File(path, "".join(each + "\n" for each in [*lines, "LANG=%s" % self.name]))
 
 
 locale = step(Locale)
+
+
+def default_file(host: "System") -> str:
+    """Where the host's own locale is said: the file itself, as the link to it has to stay."""
+    if host.facts.get("family") != "debian":
+        return DEFAULT
+    return posixpath.normpath(host.files.follow(DEBIAN))
 
 
 def folded(name: str) -> str:

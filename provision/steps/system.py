@@ -1,6 +1,5 @@
 """What a host calls itself and where it is. Shipped to hosts (Python 3.8, standard library)."""
 
-import os
 import re
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,8 @@ if TYPE_CHECKING:
 
 #: hostname(7): labels of letters, digits and hyphens
 HOSTNAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$")
+
+WRITTEN = "/etc/timezone"
 
 
 @wanted()
@@ -81,7 +82,11 @@ class Hostname(Step):
 
 @wanted()
 class Timezone(Step):
-    """The host's time zone, by its name in /usr/share/zoneinfo: "Europe/Berlin"."""
+    """The host's time zone, by its name in /usr/share/zoneinfo: "Europe/Berlin".
+
+    name: the zone's. It is where /etc/localtime leads to, and in /etc/timezone on hosts that have such a file:
+    Debian up to 12 (changelog of its systemd 253).  Programs that run keep the zone they began with.
+    """
 
     name: str
 
@@ -94,21 +99,33 @@ class Timezone(Step):
 
     def check(self, host: "System") -> Diff:
         now = self._now(host)
-        if now == self.name:
+        found = [] if now == self.name else [Change("timezone", now, self.name)]
+        written = self._written(host)
+        if written not in ("", self.name):
+            found.append(Change(WRITTEN, written, self.name))
+        if not found:
             return Diff.none("is the time zone")
-        if not host.planned and not os.path.exists(self._file()):
+        if not host.files.exists(self._file()):
             raise StepError(
                 "there is no time zone %r in /usr/share/zoneinfo" % self.name,
                 hint="Check the name; the package tzdata brings the zones.",
             )
-        return Diff([Change("timezone", now, self.name)])
+        return Diff(found)
 
     def apply(self, host: "System", diff: Diff) -> None:
-        host.files.link("/etc/localtime", self._file())
-        host.files.write("/etc/timezone", (self.name + "\n").encode(), 0o644, *host.owner("root", "root"))
+        what = {c.what for c in diff.changes}
+        if "timezone" in what:
+            host.files.link("/etc/localtime", self._file())
+        if WRITTEN in what:
+            host.files.write(WRITTEN, (self.name + "\n").encode(), 0o644, *host.owner("root", "root"))
 
     def fingerprint(self, host: "System") -> str:
         return self._now(host)
+
+    def _written(self, host: "System") -> str:
+        """What /etc/timezone says; "" if there is none."""
+        found = host.files.read(WRITTEN) if host.files.exists(WRITTEN) else b""
+        return found.decode(errors="replace").strip()
 
     def _file(self) -> str:
         return "/usr/share/zoneinfo/" + self.name
