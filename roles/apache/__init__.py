@@ -17,7 +17,7 @@ from provision.role import Host, Params, task
 from provision.steps import apt, configuration, files, logrotate, served, systemd
 from provision.tls import AUTHORITY_PATH, TLS_FOLDER
 from roles.apache import cache, places
-from roles.apache.limits import counter, limits
+from roles.apache.limits import counter, libraries, limits, marks
 from roles.tls import Tls
 
 AFTER = ("app", "tls", "gunicorn", "uwsgi", "mod_wsgi", "uvicorn", "hypercorn", "daphne", "granian")
@@ -111,14 +111,19 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost]) -> Outcome:
     main = c.render(
         "apache2.conf.j2",
         p=p,
+        libraries=libraries(c, limited, trusted),
         modules=[*modules, *(m for m in p.modules if m not in modules)],
         tls=tls,
         ciphers=CIPHERS,
         caches=caches,
+        locks=cache.LOCKS,
         limits=limited,
+        counter=counter,
         trusted=trusted,
     )
     texts = {"apache2.conf": main}
+    if p.access_log == "json":
+        texts["json-log.sed"] = c.render("json-log.sed")
     for host in hosts:
         texts[f"sites-enabled/app-{host.name}.conf"] = c.render(
             "site.conf.j2",
@@ -126,6 +131,7 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost]) -> Outcome:
             host=host,
             names=places.names(host),
             places=places.places(host),
+            inside_cached=places.inside_cached,
             pattern=places.pattern,
             direct=places.direct,
             member=places.member,
@@ -136,7 +142,7 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost]) -> Outcome:
             max_body=places.max_body,
             compressed=places.COMPRESSED,
             passwords=places.passwords_path,
-            counter=counter,
+            marks=marks,
             bypassed=cache.bypassed,
             cache_root=cache.root(host),
             authority=AUTHORITY_PATH,

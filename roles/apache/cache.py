@@ -13,6 +13,7 @@ from provision.role import Host
 from provision.steps import apt, files, systemd, tree
 
 FOLDER = "/var/cache/apache2/prov"
+LOCKS = f"{FOLDER}/.locks"
 UNITS = {"m": 1, "g": 1024}
 
 
@@ -34,7 +35,7 @@ def folders(c: Host, hosts: list[VirtualHost]) -> list[Outcome]:
         return []
     for path in ("/var/cache/apache2", FOLDER):
         files.directory(c, path, mode=0o755, owner="root")
-    made = []
+    made = [files.directory(c, LOCKS, mode=0o700, owner="www-data", group="www-data")]
     for host in cached:
         files.directory(c, folder(host), mode=0o755, owner="root")
         made.append(files.directory(c, root(host), mode=0o700, owner="www-data", group="www-data"))

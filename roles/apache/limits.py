@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from provision.app_settings import RateLimit
 from provision.apps import App
+from provision.errors import ConfigError
 from provision.fronts import VirtualHost
+from provision.role import Host
 
 
 @dataclass(frozen=True)
 class Limit:
-    """So many requests of one client in so many seconds. name: of the variable that marks those that count."""
+    """So many requests of one client in so many seconds. name: of the application that they are counted for."""
 
     name: str
     requests: int
     seconds: int
+
+
+#: the first releases whose mod_qos knows clients behind proxies, and brings all that it is linked with
+FIRST_WHOLE = {"debian": 13.0, "ubuntu": 24.04}
+
+
+def is_whole(c: Host) -> bool:
+    """Whether this host's mod_qos is 11.7 or later."""
+    return float(c.facts.version or 0) >= FIRST_WHOLE.get(c.facts.distribution, 0.0)
+
+
+def libraries(c: Host, limited: Sequence[Limit], trusted: Sequence[str]) -> list[str]:
+    """What has to be loaded before mod_qos. Raises ConfigError where it would count all clients of a proxy as one."""
+    if not limited or is_whole(c):
+        return []
+    if trusted:
+        raise ConfigError(
+            f"the mod_qos of {c.facts.distribution} {c.facts.version} takes a proxy's clients for one client",
+            hint="Have the proxy before this host limit requests, or use a later release, such as Debian 13.",
+        )
+    # Debian 12: Apache has gone on to PCRE2, and no longer brings what the module was linked against
+    return [f"/usr/lib/{c.facts.architecture}-linux-gnu/libpcre.so.3"]
 
 
 def limits(hosts: Iterable[VirtualHost]) -> list[Limit]:
@@ -29,9 +53,16 @@ def limits(hosts: Iterable[VirtualHost]) -> list[Limit]:
 def limit(app: App, rate_limit: RateLimit) -> Limit:
     """mod_qos counts in windows: the shortest of whole seconds in which the burst is within the rate."""
     seconds = max(1, math.ceil((rate_limit.burst + 1) / rate_limit.per_second))
-    return Limit(counter(app), max(1, math.floor(seconds * rate_limit.per_second)), seconds)
+    return Limit(app.name, max(1, math.floor(seconds * rate_limit.per_second)), seconds)
 
 
-def counter(app: App) -> str:
-    """The variable of the requests that count for an application."""
-    return f"prov_limit_{app.name.replace('-', '_')}"
+def counter(name: str) -> str:
+    """The variable that mod_qos counts."""
+    return f"prov_limit_{name.replace('-', '_')}"
+
+
+def marks(app: App | None, limited: Iterable[App]) -> str:
+    """What mod_setenvif sets for requests that count for an application, or for none. QS_Cond says whose limit
+    they meet: a client who has reached one still gets everything else."""
+    others = [f"!{counter(other.name)}" for other in limited if other is not app]
+    return " ".join([f"{counter(app.name)} QS_Cond={app.name}" if app else "!QS_Cond", *others])

@@ -35,6 +35,11 @@ def places(host: VirtualHost) -> list[tuple[Site, Location]]:
     return sorted(found, key=lambda pair: pair[1].path)
 
 
+def inside_cached(place: Location, others: list[tuple[Site, Location]]) -> bool:
+    """Whether a place that lies around this one is cached."""
+    return any(other.cache and place.path.startswith(other.path) for _, other in others)
+
+
 def pattern(path: str) -> str:
     """A path as a regular expression. What the inventory takes for one needs little of it."""
     return re.sub(r"[.~]", r"\\\g<0>", path)
