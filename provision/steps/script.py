@@ -1,5 +1,6 @@
 """Scripts, sent to a host and run there, never left behind. Shipped to hosts (Python 3.8, standard library)."""
 
+import os
 import shlex
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Callable, List, Sequence, Union
@@ -66,7 +67,7 @@ class Script(Execution):
             return host.run([self.name])
         text = host.fetch(self.content)
         sweep(host)
-        folder = "%s/%s%s" % (PLACE, PREFIX, token_hex(8))
+        folder = "%s/%s%d-%s" % (PLACE, PREFIX, os.getpid(), token_hex(8))
         path = "%s/%s" % (folder, self.name)
         host.files.mkdir(folder, 0o711, *host.owner(None, None))
         try:
@@ -77,11 +78,14 @@ class Script(Execution):
 
 
 def sweep(host: "System") -> None:
-    """Remove what an agent has left that was killed. None is at work: a host takes one run at a time."""
+    """Remove what an agent has left that was killed: its number is in the name."""
     for name in host.files.list(PLACE):
-        now = host.files.stat("%s/%s" % (PLACE, name)) if name.startswith(PREFIX) else None
+        path = "%s/%s" % (PLACE, name)
+        if not name.startswith(PREFIX) or host.files.exists("/proc/" + name[len(PREFIX) :].partition("-")[0]):
+            continue
+        now = host.files.stat(path)
         if now is not None and now.uid == host.owner(None, None)[0]:
-            host.files.remove("%s/%s" % (PLACE, name))
+            host.files.remove(path)
 
 
 def interpreter(line: bytes) -> List[str]:
@@ -106,8 +110,6 @@ def from_file(
         origin: absolute, or relative to the role's files/ folder.  The options are those of `script.script`.
         Raises ConfigError if there is no such local file.
         """
-        import os
-
         from provision.awaited import role_file
         from provision.errors import ConfigError
 
