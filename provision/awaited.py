@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import atexit
 import logging
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from provision.channel import Channel, Login, SshChannel
+from provision.connection import open_explained
 from provision.errors import ConfigError, ProvError, UsageError
 from provision.events import Event, Note, StepDone
 from provision.host import who
@@ -36,12 +39,24 @@ def submit_awaited(c: Any, step: Step) -> Outcome:
     session = session_of(c)
     try:
         return session.submit(step).wait()
-    except (StepFailed, ConfigError):
+    except StepFailed as failed:
+        # nothing reports it here but Python's traceback, which shows notes
+        failed.add_note("\n".join(details(failed)))
+        raise
+    except ConfigError:
         raise
     except ProvError:
         # the agent is gone: the next step begins anew
         forget(c).abandon()
         raise
+
+
+def details(failed: StepFailed) -> Iterator[str]:
+    """What a failure knows besides its message."""
+    yield f"step: {failed.outcome.label}"
+    if failed.argv:
+        yield f"command: {shlex.join(failed.argv)}, exit status {failed.status}"
+    yield from (text.rstrip() for text in (failed.stdout, failed.stderr, failed.hint) if text)
 
 
 def session_of(c: Any) -> Session:
@@ -61,9 +76,13 @@ def session_of(c: Any) -> Session:
         channel.exec_command(command)
         return SshChannel(channel)
 
+    def reopen() -> None:
+        type(c).close(c)
+        open_explained(c)
+
     password = c.config.sudo.password
     login = Login(sudo=c.user != "root", password=Secret(password) if password else None)
-    session = Session(c.host, open_channel, login, plan=False, who=who(), emit=log)
+    session = Session(c.host, open_channel, login, plan=False, who=who(), emit=log, reopen=reopen)
     _open.append(session)
     # _set: fabric keeps attributes that it does not know in its configuration
     c._set(_prov_session=session, close=lambda: close(c))
