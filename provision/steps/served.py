@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from provision.errors import StepError
-from provision.steps.base import Diff, Step, check_path, check_text, step, wanted
+from provision.steps.base import Diff, Step, check_path, check_seconds, check_text, step, wanted
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -37,6 +37,10 @@ class ServedCertificate(Step):
     def validate(self) -> None:
         check_path(self.path)
         check_text(self.name, "name")
+        check_text(self.address, "address")
+        if not isinstance(self.port, int) or not 0 < self.port < 65536:
+            raise ValueError("port must be a number from 1 to 65535, not %r" % (self.port,))
+        check_seconds(self.within, "within")
 
     def check(self, host: "System") -> Diff:
         if host.planned:
