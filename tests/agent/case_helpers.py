@@ -20,9 +20,10 @@ from provision.steps.source import Source
 
 #: the modules whose steps have case files here; tests/steps_more has the others
 MODULES = (
-    "acl", "ageing", "apt", "authorized_keys", "awaited", "certificates", "command", "configuration", "files",
-    "groups", "journald", "keys", "known_hosts", "permissions", "python", "releases", "script", "services",
-    "ssh", "ssh_keys", "sudoers", "system", "sysusers", "text", "tmpfiles", "tree", "users", "waiting",
+    "acl", "ageing", "apt", "authorized_keys", "awaited", "certificates", "command", "configuration", "cron",
+    "fetch", "files", "groups", "hosts", "journald", "keys", "known_hosts", "limits", "logrotate",
+    "permissions", "python", "releases", "script", "services", "ssh", "ssh_keys", "sudoers", "system",
+    "sysusers", "text", "tmpfiles", "tree", "users", "waiting",
 )  # fmt: skip
 
 

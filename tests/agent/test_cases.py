@@ -54,13 +54,12 @@ ON_LAB_HOSTS = {
 }
 #: kinds that a plan does not wait for
 WAITING = ("url", "port", "awaited_file", "awaited_process", "awaited_command")
-#: kinds whose cases are tests of their own, in tests/steps_more
-IN_STEPS_MORE = {"block", "ini_value"}
 #: kinds that change /etc: their agent gets one of its own
 PRIVATE_ETC = {
     "user", "no_user", "group", "no_group", "ageing", "authorized_keys", "hostname", "timezone",
     "sshd_drop_in", "tmpfiles", "sysusers", "journal_settings",
-    "client_drop_in", "known_host", "key_pair", "sudoers", "no_sudoers",
+    "client_drop_in", "known_host", "key_pair", "sudoers", "no_sudoers", "job", "no_job", "rotation", "no_rotation",
+    "limits", "hosts_entry",
 }  # fmt: skip
 
 
@@ -243,7 +242,7 @@ def contents_of(picture: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...
     return {path: found[:1] + found[2:4] for path, found in picture.items()}
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - ON_LAB_HOSTS - IN_STEPS_MORE))
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - ON_LAB_HOSTS))
 def test_every_kind_has_cases(kind: str) -> None:
     found = list((CASES / kind).glob("*.yaml"))
     assert len(found) >= 6, f"{kind} has {len(found)} cases"
