@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Sequence, Tuple, Type, TypeVar
 
 if TYPE_CHECKING:
-    from typing import Concatenate, ParamSpec, dataclass_transform
+    from typing import Concatenate, ParamSpec, dataclass_transform  # novm: for type checkers only
 
     from provision.agent.system import System
     from provision.host import Steps
@@ -86,7 +86,7 @@ else:
 
         def decorate(cls):
             if sys.version_info >= (3, 10):
-                return dataclass(frozen=True, kw_only=kw_only)(cls)
+                return dataclass(frozen=True, kw_only=kw_only)(cls)  # novm
             # kw_only came with 3.10. Older hosts only decode steps, always by keyword: Step.__init__ does.
             return dataclass(frozen=True, init=False)(cls)
 

@@ -10,7 +10,7 @@ from provision.steps.execution import Execution, check_argv
 from provision.steps.source import Source
 
 if TYPE_CHECKING:
-    from typing import Concatenate, ParamSpec
+    from typing import Concatenate, ParamSpec  # novm: for type checkers only
 
     from provision.agent.commands import Result
     from provision.agent.system import System
