@@ -19,14 +19,17 @@ from provision.lab import provider, store
 from provision.lab.store import Lab
 from provision.names import suggestion
 
-# an emulated VM's boot and a slow download of its box
+# until a VM starts to boot: a slow download of its box
 UP_SECONDS = 1800.0
+# from then on, until it has an address, and again until it lets Vagrant in; as in our Vagrantfile
+BOOT_SECONDS = 600.0
 COMMAND_SECONDS = 300.0
+_GRACE = 15.0  # for Vagrant to say by itself that it has waited long enough
 
 NAME = "Vagrantfile"
 
-# beside this module in an installed prov, at the top of its repository
-_SHIPPED = (Path(__file__).with_name(NAME), Path(__file__).parents[2] / NAME)
+# prov's own: in its repository a link to the one at the top
+_SHIPPED = Path(__file__).with_name(NAME)
 
 Progress = Callable[[str], None]
 
@@ -72,8 +75,7 @@ def find(lab: Lab) -> Project:
 def prepare(lab: Lab) -> None:
     """Put prov's own Vagrantfile into the lab's folder."""
     lab.vagrant.mkdir(parents=True, exist_ok=True)
-    shipped = next(path for path in _SHIPPED if path.is_file())
-    store.write_atomic(lab.vagrant / NAME, shipped.read_text())
+    store.write_atomic(lab.vagrant / NAME, _SHIPPED.read_text())
 
 
 def run(
@@ -89,6 +91,7 @@ def run(
     """Run Vagrant and return what it says.
 
     machine: the one that it is about.  variables: added to its environment.  progress: is told what it does.
+    timeout: in seconds; while Vagrant waits for a VM, BOOT_SECONDS or the environment's PROV_VM_BOOT_TIMEOUT.
     Raises LabError, or UsageError if the Vagrantfile has no such machine.
     """
     last: deque[str] = deque(maxlen=200)
@@ -103,30 +106,55 @@ def run(
         errors="replace",
         start_new_session=True,  # Ctrl-C is for prov; Vagrant ends with it, see _bound
     )
-    overdue = threading.Event()
-
-    def end() -> None:
-        overdue.set()
-        process.send_signal(signal.SIGTERM)
-
-    timer = threading.Timer(timeout, end)
-    timer.start()
+    deadline = _Deadline(process, timeout)
     try:
         for line in process.stdout or ():
             words = line.strip()
             if words and "Progress:" not in words:
                 last.append(words)
-                if progress and words.startswith("==> ") and words.endswith("..."):
-                    progress(words.removeprefix("==> "))
+                if words.startswith("==> ") and words.endswith("..."):
+                    if progress:
+                        progress(words.removeprefix("==> "))
+                    if ": Waiting for " in words:
+                        # the plugin alone would wait for an address for ten minutes and more
+                        deadline.move(float(os.environ.get("PROV_VM_BOOT_TIMEOUT", BOOT_SECONDS)) + _GRACE)
         status = process.wait()
     finally:
-        timer.cancel()
+        deadline.move(None)
         process.kill()
         process.wait()
     if status:
-        what = f"did not end within {timeout:g} s" if overdue.is_set() else f"ended with status {status}"
+        what = (
+            f"did not end in time ({deadline.seconds:g} s)"
+            if deadline.passed
+            else f"ended with status {status}"
+        )
         raise _explained(project, lab, machine, argv[0], what, list(last))
     return "\n".join(last)
+
+
+class _Deadline:
+    """Ends a process when its time is over. passed: whether it was."""
+
+    def __init__(self, process: subprocess.Popen[str], seconds: float) -> None:
+        self._process = process
+        self._timer: threading.Timer | None = None
+        self.passed = False
+        self.move(seconds)
+
+    def move(self, seconds: float | None) -> None:
+        """Leave so many seconds from now on; with None, as many as it likes."""
+        if self._timer:
+            self._timer.cancel()
+        self._timer = None
+        if seconds is not None:
+            self.seconds = seconds
+            self._timer = threading.Timer(seconds, self._end)
+            self._timer.start()
+
+    def _end(self) -> None:
+        self.passed = True
+        self._process.send_signal(signal.SIGTERM)
 
 
 def _bound() -> list[str]:
@@ -175,7 +203,7 @@ _SAYINGS = (
         "It was made from another folder of the same name: see `virsh list --all` and `vagrant global-status`.",
     ),
     (
-        r"Timed out while waiting for the machine to boot|[Tt]imed? ?out.*(IP|boot)|boot_timeout",
+        r"Timed out while waiting for the machine to boot|Waiting for domain to get an IP address\.\.\.\Z",
         "it did not boot in time",
         "To start over: prov lab down {machine}",
     ),
