@@ -81,13 +81,16 @@ class PlannedUnits(Units):
 
     def bring(self, name: str, enabled: bool, started: bool) -> None:
         """A package brings this unit, and may enable and start it."""
+        path = self._file(name)
+        if path is not None:
+            # its script has systemd read all files anew
+            self._read[path] = self._contents(path)
         if super().state(name).load != "not-found" or self.state(name).load == "masked":
             return
         self._told[name] = {
             "enabled": "enabled" if enabled else "disabled",
             **(self._running(name) if started else {}),
         }
-        self.reload_manager()
 
     def lose(self, name: str) -> None:
         """A package takes this unit away, whose files are gone; its script has stopped it."""

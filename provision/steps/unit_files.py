@@ -167,6 +167,8 @@ class NoUnit(Step):
         running = [c.what.split(" ", 1)[1] for c in diff.changes if c.what.startswith("running ")]
         if running:
             host.units.do("stop", *running)
+        if "@." in self.unit and running:
+            host.units.do("disable", *running)
         if any(c.what == "enabled" for c in diff.changes):
             host.units.do("disable", full_name(self.unit))
         for change in diff.changes:

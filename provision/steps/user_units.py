@@ -146,7 +146,7 @@ class UserUnit(Step):
                 raise StepError("%s is a %s, and a directory is wanted there" % (path, now.kind))
 
 
-@wanted(kw_only=False)
+@wanted()
 class UserService(Service):
     """A unit of a user's own systemd that runs (or does not), and starts with it (or does not).
 
