@@ -79,12 +79,13 @@ class BuiltinAlias(MetaPathFinder, Loader):
 
     def create_module(self, spec: ModuleSpec) -> types.ModuleType:
         module = importlib.import_module(spec.name.replace("roles", BUILTIN_PACKAGE, 1))
-        self._spec = module.__spec__
+        spec.loader_state = module.__spec__
         return module
 
     def exec_module(self, module: types.ModuleType) -> None:
         # it has run already, under its own name; the import system has put the alias's spec in its place
-        module.__spec__ = self._spec
+        assert module.__spec__ is not None
+        module.__spec__ = module.__spec__.loader_state
 
 
 ALIAS = BuiltinAlias()
