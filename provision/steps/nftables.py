@@ -56,7 +56,7 @@ class Firewall(Step):
             parse_opening(opening)
         for rule in self.rules:
             check_text(rule, "a rule")
-            if re.search(r"[{};#]\s*\Z|}", rule) and rule.count("{") != rule.count("}"):
+            if rule.count("{") != rule.count("}"):
                 raise ValueError("a rule must be complete: %r" % rule)
         if not self.present and (self.openings or self.rules):
             raise ValueError("openings of a firewall that shall not be there make no sense")

@@ -106,6 +106,7 @@ def test_ufw_opens_ssh_before_it_closes_anything(bench: Bench) -> None:
         (Firewall(["80\n"]), "not an opening"),
         (Firewall(rules=["accept\ndrop"]), "one line"),
         (Firewall(rules=["accept }"]), "complete"),
+        (Firewall(rules=["tcp dport { 1, 2 drop"]), "complete"),
         (Firewall(["80"], present=False), "no sense"),
         (Ufw(["80/icmp"]), "not an opening"),
         (Ufw("80"), "list"),
