@@ -15,6 +15,9 @@ JOURNAL = "/var/lib/dpkg/updates/[0-9]*"
 LOCK = "/var/lib/dpkg/lock-frontend"
 #: cloud-init and unattended upgrades hold dpkg's lock on fresh instances for minutes
 LOCK_TIMEOUT = 300
+FIELDS = ("Package", "Architecture", "Version", "Status")
+#: lines at the top of an entry that hold them, as a rule
+HEAD = 12
 #: dpkg(1), "Package states": in these a package works, if others' triggers are still to run
 WORKING = ("installed", "triggers-awaited", "triggers-pending")
 
@@ -84,22 +87,27 @@ def key(package: Package, native: List[str]) -> str:
 def parse(text: str) -> List[Package]:
     """The entries in a text in the format of the status file."""
     found = []
-    for block in text.split("\n\n"):
-        fields = {"Package": "", "Architecture": "", "Version": "", "Status": ""}
-        left = len(fields)
-        for line in block.split("\n"):
-            name, _, value = line.partition(": ")
-            if name in fields:
-                fields[name] = value
-                left -= 1
-                if not left:
-                    break
-        if fields["Package"]:
-            want, _, state = [*fields["Status"].split(), "", "", ""][:3]
-            version = fields["Version"]
-            found.append(
-                Package(fields["Package"], fields["Architecture"], version, want, state, block.strip("\n"))
-            )
+    for block in text.strip("\n").split("\n\n"):
+        # dpkg writes what we look for before the long fields
+        fields = first_fields(block.split("\n", HEAD)[:HEAD])
+        if len(fields) < len(FIELDS):
+            fields = first_fields(block.split("\n"))
+        if "Package" in fields:
+            want, _, state = [*fields.get("Status", "").split(), "", "", ""][:3]
+            architecture, version = fields.get("Architecture", ""), fields.get("Version", "")
+            found.append(Package(fields["Package"], architecture, version, want, state, block))
+    return found
+
+
+def first_fields(lines: List[str]) -> Dict[str, str]:
+    """Those of FIELDS that are among the lines of an entry."""
+    found = {}
+    for line in lines:
+        name, colon, value = line.partition(": ")
+        if colon and name in FIELDS:
+            found[name] = value
+            if len(found) == len(FIELDS):
+                break
     return found
 
 

@@ -18,9 +18,11 @@ SOURCES = "/etc/apt/sources.list.d"
 LISTS = "/var/lib/apt/lists"
 #: which packages came as dependencies only
 EXTENDED_STATES = "/var/lib/apt/extended_states"
+#: A name is no pattern: without Pattern-Only apt-get takes "python3.99" for a regular expression (apt-get(8)).
 #: dpkg must not ask about a configuration file that was changed here: it stays (dpkg(1), --force-things)
 APT = (
     "apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=%d" % LOCK_TIMEOUT, "-o", "Dpkg::Use-Pty=0",
+    "-o", "APT::Cmd::Pattern-Only=1",
     "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold",
 )  # fmt: skip
 APT_ENVIRONMENT = {
@@ -90,9 +92,11 @@ class Apt:
         """Names of packages that are there as dependencies only: autoremove takes them."""
         try:
             with open(EXTENDED_STATES, encoding="utf-8") as f:
-                return set(re.findall(r"(?m)^Package: (\S+)\n(?:.+\n)*?Auto-Installed: 1", f.read()))
+                blocks = f.read().split("\n\n")
         except FileNotFoundError:
             return set()
+        marked = (block for block in blocks if "Auto-Installed: 1" in block)
+        return {block.strip().split("\n")[0].replace("Package: ", "") for block in marked}
 
     def interrupted(self) -> bool:
         """Whether a killed dpkg has to be finished before anything else."""

@@ -19,8 +19,8 @@ from provision.steps.packagenames import (
 if TYPE_CHECKING:
     from provision.agent.system import System
 
-#: Debian policy, section 5.6.1
-NAME = re.compile(r"[a-z0-9][a-z0-9+.\-]+(:[a-z0-9]+)?")
+#: Debian policy, section 5.6.1; but apt-get reads "nginx-" as "remove nginx"
+NAME = re.compile(r"[a-z0-9][a-z0-9+.\-]*[a-z0-9+.](:[a-z0-9]+)?")
 DAY = 24 * 3600.0
 REPAIRED = Change("dpkg", "interrupted", "finished")
 
@@ -95,6 +95,7 @@ class Packages(Step):
             flags = ["--install-recommends" if self.recommends else "--no-install-recommends"]
             flags += ["--allow-downgrades"] if any(exact[n] for n in lacking) else []
             apt.act(*flags, "install", "--", *words)
+            require_all(self._lacking(apt))
         if marks:
             apt.mark("manual", marks)
         came = [c for c in diff.changes if c == REPAIRED] + difference(before, apt.installed())
@@ -330,6 +331,15 @@ def refuse_held(apt: Apt, names: Sequence[str]) -> None:
             "%s would have to be changed, but is on hold"
             % listed(["%s %s" % (n, apt.version(n)) for n in held]),
             hint="If that is not wanted any more: apt.hold(c, %r, held=False) before this step." % held[0],
+        )
+
+
+def require_all(lacking: Dict[str, str]) -> None:
+    """Raise StepError if apt-get has ended well, but packages are not there as they should be."""
+    if lacking:
+        raise StepError(
+            "apt-get ended well, but has not installed %s" % listed(list(lacking)),
+            hint="Is that the package's whole name? `apt-cache policy NAME` says what there is.",
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers.hosts import Hosts, on
-from helpers.repositories import Signer, Tiny, deb_repository
+from helpers.repositories import Signer, Tiny, deb_repository, prepare
 
 from provision.lab import ssh
 
@@ -33,9 +33,7 @@ NEW = [*OLD, Tiny("t-app", "1.1", needs="t-lib, t-extra"), Tiny("t-lib", "1.2"),
 
 @pytest.fixture(scope="module")
 def signer(lab_hosts: Hosts) -> Signer:
-    lab_hosts.one(NAME)
-    on(NAME, "apt-get", "-qq", "install", "--no-install-recommends", "gpg", "gpg-agent", timeout=120)
-    return Signer(NAME)
+    return prepare(lab_hosts, NAME)
 
 
 @pytest.fixture
@@ -118,6 +116,7 @@ def test_what_needs_it_goes_too_and_then_what_nothing_needs(bench: Bench) -> Non
 def test_what_is_not_there_is_said_with_what_is(bench: Bench) -> None:
     wrong = bench.fails(Packages("t-aap"), "this host's repositories have no package 't-aap'")
     assert wrong.error is not None and wrong.error.hint.startswith("Did you mean 't-app'")
+    bench.fails(Packages("t.ap"), "this host's repositories have no package 't.ap'")
     version = bench.fails(Packages("t-app=7.0"), "this host's repositories have no version 7.0 of t-app")
     assert version.error is not None and version.error.hint == "They have 1.1, 1.0."
     bench.fails(Hold("t-app"), "t-app can't be held: not installed")
