@@ -95,7 +95,9 @@ def steps_of(module: ModuleType) -> Iterator[tuple[str, Any]]:
     for name, value in vars(module).items():
         step_class = getattr(value, "step_class", None)
         if step_class is not None:
-            yield name, step_class
+            # not those that a module only imports from another one
+            if step_class.__module__ == module.__name__:
+                yield name, step_class
         elif inspect.isfunction(value) and value.__module__ == module.__name__ and takes_host(value):
             yield name, value
 
