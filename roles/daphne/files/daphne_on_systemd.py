@@ -1,13 +1,26 @@
 """daphne on a socket that is systemd's. Made by prov.
 
-Twisted opens every Unix socket that it is given to all users, and removes it at the end (twisted.internet.unix, Port).
-This one must stay private, as whoever connects may say who the client is; and it is not daphne's to do either with.
+Twisted opens every Unix socket that it is given to all users, shortens its queue to 50, and removes it at the end
+(twisted.internet.unix, Port). This one must stay private, as whoever connects may say who the client is; and it is
+not daphne's to do anything with but accept.
 """
 
 from daphne.cli import CommandLineInterface  # type: ignore[import-not-found]
 from twisted.internet import unix  # type: ignore[import-not-found]
 
+BACKLOG = 2048
+
+
+class Port(unix.Port):  # type: ignore[misc]
+    """Listens on what is there already."""
+
+    def startListening(self) -> None:
+        self.backlog = BACKLOG
+        super().startListening()
+
+
 assert unix._inFilesystemNamespace
 unix._inFilesystemNamespace = lambda path: False
+unix.Port = Port
 
 CommandLineInterface.entrypoint()
