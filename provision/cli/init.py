@@ -6,23 +6,24 @@ from pathlib import Path
 
 import click
 
+from provision.cli.options import json_option
 from provision.cli.skeleton import SKELETON, copy, tell
 from provision.errors import UsageError
 
 
 @click.command(epilog="Example:  prov init hosts  &&  cd hosts  &&  prov lab up web1  &&  prov deploy web1")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-def init(folder: Path) -> None:
+@json_option
+def init(folder: Path, as_json: bool) -> None:
     """Start a project in DIR: an inventory, a role with its test, a Vagrantfile, settings.
 
     DIR must be new or empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already, and not an empty folder", hint="Name a new one.")
-    found = sorted(p for p in SKELETON.rglob("*") if p.is_file() and p.suffix != ".pyc")
-    for path in found:
+    made = []
+    for path in sorted(p for p in SKELETON.rglob("*") if p.is_file() and p.suffix != ".pyc"):
         name = path.relative_to(SKELETON).as_posix()
-        target = folder / (".gitignore" if name == "gitignore" else name)
-        copy(path, target)
-        tell(target)
-    click.echo(f"\nNow:  cd {folder}  &&  prov lab up web1  &&  prov deploy web1", err=True)
+        made.append(folder / (".gitignore" if name == "gitignore" else name))
+        copy(path, made[-1])
+    tell(made, f"cd {folder}  &&  prov lab up web1  &&  prov deploy web1", as_json=as_json)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from provision.cli.lab import NearestNames
+from provision.cli.options import json_option
 from provision.cli.skeleton import SKELETON, copy, tell
 from provision.errors import UsageError
 from provision.rolefolders import BUILTIN
@@ -24,20 +25,25 @@ def new() -> None:
 
 @new.command(epilog="Example:  prov new role memcached")
 @click.argument("name")
-def role(name: str) -> None:
+@json_option
+def role(name: str, as_json: bool) -> None:
     """Add a role with parameters, a template and a test, in roles/NAME and tests/."""
     if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise UsageError(f"{name!r} is no name for a role: use a-z, 0-9 and _, as for a module of Python")
     if (Path("roles") / name).exists():
         raise UsageError(f"roles/{name} is there already")
     if (BUILTIN / name).is_dir():
-        click.echo(f"There is a built-in role {name}; the new one takes its place in this project.", err=True)
+        click.echo(
+            f"There is a built-in role {name}; the new one takes its place in this project."
+            " To build on it instead: EXTENDS, see docs/roles.md.",
+            err=True,
+        )
+    made = []
     for path in [*sorted((SKELETON / "roles").rglob("*")), SKELETON / f"tests/test_{MODEL}.py"]:
         if path.is_file() and path.suffix != ".pyc":
-            target = Path(renamed(path.relative_to(SKELETON).as_posix(), name))
-            copy(path, target, lambda text: renamed(text, name))
-            tell(target)
-    click.echo(f"\nNow:  prov roles {name}, and list it in the inventory:  roles: [{name}]", err=True)
+            made.append(Path(renamed(path.relative_to(SKELETON).as_posix(), name)))
+            copy(path, made[-1], lambda text: renamed(text, name))
+    tell(made, f"prov roles {name}, and list it in the inventory:  roles: [{name}]", as_json=as_json)
 
 
 def renamed(text: str, name: str) -> str:

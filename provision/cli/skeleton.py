@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -22,6 +23,10 @@ def copy(path: Path, target: Path, change: Callable[[str], str] = str) -> None:
         raise UsageError(f"{target}: {(error.strerror or str(error)).lower()}") from None
 
 
-def tell(path: Path) -> None:
-    """Name a file that was made."""
-    click.echo(str(path))
+def tell(paths: Iterable[Path], what_now: str, *, as_json: bool) -> None:
+    """Name the files that were made, and what can be done with them now."""
+    for path in paths:
+        click.echo(json.dumps({"event": "file", "path": str(path)}) if as_json else str(path))
+    if as_json:
+        click.echo(json.dumps({"event": "summary", "hosts": {}, "seconds": 0.0}))
+    click.echo(f"\nNow:  {what_now}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -55,6 +56,12 @@ def test_a_new_role(made: Path) -> None:
     text = "".join(p.read_text() for p in made.rglob("*shop_cart*/**/*.py"))
     text += (made / "tests/test_shop_cart.py").read_text()
     assert "hello" not in text
+
+
+def test_as_json(tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in prov("init", str(tmp_path / "new"), "--json").splitlines()]
+    assert {"event": "file", "path": str(tmp_path / "new/README.md")} in lines
+    assert lines[-1]["event"] == "summary"
 
 
 @pytest.mark.parametrize("name", ["hello", "Shop", "9to5", "class", "a-b", "../x", "a\nb", ""])
