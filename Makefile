@@ -7,7 +7,7 @@ PROV := $(VENV)/bin/prov
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: demo test check unit lab-test bench clean
+.PHONY: demo test check unit lab-test vagrant-test bench clean
 
 # a lab host, a real application on it, and its page as fetched over verified HTTPS
 demo: $(STAMP)
@@ -15,7 +15,7 @@ demo: $(STAMP)
 	$(PROV) deploy web1
 	$(VENV)/bin/python examples/fetch.py web1 polls.test
 
-test: check unit lab-test
+test: check unit lab-test vagrant-test
 
 # lint and types
 check: $(STAMP)
@@ -32,6 +32,10 @@ lab-test: $(STAMP)
 	$(PROV) lab up t-first --install
 	$(PROV) lab down t-first
 	$(VENV)/bin/pytest tests/lab
+
+# a real VM, from its box to its end; installs Vagrant and a provider where apt can, else says what is missing
+vagrant-test: $(STAMP)
+	$(VENV)/bin/pytest tests/vagrant
 
 # side by side with Ansible, Mitogen, pyinfra and a script: bench/README.md; takes about an hour, `BENCH=--quick` less
 bench: $(STAMP) bench/.venv/.installed
