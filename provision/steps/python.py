@@ -295,7 +295,7 @@ def interpreter(c: "Host", version: str = "", *, archive: str = "", sha256: str 
     python-build-standalone; unpacked to /opt/python/VERSION.  sha256: of the archive.
     """
     from provision.errors import ConfigError
-    from provision.steps import apt, fetch, files
+    from provision.steps import fetch, files, package
 
     if archive:
         if not re.match(r"^3\.\d+\.\d+\Z", version):
@@ -308,7 +308,7 @@ def interpreter(c: "Host", version: str = "", *, archive: str = "", sha256: str 
             "python.interpreter: distributions have versions such as 3.12; %r needs an archive" % version
         )
     name = "python" + (version or "3")
-    apt.packages(c, [name, name + "-venv"])
+    package.packages(c, [name, name + "-venv"])
     return "/usr/bin/" + name
 
 
