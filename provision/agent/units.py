@@ -123,7 +123,8 @@ def parse_show(block: str) -> UnitState:
         active=values.get("ActiveState", "inactive"),
         sub=values.get("SubState", "dead"),
         enabled=values.get("UnitFileState", ""),
-        stale=values.get("NeedDaemonReload") == "yes",
+        # of a masked unit systemd reads no drop-ins, and misses them for ever
+        stale=values.get("NeedDaemonReload") == "yes" and values.get("LoadState") != "masked",
         fragment=values.get("FragmentPath", ""),
         invocation=values.get("InvocationID", ""),
         result=values.get("Result", "success"),

@@ -17,6 +17,7 @@ from provision.steps.base import Step
 sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
 from steps_bench import Bench
 
+from provision.steps.apt import Packages
 from provision.steps.awaited import AwaitedUnit
 from provision.steps.files import File
 from provision.steps.journald import limits
@@ -187,6 +188,24 @@ def test_masks_and_the_default_target(bench: Bench) -> None:
         ],
     )
     assert on(NAME, "systemctl", "get-default") == before
+
+
+def test_what_is_said_of_a_unit_before_its_package_comes(bench: Bench) -> None:
+    """On a bare host: nothing of it is there yet when the plan is made."""
+    real = exact(
+        bench,
+        [
+            DropIn("memcached", "limits", "[Service]\nLimitNOFILE=4000\n"),
+            Masked("memcached"),
+            Packages(["memcached"]),
+        ],
+    )
+    assert shown("memcached", "ActiveState") == "inactive"
+    assert [c.what for c in real[1].diff] == ["masked"]
+    (_, started) = exact(bench, [Masked("memcached", masked=False), service("memcached")])
+    # its package has neither enabled nor started what is masked
+    assert [c.what for c in started.diff] == ["enabled", "running"]
+    assert shown("memcached", "LimitNOFILE") == "4000"
 
 
 def test_a_timer_runs_its_command_and_goes(bench: Bench) -> None:
