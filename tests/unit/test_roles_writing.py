@@ -12,6 +12,8 @@ from provision import bootstrap
 from provision.errors import ConfigError, UsageError
 from provision.roles import Assignment, assign, find, search_path
 from provision.selection import Selection
+from provision.steps.base import Ref
+from provision.steps.command import Command
 
 EXTENDED = '''
     """Ours."""
@@ -124,6 +126,15 @@ def test_what_selects_nothing(assignments: list[Assignment], selection: Selectio
     with pytest.raises(UsageError) as raised:
         selection.of(assignments)
     assert message in raised.value.message
+
+
+def test_run_on_is_the_handlers_name_for_when() -> None:
+    ref = Ref(1, "file /etc/motd")
+    step = Command(["true"], run_on=[ref])
+    step.validate()
+    assert (step.when, step.run_on) == ((ref,), ())
+    with pytest.raises(ValueError, match="run_on must be a list of outcomes"):
+        Command(["true"], run_on=ref).validate()  # type: ignore[arg-type]
 
 
 # -- steps of one's own
