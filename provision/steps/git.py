@@ -1,5 +1,6 @@
 """Checkouts of git repositories on the host. Shipped to hosts (Python 3.8, standard library)."""
 
+import os
 import re
 import shlex
 from typing import TYPE_CHECKING, Dict, List
@@ -141,18 +142,26 @@ class Checkout(Step):
         raise StepError("%s has neither a branch nor a tag %r" % (self.url, ref))
 
     def _askable(self, host: "System") -> bool:
-        """Whether git, user and key are really there, and not only foreseen by the plan."""
+        """Whether git, user, key and known hosts are really there, and not only foreseen by the plan."""
         import shutil
 
         from provision.agent.commands import BASE_ENVIRONMENT
 
         real = shutil.which("git", path=BASE_ENVIRONMENT["PATH"]) is not None
         keys = all(host.runnable(path) for path in (self.key_file, self.known_hosts) if path)
+        keys = keys and not any(host.files.predicted(path) for path in self._trusted(host))
         if self.user:
             import pwd
 
             real = real and self.user in {entry.pw_name for entry in pwd.getpwall()}
         return real and keys and (not self.url.startswith("/") or host.runnable(self.url))
+
+    def _trusted(self, host: "System") -> List[str]:
+        """What decides whether the server is trusted, and we by it."""
+        account = host.accounts.user(self.user or host.accounts.user_name(os.geteuid()))
+        own = [self.known_hosts] if self.known_hosts else ["/etc/ssh/ssh_known_hosts"]
+        own += ["%s/.ssh/known_hosts" % account.home] if account and not self.known_hosts else []
+        return [*own, *([self.key_file] if self.key_file else [])]
 
     def _edited(self, host: "System") -> List[Change]:
         """Tracked files that somebody has changed. Raises StepError unless they may be given up."""
