@@ -20,7 +20,8 @@ from provision.roles import Role
 def collection() -> Collection:
     """For each role that `prov` would find here a task of its name, and those of its own: `nginx`,
     `nginx.install`."""
-    found = Collection()
+    # names as prov has them: mod_wsgi, not mod-wsgi
+    found = Collection(auto_dash_names=False)
     folders = roles.search_path()
     for name in roles.names(folders):
         try:
@@ -30,7 +31,7 @@ def collection() -> Collection:
             show_error(error)
             continue
         assert role is not None  # names() has just found it
-        inner = Collection()
+        inner = Collection(auto_dash_names=False)
         inner.add_task(Task(deploying(role, Part([name]))), name=name, default=True)
         for function in role.tasks:
             part = Part([name], tags=[f"{name}.{function.__name__}"])
