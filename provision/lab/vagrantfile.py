@@ -203,6 +203,11 @@ _SAYINGS = (
         "It was made from another folder of the same name: see `virsh list --all` and `vagrant global-status`.",
     ),
     (
+        r"domaintype=kvm|/dev/kvm|[Kk]vm kernel module",
+        "this machine has no hardware virtualisation, and the Vagrantfile asks for it",
+        'Have it say lv.driver = "qemu" for the provider libvirt, as prov\'s own does where there is no KVM.',
+    ),
+    (
         r"Timed out while waiting for the machine to boot|Waiting for domain to get an IP address\.\.\.\Z",
         "it did not boot in time",
         "To start over: prov lab down {machine}",

@@ -134,6 +134,7 @@ def test_a_vagrantfile_of_ones_own_is_used_and_chooses_its_box(lab: store.Lab, s
             "virsh list",
         ),
         ("Timed out while waiting for the machine to boot.", "did not boot in time", "prov lab down web1"),
+        ("could not get capabilities for arch=x86_64 domaintype=kvm", "no hardware virtualisation", "qemu"),
         ("There was an error talking to Libvirt", "`vagrant up` ended with status 1", ""),
     ],
 )
