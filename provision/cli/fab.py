@@ -19,9 +19,8 @@ from provision.roles import Role
 
 def collection() -> Collection:
     """For each role that `prov` would find here a task of its name, and those of its own: `nginx`,
-    `nginx.install`."""
-    # names as prov has them: mod_wsgi, not mod-wsgi
-    found = Collection(auto_dash_names=False)
+    `nginx.install`. Fabric writes dashes for underscores: `mod-wsgi`."""
+    found = Collection()
     folders = roles.search_path()
     for name in roles.names(folders):
         try:
@@ -31,7 +30,7 @@ def collection() -> Collection:
             show_error(error)
             continue
         assert role is not None  # names() has just found it
-        inner = Collection(auto_dash_names=False)
+        inner = Collection()
         inner.add_task(Task(deploying(role, Part([name]))), name=name, default=True)
         for function in role.tasks:
             part = Part([name], tags=[f"{name}.{function.__name__}"])
@@ -45,7 +44,7 @@ def deploying(what: Role | Callable[..., None], part: Part) -> Callable[[Connect
 
     def deploy(c: Connection) -> None:
         if not isinstance(c, Connection):
-            raise Exit(f"Name hosts of the inventory: fab -H web1 {part.roles[0]}", code=2)
+            raise Exit(f"Name hosts of the inventory: fab -H web1 {part.roles[0]}".replace("_", "-"), code=2)
         order = Order(
             target=c.original_host,
             inventory=(),

@@ -23,7 +23,7 @@ def fab(*words: str, cwd: Path = TOP) -> subprocess.CompletedProcess[str]:
 def test_every_role_is_a_task() -> None:
     listed = fab("--list").stdout.split()
     names = roles.names(roles.search_path())
-    assert [name for name in names if f"({name})" not in listed] == []
+    assert [name for name in names if f"({name.replace('_', '-')})" not in listed] == []
     assert {"base.sshd", "nginx.install"} <= set(listed)
 
 
