@@ -16,7 +16,7 @@ from provision.outcome import Outcome
 from provision.role import Host, Params, task
 from provision.steps import apt, configuration, files, logrotate, served, systemd
 from provision.tls import AUTHORITY_PATH, TLS_FOLDER
-from roles.apache import cache, places
+from roles.apache import cache, guard, places
 from roles.apache.limits import counter, libraries, limits, marks
 from roles.tls import Tls
 
@@ -75,7 +75,10 @@ def install(c: Host, p: Apache) -> None:
     files.directory(c, "/run/apache2", mode=0o755, owner="root")
     files.directory(c, "/var/log/apache2", mode=0o750, owner="root", group="adm")
     inputs = [*secrets(c, hosts), *cache.folders(c, hosts)]
-    conf = configure(c, p, hosts)
+    guards = {found.app.name: found for found in guard.guards(c, hosts)}
+    for found in guards.values():
+        guard.start(c, found)
+    conf = configure(c, p, hosts, guards)
     unit = systemd.unit(c, "apache2.service", c.render("apache2.service.j2"))
     logs(c)
     apache = systemd.service(
@@ -95,7 +98,7 @@ def install(c: Host, p: Apache) -> None:
     cache.upkeep(c, hosts)
 
 
-def configure(c: Host, p: Apache, hosts: list[VirtualHost]) -> Outcome:
+def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, guard.Guard]) -> Outcome:
     """Apache's configuration as a whole; files that others have put there are judged with it."""
     tls = next((host for host in hosts if host.tls), None)
     caches = any(site.app.cache for host in hosts for site in host.sites)
@@ -131,6 +134,8 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost]) -> Outcome:
             host=host,
             names=places.names(host),
             places=places.places(host),
+            guards=guards,
+            guarded=places.guarded,
             inside_cached=places.inside_cached,
             pattern=places.pattern,
             direct=places.direct,

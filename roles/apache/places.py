@@ -24,9 +24,14 @@ COMPRESSED = {
 UNITS = {"k": 1024, "m": 1024**2, "g": 1024**3}
 
 
+def plain(domain: str) -> str:
+    """A domain as a name that a server can have: the wildcard stands for www."""
+    return domain.replace("*", "www", 1)
+
+
 def names(host: VirtualHost) -> list[str]:
-    """Its domains as names that a server can have: the wildcard stands for www."""
-    return [domain.replace("*", "www", 1) for domain in host.domains]
+    """Its domains as such names."""
+    return [plain(domain) for domain in host.domains]
 
 
 def places(host: VirtualHost) -> list[tuple[Site, Location]]:
@@ -38,6 +43,11 @@ def places(host: VirtualHost) -> list[tuple[Site, Location]]:
 def inside_cached(place: Location, others: list[tuple[Site, Location]]) -> bool:
     """Whether a place that lies around this one is cached."""
     return any(other.cache and place.path.startswith(other.path) for _, other in others)
+
+
+def guarded(site: Site, place: Location) -> bool:
+    """Whether Django's users are asked for there (guard.py)."""
+    return place.auth and site.app.auth is not None and site.app.auth.by == "django"
 
 
 def pattern(path: str) -> str:

@@ -1,0 +1,152 @@
+"""Django's users as the front's: an Apache of its own asks for them, as the application's own user (docs/apache.md).
+
+mod_wsgi's auth scripts run in Apache's own processes, with one Python environment for all of them. So they are not
+in the front's: that one would need every application's packages, secrets and database.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from provision.apps import App
+from provision.fronts import Site, VirtualHost
+from provision.host import role_folder
+from provision.releases import OURS, named_in, short_hash, visible
+from provision.role import Host
+from provision.serving import DRAIN, environment_path
+from provision.steps import apt, command, files, systemd, wait
+from roles.apache import places
+
+SCRIPT, CONFIGURATION, LAUNCHER = "auth_django.py", "auth.conf", "run_apache.py"
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The Apache that asks for the users of one release. files: in `.prov/` of the release.
+
+    service, socket: texts of its units.
+    """
+
+    site: Site
+    files: Mapping[str, str]
+    service: str
+    socket: str
+
+    @property
+    def app(self) -> App:
+        return self.site.app
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hex digits: of everything that it is made of, but secrets."""
+        release = self.site.release
+        parts = [release.id, self.service, self.socket, dict(self.files), visible(release.environment)]
+        return short_hash(json.dumps(parts))
+
+    @property
+    def name(self) -> str:
+        """What its units are called, before the @."""
+        return f"auth-{self.app.name}"
+
+    @property
+    def listens(self) -> str:
+        """Path of its socket, which the front talks to."""
+        return f"/run/{self.name}/{self.id}.sock"
+
+
+def guards(c: Host, hosts: list[VirtualHost]) -> Iterator[Guard]:
+    """The guards of a front's applications that have Django's users asked for."""
+    for site in (site for host in hosts for site in host.sites):
+        if site.app.auth and site.app.auth.by == "django":
+            yield guard(c, site)
+
+
+def guard(c: Host, site: Site) -> Guard:
+    """The guard of one application."""
+    release = site.release
+    link = release.instance_link("%i")
+    values: dict[str, Any] = {
+        "app": site.app,
+        "environment_path": environment_path(site.app),
+        "link": link,
+        "folder": release.inside(link),
+        "ours": f"{link}/{OURS[0]}",
+        "launcher": LAUNCHER,
+        "configuration": CONFIGURATION,
+    }
+    inside = release.instance_link("${PROV_INSTANCE}")
+    own = release.environment.get("PYTHONPATH")
+    text = c.render(
+        "auth.conf.j2",
+        site=site,
+        app=site.app,
+        places=[place for place in site.locations if places.guarded(site, place)],
+        direct=places.direct,
+        member=places.member,
+        pool=places.pool,
+        target=places.target,
+        options=places.options,
+        groups=" ".join(map(quoted, site.app.auth.groups if site.app.auth else ())),
+        script=f"{inside}/{OURS[0]}/{SCRIPT}",
+        python_path=":".join(map(str, filter(None, [release.inside(inside), own]))),
+    )
+    launcher = role_folder("mod_wsgi") / "files" / LAUNCHER
+    script = role_folder("apache") / "files" / SCRIPT
+    return Guard(
+        site,
+        {
+            CONFIGURATION: text,
+            LAUNCHER: launcher.read_text(encoding="utf-8"),
+            SCRIPT: script.read_text(encoding="utf-8"),
+        },
+        service=c.render("auth.service.j2", role="", **values),
+        socket=c.render("auth.socket.j2", role="", **values),
+    )
+
+
+def start(c: Host, found: Guard) -> None:
+    """Start a guard beside the one before it, and stop that once the front has switched."""
+    release, app = found.site.release, found.app
+    if "mod-wsgi" not in named_in(release.requirements):
+        apt.packages(c, "libapache2-mod-wsgi-py3")
+    ours = f"{release.path}/{OURS[0]}"
+    for name, text in found.files.items():
+        files.file(c, f"{ours}/{name}", text, mode=0o644)
+    # what is wrong with it is told by its own traceback, before anything is started
+    command.command(
+        c,
+        [f"{release.path}/.venv/bin/python", f"{ours}/{SCRIPT}"],
+        stamp=(f"{ours}/auth-loads", found.id),
+        user=app.user,
+        cwd=release.root,
+        environment={**release.environment, "PYTHONPATH": release.root},
+    )
+    files.link(c, release.instance_link(found.id), f"../releases/{release.id}")
+    settings = files.watched(c, environment_path(app))
+    service = systemd.unit(c, f"{found.name}@{found.id}.service", found.service)
+    socket = systemd.unit(c, f"{found.name}@{found.id}.socket", found.socket)
+    systemd.service(c, f"{found.name}@{found.id}.socket", restart_on=[socket])
+    systemd.service(c, f"{found.name}@{found.id}.service", restart_on=[service, settings])
+    place = next(p for p in found.site.locations if places.guarded(found.site, p))
+    wait.url(
+        c,
+        f"http://{places.plain(app.domains[0])}{place.path}",
+        socket=found.listens,
+        expect=[401],
+        service=f"{found.name}@{found.id}.service",
+    )
+
+    def stop_others() -> None:
+        systemd.only_instances(c, f"{found.name}@.service", [found.id], after=DRAIN)
+        systemd.only_instances(c, f"{found.name}@.socket", [found.id])
+
+    c.later(stop_others)
+
+
+def quoted(word: str) -> str:
+    """A word in Apache's configuration."""
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
