@@ -96,9 +96,7 @@ def steps_of(module: ModuleType) -> Iterator[tuple[str, Any]]:
         step_class = getattr(value, "step_class", None)
         if step_class is not None:
             # not those that a module only imports from another one, where roles call them
-            home = importlib.import_module(step_class.__module__)
-            called_there = any(getattr(v, "step_class", None) is step_class for v in vars(home).values())
-            if home is module or not called_there:
+            if value.__module__ == module.__name__:
                 yield name, step_class
         elif inspect.isfunction(value) and value.__module__ == module.__name__ and takes_host(value):
             yield name, value

@@ -190,6 +190,8 @@ def step(cls: "Callable[P, Step]") -> "Callable[Concatenate[Steps, P], Outcome]"
         return c.submit(wanted_state)
 
     submit.__doc__ = cls.__doc__
+    # where the name that people call stands: not always the module of the class
+    submit.__module__ = sys._getframe(1).f_globals["__name__"]
     submit.__name__ = submit.__qualname__ = getattr(cls, "__name__", "step").lower()
     submit.step_class = cls  # type: ignore[attr-defined]
     return submit
