@@ -36,6 +36,7 @@ class Packages(Step):
     recommends: also install what packages recommend.
     cache_age: seconds for which fetched package lists are good enough. They are fetched only when something
     has to be installed, or `latest` asked for.
+
     Configuration files that were changed on the host stay as they are; the package's own lands beside them, with
     ".dpkg-dist". A package that was there as a dependency is marked, so that autoremove leaves it. Packages that
     are on hold (see `hold`) are not changed: the step fails. Waits up to 300 s for other programs that
@@ -138,6 +139,7 @@ class NoPackages(Step):
 
     names: one name or several.  purge: their configuration files go as well, also those of packages that were
     removed earlier; else they stay, as a person may have edited them.
+
     What can't work without them is removed with them, and the plan shows it. What only they needed stays until
     `autoremove`.
     """
@@ -193,6 +195,7 @@ class Hold(Step):
         apt.hold(c, ["postgresql-15", "postgresql-client-15"])
 
     names: one name or several, installed.  held: False gives them free.
+
     Neither `upgrade` nor unattended upgrades touch them; `packages` and `no_packages` fail rather than change
     them.  Source: apt-mark(8).
     """
@@ -239,6 +242,7 @@ class Upgrade(Step):
 
     full: also if others have to be removed for that, as `apt full-upgrade` does; else those are kept back.
     cache_age: seconds for which fetched package lists are good enough.
+
     Packages on hold stay. Services are not restarted beyond what packages do by themselves; a new kernel waits
     for a reboot (/run/reboot-required).
     """

@@ -41,6 +41,7 @@ class Packages(Step):
     names: one name or several; "name=version" wants exactly that version (with or without its release), or one that
     fits a pattern, and goes back to an older one for it.  latest: the newest that the host's repositories have.
     recommends: also install weak dependencies.
+
     What stands for a package counts as that package: curl-minimal is curl. Configuration files that were changed on
     the host stay; the package's own lands beside them, with ".rpmnew". Waits for other programs that work with rpm.
     """
@@ -113,6 +114,7 @@ class NoPackages(Step):
         dnf.no_packages(c, "httpd")
 
     names: one name or several.
+
     What can't work without them is removed with them, and so is what only they needed; the plan shows all of it.
     """
 
@@ -150,6 +152,7 @@ class Upgrade(Step):
         dnf.upgrade(c)
 
     security: only what mends a flaw, by the repositories' own advisories.
+
     A new kernel waits for a reboot.  Source: dnf(8), "upgrade".
     """
 
@@ -175,10 +178,7 @@ class Upgrade(Step):
 
 @wanted()
 class Autoremove(Step):
-    """No packages that came as dependencies of others and that nothing needs any more.
-
-    dnf.autoremove(c)
-    """
+    """No packages that came as dependencies of others and that nothing needs any more."""
 
     DEADLINE = 600.0
 
@@ -203,6 +203,7 @@ class Module(Step):
 
     name: of the module.  stream: whose packages are offered; another stream that is enabled makes way, and packages
     from it stay until they are changed.  enabled: False takes the whole module away (then without a stream).
+
     For RHEL and its kin up to version 9: Fedora and Amazon Linux 2023 have no modules. A plan that enables a stream
     resolves later packages without it.  Source: dnf(8), "module".
     """

@@ -33,6 +33,7 @@ class Repository(Step):
     the first package on, for packages of other repositories too.  signed_by: or the path of a key on the host.
     signed_metadata: the list of packages has to be signed as well (repo_gpgcheck); many repositories do not do that.
     enabled: False leaves it to `--enablerepo`.
+
     What it has is fetched as soon as it is there; if that fails, what was there before is put back, so that dnf keeps
     working. A plan fetches it as well, into dnf's cache, so that it knows the packages of a repository that is only
     planned.  Source: dnf.conf(5).

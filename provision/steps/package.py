@@ -108,10 +108,7 @@ class NoPackages(Either):
 
 @wanted()
 class Upgrade(Either):
-    """All packages of the host in the newest versions that its repositories have, by apt or dnf.
-
-    package.upgrade(c)
-    """
+    """All packages of the host in the newest versions that its repositories have, by apt or dnf."""
 
     DEADLINE = 3600.0
 
