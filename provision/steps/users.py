@@ -24,7 +24,7 @@ WORDS = {"--gid": "primary group"}
 class User(Step):
     """A user.
 
-        users.user(c, "ada", groups=["www-data"], password=c.vars["ada_hash"], expires="2027-12-31")
+        users.user(c, "ada", groups=["www-data"], password=p.ada_hash, expires="2027-12-31")
 
     name: as useradd(8) takes it.  uid: None lets the host choose.
     group: the primary group; None leaves it, and is one of the user's own name for a new user.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from provision.role import Host, Params, task
-from provision.steps import apt, files, ssh, system, systemd, users
+from provision.steps import apt, files, ssh, sudoers, system, systemd, users
 
 
 class Person(Params):
@@ -65,12 +65,10 @@ def people(c: Host, p: Base) -> None:
     for person in p.users:
         users.user(c, person.name, groups=person.groups, shell=person.shell)
         users.authorized_keys(c, person.name, person.keys)
-        drop_in = f"/etc/sudoers.d/prov-{person.name}"
         if person.sudo:
-            rule = f"{person.name} ALL=(ALL) NOPASSWD: ALL\n"
-            files.file(c, drop_in, rule, mode=0o440, validate_with=["visudo", "-c", "-q", "-f", "%s"])
+            sudoers.sudoers(c, f"prov-{person.name}", f"{person.name} ALL=(ALL) NOPASSWD: ALL")
         else:
-            files.absent(c, drop_in)
+            sudoers.no_sudoers(c, f"prov-{person.name}")
 
 
 @task
