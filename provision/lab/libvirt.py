@@ -51,11 +51,17 @@ def pool_path(lab: Lab) -> Path:
 
 def ensure(lab: Lab, progress: Callable[[str], None]) -> None:
     """Have libvirt answer, and the lab's pool there. Raises LabError that says what to do otherwise."""
-    with suppress(LabError):
-        virsh("uri")
-        _ensure_pool(lab)
-        _count(lab)
-        return
+    if _answers():
+        if STATE.is_dir() and os.geteuid() == 0:
+            with store.locked(STATE):
+                _count(lab)
+    else:
+        _bring_up(lab, progress)
+    _ensure_pool(lab)
+
+
+def _bring_up(lab: Lab, progress: Callable[[str], None]) -> None:
+    """Start what is not running, and wait until it answers."""
     if os.geteuid() != 0:
         raise LabError(
             "libvirt does not let this user in, or does not run",
@@ -66,26 +72,17 @@ def ensure(lab: Lab, progress: Callable[[str], None]) -> None:
     else:
         with store.locked(STATE):
             _start(progress)
-            (STATE / f"used-by-{lab.tag}").touch()
+            _count(lab)
     deadline = time.monotonic() + _ANSWER_SECONDS
-    while True:
-        try:
-            virsh("uri")
-            break
-        except LabError as error:
-            if time.monotonic() > deadline:
-                raise LabError(
-                    f"libvirtd does not answer: {error.message}", hint="Try: virsh uri; libvirtd -v"
-                ) from None
+    while not _answers():
+        if time.monotonic() > deadline:
+            raise LabError("libvirtd does not answer", hint="See what it says: virsh uri; libvirtd -v")
         time.sleep(0.2)
-    _ensure_pool(lab)
 
 
 def _count(lab: Lab) -> None:
-    """Keep the daemons, if they are ours, for this lab too."""
-    if STATE.is_dir() and os.geteuid() == 0:
-        with store.locked(STATE):
-            (STATE / f"used-by-{lab.tag}").touch()
+    """Keep the daemons, if they are ours, for this lab too. The caller holds the lock."""
+    (STATE / f"used-by-{lab.tag}").touch()
 
 
 def _ensure_pool(lab: Lab) -> None:
@@ -187,8 +184,6 @@ def _remove_pool(lab: Lab) -> None:
 
 def _stop() -> None:
     """End the daemons that we started, and put back what they changed. The caller holds the lock."""
-    if not _runs("libvirtd") and not _runs("virtlogd"):
-        return
     if _answers():
         for active in virsh("net-list", "--name").split():
             virsh("net-destroy", active)
