@@ -113,10 +113,16 @@ def entry(module: str, name: str, target: Any) -> str:
         a for a in inspect.signature(target).parameters.values() if a.name not in COMMON and a.name != "c"
     ]
     shown = ", ".join(["c", *(argument(a) for a in arguments)])
-    doc = inspect.cleandoc(target.__doc__ or "")
+    doc = "\n".join(inspect.cleandoc(c.__doc__ or "") for c in (target, *sharing(target)))
     # "name: what it is.  other: ..." of our docstrings, one to a line
     text = re.sub(r"(?m)^(\w+(?:, \w+)*):", r"- `\1`:", re.sub(r"\.  (?=[a-z_]+(, [a-z_]+)*: )", ".\n", doc))
     return f"\n### {module}.{name}\n\n```python\n{module}.{name}({shown})\n```\n\n{spaced(text)}\n"
+
+
+def sharing(target: Any) -> list[type]:
+    """The classes whose parameters a step has as well as its own."""
+    above = target.__mro__[1:] if inspect.isclass(target) else ()
+    return [c for c in above if issubclass(c, Step) and c is not Step and c.__annotations__]
 
 
 def argument(parameter: inspect.Parameter) -> str:
@@ -135,7 +141,7 @@ def spaced(text: str) -> str:
         previous = lines[-1] if lines else ""
         if line.startswith("- ") and previous and not previous.startswith(("- ", "  ")):
             lines.append("")
-        elif previous.startswith(("- ", "  ")) and line and not line.startswith("- "):
+        elif previous.startswith(("- ", "  ")) and line and not line.startswith(("- ", "    ")):
             # the rest of an entry
             line = "  " + line.strip()
         lines.append(line)
