@@ -17,7 +17,7 @@ from provision.fronts import Site, VirtualHost
 from provision.host import role_folder
 from provision.releases import OURS, named_in, short_hash, visible
 from provision.role import Host
-from provision.serving import DRAIN, environment_path
+from provision.serving import DRAIN, DRAINING, environment_path
 from provision.steps import apt, command, files, systemd, wait
 from roles.apache import places
 
@@ -141,7 +141,7 @@ def start(c: Host, found: Guard) -> None:
     )
 
     def stop_others() -> None:
-        systemd.only_instances(c, f"{found.name}@.service", [found.id], after=DRAIN)
+        systemd.only_instances(c, f"{found.name}@.service", [found.id], after=DRAIN, until_gone=DRAINING)
         systemd.only_instances(c, f"{found.name}@.socket", [found.id])
 
     c.later(stop_others)

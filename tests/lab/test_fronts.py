@@ -176,14 +176,15 @@ def test_passwords_protect_places_and_what_is_below_them(front: Front) -> None:
 def test_the_cache_says_hit_or_miss(front: Front) -> None:
     site = front.site()
     answers = [site.get("/cached/page") for _ in range(3)]
-    assert [a.headers["X-Cache"] for a in answers] == ["MISS", "HIT", "HIT"]
+    # Apache adds by whom
+    assert [a.headers["X-Cache"].split()[0] for a in answers] == ["MISS", "HIT", "HIT"]
     assert len({a.json()["answer"] for a in answers}) == 1
     for passing in ({"Cookie": "a=b; sessionid=1"}, {"Authorization": "Bearer x"}):
         assert site.get("/cached/page", headers=passing).json()["answer"] != answers[0].json()["answer"]
     assert "X-Cache" not in site.get("/elsewhere").headers
     # nginx counts whole seconds
     time.sleep(3.1)
-    assert site.get("/cached/page").headers["X-Cache"] != "HIT"
+    assert site.get("/cached/page").headers["X-Cache"].split()[0] != "HIT"
 
 
 def test_requests_of_one_address_are_limited(front: Front) -> None:
