@@ -36,7 +36,8 @@ SERVER_PACKAGES: Mapping[Server, str] = {
     "uwsgi": "pyuwsgi>=2.0.28,<2.1",
     "hypercorn": "hypercorn>=0.17.3,<1",
     "daphne": "daphne>=4.1.2,<5",
-    "granian": "granian>=2.5,<3",
+    # its launcher (roles/granian) knows the inside of this one
+    "granian": "granian>=2.8,<2.9",
 }
 DEFAULT_SERVER: Mapping[Interface, Server] = {"wsgi": "gunicorn", "asgi": "uvicorn"}
 
