@@ -1,5 +1,6 @@
-"""The example applications, each in a venv of its own, from its requirements to pages served by gunicorn."""
+"""The example applications, each in a venv of its own, from its requirements to pages that a server serves."""
 
+import hashlib
 import http.client
 import json
 import os
@@ -18,7 +19,10 @@ from urllib.parse import urlencode
 
 import pytest
 
+from provision.app_settings import SERVER_PACKAGES
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
+DIGEST = {"bytes": 100_000, "sha256": hashlib.sha256(b"x" * 100_000).hexdigest()}
 PRODUCTION = {"ALLOWED_HOSTS": "polls.example", "BEHIND_PROXY": "1"}
 
 
@@ -47,6 +51,15 @@ class Browser:
         response, body = self.request("GET", path)
         assert response.status == 200, f"{path}: {response.status}\n{body}"
         return body
+
+    def upload(self, path: str, body: bytes) -> str:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request("POST", path, body, self.headers)
+        response = connection.getresponse()
+        text = response.read().decode()
+        connection.close()
+        assert response.status == 200, f"{path}: {response.status}\n{text}"
+        return text
 
     def submit(self, page: str, path: str, **form: str) -> str:
         """Sends the form on `page` to `path`, and tells where that redirects to."""
@@ -82,12 +95,20 @@ class Example:
         return self.run("python", "manage.py", *argv, **env)
 
     @contextmanager
-    def gunicorn(self, target: str, **env: str) -> Iterator[int]:
+    def gunicorn(self, target: str, *options: str, **env: str) -> Iterator[int]:
         """Serves on a socket that is listening already, as under systemd: requests wait for the workers."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
             server = subprocess.Popen(
-                [self.bin / "gunicorn", "--bind", f"fd://{listener.fileno()}", "--workers", "2", target],
+                [
+                    self.bin / "gunicorn",
+                    "--bind",
+                    f"fd://{listener.fileno()}",
+                    "--workers",
+                    "2",
+                    *options,
+                    target,
+                ],
                 cwd=self.folder,
                 env={**os.environ, **self.env, **env},
                 pass_fds=[listener.fileno()],
@@ -104,13 +125,26 @@ def install(name: str, tmp: Path) -> Example:
     folder = shutil.copytree(EXAMPLES / name, tmp / name, ignore=ignore)
     subprocess.run([sys.executable, "-m", "venv", tmp / "venv"], check=True)
     example = Example(folder, tmp / "venv" / "bin")
-    example.run("python", "-m", "pip", "install", "--quiet", "-r", "requirements.txt")
+    # the application's requirements name no server: any that speaks its interface will do
+    example.run(
+        "python", "-m", "pip", "install", "--quiet", "-r", "requirements.txt", SERVER_PACKAGES["gunicorn"]
+    )
     return example
 
 
 @pytest.fixture(scope="module")
 def flask_hello(tmp_path_factory: pytest.TempPathFactory) -> Example:
     return install("flask_hello", tmp_path_factory.mktemp("flask"))
+
+
+@pytest.fixture(scope="module")
+def fastapi_hello(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    return install("fastapi_hello", tmp_path_factory.mktemp("fastapi"))
+
+
+@pytest.fixture(scope="module")
+def django_chat(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    return install("django_chat", tmp_path_factory.mktemp("chat"))
 
 
 @pytest.fixture(scope="module")
@@ -131,11 +165,32 @@ def test_flask_hello_serves(flask_hello: Example) -> None:
         assert client.get("/healthz") == "ok"
         seen = {"client": "203.0.113.7", "scheme": "https", "host": "hello.example"}
         assert json.loads(client.get("/whoami")) == seen
+        assert json.loads(client.upload("/upload", b"x" * 100_000)) == DIGEST
 
     # without a front nothing that a client says about itself counts
     with flask_hello.gunicorn("hello:app", FORWARDED_ALLOW_IPS="") as port:
         seen = {"client": "127.0.0.1", "scheme": "http", "host": f"127.0.0.1:{port}"}
         assert json.loads(Browser(port, **forged).get("/whoami")) == seen
+
+
+def test_fastapi_hello_serves(fastapi_hello: Example) -> None:
+    with fastapi_hello.gunicorn("hello:app", "--worker-class", "asgi") as port:
+        client = Browser(port, Host="hello.example")
+        assert "<title>Hello from FastAPI</title>" in client.get("/")
+        assert "font-family" in client.get("/static/style.css")
+        assert "WebSocket" in client.get("/static/hello.js")
+        assert client.get("/healthz") == "ok"
+        assert json.loads(client.get("/whoami"))["host"] == "hello.example"
+        assert json.loads(client.upload("/upload", b"x" * 100_000)) == DIGEST
+        assert client.get("/events").count("data: ") == 10
+
+
+def test_django_chat_passes_its_own_tests_and_checks(django_chat: Example, tmp_path: Path) -> None:
+    data = {"DATA_DIR": str(tmp_path)}
+    out = django_chat.manage("test", DJANGO_DEBUG="1", **data)
+    assert re.search(r"Ran [1-9]\d* tests", out), out
+    django_chat.manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION, **data)
+    assert "static files copied" in django_chat.manage("collectstatic", "--no-input", **data)
 
 
 def test_django_polls_passes_its_own_tests(django_polls: Example, tmp_path: Path) -> None:
@@ -174,6 +229,9 @@ def test_django_polls_deploys_and_serves(django_polls: Example, tmp_path: Path) 
         assert client.request("POST", "/1/vote/")[0].status == 403  # no CSRF token
         assert client.submit("/1/", "/1/vote/", choice="2") == "/1/results/"
         assert "The sky: 1 vote<" in client.get("/1/results/")
+
+        assert json.loads(client.get("/whoami"))["scheme"] == "https"
+        assert json.loads(client.upload("/upload", b"x" * 100_000)) == DIGEST
 
         login = "/admin/login/?next=/admin/"
         assert client.submit(login, login, username="admin", password="pass") == "/admin/"
