@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from provision.calling import calling_path
 from provision.channel import Channel, Login, SshChannel
 from provision.connection import open_explained
 from provision.errors import ConfigError, ProvError, UsageError
@@ -25,7 +26,7 @@ from provision.events import Event, Note, StepDone
 from provision.host import who
 from provision.outcome import Outcome, StepFailed
 from provision.secrets import Secret
-from provision.session import Session, calling_path
+from provision.session import Session
 from provision.steps.base import Step
 
 #: what steps did, at INFO: a fabfile prints nothing that it does not print itself

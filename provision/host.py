@@ -17,6 +17,7 @@ from fabric import Config
 
 from provision import lab
 from provision.apps import App, apps_of
+from provision.calling import calling_path
 from provision.channel import Channel, Login, SshChannel
 from provision.connection import VerifiedConnection
 from provision.errors import LabError, StepError, UnreachableError
@@ -26,7 +27,7 @@ from provision.inventory.model import InventoryHost
 from provision.outcome import Outcome
 from provision.roles import Params
 from provision.secrets import Secret
-from provision.session import Session, calling_path
+from provision.session import Session
 from provision.steps import files, systemd
 from provision.steps.base import Step
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from provision.calling import calling_line
 from provision.connection import fabric_config
 from provision.errors import ConfigError, ProvError
 from provision.facts import Facts
@@ -13,7 +14,7 @@ from provision.host import Host
 from provision.inventory import InventoryHost
 from provision.outcome import Outcome
 from provision.roles import Assignment, Params, Role
-from provision.session import Session, calling_line
+from provision.session import Session
 from provision.steps.base import Step
 
 #: what a role reads as c.facts where no host has been asked

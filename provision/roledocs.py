@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from provision.calling import shown_path
 from provision.roles import Params, Role, tags_of
-from provision.session import shown_path
 
 #: constraints of Field(...) in words (annotated_types)
 LIMITS = {

@@ -6,18 +6,14 @@ thread that owns the session also does the reading, while it waits.
 
 from __future__ import annotations
 
-import linecache
-import sys
-import sysconfig
 import threading
-import types
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from provision.agent.codec import encode_step
 from provision.agent.protocol import VERSION, Frame, ProtocolError, Reader, pack
 from provision.bootstrap import AGENT, module_payload, needed
+from provision.calling import calling_line
 from provision.channel import Channel, Login
 from provision.comeback import comes_back
 from provision.errors import ConfigError, ProvError, UnreachableError
@@ -355,43 +351,3 @@ class Session:
             hint = error.hint if isinstance(error, ProvError) else ""
             message = error.message if isinstance(error, ProvError) else f"on this machine: {error}"
             self._send({"op": "chunk", "last": True, "error": message, "hint": hint})
-
-
-def calling_line() -> tuple[str, str]:
-    """("roles/nginx/__init__.py:14", the line there) of the innermost caller outside prov's own modules; two
-    empty strings if no role or fabfile has called."""
-    frame = calling_frame()
-    path = frame.f_code.co_filename
-    if path.startswith(STANDARD_LIBRARY):
-        return "", ""
-    return f"{shown_path(path)}:{frame.f_lineno}", linecache.getline(path, frame.f_lineno).strip()
-
-
-def calling_path() -> Path:
-    """The file of the innermost caller outside prov's own modules."""
-    return Path(calling_frame().f_code.co_filename)
-
-
-def calling_frame() -> types.FrameType:
-    """The innermost caller outside prov's own modules."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
-        frame = frame.f_back
-    return frame
-
-
-OURS = str(Path(__file__).parent) + "/"
-STANDARD_LIBRARY = sysconfig.get_path("stdlib") + "/"
-BUILTIN_ROLES = OURS + "builtin/"
-
-
-def _is_ours(path: str) -> bool:
-    return path.startswith(OURS) and not path.startswith(BUILTIN_ROLES)
-
-
-def shown_path(path: str) -> str:
-    """A path as people know it: relative to the current directory if it is below it; ours without where we are."""
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except ValueError:
-        return path.replace(OURS, "provision/")

@@ -45,7 +45,7 @@ LAYERS = (
     ("releases", "requirements", "gitsource", "authority", "ca", "templates", "tls", "htpasswd"),
     ("apps", "app_settings", "balancing", "inventory", "lab", "cloud"),
     ("roleimport", "rolefolders"),
-    ("session", "outcome", "comeback"),
+    ("session", "outcome", "comeback", "calling"),
     ("channel", "events"),
     ("facts", "bootstrap", "ownsteps"),
     ("agent", "steps"),
