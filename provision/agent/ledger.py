@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Set
 
 from provision.errors import StepError
 
@@ -27,6 +27,7 @@ class Ledger:
         self._lock: Optional[int] = None
         self._who = ""
         self._begun = False
+        self._told: Set[str] = set()
         self._read()
 
     def _read(self) -> None:
@@ -78,6 +79,11 @@ class Ledger:
         """The unit now runs with these inputs: label of a step -> fingerprint."""
         if self.unit(name).get("inputs") != inputs:
             self.data["units"][name] = {"inputs": inputs, "at": now()}
+            self._told.add(name)
+
+    def since(self, name: str) -> str:
+        """When a unit was last told, in words that a plan and its deploy share: a run has no time of its own."""
+        return "this run" if name in self._told else str(self.unit(name).get("at", ""))
 
     def forget_unit(self, name: str) -> None:
         """The unit is gone."""

@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import hashlib
+import json
 import threading
 import time
 import traceback
@@ -13,6 +15,10 @@ from provision.agent.masks import Masks
 from provision.agent.system import System
 from provision.errors import ProvError, StepError
 from provision.steps.base import Diff, Ref, Step
+
+
+class NotPlanned(StepError):
+    """A step would do something else than the saved plan says; it has done nothing."""
 
 
 class Runner:
@@ -72,7 +78,7 @@ class Runner:
             if step.when and not any(r.changed for r in step.when):
                 ref.fingerprint = step.fingerprint(self.system)
                 return {"state": "ok", "why": "none of %s changed" % ", ".join(r.label for r in step.when)}
-            return self._try(step, ref, message["deadline"])
+            return self._try(step, ref, message["deadline"], message.get("planned"))
         except Exception as error:
             if not message.get("ignore"):
                 self._failures += 1
@@ -91,18 +97,26 @@ class Runner:
         with contextlib.suppress(Exception):
             ref.fingerprint = decode_step(message, self.refs).fingerprint(self.system)
 
-    def _try(self, step: Step, ref: Ref, seconds: float) -> Dict[str, Any]:
-        """Converge. A step that fails is tried again as often as it says, each time with all of its seconds."""
-        diff, begun, tried = Diff.none(""), Diff.none(""), 1
+    def _try(self, step: Step, ref: Ref, seconds: float, planned: Optional[str]) -> Dict[str, Any]:
+        """Converge. A step that fails is tried again as often as it says, each time with all of its seconds.
+
+        planned: the digest of what a saved plan says that it will find; None if anything will do.
+        """
+        diff, begun, tried, digest = Diff.none(""), Diff.none(""), 1, ""
         while True:
             self.system.deadline = time.monotonic() + seconds
             try:
                 with acting_as(self.system, step.as_user):
                     diff = step.check(self.system)
                 if diff:
+                    digest = digest or self._digest(diff)
+                    if planned not in (None, digest):
+                        raise self._not_planned(diff, planned)
                     begun = diff
                     self._apply(step, diff)
                 break
+            except NotPlanned:
+                raise
             except (ProvError, OSError) as error:
                 if tried > step.retries:
                     raise
@@ -115,7 +129,21 @@ class Runner:
         diff = step.done(diff or begun) if begun else diff
         if tried > 1:
             diff = diff._replace(why="; ".join(filter(None, [diff.why, "at try %d" % tried])))
-        return self._converged(step, ref, diff)
+        answer = self._converged(step, ref, diff)
+        if digest and self.system.planned:
+            answer["digest"] = digest
+        return answer
+
+    def _digest(self, diff: Diff) -> str:
+        """What tells differences from others, without their secrets: it is kept in files."""
+        return hashlib.sha256(json.dumps(self.masks.hide_in(diff.changes)).encode()).hexdigest()
+
+    def _not_planned(self, diff: Diff, planned: Optional[str]) -> NotPlanned:
+        found = "; ".join(" ".join(filter(None, change[:3])) for change in diff.changes)
+        return NotPlanned(
+            "not what was planned%s; now it would be: %s" % ("" if planned else ", which is nothing", found),
+            hint="This step has changed nothing. Save a new plan, look at it, and deploy that.",
+        )
 
     def _apply(self, step: Step, diff: Diff) -> None:
         if not self.system.planned:

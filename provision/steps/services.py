@@ -162,7 +162,7 @@ class Service(Step):
                 # what one that died may have
                 due = [r.label for r in refs if r.changed or host.ledger.may_have_changed(r.label)]
             if due:
-                since = "running as of %s; " % remembered["at"] if remembered else ""
+                since = "running with the configuration of %s; " % host.ledger.since(self.key) if remembered else ""
                 return [Change(word, "", since + "changed since: %s" % ", ".join(due))]
         if not remembered and (self.restart_on or self.reload_on):
             host.ledger.remember_unit(self.key, self._inputs())
