@@ -50,6 +50,7 @@ SERVED: dict[str, dict[str, dict[str, Any]]] = {
         "polls": {**POLLS, "server": "gunicorn", "domains": ["polls.test"], "workers": 1},
         "flask": {**HELLO, "server": "hypercorn", "domains": ["hello.test"], "path": "/shop/"},
         "chat": {**CHAT, "server": "uvicorn", "domains": ["hello.test"], "path": "/chat/"},
+        "fast": {**FAST, "server": "granian", "domains": ["hello.test"], "path": "/fast/"},
     },
     "t-sv13": {
         "flask": {**HELLO, "server": "uwsgi", "domains": ["flask.test"], "path": "/shop/", "tls": "none"},
