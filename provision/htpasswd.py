@@ -22,7 +22,7 @@ STANDARD = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 BCRYPT = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
-def htpasswd(users: Mapping[str, Secret], site: str = "") -> Secret:
+def htpasswd(users: Mapping[str, Secret], site: str) -> Secret:
     """The text of a password file for nginx and Apache: a line `name:$2y$...` for each user, by name.
 
     site: what the file is for; the same password looks different in another one. The same users, passwords and

@@ -89,9 +89,9 @@ def install(c: Host, p: Apache) -> None:
         check_with=["apache2", "-t"],
         instead_of=["nginx"] if not others else [],
     )
-    for name in [app.name for app in c.apps if not others]:
+    for app in [] if others else c.apps:
         # a site of ours, from the time when nginx was the front
-        files.absent(c, f"/etc/nginx/sites-enabled/{name}.conf")
+        files.absent(c, f"/etc/nginx/sites-enabled/{app.name}.conf")
     for host in hosts:
         if host.tls:
             served.served_certificate(c, host.certificate, places.names(host)[0], when=[apache])
@@ -166,7 +166,7 @@ def secrets(c: Host, hosts: list[VirtualHost]) -> list[Outcome]:
         assert app.auth is not None
         files.directory(c, places.PASSWORDS, mode=0o755, parents=True)
         # read anew for each request: nothing is owed when it changes
-        path, text = places.passwords_path(app), htpasswd(app.auth.users)
+        path, text = places.passwords_path(app), htpasswd(app.auth.users, app.domains[0])
         files.file(c, path, text, mode=0o640, owner="root", group="www-data")
     if any(s.scheme == "https" for s in sites):
         authority = Authority(Path(c.params(Tls).ca).expanduser())

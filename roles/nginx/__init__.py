@@ -72,6 +72,9 @@ def install(c: Host, p: Nginx) -> None:
         check_with=["nginx", "-t"],
         instead_of=[] if serves(c, "apache") else ["apache2"],
     )
+    for app in [] if serves(c, "apache") else c.apps:
+        # a site of ours, from the time when Apache was the front
+        files.absent(c, f"/etc/apache2/sites-enabled/app-{app.name}.conf")
     for host in hosts:
         if host.tls:
             name = host.domains[0].replace("*", "www", 1)
@@ -103,15 +106,14 @@ def secrets(c: Host, hosts: list[VirtualHost]) -> list[Outcome]:
         assert app.auth is not None
         files.directory(c, PASSWORDS, mode=0o755, parents=True)
         # read anew for each request; only a reload is not needed
-        files.file(
-            c, passwords_path(app), htpasswd(app.auth.users), mode=0o640, owner="root", group="www-data"
-        )
+        path, text = passwords_path(app), htpasswd(app.auth.users, app.domains[0])
+        files.file(c, path, text, mode=0o640, owner="root", group="www-data")
     if any(s.scheme == "https" for s in sites):
         authority = Authority(Path(c.params(Tls).ca).expanduser())
         if authority.exists():
             files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
-            text = authority.certificate_path.read_text(encoding="ascii")
-            found.append(files.file(c, AUTHORITY_PATH, text, mode=0o644))
+            certificate = authority.certificate_path.read_text(encoding="ascii")
+            found.append(files.file(c, AUTHORITY_PATH, certificate, mode=0o644))
     return found
 
 

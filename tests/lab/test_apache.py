@@ -290,8 +290,8 @@ def test_the_front_is_swapped_by_one_line_and_back(served: Served) -> None:
         lost = [answer for answer in visitors.answers if answer != 200]
         assert len(lost) < len(visitors.answers) / 4, lost
         assert site.get().headers["Server"].lower().startswith(unit.removesuffix("2"))
-    sites = on(NEW, "ls", "/etc/nginx/sites-enabled")
-    assert "hello" not in sites and "fast" not in sites
+        assert "app-hello" not in on(NEW, "ls", f"/etc/{other}/sites-enabled")
+        assert "hello.conf" not in on(NEW, "ls", "-A", f"/etc/{other}/sites-enabled").split()
     assert served.deploy().not_in(NEW, "ok") == []
 
 

@@ -35,4 +35,4 @@ def test_the_salt_tells_nothing_of_the_password() -> None:
 @pytest.mark.parametrize("word", ["", "x" * 73, "a\0b"])
 def test_a_password_that_would_be_cut_is_refused(word: str) -> None:
     with pytest.raises(ProvError, match="'ada' must have 1 to 72 bytes"):
-        htpasswd({"ada": Secret(word)})
+        htpasswd({"ada": Secret(word)}, "a.test")
