@@ -27,7 +27,7 @@ from provision.inventory.model import InventoryHost
 from provision.outcome import Outcome
 from provision.roles import Params
 from provision.secrets import Secret
-from provision.session import Session
+from provision.session import OnSend, Session
 from provision.steps import files, systemd
 from provision.steps.base import Step
 
@@ -58,6 +58,7 @@ class Host(VerifiedConnection):
     _proofs: list[tuple[Outcome, Callable[[], None]]]
     _ask: Callable[[], Secret] | None = None
     _confirm: Callable[[str, Outcome], bool] | None = None
+    _on_send: OnSend | None = None
 
     def __init__(
         self,
@@ -69,6 +70,7 @@ class Host(VerifiedConnection):
         emit: Callable[[Event], None],
         ask: Callable[[], Secret] | None = None,
         confirm: Callable[[str, Outcome], bool] | None = None,
+        on_send: OnSend | None = None,
     ) -> None:
         address, options = self._reach(inventory)
         super().__init__(address, config=config, **options)
@@ -83,6 +85,7 @@ class Host(VerifiedConnection):
             _emit=emit,
             _ask=ask,
             _confirm=confirm,
+            _on_send=on_send,
             _later=[],
             _proofs=[],
         )
@@ -188,6 +191,7 @@ class Host(VerifiedConnection):
                 emit=self._emit,
                 confirm=self._confirm,
                 reopen=self._reopen,
+                on_send=self._on_send,
             )
         return self.session
 

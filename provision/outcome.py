@@ -83,6 +83,12 @@ class Outcome(Ref):
         """The differences that the step found."""
         return [Change(*c) for c in self._got().get("diff", [])]
 
+    @property
+    def answer(self) -> dict[str, Any]:
+        """All that the host has said of the step; of one that has run."""
+        assert self._answer is not None
+        return self._answer
+
     def _got(self) -> dict[str, Any]:
         self.wait()
         assert self._answer is not None

@@ -7,7 +7,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 
 from provision.channel import NoPython
 from provision.connection import fabric_config
@@ -27,7 +26,7 @@ from provision.events import (
 from provision.host import AskOnce, Host
 from provision.outcome import Outcome, StepFailed
 from provision.roles import Assignment
-from provision.session import INSTALL_PYTHON
+from provision.session import INSTALL_PYTHON, OnSend
 from provision.steps.base import Change
 
 Emit = Callable[[Event], None]
@@ -49,9 +48,9 @@ class Run:
     """Some work on some hosts, a deploy or plan by default. Iterate over it for its events; it ends when all
     hosts have.
 
-    forks: hosts at a time.  interactive: whether a person can be asked for sudo's password.
-    asking: entered while that happens, to keep the display off the terminal.
+    forks: hosts at a time.  ask: asks a person for sudo's password; None if nobody is there.
     confirm: asked before each step, one host at a time; what it says no to is left out.
+    on_send: told of each step, by the hosts' threads: see Session.
     """
 
     def __init__(
@@ -60,19 +59,20 @@ class Run:
         *,
         plan: bool,
         forks: int = 20,
-        interactive: bool = False,
-        asking: Callable[[], AbstractContextManager[object]] = nullcontext,
+        ask: AskOnce | None = None,
         work: Work = run_roles,
         confirm: Callable[[str, Outcome], bool] | None = None,
+        on_send: OnSend | None = None,
     ) -> None:
         self.assignments = assignments
         self.plan = plan
         self.forks = forks
         self.tallies = {a.host.name: Tally() for a in assignments}
         self._queue: Events = Events()
-        self._ask = AskOnce(asking) if interactive else None
+        self._ask = ask
         self._work = work
         self._confirm = confirm
+        self._on_send = on_send
         self._running: dict[str, Host] = {}
         self._lock = threading.Lock()
         self._stopped = False
@@ -155,6 +155,7 @@ class Run:
             emit=self._queue.put,
             ask=self._ask,
             confirm=self._confirm,
+            on_send=self._on_send,
         )
         try:
             session = host.started()

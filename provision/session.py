@@ -32,6 +32,10 @@ RESUME_TIMEOUT = 60.0
 INSTALL_PYTHON = "package python3"
 
 
+#: host, step, its message, whether the session has learnt
+OnSend = Callable[[str, Outcome, dict[str, Any], bool], None]
+
+
 class Session:
     """Steps for one host over one channel.
 
@@ -39,6 +43,10 @@ class Session:
     who: shown to others while the host is locked.  emit: takes events.
     confirm: asked about each step before it is sent; what it says no to is left out, and each is waited for.
     reopen: opens the connection anew after the host has rebooted.
+    on_send: told of each step, and may add to the message that it travels in.
+
+    learnt: whether a role has read what came of a step that acted, or failed: what it does from now on no plan
+    could tell.
     """
 
     def __init__(
@@ -52,8 +60,10 @@ class Session:
         emit: Callable[[Event], None],
         confirm: Callable[[str, Outcome], bool] | None = None,
         reopen: Callable[[], None] = lambda: None,
+        on_send: OnSend | None = None,
     ) -> None:
         self.host = host
+        self.learnt = False
         self.plan = plan
         self.role = ""
         self.frames_sent = 0
@@ -63,6 +73,7 @@ class Session:
         self._emit = emit
         self._confirm = confirm
         self._reopen = reopen
+        self._on_send = on_send
         self._outcomes: dict[int, Outcome] = {}
         self._waiting: dict[int, Outcome] = {}
         #: what was sent of the waiting ones: after a reboot of the host it is sent again
@@ -110,6 +121,8 @@ class Session:
         )
         if step.ignore_errors:
             message["ignore"] = step.ignore_errors
+        if self._on_send is not None:
+            self._on_send(self.host, outcome, message, self.learnt)
         # nobody is asked about steps that an earlier failure skips
         if self._confirm is not None and not self._unseen and not self._confirm(self.host, outcome):
             message["leave"] = True
@@ -125,6 +138,7 @@ class Session:
         while not outcome.done:
             self._pump()
         self.raise_failure()
+        self.learnt = self.learnt or outcome.known_change or outcome.error is not None
 
     def acknowledge(self) -> None:
         """Take note of failures without raising them: steps sent from now on run all the same."""
@@ -134,6 +148,7 @@ class Session:
     def raise_failure(self) -> None:
         """Raise StepFailed for the first failure that nobody has taken note of."""
         if self._unseen:
+            self.learnt = True
             first = self._unseen[0]
             self.acknowledge()
             raise first.failure()
@@ -306,7 +321,7 @@ class Session:
             case "bye":
                 self._closed = True
             case "staying":
-                self._staying = True
+                self._staying = self.learnt = True
             case "alive":
                 pass
             case other:

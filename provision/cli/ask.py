@@ -37,6 +37,7 @@ def ask(
     """
     hosts = select(question.inventory, question.target, question.limit)
     from provision.cli.watch import Prompt, can_ask, tolerant_streams, watch
+    from provision.host import AskOnce
     from provision.report.jsonl import JsonLines
     from provision.roles import Assignment
     from provision.run import Run
@@ -48,8 +49,7 @@ def ask(
         [Assignment(host, ()) for host in hosts],
         plan=plan,
         forks=question.forks,
-        interactive=can_ask(question.as_json),
-        asking=prompt,
+        ask=AskOnce(prompt) if can_ask(question.as_json) else None,
         work=work,
     )
     return watch(run, shown, prompt)

@@ -41,6 +41,7 @@ def execute(order: Order, assignments: Sequence[Assignment], *, plan: bool) -> i
     # only now, as it brings the SSH library: help and configuration errors do without
     from provision.cli.stepping import Stepper, check_can_step
     from provision.cli.watch import Prompt, can_ask, report_for, watch
+    from provision.host import AskOnce
     from provision.report.base import Style
     from provision.run import Run
 
@@ -53,8 +54,7 @@ def execute(order: Order, assignments: Sequence[Assignment], *, plan: bool) -> i
         assignments,
         plan=plan,
         forks=1 if order.step else order.forks,
-        interactive=can_ask(order.as_json),
-        asking=prompt,
+        ask=AskOnce(prompt) if can_ask(order.as_json) else None,
         confirm=Stepper(prompt) if order.step else None,
     )
     return watch(run, report, prompt)

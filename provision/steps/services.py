@@ -162,8 +162,11 @@ class Service(Step):
                 # what one that died may have
                 due = [r.label for r in refs if r.changed or host.ledger.may_have_changed(r.label)]
             if due:
-                since = "running with the configuration of %s; " % host.ledger.since(self.key) if remembered else ""
-                return [Change(word, "", since + "changed since: %s" % ", ".join(due))]
+                if not remembered:
+                    return [Change(word, "", "changed while it ran: %s" % ", ".join(due))]
+                since = host.ledger.since(self.key)
+                said = "running with the configuration of %s; changed since: %s" % (since, ", ".join(due))
+                return [Change(word, "", said)]
         if not remembered and (self.restart_on or self.reload_on):
             host.ledger.remember_unit(self.key, self._inputs())
         return []
