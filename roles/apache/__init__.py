@@ -17,7 +17,7 @@ from provision.role import Host, Params, task
 from provision.steps import apt, configuration, files, logrotate, served, systemd
 from provision.tls import AUTHORITY_PATH, TLS_FOLDER
 from roles.apache import cache, guard, places
-from roles.apache.limits import counter, libraries, limits, marks
+from roles.apache.limits import counter, libraries, limits_of, marks
 from roles.tls import Tls
 
 AFTER = ("app", "tls", "gunicorn", "uwsgi", "mod_wsgi", "uvicorn", "hypercorn", "daphne", "granian")
@@ -68,7 +68,7 @@ def install(c: Host, p: Apache) -> None:
             where=str(c.inventory.origin("apps", others[0].name) or ""),
             hint="Give all applications of a host the same front.",
         )
-    limited = limits(hosts)
+    limited = limits_of(hosts)
     # without the package apache2: it starts a server with a page of its own, on ports that another front may have
     apt.packages(c, ["apache2-bin", "media-types", "logrotate", *(["libapache2-mod-qos"] if limited else [])])
     # the unit keeps them; the configuration is judged before it starts
@@ -102,7 +102,7 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
     """Apache's configuration as a whole; files that others have put there are judged with it."""
     tls = next((host for host in hosts if host.tls), None)
     caches = any(site.app.cache for host in hosts for site in host.sites)
-    limited = limits(hosts)
+    limited = limits_of(hosts)
     trusted = sorted({*p.trusted_proxies, *proxies(c)})
     modules = [
         *MODULES,

@@ -44,7 +44,7 @@ def libraries(c: Host, limited: Sequence[Limit], trusted: Sequence[str]) -> list
     return [f"/usr/lib/{c.facts.architecture}-linux-gnu/libpcre.so.3"]
 
 
-def limits(hosts: Iterable[VirtualHost]) -> list[Limit]:
+def limits_of(hosts: Iterable[VirtualHost]) -> list[Limit]:
     """The limits of all applications of a front."""
     apps = [site.app for host in hosts for site in host.sites]
     return [limit(app, app.rate_limit) for app in apps if app.rate_limit]
