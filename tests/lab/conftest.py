@@ -11,6 +11,15 @@ from helpers.journeys import MATRIX, TWO, Journey, travel
 from helpers.projects import Project
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With pytest-xdist, the tests of a file are run by one process, and so are all that share a journey's hosts:
+    `pytest -n 3 --dist loadgroup tests/lab`."""
+    for item in items:
+        used = getattr(item, "fixturenames", ())
+        shared = "journeys" if {"two", "matrix", "journey"} & set(used) else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(shared))
+
+
 @pytest.fixture(scope="session")
 def lab_hosts() -> Iterator[Hosts]:
     """The hosts of this run of the tests."""
