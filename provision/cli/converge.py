@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from provision.cli.prepare import Part, assigned
 
 if TYPE_CHECKING:
+    from provision.host import AskOnce
     from provision.roles import Assignment
+    from provision.session import OnSend
 
 #: lines of one difference that a deploy shows, unless --diff asks for all
 SHORT_DIFF = 12
@@ -36,8 +38,18 @@ def converge(order: Order, *, plan: bool) -> int:
     return execute(order, assignments, plan=plan)
 
 
-def execute(order: Order, assignments: Sequence[Assignment], *, plan: bool) -> int:
-    """Run what the configuration says, and show it."""
+def execute(
+    order: Order,
+    assignments: Sequence[Assignment],
+    *,
+    plan: bool,
+    on_send: OnSend | None = None,
+    ask: AskOnce | None = None,
+) -> int:
+    """Run what the configuration says, and show it; returns the exit status.
+
+    on_send: told of each step.  ask: knows sudo's password, if a run before this one has asked for it.
+    """
     # only now, as it brings the SSH library: help and configuration errors do without
     from provision.cli.stepping import Stepper, check_can_step
     from provision.cli.watch import Prompt, can_ask, report_for, watch
@@ -48,14 +60,16 @@ def execute(order: Order, assignments: Sequence[Assignment], *, plan: bool) -> i
     if order.step:
         check_can_step(plan=plan, as_json=order.as_json)
     style = Style(plan, order.verbose, diff_limit(order.diff, plan=plan))
-    report = report_for(style, assignments, as_json=order.as_json)
+    roles = sorted({role.name for a in assignments for role, _ in a.roles})
+    report = report_for(style, [a.host.name for a in assignments], roles, as_json=order.as_json)
     prompt = Prompt(report)
     run = Run(
         assignments,
         plan=plan,
         forks=1 if order.step else order.forks,
-        ask=AskOnce(prompt) if can_ask(order.as_json) else None,
+        ask=ask or (AskOnce(prompt) if can_ask(order.as_json) else None),
         confirm=Stepper(prompt) if order.step else None,
+        on_send=on_send,
     )
     return watch(run, report, prompt)
 

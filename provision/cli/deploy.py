@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from provision.cli.converge import Order, converge, list_only
-from provision.cli.options import role_options, several_hosts
+from provision.cli.options import role_options, several_hosts_unless_saved
 from provision.cli.prepare import Part
+from provision.errors import UsageError
 
 
 @click.command(epilog="Example:  prov deploy 'web*,!web3' --role nginx")
 @role_options
-@several_hosts
+@several_hosts_unless_saved
+@click.option(
+    "--plan",
+    "saved",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Do what this saved plan says and nothing else; it knows the hosts and roles.",
+)
 @click.option(
     "--check", is_flag=True, help="Change nothing, only show what would change: the same as prov plan."
 )
@@ -21,7 +30,7 @@ from provision.cli.prepare import Part
     "--step", is_flag=True, help="Ask before each step: yes, no, or all the rest; one host at a time."
 )
 def deploy(
-    target: str,
+    target: str | None,
     inventory: Sequence[str],
     limit: str | None,
     forks: int,
@@ -35,15 +44,28 @@ def deploy(
     verbose: bool,
     check: bool,
     step: bool,
+    saved: Path | None,
 ) -> int:
     """Bring hosts to the state that the inventory declares; run again, and nothing changes.
 
-    TARGET is a host, a group, a glob, or several with commas; !x leaves out.
+    TARGET is a host, a group, a glob, or several with commas; !x leaves out. With --plan none is given: the
+    plan is made again first, and refused, with what differs, unless it is still the same.
 
     Exit status: 0 done; 1 a step or host failed; 2 usage or configuration; 4 a host could not be reached;
     130 interrupted. With --check as of prov plan.
     """
     part = Part(roles, tags, skip_tags, start_at)
+    if saved is not None:
+        from provision.cli.saved import deploy_saved
+
+        if check or list_steps or step or target or inventory or limit or part != Part():
+            raise UsageError(
+                "--plan takes hosts, roles and inventory from the file, and does all of it",
+                hint=f"Write:  prov deploy --plan {saved}",
+            )
+        return deploy_saved(saved, forks, diff, verbose=verbose, as_json=as_json)
+    if target is None:
+        raise UsageError("whom to deploy to: a TARGET or --plan FILE is missing", hint="prov deploy --help")
     order = Order(target, inventory, limit, part, forks, diff, verbose, as_json, step)
     if list_steps:
         return list_only(order)

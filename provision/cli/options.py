@@ -53,14 +53,24 @@ def forks_option(command: F) -> F:
 
 def several_hosts(command: F) -> F:
     """TARGET, -i, --limit, --forks and --json: for every command that works on hosts in parallel."""
+    return target_argument(on_several(command))
+
+
+def several_hosts_unless_saved(command: F) -> F:
+    """The same for a command that may find its hosts in a file: TARGET may be missing."""
+    return target_argument(on_several(command), required=False)
+
+
+def on_several(command: F) -> F:
+    """-i, --limit, --forks and --json."""
     for option in (json_option, forks_option, limit_option, inventory_option):
         command = option(command)
-    return target_argument(command)
+    return command
 
 
-def target_argument(command: F) -> F:
+def target_argument(command: F, *, required: bool = True) -> F:
     """TARGET: hosts, groups, globs."""
-    return click.argument("target", shell_complete=complete_target)(command)
+    return click.argument("target", required=required, shell_complete=complete_target)(command)
 
 
 def words(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -11,9 +12,16 @@ from provision.cli.options import role_options, several_hosts
 from provision.cli.prepare import Part
 
 
-@click.command(epilog="Example:  prov plan web1 --role nginx")
+@click.command(epilog="Example:  prov plan web1 -o web1.plan  &&  prov deploy --plan web1.plan")
 @role_options
 @several_hosts
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Save the plan as well; prov deploy --plan FILE does that and nothing else.",
+)
 def plan(
     target: str,
     inventory: Sequence[str],
@@ -27,6 +35,7 @@ def plan(
     list_steps: bool,
     diff: bool | None,
     verbose: bool,
+    output: Path | None,
 ) -> int:
     """Show what a deploy would change, with differences; nothing is touched.
 
@@ -39,4 +48,8 @@ def plan(
     order = Order(target, inventory, limit, part, forks, diff, verbose, as_json)
     if list_steps:
         return list_only(order)
+    if output is not None:
+        from provision.cli.saved import plan_and_save
+
+        return plan_and_save(order, output)
     return converge(order, plan=True)

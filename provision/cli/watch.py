@@ -17,14 +17,13 @@ from provision.events import Summary
 from provision.report.base import Report, Style
 
 if TYPE_CHECKING:
-    from provision.roles import Assignment
     from provision.run import Run
 
 INTERRUPTED = 130
 
 
-def report_for(style: Style, assignments: Sequence[Assignment], *, as_json: bool) -> Report:
-    """The report that suits where stdout goes: scripts, a terminal, or a log."""
+def report_for(style: Style, hosts: Sequence[str], roles: Sequence[str], *, as_json: bool) -> Report:
+    """The report that suits where stdout goes: scripts, a terminal, or a log. hosts, roles: names that will occur."""
     tolerant_streams()
     if as_json:
         from provision.report.jsonl import JsonLines
@@ -33,8 +32,7 @@ def report_for(style: Style, assignments: Sequence[Assignment], *, as_json: bool
     if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         from provision.report.console import Console
 
-        roles = {role.name for a in assignments for role, _ in a.roles}
-        return Console(style, [a.host.name for a in assignments], sorted(roles))
+        return Console(style, hosts, roles)
     from provision.report.plain import Plain
 
     return Plain(sys.stdout, style)

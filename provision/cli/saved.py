@@ -1,0 +1,133 @@
+"""Plans in files: saved by `prov plan -o`, shown by `prov show`, done by `prov deploy --plan`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli.converge import Order, execute
+from provision.cli.prepare import Part, assigned
+from provision.cli.watch import INTERRUPTED
+from provision.errors import ProvError, UnreachableError
+
+if TYPE_CHECKING:
+    from provision.host import AskOnce
+    from provision.planning import Recorder
+    from provision.plans import SavedPlan
+    from provision.roles import Assignment
+
+#: days after which a plan's age is worth a word; what counts is whether it is still the same
+OLD = 7
+DAY = 86400.0
+IN_SYNC, CHANGES, UNREACHABLE = 0, 3, 4
+
+
+def plan_and_save(order: Order, place: Path) -> int:
+    """Plan, show it, and save it if it is whole; returns the exit status of the plan."""
+    from provision import plans
+    from provision.host import who
+    from provision.planning import Recorder, code_of
+
+    plans.check_place(place)
+    assignments = assigned(order.inventory, order.target, order.limit, order.part)
+    code, recorder = code_of(assignments), Recorder(assignments)
+    made = time.time()
+    status = execute(order, assignments, plan=True, on_send=recorder)
+    seconds = time.time() - made
+    bare = recorder.unplanned() if status in (IN_SYNC, CHANGES) else []
+    if status not in (IN_SYNC, CHANGES) or bare:
+        why = f"no python3 yet on {', '.join(bare)}" if bare else "not every host could be planned to its end"
+        click.echo(f"prov: {place} was not saved: {why}", err=True)
+        return 1 if bare else status
+    part = order.part
+    asked = plans.Asked(
+        target=order.target,
+        inventory=tuple(order.inventory),
+        limit=order.limit,
+        roles=tuple(part.roles),
+        tags=tuple(part.tags),
+        skip_tags=tuple(part.skip_tags),
+        start_at=part.start_at,
+    )
+    seal = plans.Seal.of(recorder.secrets)
+    saved = plans.SavedPlan(
+        made=made,
+        seconds=seconds,
+        by=who(),
+        asked=asked,
+        code=code,
+        seal=seal,
+        hosts=recorder.hosts(),
+    )
+    plans.write(place, saved)
+    click.echo(f"saved; deploy exactly this:  prov deploy --plan {place}", err=True)
+    return status
+
+
+def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, as_json: bool) -> int:
+    """Do what a saved plan says, if it is still what would be done; returns the exit status.
+
+    Raises ConfigErrors with all that differs, and UnreachableError, before anything is changed.
+    """
+    from provision import plandiff, plans
+    from provision.planning import Guard, Recorder, code_of, variables_of
+
+    plan = plans.read(path)
+    tell_age(plan)
+    asked = plan.asked
+    part = Part(asked.roles, asked.tags, asked.skip_tags, asked.start_at)
+    order = Order(asked.target, asked.inventory, asked.limit, part, forks, diff, verbose, as_json)
+    check_known(plan)
+    assignments = assigned(order.inventory, order.target, order.limit, order.part)
+    variables = {a.host.name: variables_of(a.host) for a in assignments}
+    plandiff.check_configuration(plan, variables, code_of(assignments))
+    recorder = Recorder(assignments)
+    ask = asker(order)
+    if plan_again(order, assignments, recorder, ask) == INTERRUPTED:
+        return INTERRUPTED
+    plandiff.check_hosts(plan, recorder.hosts(), recorder.secrets)
+    return execute(order, assignments, plan=False, on_send=Guard(plan), ask=ask)
+
+
+def asker(order: Order) -> AskOnce | None:
+    """Who asks for sudo's password, once for both runs."""
+    from provision.cli.watch import can_ask
+    from provision.host import AskOnce
+
+    return AskOnce() if can_ask(order.as_json) else None
+
+
+def plan_again(order: Order, assignments: list[Assignment], recorder: Recorder, ask: AskOnce | None) -> int:
+    """Plan without showing it; returns the exit status. Raises ProvError if a host can't be planned to its end."""
+    from provision.cli.watch import Prompt, watch
+    from provision.report.answers import Answers
+    from provision.run import Run
+
+    report = Answers()
+    run = Run(assignments, plan=True, forks=order.forks, ask=ask, on_send=recorder)
+    status = watch(run, report, Prompt(report))
+    if status not in (IN_SYNC, CHANGES, INTERRUPTED) or (status != INTERRUPTED and recorder.unplanned()):
+        kind = UnreachableError if status == UNREACHABLE else ProvError
+        raise kind("whether the plan still holds can't be told of every host, so nothing was changed")
+    return status
+
+
+def check_known(plan: SavedPlan) -> None:
+    """Raise ConfigErrors if the inventory no longer has the plan's hosts."""
+    from provision.inventory import load
+    from provision.plandiff import refuse
+
+    known = load(plan.asked.inventory or None).hosts
+    refuse([f"{name}: the inventory no longer has this host" for name in plan.hosts if name not in known])
+
+
+def tell_age(plan: SavedPlan) -> None:
+    """Note that a plan is old; it is refused only if something has changed."""
+    days = (time.time() - plan.made) / DAY
+    if days > OLD:
+        click.echo(f"prov: the plan is {days:.0f} days old", err=True)
+    elif days < 0:
+        click.echo("prov: by this machine's clock the plan was made in the future", err=True)
