@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -28,6 +29,22 @@ def names_a_secret(name: str) -> bool:
 def is_secret(name: str, value: str) -> bool:
     """Whether the value is one by its name, or by a login in a URL."""
     return names_a_secret(name) or bool(LOGIN_IN_URL.search(value))
+
+
+def secrets_of(value: Any, name: str = "") -> Iterator[str]:
+    """Every text in the value that `masked` would hide, in order."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from secrets_of(part, str(key))
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from secrets_of(part, name)
+    elif isinstance(value, Secret):
+        yield value.reveal()
+    elif value is not None and names_a_secret(name):
+        yield str(value)
+    elif isinstance(value, str):
+        yield from LOGIN_IN_URL.findall(value)
 
 
 def masked(value: Any, name: str = "") -> Any:
