@@ -1,18 +1,20 @@
 """The host as a plan predicts it: the same interface as System, and nothing is written (design D4). Shipped."""
 
+import grp
+import pwd
 import re
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set
 
 from provision.agent.accounts import Account, Accounts, Shadow
 from provision.agent.commands import Result
 from provision.agent.ledger import Ledger
 from provision.agent.overlay_files import PlannedFiles
+from provision.agent.overlay_ids import free_id
 from provision.agent.overlay_packages import PlannedApt
 from provision.agent.overlay_units import PlannedUnits
 from provision.agent.system import Controller, System
 
-#: ids for accounts that a plan has added; far above those that hosts give out (login.defs(5): 60000)
-FIRST_ID = 4_000_000
+LOGIN_DEFS = "/etc/login.defs"
 
 
 class PlannedSystem(System):
@@ -53,12 +55,13 @@ class PlannedAccounts(Accounts):
         self._users: Dict[str, Optional[Account]] = {}
         self._groups: Dict[str, Optional[int]] = {}
         self._shadows: Dict[str, Shadow] = {}
-        self._next = FIRST_ID
 
     def user(self, name: str) -> Optional[Account]:
+        self.looked.add("user %s" % name)
         return self._users[name] if name in self._users else super().user(name)
 
     def group(self, name: str) -> Optional[int]:
+        self.looked.add("group %s" % name)
         return self._groups[name] if name in self._groups else super().group(name)
 
     def user_name(self, uid: int) -> str:
@@ -87,9 +90,11 @@ class PlannedAccounts(Accounts):
         return self._shadows[name] if name in self._shadows else super().shadow(name)
 
     def add_user(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
-        uid = int(options.get("--uid", self._id()))
+        uid = int(options["--uid"]) if "--uid" in options else self._free_uid("--system" in flags)
         if "--user-group" in flags:
-            self.add_group(name, {})
+            # useradd(8) takes the user's id for the group as well, if it can
+            same = {} if uid in self._gids() else {"--gid": str(uid)}
+            self.add_group(name, same, [flag for flag in flags if flag == "--system"])
         gid = self.gid(options.get("--gid", name))
         home = options.get("--home", "/home/%s" % name)
         self._users[name] = Account(
@@ -141,7 +146,8 @@ class PlannedAccounts(Accounts):
             self._groups[name] = None
 
     def add_group(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
-        self._groups[name] = int(options.get("--gid", self._id()))
+        system = "--system" in flags
+        self._groups[name] = int(options["--gid"]) if "--gid" in options else self._free_gid(system)
 
     def set_members(self, group: str, names: Sequence[str]) -> None:
         for name in {*names, *self.members(group)}:
@@ -157,14 +163,27 @@ class PlannedAccounts(Accounts):
 
     def _home_mode(self) -> int:
         """The mode of new homes (login.defs(5): HOME_MODE, else what UMASK leaves)."""
-        path = "/etc/login.defs"
-        text = self._files.read(path).decode(errors="replace") if self._files.exists(path) else ""
-        said = {what: int(mode, 8) for what, mode in re.findall(r"(?m)^(HOME_MODE|UMASK)\s+([0-7]+)", text)}
+        said = {
+            what: int(mode, 8)
+            for what, mode in re.findall(r"(?m)^(HOME_MODE|UMASK)\s+([0-7]+)", self._settings())
+        }
         return said.get("HOME_MODE", 0o777 & ~said.get("UMASK", 0o022))
 
-    def _id(self) -> int:
-        self._next += 1
-        return self._next
+    def _settings(self) -> str:
+        there = self._files.exists(LOGIN_DEFS)
+        return self._files.read(LOGIN_DEFS).decode(errors="replace") if there else ""
+
+    def _free_uid(self, system: bool) -> int:
+        used = {p.pw_uid for p in pwd.getpwall() if p.pw_name not in self._users}
+        used |= {a.uid for a in self._users.values() if a is not None}
+        return free_id(used, "UID", system, self._settings())
+
+    def _free_gid(self, system: bool) -> int:
+        return free_id(self._gids(), "GID", system, self._settings())
+
+    def _gids(self) -> Set[int]:
+        used = {g.gr_gid for g in grp.getgrall() if g.gr_name not in self._groups}
+        return used | {gid for gid in self._groups.values() if gid is not None}
 
 
 def split(names: str) -> List[str]:
