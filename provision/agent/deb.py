@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import subprocess
 import tarfile
 from typing import Callable, List, Optional, Tuple
@@ -32,6 +33,14 @@ def control_file(deb: str, name: str) -> str:
         if member.name == "./" + name and data is not None:
             return data.decode(errors="replace")
     return ""
+
+
+def links(script: str) -> "List[Tuple[str, Node]]":
+    """The links that a maintainer's script makes, as far as it names both ends: nginx's sites-enabled/default."""
+    return [
+        (path, Node(Stat("link", 0o777, 0, 0, len(target), target)))
+        for target, path in re.findall(r"(?m)^\s*ln -sf? (/[\w./-]+) (/[\w./-]+)\s*(?:\|\||$)", script)
+    ]
 
 
 def control_fields(deb: str) -> str:

@@ -111,6 +111,8 @@ class PlannedApt(Apt):
         scripts = "".join(deb.control_file(path, "postinst") for path in archives.values())
         for s in new:
             self._unpack(archives[s.name], scripts, before.get(s.name))
+        for name in came:
+            self._link(deb.control_file(archives[name], "postinst"))
         entries = [deb.control_fields(path) for path in archives.values()]
         arrived = dpkg.parse("\n\n".join("Status: install ok installed\n%s" % entry for entry in entries))
         old = before.get("dpkg")
@@ -182,6 +184,12 @@ class PlannedApt(Apt):
             enabled = re.search(r"deb-systemd-helper.*(enable|was-enabled) '?%s'?" % name, scripts)
             started = re.search(r"(deb-systemd-invoke .*%s|invoke-rc\.d .*%s)" % (name, short), scripts)
             self._units.bring(unit_name, bool(enabled), bool(started))
+
+    def _link(self, script: str) -> None:
+        """Make the links that a package's script makes when it is first installed, where nothing is yet."""
+        for path, node in deb.links(script):
+            if self._files.stat(path) is None and self._files.exists(path.rsplit("/", 1)[0]):
+                self._files.bring(path, node)
 
     def _is_ours(self, path: str, known: "Set[Tuple[str, str]]") -> bool:
         """Whether a configuration file is there that was changed after a package brought it: it stays."""
