@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "init": "Start a project in a new folder.",
     "new": "Add a role to the project.",
     "completion": "Print the script that lets a shell complete.",
+    "test": "Test roles on throwaway hosts, from bare to rebooted.",
     "lab": "Boot and remove throwaway hosts to try things on.",
 }
 

@@ -28,7 +28,7 @@ ROLES = sorted((REPOSITORY / "roles").rglob("*.py"))
 #: the layers from top to bottom; a module imports its own layer and those below it
 LAYERS = (
     ("cli", "fabfile"),
-    ("run", "report"),
+    ("run", "report", "testing"),
     (
         "fronts",
         "locations",

@@ -1,0 +1,181 @@
+"""How tests of roles are told of: as lines for logs and pipes, and what each of the reports says of a failure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Protocol, TextIO
+
+from provision.report.base import counted
+from provision.report.diffs import diff_lines
+from provision.report.failure import host_failure, step_failure
+from provision.report.jsonl import error
+from provision.report.text import Line, flat, lines
+from provision.testing.results import Event, Finished, StageDone, StageStarted, Test, TrialDone
+
+#: lines of one difference
+DIFF = 12
+
+
+class TrialReport(Protocol):
+    """Reads the events of trials, then how all have ended."""
+
+    def take(self, event: Event) -> None:
+        """Show an event."""
+
+    def finish(self, finished: Finished, seconds: float) -> None:
+        """Show how it ended; nothing follows."""
+
+    def close(self) -> None:
+        """Give the terminal back as it was; may be called twice."""
+        return
+
+
+class PlainTrials(TrialReport):
+    """A line for each stage that has ended, failures below it."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def take(self, event: Event) -> None:
+        for line in told(event):
+            self._write(line.text)
+
+    def finish(self, finished: Finished, seconds: float) -> None:
+        self._write(outcome(finished, seconds))
+
+    def _write(self, text: str) -> None:
+        self._out.write(text + "\n")
+        self._out.flush()
+
+
+class JsonTrials(TrialReport):
+    """One object a line: stages, tests, trials, at the end the summary."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, StageDone):
+            for test in event.tests:
+                self._write(test_line(event, test))
+            self._write(stage_line(event))
+        elif isinstance(event, TrialDone):
+            line = {**of_trial(event), "event": "trial", "state": "passed" if event.passed else "failed"}
+            line["kept"] = list(event.kept)
+            self._write(line | ({"error": error(event.error)} if event.error else {}))
+
+    def finish(self, finished: Finished, seconds: float) -> None:
+        hosts: dict[str, dict[str, int]] = {}
+        for stage in finished.stages:
+            for host in stage.trial.hosts:
+                count = hosts.setdefault(host, {"passed": 0, "failed": 0, "skipped": 0})
+                count[stage.state] += 1
+        self._write({"event": "summary", "hosts": hosts, "seconds": round(seconds, 3)})
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._out.write(json.dumps(line) + "\n")
+        self._out.flush()
+
+
+# -- as lines for people
+
+
+def told(event: Event) -> Iterator[Line]:
+    """What there is to say of an event."""
+    match event:
+        case StageDone():
+            why = f": {flat(event.why)}" if event.why else ""
+            took = f" ({event.seconds:.1f} s)" if event.state != "skipped" else ""
+            kind = "message" if event.state == "failed" else "dim" if event.state == "skipped" else ""
+            yield Line(kind, f"{event.trial.name}: {event.stage}: {event.state}{took}{why}")
+            if event.state == "failed":
+                yield from (line.indented("    ") for line in failure(event))
+        case TrialDone():
+            if event.error is not None:
+                yield from host_failure("", event.error)
+            if event.kept:
+                yield Line("hint", f"{event.trial.name}: its hosts are kept. To get in, and to remove them:")
+                yield from (Line("hint", f"    prov lab ssh {name}") for name in event.kept)
+                yield Line("hint", f"    prov lab down {' '.join(event.kept)}")
+
+
+def failure(stage: StageDone) -> Iterator[Line]:
+    """All that is known about a stage that has failed."""
+    for step in stage.steps:
+        yield Line("message", f"{step.host}: {step.role}: {flat(step.step)}: {step.state}")
+        below = [*diff_lines(step.step, step.diff, DIFF)]
+        if step.state == "failed":
+            below += step_failure(step)
+        elif step.where:
+            below += [Line("place", step.where)]
+        yield from (line.indented("    ") for line in below)
+    for host, problem in stage.errors:
+        yield from host_failure(host, problem)
+    for test in stage.tests:
+        if test.state == "failed":
+            yield Line("message", f"{test.host}: {test.name}: {flat(test.why)}")
+            yield from (line.indented("    ") for line in lines("", test.text))
+    if stage.output:
+        yield from lines("", stage.output)
+
+
+def outcome(finished: Finished, seconds: float) -> str:
+    """The last sentence: "3 trials passed, 1 failed (nginx debian-13: verify again), 48.2 s"."""
+    failed = []
+    for trial in finished.trials:
+        if not trial.passed:
+            stages = [s.stage for s in finished.of(trial.trial) if s.state == "failed"]
+            failed.append(f"{trial.trial.name}: {', '.join(stages) or 'not ended'}")
+    passed = len(finished.trials) - len(failed)
+    parts = [f"{counted(passed, 'trial')} passed"] if passed or not failed else []
+    if failed:
+        parts.append(f"{counted(len(failed), 'trial')} failed ({'; '.join(failed)})")
+    return f"{', '.join(parts)}, {seconds:.1f} s"
+
+
+# -- as objects
+
+
+def of_trial(event: Event) -> dict[str, Any]:
+    """What every line has."""
+    trial = event.trial
+    found: dict[str, Any] = {"event": "", "subject": trial.subject, "image": trial.image}
+    found["hosts"] = trial.hosts
+    if not isinstance(event, StageStarted):
+        found["seconds"] = round(event.seconds, 3)
+    return found
+
+
+def stage_line(done: StageDone) -> dict[str, Any]:
+    """The end of a stage; steps are those that it failed by."""
+    steps = [
+        {"host": s.host, "role": s.role, "step": s.step, "state": s.state, "where": s.where}
+        | ({"error": error(s.error)} if s.error else {})
+        for s in done.steps
+    ]
+    return {
+        **of_trial(done),
+        "event": "stage",
+        "stage": done.stage,
+        "state": done.state,
+        "why": done.why,
+        "steps": steps,
+        "errors": [{"host": host, **error(problem)} for host, problem in done.errors],
+        "output": done.output,
+    }
+
+
+def test_line(done: StageDone, test: Test) -> dict[str, Any]:
+    """One test."""
+    return {
+        **of_trial(done),
+        "event": "test",
+        "stage": done.stage,
+        "host": test.host,
+        "test": test.name,
+        "state": test.state,
+        "seconds": test.seconds,
+        "why": test.why,
+        "text": test.text,
+    }

@@ -1,0 +1,34 @@
+"""Roles tested on throwaway hosts: `prov test`, and the fixtures that tests of roles use (docs/testing.md).
+
+What tests import for their annotations is here: Host, which is pytest-testinfra's, ProvHost, and Deployed.
+Each comes when it is first asked for: pytest loads the plugin in this package also for those who do not use it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from testinfra.host import Host
+
+    from provision.testing.deployed import Deployed
+    from provision.testing.provhost import Answer, ProvHost, Ran
+
+__all__ = ["Answer", "Deployed", "Host", "ProvHost", "Ran"]
+
+#: what to do without pytest-testinfra
+INSTALL = "pip install 'prov[test]'"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "Host":
+        try:
+            from testinfra.host import Host
+        except ImportError:
+            raise ImportError(f"tests of roles need pytest-testinfra: {INSTALL}") from None
+        return Host
+    from provision.testing import deployed, provhost
+
+    return getattr(deployed if name == "Deployed" else provhost, name)

@@ -1,0 +1,64 @@
+"""What a deploy did, as tests read it: the fixture `deployed`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from provision.events import Event, StepDone
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the deploy. state: ok, changed, failed or skipped.  why: for those that did nothing."""
+
+    role: str
+    name: str
+    state: str
+    why: str = ""
+    where: str = ""
+
+
+class Deployed(Mapping[str, Step]):
+    """The steps of the first deploy by their names, as `prov deploy` shows them: `deployed["package nginx"].state`.
+
+    Of several with one name, the last one that changed something.
+    """
+
+    def __init__(self, steps: Iterable[Step]) -> None:
+        self.steps = tuple(steps)
+        self._by_name = {step.name: step for step in self.steps}
+        self._by_name.update((step.name, step) for step in self.steps if step.state == "changed")
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> Deployed:
+        """What the events of a run tell."""
+        done = [e for e in events if isinstance(e, StepDone)]
+        return cls(Step(e.role, e.step, e.state, e.why, e.where) for e in done)
+
+    @classmethod
+    def from_json(cls, values: Iterable[dict[str, Any]]) -> Deployed:
+        """What `as_json` gave."""
+        return cls(Step(**value) for value in values)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """For another process."""
+        return [asdict(step) for step in self.steps]
+
+    @property
+    def changed(self) -> list[str]:
+        """Names of the steps that changed something, in their order."""
+        return [step.name for step in self.steps if step.state == "changed"]
+
+    def __getitem__(self, name: str) -> Step:
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise KeyError(f"no step {name!r} was deployed; there are: {', '.join(self)}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)

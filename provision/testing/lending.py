@@ -1,0 +1,101 @@
+"""The hosts of one run of pytest: one that `prov test` has deployed, one that a person names, or new ones."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provision import lab
+from provision.errors import ProvError, UsageError
+from provision.inventory import load
+from provision.report.trials import failure
+from provision.roles import assign
+from provision.testing.deployed import Deployed
+from provision.testing.plugin import role_of
+from provision.testing.provhost import ProvHost, authority_of
+from provision.testing.runner import check_free
+from provision.testing.stages import Options, Stages
+from provision.testing.trials import trial_of
+
+
+@dataclass(frozen=True)
+class Lent:
+    """A host for tests. deployed: what was done to it; None if that is not known."""
+
+    host: ProvHost
+    deployed: Deployed | None
+
+
+class Lender:
+    """Has a host for each file of tests; what it has booted, it removes.
+
+    image, host, trial: see the plugin's options.
+    """
+
+    def __init__(self, *, image: str, host: str | None, trial: str | None) -> None:
+        self._image = image
+        self._host = host
+        self._trial = trial
+        self._lent: dict[str, Lent] = {}
+        self._booted: list[str] = []
+        self._folder = tempfile.TemporaryDirectory(prefix="prov-test-")
+
+    def lend(self, path: Path) -> Lent:
+        """The host for the tests in a file. Fails the test that asks if there can be none."""
+        role = "" if self._trial or self._host else role_of(path)
+        if role not in self._lent:
+            try:
+                self._lent[role] = self._found(role, path)
+            except ProvError as error:
+                pytest.fail(f"{error}\n\n{error.hint}".strip(), pytrace=False)
+        return self._lent[role]
+
+    def close(self) -> None:
+        """Remove what was booted."""
+        for lent in self._lent.values():
+            lent.host.close()
+        there = [name for name in self._booted if lab.find(name)]
+        if there:
+            lab.down(there)
+        self._folder.cleanup()
+
+    def _found(self, role: str, path: Path) -> Lent:
+        if self._trial:
+            return on_trial(json.loads(Path(self._trial).read_text(encoding="utf-8")))
+        if self._host:
+            hosts = load().select(self._host)
+            (assignment,) = assign(hosts[:1])
+            return Lent(ProvHost(hosts[0], authority_of(assignment)), None)
+        if not role:
+            raise UsageError(
+                f"{path} is in no role's folder of tests, so there is no role to boot a host for",
+                hint="Move it to roles/NAME/tests/, or name a host that is there: --prov-host NAME",
+            )
+        return self._booted_for(role)
+
+    def _booted_for(self, role: str) -> Lent:
+        """A new host with a role on it."""
+        authority = Path(self._folder.name) / "ca"
+        trial = trial_of(role, self._image, authority)
+        check_free([trial])
+        self._booted += trial.hosts
+        stages = Stages(trial, Options(authority))
+        for stage in (stages.boot, stages.deploy):
+            done = stage()
+            if done.state == "failed":
+                pytest.fail("\n".join(line.text for line in failure(done)), pytrace=False)
+        (assignment,) = trial.assignments
+        host = ProvHost(assignment.host, authority_of(assignment))
+        return Lent(host, stages.deployed[assignment.host.name])
+
+
+def on_trial(told: dict[str, Any]) -> Lent:
+    """The host that `prov test` is about (provision.testing.trials.save)."""
+    trial = trial_of(told["subject"], told["image"], Path(told["authority"]), told["inventory"])
+    assignment = next(a for a in trial.assignments if a.host.name == told["host"])
+    return Lent(ProvHost(assignment.host, authority_of(assignment)), Deployed.from_json(told["deployed"]))

@@ -1,0 +1,122 @@
+"""The pytest plugin `prov`: the fixtures host, prov_host and deployed for tests of roles (docs/testing.md).
+
+pytest imports it in every run of every project that has prov installed, so it imports next to nothing itself.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from provision.testing import INSTALL
+
+if TYPE_CHECKING:
+    from provision.testing.deployed import Deployed
+    from provision.testing.lending import Lender
+    from provision.testing.provhost import ProvHost
+
+#: the fixture of pytest-testinfra that has its own hosts
+TESTINFRAS = "_testinfra_host"
+LENDER: pytest.StashKey[Lender] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What a person may choose where pytest is run without `prov test`."""
+    group = parser.getgroup("prov", "roles tested on throwaway hosts")
+    group.addoption(
+        "--prov-image",
+        default="debian-12",
+        metavar="IMAGE",
+        help="Image of the hosts that are booted for roles.",
+    )
+    group.addoption("--prov-host", metavar="NAME", help="Test this host of the inventory, as it is.")
+    group.addoption("--prov-trial", metavar="FILE", help="What prov test tells its runs of pytest.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Offer `host`. Here, as pytest-testinfra has loaded by now and has one of that name: the later one counts."""
+    if importlib.util.find_spec("testinfra") is not None:
+        config.pluginmanager.register(TestinfraHost(), "prov-host")
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """A role is no package of tests: pytest would import it, under a name that is not its own."""
+    if (path / "__init__.py").is_file() and role_of(path / "tests" / "x") == path.name:
+        folder: pytest.Collector = pytest.Dir.from_parent(parent, path=path)
+        return folder
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Leave tests that are none of ours to pytest-testinfra."""
+    if "host" not in metafunc.fixturenames:
+        return
+    ours = is_ours(metafunc.config, metafunc.definition.path)
+    if ours and importlib.util.find_spec("testinfra") is None:
+        raise pytest.UsageError(f"the fixture `host` needs pytest-testinfra: {INSTALL}")
+    if not ours and metafunc.config.pluginmanager.hasplugin("pytest11.testinfra"):
+        metafunc.fixturenames.append(TESTINFRAS)
+
+
+@pytest.fixture(scope="module")
+def prov_host(request: pytest.FixtureRequest) -> ProvHost:
+    """The host that is tested: name, address, facts, apps, vars, ca, run(argv), fetch(url), connected(port)."""
+    return lender(request.config).lend(request.path).host
+
+
+@pytest.fixture(scope="module")
+def deployed(request: pytest.FixtureRequest) -> Deployed:
+    """What the first deploy did: its steps by name. Tests that ask for it are skipped if there was none."""
+    found = lender(request.config).lend(request.path).deployed
+    if found is None:
+        pytest.skip("nothing was deployed in this run: the host is tested as it is")
+    return found
+
+
+class TestinfraHost:
+    """A plugin with the fixture `host`."""
+
+    __test__ = False
+
+    @staticmethod
+    @pytest.fixture(scope="module")
+    def host(request: pytest.FixtureRequest) -> Any:
+        """The host that is tested, as pytest-testinfra's Host: host.service("nginx").is_running and so on."""
+        if not is_ours(request.config, request.path):
+            return request.getfixturevalue(TESTINFRAS)
+        from provision.testing.overprov import testinfra_host
+
+        return testinfra_host(lender(request.config).lend(request.path).host)
+
+
+def is_ours(config: pytest.Config, path: Path) -> bool:
+    """Whether the tests of a file are about a host of prov's: a role's are, and all if one was named."""
+    named = config.getoption("prov_trial") or config.getoption("prov_host")
+    return bool(named) or role_of(path) != ""
+
+
+def role_of(path: Path) -> str:
+    """The role whose tests a file is among: roles/NAME/tests/...; "" if it is among none's."""
+    for folder in path.parents:
+        role = folder.parent
+        if folder.name == "tests" and (role / "__init__.py").is_file():
+            return role.name if role.parent.name in ("roles", "builtin") else ""
+    return ""
+
+
+def lender(config: pytest.Config) -> Lender:
+    """Who has the hosts of this run of pytest."""
+    if LENDER not in config.stash:
+        from provision.testing.lending import Lender
+
+        config.stash[LENDER] = Lender(
+            image=config.getoption("prov_image"),
+            host=config.getoption("prov_host"),
+            trial=config.getoption("prov_trial"),
+        )
+        config.add_cleanup(config.stash[LENDER].close)
+    return config.stash[LENDER]

@@ -1,0 +1,161 @@
+"""A host as tests see it from outside: the fixture `prov_host`."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shlex
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from provision.apps import App, apps_of
+from provision.authority import Authority
+from provision.connection import fabric_config
+from provision.facts import Facts
+from provision.host import Host
+from provision.inventory import InventoryHost
+from provision.roles import Assignment
+
+PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that has ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for a request. headers: by their names in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode()
+
+    def json(self) -> Any:
+        """What the body says, if it is JSON."""
+        return json.loads(self.body)
+
+
+class ProvHost:
+    """A host that has been deployed. ca: the certificate of the authority that signs for its applications."""
+
+    def __init__(self, inventory: InventoryHost, ca: Path) -> None:
+        self.inventory = inventory
+        self.ca = ca
+
+    @property
+    def name(self) -> str:
+        """Its name in the inventory, and in the lab."""
+        return self.inventory.name
+
+    @property
+    def vars(self) -> Mapping[str, Any]:
+        """Its variables in the inventory."""
+        return self.inventory.vars
+
+    @cached_property
+    def apps(self) -> list[App]:
+        """Its applications."""
+        return apps_of(self.inventory)
+
+    @property
+    def address(self) -> str:
+        """Where it is reached."""
+        return str(self._host.host)
+
+    @property
+    def is_root(self) -> bool:
+        """Whether logins are root's own; else commands need sudo."""
+        return bool(self._host.user == "root")
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What it is, as roles read it in c.facts."""
+        return self._host.facts
+
+    def run(self, argv: Sequence[str], *, timeout: float = 60) -> Ran:
+        """Run a command as root; its words arrive as they are. A status other than 0 is no error."""
+        return self.shell(shlex.join(argv if self.is_root else ["sudo", "-n", *argv]), timeout=timeout)
+
+    def shell(self, line: str, *, timeout: float = 60) -> Ran:
+        """Have the login shell run a line, as the login user."""
+        done = self._host.run(line, hide=True, warn=True, in_stream=False, encoding="utf-8", timeout=timeout)
+        return Ran(done.exited, done.stdout, done.stderr)
+
+    def fetch(
+        self,
+        url: str = "/",
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout: float = 20,
+    ) -> Answer:
+        """Ask the host for a page from outside, whatever the name in the URL resolves to; follows no redirects.
+
+        url: whole, or a path of the first application. With https the certificate has to be good for the name,
+        and signed by the host's authority.  Raises OSError.
+        """
+        parts = urlsplit(url if "://" in url else self.url(url))
+        domain = parts.hostname or ""
+        connection = http.client.HTTPConnection(domain, timeout=timeout)
+        connection.sock = self.connected(parts.port or PORTS[parts.scheme], timeout=timeout)
+        if parts.scheme == "https":
+            context = ssl.create_default_context(cafile=str(self.ca))
+            connection.sock = context.wrap_socket(connection.sock, server_hostname=domain)
+        try:
+            target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
+            connection.request(method, target, body, dict(headers or {}))
+            response = connection.getresponse()
+            named = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, named, response.read())
+        finally:
+            connection.close()
+
+    def url(self, path: str = "/") -> str:
+        """The URL of a path of the first application. Raises LookupError if the host has none."""
+        if not self.apps:
+            raise LookupError(f"{self.name} has no apps: name a whole URL")
+        app = self.apps[0]
+        scheme = "http" if app.tls == "none" else "https"
+        return f"{scheme}://{app.domains[0].replace('*', 'www', 1)}{app.path}{path.removeprefix('/')}"
+
+    def connected(self, port: int, *, timeout: float = 20) -> socket.socket:
+        """A connection to one of its ports from outside. Raises OSError."""
+        return socket.create_connection((self.address, port), timeout=timeout)
+
+    def close(self) -> None:
+        """End the connections to it."""
+        if "_host" in self.__dict__:
+            if self._host.session is not None:
+                self._host.finish()
+            self._host.close()
+
+    @cached_property
+    def _host(self) -> Host:
+        # a session that plans changes nothing, and waits for nobody's lock
+        host = Host(self.inventory, config=fabric_config(), plan=True, emit=lambda _event: None)
+        host.open()
+        return host
+
+
+def authority_of(assignment: Assignment) -> Path:
+    """The certificate of the authority that signs for a host (role `tls`)."""
+    folder = next((p.ca for p in assignment.params if hasattr(p, "ca")), ".prov/ca")
+    return Authority(Path(folder).expanduser()).certificate_path.absolute()

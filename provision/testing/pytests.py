@@ -1,0 +1,81 @@
+"""Runs pytest on the tests of a host, and reads what it found."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provision.testing.results import Test
+from provision.testing.trials import Trial, save
+
+#: for all tests of one host
+SECONDS = 1800
+#: pytest's ExitCode
+NOTHING_COLLECTED = 5
+
+
+@dataclass(frozen=True)
+class Found:
+    """tests: one by one.  output: all that pytest printed, where it could not run them."""
+
+    tests: Sequence[Test]
+    output: str = ""
+
+
+def verify(
+    trial: Trial,
+    host: str,
+    authority: Path,
+    deployed: Sequence[Mapping[str, Any]],
+    only: str = "",
+    started: Callable[[subprocess.Popen[str]], None] = lambda _process: None,
+) -> Found:
+    """Run the tests of one host. only: pytest's -k.  started: is given the process, to end it early."""
+    with tempfile.TemporaryDirectory(prefix="prov-test-") as folder:
+        about, found = Path(folder) / "trial.json", Path(folder) / "found.xml"
+        save(about, trial, host, authority, deployed)
+        argv = [sys.executable, "-m", "pytest", "-q", "-p", "prov", "-p", "no:cacheprovider"]
+        # tests of several roles may have files of the same name
+        argv += ["--import-mode=importlib", f"--prov-trial={about}", f"--junitxml={found}"]
+        argv += ["-o", "junit_family=xunit2", *(["-k", only] if only else [])]
+        process = subprocess.Popen(
+            [*argv, *map(str, trial.tests[host])],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        started(process)
+        try:
+            output, _ = process.communicate(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, _ = process.communicate()
+            return Found((), f"the tests did not end within {SECONDS} s\n{output}")
+        if process.returncode in (0, 1, 2, NOTHING_COLLECTED) and found.is_file():
+            tests = parse(found.read_text(encoding="utf-8"), host)
+            if tests or process.returncode == NOTHING_COLLECTED:
+                return Found(tests)
+        return Found((), output)
+
+
+def parse(xml: str, host: str) -> list[Test]:
+    """The tests in pytest's JUnit XML. One that fails, and then its teardown too, is there once."""
+    tests: dict[tuple[str, str], Test] = {}
+    for case in ET.fromstring(xml).iter("testcase"):
+        state, why, text = "passed", "", ""
+        for kind in ("failure", "error", "skipped"):
+            for said in case.findall(kind):
+                state = "skipped" if kind == "skipped" else "failed"
+                why, text = said.get("message", "").split("\n")[0], said.text or ""
+        key = case.get("classname", ""), case.get("name", "")
+        if state != "passed" or key not in tests:
+            tests[key] = Test(host, key[1], state, float(case.get("time", 0)), why, text)
+    return list(tests.values())

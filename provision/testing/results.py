@@ -1,0 +1,92 @@
+"""What happens while roles are tested, as small frozen classes; provision.report.trials shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from provision.errors import ProvError
+from provision.events import StepDone
+from provision.testing.trials import Trial
+
+#: in their order
+BOOT, PLAN, DEPLOY, AGAIN, VERIFY = "boot", "plan", "deploy", "deploy again", "verify"
+REBOOT, AFTERWARDS, UNDO = "reboot", "verify again", "undo"
+STAGES = (BOOT, PLAN, DEPLOY, AGAIN, VERIFY, REBOOT, AFTERWARDS, UNDO)
+#: without them, nothing that follows says anything
+FATAL = (BOOT, PLAN, DEPLOY, REBOOT)
+
+
+@dataclass(frozen=True)
+class Test:
+    """One test. state: passed, failed or skipped.  why: in a line.  text: all that pytest says of it."""
+
+    host: str
+    name: str
+    state: str
+    seconds: float
+    why: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    """A stage of a trial has begun."""
+
+    trial: Trial
+    stage: str
+
+
+@dataclass(frozen=True)
+class StageDone:
+    """A stage has ended. state: passed, failed or skipped.  why: in a line, where there is something to say.
+
+    steps: those that it failed by.  errors: what ended the runs of hosts early.  tests: all that were run.
+    output: of a program that has failed as a whole.
+    """
+
+    trial: Trial
+    stage: str
+    state: str
+    seconds: float = 0.0
+    why: str = ""
+    steps: Sequence[StepDone] = ()
+    errors: Sequence[tuple[str, ProvError]] = ()
+    tests: Sequence[Test] = ()
+    output: str = ""
+
+
+@dataclass(frozen=True)
+class TrialDone:
+    """A trial has ended. passed: none of its stages failed.  kept: names of hosts that are still there.
+
+    error: why hosts could not be removed.
+    """
+
+    trial: Trial
+    passed: bool
+    seconds: float
+    kept: Sequence[str] = ()
+    error: ProvError | None = None
+
+
+Event = StageStarted | StageDone | TrialDone
+
+
+@dataclass
+class Finished:
+    """All that came of it, for reports of the whole."""
+
+    stages: list[StageDone] = field(default_factory=list)
+    trials: list[TrialDone] = field(default_factory=list)
+
+    def take(self, event: Event) -> None:
+        """Keep an event."""
+        if isinstance(event, StageDone):
+            self.stages.append(event)
+        elif isinstance(event, TrialDone):
+            self.trials.append(event)
+
+    def of(self, trial: Trial) -> list[StageDone]:
+        """The stages of one trial."""
+        return [stage for stage in self.stages if stage.trial is trial]

@@ -1,0 +1,112 @@
+"""Trials in parallel, from hosts that are booted to hosts that are gone."""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from provision import lab
+from provision.errors import ProvError, UsageError
+from provision.testing import results
+from provision.testing.results import Event, Finished, StageDone, StageStarted, TrialDone
+from provision.testing.stages import Options, Stages, timed
+from provision.testing.trials import Trial
+
+
+class Trials:
+    """Iterate over them for their events; that ends when all have ended and their hosts are gone.
+
+    Trials whose hosts have the same names, as those of a TARGET on several images, come one after the other.
+    """
+
+    def __init__(self, trials: Sequence[Trial], options: Options) -> None:
+        self.finished = Finished()
+        self._options = options
+        self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._stages = [Stages(trial, options) for trial in trials]
+        self._stopped = False
+
+    def __iter__(self) -> Iterator[Event]:
+        chains: dict[tuple[str, ...], list[Stages]] = {}
+        for stages in self._stages:
+            chains.setdefault(tuple(stages.trial.hosts), []).append(stages)
+        left = len(self._stages)
+        pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="trial")
+        try:
+            for chain in chains.values():
+                pool.submit(self._try, chain)
+            while left:
+                event = self._queue.get()
+                left -= isinstance(event, TrialDone)
+                self.finished.take(event)
+                yield event
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def stop(self) -> None:
+        """Let every trial end after what it is doing, and remove its hosts. Iterating goes on until they have."""
+        self._stopped = True
+        for stages in self._stages:
+            stages.stop()
+
+    def exit_status(self) -> int:
+        """0 if all have passed, else 1."""
+        return 0 if all(trial.passed for trial in self.finished.trials) else 1
+
+    def _try(self, chain: Sequence[Stages]) -> None:
+        for stages in chain:
+            began = time.monotonic()
+            passed = False
+            bug: ProvError | None = None
+            try:
+                passed = self._all_stages(stages)
+            except Exception as error:
+                # a mistake of ours: the others go on
+                shown = "".join(traceback.format_exception(error)[-3:])
+                bug = ProvError(f"{type(error).__name__}: {error}", hint=shown)
+            self._end(stages.trial, passed, began, bug)
+
+    def _all_stages(self, stages: Stages) -> bool:
+        """Whether none has failed."""
+        passed, fatal = True, ""
+        for name, work in stages.work().items():
+            if self._stopped:
+                return False
+            if fatal:
+                self._queue.put(StageDone(stages.trial, name, "skipped", why=f"{fatal} failed"))
+                continue
+            if name == results.AFTERWARDS and not self._options.reboot:
+                continue
+            self._queue.put(StageStarted(stages.trial, name))
+            done = timed(work)
+            self._queue.put(done)
+            if done.state == "failed":
+                passed = False
+                fatal = name if name in results.FATAL else ""
+        return passed
+
+    def _end(self, trial: Trial, passed: bool, began: float, error: ProvError | None) -> None:
+        """Remove the hosts, unless they are to be kept."""
+        there = [name for name in trial.hosts if lab.find(name)]
+        kept = there if self._options.keep else []
+        try:
+            if there and not kept:
+                lab.down(there)
+        except ProvError as problem:
+            error = error or problem
+        done = TrialDone(trial, passed and error is None, time.monotonic() - began, kept, error)
+        self._queue.put(done)
+
+
+def check_free(trials: Sequence[Trial]) -> None:
+    """Raise UsageError if a host of one of these names is there already: it is not ours to change."""
+    for name in dict.fromkeys(name for trial in trials for name in trial.hosts):
+        if lab.find(name):
+            raise UsageError(
+                f"the lab has a host {name} already, and a test begins with a bare one",
+                hint=f"If it was kept by an earlier test, or may go:  prov lab down {name}",
+            )

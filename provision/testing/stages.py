@@ -1,0 +1,194 @@
+"""The stages of a trial: what each does with its hosts, and when it has failed."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from provision import lab
+from provision.errors import ProvError
+from provision.events import HostDone, StepDone
+from provision.host import Host
+from provision.roles import Assignment
+from provision.run import Emit, Run, Work, run_roles
+from provision.steps import command, reboot
+from provision.testing import results
+from provision.testing.deployed import Deployed
+from provision.testing.pytests import verify
+from provision.testing.results import StageDone, Test
+from provision.testing.trials import Trial
+
+#: for a boot after the reboot, with all its services (systemctl(1), is-system-running)
+SETTLED = ["sh", "-c", "timeout 60 systemctl is-system-running --wait >/dev/null 2>&1 || true"]
+#: tests that are told of in a line
+FEW = 3
+
+
+@dataclass(frozen=True)
+class Options:
+    """driver: of the lab.  reboot: whether to.  only: pytest's -k.  keep: leave the hosts.  authority: see trials."""
+
+    authority: Path
+    driver: str = "nspawn"
+    reboot: bool = True
+    only: str = ""
+    keep: bool = False
+
+
+@dataclass
+class Stages:
+    """One trial under way. Each stage is a method that returns how it ended, without its seconds."""
+
+    trial: Trial
+    options: Options
+    deployed: dict[str, Deployed] = field(default_factory=dict)
+    _running: Run | subprocess.Popen[str] | None = None
+    _stopped: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def work(self) -> dict[str, Callable[[], StageDone]]:
+        """The stages by name, in their order."""
+        return {
+            results.BOOT: self.boot,
+            results.PLAN: self.plan,
+            results.DEPLOY: self.deploy,
+            results.AGAIN: self.deploy_again,
+            results.VERIFY: lambda: self.verify(results.VERIFY),
+            results.REBOOT: self.reboot,
+            results.AFTERWARDS: lambda: self.verify(results.AFTERWARDS),
+        }
+
+    def stop(self) -> None:
+        """End the stage that is running as soon as it can be."""
+        with self._lock:
+            self._stopped = True
+            running = self._running
+        if isinstance(running, Run):
+            running.stop()
+        elif running is not None:
+            running.terminate()
+
+    # -- one by one
+
+    def boot(self) -> StageDone:
+        """Boot the hosts, bare but for python3."""
+        try:
+            lab.up(self.trial.hosts, driver=self.options.driver, image=self.trial.image)
+        except ProvError as error:
+            return self._done(results.BOOT, "failed", errors=[("", error)])
+        return self._done(results.BOOT)
+
+    def plan(self) -> StageDone:
+        """Plan, where nothing is installed yet."""
+        events, done = self._run(results.PLAN, plan=True)
+        count = sum(step.state in ("changed", "maybe") for step in events)
+        return replace(done, why=done.why or f"{count} of {len(events)} steps would change")
+
+    def deploy(self) -> StageDone:
+        """Deploy for the first time."""
+        steps, done = self._run(results.DEPLOY)
+        for name in self.trial.hosts:
+            self.deployed[name] = Deployed.of(step for step in steps if step.host == name)
+        count = sum(step.state == "changed" for step in steps)
+        return replace(done, why=done.why or f"{count} of {len(steps)} steps changed")
+
+    def deploy_again(self) -> StageDone:
+        """Deploy again: nothing may change."""
+        steps, done = self._run(results.AGAIN)
+        changed = [step for step in steps if step.state == "changed"]
+        if not changed or done.state == "failed":
+            return done
+        names = ", ".join(dict.fromkeys(step.step for step in changed))
+        return replace(done, state="failed", why=f"changed again: {names}", steps=changed)
+
+    def verify(self, stage: str) -> StageDone:
+        """Run the tests of each host."""
+        with_tests = [name for name in self.trial.hosts if self.trial.tests[name]]
+        if not with_tests:
+            return self._done(stage, "skipped", f"{self.trial.subject} has no tests")
+        tests: list[Test] = []
+        for name in with_tests:
+            found = verify(
+                self.trial,
+                name,
+                self.options.authority,
+                self.deployed[name].as_json(),
+                self.options.only,
+                self._started,
+            )
+            if found.output:
+                return self._done(stage, "failed", "pytest could not run the tests", output=found.output)
+            tests += found.tests
+        failed = [test.name for test in tests if test.state == "failed"]
+        if failed:
+            more = f" and {len(failed) - FEW} more" if len(failed) > FEW else ""
+            when = " after the reboot" if stage == results.AFTERWARDS else ""
+            return self._done(stage, "failed", f"failed{when}: {', '.join(failed[:FEW])}{more}", tests=tests)
+        passed = sum(test.state == "passed" for test in tests)
+        if not passed:
+            return self._done(stage, "skipped", "no test was run", tests=tests)
+        return self._done(stage, why=f"{passed} passed", tests=tests)
+
+    def reboot(self) -> StageDone:
+        """Reboot, and wait until all is up that comes up by itself."""
+        if not self.options.reboot:
+            return self._done(results.REBOOT, "skipped", "left out by --no-reboot")
+        _, done = self._run(results.REBOOT, work=boots_anew)
+        return done
+
+    # -- inside
+
+    def _run(
+        self, stage: str, *, plan: bool = False, work: Work = run_roles
+    ) -> tuple[list[StepDone], StageDone]:
+        """A run on all hosts: its steps, and the stage as failed if one of them has."""
+        assignments = self.trial.assignments
+        run = Run(assignments, plan=plan, forks=len(assignments), work=work)
+        self._started(run)
+        steps: list[StepDone] = []
+        errors: list[tuple[str, ProvError]] = []
+        for event in run:
+            if isinstance(event, StepDone):
+                steps.append(event)
+            elif isinstance(event, HostDone) and event.error is not None:
+                errors.append((event.host, event.error))
+        if run.exit_status() in (0, 3):
+            return steps, self._done(stage)
+        failed = [step for step in steps if step.state == "failed" and not step.ignored]
+        why = failed[0].step if failed else errors[0][1].message.split("\n")[0]
+        return steps, self._done(stage, "failed", f"failed: {why}", steps=failed, errors=errors)
+
+    def _started(self, running: Run | subprocess.Popen[str]) -> None:
+        with self._lock:
+            self._running = running
+        if self._stopped:
+            self.stop()
+
+    def _done(
+        self,
+        stage: str,
+        state: str = "passed",
+        why: str = "",
+        *,
+        steps: Sequence[StepDone] = (),
+        errors: Sequence[tuple[str, ProvError]] = (),
+        tests: Sequence[Test] = (),
+        output: str = "",
+    ) -> StageDone:
+        return StageDone(self.trial, stage, state, 0.0, why, steps, errors, tests, output)
+
+
+def boots_anew(host: Host, _: Assignment, __: Emit) -> None:
+    """Work: a reboot."""
+    reboot.reboot(host, "asked for by prov test")
+    command.command(host, SETTLED, reason="services come up after the login does").wait()
+
+
+def timed(work: Callable[[], StageDone]) -> StageDone:
+    """Do the work of a stage, with its seconds."""
+    began = time.monotonic()
+    return replace(work(), seconds=time.monotonic() - began)

@@ -1,0 +1,185 @@
+"""What is tested together: hosts of one image, bare at first, with the roles and variables that they get."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provision.errors import ConfigError, UsageError
+from provision.inventory import Inventory, InventoryHost, Origin, load, yamlfile
+from provision.inventory.located import Located, LocatedError
+from provision.inventory.sources import display
+from provision.inventory.values import shown
+from provision.lab.model import is_label
+from provision.names import suggestion
+from provision.roles import Assignment, Role, assign, find, names, search_path
+
+VARIABLES = "inventory.yml"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """subject: the role, or the TARGET, that is tested.  is_role: which of the two.  assignments: of each host.
+
+    tests: what each host's tests are in: files and folders, by the host's name.  inventory: as -i named it.
+    """
+
+    subject: str
+    is_role: bool
+    image: str
+    assignments: tuple[Assignment, ...]
+    tests: Mapping[str, tuple[Path, ...]]
+    inventory: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """How people tell it from others."""
+        return f"{self.subject} {self.image}"
+
+    @property
+    def hosts(self) -> list[str]:
+        """Names of its hosts, in the lab too."""
+        return [a.host.name for a in self.assignments]
+
+
+def trial_of(subject: str, image: str, authority: Path, inventory: Sequence[str] = ()) -> Trial:
+    """What a role or TARGET is tested with on an image. Raises ConfigErrors and UsageErrors with all that is wrong.
+
+    authority: folder of the private CA, which is not the project's own: hosts that go are no business of it.
+    """
+    role = find(subject, search_path())
+    if role is not None:
+        host = lone_host(role, image, authority)
+        hosts = [host]
+        tests = {host.name: tests_in(role.path / "tests")}
+    else:
+        hosts = throwaway(inventory, subject, authority)
+        tests = {host.name: tests_of(host) for host in hosts}
+    return Trial(subject, role is not None, image, tuple(assign(hosts)), tests, tuple(inventory))
+
+
+# -- a role
+
+
+def lone_host(role: Role, image: str, authority: Path) -> InventoryHost:
+    """A host for a role: as its tests/inventory.yml says, else with the role and those that it requires."""
+    path = role.path / "tests" / VARIABLES
+    file = display(path if path.is_file() else role.path / "__init__.py", Path.cwd())
+    origin = Origin(file, 1, path.parent)
+    variables = read(path, file) if path.is_file() else {}
+    if "roles" not in variables:
+        variables["roles"] = Located([*required(role), role.name], origin)
+    name = f"test-{role.name.replace('_', '-')}-{image}"
+    host = InventoryHost(name, (), origin, in_the_lab(variables, authority, origin))
+    Inventory({name: host}, {})
+    return host
+
+
+def read(path: Path, file: str) -> dict[str, Located]:
+    """The variables in a file. Raises ConfigErrors."""
+    document = yamlfile.read(path, file)
+    if document is None:
+        return {}
+    if not isinstance(document.value, dict):
+        message = f"must be a mapping of a host's variables, not {shown(document.value)}"
+        raise LocatedError(document.origin, (), message)
+    return {str(name): part for name, part in document.parts.items()}
+
+
+def required(role: Role) -> list[str]:
+    """The roles that a role needs, and those that they need, in the order in which they run."""
+    found: list[str] = []
+    for name in role.requires:
+        needed = find(name, search_path())
+        found += [*(required(needed) if needed else ()), name]
+    return list(dict.fromkeys(found))
+
+
+def tests_in(folder: Path) -> tuple[Path, ...]:
+    """The folder, if there are tests in it."""
+    return (folder,) if any(folder.rglob("test_*.py")) else ()
+
+
+# -- hosts of the inventory
+
+
+def throwaway(inventory: Sequence[str], target: str, authority: Path) -> list[InventoryHost]:
+    """The hosts of a TARGET as lab hosts of the same names and variables. Raises ConfigErrors, UsageError."""
+    try:
+        real = load(inventory or None)
+    except ConfigError:
+        if inventory:
+            raise
+        # a folder with roles and nothing else
+        raise unknown(target, []) from None
+    wanted = [host.name for host in select(real, target)]
+    for name in wanted:
+        if not is_label(name):
+            raise UsageError(
+                f"{name!r} can't be a lab host's name, so it can't be tested by its own",
+                hint="Test its roles:  prov test ROLE",
+            )
+    copies = {}
+    for host in real.hosts.values():
+        located = host.located
+        if host.name in wanted:
+            located = in_the_lab(located, authority, host.defined)
+        copies[host.name] = InventoryHost(host.name, host.groups, host.defined, located)
+    copied = Inventory(copies, real.groups)
+    bare = [name for name in wanted if not copied.hosts[name].roles]
+    if bare:
+        raise UsageError(f"nothing to test: no roles are listed for {', '.join(bare)}")
+    return [copied.hosts[name] for name in wanted]
+
+
+def select(inventory: Inventory, target: str) -> list[InventoryHost]:
+    """The hosts of a TARGET. Raises UsageError, which knows roles too if it is a single name."""
+    known = [*inventory.hosts, *inventory.groups]
+    if target.replace("-", "").replace("_", "").isalnum() and target not in known:
+        raise unknown(target, known)
+    return inventory.select(target)
+
+
+def unknown(subject: str, others: Sequence[str]) -> UsageError:
+    """The error for what is neither a role nor in the inventory. others: what is there."""
+    roles = names(search_path())
+    return UsageError(
+        f"there is no role, host or group {subject!r}.{suggestion(subject, [*roles, *others])}",
+        hint=f"Roles: {', '.join(roles)}",
+    )
+
+
+def in_the_lab(variables: Mapping[str, Located], authority: Path, origin: Origin) -> dict[str, Located]:
+    """A host's variables, but that it is reached in the lab, and trusts an authority of its own."""
+    kept = {name: part for name, part in variables.items() if not name.startswith("ansible_")}
+    kept["ansible_connection"] = Located("lab", origin)
+    tls = kept.get("tls", Located({}, origin))
+    role = find("tls", search_path())
+    if isinstance(tls.value, dict) and role and role.params and "ca" in role.params.model_fields:
+        kept["tls"] = Located({**tls.value, "ca": str(authority)}, tls.origin, tls.parts)
+    return kept
+
+
+def tests_of(host: InventoryHost) -> tuple[Path, ...]:
+    """The project's tests for a host: tests/test_NAME.py for itself and for each of its groups."""
+    stems = [name.replace("-", "_").replace(".", "_") for name in (host.name, *host.groups)]
+    return tuple(path for stem in stems if (path := Path.cwd() / f"tests/test_{stem}.py").is_file())
+
+
+# -- for another process
+
+
+def save(path: Path, trial: Trial, host: str, authority: Path, deployed: Sequence[Mapping[str, Any]]) -> None:
+    """Tell a process of pytest what it is about."""
+    told = {
+        "subject": trial.subject,
+        "image": trial.image,
+        "inventory": trial.inventory,
+        "host": host,
+        "authority": str(authority),
+        "deployed": deployed,
+    }
+    path.write_text(json.dumps(told), encoding="utf-8")
