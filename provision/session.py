@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from provision import origin
 from provision.agent.codec import encode_step
 from provision.agent.protocol import VERSION, Frame, ProtocolError, Reader, pack
 from provision.bootstrap import AGENT, module_payload, needed
@@ -115,6 +116,7 @@ class Session:
             op="step",
             id=outcome.id,
             label=outcome.label,
+            role=self.role,
             deadline=step.deadline(),
             seen=self._failures_seen,
             units=list(step.units()),
@@ -194,7 +196,8 @@ class Session:
         self._unanswered: list[bytes] = []
         self._rebooting: dict[str, Any] | None = None
         self._starter = self._login.start(self._open_channel, plan=self.plan)
-        self._send({"op": "start", "plan": self.plan, "who": self._who, **resume})
+        commit = "" if self.plan else origin.commit()
+        self._send({"op": "start", "plan": self.plan, "who": self._who, "commit": commit, **resume})
 
     def _resume(self, head: dict[str, Any]) -> None:
         """Wait until the host has rebooted, and go on there with all that is left. Raises UnreachableError.

@@ -1,11 +1,25 @@
 """Users and groups of the host. Shipped."""
 
+import contextlib
 import grp
 import pwd
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    ContextManager,
+    Dict,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+)
 
 from provision.agent.commands import Result
 from provision.errors import StepError
+
+if TYPE_CHECKING:
+    from provision.agent.journal import Journal
 
 Run = Callable[..., Result]
 
@@ -47,13 +61,26 @@ AGEING = {
 
 
 class Accounts:
-    """The real users and groups. run: executes a command on the host."""
+    """The real users and groups. run: executes a command on the host.
+
+    looked: "user NAME" and "group NAME" that steps have asked about.  record: takes lines before they change.
+    made, gone: told of kind and name of what comes and goes.
+    """
 
     def __init__(self, run: Run) -> None:
         self._run = run
+        self.looked: Set[str] = set()
+        self.record: "Optional[Journal]" = None
+        self.made: Callable[[str, str], None] = lambda kind, name: None
+        self.gone: Callable[[str, str], None] = lambda kind, name: None
+
+    def _kept(self) -> "ContextManager[None]":
+        """Whatever lines change meanwhile, an undo can put them back."""
+        return contextlib.nullcontext() if self.record is None else self.record.accounts()
 
     def user(self, name: str) -> Optional[Account]:
         """The user of that name, or None."""
+        self.looked.add("user %s" % name)
         try:
             p = pwd.getpwnam(name)
         except KeyError:
@@ -63,6 +90,7 @@ class Accounts:
 
     def group(self, name: str) -> Optional[int]:
         """The id of a group, or None."""
+        self.looked.add("group %s" % name)
         try:
             return grp.getgrnam(name).gr_gid
         except KeyError:
@@ -119,46 +147,64 @@ class Accounts:
 
     def add_user(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
         """useradd(8) with options such as {"--home-dir": "/srv/x"}."""
-        self._run(("useradd", *flags, *pairs(options), "--", name)).require("adding the user %s" % name)
+        home = options.get("--home", "/home/%s" % name)
+        if self.record is not None and "--create-home" in flags:
+            self.record.keep(home, home, whole=True)
+        with self._kept():
+            self._run(("useradd", *flags, *pairs(options), "--", name)).require("adding the user %s" % name)
+        self.made("user", name)
 
     def change_user(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
         """usermod(8)."""
-        self._run(("usermod", *flags, *pairs(options), "--", name)).require(
-            "changing the user %s" % name, "If processes of the user still run, end them first."
-        )
+        with self._kept():
+            self._run(("usermod", *flags, *pairs(options), "--", name)).require(
+                "changing the user %s" % name, "If processes of the user still run, end them first."
+            )
 
     def set_password(self, name: str, hashed: str) -> None:
         """chpasswd(8), told over stdin: an argv is there for all to see."""
         line = "%s:%s\n" % (name, hashed)
-        self._run(("chpasswd", "--encrypted"), stdin=line.encode()).require(
-            "setting the password of %s" % name
-        )
+        with self._kept():
+            self._run(("chpasswd", "--encrypted"), stdin=line.encode()).require(
+                "setting the password of %s" % name
+            )
 
     def set_ageing(self, name: str, ages: Dict[str, int]) -> None:
         """chage(1), with the names and numbers of Shadow."""
         options = {AGEING[what]: str(days) for what, days in ages.items()}
-        self._run(("chage", *pairs(options), "--", name)).require("setting the ages of %s" % name)
+        with self._kept():
+            self._run(("chage", *pairs(options), "--", name)).require("setting the ages of %s" % name)
 
     def remove_user(self, name: str, with_home: bool = False) -> None:
         """userdel(8), which also removes the user's own group if nobody else is in it."""
         flags = ["--remove"] if with_home else []
-        self._run(("userdel", *flags, "--", name)).require(
-            "removing the user %s" % name, "If processes of the user still run, end them first."
-        )
+        now = self.user(name)
+        if self.record is not None and with_home and now is not None:
+            self.record.keep_folder(now.home, now.home)
+        with self._kept():
+            self._run(("userdel", *flags, "--", name)).require(
+                "removing the user %s" % name, "If processes of the user still run, end them first."
+            )
+        self.gone("user", name)
 
     def add_group(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
         """groupadd(8)."""
-        self._run(("groupadd", *flags, *pairs(options), "--", name)).require("adding the group %s" % name)
+        with self._kept():
+            self._run(("groupadd", *flags, *pairs(options), "--", name)).require("adding the group %s" % name)
+        self.made("group", name)
 
     def set_members(self, group: str, names: Sequence[str]) -> None:
         """gpasswd(1): exactly these have the group as a supplementary one."""
-        self._run(("gpasswd", "--members", ",".join(names), group)).require(
-            "setting the members of %s" % group
-        )
+        with self._kept():
+            self._run(("gpasswd", "--members", ",".join(names), group)).require(
+                "setting the members of %s" % group
+            )
 
     def remove_group(self, name: str) -> None:
         """groupdel(8)."""
-        self._run(("groupdel", "--", name)).require("removing the group %s" % name)
+        with self._kept():
+            self._run(("groupdel", "--", name)).require("removing the group %s" % name)
+        self.gone("group", name)
 
 
 def pairs(options: Dict[str, str]) -> List[str]:

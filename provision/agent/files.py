@@ -6,11 +6,27 @@ import hashlib
 import os
 import stat
 import time
-from typing import IO, Callable, Dict, Generator, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import (
+    IO,
+    TYPE_CHECKING,
+    Callable,
+    Dict,
+    Generator,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Set,
+    Tuple,
+    Union,
+)
 
 from provision.agent.paths import MAX_LINKS, foreign_link, parent
 from provision.errors import StepError
 from provision.steps.source import CHUNK, Source
+
+if TYPE_CHECKING:
+    from provision.agent.journal import Journal
 
 #: what a file that replaces another one takes over from it (xattr(7)): its label of SELinux, its ACL
 ACL, DEFAULT_ACL = "system.posix_acl_access", "system.posix_acl_default"
@@ -39,16 +55,29 @@ Fetch = Callable[[Source], Generator[bytes, None, None]]
 
 
 class Files:
-    """The real file system. fetch: asks the controller for the pieces of a Source."""
+    """The real file system. fetch: asks the controller for the pieces of a Source.
+
+    looked: the paths that steps have asked about.  record: takes what is there before it is changed.
+    created: told of each path that was new, and looked at before; and whether all that is in it belongs to it.
+    removed: told of each that was removed.
+    """
 
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
+        self.looked: Set[str] = set()
+        self.record: "Optional[Journal]" = None
+        self.created: Callable[[str, bool], None] = lambda path, whole: None
+        self.removed: Callable[[str], None] = lambda path: None
         self._hashes: Dict[Tuple[int, int, int, int, int], str] = {}
 
     # -- reading
 
     def stat(self, path: str) -> Optional[Stat]:
         """What is at path, or None. A link is not followed."""
+        self.looked.add(path)
+        return self._real(path)
+
+    def _real(self, path: str) -> Optional[Stat]:
         try:
             st = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -162,6 +191,7 @@ class Files:
                     os.fchmod(f.fileno(), mode)
                     if durable:
                         os.fsync(f.fileno())
+                self._keep(path, fd, name, durable)
                 os.rename(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
             except BaseException as error:
                 with contextlib.suppress(FileNotFoundError):
@@ -192,6 +222,7 @@ class Files:
     def mkdir(self, path: str, mode: int, uid: int, gid: int) -> None:
         """Make one directory; its parent must exist."""
         with parent(path) as (fd, name):
+            self._keep(path, fd, name)
             os.mkdir(name, 0o700, dir_fd=fd)
             new = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
             try:
@@ -208,13 +239,29 @@ class Files:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=fd)
             os.symlink(target, temporary, dir_fd=fd)
+            self._keep(path, fd, name)
             os.rename(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
             os.fsync(fd)
 
     def remove(self, path: str) -> None:
         """Remove what is at path, with everything below a directory; links are removed, not followed."""
         with parent(path) as (fd, name):
+            if self.record is not None:
+                self.record.keep_folder(*places(fd, name))
             remove_at(fd, name)
+        self.removed(path)
+
+    def keep(self, path: str) -> None:
+        """Keep what is at path for an undo: a command is about to make it, or to change it."""
+        if self.record is not None and os.path.isdir(os.path.dirname(path)):
+            with parent(path) as (fd, name):
+                self._keep(path, fd, name, whole=True)
+
+    def _keep(self, path: str, fd: int, name: str, durable: bool = True, whole: bool = False) -> None:
+        if self.record is not None:
+            new = self.record.keep(*places(fd, name), whole=whole, durable=durable)
+            if new and path in self.looked:
+                self.created(path, whole)
 
     def set_mode(self, path: str, mode: int) -> None:
         """Change permission bits of a file or directory (never through a link)."""
@@ -224,11 +271,13 @@ class Files:
     def set_owner(self, path: str, uid: int, gid: int) -> None:
         """Change owner and group of what is at path, a link itself included."""
         with parent(path) as (fd, name):
+            self._keep(path, fd, name)
             os.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)
 
     def set_acl(self, path: str, data: bytes, mode: int, default: bool = False) -> None:
         """Change what `acl` gives. mode: what the permission bits become by it, which a plan has to be told."""
         with parent(path) as (fd, name):
+            self._keep(path, fd, name)
             at, what = "/proc/self/fd/%d/%s" % (fd, name), DEFAULT_ACL if default else ACL
             if data:
                 os.setxattr(at, what, data, follow_symlinks=False)
@@ -240,6 +289,7 @@ class Files:
         with parent(path) as (fd, name):
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             opened = os.open(name, flags, dir_fd=fd)
+            self._keep(path, fd, name)
             try:
                 yield opened
             finally:
@@ -273,6 +323,12 @@ def keep_attributes(path: str, fd: int) -> None:
             # in containers labels can be read, not written: then the directory has given the new file its own
             with contextlib.suppress(PermissionError):
                 os.setxattr(fd, name, found)
+
+
+def places(fd: int, name: str) -> Tuple[str, str]:
+    """For a name in an open directory: a path that leads there whatever happens to the directory, and the real one."""
+    here = "/proc/self/fd/%d" % fd
+    return "%s/%s" % (here, name), "%s/%s" % (os.readlink(here).rstrip("/"), name)
 
 
 def kind_of(mode: int) -> str:

@@ -1,7 +1,8 @@
 """What the host remembers of prov's runs, under /var/lib/prov (design D6). Shipped.
 
-Written atomically and only when something in it changed. A host without a ledger, or with a damaged one,
-still converges: a damaged file is moved aside and said so.
+ledger.json has what is known of units and what prov made; each run that changes something has a folder besides
+(runs.py, journal.py). Written atomically and only when something in it changed. A host without a ledger, or with
+a damaged one, still converges: a damaged file is moved aside and said so.
 """
 
 import contextlib
@@ -9,13 +10,15 @@ import fcntl
 import json
 import os
 import time
-from typing import Any, Dict, Optional, Set
+from typing import TYPE_CHECKING, Any, Dict, Optional, Set
 
 from provision.errors import StepError
 
-VERSION = 1
+if TYPE_CHECKING:
+    from provision.agent.journal import Journal
+
+VERSION = 2
 HOME = "/var/lib/prov"
-KEEP_RUNS = 50
 
 
 class Ledger:
@@ -26,7 +29,12 @@ class Ledger:
         self.path = os.path.join(home, "ledger.json")
         self._lock: Optional[int] = None
         self._who = ""
-        self._begun = False
+        self._commit = ""
+        #: role and label of the running step
+        self.maker = ("", "")
+        #: of this run, once it changes something; and its number, if it goes on here after a reboot
+        self.record: "Optional[Journal]" = None
+        self.resumed = 0
         self._told: Set[str] = set()
         self._read()
 
@@ -62,13 +70,15 @@ class Ledger:
         os.close(self._lock)
         self._lock = None
 
-    def sign_lock(self, who: str) -> None:
-        """Say in the lock file who holds it."""
+    def sign(self, who: str, commit: str) -> None:
+        """Say in the lock file who holds it. commit: of the project that they deploy."""
         assert self._lock is not None
-        self._who = who
+        self._who, self._commit = who, commit
         # a courtesy: it must not keep a run from making room on a full disk
         with contextlib.suppress(OSError):
             os.pwrite(self._lock, ("%s, since %s\n" % (who, now())).encode(), 0)
+
+    # -- units
 
     def unit(self, name: str) -> Dict[str, Any]:
         """What is remembered of a unit: "inputs" and "at" of its last start or reload by prov."""
@@ -78,7 +88,7 @@ class Ledger:
     def remember_unit(self, name: str, inputs: Dict[str, str]) -> None:
         """The unit now runs with these inputs: label of a step -> fingerprint."""
         if self.unit(name).get("inputs") != inputs:
-            self.data["units"][name] = {"inputs": inputs, "at": now()}
+            self.set_unit(name, {"inputs": inputs, "at": now()})
             self._told.add(name)
 
     def since(self, name: str) -> str:
@@ -87,7 +97,34 @@ class Ledger:
 
     def forget_unit(self, name: str) -> None:
         """The unit is gone."""
-        self.data["units"].pop(name, None)
+        self.set_unit(name, None)
+
+    def set_unit(self, name: str, entry: Optional[Dict[str, Any]]) -> None:
+        """Remember that of a unit, or nothing; what was remembered is kept for an undo."""
+        before = self.data["units"].pop(name, None)
+        if self.record is not None and before != entry:
+            self.record.fed(name, before)
+        if entry is not None:
+            self.data["units"][name] = entry
+
+    # -- what prov made: "path /etc/x", "user shop", "group web" -> role and step, and whether it is one whole
+
+    def made(self, kind: str, name: str, whole: bool = False) -> None:
+        """Something is there that was not there before prov made it."""
+        role, label = self.maker
+        self.data["made"]["%s %s" % (kind, name)] = {"role": role, "step": label, "whole": whole}
+
+    def whole(self, path: str) -> None:
+        """A folder that was made is filled by the same step."""
+        self.data["made"].get("path %s" % path, {})["whole"] = True
+
+    def gone(self, kind: str, name: str) -> None:
+        """Something is removed, with all that is below it."""
+        thing = "%s %s" % (kind, name)
+        for known in [each for each in self.data["made"] if each == thing or each.startswith(thing + "/")]:
+            del self.data["made"][known]
+
+    # -- answers that take long to find out
 
     def known(self, name: str, state: str) -> Optional[Dict[str, str]]:
         """What was found out about something, if it is still in the state that it was in then."""
@@ -98,44 +135,38 @@ class Ledger:
         """Something that takes long to find out, and holds as long as the state (a hash) is the same."""
         self.data.setdefault("known", {})[name] = {"state": state, "values": values}
 
-    def begin(self) -> None:
-        """This run is about to change something. Said on disk first: if it dies, the next one knows."""
-        if not self._begun:
-            self.remember_run({"who": self._who, "began": now(), "ended": "", "changed": [], "failed": []})
-            self._begun = True
-            # a full disk must not keep a step from making room; the end of the run tells of it
-            with contextlib.suppress(OSError):
-                self.save()
+    # -- runs
 
-    def remember_run(self, run: Dict[str, Any]) -> None:
-        """Add a run to the last ones, or say what came of the one that has begun."""
-        before = self.data["runs"][:-1] if self._begun else self.data["runs"]
-        self.data["runs"] = [*before, run][-KEEP_RUNS:]
+    def begin(self) -> "Journal":
+        """This run is about to change something. Said on disk first: if it dies, the next one knows."""
+        if self.record is None:
+            # most runs change nothing, and do not compile it
+            from provision.agent.journal import Journal  # shipped
+
+            about = {"who": self._who, "commit": self._commit, "began": now()}
+            self.record = Journal(self.home, about, self.whole, self.resumed)
+        return self.record
 
     def may_have_changed(self, label: str) -> bool:
         """Whether an earlier run changed what the step of that label is about, or died and so may have."""
-        before = self.data["runs"][:-1] if self._begun else self.data["runs"]
-        return any(not run.get("ended") or label in run.get("changed", ()) for run in before)
+        from provision.agent.runs import Runs  # shipped
+
+        this = self.record.id if self.record is not None else self.resumed
+        before = [run for run in Runs(self.home).all() if run["id"] != this]
+        return any(not run.get("ended") or label in run["changed"] for run in before)
 
     def save(self) -> None:
         """Write the ledger if it changed since it was read. Raises OSError."""
         text = json.dumps(self.data, sort_keys=True)
-        if text == self._saved:
-            return
-        os.makedirs(self.home, mode=0o700, exist_ok=True)
-        temporary = self.path + ".new"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "w") as f:
-            f.write(text)
-            f.flush()
-            os.fsync(f.fileno())
-        os.rename(temporary, self.path)
-        self._saved = text
+        if text != self._saved:
+            from provision.agent.runs import write_whole  # shipped
+
+            os.makedirs(self.home, mode=0o700, exist_ok=True)
+            write_whole(self.path, text)
+            self._saved = text
 
     def _load(self) -> Dict[str, Any]:
-        empty: Dict[str, Any] = {"version": VERSION, "units": {}, "runs": []}
+        empty: Dict[str, Any] = {"version": VERSION, "units": {}, "made": {}}
         try:
             with open(self.path, encoding="utf-8") as f:
                 data = json.load(f)
@@ -144,10 +175,16 @@ class Ledger:
                     "the ledger of this host was written by a newer prov (version %d)" % data["version"],
                     hint="Upgrade prov on this machine.",
                 )
-            if not (isinstance(data["units"], dict) and isinstance(data["runs"], list)):
-                raise ValueError("units or runs missing")
-            if not all(isinstance(entry, dict) for entry in [*data["units"].values(), *data["runs"]]):
-                raise ValueError("a unit or run that is none")
+            if data["version"] < VERSION:
+                # its runs were a list here, without what was there before
+                data = {**data, "version": VERSION, "made": {}}
+                data.pop("runs", None)
+            if not (isinstance(data["units"], dict) and isinstance(data["made"], dict)):
+                raise ValueError("units or made missing")
+            if not all(
+                isinstance(entry, dict) for part in ("units", "made") for entry in data[part].values()
+            ):
+                raise ValueError("a unit or thing that is none")
         except (FileNotFoundError, PermissionError):
             # a user other than root has no ledger and can't read root's
             return empty

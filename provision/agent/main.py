@@ -162,7 +162,7 @@ class Agent:
             ledger = Ledger(self.ledger_home)
             if not start.head["plan"]:
                 ledger.lock()
-                ledger.sign_lock(start.head["who"])
+                ledger.sign(start.head["who"], start.head.get("commit", ""))
                 ledger.keep_damaged()
         except (ProvError, OSError) as error:
             said = describe(error)
@@ -174,14 +174,14 @@ class Agent:
         if "resume" in start.head:
             runner.resume(start.head["resume"])
         threading.Thread(target=self._heartbeat, daemon=True).start()
-        began = now()
+        began = time.monotonic()
         self._take_steps(runner)
         try:
             runner.system.units.settle()
         except StepError as error:
             self.link.send({"op": "note", "text": error.message})
         if not start.head["plan"]:
-            self._remember(ledger, runner, start.head, began)
+            self._remember(ledger, runner, began)
             # before the controller hears of the end: its next run may follow at once
             ledger.unlock()
         self.link.send({"op": "bye"}, flush=True)
@@ -228,21 +228,29 @@ class Agent:
                 system.units.expect(frame.head.get("units", ()))
         return waiting.popleft()
 
-    def _remember(self, ledger: Ledger, runner: Runner, start: Dict[str, Any], began: str) -> None:
-        if runner.changed or runner.failed:
-            ledger.remember_run(
-                {
-                    "who": start["who"],
-                    "began": began,
-                    "ended": now(),
-                    "changed": runner.changed,
-                    "failed": runner.failed,
-                }
+    def _remember(self, ledger: Ledger, runner: Runner, began: float) -> None:
+        """Write down how the run has ended; one that goes on after a reboot has not."""
+        trouble = ""
+        if (ledger.record is not None or ledger.resumed) and not runner.system.rebooting:
+            seconds = round(time.monotonic() - began, 3)
+            state = "failed" if runner.failed else "stopped" if self.link.stopping.is_set() else "done"
+            runner.system.begin()
+            journal = ledger.begin()
+            journal.end(
+                runner.system.units,
+                ended=now(),
+                seconds=seconds,
+                state=state,
+                changed=runner.changed,
+                failed=runner.failed,
             )
+            trouble = journal.trouble
         try:
             ledger.save()
         except OSError as error:
             self.link.send({"op": "note", "text": "the ledger could not be written: %s" % error})
+        if trouble:
+            self.link.send({"op": "note", "text": "this run can't be undone: %s" % self._masks.hide(trouble)})
 
     def _heartbeat(self) -> None:
         spoke = time.monotonic()

@@ -38,6 +38,7 @@ class PlannedFiles(Files):
     # -- reading
 
     def stat(self, path: str) -> Optional[Stat]:
+        self.looked.add(path)
         here = self._place(path)
         return None if here is None else self._stat_at(here)
 
@@ -150,6 +151,9 @@ class PlannedFiles(Files):
             del self._acls[place]
         self._nodes[here] = None
 
+    def keep(self, path: str) -> None:
+        """Nothing is changed."""
+
     def set_mode(self, path: str, mode: int) -> None:
         here = self._new(path)
         node = self._as_node(here)
@@ -250,7 +254,7 @@ class PlannedFiles(Files):
         if here in self._nodes:
             node = self._nodes[here]
             return node.stat if node is not None else None
-        return None if self._hidden(here) else super().stat(here)
+        return None if self._hidden(here) else self._real(here)
 
     def _hidden(self, here: str) -> bool:
         """Whether something above this place was removed, or replaced by something new."""

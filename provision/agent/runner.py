@@ -54,12 +54,15 @@ class Runner:
             answer.update(state="skipped", why="%s failed" % self._broken_by)
             self._look(message, ref)
         else:
+            self.system.ran, self.system.ledger.maker = False, (message.get("role", ""), ref.label)
             answer.update(self.masks.hide_in(self._run(message, ref)))
+            self._write_down(message, answer)
             if self.system.rebooting:
                 answer["reboot"] = {
                     "within": self.system.rebooting,
                     "refs": [[r.id, r.label, r.changed, r.fingerprint] for r in self.refs.values()],
                     "failures": self._failures,
+                    "run": self.system.ledger.begin().id,
                 }
         answer["ms"] = round((time.monotonic() - began) * 1000, 1)
         return answer
@@ -68,6 +71,17 @@ class Runner:
         """Go on where the agent before a reboot has ended: later steps refer to what came of its steps."""
         self.refs.update((each[0], Ref(*each)) for each in known["refs"])
         self._failures = known["failures"]
+        self.system.ledger.resumed = known["run"]
+
+    def _write_down(self, message: Dict[str, Any], answer: Dict[str, Any]) -> None:
+        """Tell the run's record what a step has changed, or where it failed."""
+        journal = self.system.ledger.record
+        if journal is not None and answer["state"] in ("changed", "failed"):
+            told = {name: answer[name] for name in ("state", "why", "diff") if answer.get(name)}
+            if "error" in answer:
+                told["error"] = answer["error"]["message"]
+            ran = {"ran": True} if self.system.ran else {}
+            journal.step({"role": message.get("role", ""), "step": message["label"], **told, **ran})
 
     def _run(self, message: Dict[str, Any], ref: Ref) -> Dict[str, Any]:
         label = message["label"]
@@ -77,6 +91,7 @@ class Runner:
             step = decode_step(message, self.refs)
             if step.when and not any(r.changed for r in step.when):
                 ref.fingerprint = step.fingerprint(self.system)
+                self.system.files.looked.add(getattr(step, "path", ""))
                 return {"state": "ok", "why": "none of %s changed" % ", ".join(r.label for r in step.when)}
             return self._try(step, ref, message["deadline"], message.get("planned"))
         except Exception as error:
@@ -147,7 +162,7 @@ class Runner:
 
     def _apply(self, step: Step, diff: Diff) -> None:
         if not self.system.planned:
-            self.system.ledger.begin()
+            self.system.begin()
         with acting_as(self.system, step.as_user):
             step.apply(self.system, diff)
 

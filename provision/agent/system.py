@@ -48,9 +48,11 @@ class System:
         self.ledger = ledger
         self.deadline = 0.0
         self.user = ""
+        #: whether the running step has run commands of its own
+        self.ran = False
         self.files = Files(controller.fetch)
-        self.units = Units(self.run, self.ask)
-        self.accounts = Accounts(self.run)
+        self.units = Units(self._tool, self.ask)
+        self.accounts = Accounts(self._tool)
 
     @cached_property
     def packages(self) -> "Apt":
@@ -59,11 +61,28 @@ class System:
 
         return Apt(self.run, self.ask, self.controller.progress)
 
+    def begin(self) -> None:
+        """Something is about to be changed: from now on the former state of everything is kept."""
+        first = self.ledger.record is None
+        journal = self.ledger.begin()
+        if first:
+            journal.seal_others(self.units)
+            self.files.record = self.units.record = self.accounts.record = journal
+            self.files.created = lambda path, whole: self.ledger.made("path", path, whole)
+            self.files.removed = lambda path: self.ledger.gone("path", path)
+            self.accounts.made, self.accounts.gone = self.ledger.made, self.ledger.gone
+        journal.step_begins()
+
     def run(self, argv: Sequence[str], **options: Any) -> Result:
         """Run a command that may change the host, and pass on what it prints meanwhile.
 
         Options are those of `execute`; the deadline is the step's.
         """
+        # what these two do shows elsewhere, or changes nothing
+        self.ran = self.ran or argv[0] not in ("systemctl", "openssl")
+        return self._tool(argv, **options)
+
+    def _tool(self, argv: Sequence[str], **options: Any) -> Result:
         return self._execute(argv, {"on_line": self.controller.progress, **options})
 
     def ask(self, argv: Sequence[str], **options: Any) -> Result:

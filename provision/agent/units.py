@@ -1,9 +1,12 @@
 """systemd units of the host: one `systemctl show` for many. Shipped."""
 
-from typing import Callable, Dict, Iterable, NamedTuple
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, NamedTuple, Optional
 
 from provision.agent.commands import Result, failure
 from provision.errors import StepError
+
+if TYPE_CHECKING:
+    from provision.agent.journal import Journal
 
 PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,FragmentPath,InvocationID,Result"
@@ -43,6 +46,8 @@ class Units:
         self._known: Dict[str, UnitState] = {}
         self._wanted: Dict[str, None] = {}
         self._unread = False
+        #: takes what units were before they are told anything
+        self.record: "Optional[Journal]" = None
 
     def expect(self, names: Iterable[str]) -> None:
         """Names that later steps will ask about: the next question asks for all of them."""
@@ -65,6 +70,9 @@ class Units:
     def do(self, verb: str, *names: str, timeout: float = 100) -> None:
         """Run `systemctl VERB NAME...` and wait for it. Raises StepError that shows the units' journal."""
         self.settle()
+        if self.record is not None:
+            for name in names:
+                self.record.unit(verb, name, self.state(name))
         result = self._run(("systemctl", "--no-ask-password", verb, *names), timeout=timeout)
         self.forget()
         if result.status == 0:

@@ -83,7 +83,7 @@ class Host:
         except StepError:
             failed.append("service nginx")
         if changed or diff or failed:
-            ledger.remember_run({"began": "1", "ended": "2", "changed": changed, "failed": failed})
+            ledger.begin().end(None, ended="2", changed=changed, failed=failed)
         ledger.save()
         ledger.unlock()
         return diff

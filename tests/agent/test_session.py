@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from agent_sessions import Agents
 
+from provision.agent.runs import Runs
 from provision.errors import ConfigError, ProvError, UnreachableError
 from provision.events import Note, StepDone, StepRunning
 from provision.outcome import StepFailed
@@ -31,6 +32,11 @@ def done(agents: Agents) -> list[StepDone]:
 def ledger(agents: Agents) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((agents.ledger / "ledger.json").read_text())
     return found
+
+
+def recorded(agents: Agents) -> list[dict[str, Any]]:
+    """The runs that the host remembers."""
+    return list(Runs(str(agents.ledger)).all())
 
 
 def running(word: str) -> list[int]:
@@ -193,7 +199,7 @@ def test_a_killed_agent_leaves_no_lock(agents: Agents, root: Path) -> None:
     session.abandon()
     with agents.session() as second:
         assert second.submit(File(f"{root}/y", "")).changed
-    runs = ledger(agents)["runs"]
+    runs = recorded(agents)
     assert [bool(run["ended"]) for run in runs] == [False, True], "the dead run is remembered as such"
     assert runs[1]["changed"] == [f"file {root}/y"]
 
@@ -202,14 +208,14 @@ def test_the_ledger_tells_of_the_last_runs_that_did_something(agents: Agents, ro
     for _ in range(2):
         with agents.session() as session:
             session.submit(File(f"{root}/x", "x\n"))
-    (run,) = ledger(agents)["runs"]
+    (run,) = recorded(agents)
     assert run["who"] == "test"
     assert run["changed"] == [f"file {root}/x"]
     assert run["began"] <= run["ended"]
-    assert (agents.ledger.stat().st_mode & 0o777, (agents.ledger / "ledger.json").stat().st_mode & 0o777) == (
-        0o700,
-        0o600,
-    )
+    modes = {str(p.relative_to(agents.ledger)): p.stat().st_mode & 0o777 for p in agents.ledger.rglob("*")}
+    assert {mode for at, mode in modes.items() if (agents.ledger / at).is_file()} == {0o600}
+    assert {mode for at, mode in modes.items() if (agents.ledger / at).is_dir()} == {0o700}
+    assert agents.ledger.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_plan_leaves_no_ledger(agents: Agents, root: Path) -> None:
@@ -220,8 +226,9 @@ def test_a_plan_leaves_no_ledger(agents: Agents, root: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", '{"version": 1', "[]", '{"version": 1, "units": [], "runs": []}', '{"units": {}, "runs": []}',
-     '{"version": 1, "units": {"x.service": 7}, "runs": []}', "[" * 100_000, "\udcff\udcfe"],
+    ["", "{", '{"version": 1', "[]", '{"version": 2, "units": [], "made": {}}', '{"units": {}, "made": {}}',
+     '{"version": 1, "units": {"x.service": 7}, "runs": []}', '{"version": 2, "units": {}, "made": []}',
+     '{"version": 2, "units": {}, "made": {"path /x": 7}}', "[" * 100_000, "\udcff\udcfe"],
 )  # fmt: skip
 def test_a_damaged_ledger_is_kept_aside(agents: Agents, root: Path, text: str) -> None:
     agents.ledger.mkdir()
@@ -233,7 +240,7 @@ def test_a_damaged_ledger_is_kept_aside(agents: Agents, root: Path, text: str) -
         f"the ledger was damaged; it is kept as {agents.ledger}/ledger.json.damaged"
     ]
     assert (agents.ledger / "ledger.json.damaged").read_bytes() == damaged
-    assert len(ledger(agents)["runs"]) == 1
+    assert len(recorded(agents)) == 1
 
 
 def test_the_ledger_of_a_newer_prov_is_left_alone(agents: Agents, root: Path) -> None:
@@ -348,7 +355,7 @@ def test_a_lost_controller_lets_the_running_step_end_and_no_other_begin(agents: 
     process.wait(10)
     assert slow.exists()
     assert not (root / "never").exists()
-    (run,) = ledger(agents)["runs"]
+    (run,) = recorded(agents)
     assert run["ended"]
 
 
@@ -430,7 +437,8 @@ def test_a_secret_is_shown_nowhere(agents: Agents, root: Path) -> None:
     assert [tuple(c) for c in conf.diff] == [("content", "", "********", ""), ("mode", "", "0600", "")]
     assert (error.stdout, error.stderr) == ("out ********", "err ********")
     assert "sleep 0.5" in seen.read_text()
-    told = [seen.read_text(), (agents.ledger / "ledger.json").read_text(), repr(agents.events)]
+    told = [seen.read_text(), repr(agents.events)]
+    told += [p.read_text() for p in agents.ledger.rglob("*.json*")]
     told += [repr(vars(e)) for e in (error, judged.value)] + [repr(o._answer) for o in (conf, command)]
     told += [repr(vars(e.error)) for e in done(agents) if e.error]
     for text in told:

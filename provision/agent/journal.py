@@ -1,0 +1,239 @@
+"""A run that changes something is written down while it happens: its steps, and what was there before. Shipped.
+
+The former state of anything is kept before it is first changed; so a run can be undone, also one that died.
+A full disk keeps nobody from changing the host: the run then says that it can't be undone.
+"""
+
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Set
+
+from provision.agent.kept import ACCOUNTS, INCOMPLETE, Kept, account_changes, account_texts
+from provision.agent.runs import Runs, lines
+from provision.agent.states import State, below, look
+from provision.errors import StepError
+from provision.steps.source import CHUNK
+
+if TYPE_CHECKING:
+    from provision.agent.units import Units, UnitState
+
+#: what is kept of one file, of a folder that is removed, and in all of a run: bytes and files
+LARGEST_FILE = 32 * 1024 * 1024
+LARGEST_FOLDER, MOST_FILES = 16 * 1024 * 1024, 1000
+LARGEST_RUN = 128 * 1024 * 1024
+
+
+class Journal:
+    """One run. home: the ledger's folder.  about: who, commit, began.  whole: told of folders that a step has filled
+    as it made them.  resumed: the run's number, if it goes on after a reboot of the host.
+
+    id: its number; 0 if there was no room for it.  trouble: why not everything could be kept.
+    """
+
+    def __init__(
+        self, home: str, about: Dict[str, Any], whole: Callable[[str], None], resumed: int = 0
+    ) -> None:
+        self._runs = Runs(home)
+        self._tell_whole = whole
+        self.id = resumed
+        self.trouble = ""
+        self.about = {"ended": "", "changed": [], "failed": [], **about}
+        self._seen: Set[str] = set()
+        #: what the running step has made: what it puts below such a folder is a part of that
+        self._fresh: Set[str] = set()
+        self._units: Set[str] = set()
+        self._whole: Set[str] = set()
+        self._room = LARGEST_RUN
+        self._copies = 0
+        with self._trying():
+            if resumed:
+                self._go_on()
+            else:
+                self.id = self._runs.begin()
+                self._runs.write(self.id, self.about)
+
+    def _go_on(self) -> None:
+        self.about.update(self._runs.read(self.id))
+        kept = Kept(self._runs, self.id)
+        self._seen, self._whole = set(kept.paths), set(kept.paths)
+        self._copies = len(kept.paths)
+
+    @contextlib.contextmanager
+    def _trying(self) -> Iterator[None]:
+        """As root, whoever the step acts as. What fails is told at the end of the run, and ends the keeping."""
+        us = os.geteuid()
+        if us and not os.getuid():
+            os.seteuid(0)
+        try:
+            yield
+        except (OSError, StepError) as error:
+            self.trouble = self.trouble or str(getattr(error, "strerror", "") or error)
+            with contextlib.suppress(OSError):
+                os.replace(self._runs.at(self.id, "kept.jsonl"), self._runs.at(self.id, INCOMPLETE))
+        finally:
+            if us != os.geteuid():
+                os.seteuid(us)
+
+    def _write(self, entry: Dict[str, Any], durable: bool = True, name: str = "kept.jsonl") -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        fd = os.open(self._runs.at(self.id, name), flags, 0o600)
+        try:
+            data = json.dumps(entry).encode() + b"\n"
+            if os.write(fd, data) < len(data):
+                raise OSError(28, os.strerror(28))
+            if durable:
+                os.fdatasync(fd)
+        finally:
+            os.close(fd)
+
+    # -- steps
+
+    def step_begins(self) -> None:
+        """What comes is another step's doing."""
+        self._fresh = set()
+
+    def step(self, told: Dict[str, Any]) -> None:
+        """A step has changed something, or failed: role, label, state, diff, why."""
+        with self._trying():
+            self._write(told, durable=False, name="steps.jsonl")
+
+    # -- former states
+
+    def keep(self, at: str, path: str, *, whole: bool = False, durable: bool = True) -> bool:
+        """Keep the state of what is at path (reached by `at`), before it is changed. Whether it is new there.
+
+        whole: what is made there is made with all that is in it.
+        """
+        above = path.rsplit("/", 1)[0]
+        while above:
+            if above in self._fresh:
+                self._is_whole(above)
+                return False
+            above = above.rsplit("/", 1)[0]
+        if path in self._seen:
+            return False
+        self._seen.add(path)
+        with self._trying():
+            was = look(at)
+            if was["kind"] == "absent":
+                self._fresh.add(path)
+            if not self.trouble:
+                self._write({"path": path, "was": was, **self._contents(at, was, durable)}, durable)
+                if whole and was["kind"] == "absent":
+                    self._is_whole(path)
+            return bool(was["kind"] == "absent")
+        return False
+
+    def keep_folder(self, at: str, path: str) -> None:
+        """Keep a folder with all that is in it, before it is removed."""
+        if os.path.islink(at) or not os.path.isdir(at):
+            self.keep(at, path)
+            return
+        found = []
+        with self._trying():
+            found = list(below(at))
+        size = sum(st.st_size for _, st in found)
+        if len(found) > MOST_FILES or size > LARGEST_FOLDER:
+            with self._trying():
+                lost = "%d files, %.0f MB: too large to keep" % (len(found), size / 1e6)
+                self._seen.add(path)
+                self._write({"path": path, "was": look(at), "lost": lost})
+            return
+        for each, _ in [(at, None), *found]:
+            self.keep(each, path + each[len(at) :], durable=False)
+
+    def keep_spares(self) -> None:
+        """Keep the copies that the tools for accounts make: /etc/passwd- and the like."""
+        for path in (name + "-" for name in ACCOUNTS):
+            if path not in self._seen and not self.trouble:
+                self._seen.add(path)
+                with self._trying():
+                    was = look(path)
+                    self._write({"path": path, "was": was, "spare": True, **self._contents(path, was)}, False)
+
+    def _is_whole(self, path: str) -> None:
+        if path not in self._whole and not self.trouble:
+            self._whole.add(path)
+            self._tell_whole(path)
+            with self._trying():
+                self._write({"whole": path}, durable=False)
+
+    def _contents(self, at: str, was: State, durable: bool = True) -> Dict[str, str]:
+        """Copy the contents of a file, if it is one."""
+        if was["kind"] == "other":
+            return {"lost": "no file, folder or link"}
+        if was["kind"] != "file":
+            return {}
+        if was["size"] > LARGEST_FILE or was["size"] > self._room:
+            return {"lost": "%.0f MB: too large to keep" % (was["size"] / 1e6)}
+        self._room -= was["size"]
+        self._copies += 1
+        os.makedirs(self._runs.at(self.id, "kept"), mode=0o700, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        out = os.open(self._runs.at(self.id, "kept", str(self._copies)), flags, 0o600)
+        source = os.open(at, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(out, "wb") as copy, os.fdopen(source, "rb") as f:
+            for chunk in iter(lambda: f.read(CHUNK), b""):
+                copy.write(chunk)
+            copy.flush()
+            if durable:
+                os.fsync(copy.fileno())
+        return {"copy": str(self._copies)}
+
+    def unit(self, verb: str, name: str, state: "UnitState") -> None:
+        """A unit is about to be told something."""
+        if self.trouble or "%s %s" % (verb, name) in self._units:
+            return
+        self._units.add("%s %s" % (verb, name))
+        was = {"load": state.load, "active": state.active, "enabled": state.enabled}
+        with self._trying():
+            self._write({"unit": name, "was": was, "did": verb})
+
+    def fed(self, unit: str, was: Optional[Dict[str, Any]]) -> None:
+        """The ledger is about to remember other inputs of a unit."""
+        if not self.trouble:
+            with self._trying():
+                self._write({"fed": unit, "was": was}, durable=False)
+
+    @contextlib.contextmanager
+    def accounts(self) -> Iterator[None]:
+        """Lines of users and groups are changed meanwhile."""
+        before: Dict[str, str] = {}
+        self.keep_spares()
+        with self._trying():
+            before = account_texts()
+            if not self.trouble:
+                self._write({"texts": before})
+        try:
+            yield
+        finally:
+            with self._trying():
+                if not self.trouble:
+                    self._write({"accounts": account_changes(before, account_texts())})
+
+    # -- the end
+
+    def seal_others(self, units: "Units") -> None:
+        """The run before this one may have died: what is there now is what it left."""
+        earlier = [id for id in self._runs.ids() if id != self.id]
+        if earlier and self.id:
+            # one that is damaged, or of a newer prov, is nothing to stop for: its undo says so
+            with contextlib.suppress(OSError, StepError):
+                Kept(self._runs, earlier[-1]).seal(units)
+
+    def end(self, units: Optional["Units"], **how: Any) -> None:
+        """The run has ended. how: for run.json."""
+        before = [told["step"] for told in self._steps() if told["state"] == "changed"]
+        self.about.update(how, changed=list(dict.fromkeys([*before, *how["changed"]])))
+        if not self.id:
+            return
+        with self._trying():
+            if units is not None and not self.trouble:
+                Kept(self._runs, self.id).seal(units)
+            self._runs.write(self.id, self.about)
+            self._runs.discard_old()
+
+    def _steps(self) -> Iterator[Dict[str, Any]]:
+        with contextlib.suppress(StepError):
+            yield from lines(self._runs.at(self.id, "steps.jsonl"))

@@ -1,0 +1,155 @@
+"""What a run has kept of the states before it (kept.jsonl), and those that it left (left.json). Shipped."""
+
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+
+from provision.agent.runs import Runs, lines, write_whole
+from provision.agent.states import State, below, look
+from provision.errors import StepError
+
+if TYPE_CHECKING:
+    from provision.agent.units import Units
+
+#: files of accounts, one a line, known by its first word (passwd(5), shadow(5), group(5), gshadow(5), subuid(5))
+ACCOUNTS = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid")
+#: name of the index of a run that could not keep everything
+INCOMPLETE = "kept.incomplete"
+
+
+class Kept:
+    """Former states of one run, each the first that there was of something.
+
+    paths: path -> {"was": State, "copy": name of the contents kept, "lost": why there are none, "whole": made with
+    all that is in it, "spare": a copy that programs keep for themselves}.
+    units: name -> {"was": words of UnitState, "did": verbs}.  fed: what the ledger remembered of units.
+    accounts: (file, name) -> {"was", "now": lines or None, "after": name in the line before}.
+    """
+
+    def __init__(self, runs: Runs, id: int) -> None:
+        self.folder = runs.at(id)
+        self.paths: Dict[str, Dict[str, Any]] = {}
+        self.units: Dict[str, Dict[str, Any]] = {}
+        self.fed: Dict[str, Optional[Dict[str, Any]]] = {}
+        self.accounts: Dict[Tuple[str, str], Dict[str, Any]] = {}
+        self.incomplete = os.path.exists(runs.at(id, INCOMPLETE))
+        pending: Optional[Dict[str, str]] = None
+        try:
+            for entry in lines(runs.at(id, "kept.jsonl")):
+                if "texts" in entry:
+                    pending = entry["texts"]
+                elif "accounts" in entry:
+                    self._accounts(entry["accounts"])
+                    pending = None
+                else:
+                    self._take(entry)
+            if pending is not None:
+                # it died while accounts were changed
+                self._accounts(account_changes(pending, account_texts()))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise StepError("%s is damaged" % runs.at(id, "kept.jsonl")) from None
+
+    def __bool__(self) -> bool:
+        return bool(self.paths or self.units or self.accounts)
+
+    def copy_of(self, entry: Dict[str, Any]) -> str:
+        """Where the contents of a file are kept."""
+        return os.path.join(self.folder, "kept", entry["copy"])
+
+    def left(self) -> Optional[Dict[str, Any]]:
+        """What was there when the run ended: "paths" and "units"; None if it did not, nor has any run since."""
+        try:
+            with open(os.path.join(self.folder, "left.json"), encoding="utf-8") as f:
+                found = json.load(f)
+            if not (isinstance(found["paths"], dict) and isinstance(found["units"], dict)):
+                raise ValueError
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            raise StepError("%s is damaged" % os.path.join(self.folder, "left.json")) from None
+        left: Dict[str, Any] = found
+        return left
+
+    def now(self, units: "Units") -> Dict[str, Any]:
+        """The same for this moment."""
+        enabled: Dict[str, str] = {}
+        # one that systemd does not answer for is not compared
+        with contextlib.suppress(StepError):
+            units.expect(self.units)
+            enabled.update((name, units.state(name).enabled) for name in self.units)
+        return {"paths": {path: self.state(path) for path in self.paths}, "units": enabled}
+
+    def state(self, path: str) -> State:
+        """What is at a path now; of a folder that is to go as a whole, with what is in it."""
+        found = look(path)
+        if self.paths[path].get("whole") and found["kind"] == "dir":
+            found["names"] = [each[len(path) + 1 :] for each, _ in below(path)]
+        return found
+
+    def seal(self, units: "Units") -> None:
+        """Write down what the run has left, unless that has been done. Raises OSError."""
+        path = os.path.join(self.folder, "left.json")
+        if not os.path.exists(path):
+            write_whole(path, json.dumps(self.now(units)))
+
+    def _take(self, entry: Dict[str, Any]) -> None:
+        if "path" in entry:
+            entry["was"]["kind"]
+            self.paths.setdefault(entry["path"], entry)
+        elif "whole" in entry:
+            self.paths[entry["whole"]]["whole"] = True
+        elif "unit" in entry:
+            unit = self.units.setdefault(entry["unit"], {"was": entry["was"], "did": []})
+            unit["did"].append(entry["did"])
+        else:
+            self.fed.setdefault(entry["fed"], entry["was"])
+
+    def _accounts(self, changes: List[Dict[str, Any]]) -> None:
+        for change in changes:
+            first = self.accounts.setdefault((change["file"], change["name"]), change)
+            first["now"] = change["now"]
+
+
+def account_texts() -> Dict[str, str]:
+    """The files of accounts, as far as there are any. Raises OSError."""
+    found = {}
+    for path in ACCOUNTS:
+        if os.path.exists(path):
+            with open(path, encoding="utf-8", errors="surrogateescape") as f:
+                found[path] = f.read()
+    return found
+
+
+def account_changes(before: Dict[str, str], after: Dict[str, str]) -> List[Dict[str, Any]]:
+    """The lines that differ, by file and name."""
+    found = []
+    for path in sorted({*before, *after}):
+        old, new = by_name(before.get(path, "")), by_name(after.get(path, ""))
+        names = list(old)
+        for name in dict.fromkeys([*old, *new]):
+            if old.get(name) != new.get(name):
+                above = names[names.index(name) - 1] if name in old and names[0] != name else ""
+                line = {"was": old.get(name), "now": new.get(name), "after": above}
+                found.append({"file": path, "name": name, **line})
+    return found
+
+
+def by_name(text: str) -> Dict[str, str]:
+    """The lines of a file of accounts, each by its first word."""
+    return {line.split(":", 1)[0]: line for line in text.splitlines()}
+
+
+def with_line(text: str, name: str, line: Optional[str], above: str) -> str:
+    """The text of a file of accounts with another line for a name, or none; a new one goes below that of another."""
+    found = by_name(text)
+    if line is None:
+        found.pop(name, None)
+    elif name in found or above not in found:
+        found[name] = line
+    else:
+        names = list(found)
+        names.insert(names.index(above) + 1, name)
+        found[name] = line
+        found = {each: found[each] for each in names}
+    return "".join(each + "\n" for each in found.values())

@@ -1,0 +1,58 @@
+"""Which commit of the user's project a run comes from, for the host's history."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import threading
+
+#: seconds; in a project so large that git takes longer, the history goes without
+PATIENCE = 2.0
+
+
+@functools.cache
+def _asked() -> subprocess.Popen[str] | None:
+    """git, asked in the current folder, or None if there is no git."""
+    try:
+        return subprocess.Popen(
+            ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+    except OSError:
+        return None
+
+
+def ask_early() -> None:
+    """Let git work while other things take their time."""
+    _asked()
+
+
+def commit() -> str:
+    """The commit of the project in the current folder, with ", modified" if files differ from it; "" without one."""
+    with _lock:
+        return _answer()
+
+
+_lock = threading.Lock()
+
+
+@functools.cache
+def _answer() -> str:
+    process = _asked()
+    if process is None:
+        return ""
+    try:
+        told, _ = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return ""
+    lines = told.splitlines()
+    found = [line.split()[2] for line in lines if line.startswith("# branch.oid ")]
+    if not found or found[0] == "(initial)":
+        return ""
+    modified = any(not line.startswith("#") for line in lines)
+    return found[0][:12] + (", modified" if modified else "")
