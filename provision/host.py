@@ -24,7 +24,7 @@ from provision.errors import LabError, StepError, UnreachableError
 from provision.events import Event
 from provision.facts import Facts
 from provision.inventory.model import InventoryHost
-from provision.outcome import Outcome
+from provision.outcome import Outcome, StepFailed
 from provision.roles import Params
 from provision.secrets import Secret
 from provision.session import OnSend, Session
@@ -156,17 +156,26 @@ class Host(VerifiedConnection):
             action()
 
     def finish(self) -> None:
-        """End the session, after the proofs that its changes call for, whether or not a step has failed."""
+        """End the session, after the proofs that its changes call for, whether or not a step has failed.
+
+        Raises StepFailed for a failure that nobody has taken note of, if there were proofs to go on for.
+        """
         session = self.started()
         if session.finish(unless=[after for after, _ in self._proofs]):
             return
-        session.acknowledge()
+        failure: StepFailed | None = None
+        try:
+            session.raise_failure()
+        except StepFailed as error:
+            failure = error
         try:
             for after, prove in self._proofs:
                 if after.known_change:
                     prove()
         finally:
             session.finish()
+        if failure is not None:
+            raise failure
 
     def prove_login(self, *, after: Outcome, undo: Outcome) -> None:
         """When all steps have run, if `after` changed something: log in anew, or take back what `undo` put there.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import traceback
@@ -178,7 +179,9 @@ class Run:
             session.abandon()
             raise
         except ProvError:
-            host.finish()
+            # a step that failed has been reported; what ends the run is what was raised first
+            with contextlib.suppress(StepFailed):
+                host.finish()
             raise
         host.finish()
         session.raise_failure()
