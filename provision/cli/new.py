@@ -27,7 +27,7 @@ def new() -> None:
 @click.argument("name")
 @json_option
 def role(name: str, as_json: bool) -> None:
-    """Add a role with parameters, a template and a test, in roles/NAME and tests/."""
+    """Add a role with parameters, a template and a test, in roles/NAME."""
     if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise UsageError(f"{name!r} is no name for a role: use a-z, 0-9 and _, as for a module of Python")
     if (Path("roles") / name).exists():
@@ -39,7 +39,7 @@ def role(name: str, as_json: bool) -> None:
             err=True,
         )
     made = []
-    for path in [*sorted((SKELETON / "roles").rglob("*")), SKELETON / f"tests/test_{MODEL}.py"]:
+    for path in sorted((SKELETON / "roles").rglob("*")):
         if path.is_file() and path.suffix != ".pyc":
             made.append(Path(renamed(path.relative_to(SKELETON).as_posix(), name)))
             copy(path, made[-1], lambda text: renamed(text, name))

@@ -52,6 +52,7 @@ class Deployed(Mapping[str, Step]):
         return [step.name for step in self.steps if step.state == "changed"]
 
     def __getitem__(self, name: str) -> Step:
+        __tracebackhide__ = True  # pytest then shows the test's own line
         try:
             return self._by_name[name]
         except KeyError:

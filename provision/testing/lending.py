@@ -50,9 +50,15 @@ class Lender:
         role = "" if self._trial or self._host else role_of(path)
         if role not in self._lent:
             try:
-                self._lent[role] = self._found(role, path)
+                lent = self._found(role, path)
+                lent.host.open()
+                self._lent[role] = lent
             except ProvError as error:
-                pytest.fail(f"{error}\n\n{error.hint}".strip(), pytrace=False)
+                why = f"{error}\n\n{error.hint}".strip()
+            else:
+                return self._lent[role]
+            # out of the except clause: what pytest shows is the message, and not how we came by it
+            pytest.fail(why, pytrace=False)
         return self._lent[role]
 
     def close(self) -> None:

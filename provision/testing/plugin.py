@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -39,7 +39,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Offer `host`. Here, as pytest-testinfra has loaded by now and has one of that name: the later one counts."""
     if importlib.util.find_spec("testinfra") is not None:
-        config.pluginmanager.register(TestinfraHost(), "prov-host")
+        from provision.testing import hostfixture
+
+        config.pluginmanager.register(hostfixture, "prov-host")
 
 
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -75,22 +77,6 @@ def deployed(request: pytest.FixtureRequest) -> Deployed:
     if found is None:
         pytest.skip("nothing was deployed in this run: the host is tested as it is")
     return found
-
-
-class TestinfraHost:
-    """A plugin with the fixture `host`."""
-
-    __test__ = False
-
-    @staticmethod
-    @pytest.fixture(scope="module")
-    def host(request: pytest.FixtureRequest) -> Any:
-        """The host that is tested, as pytest-testinfra's Host: host.service("nginx").is_running and so on."""
-        if not is_ours(request.config, request.path):
-            return request.getfixturevalue(TESTINFRAS)
-        from provision.testing.overprov import testinfra_host
-
-        return testinfra_host(lender(request.config).lend(request.path).host)
 
 
 def is_ours(config: pytest.Config, path: Path) -> bool:

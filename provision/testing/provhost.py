@@ -140,6 +140,10 @@ class ProvHost:
         """A connection to one of its ports from outside. Raises OSError."""
         return socket.create_connection((self.address, port), timeout=timeout)
 
+    def open(self) -> None:
+        """Connect to it. Raises UnreachableError, LabError; without it, whatever first needs a connection may."""
+        _ = self._host
+
     def close(self) -> None:
         """End the connections to it."""
         if "_host" in self.__dict__:

@@ -41,9 +41,8 @@ def verify(
         about, found = Path(folder) / "trial.json", Path(folder) / "found.xml"
         save(about, trial, host, authority, deployed)
         argv = [sys.executable, "-m", "pytest", "-q", "-p", "prov", "-p", "no:cacheprovider"]
-        # tests of several roles may have files of the same name
-        argv += ["--import-mode=importlib", f"--prov-trial={about}", f"--junitxml={found}"]
-        argv += ["-o", "junit_family=xunit2", *(["-k", only] if only else [])]
+        argv += [f"--prov-trial={about}", f"--junitxml={found}", "-o", "junit_family=xunit2"]
+        argv += [*(["-k", only] if only else [])]
         process = subprocess.Popen(
             [*argv, *map(str, trial.tests[host])],
             stdin=subprocess.DEVNULL,

@@ -166,12 +166,12 @@ def test_a_project_works_from_its_beginning(lab_hosts: Hosts, tmp_path: Path) ->
     folder = tmp_path / "new"
     run(tmp_path, BIN / "prov", "init", str(folder))
     run(folder, BIN / "prov", "new", "role", "other")
-    for path in (folder / "inventory/hosts.yml", folder / "tests/test_hello.py"):
-        path.write_text(path.read_text().replace("web1", NEW).replace("[base, hello]", "[hello, other]"))
+    hosts = folder / "inventory/hosts.yml"
+    hosts.write_text(hosts.read_text().replace("web1", NEW).replace("[base, hello]", "[hello, other]"))
     lab_hosts.one(NEW)
     first = prov("deploy", NEW, cwd=folder, status=0)
     assert first.tally(NEW)["changed"] == 2
-    run(folder, sys.executable, "-m", "pytest", "-q", "tests/test_hello.py")
+    run(folder, sys.executable, "-m", "pytest", "-q", "roles/hello")
 
 
 def run(cwd: Path, *words: object, **env: str) -> str:

@@ -39,7 +39,7 @@ def test_what_a_project_begins_with(made: Path) -> None:
         "pyproject.toml",
         "roles/hello/__init__.py",
         "roles/hello/templates/hello.conf.j2",
-        "tests/test_hello.py",
+        "roles/hello/tests/test_hello.py",
     }
     from provision.inventory import load
 
@@ -54,7 +54,7 @@ def test_a_new_role(made: Path) -> None:
     assert role.params.__name__ == "ShopCart"
     assert (made / "roles/shop_cart/templates/shop_cart.conf.j2").is_file()
     text = "".join(p.read_text() for p in made.rglob("*shop_cart*/**/*.py"))
-    text += (made / "tests/test_shop_cart.py").read_text()
+    assert (made / "roles/shop_cart/tests/test_shop_cart.py").is_file()
     assert "hello" not in text
 
 

@@ -1,0 +1,19 @@
+"""The fixture `host`, in a plugin of its own: it is registered after pytest-testinfra, which has one of that name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from provision.testing.plugin import TESTINFRAS, is_ours, lender
+
+
+@pytest.fixture(scope="module")
+def host(request: pytest.FixtureRequest) -> Any:
+    """The host that is tested, as pytest-testinfra's Host: host.service("nginx").is_running and so on."""
+    if not is_ours(request.config, request.path):
+        return request.getfixturevalue(TESTINFRAS)
+    from provision.testing.overprov import testinfra_host
+
+    return testinfra_host(lender(request.config).lend(request.path).host)
