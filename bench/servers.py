@@ -1,0 +1,173 @@
+"""Requests per second of each application server: through its role, and started by hand as its documentation advises.
+
+python -m bench.servers          needs Linux and root, for the lab; writes the table in docs/servers.md
+
+One lab host, one application per server, the same number of processes, the same nginx before both. The two are asked in
+turns, so that what else the machine does hits both; the figure is the median of the rounds' ratios.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+TOP = Path(__file__).parents[1]
+PAGE = TOP / "docs" / "servers.md"
+PROV = Path(sys.executable).with_name("prov")
+HOST = "t-sv-bench"
+WORKERS = 2
+ROUNDS = 7
+SECONDS = 3
+WSGI = {"source": str(TOP / "examples/flask_hello"), "interface": "wsgi"}
+ASGI = {"source": str(TOP / "examples/fastapi_hello"), "interface": "asgi"}
+#: where a server that was started by hand listens
+HAND = "/run/by-hand.sock"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A server with an application. by_hand: its arguments, as its documentation has them."""
+
+    server: str
+    app: dict[str, str]
+    by_hand: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.server}-{self.app['interface']}"
+
+
+CONTENDERS = (
+    Contender("gunicorn", WSGI, f"gunicorn -w {WORKERS} --threads 4 -b unix:{HAND} hello:app"),
+    Contender("gunicorn", ASGI, f"gunicorn -w {WORKERS} -k asgi -b unix:{HAND} hello:app"),
+    Contender(
+        "uwsgi",
+        WSGI,
+        f"uwsgi --http-socket {HAND} --master --processes {WORKERS} --threads 4 --module hello:app"
+        " --disable-logging --lazy-apps --thunder-lock",
+    ),
+    Contender("uvicorn", ASGI, f"uvicorn --uds {HAND} --workers {WORKERS} --no-access-log hello:app"),
+    Contender("hypercorn", ASGI, f"hypercorn --bind unix:{HAND} --workers {WORKERS} hello:app"),
+    Contender("hypercorn", WSGI, f"hypercorn --bind unix:{HAND} --workers {WORKERS} wsgi:hello:app"),
+    # a single process, as it has no workers
+    Contender("daphne", ASGI, f"daphne -u {HAND} -v 0 hello:app"),
+    Contender("granian", ASGI, f"granian --uds {HAND} --interface asgi --workers {WORKERS} hello:app"),
+    Contender(
+        "granian",
+        WSGI,
+        f"granian --uds {HAND} --interface wsgi --workers {WORKERS} --blocking-threads 4 hello:app",
+    ),
+)
+
+SITE = f"""
+server {{
+    listen 8081;
+    location / {{
+        proxy_pass http://unix:{HAND};
+        proxy_http_version 1.1;
+        proxy_set_header Host $http_host;
+        proxy_set_header X-Forwarded-For $remote_addr;
+        proxy_set_header X-Forwarded-Proto $scheme;
+    }}
+}}
+"""
+
+
+def on_host(script: str, timeout: float = 120) -> str:
+    """What a script prints on the host."""
+    argv = [PROV, "lab", "ssh", HOST, "--", "sh", "-e"]
+    done = subprocess.run(argv, input=script, capture_output=True, text=True, timeout=timeout, check=True)
+    return done.stdout
+
+
+def deploy(folder: Path) -> None:
+    """One application per server."""
+    apps = {
+        each.name: {
+            **each.app,
+            "target": "hello:app",
+            "server": each.server,
+            "domains": [f"{each.name}.test"],
+            "health": "/healthz",
+            "tls": "none",
+            "workers": 1 if each.server == "daphne" else WORKERS,
+        }
+        for each in CONTENDERS
+    }
+    host = {"ansible_connection": "lab", "roles": ["python", "app"], "apps": apps}
+    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {HOST: host}}}))
+    subprocess.run(
+        [PROV, "deploy", HOST, "-i", "hosts.yml"],
+        cwd=folder,
+        check=True,
+        timeout=900,
+        stdin=subprocess.DEVNULL,
+    )
+    on_host(
+        "apt-get -qq install -y wrk >/dev/null\n"
+        f"cat > /etc/nginx/conf.d/by-hand.conf <<'END'\n{SITE}END\n"
+        "systemctl reload nginx\n"
+    )
+
+
+def rate(url: str, name: str) -> float:
+    """Requests per second; all of them have to be answered well."""
+    said = on_host(f"wrk -t1 -c16 -d{SECONDS}s -H 'Host: {name}.test' {url}\n")
+    assert "Non-2xx" not in said, said
+    return float(re.findall(r"Requests/sec:\s+([\d.]+)", said)[0])
+
+
+def compare(each: Contender) -> tuple[float, float, float]:
+    """Medians: requests per second through the role, by hand, and of the ratio between them."""
+    unit, folder = f"by-hand-{each.name}", f"/srv/{each.name}/current"
+    on_host(
+        # a unit only to be able to stop it; none of the role's settings
+        f"systemd-run -q --unit {unit} --working-directory {folder} -p User=www-data -p Group=www-data"
+        f" -p 'ExecStartPre=+rm -f {HAND}' -p 'ExecStartPre=+chmod 777 /run'"
+        f" {folder}/.venv/bin/{each.by_hand}\n"
+        f"for n in $(seq 100); do [ -S {HAND} ] && break; sleep 0.1; done; sleep 2\n"
+    )
+    try:
+        rate("http://127.0.0.1:8081/healthz", each.name)
+        pairs = []
+        for n in range(ROUNDS):
+            urls = ["http://127.0.0.1/healthz", "http://127.0.0.1:8081/healthz"]
+            # who goes first takes turns, too
+            found = {url: rate(url, each.name) for url in (urls if n % 2 else urls[::-1])}
+            pairs.append((found[urls[0]], found[urls[1]]))
+    finally:
+        on_host(f"systemctl stop {unit}\n")
+    role, hand = (statistics.median(values) for values in zip(*pairs))
+    return role, hand, statistics.median(a / b for a, b in pairs)
+
+
+def main() -> None:
+    """Measure all and write the table."""
+    subprocess.run([PROV, "lab", "up", HOST], check=True, timeout=300, stdin=subprocess.DEVNULL)
+    lines = ["| server | application | by the role | by hand | ratio |", "|---|---|---|---|---|"]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            deploy(Path(folder))
+        for each in CONTENDERS:
+            role, hand, ratio = compare(each)
+            lines.append(
+                f"| {each.server} | {each.app['interface']} | {role:.0f} | {hand:.0f} | {ratio:.2f} |"
+            )
+            sys.stdout.write(f"{lines[-1]}\n")
+    finally:
+        subprocess.run([PROV, "lab", "down", HOST], check=True, timeout=60, stdin=subprocess.DEVNULL)
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- measured -->\n")
+    after = rest.partition("<!-- end -->\n")[2]
+    table = "\n".join(lines)
+    PAGE.write_text(f"{before}<!-- measured -->\n{table}\n<!-- end -->\n{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
