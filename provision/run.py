@@ -52,6 +52,7 @@ class Run:
     forks: hosts at a time.  ask: asks a person for sudo's password; None if nobody is there.
     confirm: asked before each step, one host at a time; what it says no to is left out.
     on_send: told of each step, by the hosts' threads: see Session.
+    maybe_counts: whether a plan whose only changes are of the kind that may be none is one with changes.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Run:
         work: Work = run_roles,
         confirm: Callable[[str, Outcome], bool] | None = None,
         on_send: OnSend | None = None,
+        maybe_counts: bool = True,
     ) -> None:
         self.assignments = assignments
         self.plan = plan
@@ -74,6 +76,7 @@ class Run:
         self._work = work
         self._confirm = confirm
         self._on_send = on_send
+        self._maybe_counts = maybe_counts
         self._running: dict[str, Host] = {}
         self._lock = threading.Lock()
         self._stopped = False
@@ -116,7 +119,7 @@ class Run:
             return 1
         if any(t.unreachable for t in tallies):
             return 4
-        if self.plan and any(t.changed or t.maybe for t in tallies):
+        if self.plan and any(t.changed or (t.maybe and self._maybe_counts) for t in tallies):
             return 3
         return 0
 

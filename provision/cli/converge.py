@@ -45,23 +45,31 @@ def execute(
     plan: bool,
     on_send: OnSend | None = None,
     ask: AskOnce | None = None,
+    drift: bool = False,
 ) -> int:
     """Run what the configuration says, and show it; returns the exit status.
 
     on_send: told of each step.  ask: knows sudo's password, if a run before this one has asked for it.
+    drift: people only want to know what is not as it should be, and why; what may change does not count.
     """
     # only now, as it brings the SSH library: help and configuration errors do without
     from provision.cli.stepping import Stepper, check_can_step
-    from provision.cli.watch import Prompt, can_ask, report_for, watch
+    from provision.cli.watch import Prompt, can_ask, report_for, tolerant_streams, watch
     from provision.host import AskOnce
-    from provision.report.base import Style
+    from provision.report.base import Report, Style
+    from provision.report.drift import DriftShown
     from provision.run import Run
 
     if order.step:
         check_can_step(plan=plan, as_json=order.as_json)
-    style = Style(plan, order.verbose, diff_limit(order.diff, plan=plan))
+    fleet = len(assignments) > 1
+    style = Style(plan, order.verbose, diff_limit(order.diff, plan=plan), fleet)
     roles = sorted({role.name for a in assignments for role, _ in a.roles})
-    report = report_for(style, [a.host.name for a in assignments], roles, as_json=order.as_json)
+    if drift and not order.as_json:
+        tolerant_streams()
+        report: Report = DriftShown()
+    else:
+        report = report_for(style, [a.host.name for a in assignments], roles, as_json=order.as_json)
     prompt = Prompt(report)
     run = Run(
         assignments,
@@ -70,6 +78,7 @@ def execute(
         ask=ask or (AskOnce(prompt) if can_ask(order.as_json) else None),
         confirm=Stepper(prompt) if order.step else None,
         on_send=on_send,
+        maybe_counts=not drift,
     )
     return watch(run, report, prompt)
 

@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "deploy": "Bring hosts to the state that the inventory declares.",
     "plan": "Show what a deploy would change, with diffs; touches nothing.",
     "show": "Show a saved plan.",
+    "drift": "List what is not as the inventory declares, a line each.",
     "hosts": "List the inventory's hosts, groups and variables.",
     "ping": "Open a session with each host and say how long it took.",
     "facts": "Print what prov knows about a host.",

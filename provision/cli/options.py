@@ -78,8 +78,8 @@ def words(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -> t
     return tuple(word for value in given for word in value.split(",") if word)
 
 
-def role_options(command: F) -> F:
-    """What deploy and plan have in common besides: which part, how much to show."""
+def role_part(command: F) -> F:
+    """Which part of the hosts' roles is meant."""
     options = (
         click.option(
             "--role",
@@ -106,6 +106,15 @@ def role_options(command: F) -> F:
             help="Leave out the roles before this one.",
             shell_complete=complete_roles,
         ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def role_options(command: F) -> F:
+    """What deploy and plan have in common besides: which part, how much to show."""
+    options = (
         click.option(
             "--list-steps", is_flag=True, help="Only list roles, tasks and steps; connects to no host."
         ),
@@ -120,4 +129,4 @@ def role_options(command: F) -> F:
     )
     for option in reversed(options):
         command = option(command)
-    return command
+    return role_part(command)

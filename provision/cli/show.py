@@ -36,7 +36,9 @@ def show(file: Path, diff: bool | None, verbose: bool, as_json: bool) -> int:
     plan = plans.read(file)
     made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(plan.made))
     click.echo(f"plan for {plan.asked.target}, made {made} by {plan.by}", err=True)
-    style = Style(plan=True, verbose=verbose, diff_lines=diff_limit(diff, plan=True))
+    style = Style(
+        plan=True, verbose=verbose, diff_lines=diff_limit(diff, plan=True), fleet=len(plan.hosts) > 1
+    )
     roles = {step.role for host in plan.hosts.values() for step in host.steps}
     report = report_for(style, list(plan.hosts), sorted(roles), as_json=as_json)
     summary = Summary({name: Tally() for name in plan.hosts}, plan.seconds)

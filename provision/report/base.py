@@ -35,18 +35,27 @@ class Style:
     """How much is shown, and in which words.
 
     plan: nothing has been done, so things "would change".  verbose: unchanged steps too, with their reasons.
+    fleet: there are several hosts, so what they share is said once, at the end: all of a plan, and the differences
+    of a deploy.
     diff_lines: lines of one difference at most; 0 shows no differences, None all of each.
     """
 
     plan: bool = False
     verbose: bool = False
     diff_lines: int | None = None
+    fleet: bool = False
 
     def word(self, state: str) -> str:
         """A state in words: a plan speaks of what would be."""
         if self.plan and state == "changed":
             return "would change"
         return "may change" if state == "maybe" else state
+
+    def gathers(self, step: StepDone) -> bool:
+        """Whether a step is told at the end, together with those that other hosts share. Failures are urgent."""
+        if not self.fleet or step.state == "failed":
+            return False
+        return self.shows(step.state) if self.plan else bool(step.diff) and self.diff_lines != 0
 
     def shows(self, state: str) -> bool:
         """Whether a step that ended so gets a line of its own."""

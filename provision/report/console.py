@@ -15,6 +15,7 @@ from provision.events import Event, HostDone, Note, StepDone, Stopping, Summary
 from provision.report.base import Report, Style, outcome
 from provision.report.diffs import diff_lines
 from provision.report.failure import host_failure, step_failure
+from provision.report.fleet import Fleet
 from provision.report.palette import KINDS, STATES
 from provision.report.rows import Rows
 from provision.report.table import summary_table
@@ -34,6 +35,7 @@ class Console(Report):
         self._host_width = max(map(len, hosts), default=0)
         self._role_width = max(map(len, roles), default=0)
         self._rows = Rows(len(hosts), self._terminal)
+        self._fleet = Fleet()
         self._seconds: dict[str, float] = {}
         # held while somebody is asked something: what happens meanwhile is shown afterwards
         self._talking = threading.Lock()
@@ -63,6 +65,7 @@ class Console(Report):
 
     def finish(self, summary: Summary) -> None:
         self.close()
+        self._shared(list(summary.hosts))
         self._terminal.print("", summary_table(summary, self._style, self._seconds), "", sep="\n")
         self._print(Text(outcome(summary, self._style), "bold"))
 
@@ -79,7 +82,10 @@ class Console(Report):
         self._live.stop()
 
     def _step(self, event: StepDone) -> None:
-        if not self._style.shows(event.state):
+        gathered = self._style.gathers(event)
+        if gathered:
+            self._fleet.take(event)
+        if not self._style.shows(event.state) or (gathered and self._style.plan):
             return
         text = self._lead(event.host, event.role)
         text.append(flat(event.step) + "  ").append(self._style.word(event.state), STATES[event.state])
@@ -88,7 +94,22 @@ class Console(Report):
         if self._style.verbose:
             text.append(f"  {event.ms:.0f} ms", "dim")
         failure = step_failure(event) if event.state == "failed" else ()
-        self._print(text, diff_lines(event.step, event.diff, self._style.diff_lines), failure)
+        differences = () if gathered else diff_lines(event.step, event.diff, self._style.diff_lines)
+        self._print(text, differences, failure)
+
+    def _shared(self, hosts: Sequence[str]) -> None:
+        """What several hosts share, said once."""
+        for shared in self._fleet.shared(hosts):
+            step = shared.step
+            text = Text()
+            if shared.first:
+                text.append(step.role.ljust(self._role_width) + "  ", "cyan").append(flat(step.step) + "  ")
+            else:
+                text.append("  ")
+            text.append(f"{shared.hosts}  ", "bold").append(self._style.word(step.state), STATES[step.state])
+            if step.why:
+                text.append(f"  {flat(step.why)}", "dim")
+            self._print(text, diff_lines(step.step, step.diff, self._style.diff_lines))
 
     def _host_done(self, event: HostDone) -> None:
         self._seconds[event.host] = event.seconds

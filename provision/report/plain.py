@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from provision.events import Connected, Event, HostDone, Note, StepDone, Stopping, Summary, Tally
 from provision.report.base import STATES, Ends, Report, Style, outcome
 from provision.report.diffs import diff_lines
 from provision.report.failure import host_failure, step_failure
+from provision.report.fleet import Fleet
 from provision.report.text import Line, flat
 
 INDENT = "    "
@@ -21,6 +22,7 @@ class Plain(Report):
         self._out = out
         self._style = style
         self._ends = Ends()
+        self._fleet = Fleet()
 
     def take(self, event: Event) -> None:
         self._ends.take(event)
@@ -37,20 +39,36 @@ class Plain(Report):
                 self._host_done(event)
 
     def finish(self, summary: Summary) -> None:
+        self._shared(list(summary.hosts))
         for host, tally in summary.hosts.items():
             self._write(f"{host}: {counts(tally, self._style)}")
         self._write(outcome(summary, self._style))
 
     def _step(self, event: StepDone) -> None:
-        if not self._style.shows(event.state):
+        gathered = self._style.gathers(event)
+        if gathered:
+            self._fleet.take(event)
+        if not self._style.shows(event.state) or (gathered and self._style.plan):
             return
         told = [event.host, event.role, flat(event.step), self._style.word(event.state)]
         why = f" ({flat(event.why)})" if event.why else ""
         time = f", {event.ms:.0f} ms" if self._style.verbose else ""
         self._write(": ".join(part for part in told if part) + why + time)
-        self._block(diff_lines(event.step, event.diff, self._style.diff_lines))
+        if not gathered:
+            self._block(diff_lines(event.step, event.diff, self._style.diff_lines))
         if event.state == "failed":
             self._block(step_failure(event))
+
+    def _shared(self, hosts: Sequence[str]) -> None:
+        """What several hosts share, said once."""
+        for shared in self._fleet.shared(hosts):
+            step = shared.step
+            told = [step.role, flat(step.step)] if shared.first else []
+            why = f" ({flat(step.why)})" if step.why else ""
+            name = ": ".join(part for part in told if part)
+            word = self._style.word(step.state) + why
+            self._write(f"{name}: {word}: {shared.hosts}" if shared.first else f"  {shared.hosts}: {word}")
+            self._block(diff_lines(step.step, step.diff, self._style.diff_lines))
 
     def _host_done(self, event: HostDone) -> None:
         self._write(f"{event.host}: {self._ends.state(event)}, {event.seconds:.2f} s")

@@ -1,0 +1,39 @@
+"""prov drift: what is no longer as the inventory declares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from provision.cli.converge import Order, execute
+from provision.cli.options import role_part, several_hosts
+from provision.cli.prepare import Part, assigned
+
+
+@click.command(epilog="Example:  prov drift all || mail -s drift ops  (in a crontab: see docs/plan.md)")
+@role_part
+@several_hosts
+def drift(
+    target: str,
+    inventory: Sequence[str],
+    limit: str | None,
+    forks: int,
+    as_json: bool,
+    roles: Sequence[str],
+    tags: Sequence[str],
+    skip_tags: Sequence[str],
+    start_at: str,
+) -> int:
+    """List what is not as the inventory declares: a line for each cause, with the hosts that have it.
+
+    TARGET is a host, a group, a glob, or several with commas; !x leaves out. Owed restarts are listed too;
+    commands of which only running can tell count as no drift. Nothing is touched.
+
+    Exit status: 0 no drift; 3 drift; 1 a step or host failed; 2 usage or configuration; 4 a host could not be
+    reached; 130 interrupted.
+    """
+    part = Part(roles, tags, skip_tags, start_at)
+    assignments = assigned(inventory, target, limit, part)
+    order = Order(target, inventory, limit, part, forks, None, False, as_json)
+    return execute(order, assignments, plan=True, drift=True)

@@ -1,0 +1,63 @@
+"""What `prov drift` shows: what is not as it should be, a line each, with the hosts of which that is so."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from provision.events import Event, StepDone, Summary
+from provision.report.answers import Answers
+from provision.report.base import counted
+from provision.report.fleet import Fleet
+from provision.report.text import flat
+from provision.session import INSTALL_PYTHON
+from provision.steps.base import Change
+
+OWED = ("restart", "reload")
+
+
+class DriftShown(Answers):
+    """`nginx: file /etc/nginx/nginx.conf: content  web1, web2 (2 of 30)`, when all hosts have answered."""
+
+    def __init__(self, out: TextIO | None = None, err: TextIO | None = None) -> None:
+        super().__init__(out, err)
+        self._drift = Fleet(same=causes)
+        self._unknown = 0
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, StepDone) and event.state == "changed":
+            self._drift.take(event)
+        if isinstance(event, StepDone) and event.state == "maybe":
+            self._unknown += 1
+        super().take(event)
+
+    def finish(self, summary: Summary) -> None:
+        hosts = list(summary.hosts)
+        for shared in self._drift.shared(hosts):
+            step = shared.step
+            name = ": ".join(flat(part) for part in (step.role, step.step) if part)
+            self._answer(f"{name}: {causes(step)}  {shared.hosts}")
+        if self._unknown:
+            steps = counted(self._unknown, "command")
+            self._tell(f"{steps} of which only running can tell, and which count as no drift (prov plan)")
+        drifted = sum(1 for tally in summary.hosts.values() if tally.changed)
+        silent = sum(1 for tally in summary.hosts.values() if tally.unreachable or tally.failed)
+        words = [f"drift on {drifted} of {counted(len(hosts), 'host')}" if drifted else "no drift"]
+        words += [f"{silent} could not be looked at to the end"] if silent else []
+        self._tell(f"{', '.join(words)}, {summary.seconds:.1f} s")
+
+
+def causes(step: StepDone) -> str:
+    """Why a step would change something, without differences of contents."""
+    if step.step == INSTALL_PYTHON:
+        return "not there"
+    return "; ".join(dict.fromkeys(cause(change) for change in step.diff))
+
+
+def cause(change: Change) -> str:
+    """One of its reasons."""
+    what, before, after = flat(change.what), flat(change.before), flat(change.after)
+    if change.text:
+        return what
+    if what in OWED:
+        return f"{what} owed, {after}"
+    return f"{what} {before} -> {after}" if before and after else f"{what} {before or after}".rstrip()
