@@ -108,7 +108,7 @@ class Service(Step):
                 "checking the configuration of %s" % self.name,
                 "The unit has not been touched: it runs as before.",
             )
-        if "enabled" in what:
+        if "enabled" in what and not self.instead_of:
             self.manager(host).do("enable" if self.enabled else "disable", self.name)
         others = [full_name(o) for o in self.instead_of if full_name(o) in what]
         stopped = [name for name in others if self.manager(host).state(name).running]
@@ -120,8 +120,11 @@ class Service(Step):
             if stopped:
                 self.manager(host).do("start", *stopped)
             raise
+        # not before: two that want the same ports must not both start at boot
         if others:
             self.manager(host).do("disable", *others)
+        if "enabled" in what and self.instead_of:
+            self.manager(host).do("enable" if self.enabled else "disable", self.name)
         if self.running:
             host.ledger.remember_unit(self.key, self._inputs())
 
