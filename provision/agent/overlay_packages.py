@@ -16,6 +16,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tupl
 from provision.agent import deb, dpkg
 from provision.agent.overlay_files import PlannedFiles
 from provision.agent.overlay_picture import draw, write
+from provision.agent.overlay_scripts import Scripts
 from provision.agent.overlay_units import PlannedUnits
 from provision.agent.packages import APT, Apt, Run, Simulated, gone_from_mirror
 from provision.errors import StepError
@@ -108,11 +109,17 @@ class PlannedApt(Apt):
         came = {s.name for s in new if not s.before}
         self._automatic = (self.automatic() | came) - asked
         archives = self._archives(new, words)
-        scripts = "".join(deb.control_file(path, "postinst") for path in archives.values())
+        each = {name: deb.control_file(path, "postinst") for name, path in archives.items()}
+        scripts = Scripts("".join(each.values()))
         for s in new:
             self._unpack(archives[s.name], scripts, before.get(s.name))
         for name in came:
-            self._link(deb.control_file(archives[name], "postinst"))
+            if name not in before:
+                self._link(each[name])
+        for unit in scripts.start():
+            state = self._units.state(unit)
+            if state.load == "loaded" and state.enabled == "enabled" and not state.running:
+                self._units.do("start", unit)
         entries = [deb.control_fields(path) for path in archives.values()]
         arrived = dpkg.parse("\n\n".join("Status: install ok installed\n%s" % entry for entry in entries))
         old = before.get("dpkg")
@@ -165,7 +172,7 @@ class PlannedApt(Apt):
             found[s.name] = paths[0]
         return found
 
-    def _unpack(self, archive: str, scripts: str, old: Optional[dpkg.Package]) -> None:
+    def _unpack(self, archive: str, scripts: Scripts, old: Optional[dpkg.Package]) -> None:
         units = []
         settings = set(deb.control_file(archive, "conffiles").split())
         known = set(conffiles(old)) if old is not None else set()
@@ -177,13 +184,9 @@ class PlannedApt(Apt):
             unit = UNIT.match(path)
             if unit and "@." not in path:
                 units.append(unit.group(2))
-        for unit_name in units:
-            # dh_installsystemd(1) and invoke-rc.d(8): how maintainers' scripts enable and start units
-            name = re.escape(unit_name)
-            short = re.escape(unit_name.rsplit(".", 1)[0])
-            enabled = re.search(r"deb-systemd-helper.*(enable|was-enabled) '?%s'?" % name, scripts)
-            started = re.search(r"(deb-systemd-invoke .*%s|invoke-rc\.d .*%s)" % (name, short), scripts)
-            self._units.bring(unit_name, bool(enabled), bool(started))
+        started = scripts.start()
+        for name in units:
+            self._units.bring(name, scripts.enable(name), name in started)
 
     def _link(self, script: str) -> None:
         """Make the links that a package's script makes when it is first installed, where nothing is yet."""

@@ -5,7 +5,7 @@ from typing import Dict, List, Optional, Set, Tuple
 from provision.agent.overlay_files import PlannedFiles
 from provision.agent.units import Run, Units, UnitState
 
-SYSTEM = ("/etc/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system")
+SYSTEM = ("/etc/systemd/system", "/run/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system")
 #: what `systemctl show` calls a unit that was started, by its type; a service "runs"
 STARTED = {
     "socket": "listening",
@@ -115,7 +115,8 @@ class PlannedUnits(Units):
             gone = gone or real.load == "masked"
             return real._replace(load="not-found", enabled="", fragment="") if gone else real
         if self._masked(path):
-            return real._replace(load="masked", enabled="masked")
+            until_boot = path.startswith("/run/")
+            return real._replace(load="masked", enabled="masked-runtime" if until_boot else "masked")
         if not self._changed(name, path) and real.load != "masked":
             return real
         installs = "[Install]" in self._contents(path)

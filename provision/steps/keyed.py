@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 @wanted()
 class Keyed(Step):
     """key, path: files of the key (0600) and of what is made for it (0644), both PEM. The key is made (P-256) if
-    there is none; for one of another kind, or for others to read, put keys.private_key before this step.
+    there is none, or no whole one; for one of another kind, or for others to read, put keys.private_key before this
+    step.
     names: DNS names, the first of which may begin with "*."; the first is also the common name.
     Needs openssl on the host.
     """
@@ -32,8 +33,9 @@ class Keyed(Step):
     def missing(self, host: "System", what: str) -> List[Change]:
         """What has to be made because it, or the key, is not there."""
         found = []
-        if host.files.stat(self.key) is None:
-            found.append(Change("new key", "", "P-256"))
+        if not self._has_key(host):
+            before = "" if host.files.stat(self.key) is None else "no private key"
+            found.append(Change("new key", before, "P-256"))
         if host.files.stat(self.path) is None:
             found.append(Change("new %s" % what, "", ", ".join(self.names)))
         elif found:
@@ -42,8 +44,15 @@ class Keyed(Step):
 
     def make_key(self, host: "System") -> None:
         """Make the key if there is none."""
-        if host.files.stat(self.key) is None:
+        if not self._has_key(host):
             host.files.write(self.key, new_key(host, "P-256"), 0o600, *host.owner(None, None))
+
+    def _has_key(self, host: "System") -> bool:
+        """Whether there is one, and not what an editor or a full disk has left of it (RFC 7468)."""
+        if host.files.stat(self.key) is None:
+            return False
+        text = host.files.read(self.key)
+        return all(b"-----%s " % word in text for word in (b"BEGIN", b"END")) and b"PRIVATE KEY-----" in text
 
     def made(self, host: "System", subject: Mapping[str, str], *options: str) -> bytes:
         """What openssl-req(1) makes for the key and the names."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Tuple
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, wanted
-from provision.steps.unit_judging import UNIT_FOLDER, check_unit_name, full_name
+from provision.steps.unit_judging import UNIT_FOLDER, check_unit_name, full_name, unmask
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -61,8 +61,10 @@ class Masked(Step):
         what = {c.what for c in diff.changes}
         if "running" in what:
             host.units.do("stop", name)
-        if "masked" in what:
-            host.units.do("mask" if self.masked else "unmask", name)
+        if "masked" in what and self.masked:
+            host.units.do("mask", name)
+        elif "masked" in what:
+            unmask(host, host.units, name)
 
     def fingerprint(self, host: "System") -> str:
         return host.units.state(full_name(self.unit)).load

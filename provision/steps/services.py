@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Ref, Step, wanted
-from provision.steps.unit_judging import UNIT, UNIT_FOLDER, full_name
+from provision.steps.unit_judging import UNIT, UNIT_FOLDER, full_name, unmask
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -91,6 +91,8 @@ class Service(Step):
             found.append(Change("running", state.active, "active" if self.running else "inactive"))
         elif self.running and state.running:
             found += self._owed(host, state)
+        if self.running and {"running", "restart"} & {change.what for change in found}:
+            found += self._without_socket(host)
         found += self._in_the_way(host)
         if not found:
             return Diff.none(self._words(state))
@@ -99,7 +101,7 @@ class Service(Step):
     def apply(self, host: "System", diff: Diff) -> None:
         what = {change.what: change for change in diff.changes}
         if "masked" in what:
-            self.manager(host).do("unmask", self.name)
+            unmask(host, self.manager(host), self.name)
         if self.manager(host).state(self.name).stale:
             self.manager(host).reload_manager()
         if self.check_with and self.running and ({"running", "reload", "restart"} & set(what)):
@@ -129,6 +131,8 @@ class Service(Step):
             host.ledger.remember_unit(self.key, self._inputs())
 
     def _act(self, host: "System", what: Dict[str, Change]) -> None:
+        if self._served in what:
+            self.manager(host).do("stop", self._served)
         if "running" in what:
             self.manager(host).do("start" if self.running else "stop", self.name)
         elif "restart" in what:
@@ -137,6 +141,18 @@ class Service(Step):
             self.manager(host).do("reload-or-restart", self.name)
         if self.running:
             self._stay_up(host, what)
+
+    @property
+    def _served(self) -> str:
+        """The service that a socket starts (systemd.socket(5)); of another unit "": it has none."""
+        return self.name[: -len(".socket")] + ".service" if self.name.endswith(".socket") else ""
+
+    def _without_socket(self, host: "System") -> List[Change]:
+        """A service that runs without its socket: systemd starts no socket beside one ("already active, refusing").
+        It ends first, and the socket, or the step for it, starts it again."""
+        if not self._served or not self.manager(host).state(self._served).running:
+            return []
+        return [Change(self._served, "active", "inactive, for its socket to start")]
 
     def _in_the_way(self, host: "System") -> List[Change]:
         """The units of instead_of that run or start at boot."""
@@ -260,7 +276,9 @@ class OnlyInstances(Step):
         found = host.units.instances(self.template)
         others = {name for name, state in found.items() if state.active != "inactive"}
         for name in host.files.list(UNIT_FOLDER):
-            if name.startswith(prefix + "@") and name.endswith(suffix) and name != self.template:
+            ours = name.startswith(prefix + "@") and name.endswith(suffix) and name != self.template
+            # what systemd takes for no unit is none of ours either
+            if ours and UNIT.fullmatch(name):
                 others.add(name)
         return sorted(others - keep)
 

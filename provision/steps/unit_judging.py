@@ -12,6 +12,7 @@ from provision.steps.source import Source
 
 if TYPE_CHECKING:
     from provision.agent.system import System
+    from provision.agent.units import Units
 
 #: systemd.unit(5): name, optional instance, type
 UNIT = re.compile(
@@ -22,6 +23,7 @@ NAME = re.compile(r"^[A-Za-z0-9][\w.@:-]*\Z")
 #: systemd.time(7), "parsing time spans"
 SPAN = re.compile(r"^[0-9]+(\.[0-9]+)? ?[a-z]*( ?[0-9]+ ?[a-z]+)*\Z")
 UNIT_FOLDER = "/etc/systemd/system"
+RUNTIME_FOLDER = "/run/systemd/system"
 #: where a candidate is judged; on a tmpfs, and gone before the step ends
 STAGE = "/run/prov-verify"
 #: systemd does not start a unit of which systemd-analyze(1) says this; everything else it says are warnings
@@ -137,3 +139,13 @@ def verify(host: "System", file: File, unit: str, *options: str) -> str:
     if not ours or result.status == 127:
         return ""
     return "systemd-analyze verify: " + ("something" if file.source.secret else listed(ours))
+
+
+def unmask(host: "System", units: "Units", name: str) -> None:
+    """`systemctl unmask`, of a mask until the next boot (mask --runtime) as well."""
+    units.do("unmask", name)
+    path = "%s/%s" % (RUNTIME_FOLDER, name)
+    found = host.files.stat(path)
+    if units is host.units and found is not None and found.target == "/dev/null":
+        host.files.remove(path)
+        units.file_changed()

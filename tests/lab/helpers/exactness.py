@@ -41,6 +41,7 @@ def judge(folder: Path, host: str, case: str) -> Verdict:
     real = prov("deploy", host, cwd=folder, timeout=600)
     found = differences(planned, real, host)
     changed = real.tally(host)["changed"]
+    assert real.tally(host)["unreachable"] == 0 == planned.tally(host)["unreachable"], (planned, real)
     failed = [s["step"] for s in real.steps(host) if s["state"] == "failed"]
     if not failed:
         again = prov("deploy", host, cwd=folder, timeout=300)
@@ -50,7 +51,7 @@ def judge(folder: Path, host: str, case: str) -> Verdict:
 
 def differences(planned: Run, real: Run, host: str) -> list[str]:
     """What a plan and the deploy after it say differently of a host: steps, their states, diffs and errors."""
-    found = []
+    found = [f"{run.argv[1]} ended with {run.status}" for run in (planned, real) if not run.steps(host)]
     before, after = ([seen(step) for step in run.steps(host)] for run in (planned, real))
     if [step["step"] for step in before] != [step["step"] for step in after]:
         found.append("other steps")

@@ -105,8 +105,8 @@ def mutations(app: str) -> st.SearchStrategy[Mutation]:
 
 
 TO_A_FILE = {
-    "edit": "echo '# by hand' >> PATH",
-    "empty": ": > PATH",
+    "edit": "for f in PATH; do echo '# by hand' >> $f; done",
+    "empty": "truncate -s 0 PATH",
     "delete": "rm -f PATH",
     "touch": "touch PATH",
     "chmod 0666": "chmod 0666 PATH",
@@ -126,7 +126,7 @@ TO_A_FOLDER = {
 TO_A_LINK = {
     "delete": "rm PATH",
     "turn": "for l in PATH; do ln -sfn /nowhere $l; done",
-    "turn into a file": "for l in PATH; do rm $l; echo > $l; done",
+    "turn into a file": "for l in PATH; do rm $l; true > $l; done",
     "turn into a folder": "for l in PATH; do rm $l; mkdir $l; done",
 }
 TO_A_PACKAGE = {
