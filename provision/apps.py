@@ -194,7 +194,11 @@ def apps_of(host: InventoryHost) -> list[App]:
     for name, value in settings.items():
         with problems.gathered():
             apps.append(app_of(host, name, value))
-    for error in [*domains_claimed_twice(host, apps), *files_missing(host, apps)]:
+    for error in [
+        *fronts_that_differ(host, apps),
+        *domains_claimed_twice(host, apps),
+        *files_missing(host, apps),
+    ]:
         problems.add(error)
     problems.raise_any()
     return apps
@@ -212,6 +216,19 @@ def app_of(host: InventoryHost, name: Any, settings: Any) -> App:
     if isinstance(source, str) and origin is not None and not GIT_URL.fullmatch(source):
         settings["source"] = (origin.folder / Path(source).expanduser()).resolve()
     return validate(App, settings, host, path)
+
+
+def fronts_that_differ(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
+    """An error for each application with another front than the host's first one: both want ports 80 and 443."""
+    return [
+        host.error(
+            ("apps", app.name, "front"),
+            f"{apps[0].name} has {apps[0].front} as its front, and both want ports 80 and 443",
+            "Give all applications of a host the same front.",
+        )
+        for app in apps[1:]
+        if app.front != apps[0].front
+    ]
 
 
 def domains_claimed_twice(host: InventoryHost, apps: list[App]) -> list[ConfigError]:

@@ -74,6 +74,13 @@ def balanced_of(host: InventoryHost) -> list[Balanced]:
     for name, value in settings.items():
         with problems.gathered():
             found.append(balanced(host, name, value))
+    fronts = {app.front: app.name for app in apps_of(host)}
+    for each in found:
+        other = next((name for front, name in fronts.items() if front != each.balance.front), None)
+        fronts.setdefault(each.balance.front, each.app.name)
+        if other is not None:
+            message = f"{other} has another front here, and both want ports 80 and 443"
+            problems.add(host.error(("balance", each.app.name, "front"), message))
     problems.raise_any()
     return found
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from provision.authority import Authority
-from provision.errors import ConfigError
+from provision.frontfiles import front_files, passwords_path
 from provision.fronts import VirtualHost, proxies, virtual_hosts
-from provision.htpasswd import htpasswd
 from provision.inventory.fields import matching
 from provision.outcome import Outcome
 from provision.role import Host, Params, task
 from provision.steps import apt, configuration, files, logrotate, served, systemd
-from provision.tls import AUTHORITY_PATH, TLS_FOLDER
+from provision.tls import AUTHORITY_PATH
 from roles.apache import cache, guard, places
 from roles.apache.limits import counter, libraries, limits_of, marks
 from roles.tls import Tls
@@ -62,19 +59,13 @@ def install(c: Host, p: Apache) -> None:
     """Install Apache and serve every application of this host that names it as its front."""
     hosts = virtual_hosts(c, "apache")
     others = virtual_hosts(c, "nginx")
-    if hosts and others:
-        raise ConfigError(
-            f"{hosts[0].name} has Apache as its front and {others[0].name} has nginx: both want ports 80 and 443",
-            where=str(c.inventory.origin("apps", others[0].name) or ""),
-            hint="Give all applications of a host the same front.",
-        )
     limited = limits_of(hosts)
     # without the package apache2: it starts a server with a page of its own, on ports that another front may have
     apt.packages(c, ["apache2-bin", "media-types", "logrotate", *(["libapache2-mod-qos"] if limited else [])])
     # the unit keeps them; the configuration is judged before it starts
     files.directory(c, "/run/apache2", mode=0o755, owner="root")
     files.directory(c, "/var/log/apache2", mode=0o750, owner="root", group="adm")
-    inputs = [*secrets(c, hosts), *cache.folders(c, hosts)]
+    inputs = [*front_files(c, hosts, c.params(Tls).ca), *cache.folders(c, hosts)]
     guards = {found.app.name: found for found in guard.guards(c, hosts)}
     for found in guards.values():
         guard.start(c, found)
@@ -146,7 +137,7 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
             error_place=places.error_place,
             max_body=places.max_body,
             compressed=places.COMPRESSED,
-            passwords=places.passwords_path,
+            passwords=passwords_path,
             marks=marks,
             bypassed=cache.bypassed,
             cache_root=cache.root(host),
@@ -155,26 +146,6 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
     return configuration.configuration(
         c, FOLDER, texts, only=["sites-enabled/app-*.conf"], check_with=["apache2", "-t"]
     )
-
-
-def secrets(c: Host, hosts: list[VirtualHost]) -> list[Outcome]:
-    """What Apache reads besides its configuration: certificates, passwords, the authority that backends have."""
-    # whatever has replaced a certificate: Apache goes on serving the old one until it is reloaded
-    found = [files.watched(c, host.certificate) for host in hosts if host.tls]
-    sites = [site for host in hosts for site in host.sites]
-    for app in (s.app for s in sites if s.app.auth and s.app.auth.by == "basic"):
-        assert app.auth is not None
-        files.directory(c, places.PASSWORDS, mode=0o755, parents=True)
-        # read anew for each request: nothing is owed when it changes
-        path, text = places.passwords_path(app), htpasswd(app.auth.users, app.domains[0])
-        files.file(c, path, text, mode=0o640, owner="root", group="www-data")
-    if any(s.scheme == "https" for s in sites):
-        authority = Authority(Path(c.params(Tls).ca).expanduser())
-        if authority.exists():
-            files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
-            text_of_it = authority.certificate_path.read_text(encoding="ascii")
-            found.append(files.file(c, AUTHORITY_PATH, text_of_it, mode=0o644))
-    return found
 
 
 def logs(c: Host) -> None:

@@ -8,7 +8,6 @@ from provision.apps import App
 from provision.fronts import Backend, Site, VirtualHost
 from provision.locations import Location
 
-PASSWORDS = "/etc/prov/passwords"
 #: endings of files that may lie beside themselves with .gz, and their types: mod_rewrite has to say them
 COMPRESSED = {
     "css": "text/css",
@@ -93,11 +92,6 @@ def options(site: Site, place: Location) -> str:
 def error_place(app: App) -> str:
     """The prefix below which an application's error pages are found, by Apache itself only."""
     return f"/.prov-errors/{app.name}/"
-
-
-def passwords_path(app: App) -> str:
-    """Where the passwords of an application's people are, hashed."""
-    return f"{PASSWORDS}/{app.name}"
 
 
 def max_body(app: App) -> int:

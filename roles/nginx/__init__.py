@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from provision.app_settings import Cache
 from provision.apps import App
-from provision.authority import Authority
+from provision.frontfiles import front_files, passwords_path
 from provision.fronts import VirtualHost, proxies, virtual_hosts
-from provision.htpasswd import htpasswd
-from provision.outcome import Outcome
 from provision.role import Host, Params, task
 from provision.steps import apt, configuration, files, served, systemd
-from provision.tls import AUTHORITY_PATH, TLS_FOLDER
+from provision.tls import AUTHORITY_PATH
 from roles.tls import Tls
 
 AFTER = ("app", "tls", "gunicorn", "uwsgi", "mod_wsgi", "uvicorn", "hypercorn", "daphne", "granian")
 CACHE = "/var/cache/nginx-prov"
-PASSWORDS = "/etc/prov/passwords"
 
 
 class Nginx(Params):
@@ -46,7 +42,7 @@ def install(c: Host, p: Nginx) -> None:
     """Install nginx and serve every application of this host that names it as its front."""
     apt.packages(c, "nginx")
     hosts = virtual_hosts(c, "nginx")
-    inputs = secrets(c, hosts)
+    inputs = front_files(c, hosts, c.params(Tls).ca)
     if any(site.app.cache for host in hosts for site in host.sites):
         files.directory(c, CACHE, mode=0o700, owner="www-data")
     conf = configuration.configuration(
@@ -97,34 +93,9 @@ def site(c: Host, p: Nginx, host: VirtualHost) -> str:
     )
 
 
-def secrets(c: Host, hosts: list[VirtualHost]) -> list[Outcome]:
-    """What nginx reads besides its configuration: certificates, passwords, the authority of backends."""
-    # whatever has replaced a certificate: nginx goes on serving the old one until it is reloaded
-    found = [files.watched(c, host.certificate) for host in hosts if host.tls]
-    sites = [site for host in hosts for site in host.sites]
-    for app in (s.app for s in sites if s.app.auth):
-        assert app.auth is not None
-        files.directory(c, PASSWORDS, mode=0o755, parents=True)
-        # read anew for each request; only a reload is not needed
-        path, text = passwords_path(app), htpasswd(app.auth.users, app.domains[0])
-        files.file(c, path, text, mode=0o640, owner="root", group="www-data")
-    if any(s.scheme == "https" for s in sites):
-        authority = Authority(Path(c.params(Tls).ca).expanduser())
-        if authority.exists():
-            files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
-            certificate = authority.certificate_path.read_text(encoding="ascii")
-            found.append(files.file(c, AUTHORITY_PATH, certificate, mode=0o644))
-    return found
-
-
 def site_file(name: str) -> str:
     """Where a virtual host's file is, below /etc/nginx."""
     return f"sites-enabled/{name}.conf"
-
-
-def passwords_path(app: App) -> str:
-    """Where the passwords of an application's people are, hashed."""
-    return f"{PASSWORDS}/{app.name}"
 
 
 def bypassed(app: App) -> str:

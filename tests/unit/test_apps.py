@@ -247,6 +247,22 @@ def test_applications_share_domains_by_their_paths(tmp_path: Path) -> None:
     ]
 
 
+def test_a_host_has_one_front(tmp_path: Path) -> None:
+    git = "source: https://git.example.com/x.git, target: x:y"
+    text = f"""
+        web:
+          hosts:
+            web1:
+          vars:
+            apps:
+              shop: {{{git}, domains: [a.example]}}
+              blog: {{{git}, domains: [b.example], front: apache}}
+        """
+    assert errors(lambda: apps_of(inventory(tmp_path, text).hosts["web1"])) == [
+        "inv.yml:7 web1.apps.blog.front: shop has nginx as its front, and both want ports 80 and 443"
+    ]
+
+
 def test_protection_needs_tls_and_the_right_front(tmp_path: Path) -> None:
     for settings, message in (
         ("auth: {by: basic, users: {a: b}}\ntls: none", "`auth` sends passwords: it needs `tls`"),

@@ -31,6 +31,7 @@ LAYERS = (
     ("run", "report", "testing"),
     (
         "fronts",
+        "frontfiles",
         "locations",
         "serving",
         "role",

@@ -73,6 +73,7 @@ BAD = {
     "{shop: {hosts: web, backup: [web1, web2]}}": "balance.shop.backup: leaves no host that is not a backup",
     "{shop: {hosts: web, method: ip_hash, backup: [web1]}}": "balance.shop: ip_hash knows no backup: it always sends "
     "a client to the same host",
+    "{shop: web, shop2: {hosts: web, front: apache}}": "balance.shop2.hosts: web1 has no application 'shop2'",
     "{}": "",
 }
 

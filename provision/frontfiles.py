@@ -1,0 +1,46 @@
+"""Files that fronts read besides their configuration: certificates, passwords, the authority of other hosts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provision.authority import Authority
+from provision.htpasswd import htpasswd
+from provision.steps import files
+from provision.tls import AUTHORITY_PATH, TLS_FOLDER
+
+if TYPE_CHECKING:
+    from provision.apps import App
+    from provision.fronts import VirtualHost
+    from provision.host import Host
+    from provision.outcome import Outcome
+
+PASSWORDS = "/etc/prov/passwords"
+
+
+def passwords_path(app: App) -> str:
+    """Where the passwords of an application's people are, hashed."""
+    return f"{PASSWORDS}/{app.name}"
+
+
+def front_files(c: Host, hosts: list[VirtualHost], ca: str) -> list[Outcome]:
+    """Put these files in place; returns those after whose change a front has to be reloaded.
+
+    ca: folder of the private CA on the controller, by which the fronts of other hosts are judged.
+    """
+    # whatever has replaced a certificate: a front goes on serving the old one until it is reloaded
+    found = [files.watched(c, host.certificate) for host in hosts if host.tls]
+    sites = [site for host in hosts for site in host.sites]
+    for app in (s.app for s in sites if s.app.auth and s.app.auth.by == "basic"):
+        assert app.auth is not None
+        files.directory(c, PASSWORDS, mode=0o755, parents=True)
+        # read anew for each request: nothing is owed when it changes
+        text = htpasswd(app.auth.users, app.domains[0])
+        files.file(c, passwords_path(app), text, mode=0o640, owner="root", group="www-data")
+    authority = Authority(Path(ca).expanduser())
+    if any(s.scheme == "https" for s in sites) and authority.exists():
+        files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
+        certificate = authority.certificate_path.read_text(encoding="ascii")
+        found.append(files.file(c, AUTHORITY_PATH, certificate, mode=0o644))
+    return found
