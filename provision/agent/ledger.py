@@ -10,12 +10,13 @@ import fcntl
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Any, Dict, Optional, Set
+from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Set
 
 from provision.errors import StepError
 
 if TYPE_CHECKING:
     from provision.agent.journal import Journal
+    from provision.steps.base import Ref
 
 VERSION = 2
 HOME = "/var/lib/prov"
@@ -35,7 +36,7 @@ class Ledger:
         #: of this run, once it changes something; and its number, if it goes on here after a reboot
         self.record: "Optional[Journal]" = None
         self.resumed = 0
-        self._told: Set[str] = set()
+        self._told: Dict[str, Set[int]] = {}
         self._read()
 
     def _read(self) -> None:
@@ -81,15 +82,28 @@ class Ledger:
     # -- units
 
     def unit(self, name: str) -> Dict[str, Any]:
-        """What is remembered of a unit: "inputs" and "at" of its last start or reload by prov."""
+        """What is remembered of a unit: "inputs", "at" and "run" (its number) of its last start or reload by prov."""
         found: Dict[str, Any] = self.data["units"].get(name, {})
         return found
 
-    def remember_unit(self, name: str, inputs: Dict[str, str]) -> None:
-        """The unit now runs with these inputs: label of a step -> fingerprint."""
-        if self.unit(name).get("inputs") != inputs:
-            self.set_unit(name, {"inputs": inputs, "at": now()})
-            self._told.add(name)
+    def remember_unit(self, name: str, inputs: Dict[str, str], told: "Sequence[Ref]" = ()) -> None:
+        """The unit now runs with these inputs: label of a step -> fingerprint. told: those steps, if it has just
+        read them."""
+        if told or self.unit(name).get("inputs") != inputs:
+            self.set_unit(name, {"inputs": inputs, "at": now(), "run": self._last_run()})
+            self._told[name] = {ref.id for ref in told}
+
+    def untold(self, name: str, ref: "Ref") -> bool:
+        """Whether a step has changed something since the unit was told, if only back to what it was told of:
+        whoever had changed it by hand may have told the unit of that."""
+        if ref.changed and ref.id not in self._told.get(name, ()):
+            return True
+        return self.may_have_changed(ref.label, since=self.unit(name).get("run", self._last_run()))
+
+    def seen(self, name: str) -> None:
+        """Nothing is owed to the unit by the runs before this one, which need not be looked at again."""
+        if name in self.data["units"] and self.record is None:
+            self.data["units"][name]["run"] = self._last_run()
 
     def since(self, name: str) -> str:
         """When a unit was last told, in words that a plan and its deploy share: a run has no time of its own."""
@@ -147,12 +161,26 @@ class Ledger:
             self.record = Journal(self.home, about, self.whole, self.resumed)
         return self.record
 
-    def may_have_changed(self, label: str) -> bool:
-        """Whether an earlier run changed what the step of that label is about, or died and so may have."""
+    def _last_run(self) -> int:
+        """The number of this run, or of the last one that changed something."""
+        if self.record is not None:
+            return self.record.id
+        try:
+            return max((int(name) for name in os.listdir(os.path.join(self.home, "runs"))), default=0)
+        except (OSError, ValueError):
+            return 0
+
+    def may_have_changed(self, label: str, since: int = 0) -> bool:
+        """Whether an earlier run changed what the step of that label is about, or died and so may have.
+
+        since: the number of a run; only later ones count.
+        """
+        if self._last_run() <= since:
+            return False
         from provision.agent.runs import Runs  # shipped
 
         this = self.record.id if self.record is not None else self.resumed
-        before = [run for run in Runs(self.home).all() if run["id"] != this]
+        before = [run for run in Runs(self.home).all() if run["id"] != this and run["id"] > since]
         return any(not run.get("ended") or label in run["changed"] for run in before)
 
     def save(self) -> None:

@@ -127,8 +127,8 @@ class Service(Step):
             self.manager(host).do("disable", *others)
         if "enabled" in what and self.instead_of:
             self.manager(host).do("enable" if self.enabled else "disable", self.name)
-        if self.running:
-            host.ledger.remember_unit(self.key, self._inputs())
+        if self.running and ({"running", "reload", "restart"} & set(what) or not host.ledger.unit(self.key)):
+            host.ledger.remember_unit(self.key, self._inputs(), (*self.restart_on, *self.reload_on))
 
     def _act(self, host: "System", what: Dict[str, Change]) -> None:
         if self._served in what:
@@ -175,7 +175,11 @@ class Service(Step):
             return [Change("restart", "", "its unit file changed on disk")]
         for word, refs in (("restart", self.restart_on), ("reload", self.reload_on)):
             if remembered:
-                due = [r.label for r in refs if before.get(r.label) != r.fingerprint]
+                due = [
+                    r.label
+                    for r in refs
+                    if before.get(r.label) != r.fingerprint or host.ledger.untold(self.key, r)
+                ]
             else:
                 # never (re)started by us: it knows what is older than all runs, but not what they changed, nor
                 # what one that died may have
@@ -187,7 +191,9 @@ class Service(Step):
                 said = "running with the configuration of %s; changed since: %s" % (since, ", ".join(due))
                 return [Change(word, "", said)]
         if not remembered and (self.restart_on or self.reload_on):
-            host.ledger.remember_unit(self.key, self._inputs())
+            host.ledger.remember_unit(self.key, self._inputs(), (*self.restart_on, *self.reload_on))
+        elif remembered:
+            host.ledger.seen(self.key)
         return []
 
     def _inputs(self) -> Dict[str, str]:

@@ -144,10 +144,33 @@ def test_a_failed_check_in_the_first_run_of_all(host: Host) -> None:
     assert host.run(nginx(conf("b"), check_with=["nginx", "-t"]))
 
 
-def test_what_changed_and_changed_back_owes_nothing(host: Host) -> None:
+def test_what_was_changed_back_is_told(host: Host) -> None:
+    """Whoever edited it by hand may have reloaded the unit, too: it runs with nobody knows what."""
     host.run(nginx(conf("a")))
-    host.run(nginx(conf("b", changed=True)), dies=True)
-    assert not host.run(nginx(conf("a", changed=True)))
+    assert host.run(nginx(conf("a", changed=True)))
+    assert host.units.done == ["reload-or-restart"]
+    assert not host.run(nginx(conf("a")))
+
+
+def test_a_run_that_changed_it_back_and_died_before_the_reload(host: Host) -> None:
+    host.run(nginx(conf("a")))
+    host.run(nginx(conf("a", changed=True)), dies=True)
+    diff = host.run(nginx(conf("a")))
+    assert diff.changes[0].after.startswith("running with the configuration of 20")
+    assert host.units.done == ["reload-or-restart"]
+    assert not host.run(nginx(conf("a")))
+
+
+def test_within_a_run_a_unit_is_told_once(host: Host) -> None:
+    changed = conf("b", changed=True)
+    host.run(nginx(conf("a")))
+    host.run(nginx(changed))
+    assert not nginx(changed).check(host)  # type: ignore[arg-type]
+    other = Ref(2, "file /etc/nginx/more.conf", True, "m")
+    (change,) = nginx(changed, other).check(host).changes  # type: ignore[arg-type]
+    assert (
+        change.after == "running with the configuration of this run; changed since: file /etc/nginx/more.conf"
+    )
 
 
 def test_a_unit_that_ran_before_prov_came_is_left_alone(host: Host) -> None:
