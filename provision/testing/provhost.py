@@ -112,6 +112,7 @@ class ProvHost:
         url: whole, or a path of the first application. With https the certificate has to be good for the name,
         and signed by the host's authority.  Raises OSError.
         """
+        __tracebackhide__ = True  # pytest then shows the test's own line
         parts = urlsplit(url if "://" in url else self.url(url))
         domain = parts.hostname or ""
         connection = http.client.HTTPConnection(domain, timeout=timeout)
