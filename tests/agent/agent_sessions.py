@@ -14,7 +14,7 @@ from pathlib import Path
 from provision import bootstrap
 from provision.channel import Channel, Login, ProcessChannel
 from provision.events import Event
-from provision.session import Session
+from provision.session import OnSend, Session
 
 MAIN = "\nmain()"
 
@@ -42,6 +42,7 @@ class Agents:
         interpreter: str = sys.executable,
         wrap: Callable[[str], list[str]] = lambda command: ["sh", "-c", command],
         who: str = "test",
+        on_send: OnSend | None = None,
     ) -> Session:
         """A session with a new agent. wrap: the argv that runs the bootstrap's command."""
 
@@ -51,7 +52,9 @@ class Agents:
             return channel
 
         login = Login(interpreter=interpreter)
-        return Session("local", open_channel, login, plan=plan, who=who, emit=self.events.append)
+        return Session(
+            "local", open_channel, login, plan=plan, who=who, emit=self.events.append, on_send=on_send
+        )
 
     @contextmanager
     def session(
