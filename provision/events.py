@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from provision.errors import ProvError
 from provision.facts import Facts
@@ -87,6 +88,14 @@ class Output(Event):
     status: int
     stdout: str
     stderr: str
+
+
+@dataclass(frozen=True)
+class PastRun(Event):
+    """A run that the host remembers. run: as in its run.json.  steps: what it changed, if asked for."""
+
+    run: Mapping[str, Any]
+    steps: Sequence[Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,9 @@ class PlannedFiles(Files):
             del self._acls[place]
         self._nodes[here] = None
 
+    def set_attribute(self, path: str, name: str, data: bytes) -> None:
+        """Nothing that a plan shows."""
+
     def keep(self, path: str) -> None:
         """Nothing is changed."""
 

@@ -22,6 +22,8 @@ COMMANDS: dict[str, str] = {
     "plan": "Show what a deploy would change, with diffs; touches nothing.",
     "show": "Show a saved plan.",
     "drift": "List what is not as the inventory declares, a line each.",
+    "history": "Tell what earlier runs have changed on hosts.",
+    "undo": "Put back what a run has changed.",
     "hosts": "List the inventory's hosts, groups and variables.",
     "ping": "Open a session with each host and say how long it took.",
     "facts": "Print what prov knows about a host.",

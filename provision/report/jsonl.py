@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, TextIO
 
 from provision.errors import ProvError, StepError
-from provision.events import Connected, Event, FactsKnown, HostDone, Note, Output, StepDone, Stopping, Summary
+from provision.events import (
+    Connected,
+    Event,
+    FactsKnown,
+    HostDone,
+    Note,
+    Output,
+    PastRun,
+    StepDone,
+    Stopping,
+    Summary,
+)
 from provision.report.base import Ends, Report
+from provision.steps.base import Change
 
 
 class JsonLines(Report):
@@ -53,10 +66,18 @@ def as_line(event: Event, ends: Ends) -> dict[str, Any] | None:
             return {"event": "stopping"}
         case FactsKnown():
             return {"event": "facts", "host": event.host, **asdict(event.facts)}
+        case PastRun():
+            steps = {} if event.steps is None else {"steps": [told(step) for step in event.steps]}
+            return {"event": "run", "host": event.host, **event.run, **steps}
         case Output():
             streams = {"stdout": event.stdout, "stderr": event.stderr}
             return {"event": "output", "host": event.host, "status": event.status, **streams}
     return None
+
+
+def told(past: Mapping[str, Any]) -> dict[str, Any]:
+    """A step of an earlier run, with differences as those of this one have."""
+    return {**past, "diff": [Change(*change)._asdict() for change in past.get("diff", ())]}
 
 
 def step(event: StepDone) -> dict[str, Any]:

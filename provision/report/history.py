@@ -1,0 +1,62 @@
+"""What `prov history` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from provision.events import Event, HostDone, PastRun
+from provision.report.answers import Answers
+from provision.report.base import counted
+from provision.report.diffs import diff_lines
+from provision.report.text import flat
+from provision.steps.base import Change
+
+
+class HistoryShown(Answers):
+    """A line a run, the newest last; of a single run what each of its steps changed. named: with hosts' names."""
+
+    def __init__(self, *, named: bool) -> None:
+        super().__init__()
+        self._named = named
+        self._told: set[str] = set()
+
+    def take(self, event: Event) -> None:
+        super().take(event)
+        if isinstance(event, PastRun):
+            self._told.add(event.host)
+            self._answer(f"{event.host}: " * self._named + line(event.run))
+            for step in event.steps or ():
+                self._step(step)
+        elif (
+            isinstance(event, HostDone) and event.host not in self._told and self._ends.state(event) == "done"
+        ):
+            self._tell(f"{event.host}: no run has changed anything yet")
+
+    def _step(self, step: Mapping[str, Any]) -> None:
+        words = [step.get("role", ""), flat(step["step"]), step["state"]]
+        why = f" ({flat(step['why'])})" if step.get("why") else ""
+        self._answer("  " + ": ".join(filter(None, words)) + why)
+        if "error" in step:
+            self._answer(f"      {flat(step['error'])}")
+        changes = [Change(*change) for change in step.get("diff", ())]
+        for shown in diff_lines(step["step"], changes, None):
+            self._answer(shown.indented("      ").text)
+
+
+def line(run: Mapping[str, Any]) -> str:
+    """`12  2026-11-21 14:02:07  done  3 steps  1.2 s  ann@desk  a1b2c3d4e5f6`, and what became of it."""
+    if "damaged" in run:
+        return f"{run['id']}  {run['damaged']}"
+    began = run["began"].replace("T", " ").rstrip("Z")
+    words = [str(run["id"]), began, run.get("state") or "cut off", counted(len(run["changed"]), "step")]
+    if run.get("ended"):
+        words.append(f"{run['seconds']:.1f} s")
+    words += [flat(run.get("who", "")), flat(run.get("commit", ""))]
+    if run.get("failed"):
+        words.append(f"failed at {flat(run['failed'][0])}")
+    if run.get("undoes"):
+        words.append(f"undoes {run['undoes']}")
+    if run.get("undone"):
+        words.append("undone by itself" if run["undone"] == run["id"] else f"undone by {run['undone']}")
+    return "  ".join(filter(None, words))

@@ -1,0 +1,47 @@
+"""What the host remembers of runs. Shipped to hosts (Python 3.8, standard library)."""
+
+import json
+from typing import TYPE_CHECKING, Any, Dict
+
+from provision.agent.runs import Runs
+from provision.errors import StepError
+from provision.steps.base import Diff, Step, step, wanted
+
+if TYPE_CHECKING:
+    from provision.agent.system import System
+
+
+@wanted()
+class History(Step):
+    """The runs that changed something on the host, as JSON in the outcome's stdout. Changes nothing.
+
+    run: the number of one, to have its steps and differences as well; 0 lists all.
+    """
+
+    run: int = 0
+
+    def label(self) -> str:
+        return "history of run %d" % self.run if self.run else "history"
+
+    def check(self, host: "System") -> Diff:
+        runs = Runs(host.ledger.home)
+        ids = runs.ids()
+        if self.run and self.run not in ids:
+            near = ", ".join(str(id) for id in sorted(ids, key=lambda id: abs(id - self.run))[:10])
+            raise StepError(
+                "there is no run %d on this host" % self.run, hint="The nearest are: %s" % (near or "none")
+            )
+        told: Dict[str, Any] = {"runs": [runs.read(id) for id in ids if self.run in (0, id)]}
+        if self.run:
+            told["steps"] = runs.steps(self.run)
+        object.__setattr__(self, "_told", json.dumps(told))
+        return Diff.none("%d runs" % len(ids))
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        raise AssertionError("reading changes nothing")
+
+    def streams(self) -> "tuple[str, str]":
+        return getattr(self, "_told", ""), ""
+
+
+history = step(History)

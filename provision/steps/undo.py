@@ -1,0 +1,143 @@
+"""A run is taken back: all that it changed is as it was before. Shipped to hosts (Python 3.8, standard library)."""
+
+from typing import TYPE_CHECKING, Any, Dict, List
+
+from provision.agent.kept import Kept
+from provision.agent.restore import Restoration
+from provision.agent.runs import Runs
+from provision.errors import StepError
+from provision.steps.base import Diff, Step, listed, step, wanted
+
+if TYPE_CHECKING:
+    from provision.agent.system import System
+
+#: in place of a run's number: the last one that can be undone, and the one that is running
+LAST, THIS = 0, -1
+#: runs that a hint names
+SHOWN = 10
+
+
+@wanted()
+class Undo(Step):
+    """What a run changed is as it was before it: files, links, folders, users, and units with what they run.
+
+    run: its number; 0 is the last one that has not been undone, -1 the one that is running.
+    Packages stay, and so does what commands have done: both are named. A folder goes if it is empty then. What was
+    changed since the run is not touched: the step fails and names it, before it has done anything.
+    """
+
+    run: int = LAST
+
+    DEADLINE = 600.0
+
+    def label(self) -> str:
+        return {LAST: "undo the last run", THIS: "undo this run"}.get(self.run, "undo run %d" % self.run)
+
+    def validate(self) -> None:
+        if not isinstance(self.run, int) or isinstance(self.run, bool) or self.run < THIS:
+            raise ValueError("run must be the number of a run, not %r" % (self.run,))
+
+    def check(self, host: "System") -> Diff:
+        runs = Runs(host.ledger.home)
+        id = self._id(host, runs)
+        if not id:
+            return Diff.none("it has changed nothing")
+        work = self._work(host, runs, id)
+        if work.refused:
+            raise StepError(
+                "changed since run %d: %s" % (id, listed(work.refused, most=50)),
+                hint="Nothing has been touched. Undo what came later first, or put these back by hand.",
+            )
+        stays = "; ".join(self._stays(runs, id, work))
+        found = work.changes()
+        if not found:
+            return Diff.none("; ".join(filter(None, ["all is as it was before run %d" % id, stays])))
+        return Diff(found, "; ".join(filter(None, ["run %d" % id if self.run == LAST else "", stays])))
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        runs = Runs(host.ledger.home)
+        id = self._id(host, runs)
+        if self.run == THIS:
+            # what is put back has been kept already
+            host.files.record = host.units.record = host.accounts.record = None
+        self._work(host, runs, id).apply()
+        if not host.planned:
+            self._mark(host, runs, id)
+
+    def _work(self, host: "System", runs: Runs, id: int) -> Restoration:
+        about = runs.read(id)
+        if "damaged" in about:
+            raise StepError("run %d can't be undone: %s" % (id, about["damaged"]))
+        kept = Kept(runs, id)
+        if kept.incomplete:
+            raise StepError(
+                "run %d can't be undone: not all that was there before could be kept" % id,
+                hint="Most likely the disk was full. What it changed: prov history HOST %d" % id,
+            )
+        return Restoration(host, kept, about["began"])
+
+    def _id(self, host: "System", runs: Runs) -> int:
+        """The number of the run that is meant. Raises StepError if there is none."""
+        record = host.ledger.record
+        this = record.id if record is not None else 0
+        if self.run == THIS:
+            return this
+        others = [run for run in runs.all() if run["id"] != this]
+        if self.run == LAST:
+            for about in reversed(others):
+                if not {"undone", "undoes", "damaged"} & set(about):
+                    return int(about["id"])
+            raise StepError("there is no run to be undone on this host")
+        if self.run not in [run["id"] for run in others]:
+            known = ", ".join(map(summary, reversed(others[-SHOWN:])))
+            raise StepError(
+                "there is no run %d on this host" % self.run, hint="There are: %s" % (known or "none")
+            )
+        return self.run
+
+    def _stays(self, runs: Runs, id: int, work: Restoration) -> List[str]:
+        """What is not undone."""
+        steps = runs.steps(id)
+        packages = [
+            change[0].split(" ", 1)[1]
+            for told in steps
+            for change in told.get("diff", ())
+            if change[0].startswith("package ")
+        ]
+        ran = [told["step"] for told in steps if told.get("ran")]
+        found = []
+        if packages:
+            found.append("packages stay as they are: %s" % listed(packages, most=20))
+        if ran:
+            found.append("what these did by commands stays: %s" % listed(ran, most=20))
+        if work.stays:
+            found.append("can't be put back: %s" % listed(work.stays, most=20))
+        return found
+
+    def _mark(self, host: "System", runs: Runs, id: int) -> None:
+        """Remember that the run is undone; and if it was an undo itself, that the one before is in force again."""
+        record = host.ledger.record
+        assert record is not None  # something has been changed
+        if record.id == id:
+            record.about["undone"] = id
+            return
+        about = runs.read(id)
+        record.about["undoes"] = id
+        runs.write(id, {**about, "undone": record.id})
+        before = about.get("undoes")
+        if before in runs.ids():
+            redone = runs.read(before)
+            redone.pop("undone", None)
+            runs.write(before, redone)
+
+
+def summary(run: Dict[str, Any]) -> str:
+    """A run in a few words: "12 (2026-11-21T14:02:07Z, done)"."""
+    return "%d (%s, %s)" % (
+        run["id"],
+        run["began"] or "?",
+        run.get("state") or run.get("damaged") or "cut off",
+    )
+
+
+undo = step(Undo)
