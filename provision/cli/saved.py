@@ -56,7 +56,7 @@ def plan_and_save(order: Order, place: Path) -> int:
     saved = plans.SavedPlan(
         made=made,
         seconds=seconds,
-        by=who(),
+        by=who().partition(" ")[0],
         asked=asked,
         code=code,
         seal=seal,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +36,11 @@ def show(file: Path, diff: bool | None, verbose: bool, as_json: bool) -> int:
 
     plan = plans.read(file)
     made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(plan.made))
-    click.echo(f"plan for {plan.asked.target}, made {made} by {plan.by}", err=True)
+    if as_json:
+        about = {"target": plan.asked.target, "made": plan.made, "by": plan.by, "prov": plan.prov}
+        click.echo(json.dumps({"event": "plan", **about}))
+    else:
+        click.echo(f"plan for {plan.asked.target}, made {made} by {plan.by}", err=True)
     style = Style(
         plan=True, verbose=verbose, diff_lines=diff_limit(diff, plan=True), fleet=len(plan.hosts) > 1
     )
