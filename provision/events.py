@@ -75,6 +75,24 @@ class Note(Event):
 
 
 @dataclass(frozen=True)
+class Undeclared(Event):
+    """Something that an earlier run made, and that no step of this one was about.
+
+    role, step: what made it.  what: "file /etc/x".  stays: a folder in which there is something else.
+    """
+
+    role: str
+    what: str
+    step: str
+    stays: bool = False
+
+    def why(self) -> str:
+        """What is to be said of it."""
+        kept = "kept, as there is something else in it" if self.stays else "--prune removes it"
+        return f"no longer declared ({kept})"
+
+
+@dataclass(frozen=True)
 class FactsKnown(Event):
     """What the host is, for commands that ask for it."""
 

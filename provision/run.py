@@ -45,6 +45,45 @@ def run_roles(host: Host, assignment: Assignment, emit: Emit) -> None:
     host.run_later()
 
 
+def run_whole(host: Host, assignment: Assignment, emit: Emit) -> None:
+    """The same for all roles that a host has: what earlier runs made, and this one is not about, is named."""
+    run_roles(host, assignment, emit)
+    host.started().whole = True
+
+
+def run_and_prune(host: Host, assignment: Assignment, emit: Emit) -> None:
+    """The same, and it goes."""
+    from provision.steps.prune import prune
+
+    run_roles(host, assignment, emit)
+    session = host.started()
+    session.role = ""
+    # nobody can tell what is declared if something failed
+    session.wait_for_all()
+    prune(host)
+
+
+def or_undo(work: Work) -> Work:
+    """Some work, whose changes are put back if it fails. Raises what it has raised."""
+
+    def work_or_undo(host: Host, assignment: Assignment, emit: Emit) -> None:
+        from provision.steps.undo import THIS, undo
+
+        session = host.started()
+        try:
+            work(host, assignment, emit)
+            session.wait_for_all()
+        except UnreachableError:
+            raise
+        except Exception:
+            session.acknowledge()
+            session.role = ""
+            undo(host, THIS).wait()
+            raise
+
+    return work_or_undo
+
+
 class Run:
     """Some work on some hosts, a deploy or plan by default. Iterate over it for its events; it ends when all
     hosts have.

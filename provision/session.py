@@ -18,7 +18,7 @@ from provision.calling import calling_line
 from provision.channel import Channel, Login
 from provision.comeback import comes_back
 from provision.errors import ConfigError, ProvError, UnreachableError
-from provision.events import Event, Note, StepDone, StepRunning
+from provision.events import Event, Note, StepDone, StepRunning, Undeclared
 from provision.facts import Facts
 from provision.outcome import Outcome
 from provision.steps.base import Change, Step
@@ -65,6 +65,8 @@ class Session:
     ) -> None:
         self.host = host
         self.learnt = False
+        #: whether all that the host is to have has been declared, once it has
+        self.whole = False
         self.plan = plan
         self.role = ""
         self.frames_sent = 0
@@ -155,6 +157,12 @@ class Session:
             self.acknowledge()
             raise first.failure()
 
+    def wait_for_all(self) -> None:
+        """Wait for every step. Raises StepFailed for the first failure that nobody has taken note of."""
+        while self._waiting:
+            self._pump()
+        self.raise_failure()
+
     # -- ending
 
     def stop(self) -> None:
@@ -171,7 +179,8 @@ class Session:
         self._staying = False
         try:
             if not self._closed:
-                self._ending = {"op": "end", "unless": [outcome.id for outcome in unless]}
+                after = [outcome.id for outcome in unless]
+                self._ending = {"op": "end", "unless": after, "whole": self.whole}
                 self._send(self._ending)
             while not (self._closed or self._staying):
                 self._pump()
@@ -318,6 +327,9 @@ class Session:
                     self._emit(StepDone(self.host, "", INSTALL_PYTHON, "changed", diff=[change]))
             case "note":
                 self._emit(Note(self.host, head["text"]))
+            case "undeclared":
+                kind, name = head["kind"], head["name"]
+                self._emit(Undeclared(self.host, head["role"], f"{kind} {name}", head["step"], head["stays"]))
             case "refused":
                 self._closed = True
                 raise ProvError(head["message"], where=self.host, hint=head["hint"])

@@ -251,6 +251,10 @@ class Files:
             remove_at(fd, name)
         self.removed(path)
 
+    def look_after(self, folder: str) -> None:
+        """What is in a folder comes and goes by the running step: none of it is ever "no longer declared"."""
+        self.looked.update("%s/%s" % (folder, name) for name in self.list(folder))
+
     def keep(self, path: str) -> None:
         """Keep what is at path for an undo: a command is about to make it, or to change it."""
         if self.record is not None and os.path.isdir(os.path.dirname(path)):

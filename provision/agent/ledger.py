@@ -120,6 +120,9 @@ class Ledger:
             self.record.fed(name, before)
         if entry is not None:
             self.data["units"][name] = entry
+            for thing in self.data["made"].values():
+                if thing.get("step") in entry.get("inputs", ()) and name not in thing.setdefault("feeds", []):
+                    thing["feeds"].append(name)
 
     # -- what prov made: "path /etc/x", "user shop", "group web" -> role and step, and whether it is one whole
 

@@ -201,6 +201,8 @@ class Agent:
                 return
             if frame.head["op"] == "end":
                 if not any(runner.refs[number].changed for number in frame.head["unless"]):
+                    if frame.head.get("whole") and runner.whole:
+                        self._tell_undeclared(runner.system)
                     return
                 self.link.send({"op": "staying"}, flush=True)
                 continue
@@ -215,6 +217,14 @@ class Agent:
             if runner.system.rebooting:
                 # whatever has come after that step is sent again to the agent after the boot
                 return
+
+    def _tell_undeclared(self, system: System) -> None:
+        """After a run of all roles: what earlier ones have made and this one was not about."""
+        if system.ledger.data["made"]:
+            from provision.agent.undeclared import undeclared  # shipped
+
+            for thing in undeclared(system):
+                self.link.send({"op": "undeclared", **thing._asdict()})
 
     def _next(self, waiting: "collections.deque[Optional[Frame]]", system: System) -> Optional[Frame]:
         """The next frame. Takes in all that has arrived, so that one `systemctl show` can answer for the

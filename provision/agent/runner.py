@@ -35,6 +35,8 @@ class Runner:
         self.refs: Dict[int, Ref] = {}
         self.changed: List[str] = []
         self.failed: List[str] = []
+        #: whether every step so far has been run, or found in order
+        self.whole = True
         self._failures = 0
         self._broken_by = ""
 
@@ -64,6 +66,7 @@ class Runner:
                     "failures": self._failures,
                     "run": self.system.ledger.begin().id,
                 }
+        self.whole = self.whole and answer["state"] not in ("failed", "skipped")
         answer["ms"] = round((time.monotonic() - began) * 1000, 1)
         return answer
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provision.cli.prepare import Part, assigned
+from provision.errors import UsageError
 
 if TYPE_CHECKING:
     from provision.host import AskOnce
     from provision.roles import Assignment
+    from provision.run import Work
     from provision.session import OnSend
 
 #: lines of one difference that a deploy shows, unless --diff asks for all
@@ -30,6 +32,8 @@ class Order:
     verbose: bool
     as_json: bool
     step: bool = False
+    prune: bool = False
+    undo_on_failure: bool = False
 
 
 def converge(order: Order, *, plan: bool) -> int:
@@ -78,9 +82,24 @@ def execute(
         ask=ask or (AskOnce(prompt) if can_ask(order.as_json) else None),
         confirm=Stepper(prompt) if order.step else None,
         on_send=on_send,
+        work=work_of(order),
         maybe_counts=not drift,
     )
     return watch(run, report, prompt)
+
+
+def work_of(order: Order) -> Work:
+    """What is done with each host. Raises UsageError if a part of it is to be pruned."""
+    from provision.run import or_undo, run_and_prune, run_roles, run_whole
+
+    whole = order.part == Part() and not order.step
+    if order.prune and not whole:
+        raise UsageError(
+            "--prune needs all roles: what a part of them does not declare, others may",
+            hint="Leave out --role, --tags, --skip-tags, --start-at and --step.",
+        )
+    work = run_and_prune if order.prune else run_whole if whole else run_roles
+    return or_undo(work) if order.undo_on_failure else work
 
 
 def list_only(order: Order) -> int:

@@ -29,6 +29,11 @@ from provision.errors import UsageError
 @click.option(
     "--step", is_flag=True, help="Ask before each step: yes, no, or all the rest; one host at a time."
 )
+@click.option(
+    "--undo-on-failure",
+    is_flag=True,
+    help="If a step fails, put back what this run has changed on that host.",
+)
 def deploy(
     target: str | None,
     inventory: Sequence[str],
@@ -39,11 +44,13 @@ def deploy(
     tags: Sequence[str],
     skip_tags: Sequence[str],
     start_at: str,
+    prune: bool,
     list_steps: bool,
     diff: bool | None,
     verbose: bool,
     check: bool,
     step: bool,
+    undo_on_failure: bool,
     saved: Path | None,
 ) -> int:
     """Bring hosts to the state that the inventory declares; run again, and nothing changes.
@@ -58,7 +65,17 @@ def deploy(
     if saved is not None:
         from provision.cli.saved import deploy_saved
 
-        if check or list_steps or step or target or inventory or limit or part != Part():
+        if (
+            check
+            or list_steps
+            or step
+            or prune
+            or undo_on_failure
+            or target
+            or inventory
+            or limit
+            or part != Part()
+        ):
             raise UsageError(
                 "--plan takes hosts, roles and inventory from the file, and does all of it",
                 hint=f"Write:  prov deploy --plan {saved}",
@@ -66,7 +83,7 @@ def deploy(
         return deploy_saved(saved, forks, diff, verbose=verbose, as_json=as_json)
     if target is None:
         raise UsageError("whom to deploy to: a TARGET or --plan FILE is missing", hint="prov deploy --help")
-    order = Order(target, inventory, limit, part, forks, diff, verbose, as_json, step)
+    order = Order(target, inventory, limit, part, forks, diff, verbose, as_json, step, prune, undo_on_failure)
     if list_steps:
         return list_only(order)
     return converge(order, plan=check)

@@ -116,6 +116,11 @@ def role_options(command: F) -> F:
     """What deploy and plan have in common besides: which part, how much to show."""
     options = (
         click.option(
+            "--prune",
+            is_flag=True,
+            help="Remove what earlier runs made and nothing declares any more (all roles only).",
+        ),
+        click.option(
             "--list-steps", is_flag=True, help="Only list roles, tasks and steps; connects to no host."
         ),
         click.option(

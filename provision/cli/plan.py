@@ -10,6 +10,7 @@ import click
 from provision.cli.converge import Order, converge, list_only
 from provision.cli.options import role_options, several_hosts
 from provision.cli.prepare import Part
+from provision.errors import UsageError
 
 
 @click.command(epilog="Example:  prov plan web1 -o web1.plan  &&  prov deploy --plan web1.plan")
@@ -32,6 +33,7 @@ def plan(
     tags: Sequence[str],
     skip_tags: Sequence[str],
     start_at: str,
+    prune: bool,
     list_steps: bool,
     diff: bool | None,
     verbose: bool,
@@ -45,10 +47,12 @@ def plan(
     could not be reached; 130 interrupted.
     """
     part = Part(roles, tags, skip_tags, start_at)
-    order = Order(target, inventory, limit, part, forks, diff, verbose, as_json)
+    order = Order(target, inventory, limit, part, forks, diff, verbose, as_json, prune=prune)
     if list_steps:
         return list_only(order)
     if output is not None:
+        if prune:
+            raise UsageError("a saved plan prunes nothing", hint="Write:  prov deploy --prune TARGET")
         from provision.cli.saved import plan_and_save
 
         return plan_and_save(order, output)

@@ -11,7 +11,7 @@ from rich.console import Console as Terminal
 from rich.live import Live
 from rich.text import Text
 
-from provision.events import Event, HostDone, Note, StepDone, Stopping, Summary
+from provision.events import Event, HostDone, Note, StepDone, Stopping, Summary, Undeclared
 from provision.report.base import Report, Style, outcome
 from provision.report.diffs import diff_lines
 from provision.report.failure import host_failure, step_failure
@@ -58,6 +58,9 @@ class Console(Report):
                     self._step(event)
                 case Note():
                     self._print(self._lead(event.host, "").append(flat(event.text)))
+                case Undeclared():
+                    text = self._lead(event.host, event.role).append(flat(event.what))
+                    self._print(text.append(f"  {event.why()}", "dim"))
                 case Stopping():
                     self._print(Text(event.TEXT, "bold"))
                 case HostDone():

@@ -19,6 +19,7 @@ from provision.events import (
     StepDone,
     Stopping,
     Summary,
+    Undeclared,
 )
 from provision.report.base import Ends, Report
 from provision.steps.base import Change
@@ -66,6 +67,8 @@ def as_line(event: Event, ends: Ends) -> dict[str, Any] | None:
             return {"event": "stopping"}
         case FactsKnown():
             return {"event": "facts", "host": event.host, **asdict(event.facts)}
+        case Undeclared():
+            return {"event": "undeclared", **asdict(event)}
         case PastRun():
             steps = {} if event.steps is None else {"steps": [told(step) for step in event.steps]}
             return {"event": "run", "host": event.host, **event.run, **steps}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
-from provision.events import Connected, Event, HostDone, Note, StepDone, Stopping, Summary, Tally
+from provision.events import Connected, Event, HostDone, Note, StepDone, Stopping, Summary, Tally, Undeclared
 from provision.report.base import STATES, Ends, Report, Style, outcome
 from provision.report.diffs import diff_lines
 from provision.report.failure import host_failure, step_failure
@@ -33,6 +33,9 @@ class Plain(Report):
                 self._write(f"{event.host}: connected, {event.seconds:.2f} s")
             case Note():
                 self._write(f"{event.host}: {flat(event.text)}")
+            case Undeclared():
+                told = filter(None, [event.host, event.role, flat(event.what), event.why()])
+                self._write(": ".join(told))
             case Stopping():
                 self._write(event.TEXT)
             case HostDone():

@@ -180,6 +180,7 @@ class Venv(Step):
         return found
 
     def _make(self, host: "System") -> None:
+        host.files.keep(self.path)
         result = host.run([self.python, "-m", "venv", self.path], timeout=300)
         result.require(
             "making the virtual environment",

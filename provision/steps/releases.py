@@ -35,6 +35,8 @@ class OldReleases(Step):
             raise ValueError("keep must be at least 1")
 
     def check(self, host: "System") -> Diff:
+        for folder in ("releases", "venvs", "instances"):
+            host.files.look_after("%s/%s" % (self.home, folder))
         releases, venvs = self._old(host)
         found = [Change("old release", name, "") for name in releases]
         found += [Change("unused environment", name, "") for name in venvs]

@@ -65,7 +65,9 @@ def state(root: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in [root, *sorted(root.rglob("*"))]:
         st = path.lstat()
-        what: Any = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else "dir"
+        what: Any = (
+            str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else "dir"
+        )
         attributes = {name: os.getxattr(path, name) for name in os.listxattr(path, follow_symlinks=False)}
         found[str(path.relative_to(root))] = (st.st_mode, st.st_uid, st.st_gid, what, attributes)
     return found
@@ -227,7 +229,7 @@ def test_users_and_groups(agents: Agents, root: Path) -> None:
 
 def test_what_is_told_and_what_is_not_undone(machine: Machine) -> None:
     big = machine.root / "big"
-    with open(big, "wb") as f:
+    with big.open("wb") as f:
         f.truncate(40_000_000)
     machine.run(
         Command(["true"], reason="a test"), File(str(big), "small\n"), File(f"{machine.root}/new", "x")
@@ -281,7 +283,7 @@ def test_a_damaged_run_is_said_and_nothing_lost(machine: Machine, name: str, tex
 
 def test_a_last_line_that_was_being_written_when_the_power_went(machine: Machine) -> None:
     machine.run(File(f"{machine.root}/conf", "new\n"))
-    with open(Runs(str(machine.agents.ledger)).at(1, "kept.jsonl"), "a") as f:
+    with Path(Runs(str(machine.agents.ledger)).at(1, "kept.jsonl")).open("a") as f:
         f.write('{"path": "/etc/pas')
     assert machine.undo().changed
     assert (machine.root / "conf").read_text() == "old\n"

@@ -1,0 +1,72 @@
+"""What prov made on a host and no step of a whole run has asked about: it is no longer declared. Shipped."""
+
+import os
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Set
+
+if TYPE_CHECKING:
+    from provision.agent.system import System
+
+
+class Thing(NamedTuple):
+    """kind: file, link, folder, user or group.  name: or path.  role, step: what made it.
+    whole: a folder that was filled as it was made, which goes with all that is in it.  feeds: units that read it.
+    stays: a folder in which there is something else."""
+
+    kind: str
+    name: str
+    role: str
+    step: str
+    whole: bool = False
+    feeds: "tuple[str, ...]" = ()
+    stays: bool = False
+
+
+def undeclared(host: "System", looked: Optional[Set[str]] = None) -> List[Thing]:
+    """Things that are still there and that no step has looked at, what is inside a folder before the folder.
+
+    Nothing is among them that was there before prov came. looked: at what; by default all that steps have.
+    """
+    made = host.ledger.data["made"]
+    looked = set(host.files.looked | host.accounts.looked if looked is None else looked)
+    for path in [each for each in looked if each.startswith("/")]:
+        # a folder is declared by what is in it
+        while path and path != "/":
+            path = os.path.dirname(path)
+            looked.add(path)
+    names: Dict[str, List[str]] = {"path": [], "user": [], "group": []}
+    for thing in made:
+        kind, name = thing.split(" ", 1)
+        if (name if kind == "path" else thing) not in looked:
+            names.setdefault(kind, []).append(name)
+    found = list(paths(host, sorted(names["path"], key=lambda p: (-p.count("/"), p))))
+    for name in sorted(names["user"]):
+        if host.accounts.user(name) is not None:
+            found.append(thing_of(host, "user", name))
+    for name in sorted(names["group"]):
+        # a user's own group goes with the user
+        if host.accounts.group(name) is not None and name not in names["user"]:
+            found.append(thing_of(host, "group", name))
+    return found
+
+
+def paths(host: "System", names: List[str]) -> Iterator[Thing]:
+    """Those that are still there; a folder stays if anything else is in it."""
+    going: Set[str] = set()
+    for path in names:
+        now = host.files.stat(path)
+        if now is None:
+            continue
+        thing = thing_of(host, "path", path)._replace(kind={"dir": "folder"}.get(now.kind, now.kind))
+        inner = host.files.list(path) if now.kind == "dir" and not thing.whole else []
+        if any("%s/%s" % (path, each) not in going for each in inner):
+            thing = thing._replace(stays=True)
+        else:
+            going.add(path)
+        yield thing
+
+
+def thing_of(host: "System", kind: str, name: str) -> Thing:
+    """What the ledger has of something."""
+    entry = host.ledger.data["made"]["%s %s" % (kind, name)]
+    feeds = tuple(entry.get("feeds", ()))
+    return Thing(kind, name, entry.get("role", ""), entry.get("step", ""), entry.get("whole", False), feeds)

@@ -1,0 +1,123 @@
+"""What prov made and nothing declares any more: named, pruned by choice, and never what was there before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from agent_sessions import Agents, private_etc
+from trees import photograph
+
+from provision.events import Undeclared
+from provision.outcome import Outcome, StepFailed
+from provision.steps.base import Step
+from provision.steps.command import Command
+from provision.steps.files import Absent, Directory, File, Link
+from provision.steps.prune import Prune
+from provision.steps.source import Source
+from provision.steps.text import Line
+from provision.steps.tree import Tree
+from provision.steps.users import Group, User
+
+
+class Machine:
+    """Whole runs, one after the other."""
+
+    def __init__(self, agents: Agents, root: Path) -> None:
+        self.agents = agents
+        self.root = root
+        (root / "etc").mkdir()
+        self.wrap = private_etc(root)
+
+    def run(self, *steps: Step, plan: bool = False) -> list[str]:
+        """What is told of as no longer declared."""
+        self.agents.events.clear()
+        with self.agents.session(plan=plan, wrap=self.wrap) as session:
+            for step in steps:
+                session.submit(step)
+            session.whole = True
+        told = [e for e in self.agents.events if isinstance(e, Undeclared)]
+        return [e.what.replace(str(self.root), "") + (" stays" if e.stays else "") for e in told]
+
+    def prune(self, *steps: Step) -> Outcome:
+        """Plan it, compare, do it."""
+        found = []
+        for plan in (True, False):
+            before = photograph(self.root)
+            with self.agents.session(plan=plan, wrap=self.wrap) as session:
+                for step in steps:
+                    session.submit(step)
+                found.append(session.submit(Prune()).wait())
+            assert not plan or photograph(self.root) == before, "a plan has written something"
+        planned, real = found
+        assert (planned.state, planned.why, planned.diff) == (real.state, real.why, real.diff)
+        return real
+
+
+@pytest.fixture
+def machine(agents: Agents, root: Path) -> Machine:
+    return Machine(agents, root)
+
+
+def test_what_was_made_is_named_and_goes_by_choice(machine: Machine) -> None:
+    t = str(machine.root)
+    (machine.root / "before").write_text("of others\n")
+    keep: list[Step] = [
+        Directory(f"{t}/site"),
+        File(f"{t}/site/keep", "x"),
+        File(f"{t}/before", "ours now\n"),
+    ]
+    gone: list[Step] = [
+        Directory(f"{t}/shop"),
+        File(f"{t}/shop/conf", "x"),
+        Link(f"{t}/shop/now", target="conf"),
+        Tree(f"{t}/shop/release", [("a/b", 0o644, Source.of("b"), "")]),
+        Directory(f"{t}/data"),
+        Group("shopgroup"),
+        User("shop"),
+    ]
+    assert machine.run(*keep, *gone) == []
+    (machine.root / "data/database").write_text("precious")
+    told = {"link /shop/now", "file /shop/conf", "folder /shop/release", "folder /shop", "folder /data stays"}
+    told |= {"user shop", "group shopgroup"}
+    for plan in (True, False):
+        assert set(machine.run(*keep, plan=plan)) == told
+    assert (machine.root / "shop/conf").exists(), "never silently"
+    pruned = machine.prune(*keep)
+    assert pruned.changed
+    assert f"{t}/data" in pruned.why
+    left = {str(p.relative_to(machine.root)) for p in machine.root.rglob("*") if "etc" not in p.parts}
+    assert left == {"before", "site", "site/keep", "data", "data/database"}
+    assert "shop" not in (machine.root / "etc/passwd").read_text()
+    assert machine.run(*keep) == ["folder /data stays"]
+    assert not machine.prune(*keep).changed
+    assert set(machine.run()) == {"file /site/keep", "folder /site", "folder /data stays"}
+
+
+def test_what_was_there_before_is_never_pruned(machine: Machine) -> None:
+    t = str(machine.root)
+    (machine.root / "was").write_text("old\n")
+    (machine.root / "dir").mkdir()
+    machine.run(File(f"{t}/was", "new\n"), Directory(f"{t}/dir", mode=0o700), Line(f"{t}/was", "more"))
+    assert machine.run() == []
+    assert not machine.prune().changed
+
+
+def test_another_step_about_the_same_path_declares_it(machine: Machine) -> None:
+    t = str(machine.root)
+    machine.run(File(f"{t}/conf", "a\n"))
+    assert machine.run(Line(f"{t}/conf", "a")) == []
+    assert machine.run(Absent(f"{t}/conf")) == []
+    (machine.root / "conf").write_text("by hand\n")
+    assert machine.run() == [], "what prov has removed is forgotten"
+
+
+def test_a_run_that_fails_says_nothing(machine: Machine) -> None:
+    t = str(machine.root)
+    machine.run(File(f"{t}/conf", "a\n"))
+    with machine.agents.session(wrap=machine.wrap) as session:
+        machine.agents.events.clear()
+        with pytest.raises(StepFailed):
+            session.submit(Command(["false"], reason="a test")).wait()
+        session.whole = True
+    assert not [e for e in machine.agents.events if isinstance(e, Undeclared)]
