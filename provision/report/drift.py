@@ -36,11 +36,14 @@ class DriftShown(Answers):
             step = shared.step
             name = ": ".join(flat(part) for part in (step.role, step.step) if part)
             self._answer(f"{name}: {causes(step)}  {shared.hosts}")
+        drifted = sum(1 for tally in summary.hosts.values() if tally.changed)
+        silent = sum(1 for tally in summary.hosts.values() if tally.unreachable or tally.failed)
+        if not (drifted or silent or self._err.isatty()):
+            # cron mails whatever is said
+            return
         if self._unknown:
             steps = counted(self._unknown, "command")
             self._tell(f"{steps} of which only running can tell, and which count as no drift (prov plan)")
-        drifted = sum(1 for tally in summary.hosts.values() if tally.changed)
-        silent = sum(1 for tally in summary.hosts.values() if tally.unreachable or tally.failed)
         words = [f"drift on {drifted} of {counted(len(hosts), 'host')}" if drifted else "no drift"]
         words += [f"{silent} could not be looked at to the end"] if silent else []
         self._tell(f"{', '.join(words)}, {summary.seconds:.1f} s")

@@ -156,3 +156,13 @@ def test_drift() -> None:
         "1 command of which only running can tell, and which count as no drift (prov plan)",
         "drift on 2 of 30 hosts, 1.0 s",
     ]
+
+
+def test_no_drift_is_not_worth_a_mail() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    report = DriftShown(out, err)
+    events = [StepDone("web1", "base", "command ls", "maybe"), HostDone("web1", 1.0)]
+    for event in events:
+        report.take(event)
+    report.finish(summary(events))
+    assert out.getvalue() + err.getvalue() == ""
