@@ -116,6 +116,8 @@ class PlannedApt(Apt):
         for name in came:
             if name not in before:
                 self._link(each[name])
+        if "daemon-reload" in scripts.text:
+            self._units.reload_manager()
         for unit in scripts.start():
             state = self._units.state(unit)
             if state.load == "loaded" and state.enabled == "enabled" and not state.running:

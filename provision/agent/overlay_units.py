@@ -33,10 +33,12 @@ class PlannedUnits(Units):
         self._told: Dict[str, Dict[str, str]] = {}
         #: contents of predicted files as of the last daemon-reload
         self._read: Dict[str, str] = {}
-        self._booted = False
+        self._reloaded = self._booted = False
 
     def state(self, name: str) -> UnitState:
         real = super().state(name)
+        if self._reloaded:
+            real = real._replace(stale=False)
         found = self._as_files_say(name, real)
         told = dict(self._told.get(name, {}))
         if found.load != "loaded" or found.enabled == "static":
@@ -49,6 +51,9 @@ class PlannedUnits(Units):
             if verb in ("mask", "unmask"):
                 self._mask(name, verb == "mask")
                 continue
+            if verb in ("enable", "disable"):
+                # systemctl(1): these have systemd read all files anew
+                self.reload_manager()
             self._told.setdefault(name, {}).update(
                 {
                     "start": self._running(name),
@@ -64,6 +69,7 @@ class PlannedUnits(Units):
         self.reload_manager()
 
     def reload_manager(self) -> None:
+        self._reloaded = True
         top = self._folders[0]
         paths = ["%s/%s" % (top, name) for name in self._files.list(top)]
         for path in [p for p in paths if p.endswith(".d")]:

@@ -5,6 +5,7 @@ import os
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Dict, List, Mapping, Sequence, Union
 
+from provision.errors import StepError
 from provision.secrets import Secret
 from provision.steps.base import Change, Diff, Step, check_path, check_text, listed, mode_text, step, wanted
 from provision.steps.contents import text_change
@@ -136,7 +137,11 @@ class Configuration(Step):
         whole = "%s/whole" % staged
         try:
             host.run(["cp", "--archive", "--", self.folder, whole]).require("copying %s" % self.folder)
-            self._put(host, whole)
+            try:
+                self._put(host, whole)
+            except StepError as error:
+                error.message = error.message.replace(whole, self.folder)
+                raise
             argv = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", ELSEWHERE, "sh"]
             host.ask([*argv, whole, self.folder, *self.check_with]).require(
                 "%s judges %s as it would be" % (" ".join(self.check_with), self.folder),
