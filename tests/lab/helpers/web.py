@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import http.client
 import json
 import re
@@ -12,9 +14,12 @@ import time
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from websockets.asyncio.client import connect
 
 
 @dataclass(frozen=True)
@@ -49,16 +54,52 @@ class Site:
         finally:
             connection.close()
 
-    def arrivals(self, path: str) -> list[float]:
-        """When each line `data: ...` of a stream of events arrived, in seconds."""
+    def arrivals(self, path: str, most: int | None = None) -> list[float]:
+        """When each line `data: ...` of a stream of events arrived, in seconds. most: so many, then hang up."""
         connection = http.client.HTTPConnection(self.domain, timeout=10)
         connection.sock = self._connected(10, tls=True)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
-            return [time.monotonic() for line in response if line.startswith(b"data:")]
+            events = (line for line in response if line.startswith(b"data:"))
+            return [time.monotonic() for _ in islice(events, most)]
         finally:
             connection.close()
+
+    def said(self, path: str, word: str, visitors: int = 1) -> list[str]:
+        """What WebSockets on pages of this site hear when the first of them says something."""
+        return asyncio.run(self._said(path, word, visitors))
+
+    async def _said(self, path: str, word: str, visitors: int) -> list[str]:
+        # not with websockets' own threads: CPython 3.11 loses data when one reads from a TLS socket to which
+        # another one writes
+        context = ssl.create_default_context(cafile=str(self.ca))
+        async with contextlib.AsyncExitStack() as stack:
+            sockets = [
+                await stack.enter_async_context(
+                    connect(
+                        f"wss://{self.domain}{path}",
+                        host=self.address,
+                        origin=f"https://{self.domain}",  # type: ignore[arg-type]
+                        ssl=context,
+                    )
+                )
+                for _ in range(visitors)
+            ]
+            await sockets[0].send(word)
+            return [str(await asyncio.wait_for(each.recv(), 10)) for each in sockets]
+
+    def up_within(self, seconds: float, path: str = "/healthz") -> bool:
+        """Whether it answers 200 before so many seconds are over."""
+        end = time.monotonic() + seconds
+        while True:
+            # a front that starts is not there, or answers for an application that is not
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if self.get(path).status == 200:
+                    return True
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.1)
 
     def serial(self) -> int:
         """Serial number of the certificate that is served."""

@@ -1,0 +1,239 @@
+"""Every combination of server, front and example on every release; writes docs/matrix.md.
+
+All combinations of a front share a host, each by its own domain: one plan, one deploy and one boot for all of them. The
+order of the tests is that of what happens to the host.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http.client import RemoteDisconnected
+from pathlib import Path
+
+import pytest
+from helpers import tls
+from helpers.checks import CHECKS, Served, checks_of, exposure
+from helpers.cli import Run, prov
+from helpers.combinations import COMBINATIONS, Combination, copy_examples
+from helpers.exactness import differences
+from helpers.hosts import Hosts, Kind, on
+from helpers.matrixpage import Seen, write
+from helpers.projects import Project
+from helpers.web import Site
+
+from provision import lab
+from provision.app_settings import Front
+
+pytestmark = pytest.mark.lab
+
+PAGE = Path(__file__).parents[2] / "docs/matrix.md"
+#: name of a host: its front and image
+HOSTS: Mapping[str, tuple[Front, str]] = {
+    "t-mx-nginx12": ("nginx", "debian-12"),
+    "t-mx-nginx13": ("nginx", "debian-13"),
+    "t-mx-apache12": ("apache", "debian-12"),
+    "t-mx-apache13": ("apache", "debian-13"),
+}
+#: unit and package of each front, and what its unit may score (docs/apache.md says why)
+FRONTS: Mapping[Front, tuple[str, str, float]] = {
+    "nginx": ("nginx.service", "nginx", 2.0),
+    "apache": ("apache2.service", "apache2-bin", 2.2),
+}
+EACH = pytest.mark.parametrize("one", COMBINATIONS, ids=str)
+#: seconds in which all of them have to serve again at once, on two processors
+BACK = 120
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A host with all combinations of a front. planned, first, second: the runs that made it so."""
+
+    host: lab.LabHost
+    front: Front
+    project: Project
+    planned: Run
+    first: Run
+    second: Run
+    seen: Seen
+
+    def served(self, one: Combination) -> Served:
+        return Served(self.host.name, one, Site(self.host.address, one.domain, self.project.ca))
+
+    def deploy(self) -> Run:
+        return prov("deploy", self.host.name, cwd=self.project.folder, timeout=600)
+
+
+@pytest.fixture(scope="module")
+def findings() -> Iterator[list[Seen]]:
+    """What was seen on each host; at the end it becomes the page."""
+    found: list[Seen] = []
+    yield found
+    if len(found) == len(HOSTS):
+        write(found, PAGE, datetime.datetime.now(datetime.UTC).date().isoformat())
+
+
+@pytest.fixture(scope="module", params=HOSTS)
+def matrix(
+    request: pytest.FixtureRequest, findings: list[Seen], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Matrix]:
+    """A host from bare to served; it goes when its tests are over, before the next one comes."""
+    name: str = request.param
+    front, image = HOSTS[name]
+    project = Project(tmp_path_factory.mktemp(name))
+    copy_examples(project.folder)
+    # twenty-five environments: by uv, which takes a package from its cache; pip is what other tests go by
+    head = "from provision.steps import python\nAFTER = ('python',)"
+    project.role("uv", "python.uv(c)", head=head)
+    apps = {str(one): one.settings(front) for one in COMBINATIONS}
+    project.inventory({name: {"apps": apps}}, ansible_connection="lab", roles=["python", "uv", "app"])
+    hosts = Hosts()
+    try:
+        host = hosts.one(name, Kind(image))
+        planned = prov("plan", name, cwd=project.folder, timeout=300)
+        first = prov("deploy", name, cwd=project.folder, timeout=3000)
+        second = prov("deploy", name, cwd=project.folder, timeout=600)
+        findings.append(Seen(front, image))
+        yield Matrix(host, front, project, planned, first, second, findings[-1])
+    finally:
+        hosts.down()
+
+
+def test_the_plan_was_exact(matrix: Matrix) -> None:
+    name = matrix.host.name
+    with matrix.seen.noting("plan") as facts:
+        facts["steps"] = str(len(matrix.first.steps(name)))
+        assert matrix.first.not_in(name, "ok", "changed") == []
+        assert differences(matrix.planned, matrix.first, name) == []
+        facts["plan"] = "yes"
+
+
+def test_a_second_deploy_changes_nothing(matrix: Matrix) -> None:
+    with matrix.seen.noting("again") as facts:
+        assert matrix.second.not_in(matrix.host.name, "ok") == []
+        facts["again"] = "changes nothing"
+
+
+def test_a_name_that_nobody_has_is_refused(matrix: Matrix) -> None:
+    with matrix.seen.noting("unknown") as facts:
+        stranger = Site(matrix.host.address, "stranger.test", matrix.project.ca)
+        with pytest.raises((RemoteDisconnected, ssl.SSLError)):
+            stranger.get()
+        try:
+            status = stranger.get(tls=False).status
+            assert status == 421
+            facts["unknown"] = f"no handshake, {status}"
+        except RemoteDisconnected:
+            facts["unknown"] = "no handshake, no answer"
+
+
+def test_the_fronts_unit_is_hardened(matrix: Matrix) -> None:
+    unit, package, limit = FRONTS[matrix.front]
+    name = matrix.host.name
+    matrix.seen.versions[matrix.front] = version(on(name, "dpkg-query", "-W", "-f", "${Version}", package))
+    matrix.seen.versions["Python"] = on(name, "python3", "-V").split()[1]
+    matrix.seen.versions["systemd"] = on(name, "systemctl", "--version").split()[1]
+    with matrix.seen.noting("score") as facts:
+        found = exposure(name, unit)
+        assert found <= limit
+        facts["score"] = str(found)
+
+
+@EACH
+def test_versions(matrix: Matrix, one: Combination) -> None:
+    name = matrix.host.name
+    with matrix.seen.noting("version", one) as row:
+        if one.server == "mod_wsgi":
+            package = "libapache2-mod-wsgi-py3"
+            row["version"] = version(on(name, "dpkg-query", "-W", "-f", "${Version}", package))
+        else:
+            distribution = {"uwsgi": "pyuwsgi"}.get(one.server, one.server)
+            code = f"from importlib import metadata; print(metadata.version({distribution!r}))"
+            row["version"] = on(name, f"/srv/{one}/current/.venv/bin/python", "-c", code)
+
+
+def version(debian: str) -> str:
+    """Upstream's version, of a Debian one (deb-version(7))."""
+    return debian.partition(":")[2].rpartition("-")[0] if ":" in debian else debian.rpartition("-")[0]
+
+
+@pytest.mark.parametrize(
+    ("one", "check"), [(one, check) for one in COMBINATIONS for check in checks_of(one)], ids=str
+)
+def test_it_is_served(matrix: Matrix, one: Combination, check: str) -> None:
+    with matrix.seen.noting(check, one) as row:
+        row[check] = CHECKS[check](matrix.served(one))
+
+
+@pytest.fixture(scope="module")
+def judged(matrix: Matrix, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tls.Judgement]:
+    """What sslyze says, by domain."""
+    sites = [(one.domain, matrix.host.address) for one in COMBINATIONS]
+    return tls.judge(sites, matrix.project.ca, tmp_path_factory.mktemp("tls"))
+
+
+@EACH
+def test_tls_is_as_mozilla_advises(
+    matrix: Matrix, judged: dict[str, tls.Judgement], one: Combination
+) -> None:
+    with matrix.seen.noting("tls", one) as row:
+        found = judged[one.domain]
+        assert (found.protocols, found.problems) == (("TLS 1.2", "TLS 1.3"), "")
+        row["tls"] = "yes"
+        matrix.seen.facts["protocols"] = ", ".join(found.protocols)
+        matrix.seen.ciphers = found.ciphers
+
+
+@pytest.fixture(scope="module")
+def crashed(matrix: Matrix) -> dict[str, str]:
+    """Main processes of all units, killed at once: unit: its process until then."""
+    script = (
+        "for u in $(systemctl list-units --plain --no-legend 'app-*@*.service' | cut -d' ' -f1);"
+        ' do echo "$u $(systemctl show -P MainPID $u)"; done'
+    )
+    pids = dict(line.split() for line in on(matrix.host.name, "sh", "-c", script).splitlines())
+    on(matrix.host.name, "kill", "-9", *pids.values())
+    return pids
+
+
+@EACH
+def test_a_crash_is_mended(matrix: Matrix, crashed: dict[str, str], one: Combination) -> None:
+    with matrix.seen.noting("crash", one) as row:
+        served = matrix.served(one)
+        (unit,) = served.units
+        end = time.monotonic() + BACK
+        while on(matrix.host.name, "systemctl", "show", "-P", "MainPID", unit) in ("0", crashed[unit]):
+            assert time.monotonic() < end, f"{unit} does not start again"
+            time.sleep(0.5)
+        assert served.site.up_within(BACK)
+        row["crash"] = "mended"
+
+
+@pytest.fixture(scope="module")
+def rebooted(matrix: Matrix) -> None:
+    """The host, after another boot."""
+    name, boot_id = matrix.host.name, "/proc/sys/kernel/random/boot_id"
+    boot = on(name, "cat", boot_id)
+    on(name, "systemctl", "reboot", check=False)
+    end = time.monotonic() + BACK
+    while on(name, "cat", boot_id, check=False) in ("", boot):
+        assert time.monotonic() < end, "it does not come back"
+        time.sleep(0.5)
+
+
+@EACH
+def test_a_reboot_brings_it_back(matrix: Matrix, rebooted: None, one: Combination) -> None:
+    with matrix.seen.noting("reboot", one) as row:
+        served = matrix.served(one)
+        assert served.site.up_within(BACK)
+        assert served.site.get("/").title == one.example.title
+        row["reboot"] = "back"
+
+
+def test_a_deploy_after_the_reboot_changes_nothing(matrix: Matrix, rebooted: None) -> None:
+    with matrix.seen.noting("after") as facts:
+        assert matrix.deploy().not_in(matrix.host.name, "ok") == []
+        facts["after"] = "changes nothing"
