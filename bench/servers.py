@@ -1,6 +1,8 @@
 """Requests per second of each application server: through its role, and started by hand as its documentation advises.
 
-python -m bench.servers          needs Linux and root, for the lab; writes the table in docs/servers.md
+python -m bench.servers [NAME...]    such as gunicorn-wsgi; without names, all, and the table in docs/servers.md
+
+It needs Linux and root, for the lab.
 
 One lab host, one application per server, the same number of processes, the same nginx before both. The two are asked in
 turns, so that what else the machine does hits both; the figure is the median of the rounds' ratios.
@@ -13,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +31,7 @@ SECONDS = 3
 WSGI = {"source": str(TOP / "examples/flask_hello"), "interface": "wsgi"}
 ASGI = {"source": str(TOP / "examples/fastapi_hello"), "interface": "asgi"}
 #: where a server that was started by hand listens
-HAND = "/run/by-hand.sock"
+HAND = "/run/by-hand/server.sock"
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def on_host(script: str, timeout: float = 120) -> str:
     return done.stdout
 
 
-def deploy(folder: Path) -> None:
+def deploy(folder: Path, contenders: Sequence[Contender]) -> None:
     """One application per server."""
     apps = {
         each.name: {
@@ -99,7 +102,7 @@ def deploy(folder: Path) -> None:
             "tls": "none",
             "workers": 1 if each.server == "daphne" else WORKERS,
         }
-        for each in CONTENDERS
+        for each in contenders
     }
     host = {"ansible_connection": "lab", "roles": ["python", "app"], "apps": apps}
     (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {HOST: host}}}))
@@ -129,10 +132,10 @@ def compare(each: Contender) -> tuple[float, float, float]:
     unit, folder = f"by-hand-{each.name}", f"/srv/{each.name}/current"
     on_host(
         # a unit only to be able to stop it; none of the role's settings
-        f"systemd-run -q --unit {unit} --working-directory {folder} -p User=www-data -p Group=www-data"
-        f" -p 'ExecStartPre=+rm -f {HAND}' -p 'ExecStartPre=+chmod 777 /run'"
+        f"systemd-run -q --unit {unit} --working-directory {folder} --uid www-data -p RuntimeDirectory=by-hand"
         f" {folder}/.venv/bin/{each.by_hand}\n"
-        f"for n in $(seq 100); do [ -S {HAND} ] && break; sleep 0.1; done; sleep 2\n"
+        "for n in $(seq 60); do python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:8081/healthz\")'"
+        " 2>/dev/null && break; sleep 0.5; done\n"
     )
     try:
         rate("http://127.0.0.1:8081/healthz", each.name)
@@ -148,14 +151,15 @@ def compare(each: Contender) -> tuple[float, float, float]:
     return role, hand, statistics.median(a / b for a, b in pairs)
 
 
-def main() -> None:
-    """Measure all and write the table."""
+def main(*names: str) -> None:
+    """Measure these or all; the table of all is written."""
+    contenders = [each for each in CONTENDERS if not names or each.name in names]
     subprocess.run([PROV, "lab", "up", HOST], check=True, timeout=300, stdin=subprocess.DEVNULL)
     lines = ["| server | application | by the role | by hand | ratio |", "|---|---|---|---|---|"]
     try:
         with tempfile.TemporaryDirectory() as folder:
-            deploy(Path(folder))
-        for each in CONTENDERS:
+            deploy(Path(folder), contenders)
+        for each in contenders:
             role, hand, ratio = compare(each)
             lines.append(
                 f"| {each.server} | {each.app['interface']} | {role:.0f} | {hand:.0f} | {ratio:.2f} |"
@@ -163,6 +167,8 @@ def main() -> None:
             sys.stdout.write(f"{lines[-1]}\n")
     finally:
         subprocess.run([PROV, "lab", "down", HOST], check=True, timeout=60, stdin=subprocess.DEVNULL)
+    if names:
+        return
     before, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- measured -->\n")
     after = rest.partition("<!-- end -->\n")[2]
     table = "\n".join(lines)
@@ -170,4 +176,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -25,7 +25,7 @@ class Gunicorn(ServerParams):
     ASGI; nothing else speaks that."""
     threads: int = Field(default=4, ge=1)
     """Threads of a gthread worker."""
-    max_requests: int = Field(default=10_000, ge=0)
+    max_requests: int = Field(default=100_000, ge=0)
     """Requests after which a worker is replaced, against leaks; 0 for never. A tenth of it is jitter."""
     websocket_max_size: int = Field(default=1_048_576, ge=1)
     """Bytes of the largest WebSocket message that is accepted (ASGI)."""

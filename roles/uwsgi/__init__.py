@@ -20,7 +20,7 @@ class Uwsgi(ServerParams):
 
     threads: int = Field(default=4, ge=1)
     """Threads of a worker."""
-    max_requests: int = Field(default=10_000, ge=0)
+    max_requests: int = Field(default=100_000, ge=0)
     """Requests after which a worker is replaced, against leaks; 0 for never. A tenth of it is jitter."""
     buffer_size: int = Field(default=16384, ge=4096, le=65535)
     """Bytes of a request's headers at most; cookies and long addresses need more than uWSGI's own 4096."""
