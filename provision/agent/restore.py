@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from provision.agent.system import System
 
 ENABLED = ("enabled", "enabled-runtime")
+MASKED = ("masked", "masked-runtime")
 #: verbs by which a unit takes in what has changed
 TOLD = ("start", "restart", "reload-or-restart")
 #: only such contents are shown: what others may not read can hold secrets
@@ -205,9 +206,10 @@ class Restoration:
         restored = {place.path for place in self.places}
         self.host.units.expect(self.kept.units)
         for name, entry in self.kept.units.items():
-            was, state = entry["was"], self.host.units.state(name)
-            if state.enabled not in (left.get(name, state.enabled), was["enabled"]) and was["enabled"]:
-                self.refused.append("unit %s (%s)" % (name, state.enabled or state.load))
+            then, now = left.get(name, ""), self.host.units.state(name).enabled
+            if now in MASKED and then not in (*MASKED, "") and entry["was"]["enabled"] not in MASKED:
+                # somebody does not want it to run
+                self.refused.append("unit %s (%s)" % (name, now))
                 continue
             work = self._work(name, entry, restored)
             if work.first or work.then:
