@@ -61,7 +61,7 @@ def test(
     """Test roles, or hosts of the inventory, on throwaway hosts.
 
     For each role and image: a bare host is booted, planned and deployed; a second deploy must change nothing;
-    pytest runs the role's tests; the host reboots, and they run again; the host is removed.
+    pytest runs the role's tests; the host reboots, and they run again; the deploy is undone; the host is removed.
 
     Exit status: 0 all passed; 1 something failed; 2 usage or configuration; 130 interrupted.
     """

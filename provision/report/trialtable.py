@@ -69,14 +69,13 @@ class TrialTable(TrialReport):
     def _table(self) -> RenderableType:
         # a copy: rich draws from a thread of its own
         cells = dict(self._cells)
-        stages = [stage for stage in STAGES if stage != STAGES[-1] or any(s == stage for _, s in cells)]
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         table.add_column("trial", overflow="fold")
-        for stage in stages:
+        for stage in STAGES:
             table.add_column(stage)
         table.add_column("time", justify="right", no_wrap=True)
         for trial in self._trials:
-            row = [cells.get((trial.name, stage), Text("")) for stage in stages]
+            row = [cells.get((trial.name, stage), Text("")) for stage in STAGES]
             table.add_row(Text(trial.name, "bold"), *row, Text(self._time(trial.name), "dim"))
         return table
 

@@ -72,7 +72,7 @@ class Trials:
 
     def _all_stages(self, stages: Stages) -> bool:
         """Whether none has failed."""
-        passed, fatal = True, ""
+        passed, idempotent, fatal = True, True, ""
         for name, work in stages.work().items():
             if self._stopped:
                 return False
@@ -81,11 +81,16 @@ class Trials:
                 continue
             if name == results.AFTERWARDS and not self._options.reboot:
                 continue
+            if name == results.UNDO and not idempotent:
+                # what came later is not undone by undoing the first
+                self._queue.put(StageDone(stages.trial, name, "skipped", why=f"{results.AGAIN} failed"))
+                continue
             self._queue.put(StageStarted(stages.trial, name))
             done = timed(work)
             self._queue.put(done)
             if done.state == "failed":
                 passed = False
+                idempotent = idempotent and name != results.AGAIN
                 fatal = name if name in results.FATAL else ""
         return passed
 

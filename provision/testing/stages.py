@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import threading
 import time
@@ -15,7 +16,7 @@ from provision.events import HostDone, StepDone
 from provision.host import Host
 from provision.roles import Assignment
 from provision.run import Emit, Run, Work, run_roles
-from provision.steps import command, reboot
+from provision.steps import command, history, reboot, undo
 from provision.testing import results
 from provision.testing.deployed import Deployed
 from provision.testing.pytests import verify
@@ -24,6 +25,8 @@ from provision.testing.trials import Trial
 
 #: for a boot after the reboot, with all its services (systemctl(1), is-system-running)
 SETTLED = ["sh", "-c", "timeout 60 systemctl is-system-running --wait >/dev/null 2>&1 || true"]
+#: what undo says of a file that the lab itself writes as other hosts come and go
+LABS_OWN = ": /etc/hosts"
 #: tests that are told of in a line
 FEW = 3
 
@@ -60,6 +63,7 @@ class Stages:
             results.VERIFY: lambda: self.verify(results.VERIFY),
             results.REBOOT: self.reboot,
             results.AFTERWARDS: lambda: self.verify(results.AFTERWARDS),
+            results.UNDO: self.undo,
         }
 
     def stop(self) -> None:
@@ -140,6 +144,17 @@ class Stages:
         _, done = self._run(results.REBOOT, work=boots_anew)
         return done
 
+    def undo(self) -> StageDone:
+        """Undo the first deploy."""
+        if not any(deployed.changed for deployed in self.deployed.values()):
+            return self._done(results.UNDO, "skipped", "the deploy has changed nothing")
+        steps, done = self._run(results.UNDO, work=undoes)
+        if any(step.error is not None and step.error.message.endswith(LABS_OWN) for step in done.steps):
+            why = "the lab has named other hosts in /etc/hosts since, and nothing is undone over somebody's change"
+            return self._done(results.UNDO, "skipped", why)
+        told = [step.why for step in steps if step.step.startswith("undo") and step.why]
+        return replace(done, why=done.why or "; ".join(told))
+
     # -- inside
 
     def _run(
@@ -186,6 +201,13 @@ def boots_anew(host: Host, _: Assignment, __: Emit) -> None:
     """Work: a reboot."""
     reboot.reboot(host, "asked for by prov test")
     command.command(host, SETTLED, reason="services come up after the login does").wait()
+
+
+def undoes(host: Host, _: Assignment, __: Emit) -> None:
+    """Work: the oldest run that changed something, which is the first deploy, is taken back."""
+    runs = json.loads(history.history(host).stdout)["runs"]
+    if runs:
+        undo.undo(host, runs[0]["id"]).wait()
 
 
 def timed(work: Callable[[], StageDone]) -> StageDone:
