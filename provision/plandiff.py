@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 
-from provision import __version__
+import provision
 from provision.errors import ConfigError, ConfigErrors
 from provision.plans import PlannedHost, PlannedStep, SavedPlan
 
@@ -19,8 +19,8 @@ def check_configuration(
 ) -> None:
     """Raise ConfigErrors if the inventory or the roles are not those of the plan. Needs no host."""
     found = []
-    if plan.prov != __version__:
-        found.append(f"the plan was made by prov {plan.prov}, and this is {__version__}")
+    if plan.prov != provision.__version__:
+        found.append(f"the plan was made by prov {plan.prov}, and this is {provision.__version__}")
     found += [f"{name}: the inventory has gained it" for name in variables if name not in plan.hosts]
     for name, host in plan.hosts.items():
         if name not in variables:

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from provision import __version__
+import provision
 from provision.errors import ConfigError, UsageError
 from provision.steps.base import Change
 
@@ -106,7 +106,7 @@ class SavedPlan(Part):
     made: float
     seconds: float
     by: str
-    prov: str = __version__
+    prov: str = provision.__version__
     asked: Asked
     code: dict[str, str]
     seal: Seal
