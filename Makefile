@@ -7,7 +7,7 @@ PROV := $(VENV)/bin/prov
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: demo test check unit lab-test vagrant-test bench clean
+.PHONY: demo test check unit lab-test vagrant-test test-roles bench clean
 
 # a lab host, a real application on it, and its page as fetched over verified HTTPS
 demo: $(STAMP)
@@ -36,6 +36,13 @@ lab-test: $(STAMP)
 # a real VM, from its box to its end; installs Vagrant and a provider where apt can, else says what is missing
 vagrant-test: $(STAMP)
 	$(VENV)/bin/pytest tests/vagrant
+
+# every built-in role on every image, from bare to rebooted; takes about 20 minutes, `ROLES="nginx tls"` less
+ROLES ?= $(filter-out conftest.py __pycache__,$(notdir $(wildcard roles/*)))
+test-roles: $(STAMP)
+	$(PROV) lab up t-first --install
+	$(PROV) lab down t-first
+	$(PROV) test $(ROLES) --image debian-12,debian-13
 
 # side by side with Ansible, Mitogen, pyinfra and a script: bench/README.md; takes about an hour, `BENCH=--quick` less
 bench: $(STAMP) bench/.venv/.installed
