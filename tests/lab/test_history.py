@@ -100,7 +100,8 @@ def test_a_failed_deploy_takes_itself_back(stack: Project) -> None:
     body = """
     conf = files.file(c, "/etc/t-undo.conf", "new\\n")
     users.user(c, "t-undo")
-    systemd.unit(c, "t-undo.service", "[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n")
+    text = "[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n"
+    systemd.unit(c, "t-undo.service", text)
     systemd.service(c, "t-undo", restart_on=[conf])
     systemd.service(c, "cron", running=False, enabled=False)
     command.command(c, ["false"], reason="a test")
