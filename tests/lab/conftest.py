@@ -28,6 +28,15 @@ def lab_hosts() -> Iterator[Hosts]:
     hosts.down()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def hosts_of_a_file(lab_hosts: Hosts) -> Iterator[None]:
+    """A file's hosts go with it, but for those that other files look at too: each has a systemd, and the kernel
+    gives root only so many inotify instances (inotify(7), max_user_instances)."""
+    before = set(lab_hosts.known)
+    yield
+    lab_hosts.down(lab_hosts.known - before - {TWO, *MATRIX})
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A new project."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -50,10 +51,11 @@ class Hosts:
         """Boot one host."""
         return self.up({name: kind or Kind()})[name]
 
-    def down(self) -> None:
-        """Remove them all."""
-        down([name for name in self.known if lab.find(name)])
-        self.known.clear()
+    def down(self, names: Iterable[str] | None = None) -> None:
+        """Remove some of them, or all."""
+        gone = self.known.intersection(self.known if names is None else names)
+        down([name for name in gone if lab.find(name)])
+        self.known -= gone
 
 
 def down(names: list[str]) -> None:
