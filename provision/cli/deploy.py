@@ -65,17 +65,8 @@ def deploy(
     if saved is not None:
         from provision.cli.saved import deploy_saved
 
-        if (
-            check
-            or list_steps
-            or step
-            or prune
-            or undo_on_failure
-            or target
-            or inventory
-            or limit
-            or part != Part()
-        ):
+        others = (target, inventory, limit, check, list_steps, step, prune, undo_on_failure)
+        if any(others) or part != Part():
             raise UsageError(
                 "--plan takes hosts, roles and inventory from the file, and does all of it",
                 hint=f"Write:  prov deploy --plan {saved}",
