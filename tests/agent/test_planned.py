@@ -100,3 +100,16 @@ def test_a_try_after_a_failed_one_is_still_what_was_planned(agents: Agents, root
     planned[step.label()] = digest(agents, step)
     assert session.submit(step).changed
     assert (root / "whole").exists()
+
+
+def test_what_a_session_has_learnt(agents: Agents, root: Path) -> None:
+    """Only what no plan can know counts: what came of a step that acted, once somebody has read it."""
+    with agents.session() as session:
+        session.submit(File(str(root / "motd"), "hello\n"))
+        assert not session.submit(File(str(root / "motd"), "hello\n")).changed
+        assert not session.learnt
+        assert session.submit(File(str(root / "other"), "hello\n")).changed
+        assert session.learnt
+    with agents.session() as session:
+        assert session.submit(Command(("false",), reason="a test", ignore_errors="a test")).failed
+        assert session.learnt
