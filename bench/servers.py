@@ -5,7 +5,8 @@ python -m bench.servers [NAME...]    such as gunicorn-wsgi; without names, all, 
 It needs Linux and root, for the lab.
 
 One lab host, one application per server, the same number of processes, the same nginx before both. The two are asked in
-turns, so that what else the machine does hits both; the figure is the median of the rounds' ratios.
+turns, so that what else the machine does hits both. Besides requests per second, which other work on the machine
+shakes, it takes the processor time that a request costs, as systemd counts it, which that hardly does.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ PROV = Path(sys.executable).with_name("prov")
 HOST = "t-sv-bench"
 WORKERS = 2
 ROUNDS = 7
-SECONDS = 3
+SECONDS = 2
 WSGI = {"source": str(TOP / "examples/flask_hello"), "interface": "wsgi"}
 ASGI = {"source": str(TOP / "examples/fastapi_hello"), "interface": "asgi"}
 #: where a server that was started by hand listens
@@ -85,7 +86,7 @@ server {{
 
 def on_host(script: str, timeout: float = 120) -> str:
     """What a script prints on the host."""
-    argv = [PROV, "lab", "ssh", HOST, "--", "sh", "-e"]
+    argv = [str(PROV), "lab", "ssh", HOST, "--", "sh", "-e"]
     done = subprocess.run(argv, input=script, capture_output=True, text=True, timeout=timeout, check=True)
     return done.stdout
 
@@ -120,51 +121,75 @@ def deploy(folder: Path, contenders: Sequence[Contender]) -> None:
     )
 
 
-def rate(url: str, name: str) -> float:
-    """Requests per second; all of them have to be answered well."""
-    said = on_host(f"wrk -t1 -c16 -d{SECONDS}s -H 'Host: {name}.test' {url}\n")
+@dataclass(frozen=True)
+class Load:
+    """What a load came to: requests per second, and microseconds of processor time that one cost the server."""
+
+    rate: float
+    cost: float
+
+
+def load(url: str, name: str, unit: str) -> Load:
+    """Ask as fast as it goes; every answer has to be a good one."""
+    used = f"systemctl show -P CPUUsageNSec '{unit}'\n"
+    said = on_host(f"{used}wrk -t1 -c16 -d{SECONDS}s -H 'Host: {name}.test' {url}\n{used}")
     assert "Non-2xx" not in said, said
-    return float(re.findall(r"Requests/sec:\s+([\d.]+)", said)[0])
+    lines = said.split("\n")
+    requests = int(re.findall(r"(\d+) requests in", said)[0])
+    nanoseconds = int(lines[-2]) - int(lines[0])
+    return Load(float(re.findall(r"Requests/sec:\s+([\d.]+)", said)[0]), nanoseconds / requests / 1000)
 
 
-def compare(each: Contender) -> tuple[float, float, float]:
-    """Medians: requests per second through the role, by hand, and of the ratio between them."""
-    unit, folder = f"by-hand-{each.name}", f"/srv/{each.name}/current"
+def compare(each: Contender) -> str:
+    """A line of the table: medians by the role and by hand, and of the rounds' ratios of cost."""
+    unit, folder = f"by-hand-{each.name}.service", f"/srv/{each.name}/current"
+    listed = on_host(f"systemctl list-units --plain --no-legend 'app-{each.name}@*.service'\n")
+    ours = listed.split()[0]
     on_host(
-        # a unit only to be able to stop it; none of the role's settings
+        # a unit to be able to stop it; none of the role's settings
         f"systemd-run -q --unit {unit} --working-directory {folder} --uid www-data -p RuntimeDirectory=by-hand"
         f" {folder}/.venv/bin/{each.by_hand}\n"
         "for n in $(seq 60); do python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:8081/healthz\")'"
         " 2>/dev/null && break; sleep 0.5; done\n"
     )
+    sides = [("http://127.0.0.1/healthz", ours), ("http://127.0.0.1:8081/healthz", unit)]
+    rounds: list[tuple[Load, Load]] = []
     try:
-        rate("http://127.0.0.1:8081/healthz", each.name)
-        pairs = []
+        for url, name in sides:
+            load(url, each.name, name)
         for n in range(ROUNDS):
-            urls = ["http://127.0.0.1/healthz", "http://127.0.0.1:8081/healthz"]
             # who goes first takes turns, too
-            found = {url: rate(url, each.name) for url in (urls if n % 2 else urls[::-1])}
-            pairs.append((found[urls[0]], found[urls[1]]))
+            order = sides if n % 2 else sides[::-1]
+            found = {name: load(url, each.name, name) for url, name in order}
+            rounds.append((found[ours], found[unit]))
     finally:
         on_host(f"systemctl stop {unit}\n")
-    role, hand = (statistics.median(values) for values in zip(*pairs))
-    return role, hand, statistics.median(a / b for a, b in pairs)
+    role, hand = ([pair[side] for pair in rounds] for side in (0, 1))
+    cells = [
+        each.server,
+        each.app["interface"],
+        *(f"{statistics.median(x.rate for x in side):.0f}" for side in (role, hand)),
+        *(f"{statistics.median(x.cost for x in side):.0f}" for side in (role, hand)),
+        f"{statistics.median(a.cost / b.cost for a, b in rounds):.2f}",
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def main(*names: str) -> None:
     """Measure these or all; the table of all is written."""
     contenders = [each for each in CONTENDERS if not names or each.name in names]
     subprocess.run([PROV, "lab", "up", HOST], check=True, timeout=300, stdin=subprocess.DEVNULL)
-    lines = ["| server | application | by the role | by hand | ratio |", "|---|---|---|---|---|"]
+    lines = [
+        "| server | application | requests/s by the role | by hand | µs of CPU per request | by hand | ratio |",
+        "|---|---|---|---|---|---|---|",
+    ]
     try:
         with tempfile.TemporaryDirectory() as folder:
             deploy(Path(folder), contenders)
         for each in contenders:
-            role, hand, ratio = compare(each)
-            lines.append(
-                f"| {each.server} | {each.app['interface']} | {role:.0f} | {hand:.0f} | {ratio:.2f} |"
-            )
+            lines.append(compare(each))
             sys.stdout.write(f"{lines[-1]}\n")
+            sys.stdout.flush()
     finally:
         subprocess.run([PROV, "lab", "down", HOST], check=True, timeout=60, stdin=subprocess.DEVNULL)
     if names:
