@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from provision import origin
 from provision.cli.prepare import Part, assigned
 from provision.errors import UsageError
 
@@ -56,6 +57,8 @@ def execute(
     on_send: told of each step.  ask: knows sudo's password, if a run before this one has asked for it.
     drift: people only want to know what is not as it should be, and why; what may change does not count.
     """
+    if not plan:
+        origin.ask_early()
     # only now, as it brings the SSH library: help and configuration errors do without
     from provision.cli.stepping import Stepper, check_can_step
     from provision.cli.watch import Prompt, can_ask, report_for, tolerant_streams, watch
