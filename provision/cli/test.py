@@ -145,6 +145,14 @@ def watch(run: Trials, report: TrialReport) -> int:
         try:
             for event in run:
                 report.take(event)
+        except KeyboardInterrupt:
+            left = run.there()
+            report.close()
+            if left:
+                click.echo(
+                    f"prov: not waiting; what is left goes with:  prov lab down {' '.join(left)}", err=True
+                )
+            raise
         finally:
             report.close()
         report.finish(run.finished, time.monotonic() - began)

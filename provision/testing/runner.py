@@ -53,6 +53,10 @@ class Trials:
         for stages in self._stages:
             stages.stop()
 
+    def there(self) -> list[str]:
+        """Names of hosts that have not been removed, or not yet."""
+        return [name for stages in self._stages for name in stages.trial.hosts if lab.find(name)]
+
     def exit_status(self) -> int:
         """0 if all have passed, else 1."""
         return 0 if all(trial.passed for trial in self.finished.trials) else 1
