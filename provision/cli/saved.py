@@ -62,7 +62,12 @@ def plan_and_save(order: Order, place: Path) -> int:
         seal=seal,
         hosts=recorder.hosts(),
     )
-    plans.write(place, saved)
+    try:
+        plans.write(place, saved)
+    except ProvError as error:
+        # the plan itself has been shown, and summed up
+        click.echo(f"prov: {error}", err=True)
+        return error.exit_code
     click.echo(f"saved; deploy exactly this:  prov deploy --plan {place}", err=True)
     return status
 

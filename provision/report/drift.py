@@ -61,6 +61,8 @@ def cause(change: Change) -> str:
     what, before, after = flat(change.what), flat(change.before), flat(change.after)
     if change.text:
         return what
+    if what == "command":
+        return "has to run"
     if what in OWED:
         return f"{what} owed, {after}"
     return f"{what} {before} -> {after}" if before and after else f"{what} {before or after}".rstrip()

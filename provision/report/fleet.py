@@ -66,7 +66,7 @@ def merged(sequences: Sequence[Sequence[Key]]) -> list[Key]:
     order: list[Key] = []
     for sequence in sequences:
         at = {key: index for index, key in enumerate(order)}
-        position = 0
+        position = next((at[key] for key in sequence if key in at), len(order))
         for key in sequence:
             if key in at:
                 position = max(position, at[key] + 1)

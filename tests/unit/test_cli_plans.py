@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -94,6 +95,20 @@ def test_a_place_that_takes_no_plan_is_found_before_planning(prov: Prov, here: P
     assert status == 2
     assert out == ""
     assert "is there already, and is no plan" in said
+
+
+def test_a_disk_that_is_full(prov: Prov, here: Path) -> None:  # noqa: F811
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        status, out, said = prov("plan", "web1", "-o", "x.plan", "--json")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert status == 2
+    assert said == "prov: x.plan: the plan could not be saved: file too large\n"
+    assert out.count('"summary"') == 1
+    assert not list(here.glob("*.plan*"))
+    assert not list(here.glob(".*.plan*"))
 
 
 def test_a_plan_with_a_failure_is_not_saved(prov: Prov, failing: Path) -> None:  # noqa: F811

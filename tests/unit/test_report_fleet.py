@@ -97,6 +97,8 @@ def test_steps_come_in_the_order_in_which_hosts_ran_them() -> None:
     a, b, c, d = (("r", name, 0) for name in "abcd")
     assert merged([[a, c], [a, b, c], [b, d]]) == [a, b, d, c]
     assert merged([[], [a]]) == [a]
+    assert merged([[a, b], [c, b]]) == [a, c, b]
+    assert merged([[a, b], [c]]) == [a, b, c]
 
 
 def test_the_same_step_twice_on_a_host_stays_two() -> None:
@@ -141,6 +143,7 @@ def test_drift() -> None:
         StepDone("web2", "nginx", "service nginx", "changed", diff=[owed]),
         StepDone("web2", "base", "user bob", "changed", diff=[Change("shell", "/bin/sh", "/bin/bash")]),
         StepDone("web3", "base", "command ls", "maybe", why="it lists"),
+        StepDone("web3", "base", "command touch /x", "changed", diff=[Change("command", "", "touch /x")]),
         HostDone("web1", 1.0),
     ]
     for event in events:
@@ -151,10 +154,11 @@ def test_drift() -> None:
         "nginx: service nginx: reload owed, running with the configuration of 2026-11-21T14:02:07Z; "
         "changed since: file /a  only web2",
         "base: user bob: shell /bin/sh -> /bin/bash  only web2",
+        "base: command touch /x: has to run  only web3",
     ]
     assert err.getvalue().splitlines() == [
         "1 command of which only running can tell, and which count as no drift (prov plan)",
-        "drift on 2 of 30 hosts, 1.0 s",
+        "drift on 3 of 30 hosts, 1.0 s",
     ]
 
 
