@@ -1,7 +1,7 @@
 """Every combination of server, front and example on every release; writes docs/matrix.md.
 
-All combinations of a front share a host, each by its own domain: one plan, one deploy and one boot for all of them. The
-order of the tests is that of what happens to the host.
+All combinations of a front share a host of each release, by domains of their own: one plan, one deploy and one boot
+for all of them. The order of the tests is that of what happens to a host.
 """
 
 from __future__ import annotations
@@ -49,77 +49,89 @@ BACK = 120
 
 
 @dataclass(frozen=True)
-class Matrix:
-    """A host with all combinations of a front. planned, first, second: the runs that made it so."""
+class Runs:
+    """All hosts from bare to served. planned, first, second: the runs that made them so."""
 
-    host: lab.LabHost
-    front: Front
+    hosts: dict[str, lab.LabHost]
     project: Project
     planned: Run
     first: Run
     second: Run
-    seen: Seen
+    seen: dict[str, Seen]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A host with all combinations of a front."""
+
+    name: str
+    runs: Runs
+
+    @property
+    def front(self) -> Front:
+        return HOSTS[self.name][0]
+
+    @property
+    def address(self) -> str:
+        return self.runs.hosts[self.name].address
+
+    @property
+    def seen(self) -> Seen:
+        return self.runs.seen[self.name]
 
     def served(self, one: Combination) -> Served:
-        return Served(self.host.name, one, Site(self.host.address, one.domain, self.project.ca))
+        return Served(self.name, one, self.site(one.domain))
 
-    def deploy(self) -> Run:
-        return prov("deploy", self.host.name, cwd=self.project.folder, timeout=600)
+    def site(self, domain: str) -> Site:
+        return Site(self.address, domain, self.runs.project.ca)
 
 
 @pytest.fixture(scope="module")
-def findings() -> Iterator[list[Seen]]:
-    """What was seen on each host; at the end it becomes the page."""
-    found: list[Seen] = []
-    yield found
-    if len(found) == len(HOSTS):
-        write(found, PAGE, datetime.datetime.now(datetime.UTC).date().isoformat())
+def runs(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    """All hosts at once; when all tests are over, what they saw becomes the page."""
+    project = Project(tmp_path_factory.mktemp("matrix"))
+    copy_examples(project.folder)
+    # twenty-five environments a host: by uv, which takes packages from its cache; other tests go by pip
+    head = "from provision.steps import python\nAFTER = ('python',)"
+    project.role("uv", "python.uv(c)", head=head)
+    served = {
+        name: {"apps": {str(one): one.settings(front) for one in COMBINATIONS}}
+        for name, (front, _) in HOSTS.items()
+    }
+    project.inventory(served, ansible_connection="lab", roles=["python", "uv", "app"])
+    hosts = lab_hosts.up({name: Kind(image) for name, (_, image) in HOSTS.items()})
+    planned = prov("plan", "tests", cwd=project.folder, timeout=600)
+    first = prov("deploy", "tests", cwd=project.folder, timeout=2 * 3600)
+    second = prov("deploy", "tests", cwd=project.folder, timeout=1200)
+    seen = {name: Seen(*words) for name, words in HOSTS.items()}
+    yield Runs(hosts, project, planned, first, second, seen)
+    write(list(seen.values()), PAGE, datetime.datetime.now(datetime.UTC).date().isoformat())
 
 
 @pytest.fixture(scope="module", params=HOSTS)
-def matrix(
-    request: pytest.FixtureRequest, findings: list[Seen], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Matrix]:
-    """A host from bare to served; it goes when its tests are over, before the next one comes."""
-    name: str = request.param
-    front, image = HOSTS[name]
-    project = Project(tmp_path_factory.mktemp(name))
-    copy_examples(project.folder)
-    # twenty-five environments: by uv, which takes a package from its cache; pip is what other tests go by
-    head = "from provision.steps import python\nAFTER = ('python',)"
-    project.role("uv", "python.uv(c)", head=head)
-    apps = {str(one): one.settings(front) for one in COMBINATIONS}
-    project.inventory({name: {"apps": apps}}, ansible_connection="lab", roles=["python", "uv", "app"])
-    hosts = Hosts()
-    try:
-        host = hosts.one(name, Kind(image))
-        planned = prov("plan", name, cwd=project.folder, timeout=300)
-        first = prov("deploy", name, cwd=project.folder, timeout=3000)
-        second = prov("deploy", name, cwd=project.folder, timeout=600)
-        findings.append(Seen(front, image))
-        yield Matrix(host, front, project, planned, first, second, findings[-1])
-    finally:
-        hosts.down()
+def matrix(request: pytest.FixtureRequest, runs: Runs) -> Matrix:
+    """One host after the other."""
+    return Matrix(request.param, runs)
 
 
 def test_the_plan_was_exact(matrix: Matrix) -> None:
-    name = matrix.host.name
+    name = matrix.name
     with matrix.seen.noting("plan") as facts:
-        facts["steps"] = str(len(matrix.first.steps(name)))
-        assert matrix.first.not_in(name, "ok", "changed") == []
-        assert differences(matrix.planned, matrix.first, name) == []
+        facts["steps"] = str(len(matrix.runs.first.steps(name)))
+        assert matrix.runs.first.not_in(name, "ok", "changed") == []
+        assert differences(matrix.runs.planned, matrix.runs.first, name) == []
         facts["plan"] = "yes"
 
 
 def test_a_second_deploy_changes_nothing(matrix: Matrix) -> None:
     with matrix.seen.noting("again") as facts:
-        assert matrix.second.not_in(matrix.host.name, "ok") == []
+        assert matrix.runs.second.not_in(matrix.name, "ok") == []
         facts["again"] = "changes nothing"
 
 
 def test_a_name_that_nobody_has_is_refused(matrix: Matrix) -> None:
     with matrix.seen.noting("unknown") as facts:
-        stranger = Site(matrix.host.address, "stranger.test", matrix.project.ca)
+        stranger = matrix.site("stranger.test")
         with pytest.raises((RemoteDisconnected, ssl.SSLError)):
             stranger.get()
         try:
@@ -132,7 +144,7 @@ def test_a_name_that_nobody_has_is_refused(matrix: Matrix) -> None:
 
 def test_the_fronts_unit_is_hardened(matrix: Matrix) -> None:
     unit, package, limit = FRONTS[matrix.front]
-    name = matrix.host.name
+    name = matrix.name
     matrix.seen.versions[matrix.front] = version(on(name, "dpkg-query", "-W", "-f", "${Version}", package))
     matrix.seen.versions["Python"] = on(name, "python3", "-V").split()[1]
     matrix.seen.versions["systemd"] = on(name, "systemctl", "--version").split()[1]
@@ -144,7 +156,7 @@ def test_the_fronts_unit_is_hardened(matrix: Matrix) -> None:
 
 @EACH
 def test_versions(matrix: Matrix, one: Combination) -> None:
-    name = matrix.host.name
+    name = matrix.name
     with matrix.seen.noting("version", one) as row:
         if one.server == "mod_wsgi":
             package = "libapache2-mod-wsgi-py3"
@@ -171,8 +183,8 @@ def test_it_is_served(matrix: Matrix, one: Combination, check: str) -> None:
 @pytest.fixture(scope="module")
 def judged(matrix: Matrix, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tls.Judgement]:
     """What sslyze says, by domain."""
-    sites = [(one.domain, matrix.host.address) for one in COMBINATIONS]
-    return tls.judge(sites, matrix.project.ca, tmp_path_factory.mktemp("tls"))
+    sites = [(one.domain, matrix.address) for one in COMBINATIONS]
+    return tls.judge(sites, matrix.runs.project.ca, tmp_path_factory.mktemp("tls"))
 
 
 @EACH
@@ -194,8 +206,8 @@ def crashed(matrix: Matrix) -> dict[str, str]:
         "for u in $(systemctl list-units --plain --no-legend 'app-*@*.service' | cut -d' ' -f1);"
         ' do echo "$u $(systemctl show -P MainPID $u)"; done'
     )
-    pids = dict(line.split() for line in on(matrix.host.name, "sh", "-c", script).splitlines())
-    on(matrix.host.name, "kill", "-9", *pids.values())
+    pids = dict(line.split() for line in on(matrix.name, "sh", "-c", script).splitlines())
+    on(matrix.name, "kill", "-9", *pids.values())
     return pids
 
 
@@ -205,7 +217,7 @@ def test_a_crash_is_mended(matrix: Matrix, crashed: dict[str, str], one: Combina
         served = matrix.served(one)
         (unit,) = served.units
         end = time.monotonic() + BACK
-        while on(matrix.host.name, "systemctl", "show", "-P", "MainPID", unit) in ("0", crashed[unit]):
+        while on(matrix.name, "systemctl", "show", "-P", "MainPID", unit) in ("0", crashed[unit]):
             assert time.monotonic() < end, f"{unit} does not start again"
             time.sleep(0.5)
         assert served.site.up_within(BACK)
@@ -215,7 +227,7 @@ def test_a_crash_is_mended(matrix: Matrix, crashed: dict[str, str], one: Combina
 @pytest.fixture(scope="module")
 def rebooted(matrix: Matrix) -> None:
     """The host, after another boot."""
-    name, boot_id = matrix.host.name, "/proc/sys/kernel/random/boot_id"
+    name, boot_id = matrix.name, "/proc/sys/kernel/random/boot_id"
     boot = on(name, "cat", boot_id)
     on(name, "systemctl", "reboot", check=False)
     end = time.monotonic() + BACK
@@ -235,5 +247,6 @@ def test_a_reboot_brings_it_back(matrix: Matrix, rebooted: None, one: Combinatio
 
 def test_a_deploy_after_the_reboot_changes_nothing(matrix: Matrix, rebooted: None) -> None:
     with matrix.seen.noting("after") as facts:
-        assert matrix.deploy().not_in(matrix.host.name, "ok") == []
+        again = prov("deploy", matrix.name, cwd=matrix.runs.project.folder, timeout=600)
+        assert again.not_in(matrix.name, "ok") == []
         facts["after"] = "changes nothing"
