@@ -47,6 +47,13 @@ class Units:
         return "bind() failed"
 
 
+class Files:
+    """None of those that units look at."""
+
+    def stat(self, path: str) -> None:
+        """Nothing is there."""
+
+
 class Host:
     """A host on which runs follow one another; its ledger is a real one."""
 
@@ -55,6 +62,7 @@ class Host:
     def __init__(self, home: Path) -> None:
         self.home = str(home)
         self.units = Units()
+        self.files = Files()
         self.broken = False
         self.ledger = Ledger(self.home)
 
