@@ -7,7 +7,7 @@ PROV := $(VENV)/bin/prov
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 # deploys mostly wait: for packages, for units, for one another
-LAB_WORKERS ?= 4
+LAB_WORKERS ?= 3
 
 .PHONY: demo test check unit lab-test vagrant-test test-roles bench clean
 

@@ -169,7 +169,8 @@ def console_tail(path: Path, lines: int = 12) -> str:
 
 def _boot_failure(host: HostDir, what: str) -> LabError:
     said = console_tail(host.console) or "(nothing)"
-    return LabError(
-        f"{host.name} {what}. Its console's last lines:\n{said}",
-        hint=f"All of it: {host.console}. To start over: prov lab down {host.name}",
-    )
+    hint = f"All of it: {host.console}. To start over: prov lab down {host.name}"
+    if "Too many open files" in said:
+        # inotify(7): each systemd takes some of those that this machine's kernel gives root
+        hint = "Take some hosts down, or allow for more: sysctl fs.inotify.max_user_instances=1024"
+    return LabError(f"{host.name} {what}. Its console's last lines:\n{said}", hint=hint)
