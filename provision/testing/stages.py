@@ -49,6 +49,7 @@ class Stages:
     trial: Trial
     options: Options
     deployed: dict[str, Deployed] = field(default_factory=dict)
+    _foreseen: set[tuple[str, str]] = field(default_factory=set)
     _running: Run | subprocess.Popen[str] | None = None
     _stopped: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -88,17 +89,22 @@ class Stages:
 
     def plan(self) -> StageDone:
         """Plan, where nothing is installed yet."""
-        events, done = self._run(results.PLAN, plan=True)
-        count = sum(step.state in ("changed", "maybe") for step in events)
-        return replace(done, why=done.why or f"{count} of {len(events)} steps would change")
+        steps, done = self._run(results.PLAN, plan=True)
+        would = [step for step in steps if step.state in ("changed", "maybe")]
+        self._foreseen = {(step.host, step.step) for step in would}
+        return replace(done, why=done.why or f"{len(would)} of {len(steps)} steps would change")
 
     def deploy(self) -> StageDone:
         """Deploy for the first time."""
         steps, done = self._run(results.DEPLOY)
         for name in self.trial.hosts:
             self.deployed[name] = Deployed.of(step for step in steps if step.host == name)
-        count = sum(step.state == "changed" for step in steps)
-        return replace(done, why=done.why or f"{count} of {len(steps)} steps changed")
+        changed = [step for step in steps if step.state == "changed"]
+        why = f"{len(changed)} of {len(steps)} steps changed"
+        if unforeseen := [step.step for step in changed if (step.host, step.step) not in self._foreseen]:
+            # no failure: what a command prints, and a role goes by, no plan can know
+            why += f"; not in the plan: {', '.join(unforeseen)}"
+        return replace(done, why=done.why or why)
 
     def deploy_again(self) -> StageDone:
         """Deploy again: nothing may change."""
