@@ -65,6 +65,16 @@ class Ledger:
         # the run before this one may have ended, and saved, since the ledger was read
         self._read()
 
+    def busy(self) -> bool:
+        """Whether a run is at work on this host now."""
+        # proc_locks(5): to try the lock would keep a run that starts just now from it
+        try:
+            inode = os.stat(os.path.join(self.home, "lock")).st_ino
+            with open("/proc/locks") as f:
+                return any(" FLOCK " in line and ":%d " % inode in line for line in f)
+        except OSError:
+            return False
+
     def unlock(self) -> None:
         """Let others deploy to this host."""
         assert self._lock is not None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Sequenc
 
 from provision.agent.files import ACL, DEFAULT_ACL
 from provision.agent.kept import Kept, by_name, with_line
-from provision.agent.states import State, attributes_of, described, look
+from provision.agent.states import State, attributes_of, below, described, look
 from provision.steps.base import Change
 from provision.steps.contents import DIFF_LIMIT, text_change
 
@@ -59,7 +59,7 @@ class Restoration:
 
     def changes(self) -> List[Change]:
         """All that would be put back."""
-        found = [self._path_change(place) for place in self.places]
+        found = list(self._path_changes())
         for line in self.lines:
             words = ["" if line[which] is None else which for which in ("now", "was")]
             words = [{"now": "as it is", "was": "as it was"}.get(word, "") for word in words]
@@ -127,6 +127,26 @@ class Restoration:
                 return False
         return True
 
+    def _path_changes(self) -> Iterator[Change]:
+        """In the order of their paths; what comes back with its folder is counted there."""
+        inside: Dict[str, int] = {}
+        shown: List[Place] = []
+        for place in sorted(self.places, key=lambda p: p.path):
+            if (
+                shown
+                and inside.get(shown[-1].path) is not None
+                and place.path.startswith(shown[-1].path + "/")
+            ):
+                inside[shown[-1].path] += 1
+                continue
+            shown.append(place)
+            if place.was["kind"] == "dir" and place.now["kind"] == "absent":
+                inside[place.path] = 0
+        for place in shown:
+            change = self._path_change(place)
+            count = inside.get(place.path)
+            yield change._replace(after="%s with %d inside" % (change.after, count)) if count else change
+
     def _path_change(self, place: Place) -> Change:
         now, was = place.now, place.was
         both = now["kind"] == was["kind"] == "file" and now["sha256"] != was["sha256"]
@@ -139,8 +159,13 @@ class Restoration:
     def _remove(self, place: Place) -> None:
         """Remove what the run has made; of a folder what the run has put there, and itself if nothing else is in it."""
         files = self.host.files
-        if place.now["kind"] == "dir":
-            for name in sorted(place.now["names"], key=lambda n: -n.count("/")):
+        names = set(place.now["names"])
+        if (
+            place.now["kind"] == "dir"
+            and {each[len(place.path) + 1 :] for each, _ in below(place.path)} - names
+        ):
+            # not by the run alone, or the parts have been kept one by one
+            for name in sorted(names, key=lambda n: -n.count("/")):
                 inner = "%s/%s" % (place.path, name)
                 found = files.stat(inner)
                 if found is not None and (found.kind != "dir" or not files.list(inner)):

@@ -32,6 +32,8 @@ class History(Step):
                 "there is no run %d on this host" % self.run, hint="The nearest are: %s" % (near or "none")
             )
         told: Dict[str, Any] = {"runs": [runs.read(id) for id in ids if self.run in (0, id)]}
+        if told["runs"] and told["runs"][-1]["id"] == ids[-1] and host.ledger.busy():
+            told["runs"][-1].setdefault("state", "running")
         if self.run:
             told["steps"] = runs.steps(self.run)
         object.__setattr__(self, "_told", json.dumps(told))
