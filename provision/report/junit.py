@@ -7,7 +7,7 @@ from pathlib import Path
 
 from provision.report.text import clean
 from provision.report.trials import failure
-from provision.testing.results import Finished, StageDone, Test, TrialDone
+from provision.testing.results import Finished, StageDone, TrialDone, Verdict
 
 
 def write_junit(path: Path, finished: Finished) -> None:
@@ -39,7 +39,7 @@ def suite(root: ET.Element, trial: TrialDone, stages: list[StageDone]) -> None:
     found.set("errors", "0")
 
 
-def tested(parent: ET.Element, where: str, test: Test) -> None:
+def tested(parent: ET.Element, where: str, test: Verdict) -> None:
     """One of pytest's tests."""
     case(parent, where, f"{test.name} ({test.host})", test.state, test.seconds, test.why, test.text)
 

@@ -11,7 +11,7 @@ from provision.report.diffs import diff_lines
 from provision.report.failure import host_failure, step_failure
 from provision.report.jsonl import error
 from provision.report.text import Line, flat, lines
-from provision.testing.results import Event, Finished, StageDone, StageStarted, Test, TrialDone
+from provision.testing.results import Event, Finished, StageDone, StageStarted, TrialDone, Verdict
 
 #: lines of one difference
 DIFF = 12
@@ -166,7 +166,7 @@ def stage_line(done: StageDone) -> dict[str, Any]:
     }
 
 
-def test_line(done: StageDone, test: Test) -> dict[str, Any]:
+def test_line(done: StageDone, test: Verdict) -> dict[str, Any]:
     """One test."""
     return {
         **of_trial(done),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provision.testing.results import Test
+from provision.testing.results import Verdict
 from provision.testing.trials import Trial, save
 
 #: for all tests of one host
@@ -24,7 +24,7 @@ NOTHING_COLLECTED = 5
 class Found:
     """tests: one by one.  output: all that pytest printed, where it could not run them."""
 
-    tests: Sequence[Test]
+    tests: Sequence[Verdict]
     output: str = ""
 
 
@@ -65,9 +65,9 @@ def verify(
         return Found((), output)
 
 
-def parse(xml: str, host: str) -> list[Test]:
+def parse(xml: str, host: str) -> list[Verdict]:
     """The tests in pytest's JUnit XML. One that fails, and then its teardown too, is there once."""
-    tests: dict[tuple[str, str], Test] = {}
+    tests: dict[tuple[str, str], Verdict] = {}
     for case in ET.fromstring(xml).iter("testcase"):
         state, why, text = "passed", "", ""
         for kind in ("failure", "error", "skipped"):
@@ -76,5 +76,5 @@ def parse(xml: str, host: str) -> list[Test]:
                 why, text = said.get("message", "").split("\n")[0], said.text or ""
         key = case.get("classname", ""), case.get("name", "")
         if state != "passed" or key not in tests:
-            tests[key] = Test(host, key[1], state, float(case.get("time", 0)), why, text)
+            tests[key] = Verdict(host, key[1], state, float(case.get("time", 0)), why, text)
     return list(tests.values())

@@ -18,7 +18,7 @@ FATAL = (BOOT, PLAN, DEPLOY, REBOOT)
 
 
 @dataclass(frozen=True)
-class Test:
+class Verdict:
     """One test. state: passed, failed or skipped.  why: in a line.  text: all that pytest says of it."""
 
     host: str
@@ -52,7 +52,7 @@ class StageDone:
     why: str = ""
     steps: Sequence[StepDone] = ()
     errors: Sequence[tuple[str, ProvError]] = ()
-    tests: Sequence[Test] = ()
+    tests: Sequence[Verdict] = ()
     output: str = ""
 
 

@@ -20,7 +20,7 @@ from provision.steps import command, history, reboot, undo
 from provision.testing import results
 from provision.testing.deployed import Deployed
 from provision.testing.pytests import verify
-from provision.testing.results import StageDone, Test
+from provision.testing.results import StageDone, Verdict
 from provision.testing.trials import Trial
 
 #: for a boot after the reboot, with all its services (systemctl(1), is-system-running)
@@ -120,7 +120,7 @@ class Stages:
         with_tests = [name for name in self.trial.hosts if self.trial.tests[name]]
         if not with_tests:
             return self._done(stage, "skipped", f"{self.trial.subject} has no tests")
-        tests: list[Test] = []
+        tests: list[Verdict] = []
         for name in with_tests:
             found = verify(
                 self.trial,
@@ -197,7 +197,7 @@ class Stages:
         *,
         steps: Sequence[StepDone] = (),
         errors: Sequence[tuple[str, ProvError]] = (),
-        tests: Sequence[Test] = (),
+        tests: Sequence[Verdict] = (),
         output: str = "",
     ) -> StageDone:
         return StageDone(self.trial, stage, state, 0.0, why, steps, errors, tests, output)
