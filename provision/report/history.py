@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 
 from provision.events import Event, HostDone, PastRun
 from provision.report.answers import Answers
@@ -16,8 +16,8 @@ from provision.steps.base import Change
 class HistoryShown(Answers):
     """A line a run, the newest last; of a single run what each of its steps changed. named: with hosts' names."""
 
-    def __init__(self, *, named: bool) -> None:
-        super().__init__()
+    def __init__(self, *, named: bool, out: TextIO | None = None, err: TextIO | None = None) -> None:
+        super().__init__(out, err)
         self._named = named
         self._told: set[str] = set()
 

@@ -1,0 +1,89 @@
+"""What `prov history` prints, and how what is no longer declared is told."""
+
+from __future__ import annotations
+
+import io
+import json
+
+from provision.events import HostDone, PastRun, Undeclared
+from provision.report.base import Style
+from provision.report.history import HistoryShown
+from provision.report.jsonl import JsonLines
+from provision.report.plain import Plain
+
+RUN = {
+    "id": 13,
+    "began": "2026-11-21T15:10:44Z",
+    "ended": "2026-11-21T15:10:45Z",
+    "seconds": 0.9,
+    "state": "failed",
+    "changed": ["file /etc/x"],
+    "failed": ["service nginx"],
+    "who": "ann@desk (pid 7)",
+    "commit": "a1b2c3d4e5f6, modified",
+    "undone": 14,
+}
+STEPS = [
+    {"role": "nginx", "step": "file /etc/x", "state": "changed", "diff": [["mode", "0600", "0644", ""]]},
+    {"role": "nginx", "step": "service nginx", "state": "failed", "error": "it\x1b died"},
+]
+
+
+def shown(*events: PastRun | HostDone, named: bool = False) -> tuple[str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    report = HistoryShown(named=named, out=out, err=err)
+    for event in events:
+        report.take(event)
+    return out.getvalue(), err.getvalue()
+
+
+def test_a_line_a_run() -> None:
+    dead = {"id": 14, "began": "2026-11-21T15:11:00Z", "ended": "", "changed": [], "failed": [], "who": "bob"}
+    damaged = {"id": 15, "damaged": "its record is damaged", "began": "", "changed": []}
+    out, _ = shown(*(PastRun("web1", run) for run in (RUN, dead, damaged)), named=True)
+    assert out.splitlines() == [
+        "web1: 13  2026-11-21 15:10:44  failed  1 step  0.9 s  ann@desk (pid 7)  a1b2c3d4e5f6, modified"
+        "  failed at service nginx  undone by 14",
+        "web1: 14  2026-11-21 15:11:00  cut off  0 steps  bob",
+        "web1: 15  its record is damaged",
+    ]
+
+
+def test_one_run_with_its_differences() -> None:
+    out, _ = shown(PastRun("web1", RUN, STEPS))
+    assert out.splitlines()[1:] == [
+        "  nginx: file /etc/x: changed",
+        "      ~ mode 0600 -> 0644",
+        "  nginx: service nginx: failed",
+        out.splitlines()[-1],
+    ]
+    assert out.splitlines()[-1].startswith("      it")
+    assert "\x1b" not in out, "nothing of a host's may steer the terminal"
+
+
+def test_a_host_without_runs() -> None:
+    assert shown(HostDone("web1", 0.1)) == ("", "web1: no run has changed anything yet\n")
+
+
+def test_scripts_get_objects() -> None:
+    out = io.StringIO()
+    report = JsonLines(out)
+    report.take(PastRun("web1", RUN, STEPS))
+    report.take(Undeclared("web1", "nginx", "file /etc/x", "file /etc/x"))
+    run, undeclared = map(json.loads, out.getvalue().splitlines())
+    assert (run["event"], run["id"], run["steps"][0]["diff"][0]["after"]) == ("run", 13, "0644")
+    assert undeclared == {
+        "event": "undeclared", "host": "web1", "role": "nginx", "what": "file /etc/x", "step": "file /etc/x",
+        "stays": False,
+    }  # fmt: skip
+
+
+def test_what_is_no_longer_declared_is_told_to_people() -> None:
+    out = io.StringIO()
+    report = Plain(out, Style())
+    report.take(Undeclared("web1", "nginx", "file /etc/x", "file /etc/x"))
+    report.take(Undeclared("web1", "app", "folder /var/lib/app-shop", "directory", stays=True))
+    assert out.getvalue().splitlines() == [
+        "web1: nginx: file /etc/x: no longer declared (--prune removes it)",
+        "web1: app: folder /var/lib/app-shop: no longer declared (kept, as there is something else in it)",
+    ]
