@@ -13,11 +13,12 @@ from provision.outcome import Outcome, StepFailed
 from provision.steps.base import Step
 from provision.steps.command import Command
 from provision.steps.files import Absent, Directory, File, Link
+from provision.steps.groups import Group
 from provision.steps.prune import Prune
 from provision.steps.source import Source
 from provision.steps.text import Line
 from provision.steps.tree import Tree
-from provision.steps.users import Group, User
+from provision.steps.users import User
 
 
 class Machine:

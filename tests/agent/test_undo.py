@@ -17,12 +17,13 @@ from provision.outcome import Outcome, StepFailed
 from provision.steps.base import Step
 from provision.steps.command import Command
 from provision.steps.files import Absent, Directory, File, Link
+from provision.steps.groups import Group
 from provision.steps.history import History
 from provision.steps.source import Source
 from provision.steps.text import Line
 from provision.steps.tree import Tree
 from provision.steps.undo import THIS, Undo
-from provision.steps.users import Group, NoUser, User
+from provision.steps.users import NoUser, User
 
 
 class Machine:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
 from provision.events import HostDone, PastRun, Undeclared
 from provision.report.base import Style
@@ -11,7 +12,7 @@ from provision.report.history import HistoryShown
 from provision.report.jsonl import JsonLines
 from provision.report.plain import Plain
 
-RUN = {
+RUN: dict[str, Any] = {
     "id": 13,
     "began": "2026-11-21T15:10:44Z",
     "ended": "2026-11-21T15:10:45Z",
@@ -23,7 +24,7 @@ RUN = {
     "commit": "a1b2c3d4e5f6, modified",
     "undone": 14,
 }
-STEPS = [
+STEPS: list[dict[str, Any]] = [
     {"role": "nginx", "step": "file /etc/x", "state": "changed", "diff": [["mode", "0600", "0644", ""]]},
     {"role": "nginx", "step": "service nginx", "state": "failed", "error": "it\x1b died"},
 ]
