@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,7 +25,7 @@ class Example:
     folder: str
     title: str
     interface: Interface
-    settings: dict[str, Any]
+    settings: dict[str, Any] = field(hash=False)
     websocket: str = ""
     chats: bool = False
     events: str = ""
