@@ -20,16 +20,18 @@ from provision.apps import App, apps_of
 from provision.calling import calling_path
 from provision.channel import Channel, Login, SshChannel
 from provision.connection import VerifiedConnection
-from provision.errors import LabError, StepError, UnreachableError
+from provision.errors import LabError, ProvError
 from provision.events import Event
 from provision.facts import Facts
 from provision.inventory.model import InventoryHost
-from provision.outcome import Outcome, StepFailed
+from provision.outcome import Outcome
 from provision.roles import Params
 from provision.secrets import Secret
 from provision.session import OnSend, Session
-from provision.steps import files, systemd
 from provision.steps.base import Step
+
+#: until a change that can lock us out is put back; the variable prov_guard_seconds says otherwise
+GUARD_SECONDS = 60.0
 
 P = TypeVar("P", bound=Params)
 
@@ -55,7 +57,6 @@ class Host(VerifiedConnection):
     _emit: Callable[[Event], None]
     _plan: bool
     _later: list[tuple[str, tuple[Path, ...], Callable[[], None]]]
-    _proofs: list[tuple[Outcome, Callable[[], None]]]
     _ask: Callable[[], Secret] | None = None
     _confirm: Callable[[str, Outcome], bool] | None = None
     _on_send: OnSend | None = None
@@ -87,7 +88,6 @@ class Host(VerifiedConnection):
             _confirm=confirm,
             _on_send=on_send,
             _later=[],
-            _proofs=[],
         )
 
     @staticmethod
@@ -156,34 +156,8 @@ class Host(VerifiedConnection):
             action()
 
     def finish(self) -> None:
-        """End the session, after the proofs that its changes call for, whether or not a step has failed.
-
-        Raises StepFailed for a failure that nobody has taken note of, if there were proofs to go on for.
-        """
-        session = self.started()
-        if session.finish(unless=[after for after, _ in self._proofs]):
-            return
-        failure: StepFailed | None = None
-        try:
-            session.raise_failure()
-        except StepFailed as error:
-            failure = error
-        try:
-            for after, prove in self._proofs:
-                if after.known_change:
-                    prove()
-        finally:
-            session.finish()
-        if failure is not None:
-            raise failure
-
-    def prove_login(self, *, after: Outcome, undo: Outcome) -> None:
-        """When all steps have run, if `after` changed something: log in anew, or take back what `undo` put there.
-
-        after: the step that made sshd read its settings.  undo: the file step whose settings they are.
-        """
-        if not self.planning:
-            self._proofs.append((after, lambda: prove_login(self, after, undo)))
+        """End the session in good order."""
+        self.started().finish()
 
     # -- the session
 
@@ -201,6 +175,8 @@ class Host(VerifiedConnection):
                 confirm=self._confirm,
                 reopen=self._reopen,
                 on_send=self._on_send,
+                opening={"login": self.user, "guard": self._guard_seconds()},
+                prove=self._prove,
             )
         return self.session
 
@@ -208,6 +184,21 @@ class Host(VerifiedConnection):
         """Connect anew to the host, which has rebooted. Raises UnreachableError while it is not there."""
         self.close()
         self.open()
+
+    def _guard_seconds(self) -> float:
+        """In how many seconds a change that can lock us out has to be proved by a new login."""
+        seconds = self.vars.get("prov_guard_seconds", GUARD_SECONDS)
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 1 <= seconds <= 3600:
+            path = ("prov_guard_seconds",)
+            raise self.inventory.error(path, f"must be a number of seconds from 1 to 3600, not {seconds!r}")
+        return float(seconds)
+
+    def _prove(self, token: str) -> str:
+        """Log in anew, as the first time, and confirm a change."""
+        address, options = reach(self.inventory)
+        options["connect_timeout"] = max(1, int(self._guard_seconds() / 2))
+        second = VerifiedConnection(address, config=self.config, **options)
+        return log_in_anew(self.name, second, self._login(), token)
 
     def _open_channel(self, command: str) -> Channel:
         channel = self.transport.open_session()
@@ -248,28 +239,28 @@ def reach(inventory: InventoryHost) -> tuple[str, dict[str, Any]]:
     return address, options
 
 
+def log_in_anew(host: str, second: VerifiedConnection, login: Login, token: str) -> str:
+    """Log in, become root, and confirm the change that the host guards with that token; "" or why not."""
+
+    def open_channel(command: str) -> Channel:
+        channel = second.transport.open_session()
+        channel.exec_command(command)
+        return SshChannel(channel)
+
+    try:
+        second.open()
+        opening = {"confirm": token}
+        Session(host, open_channel, login, plan=False, who="", emit=lambda _: None, opening=opening).finish()
+    except ProvError as error:
+        return error.message
+    finally:
+        second.close()
+    return ""
+
+
 def role_folder(name: str) -> Path:
     """The folder of a role that is in use in this process."""
     return Path(str(importlib.import_module(f"roles.{name}").__file__)).parent
-
-
-def prove_login(c: Host, after: Outcome, undo: Outcome) -> None:
-    """Open a second connection as the first one was; if that fails, remove the settings. Raises StepError."""
-    address, options = reach(c.inventory)
-    second = VerifiedConnection(address, config=c.config, **options)
-    try:
-        second.open()
-    except UnreachableError as error:
-        path = getattr(undo.step, "path", "")
-        gone = files.absent(c, path)
-        systemd.service(c, after.label.split()[-1], reload_on=[gone]).wait()
-        raise StepError(
-            f"a new login failed with the new settings of sshd, so they were taken back: {error.message}",
-            where=undo.where,
-            hint="Nobody is locked out. Look why the login needs what they forbid.",
-        ) from None
-    finally:
-        second.close()
 
 
 def who() -> str:

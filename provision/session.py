@@ -7,7 +7,7 @@ thread that owns the session also does the reading, while it waits.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from provision import origin
@@ -36,6 +36,8 @@ INSTALL_PYTHON = "package python3"
 #: host, step, its message, whether the session has learnt
 OnSend = Callable[[str, Outcome, dict[str, Any], bool], None]
 
+NOTHING_MORE: Mapping[str, Any] = {}
+
 
 class Session:
     """Steps for one host over one channel.
@@ -45,6 +47,8 @@ class Session:
     confirm: asked about each step before it is sent; what it says no to is left out, and each is waited for.
     reopen: opens the connection anew after the host has rebooted.
     on_send: told of each step, and may add to the message that it travels in.
+    opening: what else the agent is told with its start.  prove: logs in anew and confirms a token there, when the
+    agent asks for it (agent/guard.py); returns "" or why it could not.
 
     learnt: whether a role has read what came of a step that acted, or failed: what it does from now on no plan
     could tell.
@@ -62,6 +66,8 @@ class Session:
         confirm: Callable[[str, Outcome], bool] | None = None,
         reopen: Callable[[], None] = lambda: None,
         on_send: OnSend | None = None,
+        opening: Mapping[str, Any] = NOTHING_MORE,
+        prove: Callable[[str], str] = lambda token: "there is no second way in",
     ) -> None:
         self.host = host
         self.learnt = False
@@ -77,6 +83,8 @@ class Session:
         self._confirm = confirm
         self._reopen = reopen
         self._on_send = on_send
+        self._opening = opening
+        self._prove = prove
         self._outcomes: dict[int, Outcome] = {}
         self._waiting: dict[int, Outcome] = {}
         #: what was sent of the waiting ones: after a reboot of the host it is sent again
@@ -85,7 +93,6 @@ class Session:
         self._unseen: list[Outcome] = []
         self._sources: dict[str, Source] = {}
         self._next = 1
-        self._staying = False
         self._stopped = False
         self._ending: dict[str, Any] | None = None
         self._sending = threading.Lock()
@@ -170,24 +177,16 @@ class Session:
         self._stopped = True
         self._send({"op": "stop"})
 
-    def finish(self, unless: Sequence[Outcome] = ()) -> bool:
-        """Wait for all steps, end the agent in good order and close the channel; failures are not raised.
-
-        unless: steps after which there is more to do if one of them changed something: the agent then stays,
-        and False is returned. The agent decides, so that ending costs no round trip of its own.
-        """
-        self._staying = False
+    def finish(self) -> None:
+        """Wait for all steps, end the agent in good order and close the channel; failures are not raised."""
         try:
             if not self._closed:
-                after = [outcome.id for outcome in unless]
-                self._ending = {"op": "end", "unless": after, "whole": self.whole}
+                self._ending = {"op": "end", "whole": self.whole}
                 self._send(self._ending)
-            while not (self._closed or self._staying):
+            while not self._closed:
                 self._pump()
         finally:
-            if not self._staying:
-                self._starter.channel.close()
-        return not self._staying
+            self._starter.channel.close()
 
     def abandon(self) -> None:
         """Close the channel as it is; the agent ends by itself after its running step."""
@@ -206,7 +205,9 @@ class Session:
         self._rebooting: dict[str, Any] | None = None
         self._starter = self._login.start(self._open_channel, plan=self.plan)
         commit = "" if self.plan else origin.commit()
-        self._send({"op": "start", "plan": self.plan, "who": self._who, "commit": commit, **resume})
+        self._send(
+            {"op": "start", "plan": self.plan, "who": self._who, "commit": commit, **self._opening, **resume}
+        )
 
     def _resume(self, head: dict[str, Any]) -> None:
         """Wait until the host has rebooted, and go on there with all that is left. Raises UnreachableError.
@@ -335,8 +336,9 @@ class Session:
                 raise ProvError(head["message"], where=self.host, hint=head["hint"])
             case "bye":
                 self._closed = True
-            case "staying":
-                self._staying = self.learnt = True
+            case "prove":
+                why = self._prove(head["token"])
+                self._send({"op": "verdict", "token": head["token"], "why": why})
             case "alive":
                 pass
             case other:

@@ -11,6 +11,7 @@ import zlib
 from typing import IO, Any, Dict, Generator, Optional
 
 from provision.agent import facts
+from provision.agent.guard import Guard, confirm, settle_earlier
 from provision.agent.ledger import HOME, Ledger, now
 from provision.agent.masks import Masks
 from provision.agent.protocol import (
@@ -50,6 +51,7 @@ class Link:
         self.frames: "queue.Queue[Optional[Frame]]" = queue.Queue()
         # bounded: a large file waits in the SSH window, not in memory
         self.chunks: "queue.Queue[Optional[Frame]]" = queue.Queue(maxsize=16)
+        self.verdicts: "queue.Queue[Optional[Frame]]" = queue.Queue()
         self.stopping = threading.Event()
 
     def start(self) -> None:
@@ -83,12 +85,15 @@ class Link:
                     self.stopping.set()
                 elif frame.head["op"] == "chunk":
                     self.chunks.put(frame)
+                elif frame.head["op"] == "verdict":
+                    self.verdicts.put(frame)
                 else:
                     self.frames.put(frame)
         finally:
             self.stopping.set()
             self.frames.put(None)
             self.chunks.put(None)
+            self.verdicts.put(None)
 
     def _frame(self) -> Optional[Frame]:
         lengths = self._in.read(LENGTHS.size)
@@ -147,6 +152,22 @@ class Agent:
             raise StepError("the controller went away while it was sending a file")
         return frame
 
+    def prove(self, token: str, seconds: float) -> str:
+        """Have the controller log in anew and confirm a token there (guard.py); "" or why it could not."""
+        self.link.send({"op": "prove", "token": token}, flush=True)
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                frame = self.link.verdicts.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                return "no word of it within %g s" % seconds
+            if frame is None:
+                self.link.verdicts.put(None)
+                return "the controller went away"
+            if frame.head["token"] == token:
+                why: str = frame.head["why"]
+                return why
+
     def progress(self, text: str) -> None:
         """The last line of what a long command prints; sent with the next heartbeat."""
         self._text = self._masks.hide(text)
@@ -157,6 +178,10 @@ class Agent:
         """Take the start message, then steps until there are no more."""
         start = self.link.frames.get()
         if start is None:
+            return
+        if "confirm" in start.head:
+            confirm(self.ledger_home, start.head["confirm"])
+            self.link.send({"op": "bye"}, flush=True)
             return
         try:
             ledger = Ledger(self.ledger_home)
@@ -171,6 +196,12 @@ class Agent:
         if ledger.note:
             self.link.send({"op": "note", "text": ledger.note})
         runner = Runner(self._system(start.head["plan"], ledger), self.link.stopping, self._masks)
+        runner.system.login = start.head.get("login", "")
+        if not start.head["plan"] and "guard" in start.head:
+            runner.system.guard = Guard(self.ledger_home, start.head["guard"], self.prove)
+            told = settle_earlier(self.ledger_home)
+            if told:
+                self.link.send({"op": "note", "text": told})
         if "resume" in start.head:
             runner.resume(start.head["resume"])
         threading.Thread(target=self._heartbeat, daemon=True).start()
@@ -200,12 +231,9 @@ class Agent:
             if frame is None:
                 return
             if frame.head["op"] == "end":
-                if not any(runner.refs[number].changed for number in frame.head["unless"]):
-                    if frame.head.get("whole") and runner.whole:
-                        self._tell_undeclared(runner.system)
-                    return
-                self.link.send({"op": "staying"}, flush=True)
-                continue
+                if frame.head["whole"] and runner.whole:
+                    self._tell_undeclared(runner.system)
+                return
             if frame.head["op"] == "module":
                 add_module(frame.head["name"], frame.payload)
                 continue

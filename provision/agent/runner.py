@@ -166,6 +166,22 @@ class Runner:
     def _apply(self, step: Step, diff: Diff) -> None:
         if not self.system.planned:
             self.system.begin()
+        guard = None if self.system.planned else self.system.guard
+        guarded = step.guarded(self.system, diff) if guard is not None else None
+        if guard is None or guarded is None:
+            self._act(step, diff)
+            return
+        try:
+            with guard.around(guarded):
+                self._act(step, diff)
+        except StepError:
+            # what units were started with may be gone again
+            self.system.units.forget()
+            for name in step.units():
+                self.system.ledger.forget_unit(name)
+            raise
+
+    def _act(self, step: Step, diff: Diff) -> None:
         with acting_as(self.system, step.as_user):
             step.apply(self.system, diff)
 

@@ -18,6 +18,7 @@ from provision.agent.units import Units
 from provision.steps.source import Source
 
 if TYPE_CHECKING:
+    from provision.agent.guard import Guard
     from provision.agent.packages import Apt
 
 
@@ -41,6 +42,10 @@ class System:
     #: set by the step that has the host reboot: seconds in which it has to be back. The agent then ends, and
     #: another one goes on after the boot
     rebooting = 0.0
+
+    #: whom the controller logs in as, and what proves that they still can; None: nobody can ask
+    login = ""
+    guard: "Optional[Guard]" = None
 
     def __init__(self, controller: Controller, facts: Dict[str, Any], ledger: Ledger) -> None:
         self.controller = controller

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Dict, Optional
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, wanted
 from provision.steps.groups import check_name
+from provision.steps.guarded import Guarded, login_account
 
 if TYPE_CHECKING:
     from provision.agent.accounts import Shadow
@@ -53,6 +54,9 @@ class Ageing(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         host.accounts.set_ageing(self.user, self._wanted())
+
+    def guarded(self, host: "System", diff: Diff) -> "Optional[Guarded]":
+        return login_account(host, self.user)
 
     def fingerprint(self, host: "System") -> str:
         return repr([getattr(shadow_of(host, self.user), what) for what in self._wanted()])

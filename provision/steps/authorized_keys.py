@@ -7,6 +7,7 @@ from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, wanted
 from provision.steps.contents import text_change
 from provision.steps.groups import check_name
+from provision.steps.guarded import Guarded, login_account
 
 if TYPE_CHECKING:
     from provision.agent.accounts import Account
@@ -72,6 +73,9 @@ class AuthorizedKeys(Step):
             host.files.set_owner(folder, account.uid, account.gid)
             host.files.set_mode(folder, 0o700)
         host.files.write(path, self._text(old), 0o600, account.uid, account.gid)
+
+    def guarded(self, host: "System", diff: Diff) -> "Optional[Guarded]":
+        return login_account(host, self.user)
 
     def fingerprint(self, host: "System") -> str:
         account = host.accounts.user(self.user)

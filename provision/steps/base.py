@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from provision.agent.system import System
     from provision.host import Steps
     from provision.outcome import Outcome
+    from provision.steps.guarded import Guarded
 
     P = ParamSpec("P")
 
@@ -155,6 +156,10 @@ class Step:
     def apply(self, host: "System", diff: Diff) -> None:
         """Make it so. Called only with a diff that has changes. Raises StepError."""
         raise NotImplementedError
+
+    def guarded(self, host: "System", diff: Diff) -> "Optional[Guarded]":
+        """What to put back if nobody can log in after `apply`; None if that does not depend on it."""
+        return None
 
     def done(self, diff: Diff) -> Diff:
         """What has been applied, for steps that only know it afterwards."""

@@ -2,12 +2,13 @@
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, List, Sequence
+from typing import TYPE_CHECKING, List, Optional, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, step, wanted
 from provision.steps.files import File
 from provision.steps.foresight import foresee, foreseen
+from provision.steps.guarded import Guarded
 from provision.steps.kernel import put
 from provision.steps.ports import parse_opening, with_ssh
 
@@ -104,6 +105,14 @@ class Firewall(Step):
         put(host, self._include(host))
         if "enabled" in what:
             host.units.do("enable", UNIT)
+
+    def guarded(self, host: "System", diff: Diff) -> Optional[Guarded]:
+        now = host.ask(("nft", "-s", "list", "table", *TABLE), timeout=20)
+        table = " ".join(TABLE)
+        # the table goes in the transaction that brings the former one, if there was any
+        text = "table %s\ndelete table %s\n%s" % (table, table, "" if now.status else now.stdout)
+        path = "%s/guard/rules.nft" % host.ledger.home
+        return Guarded([RULES, self._main(host)], [["nft", "-f", path]], contents={"rules.nft": text})
 
     def fingerprint(self, host: "System") -> str:
         return self._loaded(host)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Ref, Step, wanted
+from provision.steps.guarded import Guarded, ssh_unit
 from provision.steps.unit_judging import UNIT, UNIT_FOLDER, full_name, unmask
 
 if TYPE_CHECKING:
@@ -129,6 +130,9 @@ class Service(Step):
             self.manager(host).do("enable" if self.enabled else "disable", self.name)
         if self.running and ({"running", "reload", "restart"} & set(what) or not host.ledger.unit(self.key)):
             host.ledger.remember_unit(self.key, self._inputs(), (*self.restart_on, *self.reload_on))
+
+    def guarded(self, host: "System", diff: Diff) -> "Optional[Guarded]":
+        return ssh_unit(host, self.name)
 
     def _act(self, host: "System", what: Dict[str, Change]) -> None:
         if self._served in what:

@@ -1,11 +1,12 @@
 """Settings of sshd and ssh, by drop-in. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, wanted
 from provision.steps.files import File
+from provision.steps.guarded import Guarded, sshd_settings
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -58,6 +59,9 @@ class SshdDropIn(File):
             main.apply(host, Diff([Change("content")]))
         if any(change.what != "include" for change in diff.changes):
             super().apply(host, diff)
+
+    def guarded(self, host: "System", diff: Diff) -> "Optional[Guarded]":
+        return sshd_settings(self.path, self.MAIN) if self.WHAT == "sshd" else None
 
     def _included(self, host: "System") -> bool:
         text = host.files.read(self.MAIN).decode(errors="replace")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Optional
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, step, wanted
 from provision.steps.files import File
+from provision.steps.guarded import Guarded
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -62,6 +63,9 @@ class Sudoers(Step):
         judge_whole(host, self.name, self._file())
         self._file().apply(host, diff)
 
+    def guarded(self, host: "System", diff: Diff) -> Optional[Guarded]:
+        return None if host.login == "root" else Guarded(["%s/%s" % (FOLDER, self.name)])
+
     def fingerprint(self, host: "System") -> str:
         return self._file().fingerprint(host)
 
@@ -96,6 +100,9 @@ class NoSudoers(Step):
         if host.files.exists(MAIN):
             judge_whole(host, self.name, None)
         host.files.remove("%s/%s" % (FOLDER, self.name))
+
+    def guarded(self, host: "System", diff: Diff) -> Optional[Guarded]:
+        return None if host.login == "root" else Guarded(["%s/%s" % (FOLDER, self.name)])
 
     def fingerprint(self, host: "System") -> str:
         return "absent" if host.files.stat("%s/%s" % (FOLDER, self.name)) is None else "present"

@@ -1,10 +1,11 @@
 """A firewall with ufw. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-from typing import TYPE_CHECKING, List, Sequence
+from typing import TYPE_CHECKING, List, Optional, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, step, wanted
+from provision.steps.guarded import Guarded
 from provision.steps.ports import Opening, parse_opening, with_ssh
 
 if TYPE_CHECKING:
@@ -85,6 +86,11 @@ class Ufw(Step):
         if "enabled" in what:
             self._ufw(host, "--force", "enable")
             replace(host, CONF, r"^ENABLED=.*$", "ENABLED=yes")
+
+    def guarded(self, host: "System", diff: Diff) -> Optional[Guarded]:
+        on = host.files.exists(CONF) and setting(host, CONF, "ENABLED") == "yes"
+        commands = [["ufw", "reload"]] if on else [["ufw", "--force", "disable"]]
+        return Guarded([CONF, POLICIES, *(path for path, _ in FILES)], commands)
 
     def fingerprint(self, host: "System") -> str:
         state = setting(host, CONF, "ENABLED") if host.files.exists(CONF) else ""

@@ -9,6 +9,7 @@ from provision.steps.ageing import Ageing, shadow_of
 from provision.steps.authorized_keys import AuthorizedKeys
 from provision.steps.base import Change, Diff, Step, check_path, step, wanted
 from provision.steps.groups import Group, NoGroup, check_id, check_name
+from provision.steps.guarded import Guarded, login_account
 
 if TYPE_CHECKING:
     from provision.agent.accounts import Account
@@ -130,6 +131,9 @@ class User(Step):
         if "expires" in what:
             host.accounts.set_ageing(self.name, {"expires": self._last_day()})
 
+    def guarded(self, host: "System", diff: Diff) -> "Optional[Guarded]":
+        return login_account(host, self.name)
+
     def fingerprint(self, host: "System") -> str:
         return repr(host.accounts.user(self.name))
 
@@ -248,6 +252,9 @@ class NoUser(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         host.accounts.remove_user(self.name, any(change.what == "home" for change in diff.changes))
+
+    def guarded(self, host: "System", diff: Diff) -> "Optional[Guarded]":
+        return login_account(host, self.name)
 
 
 user = step(User)

@@ -57,10 +57,15 @@ def differences(planned: Run, real: Run, host: str) -> list[str]:
         found.append("other steps")
     for said, done in zip(before, after):
         if said != done:
-            found.append(f"planned {only(said, done)}, then {only(done, said)}")
+            found.append(f"planned {only(said, done)}, then {only(done, said)}; {errors(real)}")
         if "failed" in (said["state"], done["state"]):
             break
     return found
+
+
+def errors(run: Run) -> str:
+    """What a run's errors say beyond their first line."""
+    return "; ".join(str(error.get("stderr", ""))[-300:] for error in run.errors)
 
 
 def only(one: dict[str, Any], other: dict[str, Any]) -> str:
