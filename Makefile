@@ -9,7 +9,7 @@ WORKERS ?= 2
 # deploys mostly wait: for packages, for units, for one another
 LAB_WORKERS ?= 3
 
-.PHONY: demo test check unit lab-test vagrant-test test-roles bench clean
+.PHONY: demo test check unit lab-test vagrant-test test-roles prove bench clean
 
 # a lab host, a real application on it, and its page as fetched over verified HTTPS
 demo: $(STAMP)
@@ -39,6 +39,11 @@ lab-test: $(STAMP)
 # a real VM, from its box to its end; installs Vagrant and a provider where apt can, else says what is missing
 vagrant-test: $(STAMP)
 	$(VENV)/bin/pytest tests/vagrant
+
+# what docs/proofs.md says of plans, and writes it; takes about 40 minutes, `CASES=50` less
+CASES ?= 300
+prove: $(STAMP)
+	CASES=$(CASES) $(VENV)/bin/pytest tests/prove/test_exact_plans.py
 
 # every built-in role on every image, from bare to rebooted; takes about 20 minutes, `ROLES="nginx tls"` less
 ROLES ?= $(filter-out conftest.py __pycache__,$(notdir $(wildcard roles/*)))
