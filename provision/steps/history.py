@@ -1,5 +1,6 @@
 """What the host remembers of runs. Shipped to hosts (Python 3.8, standard library)."""
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Dict
 
@@ -32,6 +33,11 @@ class History(Step):
                 "there is no run %d on this host" % self.run, hint="The nearest are: %s" % (near or "none")
             )
         told: Dict[str, Any] = {"runs": [runs.read(id) for id in ids if self.run in (0, id)]}
+        for each in told["runs"]:
+            if not each.get("ended") and "damaged" not in each:
+                # it has not come to say so itself
+                with contextlib.suppress(StepError):
+                    each["changed"] = [step["step"] for step in runs.steps(each["id"])]
         if told["runs"] and told["runs"][-1]["id"] == ids[-1] and host.ledger.busy():
             told["runs"][-1].setdefault("state", "running")
         if self.run:
