@@ -309,7 +309,13 @@ class Files:
 
 def open_file(path: str) -> IO[bytes]:
     """Open the file at path for reading, following links. A pipe or device is refused: it could block for ever."""
-    f = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        f = os.fdopen(fd, "rb")
+    except IsADirectoryError:
+        # it knows the number only
+        os.close(fd)
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path) from None
     if stat.S_ISREG(os.fstat(f.fileno()).st_mode):
         return f
     f.close()
