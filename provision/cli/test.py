@@ -75,7 +75,7 @@ def test(
         from provision.testing.runner import Trials, check_free
         from provision.testing.stages import Options
 
-        check_free(trials)
+        check_free(trials, keep=keep)
         check_pytest(trials)
         run = Trials(trials, Options(authority, driver, not no_reboot, only, keep))
         status = watch(run, report_for(trials, as_json=as_json))

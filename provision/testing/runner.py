@@ -76,27 +76,30 @@ class Trials:
 
     def _all_stages(self, stages: Stages) -> bool:
         """Whether none has failed."""
-        passed, idempotent, fatal = True, True, ""
+        failed: list[str] = []
         for name, work in stages.work().items():
             if self._stopped:
                 return False
-            if fatal:
-                self._queue.put(StageDone(stages.trial, name, "skipped", why=f"{fatal} failed"))
-                continue
-            if name == results.AFTERWARDS and not self._options.reboot:
-                continue
-            if name == results.UNDO and not idempotent:
-                # what came later is not undone by undoing the first
-                self._queue.put(StageDone(stages.trial, name, "skipped", why=f"{results.AGAIN} failed"))
+            if why := self._left_out(name, failed):
+                self._queue.put(StageDone(stages.trial, name, "skipped", why=why))
                 continue
             self._queue.put(StageStarted(stages.trial, name))
             done = timed(work)
             self._queue.put(done)
             if done.state == "failed":
-                passed = False
-                idempotent = idempotent and name != results.AGAIN
-                fatal = name if name in results.FATAL else ""
-        return passed
+                failed.append(name)
+        return not failed
+
+    def _left_out(self, stage: str, failed: Sequence[str]) -> str:
+        """Why a stage would say nothing after those that have failed, or is not wanted; "" if it is."""
+        if fatal := next((each for each in failed if each in results.FATAL), ""):
+            return f"{fatal} failed"
+        if stage in (results.REBOOT, results.AFTERWARDS) and not self._options.reboot:
+            return "left out by --no-reboot"
+        if stage == results.UNDO and results.AGAIN in failed:
+            # what came later is not undone by undoing the first
+            return f"{results.AGAIN} failed"
+        return ""
 
     def _end(self, trial: Trial, passed: bool, began: float, error: ProvError | None) -> None:
         """Remove the hosts, unless they are to be kept."""
@@ -111,9 +114,18 @@ class Trials:
         self._queue.put(done)
 
 
-def check_free(trials: Sequence[Trial]) -> None:
-    """Raise UsageError if a host of one of these names is there already: it is not ours to change."""
-    for name in dict.fromkeys(name for trial in trials for name in trial.hosts):
+def check_free(trials: Sequence[Trial], *, keep: bool = False) -> None:
+    """Raise UsageError if a host of one of these names is there already: it is not ours to change.
+
+    keep: nor is one that an earlier trial of these would leave.
+    """
+    names = [name for trial in trials for name in trial.hosts]
+    if twice := [name for name in dict.fromkeys(names) if keep and names.count(name) > 1]:
+        raise UsageError(
+            f"--keep would leave {twice[0]} where the next test needs the name",
+            hint="Test one image, or one target, at a time.",
+        )
+    for name in dict.fromkeys(names):
         if lab.find(name):
             raise UsageError(
                 f"the lab has a host {name} already, and a test begins with a bare one",

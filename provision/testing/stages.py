@@ -145,8 +145,6 @@ class Stages:
 
     def reboot(self) -> StageDone:
         """Reboot, and wait until all is up that comes up by itself."""
-        if not self.options.reboot:
-            return self._done(results.REBOOT, "skipped", "left out by --no-reboot")
         _, done = self._run(results.REBOOT, work=boots_anew)
         return done
 

@@ -151,11 +151,16 @@ def test_inventories_that_make_no_sense(made: Path, text: str, error: str) -> No
         (["shop", "--image", "debian-11"], "unknown image 'debian-11'. Did you mean 'debian-1"),
         (["shop", "--driver", "vagrand"], "unknown driver 'vagrand'. Did you mean 'vagrant'?"),
         (["web2*"], "'web2.example.com' can't be a lab host's name, so it can't be tested by its own"),
+        (
+            ["web-1", "--keep", "--image", "debian-12,debian-13"],
+            "--keep would leave web-1 where the next test",
+        ),
         (["idle"], "nothing to test: no roles are listed for idle"),
         (["shop", "-i", "nosuch.yml", "nothing"], "no such inventory file or folder"),
     ],
 )
 def test_mistakes(made: Path, words: list[str], message: str) -> None:
+    project(made, {"roles/shop/__init__.py": ROLE.format(more="")})
     assert message in refused(*words).message
 
 
