@@ -11,6 +11,7 @@ shakes, it takes the processor time that a request costs, as systemd counts it, 
 
 from __future__ import annotations
 
+import os
 import re
 import statistics
 import subprocess
@@ -147,7 +148,7 @@ def compare(each: Contender) -> str:
     ours = listed.split()[0]
     on_host(
         # a unit to be able to stop it; none of the role's settings
-        f"systemd-run -q --unit {unit} --working-directory {folder} --uid www-data -p RuntimeDirectory=by-hand"
+        f"systemd-run -q --unit {unit} --working-directory {folder} --uid www-data -p RuntimeDirectory=by-hand -E HOME=/run/by-hand"
         f" {folder}/.venv/bin/{each.by_hand}\n"
         "for n in $(seq 60); do python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:8081/healthz\")'"
         " 2>/dev/null && break; sleep 0.5; done\n"
@@ -196,7 +197,10 @@ def main(*names: str) -> None:
         return
     before, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- measured -->\n")
     after = rest.partition("<!-- end -->\n")[2]
-    table = "\n".join(lines)
+    busy = (
+        f"Load average of the machine meanwhile: {os.getloadavg()[2]:.0f}, with {os.cpu_count()} processors."
+    )
+    table = "\n".join([*lines, "", busy])
     PAGE.write_text(f"{before}<!-- measured -->\n{table}\n<!-- end -->\n{after}", encoding="utf-8")
 
 
