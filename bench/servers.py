@@ -148,8 +148,8 @@ def compare(each: Contender) -> str:
     ours = listed.split()[0]
     on_host(
         # a unit to be able to stop it; none of the role's settings
-        f"systemd-run -q --unit {unit} --working-directory {folder} --uid www-data -p RuntimeDirectory=by-hand -E HOME=/run/by-hand"
-        f" {folder}/.venv/bin/{each.by_hand}\n"
+        f"systemd-run -q --unit {unit} --working-directory {folder} --uid www-data -p RuntimeDirectory=by-hand"
+        f" -E HOME=/run/by-hand {folder}/.venv/bin/{each.by_hand}\n"
         "for n in $(seq 60); do python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:8081/healthz\")'"
         " 2>/dev/null && break; sleep 0.5; done\n"
     )
