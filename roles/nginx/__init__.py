@@ -61,9 +61,11 @@ def install(c: Host, p: Nginx) -> None:
         only=["sites-enabled/default", *(site_file(app.name) for app in c.apps)],
         check_with=["nginx", "-t"],
     )
+    hardened = systemd.drop_in(c, "nginx", "prov", c.render("hardening.conf.j2"))
     nginx = systemd.service(
         c,
         "nginx",
+        restart_on=[hardened],
         reload_on=[conf, *inputs],
         check_with=["nginx", "-t"],
         instead_of=[] if serves(c, "apache") else ["apache2"],

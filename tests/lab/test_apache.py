@@ -1,4 +1,4 @@
-"""Apache alone can do, or does in its own way: mod_wsgi, Django's users, its TLS, a swap of fronts, a bad snippet.
+"""Apache alone can do, or does in its own way: mod_wsgi, Django's users, a swap of fronts, a bad snippet.
 
 What both fronts do for the same inventory is in test_fronts.py.
 """
@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
-import ssl
 import time
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +20,6 @@ from helpers.web import Site, Visitors
 from websockets.sync.client import connect
 
 from provision import lab
-from roles.apache import CIPHERS
 
 pytestmark = pytest.mark.lab
 
@@ -157,30 +153,17 @@ def test_mod_wsgi_is_behind_the_socket_that_all_servers_have(served: Served) -> 
     assert on(NEW, "pgrep", "-fc", "wsgi:app") == str(int(on(NEW, "nproc")) + 1)
 
 
-def test_mozilla_judges_tls_intermediate(served: Served) -> None:
-    address = served.hosts[NEW].address
-
-    def taken(version: ssl.TLSVersion, ciphers: str) -> str:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
-        with warnings.catch_warnings():
-            # that it is too old is what is asked about
-            warnings.simplefilter("ignore", DeprecationWarning)
-            context.minimum_version = context.maximum_version = version
-        with socket.create_connection((address, 443), 5) as plain:
-            try:
-                with context.wrap_socket(plain, server_hostname="hello.test") as tls:
-                    return str(tls.cipher()[0])  # type: ignore[index]
-            except ssl.SSLError:
-                return ""
-
-    every = [c["name"] for c in ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).get_ciphers()]
-    old = [name for name in every if not name.startswith("TLS_")]
-    accepted = {name for name in old if taken(ssl.TLSVersion.TLSv1_2, name)}
-    assert accepted <= set(CIPHERS.split(":")) and len(accepted) >= 3
-    assert taken(ssl.TLSVersion.TLSv1_3, "ALL").startswith("TLS_")
-    assert taken(ssl.TLSVersion.TLSv1_1, "ALL") == ""
+def test_a_crash_of_mod_wsgi_is_mended(served: Served) -> None:
+    (unit,) = on(
+        NEW, "sh", "-c", "systemctl list-units --plain --no-legend 'app-hello@*.service' | cut -d' ' -f1"
+    ).split()
+    pid = on(NEW, "systemctl", "show", "-P", "MainPID", unit)
+    on(NEW, "kill", "-9", pid)
+    end = time.monotonic() + 15
+    while on(NEW, "systemctl", "show", "-P", "MainPID", unit) in ("0", pid):
+        assert time.monotonic() < end, f"{unit} does not start again"
+        time.sleep(0.2)
+    assert served.site(NEW, "hello").up_within(15)
 
 
 def test_websockets_and_events(served: Served) -> None:

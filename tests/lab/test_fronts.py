@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import tls
 from helpers.cli import Run, prov
 from helpers.hosts import Hosts, Kind, on
 from helpers.projects import Project
@@ -132,6 +133,11 @@ def test_names_that_nobody_has_are_refused(front: Front) -> None:
 def test_http_leads_to_https(front: Front) -> None:
     answer = front.site().get("/a?b=c", tls=False)
     assert (answer.status, answer.headers["Location"]) == (308, "https://probe.test/a?b=c")
+
+
+def test_tls_is_as_mozilla_advises(front: Front, tmp_path: Path) -> None:
+    found = tls.judge([("probe.test", front.host.address)], front.project.ca, tmp_path)["probe.test"]
+    assert (found.protocols, found.problems) == (("TLS 1.2", "TLS 1.3"), "")
 
 
 def test_static_files_are_compressed_and_kept_if_their_name_has_a_hash(front: Front) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 from helpers.cli import Run, prov
-from helpers.hosts import Hosts, Kind, on
+from helpers.hosts import Hosts, Kind, on, reboot
 from helpers.projects import EXAMPLES, Project
 from helpers.web import Site
 from websockets.asyncio.client import connect
@@ -319,6 +319,14 @@ def test_a_reload_costs_no_request_and_a_crash_is_mended(served: Served, host: s
     before, after = on(host, "sh", "-c", script).split()
     assert client.up_within(15)
     assert after not in ("0", before)
+
+
+def test_a_reboot_brings_everything_back(served: Served) -> None:
+    reboot(*SERVED)
+    for host, app in ALL:
+        assert served.asked(host, app).up_within(60), (host, app)
+    for host in SERVED:
+        assert prov("deploy", host, cwd=served.project.folder).not_in(host, "ok") == []
 
 
 # -- changed

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import pytest
 from helpers import tls
-from helpers.checks import CHECKS, Served, checks_of, exposure
+from helpers.checks import CHECKS, Served, checks_of
 from helpers.cli import Run, prov
 from helpers.combinations import COMBINATIONS, Combination, copy_examples
 from helpers.exactness import differences
-from helpers.hosts import Hosts, Kind, on
+from helpers.hosts import Hosts, Kind, on, reboot
 from helpers.matrixpage import Seen, write
 from helpers.projects import Project
+from helpers.units import SERVICES, exposures, main_processes, of, sockets
 from helpers.web import Site
 
 from provision import lab
@@ -38,9 +39,9 @@ HOSTS: Mapping[str, tuple[Front, str]] = {
     "t-mx-apache12": ("apache", "debian-12"),
     "t-mx-apache13": ("apache", "debian-13"),
 }
-#: unit and package of each front, and what its unit may score (docs/apache.md says why)
+#: unit and package of each front, and what its unit may score (docs/fronts.md says why)
 FRONTS: Mapping[Front, tuple[str, str, float]] = {
-    "nginx": ("nginx.service", "nginx", 2.0),
+    "nginx": ("nginx.service", "nginx", 2.6),
     "apache": ("apache2.service", "apache2-bin", 2.2),
 }
 EACH = pytest.mark.parametrize("one", COMBINATIONS, ids=str)
@@ -80,7 +81,7 @@ class Matrix:
         return self.runs.seen[self.name]
 
     def served(self, one: Combination) -> Served:
-        return Served(self.name, one, self.site(one.domain))
+        return Served(one, self.site(one.domain))
 
     def site(self, domain: str) -> Site:
         return Site(self.address, domain, self.runs.project.ca)
@@ -149,22 +150,30 @@ def test_the_fronts_unit_is_hardened(matrix: Matrix) -> None:
     matrix.seen.versions["Python"] = on(name, "python3", "-V").split()[1]
     matrix.seen.versions["systemd"] = on(name, "systemctl", "--version").split()[1]
     with matrix.seen.noting("score") as facts:
-        found = exposure(name, unit)
-        assert found <= limit
-        facts["score"] = str(found)
+        (score,) = exposures(name, unit).values()
+        assert score <= limit
+        facts["score"] = str(score)
+
+
+@pytest.fixture(scope="module")
+def packages(matrix: Matrix) -> dict[str, dict[str, str]]:
+    """Versions of what is installed, by application and name."""
+    listed = on(matrix.name, "sh", "-c", "ls -d /srv/*/current/.venv/lib/python3*/site-packages/*.dist-info")
+    found: dict[str, dict[str, str]] = {}
+    for path in map(Path, listed.splitlines()):
+        name, _, number = path.stem.rpartition("-")
+        found.setdefault(path.parts[2], {})[name] = number
+    return found
 
 
 @EACH
-def test_versions(matrix: Matrix, one: Combination) -> None:
-    name = matrix.name
+def test_versions(matrix: Matrix, packages: dict[str, dict[str, str]], one: Combination) -> None:
     with matrix.seen.noting("version", one) as row:
         if one.server == "mod_wsgi":
             package = "libapache2-mod-wsgi-py3"
-            row["version"] = version(on(name, "dpkg-query", "-W", "-f", "${Version}", package))
+            row["version"] = version(on(matrix.name, "dpkg-query", "-W", "-f", "${Version}", package))
         else:
-            distribution = {"uwsgi": "pyuwsgi"}.get(one.server, one.server)
-            code = f"from importlib import metadata; print(metadata.version({distribution!r}))"
-            row["version"] = on(name, f"/srv/{one}/current/.venv/bin/python", "-c", code)
+            row["version"] = packages[str(one)][{"uwsgi": "pyuwsgi"}.get(one.server, one.server)]
 
 
 def version(debian: str) -> str:
@@ -200,40 +209,54 @@ def test_tls_is_as_mozilla_advises(
 
 
 @pytest.fixture(scope="module")
-def crashed(matrix: Matrix) -> dict[str, str]:
-    """Main processes of all units, killed at once: unit: its process until then."""
-    script = (
-        "for u in $(systemctl list-units --plain --no-legend 'app-*@*.service' | cut -d' ' -f1);"
-        ' do echo "$u $(systemctl show -P MainPID $u)"; done'
-    )
-    pids = dict(line.split() for line in on(matrix.name, "sh", "-c", script).splitlines())
-    on(matrix.name, "kill", "-9", *pids.values())
-    return pids
+def units(matrix: Matrix) -> tuple[dict[str, float], dict[str, str]]:
+    """Scores of the applications' services, and what their sockets are like."""
+    return exposures(matrix.name, SERVICES), sockets(matrix.name)
 
 
 @EACH
-def test_a_crash_is_mended(matrix: Matrix, crashed: dict[str, str], one: Combination) -> None:
+def test_units_are_hardened_and_their_sockets_private(
+    matrix: Matrix, units: tuple[dict[str, float], dict[str, str]], one: Combination
+) -> None:
+    with matrix.seen.noting("score", one) as row:
+        (score,) = of(one, units[0]).values()
+        assert score <= 2.0
+        assert list(of(one, units[1]).values()) == ["660 root www-data"]
+        row["score"] = str(score)
+
+
+@pytest.fixture(scope="module")
+def crashed(matrix: Matrix) -> tuple[dict[str, str], dict[str, str]]:
+    """Main processes of all units, which are killed at once, and those of BACK seconds later at most."""
+    before = main_processes(matrix.name)
+    on(matrix.name, "kill", "-9", *before.values())
+    end = time.monotonic() + BACK
+    while True:
+        after = main_processes(matrix.name)
+        if all(after.get(unit) not in (None, "0", pid) for unit, pid in before.items()):
+            break
+        if time.monotonic() > end:
+            break
+        time.sleep(1)
+    return before, after
+
+
+@EACH
+def test_a_crash_is_mended(
+    matrix: Matrix, crashed: tuple[dict[str, str], dict[str, str]], one: Combination
+) -> None:
     with matrix.seen.noting("crash", one) as row:
-        served = matrix.served(one)
-        (unit,) = served.units
-        end = time.monotonic() + BACK
-        while on(matrix.name, "systemctl", "show", "-P", "MainPID", unit) in ("0", crashed[unit]):
-            assert time.monotonic() < end, f"{unit} does not start again"
-            time.sleep(0.5)
-        assert served.site.up_within(BACK)
+        before, after = (of(one, processes) for processes in crashed)
+        assert before.keys() == after.keys()
+        assert all(after[unit] not in ("0", pid) for unit, pid in before.items())
+        assert matrix.served(one).site.up_within(BACK)
         row["crash"] = "mended"
 
 
 @pytest.fixture(scope="module")
 def rebooted(matrix: Matrix) -> None:
     """The host, after another boot."""
-    name, boot_id = matrix.name, "/proc/sys/kernel/random/boot_id"
-    boot = on(name, "cat", boot_id)
-    on(name, "systemctl", "reboot", check=False)
-    end = time.monotonic() + BACK
-    while on(name, "cat", boot_id, check=False) in ("", boot):
-        assert time.monotonic() < end, "it does not come back"
-        time.sleep(0.5)
+    reboot(matrix.name, seconds=BACK)
 
 
 @EACH

@@ -9,10 +9,8 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 from helpers.combinations import STYLE, STYLE_NAME, Combination
-from helpers.hosts import on
 from helpers.web import Site
 
 LARGE = os.urandom(20 << 20)
@@ -22,18 +20,10 @@ YEAR = 365 * 24 * 3600
 
 @dataclass(frozen=True)
 class Served:
-    """A combination on a host."""
+    """A combination where it is served."""
 
-    host: str
     combination: Combination
     site: Site
-
-    @cached_property
-    def units(self) -> list[str]:
-        """Its services that are loaded, in whatever state."""
-        pattern = f"app-{self.combination}@*.service"
-        listed = on(self.host, "systemctl", "list-units", "--all", "--plain", "--no-legend", pattern)
-        return [line.split()[0] for line in listed.splitlines()]
 
 
 def page(served: Served) -> str:
@@ -103,22 +93,6 @@ def events(served: Served) -> str:
     return "yes"
 
 
-def score(served: Served) -> str:
-    """What systemd-analyze security says of its unit; the socket is for the front alone."""
-    exposures = [exposure(served.host, unit) for unit in served.units]
-    assert len(exposures) == 1
-    assert max(exposures) <= 2.0, exposures
-    sockets = on(served.host, "sh", "-c", f"stat -c '%a %U %G' /run/app-{served.combination}/*.sock")
-    assert sockets == "660 root www-data"
-    return str(max(exposures))
-
-
-def exposure(host: str, unit: str) -> float:
-    """What systemd-analyze says of a unit that runs: 0 is best, 10 is worst."""
-    report = on(host, "systemd-analyze", "security", "--no-pager", unit).splitlines()[-1]
-    return float(report.split(": ")[1].split()[0])
-
-
 def own_address(peer: str) -> str:
     """The address that this machine has for another one."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
@@ -133,7 +107,6 @@ CHECKS: Mapping[str, Callable[[Served], str]] = {
     "client": client,
     "websocket": websocket,
     "events": events,
-    "score": score,
 }
 
 

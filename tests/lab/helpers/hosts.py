@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -83,6 +84,19 @@ def on(name: str, *argv: str, check: bool = True, timeout: float = 60) -> str:
     )
     assert not check or done.returncode == 0, (argv, done.stdout, done.stderr)
     return done.stdout.strip()
+
+
+def reboot(*names: str, seconds: float = 60) -> None:
+    """Boot hosts again, all at once, until each lets root in."""
+    boot_id = "/proc/sys/kernel/random/boot_id"
+    before = {name: on(name, "cat", boot_id) for name in names}
+    for name in names:
+        on(name, "systemctl", "reboot", check=False)
+    end = time.monotonic() + seconds
+    for name, boot in before.items():
+        while on(name, "cat", boot_id, check=False) in ("", boot):
+            assert time.monotonic() < end, f"{name} does not come back"
+            time.sleep(0.2)
 
 
 def snapshot(name: str) -> dict[str, str]:

@@ -48,7 +48,8 @@ again. Then from outside, for each of them:
 - **WebSocket**, **events**: an echo, or a chat of two; server-sent events as they happen. "-" where the example has
   none
 - **TLS**: sslyze finds nothing against it in Mozilla's intermediate configuration
-- **unit**: what `systemd-analyze security` gives its unit, 0 the best and 10 the worst; 2.0 is the limit
+- **unit**: what `systemd-analyze security` gives its unit, 0 the best and 10 the worst; 2.0 is the limit (of fronts see
+  [fronts](fronts.md))
 - **crash**: its main process is killed, all of them at the same moment, and it serves again
 - **reboot**: of the host, and it serves again
 """
