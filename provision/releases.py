@@ -148,7 +148,9 @@ def release_of(app: App) -> Release:
             hint="Is it ignored by .gitignore? An empty file will do if nothing is required.",
         )
     folder, slash, name = wanted.rpartition("/")
-    text = requirements_of(name, partial(content_of, entries, folder + slash), where=f"{app.source}: {wanted}")
+    text = requirements_of(
+        name, partial(content_of, entries, folder + slash), where=f"{app.source}: {wanted}"
+    )
     return Release(app, entries, text)
 
 
