@@ -40,7 +40,7 @@ lab-test: $(STAMP)
 vagrant-test: $(STAMP)
 	$(VENV)/bin/pytest tests/vagrant
 
-# what docs/proofs.md says of plans, and docs/matrix.md of servers and fronts; writes both. Takes about 70 minutes,
+# what docs/proofs.md says of plans, and docs/matrix.md of servers and fronts; writes both. Takes about an hour,
 # `CASES=50` less, `PROOFS=tests/prove/test_matrix.py` one of them
 CASES ?= 300
 PROOFS ?= tests/prove
