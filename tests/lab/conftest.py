@@ -11,6 +11,7 @@ from helpers.journeys import MATRIX, TWO, Journey, travel
 from helpers.projects import Project
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With pytest-xdist, the tests of a file are run by one process, and so are all that share a journey's hosts:
     `pytest -n 3 --dist loadgroup tests/lab`."""
