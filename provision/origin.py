@@ -7,7 +7,7 @@ import subprocess
 import threading
 
 #: seconds; in a project so large that git takes longer, the history goes without
-PATIENCE = 2.0
+PATIENCE = 5.0
 
 
 @functools.cache

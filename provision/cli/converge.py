@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provision import origin
 from provision.cli.prepare import Part, assigned
 from provision.errors import UsageError
 
@@ -58,6 +57,9 @@ def execute(
     drift: people only want to know what is not as it should be, and why; what may change does not count.
     """
     if not plan:
+        # here, as completion imports this module, and processes cost it time
+        from provision import origin
+
         origin.ask_early()
     # only now, as it brings the SSH library: help and configuration errors do without
     from provision.cli.stepping import Stepper, check_can_step

@@ -228,7 +228,7 @@ def test_secrets_of_a_command_show_nowhere(agents: Agents, root: Path) -> None:
     first, second = run(agents, *steps)
     assert first.stdout == "********\n********" and first.stderr == "********\n"
     assert second.stdout == "********" and second.error is not None and second.error.stdout == "********"
-    shown = repr(agents.events) + "".join(p.read_text() for p in agents.ledger.iterdir())
+    shown = repr(agents.events) + "".join(p.read_text() for p in agents.ledger.rglob("*") if p.is_file())
     for secret in ("hunter22", "correct", "battery"):
         assert secret not in shown
 
