@@ -6,8 +6,6 @@ VENV := .venv
 PROV := $(VENV)/bin/prov
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
-# deploys mostly wait: for packages, for units, for one another
-LAB_WORKERS ?= 3
 
 .PHONY: demo test check unit lab-test vagrant-test test-roles prove bench clean
 
@@ -29,12 +27,11 @@ check: $(STAMP)
 unit: $(STAMP)
 	$(VENV)/bin/pytest -n $(WORKERS) tests/unit tests/agent tests/steps_more
 
-# real hosts: systemd, sshd, apt, nginx; the lab itself first, with nobody beside it
+# real hosts: systemd, sshd, apt, nginx
 lab-test: $(STAMP)
 	$(PROV) lab up t-first --install
 	$(PROV) lab down t-first
-	$(VENV)/bin/pytest tests/lab/test_lab.py
-	$(VENV)/bin/pytest -n $(LAB_WORKERS) --dist loadgroup --ignore tests/lab/test_lab.py tests/lab
+	$(VENV)/bin/pytest tests/lab
 
 # a real VM, from its box to its end; installs Vagrant and a provider where apt can, else says what is missing
 vagrant-test: $(STAMP)
