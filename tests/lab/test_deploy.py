@@ -137,7 +137,7 @@ SCRATCH = ("/tmp/", "/var/tmp/", "/root/", "/home/")
 
 @EVERY_HOST
 def test_nothing_stays_but_what_was_asked_for_and_the_ledger(journey: Journey, name: str) -> None:
-    assert on(name, "ls", "-A", "/var/lib/prov").split() == ["ledger.json", "lock"]
+    assert on(name, "ls", "-A", "/var/lib/prov").split() == ["ledger.json", "lock", "runs"]
     assert on(name, "stat", "-c", "%a %U", "/var/lib/prov") == "700 root"
     json.loads(on(name, "cat", "/var/lib/prov/ledger.json"))
 
