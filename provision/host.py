@@ -7,6 +7,7 @@ import importlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
@@ -30,6 +31,8 @@ from provision.secrets import Secret
 from provision.session import OnSend, Session
 from provision.steps.base import Step
 
+#: seconds within which sshd listens again after it was told to reload
+REOPENS = 3.0
 #: until a change that can lock us out is put back; the variable prov_guard_seconds says otherwise
 GUARD_SECONDS = 60.0
 
@@ -197,8 +200,14 @@ class Host(VerifiedConnection):
         """Log in anew, as the first time, and confirm a change."""
         address, options = reach(self.inventory)
         options["connect_timeout"] = max(1, int(self._guard_seconds() / 2))
-        second = VerifiedConnection(address, config=self.config, **options)
-        return log_in_anew(self.name, second, self._login(), token)
+        # sshd(8): on SIGHUP it executes itself anew, and nobody listens for that moment
+        last = time.monotonic() + min(REOPENS, self._guard_seconds() / 3)
+        while True:
+            second = VerifiedConnection(address, config=self.config, **options)
+            reason = log_in_anew(self.name, second, self._login(), token)
+            if not reason or time.monotonic() > last:
+                return reason
+            time.sleep(0.2)
 
     def _open_channel(self, command: str) -> Channel:
         channel = self.transport.open_session()
