@@ -129,6 +129,7 @@ ASKED_FOR = (
     "/etc/apt/apt.conf.d/21prov-upgrades",
     "/etc/prov",
     "/etc/ssh/sshd_config.d/10-prov.conf",
+    "/etc/systemd/system/nginx.service.d/prov.conf",
     "/var/lib/prov",
 )
 #: where programs leave things that nobody has asked for
