@@ -101,12 +101,9 @@ class Packages(Step):
             apt.mark("manual", marks)
         came = [c for c in diff.changes if c == REPAIRED] + difference(before, apt.installed())
         came += [Change("package %s" % n, "automatic", "manual") for n in marks]
-        object.__setattr__(self, "_came", came)
+        self.tell(came)
         # packages bring units, and start them
         host.units.forget()
-
-    def done(self, diff: Diff) -> Diff:
-        return diff._replace(changes=getattr(self, "_came", diff.changes))
 
     def fingerprint(self, host: "System") -> str:
         return " ".join(with_version(host, name) for name in self.wanted_versions)
@@ -173,11 +170,8 @@ class NoPackages(Step):
         apt.act(verb, "--", *(n for n in many(self.names) if apt.version(n) or n in left))
         gone = [c for c in diff.changes if c == REPAIRED] + difference(before, apt.installed())
         gone += [Change("configuration of %s" % n, "there", "") for n in left]
-        object.__setattr__(self, "_gone", gone)
+        self.tell(gone)
         host.units.forget()
-
-    def done(self, diff: Diff) -> Diff:
-        return diff._replace(changes=getattr(self, "_gone", diff.changes))
 
     def fingerprint(self, host: "System") -> str:
         return " ".join(with_version(host, name) for name in many(self.names))
@@ -266,9 +260,6 @@ class Upgrade(Step):
     def apply(self, host: "System", diff: Diff) -> None:
         act(self, host, self._words())
 
-    def done(self, diff: Diff) -> Diff:
-        return diff._replace(changes=getattr(self, "_changes", diff.changes))
-
     def _words(self) -> Sequence[str]:
         return ("dist-upgrade",) if self.full else ("--with-new-pkgs", "upgrade")
 
@@ -295,9 +286,6 @@ class Autoremove(Step):
     def apply(self, host: "System", diff: Diff) -> None:
         act(self, host, self._words())
 
-    def done(self, diff: Diff) -> Diff:
-        return diff._replace(changes=getattr(self, "_changes", diff.changes))
-
     def _words(self) -> Sequence[str]:
         return ("--purge", "autoremove") if self.purge else ("autoremove",)
 
@@ -322,7 +310,7 @@ def act(wanted_state: Step, host: "System", words: Sequence[str]) -> None:
     repaired = [REPAIRED] if host.packages.interrupted() else []
     before = host.packages.installed()
     host.packages.act(*words)
-    object.__setattr__(wanted_state, "_changes", repaired + difference(before, host.packages.installed()))
+    wanted_state.tell(repaired + difference(before, host.packages.installed()))
     host.units.forget()
 
 

@@ -161,9 +161,13 @@ class Step:
         """What to put back if nobody can log in after `apply`; None if that does not depend on it."""
         return None
 
+    def tell(self, changes: "Sequence[Change]") -> None:
+        """Keep what `apply` has found that it changed, for steps that only know it afterwards."""
+        object.__setattr__(self, "_applied", changes)
+
     def done(self, diff: Diff) -> Diff:
-        """What has been applied, for steps that only know it afterwards."""
-        return diff
+        """What has been applied: what `apply` told, or the changes of its check."""
+        return diff._replace(changes=getattr(self, "_applied", diff.changes))
 
     def fingerprint(self, host: "System") -> str:
         """What this step's state looks like now; a unit that depends on it compares (design D5)."""

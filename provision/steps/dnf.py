@@ -83,11 +83,8 @@ class Packages(Step):
             dnf.act("install", weak, *(spec(n, v) for n, v in lacking.items()))
         if outdated:
             dnf.act("upgrade", weak, *outdated)
-        object.__setattr__(self, "_changes", difference(before, dnf.installed()))
+        self.tell(difference(before, dnf.installed()))
         host.units.forget()
-
-    def done(self, diff: Diff) -> Diff:
-        return diff._replace(changes=getattr(self, "_changes", diff.changes))
 
     def fingerprint(self, host: "System") -> str:
         return " ".join(with_version(manager(host), name) for name in self.wanted_versions)
@@ -138,9 +135,6 @@ class NoPackages(Step):
     def apply(self, host: "System", diff: Diff) -> None:
         act(self, host, ["remove", *(n for n in many(self.names) if manager(host).version(n))])
 
-    def done(self, diff: Diff) -> Diff:
-        return diff._replace(changes=getattr(self, "_changes", diff.changes))
-
     def fingerprint(self, host: "System") -> str:
         return " ".join(with_version(manager(host), name) for name in many(self.names))
 
@@ -169,9 +163,6 @@ class Upgrade(Step):
     def apply(self, host: "System", diff: Diff) -> None:
         act(self, host, self._words())
 
-    def done(self, diff: Diff) -> Diff:
-        return diff._replace(changes=getattr(self, "_changes", diff.changes))
-
     def _words(self) -> Sequence[str]:
         return ("upgrade", "--security") if self.security else ("upgrade",)
 
@@ -190,9 +181,6 @@ class Autoremove(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         act(self, host, ["autoremove"])
-
-    def done(self, diff: Diff) -> Diff:
-        return diff._replace(changes=getattr(self, "_changes", diff.changes))
 
 
 @wanted()
@@ -306,7 +294,7 @@ def act(wanted_state: Step, host: "System", words: Sequence[str]) -> None:
     dnf = manager(host)
     before = dict(dnf.installed())
     dnf.act(*words)
-    object.__setattr__(wanted_state, "_changes", difference(before, dnf.installed()))
+    wanted_state.tell(difference(before, dnf.installed()))
     host.units.forget()
 
 
