@@ -3,14 +3,12 @@
 import re
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, Union
 
-from provision.agent.commands import failure
+from provision.agent.commands import Result
 from provision.agent.dnf import KEYS, REPOSITORIES
-from provision.errors import StepError
-from provision.steps.base import Change, Diff, Step, check_path, check_text, step, wanted
+from provision.steps.base import Diff, Step, check_text, step, wanted
 from provision.steps.dnf import manager
 from provision.steps.files import File
-from provision.steps.kernel import put
-from provision.steps.repository import ARMOR
+from provision.steps.repository_files import check_one_key, compared, compared_gone, put_in_use, there
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -66,41 +64,23 @@ class Repository(Step):
             )
         if re.match(r"https?://[^/]*@", uri):
             raise ValueError("%s must not have a password in it" % given[0])
-        if bool(self.key) == bool(self.signed_by):
-            raise ValueError("give one of key and signed_by: an unsigned repository is not taken")
-        if self.signed_by:
-            check_path(self.signed_by, "signed_by")
-        if self.key and (not isinstance(self.key, str) or ARMOR not in self.key):
-            raise ValueError("key must be an armored public key (%s)" % ARMOR)
+        if not isinstance(self.key, str):
+            raise ValueError("key must be text, an armored public key")
+        check_one_key(self.key, self.signed_by)
         if self.title:
             check_text(self.title, "title")
 
     def check(self, host: "System") -> Diff:
-        if self.signed_by and not host.files.exists(self.signed_by):
-            raise StepError("there is no key %s on this host" % self.signed_by)
-        found: List[Change] = []
-        for file in self._files():
-            found += file.check(host).changes
-        return Diff(found) if found else Diff.none("is there")
+        return compared(host, self._files(), self.signed_by)
 
     def apply(self, host: "System", diff: Diff) -> None:
-        files = self._files()
-        before = [(f.path, host.files.read(f.path) if host.files.exists(f.path) else None) for f in files]
-        for file in files:
-            put(host, file)
-        if not self.enabled:
-            return
-        result = manager(host).fetch_metadata_of(self.name)
-        if result.status:
-            restore(host, before)
-            raise failure(
-                "the repository %s can't be used" % self.name,
-                result,
-                "It has been taken away again. Is the address right, and is it signed with this key?",
-            )
+        put_in_use(host, self.name, self._files(), lambda: self._fetched(host))
 
     def fingerprint(self, host: "System") -> str:
         return " ".join(f.fingerprint(host) for f in self._files())
+
+    def _fetched(self, host: "System") -> Optional[Result]:
+        return manager(host).fetch_metadata_of(self.name) if self.enabled else None
 
     def _files(self) -> List[File]:
         """The key first: dnf must never see the repository without it."""
@@ -137,16 +117,18 @@ class NoRepository(Step):
         check_repository_name(self.name)
 
     def check(self, host: "System") -> Diff:
-        paths = (path(self.name), key_path(self.name))
-        found = [Change("removed", p, "") for p in paths if host.files.stat(p) is not None]
-        return Diff(found) if found else Diff.none("there is none")
+        return compared_gone(host, self._paths())
 
     def apply(self, host: "System", diff: Diff) -> None:
         for change in diff.changes:
             host.files.remove(change.before)
 
     def fingerprint(self, host: "System") -> str:
-        return " ".join(p for p in (path(self.name), key_path(self.name)) if host.files.stat(p) is not None)
+        return " ".join(there(host, self._paths()))
+
+    def _paths(self) -> List[str]:
+        """The repository before its key."""
+        return [path(self.name), key_path(self.name)]
 
 
 repository = step(Repository)
@@ -167,12 +149,3 @@ def check_repository_name(name: str) -> None:
     """Raise ValueError unless a repository can have that name."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ValueError("%r is not a name of letters, digits, '-' and '_'" % (name,))
-
-
-def restore(host: "System", before: "Sequence[Tuple[str, Optional[bytes]]]") -> None:
-    """Put files back as they were."""
-    for file, content in reversed(before):
-        if content is None:
-            host.files.remove(file)
-        else:
-            host.files.write(file, content, 0o644, *host.owner("root", "root"))

@@ -1,14 +1,19 @@
 """Repositories of packages for apt. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, List, Sequence, Tuple, Union
 
-from provision.agent.commands import failure
 from provision.agent.packages import SOURCES
-from provision.errors import StepError
-from provision.steps.base import Change, Diff, Step, check_path, step, wanted
+from provision.steps.base import Diff, Step, step, wanted
 from provision.steps.files import File
-from provision.steps.kernel import put
+from provision.steps.repository_files import (
+    ARMOR,
+    check_one_key,
+    compared,
+    compared_gone,
+    put_in_use,
+    there,
+)
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -17,7 +22,6 @@ KEYS = "/etc/apt/keyrings"
 #: sources.list(5): apt passes over files with other names
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 WORD = re.compile(r"^[A-Za-z0-9./_~+-]+\Z")
-ARMOR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 
 @wanted()
@@ -68,34 +72,15 @@ class Repository(Step):
         exact = [s for s in self.suites if s.endswith("/")]
         if bool(exact) == bool(self.components):
             raise ValueError('components belong to suites, unless the suite is a path that ends in "/"')
-        if bool(self.key) == bool(self.signed_by):
-            raise ValueError("give one of key and signed_by: an unsigned repository is not taken")
-        if self.signed_by:
-            check_path(self.signed_by, "signed_by")
-        if isinstance(self.key, str) and self.key and ARMOR not in self.key:
-            raise ValueError("key must be an armored public key (%s), or bytes" % ARMOR)
+        check_one_key(self.key, self.signed_by)
 
     def check(self, host: "System") -> Diff:
-        if self.signed_by and not host.files.exists(self.signed_by):
-            raise StepError("there is no keyring %s on this host" % self.signed_by)
-        found: List[Change] = []
-        for file in self._files():
-            found += file.check(host).changes
-        return Diff(found) if found else Diff.none("is there")
+        return compared(host, self._files(), self.signed_by)
 
     def apply(self, host: "System", diff: Diff) -> None:
-        files = self._files()
-        before = [(f.path, host.files.read(f.path) if host.files.exists(f.path) else None) for f in files]
-        for file in files:
-            put(host, file)
-        result = host.packages.fetch_lists_of("%s.sources" % self.name)
-        if result.status:
-            self._restore(host, before)
-            raise failure(
-                "the repository %s can't be used" % self.name,
-                result,
-                "It has been taken away again. Is the address right, and is it signed with this key?",
-            )
+        put_in_use(
+            host, self.name, self._files(), lambda: host.packages.fetch_lists_of("%s.sources" % self.name)
+        )
 
     def fingerprint(self, host: "System") -> str:
         return " ".join(f.fingerprint(host) for f in self._files())
@@ -122,13 +107,6 @@ class Repository(Step):
         text = "".join("%s: %s\n" % (name, " ".join(words)) for name, words in fields if words)
         return [*files, File(self._path(), text, mode=0o644, owner="root", group="root")]
 
-    def _restore(self, host: "System", before: "Sequence[Tuple[str, Optional[bytes]]]") -> None:
-        for path, content in reversed(before):
-            if content is None:
-                host.files.remove(path)
-            else:
-                host.files.write(path, content, 0o644, *host.owner("root", "root"))
-
 
 @wanted()
 class NoRepository(Step):
@@ -148,15 +126,14 @@ class NoRepository(Step):
         check_repository_name(self.name)
 
     def check(self, host: "System") -> Diff:
-        found = [Change("removed", path, "") for path in self._paths() if host.files.stat(path) is not None]
-        return Diff(found) if found else Diff.none("there is none")
+        return compared_gone(host, self._paths())
 
     def apply(self, host: "System", diff: Diff) -> None:
         for change in diff.changes:
             host.files.remove(change.before)
 
     def fingerprint(self, host: "System") -> str:
-        return " ".join(path for path in self._paths() if host.files.stat(path) is not None)
+        return " ".join(there(host, self._paths()))
 
     def _paths(self) -> List[str]:
         """The repository before its key."""
