@@ -5,10 +5,10 @@ import shlex
 from typing import TYPE_CHECKING, List, NamedTuple, Sequence
 
 from provision.errors import StepError
-from provision.steps.base import Change, Diff, Step, check_text, mode_text, step, wanted
+from provision.steps.base import Change, Diff, Step, mode_text, step, wanted
 from provision.steps.files import File
 from provision.steps.kernel import HEADER, check_gone, put
-from provision.steps.unit_judging import check_drop_in_name
+from provision.steps.unit_judging import check_drop_in_name, check_lines
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -50,11 +50,7 @@ class Tmpfiles(Step):
 
     def validate(self) -> None:
         check_drop_in_name(self.name)
-        if isinstance(self.lines, str):
-            raise ValueError("lines must be a list of lines, not one text")
-        for each in self.lines:
-            check_text(each, "a line")
-            parsed(each)
+        check_lines(self.lines, parsed)
 
     def check(self, host: "System") -> Diff:
         if not self.lines:

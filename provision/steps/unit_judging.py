@@ -2,7 +2,7 @@
 
 import io
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable, Sequence
 
 from provision.errors import StepError
 from provision.secrets import Secret
@@ -54,6 +54,15 @@ def check_drop_in_name(name: str) -> None:
     check_text(name, "name")
     if not NAME.match(name) or name.endswith(".conf"):
         raise ValueError("%r is not a name such as limits (without .conf)" % (name,))
+
+
+def check_lines(lines: Sequence[str], parse: Callable[[str], object]) -> None:
+    """Raise ValueError unless lines is a list of single lines of which each can be parsed."""
+    if isinstance(lines, str):
+        raise ValueError("lines must be a list of lines, not one text")
+    for each in lines:
+        check_text(each, "a line")
+        parse(each)
 
 
 # -- files
