@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -57,15 +58,18 @@ class Balanced:
     hosts: tuple[InventoryHost, ...]
 
 
-def balanced_of(host: InventoryHost) -> list[Balanced]:
+@cache
+def balanced_of(host: InventoryHost) -> tuple[Balanced, ...]:
     """What a host balances, from its variable `balance`, in the order of the inventory.
+
+    Worked out once for each host: every host of a fleet asks all others whether they stand before it.
 
     Raises ConfigErrors with all that is wrong: no such hosts, hosts without the application, names in weights or
     backup that are none of them, applications that differ in their domains or tls.
     """
     settings = host.vars.get("balance")
     if settings is None:
-        return []
+        return ()
     if not isinstance(settings, Mapping):
         message = f"must be a mapping of applications to hosts, not {shown(settings)}"
         raise ConfigErrors([host.error(("balance",), message)])
@@ -82,7 +86,7 @@ def balanced_of(host: InventoryHost) -> list[Balanced]:
             message = f"{other} has another front here, and both want ports 80 and 443"
             problems.add(host.error(("balance", each.app.name, "front"), message))
     problems.raise_any()
-    return found
+    return tuple(found)
 
 
 def balanced(host: InventoryHost, name: Any, value: Any) -> Balanced:

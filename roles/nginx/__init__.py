@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from provision.app_settings import Cache
+from provision.app_settings import Cache, Front
 from provision.apps import App
 from provision.frontfiles import front_files, passwords_path
 from provision.fronts import VirtualHost, proxies, virtual_hosts
@@ -109,9 +109,9 @@ def bypassed(app: App) -> str:
     return " ".join(names) or '""'
 
 
-def serves(c: Host, front: str) -> bool:
+def serves(c: Host, front: Front) -> bool:
     """Whether this host has a use for a front: by its roles, its applications or those that it balances."""
-    return front in c.inventory.roles or bool(virtual_hosts(c, front))  # type: ignore[arg-type]
+    return front in c.inventory.roles or bool(virtual_hosts(c, front))
 
 
 def has_http2_directive(c: Host) -> bool:
