@@ -70,7 +70,7 @@ table = step(Table)
 """
 #: what of the host must be as it was
 STATE = (
-    "cat /root/.ssh/authorized_keys /etc/shadow; sshd -T; ls /etc/ssh/sshd_config.d; nft list ruleset;"
+    "cat ~root/.ssh/authorized_keys /etc/shadow; sshd -T; ls /etc/ssh/sshd_config.d; nft list ruleset;"
     " systemctl is-active ssh"
 )
 

@@ -63,7 +63,7 @@ class Signer:
 
     def __init__(self, host: str) -> None:
         self.host = host
-        self.home = "/root/signer"
+        self.home = "/srv/signer"
         name = "Tests <tests@example>"
         on(host, "install", "-d", "-m", "0700", self.home)
         if not self.gpg("--list-keys"):
