@@ -9,22 +9,25 @@ import pytest
 from helpers.cli import prov
 from helpers.exactness import Proving
 from helpers.hosts import Hosts
-from helpers.mutations import draw
+from helpers.mutations import Case, draw
 from helpers.projects import HELLO, STACK, Project
 
 pytestmark = pytest.mark.lab
 
-HOSTS = ("t-exact1", "t-exact2")
+HOST = "t-exact"
 #: the same ones each time; what nobody has seen yet is for `make prove`
 CASES, START = 12, 1
 
 
-def test_plans_of_changed_hosts_are_exact(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> None:
-    for name in HOSTS:
-        lab_hosts.one(name)
+@pytest.fixture(scope="module")
+def proving(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Proving:
+    lab_hosts.one(HOST)
     project = Project(tmp_path_factory.mktemp("exact")).examples()
-    hosts = {name: {"apps": {"hello": HELLO}} for name in HOSTS}
-    project.inventory(hosts, ansible_connection="lab", roles=STACK)
-    prov("deploy", "tests", cwd=project.folder, timeout=400, status=0)
-    verdicts = Proving(project.folder, HOSTS).all(draw("hello", CASES, START))
-    assert [v for v in verdicts if not v.exact] == []
+    project.inventory({HOST: {"apps": {"hello": HELLO}}}, ansible_connection="lab", roles=STACK)
+    prov("deploy", HOST, cwd=project.folder, timeout=400, status=0)
+    return Proving(project.folder, [HOST])
+
+
+@pytest.mark.parametrize("case", draw("hello", CASES, START), ids=lambda case: " + ".join(map(str, case)))
+def test_a_plan_of_a_changed_host_is_exact(proving: Proving, case: Case) -> None:
+    assert proving.one(case).differences == []

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.cli import PROV, Run, prov
-from helpers.hosts import on
+from helpers.hosts import on, settle
 from helpers.mutations import Case
 
 SAVED = "deployed"
@@ -109,6 +109,7 @@ class Proving:
         try:
             for mutation in case:
                 on(host, "sh", "-c", mutation.script, check=False)
+            settle(host)
             verdict = judge(self.folder, host, name)
             whole = verdict.exact and not verdict.failed
             return verdict

@@ -99,6 +99,21 @@ def reboot(*names: str, seconds: float = 60) -> None:
             time.sleep(0.2)
 
 
+def settle(name: str, seconds: float = 30) -> None:
+    """Wait until systemd has nothing under way on a host: no jobs, no unit between two states. Services that are
+    being restarted are, and what a plan says of them is over before the deploy."""
+    between = "--state=activating,deactivating,reloading"
+    end = time.monotonic() + seconds
+    while busy := on(
+        name,
+        "sh",
+        "-c",
+        f"systemctl list-jobs -q --plain --no-legend; systemctl list-units {between} -q --plain --no-legend",
+    ):
+        assert time.monotonic() < end, f"{name} does not come to rest: {busy}"
+        time.sleep(0.3)
+
+
 def snapshot(name: str) -> dict[str, str]:
     """Every path on a host's disk with what it is, but for what the system and the lab keep busy."""
     busy = (
