@@ -6,6 +6,7 @@ VENV := .venv
 PROV := $(VENV)/bin/prov
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
+LAB_WORKERS ?= 3
 
 .PHONY: demo test check unit lab-test vagrant-test test-roles prove bench clean
 
@@ -31,7 +32,8 @@ unit: $(STAMP)
 lab-test: $(STAMP)
 	$(PROV) lab up t-first --install
 	$(PROV) lab down t-first
-	$(VENV)/bin/pytest tests/lab
+	$(VENV)/bin/pytest tests/lab/test_lab.py
+	$(VENV)/bin/pytest -n $(LAB_WORKERS) --dist loadgroup tests/lab --ignore tests/lab/test_lab.py
 
 # a real VM, from its box to its end; installs Vagrant and a provider where apt can, else says what is missing
 vagrant-test: $(STAMP)
@@ -45,7 +47,7 @@ prove: $(STAMP)
 	CASES=$(CASES) $(VENV)/bin/pytest $(PROOFS)
 
 # every built-in role on every image, from bare to rebooted; takes about 20 minutes, `ROLES="nginx tls"` less
-ROLES ?= $(filter-out conftest.py __pycache__,$(notdir $(wildcard roles/*)))
+ROLES ?= $(patsubst roles/%/__init__.py,%,$(wildcard roles/*/__init__.py))
 test-roles: $(STAMP)
 	$(PROV) lab up t-first --install
 	$(PROV) lab down t-first
