@@ -33,7 +33,7 @@ lab-test: $(STAMP)
 	$(PROV) lab up t-first --install
 	$(PROV) lab down t-first
 	$(VENV)/bin/pytest tests/lab/test_lab.py
-	$(VENV)/bin/pytest -n $(LAB_WORKERS) --dist loadgroup tests/lab --ignore tests/lab/test_lab.py
+	$(VENV)/bin/pytest -n $(LAB_WORKERS) tests/lab --ignore tests/lab/test_lab.py
 
 # a real VM, from its box to its end; installs Vagrant and a provider where apt can, else says what is missing
 vagrant-test: $(STAMP)

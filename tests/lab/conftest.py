@@ -9,16 +9,22 @@ import pytest
 from helpers.hosts import Hosts, Kind
 from helpers.journeys import MATRIX, TWO, Journey, travel
 from helpers.projects import Project
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With pytest-xdist, the tests of a file are run by one process, and so are all that share a journey's hosts:
-    `pytest -n 3 --dist loadgroup tests/lab`."""
-    for item in items:
-        used = getattr(item, "fixturenames", ())
-        shared = "journeys" if {"two", "matrix", "journey"} & set(used) else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(shared))
+class ByHosts(LoadScopeScheduling):
+    """With `pytest -n 3`: the tests of a file are run by one process, as they share hosts, and so are all that look
+    at what a journey has left."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        text = (self.config.rootpath / file).read_text(encoding="utf-8")
+        return "journeys" if "from helpers.journeys import" in text else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return ByHosts(config, log)
 
 
 @pytest.fixture(scope="session")
