@@ -54,14 +54,14 @@ class Installer(NamedTuple):
     def _pip(self, flags: Sequence[str]) -> List[str]:
         return [
             self.venv + "/bin/python", "-m", "pip", "install", "--no-input", "--disable-pip-version-check",
-            "--no-compile", "--progress-bar", "off", *flags,
+            "--progress-bar", "off", *flags,
         ]  # fmt: skip
 
     def _uv(self, flags: Sequence[str]) -> List[str]:
         named = ["--reinstall" if flag == "--force-reinstall" else flag for flag in flags]
         return [
             self.uv, "pip", "install", "--python", self.venv + "/bin/python", "--no-progress",
-            "--no-python-downloads", "--link-mode", "copy", *named,
+            "--no-python-downloads", "--link-mode", "copy", "--compile-bytecode", *named,
         ]  # fmt: skip
 
     def _explained(self, result: "Result") -> StepError:

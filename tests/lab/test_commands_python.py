@@ -83,6 +83,9 @@ def test_uv_gives_the_same_result_and_repairs_it(bench: Bench) -> None:
     *_, made = both(bench, *c.steps, by_uv)
     assert made.why == "by uv"
     assert entries("/srv/by-uv") == entries("/srv/by-pip")
+    # services may not write there, and would compile all of it at each start
+    for venv in ("/srv/by-uv", "/srv/by-pip"):
+        assert on(NAME, "sh", "-c", f"ls {venv}/lib/python3*/site-packages/click/__pycache__")
     (known,) = bench.run(python.Venv("/srv/by-pip", requirements=LOCKED))
     assert (known.state, known.stdout) == ("ok", made.stdout)
     on(NAME, "rm", "-r", *on(NAME, "sh", "-c", "echo /srv/by-uv/lib/python3*/site-packages/click").split())
