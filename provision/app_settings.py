@@ -62,7 +62,10 @@ class Django(Settings):
     )
     manage: InnerPath = Field(default="manage.py", description="Path of manage.py in the source.")
     migrate: bool = Field(default=True, description="Run `migrate` before a release goes into service.")
-    collectstatic: bool = Field(default=True, description="Run `collectstatic` for each release.")
+    collectstatic: bool | None = Field(
+        default=None,
+        description="Run `collectstatic` for each release. Default: if there is `static` to fill.",
+    )
 
 
 class Auth(Settings):

@@ -155,6 +155,10 @@ class App(Settings):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> App:
+        if self.django is not None and self.django.collectstatic and not self.static:
+            raise ValueError(
+                "`collectstatic` fills the folders of `static`, and there are none: set `static`"
+            )
         if self.auth is not None and self.tls == "none":
             raise ValueError("`auth` sends passwords: it needs `tls`")
         if self.auth is not None and self.auth.by == "django":
@@ -163,6 +167,11 @@ class App(Settings):
             if self.front != "apache":
                 raise ValueError("`auth: django` is what Apache's mod_wsgi does: set `front: apache`")
         return self
+
+    @property
+    def collects_static(self) -> bool:
+        """Whether `collectstatic` is run for each release."""
+        return self.django is not None and self.django.collectstatic is not False and bool(self.static)
 
     @field_validator("environment")
     @classmethod

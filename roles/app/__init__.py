@@ -83,7 +83,7 @@ def chores(c: Host, app: App, release: Release, p: AppRole) -> None:
         run(*arguments, user=app.user, stamp=f"{release.path}/.prov/checked", state=release.id)
     if app.django.migrate:
         run("migrate", "--noinput", user=app.user, stamp=f"{release.home}/migrated", state=release.migrations)
-    if app.django.collectstatic:
+    if app.collects_static:
         static(c, app, release)
         run(
             "collectstatic",

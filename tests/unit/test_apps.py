@@ -263,9 +263,29 @@ def test_a_host_has_one_front(tmp_path: Path) -> None:
     ]
 
 
-def test_protection_needs_tls_and_the_right_front(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("settings", "collects"),
+    [
+        ("", False),
+        ("django: {settings: a}", False),
+        ("django: {settings: a}\nstatic: {/static/: s}", True),
+        ("django: {settings: a, collectstatic: yes}\nstatic: {/static/: s}", True),
+        ("django: {settings: a, collectstatic: no}\nstatic: {/static/: s}", False),
+    ],
+)
+def test_static_files_are_collected_where_they_are_served(
+    tmp_path: Path, settings: str, collects: bool
+) -> None:
+    assert one_app(tmp_path, settings).collects_static is collects
+
+
+def test_what_needs_other_settings(tmp_path: Path) -> None:
     for settings, message in (
         ("auth: {by: basic, users: {a: b}}\ntls: none", "`auth` sends passwords: it needs `tls`"),
+        (
+            "django: {settings: a, collectstatic: yes}",
+            "`collectstatic` fills the folders of `static`, and there are none: set `static`",
+        ),
         ("auth: django\nfront: apache", "`auth: django` is for Django projects: set `django`"),
         (
             "auth: django\ndjango: {settings: a}",
