@@ -18,6 +18,18 @@ from provision.errors import StepError
 
 #: seconds that whoever is putting things back gets
 RESTORING = 60.0
+#: for a host that boots before the change is proved
+BOOT = """[Unit]
+Description=Put back what nobody has proved by a new login (prov)
+ConditionPathExists=%s/armed
+DefaultDependencies=no
+After=local-fs.target
+Before=nftables.service ufw.service ssh.socket ssh.service sshd.service
+
+[Service]
+Type=oneshot
+ExecStart=%s now
+"""
 
 
 class Guard:
@@ -73,6 +85,12 @@ class Guard:
         until = time.monotonic() + self.seconds
         guard_watch.save(self.folder, "armed", {"token": token, "until": until})
         argv = [sys.executable, program, self.folder]
+        if os.path.isdir("/run/systemd/system"):  # sd_booted(3)
+            with open(guard_watch.BOOT_UNIT, "w", encoding="utf-8") as f:
+                f.write(BOOT % (self.folder, " ".join(argv)))
+            os.makedirs(os.path.dirname(guard_watch.BOOT_LINK), exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                os.symlink(guard_watch.BOOT_UNIT, guard_watch.BOOT_LINK)
         unit = ["systemd-run", "--quiet", "--collect", "--unit=prov-guard-" + token, "--", *argv]
         null = subprocess.DEVNULL
         with contextlib.suppress(OSError, subprocess.SubprocessError):

@@ -147,6 +147,22 @@ def test_the_host_puts_it_back_when_controller_and_agent_are_killed(locking: Pro
     assert told.status == 3, told
 
 
+@pytest.mark.parametrize("locking", ["sshd"], indirect=True)
+def test_a_host_that_reboots_meanwhile_puts_it_back_before_anybody_can_log_in(locking: Project) -> None:
+    locking.inventory({NAME: {"ansible_connection": "lab", "roles": ["locking"], "prov_guard_seconds": 3600}})
+    before = on(NAME, "sh", "-c", STATE)
+    with killer("systemctl --force reboot"):
+        process = start("deploy", NAME, cwd=locking.folder)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    reachable_again()
+    on(NAME, "systemctl", "is-system-running", "--wait", check=False, timeout=PATIENCE)
+    assert on(NAME, "sh", "-c", STATE) == before
+    assert on(NAME, "ls", "/etc/systemd/system").count("prov-guard") == 0
+    told = prov("plan", NAME, cwd=locking.folder)
+    assert told.status == 3, told
+
+
 def test_a_good_change_stays_and_the_next_run_is_told_nothing(host: lab.LabHost, project: Project) -> None:
     body = """
     drop_in = ssh.sshd_drop_in(c, "05-good.conf", "LoginGraceTime 61\\n")
@@ -173,11 +189,11 @@ def test_seconds_that_make_no_sense_are_refused(host: lab.LabHost, project: Proj
 
 
 @contextmanager
-def killer() -> Iterator[subprocess.Popen[str]]:
-    """Somebody on the host who kills the agent as soon as it has armed the guard, and says so."""
+def killer(then: str = "echo armed") -> Iterator[subprocess.Popen[str]]:
+    """Somebody on the host who kills the agent as soon as it has armed the guard, and then does that."""
     # at once would be before the change; later, the agent itself has put it back
     script = "until pgrep -f [g]uard/watch.py >&2; do sleep 0.01; done; sleep 0.1;"
-    script += " pkill -KILL -f [s]tdin.buffer; echo armed"
+    script += f" pkill -KILL -f [s]tdin.buffer; {then}"
     argv: list[str | Path] = [PROV, "lab", "ssh", NAME, "--", "sh", "-c", script]
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     time.sleep(0.5)
