@@ -58,6 +58,7 @@ class Host(VerifiedConnection):
     session: Session | None
     role_params: tuple[Params, ...]
     _emit: Callable[[Event], None]
+    _reached: tuple[str, dict[str, Any]]
     _plan: bool
     _later: list[tuple[str, tuple[Path, ...], Callable[[], None]]]
     _ask: Callable[[], Secret] | None = None
@@ -85,6 +86,7 @@ class Host(VerifiedConnection):
             role_params=role_params,
             role_folders=(),
             session=None,
+            _reached=(address, options),
             _plan=plan,
             _emit=emit,
             _ask=ask,
@@ -198,8 +200,9 @@ class Host(VerifiedConnection):
 
     def _prove(self, token: str) -> str:
         """Log in anew, as the first time, and confirm a change."""
-        address, options = reach(self.inventory)
-        options["connect_timeout"] = max(1, int(self._guard_seconds() / 2))
+        # not looked up again: a lab's VM seems to be down while its sshd begins anew
+        address, options = self._reached
+        options = {**options, "connect_timeout": max(1, int(self._guard_seconds() / 2))}
         # sshd(8): on SIGHUP it executes itself anew, and nobody listens for that moment
         last = time.monotonic() + min(REOPENS, self._guard_seconds() / 3)
         while True:

@@ -167,7 +167,7 @@ def test_the_snapshot_is_the_bare_host_again(project: Project, deployed: Run) ->
 
 def test_a_vm_that_does_not_boot_is_told_with_its_console(project: Project) -> None:
     lab("down", VM)
-    small = {"PROV_VM_MEMORY": "72", "PROV_VM_BOOT_TIMEOUT": "10"}
+    small = {"PROV_VM_MEMORY": "72", "PROV_VM_BOOT_TIMEOUT": "40"}
     argv = [PROV, "lab", "up", "t-vm2", "--driver", "vagrant"]
     done = subprocess.run(
         argv, env={**os.environ, **small}, capture_output=True, text=True, timeout=300, check=False
