@@ -204,9 +204,9 @@ def states(run: Run) -> list[str]:
 
 
 def test_a_connection_cut_in_the_middle(project: Project) -> None:
-    long = Long(project, "cut", "3.1")
+    long = Long(project, "cut", "8.1")
     signal_sshd("KILL")
-    run = finish(long.process, timeout=10, status=4)
+    run = finish(long.process, timeout=30, status=4)
     error = run.error()
     assert error["message"] == "the connection was cut before the run had ended"
     assert "run again" in error["hint"]
@@ -258,9 +258,9 @@ def signal_sshd(name: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_interrupt_ends_after_the_running_step(project: Project, number: signal.Signals) -> None:
-    long = Long(project, f"one {number.name}", "3.3")
+    long = Long(project, f"one {number.name}", "8.3")
     long.process.send_signal(number)
-    run = finish(long.process, timeout=10, status=130)
+    run = finish(long.process, timeout=30, status=130)
     assert states(run) == ["changed", "changed", "skipped"]
     assert run.steps(NAME)[-1]["why"] == "the run was stopped"
     assert "run again" in run.stderr
@@ -270,20 +270,20 @@ def test_one_interrupt_ends_after_the_running_step(project: Project, number: sig
 
 
 def test_two_interrupts_leave_at_once(project: Project) -> None:
-    long = Long(project, "two", "4.4")
+    long = Long(project, "two", "9.4")
     long.process.send_signal(signal.SIGINT)
     time.sleep(0.3)
     began = time.monotonic()
     long.process.send_signal(signal.SIGINT)
-    finish(long.process, timeout=10, status=130)
-    assert time.monotonic() - began < 2
+    finish(long.process, timeout=30, status=130)
+    assert time.monotonic() - began < 5
     assert running(*long.sleep), "a step is never cut in its middle"
     assert states(long.again()) == ["ok", "changed", "changed"]
     assert on(NAME, "cat", "/srv/long-after") == "two"
 
 
 def test_two_runs_at_once(project: Project) -> None:
-    long = Long(project, "first", "3.5")
+    long = Long(project, "first", "9.5")
     second = prov("deploy", NAME, cwd=project.folder, status=1)
     error = second.error()
     assert error["message"].startswith("another run is at work on this host: ")
@@ -292,7 +292,7 @@ def test_two_runs_at_once(project: Project) -> None:
     assert second.steps(NAME) == []
     plan = prov("plan", NAME, cwd=project.folder, status=3)
     assert states(plan)[0] == "ok", "a plan waits for nobody"
-    first = finish(long.process, timeout=10, status=0)
+    first = finish(long.process, timeout=30, status=0)
     assert states(first) == ["changed", "changed", "changed"]
     assert prov("deploy", NAME, cwd=project.folder, status=0).errors == []
 
@@ -300,7 +300,7 @@ def test_two_runs_at_once(project: Project) -> None:
 def test_a_dead_run_leaves_no_lock(project: Project) -> None:
     long = Long(project, "dead", "3.6")
     long.process.kill()
-    long.process.communicate(timeout=10)
+    long.process.communicate(timeout=30)
     assert states(long.again()) == ["ok", "changed", "changed"]
 
 

@@ -19,7 +19,7 @@ from provision import lab
 
 pytestmark = pytest.mark.lab
 
-NAME = "t-bad"
+NAME = "t-login"
 #: the host in the inventory, reached by its address as no lab host is
 HOST = "web1"
 

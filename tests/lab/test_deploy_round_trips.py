@@ -25,7 +25,7 @@ from provision.session import Session
 
 pytestmark = pytest.mark.lab
 
-NAME = "t-bad"
+NAME = "t-trips"
 #: added to every way through the slow line, seconds
 DELAY = 0.2
 

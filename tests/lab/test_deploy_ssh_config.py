@@ -11,7 +11,7 @@ from provision import lab
 
 pytestmark = pytest.mark.lab
 
-TARGET, GATE = "t-bad", "t-gate"
+TARGET, GATE = "t-behind", "t-gate"
 
 
 @pytest.fixture(scope="module")

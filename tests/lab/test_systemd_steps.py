@@ -32,7 +32,7 @@ from provision.steps.user_units import Linger, UserService, UserUnit
 from provision.steps.users import User
 
 pytestmark = pytest.mark.lab
-NAME = "t-s1"
+NAME = "t-units"
 SLEEPS = "[Service]\nExecStart=/bin/sleep 1000\n[Install]\nWantedBy=multi-user.target\n"
 
 
