@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from provision.inventory.fields import InnerPath, Place, matching
 from provision.secrets import Secret
@@ -66,6 +67,21 @@ class Django(Settings):
         default=None,
         description="Run `collectstatic` for each release. Default: if there is `static` to fill.",
     )
+
+
+class OwnCertificate(Settings):
+    """A certificate that the user has: `tls: {certificate: shop.crt, key: shop.key}`."""
+
+    certificate: Path = Field(
+        description="PEM file, relative to the inventory: the certificate, then those that lead to its root."
+    )
+    key: Path = Field(description="PEM file of its private key, without a passphrase.")
+
+
+Tls = Annotated[
+    Annotated[Literal["private-ca", "none"], Tag("word")] | Annotated[OwnCertificate, Tag("files")],
+    Discriminator(lambda value: "files" if isinstance(value, (Mapping, OwnCertificate)) else "word"),
+]
 
 
 class Auth(Settings):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -15,9 +15,11 @@ from provision.app_settings import (
     Django,
     Front,
     Interface,
+    OwnCertificate,
     RateLimit,
     Server,
     Settings,
+    Tls,
     servers_for,
 )
 from provision.errors import ConfigError, ConfigErrors
@@ -65,8 +67,9 @@ class App(Settings):
     path: Annotated[str, matching(r"/([\w.~-]+/)*", "a prefix like / or /shop/")] = Field(
         default="/", description="Prefix under which it is served; applications may share domains by it."
     )
-    tls: Literal["private-ca", "none"] = Field(
-        default="private-ca", description="Where the certificate comes from; `none` is plain http."
+    tls: Tls = Field(
+        default="private-ca",
+        description="Where the certificate comes from: an authority of prov's, or files; `none` is plain http.",
     )
     static: dict[UrlPrefix, InnerPath] = Field(
         default={}, description="Prefix below `path`: folder in the release that the front serves by itself."
@@ -207,6 +210,7 @@ def apps_of(host: InventoryHost) -> list[App]:
         *fronts_that_differ(host, apps),
         *domains_claimed_twice(host, apps),
         *files_missing(host, apps),
+        *certificates_unfit(host, apps),
     ]:
         problems.add(error)
     problems.raise_any()
@@ -224,6 +228,14 @@ def app_of(host: InventoryHost, name: Any, settings: Any) -> App:
     source, origin = settings.get("source"), host.origin(*path, "source")
     if isinstance(source, str) and origin is not None and not GIT_URL.fullmatch(source):
         settings["source"] = (origin.folder / Path(source).expanduser()).resolve()
+    tls = settings.get("tls")
+    if isinstance(tls, dict):
+        settings["tls"] = {
+            part: (origin.folder / Path(file).expanduser()).resolve()
+            if isinstance(file, str) and (origin := host.origin(*path, "tls", part)) is not None
+            else file
+            for part, file in tls.items()
+        }
     return validate(App, settings, host, path)
 
 
@@ -267,7 +279,7 @@ def domains_claimed_twice(host: InventoryHost, apps: list[App]) -> list[ConfigEr
     return errors
 
 
-def shared(app: App) -> tuple[set[str], Front, str]:
+def shared(app: App) -> tuple[set[str], Front, Tls]:
     """What applications have in common that share their domains."""
     return set(app.domains), app.front, app.tls
 
@@ -296,4 +308,17 @@ def files_missing(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
         for parameter, file in wanted.items():
             if not (root / file).is_file():
                 errors.append(host.error(("apps", app.name, *parameter), f"no such file: {root / file}"))
+    return errors
+
+
+def certificates_unfit(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
+    """An error for each certificate or key of the user's own that would not do for its domains."""
+    errors: list[ConfigError] = []
+    for app in apps:
+        if isinstance(app.tls, OwnCertificate):
+            # here, as few have one, and cryptography takes long to import
+            from provision.owncert import faults
+
+            for part, message in faults(app.tls, app.domains):
+                errors.append(host.error(("apps", app.name, "tls", part), message))
     return errors

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from provision.authority import Authority
 from provision.htpasswd import htpasswd
 from provision.steps import files
-from provision.tls import AUTHORITY_PATH, TLS_FOLDER
+from provision.tls import AUTHORITY_PATH, TLS_FOLDER, authority_path
 
 if TYPE_CHECKING:
     from provision.apps import App
@@ -39,7 +39,8 @@ def front_files(c: Host, hosts: list[VirtualHost], ca: str) -> list[Outcome]:
         text = htpasswd(app.auth.users, app.domains[0])
         files.file(c, passwords_path(app), text, mode=0o640, owner="root", group="www-data")
     authority = Authority(Path(ca).expanduser())
-    if any(s.scheme == "https" for s in sites) and authority.exists():
+    judged = [s for s in sites if s.scheme == "https" and authority_path(s.app) == AUTHORITY_PATH]
+    if judged and authority.exists():
         files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
         certificate = authority.certificate_path.read_text(encoding="ascii")
         found.append(files.file(c, AUTHORITY_PATH, certificate, mode=0o644))

@@ -12,7 +12,7 @@ from provision.balancing import Balanced, address_of, addresses_of, balanced_of,
 from provision.locations import Location, locations
 from provision.releases import Release, release_of
 from provision.serving import upstream
-from provision.tls import certificate_path, key_path
+from provision.tls import authority_path, certificate_path, key_path
 
 if TYPE_CHECKING:
     from provision.app_settings import Front
@@ -111,6 +111,11 @@ class VirtualHost:
     @property
     def key(self) -> str:
         return key_path(self.first)
+
+    @property
+    def authority(self) -> str:
+        """By what the fronts of other hosts are judged."""
+        return authority_path(self.first)
 
 
 def virtual_hosts(c: Host, front: Front) -> list[VirtualHost]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from provision.app_settings import OwnCertificate
 from provision.apps import App
 
 TLS_FOLDER = "/etc/prov/tls"
 #: the private CA's certificate, where a front judges the fronts of other hosts by it
 AUTHORITY_PATH = f"{TLS_FOLDER}/ca.crt"
+#: the authorities that the distribution trusts (package ca-certificates)
+PUBLIC_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 
 
 def key_path(app: App) -> str:
@@ -17,3 +20,8 @@ def key_path(app: App) -> str:
 def certificate_path(app: App) -> str:
     """An application's certificate."""
     return f"{TLS_FOLDER}/{app.name}.crt"
+
+
+def authority_path(app: App) -> str:
+    """By which authorities the certificates of an application's other hosts are judged."""
+    return PUBLIC_AUTHORITIES if isinstance(app.tls, OwnCertificate) else AUTHORITY_PATH

@@ -12,7 +12,6 @@ from provision.inventory.fields import matching
 from provision.outcome import Outcome
 from provision.role import Host, Params, task
 from provision.steps import apt, configuration, files, logrotate, served, systemd
-from provision.tls import AUTHORITY_PATH
 from roles.apache import cache, guard, places
 from roles.apache.limits import counter, libraries, limits_of, marks
 from roles.tls import Tls
@@ -141,7 +140,7 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
             marks=marks,
             bypassed=cache.bypassed,
             cache_root=cache.root(host),
-            authority=AUTHORITY_PATH,
+            authority=host.authority,
         )
     return configuration.configuration(
         c, FOLDER, texts, only=["sites-enabled/app-*.conf"], check_with=["apache2", "-t"]

@@ -12,7 +12,6 @@ from provision.frontfiles import front_files, passwords_path
 from provision.fronts import VirtualHost, proxies, virtual_hosts
 from provision.role import Host, Params, task
 from provision.steps import apt, configuration, files, served, systemd
-from provision.tls import AUTHORITY_PATH
 from roles.tls import Tls
 
 AFTER = ("app", "tls", "gunicorn", "uwsgi", "mod_wsgi", "uvicorn", "hypercorn", "daphne", "granian")
@@ -86,7 +85,7 @@ def site(c: Host, p: Nginx, host: VirtualHost) -> str:
         p=p,
         host=host,
         http2_directive=has_http2_directive(c),
-        authority=AUTHORITY_PATH,
+        authority=host.authority,
         cache_folder=CACHE,
         passwords=passwords_path,
         error_place=lambda app: f"/.prov-errors/{app.name}/",

@@ -1,4 +1,4 @@
-"""Certificates from a private CA that the controller keeps. Keys are made on the host and never leave it."""
+"""Certificates: from a private CA that the controller keeps, for keys that never leave the host, or the user's own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from pathlib import Path
 
 from pydantic import Field
 
+from provision.app_settings import OwnCertificate
+from provision.apps import App
 from provision.authority import Authority
 from provision.balancing import balanced_of
 from provision.role import Host, Params, task
+from provision.secrets import Secret
 from provision.steps import apt, certificates, files
 from provision.steps.source import Source
 from provision.tls import TLS_FOLDER, certificate_path, key_path
@@ -28,6 +31,7 @@ class Tls(Params):
 def install(c: Host, p: Tls) -> None:
     """A certificate for every application that this host serves or balances and that wants one."""
     served = {app.name: app for app in [*(b.app for b in balanced_of(c.inventory)), *c.apps]}
+    own_certificates(c, list(served.values()))
     apps = [app for app in served.values() if app.tls == "private-ca"]
     if not apps:
         return
@@ -43,3 +47,15 @@ def install(c: Host, p: Tls) -> None:
         certificates.certificate(
             c, key_path(app), certificate_path(app), app.domains, issuer, authority.key_id(), renew=1 / 3
         )
+
+
+def own_certificates(c: Host, apps: list[App]) -> None:
+    """Certificates and keys that the inventory names, judged when it was read (provision.owncert)."""
+    for app in apps:
+        if isinstance(app.tls, OwnCertificate):
+            # by them a balancer judges its hosts
+            apt.packages(c, "ca-certificates")
+            files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
+            key = Secret(app.tls.key.read_text(encoding="ascii"))
+            files.file(c, key_path(app), key, mode=0o600, owner="root", group="root")
+            files.file(c, certificate_path(app), app.tls.certificate.read_text(encoding="ascii"), mode=0o644)

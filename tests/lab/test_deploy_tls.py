@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
 from helpers.cli import Run, prov
 from helpers.hosts import on
 from helpers.journeys import TWO, Journey
@@ -106,3 +108,53 @@ def test_keys_never_leave_the_host(two: Journey) -> None:
             assert secret.encode() not in path.read_bytes(), path
     assert (two.project.folder / ".prov/ca/ca.key").stat().st_mode & 0o777 == 0o600
     assert secret not in on(TWO, "cat", "/var/lib/prov/ledger.json")
+
+
+def test_a_certificate_of_the_users_own_and_back(two: Journey, tmp_path: Path) -> None:
+    """By two lines of the inventory; the front serves it at once, and the key is root's alone."""
+    other = Authority(tmp_path / "other")
+    other.make()
+    key = [
+        "openssl",
+        "req",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=x",
+    ]
+    folder = two.project.folder
+    asked = subprocess.run(
+        [*key, "-keyout", folder / "own.key"], capture_output=True, text=True, check=True
+    ).stdout
+    inventory = folder / "inventory/hosts.yml"
+    before = inventory.read_text()
+    content = yaml.safe_load(before)
+    content["tests"]["hosts"][TWO]["apps"]["hello"]["tls"] = {
+        "certificate": "../own.crt",
+        "key": "../own.key",
+    }
+    inventory.write_text(yaml.safe_dump(content))
+
+    (folder / "own.crt").write_bytes(other.sign(asked.encode(), ["other.test"], 30))
+    refused = prov("deploy", TWO, cwd=folder, status=2)
+    assert "own.crt is not for hello.test, but for other.test" in refused.error()["message"]
+    assert two.site(TWO, "hello").get().status == 200, "nothing was touched"
+
+    (folder / "own.crt").write_bytes(other.sign(asked.encode(), ["hello.test"], 30))
+    planned = prov("plan", TWO, cwd=folder, status=3)
+    run = deploy(two)
+    changed = [s["step"] for s in run.steps(TWO) if s["state"] == "changed"]
+    assert changed == [s["step"] for s in planned.steps(TWO) if s["state"] == "changed"]
+    assert changed == [f"file {KEY}", f"file {CERTIFICATE}", "service nginx"]
+    assert "PRIVATE KEY" not in planned.stdout + run.stdout
+    assert on(TWO, "stat", "-c", "%a %U", KEY) == "600 root"
+    assert Site(two.hosts[TWO].address, "hello.test", other.certificate_path).get().status == 200
+    assert deploy(two).tally(TWO)["changed"] == 0
+
+    inventory.write_text(before)
+    deploy(two)
+    assert two.site(TWO, "hello").get().status == 200
+    assert deploy(two).tally(TWO)["changed"] == 0

@@ -9,7 +9,16 @@ import pytest
 from inventories import errors, host, inventory, project
 from pydantic import ValidationError
 
-from provision.app_settings import INTERFACES, Auth, Cache, Django, RateLimit, Settings, servers_for
+from provision.app_settings import (
+    INTERFACES,
+    Auth,
+    Cache,
+    Django,
+    OwnCertificate,
+    RateLimit,
+    Settings,
+    servers_for,
+)
 from provision.apps import App, apps_of
 from provision.balancing import Balance
 from provision.inventory import load
@@ -159,6 +168,9 @@ BAD = {
     "ref: main": "ref: is for a source in git, and this one is a local folder",
     "source: https://git.example.com/x.git\nref: --exec=x": "ref: '--exec=x' is not a branch, tag or commit",
     "tls: letsencrypt": "tls: 'letsencrypt' is not one of private-ca, none.",
+    "tls: {certificate: a.crt}": "tls.key: is required",
+    "tls: {certificate: a, key: b, kay: c}": "tls.kay: unknown parameter 'kay'. Did you mean 'key'?",
+    "tls: 1": "tls: 1 is not one of private-ca, none.",
     "path: /shop": "path: '/shop' is not a prefix like / or /shop/",
     "auth: basic": "auth: basic needs `users`: login names with their passwords",
     "auth: {by: ldap}": "auth.by: 'ldap' is not one of basic, django.",
@@ -357,7 +369,7 @@ def test_the_example_for_production_is_right() -> None:
     assert [apps_of(host)[0].server for host in loaded.hosts.values()] == ["gunicorn"] * 3
 
 
-@pytest.mark.parametrize("model", [App, Django, Auth, Cache, RateLimit, Balance])
+@pytest.mark.parametrize("model", [App, OwnCertificate, Django, Auth, Cache, RateLimit, Balance])
 def test_every_parameter_is_in_the_docs(model: type[Settings]) -> None:
     """One source for parameters, their validation and their documentation."""
     page = (REPO / "docs/inventory.md").read_text()

@@ -46,7 +46,7 @@ LAYERS = (
         "awaited",
     ),
     ("plans", "releases", "requirements", "gitsource", "authority", "ca", "templates", "tls", "htpasswd"),
-    ("apps", "app_settings", "balancing", "inventory", "lab", "cloud"),
+    ("apps", "app_settings", "owncert", "balancing", "inventory", "lab", "cloud"),
     ("roleimport", "rolefolders"),
     ("session", "outcome", "comeback", "calling"),
     ("channel", "events"),
@@ -75,7 +75,7 @@ PLACES = {
     "rich": {"report", "cli"},
     "click": {"cli"},
     "boto3": {"cloud"},
-    "cryptography": {"ca"},
+    "cryptography": {"ca", "owncert"},
     "bcrypt": {"htpasswd"},
     "pathspec": {"releases"},
 }

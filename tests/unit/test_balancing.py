@@ -82,7 +82,7 @@ BAD = {
 def test_bad_balances(tmp_path: Path, balance: str, message: str) -> None:
     lb1 = given(tmp_path, balance).hosts["lb1"]
     if not message:
-        assert balanced_of(lb1) == []
+        assert balanced_of(lb1) == ()
         return
     (error,) = errors(lambda: balanced_of(lb1))
     assert error == f"inv.yml:4 lb1.{message}"

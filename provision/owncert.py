@@ -1,0 +1,84 @@
+"""Certificates that the user has, judged before anything is touched: what a browser or a front would refuse later."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+
+from provision.app_settings import OwnCertificate
+
+PUBLIC = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def faults(own: OwnCertificate, domains: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """What is wrong with a certificate for these domains: (the setting it is about, message).
+
+    Source: RFC 5280, 4.1.2.5 (validity); RFC 6125, 6.4.3 (a wildcard stands for one label).
+    """
+    try:
+        chain = x509.load_pem_x509_certificates(own.certificate.read_bytes())
+    except OSError as error:
+        yield "certificate", f"{own.certificate}: {(error.strerror or str(error)).lower()}"
+        return
+    except ValueError:
+        yield "certificate", f"{own.certificate} holds no certificate in PEM"
+        return
+    yield from (("certificate", f"{own.certificate} {fault}") for fault in chain_faults(chain, domains))
+    fault = key_fault(own.key, chain[0])
+    if fault:
+        yield "key", f"{own.key}{fault}"
+
+
+def chain_faults(chain: Sequence[x509.Certificate], domains: Sequence[str]) -> Iterator[str]:
+    """What is wrong with a certificate and those that follow it."""
+    leaf, now = chain[0], datetime.datetime.now(datetime.UTC)
+    if leaf.not_valid_after_utc < now:
+        yield f"has expired on {leaf.not_valid_after_utc:%Y-%m-%d}"
+    if leaf.not_valid_before_utc > now:
+        yield f"is not good before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+    names = names_of(leaf)
+    missing = [domain for domain in domains if not covered(domain, names)]
+    if missing:
+        yield f"is not for {', '.join(missing)}, but for {', '.join(names) or 'no name at all'}"
+    for one, above in pairwise(chain):
+        try:
+            one.verify_directly_issued_by(above)
+        except (ValueError, TypeError, InvalidSignature):
+            subject = above.subject.rfc4514_string()
+            yield f"goes on with {subject}, which has not signed the one before it: the order is the site's own first"
+            return
+
+
+def names_of(certificate: x509.Certificate) -> list[str]:
+    """The DNS names that a certificate is for, in lower case."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return [name.lower() for name in found.value.get_values_for_type(x509.DNSName)]
+
+
+def covered(domain: str, names: Sequence[str]) -> bool:
+    """Whether one of the names of a certificate stands for a domain."""
+    return domain in names or "*." + domain.partition(".")[2] in names
+
+
+def key_fault(path: Path, certificate: x509.Certificate) -> str:
+    """What is wrong with a private key, as the end of a sentence that begins with its path; "" for nothing."""
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        return f": {(error.strerror or str(error)).lower()}"
+    except TypeError:
+        return " has a passphrase, which nobody is there to type when the front starts"
+    except ValueError:
+        return " holds no private key in PEM"
+    if key.public_key().public_bytes(*PUBLIC) != certificate.public_key().public_bytes(*PUBLIC):
+        return " is not the key of that certificate"
+    return ""

@@ -1,0 +1,145 @@
+"""Certificates that the user has: judged when the inventory is read."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from inventories import errors, host
+
+from provision.app_settings import OwnCertificate
+from provision.apps import apps_of
+from provision.authority import Authority
+from provision.errors import ConfigError
+from provision.owncert import covered
+
+Key = ec.EllipticCurvePrivateKey
+PEM = serialization.Encoding.PEM
+NOW = datetime.datetime.now(datetime.UTC)
+
+
+def key_pem(key: Key, passphrase: bytes = b"") -> bytes:
+    how = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+    return key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, how)
+
+
+def signed(names: Sequence[str], key: Key, *, begins: float = -1, days: float = 90) -> bytes:
+    """A certificate of its own, in PEM. begins: days from now."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+    start = NOW + datetime.timedelta(days=begins)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + datetime.timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
+    )
+    return builder.sign(key, hashes.SHA256()).public_bytes(PEM)
+
+
+@pytest.fixture
+def key() -> Key:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def faults_of(
+    folder: Path, certificate: bytes | None, key: bytes | None, domains: str = "a.test"
+) -> list[str]:
+    """What is said of an inventory with these files."""
+    (folder / "src").mkdir(exist_ok=True)
+    (folder / "src/requirements.txt").touch()
+    for name, content in (("own.crt", certificate), ("own.key", key)):
+        if content is not None:
+            (folder / name).write_bytes(content)
+    web1 = host(
+        folder,
+        f"""
+        apps:
+          shop:
+            source: src
+            target: a:b
+            domains: [{domains}]
+            tls:
+              certificate: own.crt
+              key: own.key
+        """,
+    )
+    try:
+        (app,) = apps_of(web1)
+    except ConfigError:
+        return [line.replace(f"{folder}/", "") for line in errors(lambda: apps_of(web1))]
+    assert app.tls == OwnCertificate(certificate=folder / "own.crt", key=folder / "own.key")
+    return []
+
+
+def test_a_good_one(tmp_path: Path, key: Key) -> None:
+    assert faults_of(tmp_path, signed(["a.test", "*.b.test"], key), key_pem(key), "a.test, x.b.test") == []
+
+
+def test_with_the_authority_that_signed_it_behind_it(tmp_path: Path, key: Key) -> None:
+    authority = Authority(tmp_path / "ca")
+    authority.make()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a.test")])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    leaf = authority.sign(request.public_bytes(PEM), ["a.test"], 30)
+    above = authority.certificate_path.read_bytes()
+    assert faults_of(tmp_path, leaf + above, key_pem(key)) == []
+    # the wrong way round: the authority's comes first
+    (names, order, other_key) = faults_of(tmp_path, above + leaf, key_pem(key))
+    assert "is not for a.test, but for no name at all" in names
+    assert "goes on with CN=a.test, which has not signed the one before it" in order
+    assert "own.key is not the key of that certificate" in other_key
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"names": ["b.test", "c.test"]}, "own.crt is not for a.test, but for b.test, c.test"),
+        ({"names": ["*.a.test"]}, "own.crt is not for a.test, but for *.a.test"),
+        ({"begins": -3, "days": 1}, f"own.crt has expired on {NOW - datetime.timedelta(days=2):%Y-%m-%d}"),
+        (
+            {"begins": 1},
+            f"own.crt is not good before {NOW + datetime.timedelta(days=1):%Y-%m-%d %H:%M} UTC",
+        ),
+    ],
+)
+def test_one_that_browsers_would_refuse(
+    tmp_path: Path, key: Key, given: dict[str, float], message: str
+) -> None:
+    (fault,) = faults_of(tmp_path, signed(key=key, **{"names": ["a.test"], **given}), key_pem(key))  # type: ignore[arg-type]
+    assert fault.endswith(message)
+    assert fault.startswith("inv.yml:10 web1.apps.shop.tls.certificate: ")
+
+
+def test_files_that_are_none(tmp_path: Path, key: Key) -> None:
+    good = signed(["a.test"], key)
+    other = ec.generate_private_key(ec.SECP256R1())
+    for certificate, own_key, message in (
+        (None, key_pem(key), "own.crt: no such file or directory"),
+        (b"rubbish", key_pem(key), "own.crt holds no certificate in PEM"),
+        (good, None, "own.key: no such file or directory"),
+        (good, b"rubbish", "own.key holds no private key in PEM"),
+        (good, key_pem(other), "own.key is not the key of that certificate"),
+        (good, key_pem(key, b"secret"), "own.key has a passphrase, which nobody is there to type"),
+    ):
+        for file in tmp_path.glob("own.*"):
+            file.unlink()
+        (fault,) = faults_of(tmp_path, certificate, own_key)
+        assert message in fault
+
+
+def test_a_wildcard_stands_for_one_label() -> None:
+    assert covered("x.a.test", ["*.a.test"])
+    assert covered("*.a.test", ["*.a.test"])
+    assert not covered("x.y.a.test", ["*.a.test"])
+    assert not covered("a.test", ["*.a.test"])
+    assert not covered("*.a.test", ["x.a.test"])
