@@ -127,7 +127,8 @@ class PlannedUnits(Units):
             return real
         installs = "[Install]" in self._contents(path)
         now = real.enabled
-        if real.load != "loaded" or (now == "static") == installs:
+        # "bad": its file is gone, or leads nowhere, while it still runs
+        if real.load != "loaded" or now == "bad" or (now == "static") == installs:
             now = "enabled" if self._linked(name) else "disabled" if installs else "static"
             if now == "enabled" and not installs:
                 now = "static"
