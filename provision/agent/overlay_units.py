@@ -60,6 +60,7 @@ class PlannedUnits(Units):
                     "restart": self._running(name),
                     "reload-or-restart": self._running(name),
                     "stop": {"active": "inactive", "sub": "dead"},
+                    "reset-failed": {"active": "inactive", "sub": "dead", "result": "success"},
                     "enable": {"enabled": "enabled"},
                     "disable": {"enabled": "disabled"},
                 }[verb]
