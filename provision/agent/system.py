@@ -95,7 +95,7 @@ class System:
         return self._execute(argv, options)
 
     def judge(self, argv: Sequence[str], doing: str, hint: str) -> None:
-        """Have a program judge what is on disk ("nginx -t"). Raises StepError. A plan has nothing there yet."""
+        """Have a program judge what is on disk ("nginx -t"). Raises StepError."""
         self.ask(argv).require(doing, hint)
 
     def runnable(self, program: str) -> bool:
