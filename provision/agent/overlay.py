@@ -37,9 +37,9 @@ class PlannedSystem(System):
         """Pretend that the command ended well."""
         return Result(argv, 0, "", "")
 
-    def judge(self, argv: Sequence[str], doing: str, hint: str) -> None:
+    def judge(self, argv: Sequence[str], doing: str, hint: str, folder: str = "/etc") -> None:
         """The program sees the configuration as the plan does."""
-        result = overlay_judging.judge(self._files, argv, self._accounts.foreseen(), self.ask)
+        result = overlay_judging.judge(self._files, argv, folder, self._accounts.foreseen(), self.ask)
         if result is not None:
             result.require(doing, hint)
 

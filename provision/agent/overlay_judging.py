@@ -1,7 +1,7 @@
 """Programs that judge their configuration ("nginx -t"), shown the one that a plan has foreseen. Shipped.
 
-They look into a mount namespace of their own, where /etc is as the plan sees it, and what they write goes nowhere:
-not their logs either, which are there by name only.
+They run in a mount namespace of their own. There their folder is as the plan sees it, and what they write goes
+nowhere; logs are there by name only.
 """
 
 import os
@@ -15,26 +15,28 @@ STAGED = "/run/prov-judged-%d"
 #: exit status if the namespace can't be made, as in some containers
 NO_NAMESPACE = 97
 SHOWN = """
-own=$1; shift
+own=$1; folder=$2; shift 2
 over() {
     mkdir -p "$own/up/new$1" "$own/up/work$1" &&
     mount -t overlay overlay -o "lowerdir=$1,upperdir=$own/up/new$1,workdir=$own/up/work$1" "$1"
 }
+show() {
+    over "$1" && xargs -0 -r rm -rf -- <"$own/gone" && cp --archive "$own/shown$1/." "$1"
+}
 {
     mount -t tmpfs tmpfs "$own/up" && cp --archive --attributes-only /var/log "$own/up/log" &&
-    over /etc && xargs -0 -r rm -rf -- <"$own/gone" && cp --archive "$own/etc/." /etc/ &&
-    over /var && mount --bind "$own/up/log" /var/log && over /run
+    show "$folder" && over /var && mount --bind "$own/up/log" /var/log && over /run
 } >/dev/null 2>&1 || exit 97
 exec "$@"
 """
 
 
 def judge(
-    files: PlannedFiles, argv: Sequence[str], names: Sequence[str], ask: Callable[..., Result]
+    files: PlannedFiles, argv: Sequence[str], folder: str, names: Sequence[str], ask: Callable[..., Result]
 ) -> Optional[Result]:
     """What a program says of its configuration as the plan sees it; None if that can't be told before the deploy.
 
-    names: users and groups that are foreseen.  ask: runs a command that changes nothing.
+    folder: of its settings.  names: users and groups that are foreseen.  ask: runs a command that changes nothing.
     """
     foreseen = dict(files.foreseen())
     brought = any(node is not None and path.startswith(("/usr/", "/lib/")) for path, node in foreseen.items())
@@ -44,8 +46,8 @@ def judge(
     own = STAGED % os.getpid()
     os.mkdir(own, 0o700)
     try:
-        hidden = stage(own, foreseen)
-        words = ("unshare", "--mount", "--propagation", "private", "--", "sh", "-c", SHOWN, "sh", own)
+        hidden = stage(own, foreseen, folder)
+        words = ("unshare", "--mount", "--propagation", "private", "--", "sh", "-c", SHOWN, "sh", own, folder)
         result = ask((*words, *argv))
     finally:
         shutil.rmtree(own)
@@ -55,14 +57,15 @@ def judge(
     return result._replace(argv=argv)
 
 
-def stage(own: str, foreseen: Dict[str, Optional[Node]]) -> List[str]:
-    """Put what is foreseen in /etc below a folder, with a list of what goes; gives what is foreseen and not shown."""
+def stage(own: str, foreseen: Dict[str, Optional[Node]], folder: str) -> List[str]:
+    """Put what is foreseen in a folder below own, with a list of what goes; gives what is foreseen elsewhere, or not
+    known yet."""
     os.mkdir(own + "/up")
-    os.mkdir(own + "/etc")
+    os.makedirs(own + "/shown" + folder)
     gone, hidden = [], []
     for path in sorted(foreseen):
         node = foreseen[path]
-        if not path.startswith("/etc/") or not put(own + path, node):
+        if not path.startswith(folder + "/") or not put(own + "/shown" + path, node):
             hidden.append(path)
         elif node is None or node.opaque or node.stat.kind != "dir":
             gone.append(path)

@@ -89,7 +89,8 @@ class Configuration(Step):
         self._make_folder(host, self.folder)
         if host.planned:
             self._put(host, self.folder)
-            host.judge(self.check_with, *self._judging)
+            below_etc = self.folder.startswith("/etc/")
+            host.judge(self.check_with, *self._judging, folder="/etc" if below_etc else self.folder)
         else:
             self._judge(host)
             self._put(host, self.folder)

@@ -22,6 +22,9 @@ KNOWN = (
     "begun app: nothing",
     "chmod 0700 /srv/hello/venvs/*/bin + delete /srv/hello/releases/*/.prov/loads",
     "mask ssh + unit file masked by hand",
+    "stop nginx.service + nginx's package file broken",
+    "delete /etc/nginx/sites-enabled/hello.conf + nginx's package file broken",
+    "purge nginx + unpack only nginx",
 )
 
 
