@@ -5,7 +5,7 @@ import pwd
 import re
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set
 
-from provision.agent import overlay_judging
+from provision.agent import overlay_judging, overlay_programs
 from provision.agent.accounts import Account, Accounts, Shadow
 from provision.agent.commands import Result
 from provision.agent.ledger import Ledger
@@ -36,6 +36,9 @@ class PlannedSystem(System):
     def run(self, argv: Sequence[str], **options: Any) -> Result:
         """Pretend that the command ended well."""
         return Result(argv, 0, "", "")
+
+    def ask(self, argv: Sequence[str], **options: Any) -> Result:
+        return overlay_programs.ask(self._files, super().ask, argv, **options)
 
     def judge(self, argv: Sequence[str], doing: str, hint: str, folder: str = "/etc") -> None:
         """The program sees the configuration as the plan does."""

@@ -67,7 +67,11 @@ def stage(own: str, foreseen: Dict[str, Optional[Node]], folder: str) -> List[st
         node = foreseen[path]
         if not path.startswith(folder + "/") or not put(own + "/shown" + path, node):
             hidden.append(path)
-        elif node is None or node.opaque or node.stat.kind != "dir":
+            continue
+        if node is not None and node.content == b"":
+            # what a command would print, as a rule: a key
+            hidden.append(path)
+        if node is None or node.opaque or node.stat.kind != "dir":
             gone.append(path)
     with open(own + "/gone", "w", encoding="utf-8") as f:
         f.write("\0".join(gone))

@@ -39,6 +39,7 @@ class PlannedApt(Apt):
         self._planned: Optional[Dict[str, dpkg.Package]] = None
         self._automatic: Optional[Set[str]] = None
         self._repaired = False
+        self._starting = True
 
     def all(self) -> Dict[str, dpkg.Package]:
         return super().all() if self._planned is None else self._planned
@@ -67,6 +68,12 @@ class PlannedApt(Apt):
         new = [s for s in steps if s.verb == "Inst"]
         self._install(new, words)
         self._configure([s.name for s in steps if s.verb == "Conf" and s.name not in {n.name for n in new}])
+
+    @contextlib.contextmanager
+    def starting(self, allowed: bool) -> Iterator[None]:
+        self._starting = allowed
+        yield
+        self._starting = True
 
     def mark(self, how: str, names: Sequence[str]) -> None:
         if how == "manual":
@@ -135,14 +142,14 @@ class PlannedApt(Apt):
         """What scripts say to units that are there."""
         if "daemon-reload" in scripts.text:
             self._units.reload_manager()
-        for unit in scripts.start():
+        for unit in scripts.start() if self._starting else ():
             state = self._units.state(unit)
             if state.load == "loaded" and state.enabled == "enabled" and not state.running:
                 self._units.do("start", unit)
 
     def _bring(self, found: "Sequence[Optional[Match[str]]]", scripts: Scripts) -> None:
         """Units come with a package. found: their paths among what it brings, as UNIT has matched them."""
-        started = scripts.start()
+        started = scripts.start() if self._starting else []
         for name in (unit.group(2) for unit in found if unit and "@." not in unit.group(2)):
             self._units.bring(name, scripts.enable(name), name in started)
 
