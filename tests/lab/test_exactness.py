@@ -25,6 +25,9 @@ KNOWN = (
     "stop nginx.service + nginx's package file broken",
     "delete /etc/nginx/sites-enabled/hello.conf + nginx's package file broken",
     "purge nginx + unpack only nginx",
+    "remove nginx + nginx's configuration broken",
+    "turn into a link /etc/prov/tls/hello.key + stop nginx.service",
+    "empty /etc/prov/tls/hello.crt + purge openssl",
 )
 
 
