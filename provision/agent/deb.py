@@ -22,9 +22,15 @@ def contents(deb: str) -> "List[Tuple[str, Node]]":
         stat = Stat(
             kind, member.mode, member.uid, member.gid, member.size, member.linkname if kind == "link" else ""
         )
-        sha256 = "from %s" % deb if data is None else hashlib.sha256(data).hexdigest()
+        sha256 = "from %s %s" % (deb, member.name) if data is None else hashlib.sha256(data).hexdigest()
         found.append((member.name, Node(stat, data, sha256, opaque=kind == "dir")))
     return found
+
+
+def file(deb: str, name: str) -> bytes:
+    """The contents of a file in a package, "./usr/bin/openssl"."""
+    found = members(deb, "--fsys-tarfile", lambda path: path == name)
+    return next(data for _, data in found if data is not None)
 
 
 def control_file(deb: str, name: str) -> str:

@@ -5,6 +5,7 @@ import pwd
 import re
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set
 
+from provision.agent import overlay_judging, overlay_programs
 from provision.agent.accounts import Account, Accounts, Shadow
 from provision.agent.commands import Result
 from provision.agent.ledger import Ledger
@@ -26,18 +27,24 @@ class PlannedSystem(System):
         super().__init__(controller, facts, ledger)
         files = PlannedFiles(controller.fetch)
         units = PlannedUnits(self.run, self.ask, files)
-        self.files = files
+        self.files = self._files = files
         self.units = units
         self.packages = PlannedApt(self.run, self.ask, controller.progress, files, units)
-        self.accounts = PlannedAccounts(self.run, files)
+        self.accounts = self._accounts = PlannedAccounts(self.run, files)
         self._hostname = super().hostname()
 
     def run(self, argv: Sequence[str], **options: Any) -> Result:
         """Pretend that the command ended well."""
         return Result(argv, 0, "", "")
 
-    def judge(self, argv: Sequence[str], doing: str, hint: str) -> None:
-        """What would be judged is not on disk."""
+    def ask(self, argv: Sequence[str], **options: Any) -> Result:
+        return overlay_programs.ask(self._files, super().ask, argv, **options)
+
+    def judge(self, argv: Sequence[str], doing: str, hint: str, folder: str = "/etc") -> None:
+        """The program sees the configuration as the plan does."""
+        result = overlay_judging.judge(self._files, argv, folder, self._accounts.foreseen(), self.ask)
+        if result is not None:
+            result.require(doing, hint)
 
     def hostname(self) -> str:
         return self._hostname
@@ -55,6 +62,10 @@ class PlannedAccounts(Accounts):
         self._users: Dict[str, Optional[Account]] = {}
         self._groups: Dict[str, Optional[int]] = {}
         self._shadows: Dict[str, Shadow] = {}
+
+    def foreseen(self) -> List[str]:
+        """Names of users and groups that the plan has added, changed or removed."""
+        return [*self._users, *self._groups]
 
     def user(self, name: str) -> Optional[Account]:
         self.looked.add("user %s" % name)

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from provision.agent.files import Content, Fetch, Files, Stat
 from provision.agent.paths import MAX_LINKS, foreign_link, no_directory, not_a_directory, resolve_parts
@@ -199,6 +199,10 @@ class PlannedFiles(Files):
     def predicted(self, path: str) -> bool:
         here = self._follow(path)
         return here is not None and here in self._nodes
+
+    def foreseen(self) -> "Iterator[Tuple[str, Optional[Node]]]":
+        """What the plan has put at which real path; None where it has removed something."""
+        return iter(self._nodes.items())
 
     # -- where things are
 

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import tempfile
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Callable, Dict, Iterator, List, Match, Optional, Sequence, Set, Tuple
 
 from provision.agent import deb, dpkg
 from provision.agent.overlay_files import PlannedFiles
@@ -39,6 +39,7 @@ class PlannedApt(Apt):
         self._planned: Optional[Dict[str, dpkg.Package]] = None
         self._automatic: Optional[Set[str]] = None
         self._repaired = False
+        self._starting = True
 
     def all(self) -> Dict[str, dpkg.Package]:
         return super().all() if self._planned is None else self._planned
@@ -64,10 +65,15 @@ class PlannedApt(Apt):
         for s in steps:
             if s.verb in ("Remv", "Purg"):
                 self._remove(s.name, s.name in purged)
-        self._install([s for s in steps if s.verb == "Inst"], words)
-        for s in steps:
-            if s.verb == "Conf":
-                self._set_state(s.name, "install", "installed")
+        new = [s for s in steps if s.verb == "Inst"]
+        self._install(new, words)
+        self._configure([s.name for s in steps if s.verb == "Conf" and s.name not in {n.name for n in new}])
+
+    @contextlib.contextmanager
+    def starting(self, allowed: bool) -> Iterator[None]:
+        self._starting = allowed
+        yield
+        self._starting = True
 
     def mark(self, how: str, names: Sequence[str]) -> None:
         if how == "manual":
@@ -80,9 +86,8 @@ class PlannedApt(Apt):
         """A deploy repairs; a plan says so, and takes it for done."""
         if self.interrupted():
             self._repaired = True
-            for name, package in list(self.all().items()):
-                if package.state in ("unpacked", "half-configured"):
-                    self._set_state(name, package.want, "installed")
+            half = ("unpacked", "half-configured")
+            self._configure([name for name, package in self.all().items() if package.state in half])
 
     @contextlib.contextmanager
     def picture(self) -> "Iterator[Dict[str, str]]":
@@ -116,17 +121,37 @@ class PlannedApt(Apt):
         for name in came:
             if name not in before:
                 self._link(each[name])
-        if "daemon-reload" in scripts.text:
-            self._units.reload_manager()
-        for unit in scripts.start():
-            state = self._units.state(unit)
-            if state.load == "loaded" and state.enabled == "enabled" and not state.running:
-                self._units.do("start", unit)
+        self._tell_units(scripts)
         entries = [deb.control_fields(path) for path in archives.values()]
         arrived = dpkg.parse("\n\n".join("Status: install ok installed\n%s" % entry for entry in entries))
         old = before.get("dpkg")
         native = [old.architecture] if old is not None else []
         self._planned = {**before, **{dpkg.key(p, [*native, "all"]): p for p in arrived}}
+
+    def _configure(self, names: Sequence[str]) -> None:
+        """Packages that are unpacked are finished: their scripts run."""
+        packages = [self.all()[name] for name in names]
+        scripts = Scripts("".join(self._info(package, "postinst") for package in packages))
+        for name, package in zip(names, packages):
+            want = package.want if package.held else "install"
+            self._set_state(name, want, "installed")
+            self._bring([UNIT.match(path) for path in self._info(package, "list").splitlines()], scripts)
+        self._tell_units(scripts)
+
+    def _tell_units(self, scripts: Scripts) -> None:
+        """What scripts say to units that are there."""
+        if "daemon-reload" in scripts.text:
+            self._units.reload_manager()
+        for unit in scripts.start() if self._starting else ():
+            state = self._units.state(unit)
+            if state.load == "loaded" and state.enabled == "enabled" and not state.running:
+                self._units.do("start", unit)
+
+    def _bring(self, found: "Sequence[Optional[Match[str]]]", scripts: Scripts) -> None:
+        """Units come with a package. found: their paths among what it brings, as UNIT has matched them."""
+        started = scripts.start() if self._starting else []
+        for name in (unit.group(2) for unit in found if unit and "@." not in unit.group(2)):
+            self._units.bring(name, scripts.enable(name), name in started)
 
     def _set_state(self, name: str, want: str, state: str) -> None:
         package = self.all()[name]
@@ -137,26 +162,27 @@ class PlannedApt(Apt):
     def _remove(self, name: str, purge: bool) -> None:
         package = self.all()[name]
         kept = set() if purge else {path for path, _ in conffiles(package)}
-        with contextlib.suppress(FileNotFoundError), open(self._list_of(package), encoding="utf-8") as f:
-            for path in f.read().splitlines():
-                found = self._files.stat(path)
-                if found is not None and found.kind != "dir" and path not in kept:
-                    self._files.remove(path)
-                unit = UNIT.match(path)
-                if unit:
-                    self._units.lose(unit.group(2))
+        for path in self._info(package, "list").splitlines():
+            found = self._files.stat(path)
+            if found is not None and found.kind != "dir" and path not in kept:
+                self._files.remove(path)
+            unit = UNIT.match(path)
+            if unit:
+                self._units.lose(unit.group(2))
         if kept:
             self._set_state(name, "deinstall", "config-files")
         else:
             self._planned = {n: p for n, p in self.all().items() if n != name}
 
-    def _list_of(self, package: dpkg.Package) -> str:
-        """The file that lists what a package has brought; with the architecture where several can be installed."""
+    def _info(self, package: dpkg.Package, what: str) -> str:
+        """One of dpkg's files on a package, or ""; with the architecture where several can be installed."""
         for name in (package.name, "%s:%s" % (package.name, package.architecture)):
-            path = "%s/%s.list" % (INFO, name)
-            if os.path.exists(path):
-                break
-        return path
+            with (
+                contextlib.suppress(FileNotFoundError),
+                open("%s/%s.%s" % (INFO, name, what), encoding="utf-8", errors="replace") as f,
+            ):
+                return f.read()
+        return ""
 
     def _archives(self, new: List[Simulated], words: Sequence[str]) -> Dict[str, str]:
         """The downloaded files of packages, by name. apt writes ":" in versions as %3a."""
@@ -183,12 +209,8 @@ class PlannedApt(Apt):
             if real in settings and self._is_ours(real, known):
                 continue
             self._files.bring(real, node)
-            unit = UNIT.match(path)
-            if unit and "@." not in path:
-                units.append(unit.group(2))
-        started = scripts.start()
-        for name in units:
-            self._units.bring(name, scripts.enable(name), name in started)
+            units.append(UNIT.match(path))
+        self._bring(units, scripts)
 
     def _link(self, script: str) -> None:
         """Make the links that a package's script makes when it is first installed, where nothing is yet."""

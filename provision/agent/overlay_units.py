@@ -60,6 +60,7 @@ class PlannedUnits(Units):
                     "restart": self._running(name),
                     "reload-or-restart": self._running(name),
                     "stop": {"active": "inactive", "sub": "dead"},
+                    "reset-failed": {"active": "inactive", "sub": "dead", "result": "success"},
                     "enable": {"enabled": "enabled"},
                     "disable": {"enabled": "disabled"},
                 }[verb]
@@ -127,7 +128,8 @@ class PlannedUnits(Units):
             return real
         installs = "[Install]" in self._contents(path)
         now = real.enabled
-        if real.load != "loaded" or (now == "static") == installs:
+        # "bad": its file is gone, or leads nowhere, while it still runs
+        if real.load != "loaded" or now == "bad" or (now == "static") == installs:
             now = "enabled" if self._linked(name) else "disabled" if installs else "static"
             if now == "enabled" and not installs:
                 now = "static"

@@ -11,6 +11,7 @@ from provision.agent import dpkg
 from provision.agent.apt_errors import explain
 from provision.agent.commands import Result
 from provision.agent.dpkg import LOCK_TIMEOUT, Package
+from provision.agent.starts import forbidden
 from provision.errors import StepError
 
 #: the repositories' files
@@ -179,6 +180,10 @@ class Apt:
             result = self._run((*APT, *words), environment=APT_ENVIRONMENT)
         if result.status:
             raise self.explain(result)
+
+    def starting(self, allowed: bool) -> "ContextManager[None]":
+        """While it lasts, packages that come may start their units, or may not."""
+        return forbidden(not allowed)
 
     def mark(self, how: str, names: Sequence[str]) -> None:
         """apt-mark(8): how is manual, hold or unhold."""

@@ -94,8 +94,11 @@ class System:
         """Run a command that only reads. In a plan it really runs, where `run` only pretends."""
         return self._execute(argv, options)
 
-    def judge(self, argv: Sequence[str], doing: str, hint: str) -> None:
-        """Have a program judge what is on disk ("nginx -t"). Raises StepError. A plan has nothing there yet."""
+    def judge(self, argv: Sequence[str], doing: str, hint: str, folder: str = "/etc") -> None:
+        """Have a program judge its configuration ("nginx -t"). Raises StepError.
+
+        folder: where that is; a plan shows it to the program as the deploy will find it.
+        """
         self.ask(argv).require(doing, hint)
 
     def runnable(self, program: str) -> bool:

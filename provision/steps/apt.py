@@ -36,6 +36,7 @@ class Packages(Step):
     recommends: also install what packages recommend.
     cache_age: seconds for which fetched package lists are good enough. They are fetched only when something
     has to be installed, or `latest` asked for.
+    start: False keeps packages that come from starting their units, which a later step does once they are configured.
 
     Configuration files that were changed on the host stay as they are; the package's own lands beside them, with
     ".dpkg-dist". A package that was there as a dependency is marked, so that autoremove leaves it. Packages that
@@ -47,6 +48,7 @@ class Packages(Step):
     latest: bool = False
     recommends: bool = False
     cache_age: float = DAY
+    start: bool = True
 
     DEADLINE = 1800.0
 
@@ -83,6 +85,12 @@ class Packages(Step):
         return Diff.none("%s: %s" % ("newest" if self.latest else "installed", there))
 
     def apply(self, host: "System", diff: Diff) -> None:
+        with host.packages.starting(self.start):
+            self._install(host, diff)
+        # packages bring units, and start them
+        host.units.forget()
+
+    def _install(self, host: "System", diff: Diff) -> None:
         apt = host.packages
         before = apt.installed()
         apt.repair()
@@ -102,8 +110,6 @@ class Packages(Step):
         came = [c for c in diff.changes if c == REPAIRED] + difference(before, apt.installed())
         came += [Change("package %s" % n, "automatic", "manual") for n in marks]
         self.tell(came)
-        # packages bring units, and start them
-        host.units.forget()
 
     def fingerprint(self, host: "System") -> str:
         return " ".join(with_version(host, name) for name in self.wanted_versions)

@@ -42,11 +42,12 @@ class Certificate(Keyed):
 
     def check(self, host: "System") -> Diff:
         found = self.missing(host, "certificate")
-        key = host.files.stat(self.key)
-        if key is not None and key.mode & 0o077:
+        key, now = host.files.stat(self.key), host.files.stat(self.path)
+        there = key is not None and key.kind == "file"
+        if key is not None and there and key.mode & 0o077:
             found.insert(0, Change("mode of the key", "%04o" % key.mode, "0600"))
         predicted = host.files.predicted(self.path)
-        if key is not None and host.files.stat(self.path) is not None and not predicted:
+        if there and now is not None and now.kind == "file" and not predicted:
             found += self._faults(host)
         if found:
             return Diff(found)

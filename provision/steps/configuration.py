@@ -3,7 +3,7 @@
 import hashlib
 import os
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Dict, List, Mapping, Sequence, Union
+from typing import TYPE_CHECKING, Dict, List, Mapping, Sequence, Tuple, Union
 
 from provision.errors import StepError
 from provision.secrets import Secret
@@ -87,9 +87,13 @@ class Configuration(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         self._make_folder(host, self.folder)
-        if not host.planned:
+        if host.planned:
+            self._put(host, self.folder)
+            below_etc = self.folder.startswith("/etc/")
+            host.judge(self.check_with, *self._judging, folder="/etc" if below_etc else self.folder)
+        else:
             self._judge(host)
-        self._put(host, self.folder)
+            self._put(host, self.folder)
 
     def fingerprint(self, host: "System") -> str:
         states = [
@@ -130,6 +134,14 @@ class Configuration(Step):
                     found.append(path)
         return found
 
+    @property
+    def _judging(self) -> Tuple[str, str]:
+        """What is said if it is judged to be bad."""
+        return (
+            "%s judges %s as it would be" % (" ".join(self.check_with), self.folder),
+            "Nothing has been touched: what is in place still is, and what runs goes on.",
+        )
+
     def _judge(self, host: "System") -> None:
         """Have the program see the folder as it would be. Raises StepError."""
         staged = STAGED % os.getpid()
@@ -143,10 +155,7 @@ class Configuration(Step):
                 error.message = error.message.replace(whole, self.folder)
                 raise
             argv = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", ELSEWHERE, "sh"]
-            host.ask([*argv, whole, self.folder, *self.check_with]).require(
-                "%s judges %s as it would be" % (" ".join(self.check_with), self.folder),
-                "Nothing has been touched: what is in place still is, and what runs goes on.",
-            )
+            host.ask([*argv, whole, self.folder, *self.check_with]).require(*self._judging)
         finally:
             host.files.remove(staged)
 

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from provision.errors import StepError
-from provision.steps.base import Change, Diff, Step, check_path, listed, step, wanted
+from provision.steps.base import Change, Diff, Step, check_path, listed, mode_text, step, wanted
 from provision.steps.environment import Environment, check_environment, revealed
 from provision.steps.installers import Installer, find_uv
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: a file in the environment that tells what was installed into it; written when all of it was
 STAMP = "prov-installed"
+#: how changes of the modes of its folders begin
+MODE = "mode of "
 #: what a project's own tools leave in its folder, and what is no part of it
 NOT_SOURCE = re.compile(r"^(\..*|__pycache__|build|dist|.*\.egg-info|.*\.pyc)\Z")
 
@@ -37,9 +39,9 @@ class Venv(Step):
     installer: "uv", "pip", or "" for uv where the host has it (see python.uv), else pip, with the same result.
     environment: of the installer, such as PIP_INDEX_URL; values may be Secrets. What /etc/pip.conf and PIP_
     variables say of indexes holds for uv as well.
-    What somebody has removed from the environment is installed again. It is made anew if a run left it unfinished,
-    if its interpreter is gone or has become another Python, or if a requirement is dropped, because no installer
-    takes away what that had brought along.
+    What somebody has removed from the environment is installed again, and its folders are opened to all who may enter
+    the environment itself. It is made anew if a run left it unfinished, if its interpreter is gone or has become
+    another Python, or if a requirement is dropped, because no installer takes away what that had brought along.
     The outcome's `why` names the installer, and `stdout` lists what is installed.
     """
 
@@ -84,7 +86,12 @@ class Venv(Step):
     def apply(self, host: "System", diff: Diff) -> None:
         installer = Installer(self._uv(host), self.path, revealed(self.environment))
         before = read_stamp(host, self.path) or {}
-        kinds = {change.what for change in diff.changes}
+        kinds = {change.what for change in diff.changes if not change.what.startswith(MODE)}
+        for change in diff.changes:
+            if change.what.startswith(MODE):
+                host.files.set_mode("%s/%s" % (self.path, change.what[len(MODE) :]), int(change.after, 8))
+        if not kinds:
+            return
         if kinds & {"new environment", "environment"}:
             if host.files.stat(self.path) is not None:
                 host.files.remove(self.path)
@@ -126,6 +133,18 @@ class Venv(Step):
             found.append(Change("missing", listed(gone), "installed again"))
         if self.project and now["project"] != self._state_of_project(host):
             found.append(Change("project", "another state", self.project))
+        return found + self._closed(host)
+
+    def _closed(self, host: "System") -> List[Change]:
+        """Folders that are closed to some who may enter the environment: its programs would not start for them."""
+        top = host.files.end(self.path)
+        assert top is not None  # its interpreter was seen
+        found = []
+        for name in folders(host, self.path):
+            now = host.files.stat("%s/%s" % (self.path, name))
+            wanted_mode = now.mode | (top.mode & 0o555) if now is not None and now.kind == "dir" else 0
+            if now is not None and wanted_mode & ~now.mode:
+                found.append(Change(MODE + name, mode_text(now.mode), mode_text(wanted_mode)))
         return found
 
     def _unfit(self, host: "System", now: Dict[str, Any]) -> str:
@@ -235,6 +254,14 @@ def entries(host: "System", venv: str) -> List[str]:
     for name in host.files.list(venv + "/lib"):
         found += host.files.list("%s/lib/%s/site-packages" % (venv, name))
     return [name for name in found if name != "__pycache__" and not name.startswith("~")]
+
+
+def folders(host: "System", venv: str) -> List[str]:
+    """Where an environment has its programs and packages."""
+    found = ["bin", "lib"]
+    for name in host.files.list(venv + "/lib"):
+        found += ["lib/" + name, "lib/%s/site-packages" % name]
+    return found
 
 
 def minor_version(host: "System", path: str) -> str:

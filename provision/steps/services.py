@@ -138,6 +138,9 @@ class Service(Step):
         if self._served in what:
             self.manager(host).do("stop", self._served)
         if "running" in what:
+            if what["running"].before == "failed":
+                # systemctl(1): starts are counted anew, or one that had failed too often would be refused
+                self.manager(host).do("reset-failed", self.name)
             self.manager(host).do("start" if self.running else "stop", self.name)
         elif "restart" in what:
             self.manager(host).do("restart", self.name)

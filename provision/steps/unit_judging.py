@@ -24,6 +24,8 @@ NAME = re.compile(r"^[A-Za-z0-9][\w.@:-]*\Z")
 SPAN = re.compile(r"^[0-9]+(\.[0-9]+)? ?[a-z]*( ?[0-9]+ ?[a-z]+)*\Z")
 UNIT_FOLDER = "/etc/systemd/system"
 RUNTIME_FOLDER = "/run/systemd/system"
+#: where files of units are that a mask can hide
+FRAGMENTS = (UNIT_FOLDER, "/lib/systemd/system", "/usr/lib/systemd/system")
 #: where a candidate is judged; on a tmpfs, and gone before the step ends
 STAGE = "/run/prov-verify"
 #: systemd does not start a unit of which systemd-analyze(1) says this; everything else it says are warnings
@@ -120,8 +122,8 @@ def verify(host: "System", file: File, unit: str, *options: str) -> str:
     host.files.mkdir(STAGE, 0o700, 0, 0)
     try:
         if file.path.endswith(".conf"):
-            fragment = host.units.state(some_instance(unit)).fragment
-            if not fragment or not host.files.exists(fragment):
+            fragment = fragment_of(host, unit)
+            if not fragment:
                 # the unit is still to come, and will be judged with this
                 return ""
             name = fragment.rsplit("/", 1)[-1]
@@ -148,6 +150,17 @@ def verify(host: "System", file: File, unit: str, *options: str) -> str:
     if not ours or result.status == 127:
         return ""
     return "systemd-analyze verify: " + ("something" if file.source.secret else listed(ours))
+
+
+def fragment_of(host: "System", unit: str) -> str:
+    """A unit's own file, also one that a mask hides; "" if there is none yet."""
+    state = host.units.state(some_instance(unit))
+    if state.load != "masked":
+        return state.fragment if state.fragment and host.files.exists(state.fragment) else ""
+    template = re.sub(r"@[^.]*", "@", unit)
+    paths = ["%s/%s" % (folder, name) for folder in FRAGMENTS for name in dict.fromkeys((unit, template))]
+    found = [(path, host.files.end(path)) for path in paths]
+    return next((path for path, now in found if now is not None and now.kind == "file" and now.size), "")
 
 
 def unmask(host: "System", units: "Units", name: str) -> None:

@@ -60,6 +60,8 @@ def files_of(c: Host, release: Release, p: AppRole) -> None:
         requirements=release.requirements,
         packages=release.packages,
     )
+    # the application's user has to get in
+    files.directory(c, release.venv, mode=0o755)
     files.link(c, f"{release.path}/.venv", f"../../venvs/{release.venv.rsplit('/', 1)[-1]}")
 
 

@@ -39,7 +39,8 @@ class Nginx(Params):
 @task
 def install(c: Host, p: Nginx) -> None:
     """Install nginx and serve every application of this host that names it as its front."""
-    apt.packages(c, "nginx")
+    # a configuration that is broken would keep it from starting, and so the package from coming
+    apt.packages(c, "nginx", start=False)
     hosts = virtual_hosts(c, "nginx")
     inputs = front_files(c, hosts, c.params(Tls).ca)
     if any(site.app.cache for host in hosts for site in host.sites):

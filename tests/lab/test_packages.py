@@ -20,6 +20,7 @@ from provision.steps.apt import Autoremove, Hold, NoPackages, Packages, Upgrade
 from provision.steps.base import Step
 from provision.steps.files import File
 from provision.steps.repository import NoRepository, Repository
+from provision.steps.systemd import Service
 
 pytestmark = pytest.mark.lab
 NAME = "t-packages"
@@ -137,6 +138,22 @@ def test_an_interrupted_dpkg_is_finished(bench: Bench) -> None:
     assert outcome.diff[0][:3] == ("dpkg", "interrupted", "finished")
     assert changes(outcome)[1:] == [("t-lib", "", "1.0")]
     bench.cycle(NoPackages("t-lib", purge=True))
+
+
+def test_a_package_starts_nothing_if_told_so(bench: Bench) -> None:
+    policy = "/usr/sbin/policy-rc.d"
+    # of a run that was killed
+    on(NAME, "sh", "-c", f"printf '#!/bin/sh\\n# made by prov\\nexit 101\\n' >{policy}; chmod 755 {policy}")
+    quiet, stopped = Packages("memcached", start=False), Service("memcached", running=False)
+    assert [o.state for o in planned_then_done(bench, quiet, stopped)] == ["changed", "ok"]
+    assert on(NAME, "ls", policy, check=False) == ""
+    planned_then_done(bench, Service("memcached"))
+    bench.run(NoPackages("memcached", purge=True))
+    # one of the host's own holds, and stays
+    on(NAME, "sh", "-c", f"printf '#!/bin/sh\\nexit 0\\n' >{policy}; chmod 755 {policy}")
+    assert [o.state for o in planned_then_done(bench, quiet, Service("memcached"))] == ["changed", "ok"]
+    on(NAME, "rm", policy)
+    bench.run(NoPackages("memcached", purge=True))
 
 
 def test_others_who_work_with_dpkg_are_waited_for(bench: Bench) -> None:

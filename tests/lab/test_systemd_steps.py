@@ -202,10 +202,12 @@ def test_what_is_said_of_a_unit_before_its_package_comes(bench: Bench) -> None:
     )
     assert shown("memcached", "ActiveState") == "inactive"
     assert [c.what for c in real[1].diff] == ["masked"]
+    # judged with the file that the mask hides
+    exact(bench, [DropIn("memcached", "limits", "[Service]\nLimitNOFILE=5000\n")])
     (_, started) = exact(bench, [Masked("memcached", masked=False), service("memcached")])
     # its package has neither enabled nor started what is masked
     assert [c.what for c in started.diff] == ["enabled", "running"]
-    assert shown("memcached", "LimitNOFILE") == "4000"
+    assert shown("memcached", "LimitNOFILE") == "5000"
 
 
 def test_a_timer_runs_its_command_and_goes(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import shlex
 import subprocess
@@ -11,11 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from helpers.cli import PROV, Run, prov
+from helpers.cli import PROV, Run, prov, start
 from helpers.hosts import on, settle
-from helpers.mutations import Case
-
-SAVED = "deployed"
+from helpers.mutations import BARE, DEPLOYED, Case
 
 
 @dataclass(frozen=True)
@@ -86,39 +85,76 @@ def seen(step: dict[str, Any]) -> dict[str, Any]:
 
 
 class Proving:
-    """Hosts on which cases are tried, several at a time. Each is deployed, and saved to be restored after a failure."""
+    """Hosts on which cases are tried, several at a time. They are bare; what they are before a case is made once for
+    each, and saved."""
 
     def __init__(self, folder: Path, hosts: Sequence[str]) -> None:
         self.folder = folder
         self.hosts: queue.Queue[str] = queue.Queue()
+        #: by host: the starting points that it has been at, and the one at which it is
+        self._saved: dict[str, set[str]] = {}
+        self._at: dict[str, str] = {}
         for host in hosts:
-            _lab("snapshot", host, SAVED)
+            _lab("snapshot", host, BARE)
+            self._saved[host], self._at[host] = {BARE}, BARE
             self.hosts.put(host)
-        self._count = len(hosts)
 
     def all(self, cases: Iterable[Case]) -> list[Verdict]:
         """A verdict on each case."""
-        with ThreadPoolExecutor(self._count) as pool:
+        with ThreadPoolExecutor(len(self._saved)) as pool:
             return list(pool.map(self.one, cases))
 
     def one(self, case: Case) -> Verdict:
-        """Let it happen to a host that is as deployed, and see."""
+        """Let it happen to a host, and see."""
         host = self.hosts.get()
-        name = " + ".join(map(str, case))
-        whole = False
         try:
-            for mutation in case:
+            self.begin(host, case.start)
+            for mutation in case.mutations:
                 on(host, "sh", "-c", mutation.script, check=False)
             settle(host)
-            verdict = judge(self.folder, host, name)
-            whole = verdict.exact and not verdict.failed
+            verdict = judge(self.folder, host, str(case))
+            if verdict.exact and not verdict.failed:
+                self._at[host] = DEPLOYED
             return verdict
         except (AssertionError, subprocess.TimeoutExpired, KeyError) as error:
-            return Verdict(name, [f"it ended with {type(error).__name__}: {error}"])
+            return Verdict(str(case), [f"it ended with {type(error).__name__}: {error}"])
         finally:
-            if not whole:
-                _lab("restore", host, SAVED)
             self.hosts.put(host)
+
+    def begin(self, host: str, point: str) -> None:
+        """Bring a host to a starting point. Of what happens to it from there nothing is sure."""
+        if point in self._saved[host]:
+            if self._at[host] != point:
+                _lab("restore", host, label(point))
+        else:
+            if self._at[host] != BARE:
+                _lab("restore", host, BARE)
+            if point == DEPLOYED:
+                prov("deploy", host, cwd=self.folder, timeout=600, status=0)
+            else:
+                deploy_until(self.folder, host, point.removeprefix("begun "))
+            _lab("snapshot", host, label(point))
+            self._saved[host].add(point)
+        self._at[host] = ""
+
+
+def deploy_until(folder: Path, host: str, role: str) -> None:
+    """A deploy that is killed when a role has made its first change; what it had begun on the host comes to its end."""
+    deploy = start("deploy", host, cwd=folder)
+    assert deploy.stdout is not None
+    for line in deploy.stdout:
+        event = json.loads(line)
+        if event["event"] == "step" and event["state"] == "changed" and event["role"] == role:
+            break
+    deploy.kill()
+    deploy.communicate()
+    on(host, "flock", "/var/lib/prov/lock", "true", timeout=300)
+    settle(host)
+
+
+def label(start: str) -> str:
+    """What the snapshot of a starting point is called."""
+    return start.replace(" ", "-")
 
 
 def _lab(*argv: str) -> None:

@@ -7,10 +7,13 @@ the tests of the guard.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+
+from helpers.projects import STACK
 
 #: by application, with NAME in the place of its name
 RELEASE = "/srv/NAME/releases/*"
@@ -60,6 +63,12 @@ FOREIGN = (
 )
 
 
+#: what a host is before things happen to it; "begun ROLE": a deploy has died at this role's first change
+BARE, DEPLOYED = "bare", "deployed"
+#: all of these
+STARTS = (BARE, *(f"begun {role}" for role in STACK), DEPLOYED)
+
+
 @dataclass(frozen=True)
 class Mutation:
     """name: for people.  script: what sh does on the host."""
@@ -71,37 +80,47 @@ class Mutation:
         return self.name
 
 
-Case = tuple[Mutation, ...]
+@dataclass(frozen=True)
+class Case:
+    """What happens to a host, and what it was before: one of STARTS."""
+
+    mutations: tuple[Mutation, ...]
+    start: str = DEPLOYED
+
+    def __str__(self) -> str:
+        happened = " + ".join(map(str, self.mutations))
+        return happened if self.start == DEPLOYED else f"{self.start}: {happened}"
 
 
-def mutations(app: str) -> st.SearchStrategy[Mutation]:
-    """One thing that happens to a host of that application."""
+def kinds(app: str) -> list[list[Mutation]]:
+    """Everything that can happen to a host of that application; things of a kind together."""
 
     def named(text: str) -> str:
         return text.replace("NAME", app)
 
-    def of(how: dict[str, str], what: tuple[str, ...]) -> st.SearchStrategy[Mutation]:
-        one = st.tuples(st.sampled_from(sorted(how)), st.sampled_from([named(each) for each in what]))
-        return one.map(lambda pair: Mutation(f"{pair[0]} {pair[1]}", how[pair[0]].replace("PATH", pair[1])))
+    def of(how: dict[str, str], what: tuple[str, ...]) -> list[Mutation]:
+        paths = [named(each) for each in what]
+        return [Mutation(f"{word} {path}", how[word].replace("PATH", path)) for word in how for path in paths]
 
-    return st.one_of(
+    return [
         of(TO_A_FILE, (*SETTINGS, *APP_FILES)),
         of(TO_A_FOLDER, (*FOLDERS, *APP_FOLDERS)),
         of(TO_A_LINK, LINKS),
         of(TO_A_PACKAGE, PACKAGES),
         of(TO_A_UNIT, ("nginx.service", SERVICE, SOCKET)),
-        of(
-            {"enable or not": "systemctl -q disable PATH || true", "mask": "systemctl -q mask PATH || true"},
-            ("ssh",),
-        ),
-        of(
-            {
-                "foreign": "mkdir -p $(dirname PATH); echo '# foreign' > $(echo $(dirname PATH))/$(basename PATH)"
-            },
-            FOREIGN,
-        ),
-        st.sampled_from([Mutation(name, named(script)) for name, script in OTHERS.items()]),
-    )
+        of(TO_SSH, ("ssh",)),
+        of(TO_A_NEW_FILE, FOREIGN),
+        [Mutation(name, named(script)) for name, script in OTHERS.items()],
+    ]
+
+
+def case(app: str, text: str) -> Case:
+    """A case by its name."""
+    start, _, rest = text.partition(": ")
+    if start not in STARTS:
+        start, rest = DEPLOYED, text
+    known = {mutation.name: mutation for kind in kinds(app) for mutation in kind}
+    return Case(tuple(known[name] for name in rest.split(" + ")), start)
 
 
 TO_A_FILE = {
@@ -145,6 +164,10 @@ TO_A_UNIT = {
     "drop-in": "for u in PATH; do mkdir -p /etc/systemd/system/$u.d;"
     " printf '[Unit]\\nDescription=by hand\\n' > /etc/systemd/system/$u.d/hand.conf; done",
 }
+TO_SSH = {"disable": "systemctl -q disable PATH || true", "mask": "systemctl -q mask PATH || true"}
+TO_A_NEW_FILE = {
+    "foreign": "mkdir -p $(dirname PATH); echo '# foreign' > $(echo $(dirname PATH))/$(basename PATH)",
+}
 PIP = "/srv/NAME/venvs/*/bin/python -m pip -q --disable-pip-version-check"
 OTHERS = {
     "user removed": "userdel -f app-NAME 2>/dev/null || true",
@@ -178,11 +201,13 @@ OTHERS = {
 }
 
 
-def draw(app: str, count: int, start: int | None = None) -> list[Case]:
-    """So many cases of one to three things at once; the same ones for the same start, new ones for None."""
+def draw(app: str, count: int, starts: Sequence[str] = (DEPLOYED,), number: int | None = None) -> list[Case]:
+    """So many cases of one to three things at once. starts: where they may begin, more often the more often it is
+    there.  number: gives the same ones each time; None new ones."""
     found: dict[str, Case] = {}
+    things = st.one_of(*map(st.sampled_from, kinds(app)))
 
-    @seed(random.SystemRandom().randrange(2**32) if start is None else start)
+    @seed(random.SystemRandom().randrange(2**32) if number is None else number)
     @settings(
         max_examples=4 * count,
         database=None,
@@ -190,9 +215,10 @@ def draw(app: str, count: int, start: int | None = None) -> list[Case]:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(st.lists(mutations(app), min_size=1, max_size=3, unique_by=str))
-    def collect(case: list[Mutation]) -> None:
-        found.setdefault(" + ".join(map(str, case)), tuple(case))
+    @given(st.lists(things, min_size=1, max_size=3, unique_by=str), st.sampled_from(starts))
+    def collect(happened: list[Mutation], start: str) -> None:
+        case = Case(tuple(happened), start)
+        found.setdefault(str(case), case)
 
     collect()
-    return random.Random(start).sample(list(found.values()), min(count, len(found)))
+    return random.Random(number).sample(list(found.values()), min(count, len(found)))
