@@ -79,13 +79,15 @@ def draw(steps: Mapping[str, Sequence[tuple[str, float]]], count: int | None = N
     ways = [(kind, inside) for inside in (False, True) for kind in KINDS]
     most = len(places) * len(ways)
     wanted = most if count is None else min(count, most)
-    found = []
-    for number in range(wanted):
-        # each place once, each time in another way; then all of them again, each in the way after that
-        again, place = divmod(number, len(places))
-        deploy, step, seconds = places[place if wanted >= len(places) else number * len(places) // wanted]
-        kind, inside = ways[(place + again) % len(ways)]
-        found.append(Cut(deploy, kind, step, seconds * PARTS[number % len(PARTS)] if inside else None))
+    found: list[Cut] = []
+    while len(found) < wanted:
+        # each place once, each time in another way, or as many of them as there are cuts left
+        again, many = len(found) // len(places), min(len(places), wanted - len(found))
+        for number in range(many):
+            place = number * len(places) // many
+            deploy, step, seconds = places[place]
+            kind, inside = ways[((place if again else number) + again) % len(ways)]
+            found.append(Cut(deploy, kind, step, seconds * PARTS[number % len(PARTS)] if inside else None))
     return found
 
 
