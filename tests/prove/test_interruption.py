@@ -22,8 +22,7 @@ HOSTS = ("t-cut1", "t-cut2")
 def test_one_more_run_converges(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> None:
     for name in HOSTS:
         lab_hosts.one(name)
-    interrupting = Interrupting(tmp_path_factory.mktemp("cuts"), HOSTS)
-    interrupting.begin_bare()
+    interrupting = Interrupting(tmp_path_factory.mktemp("cuts"), HOSTS, first=True)
     steps = {deploy: interrupting.steps(deploy) for deploy in (FIRST, SECOND)}
     count = os.environ.get("CUTS")
     verdicts = interrupting.all(draw(steps, int(count) if count else None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import shutil
 import subprocess
@@ -92,45 +93,49 @@ def draw(steps: Mapping[str, Sequence[tuple[str, float]]], count: int | None = N
 
 
 class Interrupting:
-    """Hosts on which runs are cut, several at a time. folder: for the projects, before and after a change."""
+    """Hosts on which runs are cut, several at a time; they are bare. folder: for the projects, before and after a
+    change.  first: whether first deploys are to be cut too."""
 
-    def __init__(self, folder: Path, hosts: Sequence[str]) -> None:
-        self.names = list(hosts)
-        after = Project(folder / "after")
-        before = Project(folder / "before").examples()
+    def __init__(self, folder: Path, hosts: Sequence[str], *, first: bool = False) -> None:
+        before, after = Project(folder / "before").examples(), Project(folder / "after")
         _declare(before, hosts)
         self.folders = {FIRST: before.folder, SECOND: after.folder}
-        self._references: dict[tuple[str, str], Picture] = {}
+        self._hosts = len(hosts)
         self._free: queue.Queue[str] = queue.Queue()
-        # one of them first: it makes the authority that the second deploys go on with
-        prov("deploy", hosts[0], cwd=before.folder, timeout=400, status=0)
+        self._references: dict[tuple[str, str], Picture] = {}
+        if first:
+            for host in hosts:
+                _lab("snapshot", host, BEFORE[FIRST])
+        # one of them alone: it makes the authority that all deploys go on with
+        prov("deploy", hosts[0], cwd=before.folder, timeout=600, status=0)
         shutil.copytree(before.folder, after.folder, dirs_exist_ok=True)
         _change(after, hosts)
         with ThreadPoolExecutor() as pool:
-            list(pool.map(self._prepare, hosts))
+            list(pool.map(lambda host: self._prepare(host, first), hosts))
 
-    def _prepare(self, host: str) -> None:
+    def _prepare(self, host: str, first: bool) -> None:
         """Deploy, and deploy what is changed, without a cut: that is what all others have to come to."""
+        if first:
+            self._fill_caches(host)
         for deploy in (FIRST, SECOND):
-            prov("deploy", host, cwd=self.folders[deploy], timeout=400, status=0)
+            prov("deploy", host, cwd=self.folders[deploy], timeout=600, status=0)
             settle(host)
             self._references[host, deploy] = picture(host)
             if deploy == FIRST:
                 _lab("snapshot", host, BEFORE[SECOND])
         self._free.put(host)
 
-    def begin_bare(self) -> None:
-        """Save bare hosts too, which have all packages in apt's cache, for cuts of the first deploy."""
-        for host in self.names:
-            root = store.current().host(host).root
-            kept = self.folders[FIRST].with_name(f"caches of {host}")
-            for each in CACHES:
-                shutil.copytree(root / each, kept / each)
-            _lab("down", host)
-            _lab("up", host)
-            for each in CACHES:
-                shutil.copytree(kept / each, root / each, dirs_exist_ok=True)
-            _lab("snapshot", host, BEFORE[FIRST])
+    def _fill_caches(self, host: str) -> None:
+        """Have what a bare host would download for each cut in the snapshot already."""
+        prov("deploy", host, cwd=self.folders[FIRST], timeout=600, status=0)
+        kept = self.folders[FIRST].with_name(f"caches of {host}")
+        root = store.current().host(host).root
+        for each in CACHES:
+            shutil.copytree(root / each, kept / each)
+        _lab("restore", host, BEFORE[FIRST])
+        for each in CACHES:
+            shutil.copytree(kept / each, root / each, dirs_exist_ok=True)
+        _lab("snapshot", host, BEFORE[FIRST])
 
     def steps(self, deploy: str) -> list[tuple[str, float]]:
         """Role and label of each step of a deploy, and the seconds that it takes."""
@@ -154,8 +159,14 @@ class Interrupting:
 
     def all(self, cuts: Iterable[Cut]) -> list[Verdict]:
         """A verdict on each cut."""
-        with ThreadPoolExecutor(len(self.names)) as pool:
-            return list(pool.map(self.one, cuts))
+        with ThreadPoolExecutor(self._hosts) as pool:
+            return list(pool.map(self._told, cuts))
+
+    def _told(self, cut: Cut) -> Verdict:
+        """For whoever watches the hours go by: pytest -o log_cli=true --log-cli-level=INFO."""
+        verdict = self.one(cut)
+        logging.getLogger(__name__).info("%s: %s", cut, "; ".join(verdict.differences) or "converged")
+        return verdict
 
     def one(self, cut: Cut) -> Verdict:
         """Cut a run, let another one follow, and see."""
