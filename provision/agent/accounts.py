@@ -8,6 +8,7 @@ from typing import (
     Callable,
     ContextManager,
     Dict,
+    Iterator,
     List,
     NamedTuple,
     Optional,
@@ -77,6 +78,17 @@ class Accounts:
     def _kept(self) -> "ContextManager[None]":
         """Whatever lines change meanwhile, an undo can put them back."""
         return contextlib.nullcontext() if self.record is None else self.record.accounts()
+
+    @contextlib.contextmanager
+    def _making(self, kind: str, name: str) -> Iterator[None]:
+        """A user or group is added meanwhile. Said before, as we may be killed right after."""
+        self.made(kind, name)
+        try:
+            with self._kept():
+                yield
+        except BaseException:
+            self.gone(kind, name)
+            raise
 
     def user(self, name: str) -> Optional[Account]:
         """The user of that name, or None."""
@@ -150,9 +162,8 @@ class Accounts:
         home = options.get("--home", "/home/%s" % name)
         if self.record is not None and "--create-home" in flags:
             self.record.keep(home, home, whole=True)
-        with self._kept():
+        with self._making("user", name):
             self._run(("useradd", *flags, *pairs(options), "--", name)).require("adding the user %s" % name)
-        self.made("user", name)
 
     def change_user(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
         """usermod(8)."""
@@ -189,9 +200,8 @@ class Accounts:
 
     def add_group(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
         """groupadd(8)."""
-        with self._kept():
+        with self._making("group", name):
             self._run(("groupadd", *flags, *pairs(options), "--", name)).require("adding the group %s" % name)
-        self.made("group", name)
 
     def set_members(self, group: str, names: Sequence[str]) -> None:
         """gpasswd(1): exactly these have the group as a supplementary one."""

@@ -196,6 +196,12 @@ class Journal:
             with self._trying():
                 self._write({"fed": unit, "was": was}, durable=False)
 
+    def made(self, thing: str, entry: Optional[Dict[str, Any]]) -> None:
+        """The ledger is about to remember something that is made, or (None) to forget what goes."""
+        if not self.trouble:
+            with self._trying():
+                self._write({"thing": thing, "entry": entry}, name="made.jsonl")
+
     @contextlib.contextmanager
     def accounts(self) -> Iterator[None]:
         """Lines of users and groups are changed meanwhile."""

@@ -43,6 +43,7 @@ class Ledger:
         self.note = ""
         self.data = self._load()
         self._saved = json.dumps(self.data, sort_keys=True)
+        self._recover()
 
     def lock(self) -> None:
         """Let nobody else deploy to this host while this process lives. Raises StepError.
@@ -139,17 +140,41 @@ class Ledger:
     def made(self, kind: str, name: str, whole: bool = False) -> None:
         """Something is there that was not there before prov made it."""
         role, label = self.maker
-        self.data["made"]["%s %s" % (kind, name)] = {"role": role, "step": label, "whole": whole}
+        self._set_made("%s %s" % (kind, name), {"role": role, "step": label, "whole": whole})
 
     def whole(self, path: str) -> None:
         """A folder that was made is filled by the same step."""
-        self.data["made"].get("path %s" % path, {})["whole"] = True
+        thing = "path %s" % path
+        if thing in self.data["made"]:
+            self._set_made(thing, {**self.data["made"][thing], "whole": True})
 
     def gone(self, kind: str, name: str) -> None:
         """Something is removed, with all that is below it."""
         thing = "%s %s" % (kind, name)
         for known in [each for each in self.data["made"] if each == thing or each.startswith(thing + "/")]:
-            del self.data["made"][known]
+            self._set_made(known, None)
+
+    def _set_made(self, thing: str, entry: Optional[Dict[str, Any]]) -> None:
+        """Remember something, or forget it; now, as the ledger is saved at the end of the run, if it comes to that."""
+        if self.record is not None:
+            self.record.made(thing, entry)
+        _put(self.data["made"], thing, entry)
+
+    def _recover(self) -> None:
+        """Take in what the last run has made, if it died before it could save the ledger."""
+        # most have not, and nothing is compiled for them
+        folder = os.path.join(self.home, "runs", str(self._last_run()))
+        try:
+            with open(os.path.join(folder, "run.json"), encoding="utf-8") as f:
+                if json.load(f)["ended"]:
+                    return
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return
+        from provision.agent.runs import lines  # shipped
+
+        with contextlib.suppress(StepError, KeyError):
+            for told in lines(os.path.join(folder, "made.jsonl")):
+                _put(self.data["made"], told["thing"], told["entry"])
 
     # -- answers that take long to find out
 
@@ -239,6 +264,14 @@ class Ledger:
         """Move a damaged ledger aside (not in a plan)."""
         if self.note:
             os.replace(self.path, self.path + ".damaged")
+
+
+def _put(made: Dict[str, Any], thing: str, entry: Optional[Dict[str, Any]]) -> None:
+    if entry is None:
+        made.pop(thing, None)
+    else:
+        # which units read it was known before
+        made[thing] = {**made.get(thing, {}), **entry}
 
 
 def now() -> str:

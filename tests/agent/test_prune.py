@@ -122,3 +122,24 @@ def test_a_run_that_fails_says_nothing(machine: Machine) -> None:
             session.submit(Command(["false"], reason="a test")).wait()
         session.whole = True
     assert not [e for e in machine.agents.events if isinstance(e, Undeclared)]
+
+
+def test_what_a_run_made_that_died_is_known(machine: Machine) -> None:
+    t = str(machine.root)
+    with machine.agents.session(wrap=machine.wrap) as session:
+        session.submit(File(f"{t}/before", "x"))
+    session = machine.agents.start(wrap=machine.wrap)
+    session.submit(Absent(f"{t}/before"))
+    session.submit(Directory(f"{t}/shop"))
+    session.submit(File(f"{t}/shop/conf", "x"))
+    session.submit(Tree(f"{t}/shop/release", [("a/b", 0o644, Source.of("b"), "")]))
+    session.submit(User("shop")).wait()
+    machine.agents.channels[-1].kill()
+    session.abandon()
+    (machine.root / "before").write_text("by hand\n")
+    told = {"file /shop/conf", "folder /shop/release", "folder /shop", "user shop"}
+    assert set(machine.run(plan=True)) == told
+    assert set(machine.run()) == told
+    assert machine.prune().changed
+    assert machine.run() == []
+    assert (machine.root / "before").exists()

@@ -38,7 +38,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ca = folder / ".prov/ca/ca.crt"
-        (folder / "inventory").mkdir()
+        (folder / "inventory").mkdir(parents=True)
 
     def inventory(self, hosts: Mapping[str, Mapping[str, Any] | None], **group_vars: Any) -> Project:
         """Write the inventory: one group `tests` of these hosts and their variables."""

@@ -1,0 +1,51 @@
+"""docs/proofs.md has a section for each proof, and the cuts are drawn evenly."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from helpers.cutting import KINDS, QUESTION, STEP
+from helpers.interruption import FIRST, SECOND, draw
+from helpers.proofspage import CUTS, PLANS, TITLES, UNDO, sections, write
+
+STEPS = {
+    deploy: [(f"nginx: file /{deploy}/{number}", 1.0) for number in range(11)] for deploy in (FIRST, SECOND)
+}
+
+
+def test_sections_are_written_one_by_one(tmp_path: Path) -> None:
+    page = tmp_path / "proofs.md"
+    write(UNDO, ["all of them", "", "| a table |"], page)
+    write(PLANS, ["300 cases"], page)
+    write(CUTS, ["one"], page)
+    write(CUTS, ["two"], page)
+    found = sections(page.read_text())
+    assert tuple(found) == TITLES
+    assert found[PLANS].startswith("300 cases\n\nPython 3")
+    assert found[UNDO].startswith("all of them\n\n| a table |\n")
+    assert found[CUTS].startswith("two\n")
+
+
+def test_all_cuts_are_before_and_inside_each_step() -> None:
+    cuts = draw(STEPS)
+    assert len(cuts) == len(set(map(str, cuts))) == 22 * 2 * len(KINDS)
+
+
+@pytest.mark.parametrize("count", [1, 6, 12, 21, 22, 60])
+def test_fewer_are_drawn_evenly(count: int) -> None:
+    cuts = draw(STEPS, count)
+    assert len(cuts) == count
+    for what in (lambda cut: cut.kind, lambda cut: cut.step, lambda cut: cut.deploy):
+        times = Counter(map(what, cuts)).values()
+        assert max(times) - min(times) <= 3
+
+
+def test_steps_are_read_off_the_questions() -> None:
+    """Also where the outcome of the step before comes between."""
+    said = (
+        b"web1: base: service ssh  (roles/base/__init__.py:82)\n  " + QUESTION + b" web1: app: link /x  ()\n"
+        b"web1: base: service ssh: changed\n    + reload (owed)\n  " + QUESTION
+    )
+    assert [found.decode() for found in STEP.findall(said)] == ["base: service ssh", "app: link /x"]
