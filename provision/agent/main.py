@@ -11,6 +11,7 @@ import zlib
 from typing import IO, Any, Dict, Generator, Optional
 
 from provision.agent import facts
+from provision.agent.compiled import Compiled
 from provision.agent.guard import Guard, confirm, settle_earlier
 from provision.agent.ledger import HOME, Ledger, now
 from provision.agent.masks import Masks
@@ -309,10 +310,21 @@ class Agent:
                 self.link.flush()
 
 
+def importer() -> Any:
+    """The bootstrap's, which serves what was shipped."""
+    return next(finder for finder in sys.meta_path if hasattr(finder, "modules"))
+
+
 def add_module(name: str, compressed: bytes) -> None:
-    """Let a module of steps that has just come be imported: the bootstrap's importer serves it."""
-    shipped = next(finder for finder in sys.meta_path if hasattr(finder, "modules"))
-    shipped.modules[name] = zlib.decompress(compressed).decode()
+    """Let a module of steps that has just come be imported."""
+    importer().modules[name] = zlib.decompress(compressed).decode()
+
+
+def keep_compiled() -> None:
+    """Spare the next run the compiling, on a host that prov has deployed to."""
+    if os.path.isdir(HOME):
+        compiled: Compiled = importer().compiled
+        compiled.save()
 
 
 def private_streams(incoming: IO[bytes]) -> IO[bytes]:
@@ -343,5 +355,7 @@ def main(ledger_home: str = "") -> None:
     link.send({"op": "hello", "version": VERSION, "facts": host_facts, "boot": facts.boot_id()}, flush=True)
     link.start()
     Agent(link, host_facts, ledger_home or home).run()
+    if home == HOME and not ledger_home:
+        keep_compiled()
     # not the interpreter's own way out: it would wait for the lock on stdin, which the reading thread holds
     os._exit(0)

@@ -86,10 +86,11 @@ else:
         """Make a class a frozen dataclass of wanted state, on every Python that hosts have."""
 
         def decorate(cls):
-            if sys.version_info >= (3, 10):
+            if "__file__" in globals():
                 return dataclass(frozen=True, kw_only=kw_only)(cls)  # novm
-            # kw_only came with 3.10. Older hosts only decode steps, always by keyword: Step.__init__ does.
-            return dataclass(frozen=True, init=False)(cls)
+            # Shipped modules have no file. Hosts only decode steps: Step.__init__ does for that, also before
+            # Python 3.10, which has no kw_only; to have dataclass write methods takes long for what they need.
+            return dataclass(init=False, repr=False, eq=False)(cls)
 
         return decorate
 
@@ -118,7 +119,7 @@ class Step:
     DEADLINE = 60.0
 
     def __init__(self, *given: Any, **values: Any) -> None:
-        # only where dataclass can't make it: see `wanted`
+        # only on hosts: see `wanted`
         own = [f.name for f in fields(self) if f.name not in Step.__dataclass_fields__]
         values.update(zip(own, given))
         for f in fields(self):
