@@ -62,11 +62,13 @@ def execute(
 
         origin.ask_early()
     # only now, as it brings the SSH library: help and configuration errors do without
+    from provision.reach import Ahead
+
+    ahead = Ahead(assignments[0].host)
     from provision.cli.stepping import Stepper, check_can_step
     from provision.cli.watch import Prompt, can_ask, report_for, tolerant_streams, watch
     from provision.host import AskOnce
     from provision.report.base import Report, Style
-    from provision.report.drift import DriftShown
     from provision.run import Run
 
     if order.step:
@@ -76,6 +78,8 @@ def execute(
     roles = sorted({role.name for a in assignments for role, _ in a.roles})
     if drift and not order.as_json:
         tolerant_streams()
+        from provision.report.drift import DriftShown
+
         report: Report = DriftShown()
     else:
         report = report_for(style, [a.host.name for a in assignments], roles, as_json=order.as_json)
@@ -89,6 +93,7 @@ def execute(
         on_send=on_send,
         work=work_of(order),
         maybe_counts=not drift,
+        ahead=ahead,
     )
     return watch(run, report, prompt)
 
