@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from fabric import Config
 
-from provision.bootstrap import payload
 from provision.calling import calling_path
 from provision.channel import Channel, Login, SshChannel
 from provision.connection import VerifiedConnection
@@ -176,8 +175,6 @@ class Host(VerifiedConnection):
     def started(self) -> Session:
         """The session with the agent, started if need be. Raises UnreachableError."""
         if self.session is None:
-            # made while sshd is busy
-            payload(self._plan)
             self.open()
             self.session = Session(
                 self.name,

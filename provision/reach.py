@@ -7,6 +7,7 @@ import time
 from concurrent.futures import Future
 from typing import Any
 
+from provision.bootstrap import payload
 from provision.connection import VerifiedConnection, fabric_config
 from provision.errors import LabError
 from provision.inventory.model import InventoryHost
@@ -41,19 +42,22 @@ class Ahead:
     """A connection that a thread opens while another one imports what else a run needs: each takes about as long
     as the other. Nothing is done with it before `hand_over`.
 
+    plan: whether what is to be done there is only predicted.
     began: when, by time.monotonic().
     """
 
-    def __init__(self, inventory: InventoryHost) -> None:
+    def __init__(self, inventory: InventoryHost, *, plan: bool) -> None:
         self.began = time.monotonic()
         self._opened: Future[VerifiedConnection] = Future()
-        threading.Thread(target=self._open, args=(inventory,), daemon=True).start()
+        threading.Thread(target=self._open, args=(inventory, plan), daemon=True).start()
 
-    def _open(self, inventory: InventoryHost) -> None:
+    def _open(self, inventory: InventoryHost, plan: bool) -> None:
         try:
             address, options = reach(inventory)
             connection = VerifiedConnection(address, config=fabric_config(), **options)
             connection.open()
+            # made here, as compressing keeps nobody else from working
+            payload(plan)
             self._opened.set_result(connection)
         except BaseException as error:
             self._opened.set_exception(error)

@@ -40,7 +40,7 @@ class Order:
 
 def converge(order: Order, *, plan: bool) -> int:
     """Deploy or plan; returns the exit status. Raises ConfigErrors and UsageErrors before any connection."""
-    early = Early([order.target, order.limit or "", *order.inventory])
+    early = Early([order.target, order.limit or "", *order.inventory], plan=plan)
     assignments = assigned(order.inventory, order.target, order.limit, order.part, early.begin)
     early.found_good()
     return execute(order, assignments, plan=plan, ahead=early.ahead)
@@ -70,7 +70,7 @@ def execute(
     # only now, as it brings the SSH library: help and configuration errors do without
     from provision.reach import Ahead
 
-    ahead = ahead or Ahead(assignments[0].host)
+    ahead = ahead or Ahead(assignments[0].host, plan=plan)
     from provision.cli.stepping import Stepper, check_can_step
     from provision.cli.watch import Prompt, can_ask, report_for, tolerant_streams, watch
     from provision.host import AskOnce

@@ -23,12 +23,14 @@ MOST = 500
 
 class Early:
     """The connection to the one host of a run. words: what the command line says of hosts and inventories.
+    plan: whether it only predicts.
 
     ahead: the connection, if it has been begun.
     """
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], *, plan: bool) -> None:
         self._words = words
+        self._plan = plan
         self._mark: Path | None = None
         self.ahead: Ahead | None = None
 
@@ -40,7 +42,7 @@ class Early:
         if state(str(self._mark)):
             from provision.reach import Ahead
 
-            self.ahead = Ahead(hosts[0])
+            self.ahead = Ahead(hosts[0], plan=self._plan)
 
     def found_good(self) -> None:
         """Remember that the configuration is good. Where that can't be done, the next run takes a little longer."""

@@ -87,10 +87,11 @@ else:
 
         def decorate(cls):
             if "__file__" in globals():
-                return dataclass(frozen=True, kw_only=kw_only)(cls)  # novm
+                # without what Step has for all: to have dataclass write it takes long for fifty of them
+                return dataclass(frozen=True, kw_only=kw_only, eq=False, repr=False)(cls)  # novm
             # Shipped modules have no file. Hosts only decode steps: Step.__init__ does for that, also before
             # Python 3.10, which has no kw_only; to have dataclass write methods takes long for what they need.
-            return dataclass(init=False, repr=False, eq=False)(cls)
+            return dataclass(init=False, eq=False, repr=False)(cls)
 
         return decorate
 
@@ -130,6 +131,15 @@ class Step:
             object.__setattr__(self, f.name, value)
         if hasattr(self, "__post_init__"):
             self.__post_init__()
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash(self.label())
+
+    def __repr__(self) -> str:
+        return "%s(%s)" % (type(self).__name__, ", ".join("%s=%r" % item for item in vars(self).items()))
 
     def label(self) -> str:
         """What the step is about, as shown to people: "file /etc/motd"."""
