@@ -4,6 +4,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
+from provision.agent.caches import Hashes
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_names, check_path, step, wanted
 from provision.steps.contents import check_patterns, excluded
@@ -58,7 +59,9 @@ class Tree(Step):
             raise ValueError("refusing to synchronise %r, a directory of the root" % self.path)
 
     def check(self, host: "System") -> Diff:
-        new, changed, gone = self._differences(host)
+        new, changed, gone = differences = self._differences(host)
+        # `apply` follows at once, and needs them again
+        vars(self)["_found"] = differences
         found = [Change("new file", "", path) for path in new[:SHOWN]]
         found += [Change("changed file", "", path) for path in changed[:SHOWN]]
         found += [Change("removed", path, "") for path in gone[:SHOWN]]
@@ -71,7 +74,7 @@ class Tree(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         uid, gid = host.owner(self.owner, self.group)
-        new, changed, gone = self._differences(host)
+        new, changed, gone = vars(self)["_found"]
         for path in gone:
             if host.files.stat(self._at(path)) is not None:
                 host.files.remove(self._at(path))
@@ -232,6 +235,7 @@ def local_entries(folder: str, exclude: Sequence[str]) -> Iterator[Entry]:
     """What is in a folder of the controller."""
     import os
 
+    hashes = hashes_of(folder)
     for here, folders, names in os.walk(folder):
         below = os.path.relpath(here, folder)
         prefix = "" if below == "." else below + "/"
@@ -243,21 +247,37 @@ def local_entries(folder: str, exclude: Sequence[str]) -> Iterator[Entry]:
             if os.path.islink(at):
                 yield prefix + name, 0o777, None, os.readlink(at)
             elif os.path.isfile(at):
-                yield prefix + name, 0o755 if os.stat(at).st_mode & 0o100 else 0o644, source_of(at), ""
+                yield (
+                    prefix + name,
+                    0o755 if os.stat(at).st_mode & 0o100 else 0o644,
+                    source_of(at, hashes),
+                    "",
+                )
+    hashes.save()
 
 
-def source_of(path: str) -> Source:
-    """A local file's contents, hashed once for all hosts of a run while its size and times stay."""
+def source_of(path: str, hashes: Hashes) -> Source:
+    """A local file's contents, read when a host asks for them, and to be hashed only if that was not done before."""
     import os
 
     st = os.stat(path)
-    key = (path, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
-    if key not in _sources:
-        _sources[key] = Source.of_file(path)
-    return _sources[key]
+    source = Source(hashes.of(path, st), st.st_size)
+    source.open = lambda request: open(path, "rb")  # noqa: SIM115 (whoever asks closes it)
+    return source
 
 
-_sources: Dict[Tuple[str, int, int, int, int], Source] = {}
+_hashes: Dict[str, Hashes] = {}
+
+
+def hashes_of(folder: str) -> Hashes:
+    """Hashes of the files in a folder of the controller, of this run and of earlier ones."""
+    import os
+
+    if folder not in _hashes:
+        caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        name = hashlib.sha256(os.path.abspath(folder).encode()).hexdigest()[:16]
+        _hashes[folder] = Hashes(os.path.join(caches, "prov", "hashes", name))
+    return _hashes[folder]
 
 
 def summary(entries: "Sequence[Entry]") -> Dict[str, str]:
