@@ -86,7 +86,7 @@ else:
         """Make a class a frozen dataclass of wanted state, on every Python that hosts have."""
 
         def decorate(cls):
-            if "__file__" in globals():
+            if "__file__" in globals() and sys.version_info >= (3, 10):
                 # without what Step has for all: to have dataclass write it takes long for fifty of them
                 return dataclass(frozen=True, kw_only=kw_only, eq=False, repr=False)(cls)  # novm
             # Shipped modules have no file. Hosts only decode steps: Step.__init__ does for that, also before
