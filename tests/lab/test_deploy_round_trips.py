@@ -33,8 +33,8 @@ DELAY = 0.2
 
 @dataclass
 class Counts:
-    """What one run cost. connections: opened.  channels, commands: opened, and run, on the connection.  frames: sent to the agent.
-    states: of the steps."""
+    """What one run cost. connections: opened.  channels, commands: opened, and run, on them.  frames: sent to the
+    agent.  states: of the steps."""
 
     connections: int = 0
     channels: int = 0
