@@ -92,7 +92,7 @@ class Run:
     forks: hosts at a time.  ask: asks a person for sudo's password; None if nobody is there.
     confirm: asked before each step, one host at a time; what it says no to is left out.
     on_send: told of each step, by the hosts' threads: see Session.
-    ahead: a connection to the first host that is being opened.
+    ahead: a connection to the first host that is being opened.  began: when, by time.monotonic().
     maybe_counts: whether a plan whose only changes are of the kind that may be none is one with changes.
     """
 
@@ -119,6 +119,7 @@ class Run:
         self._confirm = confirm
         self._on_send = on_send
         self._maybe_counts = maybe_counts
+        self.began = ahead.began if ahead else time.monotonic()
         self._ahead = ahead
         self._running: dict[str, Host] = {}
         self._lock = threading.Lock()
