@@ -107,8 +107,10 @@ class Tree(Step):
         new, changed = [], []
         uid, gid = host.owner(self.owner, self.group)
         folders: Dict[str, bool] = {}
+        seen: Dict[str, bool] = {}
         for path, mode, source, target in self.entries:
             now = host.files.stat(self._at(path))
+            seen[path] = now is not None and now.kind == "dir"
             if now is None or not self._in_folders(host, path, folders):
                 new.append(path)
             elif source is None:
@@ -123,10 +125,11 @@ class Tree(Step):
                 or host.files.sha256(self._at(path)) != source.sha256
             ):
                 changed.append(path)
-        return new, changed, self._gone(host) if self.delete and top is not None else []
+        return new, changed, self._gone(host, seen) if self.delete and top is not None else []
 
-    def _gone(self, host: "System") -> List[str]:
-        """Paths that are there and should not be; of a whole folder only its own path."""
+    def _gone(self, host: "System", seen: Dict[str, bool]) -> List[str]:
+        """Paths that are there and should not be; of a whole folder only its own path. seen: those that have been
+        looked at, and whether they are folders."""
         files, keep = {entry[0] for entry in self.entries}, set(self.keep)
         folders = {p.rsplit("/", n)[0] for p in files | keep for n in range(1, p.count("/") + 1)}
         found: List[str] = []
@@ -136,8 +139,10 @@ class Tree(Step):
                 path = "%s/%s" % (folder, name) if folder else name
                 if path in keep or excluded(path, self.exclude):
                     continue
-                now = host.files.stat(self._at(path))
-                is_folder = now is not None and now.kind == "dir"
+                if path not in seen:
+                    now = host.files.stat(self._at(path))
+                    seen[path] = now is not None and now.kind == "dir"
+                is_folder = seen[path]
                 # a link is no folder: what it leads to is not ours to clear
                 if is_folder and (path in folders or self._holds_excluded(host, path)):
                     walk(path)
