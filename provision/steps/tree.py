@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: paths named one by one in a diff; the rest is counted
 SHOWN = 20
 
+#: files that are put on disk one by one; for more of them everything is, whoever has written it (sync(2))
+FEW = 20
+
 #: one file of a tree: path below the folder, permission bits, contents; or target of a link instead
 Entry = Tuple[str, int, Optional[Source], str]
 
@@ -81,6 +84,7 @@ class Tree(Step):
         made: Set[str] = set()
         self._folder(host, self.path, uid, gid, made)
         todo = set(new) | set(changed)
+        few = len(todo) <= FEW and not gone and not self.like
         for path, mode, source, target in self.entries:
             if path not in todo:
                 continue
@@ -88,8 +92,9 @@ class Tree(Step):
             if source is None:
                 host.files.link(self._at(path), target)
             elif not self._copied(host, path, source, mode, uid, gid):
-                host.files.write(self._at(path), source, mode, uid, gid, durable=False)
-        host.files.sync()
+                host.files.write(self._at(path), source, mode, uid, gid, durable=few)
+        if not few:
+            host.files.sync()
 
     def fingerprint(self, host: "System") -> str:
         return hashlib.sha256(json.dumps(sorted(summary(self.entries).items())).encode()).hexdigest()
