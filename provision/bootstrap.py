@@ -85,11 +85,16 @@ exec(zlib.decompress(sys.stdin.buffer.read(%d)))
 
 # What the program does: serve imports from the dictionary, then run the agent.
 LOADER = """
+import gc
 import sys
 from importlib.machinery import ModuleSpec
 
+gc.set_threshold(200000)
+
 class Shipped:
     modules = MODULES
+    def code(self, name, source):
+        return compile(source, name, "exec")
     def find_spec(self, name, path=None, target=None):
         if name in MODULES:
             return ModuleSpec(name, self, is_package=MODULES[name] is None)
@@ -98,9 +103,13 @@ class Shipped:
     def exec_module(self, module):
         source = MODULES[module.__spec__.name]
         if source is not None:
-            exec(compile(source, module.__spec__.name.replace(".", "/") + ".py", "exec"), module.__dict__)
+            exec(self.code(module.__spec__.name, source), module.__dict__)
 
-sys.meta_path.insert(0, Shipped())
+shipped = Shipped()
+sys.meta_path.insert(0, shipped)
+from provision.agent.compiled import Compiled
+shipped.compiled = Compiled()
+shipped.code = shipped.compiled.code
 from provision.agent.main import main
 main()
 """

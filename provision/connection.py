@@ -15,10 +15,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, NoReturn
 
-import paramiko
-from fabric import Config, Connection
-
 from provision.errors import UnreachableError
+from provision.unmocked import without_mock
+
+with without_mock():
+    import paramiko
+    from fabric import Config, Connection
 
 #: seconds for the TCP connection, the SSH banner and the login, each
 CONNECT_TIMEOUT = 10.0

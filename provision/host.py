@@ -12,24 +12,26 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from fabric import Config
 
-from provision import lab
-from provision.apps import App, apps_of
 from provision.calling import calling_path
 from provision.channel import Channel, Login, SshChannel
 from provision.connection import VerifiedConnection
-from provision.errors import LabError, ProvError
+from provision.errors import ProvError
 from provision.events import Event
 from provision.facts import Facts
 from provision.inventory.model import InventoryHost
 from provision.outcome import Outcome
+from provision.reach import Ahead, reach
 from provision.roles import Params
 from provision.secrets import Secret
 from provision.session import OnSend, Session
 from provision.steps.base import Step
+
+if TYPE_CHECKING:
+    from provision.apps import App
 
 #: seconds within which sshd listens again after it was told to reload
 REOPENS = 3.0
@@ -49,6 +51,7 @@ class Host(VerifiedConnection):
     """A host of the inventory: `c.run()` and the rest of fabric.Connection, with facts, apps and steps.
 
     inventory: its entry there.  name: the name there (`c.host` is the address).  vars: its variables.
+    ahead: a connection to it that is being opened.
     role_folders: of the role that is running, then of those that it extends: where templates/ and files/ are.
     """
 
@@ -64,6 +67,7 @@ class Host(VerifiedConnection):
     _ask: Callable[[], Secret] | None = None
     _confirm: Callable[[str, Outcome], bool] | None = None
     _on_send: OnSend | None = None
+    _ahead: Ahead | None = None
 
     def __init__(
         self,
@@ -76,6 +80,7 @@ class Host(VerifiedConnection):
         ask: Callable[[], Secret] | None = None,
         confirm: Callable[[str, Outcome], bool] | None = None,
         on_send: OnSend | None = None,
+        ahead: Ahead | None = None,
     ) -> None:
         address, options = self._reach(inventory)
         super().__init__(address, config=config, **options)
@@ -92,6 +97,7 @@ class Host(VerifiedConnection):
             _ask=ask,
             _confirm=confirm,
             _on_send=on_send,
+            _ahead=ahead,
             _later=[],
         )
 
@@ -114,6 +120,8 @@ class Host(VerifiedConnection):
     @cached_property
     def apps(self) -> list[App]:
         """The applications of this host."""
+        from provision.apps import apps_of
+
         return apps_of(self.inventory)
 
     @property
@@ -185,6 +193,14 @@ class Host(VerifiedConnection):
             )
         return self.session
 
+    def open(self) -> None:
+        """Connect and log in, unless that has been begun already. Raises UnreachableError."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            super().open()
+        else:
+            ahead.hand_over(self)
+
     def _reopen(self) -> None:
         """Connect anew to the host, which has rebooted. Raises UnreachableError while it is not there."""
         self.close()
@@ -222,33 +238,12 @@ class Host(VerifiedConnection):
         sudo = self.user != "root" if settings.become is None else settings.become
         password = settings.become_password
         if settings.kind == "lab":
+            from provision import lab
+
             found = lab.find(self.name)
             if found is not None and found.password:
                 password = Secret(found.password)
         return Login(sudo, password, self._ask, settings.python_interpreter or "")
-
-
-def reach(inventory: InventoryHost) -> tuple[str, dict[str, Any]]:
-    """Address and fabric.Connection options for a host. Raises LabError if it is a lab host that is not up."""
-    settings = inventory.connection
-    options: dict[str, Any] = {"user": settings.user, "port": settings.port}
-    connect: dict[str, Any] = {}
-    address = settings.address
-    if settings.kind == "lab":
-        found = lab.find(inventory.name)
-        if found is None or found.state != "running":
-            raise LabError(
-                f"the lab host {inventory.name} is not up", hint=f"Boot it: prov lab up {inventory.name}"
-            )
-        address = found.address
-        options.update(user=found.user, port=found.port, known_hosts=found.known_hosts)
-        connect.update(key_filename=[str(found.key)], look_for_keys=False, allow_agent=False)
-    if settings.private_key_file is not None:
-        connect.update(key_filename=[str(settings.private_key_file)], look_for_keys=False)
-    if settings.password is not None:
-        connect["password"] = settings.password.reveal()
-    options["connect_kwargs"] = connect
-    return address, options
 
 
 def log_in_anew(host: str, second: VerifiedConnection, login: Login, token: str) -> str:

@@ -24,8 +24,7 @@ from provision.apps import App
 from provision.errors import ProvError
 from provision.requirements import requirements_of
 from provision.secrets import Secret
-from provision.steps.source import Source
-from provision.steps.tree import Entry, summary
+from provision.steps.tree import Entry, hashes_of, source_of, summary
 
 #: never part of a release, whatever .gitignore says
 NEVER = {".git", ".hg", ".svn", "__pycache__", ".prov"}
@@ -179,15 +178,16 @@ def manifest_of(app: App) -> list[Entry]:
 
 def walk(folder: Path) -> Iterator[Entry]:
     """Files below a folder that .gitignore files do not exclude, sorted by path."""
-    ignored = Ignored(folder)
-    for path in sorted(ignored.files()):
-        relative = path.relative_to(folder).as_posix()
-        st = path.lstat()
-        if stat.S_ISLNK(st.st_mode):
-            yield relative, 0o777, None, str(path.readlink())
-        elif stat.S_ISREG(st.st_mode):
+    hashes = hashes_of(str(folder))
+    for relative in sorted(Ignored(folder).files(), key=lambda path: path.split("/")):
+        path = f"{folder}/{relative}"
+        mode = os.lstat(path).st_mode
+        if stat.S_ISLNK(mode):
+            yield relative, 0o777, None, str(Path(path).readlink())
+        elif stat.S_ISREG(mode):
             # git knows two modes; others depend on whose umask made the checkout
-            yield relative, 0o755 if st.st_mode & 0o100 else 0o644, Source.of_file(path), ""
+            yield relative, 0o755 if mode & 0o100 else 0o644, source_of(path, hashes), ""
+    hashes.save()
 
 
 class Ignored:
@@ -207,18 +207,20 @@ class Ignored:
             # not in a repository: files further up have nothing to say
             self._specs = {d: s for d, s in self._specs.items() if d == folder}
 
-    def files(self) -> Iterator[Path]:
-        """Paths of files and links that are not ignored."""
+    def files(self) -> Iterator[str]:
+        """Paths below the folder, of files and links that are not ignored."""
         for folder, folders, names in os.walk(self.folder):
             here = Path(folder)
             self._read(here)
+            below = "" if here == self.folder else here.relative_to(self.folder).as_posix() + "/"
             links = [n for n in folders if (here / n).is_symlink()]
+            governing = self._governing(here)
             folders[:] = [
-                n for n in folders if n not in NEVER and n not in links and not self._excludes(here / n, True)
+                n for n in folders if n not in NEVER and n not in links and not excludes(governing, n + "/")
             ]
             for name in [*names, *links]:
-                if name not in NEVER and not self._excludes(here / name, False):
-                    yield here / name
+                if name not in NEVER and not excludes(governing, name):
+                    yield below + name
 
     def _read(self, folder: Path) -> None:
         file = folder / ".gitignore"
@@ -226,16 +228,23 @@ class Ignored:
             lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
             self._specs[folder] = pathspec.GitIgnoreSpec.from_lines(lines)
 
-    def _excludes(self, path: Path, is_folder: bool) -> bool:
-        for folder in path.parents:
-            spec = self._specs.get(folder)
-            if spec is None:
-                continue
-            relative = path.relative_to(folder).as_posix() + ("/" if is_folder else "")
-            verdict = spec.check_file(relative).include
-            if verdict is not None:
-                return verdict
-        return False
+    def _governing(self, here: Path) -> list[tuple[pathspec.GitIgnoreSpec, str]]:
+        """The files that say something of what is in a folder, the nearest first, each with the way from it."""
+        found = []
+        for folder in (here, *here.parents):
+            if folder in self._specs:
+                way = "" if folder == here else here.relative_to(folder).as_posix() + "/"
+                found.append((self._specs[folder], way))
+        return found
+
+
+def excludes(governing: list[tuple[pathspec.GitIgnoreSpec, str]], name: str) -> bool:
+    """Whether what is in a folder is ignored. name: with a slash at the end if it is a folder."""
+    for spec, way in governing:
+        verdict = spec.check_file(way + name).include
+        if verdict is not None:
+            return verdict
+    return False
 
 
 def named_in(requirements: str) -> set[str]:

@@ -26,6 +26,7 @@ from provision.events import (
 )
 from provision.host import AskOnce, Host
 from provision.outcome import Outcome, StepFailed
+from provision.reach import Ahead
 from provision.roles import Assignment
 from provision.session import INSTALL_PYTHON, OnSend
 from provision.steps.base import Change
@@ -91,6 +92,7 @@ class Run:
     forks: hosts at a time.  ask: asks a person for sudo's password; None if nobody is there.
     confirm: asked before each step, one host at a time; what it says no to is left out.
     on_send: told of each step, by the hosts' threads: see Session.
+    ahead: a connection to the first host that is being opened.  began: when, by time.monotonic().
     maybe_counts: whether a plan whose only changes are of the kind that may be none is one with changes.
     """
 
@@ -105,6 +107,7 @@ class Run:
         confirm: Callable[[str, Outcome], bool] | None = None,
         on_send: OnSend | None = None,
         maybe_counts: bool = True,
+        ahead: Ahead | None = None,
     ) -> None:
         self.assignments = assignments
         self.plan = plan
@@ -116,6 +119,8 @@ class Run:
         self._confirm = confirm
         self._on_send = on_send
         self._maybe_counts = maybe_counts
+        self.began = ahead.began if ahead else time.monotonic()
+        self._ahead = ahead
         self._running: dict[str, Host] = {}
         self._lock = threading.Lock()
         self._stopped = False
@@ -164,12 +169,14 @@ class Run:
 
     def _run_host(self, assignment: Assignment) -> None:
         name = assignment.host.name
-        began = time.monotonic()
+        # nobody else connects to that host
+        ahead = self._ahead if assignment is self.assignments[0] else None
+        began = ahead.began if ahead else time.monotonic()
         error: ProvError | None = None
         recovered = True
         try:
             if not self._stopped:
-                self._converge(assignment, began)
+                self._converge(assignment, began, ahead)
         except StepFailed:
             # reported with its step already
             recovered = False
@@ -187,7 +194,7 @@ class Run:
         unreachable = isinstance(error, (UnreachableError, LabError))
         self._queue.put(HostDone(name, time.monotonic() - began, error, unreachable, recovered and not error))
 
-    def _converge(self, assignment: Assignment, began: float) -> None:
+    def _converge(self, assignment: Assignment, began: float, ahead: Ahead | None) -> None:
         name = assignment.host.name
         self._queue.put(Connecting(name))
         host = Host(
@@ -199,6 +206,7 @@ class Run:
             ask=self._ask,
             confirm=self._confirm,
             on_send=self._on_send,
+            ahead=ahead,
         )
         try:
             session = host.started()

@@ -1,6 +1,5 @@
 """A value that must not be seen. Shipped to hosts, so standard library only and Python 3.8."""
 
-import hmac
 from typing import Any
 
 MASK = "********"
@@ -33,6 +32,8 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
+        import hmac  # here, as few runs compare any, and it costs 3 ms
+
         mine, theirs = (s._text.encode("utf-8", "surrogatepass") for s in (self, other))
         return hmac.compare_digest(mine, theirs)
 

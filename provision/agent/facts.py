@@ -4,7 +4,6 @@ import array
 import contextlib
 import fcntl
 import os
-import platform
 import pwd
 import socket
 import struct
@@ -23,9 +22,9 @@ def gather() -> Dict[str, Any]:
         "version": release.get("VERSION_ID", ""),
         "codename": release.get("VERSION_CODENAME", ""),
         "family": family(release),
-        "architecture": platform.machine(),
-        "kernel": platform.release(),
-        "hostname": socket.gethostname(),
+        "architecture": os.uname().machine,
+        "kernel": os.uname().release,
+        "hostname": os.uname().nodename,
         "cpus": len(os.sched_getaffinity(0)),
         "memory_mb": memory.get("MemTotal", 0) // 1024,
         "addresses": addresses(),

@@ -5,12 +5,10 @@ import errno
 import hashlib
 import os
 import stat
-import time
 from typing import (
     IO,
     TYPE_CHECKING,
     Callable,
-    Dict,
     Generator,
     Iterator,
     List,
@@ -21,6 +19,7 @@ from typing import (
     Union,
 )
 
+from provision.agent.caches import Hashes
 from provision.agent.paths import MAX_LINKS, foreign_link, parent
 from provision.errors import StepError
 from provision.steps.source import CHUNK, Source
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 #: what a file that replaces another one takes over from it (xattr(7)): its label of SELinux, its ACL
 ACL, DEFAULT_ACL = "system.posix_acl_access", "system.posix_acl_default"
 KEPT = ("security.selinux", ACL)
-#: seconds, more than any file system's clock is coarse
-CLOCK_TICK = 2.0
 
 
 class Stat(NamedTuple):
@@ -68,7 +65,7 @@ class Files:
         self.record: "Optional[Journal]" = None
         self.created: Callable[[str, bool], None] = lambda path, whole: None
         self.removed: Callable[[str], None] = lambda path: None
-        self._hashes: Dict[Tuple[int, int, int, int, int], str] = {}
+        self.hashes = Hashes()
 
     # -- reading
 
@@ -108,17 +105,17 @@ class Files:
 
     def sha256(self, path: str) -> str:
         """Hex digest of a file's contents, computed once while its inode, size and times stay the same."""
+        if os.geteuid() == 0:
+            # for others it shows by opening it that they may read it
+            known = self.hashes.find(os.stat(path))
+            if known is not None:
+                return known
         with open_file(path) as f:
             st = os.fstat(f.fileno())
-            key = (st.st_dev, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
-            if key in self._hashes:
-                return self._hashes[key]
             digest = hashlib.sha256()
             for chunk in iter(lambda: f.read(CHUNK), b""):
                 digest.update(chunk)
-            # a file that has just changed can change again within one tick of its clock and look the same
-            if time.time() - st.st_ctime > CLOCK_TICK:
-                self._hashes[key] = digest.hexdigest()
+            self.hashes.add(st, digest.hexdigest())
             return digest.hexdigest()
 
     def follow(self, path: str) -> str:

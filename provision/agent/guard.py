@@ -6,7 +6,6 @@ logged in anew in time, it puts everything back, whatever became of the agent, t
 
 import contextlib
 import os
-import secrets
 import shutil
 import subprocess
 import sys
@@ -74,7 +73,7 @@ class Guard:
 
     def _arm(self) -> str:
         """From now on it is put back, unless it is confirmed with the token that is returned."""
-        token = secrets.token_hex(8)
+        token = os.urandom(8).hex()
         for name in ("confirmed", "now", "restored"):
             # of an agent that was killed
             with contextlib.suppress(FileNotFoundError):

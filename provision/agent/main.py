@@ -10,7 +10,9 @@ import time
 import zlib
 from typing import IO, Any, Dict, Generator, Optional
 
-from provision.agent import facts
+from provision.agent import caches, facts
+from provision.agent.caches import Hashes
+from provision.agent.compiled import Compiled
 from provision.agent.guard import Guard, confirm, settle_earlier
 from provision.agent.ledger import HOME, Ledger, now
 from provision.agent.masks import Masks
@@ -108,12 +110,14 @@ class Link:
 
 
 class Agent:
-    """Runs the steps of one run against a System."""
+    """Runs the steps of one run against a System. caching: use what earlier runs have kept to save time, and
+    keep some for later ones."""
 
-    def __init__(self, link: Link, host_facts: Dict[str, Any], ledger_home: str) -> None:
+    def __init__(self, link: Link, host_facts: Dict[str, Any], ledger_home: str, *, caching: bool) -> None:
         self.link = link
         self.facts = host_facts
         self.ledger_home = ledger_home
+        self.caching = caching
         self._started = 0.0
         self._step = 0
         self._announced = 0
@@ -216,13 +220,22 @@ class Agent:
             # before the controller hears of the end: its next run may follow at once
             ledger.unlock()
         self.link.send({"op": "bye"}, flush=True)
+        if self.caching and not start.head["plan"]:
+            # now that nobody waits
+            runner.system.files.hashes.save()
+            compiled: Compiled = importer().compiled
+            compiled.save()
 
     def _system(self, plan: bool, ledger: Ledger) -> System:
         if plan:
             from provision.agent.overlay import PlannedSystem
 
-            return PlannedSystem(self, self.facts, ledger)
-        return System(self, self.facts, ledger)
+            system: System = PlannedSystem(self, self.facts, ledger)
+        else:
+            system = System(self, self.facts, ledger)
+        if self.caching:
+            system.files.hashes = Hashes(caches.HOME + "/hashes")
+        return system
 
     def _take_steps(self, runner: Runner) -> None:
         waiting: "collections.deque[Optional[Frame]]" = collections.deque()
@@ -309,10 +322,14 @@ class Agent:
                 self.link.flush()
 
 
+def importer() -> Any:
+    """The bootstrap's, which serves what was shipped."""
+    return next(finder for finder in sys.meta_path if hasattr(finder, "modules"))
+
+
 def add_module(name: str, compressed: bytes) -> None:
-    """Let a module of steps that has just come be imported: the bootstrap's importer serves it."""
-    shipped = next(finder for finder in sys.meta_path if hasattr(finder, "modules"))
-    shipped.modules[name] = zlib.decompress(compressed).decode()
+    """Let a module of steps that has just come be imported."""
+    importer().modules[name] = zlib.decompress(compressed).decode()
 
 
 def private_streams(incoming: IO[bytes]) -> IO[bytes]:
@@ -342,6 +359,6 @@ def main(ledger_home: str = "") -> None:
     host_facts = facts.gather()
     link.send({"op": "hello", "version": VERSION, "facts": host_facts, "boot": facts.boot_id()}, flush=True)
     link.start()
-    Agent(link, host_facts, ledger_home or home).run()
+    Agent(link, host_facts, ledger_home or home, caching=home == HOME and not ledger_home).run()
     # not the interpreter's own way out: it would wait for the lock on stdin, which the reading thread holds
     os._exit(0)

@@ -6,7 +6,6 @@ import hashlib
 import json
 import threading
 import time
-import traceback
 from typing import Any, Dict, List, Optional, Sequence
 
 from provision.agent.codec import decode_step
@@ -226,6 +225,8 @@ def describe(error: Exception) -> Dict[str, Any]:
     if isinstance(error, OSError):
         return describe_os_error(error)
     # not foreseen, so a mistake in a step: the traceback is what its author needs
+    import traceback
+
     lines: Sequence[str] = traceback.format_exception(type(error), error, error.__traceback__)
     return {
         "message": "the step is at fault: %s: %s" % (type(error).__name__, error),

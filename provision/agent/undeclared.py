@@ -30,9 +30,10 @@ def undeclared(host: "System", looked: Optional[Set[str]] = None) -> List[Thing]
     looked = set(host.files.looked | host.accounts.looked if looked is None else looked)
     for path in [each for each in looked if each.startswith("/")]:
         # a folder is declared by what is in it
-        while path and path != "/":
-            path = os.path.dirname(path)
-            looked.add(path)
+        above = os.path.dirname(path)
+        while above not in looked:
+            looked.add(above)
+            above = os.path.dirname(above)
     names: Dict[str, List[str]] = {"path": [], "user": [], "group": []}
     for thing in made:
         kind, name = thing.split(" ", 1)

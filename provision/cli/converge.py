@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from provision.cli.early import Early
 from provision.cli.prepare import Part, assigned
 from provision.errors import UsageError
 
 if TYPE_CHECKING:
     from provision.host import AskOnce
+    from provision.reach import Ahead
     from provision.roles import Assignment
     from provision.run import Work
     from provision.session import OnSend
@@ -38,8 +40,10 @@ class Order:
 
 def converge(order: Order, *, plan: bool) -> int:
     """Deploy or plan; returns the exit status. Raises ConfigErrors and UsageErrors before any connection."""
-    assignments = assigned(order.inventory, order.target, order.limit, order.part)
-    return execute(order, assignments, plan=plan)
+    early = Early([order.target, order.limit or "", *order.inventory], plan=plan)
+    assignments = assigned(order.inventory, order.target, order.limit, order.part, early.begin)
+    early.found_good()
+    return execute(order, assignments, plan=plan, ahead=early.ahead)
 
 
 def execute(
@@ -50,10 +54,12 @@ def execute(
     on_send: OnSend | None = None,
     ask: AskOnce | None = None,
     drift: bool = False,
+    ahead: Ahead | None = None,
 ) -> int:
     """Run what the configuration says, and show it; returns the exit status.
 
     on_send: told of each step.  ask: knows sudo's password, if a run before this one has asked for it.
+    ahead: a connection to the first host that has been begun already.
     drift: people only want to know what is not as it should be, and why; what may change does not count.
     """
     if not plan:
@@ -62,11 +68,13 @@ def execute(
 
         origin.ask_early()
     # only now, as it brings the SSH library: help and configuration errors do without
+    from provision.reach import Ahead
+
+    ahead = ahead or Ahead(assignments[0].host, plan=plan)
     from provision.cli.stepping import Stepper, check_can_step
     from provision.cli.watch import Prompt, can_ask, report_for, tolerant_streams, watch
     from provision.host import AskOnce
     from provision.report.base import Report, Style
-    from provision.report.drift import DriftShown
     from provision.run import Run
 
     if order.step:
@@ -76,6 +84,8 @@ def execute(
     roles = sorted({role.name for a in assignments for role, _ in a.roles})
     if drift and not order.as_json:
         tolerant_streams()
+        from provision.report.drift import DriftShown
+
         report: Report = DriftShown()
     else:
         report = report_for(style, [a.host.name for a in assignments], roles, as_json=order.as_json)
@@ -89,6 +99,7 @@ def execute(
         on_send=on_send,
         work=work_of(order),
         maybe_counts=not drift,
+        ahead=ahead,
     )
     return watch(run, report, prompt)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,12 +44,19 @@ class Part:
     start_at: str = ""
 
 
-def assigned(inventory: Sequence[str], target: str, limit: str | None, part: Part) -> list[Assignment]:
-    """The hosts of a target with what each gets. Raises ConfigErrors with all that is wrong, and UsageError."""
+def assigned(
+    inventory: Sequence[str],
+    target: str,
+    limit: str | None,
+    part: Part,
+    begin: Callable[[Sequence[InventoryHost]], None] = lambda hosts: None,
+) -> list[Assignment]:
+    """The hosts of a target with what each gets. Raises ConfigErrors with all that is wrong, and UsageError.
+
+    begin: told of the hosts as soon as it is known how to reach them.
+    """
     from provision.inventory import Problems, load
     from provision.inventory.model import check
-    from provision.roles import assign
-    from provision.selection import Selection
 
     hosts = load(inventory or None).select(target, limit)
     problems = Problems()
@@ -58,6 +65,12 @@ def assigned(inventory: Sequence[str], target: str, limit: str | None, part: Par
         with problems.gathered():
             check([host])
             sound.append(host)
+    if len(sound) == len(hosts):
+        begin(sound)
+    # only now, as it brings pydantic
+    from provision.roles import assign
+    from provision.selection import Selection
+
     found: list[Assignment] = []
     with problems.gathered():
         found = assign([host for host in sound if host.roles], only=part.roles)

@@ -69,7 +69,6 @@ class Prompt:
 
 def watch(run: Run, report: Report, prompt: Prompt) -> int:
     """Show the events of a run until it ends; returns the exit status."""
-    began = time.monotonic()
     left = False
     with Interrupts(run.stop, at_once=lambda: prompt.open) as interrupts:
         try:
@@ -79,7 +78,7 @@ def watch(run: Run, report: Report, prompt: Prompt) -> int:
             left = True
         finally:
             report.close()
-        report.finish(Summary(run.tallies, time.monotonic() - began, interrupts.came > 0))
+        report.finish(Summary(run.tallies, time.monotonic() - run.began, interrupts.came > 0))
     if left:
         leave(interrupts)
     if interrupts.came:

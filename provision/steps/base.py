@@ -86,10 +86,12 @@ else:
         """Make a class a frozen dataclass of wanted state, on every Python that hosts have."""
 
         def decorate(cls):
-            if sys.version_info >= (3, 10):
-                return dataclass(frozen=True, kw_only=kw_only)(cls)  # novm
-            # kw_only came with 3.10. Older hosts only decode steps, always by keyword: Step.__init__ does.
-            return dataclass(frozen=True, init=False)(cls)
+            if "__file__" in globals() and sys.version_info >= (3, 10):
+                # without what Step has for all: to have dataclass write it takes long for fifty of them
+                return dataclass(frozen=True, kw_only=kw_only, eq=False, repr=False)(cls)  # novm
+            # Shipped modules have no file. Hosts only decode steps: Step.__init__ does for that, also before
+            # Python 3.10, which has no kw_only; to have dataclass write methods takes long for what they need.
+            return dataclass(init=False, eq=False, repr=False)(cls)
 
         return decorate
 
@@ -118,7 +120,7 @@ class Step:
     DEADLINE = 60.0
 
     def __init__(self, *given: Any, **values: Any) -> None:
-        # only where dataclass can't make it: see `wanted`
+        # only on hosts: see `wanted`
         own = [f.name for f in fields(self) if f.name not in Step.__dataclass_fields__]
         values.update(zip(own, given))
         for f in fields(self):
@@ -129,6 +131,15 @@ class Step:
             object.__setattr__(self, f.name, value)
         if hasattr(self, "__post_init__"):
             self.__post_init__()
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash(self.label())
+
+    def __repr__(self) -> str:
+        return "%s(%s)" % (type(self).__name__, ", ".join("%s=%r" % item for item in vars(self).items()))
 
     def label(self) -> str:
         """What the step is about, as shown to people: "file /etc/motd"."""

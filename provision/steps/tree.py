@@ -4,6 +4,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
+from provision.agent.caches import Hashes
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_names, check_path, step, wanted
 from provision.steps.contents import check_patterns, excluded
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 #: paths named one by one in a diff; the rest is counted
 SHOWN = 20
+
+#: files that are put on disk one by one; for more of them everything is, whoever has written it (sync(2))
+FEW = 20
 
 #: one file of a tree: path below the folder, permission bits, contents; or target of a link instead
 Entry = Tuple[str, int, Optional[Source], str]
@@ -58,7 +62,9 @@ class Tree(Step):
             raise ValueError("refusing to synchronise %r, a directory of the root" % self.path)
 
     def check(self, host: "System") -> Diff:
-        new, changed, gone = self._differences(host)
+        new, changed, gone = differences = self._differences(host)
+        # `apply` follows at once, and needs them again
+        vars(self)["_found"] = differences
         found = [Change("new file", "", path) for path in new[:SHOWN]]
         found += [Change("changed file", "", path) for path in changed[:SHOWN]]
         found += [Change("removed", path, "") for path in gone[:SHOWN]]
@@ -71,13 +77,14 @@ class Tree(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         uid, gid = host.owner(self.owner, self.group)
-        new, changed, gone = self._differences(host)
+        new, changed, gone = vars(self)["_found"]
         for path in gone:
             if host.files.stat(self._at(path)) is not None:
                 host.files.remove(self._at(path))
         made: Set[str] = set()
         self._folder(host, self.path, uid, gid, made)
         todo = set(new) | set(changed)
+        few = len(todo) <= FEW and not gone and not self.like
         for path, mode, source, target in self.entries:
             if path not in todo:
                 continue
@@ -85,8 +92,9 @@ class Tree(Step):
             if source is None:
                 host.files.link(self._at(path), target)
             elif not self._copied(host, path, source, mode, uid, gid):
-                host.files.write(self._at(path), source, mode, uid, gid, durable=False)
-        host.files.sync()
+                host.files.write(self._at(path), source, mode, uid, gid, durable=few)
+        if not few:
+            host.files.sync()
 
     def fingerprint(self, host: "System") -> str:
         return hashlib.sha256(json.dumps(sorted(summary(self.entries).items())).encode()).hexdigest()
@@ -104,8 +112,10 @@ class Tree(Step):
         new, changed = [], []
         uid, gid = host.owner(self.owner, self.group)
         folders: Dict[str, bool] = {}
+        seen: Dict[str, bool] = {}
         for path, mode, source, target in self.entries:
             now = host.files.stat(self._at(path))
+            seen[path] = now is not None and now.kind == "dir"
             if now is None or not self._in_folders(host, path, folders):
                 new.append(path)
             elif source is None:
@@ -120,10 +130,11 @@ class Tree(Step):
                 or host.files.sha256(self._at(path)) != source.sha256
             ):
                 changed.append(path)
-        return new, changed, self._gone(host) if self.delete and top is not None else []
+        return new, changed, self._gone(host, seen) if self.delete and top is not None else []
 
-    def _gone(self, host: "System") -> List[str]:
-        """Paths that are there and should not be; of a whole folder only its own path."""
+    def _gone(self, host: "System", seen: Dict[str, bool]) -> List[str]:
+        """Paths that are there and should not be; of a whole folder only its own path. seen: those that have been
+        looked at, and whether they are folders."""
         files, keep = {entry[0] for entry in self.entries}, set(self.keep)
         folders = {p.rsplit("/", n)[0] for p in files | keep for n in range(1, p.count("/") + 1)}
         found: List[str] = []
@@ -133,8 +144,10 @@ class Tree(Step):
                 path = "%s/%s" % (folder, name) if folder else name
                 if path in keep or excluded(path, self.exclude):
                     continue
-                now = host.files.stat(self._at(path))
-                is_folder = now is not None and now.kind == "dir"
+                if path not in seen:
+                    now = host.files.stat(self._at(path))
+                    seen[path] = now is not None and now.kind == "dir"
+                is_folder = seen[path]
                 # a link is no folder: what it leads to is not ours to clear
                 if is_folder and (path in folders or self._holds_excluded(host, path)):
                     walk(path)
@@ -232,6 +245,7 @@ def local_entries(folder: str, exclude: Sequence[str]) -> Iterator[Entry]:
     """What is in a folder of the controller."""
     import os
 
+    hashes = hashes_of(folder)
     for here, folders, names in os.walk(folder):
         below = os.path.relpath(here, folder)
         prefix = "" if below == "." else below + "/"
@@ -243,21 +257,37 @@ def local_entries(folder: str, exclude: Sequence[str]) -> Iterator[Entry]:
             if os.path.islink(at):
                 yield prefix + name, 0o777, None, os.readlink(at)
             elif os.path.isfile(at):
-                yield prefix + name, 0o755 if os.stat(at).st_mode & 0o100 else 0o644, source_of(at), ""
+                yield (
+                    prefix + name,
+                    0o755 if os.stat(at).st_mode & 0o100 else 0o644,
+                    source_of(at, hashes),
+                    "",
+                )
+    hashes.save()
 
 
-def source_of(path: str) -> Source:
-    """A local file's contents, hashed once for all hosts of a run while its size and times stay."""
+def source_of(path: str, hashes: Hashes) -> Source:
+    """A local file's contents, read when a host asks for them, and to be hashed only if that was not done before."""
     import os
 
     st = os.stat(path)
-    key = (path, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
-    if key not in _sources:
-        _sources[key] = Source.of_file(path)
-    return _sources[key]
+    source = Source(hashes.of(path, st), st.st_size)
+    source.open = lambda request: open(path, "rb")  # noqa: SIM115 (whoever asks closes it)
+    return source
 
 
-_sources: Dict[Tuple[str, int, int, int, int], Source] = {}
+_hashes: Dict[str, Hashes] = {}
+
+
+def hashes_of(folder: str) -> Hashes:
+    """Hashes of the files in a folder of the controller, of this run and of earlier ones."""
+    import os
+
+    if folder not in _hashes:
+        caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        name = hashlib.sha256(os.path.abspath(folder).encode()).hexdigest()[:16]
+        _hashes[folder] = Hashes(os.path.join(caches, "prov", "hashes", name))
+    return _hashes[folder]
 
 
 def summary(entries: "Sequence[Entry]") -> Dict[str, str]:

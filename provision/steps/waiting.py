@@ -1,9 +1,7 @@
 """Waiting until something answers; `wait` offers it. Shipped to hosts (Python 3.8, standard library)."""
 
-import http.client
 import re
 import socket
-import ssl
 import time
 from typing import TYPE_CHECKING, Callable, Mapping, Optional, Sequence
 from urllib.parse import urlsplit
@@ -12,6 +10,8 @@ from provision.errors import StepError
 from provision.steps.base import Diff, Step, check_path, check_seconds, check_text, wanted
 
 if TYPE_CHECKING:
+    from http.client import HTTPConnection
+
     from provision.agent.system import System
 
 #: seconds between looks: the first ones, and the longest
@@ -96,6 +96,9 @@ class Url(Step):
 
     def _ask(self) -> str:
         """ "" if the answer is as expected, else what is wrong."""
+        # here, as it is needed where somebody asks, and the controller does not
+        from http.client import HTTPException
+
         parts = urlsplit(self.url)
         try:
             connection = self._connection(parts.scheme, parts.hostname or "", parts.port)
@@ -106,7 +109,7 @@ class Url(Step):
                 body = response.read(1024 * 1024)
             finally:
                 connection.close()
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, HTTPException) as error:
             return str(error) or type(error).__name__
         good = response.status in self.expect if self.expect else response.status < 400
         if not good:
@@ -119,7 +122,10 @@ class Url(Step):
             )
         return ""
 
-    def _connection(self, scheme: str, name: str, port: Optional[int]) -> http.client.HTTPConnection:
+    def _connection(self, scheme: str, name: str, port: Optional[int]) -> "HTTPConnection":
+        import ssl
+        from http.client import HTTPConnection
+
         context = ssl.create_default_context(cafile=self.ca or None) if scheme == "https" else None
         port = port or (443 if context else 80)
         plain = (
@@ -128,7 +134,7 @@ class Url(Step):
             else socket.create_connection((self.address or name, port), 10)
         )
         plain.settimeout(10)
-        connection = http.client.HTTPConnection(name, port, timeout=10)
+        connection = HTTPConnection(name, port, timeout=10)
         connection.sock = context.wrap_socket(plain, server_hostname=name) if context else plain
         return connection
 

@@ -19,6 +19,7 @@ from helpers.projects import Project, by_address
 from provision import lab
 from provision.events import HostDone, StepDone
 from provision.inventory import load
+from provision.reach import Ahead
 from provision.roles import assign
 from provision.run import Run
 from provision.session import Session
@@ -32,9 +33,10 @@ DELAY = 0.2
 
 @dataclass
 class Counts:
-    """What one run cost. channels, commands: opened, and run, on the connection.  frames: sent to the agent.
-    states: of the steps."""
+    """What one run cost. connections: opened.  channels, commands: opened, and run, on them.  frames: sent to the
+    agent.  states: of the steps."""
 
+    connections: int = 0
     channels: int = 0
     commands: int = 0
     frames: int = 0
@@ -47,8 +49,10 @@ def host(lab_hosts: Hosts) -> lab.LabHost:
     return lab_hosts.one(NAME)
 
 
-def run(project: Project, monkeypatch: pytest.MonkeyPatch, name: str, *, plan: bool = False) -> Counts:
-    """A deploy in this process, with everything counted that crosses the line."""
+def run(
+    project: Project, monkeypatch: pytest.MonkeyPatch, name: str, *, plan: bool = False, ahead: bool = False
+) -> Counts:
+    """A deploy in this process, with everything counted that crosses the line. ahead: connect first."""
     counts = Counts()
 
     def counted(owner: Any, attribute: str, field: str) -> None:
@@ -62,11 +66,14 @@ def run(project: Project, monkeypatch: pytest.MonkeyPatch, name: str, *, plan: b
 
     with monkeypatch.context() as patch:
         patch.chdir(project.folder)
+        counted(paramiko.Transport, "start_client", "connections")
         counted(paramiko.Transport, "open_channel", "channels")
         counted(paramiko.Channel, "exec_command", "commands")
         counted(Session, "_send", "frames")
         began = time.monotonic()
-        deploy = Run(assign(load(None).select(name, None)), plan=plan)
+        assignments = assign(load(None).select(name, None))
+        begun = Ahead(assignments[0].host, plan=plan) if ahead else None
+        deploy = Run(assignments, plan=plan, ahead=begun)
         events = list(deploy)
         counts.seconds = time.monotonic() - began
     assert [e.error for e in events if isinstance(e, HostDone)] == [None]
@@ -103,6 +110,17 @@ def test_one_exec_whatever_the_number_of_steps(
     assert (few.channels, few.commands) == (1, 1)
     assert (many.channels, many.commands) == (1, 1)
     assert many.frames - few.frames == 495, "a message for each step, and none besides"
+
+
+def test_a_connection_that_was_begun_ahead_is_the_only_one(
+    few_and_many: Project, host: lab.LabHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in few_and_many.home(host).items():
+        monkeypatch.setenv(variable, value)
+    for ahead in (False, True):
+        many = run(few_and_many, monkeypatch, "many", ahead=ahead)
+        assert (many.connections, many.channels, many.commands) == (1, 1, 1)
+        assert many.states == ("ok",) * 500
 
 
 def test_the_host_agrees(few_and_many: Project, host: lab.LabHost, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,7 @@ LAYERS = (
         "recording",
         "host",
         "connection",
+        "reach",
         "awaited",
     ),
     ("plans", "releases", "requirements", "gitsource", "authority", "ca", "templates", "tls", "htpasswd"),
@@ -52,7 +53,7 @@ LAYERS = (
     ("channel", "events"),
     ("facts", "bootstrap", "ownsteps"),
     ("agent", "steps"),
-    ("errors", "secrets", "names", "origin"),
+    ("errors", "secrets", "names", "origin", "unmocked"),
 )
 #: inside functions that roles call on the controller; hosts never get there
 ON_THE_CONTROLLER = {
