@@ -6,7 +6,7 @@ calls `check`, then, if there is a difference, `apply`. Both act through a `Syst
 """
 
 import sys
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Sequence, Tuple, Type, TypeVar
 
 if TYPE_CHECKING:
@@ -121,14 +121,19 @@ class Step:
 
     def __init__(self, *given: Any, **values: Any) -> None:
         # only on hosts: see `wanted`
-        own = [f.name for f in fields(self) if f.name not in Step.__dataclass_fields__]
+        every = fields(self)
+        own = [f.name for f in every if f.name not in Step.__dataclass_fields__]
         values.update(zip(own, given))
-        for f in fields(self):
+        for f in every:
             if f.name in values:
-                value = values[f.name]
+                value = values.pop(f.name)
             else:
                 value = f.default_factory() if callable(f.default_factory) else f.default
+            if value is MISSING:
+                raise TypeError("%s lacks %s" % (type(self).__name__, f.name))
             object.__setattr__(self, f.name, value)
+        if values:
+            raise TypeError("%s takes no %s" % (type(self).__name__, ", ".join(values)))
         if hasattr(self, "__post_init__"):
             self.__post_init__()
 

@@ -18,7 +18,7 @@ from provision.agent.masks import Masks
 from provision.secrets import Secret
 from provision.steps.base import Ref, Step
 from provision.steps.command import Command
-from provision.steps.files import File
+from provision.steps.files import Directory, File
 from provision.steps.source import Source
 from provision.steps.systemd import Service
 from provision.steps.tree import Tree
@@ -132,3 +132,16 @@ def test_each_line_of_a_secret_is_one() -> None:
 
 def test_short_texts_garble_nothing() -> None:
     assert masks("a", "", "  \n ").hide("a cat sat") == "a cat sat"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [({"path": "/x", "sise": 3}, "Directory takes no sise"), ({"mode": 0o755}, "Directory lacks path")],
+)
+def test_hosts_too_refuse_fields_that_are_unknown_or_missing(values: dict[str, Any], message: str) -> None:
+    """There it is Step.__init__ that takes them, on every Python."""
+    step = object.__new__(Directory)
+    with pytest.raises(TypeError, match=message):
+        Step.__init__(step, **values)
+    Step.__init__(step, "/x", mode=0o755, retries=2)
+    assert step == Directory("/x", mode=0o755, retries=2)
