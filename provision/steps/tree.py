@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence,
 
 from provision.agent.caches import Hashes
 from provision.errors import StepError
-from provision.steps.base import Change, Diff, Step, check_names, check_path, step, wanted
+from provision.steps.base import (
+    Change,
+    Diff,
+    Step,
+    check_mode,
+    check_names,
+    check_path,
+    mode_text,
+    step,
+    wanted,
+)
 from provision.steps.contents import check_patterns, excluded
 from provision.steps.source import Source
 
@@ -34,6 +44,7 @@ class Tree(Step):
     like: another folder on the host, such as the last release: files with the same contents are copied
     from there.  delete: remove what is in the folder, but not in entries nor in `keep` (paths below it).
     exclude: names or paths that are left where they are, as of permissions.permissions.
+    folder_mode: of the folder and of those in it; None makes new ones 0755, and leaves others.
     """
 
     path: str
@@ -44,6 +55,7 @@ class Tree(Step):
     delete: bool = True
     keep: Sequence[str] = ()
     exclude: Sequence[str] = ()
+    folder_mode: Optional[int] = None
 
     DEADLINE = 3600.0
 
@@ -54,6 +66,7 @@ class Tree(Step):
         check_path(self.path)
         check_names(self, "owner", "group")
         check_patterns(self.exclude)
+        check_mode(self.folder_mode)
         if self.like:
             check_path(self.like, "like")
         for path, _, _, _ in self.entries:
@@ -68,6 +81,10 @@ class Tree(Step):
         found = [Change("new file", "", path) for path in new[:SHOWN]]
         found += [Change("changed file", "", path) for path in changed[:SHOWN]]
         found += [Change("removed", path, "") for path in gone[:SHOWN]]
+        found += [
+            Change("mode of %s" % at, mode_text(mode), mode_text(self.folder_mode or 0))
+            for at, mode in self._modes(host)
+        ]
         for what, paths in (("new file", new), ("changed file", changed), ("removed", gone)):
             if len(paths) > SHOWN:
                 found.append(Change(what, "", "and %d more" % (len(paths) - SHOWN)))
@@ -81,6 +98,8 @@ class Tree(Step):
         for path in gone:
             if host.files.stat(self._at(path)) is not None:
                 host.files.remove(self._at(path))
+        for at, _ in self._modes(host):
+            host.files.set_mode(at, self.folder_mode or 0)
         made: Set[str] = set()
         self._folder(host, self.path, uid, gid, made)
         todo = set(new) | set(changed)
@@ -131,6 +150,20 @@ class Tree(Step):
             ):
                 changed.append(path)
         return new, changed, self._gone(host, seen) if self.delete and top is not None else []
+
+    def _modes(self, host: "System") -> List[Tuple[str, int]]:
+        """The folders that are there with another mode than they should have, with that."""
+        if self.folder_mode is None:
+            return []
+        below = {e[0].rsplit("/", n)[0] for e in self.entries for n in range(1, e[0].count("/") + 1)}
+        known: Dict[str, bool] = {}
+        real = [path for path in sorted(below) if self._in_folders(host, path + "/", known)]
+        found = [(at, host.files.stat(at)) for at in (self.path, *map(self._at, real))]
+        return [
+            (at, now.mode)
+            for at, now in found
+            if now is not None and now.kind == "dir" and now.mode != self.folder_mode
+        ]
 
     def _gone(self, host: "System", seen: Dict[str, bool]) -> List[str]:
         """Paths that are there and should not be; of a whole folder only its own path. seen: those that have been
@@ -190,7 +223,7 @@ class Tree(Step):
             host.files.remove(path)
         if path != self.path:
             self._folder(host, path.rsplit("/", 1)[0], uid, gid, made)
-        host.files.mkdir(path, 0o755, uid, gid)
+        host.files.mkdir(path, 0o755 if self.folder_mode is None else self.folder_mode, uid, gid)
 
     def _copied(self, host: "System", path: str, source: Source, mode: int, uid: int, gid: int) -> bool:
         """Take the contents from the other folder, if it has them under the same path."""

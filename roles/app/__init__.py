@@ -51,7 +51,7 @@ def account(c: Host, app: App, release: Release) -> None:
 def files_of(c: Host, release: Release, p: AppRole) -> None:
     """The release's files, owned by root, and its virtual environment."""
     kept = [*OURS, *(f"{prefix_of(release)}{folder}" for folder in release.app.static.values())]
-    tree.tree(c, release.path, release.entries, like=release.current, keep=kept)
+    tree.tree(c, release.path, release.entries, like=release.current, keep=kept, folder_mode=0o755)
     files.directory(c, f"{release.path}/.prov", mode=0o755)
     python.venv(
         c,

@@ -21,6 +21,7 @@ KNOWN = (
     f"{BARE}: nothing",
     "begun app: nothing",
     "chmod 0700 /srv/hello/venvs/*/bin + delete /srv/hello/releases/*/.prov/loads",
+    "chmod 0700 /srv/hello/releases/* + delete /srv/hello/releases/*/.prov/loads",
     "mask ssh + unit file masked by hand",
     "stop nginx.service + nginx's package file broken",
     "delete /etc/nginx/sites-enabled/hello.conf + nginx's package file broken",

@@ -42,6 +42,7 @@ APP_FOLDERS = (
     f"{RELEASE}/.prov",
     f"{RELEASE}/static",
     "/srv/NAME/venvs",
+    "/srv/NAME/venvs/*",
     "/srv/NAME/venvs/*/bin",
     "/srv/NAME/instances",
 )
