@@ -161,7 +161,7 @@ def _run(*argv: str) -> None:
 
 
 def _agent(host: str) -> int:
-    """The agent's process on a lab host, as this machine sees it."""
+    """The agent's process on a lab host, as this machine sees it. Raises ProcessLookupError."""
     group = store.current().cgroup(host)
     processes = [int(word) for path in group.rglob("cgroup.procs") for word in path.read_text().split()]
     found = {
@@ -170,8 +170,10 @@ def _agent(host: str) -> int:
         if FIRST_WORDS in _said("cmdline", pid) and _said("comm", pid)[:6] == b"python"
     }
     # a child that has not become another program yet looks the same
-    (first,) = (pid for pid in found if _parent(pid) not in found)
-    return first
+    first = [pid for pid in found if _parent(pid) not in found]
+    if not first:
+        raise ProcessLookupError(f"no agent on {host}")
+    return first[0]
 
 
 def _said(what: str, pid: int) -> bytes:
