@@ -109,16 +109,23 @@ def link(host: str, run: Stepped) -> Back:
     """What is sent to the host, and what it sends, is dropped without a word."""
     found = store.find(host)
     assert found is not None
-    table = f"cut_{host.replace('-', '_')}"
+    table = f"inet cut_{host.replace('-', '_')}"
+    mend(host)
     rules = (
-        f"add table inet {table}",
-        f"add chain inet {table} in {{ type filter hook input priority 0; }}",
-        f"add chain inet {table} out {{ type filter hook output priority 0; }}",
-        f"add rule inet {table} in ip saddr {found.address} drop",
-        f"add rule inet {table} out ip daddr {found.address} drop",
+        f"add table {table}",
+        f"add chain {table} in {{ type filter hook input priority 0; }}",
+        f"add chain {table} out {{ type filter hook output priority 0; }}",
+        f"add rule {table} in ip saddr {found.address} drop",
+        f"add rule {table} out ip daddr {found.address} drop",
     )
     _run("nft", "; ".join(rules))
-    return lambda: _run("nft", f"delete table inet {table}")
+    return lambda: mend(host)
+
+
+def mend(host: str) -> None:
+    """Let everything through to a host, whoever has dropped it: a test that was killed may have left that."""
+    table = f"inet cut_{host.replace('-', '_')}"
+    _run("nft", f"add table {table}; delete table {table}")
 
 
 def link_and_controller(host: str, run: Stepped) -> Back:
@@ -154,7 +161,7 @@ def _run(*argv: str) -> None:
 
 
 def _agent(host: str) -> int:
-    """The agent's process on a lab host, as this machine sees it."""
+    """The agent's process on a lab host, as this machine sees it. Raises ProcessLookupError."""
     group = store.current().cgroup(host)
     processes = [int(word) for path in group.rglob("cgroup.procs") for word in path.read_text().split()]
     found = {
@@ -163,8 +170,10 @@ def _agent(host: str) -> int:
         if FIRST_WORDS in _said("cmdline", pid) and _said("comm", pid)[:6] == b"python"
     }
     # a child that has not become another program yet looks the same
-    (first,) = (pid for pid in found if _parent(pid) not in found)
-    return first
+    first = [pid for pid in found if _parent(pid) not in found]
+    if not first:
+        raise ProcessLookupError(f"no agent on {host}")
+    return first[0]
 
 
 def _said(what: str, pid: int) -> bytes:

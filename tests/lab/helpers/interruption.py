@@ -8,14 +8,14 @@ import queue
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from helpers.cli import PROV, Run, prov
-from helpers.cutting import KINDS, Stepped
+from helpers.cutting import KINDS, Stepped, mend
 from helpers.hosts import settle
 from helpers.pictures import Picture, picture
 from helpers.projects import HELLO, STACK, Project
@@ -103,8 +103,9 @@ class Interrupting:
         self._hosts = len(hosts)
         self._free: queue.Queue[str] = queue.Queue()
         self._references: dict[tuple[str, str], Picture] = {}
-        if first:
-            for host in hosts:
+        for host in hosts:
+            mend(host)
+            if first:
                 _lab("snapshot", host, BEFORE[FIRST])
         # one of them alone: it makes the authority that all deploys go on with
         prov("deploy", hosts[0], cwd=before.folder, timeout=600, status=0)
@@ -157,10 +158,13 @@ class Interrupting:
         finally:
             self._free.put(host)
 
-    def all(self, cuts: Iterable[Cut]) -> list[Verdict]:
-        """A verdict on each cut."""
-        with ThreadPoolExecutor(self._hosts) as pool:
-            return list(pool.map(self._told, cuts))
+    def all(self, cuts: Iterable[Cut]) -> Iterator[Verdict]:
+        """A verdict on each cut, as they come."""
+        pool = ThreadPoolExecutor(self._hosts)
+        try:
+            yield from pool.map(self._told, cuts)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def _told(self, cut: Cut) -> Verdict:
         """For whoever watches the hours go by: pytest -o log_cli=true --log-cli-level=INFO."""
