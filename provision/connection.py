@@ -119,12 +119,17 @@ def chain(connection: Connection) -> list[Connection]:
 
 
 def open_patiently(connection: Connection) -> None:
-    """Open one connection; drops by a busy sshd (MaxStartups) are tried again with jitter."""
+    """Open one connection; drops by a busy sshd (MaxStartups) are tried again with jitter, refusals at once and
+    soon again: an sshd that reloads executes itself anew, and nobody listens for that moment (sshd(8), SIGHUP)."""
     for attempt in range(1, TRIES + 1):
         try:
             with _limits[connection.host, connection.port]:
                 open_one(connection)
             return
+        except ConnectionRefusedError:
+            if attempt == TRIES:
+                raise
+            time.sleep(0.1 * attempt)
         except (paramiko.SSHException, ConnectionResetError, EOFError) as error:
             if attempt == TRIES or not was_dropped(error):
                 raise

@@ -212,6 +212,25 @@ def test_nobody_listens(tmp_path: Path) -> None:
     assert "Is the host up" in raised.value.hint
 
 
+def test_an_sshd_that_begins_to_listen_anew_is_waited_for(
+    sshd: tuple[int, paramiko.PKey], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that reloads does: refused at first, and there a moment later."""
+    port, key = sshd
+    real, refusals = socket.create_connection, iter([True, True, False])
+
+    def refused_twice(*args: Any, **options: Any) -> socket.socket:
+        if next(refusals):
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+        return real(*args, **options)
+
+    monkeypatch.setattr(socket, "create_connection", refused_twice)
+    c = connection(port, known_hosts(tmp_path, port, key))
+    c.open()
+    assert c.is_connected
+    c.close()
+
+
 def test_a_name_that_does_not_resolve(tmp_path: Path) -> None:
     with pytest.raises(UnreachableError, match="does not resolve") as raised:
         VerifiedConnection("no-such-host.invalid", known_hosts=tmp_path / "none").open()
