@@ -177,10 +177,8 @@ class PlannedApt(Apt):
     def _info(self, package: dpkg.Package, what: str) -> str:
         """One of dpkg's files on a package, or ""; with the architecture where several can be installed."""
         for name in (package.name, "%s:%s" % (package.name, package.architecture)):
-            with (
-                contextlib.suppress(FileNotFoundError),
-                open("%s/%s.%s" % (INFO, name, what), encoding="utf-8", errors="replace") as f,
-            ):
+            path = "%s/%s.%s" % (INFO, name, what)
+            with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8", errors="replace") as f:
                 return f.read()
         return ""
 
