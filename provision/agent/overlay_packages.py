@@ -19,6 +19,7 @@ from provision.agent.overlay_picture import draw, write
 from provision.agent.overlay_scripts import Scripts
 from provision.agent.overlay_units import PlannedUnits
 from provision.agent.packages import APT, Apt, Run, Simulated, gone_from_mirror
+from provision.agent.starts import own_policy
 from provision.errors import StepError
 
 ARCHIVES = "/var/cache/apt/archives"
@@ -71,7 +72,7 @@ class PlannedApt(Apt):
 
     @contextlib.contextmanager
     def starting(self, allowed: bool) -> Iterator[None]:
-        self._starting = allowed
+        self._starting = allowed or own_policy()
         yield
         self._starting = True
 

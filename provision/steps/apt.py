@@ -36,7 +36,8 @@ class Packages(Step):
     recommends: also install what packages recommend.
     cache_age: seconds for which fetched package lists are good enough. They are fetched only when something
     has to be installed, or `latest` asked for.
-    start: False keeps packages that come from starting their units, which a later step does once they are configured.
+    start: False keeps packages that come from starting their units, which a later step does once they are configured;
+    unless the host has a /usr/sbin/policy-rc.d of its own, which then decides.
 
     Configuration files that were changed on the host stay as they are; the package's own lands beside them, with
     ".dpkg-dist". A package that was there as a dependency is marked, so that autoremove leaves it. Packages that

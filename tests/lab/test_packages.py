@@ -142,6 +142,7 @@ def test_an_interrupted_dpkg_is_finished(bench: Bench) -> None:
 
 def test_a_package_starts_nothing_if_told_so(bench: Bench) -> None:
     policy = "/usr/sbin/policy-rc.d"
+    on(NAME, "apt-get", "-qq", "update")
     # of a run that was killed
     on(NAME, "sh", "-c", f"printf '#!/bin/sh\\n# made by prov\\nexit 101\\n' >{policy}; chmod 755 {policy}")
     quiet, stopped = Packages("memcached", start=False), Service("memcached", running=False)
