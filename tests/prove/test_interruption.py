@@ -84,6 +84,6 @@ def refusals(cuts: Sequence[Verdict]) -> list[str]:
     """How often somebody had to wait for the run that was cut."""
     refused = sum(bool(v.refused) for v in cuts)
     return [
-        f"After {refused} cuts the next deploy was first refused: the run that was cut was still at its step.",
+        f"After {refused} cuts the next deploy was first refused: the run that was cut had not ended yet.",
         "",
     ]

@@ -27,7 +27,7 @@ def write(title: str, lines: Sequence[str], page: Path = PAGE) -> None:
     found = sections(page.read_text(encoding="utf-8")) if page.exists() else {}
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     where = f"Python {platform.python_version()}, hosts in namespaces of one machine, {today}."
-    found[title] = "\n".join([*lines, "", where])
+    found[title] = "\n".join(lines).rstrip() + f"\n\n{where}"
     parts = [INTRODUCTION, *(f"## {name}\n\n{found[name]}\n" for name in TITLES if name in found)]
     page.write_text("\n".join(parts), encoding="utf-8")
 
