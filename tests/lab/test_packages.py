@@ -13,14 +13,12 @@ from helpers.repositories import Signer, Tiny, deb_repository, prepare
 from provision.lab import ssh
 
 sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
-from steps_bench import Bench
+from steps_bench import Bench, planned_then_done
 
 from provision.outcome import Outcome
 from provision.steps.apt import Autoremove, Hold, NoPackages, Packages, Upgrade
-from provision.steps.base import Step
 from provision.steps.files import File
 from provision.steps.repository import NoRepository, Repository
-from provision.steps.systemd import Service
 
 pytestmark = pytest.mark.lab
 NAME = "t-packages"
@@ -47,19 +45,6 @@ def bench(lab_hosts: Hosts, tmp_path: Path) -> Iterator[Bench]:
 
 def changes(outcome: Outcome) -> list[tuple[str, str, str]]:
     return [(c.what.replace("package ", ""), c.before, c.after) for c in outcome.diff]
-
-
-def planned_then_done(bench: Bench, *steps: Step) -> list[Outcome]:
-    """Steps planned together and then deployed: they do what the plan said, and nothing the second time."""
-    planned = bench.run(*steps, *steps, plan=True)
-    real = bench.run(*steps)
-    assert [o.error for o in real] == [None] * len(steps)
-    assert [o.error for o in planned] == [None] * 2 * len(steps)
-    assert [(o.state, o.diff) for o in planned[: len(steps)]] == [(o.state, o.diff) for o in real]
-    again = bench.run(*steps)
-    assert [o.state for o in [*again, *planned[len(steps) :]]] == ["ok"] * 2 * len(steps)
-    assert all(o.why for o in again)
-    return real
 
 
 def test_a_repository_and_its_packages_in_one_plan(bench: Bench, signer: Signer, tmp_path: Path) -> None:
@@ -138,23 +123,6 @@ def test_an_interrupted_dpkg_is_finished(bench: Bench) -> None:
     assert outcome.diff[0][:3] == ("dpkg", "interrupted", "finished")
     assert changes(outcome)[1:] == [("t-lib", "", "1.0")]
     bench.cycle(NoPackages("t-lib", purge=True))
-
-
-def test_a_package_starts_nothing_if_told_so(bench: Bench) -> None:
-    policy = "/usr/sbin/policy-rc.d"
-    on(NAME, "apt-get", "-qq", "update")
-    # of a run that was killed
-    on(NAME, "sh", "-c", f"printf '#!/bin/sh\\n# made by prov\\nexit 101\\n' >{policy}; chmod 755 {policy}")
-    quiet, stopped = Packages("memcached", start=False), Service("memcached", running=False)
-    assert [o.state for o in planned_then_done(bench, quiet, stopped)] == ["changed", "ok"]
-    assert on(NAME, "ls", policy, check=False) == ""
-    planned_then_done(bench, Service("memcached"))
-    bench.run(NoPackages("memcached", purge=True))
-    # one of the host's own holds, and stays
-    on(NAME, "sh", "-c", f"printf '#!/bin/sh\\nexit 0\\n' >{policy}; chmod 755 {policy}")
-    assert [o.state for o in planned_then_done(bench, quiet, Service("memcached"))] == ["changed", "ok"]
-    on(NAME, "rm", policy)
-    bench.run(NoPackages("memcached", purge=True))
 
 
 def test_others_who_work_with_dpkg_are_waited_for(bench: Bench) -> None:

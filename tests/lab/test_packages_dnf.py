@@ -13,8 +13,8 @@ from helpers.repositories import Signer, Tiny, index_rpms, prepare, rpm_reposito
 from provision.lab import ssh
 
 sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
-from steps_bench import Bench
-from test_packages import NAME, changes, planned_then_done
+from steps_bench import Bench, planned_then_done
+from test_packages import changes
 
 from provision.steps import package
 from provision.steps.dnf import Autoremove, Module, NoPackages, Packages, Upgrade
@@ -23,6 +23,8 @@ from provision.steps.files import File
 from provision.steps.services import Service
 
 pytestmark = pytest.mark.lab
+
+NAME = "t-dnf"
 OLD = [
     Tiny("app", "1.0", needs="lib"),
     Tiny("lib", "1.0"),

@@ -126,3 +126,16 @@ def photograph(root: Path) -> dict[str, tuple[object, ...]]:
         st = at.lstat()
         found[str(at)] = (st.st_mode, st.st_ino, st.st_uid, st.st_size, st.st_mtime_ns)
     return found
+
+
+def planned_then_done(bench: Bench, *steps: Step) -> list[Outcome]:
+    """Steps planned together and then deployed: they do what the plan said, and nothing the second time."""
+    planned = bench.run(*steps, *steps, plan=True)
+    real = bench.run(*steps)
+    assert [o.error for o in real] == [None] * len(steps)
+    assert [o.error for o in planned] == [None] * 2 * len(steps)
+    assert [(o.state, o.diff) for o in planned[: len(steps)]] == [(o.state, o.diff) for o in real]
+    again = bench.run(*steps)
+    assert [o.state for o in [*again, *planned[len(steps) :]]] == ["ok"] * 2 * len(steps)
+    assert all(o.why for o in again)
+    return real

@@ -14,7 +14,7 @@ import time
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -152,6 +152,13 @@ class Visitors:
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._ask) for _ in range(count)]
         self.answers: list[Any] = []
+        self._good: list[float] = []
+
+    @property
+    def silence(self) -> float:
+        """Seconds of the longest time in which nobody got the page."""
+        good = sorted(self._good)
+        return max(after - before for before, after in pairwise(good))
 
     def _ask(self) -> None:
         while not self._over.wait(0.01):
@@ -159,6 +166,8 @@ class Visitors:
                 self.answers.append(self._site.get(self._path).status)
             except OSError as error:
                 self.answers.append(error)
+            if self.answers[-1] == 200:
+                self._good.append(time.monotonic())
 
     def __enter__(self) -> Visitors:
         for thread in self._threads:
