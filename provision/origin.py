@@ -5,17 +5,19 @@ from __future__ import annotations
 import functools
 import subprocess
 import threading
+from pathlib import Path
 
 #: seconds; in a project so large that git takes longer, the history goes without
 PATIENCE = 5.0
 
 
 @functools.cache
-def _asked() -> subprocess.Popen[str] | None:
-    """git, asked in the current folder, or None if there is no git."""
+def _asked(folder: Path) -> subprocess.Popen[str] | None:
+    """git, asked in a folder, or None if there is no git."""
     try:
         return subprocess.Popen(
             ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"],
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -27,21 +29,21 @@ def _asked() -> subprocess.Popen[str] | None:
 
 def ask_early() -> None:
     """Let git work while other things take their time."""
-    _asked()
+    _asked(Path.cwd())
 
 
 def commit() -> str:
     """The commit of the project in the current folder, with ", modified" if files differ from it; "" without one."""
     with _lock:
-        return _answer()
+        return _answer(Path.cwd())
 
 
 _lock = threading.Lock()
 
 
 @functools.cache
-def _answer() -> str:
-    process = _asked()
+def _answer(folder: Path) -> str:
+    process = _asked(folder)
     if process is None:
         return ""
     try:
