@@ -70,14 +70,15 @@ class Bench:
     ) -> Run:
         """The stack by one tool. unchanged: Failed if it says that it changed something. slow: factor of the
         time allowed. Raises Failed."""
-        work = self.folder()
+        # kept between its runs, as people keep their home and their project
+        work = self.work / tool.name.replace(" ", "-")
+        work.mkdir(exist_ok=True)
         try:
             command = tool.prepare(points, self.upload_mb, work)
             done = run(command, timeout=(240 + 40 * len(points)) * slow, sample=sample)
         finally:
             with suppress(OSError):
                 tool.finish(points, work)
-            shutil.rmtree(work, ignore_errors=True)
         if unchanged and not tool.unchanged(done.output, len(points)):
             raise Failed(f"{tool.name} changed something where nothing was to change:\n{done.output[-4000:]}")
         return done

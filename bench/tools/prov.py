@@ -47,6 +47,9 @@ def deploy(points: Sequence[Endpoint], work: Path, variables: Mapping[str, objec
     }
     inventory = work / "inventory.yml"
     # JSON is YAML
-    inventory.write_text(json.dumps({"all": {"vars": variables, "hosts": hosts}}, indent=1))
+    text = json.dumps({"all": {"vars": variables, "hosts": hosts}}, indent=1)
+    if not inventory.exists() or inventory.read_text() != text:
+        # nobody writes an inventory anew for each run
+        inventory.write_text(text)
     argv = [str(PROV), "deploy", "all", "-i", str(inventory), *options]
     return Command(argv, home(points, work), PROJECT)
