@@ -23,8 +23,8 @@ class Shell(Tool):
     def prepare(self, points: Sequence[Endpoint], upload_mb: int, work: Path) -> Command:
         folder = work / "script"
         rendered = folder / "rendered"
-        rendered.mkdir(parents=True)
-        shutil.copytree(FILES, folder / "files")
+        rendered.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(FILES, folder / "files", dirs_exist_ok=True)
         shutil.copy(HERE / "shell" / "install.sh", folder)
         environment = jinja2.Environment(keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
         for path in TEMPLATES.glob("*.j2"):
