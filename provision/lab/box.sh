@@ -43,6 +43,9 @@ IPv6AcceptRA=no
 ClientIdentifier=mac
 UseDomains=yes
 END
+# no answers to names that others on the network ask for: a port that is open to all (resolved.conf(5))
+mkdir -p "$root/etc/systemd/resolved.conf.d"
+printf '[Resolve]\nLLMNR=no\nMulticastDNS=no\n' > "$root/etc/systemd/resolved.conf.d/quiet.conf"
 # one small key, made at the first boot and not shared by all VMs of the box: RSA would take half a minute where
 # the processor is emulated
 cat > "$root/etc/systemd/system/ssh-hostkeys.service" <<END
