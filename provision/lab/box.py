@@ -20,7 +20,7 @@ from provision.lab.model import IMAGES, check_choice
 from provision.lab.store import Lab, foreseen, locked
 
 # Changes with what box.sh makes of an image.
-RECIPE = 1
+RECIPE = 2
 
 DISK_GB = 10
 ROOM_MB = 1700  # while it is built: the kernel, the disk (sparse), the box
