@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from provision.inventory import InventoryHost, Problems
 from provision.inventory.validation import validate
 from provision.inventory.values import shown
 from provision.names import suggestion
+from provision.values import dataclass
 
 
 class Balance(Settings):

@@ -8,12 +8,12 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from provision.bootstrap import SAYS, SUDO_PROMPT, command, payload
 from provision.errors import ProvError, StepError, UnreachableError
 from provision.secrets import Secret
+from provision.values import dataclass
 
 if TYPE_CHECKING:
     import paramiko

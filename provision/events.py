@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from provision.errors import ProvError
 from provision.facts import Facts
 from provision.steps.base import Change
+from provision.values import dataclass
 
 
 @dataclass(frozen=True)

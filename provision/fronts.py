@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +12,7 @@ from provision.locations import Location, locations
 from provision.releases import Release, release_of
 from provision.serving import upstream
 from provision.tls import authority_path, certificate_path, key_path
+from provision.values import dataclass
 
 if TYPE_CHECKING:
     from provision.app_settings import Front

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, cast
 
 from provision.calling import calling_line
@@ -16,6 +16,7 @@ from provision.outcome import Outcome
 from provision.roles import Assignment, Params, Role
 from provision.session import Session
 from provision.steps.base import Step
+from provision.values import dataclass
 
 #: what a role reads as c.facts where no host has been asked
 TYPICAL = Facts(

@@ -13,7 +13,6 @@ import re
 import stat
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from provision.errors import ProvError
 from provision.requirements import requirements_of
 from provision.secrets import Secret
 from provision.steps.tree import Entry, hashes_of, source_of, summary
+from provision.values import dataclass
 
 #: never part of a release, whatever .gitignore says
 NEVER = {".git", ".hg", ".svn", "__pycache__", ".prov"}

@@ -8,13 +8,13 @@ import re
 import textwrap
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic.fields import FieldInfo
 
 from provision.calling import shown_path
 from provision.roles import Params, Role, tags_of
+from provision.values import dataclass
 
 #: constraints of Field(...) in words (annotated_types)
 LIMITS = {

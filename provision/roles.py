@@ -6,7 +6,6 @@ import functools
 import inspect
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
@@ -18,6 +17,7 @@ from provision.inventory.validation import validate
 from provision.names import suggestion
 from provision.rolefolders import BUILTIN, names, search_path
 from provision.roleimport import load
+from provision.values import dataclass
 
 if TYPE_CHECKING:
     from provision.apps import App

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from provision.errors import UsageError
 from provision.names import suggestion
 from provision.roles import Assignment, Role, tags_of
+from provision.values import dataclass
 
 
 @dataclass(frozen=True)

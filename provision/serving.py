@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +22,7 @@ from provision.releases import OURS, Release, release_of, short_hash, visible
 from provision.roles import Params
 from provision.secrets import Secret
 from provision.steps import command, files, systemd, wait
+from provision.values import dataclass
 
 if TYPE_CHECKING:
     from provision.host import Host

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import cached_property
 
 import pytest
 
 from provision.testing import Host, ProvHost
+from provision.values import dataclass
 
 
 @dataclass(frozen=True)

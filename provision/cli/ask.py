@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provision.cli.prepare import select
+from provision.values import dataclass
 
 if TYPE_CHECKING:
     from provision.host import Host

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provision.cli.early import Early
 from provision.cli.prepare import Part, assigned
 from provision.errors import UsageError
+from provision.values import dataclass
 
 if TYPE_CHECKING:
     from provision.host import AskOnce

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from provision.errors import UsageError
+from provision.values import dataclass
 
 if TYPE_CHECKING:
     from provision.inventory import InventoryHost

@@ -8,7 +8,6 @@ would change how the host is reached is refused: without it, prov would reach an
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +15,7 @@ from provision.inventory.problems import Problems
 from provision.inventory.values import shown, unusable
 from provision.names import suggestion
 from provision.secrets import Secret
+from provision.values import dataclass
 
 if TYPE_CHECKING:
     from provision.inventory.model import InventoryHost

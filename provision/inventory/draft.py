@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from provision.inventory.located import Located, LocatedError, Origin
 from provision.inventory.problems import Problems
 from provision.inventory.values import shown
+from provision.values import dataclass
 
 # Ansible's inventory guide, "How variables are merged": read from inventory files only, not from group_vars/,
 # because it decides in which order those are read.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from provision.errors import UsageError
 from provision.names import suggestion
+from provision.values import dataclass
 
 # image -> the codename that the archive files it under
 IMAGES = {"debian-12": "bookworm", "debian-13": "trixie"}

@@ -10,11 +10,11 @@ import os
 import platform
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from provision.errors import LabError
 from provision.lab import commands
+from provision.values import dataclass
 
 # what the provider libvirt needs on Debian, as commands.NEEDS; the plugin is looked for by itself
 _PLUGIN = "vagrant-libvirt"

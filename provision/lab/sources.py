@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from provision.values import dataclass
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 

@@ -20,13 +20,14 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from provision.errors import LabError
 from provision.lab import cgroup
 from provision.lab.model import LabHost, Record, is_label
+from provision.values import dataclass
 
 # root's lab; anyone else has one, of VMs alone, in their home
 DEFAULT_DIR = Path("/var/lib/prov-lab")

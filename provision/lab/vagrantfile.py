@@ -11,13 +11,13 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from provision.errors import LabError, UsageError
 from provision.lab import provider, store
 from provision.lab.store import Lab
 from provision.names import suggestion
+from provision.values import dataclass
 
 # until a VM starts to boot: a slow download of its box
 UP_SECONDS = 1800.0

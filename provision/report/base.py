@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Protocol
 
 from provision.events import Event, HostDone, StepDone, Summary
+from provision.values import dataclass
 
 #: the order in which the summary names the states
 STATES = ("ok", "changed", "maybe", "failed", "skipped", "unreachable")

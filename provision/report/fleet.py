@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from provision.events import StepDone
+from provision.values import dataclass
 
 #: names of hosts in one line
 MOST = 12

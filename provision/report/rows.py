@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
 from rich.spinner import Spinner
@@ -14,6 +13,7 @@ from rich.text import Text
 from provision.events import Connected, Connecting, Event, HostDone, StepDone, StepRunning
 from provision.report.base import counted
 from provision.report.text import flat, last_line
+from provision.values import dataclass
 
 #: hosts shown at most, however tall the screen
 MOST = 15

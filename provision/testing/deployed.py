@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from provision.events import Event, StepDone
+from provision.values import dataclass
 
 
 @dataclass(frozen=True)

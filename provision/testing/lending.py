@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from provision.testing.provhost import ProvHost, authority_of
 from provision.testing.runner import check_free
 from provision.testing.stages import Options, Stages
 from provision.testing.trials import trial_of
+from provision.values import dataclass
 
 
 @dataclass(frozen=True)

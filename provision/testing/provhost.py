@@ -8,7 +8,7 @@ import shlex
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from provision.facts import Facts
 from provision.host import Host
 from provision.inventory import InventoryHost
 from provision.roles import Assignment
+from provision.values import dataclass
 
 PORTS = {"http": 80, "https": 443}
 

@@ -7,12 +7,12 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from provision.testing.results import Verdict
 from provision.testing.trials import Trial, save
+from provision.values import dataclass
 
 #: for all tests of one host
 SECONDS = 1800

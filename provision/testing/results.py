@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from provision.errors import ProvError
 from provision.events import StepDone
 from provision.testing.trials import Trial
+from provision.values import dataclass
 
 #: in their order
 BOOT, PLAN, DEPLOY, AGAIN, VERIFY = "boot", "plan", "deploy", "deploy again", "verify"

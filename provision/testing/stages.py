@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from provision import lab
@@ -22,6 +22,7 @@ from provision.testing.deployed import Deployed
 from provision.testing.pytests import verify
 from provision.testing.results import StageDone, Verdict
 from provision.testing.trials import Trial
+from provision.values import dataclass
 
 #: for a boot after the reboot, with all its services (systemctl(1), is-system-running)
 SETTLED = ["sh", "-c", "timeout 60 systemctl is-system-running --wait >/dev/null 2>&1 || true"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from provision.inventory.values import shown
 from provision.lab.model import is_label
 from provision.names import suggestion
 from provision.roles import Assignment, Role, assign, find, names, search_path
+from provision.values import dataclass
 
 VARIABLES = "inventory.yml"
 

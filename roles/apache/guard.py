@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +18,7 @@ from provision.releases import OURS, named_in, short_hash, visible
 from provision.role import Host
 from provision.serving import DRAIN, DRAINING, environment_path
 from provision.steps import apt, command, files, systemd, wait
+from provision.values import dataclass
 from roles.apache import places
 
 SCRIPT, CONFIGURATION, LAUNCHER = "auth_django.py", "auth.conf", "run_apache.py"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from provision.app_settings import RateLimit
 from provision.apps import App
 from provision.errors import ConfigError
 from provision.fronts import VirtualHost
 from provision.role import Host
+from provision.values import dataclass
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ LAYERS = (
     ("channel", "events"),
     ("facts", "bootstrap", "ownsteps"),
     ("agent", "steps"),
-    ("errors", "secrets", "names", "origin", "unmocked"),
+    ("errors", "secrets", "names", "origin", "unmocked", "values"),
 )
 #: inside functions that roles call on the controller; hosts never get there
 ON_THE_CONTROLLER = {
