@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any
@@ -122,6 +123,13 @@ class Stopping(Event):
     """Somebody wants the run to end; host is empty, because it is about all of them."""
 
     TEXT = "stopping after the running steps; press Ctrl-C again to leave at once"
+
+
+@dataclass(frozen=True)
+class Reached(Event):
+    """Not to be shown: `shown` is set once all that was told before has been. host is empty."""
+
+    shown: threading.Event
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from provision.events import (
     Events,
     HostDone,
     Note,
+    Reached,
     RoleStarted,
     StepDone,
     Stopping,
@@ -133,6 +134,9 @@ class Run:
                 pool.submit(self._run_host, assignment)
             while left:
                 event = self._queue.get()
+                if isinstance(event, Reached):
+                    event.shown.set()
+                    continue
                 if isinstance(event, Stopping):
                     self._stop_sessions()
                 else:
@@ -149,6 +153,14 @@ class Run:
         """
         self._stopped = True
         self._queue.put(Stopping(""))
+
+    def _asked(self, host: str, outcome: Outcome) -> bool:
+        """Ask about a step, once all that came before it has been shown."""
+        assert self._confirm is not None
+        before = Reached("", threading.Event())
+        self._queue.put(before)
+        before.shown.wait()
+        return self._confirm(host, outcome)
 
     def _stop_sessions(self) -> None:
         with self._lock:
@@ -204,7 +216,7 @@ class Run:
             plan=self.plan,
             emit=self._queue.put,
             ask=self._ask,
-            confirm=self._confirm,
+            confirm=self._asked if self._confirm else None,
             on_send=self._on_send,
             ahead=ahead,
         )

@@ -5,7 +5,7 @@ import hashlib
 import os
 import stat
 import time
-from typing import Dict, Optional
+from typing import IO, Dict, Optional
 
 #: root's alone
 HOME = "/var/cache/prov"
@@ -69,13 +69,17 @@ class Hashes:
         found = self.find(st)
         if found is None:
             with open(path, "rb") as f:
-                st = os.fstat(f.fileno())
-                digest = hashlib.sha256()
-                for chunk in iter(lambda: f.read(CHUNK), b""):
-                    digest.update(chunk)
-            found = digest.hexdigest()
-            self.add(st, found)
+                found = self.read(f)
         return found
+
+    def read(self, f: IO[bytes]) -> str:
+        """The hash of all that is in an open file, which is remembered."""
+        st = os.fstat(f.fileno())
+        digest = hashlib.sha256()
+        for chunk in iter(lambda: f.read(CHUNK), b""):
+            digest.update(chunk)
+        self.add(st, digest.hexdigest())
+        return digest.hexdigest()
 
     def add(self, st: os.stat_result, digest: str) -> None:
         """Remember a hash. st: of the file before it was read; one that has just changed is left out, as it can

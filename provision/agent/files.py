@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import hashlib
 import os
 import stat
 from typing import (
@@ -111,12 +110,7 @@ class Files:
             if known is not None:
                 return known
         with open_file(path) as f:
-            st = os.fstat(f.fileno())
-            digest = hashlib.sha256()
-            for chunk in iter(lambda: f.read(CHUNK), b""):
-                digest.update(chunk)
-            self.hashes.add(st, digest.hexdigest())
-            return digest.hexdigest()
+            return self.hashes.read(f)
 
     def follow(self, path: str) -> str:
         """The path of what is to be edited at path: where a link there leads to.

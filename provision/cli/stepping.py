@@ -36,7 +36,9 @@ class Stepper:
         if self._all:
             return True
         with self._prompt():
-            click.echo(f"{host}: {outcome.role}: {outcome.label}  ({outcome.where})")
+            # what prov itself does after all roles has no line there
+            place = f"  ({outcome.where})" if outcome.where else ""
+            click.echo(f"{host}: {outcome.role}: {outcome.label}{place}")
             answer = ""
             while answer not in ("y", "n", "c"):
                 answer = click.prompt("  run it? [y/n/c]", prompt_suffix=" ").strip().lower()[:1]

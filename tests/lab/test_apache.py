@@ -168,7 +168,7 @@ def test_a_crash_of_mod_wsgi_is_mended(served: Served) -> None:
 
 def test_websockets_and_events(served: Served) -> None:
     site = served.site(NEW, "fast")
-    with connect("ws://fast.test/echo", sock=site._connected(10, tls=True), close_timeout=5) as client:
+    with connect("ws://fast.test/echo", sock=site.connected(10), close_timeout=5) as client:
         client.send("hello")
         assert client.recv(10) == "hello"
     times = site.arrivals("/events")

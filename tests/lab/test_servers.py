@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
-import http.client
 import json
 import os
 import shutil
-import socket
-import ssl
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pytest
 from helpers.cli import Run, prov
 from helpers.hosts import Hosts, Kind, on, reboot
 from helpers.projects import EXAMPLES, Project
-from helpers.web import Site
-from websockets.asyncio.client import connect
+from helpers.web import Site, Visitors
 
 from provision import lab
 
@@ -83,100 +75,10 @@ class Served:
     first: Run
     second: Run
 
-    def asked(self, host: str, app: str) -> Client:
+    def site(self, host: str, app: str) -> Site:
         settings = SERVED[host][app]
-        site = Site(self.hosts[host].address, settings["domains"][0], self.project.ca)
-        return Client(site, settings.get("path", "/").rstrip("/"), settings.get("tls") != "none")
-
-
-@dataclass(frozen=True)
-class Client:
-    """Asks one application, through the front."""
-
-    site: Site
-    prefix: str
-    tls: bool
-
-    def connected(self) -> socket.socket:
-        return self.site._connected(20, tls=self.tls)
-
-    def ask(self, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
-        """Status and body of an answer."""
-        connection = http.client.HTTPConnection(self.site.domain, timeout=20)
-        connection.sock = self.connected()
-        try:
-            method = "GET" if body is None else "POST"
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request(method, self.prefix + path, body, named)
-            response = connection.getresponse()
-            return response.status, response.read()
-        finally:
-            connection.close()
-
-    async def said(self, path: str, word: str, visitors: int) -> list[str]:
-        """What WebSockets on pages of this site hear when the first of them says something. Not with websockets' own
-        threads: CPython 3.11 loses data when one reads from a TLS socket to which another one writes."""
-        scheme = "s" if self.tls else ""
-        context = ssl.create_default_context(cafile=str(self.site.ca)) if self.tls else None
-        async with contextlib.AsyncExitStack() as stack:
-            sockets = [
-                await stack.enter_async_context(
-                    connect(
-                        f"ws{scheme}://{self.site.domain}{self.prefix}{path}",
-                        host=self.site.address,
-                        origin=f"http{scheme}://{self.site.domain}",  # type: ignore[arg-type]
-                        ssl=context,
-                    )
-                )
-                for _ in range(visitors)
-            ]
-            await sockets[0].send(word)
-            return [str(await asyncio.wait_for(each.recv(), 10)) for each in sockets]
-
-    def up_within(self, seconds: float) -> bool:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            try:
-                if self.ask("/healthz")[0] == 200:
-                    return True
-            except (OSError, http.client.HTTPException):
-                pass
-            time.sleep(0.1)
-        return False
-
-
-class Visitors:
-    """Ask for a path over and over while entered. answers: the status of each request, or what went wrong."""
-
-    def __init__(self, client: Client, path: str = "/healthz") -> None:
-        self._client = client
-        self._path = path
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(2)]
-        self.answers: list[Any] = []
-
-    def _ask(self) -> None:
-        while not self._over.wait(0.02):
-            try:
-                self.answers.append(self._client.ask(self._path)[0])
-            except (OSError, http.client.HTTPException) as error:
-                self.answers.append(error)
-
-    def __enter__(self) -> Visitors:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join(30)
-
-    @property
-    def lost(self) -> list[Any]:
-        return [answer for answer in self.answers if answer != 200]
+        prefix, tls = settings.get("path", "/").rstrip("/"), settings.get("tls") != "none"
+        return Site(self.hosts[host].address, settings["domains"][0], self.project.ca, prefix, tls)
 
 
 def inventory(project: Project, served: dict[str, dict[str, dict[str, Any]]]) -> None:
@@ -227,65 +129,52 @@ def test_a_deploy_does_what_the_plan_said_and_a_second_one_nothing(served: Serve
 
 @pytest.mark.parametrize(("host", "app"), ALL)
 def test_pages_files_and_uploads(served: Served, host: str, app: str) -> None:
-    client = served.asked(host, app)
-    status, page = client.ask("/")
-    assert status == 200
-    assert f"<title>{TITLES[SERVED[host][app]['source'].removeprefix('../')]}</title>".encode() in page
-    address = next(word for word in page.decode().split('"') if word.endswith(".css"))
-    path = address.removeprefix(client.prefix) if address.startswith("/") else f"/{address}"
-    status, style = client.ask(path)
-    assert (status, b"font-family" in style) == (200, True)
-    status, answer = client.ask("/upload", LARGE)
-    assert status == 200
-    assert json.loads(answer) == {"bytes": len(LARGE), "sha256": hashlib.sha256(LARGE).hexdigest()}
-    assert client.ask("/upload", LARGE * 2)[0] == 413
+    site = served.site(host, app)
+    page = site.get()
+    assert (page.status, page.title) == (200, TITLES[SERVED[host][app]["source"].removeprefix("../")])
+    address = next(word for word in page.text.split('"') if word.endswith(".css"))
+    style = site.get(address.removeprefix(site.prefix) if address.startswith("/") else f"/{address}")
+    assert (style.status, "font-family" in style.text) == (200, True)
+    answer = site.get("/upload", body=LARGE, timeout=20)
+    assert answer.status == 200
+    assert answer.json() == {"bytes": len(LARGE), "sha256": hashlib.sha256(LARGE).hexdigest()}
+    assert site.get("/upload", body=LARGE * 2, timeout=20).status == 413
 
 
 @pytest.mark.parametrize(("host", "app"), ALL)
 def test_the_application_sees_its_client_and_nobody_who_is_forged(
     served: Served, host: str, app: str
 ) -> None:
-    client = served.asked(host, app)
+    site = served.site(host, app)
     forged = {
-        "X_Forwarded_For": "198.51.100.7",
-        "X_Forwarded_Proto": "gopher",
+        "X-Forwarded-For": "198.51.100.7",
+        "X-Forwarded-Proto": "gopher",
         "Forwarded": "for=198.51.100.7",
     }
-    status, answer = client.ask("/whoami", **forged)
-    assert status == 200
-    with client.connected() as connection:
+    answer = site.get("/whoami", headers=forged)
+    assert answer.status == 200
+    with site.connected(10) as connection:
         own = connection.getsockname()[0]
-    scheme = "https" if client.tls else "http"
-    assert json.loads(answer) == {"client": own, "scheme": scheme, "host": client.site.domain}
+    scheme = "https" if site.tls else "http"
+    assert answer.json() == {"client": own, "scheme": scheme, "host": site.domain}
 
 
 @pytest.mark.parametrize(("host", "app"), EVENTS)
 def test_events_come_as_they_happen(served: Served, host: str, app: str) -> None:
-    client = served.asked(host, app)
-    connection = http.client.HTTPConnection(client.site.domain, timeout=10)
-    connection.sock = client.connected()
-    connection.request("GET", f"{client.prefix}/events")
-    response = connection.getresponse()
-    assert response.headers["Content-Type"].startswith("text/event-stream")
-    times = []
-    for number in (1, 2, 3):
-        assert response.readline() == f"data: {number}\n".encode()
-        response.readline()
-        times.append(time.monotonic())
-    connection.close()
+    times = served.site(host, app).arrivals("/events", most=3)
     # half a second apart, where an answer that is held back comes all at once
     assert times[2] - times[0] > 0.6
 
 
 @pytest.mark.parametrize(("host", "app"), EVENTS)
 def test_websockets(served: Served, host: str, app: str) -> None:
-    client = served.asked(host, app)
+    site = served.site(host, app)
     chat = SERVED[host][app]["source"] == "../django_chat"
     if chat:
-        heard = asyncio.run(client.said("/ws/lobby/", json.dumps({"text": "hello"}), visitors=2))
+        heard = site.said("/ws/lobby/", json.dumps({"text": "hello"}), visitors=2)
         assert [json.loads(text) for text in heard] == [{"text": "hello"}] * 2
     else:
-        assert asyncio.run(client.said("/echo", "hello", visitors=1)) == ["hello"]
+        assert site.said("/echo", "hello") == ["hello"]
 
 
 # -- units
@@ -307,8 +196,8 @@ def test_units_are_hardened_and_their_sockets_private(served: Served, host: str,
 
 @pytest.mark.parametrize(("host", "app"), ALL)
 def test_a_reload_costs_no_request_and_a_crash_is_mended(served: Served, host: str, app: str) -> None:
-    client, (unit, *_) = served.asked(host, app), units(host, app)
-    with Visitors(client) as visitors:
+    site, (unit, *_) = served.site(host, app), units(host, app)
+    with Visitors(site, "/healthz") as visitors:
         on(host, "systemctl", "reload-or-restart", unit)
         time.sleep(0.5)
     assert len(visitors.answers) > 2
@@ -317,14 +206,14 @@ def test_a_reload_costs_no_request_and_a_crash_is_mended(served: Served, host: s
         assert visitors.lost == []
     script = f"p=$(systemctl show -P MainPID {unit}); kill -9 $p; sleep 1.5; echo $p; systemctl show -P MainPID {unit}"
     before, after = on(host, "sh", "-c", script).split()
-    assert client.up_within(15)
+    assert site.up_within(15)
     assert after not in ("0", before)
 
 
 def test_a_reboot_brings_everything_back(served: Served) -> None:
     reboot(*SERVED)
     for host, app in ALL:
-        assert served.asked(host, app).up_within(60), (host, app)
+        assert served.site(host, app).up_within(60), (host, app)
     for host in SERVED:
         assert prov("deploy", host, cwd=served.project.folder).not_in(host, "ok") == []
 
@@ -342,16 +231,16 @@ def test_a_reboot_brings_everything_back(served: Served) -> None:
     ids=lambda change: change["server"],
 )
 def test_another_server_takes_over_without_a_lost_request(served: Served, change: dict[str, Any]) -> None:
-    host, client = "t-sv12", served.asked("t-sv12", "polls")
+    host, site = "t-sv12", served.site("t-sv12", "polls")
     changed = {**SERVED[host], "polls": {**SERVED[host]["polls"], **change, "workers": 1}}
     inventory(served.project, {host: changed})
     before = units(host, "polls")
-    with Visitors(client, "/") as visitors:
+    with Visitors(site) as visitors:
         run = prov("deploy", host, cwd=served.project.folder, status=0)
     assert run.not_in(host, "ok", "changed") == []
     assert len(visitors.answers) > 20
     assert visitors.lost == []
-    assert client.ask("/whoami")[0] == 200
+    assert site.get("/whoami").status == 200
     (unit,) = units(host, "polls")
     assert unit not in before
     assert on(host, "systemctl", "show", "-P", "Description", unit).startswith(f"polls by {change['server']}")
@@ -376,11 +265,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_what_cannot_be_served_is_told_of_and_what_ran_runs(served: Served, mistake: str) -> None:
-    host, client = "t-sv13", served.asked("t-sv13", "flask")
+    host, site = "t-sv13", served.site("t-sv13", "flask")
     change, words = MISTAKES[mistake]
     before = units(host, "flask")
     inventory(served.project, {host: {"flask": {**SERVED[host]["flask"], **change}}})
-    with Visitors(client) as visitors:
+    with Visitors(site, "/healthz") as visitors:
         run = prov("deploy", host, cwd=served.project.folder, status=1)
     assert words in run.error()["stderr"], run.error()
     assert visitors.lost == []
@@ -398,7 +287,7 @@ def test_a_traceback_of_the_application_is_shown(served: Served) -> None:
     finally:
         module.write_text(text)
     assert error["stderr"].rstrip().endswith("RuntimeError: this release is broken")
-    assert served.asked(host, "fast").up_within(1)
+    assert served.site(host, "fast").up_within(1)
 
 
 @pytest.mark.parametrize(

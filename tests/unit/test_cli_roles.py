@@ -207,6 +207,16 @@ def test_each_step_is_asked_for(tmp_path: Path, answers: str, counts: str, files
     assert {p.name for p in (folder / "host").iterdir()} == files
 
 
+def test_what_came_of_a_step_is_shown_before_the_next_question(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    greeting_project(folder, words=f'["touch", "{folder}/host/ran"]')
+    lines = answered(folder, "y\ny\ny\n").stdout.splitlines()
+    asked = [n for n, line in enumerate(lines) if "(roles/greeter/__init__.py:" in line]
+    told = [n for n, line in enumerate(lines) if "web1: greeter: " in line and ": changed" in line]
+    assert len(asked) == len(told) == 3
+    assert sorted([*asked, *told]) == [n for pair in zip(asked, told, strict=True) for n in pair]
+
+
 def test_nobody_is_asked_after_a_failure(tmp_path: Path) -> None:
     folder = greeting_project(tmp_path / "project", words='["false"]')
     done = answered(folder, "y\ny\n")

@@ -24,31 +24,36 @@ from websockets.asyncio.client import connect
 
 @dataclass(frozen=True)
 class Site:
-    """Where a domain is served. ca: the certificate of the authority that is trusted."""
+    """Where a domain is served. ca: the certificate of the authority that is trusted.
+
+    prefix: stands before each path, as "/shop".  tls: whether it is served by https.
+    """
 
     address: str
     domain: str
     ca: Path
+    prefix: str = ""
+    tls: bool = True
 
     def get(
         self,
         path: str = "/",
         *,
-        tls: bool = True,
+        tls: bool | None = None,
         timeout: float = 10,
         headers: Mapping[str, str] | None = None,
         login: str = "",
         body: bytes | None = None,
     ) -> Answer:
         """Ask for a page, or post a body; the certificate has to be good for the domain. login: NAME:PASSWORD.
-        Raises OSError."""
+        tls: instead of the site's own. Raises OSError."""
         connection = http.client.HTTPConnection(self.domain, timeout=timeout)
-        connection.sock = self._connected(timeout, tls=tls)
+        connection.sock = self.connected(timeout, tls=tls)
         said = dict(headers or {})
         if login:
             said["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
         try:
-            connection.request("GET" if body is None else "POST", path, body, said)
+            connection.request("GET" if body is None else "POST", self.prefix + path, body, said)
             response = connection.getresponse()
             return Answer(response.status, dict(response.getheaders()), response.read())
         finally:
@@ -57,9 +62,9 @@ class Site:
     def arrivals(self, path: str, most: int | None = None) -> list[float]:
         """When each line `data: ...` of a stream of events arrived, in seconds. most: so many, then hang up."""
         connection = http.client.HTTPConnection(self.domain, timeout=10)
-        connection.sock = self._connected(10, tls=True)
+        connection.sock = self.connected(10)
         try:
-            connection.request("GET", path)
+            connection.request("GET", self.prefix + path)
             response = connection.getresponse()
             events = (line for line in response if line.startswith(b"data:"))
             return [time.monotonic() for _ in islice(events, most)]
@@ -73,14 +78,14 @@ class Site:
     async def _said(self, path: str, word: str, visitors: int) -> list[str]:
         # not with websockets' own threads: CPython 3.11 loses data when one reads from a TLS socket to which
         # another one writes
-        context = ssl.create_default_context(cafile=str(self.ca))
+        context, scheme = self._context(self.tls), "s" if self.tls else ""
         async with contextlib.AsyncExitStack() as stack:
             sockets = [
                 await stack.enter_async_context(
                     connect(
-                        f"wss://{self.domain}{path}",
+                        f"ws{scheme}://{self.domain}{self.prefix}{path}",
                         host=self.address,
-                        origin=f"https://{self.domain}",  # type: ignore[arg-type]
+                        origin=f"http{scheme}://{self.domain}",  # type: ignore[arg-type]
                         ssl=context,
                     )
                 )
@@ -103,15 +108,16 @@ class Site:
 
     def serial(self) -> int:
         """Serial number of the certificate that is served."""
-        with self._connected(10, tls=True) as tls:
+        with self.connected(10) as tls:
             assert isinstance(tls, ssl.SSLSocket)
             certificate = tls.getpeercert()
         assert certificate
         return int(str(certificate["serialNumber"]), 16)
 
-    def _connected(self, timeout: float, *, tls: bool) -> socket.socket:
-        context = ssl.create_default_context(cafile=str(self.ca)) if tls else None
-        plain = socket.create_connection((self.address, 443 if tls else 80), timeout=timeout)
+    def connected(self, timeout: float, *, tls: bool | None = None) -> socket.socket:
+        """A connection to it. tls: instead of the site's own. Raises OSError."""
+        context = self._context(self.tls if tls is None else tls)
+        plain = socket.create_connection((self.address, 443 if context else 80), timeout=timeout)
         if context is None:
             return plain
         try:
@@ -119,6 +125,9 @@ class Site:
         except BaseException:
             plain.close()
             raise
+
+    def _context(self, tls: bool) -> ssl.SSLContext | None:
+        return ssl.create_default_context(cafile=str(self.ca)) if tls else None
 
 
 @dataclass(frozen=True)
@@ -155,6 +164,11 @@ class Visitors:
         self._good: list[float] = []
 
     @property
+    def lost(self) -> list[Any]:
+        """The answers that were not the page."""
+        return [answer for answer in self.answers if answer != 200]
+
+    @property
     def silence(self) -> float:
         """Seconds of the longest time in which nobody got the page."""
         good = sorted(self._good)
@@ -164,7 +178,7 @@ class Visitors:
         while not self._over.wait(0.01):
             try:
                 self.answers.append(self._site.get(self._path).status)
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 self.answers.append(error)
             if self.answers[-1] == 200:
                 self._good.append(time.monotonic())
