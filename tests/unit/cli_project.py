@@ -10,6 +10,7 @@ from inventories import project
 from provision import bootstrap
 from provision.channel import Channel, ProcessChannel
 from provision.host import Host
+from provision.inventory.model import InventoryHost
 
 ROLE = '''
     """Greets."""
@@ -56,10 +57,13 @@ def greeting_project(folder: Path, words: str = "[]") -> Path:
 class LocalHost(Host):
     """A host whose agent is a process on this machine: everything is real but SSH."""
 
+    def __init__(self, inventory: InventoryHost, *, ahead: object = None, **options: Any) -> None:
+        super().__init__(inventory, **options)
+
     def open(self) -> None:
         """There is nothing to connect to."""
 
-    def _open_channel(self, command: str) -> Channel:
+    def channel(self, command: str) -> Channel:  # type: ignore[override]
         return ProcessChannel(["sh", "-c", command])
 
 
