@@ -6,6 +6,7 @@ import json
 import queue
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -100,9 +101,15 @@ class Proving:
             self.hosts.put(host)
 
     def all(self, cases: Iterable[Case]) -> list[Verdict]:
-        """A verdict on each case."""
+        """A verdict on each case. Some hundred take long: past pytest's capture it is shown how far they are."""
+        cases = list(cases)
+        verdicts = []
         with ThreadPoolExecutor(len(self._saved)) as pool:
-            return list(pool.map(self.one, cases))
+            for number, verdict in enumerate(pool.map(self.one, cases), 1):
+                state = "exact" if verdict.exact else "NOT EXACT"
+                print(f"{number}/{len(cases)} {verdict.case}: {state}", file=sys.__stdout__, flush=True)
+                verdicts.append(verdict)
+        return verdicts
 
     def one(self, case: Case) -> Verdict:
         """Let it happen to a host, and see."""
