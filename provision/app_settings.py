@@ -76,6 +76,10 @@ class OwnCertificate(Settings):
         description="PEM file, relative to the inventory: the certificate, then those that lead to its root."
     )
     key: Path = Field(description="PEM file of its private key, without a passphrase.")
+    authority: Path | None = Field(
+        default=None,
+        description="PEM file of the authority behind it, by which `balance` judges hosts. Default: all public ones.",
+    )
 
 
 Tls = Annotated[

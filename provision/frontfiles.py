@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provision.app_settings import OwnCertificate
 from provision.authority import Authority
 from provision.htpasswd import htpasswd
 from provision.steps import files
@@ -39,9 +40,11 @@ def front_files(c: Host, hosts: list[VirtualHost], ca: str) -> list[Outcome]:
         text = htpasswd(app.auth.users, app.domains[0])
         files.file(c, passwords_path(app), text, mode=0o640, owner="root", group="www-data")
     authority = Authority(Path(ca).expanduser())
-    judged = [s for s in sites if s.scheme == "https" and authority_path(s.app) == AUTHORITY_PATH]
-    if judged and authority.exists():
-        files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
-        certificate = authority.certificate_path.read_text(encoding="ascii")
-        found.append(files.file(c, AUTHORITY_PATH, certificate, mode=0o644))
+    known = {authority_path(s.app): s.app.tls for s in sites if s.scheme == "https"}
+    for path, tls in known.items():
+        own = tls.authority if isinstance(tls, OwnCertificate) else None
+        if own or (path == AUTHORITY_PATH and authority.exists()):
+            files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
+            certificate = (own or authority.certificate_path).read_text(encoding="utf-8")
+            found.append(files.file(c, path, certificate, mode=0o644))
     return found

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from fabric import Config
 
 from provision.calling import calling_path
-from provision.channel import Login, Starter
+from provision.channel import Login
 from provision.connection import VerifiedConnection
 from provision.errors import ProvError
 from provision.events import Event

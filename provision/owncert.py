@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -30,6 +31,10 @@ def faults(own: OwnCertificate, domains: Sequence[str]) -> Iterator[tuple[str, s
         yield "certificate", f"{own.certificate} holds no certificate in PEM"
         return
     yield from (("certificate", f"{own.certificate} {fault}") for fault in chain_faults(chain, domains))
+    if own.authority is not None:
+        fault = authority_fault(own.authority, chain[-1])
+        if fault:
+            yield "authority", f"{own.authority}{fault}"
     fault = key_fault(own.key, chain[0])
     if fault:
         yield "key", f"{own.key}{fault}"
@@ -53,6 +58,22 @@ def chain_faults(chain: Sequence[x509.Certificate], domains: Sequence[str]) -> I
             subject = above.subject.rfc4514_string()
             yield f"goes on with {subject}, which has not signed the one before it: the order is the site's own first"
             return
+
+
+def authority_fault(path: Path, last: x509.Certificate) -> str:
+    """What is wrong with an authority, as the end of a sentence that begins with its path; "" for nothing.
+    last: the certificate that comes closest to it."""
+    try:
+        authorities = x509.load_pem_x509_certificates(path.read_bytes())
+    except OSError as error:
+        return f": {(error.strerror or str(error)).lower()}"
+    except ValueError:
+        return " holds no certificate in PEM"
+    for each in authorities:
+        with contextlib.suppress(ValueError, TypeError, InvalidSignature):
+            last.verify_directly_issued_by(each)
+            return ""
+    return f" has not signed {last.subject.rfc4514_string()}, with which the certificate's file ends"
 
 
 def names_of(certificate: x509.Certificate) -> list[str]:

@@ -24,4 +24,6 @@ def certificate_path(app: App) -> str:
 
 def authority_path(app: App) -> str:
     """By which authorities the certificates of an application's other hosts are judged."""
-    return PUBLIC_AUTHORITIES if isinstance(app.tls, OwnCertificate) else AUTHORITY_PATH
+    if not isinstance(app.tls, OwnCertificate):
+        return AUTHORITY_PATH
+    return f"{TLS_FOLDER}/{app.name}-ca.crt" if app.tls.authority else PUBLIC_AUTHORITIES

@@ -17,7 +17,7 @@ from provision.app_settings import OwnCertificate
 from provision.apps import apps_of
 from provision.authority import Authority
 from provision.errors import ConfigError
-from provision.owncert import covered
+from provision.owncert import covered, faults
 
 Key = ec.EllipticCurvePrivateKey
 PEM = serialization.Encoding.PEM
@@ -135,6 +135,28 @@ def test_files_that_are_none(tmp_path: Path, key: Key) -> None:
             file.unlink()
         (fault,) = faults_of(tmp_path, certificate, own_key)
         assert message in fault
+
+
+def test_the_authority_has_signed_it(tmp_path: Path, key: Key) -> None:
+    """A certificate that signs itself stands for its authority."""
+    (tmp_path / "own.crt").write_bytes(signed(["a.test"], key))
+    (tmp_path / "own.key").write_bytes(key_pem(key))
+    authority = tmp_path / "ca.crt"
+
+    def said() -> list[tuple[str, str]]:
+        own = OwnCertificate(certificate=tmp_path / "own.crt", key=tmp_path / "own.key", authority=authority)
+        return [(part, text.replace(f"{tmp_path}/", "")) for part, text in faults(own, ["a.test"])]
+
+    assert said() == [("authority", "ca.crt: no such file or directory")]
+    authority.write_bytes(b"rubbish")
+    assert said() == [("authority", "ca.crt holds no certificate in PEM")]
+    other = signed(["b.test"], ec.generate_private_key(ec.SECP256R1()))
+    authority.write_bytes(other)
+    assert said() == [
+        ("authority", "ca.crt has not signed CN=a.test, with which the certificate's file ends")
+    ]
+    authority.write_bytes(other + signed(["a.test"], key))
+    assert said() == []
 
 
 def test_a_wildcard_stands_for_one_label() -> None:

@@ -14,10 +14,10 @@ from pathlib import Path
 from helpers.cli import PROV
 from provision.lab import store
 
-#: what prov asks, and the step it means: "web1: nginx: file /etc/nginx/nginx.conf  (roles/nginx/__init__.py:14)".
-#: what has come of the step before may stand between the two
+#: what prov asks, and the step it means: "web1: nginx: file /etc/nginx/nginx.conf  (roles/nginx/__init__.py:14)",
+#: which is on the line of the question before if nothing was to be told of that step
 QUESTION = b"run it? [y/n/c]"
-STEP = re.compile(rb"(?:^|\[y/n/c\] )\S+: (.*)  \(.*\)$", re.MULTILINE)
+STEP = re.compile(rb"(?:^|\[y/n/c\] )\S+: (.*?)(?:  \(\S+\))?(?=\n  run it\?)", re.MULTILINE)
 #: by this the agent's process is known
 FIRST_WORDS = b"zlib.decompress(sys.stdin.buffer.read"
 #: seconds in which prov has to say something, or to end by itself: longer than it bears a silent link
