@@ -17,13 +17,16 @@ from provision.errors import StepError
 
 #: seconds that whoever is putting things back gets
 RESTORING = 60.0
-#: for a host that boots before the change is proved
+#: For a host that boots before the change is proved. Everybody's sshd and sockets start after sysinit.target; they are
+#: not named, because one of their names is an alias. While it is not there (the unit is disabled) naming it makes
+#: systemd keep an empty unit of that name, and when the alias comes back, it may take that one's state for the
+#: service's: systemd 252 then holds a running sshd for dead, removes /run/sshd, and nobody can log in any more.
 BOOT = """[Unit]
 Description=Put back what nobody has proved by a new login (prov)
 ConditionPathExists=%s/armed
 DefaultDependencies=no
 After=local-fs.target
-Before=nftables.service ufw.service ssh.socket ssh.service sshd.service
+Before=nftables.service ufw.service sysinit.target
 
 [Service]
 Type=oneshot

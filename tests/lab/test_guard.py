@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from helpers.cli import PROV, prov, start
-from helpers.hosts import Hosts, on
+from helpers.hosts import Hosts, on, reboot
 from helpers.projects import Project
 
 from provision import lab
@@ -178,6 +178,16 @@ def test_a_good_change_stays_and_the_next_run_is_told_nothing(host: lab.LabHost,
     assert on(NAME, "nft", "list", "table", "inet", "prov")
     assert "guard" not in on(NAME, "ls", "/var/lib/prov").split()
     assert prov("deploy", NAME, cwd=project.folder, status=0).tally(NAME)["changed"] == 0
+
+
+def test_a_disabled_sshd_is_enabled_and_lives(host: lab.LabHost, project: Project) -> None:
+    """Whether systemd mixes up a unit and its alias differs from boot to boot (agent/guard.py)."""
+    with_role(project, 'systemd.service(c, "ssh")')
+    for _ in range(4):
+        on(NAME, "systemctl", "disable", "ssh")
+        assert prov("deploy", NAME, cwd=project.folder, status=0).tally(NAME)["changed"] == 1
+        assert on(NAME, "systemctl", "is-active", "ssh") == "active"
+        reboot(NAME)
 
 
 def test_seconds_that_make_no_sense_are_refused(host: lab.LabHost, project: Project) -> None:
