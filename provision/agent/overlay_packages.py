@@ -24,6 +24,8 @@ from provision.errors import StepError
 
 ARCHIVES = "/var/cache/apt/archives"
 INFO = "/var/lib/dpkg/info"
+#: stands for the MD5 of a configuration file that has not been configured yet
+NEW = "newconffile"
 UNIT = re.compile(r"^\.?/(usr/)?lib/systemd/system/([^/]+\.(service|socket|timer|path))$")
 
 
@@ -136,23 +138,47 @@ class PlannedApt(Apt):
         for name, package in zip(names, packages):
             want = package.want if package.held else "install"
             self._set_state(name, want, "installed")
-            self._bring([UNIT.match(path) for path in self._info(package, "list").splitlines()], scripts)
+            self._place(package)
+            # dpkg(1): the version that was configured last; what only that does is still to come
+            first = not package.field("Config-Version")
+            if first:
+                self._link(self._info(package, "postinst"))
+            units = [UNIT.match(path) for path in self._info(package, "list").splitlines()]
+            self._bring(units, scripts, first=first)
         self._tell_units(scripts)
+
+    def _place(self, package: dpkg.Package) -> None:
+        """Configuration files that wait beside their places get there, unless others are there that were changed, or
+        somebody has removed the former ones (deb-conffiles(5); dpkg(1), --force-confmiss)."""
+        known = set(conffiles(package))
+        removed = {path for path, digest in known if digest != NEW and not self._files.exists(path)}
+        for path in self._info(package, "conffiles").splitlines():
+            waiting = path + ".dpkg-new"
+            if self._files.stat(waiting) is None:
+                continue
+            if path in removed or self._is_ours(path, known):
+                self._files.remove(waiting)
+            else:
+                self._files.move(waiting, path)
 
     def _tell_units(self, scripts: Scripts) -> None:
         """What scripts say to units that are there."""
-        if "daemon-reload" in scripts.text:
+        # update-rc.d(8) does that as well, for services of System V
+        if re.search(r"daemon-reload|update-rc\.d", scripts.text):
             self._units.reload_manager()
         for unit in scripts.start() if self._starting else ():
             state = self._units.state(unit)
             if state.load == "loaded" and state.enabled == "enabled" and not state.running:
-                self._units.do("start", unit)
+                self._units.try_start(unit)
 
-    def _bring(self, found: "Sequence[Optional[Match[str]]]", scripts: Scripts) -> None:
-        """Units come with a package. found: their paths among what it brings, as UNIT has matched them."""
+    def _bring(
+        self, found: "Sequence[Optional[Match[str]]]", scripts: Scripts, *, first: bool = False
+    ) -> None:
+        """Units come with a package. found: their paths among what it brings, as UNIT has matched them.
+        first: whether its script, which runs for the first time, finds them there already."""
         started = scripts.start() if self._starting else []
         for name in (unit.group(2) for unit in found if unit and "@." not in unit.group(2)):
-            self._units.bring(name, scripts.enable(name), name in started)
+            self._units.bring(name, scripts.enable(name), name in started, first=first)
 
     def _set_state(self, name: str, want: str, state: str) -> None:
         package = self.all()[name]

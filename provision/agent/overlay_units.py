@@ -1,11 +1,14 @@
 """Units as a plan predicts them. Shipped."""
 
+import re
 from typing import Dict, List, Optional, Set, Tuple
 
 from provision.agent.overlay_files import PlannedFiles
 from provision.agent.units import Run, Units, UnitState
 
 SYSTEM = ("/etc/systemd/system", "/run/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system")
+#: what a service executes first (systemd.service(5), "COMMAND LINES")
+PROGRAM = re.compile(r"(?m)^ExecStart(?:Pre)?=[-@:+!|]*(/\S+)")
 #: what `systemctl show` calls a unit that was started, by its type; a service "runs"
 STARTED = {
     "socket": "listening",
@@ -44,6 +47,9 @@ class PlannedUnits(Units):
         if found.load != "loaded" or found.enabled == "static":
             told.pop("enabled", None)
         found = found._replace(**told)  # type: ignore[arg-type]
+        if "active" in told:
+            # a socket that is started anew is where it should be
+            found = found._replace(listens=())
         return self._after_boot(name, found) if self._booted and "active" not in told else found
 
     def do(self, verb: str, *names: str, timeout: float = 100) -> None:
@@ -86,18 +92,30 @@ class PlannedUnits(Units):
         }
         self._booted = True
 
-    def bring(self, name: str, enabled: bool, started: bool) -> None:
-        """A package brings this unit, and may enable and start it."""
+    def bring(self, name: str, enabled: bool, started: bool, *, first: bool = False) -> None:
+        """A package brings this unit, and may enable and start it. first: also if the unit is there already."""
         path = self._file(name)
         if path is not None:
             # its script has systemd read all files anew
             self._read[path] = self._contents(path)
-        if super().state(name).load != "not-found" or self.state(name).load == "masked":
+        known = super().state(name).load != "not-found" and not first
+        if known or self.state(name).load == "masked":
             return
         self._told[name] = {
             "enabled": "enabled" if enabled else "disabled",
-            **(self._running(name) if started else {}),
+            **(self._tried(name) if started else {}),
         }
+
+    def try_start(self, name: str) -> None:
+        """A package's script starts a unit, and goes on if that fails (deb-systemd-invoke(1p))."""
+        self._told.setdefault(name, {}).update(self._tried(name))
+
+    def _tried(self, name: str) -> Dict[str, str]:
+        """What becomes of a unit that is started, whose program may be in a package that is still to come."""
+        programs = PROGRAM.findall(self._contents(self._file(name) or ""))
+        if all(map(self._files.exists, programs)):
+            return self._running(name)
+        return {"active": "failed", "sub": "failed", "result": "exit-code"}
 
     def lose(self, name: str) -> None:
         """A package takes this unit away, whose files are gone; its script has stopped it."""

@@ -1,6 +1,7 @@
 """systemd units of the host: one `systemctl show` for many. Shipped."""
 
-from typing import TYPE_CHECKING, Callable, Dict, Iterable, NamedTuple, Optional
+import re
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, NamedTuple, Optional, Tuple
 
 from provision.agent.commands import Result, failure
 from provision.errors import StepError
@@ -9,8 +10,10 @@ if TYPE_CHECKING:
     from provision.agent.journal import Journal
 
 PROPERTIES = (
-    "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,FragmentPath,InvocationID,Result"
+    "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,FragmentPath,InvocationID,Result,Listen"
 )
+#: of a socket, as `systemctl show` has it: Listen=/run/shop.sock (Stream)
+LISTEN = re.compile(r"(?m)^Listen=(/.*) \((?:Stream|Datagram|SequentialPacket|FIFO)\)$")
 
 Run = Callable[..., Result]
 
@@ -20,6 +23,7 @@ class UnitState(NamedTuple):
 
     load: "loaded", "not-found", "masked"...  active: "active", "inactive", "failed"...
     enabled: "enabled", "disabled", "static", "masked", ""...  invocation: id of the running instance.
+    listens: paths at which a socket is to be found.
     """
 
     load: str = "not-found"
@@ -30,6 +34,7 @@ class UnitState(NamedTuple):
     fragment: str = ""
     invocation: str = ""
     result: str = "success"
+    listens: Tuple[str, ...] = ()
 
     @property
     def running(self) -> bool:
@@ -136,4 +141,5 @@ def parse_show(block: str) -> UnitState:
         fragment=values.get("FragmentPath", ""),
         invocation=values.get("InvocationID", ""),
         result=values.get("Result", "success"),
+        listens=tuple(LISTEN.findall(block)),
     )

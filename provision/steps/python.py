@@ -149,6 +149,9 @@ class Venv(Step):
 
     def _unfit(self, host: "System", now: Dict[str, Any]) -> str:
         """Why an environment can't become what is wanted; "" if it can."""
+        if not host.files.exists(self.path + "/pyvenv.cfg"):
+            # without it the interpreter looks for packages elsewhere (PEP 405)
+            return "pyvenv.cfg is gone"
         if now["python"] != self.python:
             return "made with %s" % now["python"]
         version = minor_version(host, self.path + "/bin/python")
@@ -211,6 +214,7 @@ class Venv(Step):
             host.files.mkdir(self.path, 0o755, *owner)
             host.files.mkdir(self.path + "/bin", 0o755, *owner)
             host.files.link(self.path + "/bin/python", self.python)
+            host.files.write(self.path + "/pyvenv.cfg", b"", 0o644, *owner)
 
     def _install_project(self, host: "System", installer: Installer) -> None:
         names = host.files.list(self.project)

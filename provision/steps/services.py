@@ -91,7 +91,7 @@ class Service(Step):
         if self.running is not None and state.running != self.running:
             found.append(Change("running", state.active, "active" if self.running else "inactive"))
         elif self.running and state.running:
-            found += self._owed(host, state)
+            found += self._owed(host, state) or self._cut_off(host, state)
         if self.running and {"running", "restart"} & {change.what for change in found}:
             found += self._without_socket(host)
         found += self._in_the_way(host)
@@ -153,6 +153,11 @@ class Service(Step):
     def _served(self) -> str:
         """The service that a socket starts (systemd.socket(5)); of another unit "": it has none."""
         return self.name[: -len(".socket")] + ".service" if self.name.endswith(".socket") else ""
+
+    def _cut_off(self, host: "System", state: "UnitState") -> List[Change]:
+        """A socket whose path somebody has removed: systemd goes on listening where nobody finds it any more."""
+        gone = [path for path in state.listens if host.files.stat(path) is None]
+        return [Change("restart", "", "%s is gone" % ", ".join(gone))] if gone else []
 
     def _without_socket(self, host: "System") -> List[Change]:
         """A service that runs without its socket: systemd starts no socket beside one ("already active, refusing").
