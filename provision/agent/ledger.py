@@ -148,6 +148,18 @@ class Ledger:
         if thing in self.data["made"]:
             self._set_made(thing, {**self.data["made"][thing], "whole": True})
 
+    def filled(self, path: str) -> None:
+        """The step that once made a folder has put all into it that belongs there: perhaps only now, after a run that
+        died meanwhile, so that this one has made some of it."""
+        thing = "path %s" % path
+        entry = self.data["made"].get(thing)
+        if entry is None or (entry["role"], entry["step"]) != self.maker:
+            return
+        for below in [each for each in self.data["made"] if each.startswith(thing + "/")]:
+            self._set_made(below, None)
+        if not entry["whole"]:
+            self.whole(path)
+
     def gone(self, kind: str, name: str) -> None:
         """Something is removed, with all that is below it."""
         thing = "%s %s" % (kind, name)

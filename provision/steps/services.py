@@ -2,7 +2,7 @@
 
 import os
 import time
-from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Set
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Ref, Step, wanted
@@ -263,6 +263,10 @@ class OnlyInstances(Step):
 
     def check(self, host: "System") -> Diff:
         others = self._others(host)
+        for name in self._remembered(host):
+            if name not in others:
+                # a run that died has removed it
+                host.ledger.forget_unit(name)
         if not others:
             return Diff.none("no other instance runs")
         return Diff([Change("instance %s" % name, "running", "stopped") for name in others])
@@ -288,9 +292,18 @@ class OnlyInstances(Step):
         while time.monotonic() < end and not (self.until_gone and not running(self.until_gone)):
             time.sleep(0.1)
 
+    def _remembered(self, host: "System") -> List[str]:
+        """Other instances that the ledger knows."""
+        prefix, suffix = self.template.split("@", 1)
+        known = [n for n in host.ledger.data["units"] if n.startswith(prefix + "@") and n.endswith(suffix)]
+        return sorted(set(known) - self._kept())
+
+    def _kept(self) -> Set[str]:
+        prefix, suffix = self.template.split("@", 1)
+        return {"%s@%s%s" % (prefix, name, suffix) for name in self.keep}
+
     def _others(self, host: "System") -> List[str]:
         prefix, suffix = self.template.split("@", 1)
-        keep = {"%s@%s%s" % (prefix, name, suffix) for name in self.keep}
         found = host.units.instances(self.template)
         others = {name for name, state in found.items() if state.active != "inactive"}
         for name in host.files.list(UNIT_FOLDER):
@@ -298,7 +311,7 @@ class OnlyInstances(Step):
             # what systemd takes for no unit is none of ours either
             if ours and UNIT.fullmatch(name):
                 others.add(name)
-        return sorted(others - keep)
+        return sorted(others - self._kept())
 
     def _has_file(self, host: "System", name: str) -> bool:
         return host.files.stat("%s/%s" % (UNIT_FOLDER, name)) is not None

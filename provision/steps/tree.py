@@ -114,6 +114,8 @@ class Tree(Step):
                 host.files.write(self._at(path), source, mode, uid, gid, durable=few)
         if not few:
             host.files.sync()
+        if self.delete and not self.keep and not self.exclude:
+            host.ledger.filled(self.path)
 
     def fingerprint(self, host: "System") -> str:
         return hashlib.sha256(json.dumps(sorted(summary(self.entries).items())).encode()).hexdigest()

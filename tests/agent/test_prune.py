@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,18 @@ def test_what_a_run_made_that_died_is_known(machine: Machine) -> None:
     assert machine.prune().changed
     assert machine.run() == []
     assert (machine.root / "before").exists()
+
+
+def test_a_tree_that_two_runs_have_filled_is_one_whole(machine: Machine, tmp_path: Path) -> None:
+    """The first ended when it had made some of it."""
+    lost = tmp_path / "lost"
+    lost.write_text("b")
+    entries = [("a", 0o644, Source.of("a"), ""), ("b", 0o644, Source.of_file(lost), "")]
+    lost.unlink()
+    with machine.agents.session(wrap=machine.wrap) as session, pytest.raises(StepFailed):
+        session.submit(Tree(f"{machine.root}/shop", entries)).wait()
+    assert (machine.root / "shop").is_dir()
+    entries[1] = ("b", 0o644, Source.of("b"), "")
+    machine.run(Tree(f"{machine.root}/shop", entries))
+    made = json.loads((machine.agents.ledger / "ledger.json").read_text())["made"]
+    assert {thing: entry["whole"] for thing, entry in made.items()} == {f"path {machine.root}/shop": True}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from helpers.cli import PROV
-from provision.lab import store
+from provision.lab import cgroup, store
 
 #: what prov asks, and the step it means: "web1: nginx: file /etc/nginx/nginx.conf  (roles/nginx/__init__.py:14)",
 #: which is on the line of the question before if nothing was to be told of that step
@@ -137,7 +137,7 @@ def link_and_controller(host: str, run: Stepped) -> Back:
 
 def power(host: str, run: Stepped) -> Back:
     """All of the host's processes end at once; its disk is as it is."""
-    (store.current().cgroup(host) / "cgroup.kill").write_text("1")
+    cgroup.end(store.current().cgroup(host), remove=False)
     return lambda: _run(str(PROV), "lab", "up", host)
 
 
