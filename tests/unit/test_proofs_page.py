@@ -43,9 +43,15 @@ def test_fewer_are_drawn_evenly(count: int) -> None:
 
 
 def test_steps_are_read_off_the_questions() -> None:
-    """Also where the outcome of the step before comes between."""
+    """Where the outcome of the step before comes between, where nothing was to be told of it, and without a place."""
     said = (
-        b"web1: base: service ssh  (roles/base/__init__.py:82)\n  " + QUESTION + b" web1: app: link /x  ()\n"
-        b"web1: base: service ssh: changed\n    + reload (owed)\n  " + QUESTION
+        b"web1: base: service ssh  (roles/base/__init__.py:82)\n  "
+        + QUESTION
+        + b" web1: base: service ssh: changed\n"
+        b"    + reload (owed)\nweb1: app: link /x\n  "
+        + QUESTION
+        + b" web1: app: file /y  (a.py:1)\n  "
+        + QUESTION
     )
-    assert [found.decode() for found in STEP.findall(said)] == ["base: service ssh", "app: link /x"]
+    found = [step.decode() for step in STEP.findall(said)]
+    assert found == ["base: service ssh", "app: link /x", "app: file /y"]
