@@ -6,6 +6,7 @@ needs no more than the identifier of the authority's key.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,10 +40,14 @@ class Authority:
         "" if there is no authority yet. Raises ProvError if its certificate can't be read."""
         if not self.exists():
             return ""
-        if not self._id_path.is_file():
-            from provision.ca import key_id
+        # hosts are deployed side by side: nobody may read what another one has only begun to write
+        with _lock:
+            if not self._id_path.is_file():
+                from provision.ca import key_id
 
-            self._id_path.write_text(key_id(self), encoding="ascii")
+                begun = self._id_path.with_suffix(f".{os.getpid()}")
+                begun.write_text(key_id(self), encoding="ascii")
+                begun.replace(self._id_path)
         return self._id_path.read_text(encoding="ascii")
 
     def sign(self, request_pem: bytes, names: Sequence[str], days: int) -> bytes:
