@@ -152,8 +152,7 @@ class Login:
     interpreter: str = ""
 
     def start(self, open_channel: Callable[[str], Channel], *, plan: bool) -> Starter:
-        """Start the agent; returns as soon as its program is on the way, but for sudo's password. It does nothing
-        before it is spoken to. Raises UnreachableError."""
+        """Start the agent; returns as soon as its program is on the way, but for sudo's password."""
         return Starter(self, open_channel, plan=plan)
 
 
@@ -166,25 +165,25 @@ class NoPython(ProvError):
 
 
 class Starter:
-    """The start of one agent. login: how it becomes root.  channel: the one it runs on."""
+    """The start of one agent. channel: the one it runs on."""
 
     def __init__(self, login: Login, open_channel: Callable[[str], Channel], *, plan: bool) -> None:
-        self.login = login
+        self._login = login
         self._open = open_channel
         self._plan = plan
-        #: whether python3 is installed if the host has none
-        self._install = False
+        # a plan installs nothing, not even python3
+        self._mode = b"keep\n" if plan else b"install\n"
         self._password = login.password
         self.channel = self._run()
 
     def _run(self) -> Channel:
         code = payload(self._plan)
-        login, known = self.login, self._password is not None
+        login, known = self._login, self._password is not None
         line = command(len(code), interpreter=login.interpreter, sudo=login.sudo, password=known)
         channel = self._open(line)
         if login.sudo and known:
             self._give_password(channel)
-        channel.send((b"install\n" if self._install else b"keep\n") + code)
+        channel.send(self._mode + code)
         return channel
 
     def _give_password(self, channel: Channel) -> None:
@@ -209,16 +208,12 @@ class Starter:
                 raise error
 
     def retry(self) -> bool:
-        """After the end of a channel that never became an agent: try again, with a password if that was missing, or
-        with python3 if that was, which a plan does not install."""
-        said = self._said()
-        if "password is required" in said and self.login.ask and self._password is None:
-            self._password = self.login.ask()
-        elif f"{SAYS}no-python" in said and not self._plan:
-            self._install = True
-        else:
+        """After the end of a channel that never became an agent: try again with a password if that was missing."""
+        wanted = "password is required" in self._said()
+        if not (wanted and self._login.ask and self._password is None):
             return False
         self.channel.close()
+        self._password = self._login.ask()
         self.channel = self._run()
         return True
 

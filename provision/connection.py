@@ -15,7 +15,6 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, NoReturn
 
-from provision.channel import SshChannel
 from provision.errors import UnreachableError
 from provision.unmocked import without_mock
 
@@ -65,12 +64,6 @@ class VerifiedConnection(Connection):  # type: ignore[misc]
         self._set(known_hosts=known_hosts)
         for connection in chain(self):
             connection.client.set_missing_host_key_policy(RefuseUnknown())
-
-    def channel(self, command: str) -> SshChannel:
-        """Run a command, on a channel of its own."""
-        channel = self.transport.open_session()
-        channel.exec_command(command)
-        return SshChannel(channel)
 
     def open(self) -> None:
         """Connect and log in. Raises UnreachableError that says what refused it and what to do."""

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -18,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from fabric import Config
 
 from provision.calling import calling_path
-from provision.channel import Login
+from provision.channel import Channel, Login, SshChannel
 from provision.connection import VerifiedConnection
 from provision.errors import ProvError
 from provision.events import Event
 from provision.facts import Facts
 from provision.inventory.model import InventoryHost
 from provision.outcome import Outcome
-from provision.reach import Ahead, login_of, reach
+from provision.reach import Ahead, reach
 from provision.roles import Params
 from provision.secrets import Secret
 from provision.session import OnSend, Session
@@ -52,7 +51,7 @@ class Host(VerifiedConnection):
     """A host of the inventory: `c.run()` and the rest of fabric.Connection, with facts, apps and steps.
 
     inventory: its entry there.  name: the name there (`c.host` is the address).  vars: its variables.
-    ahead: a connection to it that is being opened, and an agent there that waits.
+    ahead: a connection to it that is being opened.
     role_folders: of the role that is running, then of those that it extends: where templates/ and files/ are.
     """
 
@@ -178,13 +177,10 @@ class Host(VerifiedConnection):
     def started(self) -> Session:
         """The session with the agent, started if need be. Raises UnreachableError."""
         if self.session is None:
-            ahead, self._ahead = self._ahead, None
-            starter = ahead.hand_over(self) if ahead else None
-            # if that is not done
             self.open()
             self.session = Session(
                 self.name,
-                self.channel,
+                self._open_channel,
                 self._login(),
                 plan=self._plan,
                 who=who(),
@@ -194,9 +190,16 @@ class Host(VerifiedConnection):
                 on_send=self._on_send,
                 opening={"login": self.user, "guard": self._guard_seconds()},
                 prove=self._prove,
-                starter=starter,
             )
         return self.session
+
+    def open(self) -> None:
+        """Connect and log in, unless that has been begun already. Raises UnreachableError."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            super().open()
+        else:
+            ahead.hand_over(self)
 
     def _reopen(self) -> None:
         """Connect anew to the host, which has rebooted. Raises UnreachableError while it is not there."""
@@ -225,18 +228,36 @@ class Host(VerifiedConnection):
                 return reason
             time.sleep(0.2)
 
+    def _open_channel(self, command: str) -> Channel:
+        channel = self.transport.open_session()
+        channel.exec_command(command)
+        return SshChannel(channel)
+
     def _login(self) -> Login:
-        return replace(login_of(self.inventory, self.user), ask=self._ask)
+        settings = self.inventory.connection
+        sudo = self.user != "root" if settings.become is None else settings.become
+        password = settings.become_password
+        if settings.kind == "lab":
+            from provision import lab
+
+            found = lab.find(self.name)
+            if found is not None and found.password:
+                password = Secret(found.password)
+        return Login(sudo, password, self._ask, settings.python_interpreter or "")
 
 
 def log_in_anew(host: str, second: VerifiedConnection, login: Login, token: str) -> str:
     """Log in, become root, and confirm the change that the host guards with that token; "" or why not."""
+
+    def open_channel(command: str) -> Channel:
+        channel = second.transport.open_session()
+        channel.exec_command(command)
+        return SshChannel(channel)
+
     try:
         second.open()
         opening = {"confirm": token}
-        Session(
-            host, second.channel, login, plan=False, who="", emit=lambda _: None, opening=opening
-        ).finish()
+        Session(host, open_channel, login, plan=False, who="", emit=lambda _: None, opening=opening).finish()
     except ProvError as error:
         return error.message
     finally:

@@ -7,11 +7,10 @@ import time
 from concurrent.futures import Future
 from typing import Any
 
-from provision.channel import Login, Starter
+from provision.bootstrap import payload
 from provision.connection import VerifiedConnection, fabric_config
 from provision.errors import LabError
 from provision.inventory.model import InventoryHost
-from provision.secrets import Secret
 
 
 def reach(inventory: InventoryHost) -> tuple[str, dict[str, Any]]:
@@ -39,23 +38,9 @@ def reach(inventory: InventoryHost) -> tuple[str, dict[str, Any]]:
     return address, options
 
 
-def login_of(inventory: InventoryHost, user: str) -> Login:
-    """How a login there becomes root's python3. user: who logs in."""
-    settings = inventory.connection
-    sudo = user != "root" if settings.become is None else settings.become
-    password = settings.become_password
-    if settings.kind == "lab":
-        from provision import lab
-
-        found = lab.find(inventory.name)
-        if found is not None and found.password:
-            password = Secret(found.password)
-    return Login(sudo, password, interpreter=settings.python_interpreter or "")
-
-
 class Ahead:
-    """A connection that a thread opens, and an agent that it starts there, while another one imports what else a run
-    needs: each takes about as long as the other. The agent does nothing before it is spoken to.
+    """A connection that a thread opens while another one imports what else a run needs: each takes about as long
+    as the other. Nothing is done with it before `hand_over`.
 
     plan: whether what is to be done there is only predicted.
     began: when, by time.monotonic().
@@ -63,7 +48,7 @@ class Ahead:
 
     def __init__(self, inventory: InventoryHost, *, plan: bool) -> None:
         self.began = time.monotonic()
-        self._opened: Future[tuple[VerifiedConnection, Starter]] = Future()
+        self._opened: Future[VerifiedConnection] = Future()
         threading.Thread(target=self._open, args=(inventory, plan), daemon=True).start()
 
     def _open(self, inventory: InventoryHost, plan: bool) -> None:
@@ -71,13 +56,13 @@ class Ahead:
             address, options = reach(inventory)
             connection = VerifiedConnection(address, config=fabric_config(), **options)
             connection.open()
-            starter = login_of(inventory, connection.user).start(connection.channel, plan=plan)
-            self._opened.set_result((connection, starter))
+            # made here, as compressing keeps nobody else from working
+            payload(plan)
+            self._opened.set_result(connection)
         except BaseException as error:
             self._opened.set_exception(error)
 
-    def hand_over(self, to: VerifiedConnection) -> Starter:
-        """Make the connection another object's, once it is open; the agent on it. Raises what has been raised."""
-        opened, starter = self._opened.result()
+    def hand_over(self, to: VerifiedConnection) -> None:
+        """Make the connection another object's, once it is open. Raises what opening it has raised."""
+        opened = self._opened.result()
         to.client, to.transport, to.gateway = opened.client, opened.transport, opened.gateway
-        return starter

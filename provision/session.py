@@ -15,7 +15,7 @@ from provision.agent.codec import encode_step
 from provision.agent.protocol import VERSION, Frame, ProtocolError, Reader, pack
 from provision.bootstrap import AGENT, module_payload, needed
 from provision.calling import calling_line
-from provision.channel import Channel, Login, Starter
+from provision.channel import Channel, Login
 from provision.comeback import comes_back
 from provision.errors import ConfigError, ProvError, UnreachableError
 from provision.events import Event, Note, StepDone, StepRunning, Undeclared
@@ -49,7 +49,6 @@ class Session:
     on_send: told of each step, and may add to the message that it travels in.
     opening: what else the agent is told with its start.  prove: logs in anew and confirms a token there, when the
     agent asks for it (agent/guard.py); returns "" or why it could not.
-    starter: of an agent that waits already.
 
     learnt: whether a role has read what came of a step that acted, or failed: what it does from now on no plan
     could tell.
@@ -69,7 +68,6 @@ class Session:
         on_send: OnSend | None = None,
         opening: Mapping[str, Any] = NOTHING_MORE,
         prove: Callable[[str], str] = lambda token: "there is no second way in",
-        starter: Starter | None = None,
     ) -> None:
         self.host = host
         self.learnt = False
@@ -99,7 +97,7 @@ class Session:
         self._ending: dict[str, Any] | None = None
         self._sending = threading.Lock()
         self._boot = ""
-        self._start({}, START_TIMEOUT, starter)
+        self._start({}, START_TIMEOUT)
 
     # -- for roles
 
@@ -196,9 +194,8 @@ class Session:
 
     # -- inside
 
-    def _start(self, resume: dict[str, Any], patience: float, starter: Starter | None = None) -> None:
-        """Start an agent, or speak to one that waits. resume: what the one before the host's reboot knew.
-        patience: until it speaks."""
+    def _start(self, resume: dict[str, Any], patience: float) -> None:
+        """Start an agent. resume: what the one before the host's reboot knew.  patience: until it speaks."""
         self._reader = Reader()
         self._greeted = self._closed = False
         self._facts: Facts | None = None
@@ -206,8 +203,7 @@ class Session:
         self._shipped = set(needed(AGENT))
         self._unanswered: list[bytes] = []
         self._rebooting: dict[str, Any] | None = None
-        self._starter = starter or self._login.start(self._open_channel, plan=self.plan)
-        self._starter.login = self._login
+        self._starter = self._login.start(self._open_channel, plan=self.plan)
         commit = "" if self.plan else origin.commit()
         self._send(
             {"op": "start", "plan": self.plan, "who": self._who, "commit": commit, **self._opening, **resume}
@@ -297,7 +293,7 @@ class Session:
         if self._closed:
             return
         if not self._greeted and self._starter.retry():
-            # with sudo's password, or python3: everything said so far is said again
+            # sudo's password has been asked for: everything said so far is said again
             for data in self._unanswered:
                 self._starter.channel.send(data)
             return

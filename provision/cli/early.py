@@ -1,7 +1,7 @@
 """A connection that begins while the configuration is still being checked, where it was good the last time.
 
-To check it takes about as long as sshd needs for a login. An agent is started there, which does nothing before it is
-spoken to, and that is only done when all has been found good; if it is not, both end with the process.
+To check it takes about as long as sshd needs for a login. Nothing is done over such a connection before all has
+been found good; if it is not, it ends with the process.
 """
 
 from __future__ import annotations

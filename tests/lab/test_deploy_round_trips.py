@@ -13,7 +13,7 @@ from typing import Any
 
 import paramiko
 import pytest
-from helpers.hosts import Hosts, Kind, on
+from helpers.hosts import Hosts, on
 from helpers.projects import Project, by_address
 
 from provision import lab
@@ -27,7 +27,6 @@ from provision.session import Session
 pytestmark = pytest.mark.lab
 
 NAME = "t-trips"
-BARE = "t-trips-bare"
 #: added to every way through the slow line, seconds
 DELAY = 0.2
 
@@ -122,23 +121,6 @@ def test_a_connection_that_was_begun_ahead_is_the_only_one(
         many = run(few_and_many, monkeypatch, "many", ahead=ahead)
         assert (many.connections, many.channels, many.commands) == (1, 1, 1)
         assert many.states == ("ok",) * 500
-
-
-def test_an_agent_that_waits_installs_no_python(
-    project: Project, lab_hosts: Hosts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Neither before the configuration has been found good, nor for a plan."""
-    bare = lab_hosts.one(BARE, Kind(python=False))
-    for variable, value in project.home(bare).items():
-        monkeypatch.setenv(variable, value)
-    steps(project, "few", 5)
-    project.inventory({"few": {**by_address(bare), "roles": ["few"]}})
-    monkeypatch.chdir(project.folder)
-    assert run(project, monkeypatch, "few", plan=True, ahead=True).states == ("changed",)
-    assert on(BARE, "sh", "-c", "command -v python3 || echo none") == "none"
-    deployed = run(project, monkeypatch, "few", ahead=True)
-    assert deployed.states == ("changed", *["ok"] * 5)
-    assert deployed.connections == 1
 
 
 def test_the_host_agrees(few_and_many: Project, host: lab.LabHost, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,6 @@ from inventories import project
 from provision import bootstrap
 from provision.channel import Channel, ProcessChannel
 from provision.host import Host
-from provision.inventory.model import InventoryHost
 
 ROLE = '''
     """Greets."""
@@ -57,13 +56,10 @@ def greeting_project(folder: Path, words: str = "[]") -> Path:
 class LocalHost(Host):
     """A host whose agent is a process on this machine: everything is real but SSH."""
 
-    def __init__(self, inventory: InventoryHost, *, ahead: object = None, **options: Any) -> None:
-        super().__init__(inventory, **options)
-
     def open(self) -> None:
         """There is nothing to connect to."""
 
-    def channel(self, command: str) -> Channel:  # type: ignore[override]
+    def _open_channel(self, command: str) -> Channel:
         return ProcessChannel(["sh", "-c", command])
 
 
