@@ -22,13 +22,9 @@ def faults(own: OwnCertificate, domains: Sequence[str]) -> Iterator[tuple[str, s
 
     Source: RFC 5280, 4.1.2.5 (validity); RFC 6125, 6.4.3 (a wildcard stands for one label).
     """
-    try:
-        chain = x509.load_pem_x509_certificates(own.certificate.read_bytes())
-    except OSError as error:
-        yield "certificate", f"{own.certificate}: {(error.strerror or str(error)).lower()}"
-        return
-    except ValueError:
-        yield "certificate", f"{own.certificate} holds no certificate in PEM"
+    chain, fault = certificates(own.certificate)
+    if fault:
+        yield "certificate", f"{own.certificate}{fault}"
         return
     yield from (("certificate", f"{own.certificate} {fault}") for fault in chain_faults(chain, domains))
     if own.authority is not None:
@@ -38,6 +34,16 @@ def faults(own: OwnCertificate, domains: Sequence[str]) -> Iterator[tuple[str, s
     fault = key_fault(own.key, chain[0])
     if fault:
         yield "key", f"{own.key}{fault}"
+
+
+def certificates(path: Path) -> tuple[list[x509.Certificate], str]:
+    """The certificates in a file; and why there are none, as the end of a sentence that begins with its path."""
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes()), ""
+    except OSError as error:
+        return [], f": {(error.strerror or str(error)).lower()}"
+    except ValueError:
+        return [], " holds no certificate in PEM"
 
 
 def chain_faults(chain: Sequence[x509.Certificate], domains: Sequence[str]) -> Iterator[str]:
@@ -63,12 +69,9 @@ def chain_faults(chain: Sequence[x509.Certificate], domains: Sequence[str]) -> I
 def authority_fault(path: Path, last: x509.Certificate) -> str:
     """What is wrong with an authority, as the end of a sentence that begins with its path; "" for nothing.
     last: the certificate that comes closest to it."""
-    try:
-        authorities = x509.load_pem_x509_certificates(path.read_bytes())
-    except OSError as error:
-        return f": {(error.strerror or str(error)).lower()}"
-    except ValueError:
-        return " holds no certificate in PEM"
+    authorities, fault = certificates(path)
+    if fault:
+        return fault
     for each in authorities:
         with contextlib.suppress(ValueError, TypeError, InvalidSignature):
             last.verify_directly_issued_by(each)

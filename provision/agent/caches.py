@@ -75,11 +75,9 @@ class Hashes:
     def read(self, f: IO[bytes]) -> str:
         """The hash of all that is in an open file, which is remembered."""
         st = os.fstat(f.fileno())
-        digest = hashlib.sha256()
-        for chunk in iter(lambda: f.read(CHUNK), b""):
-            digest.update(chunk)
-        self.add(st, digest.hexdigest())
-        return digest.hexdigest()
+        found = sha256(f)
+        self.add(st, found)
+        return found
 
     def add(self, st: os.stat_result, digest: str) -> None:
         """Remember a hash. st: of the file before it was read; one that has just changed is left out, as it can
@@ -93,6 +91,14 @@ class Hashes:
         if self._new and self._path:
             lines = list({**self._used, **(self._kept or {})}.items())[:MOST]
             keep(self._path, "".join("%s %s\n" % line for line in lines).encode())
+
+
+def sha256(f: IO[bytes]) -> str:
+    """Hex digest of all that is in an open file, read in pieces."""
+    digest = hashlib.sha256()
+    for chunk in iter(lambda: f.read(CHUNK), b""):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def name_of(st: os.stat_result) -> str:

@@ -1,13 +1,12 @@
 """What is at a path, as a run remembers it to put it back: kind, mode, owner, attributes, contents by hash. Shipped."""
 
 import base64
-import hashlib
 import os
 import stat
 from typing import Any, Dict, Iterator, Tuple
 
+from provision.agent import caches
 from provision.agent.files import ACL, DEFAULT_ACL, attribute, kind_of
-from provision.steps.source import CHUNK
 
 #: extended attributes that are remembered (xattr(7))
 ATTRIBUTES = (ACL, DEFAULT_ACL, "security.selinux", "security.capability")
@@ -40,11 +39,8 @@ def look(at: str) -> State:
 
 def sha256(at: str) -> str:
     """Hex digest of the file at a path, which is no link."""
-    digest = hashlib.sha256()
     with open(os.open(at, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as f:
-        for chunk in iter(lambda: f.read(CHUNK), b""):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return caches.sha256(f)
 
 
 def below(folder: str) -> Iterator[Tuple[str, os.stat_result]]:

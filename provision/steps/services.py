@@ -2,7 +2,7 @@
 
 import os
 import time
-from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Set
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Ref, Step, wanted
@@ -263,7 +263,7 @@ class OnlyInstances(Step):
 
     def check(self, host: "System") -> Diff:
         others = self._others(host)
-        for name in self._remembered(host):
+        for name in [name for name in host.ledger.data["units"] if self._is_other(name)]:
             if name not in others:
                 # a run that died has removed it
                 host.ledger.forget_unit(name)
@@ -292,26 +292,18 @@ class OnlyInstances(Step):
         while time.monotonic() < end and not (self.until_gone and not running(self.until_gone)):
             time.sleep(0.1)
 
-    def _remembered(self, host: "System") -> List[str]:
-        """Other instances that the ledger knows."""
+    def _is_other(self, name: str) -> bool:
+        """Whether it is an instance of the template, and none of those that stay."""
         prefix, suffix = self.template.split("@", 1)
-        known = [n for n in host.ledger.data["units"] if n.startswith(prefix + "@") and n.endswith(suffix)]
-        return sorted(set(known) - self._kept())
-
-    def _kept(self) -> Set[str]:
-        prefix, suffix = self.template.split("@", 1)
-        return {"%s@%s%s" % (prefix, name, suffix) for name in self.keep}
+        is_one = name.startswith(prefix + "@") and name.endswith(suffix) and name != self.template
+        return is_one and name[len(prefix) + 1 : -len(suffix)] not in self.keep
 
     def _others(self, host: "System") -> List[str]:
-        prefix, suffix = self.template.split("@", 1)
         found = host.units.instances(self.template)
-        others = {name for name, state in found.items() if state.active != "inactive"}
-        for name in host.files.list(UNIT_FOLDER):
-            ours = name.startswith(prefix + "@") and name.endswith(suffix) and name != self.template
-            # what systemd takes for no unit is none of ours either
-            if ours and UNIT.fullmatch(name):
-                others.add(name)
-        return sorted(others - self._kept())
+        names = {name for name, state in found.items() if state.active != "inactive"}
+        # what systemd takes for no unit is none of ours either
+        names.update(filter(UNIT.fullmatch, host.files.list(UNIT_FOLDER)))
+        return sorted(filter(self._is_other, names))
 
     def _has_file(self, host: "System", name: str) -> bool:
         return host.files.stat("%s/%s" % (UNIT_FOLDER, name)) is not None
