@@ -9,7 +9,7 @@ from provision.app_settings import OwnCertificate
 from provision.authority import Authority
 from provision.htpasswd import htpasswd
 from provision.steps import files
-from provision.tls import AUTHORITY_PATH, TLS_FOLDER, authority_path
+from provision.tls import AUTHORITY_PATH, TLS_FOLDER
 
 if TYPE_CHECKING:
     from provision.apps import App
@@ -40,7 +40,7 @@ def front_files(c: Host, hosts: list[VirtualHost], ca: str) -> list[Outcome]:
         text = htpasswd(app.auth.users, app.domains[0])
         files.file(c, passwords_path(app), text, mode=0o640, owner="root", group="www-data")
     authority = Authority(Path(ca).expanduser())
-    known = {authority_path(s.app): s.app.tls for s in sites if s.scheme == "https"}
+    known = {host.authority: host.first.tls for host in hosts if any(s.scheme == "https" for s in host.sites)}
     for path, tls in known.items():
         own = tls.authority if isinstance(tls, OwnCertificate) else None
         if own or (path == AUTHORITY_PATH and authority.exists()):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import yaml
 from helpers.cli import Run, prov
 from helpers.hosts import on
 from helpers.journeys import TWO, Journey
+from helpers.tls import own_request
 from helpers.web import Site
 
 from provision.ca import Authority
@@ -114,21 +114,8 @@ def test_a_certificate_of_the_users_own_and_back(two: Journey, tmp_path: Path) -
     """By two lines of the inventory; the front serves it at once, and the key is root's alone."""
     other = Authority(tmp_path / "other")
     other.make()
-    key = [
-        "openssl",
-        "req",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-subj",
-        "/CN=x",
-    ]
     folder = two.project.folder
-    asked = subprocess.run(
-        [*key, "-keyout", folder / "own.key"], capture_output=True, text=True, check=True
-    ).stdout
+    asked = own_request(folder)
     inventory = folder / "inventory/hosts.yml"
     before = inventory.read_text()
     content = yaml.safe_load(before)
@@ -138,12 +125,12 @@ def test_a_certificate_of_the_users_own_and_back(two: Journey, tmp_path: Path) -
     }
     inventory.write_text(yaml.safe_dump(content))
 
-    (folder / "own.crt").write_bytes(other.sign(asked.encode(), ["other.test"], 30))
+    (folder / "own.crt").write_bytes(other.sign(asked, ["other.test"], 30))
     refused = prov("deploy", TWO, cwd=folder, status=2)
     assert "own.crt is not for hello.test, but for other.test" in refused.error()["message"]
     assert two.site(TWO, "hello").get().status == 200, "nothing was touched"
 
-    (folder / "own.crt").write_bytes(other.sign(asked.encode(), ["hello.test"], 30))
+    (folder / "own.crt").write_bytes(other.sign(asked, ["hello.test"], 30))
     planned = prov("plan", TWO, cwd=folder, status=3)
     run = deploy(two)
     changed = [s["step"] for s in run.steps(TWO) if s["state"] == "changed"]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from helpers import tls
 from helpers.cli import Run, prov
 from helpers.hosts import Hosts, Kind, on
@@ -20,6 +21,7 @@ from helpers.projects import Project
 from helpers.web import Site, Visitors
 
 from provision import lab
+from provision.ca import Authority
 
 pytestmark = pytest.mark.lab
 
@@ -110,6 +112,8 @@ def test_the_application_sees_who_asked_for_what(front: Front) -> None:
     own = on(front.name, "sh", "-c", "ip route get $(echo $SSH_CLIENT | cut -d' ' -f1)").split()[0]
     assert told["client"] == own != "192.0.2.1"
     assert (told["path"], told["scheme"], told["host"]) == ("/a b", "https", "probe.test")
+    # a server that expects more requests on a connection than come does work for nothing
+    assert told["connection"].lower() == "close"
     assert seen.headers["Strict-Transport-Security"] == "max-age=63072000"
 
 
@@ -278,6 +282,8 @@ def test_a_balancer_spreads_requests_and_says_who_asked(balanced: Project) -> No
     assert {answer["scheme"] for answer in told} == {"https"}
     assert len({answer["client"] for answer in told}) == 1
     assert told[0]["client"] not in ("192.0.2.1", site.address)
+    kept = on("t-lb", "ss", "-Htn", "state", "established", "dport", "= :443").splitlines()
+    assert len(kept) >= 2, "a connection to each, for requests to come"
 
 
 def test_a_host_that_dies_costs_no_request(balanced: Project) -> None:
@@ -293,3 +299,33 @@ def test_a_host_that_dies_costs_no_request(balanced: Project) -> None:
         time.sleep(1)
     assert len(visitors.answers) > 50
     assert set(visitors.answers) == {200}
+
+
+def test_hosts_are_judged_by_the_authority_of_the_users_own_certificate(balanced: Project) -> None:
+    """Nobody else knows it: without `authority` no host would be believed."""
+    other = Authority(balanced.folder / "other")
+    other.make()
+    request = tls.own_request(balanced.folder)
+    (balanced.folder / "own.crt").write_bytes(other.sign(request, ["probe.test"], 30))
+    inventory = balanced.folder / "inventory/hosts.yml"
+    own = {"certificate": "../own.crt", "key": "../own.key", "authority": "../other/ca.crt"}
+    content = yaml.safe_load(inventory.read_text())
+    for name in ("t-b1", "t-b2"):
+        content["tests"]["hosts"][name]["apps"]["probe"]["tls"] = own
+    inventory.write_text(yaml.safe_dump(content))
+    planned = prov("plan", "tests", cwd=balanced.folder, status=3)
+    run = prov("deploy", "tests", cwd=balanced.folder, status=0)
+    for name in ("t-lb", "t-b1", "t-b2"):
+        told, done = (
+            [s["step"] for s in each.steps(name) if s["state"] == "changed"] for each in (planned, run)
+        )
+        assert told == done
+        on(name, "test", "-f", "/etc/prov/tls/probe.crt")
+    host = lab.find("t-lb")
+    assert host is not None
+    site = Site(host.address, "probe.test", other.certificate_path)
+    assert {site.get("/").status for _ in range(4)} == {200}
+    assert (
+        on("t-lb", "cat", "/etc/prov/tls/probe-ca.crt").strip() == other.certificate_path.read_text().strip()
+    )
+    assert prov("deploy", "tests", cwd=balanced.folder, status=0).tally("t-lb")["changed"] == 0

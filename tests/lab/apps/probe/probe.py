@@ -26,6 +26,7 @@ def app(environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         "client": environ.get("HTTP_X_FORWARDED_FOR"),
         "scheme": environ["wsgi.url_scheme"],
         "host": environ["HTTP_HOST"],
+        "connection": environ.get("HTTP_CONNECTION"),
         "received": len(body),
         "answer": time.time_ns(),
     }
