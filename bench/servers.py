@@ -32,21 +32,27 @@ ROUNDS = 7
 SECONDS = 2
 WSGI = {"source": str(TOP / "examples/flask_hello"), "interface": "wsgi"}
 ASGI = {"source": str(TOP / "examples/fastapi_hello"), "interface": "asgi"}
-#: where a server that was started by hand listens
+#: where a server that was started by hand listens; Apache knows no sockets but ports
 HAND = "/run/by-hand/server.sock"
+HAND_PORT = "127.0.0.1:8082"
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A server with an application. by_hand: its arguments, as its documentation has them."""
+    """A server with an application.
+
+    by_hand: its arguments, as its documentation has them; a program without a path is the environment's.
+    port: of nginx before the one that was started by hand.
+    """
 
     server: str
     app: dict[str, str]
     by_hand: str
+    port: int = 8081
 
     @property
     def name(self) -> str:
-        return f"{self.server}-{self.app['interface']}"
+        return f"{self.server}-{self.app['interface']}".replace("_", "-")
 
 
 CONTENDERS = (
@@ -58,6 +64,7 @@ CONTENDERS = (
         f"uwsgi --http-socket {HAND} --master --processes {WORKERS} --threads 4 --module hello:app"
         " --disable-logging --lazy-apps --thunder-lock",
     ),
+    Contender("mod_wsgi", WSGI, "/usr/sbin/apache2 -DFOREGROUND -f /etc/by-hand/apache.conf", port=8083),
     Contender("uvicorn", ASGI, f"uvicorn --uds {HAND} --workers {WORKERS} --no-access-log hello:app"),
     Contender("hypercorn", ASGI, f"hypercorn --bind unix:{HAND} --workers {WORKERS} hello:app"),
     Contender("hypercorn", WSGI, f"hypercorn --bind unix:{HAND} --workers {WORKERS} wsgi:hello:app"),
@@ -71,11 +78,14 @@ CONTENDERS = (
     ),
 )
 
-SITE = f"""
+
+def site(port: int, address: str) -> str:
+    """A server of nginx before an address."""
+    return f"""
 server {{
-    listen 8081;
+    listen {port};
     location / {{
-        proxy_pass http://unix:{HAND};
+        proxy_pass http://{address};
         proxy_http_version 1.1;
         proxy_set_header Host $http_host;
         proxy_set_header X-Forwarded-For $remote_addr;
@@ -83,6 +93,31 @@ server {{
     }}
 }}
 """
+
+
+#: as in mod_wsgi's user guides "Quick Configuration Guide" and "Virtual Environments"
+APACHE = f"""
+ServerName localhost
+Listen {HAND_PORT}
+PidFile /run/by-hand/apache2.pid
+DefaultRuntimeDir /run/by-hand
+ErrorLog /run/by-hand/error.log
+LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
+LoadModule wsgi_module /usr/lib/apache2/modules/mod_wsgi.so
+WSGISocketPrefix /run/by-hand/wsgi
+WSGIDaemonProcess hello processes={WORKERS} threads=4 python-home=/srv/mod-wsgi-wsgi/current/.venv \\
+    python-path=/srv/mod-wsgi-wsgi/current
+WSGIScriptAlias / /etc/by-hand/hello.wsgi process-group=hello application-group=%{{GLOBAL}}
+<Directory /etc/by-hand>
+    Require all granted
+</Directory>
+"""
+FILES = {
+    "/etc/nginx/conf.d/by-hand.conf": site(8081, f"unix:{HAND}") + site(8083, HAND_PORT),
+    "/etc/by-hand/apache.conf": APACHE,
+    "/etc/by-hand/hello.wsgi": "from hello import app as application\n",
+}
 
 
 def on_host(script: str, timeout: float = 120) -> str:
@@ -115,10 +150,9 @@ def deploy(folder: Path, contenders: Sequence[Contender]) -> None:
         timeout=900,
         stdin=subprocess.DEVNULL,
     )
+    written = "".join(f"cat > {path} <<'END'\n{text}END\n" for path, text in FILES.items())
     on_host(
-        "apt-get -qq install -y wrk >/dev/null\n"
-        f"cat > /etc/nginx/conf.d/by-hand.conf <<'END'\n{SITE}END\n"
-        "systemctl reload nginx\n"
+        f"apt-get -qq install -y wrk >/dev/null\nmkdir -p /etc/by-hand\n{written}systemctl reload nginx\n"
     )
 
 
@@ -146,14 +180,16 @@ def compare(each: Contender) -> str:
     unit, folder = f"by-hand-{each.name}.service", f"/srv/{each.name}/current"
     listed = on_host(f"systemctl list-units --plain --no-legend 'app-{each.name}@*.service'\n")
     ours = listed.split()[0]
+    program = each.by_hand if each.by_hand.startswith("/") else f"{folder}/.venv/bin/{each.by_hand}"
+    by_hand = f"http://127.0.0.1:{each.port}/healthz"
     on_host(
         # a unit to be able to stop it; none of the role's settings
         f"systemd-run -q --unit {unit} --working-directory {folder} --uid www-data -p RuntimeDirectory=by-hand"
-        f" -E HOME=/run/by-hand {folder}/.venv/bin/{each.by_hand}\n"
-        "for n in $(seq 60); do python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:8081/healthz\")'"
+        f" -E HOME=/run/by-hand {program}\n"
+        f"for n in $(seq 60); do python3 -c 'import urllib.request as u; u.urlopen(\"{by_hand}\")'"
         " 2>/dev/null && break; sleep 0.5; done\n"
     )
-    sides = [("http://127.0.0.1/healthz", ours), ("http://127.0.0.1:8081/healthz", unit)]
+    sides = [("http://127.0.0.1/healthz", ours), (by_hand, unit)]
     rounds: list[tuple[Load, Load]] = []
     try:
         for url, name in sides:

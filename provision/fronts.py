@@ -62,6 +62,13 @@ class Site:
         """How its backends are spoken to."""
         return "https" if self.balanced and self.app.tls != "none" else "http"
 
+    @property
+    def kept(self) -> bool:
+        """Whether connections to its backends are kept for more requests: those to other hosts, and those to
+        mod_wsgi, as each is a second one through its relay (roles/mod_wsgi). Others end with the answer, so that
+        none is closed under a request when a server starts its processes anew."""
+        return self.balanced or self.app.server == "mod_wsgi"
+
     @cached_property
     def locations(self) -> list[Location]:
         """Its places and what holds for each."""

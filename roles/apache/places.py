@@ -86,7 +86,9 @@ def options(site: Site, place: Location) -> str:
     # a little longer than the server's own limit, so that it is the one to answer
     timeout = 3600 if place.stream else site.app.timeout + 5
     flush = " flushpackets=on" if place.stream else ""
-    return f" disablereuse=on retry=0 connectiontimeout=5 timeout={timeout} upgrade=websocket{flush}"
+    # idle for fewer seconds than its backend keeps them
+    reuse = "ttl=30" if site.kept else "disablereuse=on"
+    return f" {reuse} retry=0 connectiontimeout=5 timeout={timeout} upgrade=websocket{flush}"
 
 
 def error_place(app: App) -> str:
