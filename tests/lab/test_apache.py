@@ -151,6 +151,13 @@ def test_mod_wsgi_is_behind_the_socket_that_all_servers_have(served: Served) -> 
     assert told["client"] not in ("192.0.2.1", "127.0.0.1")
     assert on(NEW, "sh", "-c", "stat -c '%a %U %G' /run/app-hello/*.sock") == "660 root www-data"
     assert on(NEW, "pgrep", "-fc", "wsgi:app") == str(int(on(NEW, "nproc")) + 1)
+    # each would be a second one behind the socket
+    kept = [
+        line
+        for line in on(NEW, "ss", "-Hxn", "state", "established").splitlines()
+        if "/run/app-hello/" in line
+    ]
+    assert kept, "the front has closed its connection"
 
 
 def test_a_crash_of_mod_wsgi_is_mended(served: Served) -> None:
