@@ -140,7 +140,17 @@ class Ledger:
     def made(self, kind: str, name: str, whole: bool = False) -> None:
         """Something is there that was not there before prov made it."""
         role, label = self.maker
+        above = os.path.dirname(name)
+        while len(above) > 1:
+            if self._is_own_whole("%s %s" % (kind, above)):
+                return
+            above = os.path.dirname(above)
         self._set_made("%s %s" % (kind, name), {"role": role, "step": label, "whole": whole})
+
+    def _is_own_whole(self, thing: str) -> bool:
+        """Whether the running step has made it, now or once, with all that is in it."""
+        entry = self.data["made"].get(thing)
+        return entry is not None and entry["whole"] and (entry["role"], entry["step"]) == self.maker
 
     def whole(self, path: str) -> None:
         """A folder that was made is filled by the same step."""
@@ -161,10 +171,11 @@ class Ledger:
             self.whole(path)
 
     def gone(self, kind: str, name: str) -> None:
-        """Something is removed, with all that is below it."""
+        """Something is removed, with all that is below it. A step that removes a whole of its own makes it anew."""
         thing = "%s %s" % (kind, name)
         for known in [each for each in self.data["made"] if each == thing or each.startswith(thing + "/")]:
-            self._set_made(known, None)
+            if not self._is_own_whole(known):
+                self._set_made(known, None)
 
     def _set_made(self, thing: str, entry: Optional[Dict[str, Any]]) -> None:
         """Remember something, or forget it; now, as the ledger is saved at the end of the run, if it comes to that."""

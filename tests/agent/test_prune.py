@@ -16,6 +16,7 @@ from provision.steps.command import Command
 from provision.steps.files import Absent, Directory, File, Link
 from provision.steps.groups import Group
 from provision.steps.prune import Prune
+from provision.steps.python import Venv
 from provision.steps.source import Source
 from provision.steps.text import Line
 from provision.steps.tree import Tree
@@ -159,3 +160,18 @@ def test_a_tree_that_two_runs_have_filled_is_one_whole(machine: Machine, tmp_pat
     machine.run(Tree(f"{machine.root}/shop", entries))
     made = json.loads((machine.agents.ledger / "ledger.json").read_text())["made"]
     assert {thing: entry["whole"] for thing, entry in made.items()} == {f"path {machine.root}/shop": True}
+
+
+def test_an_environment_that_is_made_anew_is_one_whole_as_before(machine: Machine) -> None:
+    at = machine.root / "venv"
+    broken = machine.root / "python"
+    broken.write_text(f"#!/bin/sh\nmkdir -p {at}/bin\nexit 1\n")
+    broken.chmod(0o755)
+    machine.run(Venv(str(at), python=str(broken)))
+    assert at.is_dir(), "it fails, and leaves something"
+    venv = Venv(str(at))
+    assert machine.run(venv) == []
+    (at / "bin/python").unlink()
+    assert machine.run(venv) == machine.run(venv) == []
+    assert (at / "bin/python").exists()
+    assert machine.run(File(f"{machine.root}/other", "x")) == ["folder /venv"]
