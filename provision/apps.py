@@ -87,6 +87,9 @@ class App(Settings):
     requirements: InnerPath = Field(
         default="requirements.txt", description="File in the source that lists the Python packages."
     )
+    python: Annotated[str, matching(r"/[\w./+-]+", "an absolute path like /usr/bin/python3.13")] = Field(
+        default="/usr/bin/python3", description="The Python on the host that its environment is made with."
+    )
     django: Django | None = Field(default=None, description="Set for Django projects; see below.")
     workers: int | None = Field(
         default=None, ge=1, description="Worker processes. Default: from the host's processors."

@@ -52,6 +52,7 @@ class Release:
         shaped_by = {
             "files": summary(self.entries),
             "packages": self.packages,
+            "python": self.app.python,
             "django": self.app.django.model_dump() if self.app.django else None,
             "environment": visible(self.app.environment),
         }
@@ -83,7 +84,8 @@ class Release:
     @property
     def venv(self) -> str:
         """The release's virtual environment; releases with the same packages share one."""
-        return f"{self.home}/venvs/{short_hash(json.dumps([self.requirements, self.packages]))}"
+        made_of = [self.app.python, self.requirements, self.packages]
+        return f"{self.home}/venvs/{short_hash(json.dumps(made_of))}"
 
     @property
     def packages(self) -> list[str]:

@@ -17,8 +17,6 @@ AFTER = ("python",)
 class AppRole(Params):
     """Parameters of the role `app`; the applications themselves are in the variable `apps`."""
 
-    interpreter: str = "/usr/bin/python3"
-    """The Python that virtual environments are made with."""
     check_deploy: bool = True
     """Have Django's `check --deploy --fail-level WARNING` pass before a release goes on."""
 
@@ -30,7 +28,7 @@ def install(c: Host, p: AppRole) -> None:
         release = release_of(app)
         account(c, app, release)
         environment_file(c, release)
-        files_of(c, release, p)
+        files_of(c, release)
         if app.django:
             chores(c, app, release, p)
         c.later(lambda r=release: settle(c, r))  # type: ignore[misc]
@@ -48,7 +46,7 @@ def account(c: Host, app: App, release: Release) -> None:
         files.directory(c, folder, mode=0o755)
 
 
-def files_of(c: Host, release: Release, p: AppRole) -> None:
+def files_of(c: Host, release: Release) -> None:
     """The release's files, owned by root, and its virtual environment."""
     kept = [*OURS, *(f"{prefix_of(release)}{folder}" for folder in release.app.static.values())]
     tree.tree(c, release.path, release.entries, like=release.current, keep=kept, folder_mode=0o755)
@@ -56,7 +54,7 @@ def files_of(c: Host, release: Release, p: AppRole) -> None:
     python.venv(
         c,
         release.venv,
-        python=p.interpreter,
+        python=release.app.python,
         requirements=release.requirements,
         packages=release.packages,
     )

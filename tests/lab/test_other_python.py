@@ -43,13 +43,13 @@ def test_mod_wsgi_is_built_for_it(lab_hosts: Hosts, tmp_path: Path) -> None:
         "server": "mod_wsgi",
         "domains": ["hello.test"],
         "health": "/healthz",
+        "python": "/usr/bin/python3.11",
     }
     project.inventory(
         {NAME: {"apps": {"hello": hello}}},
         ansible_connection="lab",
         roles=["python", "app"],
         python={"packages": ["gcc", "apache2-dev", "python3.11-dev"]},
-        app={"interpreter": "/usr/bin/python3.11"},
     )
     planned = prov("plan", NAME, cwd=project.folder, status=3)
     first = prov("deploy", NAME, cwd=project.folder, timeout=400, status=0)

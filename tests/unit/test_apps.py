@@ -65,6 +65,7 @@ def test_defaults(tmp_path: Path) -> None:
         "environment": {},
         "health": "/",
         "requirements": "requirements.txt",
+        "python": "/usr/bin/python3",
         "django": None,
         "workers": None,
         "max_body": "10m",

@@ -194,6 +194,11 @@ def test_releases_with_the_same_requirements_share_an_environment(source: Path) 
     assert release(source).venv != first.venv
 
 
+def test_another_python_is_another_release_with_an_environment_of_its_own(source: Path) -> None:
+    first, second = release(source), release(source, python="/usr/local/bin/python3.14")
+    assert (first.id == second.id, first.venv == second.venv) == (False, False)
+
+
 def test_migrations_have_a_state_of_their_own(source: Path) -> None:
     first = release(source).migrations
     (source / "shop.py").write_text("app = 2\n")
