@@ -147,10 +147,14 @@ class Ledger:
             above = os.path.dirname(above)
         self._set_made("%s %s" % (kind, name), {"role": role, "step": label, "whole": whole})
 
-    def _is_own_whole(self, thing: str) -> bool:
-        """Whether the running step has made it, now or once, with all that is in it."""
+    def _is_own(self, thing: str) -> bool:
+        """Whether the running step has made it, now or once."""
         entry = self.data["made"].get(thing)
-        return entry is not None and entry["whole"] and (entry["role"], entry["step"]) == self.maker
+        return entry is not None and (entry["role"], entry["step"]) == self.maker
+
+    def _is_own_whole(self, thing: str) -> bool:
+        """Whether it has made it with all that is in it."""
+        return self._is_own(thing) and bool(self.data["made"][thing]["whole"])
 
     def whole(self, path: str) -> None:
         """A folder that was made is filled by the same step."""
@@ -162,12 +166,12 @@ class Ledger:
         """The step that once made a folder has put all into it that belongs there: perhaps only now, after a run that
         died meanwhile, so that this one has made some of it."""
         thing = "path %s" % path
-        entry = self.data["made"].get(thing)
-        if entry is None or (entry["role"], entry["step"]) != self.maker:
+        if not self._is_own(thing):
             return
         for below in [each for each in self.data["made"] if each.startswith(thing + "/")]:
-            self._set_made(below, None)
-        if not entry["whole"]:
+            if self._is_own(below):
+                self._set_made(below, None)
+        if not self.data["made"][thing]["whole"]:
             self.whole(path)
 
     def gone(self, kind: str, name: str) -> None:

@@ -1,7 +1,7 @@
 """Old releases of an application go when newer ones have come. Shipped to hosts (Python 3.8)."""
 
 import os
-from typing import TYPE_CHECKING, List, Sequence, Tuple
+from typing import TYPE_CHECKING, List, Sequence, Set, Tuple
 
 from provision.steps.base import Change, Diff, Step, check_path, check_text, step, wanted
 
@@ -50,16 +50,23 @@ class OldReleases(Step):
 
     def _old(self, host: "System") -> "Tuple[List[str], List[str]]":
         releases = "%s/releases" % self.home
-        others = [name for name in host.files.list(releases) if name != self.current]
+        staying = self._with_targets(host, releases, {self.current})
+        others = [name for name in host.files.list(releases) if name not in staying]
         others.sort(key=lambda name: self._age(host, "%s/%s/.venv" % (releases, name)))
         old = others[max(0, self.keep - 1) :]
         used = set()
-        for name in [self.current, *(n for n in others if n not in old)]:
+        for name in [*staying, *(n for n in others if n not in old)]:
             link = host.files.stat("%s/%s/.venv" % (releases, name))
             if link is not None:
                 used.add(os.path.basename(link.target))
+        used = self._with_targets(host, "%s/venvs" % self.home, used)
         venvs = [name for name in host.files.list("%s/venvs" % self.home) if name not in used]
         return sorted(old), venvs
+
+    def _with_targets(self, host: "System", folder: str, names: "Set[str]") -> "Set[str]":
+        """These, and what they lead to, if somebody has moved one and put a link in its place."""
+        links = [host.files.stat("%s/%s" % (folder, name)) for name in names]
+        return names | {os.path.basename(link.target) for link in links if link is not None and link.target}
 
     def _links(self, host: "System", gone: Sequence[str]) -> List[str]:
         """Links of instances whose release is gone, or goes."""

@@ -89,6 +89,8 @@ class Tree(Step):
             if len(paths) > SHOWN:
                 found.append(Change(what, "", "and %d more" % (len(paths) - SHOWN)))
         if not found:
+            # a run that died may have put the last of them there
+            host.ledger.filled(self.path)
             return Diff.none("%d files are the same" % len(self.entries))
         return Diff(found)
 
@@ -114,8 +116,7 @@ class Tree(Step):
                 host.files.write(self._at(path), source, mode, uid, gid, durable=few)
         if not few:
             host.files.sync()
-        if self.delete and not self.keep and not self.exclude:
-            host.ledger.filled(self.path)
+        host.ledger.filled(self.path)
 
     def fingerprint(self, host: "System") -> str:
         return hashlib.sha256(json.dumps(sorted(summary(self.entries).items())).encode()).hexdigest()

@@ -158,8 +158,29 @@ def test_a_tree_that_two_runs_have_filled_is_one_whole(machine: Machine, tmp_pat
     assert (machine.root / "shop").is_dir()
     entries[1] = ("b", 0o644, Source.of("b"), "")
     machine.run(Tree(f"{machine.root}/shop", entries))
+    assert wholes(machine) == {"/shop": True}
+
+
+def test_a_tree_that_a_dying_run_has_just_filled_is_one_whole(machine: Machine) -> None:
+    """What others have put into it is theirs."""
+    t = str(machine.root)
+    others = File(f"{t}/shop/theirs", "x")
+    machine.run(Tree(f"{t}/shop", [("a", 0o644, Source.of("a"), "")]), others)
+    assert wholes(machine) == {"/shop": True, "/shop/theirs": False}
+    path = machine.agents.ledger / "ledger.json"
+    ledger = json.loads(path.read_text())
+    maker = ledger["made"][f"path {t}/shop"]
+    maker["whole"] = False
+    ledger["made"][f"path {t}/shop/a"] = dict(maker)
+    path.write_text(json.dumps(ledger))
+    assert machine.run(Tree(f"{t}/shop", [("a", 0o644, Source.of("a"), "")], keep=["theirs"]), others) == []
+    assert wholes(machine) == {"/shop": True, "/shop/theirs": False}
+
+
+def wholes(machine: Machine) -> dict[str, bool]:
+    """By what prov remembers to have made: whether it is one whole."""
     made = json.loads((machine.agents.ledger / "ledger.json").read_text())["made"]
-    assert {thing: entry["whole"] for thing, entry in made.items()} == {f"path {machine.root}/shop": True}
+    return {thing.removeprefix(f"path {machine.root}"): entry["whole"] for thing, entry in made.items()}
 
 
 def test_an_environment_that_is_made_anew_is_one_whole_as_before(machine: Machine) -> None:

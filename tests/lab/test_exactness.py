@@ -31,6 +31,7 @@ KNOWN = (
     "empty /etc/prov/tls/hello.crt + purge openssl",
     "begun tls: unpack only nginx-common",
     "turn into a link /etc/prov/tls/hello.key + socket's path gone",
+    "turn into a link /srv/hello/venvs/*",
     "begun gunicorn: venv: its mark gone + turn into a file /srv/hello/releases/*/.venv",
     "begun nginx: unpack only unattended-upgrades + drop-in $(cd /etc/systemd/system && ls -d app-hello@*.service)",
 )

@@ -106,7 +106,7 @@ class Proving:
         verdicts = []
         with ThreadPoolExecutor(len(self._saved)) as pool:
             for number, verdict in enumerate(pool.map(self.one, cases), 1):
-                state = "exact" if verdict.exact else "NOT EXACT"
+                state = "exact" if verdict.exact else f"NOT EXACT, {verdict.differences[0][:300]}"
                 print(f"{number}/{len(cases)} {verdict.case}: {state}", file=sys.__stdout__, flush=True)
                 verdicts.append(verdict)
         return verdicts
