@@ -73,7 +73,7 @@ class Accounts:
         self.looked: Set[str] = set()
         self.record: "Optional[Journal]" = None
         self.made: Callable[[str, str], None] = lambda kind, name: None
-        self.gone: Callable[[str, str], None] = lambda kind, name: None
+        self.gone: Callable[[str, str], object] = lambda kind, name: None
 
     def _kept(self) -> "ContextManager[None]":
         """Whatever lines change meanwhile, an undo can put them back."""

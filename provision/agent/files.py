@@ -55,7 +55,7 @@ class Files:
 
     looked: the paths that steps have asked about.  record: takes what is there before it is changed.
     created: told of each path that was new, and looked at before; and whether all that is in it belongs to it.
-    removed: told of each that was removed.
+    removed: told of each that was removed; whether it was a whole that the running step had made.
     """
 
     def __init__(self, fetch: Fetch) -> None:
@@ -63,7 +63,9 @@ class Files:
         self.looked: Set[str] = set()
         self.record: "Optional[Journal]" = None
         self.created: Callable[[str, bool], None] = lambda path, whole: None
-        self.removed: Callable[[str], None] = lambda path: None
+        self.removed: Callable[[str], bool] = lambda path: False
+        #: removed by the step that had made them: made anew they are what they were
+        self._own: Set[str] = set()
         self.hashes = Hashes()
 
     # -- reading
@@ -240,7 +242,8 @@ class Files:
             if self.record is not None:
                 self.record.keep_folder(*places(fd, name))
             remove_at(fd, name)
-        self.removed(path)
+        if self.removed(path):
+            self._own.add(path)
 
     def look_after(self, folder: str) -> None:
         """What is in a folder comes and goes by the running step: none of it is ever "no longer declared"."""
@@ -255,8 +258,9 @@ class Files:
     def _keep(self, path: str, fd: int, name: str, durable: bool = True, whole: bool = False) -> None:
         if self.record is not None:
             new = self.record.keep(*places(fd, name), whole=whole, durable=durable)
-            if new and path in self.looked:
-                self.created(path, whole)
+            again = path in self._own
+            if (new or again) and path in self.looked:
+                self.created(path, whole or again)
 
     def set_mode(self, path: str, mode: int) -> None:
         """Change permission bits of a file or directory (never through a link)."""

@@ -174,12 +174,13 @@ class Ledger:
         if not self.data["made"][thing]["whole"]:
             self.whole(path)
 
-    def gone(self, kind: str, name: str) -> None:
-        """Something is removed, with all that is below it. A step that removes a whole of its own makes it anew."""
+    def gone(self, kind: str, name: str) -> bool:
+        """Something is removed, with all that is below it. Whether it was a whole that the running step had made."""
         thing = "%s %s" % (kind, name)
+        own = self._is_own_whole(thing)
         for known in [each for each in self.data["made"] if each == thing or each.startswith(thing + "/")]:
-            if not self._is_own_whole(known):
-                self._set_made(known, None)
+            self._set_made(known, None)
+        return own
 
     def _set_made(self, thing: str, entry: Optional[Dict[str, Any]]) -> None:
         """Remember something, or forget it; now, as the ledger is saved at the end of the run, if it comes to that."""

@@ -195,4 +195,5 @@ def test_an_environment_that_is_made_anew_is_one_whole_as_before(machine: Machin
     (at / "bin/python").unlink()
     assert machine.run(venv) == machine.run(venv) == []
     assert (at / "bin/python").exists()
+    assert wholes(machine)["/venv"]
     assert machine.run(File(f"{machine.root}/other", "x")) == ["folder /venv"]
