@@ -11,7 +11,7 @@ from helpers.cutting import KINDS
 from helpers.hosts import Hosts
 from helpers.interruption import FIRST, SECOND, Interrupting, Verdict, draw
 from helpers.matrixpage import table
-from helpers.pictures import RANDOM, VOLATILE, VOLATILE_NAMES
+from helpers.pictures import DATED, RANDOM, VOLATILE, VOLATILE_NAMES
 from helpers.projects import STACK
 
 pytestmark = pytest.mark.lab
@@ -61,6 +61,7 @@ def report(verdicts: Sequence[Verdict], every: int) -> list[str]:
         *(f"- `{path}`: {why}" for path, why in VOLATILE.items()),
         *(f"- names with `{name}`: {why}" for name, why in VOLATILE_NAMES.items()),
         f"- contents below `{RANDOM}`: random keys; owners and modes are",
+        f"- days in `{DATED[0]}`: when accounts were made",
     ]
     missed = [v for v in cuts if not v.converged]
     if missed:

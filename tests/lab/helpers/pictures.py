@@ -36,6 +36,8 @@ VOLATILE_NAMES: Mapping[str, str] = {
 }
 #: files whose contents are random, and made on the host; owner and mode are compared
 RANDOM = "/etc/prov/tls/"
+#: have the day on which an account was made (shadow(5), third field), which after midnight is another one
+DATED = ("/etc/shadow", "/etc/shadow-")
 UNITS = """
 systemctl list-unit-files --no-legend --plain --type=service,socket,timer | awk '{print $1, $2}' | sort
 systemctl list-units --all --no-legend --plain --type=service,socket,timer --state=running,listening,waiting,failed |
@@ -105,7 +107,16 @@ def picture(name: str) -> Picture:
     """A lab host as it is now."""
     stale = on(name, "python3", "-c", STALE).splitlines()
     found = {path: said for path, said in files(name) if not volatile(path)}
+    found.update(
+        {path: f"{found[path].rsplit(' ', 1)[0]} {_undated(name, path)}" for path in DATED if path in found}
+    )
     return Picture(found, units(name), _remembered(name), tuple(stale))
+
+
+def _undated(name: str, path: str) -> list[list[str]]:
+    """The accounts of a lab host's shadow file, without their days."""
+    lines = Path(f"{store.current().host(name).root}{path}").read_text(encoding="utf-8").splitlines()
+    return [fields[:2] + fields[3:] for fields in (line.split(":") for line in lines)]
 
 
 def units(name: str) -> frozenset[str]:
