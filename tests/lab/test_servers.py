@@ -206,9 +206,7 @@ def test_a_reload_costs_no_request_and_a_crash_is_mended(served: Served, host: s
         on(host, "systemctl", "reload-or-restart", unit)
         time.sleep(0.5)
     assert len(visitors.answers) > 2
-    if SERVED[host][app]["server"] != "hypercorn":
-        # it closes connections that have just come when it is told to end (docs/servers.md)
-        assert visitors.lost == []
+    assert visitors.lost == []
     script = f"p=$(systemctl show -P MainPID {unit}); kill -9 $p; sleep 1.5; echo $p; systemctl show -P MainPID {unit}"
     before, after = on(host, "sh", "-c", script).split()
     assert site.up_within(15)
