@@ -10,6 +10,8 @@ from provision.lab.model import LabHost
 CONNECT_SECONDS = 5
 # an emulated processor takes its time for the handshake
 CONNECT_VM_SECONDS = 30
+# a host that is switched off does not say so: after three times as long without an answer ssh ends by itself
+ALIVE_SECONDS = 5
 
 
 def argv(host: LabHost, command: Sequence[str] = (), *, batch: bool = False) -> list[str]:
@@ -23,6 +25,7 @@ def argv(host: LabHost, command: Sequence[str] = (), *, batch: bool = False) -> 
         "GlobalKnownHostsFile": "none",
         "StrictHostKeyChecking": "yes",
         "ConnectTimeout": str(CONNECT_SECONDS if host.driver == "nspawn" else CONNECT_VM_SECONDS),
+        "ServerAliveInterval": str(ALIVE_SECONDS),
         "LogLevel": "ERROR",
         **({"BatchMode": "yes"} if batch else {}),
     }

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from helpers.cli import PROV, Run, prov
-from helpers.hosts import on
+from helpers.hosts import on, reboot
 from helpers.projects import HELLO, STACK, Project
 from helpers.web import Site
 
@@ -147,12 +147,7 @@ def test_a_second_deploy_changes_nothing(project: Project, deployed: Run) -> Non
 
 
 def test_everything_is_back_after_a_reboot(project: Project, deployed: Run) -> None:
-    boot = on(VM, "cat", "/proc/sys/kernel/random/boot_id")
-    on(VM, "systemctl", "reboot", check=False)
-    deadline = time.monotonic() + 600
-    while on(VM, "cat", "/proc/sys/kernel/random/boot_id", check=False) in ("", boot):
-        assert time.monotonic() < deadline, "it does not come back"
-        time.sleep(1)
+    reboot(VM, seconds=600)
     assert on(VM, "systemctl", "is-system-running", "--wait", timeout=300) == "running"
     all_is_there(project)
     nothing_changes(project)
