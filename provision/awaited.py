@@ -15,11 +15,12 @@ import atexit
 import logging
 import shlex
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from provision.calling import calling_path
-from provision.channel import Channel, Login, SshChannel
+from provision.channel import Login, SshChannel
 from provision.connection import open_explained
 from provision.errors import ConfigError, ProvError, UsageError
 from provision.events import Event, Note, StepDone
@@ -72,18 +73,13 @@ def session_of(c: Any) -> Session:
         )
     c.open()
 
-    def open_channel(command: str) -> Channel:
-        channel = c.transport.open_session()
-        channel.exec_command(command)
-        return SshChannel(channel)
-
     def reopen() -> None:
         type(c).close(c)
         open_explained(c)
 
     password = c.config.sudo.password
     login = Login(sudo=c.user != "root", password=Secret(password) if password else None)
-    session = Session(c.host, open_channel, login, plan=False, who=who(), emit=log, reopen=reopen)
+    session = Session(c.host, partial(SshChannel, c), login, plan=False, who=who(), emit=log, reopen=reopen)
     _open.append(session)
     # _set: fabric keeps attributes that it does not know in its configuration
     c._set(_prov_session=session, close=lambda: close(c))

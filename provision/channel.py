@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from provision.bootstrap import SAYS, SUDO_PROMPT, command, payload
 from provision.errors import ProvError, StepError, UnreachableError
@@ -38,9 +38,14 @@ class Channel(Protocol):
 
 
 class SshChannel:
-    """A command over paramiko. Both streams are read, because they share one window (paramiko#1778)."""
+    """A command over paramiko. Both streams are read, because they share one window (paramiko#1778).
 
-    def __init__(self, channel: paramiko.Channel) -> None:
+    connection: a fabric.Connection that is open.
+    """
+
+    def __init__(self, connection: Any, command: str) -> None:
+        channel: paramiko.Channel = connection.transport.open_session()
+        channel.exec_command(command)
         self._channel = channel
         self.out = bytearray()
         self.err = bytearray()

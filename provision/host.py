@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -229,9 +229,7 @@ class Host(VerifiedConnection):
             time.sleep(0.2)
 
     def _open_channel(self, command: str) -> Channel:
-        channel = self.transport.open_session()
-        channel.exec_command(command)
-        return SshChannel(channel)
+        return SshChannel(self, command)
 
     def _login(self) -> Login:
         settings = self.inventory.connection
@@ -248,16 +246,10 @@ class Host(VerifiedConnection):
 
 def log_in_anew(host: str, second: VerifiedConnection, login: Login, token: str) -> str:
     """Log in, become root, and confirm the change that the host guards with that token; "" or why not."""
-
-    def open_channel(command: str) -> Channel:
-        channel = second.transport.open_session()
-        channel.exec_command(command)
-        return SshChannel(channel)
-
+    channel, opening = partial(SshChannel, second), {"confirm": token}
     try:
         second.open()
-        opening = {"confirm": token}
-        Session(host, open_channel, login, plan=False, who="", emit=lambda _: None, opening=opening).finish()
+        Session(host, channel, login, plan=False, who="", emit=lambda _: None, opening=opening).finish()
     except ProvError as error:
         return error.message
     finally:

@@ -64,8 +64,8 @@ class Files:
         self.record: "Optional[Journal]" = None
         self.created: Callable[[str, bool], None] = lambda path, whole: None
         self.removed: Callable[[str], bool] = lambda path: False
-        #: removed by the step that had made them: made anew they are what they were
-        self._own: Set[str] = set()
+        #: wholes that the running step had made and has removed: made anew they are that again
+        self.own: Set[str] = set()
         self.hashes = Hashes()
 
     # -- reading
@@ -243,7 +243,7 @@ class Files:
                 self.record.keep_folder(*places(fd, name))
             remove_at(fd, name)
         if self.removed(path):
-            self._own.add(path)
+            self.own.add(path)
 
     def look_after(self, folder: str) -> None:
         """What is in a folder comes and goes by the running step: none of it is ever "no longer declared"."""
@@ -258,7 +258,7 @@ class Files:
     def _keep(self, path: str, fd: int, name: str, durable: bool = True, whole: bool = False) -> None:
         if self.record is not None:
             new = self.record.keep(*places(fd, name), whole=whole, durable=durable)
-            again = path in self._own
+            again = path in self.own
             if (new or again) and path in self.looked:
                 self.created(path, whole or again)
 

@@ -139,12 +139,12 @@ class Ledger:
 
     def made(self, kind: str, name: str, whole: bool = False) -> None:
         """Something is there that was not there before prov made it."""
-        role, label = self.maker
         above = os.path.dirname(name)
         while len(above) > 1:
             if self._is_own_whole("%s %s" % (kind, above)):
                 return
             above = os.path.dirname(above)
+        role, label = self.maker
         self._set_made("%s %s" % (kind, name), {"role": role, "step": label, "whole": whole})
 
     def _is_own(self, thing: str) -> bool:

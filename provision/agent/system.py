@@ -77,6 +77,7 @@ class System:
             self.files.removed = lambda path: self.ledger.gone("path", path)
             self.accounts.made, self.accounts.gone = self.ledger.made, self.ledger.gone
         journal.step_begins()
+        self.files.own.clear()
 
     def run(self, argv: Sequence[str], **options: Any) -> Result:
         """Run a command that may change the host, and pass on what it prints meanwhile.

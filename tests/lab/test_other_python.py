@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 from helpers.cli import prov
 from helpers.hosts import Hosts, Kind, on
-from helpers.projects import EXAMPLES, Project
+from helpers.projects import HELLO, Project
 from helpers.web import Site
 
 pytestmark = pytest.mark.lab
@@ -31,20 +30,12 @@ SAYS = "\n\n@app.get('/python')\ndef python():\n    import sys\n    return sys.v
 def test_mod_wsgi_is_built_for_it(lab_hosts: Hosts, tmp_path: Path) -> None:
     host = lab_hosts.one(NAME, Kind("debian-13"))
     on(NAME, "sh", "-ec", OLDER)
-    project = Project(tmp_path / "project")
-    shutil.copytree(EXAMPLES / "flask_hello", project.folder / "flask_hello")
+    project = Project(tmp_path / "project").examples()
     with (project.folder / "flask_hello/requirements.txt").open("a") as f:
         f.write("mod_wsgi>=5,<6\n")
     with (project.folder / "flask_hello/hello.py").open("a") as f:
         f.write(SAYS)
-    hello = {
-        "source": "../flask_hello",
-        "target": "hello:app",
-        "server": "mod_wsgi",
-        "domains": ["hello.test"],
-        "health": "/healthz",
-        "python": "/usr/bin/python3.11",
-    }
+    hello = {**HELLO, "server": "mod_wsgi", "python": "/usr/bin/python3.11"}
     project.inventory(
         {NAME: {"apps": {"hello": hello}}},
         ansible_connection="lab",
