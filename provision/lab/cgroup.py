@@ -20,7 +20,7 @@ _MOUNTS = (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
 # in hybrid hierarchies systemd-nspawn makes the same group here ("sync_cgroup" in its nspawn-cgroup.c)
 _NAMED = Path("/sys/fs/cgroup/systemd")
 
-KILL_SECONDS = 10.0
+KILL_SECONDS = 60.0
 
 
 def under_systemd() -> bool:

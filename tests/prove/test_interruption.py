@@ -1,15 +1,21 @@
-"""Runs that are cut, in full; writes its section of docs/proofs.md. CUTS in the environment says how many, of all."""
+"""Runs that are cut, in full; writes its section of docs/proofs.md. CUTS in the environment says how many, of all.
+
+All of them take hours. What was found is kept in pytest's cache: ended, and run again with the same code, it goes on.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import pytest
 from helpers import proofspage
 from helpers.cutting import KINDS
 from helpers.hosts import Hosts
-from helpers.interruption import FIRST, SECOND, Interrupting, Verdict, draw
+from helpers.interruption import FIRST, SECOND, Cut, Interrupting, Verdict, draw
 from helpers.matrixpage import table
 from helpers.pictures import DATED, RANDOM, VOLATILE, VOLATILE_NAMES
 from helpers.projects import STACK
@@ -20,21 +26,67 @@ pytestmark = pytest.mark.lab
 HOSTS = tuple(f"t-cut{number}" for number in range(1, 7))
 
 
-def test_one_more_run_converges(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> None:
+ROOT = Path(__file__).parents[2]
+#: what is proved
+CODE = ("provision", "roles", "examples/flask_hello")
+
+
+class Found:
+    """Verdicts of this code, also of runs before this one."""
+
+    def __init__(self, cache: pytest.Cache) -> None:
+        self._cache = cache
+        self._key = f"prov/cuts-{code()}"
+        found = [Verdict(Cut(*cut), *rest) for cut, *rest in cache.get(self._key, [])]
+        self._verdicts = {self._name(verdict.cut): verdict for verdict in found}
+
+    @staticmethod
+    def _name(cut: Cut) -> tuple[str, str, str, bool]:
+        """Without the time, which is measured anew by each run."""
+        return cut.deploy, cut.kind, cut.step, cut.after is None
+
+    def add(self, verdict: Verdict) -> None:
+        self._verdicts[self._name(verdict.cut)] = verdict
+        self._cache.set(self._key, [dataclasses.astuple(each) for each in self._verdicts.values()])
+
+    def missing(self, cuts: Iterable[Cut]) -> list[Cut]:
+        return [cut for cut in cuts if self._name(cut) not in self._verdicts]
+
+    def of(self, cuts: Iterable[Cut]) -> list[Verdict]:
+        names = [self._name(cut) for cut in cuts]
+        return [self._verdicts[name] for name in names if name in self._verdicts]
+
+
+def code() -> str:
+    """A hash of the code that is proved, wherever it lies."""
+    said = hashlib.sha256()
+    for path in sorted(path for folder in CODE for path in (ROOT / folder).rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            said.update(
+                f"{path.relative_to(ROOT)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode()
+            )
+    return said.hexdigest()[:16]
+
+
+def test_one_more_run_converges(
+    lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> None:
     for name in HOSTS:
         lab_hosts.one(name)
     interrupting = Interrupting(tmp_path_factory.mktemp("cuts"), HOSTS, first=True)
     steps = {deploy: interrupting.steps(deploy) for deploy in (FIRST, SECOND)}
     count = os.environ.get("CUTS")
-    verdicts: list[Verdict] = []
+    cuts = draw(steps, int(count) if count else None)
+    assert pytestconfig.cache is not None
+    found = Found(pytestconfig.cache)
     try:
-        for verdict in interrupting.all(draw(steps, int(count) if count else None)):
-            verdicts.append(verdict)
+        for verdict in interrupting.all(found.missing(cuts)):
+            found.add(verdict)
     finally:
         # also if somebody has seen enough, and ends it
-        if verdicts:
+        if verdicts := found.of(cuts):
             proofspage.write(proofspage.CUTS, report(verdicts, len(draw(steps))))
-    assert [v for v in verdicts if not v.converged] == []
+    assert [v for v in found.of(cuts) if not v.converged] == []
 
 
 def report(verdicts: Sequence[Verdict], every: int) -> list[str]:
