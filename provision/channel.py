@@ -20,14 +20,20 @@ if TYPE_CHECKING:
 
 #: seconds for a login shell to start our script, sudo's own delays included
 SHELL_TIMEOUT = 60.0
+#: the agent speaks at least every 5 s; this much silence (seconds) means that the link is gone
+SILENCE = 45.0
 
 
 class Channel(Protocol):
-    """Streams of one command. out, err: what has arrived and was not taken yet. eof: no more will come."""
+    """Streams of one command. out, err: what has arrived and was not taken yet. eof: no more will come.
+
+    silent: it was given up, as the other end neither took anything nor said anything for SILENCE seconds.
+    """
 
     out: bytearray
     err: bytearray
     eof: bool
+    silent: bool
 
     def send(self, data: bytes) -> None: ...
 
@@ -47,31 +53,53 @@ class SshChannel:
         channel: paramiko.Channel = connection.transport.open_session()
         channel.exec_command(command)
         self._channel = channel
+        self._transport: paramiko.Transport = connection.transport
         self.out = bytearray()
         self.err = bytearray()
         self.eof = False
+        self.silent = False
+        # since when a write waits for somebody to take it (monotonic); 0.0: none does
+        self._writing = 0.0
+        self._closed = threading.Event()
         # not channel.fileno(): its pipe for two streams has a race that leaves it readable with nothing to read
         self._arrival = Arrival()
         channel.in_buffer.set_event(self._arrival)
         channel.in_stderr_buffer.set_event(self._arrival)
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def send(self, data: bytes) -> None:
         try:
-            self._channel.sendall(data)
+            while data:
+                self._writing = time.monotonic()
+                data = data[self._channel.send(data) :]
         except (OSError, EOFError):
             # the other end has gone: `wait` will give what it said before that, then the end
             return
+        finally:
+            self._writing = 0.0
 
     def wait(self, timeout: float) -> bool:
         end = time.monotonic() + timeout
         while not self._take():
             left = end - time.monotonic()
-            if left <= 0 or not self._arrival.wait(left):
+            if self.silent or left <= 0 or not self._arrival.wait(left):
                 return False
-        return True
+        return not self.silent
 
     def close(self) -> None:
+        self._closed.set()
         self._channel.close()
+
+    def _watch(self) -> None:
+        """Give up a connection that takes nothing more: a write to it would wait for as long as TCP sends it again,
+        which is a quarter of an hour (tcp(7), tcp_retries2)."""
+        while not self._closed.wait(SILENCE / 15):
+            writing = self._writing
+            if writing and time.monotonic() - max(writing, self._arrival.last) > SILENCE:
+                self.silent = True
+                # not the channel alone: that would write once more
+                self._transport.close()
+                return
 
     def _take(self) -> bool:
         """Move what has arrived to `out` and `err`; False if there was nothing, and more may come."""
@@ -92,7 +120,17 @@ class SshChannel:
 
 class Arrival(threading.Event):
     """Set by paramiko's buffers when something arrives or they close. They also clear it, each for itself
-    alone; whether there is something to read is for the one reader of both to say."""
+    alone; whether there is something to read is for the one reader of both to say.
+
+    last: when that was (monotonic).
+    """
+
+    last = 0.0
+
+    def set(self) -> None:
+        """Something has arrived."""
+        self.last = time.monotonic()
+        super().set()
 
     def clear(self) -> None:
         """Not for a single buffer to say."""
@@ -113,7 +151,7 @@ class ProcessChannel:
         self._stdin = self.process.stdin
         self.out = bytearray()
         self.err = bytearray()
-        self.eof = False
+        self.eof = self.silent = False
         self._selector = selectors.DefaultSelector()
         self._selector.register(self.process.stdout, selectors.EVENT_READ, self.out)
         self._selector.register(self.process.stderr, selectors.EVENT_READ, self.err)

@@ -15,7 +15,7 @@ from provision.agent.codec import encode_step
 from provision.agent.protocol import VERSION, Frame, ProtocolError, Reader, pack
 from provision.bootstrap import AGENT, module_payload, needed
 from provision.calling import calling_line
-from provision.channel import Channel, Login
+from provision.channel import SILENCE, Channel, Login
 from provision.comeback import comes_back
 from provision.errors import ConfigError, ProvError, UnreachableError
 from provision.events import Event, Note, StepDone, StepRunning, Undeclared
@@ -24,8 +24,6 @@ from provision.outcome import Outcome
 from provision.steps.base import Change, Step
 from provision.steps.source import CHUNK, Source
 
-#: the agent speaks at least every 5 s; this much silence (seconds) means that the link is gone
-SILENCE = 45.0
 #: until it first speaks: a bare host may be installing python3 behind another program's dpkg lock
 START_TIMEOUT = 900.0
 #: after a reboot: python3 is there
@@ -264,8 +262,9 @@ class Session:
         channel = self._starter.channel
         patience = SILENCE if self._greeted else self._patience
         if not channel.wait(patience):
+            seconds = SILENCE if channel.silent else patience
             raise UnreachableError(
-                f"the connection has been silent for {patience:.0f} s",
+                f"the connection has been silent for {seconds:.0f} s",
                 hint="The host may have gone down or lost its network. Run again: prov continues where it was.",
             )
         if not self._greeted and (text := self._starter.installing()):

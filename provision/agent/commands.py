@@ -64,11 +64,13 @@ def execute(
     environment: Optional[Dict[str, str]] = None,
     stdin: bytes = b"",
     on_line: Optional[Callable[[str], None]] = None,
+    held: Sequence[int] = (),
 ) -> Result:
     """Run argv to its end and return what came of it.
 
     timeout: seconds, after which the whole process group is killed and StepError raised.
     user: run as that user, with their groups.  on_line: told of each line of output as it comes.
+    held: descriptors that it keeps open as well (Ledger.held); what runs as a user does not get them.
     """
     env = dict(BASE_ENVIRONMENT)
     become: Optional[Callable[[], None]] = None
@@ -94,6 +96,7 @@ def execute(
             env=env,
             preexec_fn=become,
             start_new_session=True,
+            pass_fds=() if user else held,
         )
     except FileNotFoundError as error:
         missing = cwd if error.filename == cwd else argv[0]

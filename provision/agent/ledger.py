@@ -48,7 +48,7 @@ class Ledger:
     def lock(self) -> None:
         """Let nobody else deploy to this host while this process lives. Raises StepError.
 
-        flock(2) goes with the process, so a dead run leaves no lock behind.
+        flock(2) goes with the process and the commands that it has started, so a dead run leaves no lock behind.
         """
         os.makedirs(self.home, mode=0o700, exist_ok=True)
         path = os.path.join(self.home, "lock")
@@ -60,7 +60,8 @@ class Ledger:
                 holder = f.read().strip() or "somebody"
             raise StepError(
                 "another run is at work on this host: %s" % holder,
-                hint="Wait until it ends, then run again. Its lock goes with it, even if it dies.",
+                hint="Wait until it ends, then run again. Its lock goes with it, even if it dies: with the last"
+                " command that it has started.",
             ) from None
         os.ftruncate(self._lock, 0)
         # the run before this one may have ended, and saved, since the ledger was read
@@ -79,8 +80,16 @@ class Ledger:
     def unlock(self) -> None:
         """Let others deploy to this host."""
         assert self._lock is not None
+        # taken off for good, whatever a command has left running in the background with it
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
         os.close(self._lock)
         self._lock = None
+
+    @property
+    def held(self) -> Sequence[int]:
+        """The lock's descriptor, if this process has it. Commands inherit it, and with it the lock (flock(2)): if this
+        process is killed, nobody begins beside what it has left at work."""
+        return () if self._lock is None else (self._lock,)
 
     def sign(self, who: str, commit: str) -> None:
         """Say in the lock file who holds it. commit: of the project that they deploy."""

@@ -134,4 +134,4 @@ class System:
         left = max(1.0, self.deadline - time.monotonic())
         options["timeout"] = min(left, options.get("timeout", left))
         options["user"] = options.get("user") or self.user
-        return execute(argv, **options)
+        return execute(argv, held=self.ledger.held, **options)

@@ -169,39 +169,7 @@ def test_later_steps_of_a_plan_see_what_earlier_ones_would_do(agents: Agents, ro
     assert [state for state, _, _ in found[0]] == ["changed"] * 4 + ["ok", "changed", "ok", "changed"]
 
 
-# -- the lock and the ledger
-
-
-def test_two_runs_at_once_on_one_host(agents: Agents, root: Path) -> None:
-    first = agents.start(who="ann@desk (pid 7)")
-    assert first.facts.python
-    first.submit(File(f"{root}/x", "")).wait()
-    second = agents.start(who="bob@desk (pid 8)")
-    with pytest.raises(
-        ProvError, match=r"another run is at work on this host: ann@desk \(pid 7\), since"
-    ) as raised:
-        second.submit(File(f"{root}/y", "")).wait()
-    assert "Wait until it ends" in raised.value.hint
-    second.finish()
-    with agents.session(plan=True) as planned:
-        assert planned.submit(File(f"{root}/y", "")).changed, "a plan takes no lock"
-    first.finish()
-    with agents.session() as third:
-        assert third.submit(File(f"{root}/y", "")).changed
-
-
-def test_a_killed_agent_leaves_no_lock(agents: Agents, root: Path) -> None:
-    session = agents.start()
-    assert session.submit(File(f"{root}/x", "")).changed
-    agents.channels[0].kill()
-    with pytest.raises(UnreachableError):
-        session.submit(File(f"{root}/y", "")).wait()
-    session.abandon()
-    with agents.session() as second:
-        assert second.submit(File(f"{root}/y", "")).changed
-    runs = recorded(agents)
-    assert [bool(run["ended"]) for run in runs] == [False, True], "the dead run is remembered as such"
-    assert runs[1]["changed"] == [f"file {root}/y"]
+# -- the ledger
 
 
 def test_the_ledger_tells_of_the_last_runs_that_did_something(agents: Agents, root: Path) -> None:

@@ -9,11 +9,15 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from helpers.cli import Run, finish, prov, start
+from helpers.cli import PROV, Run, finish, prov, start
 from helpers.hosts import Hosts, Kind, on
 from helpers.projects import Project
 
-from provision import lab
+from provision import channel, lab, session
+from provision.events import HostDone
+from provision.inventory import load
+from provision.roles import assign
+from provision.run import Run as RunOfRoles
 
 pytestmark = pytest.mark.lab
 
@@ -218,18 +222,19 @@ def test_a_connection_cut_in_the_middle(project: Project) -> None:
     assert on(NAME, "cat", "/srv/long-after") == "cut"
 
 
-def test_a_link_that_falls_silent(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    from provision import session
-    from provision.events import HostDone
-    from provision.inventory import load
-    from provision.roles import assign
-    from provision.run import Run as RunOfRoles
-
-    prepare(project, "silent", "3.2")
+@pytest.fixture
+def impatient(project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[[], RunOfRoles]:
+    """A deploy in this process, which takes 7 seconds of silence for the link's end: more than a living agent is
+    silent, and not as much as it really takes."""
     monkeypatch.chdir(project.folder)
-    # longer than the agent's own silence, and shorter than ours, for a test's sake
-    monkeypatch.setattr(session, "SILENCE", 7.0)
-    run = RunOfRoles(assign(load(None).select(NAME, None)), plan=False)
+    for module in (session, channel):
+        monkeypatch.setattr(module, "SILENCE", 7.0)
+    return lambda: RunOfRoles(assign(load(None).select(NAME, None)), plan=False)
+
+
+def test_a_link_that_falls_silent(project: Project, impatient: Callable[[], RunOfRoles]) -> None:
+    prepare(project, "silent", "3.2")
+    run = impatient()
     ends = []
     for event in run:
         if type(event).__name__ == "StepRunning":
@@ -246,14 +251,39 @@ def test_a_link_that_falls_silent(project: Project, monkeypatch: pytest.MonkeyPa
     assert states(prov("deploy", NAME, cwd=project.folder, status=0)) == ["ok", "changed", "changed"]
 
 
-def signal_sshd(name: str) -> None:
-    """Send a signal to the process of sshd that serves prov's session, and to no other."""
-    script = f"""
+#: more than sshd's window and the network's buffers hold, sent when the link has gone
+MUCH = """
+if command.command(c, ["true"], reason="a test").changed:
+    subprocess.run(c.vars["stop"], check=True)
+for number in range(4000):
+    command.command(c, ["true", str(number), "x" * 2000], reason="a test")
+"""
+
+
+def test_a_link_that_takes_nothing_more(project: Project, impatient: Callable[[], RunOfRoles]) -> None:
+    project.role("own", MUCH, head="import subprocess")
+    stop = [str(PROV), "lab", "ssh", NAME, "--", "sh", "-c", SIGNAL_SSHD, "sh", "STOP"]
+    project.inventory({NAME: {"stop": stop}}, ansible_connection="lab", roles=["own"])
+    began = time.monotonic()
+    (end,) = [event for event in impatient() if isinstance(event, HostDone)]
+    assert time.monotonic() - began < 30
+    signal_sshd("CONT")
+    assert end.unreachable
+    assert end.error is not None
+    assert end.error.message == "the connection has been silent for 7 s"
+    wait_until(lambda: not agents())
+
+
+#: sends a signal to the process of sshd that serves prov's session, and to no other
+SIGNAL_SSHD = """
     p=$(pgrep -of '[z]lib.decompress')
     while ! grep -q '^sshd' /proc/$p/comm; do p=$(cut -d' ' -f4 /proc/$p/stat); done
-    kill -{name} $p
-    """
-    on(NAME, "sh", "-c", script)
+    kill -$1 $p
+"""
+
+
+def signal_sshd(name: str) -> None:
+    on(NAME, "sh", "-c", SIGNAL_SSHD, "sh", name)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

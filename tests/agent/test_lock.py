@@ -1,0 +1,92 @@
+"""One run at a time on a host, and whom its lock outlives (design D6), with real agents."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from agent_sessions import Agents
+
+from provision.agent.runs import Runs
+from provision.errors import ProvError, UnreachableError
+from provision.steps.command import Command
+from provision.steps.files import File
+
+
+def wait_for(there: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < end, "it does not come"
+        time.sleep(0.02)
+
+
+def locked(agents: Agents) -> bool:
+    """Whether somebody has the lock (proc_locks(5))."""
+    inode = (agents.ledger / "lock").stat().st_ino
+    return any(f":{inode} " in line for line in Path("/proc/locks").read_text().splitlines())
+
+
+def test_two_runs_at_once_on_one_host(agents: Agents, root: Path) -> None:
+    first = agents.start(who="ann@desk (pid 7)")
+    assert first.facts.python
+    first.submit(File(f"{root}/x", "")).wait()
+    second = agents.start(who="bob@desk (pid 8)")
+    with pytest.raises(
+        ProvError, match=r"another run is at work on this host: ann@desk \(pid 7\), since"
+    ) as raised:
+        second.submit(File(f"{root}/y", "")).wait()
+    assert "Wait until it ends" in raised.value.hint
+    second.finish()
+    with agents.session(plan=True) as planned:
+        assert planned.submit(File(f"{root}/y", "")).changed, "a plan takes no lock"
+    first.finish()
+    with agents.session() as third:
+        assert third.submit(File(f"{root}/y", "")).changed
+
+
+def test_a_killed_agent_leaves_no_lock(agents: Agents, root: Path) -> None:
+    session = agents.start()
+    assert session.submit(File(f"{root}/x", "")).changed
+    agents.channels[0].kill()
+    with pytest.raises(UnreachableError):
+        session.submit(File(f"{root}/y", "")).wait()
+    session.abandon()
+    with agents.session() as second:
+        assert second.submit(File(f"{root}/y", "")).changed
+    runs = list(Runs(str(agents.ledger)).all())
+    assert [bool(run["ended"]) for run in runs] == [False, True], "the dead run is remembered as such"
+    assert runs[1]["changed"] == [f"file {root}/y"]
+
+
+def test_what_a_killed_agent_has_left_at_work_keeps_the_lock(agents: Agents, root: Path) -> None:
+    session = agents.start()
+    assert session.submit(File(f"{root}/x", "")).changed
+    script = f"touch {root}/at-work; exec 1>&- 2>&-; until [ -e {root}/end ]; do sleep 0.02; done"
+    session.submit(Command(["sh", "-c", script], reason="a test"))
+    wait_for((root / "at-work").exists)
+    agents.channels[0].kill()
+    with pytest.raises(UnreachableError):
+        session.submit(File(f"{root}/y", "")).wait()
+    session.abandon()
+    second = agents.start()
+    with pytest.raises(ProvError, match="another run is at work on this host") as raised:
+        second.submit(File(f"{root}/y", "")).wait()
+    assert "the last command that it has started" in raised.value.hint
+    second.finish()
+    (root / "end").touch()
+    wait_for(lambda: not locked(agents))
+    with agents.session() as third:
+        assert third.submit(File(f"{root}/y", "")).changed
+
+
+def test_what_a_run_has_left_in_the_background_keeps_no_lock(agents: Agents, root: Path) -> None:
+    script = f"(until [ -e {root}/end ]; do sleep 0.02; done) & touch {root}/at-work"
+    try:
+        with agents.session() as session:
+            assert session.submit(Command(["sh", "-c", script], reason="a test")).changed
+        with agents.session() as second:
+            assert second.submit(File(f"{root}/y", "")).changed
+    finally:
+        (root / "end").touch()
