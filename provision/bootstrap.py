@@ -36,6 +36,7 @@ SUDO_PROMPT = "PROV-SUDO-PASSWORD:"
 # Reads one line from stdin ("install" or "keep"), byte by byte as POSIX demands of `read`, so that nothing of
 # what follows is lost. Installers get </dev/null or they would eat the stream. A python that is too old, or
 # lacks modules (python3-minimal), says 95 before it reads anything; so a good one is started only once.
+# An installation may be silent for minutes, behind another program's lock or cloud-init: a loop speaks meanwhile.
 SCRIPT = r"""
 echo PROV:shell >&2
 read -r mode
@@ -55,6 +56,8 @@ else echo PROV:no-package-manager >&2; exit 92; fi
 if [ "$mode" != install ]; then echo "PROV:no-python $manager" >&2; exit 91; fi
 [ "$(id -u)" = 0 ] || { echo PROV:not-root >&2; exit 94; }
 echo "PROV:installing $manager" >&2
+while sleep 5 >/dev/null 2>&1; do echo PROV:waiting >&2; done </dev/null &
+waiting=$!
 if command -v cloud-init >/dev/null 2>&1; then cloud-init status --wait >/dev/null 2>&1 </dev/null; fi
 export DEBIAN_FRONTEND=noninteractive
 case $manager in
@@ -65,6 +68,7 @@ case $manager in
   *) "$manager" -q -y install python3 </dev/null >&2 ;;
 esac
 hash -r
+kill $waiting
 echo PROV:installed >&2
 agent
 echo PROV:install-failed >&2

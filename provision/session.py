@@ -24,10 +24,8 @@ from provision.outcome import Outcome
 from provision.steps.base import Change, Step
 from provision.steps.source import CHUNK, Source
 
-#: until it first speaks: a bare host may be installing python3 behind another program's dpkg lock
-START_TIMEOUT = 900.0
-#: after a reboot: python3 is there
-RESUME_TIMEOUT = 60.0
+#: until it first speaks, and between its first words: logins and sudo may have delays of their own
+START_TIMEOUT = 60.0
 INSTALL_PYTHON = "package python3"
 
 
@@ -95,7 +93,7 @@ class Session:
         self._ending: dict[str, Any] | None = None
         self._sending = threading.Lock()
         self._boot = ""
-        self._start({}, START_TIMEOUT)
+        self._start({})
 
     # -- for roles
 
@@ -192,12 +190,11 @@ class Session:
 
     # -- inside
 
-    def _start(self, resume: dict[str, Any], patience: float) -> None:
-        """Start an agent. resume: what the one before the host's reboot knew.  patience: until it speaks."""
+    def _start(self, resume: dict[str, Any]) -> None:
+        """Start an agent. resume: what the one before the host's reboot knew."""
         self._reader = Reader()
         self._greeted = self._closed = False
         self._facts: Facts | None = None
-        self._patience = patience
         self._shipped = set(needed(AGENT))
         self._unanswered: list[bytes] = []
         self._rebooting: dict[str, Any] | None = None
@@ -218,7 +215,7 @@ class Session:
         def is_back() -> bool:
             """Whether an agent speaks from another boot than before."""
             self._reopen()
-            self._start({"resume": head["reboot"]}, RESUME_TIMEOUT)
+            self._start({"resume": head["reboot"]})
             while self._facts is None:
                 self._pump()
             if self._boot == before:
@@ -260,7 +257,7 @@ class Session:
     def _pump(self) -> None:
         """Read once, waiting as long as a living agent may be silent, and handle what arrived."""
         channel = self._starter.channel
-        patience = SILENCE if self._greeted else self._patience
+        patience = SILENCE if self._greeted else START_TIMEOUT
         if not channel.wait(patience):
             seconds = SILENCE if channel.silent else patience
             raise UnreachableError(

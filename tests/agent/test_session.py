@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from agent_sessions import Agents
 
+from provision import session as session_module
 from provision.agent.runs import Runs
 from provision.errors import ConfigError, ProvError, UnreachableError
 from provision.events import Note, StepDone, StepRunning
@@ -167,6 +168,15 @@ def test_later_steps_of_a_plan_see_what_earlier_ones_would_do(agents: Agents, ro
         assert list(root.iterdir()) == []
     assert found[0] == found[1]
     assert [state for state, _, _ in found[0]] == ["changed"] * 4 + ["ok", "changed", "ok", "changed"]
+
+
+def test_a_link_that_is_lost_before_the_agent_speaks(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "START_TIMEOUT", 1.0)
+    session = agents.start(wrap=lambda command: ["sh", "-c", "echo PROV:shell >&2; exec sleep 30"])
+    with pytest.raises(UnreachableError, match="silent for 1 s"):
+        session.submit(File("/srv/x", "")).wait()
+    agents.channels[0].process.kill()
+    session.abandon()
 
 
 # -- the ledger

@@ -222,19 +222,23 @@ def test_a_connection_cut_in_the_middle(project: Project) -> None:
     assert on(NAME, "cat", "/srv/long-after") == "cut"
 
 
+Impatient = Callable[[str], RunOfRoles]
+
+
 @pytest.fixture
-def impatient(project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[[], RunOfRoles]:
+def impatient(project: Project, monkeypatch: pytest.MonkeyPatch) -> Impatient:
     """A deploy in this process, which takes 7 seconds of silence for the link's end: more than a living agent is
     silent, and not as much as it really takes."""
     monkeypatch.chdir(project.folder)
+    monkeypatch.setattr(session, "START_TIMEOUT", 7.0)
     for module in (session, channel):
         monkeypatch.setattr(module, "SILENCE", 7.0)
-    return lambda: RunOfRoles(assign(load(None).select(NAME, None)), plan=False)
+    return lambda name: RunOfRoles(assign(load(None).select(name, None)), plan=False)
 
 
-def test_a_link_that_falls_silent(project: Project, impatient: Callable[[], RunOfRoles]) -> None:
+def test_a_link_that_falls_silent(project: Project, impatient: Impatient) -> None:
     prepare(project, "silent", "3.2")
-    run = impatient()
+    run = impatient(NAME)
     ends = []
     for event in run:
         if type(event).__name__ == "StepRunning":
@@ -260,12 +264,12 @@ for number in range(4000):
 """
 
 
-def test_a_link_that_takes_nothing_more(project: Project, impatient: Callable[[], RunOfRoles]) -> None:
+def test_a_link_that_takes_nothing_more(project: Project, impatient: Impatient) -> None:
     project.role("own", MUCH, head="import subprocess")
     stop = [str(PROV), "lab", "ssh", NAME, "--", "sh", "-c", SIGNAL_SSHD, "sh", "STOP"]
     project.inventory({NAME: {"stop": stop}}, ansible_connection="lab", roles=["own"])
     began = time.monotonic()
-    (end,) = [event for event in impatient() if isinstance(event, HostDone)]
+    (end,) = [event for event in impatient(NAME) if isinstance(event, HostDone)]
     assert time.monotonic() - began < 30
     signal_sshd("CONT")
     assert end.unreachable
@@ -353,3 +357,25 @@ def test_neither_python_nor_a_package_manager(lab_hosts: Hosts, project: Project
     assert error["message"] == "python3 could not be installed"
     assert "python3" in error["stderr"]
     on(name, "mv", "/etc/apt-away", "/etc/apt")
+
+
+def test_an_installation_of_python_may_be_silent_for_long(
+    lab_hosts: Hosts, project: Project, impatient: Impatient
+) -> None:
+    name = "t-bare"
+    lab_hosts.one(name, Kind(python=False))
+    slow = '#!/bin/sh\nsleep 8\nexec /usr/bin/apt-got "$@"\n'
+    on(
+        name,
+        "sh",
+        "-ec",
+        'cd /usr/bin; mv apt-get apt-got; printf %s "$1" >apt-get; chmod +x apt-get',
+        "sh",
+        slow,
+    )
+    project.role("own", 'files.file(c, "/srv/file", "text")')
+    project.inventory({name: None}, ansible_connection="lab", roles=["own"])
+    (end,) = [event for event in impatient(name) if isinstance(event, HostDone)]
+    on(name, "mv", "/usr/bin/apt-got", "/usr/bin/apt-get")
+    assert end.error is None
+    assert on(name, "cat", "/srv/file") == "text"
