@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -118,7 +119,8 @@ def report(verdicts: Sequence[Verdict], every: int) -> list[str]:
     ]
     missed = [v for v in cuts if not v.converged]
     if missed:
-        lines += ["", "Not converged:", "", *(f"- {v.cut}: {v.differences[0]}" for v in missed)]
+        lines += ["", "Not converged:", ""]
+        lines += [f"- {v.cut}: {textwrap.shorten(v.differences[0], 160)}" for v in missed]
     return lines
 
 
