@@ -120,7 +120,7 @@ def report(verdicts: Sequence[Verdict], every: int) -> list[str]:
     missed = [v for v in cuts if not v.converged]
     if missed:
         lines += ["", "Not converged:", ""]
-        lines += [f"- {v.cut}: {textwrap.shorten(v.differences[0], 160)}" for v in missed]
+        lines += [f"- {v.cut}: {told(v.differences[0])}" for v in missed]
     return lines
 
 
@@ -143,3 +143,8 @@ def refusals(cuts: Sequence[Verdict]) -> list[str]:
         f"After {refused} cuts the next deploy was first refused: the run that was cut had not ended yet.",
         "",
     ]
+
+
+def told(difference: str) -> str:
+    """A difference in a line, wherever this checkout lies."""
+    return textwrap.shorten(difference.replace(f"{ROOT}/", ""), 160)

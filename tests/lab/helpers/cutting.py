@@ -56,7 +56,7 @@ class Stepped:
         """Take what has been said; False at the end of it. Raises AssertionError if nothing comes."""
         assert self.process.stdout is not None
         ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
-        assert ready, self.said
+        assert ready, f"silent for {PATIENCE:g} s after {self.said!r}"
         data = os.read(self.process.stdout.fileno(), 65536)
         self.said += data
         return bool(data)
