@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,6 +75,11 @@ class Agents:
             raise
         session.finish()
 
+    def locked(self) -> bool:
+        """Whether somebody has the lock (proc_locks(5))."""
+        inode = (self.ledger / "lock").stat().st_ino
+        return any(f":{inode} " in line for line in Path("/proc/locks").read_text().splitlines())
+
     def close(self) -> None:
         """End what tests have left behind."""
         bootstrap.payload.cache_clear()
@@ -87,6 +93,14 @@ class Agents:
                     stream.close()
                 except BrokenPipeError:
                     continue
+
+
+def wait_for(there: Callable[[], bool], seconds: float = 20) -> None:
+    """Look often, until it is."""
+    end = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < end, "it does not come"
+        time.sleep(0.02)
 
 
 class Counted(ProcessChannel):

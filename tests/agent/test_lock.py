@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from agent_sessions import Agents
+from agent_sessions import Agents, wait_for
 
 from provision.agent.runs import Runs
 from provision.errors import ProvError, UnreachableError
 from provision.steps.command import Command
 from provision.steps.files import File
-
-
-def wait_for(there: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not there():
-        assert time.monotonic() < end, "it does not come"
-        time.sleep(0.02)
-
-
-def locked(agents: Agents) -> bool:
-    """Whether somebody has the lock (proc_locks(5))."""
-    inode = (agents.ledger / "lock").stat().st_ino
-    return any(f":{inode} " in line for line in Path("/proc/locks").read_text().splitlines())
 
 
 def test_two_runs_at_once_on_one_host(agents: Agents, root: Path) -> None:
@@ -76,7 +61,7 @@ def test_what_a_killed_agent_has_left_at_work_keeps_the_lock(agents: Agents, roo
     assert "the last command that it has started" in raised.value.hint
     second.finish()
     (root / "end").touch()
-    wait_for(lambda: not locked(agents))
+    wait_for(lambda: not agents.locked())
     with agents.session() as third:
         assert third.submit(File(f"{root}/y", "")).changed
 

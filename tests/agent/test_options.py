@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_sessions import Agents, Counted
+from agent_sessions import Agents, Counted, wait_for
 from test_cases import submit
 
 from provision.errors import ConfigError, UnreachableError
@@ -258,6 +258,7 @@ def test_a_script_leaves_nothing_behind(agents: Agents, root: Path) -> None:
     killer.join()
     left = [p for p in Path("/dev/shm").glob("prov-script-*") if "begun" in (p / "script").read_text()]
     assert len(left) == 1
+    wait_for(lambda: not agents.locked())
     run(agents, Script("#!/bin/sh\n", reason="a test"))
     assert not left[0].exists()
 
