@@ -18,8 +18,8 @@ from provision.values import dataclass
 if TYPE_CHECKING:
     import paramiko
 
-#: seconds for a login shell to start our script, sudo's own delays included
-SHELL_TIMEOUT = 60.0
+#: seconds until somebody speaks for the first time, and between first words: logins and sudo have delays of their own
+START_TIMEOUT = 60.0
 #: the agent speaks at least every 5 s; this much silence (seconds) means that the link is gone
 SILENCE = 45.0
 
@@ -69,6 +69,7 @@ class SshChannel:
 
     def send(self, data: bytes) -> None:
         try:
+            # not sendall: `_watch` counts from the last piece that was taken
             while data:
                 self._writing = time.monotonic()
                 data = data[self._channel.send(data) :]
@@ -178,7 +179,7 @@ class ProcessChannel:
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             assert stream is not None
             stream.close()
-        self.process.wait(timeout=SHELL_TIMEOUT)
+        self.process.wait(timeout=START_TIMEOUT)
 
 
 @dataclass(frozen=True)
@@ -245,7 +246,7 @@ class Starter:
                 channel.err.clear()
                 channel.send(self._password.reveal().encode() + b"\n")
                 given = True
-            elif channel.eof or not channel.wait(SHELL_TIMEOUT):
+            elif channel.eof or not channel.wait(START_TIMEOUT):
                 error = self.explain(bytes(channel.out))
                 channel.close()
                 raise error

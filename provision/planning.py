@@ -111,11 +111,17 @@ def code_of(assignments: Sequence[Assignment]) -> dict[str, str]:
     found = {}
     for folder in sorted({*folders, own} if own.is_dir() else folders):
         title = "built-in role " if folder.parent.resolve() == BUILTIN else "" if folder == own else "roles/"
-        for file in sorted(folder.rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts:
-                name = f"{title}{folder.name}/{file.relative_to(folder).as_posix()}"
-                found[name] = hashlib.sha256(file.read_bytes()).hexdigest()
+        found.update({f"{title}{folder.name}/{name}": digest for name, digest in hashed(folder).items()})
     return found
+
+
+def hashed(folder: Path) -> dict[str, str]:
+    """The sha256 of each file below a folder, by its path there; not of compiled Python."""
+    return {
+        file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and "__pycache__" not in file.parts
+    }
 
 
 class Guard:

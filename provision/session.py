@@ -15,7 +15,7 @@ from provision.agent.codec import encode_step
 from provision.agent.protocol import VERSION, Frame, ProtocolError, Reader, pack
 from provision.bootstrap import AGENT, module_payload, needed
 from provision.calling import calling_line
-from provision.channel import SILENCE, Channel, Login
+from provision.channel import SILENCE, START_TIMEOUT, Channel, Login
 from provision.comeback import comes_back
 from provision.errors import ConfigError, ProvError, UnreachableError
 from provision.events import Event, Note, StepDone, StepRunning, Undeclared
@@ -24,8 +24,6 @@ from provision.outcome import Outcome
 from provision.steps.base import Change, Step
 from provision.steps.source import CHUNK, Source
 
-#: until it first speaks, and between its first words: logins and sudo may have delays of their own
-START_TIMEOUT = 60.0
 INSTALL_PYTHON = "package python3"
 
 

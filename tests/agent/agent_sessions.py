@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from provision import bootstrap
+from provision.agent.ledger import Ledger
 from provision.channel import Channel, Login, ProcessChannel
 from provision.events import Event
 from provision.session import OnSend, Session
@@ -76,9 +77,8 @@ class Agents:
         session.finish()
 
     def locked(self) -> bool:
-        """Whether somebody has the lock (proc_locks(5))."""
-        inode = (self.ledger / "lock").stat().st_ino
-        return any(f":{inode} " in line for line in Path("/proc/locks").read_text().splitlines())
+        """Whether somebody has the lock."""
+        return Ledger(str(self.ledger)).busy()
 
     def close(self) -> None:
         """End what tests have left behind."""

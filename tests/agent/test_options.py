@@ -7,7 +7,6 @@ import pwd
 import shutil
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -264,6 +263,5 @@ def test_a_script_leaves_nothing_behind(agents: Agents, root: Path) -> None:
 
 
 def kill_when(begun: Path, channel: Counted) -> None:
-    while not begun.exists():
-        time.sleep(0.05)
+    wait_for(begun.exists)
     channel.kill()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_sessions import Agents
+from agent_sessions import Agents, wait_for
 
 from provision import session as session_module
 from provision.agent.runs import Runs
@@ -298,11 +298,8 @@ def test_a_deadline_ends_the_command_with_its_children(agents: Agents) -> None:
         with pytest.raises(StepFailed, match="the command did not end within 1 s"):
             session.submit(Command(argv, reason="a test", timeout=1)).wait()
         assert time.monotonic() - began < 10
-        until = time.monotonic() + 10
-        while running("31.4159"):
-            # killed, but the kernel may still be busy with it
-            assert time.monotonic() < until
-            time.sleep(0.02)
+        # killed, but the kernel may still be busy with it
+        wait_for(lambda: not running("31.4159"), seconds=10)
 
 
 def test_a_stopped_session_ends_after_its_running_step(agents: Agents, root: Path) -> None:
@@ -312,7 +309,7 @@ def test_a_stopped_session_ends_after_its_running_step(agents: Agents, root: Pat
     first = session.submit(Command(["sh", "-c", script], reason="a test"))
     rest = [session.submit(File(f"{root}/{n}", "")) for n in range(3)]
     assert session.facts
-    wait_for(begun)
+    wait_for(begun.exists)
     session.stop()
     session.finish()
     assert first.state == "changed"
@@ -327,7 +324,7 @@ def test_a_lost_controller_lets_the_running_step_end_and_no_other_begin(agents: 
     session.submit(Command(["sh", "-c", script], reason="a test"))
     session.submit(File(f"{root}/never", ""))
     assert session.facts
-    wait_for(begun)
+    wait_for(begun.exists)
     process = agents.channels[0].process
     session.abandon()
     process.wait(10)
@@ -335,13 +332,6 @@ def test_a_lost_controller_lets_the_running_step_end_and_no_other_begin(agents: 
     assert not (root / "never").exists()
     (run,) = recorded(agents)
     assert run["ended"]
-
-
-def wait_for(path: Path) -> None:
-    until = time.monotonic() + 20
-    while not path.exists():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 # -- output

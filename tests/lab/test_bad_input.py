@@ -14,7 +14,7 @@ from helpers.hosts import Hosts, Kind, on
 from helpers.projects import Project
 
 from provision import channel, lab, session
-from provision.events import HostDone
+from provision.events import HostDone, StepRunning
 from provision.inventory import load
 from provision.roles import assign
 from provision.run import Run as RunOfRoles
@@ -207,6 +207,18 @@ def states(run: Run) -> list[str]:
     return [s["state"] for s in run.steps(NAME)]
 
 
+#: sends a signal to the process of sshd that serves prov's session, and to no other
+SIGNAL_SSHD = """
+    p=$(pgrep -of '[z]lib.decompress')
+    while ! grep -q '^sshd' /proc/$p/comm; do p=$(cut -d' ' -f4 /proc/$p/stat); done
+    kill -$1 $p
+"""
+
+
+def signal_sshd(name: str) -> None:
+    on(NAME, "sh", "-c", SIGNAL_SSHD, "sh", name)
+
+
 def test_a_connection_cut_in_the_middle(project: Project) -> None:
     long = Long(project, "cut", "8.1")
     signal_sshd("KILL")
@@ -241,7 +253,7 @@ def test_a_link_that_falls_silent(project: Project, impatient: Impatient) -> Non
     run = impatient(NAME)
     ends = []
     for event in run:
-        if type(event).__name__ == "StepRunning":
+        if isinstance(event, StepRunning):
             signal_sshd("STOP")
         if isinstance(event, HostDone):
             ends.append(event)
@@ -276,18 +288,6 @@ def test_a_link_that_takes_nothing_more(project: Project, impatient: Impatient) 
     assert end.error is not None
     assert end.error.message == "the connection has been silent for 7 s"
     wait_until(lambda: not agents())
-
-
-#: sends a signal to the process of sshd that serves prov's session, and to no other
-SIGNAL_SSHD = """
-    p=$(pgrep -of '[z]lib.decompress')
-    while ! grep -q '^sshd' /proc/$p/comm; do p=$(cut -d' ' -f4 /proc/$p/stat); done
-    kill -$1 $p
-"""
-
-
-def signal_sshd(name: str) -> None:
-    on(NAME, "sh", "-c", SIGNAL_SSHD, "sh", name)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

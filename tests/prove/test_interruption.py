@@ -6,7 +6,7 @@ All of them take hours. What was found is kept in pytest's cache: ended, and run
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+import json
 import os
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -21,12 +21,13 @@ from helpers.matrixpage import table
 from helpers.pictures import DATED, RANDOM, VOLATILE, VOLATILE_NAMES
 from helpers.projects import STACK
 
+from provision.planning import hashed
+from provision.releases import short_hash
+
 pytestmark = pytest.mark.lab
 
 #: more than there are processors: hosts that boot, and links that have to be given up, are waited for
 HOSTS = tuple(f"t-cut{number}" for number in range(1, 7))
-
-
 ROOT = Path(__file__).parents[2]
 #: what is proved
 CODE = ("provision", "roles", "examples/flask_hello")
@@ -60,13 +61,7 @@ class Found:
 
 def code() -> str:
     """A hash of the code that is proved, wherever it lies."""
-    said = hashlib.sha256()
-    for path in sorted(path for folder in CODE for path in (ROOT / folder).rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            said.update(
-                f"{path.relative_to(ROOT)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode()
-            )
-    return said.hexdigest()[:16]
+    return short_hash(json.dumps({folder: hashed(ROOT / folder) for folder in CODE}))
 
 
 def test_one_more_run_converges(
