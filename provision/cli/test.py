@@ -120,7 +120,7 @@ def check_pytest(trials: Sequence[Trial]) -> None:
     missing = [name for name in ("pytest", "testinfra") if importlib.util.find_spec(name) is None]
     if tests and missing:
         names = " and ".join("pytest-testinfra" if name == "testinfra" else name for name in missing)
-        raise UsageError(f"the tests need {names}", hint="Install it:  pip install 'prov[test]'")
+        raise UsageError(f"the tests need {names}", hint="Install it:  pip install 'prov-deploy[test]'")
 
 
 def report_for(trials: Sequence[Trial], *, as_json: bool) -> TrialReport:

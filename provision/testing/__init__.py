@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Deployed", "Host", "ProvHost", "Ran"]
 
 #: what to do without pytest-testinfra
-INSTALL = "pip install 'prov[test]'"
+INSTALL = "pip install 'prov-deploy[test]'"
 
 
 def __getattr__(name: str) -> Any:

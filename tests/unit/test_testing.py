@@ -183,7 +183,7 @@ def test_pytest_testinfra_is_missing(made: Path, monkeypatch: pytest.MonkeyPatch
     )
     found = refused("store")
     assert found.message == "the tests need pytest-testinfra"
-    assert found.hint == "Install it:  pip install 'prov[test]'"
+    assert found.hint == "Install it:  pip install 'prov-deploy[test]'"
 
 
 # -- the plugin
