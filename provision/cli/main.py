@@ -71,7 +71,7 @@ EPILOG = "Example:  prov lab up web1  &&  prov deploy web1"
 
 
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="prov", prog_name="prov")
+@click.version_option(package_name="prov-deploy", prog_name="prov")
 def cli() -> None:
     """Bring bare hosts to the state in which they serve a Python web application, over SSH."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NAME = "prov-deploy"
+PROV = str(Path(sys.executable).with_name("prov"))
 #: pip, uv or pipx told to install something called prov
 WRONG = re.compile(r"(?:pip|uv|uvx|pipx)\b[^\n`]*\b(?:install|add|run|tool)\b[^\n`]*[\s'\"]prov(?![-\w./])")
 
@@ -53,3 +55,10 @@ def test_such_a_hint_would_be_found(text: str) -> None:
 )
 def test_ours_is_none(text: str) -> None:
     assert not WRONG.search(text)
+
+
+def test_the_command_knows_its_version() -> None:
+    """It looks for the distribution by its name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    said = subprocess.run([PROV, "--version"], check=True, capture_output=True, text=True).stdout
+    assert said == f"prov, version {project['version']}\n"
