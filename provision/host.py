@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from provision.outcome import Outcome
 from provision.reach import Ahead, reach
 from provision.roles import Params
 from provision.secrets import Secret
-from provision.session import OnSend, Session
+from provision.session import NOTHING_MORE, OnSend, Session
 from provision.steps.base import Step
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Host(VerifiedConnection):
     """A host of the inventory: `c.run()` and the rest of fabric.Connection, with facts, apps and steps.
 
     inventory: its entry there.  name: the name there (`c.host` is the address).  vars: its variables.
-    ahead: a connection to it that is being opened.
+    ahead: a connection to it that is being opened.  opening: what else the agent is told with its start.
     role_folders: of the role that is running, then of those that it extends: where templates/ and files/ are.
     """
 
@@ -68,6 +68,7 @@ class Host(VerifiedConnection):
     _confirm: Callable[[str, Outcome], bool] | None = None
     _on_send: OnSend | None = None
     _ahead: Ahead | None = None
+    _opening: Mapping[str, Any] = NOTHING_MORE
 
     def __init__(
         self,
@@ -81,6 +82,7 @@ class Host(VerifiedConnection):
         confirm: Callable[[str, Outcome], bool] | None = None,
         on_send: OnSend | None = None,
         ahead: Ahead | None = None,
+        opening: Mapping[str, Any] = NOTHING_MORE,
     ) -> None:
         address, options = self._reach(inventory)
         super().__init__(address, config=config, **options)
@@ -98,6 +100,7 @@ class Host(VerifiedConnection):
             _confirm=confirm,
             _on_send=on_send,
             _ahead=ahead,
+            _opening=opening,
             _later=[],
         )
 
@@ -188,7 +191,7 @@ class Host(VerifiedConnection):
                 confirm=self._confirm,
                 reopen=self._reopen,
                 on_send=self._on_send,
-                opening={"login": self.user, "guard": self._guard_seconds()},
+                opening={"login": self.user, "guard": self._guard_seconds(), **self._opening},
                 prove=self._prove,
             )
         return self.session

@@ -6,8 +6,9 @@ import contextlib
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from provision.channel import NoPython
 from provision.connection import fabric_config
@@ -29,7 +30,7 @@ from provision.host import AskOnce, Host
 from provision.outcome import Outcome, StepFailed
 from provision.reach import Ahead
 from provision.roles import Assignment
-from provision.session import INSTALL_PYTHON, OnSend
+from provision.session import INSTALL_PYTHON, NOTHING_MORE, OnSend
 from provision.steps.base import Change
 
 Emit = Callable[[Event], None]
@@ -94,6 +95,7 @@ class Run:
     confirm: asked before each step, one host at a time; what it says no to is left out.
     on_send: told of each step, by the hosts' threads: see Session.
     ahead: a connection to the first host that is being opened.  began: when, by time.monotonic().
+    opening: what else agents are told with their start.
     maybe_counts: whether a plan whose only changes are of the kind that may be none is one with changes.
     """
 
@@ -109,6 +111,7 @@ class Run:
         on_send: OnSend | None = None,
         maybe_counts: bool = True,
         ahead: Ahead | None = None,
+        opening: Mapping[str, Any] = NOTHING_MORE,
     ) -> None:
         self.assignments = assignments
         self.plan = plan
@@ -122,6 +125,7 @@ class Run:
         self._maybe_counts = maybe_counts
         self.began = ahead.began if ahead else time.monotonic()
         self._ahead = ahead
+        self._opening = opening
         self._running: dict[str, Host] = {}
         self._lock = threading.Lock()
         self._stopped = False
@@ -219,6 +223,7 @@ class Run:
             confirm=self._asked if self._confirm else None,
             on_send=self._on_send,
             ahead=ahead,
+            opening=self._opening,
         )
         try:
             session = host.started()

@@ -9,8 +9,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Set
 
-from provision.agent.kept import ACCOUNTS, INCOMPLETE, Kept, account_changes, account_texts
-from provision.agent.runs import Runs, lines
+from provision.agent.kept import ACCOUNTS, Kept, account_changes, account_texts
+from provision.agent.runs import INCOMPLETE, Runs
 from provision.agent.states import State, below, look
 from provision.errors import StepError
 from provision.steps.source import CHUNK
@@ -38,7 +38,7 @@ class Journal:
         self._tell_whole = whole
         self.id = resumed
         self.trouble = ""
-        self.about = {"ended": "", "changed": [], "failed": [], **about}
+        self.about = {"ended": "", "changed": [], "failed": [], "stepwise": True, **about}
         self._seen: Set[str] = set()
         #: what the running step has made: what it puts below such a folder is a part of that
         self._fresh: Set[str] = set()
@@ -89,9 +89,11 @@ class Journal:
 
     # -- steps
 
-    def step_begins(self) -> None:
-        """What comes is another step's doing."""
+    def step_begins(self, label: str) -> None:
+        """A step is about to change something. Written first: if the run dies, only what it had begun is in doubt."""
         self._fresh = set()
+        with self._trying():
+            self._write({"begins": label}, durable=False, name="steps.jsonl")
 
     def step(self, told: Dict[str, Any]) -> None:
         """A step has changed something, or failed: role, label, state, diff, why."""
@@ -196,11 +198,12 @@ class Journal:
             with self._trying():
                 self._write({"fed": unit, "was": was}, durable=False)
 
-    def made(self, thing: str, entry: Optional[Dict[str, Any]]) -> None:
-        """The ledger is about to remember something that is made, or (None) to forget what goes."""
+    def remembers(self, part: str, name: str, entry: Optional[Dict[str, Any]]) -> None:
+        """The ledger remembers a unit, or what was made, or (None) forgets it. It is saved at the end of the run,
+        and a run that dies has no end."""
         if not self.trouble:
             with self._trying():
-                self._write({"thing": thing, "entry": entry}, name="made.jsonl")
+                self._write({part: name, "entry": entry}, name="made.jsonl")
 
     @contextlib.contextmanager
     def accounts(self) -> Iterator[None]:
@@ -230,8 +233,12 @@ class Journal:
 
     def end(self, units: Optional["Units"], **how: Any) -> None:
         """The run has ended. how: for run.json."""
-        before = [told["step"] for told in self._steps() if told["state"] == "changed"]
-        self.about.update(how, changed=list(dict.fromkeys([*before, *how["changed"]])))
+        before, begun = [], []
+        with contextlib.suppress(StepError):
+            before = [told["step"] for told in self._runs.steps(self.id) if told["state"] == "changed"]
+            begun = self._runs.begun(self.id)
+        changed = list(dict.fromkeys([*before, *how["changed"]]))
+        self.about.update(how, changed=changed, begun=sorted(set(begun) - set(changed)))
         if not self.id:
             return
         with self._trying():
@@ -239,7 +246,3 @@ class Journal:
                 Kept(self._runs, self.id).seal(units)
             self._runs.write(self.id, self.about)
             self._runs.discard_old()
-
-    def _steps(self) -> Iterator[Dict[str, Any]]:
-        with contextlib.suppress(StepError):
-            yield from lines(self._runs.at(self.id, "steps.jsonl"))

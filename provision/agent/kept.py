@@ -5,7 +5,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
-from provision.agent.runs import Runs, lines, write_whole
+from provision.agent.runs import INCOMPLETE, Runs, lines, write_whole
 from provision.agent.states import State, below, look
 from provision.errors import StepError
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 #: files of accounts, one a line, known by its first word (passwd(5), shadow(5), group(5), gshadow(5), subuid(5))
 ACCOUNTS = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid")
-#: name of the index of a run that could not keep everything
-INCOMPLETE = "kept.incomplete"
 
 
 class Kept:

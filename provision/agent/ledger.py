@@ -7,6 +7,7 @@ a damaged one, still converges: a damaged file is moved aside and said so.
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import time
@@ -138,11 +139,18 @@ class Ledger:
         before = self.data["units"].pop(name, None)
         if self.record is not None and before != entry:
             self.record.fed(name, before)
-        if entry is not None:
-            self.data["units"][name] = entry
-            for thing in self.data["made"].values():
-                if thing.get("step") in entry.get("inputs", ()) and name not in thing.setdefault("feeds", []):
-                    thing["feeds"].append(name)
+        if self.record is not None:
+            self.record.remembers("unit", name, entry)
+        self._put_unit(name, entry)
+
+    def _put_unit(self, name: str, entry: Optional[Dict[str, Any]]) -> None:
+        if entry is None:
+            self.data["units"].pop(name, None)
+            return
+        self.data["units"][name] = entry
+        for thing in self.data["made"].values():
+            if thing.get("step") in entry.get("inputs", ()) and name not in thing.setdefault("feeds", []):
+                thing["feeds"].append(name)
 
     # -- what prov made: "path /etc/x", "user shop", "group web" -> role and step, and whether it is one whole
 
@@ -194,24 +202,35 @@ class Ledger:
     def _set_made(self, thing: str, entry: Optional[Dict[str, Any]]) -> None:
         """Remember something, or forget it; now, as the ledger is saved at the end of the run, if it comes to that."""
         if self.record is not None:
-            self.record.made(thing, entry)
+            self.record.remembers("thing", thing, entry)
         _put(self.data["made"], thing, entry)
 
     def _recover(self) -> None:
-        """Take in what the last run has made, if it died before it could save the ledger."""
+        """Take in what the last runs have made and told units, if they died before they could save the ledger."""
+        last = self._last_run()
         # most have not, and nothing is compiled for them
-        folder = os.path.join(self.home, "runs", str(self._last_run()))
-        try:
-            with open(os.path.join(folder, "run.json"), encoding="utf-8") as f:
-                if json.load(f)["ended"]:
-                    return
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        if not last or self._saved_by(last):
             return
-        from provision.agent.runs import lines  # shipped
+        from provision.agent.runs import Runs, lines  # shipped
 
-        with contextlib.suppress(StepError, KeyError):
-            for told in lines(os.path.join(folder, "made.jsonl")):
-                _put(self.data["made"], told["thing"], told["entry"])
+        runs = Runs(self.home)
+        lost = list(itertools.takewhile(lambda id: not self._saved_by(id), reversed(runs.ids())))
+        for id in reversed(lost):
+            with contextlib.suppress(StepError, KeyError):
+                for told in lines(runs.at(id, "made.jsonl")):
+                    if "unit" in told:
+                        self._put_unit(told["unit"], told["entry"])
+                    else:
+                        _put(self.data["made"], told["thing"], told["entry"])
+
+    def _saved_by(self, id: int) -> bool:
+        """Whether a run has ended, and has saved the ledger."""
+        try:
+            with open(os.path.join(self.home, "runs", str(id), "run.json"), encoding="utf-8") as f:
+                about = json.load(f)
+            return bool(about["ended"] and about.get("saved", True))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return False
 
     # -- answers that take long to find out
 
@@ -246,7 +265,7 @@ class Ledger:
             return 0
 
     def may_have_changed(self, label: str, since: int = 0) -> bool:
-        """Whether an earlier run changed what the step of that label is about, or died and so may have.
+        """Whether an earlier run changed what the step of that label is about, or died in it and so may have.
 
         since: the number of a run; only later ones count.
         """
@@ -254,9 +273,9 @@ class Ledger:
             return False
         from provision.agent.runs import Runs  # shipped
 
-        this = self.record.id if self.record is not None else self.resumed
-        before = [run for run in Runs(self.home).all() if run["id"] != this and run["id"] > since]
-        return any(not run.get("ended") or label in run["changed"] for run in before)
+        this, runs = self.record.id if self.record is not None else self.resumed, Runs(self.home)
+        before = [id for id in runs.ids() if id != this and id > since]
+        return any(runs.may_have_changed(id, label) for id in before)
 
     def save(self) -> None:
         """Write the ledger if it changed since it was read. Raises OSError."""

@@ -187,11 +187,15 @@ class Agent:
             confirm(self.ledger_home, start.head["confirm"])
             self.link.send({"op": "bye"}, flush=True)
             return
+        # a command of `prov run` is no run to be remembered: "free" without the lock, or "locked"
+        aside = start.head.get("aside", "")
+        recorded = not start.head["plan"] and not aside
         try:
             ledger = Ledger(self.ledger_home)
-            if not start.head["plan"]:
+            if not start.head["plan"] and aside != "free":
                 ledger.lock()
                 ledger.sign(start.head["who"], start.head.get("commit", ""))
+            if recorded:
                 ledger.keep_damaged()
         except (ProvError, OSError) as error:
             said = describe(error)
@@ -201,7 +205,8 @@ class Agent:
             self.link.send({"op": "note", "text": ledger.note})
         runner = Runner(self._system(start.head["plan"], ledger), self.link.stopping, self._masks)
         runner.system.login = start.head.get("login", "")
-        if not start.head["plan"] and "guard" in start.head:
+        runner.system.recorded = recorded
+        if recorded and "guard" in start.head:
             runner.system.guard = Guard(self.ledger_home, start.head["guard"], self.prove)
             told = settle_earlier(self.ledger_home)
             if told:
@@ -215,12 +220,13 @@ class Agent:
             runner.system.units.settle()
         except StepError as error:
             self.link.send({"op": "note", "text": error.message})
-        if not start.head["plan"]:
+        if recorded:
             self._remember(ledger, runner, began)
+        if ledger.held:
             # before the controller hears of the end: its next run may follow at once
             ledger.unlock()
         self.link.send({"op": "bye"}, flush=True)
-        if self.caching and not start.head["plan"]:
+        if self.caching and recorded:
             # now that nobody waits
             runner.system.files.hashes.save()
             compiled: Compiled = importer().compiled
@@ -285,8 +291,10 @@ class Agent:
         if (ledger.record is not None or ledger.resumed) and not runner.system.rebooting:
             seconds = round(time.monotonic() - began, 3)
             state = "failed" if runner.failed else "stopped" if self.link.stopping.is_set() else "done"
-            runner.system.begin()
+            if ledger.record is None:
+                runner.system.begin()
             journal = ledger.begin()
+            saved = self._save(ledger)
             journal.end(
                 runner.system.units,
                 ended=now(),
@@ -294,14 +302,22 @@ class Agent:
                 state=state,
                 changed=runner.changed,
                 failed=runner.failed,
+                saved=saved,
             )
             trouble = journal.trouble
+        else:
+            self._save(ledger)
+        if trouble:
+            self.link.send({"op": "note", "text": "this run can't be undone: %s" % self._masks.hide(trouble)})
+
+    def _save(self, ledger: Ledger) -> bool:
+        """Whether the ledger is on disk. What is not stays in the run's record, and the next run takes it in."""
         try:
             ledger.save()
         except OSError as error:
             self.link.send({"op": "note", "text": "the ledger could not be written: %s" % error})
-        if trouble:
-            self.link.send({"op": "note", "text": "this run can't be undone: %s" % self._masks.hide(trouble)})
+            return False
+        return True
 
     def _heartbeat(self) -> None:
         spoke = time.monotonic()

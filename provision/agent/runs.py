@@ -13,6 +13,8 @@ from typing import Any, Dict, Iterator, List
 from provision.errors import StepError
 
 VERSION = 1
+#: name of the index of former states (kept.jsonl) of a run that could not keep everything
+INCOMPLETE = "kept.incomplete"
 #: as many runs are remembered, as long as all of them together take no more bytes
 KEEP_RUNS = 50
 KEEP_BYTES = 512 * 1024 * 1024
@@ -64,7 +66,29 @@ class Runs:
         write_whole(self.at(id, "run.json"), json.dumps({"version": VERSION, "id": id, **run}))
 
     def steps(self, id: int) -> List[Dict[str, Any]]:
-        """The steps that changed something, in their order."""
+        """The steps that changed something or failed, in their order."""
+        return [told for told in self._told(id) if "begins" not in told]
+
+    def begun(self, id: int) -> List[str]:
+        """Labels of the steps that have begun to change something."""
+        return [told["begins"] for told in self._told(id) if "begins" in told]
+
+    def may_have_changed(self, id: int, label: str) -> bool:
+        """Whether a run has changed what a step is about, or has died or failed in that step."""
+        run = self.read(id)
+        if label in run["changed"] or label in run.get("begun", ()):
+            return True
+        if run.get("ended"):
+            return False
+        if os.path.exists(self.at(id, INCOMPLETE)):
+            return True
+        try:
+            # an earlier prov did not write down what it had begun
+            return label in self.begun(id) or not run.get("stepwise", "damaged" in run)
+        except (StepError, TypeError):
+            return True
+
+    def _told(self, id: int) -> List[Dict[str, Any]]:
         return list(lines(self.at(id, "steps.jsonl")))
 
     def all(self) -> Iterator[Dict[str, Any]]:

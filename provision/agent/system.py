@@ -39,6 +39,8 @@ class System:
     """
 
     planned = False
+    #: whether what is changed belongs to a run that the host remembers
+    recorded = True
     #: set by the step that has the host reboot: seconds in which it has to be back. The agent then ends, and
     #: another one goes on after the boot
     rebooting = 0.0
@@ -68,6 +70,8 @@ class System:
 
     def begin(self) -> None:
         """Something is about to be changed: from now on the former state of everything is kept."""
+        if not self.recorded:
+            return
         first = self.ledger.record is None
         journal = self.ledger.begin()
         if first:
@@ -76,7 +80,7 @@ class System:
             self.files.created = lambda path, whole: self.ledger.made("path", path, whole)
             self.files.removed = lambda path: self.ledger.gone("path", path)
             self.accounts.made, self.accounts.gone = self.ledger.made, self.ledger.gone
-        journal.step_begins()
+        journal.step_begins(self.ledger.maker[1])
         self.files.own.clear()
 
     def run(self, argv: Sequence[str], **options: Any) -> Result:

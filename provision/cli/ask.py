@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from provision.cli.prepare import select
 from provision.values import dataclass
@@ -29,11 +30,17 @@ class Question:
 
 
 def ask(
-    question: Question, work: Work, report: Callable[[Sequence[InventoryHost]], Report], *, plan: bool
+    question: Question,
+    work: Work,
+    report: Callable[[Sequence[InventoryHost]], Report],
+    *,
+    plan: bool,
+    opening: Mapping[str, Any] = MappingProxyType({}),
 ) -> int:
     """Do the work on every host, and show the answers; returns the exit status.
 
-    report: makes the one for people.  plan: the session must change nothing, and waits for nobody's lock.
+    report: makes the one for people.  plan: the session must change nothing, and takes no lock.
+    opening: what else agents are told with their start.
     """
     hosts = select(question.inventory, question.target, question.limit)
     from provision.cli.watch import Prompt, can_ask, tolerant_streams, watch
@@ -51,6 +58,7 @@ def ask(
         forks=question.forks,
         ask=AskOnce(prompt) if can_ask(question.as_json) else None,
         work=work,
+        opening=opening,
     )
     return watch(run, shown, prompt)
 

@@ -136,14 +136,15 @@ class Service(Step):
 
     def _act(self, host: "System", what: Dict[str, Change]) -> None:
         if self._served in what:
-            self.manager(host).do("stop", self._served)
+            # the socket first: it would start the service again for the next request
+            self.manager(host).do("stop", self.name, self._served)
         if "running" in what:
             if what["running"].before == "failed":
                 # systemctl(1): starts are counted anew, or one that had failed too often would be refused
                 self.manager(host).do("reset-failed", self.name)
             self.manager(host).do("start" if self.running else "stop", self.name)
         elif "restart" in what:
-            self.manager(host).do("restart", self.name)
+            self.manager(host).do("start" if self._served in what else "restart", self.name)
         elif "reload" in what:
             self.manager(host).do("reload-or-restart", self.name)
         if self.running:

@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from provision import bootstrap
 from provision.agent.ledger import Ledger
 from provision.channel import Channel, Login, ProcessChannel
 from provision.events import Event
-from provision.session import OnSend, Session
+from provision.session import NOTHING_MORE, OnSend, Session
 
 MAIN = "\nmain()"
 
@@ -45,6 +45,7 @@ class Agents:
         wrap: Callable[[str], list[str]] = lambda command: ["sh", "-c", command],
         who: str = "test",
         on_send: OnSend | None = None,
+        opening: Mapping[str, str] = NOTHING_MORE,
     ) -> Session:
         """A session with a new agent. wrap: the argv that runs the bootstrap's command."""
 
@@ -55,7 +56,14 @@ class Agents:
 
         login = Login(interpreter=interpreter)
         return Session(
-            "local", open_channel, login, plan=plan, who=who, emit=self.events.append, on_send=on_send
+            "local",
+            open_channel,
+            login,
+            plan=plan,
+            who=who,
+            emit=self.events.append,
+            on_send=on_send,
+            opening=opening,
         )
 
     @contextmanager

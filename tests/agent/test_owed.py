@@ -76,8 +76,8 @@ class Host:
         ledger = self.ledger = Ledger(self.home)
         ledger.lock()
         changed = [r.label for r in (*service.reload_on, *service.restart_on) if r.changed]
-        if changed:
-            ledger.begin()
+        for label in changed:
+            ledger.begin().step_begins(label)
         if dies:
             ledger.unlock()
             return Diff.none("died")
