@@ -52,7 +52,7 @@ def servers_for(interface: Interface) -> list[Server]:
 class Settings(BaseModel):
     """What the models here have in common: they do not change, and no parameter goes unnoticed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Django(Settings):

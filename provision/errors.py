@@ -4,23 +4,30 @@ A person reads `message` (what went wrong), `where` (file:line, host or path) an
 `hint` (what to do next). Only `provision.cli` turns an error into an exit status.
 """
 
-from typing import List, Optional, Sequence
+from typing import Callable, List, Optional, Sequence
+
+from provision.secrets import without_logins
 
 
 class ProvError(Exception):
     """Any foreseeable failure.
 
     message: one sentence, no trailing newline.  where: "inventory/lab.yml:12 web1.apps.shop" or similar.
-    hint: what the person can do next.
+    hint: what the person can do next.  All of them lose the logins of URLs.
     """
 
     exit_code = 1
 
     def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.where = where
-        self.hint = hint
+        self.message = without_logins(message)
+        super().__init__(self.message)
+        self.where = without_logins(where)
+        self.hint = without_logins(hint)
+
+    def hide(self, hidden: Callable[[str], str]) -> None:
+        """Have every text of it go through a function that takes secrets out."""
+        self.message, self.where, self.hint = map(hidden, (self.message, self.where, self.hint))
+        self.args = (self.message,)
 
     def __str__(self) -> str:
         return "%s: %s" % (self.where, self.message) if self.where else self.message
@@ -44,6 +51,11 @@ class ConfigErrors(ConfigError):
     def __init__(self, errors: Sequence[ConfigError]) -> None:
         self.errors: List[ConfigError] = list(errors)
         super().__init__("\n".join(str(e) for e in self.errors))
+
+    def hide(self, hidden: Callable[[str], str]) -> None:
+        super().hide(hidden)
+        for error in self.errors:
+            error.hide(hidden)
 
 
 class UnreachableError(ProvError):
@@ -70,10 +82,15 @@ class StepError(ProvError):
         stderr: str = "",
     ) -> None:
         super().__init__(message, where=where, hint=hint)
-        self.argv = list(argv)
+        self.argv = [without_logins(word) for word in argv]
         self.status = status
-        self.stdout = stdout
-        self.stderr = stderr
+        self.stdout = without_logins(stdout)
+        self.stderr = without_logins(stderr)
+
+    def hide(self, hidden: Callable[[str], str]) -> None:
+        super().hide(hidden)
+        self.argv = [hidden(word) for word in self.argv]
+        self.stdout, self.stderr = hidden(self.stdout), hidden(self.stderr)
 
 
 class LabError(ProvError):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from fabric import Config
 
+from provision.agent.masks import Masks
 from provision.calling import calling_path
 from provision.channel import Channel, Login, SshChannel
 from provision.connection import VerifiedConnection
@@ -51,7 +52,8 @@ class Host(VerifiedConnection):
     """A host of the inventory: `c.run()` and the rest of fabric.Connection, with facts, apps and steps.
 
     inventory: its entry there.  name: the name there (`c.host` is the address).  vars: its variables.
-    ahead: a connection to it that is being opened.  opening: what else the agent is told with its start.
+    masks: the secrets in its variables.  ahead: a connection to it that is being opened.
+    opening: what else the agent is told with its start.
     role_folders: of the role that is running, then of those that it extends: where templates/ and files/ are.
     """
 
@@ -67,6 +69,7 @@ class Host(VerifiedConnection):
     _ask: Callable[[], Secret] | None = None
     _confirm: Callable[[str, Outcome], bool] | None = None
     _on_send: OnSend | None = None
+    _masks: Masks | None = None
     _ahead: Ahead | None = None
     _opening: Mapping[str, Any] = NOTHING_MORE
 
@@ -81,6 +84,7 @@ class Host(VerifiedConnection):
         ask: Callable[[], Secret] | None = None,
         confirm: Callable[[str, Outcome], bool] | None = None,
         on_send: OnSend | None = None,
+        masks: Masks | None = None,
         ahead: Ahead | None = None,
         opening: Mapping[str, Any] = NOTHING_MORE,
     ) -> None:
@@ -99,6 +103,7 @@ class Host(VerifiedConnection):
             _ask=ask,
             _confirm=confirm,
             _on_send=on_send,
+            _masks=masks,
             _ahead=ahead,
             _opening=opening,
             _later=[],
@@ -191,6 +196,7 @@ class Host(VerifiedConnection):
                 confirm=self._confirm,
                 reopen=self._reopen,
                 on_send=self._on_send,
+                masks=self._masks,
                 opening={"login": self.user, "guard": self._guard_seconds(), **self._opening},
                 prove=self._prove,
             )

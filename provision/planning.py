@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from provision.inventory import InventoryHost
-from provision.inventory.masking import masked, secrets_of
 from provision.outcome import Outcome
 from provision.plans import PlannedHost, PlannedStep, SavedPlan
 from provision.rolefolders import BUILTIN
 from provision.roles import Assignment
 from provision.secrets import MASK
 from provision.steps.base import Change
+from provision.variables import secrets_in, shown_vars
 
 
 class Recorder:
@@ -24,7 +24,7 @@ class Recorder:
     def __init__(self, assignments: Sequence[Assignment]) -> None:
         self._hosts = {a.host.name: a.host for a in assignments}
         self._sent: dict[str, list[tuple[Outcome, str]]] = {name: [] for name in self._hosts}
-        self._secrets = {name: list(secrets_of(dict(host.vars))) for name, host in self._hosts.items()}
+        self._secrets = {name: secrets_in(host) for name, host in self._hosts.items()}
 
     def __call__(self, host: str, outcome: Outcome, message: dict[str, Any], learnt: bool) -> None:
         """Take down a step; called by the host's own thread."""
@@ -87,7 +87,7 @@ def without_secrets(value: Any, found: list[str]) -> Any:
 
 def variables_of(host: InventoryHost) -> dict[str, str]:
     """The host's variables, each value by its path, without secrets."""
-    return dict(leaves(masked(dict(host.vars)), ()))
+    return dict(leaves(shown_vars(host), ()))
 
 
 def leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import field
+from functools import partial
 from typing import Any, cast
 
+from provision.agent.masks import Masks
 from provision.calling import calling_line
+from provision.carried import encoded
 from provision.connection import fabric_config
-from provision.errors import ConfigError, ProvError
+from provision.errors import ConfigError, ProvError, StepError
 from provision.facts import Facts
 from provision.host import Host
 from provision.inventory import InventoryHost
 from provision.outcome import Outcome
-from provision.roles import Assignment, Params, Role
+from provision.roles import Assignment, Params
 from provision.session import Session
 from provision.steps.base import Step
 from provision.values import dataclass
+from provision.variables import secrets_in
 
 #: what a role reads as c.facts where no host has been asked
 TYPICAL = Facts(
@@ -59,8 +63,9 @@ class Recording:
     facts = TYPICAL
     role = ""
 
-    def __init__(self, into: Callable[[], TaskSteps]) -> None:
+    def __init__(self, into: Callable[[], TaskSteps], masks: Masks) -> None:
         self._into = into
+        self.masks = masks
 
     def submit(self, step: Step) -> Outcome:
         """Note a step. Raises ConfigError if its arguments make no sense."""
@@ -69,10 +74,11 @@ class Recording:
             step.validate_options()
             step.validate()
         except (ValueError, TypeError, AttributeError) as error:
-            raise ConfigError(f"{type(step).__name__}: {error}", where=where) from None
+            raise ConfigError(self.masks.hide(f"{type(step).__name__}: {error}"), where=where) from None
         outcome = Outcome(cast(Session, self), 0, step, self.role, where, line)
         outcome.settle({"state": "changed"})
-        self._into().steps.append((outcome.label, where))
+        encoded(step, {}, self.masks)
+        self._into().steps.append((self.masks.hide(outcome.label), where))
         return outcome
 
     def wait_for(self, outcome: Outcome) -> None:
@@ -106,33 +112,31 @@ class Recorder(Host):
 def steps_of(assignment: Assignment) -> Iterator[TaskSteps]:
     """The steps that the roles of a host would take, task by task. Raises ConfigError for wrong arguments."""
     current = TaskSteps("", "")
-    recording = Recording(lambda: current)
+    masks = Masks(secrets_in(assignment.host))
+    recording = Recording(lambda: current, masks)
     host = Recorder(assignment.host, assignment.params, recording)
     for role, params in assignment.roles:
         recording.role = role.name
         for function in role.tasks:
             current = TaskSteps(role.name, function.__name__)
-            attempt(current, role, function, host, params)
+            attempt(current, partial(role.call, function, host, params), masks)
             yield current
     current = TaskSteps("", "after all roles")
-    try:
-        host.run_later()
-    except Exception as error:
-        current.unknown = reason(error)
+    attempt(current, host.run_later, masks)
     if current.steps:
         yield current
 
 
-def attempt(
-    into: TaskSteps, role: Role, function: Callable[..., None], host: Host, params: Params | None
-) -> None:
-    """Call a task; what stops it is noted."""
+def attempt(into: TaskSteps, act: Callable[[], None], masks: Masks) -> None:
+    """Call a task; if it needs an answer of the host's, that is noted. Raises ProvError for what is wrong here: a
+    source that can't be fetched, arguments that make no sense."""
     try:
-        role.call(function, host, params)
-    except ConfigError:
-        raise
+        act()
     except Exception as error:
-        into.unknown = reason(error)
+        if isinstance(error, ProvError) and not isinstance(error, (NotConnected, StepError)):
+            error.hide(masks.hide)
+            raise
+        into.unknown = masks.hide(reason(error))
 
 
 def reason(error: Exception) -> str:

@@ -32,7 +32,7 @@ __all__ = ["BUILTIN", "Assignment", "Params", "Role", "assign", "find", "names",
 class Params(BaseModel):
     """Base of a role's parameters: typed, documented, no unknown names, not changed once checked."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
     def misfits(self, host: InventoryHost) -> Iterable[tuple[str, str]]:
         """What of them does not fit the host's applications, before anything is connected to: (parameter, why)."""

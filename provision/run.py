@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from provision.agent.masks import Masks
 from provision.channel import NoPython
 from provision.connection import fabric_config
 from provision.errors import LabError, ProvError, UnreachableError
@@ -32,6 +33,7 @@ from provision.reach import Ahead
 from provision.roles import Assignment
 from provision.session import INSTALL_PYTHON, NOTHING_MORE, OnSend
 from provision.steps.base import Change
+from provision.variables import secrets_in
 
 Emit = Callable[[Event], None]
 #: what is done with a host once its session has begun; the steps that it submits are waited for
@@ -190,9 +192,12 @@ class Run:
         began = ahead.began if ahead else time.monotonic()
         error: ProvError | None = None
         recovered = True
+        masks = Masks()
         try:
+            # what runs no roles shows no variables, and need not wait for what tells secrets in them
+            masks = Masks(secrets_in(assignment.host)) if assignment.roles else masks
             if not self._stopped:
-                self._converge(assignment, began, ahead)
+                self._converge(assignment, began, ahead, masks)
         except StepFailed:
             # reported with its step already
             recovered = False
@@ -207,10 +212,12 @@ class Run:
             # a mistake in a role, or ours: the host's run ends, the others go on
             shown = "".join(traceback.format_exception(bug)[-3:])
             error = ProvError(f"{type(bug).__name__}: {bug}", hint=shown)
+        if error is not None:
+            error.hide(masks.hide)
         unreachable = isinstance(error, (UnreachableError, LabError))
         self._queue.put(HostDone(name, time.monotonic() - began, error, unreachable, recovered and not error))
 
-    def _converge(self, assignment: Assignment, began: float, ahead: Ahead | None) -> None:
+    def _converge(self, assignment: Assignment, began: float, ahead: Ahead | None, masks: Masks) -> None:
         name = assignment.host.name
         self._queue.put(Connecting(name))
         host = Host(
@@ -222,6 +229,7 @@ class Run:
             ask=self._ask,
             confirm=self._asked if self._confirm else None,
             on_send=self._on_send,
+            masks=masks,
             ahead=ahead,
             opening=self._opening,
         )

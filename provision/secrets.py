@@ -1,8 +1,22 @@
-"""A value that must not be seen. Shipped to hosts, so standard library only and Python 3.8."""
+"""Values that must not be seen: secrets, and logins in URLs. Shipped to hosts (Python 3.8, standard library)."""
 
-from typing import Any
+import re
+from typing import Any, List
 
 MASK = "********"
+#: the user part of a URL with its @ (RFC 3986, 3.2.1). The second form is what people write although a / or # in a
+#: password ends the authority there; a port is not a password.
+LOGIN = re.compile(r"""(?<=://)(?:[^\s/?#"<>]*|[^\s/?#@:]*:(?!\d*(?:\W|$))[^\s@]*)@""")
+
+
+def without_logins(text: str) -> str:
+    """The text with the user part (user, password, token) of every URL in it left out."""
+    return LOGIN.sub("", text) if "://" in text and "@" in text else text
+
+
+def logins(text: str) -> List[str]:
+    """The user parts of the URLs in a text: "user:password", "token"."""
+    return [found[:-1] for found in LOGIN.findall(text) if found != "@"]
 
 
 class Secret:

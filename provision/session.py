@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from provision import origin
-from provision.agent.codec import encode_step
+from provision.agent.masks import Masks
 from provision.agent.protocol import VERSION, Frame, ProtocolError, Reader, pack
 from provision.bootstrap import AGENT, module_payload, needed
 from provision.calling import calling_line
+from provision.carried import encoded
 from provision.channel import SILENCE, START_TIMEOUT, Channel, Login
 from provision.comeback import comes_back
 from provision.errors import ConfigError, ProvError, UnreachableError
@@ -30,6 +31,8 @@ INSTALL_PYTHON = "package python3"
 #: host, step, its message, whether the session has learnt
 OnSend = Callable[[str, Outcome, dict[str, Any], bool], None]
 
+#: what people see of an outcome; its streams are for Python code
+SHOWN = ("why", "diff", "error")
 NOTHING_MORE: Mapping[str, Any] = {}
 
 
@@ -41,6 +44,7 @@ class Session:
     confirm: asked about each step before it is sent; what it says no to is left out, and each is waited for.
     reopen: opens the connection anew after the host has rebooted.
     on_send: told of each step, and may add to the message that it travels in.
+    masks: secrets that are known already; those that steps carry are added.
     opening: what else the agent is told with its start.  prove: logs in anew and confirms a token there, when the
     agent asks for it (agent/guard.py); returns "" or why it could not.
 
@@ -60,6 +64,7 @@ class Session:
         confirm: Callable[[str, Outcome], bool] | None = None,
         reopen: Callable[[], None] = lambda: None,
         on_send: OnSend | None = None,
+        masks: Masks | None = None,
         opening: Mapping[str, Any] = NOTHING_MORE,
         prove: Callable[[str], str] = lambda token: "there is no second way in",
     ) -> None:
@@ -77,6 +82,7 @@ class Session:
         self._confirm = confirm
         self._reopen = reopen
         self._on_send = on_send
+        self.masks = masks or Masks()
         self._opening = opening
         self._prove = prove
         self._outcomes: dict[int, Outcome] = {}
@@ -110,11 +116,12 @@ class Session:
             step.validate()
         except (ValueError, TypeError, AttributeError) as error:
             # the latter two: an argument of another type than the step works with
-            raise ConfigError(f"{type(step).__name__}: {error}", where=where) from None
-        outcome = Outcome(self, self._next, step, self.role, where, line)
+            raise ConfigError(self.masks.hide(f"{type(step).__name__}: {error}"), where=where) from None
+        outcome = Outcome(self, self._next, step, self.role, where, self.masks.hide(line))
         self._next += 1
         self._ship(type(step).__module__)
-        message = encode_step(step, self._keep)
+        message = encoded(step, self._sources, self.masks)
+        outcome.label = self.masks.hide(outcome.label)
         message.update(
             op="step",
             id=outcome.id,
@@ -240,9 +247,6 @@ class Session:
                 self._shipped.add(name)
                 self._send({"op": "module", "name": name}, module_payload(name))
 
-    def _keep(self, source: Source) -> None:
-        self._sources[source.key] = source
-
     def _send(self, head: dict[str, Any], payload: bytes = b"") -> None:
         data = pack(head, payload)
         # a stop comes from another thread, and must not fall into the middle of a frame
@@ -308,7 +312,7 @@ class Session:
                 self._settle(head)
             case "running":
                 outcome = self._outcomes[head["id"]]
-                self._emit(StepRunning(self.host, outcome.role, outcome.label, head["text"]))
+                self._emit(StepRunning(self.host, outcome.role, outcome.label, self.masks.hide(head["text"])))
             case "need":
                 self._provide(head["key"], frame.payload)
             case "hello":
@@ -321,10 +325,10 @@ class Session:
                     change = Change("package python3", "", "installed")
                     self._emit(StepDone(self.host, "", INSTALL_PYTHON, "changed", diff=[change]))
             case "note":
-                self._emit(Note(self.host, head["text"]))
+                self._emit(Note(self.host, self.masks.hide(head["text"])))
             case "undeclared":
-                kind, name = head["kind"], head["name"]
-                self._emit(Undeclared(self.host, head["role"], f"{kind} {name}", head["step"], head["stays"]))
+                what = self.masks.hide(f"{head['kind']} {head['name']}")
+                self._emit(Undeclared(self.host, head["role"], what, head["step"], head["stays"]))
             case "refused":
                 self._closed = True
                 raise ProvError(head["message"], where=self.host, hint=head["hint"])
@@ -339,6 +343,7 @@ class Session:
                 raise ProtocolError(f"an unknown message {other!r}")
 
     def _settle(self, head: dict[str, Any]) -> None:
+        head = {**head, **{name: self.masks.hide_in(head[name]) for name in SHOWN if name in head}}
         outcome = self._waiting.pop(head["id"])
         del self._messages[head["id"]]
         outcome.settle(head)

@@ -3,7 +3,7 @@
 import base64
 import importlib
 from dataclasses import fields
-from typing import Any, Callable, Dict, Type
+from typing import Any, Callable, Dict, Type, Union
 
 from provision.secrets import Secret
 from provision.steps.base import Ref, Step
@@ -13,8 +13,12 @@ from provision.steps.source import Source
 STEP_PACKAGES = ("provision.steps.", "steps.")
 
 
-def encode_step(step: Step, keep: Callable[[Source], None]) -> Dict[str, Any]:
-    """A step as JSON values. keep is told of every Source, because the host may ask for it later."""
+#: told of every Source, because the host may ask for it later, and of every Secret, because it must not be shown
+Keep = Callable[[Union[Source, Secret]], None]
+
+
+def encode_step(step: Step, keep: Keep) -> Dict[str, Any]:
+    """A step as JSON values."""
     cls = type(step)
     values = {}
     for f in fields(step):
@@ -41,7 +45,7 @@ def step_class(kind: str) -> Type[Step]:
     return cls
 
 
-def _encode(value: Any, keep: Callable[[Source], None]) -> Any:
+def _encode(value: Any, keep: Keep) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Source):
@@ -50,6 +54,7 @@ def _encode(value: Any, keep: Callable[[Source], None]) -> Any:
     if isinstance(value, Ref):
         return {"$ref": value.id}
     if isinstance(value, Secret):
+        keep(value)
         return {"$secret": value.reveal()}
     if isinstance(value, bytes):
         return {"$bytes": base64.b64encode(value).decode()}

@@ -88,6 +88,8 @@ class Runner:
     def _run(self, message: Dict[str, Any], ref: Ref) -> Dict[str, Any]:
         label = message["label"]
         self.masks.learn(message["fields"])
+        for text in message.get("hide", ()):
+            self.masks.add(text)
         step: Optional[Step] = None
         try:
             step = decode_step(message, self.refs)

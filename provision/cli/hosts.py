@@ -13,7 +13,6 @@ from provision.cli.complete import complete_target
 from provision.cli.options import inventory_option, json_option
 from provision.errors import UsageError
 from provision.inventory import Inventory, InventoryHost, check, load
-from provision.inventory.masking import masked
 from provision.inventory.target import members
 
 COLUMNS = ("NAME", "ADDRESS", "GROUPS", "ROLES")
@@ -55,6 +54,9 @@ def hosts(target: str, inventory: Sequence[str], as_json: bool, graph: bool) -> 
 
 def as_event(host: InventoryHost) -> dict[str, object]:
     """A host as a line of --json."""
+    # here, as it brings pydantic and the project's roles, which tell what is secret
+    from provision.variables import shown_vars
+
     return {
         "event": "host",
         "name": host.name,
@@ -62,7 +64,7 @@ def as_event(host: InventoryHost) -> dict[str, object]:
         "connection": host.connection.kind,
         "groups": list(host.groups),
         "roles": list(host.roles),
-        "vars": masked(dict(host.vars)),
+        "vars": shown_vars(host),
     }
 
 

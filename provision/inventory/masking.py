@@ -1,60 +1,108 @@
-"""Which values are secrets by their name or look, and how variables are shown without them."""
+"""Which values of the inventory are secrets, and how they are shown without them.
+
+The type of a value decides (kinds.py); names and looks are a second net, for values whose type says nothing.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from provision.inventory.values import Encrypted
-from provision.secrets import MASK, Secret
+from provision.secrets import MASK, Secret, logins, without_logins
 
-WORDS = {"pass", "passwd", "password", "passphrase", "secret", "token", "apikey", "credential"}
-KEYS = re.compile(r"(api|access|private|secret|signing|encryption)_key$")
+if TYPE_CHECKING:
+    from provision.inventory.kinds import Kind
+
+WORDS = {
+    "apikey", "bearer", "cred", "credential", "dsn", "fernet", "jwt", "passphrase", "pat", "pepper", "pwd", "salt",
+    "secret", "token",
+}  # fmt: skip
+#: db_pass, PGPASSWORD, userpass; not bypass, compass, passenger
+PASS = re.compile(r"(?<!by)(?<!com)pass(?!enger|age|ive|port|through|ing)")
+KEYS = re.compile(r"_keys?(_(id|old|new|\d+))?$")
+NO_KEYS = re.compile(r"(public|authorized|known|host|primary|foreign|sort|cache)_keys?$")
 NO_SECRET = ("_file", "_path", "_dir")  # they say where a secret is, not what it is
-LOGIN_IN_URL = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]+(?=@)")  # postgres://user:password@host
+#: the forms that tokens and private keys are issued in
+ISSUED = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bgh[opsur]_\w{16}|\bgithub_pat_\w|\bglpat-[\w-]|\b[rs]k_live_\w"
+    r"|\bxox[abeprs]-|\bAKIA[A-Z0-9]{16}\b|\beyJ[\w-]+\.eyJ[\w-]+\."
+)
 
 
 def names_a_secret(name: str) -> bool:
-    """Whether a value of this name had better not be shown: db_password, SECRET_KEY, api-token."""
-    plain = re.sub(r"[^a-z0-9]+", "_", name.lower())
-    if plain.endswith(NO_SECRET):
+    """Whether a value of this name had better not be shown: db_password, SECRET_KEY, api-token, PGPASSWORD."""
+    plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    if plain.endswith(NO_SECRET) or plain in ("pwd", "oldpwd"):
         return False
-    return bool(WORDS.intersection(word.removesuffix("s") for word in plain.split("_"))) or bool(
-        KEYS.search(plain)
+    words = plain.split("_")
+    return (
+        bool(WORDS.intersection(word.removesuffix("s") for word in words))
+        or any(PASS.search(word) for word in words)
+        or bool(KEYS.search(plain) and not NO_KEYS.search(plain))
+        or plain.endswith(("dsn", "secret", "token", "pwd"))
     )
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Whether the value is one by its name, or by a login in a URL."""
-    return names_a_secret(name) or bool(LOGIN_IN_URL.search(value))
+    """Whether the value is one by its name, by a login in a URL, or by the form of its text."""
+    return names_a_secret(name) or bool(logins(value)) or bool(ISSUED.search(value))
 
 
-def secrets_of(value: Any, name: str = "") -> Iterator[str]:
+def secrets_of(value: Any, kind: Kind | None = None) -> Iterator[str]:
     """Every text in the value that `masked` would hide, in order."""
-    if isinstance(value, dict):
-        for key, part in value.items():
-            yield from secrets_of(part, str(key))
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from secrets_of(part, name)
-    elif isinstance(value, Secret):
-        yield value.reveal()
-    elif value is not None and names_a_secret(name):
-        yield str(value)
-    elif isinstance(value, str):
-        yield from LOGIN_IN_URL.findall(value)
+    walk = Walk()
+    walk.masked(value, "", kind, hide=False)
+    yield from walk.found
 
 
-def masked(value: Any, name: str = "") -> Any:
-    """The value as JSON can hold it, with every secret in it replaced by ********."""
-    if isinstance(value, dict):
-        return {str(key): masked(part, str(key)) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [masked(part, name) for part in value]
-    if isinstance(value, (Secret, Encrypted)) or (value is not None and names_a_secret(name)):
-        return MASK
-    if isinstance(value, str):
-        return LOGIN_IN_URL.sub(MASK, value)
-    return str(value) if isinstance(value, (date, bytes)) else value
+def masked(value: Any, kind: Kind | None = None) -> Any:
+    """The value as JSON can hold it: ******** for every secret in it, and URLs without their logins.
+
+    kind: the type that a value is validated against, if that is known.
+    """
+    return Walk().masked(value, "", kind, hide=False)
+
+
+class Walk:
+    """One walk through a value beside its type. found: the secrets, in order."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def masked(self, value: Any, name: str, kind: Kind | None, *, hide: bool) -> Any:
+        """The value without secrets. name: its key.  hide: it is a part of a secret."""
+        if isinstance(value, dict):
+            hide = hide or (kind is not None and kind.hides(value)) or self._by_name(name, kind, value)
+            return {
+                without_logins(str(key)): self.masked(part, str(key), kind and kind.part(key), hide=hide)
+                for key, part in value.items()
+            }
+        if isinstance(value, (list, tuple)):
+            hide = hide or (kind is not None and kind.hides(value))
+            return [
+                self.masked(part, name, kind and kind.part(index), hide=hide)
+                for index, part in enumerate(value)
+            ]
+        if isinstance(value, Secret):
+            self.found.append(value.reveal())
+            return MASK
+        if isinstance(value, Encrypted):
+            return MASK
+        if value is None:
+            return None
+        if hide or (kind is not None and kind.hides(value)) or self._by_name(name, kind, value):
+            self.found.append(str(value))
+            return MASK
+        if not isinstance(value, str):
+            return str(value) if isinstance(value, (date, bytes)) else value
+        self.found += logins(value)
+        return without_logins(value)
+
+    def _by_name(self, name: str, kind: Kind | None, value: Any) -> bool:
+        """Whether name or look make a secret of what no type says anything of."""
+        if isinstance(value, bool) or (kind is not None and kind.tells):
+            return False
+        return names_a_secret(name) or (isinstance(value, str) and bool(ISSUED.search(value)))

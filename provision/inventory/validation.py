@@ -14,11 +14,14 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from provision.inventory.masking import names_a_secret
+from provision.agent.masks import Masks
+from provision.inventory.kinds import Kind
+from provision.inventory.masking import Walk
 from provision.inventory.model import InventoryHost
 from provision.inventory.problems import Problems
 from provision.inventory.values import shown, unusable
 from provision.names import suggestion
+from provision.secrets import MASK
 
 M = TypeVar("M", bound=BaseModel)
 YamlPath = tuple[str | int, ...]
@@ -33,20 +36,44 @@ def validate(model: type[M], value: Any, host: InventoryHost, path: Sequence[str
     path = tuple(path)
     problems = Problems()
     known_bad: set[YamlPath] = set()
+    discreet = Discreet(model, value)
     for bad, message, hint in unusable(value, path):
         known_bad.add(bad)
-        problems.add(host.error(bad, message, hint))
+        problems.add(host.error(bad, discreet.text(message), hint))
     value = converted(model, value)
     try:
         result = model.model_validate(value, strict=True)
     except ValidationError as error:
         for place, details in by_place(error, value).items():
             if (*path, *place) not in known_bad:
-                message, hint = in_plain_words(model, place, details)
-                problems.add(host.error((*path, *place), message, hint))
+                message, hint = in_plain_words(model, place, details, hidden=discreet.hides(place))
+                problems.add(host.error((*path, *place), discreet.text(message), discreet.text(hint)))
         # the errors of pydantic that are not shown are consequences of those that are
     problems.raise_any()
     return result
+
+
+class Discreet:
+    """Keeps the secrets of a value, which need not be valid, out of what is said of it."""
+
+    def __init__(self, model: type[BaseModel], value: Any) -> None:
+        walk = Walk()
+        self._masked = walk.masked(value, "", Kind(model), hide=False)
+        self._masks = Masks(walk.found)
+
+    def hides(self, place: YamlPath) -> bool:
+        """Whether what is at a place is a secret."""
+        here = self._masked
+        for step in place:
+            try:
+                here = here[step if isinstance(here, list) else str(step)]
+            except (KeyError, IndexError, TypeError):
+                break
+        return bool(here == MASK)
+
+    def text(self, text: str) -> str:
+        """A message without the secrets, which a model's own validator may have quoted."""
+        return self._masks.hide(text)
 
 
 def converted(model: type[BaseModel], value: Any) -> Any:
@@ -149,24 +176,24 @@ def kind(error: ErrorDetails) -> str:
 
 
 def in_plain_words(
-    model: type[BaseModel], place: YamlPath, errors: Sequence[ErrorDetails]
+    model: type[BaseModel], place: YamlPath, errors: Sequence[ErrorDetails], *, hidden: bool = False
 ) -> tuple[str, str]:
-    """Message and hint for what is wrong at one place."""
+    """Message and hint for what is wrong at one place. hidden: what is there is a secret, and not quoted."""
     for error in errors:
         if not kind(error):  # of the branches of a union, one whose type fits knows best
-            return sentence(model, place, error)
+            return sentence(model, place, error, hidden=hidden)
     kinds = list(dict.fromkeys(kind(error) for error in errors))
     value = errors[0]["input"]
-    hidden = any(names_a_secret(str(step)) for step in place)
-    return f"must be {' or '.join(kinds)}" + ("" if hidden else f", not {shown(value)}"), how_to_write(
-        kinds, value
-    )
+    message = f"must be {' or '.join(kinds)}" + ("" if hidden else f", not {shown(value)}")
+    return message, how_to_write(kinds, value, hidden=hidden)
 
 
-def how_to_write(kinds: Sequence[str], value: Any) -> str:
+def how_to_write(kinds: Sequence[str], value: Any, *, hidden: bool) -> str:
     """A hint where only quotes or brackets are missing, or too many."""
     if "text" in kinds and isinstance(value, (bool, int, float)):
         return "Put it in quotes."
+    if hidden:
+        return ""
     if kinds == ["a list"] and isinstance(value, str):
         return f"Write it in brackets: [{value}]"
     if isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?|true|false", value):
@@ -174,22 +201,26 @@ def how_to_write(kinds: Sequence[str], value: Any) -> str:
     return ""
 
 
-def sentence(model: type[BaseModel], place: YamlPath, error: ErrorDetails) -> tuple[str, str]:
+def sentence(
+    model: type[BaseModel], place: YamlPath, error: ErrorDetails, *, hidden: bool
+) -> tuple[str, str]:
     """Message and hint for an error that is about more than the type."""
     context = error.get("ctx", {})
+    # of a bad name, the input is the name
+    quoted = MASK if hidden and error["type"] != "invalid_key" else shown(error["input"])
     if error["type"] == "extra_forbidden":
         known = parameters(model, place[:-1])
         near = suggestion(str(place[-1]), known)
         return f"unknown parameter {place[-1]!r}.{near}", "" if near else f"Known are: {', '.join(known)}."
     if error["type"] in ("literal_error", "enum"):
         choices = re.findall(r"'([^']*)'", context["expected"]) or [context["expected"]]
-        near = suggestion(error["input"], choices) if isinstance(error["input"], str) else ""
-        return f"{shown(error['input'])} is not one of {', '.join(choices)}.{near}", ""
+        near = suggestion(error["input"], choices) if isinstance(error["input"], str) and not hidden else ""
+        return f"{quoted} is not one of {', '.join(choices)}.{near}", ""
     if error["type"] in SENTENCES:
         hint = (
             "Put it in quotes." if error["type"] == "invalid_key" else ""
         )  # `on:` and `no:` are true and false
-        return SENTENCES[error["type"]].format(value=shown(error["input"]), **context), hint
+        return SENTENCES[error["type"]].format(value=quoted, **context), hint
     return error["msg"][:1].lower() + error["msg"][1:], ""
 
 

@@ -23,6 +23,8 @@ class Source:
         self.key = sha256
         #: set on the controller only: opens the contents, given what the host sent along with its request
         self.open: Optional[Callable[[bytes], IO[bytes]]] = None
+        #: on the controller, what it holds if that is in memory
+        self.data: Optional[bytes] = None
 
     @classmethod
     def of(cls, content: Union[str, bytes, Secret]) -> "Source":
@@ -31,6 +33,7 @@ class Source:
         data = text.encode() if isinstance(text, str) else text
         source = cls(hashlib.sha256(data).hexdigest(), len(data), isinstance(content, Secret))
         source.open = lambda request: BytesIO(data)
+        source.data = data
         return source
 
     @classmethod

@@ -45,11 +45,12 @@ LAYERS = (
         "connection",
         "reach",
         "awaited",
+        "variables",
     ),
     ("plans", "releases", "requirements", "gitsource", "authority", "ca", "templates", "tls", "htpasswd"),
     ("apps", "app_settings", "owncert", "balancing", "inventory", "lab", "cloud"),
     ("roleimport", "rolefolders"),
-    ("session", "outcome", "comeback", "calling"),
+    ("session", "outcome", "carried", "comeback", "calling"),
     ("channel", "events"),
     ("facts", "bootstrap", "ownsteps"),
     ("agent", "steps"),
@@ -80,9 +81,9 @@ PLACES = {
     "bcrypt": {"htpasswd"},
     "pathspec": {"releases"},
 }
-#: compressed bytes that an agent's start may cost, with a tenth as room to grow (2026: 46 kB and 63 kB)
-LARGEST_AGENT = 50_000
-LARGEST_PLAN = 70_000
+#: compressed bytes that an agent's start may cost, with a tenth as room to grow (2026: 50 kB and 70 kB)
+LARGEST_AGENT = 56_000
+LARGEST_PLAN = 77_000
 
 
 def part(path: Path) -> str:

@@ -214,7 +214,7 @@ def test_masked(tmp_path: Path) -> None:
         "db": {
             "password": "********",
             "users": [{"token": "********", "name": "d"}],
-            "url": "postgres://********@db/x",
+            "url": "postgres://db/x",
         },
         "tokens": ["********"],
         "vault": "********",

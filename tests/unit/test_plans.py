@@ -227,7 +227,7 @@ def test_what_is_masked_is_what_is_sealed() -> None:
         "inner": [{"token": Secret("three")}, {"api_keys": ["four"]}],
         "plain": "five",
     }
-    assert list(secrets_of(value)) == ["one", "u:two", "three"]
+    assert list(secrets_of(value)) == ["one", "u:two", "three", "four"]
     assert list(secrets_of({"tokens": ["a", "b"]})) == ["a", "b"]
     assert not any(word in json.dumps(masked(value)) for word in ("one", "two", "three"))
 
