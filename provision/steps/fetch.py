@@ -1,14 +1,14 @@
 """Files and archives that the host fetches itself. Shipped to hosts (Python 3.8, standard library)."""
 
 import json
-import os
 import re
 import time
 from typing import IO, TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Union
 
+from provision.agent.caches import sha256
 from provision.errors import StepError
 from provision.secrets import Secret
-from provision.steps.archives import Member, read_members
+from provision.steps.archives import Member, read_members, too_large
 from provision.steps.base import (
     Change,
     Diff,
@@ -22,6 +22,7 @@ from provision.steps.base import (
     wanted,
 )
 from provision.steps.contents import attribute_words, attributes, set_attributes, size_text, wanted_owner
+from provision.steps.extraction import put, refuse_in_the_way, scratch
 from provision.steps.source import CHUNK, Source
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ DIGEST = re.compile(r"^[0-9a-f]{64}\Z")
 SILENCE = 60.0
 #: answers after which asking again can help (RFC 9110, section 15.6; RFC 6585, section 4)
 TRANSIENT = (408, 429, 500, 502, 503, 504)
+#: bytes of a download or of an unpacked archive that nobody has said another number for
+MAX_SIZE = 4 * 1024**3
 
 Headers = Mapping[str, Union[str, Secret]]
 
@@ -47,6 +50,7 @@ class Download(Step):
     name only when all of it has come and has this hash: a cut connection or a wrong file changes nothing.
     headers: of the request; values may be Secrets; they are not sent along when the server redirects elsewhere.
     attempts: how often it is tried when the server can't be reached or says 5xx; pauses double from 1 s.
+    max_size: bytes that it may have; a server that sends more is cut off.
     mode, owner, group: as of files.file.  ca: file of certificates to verify https with, on the host.
     A plan does not download: it shows size and hash only.  Source: urllib.request, RFC 9110.
     """
@@ -60,6 +64,7 @@ class Download(Step):
     headers: Headers = ()  # type: ignore[assignment]
     attempts: int = 3
     ca: str = ""
+    max_size: int = MAX_SIZE
 
     DEADLINE = 1800.0
 
@@ -69,6 +74,7 @@ class Download(Step):
     def validate(self) -> None:
         check_path(self.path)
         check_mode(self.mode)
+        check_size(self.max_size)
         check_origin(self.url, self.sha256, self.headers, self.attempts, self.ca)
 
     def check(self, host: "System") -> Diff:
@@ -116,10 +122,11 @@ class Unpack(Step):
     name: tells archives from each other that are unpacked into the same directory.
     owner, group: of everything that is unpacked; None is the login's own.
     headers, attempts, ca: as of fetch.download.
-    Members that would land outside (an absolute path, "..", through a link of the archive, a link that leads
-    out) are refused before anything is written, and so are devices; set-user-ID bits and writing by group and
-    others are dropped (PEP 706, the "data" filter). A file in the directory, .prov-NAME.json, tells what came
-    from which archive: files of an older archive that the new one lacks are removed, those of others stay,
+    max_size: bytes that the archive, and all that is in it, may have; more is refused before anything is written.
+    Members that would land outside (an absolute path, "..", through a link of the archive or of the directory, a
+    link that leads out) are refused before anything is written, and so are devices; set-user-ID bits and writing
+    by group and others are dropped (PEP 706, the "data" filter). A file in the directory, .prov-NAME.json, tells
+    what came from which archive: files of an older archive that the new one lacks are removed, those of others stay,
     and a file that somebody has removed is unpacked again.
     """
 
@@ -133,6 +140,7 @@ class Unpack(Step):
     headers: Headers = ()  # type: ignore[assignment]
     attempts: int = 3
     ca: str = ""
+    max_size: int = MAX_SIZE
 
     DEADLINE = 3600.0
 
@@ -153,6 +161,7 @@ class Unpack(Step):
             raise ValueError("name must be of letters, digits, '.', '-' and '_': %r" % self.name)
         if not isinstance(self.strip, int) or self.strip < 0:
             raise ValueError("strip must be a number of folders, not %r" % (self.strip,))
+        check_size(self.max_size)
         if self.archive.startswith("/"):
             check_path(self.archive, "archive")
             check_digest(self.sha256)
@@ -177,12 +186,13 @@ class Unpack(Step):
         uid, gid = host.owner(self.owner, self.group)
         before: List[str] = self._stamped(host).get("members", [])
         if host.planned:
-            self._folder(host, self.path, uid, gid)
+            self._foresee(host)
+            self._folder(host, uid, gid)
             self._write_stamp(host, self.sha256, [], uid, gid)
             return
         with self._opened(host) as f:
-            members = read_members(f, self.strip, self.archive)
-            self._folder(host, self.path, uid, gid)
+            members = self._judged(host, f)
+            self._folder(host, uid, gid)
             names = [m.path for m in members if m.kind != "dir"]
             # cut short, it is neither taken for the old archive nor for the new one
             self._write_stamp(host, "", sorted({*before, *names}), uid, gid)
@@ -190,7 +200,7 @@ class Unpack(Step):
                 if host.files.stat("%s/%s" % (self.path, gone)) is not None:
                     host.files.remove("%s/%s" % (self.path, gone))
             for member in members:
-                self._put(host, member, uid, gid)
+                put(host, self.path, member, self.archive, uid, gid)
         host.files.sync()
         self._write_stamp(host, self.sha256, names, uid, gid)
 
@@ -212,13 +222,26 @@ class Unpack(Step):
         text = json.dumps({"sha256": sha256, "strip": self.strip, "members": list(members)}, indent=0)
         host.files.write(self.stamp, text.encode(), 0o644, uid, gid)
 
-    def _folder(self, host: "System", path: str, uid: int, gid: int) -> None:
-        """The directory, with those between it and ours."""
-        if host.files.stat(path + "/.") is not None:
+    def _folder(self, host: "System", uid: int, gid: int) -> None:
+        """Make the directory, if it is not there."""
+        if host.files.stat(self.path + "/.") is None:
+            host.files.mkdir(self.path, 0o755, uid, gid)
+
+    def _judged(self, host: "System", f: IO[bytes]) -> "List[Member]":
+        """The archive's members, none of which lands elsewhere."""
+        members = read_members(f, self.strip, self.archive, self.max_size)
+        refuse_in_the_way(host, self.path, members, self.archive)
+        return members
+
+    def _foresee(self, host: "System") -> None:
+        """Refuse in a plan what the deploy would, if the archive is on this host already."""
+        if not self.archive.startswith("/") or not host.runnable(self.archive):
             return
-        if path != self.path:
-            self._folder(host, path.rsplit("/", 1)[0], uid, gid)
-        host.files.mkdir(path, 0o755, uid, gid)
+        with open(self.archive, "rb") as f:
+            # an earlier step of the plan may put another one there
+            if sha256(f) == self.sha256:
+                f.seek(0)
+                self._judged(host, f)
 
     def _opened(self, host: "System") -> IO[bytes]:
         """The archive's bytes, hash checked."""
@@ -230,23 +253,6 @@ class Unpack(Step):
         if found != self.sha256:
             raise wrong_hash(self.archive, found, self.sha256)
         return open(self.archive, "rb")
-
-    def _put(self, host: "System", member: Member, uid: int, gid: int) -> None:
-        import shutil
-        import tempfile
-
-        at = "%s/%s" % (self.path, member.path)
-        if member.kind == "dir":
-            self._folder(host, at, uid, gid)
-            return
-        self._folder(host, at.rsplit("/", 1)[0], uid, gid)
-        if member.kind == "link":
-            host.files.link(at, member.target)
-            return
-        with member.open() as f, tempfile.TemporaryFile(dir=scratch()) as copy:
-            shutil.copyfileobj(f, copy, CHUNK)
-            copy.flush()
-            host.files.copy("/proc/self/fd/%d" % copy.fileno(), at, member.mode, uid, gid)
 
 
 download = step(Download)
@@ -277,9 +283,10 @@ def check_origin(url: str, sha256: str, headers: Headers, attempts: int, ca: str
         check_text(value.reveal() if isinstance(value, Secret) else value, "header %s" % key)
 
 
-def scratch() -> Optional[str]:
-    """Where large temporary files belong (file-hierarchy(7)); they have no name, so nothing can be left."""
-    return "/var/tmp" if os.access("/var/tmp", os.W_OK) else None
+def check_size(size: int) -> None:
+    """Raise ValueError unless it is a number of bytes."""
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError("max_size must be a number of bytes, not %r" % (size,))
 
 
 def wrong_hash(origin: str, found: str, expected: str) -> StepError:
@@ -330,15 +337,18 @@ def attempt_fetch(host: "System", s: "Union[Download, Unpack]", end: float) -> I
     out = tempfile.TemporaryFile(dir=scratch())  # noqa: SIM115 (given to the caller)
     try:
         with urllib.request.urlopen(request, timeout=SILENCE, context=context) as answer:
-            length = answer.headers.get("Content-Length")
+            said = answer.headers.get("Content-Length") or ""
+            length = int(said) if said.isdecimal() else None
             for chunk in iter(lambda: answer.read(CHUNK), b""):
                 out.write(chunk)
                 digest.update(chunk)
                 size += len(chunk)
-                host.controller.progress("%s of %s" % (size_text(size), size_text(int(length or size))))
+                host.controller.progress("%s of %s" % (size_text(size), size_text(length or size)))
+                if max(size, length or 0) > s.max_size:
+                    raise too_large(s.url, s.max_size)
                 if time.monotonic() > end:
                     raise StepError("%s did not come within %g s" % (s.url, s.deadline()))
-        if length is not None and size < int(length):
+        if length is not None and size < length:
             raise Transient("the connection was cut after %s" % size_text(size))
         if digest.hexdigest() != s.sha256:
             raise wrong_hash(s.url, digest.hexdigest(), s.sha256)
@@ -348,10 +358,10 @@ def attempt_fetch(host: "System", s: "Union[Download, Unpack]", end: float) -> I
     except BaseException as error:
         out.close()
         if isinstance(error, urllib.error.HTTPError):
-            said = "the server answered %d %s" % (error.code, error.reason)
+            answered = "the server answered %d %s" % (error.code, error.reason)
             if error.code in TRANSIENT:
-                raise Transient(said) from None
-            raise StepError("%s: %s" % (s.url, said)) from None
+                raise Transient(answered) from None
+            raise StepError("%s: %s" % (s.url, answered)) from None
         if isinstance(error, urllib.error.URLError):
             if isinstance(error.reason, ssl.SSLError):
                 raise StepError("%s: %s" % (s.url, error.reason)) from None
