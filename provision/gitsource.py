@@ -10,9 +10,13 @@ import tarfile
 from pathlib import Path
 
 from provision.errors import ProvError
+from provision.gitlogin import without_login
+from provision.secrets import without_logins
 
 #: seconds for one git command, a clone of a large repository included
 GIT_TIMEOUT = 600
+#: stands for the repository's URL among git's arguments
+URL = "URL"
 
 
 def checkout(url: str, ref: str | None) -> Path:
@@ -21,17 +25,19 @@ def checkout(url: str, ref: str | None) -> Path:
     Raises ProvError if git is missing, the repository can't be read or has no such ref.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "prov" / "git"
-    key = hashlib.sha256(url.encode()).hexdigest()[:16]
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # what is in private repositories is private here, too
+    cache.chmod(0o700)
+    key = hashlib.sha256(without_logins(url).encode()).hexdigest()[:16]
     mirror = cache / f"{key}.git"
     if mirror.is_dir():
         git(
-            ["fetch", "--quiet", "--prune", "--tags", "--force", "origin", "+refs/heads/*:refs/heads/*"],
+            ["fetch", "--quiet", "--prune", "--tags", "--force", "--", URL, "+refs/heads/*:refs/heads/*"],
             mirror,
             url,
         )
     else:
-        mirror.parent.mkdir(parents=True, exist_ok=True)
-        git(["clone", "--quiet", "--bare", "--", url, str(mirror)], mirror.parent, url)
+        git(["clone", "--quiet", "--bare", "--", URL, str(mirror)], cache, url)
     commit = resolve(mirror, ref or "HEAD", url)
     folder = cache / key / commit
     if not folder.is_dir():
@@ -72,11 +78,16 @@ def export(mirror: Path, commit: str, folder: Path, url: str) -> None:
 
 
 def git(arguments: list[str], folder: Path, url: str) -> str:
-    """Run git and return what it prints. Never asks for a password. Raises ProvError."""
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
+    """Run git and return what it prints. Never asks for a password. Raises ProvError.
+
+    arguments: URL among them becomes the url, without its login, which git gets from its environment.
+    """
+    address, options, login = without_login(url)
+    argv = ["git", *options, *(address if word == URL else word for word in arguments)]
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8", **login}
     try:
         done = subprocess.run(
-            ["git", *arguments],
+            argv,
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

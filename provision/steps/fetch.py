@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequen
 
 from provision.agent.caches import sha256
 from provision.errors import StepError
-from provision.secrets import Secret
+from provision.secrets import Secret, logins
 from provision.steps.archives import Member, read_members, too_large
 from provision.steps.base import (
     Change,
@@ -273,6 +273,8 @@ def check_origin(url: str, sha256: str, headers: Headers, attempts: int, ca: str
     check_text(url, "url")
     if not re.match(r"^https?://[^/\s]+(/\S*)?\Z", url):
         raise ValueError("url must begin with http:// or https://, name a host and have no spaces: %r" % url)
+    if logins(url):
+        raise ValueError("url must not have a login in it: pass a header, such as Authorization, as a Secret")
     check_digest(sha256)
     if not isinstance(attempts, int) or attempts < 1:
         raise ValueError("attempts must be 1 or more, not %r" % (attempts,))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Dict, List
 
 from provision.agent.commands import failure
 from provision.errors import StepError
+from provision.secrets import logins
 from provision.steps.base import Change, Diff, Step, check_path, check_text, listed, step, wanted
 from provision.steps.foresight import foresee, foreseen
 
@@ -60,8 +61,10 @@ class Checkout(Step):
             raise ValueError("refusing to check out at %r, a directory of the root" % self.path)
         if not re.match(r"^(https?://|ssh://|git://|file:///|/|[\w.-]+@[\w.-]+:)[^\s]+\Z", self.url):
             raise ValueError("url must be https, ssh or an absolute path, not %r" % self.url)
-        if re.match(r"^https?://[^/]*:[^/]*@", self.url):
-            raise ValueError("url must not have a password in it: it would show; use a deploy key")
+        if self.url.startswith("http") and logins(self.url):
+            raise ValueError(
+                "url must not have a login in it: the host's users would see it; use a deploy key (key_file)"
+            )
         if not REF.match(self.ref) or ".." in self.ref:
             raise ValueError("%r is not the name of a branch, tag or commit" % (self.ref,))
         for what, path in (("key_file", self.key_file), ("known_hosts", self.known_hosts)):

@@ -129,7 +129,7 @@ def test_backup_of_what_is_no_database(bench: Bench) -> None:
     [
         (Checkout("shop.git", "/srv/x"), "url must be"),
         (Checkout("-oProxyCommand=x@y:z", "/srv/x"), "url must be"),
-        (Checkout("https://me:pw@x/y", "/srv/x"), "password"),
+        (Checkout("https://me:pw@x/y", "/srv/x"), "login"),
         (Checkout("/a", "/srv"), "root"),
         (Checkout("/a", "srv/x"), "absolute"),
         (Checkout("/a", "/srv/x", "--upload-pack=x"), "not the name"),

@@ -93,7 +93,7 @@ def test_the_type_tells_what_is_hidden(value: Any, shown: Any) -> None:
 def test_applications_by_type() -> None:
     apps = {
         "shop": {
-            "source": f"https://{WORD}@h/shop.git",
+            "source": "https://ghp_0123456789abcdefABCDEF@h/shop.git",
             "auth": {"by": "basic", "users": {"bob": WORD}, "realm": "off"},
             "cache": {"bypass_cookies": ["sessionid"]},
             "tls": {"certificate": "a.crt", "key": "a.key"},
