@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from provision.calling import calling_path
-from provision.channel import Login, SshChannel
+from provision.channel import SshChannel
 from provision.connection import open_explained
 from provision.errors import ConfigError, ProvError, UsageError
 from provision.events import Event, Note, StepDone
 from provision.host import who
+from provision.login import Login
 from provision.outcome import Outcome, StepFailed
 from provision.secrets import Secret
 from provision.session import Session

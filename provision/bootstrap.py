@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import json
 import re
 import shlex
 import sys
@@ -33,45 +34,56 @@ IMPORT = re.compile(
 SAYS = "PROV:"
 SUDO_PROMPT = "PROV-SUDO-PASSWORD:"
 
-# Reads one line from stdin ("install" or "keep"), byte by byte as POSIX demands of `read`, so that nothing of
+#: What our script reads first. Another shell that a login's start files put in its place (`exec zsh` in ~/.bashrc)
+#: takes stdin for commands: it ends there, and does not run the program that follows as such.
+MODES = {"install": b"exit 97; install\n", "keep": b"exit 97; keep\n"}
+
+# Reads one line from stdin, byte by byte as POSIX demands of `read`, so that nothing of
 # what follows is lost. Installers get </dev/null or they would eat the stream. A python that is too old, or
-# lacks modules (python3-minimal), says 95 before it reads anything; so a good one is started only once.
+# lacks modules (python3-minimal), says 95 before it reads anything; one that can't be run (pyenv's shim) 126 or 127.
+# So a good one is started only once.
 # An installation may be silent for minutes, behind another program's lock or cloud-init: a loop speaks meanwhile.
+# Login shells see it as one line, without single quotes or exclamation marks inside: csh takes nothing else in quotes.
 SCRIPT = r"""
-echo PROV:shell >&2
-read -r mode
+echo PROV:shell >&2;
+read -r mode;
+case "$mode" in
+  "exit 97; install") mode=install;;
+  "exit 97; keep") mode=keep;;
+  *) echo PROV:eaten >&2; exit 96;;
+esac;
 agent() {
   for p in "$python" python3 /usr/bin/python3 /usr/libexec/platform-python; do
-    [ -n "$p" ] && command -v "$p" >/dev/null 2>&1 || continue
-    "$p" -ISc "$loader"
-    status=$?
-    [ $status = 95 ] || exit $status
-  done
-}
-agent
-if command -v apt-get >/dev/null 2>&1; then manager=apt-get
-elif command -v dnf >/dev/null 2>&1; then manager=dnf
-elif command -v yum >/dev/null 2>&1; then manager=yum
-else echo PROV:no-package-manager >&2; exit 92; fi
-if [ "$mode" != install ]; then echo "PROV:no-python $manager" >&2; exit 91; fi
-[ "$(id -u)" = 0 ] || { echo PROV:not-root >&2; exit 94; }
-echo "PROV:installing $manager" >&2
+    [ -n "$p" ] && command -v "$p" >/dev/null 2>&1 || continue;
+    "$p" -ISc "$loader";
+    status=$?;
+    case $status in 95|126|127) ;; *) exit $status;; esac;
+  done;
+};
+agent;
+if command -v apt-get >/dev/null 2>&1; then manager=apt-get;
+elif command -v dnf >/dev/null 2>&1; then manager=dnf;
+elif command -v yum >/dev/null 2>&1; then manager=yum;
+else echo PROV:no-package-manager >&2; exit 92; fi;
+if [ "$mode" = keep ]; then echo "PROV:no-python $manager" >&2; exit 91; fi;
+[ "$(id -u)" = 0 ] || { echo PROV:not-root >&2; exit 94; };
+echo "PROV:installing $manager" >&2;
 while sleep 5 >/dev/null 2>&1; do echo PROV:waiting >&2; done </dev/null &
-waiting=$!
-if command -v cloud-init >/dev/null 2>&1; then cloud-init status --wait >/dev/null 2>&1 </dev/null; fi
-export DEBIAN_FRONTEND=noninteractive
+eval "waiting=\$$(printf "\041")";
+if command -v cloud-init >/dev/null 2>&1; then cloud-init status --wait >/dev/null 2>&1 </dev/null; fi;
+export DEBIAN_FRONTEND=noninteractive;
 case $manager in
   apt-get)
-    apt-get -q -o DPkg::Lock::Timeout=300 update </dev/null >&2
-    apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 --no-install-recommends \
+    apt-get -q -o DPkg::Lock::Timeout=300 update </dev/null >&2;
+    apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 --no-install-recommends
       install python3 </dev/null >&2 ;;
   *) "$manager" -q -y install python3 </dev/null >&2 ;;
-esac
-hash -r
-kill $waiting
-echo PROV:installed >&2
-agent
-echo PROV:install-failed >&2
+esac;
+hash -r;
+kill $waiting;
+echo PROV:installed >&2;
+agent;
+echo PROV:install-failed >&2;
 exit 93
 """
 
@@ -197,11 +209,12 @@ def command(size: int, *, interpreter: str = "", sudo: bool = False, password: b
     size: of the payload, bytes.  interpreter: tried before the host's own python3.
     sudo: become root first.  password: let sudo ask, on stderr, with a prompt that we know.
     """
-    loader = shlex.quote(FIRST_WORDS % size)
-    script = f"python={shlex.quote(interpreter)}\nloader={loader}\n{SCRIPT}"
+    loader = shlex.quote(f"exec({json.dumps(FIRST_WORDS % size)})")
+    script = f"python={shlex.quote(interpreter)}; loader={loader}; {' '.join(SCRIPT.split())}"
     inner = ["sh", "-c", script]
-    if sudo and password:
-        return shlex.join(["sudo", "-S", "-p", SUDO_PROMPT, "--", *inner])
     if sudo:
-        return shlex.join(["sudo", "-n", "--", *inner])
+        # its words in English, whatever the host speaks
+        words = ["env", "LANGUAGE=", "LC_ALL=C.UTF-8", "sudo"]
+        how = ["-S", "-p", SUDO_PROMPT] if password else ["-n"]
+        return shlex.join([*words, *how, "--", *inner])
     return shlex.join(inner)

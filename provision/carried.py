@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from provision.agent.codec import encode_step
 from provision.agent.masks import Masks
@@ -12,8 +12,16 @@ from provision.steps.base import Step
 from provision.steps.source import Source
 
 
-def encoded(step: Step, sources: dict[str, Source], masks: Masks) -> dict[str, Any]:
-    """The message of a step. sources, masks: are told of what it carries."""
+class Carried(NamedTuple):
+    """kind, fields: of the step.  hide: known secrets that travel in them as plain text."""
+
+    kind: str
+    fields: dict[str, Any]
+    hide: list[str]
+
+
+def encoded(step: Step, sources: dict[str, Source], masks: Masks) -> Carried:
+    """What the message of a step has. sources, masks: are told of what it carries."""
     held: list[bytes] = []
 
     def keep(value: Source | Secret) -> None:
@@ -24,9 +32,9 @@ def encoded(step: Step, sources: dict[str, Source], masks: Masks) -> dict[str, A
         if value.data is not None:
             held.append(value.data)
 
-    message = encode_step(step, keep)
-    if masks:
-        held.append(json.dumps(message["fields"]).encode())
-        # known secrets that travel as plain text: the host has no other way to know what must not be shown
-        message["hide"] = masks.within(b"\n".join(held))
-    return message
+    kind, fields = encode_step(step, keep)
+    if not masks:
+        return Carried(kind, fields, [])
+    held.append(json.dumps(fields).encode())
+    # the host has no other way to know what must not be shown
+    return Carried(kind, fields, masks.within(b"\n".join(held)))

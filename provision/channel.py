@@ -1,4 +1,4 @@
-"""A command's streams at the other end of a connection, and how a login becomes the agent's process."""
+"""A command's streams at the other end of a connection."""
 
 from __future__ import annotations
 
@@ -7,13 +7,7 @@ import selectors
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
-
-from provision.bootstrap import SAYS, SUDO_PROMPT, command, payload
-from provision.errors import ProvError, StepError, UnreachableError
-from provision.secrets import Secret
-from provision.values import dataclass
 
 if TYPE_CHECKING:
     import paramiko
@@ -22,6 +16,8 @@ if TYPE_CHECKING:
 START_TIMEOUT = 60.0
 #: the agent speaks at least every 5 s; this much silence (seconds) means that the link is gone
 SILENCE = 45.0
+#: bytes that are taken at once
+PIECE = 1 << 20
 
 
 class Channel(Protocol):
@@ -108,13 +104,13 @@ class SshChannel:
         channel = self._channel
         # asked before reading: what came before the end is then read in any case
         ended = bool(channel.closed or channel.eof_received)
-        found = False
-        while channel.recv_stderr_ready():
-            self.err += channel.recv_stderr(1 << 20)
-            found = True
-        while channel.recv_ready():
-            self.out += channel.recv(1 << 20)
-            found = True
+        before = len(self.err) + len(self.out)
+        # one piece of each, and not until there is no more: whoever prints without end would never let us go
+        if channel.recv_stderr_ready():
+            self.err += channel.recv_stderr(PIECE)
+        if channel.recv_ready():
+            self.out += channel.recv(PIECE)
+        found = len(self.err) + len(self.out) > before
         self.eof = ended and not found
         return found or ended
 
@@ -167,7 +163,7 @@ class ProcessChannel:
     def wait(self, timeout: float) -> bool:
         ready = self._selector.select(timeout)
         for key, _ in ready:
-            data = os.read(key.fd, 1 << 20)
+            data = os.read(key.fd, PIECE)
             key.data.extend(data)
             if not data:
                 self._selector.unregister(key.fileobj)
@@ -180,171 +176,3 @@ class ProcessChannel:
             assert stream is not None
             stream.close()
         self.process.wait(timeout=START_TIMEOUT)
-
-
-@dataclass(frozen=True)
-class Login:
-    """How the login becomes root's python3.
-
-    sudo: the login is not root, and has to become it.  password: for sudo, if known.
-    ask: asks a person for it, once; None if nobody is there.  interpreter: tried before the host's python3.
-    """
-
-    sudo: bool = False
-    password: Secret | None = None
-    ask: Callable[[], Secret] | None = None
-    interpreter: str = ""
-
-    def start(self, open_channel: Callable[[str], Channel], *, plan: bool) -> Starter:
-        """Start the agent; returns as soon as its program is on the way, but for sudo's password."""
-        return Starter(self, open_channel, plan=plan)
-
-
-class NoPython(ProvError):
-    """The host has no python3, and a plan may not install it. manager: what would install it."""
-
-    def __init__(self, manager: str) -> None:
-        super().__init__("the host has no python3", hint="A deploy installs it first.")
-        self.manager = manager
-
-
-class Starter:
-    """The start of one agent. channel: the one it runs on."""
-
-    def __init__(self, login: Login, open_channel: Callable[[str], Channel], *, plan: bool) -> None:
-        self._login = login
-        self._open = open_channel
-        self._plan = plan
-        # a plan installs nothing, not even python3
-        self._mode = b"keep\n" if plan else b"install\n"
-        self._password = login.password
-        self.channel = self._run()
-
-    def _run(self) -> Channel:
-        code = payload(self._plan)
-        login, known = self._login, self._password is not None
-        line = command(len(code), interpreter=login.interpreter, sudo=login.sudo, password=known)
-        channel = self._open(line)
-        if login.sudo and known:
-            self._give_password(channel)
-        channel.send(self._mode + code)
-        return channel
-
-    def _give_password(self, channel: Channel) -> None:
-        """Wait for sudo's prompt, or for our shell if sudo wants none; a second prompt means a wrong one."""
-        assert self._password is not None
-        shell, prompt = SAYS.encode(), SUDO_PROMPT.encode()
-        given = False
-        while shell not in channel.err:
-            if prompt in channel.err:
-                if given:
-                    channel.close()
-                    raise UnreachableError(
-                        "sudo does not take this password",
-                        hint="Set ansible_become_password, or leave it out to be asked.",
-                    )
-                channel.err.clear()
-                channel.send(self._password.reveal().encode() + b"\n")
-                given = True
-            elif channel.eof or not channel.wait(START_TIMEOUT):
-                error = self.explain(bytes(channel.out))
-                channel.close()
-                raise error
-
-    def retry(self) -> bool:
-        """After the end of a channel that never became an agent: try again with a password if that was missing."""
-        wanted = "password is required" in self._said()
-        if not (wanted and self._login.ask and self._password is None):
-            return False
-        self.channel.close()
-        self._password = self._login.ask()
-        self.channel = self._run()
-        return True
-
-    def installing(self) -> str:
-        """The last line of python3's installation while it runs, else ""."""
-        said = self._said()
-        if f"{SAYS}installing" not in said:
-            return ""
-        lines = [line for line in said.splitlines() if line.strip() and not line.startswith(SAYS)]
-        return lines[-1].strip() if lines else "starting"
-
-    def installed(self) -> bool:
-        """Whether python3 was missing and has been installed."""
-        return f"{SAYS}installed" in self._said()
-
-    def explain(self, out: bytes) -> ProvError:
-        """Why there is no agent. out: what came on stdout instead."""
-        said = self._said()
-        sayings = [line[len(SAYS) :].split() for line in said.splitlines() if line.startswith(SAYS)]
-        words = {line[0]: line[1:] for line in sayings if line}
-        text = "\n".join(line for line in said.splitlines() if not line.startswith(SAYS))
-        if "no-python" in words:
-            return NoPython(words["no-python"][0])
-        if "no-package-manager" in words:
-            return StepError(
-                "the host has no python3 (3.8 or newer), and neither apt-get, dnf nor yum to install it",
-                hint="Install python3 by hand, or name one with ansible_python_interpreter.",
-            )
-        if "not-root" in words:
-            return StepError(
-                "the host has no python3, and only root can install it",
-                hint="Let prov use sudo: ansible_become: true.",
-            )
-        if "install-failed" in words:
-            return StepError("python3 could not be installed", stderr=_last(text))
-        for sign, message, hint in SUDO_REFUSALS:
-            if sign in text:
-                return UnreachableError(message, hint=hint)
-        shown = _last(text) or _last(out.decode(errors="replace"))
-        return UnreachableError(
-            "the login works, but the agent did not start" + (f": {shown}" if shown else ""),
-            hint="Try `prov ssh` and run `python3 -V` there.",
-        )
-
-    def _said(self) -> str:
-        return self.channel.err.decode(errors="replace") if hasattr(self, "channel") else ""
-
-
-#: what sudo prints (sudo 1.8 to 1.9, locale C), and what it means
-SUDO_REFUSALS = (
-    (
-        "password is required",
-        "sudo wants a password",
-        "Set ansible_become_password, or run prov on a terminal to be asked for it.",
-    ),
-    (
-        "incorrect password",
-        "sudo does not take this password",
-        "Set ansible_become_password, or leave it out to be asked.",
-    ),
-    (
-        "not in the sudoers file",
-        "this user may not use sudo",
-        "Log in as another user (ansible_user), or add this one to sudoers.",
-    ),
-    (
-        "may not run sudo",
-        "this user may not use sudo",
-        "Log in as another user (ansible_user), or add this one to sudoers.",
-    ),
-    (
-        "sudo: not found",
-        "the host has no sudo",
-        "Log in as root (ansible_user: root), or install sudo.",
-    ),
-    (
-        "sudo: command not found",
-        "the host has no sudo",
-        "Log in as root (ansible_user: root), or install sudo.",
-    ),
-    (
-        "you must have a tty",
-        "sudo on this host insists on a terminal (requiretty)",
-        "Remove `Defaults requiretty` from its sudoers, or log in as root.",
-    ),
-)
-
-
-def _last(text: str, count: int = 5) -> str:
-    return "\n".join(text.strip().splitlines()[-count:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Mapping
 from typing import Any
 
 from provision.values import dataclass
@@ -35,8 +35,6 @@ class Facts:
     login_user: str
 
     @classmethod
-    def from_message(cls, values: dict[str, Any]) -> Facts:
-        """The facts in a hello message."""
-        known = {f.name: values[f.name] for f in fields(cls)}
-        known["addresses"] = tuple(known["addresses"])
-        return cls(**known)
+    def from_message(cls, values: Mapping[str, Any]) -> Facts:
+        """The facts in a hello message, which has been checked (agent/protocol.py)."""
+        return cls(**values)

@@ -18,12 +18,13 @@ from fabric import Config
 
 from provision.agent.masks import Masks
 from provision.calling import calling_path
-from provision.channel import Channel, Login, SshChannel
+from provision.channel import Channel, SshChannel
 from provision.connection import VerifiedConnection
 from provision.errors import ProvError
 from provision.events import Event
 from provision.facts import Facts
 from provision.inventory.model import InventoryHost
+from provision.login import Login
 from provision.outcome import Outcome
 from provision.reach import Ahead, reach
 from provision.roles import Params

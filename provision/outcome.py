@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from provision.agent.protocol import Done
 from provision.errors import StepError
 from provision.steps.base import Change, Ref, Step
 
@@ -30,7 +31,7 @@ class Outcome(Ref):
         self.role = role
         self.where = where
         self.line = line
-        self._answer: dict[str, Any] | None = None
+        self._answer: Done | None = None
         self.error: StepError | None = None
 
     def wait(self) -> Outcome:
@@ -51,17 +52,17 @@ class Outcome(Ref):
     @property
     def known_change(self) -> bool:
         """Whether the step is known to have changed something; never waits, never raises."""
-        return self._answer is not None and self._answer["state"] == "changed"
+        return self._answer is not None and self._answer.state == "changed"
 
     @property
     def state(self) -> str:
         """ok, changed, failed, skipped or maybe."""
-        return str(self._got()["state"])
+        return self._got().state
 
     @property
     def why(self) -> str:
         """Why there was nothing to do, or what the step found."""
-        return str(self._got().get("why", ""))
+        return self._got().why
 
     @property
     def failed(self) -> bool:
@@ -71,42 +72,42 @@ class Outcome(Ref):
     @property
     def stdout(self) -> str:
         """What the step has to say; for commands, their output, also if it failed and that is ignored."""
-        return str(self._got().get("stdout", ""))
+        return self._got().stdout
 
     @property
     def stderr(self) -> str:
         """What a command wrote to its error stream."""
-        return str(self._got().get("stderr", ""))
+        return self._got().stderr
 
     @property
     def diff(self) -> list[Change]:
         """The differences that the step found."""
-        return [Change(*c) for c in self._got().get("diff", [])]
+        return list(self._got().diff)
 
     @property
-    def answer(self) -> dict[str, Any]:
+    def answer(self) -> Done:
         """All that the host has said of the step; of one that has run."""
         assert self._answer is not None
         return self._answer
 
-    def _got(self) -> dict[str, Any]:
+    def _got(self) -> Done:
         self.wait()
         assert self._answer is not None
         return self._answer
 
-    def settle(self, answer: dict[str, Any]) -> None:
+    def settle(self, answer: Done) -> None:
         """Take the host's answer."""
         self._answer = answer
-        if answer["state"] == "failed":
-            error = answer["error"]
+        if answer.error is not None:
+            why = answer.error
             self.error = StepError(
-                error["message"],
+                why.message,
                 where=self.where,
-                hint=error.get("hint", ""),
-                argv=error.get("argv", ()),
-                status=error.get("status"),
-                stdout=error.get("stdout", ""),
-                stderr=error.get("stderr", ""),
+                hint=why.hint,
+                argv=why.argv,
+                status=why.status,
+                stdout=why.stdout,
+                stderr=why.stderr,
             )
 
     def failure(self) -> StepFailed:

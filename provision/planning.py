@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from provision.agent.protocol import Submission
 from provision.inventory import InventoryHost
 from provision.outcome import Outcome
 from provision.plans import PlannedHost, PlannedStep, SavedPlan
 from provision.rolefolders import BUILTIN
 from provision.roles import Assignment
 from provision.secrets import MASK
-from provision.steps.base import Change
 from provision.variables import secrets_in, shown_vars
 
 
@@ -26,12 +26,15 @@ class Recorder:
         self._sent: dict[str, list[tuple[Outcome, str]]] = {name: [] for name in self._hosts}
         self._secrets = {name: secrets_in(host) for name, host in self._hosts.items()}
 
-    def __call__(self, host: str, outcome: Outcome, message: dict[str, Any], learnt: bool) -> None:
+    def __call__(self, host: str, outcome: Outcome, message: Submission, learnt: bool) -> Submission:
         """Take down a step; called by the host's own thread."""
-        wanted: dict[str, Any] = {k: message[k] for k in ("kind", "deadline", "ignore") if k in message}
-        wanted["fields"] = without_secrets(message["fields"], self._secrets[host])
+        fields = without_secrets(message.fields, self._secrets[host])
+        wanted = {"kind": message.kind, "deadline": message.deadline, "fields": fields}
+        if message.ignore:
+            wanted["ignore"] = message.ignore
         digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
         self._sent[host].append((outcome, digest))
+        return message
 
     @property
     def secrets(self) -> dict[str, list[str]]:
@@ -59,14 +62,14 @@ def planned_step(outcome: Outcome, wanted: str) -> PlannedStep:
     return PlannedStep(
         role=outcome.role,
         step=outcome.label,
-        state=answer["state"],
-        why=answer.get("why", ""),
-        diff=tuple(Change(*change) for change in answer.get("diff", ())),
+        state=answer.state,
+        why=answer.why,
+        diff=tuple(answer.diff),
         where=outcome.where,
         line=outcome.line,
-        ignored=answer.get("ignored", ""),
+        ignored=answer.ignored,
         wanted=wanted,
-        digest=answer.get("digest", ""),
+        digest=answer.digest,
     )
 
 
@@ -138,12 +141,10 @@ class Guard:
             for step in host.steps:
                 steps.setdefault((step.role, step.step), []).append(step)
 
-    def __call__(self, host: str, outcome: Outcome, message: dict[str, Any], learnt: bool) -> None:
+    def __call__(self, host: str, outcome: Outcome, message: Submission, learnt: bool) -> Submission:
         """Add what was planned to a step's message; called by the host's own thread."""
         same = self._left[host].get((outcome.role, outcome.label))
         if same:
             step = same.pop(0)
-            if step.state not in ("maybe", "failed"):
-                message["planned"] = step.digest
-        elif not learnt:
-            message["planned"] = ""
+            return message if step.state in ("maybe", "failed") else message.replace(planned=step.digest)
+        return message if learnt else message.replace(planned="")

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, cast
 
 from provision.agent.masks import Masks
+from provision.agent.protocol import Done
 from provision.calling import calling_line
 from provision.carried import encoded
 from provision.connection import fabric_config
@@ -76,7 +77,7 @@ class Recording:
         except (ValueError, TypeError, AttributeError) as error:
             raise ConfigError(self.masks.hide(f"{type(step).__name__}: {error}"), where=where) from None
         outcome = Outcome(cast(Session, self), 0, step, self.role, where, line)
-        outcome.settle({"state": "changed"})
+        outcome.settle(Done(0, "changed"))
         encoded(step, {}, self.masks)
         self._into().steps.append((self.masks.hide(outcome.label), where))
         return outcome

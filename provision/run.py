@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from provision.agent.masks import Masks
-from provision.channel import NoPython
 from provision.connection import fabric_config
 from provision.errors import LabError, ProvError, UnreachableError
 from provision.events import (
@@ -28,6 +27,7 @@ from provision.events import (
     Tally,
 )
 from provision.host import AskOnce, Host
+from provision.login import NoPython
 from provision.outcome import Outcome, StepFailed
 from provision.reach import Ahead
 from provision.roles import Assignment

@@ -10,26 +10,49 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from provision import origin
+from provision import events, origin
+from provision.agent.frames import ProtocolError
 from provision.agent.masks import Masks
-from provision.agent.protocol import VERSION, Frame, ProtocolError, Reader, pack
+from provision.agent.protocol import (
+    Alive,
+    Bye,
+    Chunk,
+    Done,
+    End,
+    Hello,
+    Message,
+    Module,
+    Need,
+    Note,
+    Prove,
+    Reboot,
+    Refused,
+    Running,
+    Start,
+    Stop,
+    Submission,
+    Undeclared,
+    Verdict,
+)
 from provision.bootstrap import AGENT, module_payload, needed
 from provision.calling import calling_line
 from provision.carried import encoded
-from provision.channel import SILENCE, START_TIMEOUT, Channel, Login
+from provision.channel import Channel
 from provision.comeback import comes_back
 from provision.errors import ConfigError, ProvError, UnreachableError
-from provision.events import Event, Note, StepDone, StepRunning, Undeclared
+from provision.events import Event, StepDone, StepRunning
 from provision.facts import Facts
+from provision.login import Login
 from provision.outcome import Outcome
 from provision.steps.base import Change, Step
 from provision.steps.source import CHUNK, Source
+from provision.talk import Talk
 
 INSTALL_PYTHON = "package python3"
 
 
-#: host, step, its message, whether the session has learnt
-OnSend = Callable[[str, Outcome, dict[str, Any], bool], None]
+#: host, step, its message, whether the session has learnt; returns the message that is sent
+OnSend = Callable[[str, Outcome, Submission, bool], Submission]
 
 #: what people see of an outcome; its streams are for Python code
 SHOWN = ("why", "diff", "error")
@@ -43,7 +66,7 @@ class Session:
     who: shown to others while the host is locked.  emit: takes events.
     confirm: asked about each step before it is sent; what it says no to is left out, and each is waited for.
     reopen: opens the connection anew after the host has rebooted.
-    on_send: told of each step, and may add to the message that it travels in.
+    on_send: told of each step, and may send another message for it.
     masks: secrets that are known already; those that steps carry are added.
     opening: what else the agent is told with its start.  prove: logs in anew and confirms a token there, when the
     agent asks for it (agent/guard.py); returns "" or why it could not.
@@ -88,16 +111,15 @@ class Session:
         self._outcomes: dict[int, Outcome] = {}
         self._waiting: dict[int, Outcome] = {}
         #: what was sent of the waiting ones: after a reboot of the host it is sent again
-        self._messages: dict[int, dict[str, Any]] = {}
+        self._messages: dict[int, Submission] = {}
         self._failures_seen = 0
         self._unseen: list[Outcome] = []
         self._sources: dict[str, Source] = {}
         self._next = 1
         self._stopped = False
-        self._ending: dict[str, Any] | None = None
-        self._sending = threading.Lock()
+        self._ending: End | None = None
         self._boot = ""
-        self._start({})
+        self._start(None)
 
     # -- for roles
 
@@ -120,24 +142,25 @@ class Session:
         outcome = Outcome(self, self._next, step, self.role, where, self.masks.hide(line))
         self._next += 1
         self._ship(type(step).__module__)
-        message = encoded(step, self._sources, self.masks)
+        carried = encoded(step, self._sources, self.masks)
         outcome.label = self.masks.hide(outcome.label)
-        message.update(
-            op="step",
+        message = Submission(
             id=outcome.id,
+            kind=carried.kind,
+            fields=carried.fields,
+            hide=carried.hide,
             label=outcome.label,
             role=self.role,
             deadline=step.deadline(),
             seen=self._failures_seen,
             units=list(step.units()),
+            ignore=step.ignore_errors,
         )
-        if step.ignore_errors:
-            message["ignore"] = step.ignore_errors
         if self._on_send is not None:
-            self._on_send(self.host, outcome, message, self.learnt)
+            message = self._on_send(self.host, outcome, message, self.learnt)
         # nobody is asked about steps that an earlier failure skips
         if self._confirm is not None and not self._unseen and not self._confirm(self.host, outcome):
-            message["leave"] = True
+            message = message.replace(leave=True)
         self._outcomes[outcome.id] = self._waiting[outcome.id] = outcome
         self._messages[outcome.id] = message
         self._send(message)
@@ -174,66 +197,69 @@ class Session:
     # -- ending
 
     def stop(self) -> None:
-        """Ask the agent to end after the step that is running; the rest is skipped."""
+        """Ask the agent to end after the step that is running; the rest is skipped. From any thread."""
         self._stopped = True
-        self._send({"op": "stop"})
+        self._talk.give_up_start()
+        # by a thread of its own: a write to a host that takes nothing would hold up whoever stops the run
+        threading.Thread(target=self._send, args=[Stop()], daemon=True).start()
 
     def finish(self) -> None:
         """Wait for all steps, end the agent in good order and close the channel; failures are not raised."""
         try:
             if not self._closed:
-                self._ending = {"op": "end", "whole": self.whole}
+                self._ending = End(self.whole)
                 self._send(self._ending)
             while not self._closed:
                 self._pump()
         finally:
-            self._starter.channel.close()
+            self._talk.close()
 
     def abandon(self) -> None:
         """Close the channel as it is; the agent ends by itself after its running step."""
-        self._starter.channel.close()
+        self._talk.close()
 
     # -- inside
 
-    def _start(self, resume: dict[str, Any]) -> None:
+    def _start(self, resume: Reboot | None) -> None:
         """Start an agent. resume: what the one before the host's reboot knew."""
-        self._reader = Reader()
-        self._greeted = self._closed = False
+        self._closed = False
         self._facts: Facts | None = None
         self._shipped = set(needed(AGENT))
-        self._unanswered: list[bytes] = []
-        self._rebooting: dict[str, Any] | None = None
-        self._starter = self._login.start(self._open_channel, plan=self.plan)
-        commit = "" if self.plan else origin.commit()
-        self._send(
-            {"op": "start", "plan": self.plan, "who": self._who, "commit": commit, **self._opening, **resume}
+        self._rebooting: Done | None = None
+        self._talk = Talk(
+            self._login,
+            self._open_channel,
+            plan=self.plan,
+            installing=lambda text: self._emit(StepRunning(self.host, "", INSTALL_PYTHON, text)),
         )
+        commit = "" if self.plan else origin.commit()
+        self._send(Start(plan=self.plan, who=self._who, commit=commit, resume=resume, **self._opening))
 
-    def _resume(self, head: dict[str, Any]) -> None:
+    def _resume(self, done: Done, reboot: Reboot) -> None:
         """Wait until the host has rebooted, and go on there with all that is left. Raises UnreachableError.
 
-        head: the outcome of the step that made it reboot.
+        done: the outcome of the step that made it reboot.
         """
-        before, step = self._boot, self._outcomes[head["id"]]
-        self._starter.channel.close()
+        before, step = self._boot, self._outcomes[done.id]
+        self._talk.close()
 
         def is_back() -> bool:
             """Whether an agent speaks from another boot than before."""
             self._reopen()
-            self._start({"resume": head["reboot"]})
+            self._start(reboot)
             while self._facts is None:
                 self._pump()
             if self._boot == before:
-                self._starter.channel.close()
+                self._talk.close()
             return self._boot != before
 
         def tell(text: str) -> None:
             self._emit(StepRunning(self.host, step.role, step.label, text))
 
-        head["ms"] += round(comes_back(is_back, head["reboot"]["within"], tell) * 1000, 1)
-        self._settle(head)
+        seconds = comes_back(is_back, reboot.within, tell)
+        self._settle(done.replace(ms=done.ms + round(seconds * 1000, 1)))
         if self._stopped:
-            self._send({"op": "stop"})
+            self._send(Stop())
         for waiting in self._waiting.values():
             self._ship(type(waiting.step).__module__)
             self._send(self._messages[waiting.id])
@@ -245,108 +271,91 @@ class Session:
         for name in needed(module):
             if name not in self._shipped:
                 self._shipped.add(name)
-                self._send({"op": "module", "name": name}, module_payload(name))
+                self._send(Module(name, module_payload(name)))
 
-    def _send(self, head: dict[str, Any], payload: bytes = b"") -> None:
-        data = pack(head, payload)
-        # a stop comes from another thread, and must not fall into the middle of a frame
-        with self._sending:
-            self.frames_sent += 1
-            if self._facts is None:
-                self._unanswered.append(data)
-            self._starter.channel.send(data)
+    def _send(self, message: Message) -> None:
+        self.frames_sent += 1
+        self._talk.send(message)
 
     def _pump(self) -> None:
-        """Read once, waiting as long as a living agent may be silent, and handle what arrived."""
-        channel = self._starter.channel
-        patience = SILENCE if self._greeted else START_TIMEOUT
-        if not channel.wait(patience):
-            seconds = SILENCE if channel.silent else patience
-            raise UnreachableError(
-                f"the connection has been silent for {seconds:.0f} s",
-                hint="The host may have gone down or lost its network. Run again: prov continues where it was.",
-            )
-        if not self._greeted and (text := self._starter.installing()):
-            self._emit(StepRunning(self.host, "", INSTALL_PYTHON, text))
-        data = bytes(channel.out)
-        channel.out.clear()
-        if not data and channel.eof:
-            self._ended()
-            return
-        self._reader.feed(data)
+        """Read once, and handle what arrived. Raises UnreachableError."""
+        talk = self._talk
         try:
-            if not self._greeted:
-                self._greeted = self._reader.skip_to_marker()
-            while self._greeted and (frame := self._reader.next()) is not None:
-                self._handle(frame)
+            for message in talk.receive():
+                self._handle(message)
         except ProtocolError as error:
-            raise UnreachableError(f"the agent sent {error}; something else writes to its output") from None
-        if self._closed and self._rebooting is not None:
-            self._resume(self._rebooting)
+            raise UnreachableError(
+                f"the agent sent {error}; something else writes to its output",
+                hint="Nothing that this host says is believed from here on; other hosts go on.",
+            ) from None
+        if (self._closed or talk.ended) and not self._go_on() and not self._closed:
+            self._closed = True
+            raise UnreachableError(
+                "the connection was cut before the run had ended",
+                hint="What had been done is done whole; run again, and prov continues from there.",
+            )
 
-    def _ended(self) -> None:
-        if self._rebooting is not None:
-            self._resume(self._rebooting)
-            return
-        if self._closed:
-            return
-        if not self._greeted and self._starter.retry():
-            # sudo's password has been asked for: everything said so far is said again
-            for data in self._unanswered:
-                self._starter.channel.send(data)
-            return
-        self._closed = True
-        if not self._greeted:
-            raise self._starter.explain(self._reader.before_marker())
-        raise UnreachableError(
-            "the connection was cut before the run had ended",
-            hint="What had been done is done whole; run again, and prov continues from there.",
-        )
+    def _go_on(self) -> bool:
+        """Go on after a reboot, if that is why the agent has ended."""
+        done = self._rebooting
+        if done is None or done.reboot is None:
+            return False
+        self._resume(done, done.reboot)
+        return True
 
-    def _handle(self, frame: Frame) -> None:
-        head = frame.head
-        match head["op"]:
-            case "outcome" if "reboot" in head:
-                self._rebooting = head
-            case "outcome":
-                self._settle(head)
-            case "running":
-                outcome = self._outcomes[head["id"]]
-                self._emit(StepRunning(self.host, outcome.role, outcome.label, self.masks.hide(head["text"])))
-            case "need":
-                self._provide(head["key"], frame.payload)
-            case "hello":
-                if head["version"] != VERSION:
-                    raise ProtocolError(f"protocol version {head['version']}, not {VERSION}")
-                self._facts = Facts.from_message(head["facts"])
-                self._boot = head["boot"]
-                self._unanswered.clear()
-                if self._starter.installed():
+    def _handle(self, message: Message) -> None:
+        match message:
+            case Done() as done:
+                self._settle_or_reboot(done)
+            case Running() as running:
+                outcome = self._known(running.id, self._outcomes)
+                if self._talk.conduct.worth_showing():
+                    self._emit(
+                        StepRunning(self.host, outcome.role, outcome.label, self.masks.hide(running.text))
+                    )
+            case Need() as need:
+                self._provide(need)
+            case Hello() as hello:
+                self._facts = Facts.from_message(hello.facts)
+                self._boot = hello.boot
+                if self._talk.python_came:
                     change = Change("package python3", "", "installed")
                     self._emit(StepDone(self.host, "", INSTALL_PYTHON, "changed", diff=[change]))
-            case "note":
-                self._emit(Note(self.host, self.masks.hide(head["text"])))
-            case "undeclared":
-                what = self.masks.hide(f"{head['kind']} {head['name']}")
-                self._emit(Undeclared(self.host, head["role"], what, head["step"], head["stays"]))
-            case "refused":
+            case Note() as note:
+                self._emit(events.Note(self.host, self.masks.hide(note.text)))
+            case Undeclared() as found:
+                what = self.masks.hide(f"{found.kind} {found.name}")
+                self._emit(events.Undeclared(self.host, found.role, what, found.step, found.stays))
+            case Refused() as refused:
                 self._closed = True
-                raise ProvError(head["message"], where=self.host, hint=head["hint"])
-            case "bye":
+                raise ProvError(refused.message, where=self.host, hint=refused.hint)
+            case Bye():
                 self._closed = True
-            case "prove":
-                why = self._prove(head["token"])
-                self._send({"op": "verdict", "token": head["token"], "why": why})
-            case "alive":
+            case Prove() as asked:
+                self._send(Verdict(asked.token, self._prove(asked.token)))
+            case Alive():
                 pass
-            case other:
-                raise ProtocolError(f"an unknown message {other!r}")
 
-    def _settle(self, head: dict[str, Any]) -> None:
-        head = {**head, **{name: self.masks.hide_in(head[name]) for name in SHOWN if name in head}}
-        outcome = self._waiting.pop(head["id"])
-        del self._messages[head["id"]]
-        outcome.settle(head)
+    def _known(self, id: int, steps: Mapping[int, Outcome]) -> Outcome:
+        """The step of a number that the host has named. Raises ProtocolError."""
+        if id not in steps:
+            raise ProtocolError(f"word of step {id}, which it was not sent or has answered for")
+        return steps[id]
+
+    def _settle_or_reboot(self, done: Done) -> None:
+        outcome = self._known(done.id, self._waiting)
+        if done.reboot is None:
+            self._settle(done)
+        elif done.reboot.within != getattr(outcome.step, "within", None):
+            raise ProtocolError(f"a reboot that {outcome.label} does not ask for")
+        else:
+            self._rebooting = done
+
+    def _settle(self, done: Done) -> None:
+        done = done.replace(**{name: self.masks.hide_in(getattr(done, name)) for name in SHOWN})
+        outcome = self._waiting.pop(done.id)
+        del self._messages[done.id]
+        outcome.settle(done)
         if outcome.error is not None and not outcome.step.ignore_errors:
             self._unseen.append(outcome)
         self._emit(
@@ -354,31 +363,32 @@ class Session:
                 self.host,
                 outcome.role,
                 outcome.label,
-                head["state"],
-                why=head.get("why", ""),
-                diff=[Change(*c) for c in head.get("diff", [])],
-                ms=head["ms"],
+                done.state,
+                why=done.why,
+                diff=done.diff,
+                ms=done.ms,
                 where=outcome.where,
                 line=outcome.line,
                 error=outcome.error,
-                ignored=head.get("ignored", ""),
+                ignored=done.ignored,
             )
         )
 
-    def _provide(self, key: str, request: bytes) -> None:
-        """Send what a source holds, in pieces, or say why it can't be had."""
-        source = self._sources[key]
-        assert source.open is not None
+    def _provide(self, need: Need) -> None:
+        """Send what a source holds, in pieces, or say why it can't be had. Nothing but what its steps carry."""
+        source = self._sources.get(need.key)
+        if source is None or source.open is None:
+            raise ProtocolError(f"a request for {need.key[:80]!r}, which no step of its has")
         try:
-            with source.open(request) as f:
+            with source.open(need.payload) as f:
                 chunk = f.read(CHUNK)
                 while True:
                     following = f.read(CHUNK)
-                    self._send({"op": "chunk", "last": not following}, chunk)
+                    self._send(Chunk(not following, payload=chunk))
                     if not following:
                         return
                     chunk = following
         except (OSError, ProvError) as error:
             hint = error.hint if isinstance(error, ProvError) else ""
             message = error.message if isinstance(error, ProvError) else f"on this machine: {error}"
-            self._send({"op": "chunk", "last": True, "error": message, "hint": hint})
+            self._send(Chunk(True, message, hint))

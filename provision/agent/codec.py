@@ -3,7 +3,7 @@
 import base64
 import importlib
 from dataclasses import fields
-from typing import Any, Callable, Dict, Type, Union
+from typing import Any, Callable, Dict, Mapping, Tuple, Type, Union
 
 from provision.secrets import Secret
 from provision.steps.base import Ref, Step
@@ -17,29 +17,36 @@ STEP_PACKAGES = ("provision.steps.", "steps.")
 Keep = Callable[[Union[Source, Secret]], None]
 
 
-def encode_step(step: Step, keep: Keep) -> Dict[str, Any]:
-    """A step as JSON values."""
+def encode_step(step: Step, keep: Keep) -> Tuple[str, Dict[str, Any]]:
+    """A step as its kind and JSON values."""
     cls = type(step)
     values = {}
     for f in fields(step):
         value = getattr(step, f.name)
         if value != f.default:
             values[f.name] = _encode(value, keep)
-    return {"kind": "%s:%s" % (cls.__module__, cls.__qualname__), "fields": values}
+    return "%s:%s" % (cls.__module__, cls.__qualname__), values
 
 
-def decode_step(message: Dict[str, Any], refs: Dict[int, Ref]) -> Step:
+def decode_step(kind: str, values: Mapping[str, Any], refs: Dict[int, Ref]) -> Step:
     """The step in a message. refs: what came of earlier steps, by number. Raises ValueError."""
-    cls = step_class(message["kind"])
-    return cls(**{name: _decode(value, refs) for name, value in message["fields"].items()})
+    try:
+        return step_class(kind)(**{name: _decode(value, refs) for name, value in values.items()})
+    except (TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise ValueError("not a step: %s" % error) from error
 
 
 def step_class(kind: str) -> Type[Step]:
     """The class named "provision.steps.files:File". Raises ValueError for anything that is not a step."""
     module, _, name = kind.partition(":")
-    if not module.startswith(STEP_PACKAGES):
+    if not (module.startswith(STEP_PACKAGES) and all(map(str.isidentifier, module.split(".")))):
         raise ValueError("not a step: %r" % kind)
-    cls = getattr(importlib.import_module(module), name, None)
+    try:
+        cls = getattr(importlib.import_module(module), name, None)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise ValueError("not a step: %r" % kind) from None
     if not (isinstance(cls, type) and issubclass(cls, Step)):
         raise ValueError("not a step: %r" % kind)
     return cls
@@ -73,15 +80,21 @@ def _decode(value: Any, refs: Dict[int, Ref]) -> Any:
     (tag, inner), *_ = value.items()
     if tag == "$source":
         key, sha256, size, secret = inner
-        source = Source(sha256, size, secret)
-        source.key = key
+        source = Source(_text(sha256), size, secret)
+        source.key = _text(key)
         return source
     if tag == "$ref":
         return refs[inner]
     if tag == "$secret":
-        return Secret(inner)
+        return Secret(_text(inner))
     if tag == "$bytes":
         return base64.b64decode(inner)
     if tag == "$dict":
         return {_decode(k, refs): _decode(v, refs) for k, v in inner}
     raise ValueError("unknown tag %r" % tag)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("expected text, not %r" % (value,))
+    return value

@@ -1,6 +1,7 @@
 """The agent: one process on the host per run. Takes steps in order, answers with what came of them. Shipped."""
 
 import collections
+import json
 import os
 import queue
 import signal
@@ -13,19 +14,29 @@ from typing import IO, Any, Dict, Generator, Optional
 from provision.agent import caches, facts
 from provision.agent.caches import Hashes
 from provision.agent.compiled import Compiled
+from provision.agent.frames import MARKER, MAX_HEADER
 from provision.agent.guard import Guard, confirm, settle_earlier
 from provision.agent.ledger import HOME, Ledger, now
+from provision.agent.link import Link
 from provision.agent.masks import Masks
 from provision.agent.protocol import (
-    LENGTHS,
-    MARKER,
-    MAX_HEADER,
-    MAX_PAYLOAD,
     VERSION,
-    Frame,
-    ProtocolError,
-    pack,
-    unpack,
+    Alive,
+    Bye,
+    Chunk,
+    Done,
+    End,
+    Hello,
+    Message,
+    Module,
+    Need,
+    Note,
+    Prove,
+    Refused,
+    Running,
+    Start,
+    Submission,
+    Undeclared,
 )
 from provision.agent.runner import Runner, describe
 from provision.agent.system import System
@@ -36,77 +47,8 @@ from provision.steps.source import Source
 ANNOUNCE = 0.2
 #: the controller takes silence much longer than this for a lost link
 HEARTBEAT = 5.0
-
-
-class Link:
-    """Frames in and out of the agent's streams.
-
-    A thread reads all the time, so that the controller's writes never wait for a step. Frames out are
-    gathered and flushed when there is nothing left to do, by the heartbeat, or when they must go at once.
-    """
-
-    def __init__(self, incoming: IO[bytes], outgoing: IO[bytes]) -> None:
-        self._in = incoming
-        self._out = outgoing
-        self._lock = threading.Lock()
-        self._pending = bytearray()
-        self.frames: "queue.Queue[Optional[Frame]]" = queue.Queue()
-        # bounded: a large file waits in the SSH window, not in memory
-        self.chunks: "queue.Queue[Optional[Frame]]" = queue.Queue(maxsize=16)
-        self.verdicts: "queue.Queue[Optional[Frame]]" = queue.Queue()
-        self.stopping = threading.Event()
-
-    def start(self) -> None:
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def send(self, head: Dict[str, Any], payload: bytes = b"", flush: bool = False) -> None:
-        """Queue a frame. A controller that is gone is noticed by the reading side."""
-        with self._lock:
-            self._pending += pack(head, payload)
-        if flush or len(self._pending) > 65536:
-            self.flush()
-
-    def flush(self) -> None:
-        with self._lock:
-            data, self._pending = self._pending, bytearray()
-            if data:
-                try:
-                    self._out.write(data)
-                    self._out.flush()
-                except BrokenPipeError:
-                    # the link is gone: the running step ends, the reader has set `stopping`
-                    self.stopping.set()
-
-    def _read(self) -> None:
-        try:
-            while True:
-                frame = self._frame()
-                if frame is None:
-                    break
-                if frame.head["op"] == "stop":
-                    self.stopping.set()
-                elif frame.head["op"] == "chunk":
-                    self.chunks.put(frame)
-                elif frame.head["op"] == "verdict":
-                    self.verdicts.put(frame)
-                else:
-                    self.frames.put(frame)
-        finally:
-            self.stopping.set()
-            self.frames.put(None)
-            self.chunks.put(None)
-            self.verdicts.put(None)
-
-    def _frame(self) -> Optional[Frame]:
-        lengths = self._in.read(LENGTHS.size)
-        if len(lengths) < LENGTHS.size:
-            return None
-        header, payload = LENGTHS.unpack(lengths)
-        if header > MAX_HEADER or payload > MAX_PAYLOAD:
-            raise ProtocolError("a frame of %d + %d bytes" % (header, payload))
-        rest = self._in.read(header + payload)
-        frame, _ = unpack(lengths + rest)
-        return frame
+#: characters of a stream that fit whatever they are
+MOST = MAX_HEADER // 32
 
 
 class Agent:
@@ -134,43 +76,42 @@ class Agent:
             with source.open(request) as f:
                 yield f.read()
             return
-        self.link.send({"op": "need", "key": source.key}, request, flush=True)
+        self.link.send(Need(source.key, request), flush=True)
         last = False
         try:
             while not last:
-                frame = self._chunk()
-                last = frame.head["last"]
-                if frame.head.get("error"):
-                    raise StepError(frame.head["error"], hint=frame.head.get("hint", ""))
-                if frame.payload:
-                    yield frame.payload
+                chunk = self._chunk()
+                last = chunk.last
+                if chunk.error:
+                    raise StepError(chunk.error, hint=chunk.hint)
+                if chunk.payload:
+                    yield chunk.payload
         finally:
             # whoever stops taking (a full disk) must not leave the rest to the next fetch
             while not last:
-                last = self._chunk().head["last"]
+                last = self._chunk().last
 
-    def _chunk(self) -> Frame:
-        frame = self.link.chunks.get()
-        if frame is None:
+    def _chunk(self) -> Chunk:
+        chunk = self.link.chunks.get()
+        if chunk is None:
             self.link.chunks.put(None)
             raise StepError("the controller went away while it was sending a file")
-        return frame
+        return chunk
 
     def prove(self, token: str, seconds: float) -> str:
         """Have the controller log in anew and confirm a token there (guard.py); "" or why it could not."""
-        self.link.send({"op": "prove", "token": token}, flush=True)
+        self.link.send(Prove(token), flush=True)
         end = time.monotonic() + seconds
         while True:
             try:
-                frame = self.link.verdicts.get(timeout=max(0.0, end - time.monotonic()))
+                verdict = self.link.verdicts.get(timeout=max(0.0, end - time.monotonic()))
             except queue.Empty:
                 return "no word of it within %g s" % seconds
-            if frame is None:
+            if verdict is None:
                 self.link.verdicts.put(None)
                 return "the controller went away"
-            if frame.head["token"] == token:
-                why: str = frame.head["why"]
-                return why
+            if verdict.token == token:
+                return verdict.why
 
     def progress(self, text: str) -> None:
         """The last line of what a long command prints; sent with the next heartbeat."""
@@ -180,57 +121,62 @@ class Agent:
 
     def run(self) -> None:
         """Take the start message, then steps until there are no more."""
-        start = self.link.frames.get()
-        if start is None:
+        start = self.link.messages.get()
+        if not isinstance(start, Start):
             return
-        if "confirm" in start.head:
-            confirm(self.ledger_home, start.head["confirm"])
-            self.link.send({"op": "bye"}, flush=True)
+        if start.confirm:
+            confirm(self.ledger_home, start.confirm)
+            self.link.send(Bye(), flush=True)
             return
-        # a command of `prov run` is no run to be remembered: "free" without the lock, or "locked"
-        aside = start.head.get("aside", "")
-        recorded = not start.head["plan"] and not aside
         try:
-            ledger = Ledger(self.ledger_home)
-            if not start.head["plan"] and aside != "free":
-                ledger.lock()
-                ledger.sign(start.head["who"], start.head.get("commit", ""))
-            if recorded:
-                ledger.keep_damaged()
+            ledger = self._ledger(start)
+            runner = self._runner(start, ledger)
         except (ProvError, OSError) as error:
             said = describe(error)
-            self.link.send({"op": "refused", "message": said["message"], "hint": said["hint"]}, flush=True)
+            self.link.send(Refused(said.message, said.hint), flush=True)
             return
-        if ledger.note:
-            self.link.send({"op": "note", "text": ledger.note})
-        runner = Runner(self._system(start.head["plan"], ledger), self.link.stopping, self._masks)
-        runner.system.login = start.head.get("login", "")
-        runner.system.recorded = recorded
-        if recorded and "guard" in start.head:
-            runner.system.guard = Guard(self.ledger_home, start.head["guard"], self.prove)
-            told = settle_earlier(self.ledger_home)
-            if told:
-                self.link.send({"op": "note", "text": told})
-        if "resume" in start.head:
-            runner.resume(start.head["resume"])
         threading.Thread(target=self._heartbeat, daemon=True).start()
         began = time.monotonic()
         self._take_steps(runner)
         try:
             runner.system.units.settle()
         except StepError as error:
-            self.link.send({"op": "note", "text": error.message})
-        if recorded:
+            self.link.send(Note(error.message))
+        if start.recorded:
             self._remember(ledger, runner, began)
         if ledger.held:
             # before the controller hears of the end: its next run may follow at once
             ledger.unlock()
-        self.link.send({"op": "bye"}, flush=True)
-        if self.caching and recorded:
+        self.link.send(Bye(), flush=True)
+        if self.caching and start.recorded:
             # now that nobody waits
             runner.system.files.hashes.save()
             compiled: Compiled = importer().compiled
             compiled.save()
+
+    def _ledger(self, start: Start) -> Ledger:
+        """What the host remembers; a run that may change something has its lock. Raises StepError, OSError."""
+        ledger = Ledger(self.ledger_home)
+        if not start.plan and start.aside != "free":
+            ledger.lock()
+            ledger.sign(start.who, start.commit)
+        if start.recorded:
+            ledger.keep_damaged()
+        if ledger.note:
+            self.link.send(Note(ledger.note))
+        return ledger
+
+    def _runner(self, start: Start, ledger: Ledger) -> Runner:
+        runner = Runner(self._system(start.plan, ledger), self.link.stopping, self._masks)
+        runner.system.login, runner.system.recorded = start.login, start.recorded
+        if start.recorded and start.guard is not None:
+            runner.system.guard = Guard(self.ledger_home, start.guard, self.prove)
+            told = settle_earlier(self.ledger_home)
+            if told:
+                self.link.send(Note(told))
+        if start.resume is not None:
+            runner.resume(start.resume)
+        return runner
 
     def _system(self, plan: bool, ledger: Ledger) -> System:
         if plan:
@@ -244,25 +190,23 @@ class Agent:
         return system
 
     def _take_steps(self, runner: Runner) -> None:
-        waiting: "collections.deque[Optional[Frame]]" = collections.deque()
+        waiting: "collections.deque[Optional[Message]]" = collections.deque()
         while True:
-            frame = self._next(waiting, runner.system)
-            if frame is None:
-                return
-            if frame.head["op"] == "end":
-                if frame.head["whole"] and runner.whole:
+            told = self._next(waiting, runner.system)
+            if isinstance(told, Module):
+                add_module(told.name, told.payload)
+            elif isinstance(told, Submission):
+                self._step, self._started, self._text = told.id, time.monotonic(), ""
+                done = runner.run(told)
+                self._started = 0.0
+                # a failure goes at once: the person waits for it, and the controller has to take note
+                self.link.send(fitting(done), flush=done.state == "failed")
+                if runner.system.rebooting:
+                    # whatever has come after that step is sent again to the agent after the boot
+                    return
+            else:
+                if isinstance(told, End) and told.whole and runner.whole:
                     self._tell_undeclared(runner.system)
-                return
-            if frame.head["op"] == "module":
-                add_module(frame.head["name"], frame.payload)
-                continue
-            self._step, self._started, self._text = frame.head["id"], time.monotonic(), ""
-            outcome = runner.run(frame.head)
-            self._started = 0.0
-            # a failure goes at once: the person waits for it, and the controller has to take note
-            self.link.send(outcome, flush=outcome["state"] == "failed")
-            if runner.system.rebooting:
-                # whatever has come after that step is sent again to the agent after the boot
                 return
 
     def _tell_undeclared(self, system: System) -> None:
@@ -271,18 +215,18 @@ class Agent:
             from provision.agent.undeclared import undeclared  # shipped
 
             for thing in undeclared(system):
-                self.link.send({"op": "undeclared", **thing._asdict()})
+                self.link.send(Undeclared(thing.kind, thing.name, thing.role, thing.step, thing.stays))
 
-    def _next(self, waiting: "collections.deque[Optional[Frame]]", system: System) -> Optional[Frame]:
-        """The next frame. Takes in all that has arrived, so that one `systemctl show` can answer for the
+    def _next(self, waiting: "collections.deque[Optional[Message]]", system: System) -> Optional[Message]:
+        """The next message. Takes in all that has arrived, so that one `systemctl show` can answer for the
         units of all steps."""
-        while not waiting or not self.link.frames.empty():
-            if self.link.frames.empty():
+        while not waiting or not self.link.messages.empty():
+            if self.link.messages.empty():
                 self.link.flush()
-            frame = self.link.frames.get()
-            waiting.append(frame)
-            if frame is not None:
-                system.units.expect(frame.head.get("units", ()))
+            told = self.link.messages.get()
+            waiting.append(told)
+            if isinstance(told, Submission):
+                system.units.expect(told.units)
         return waiting.popleft()
 
     def _remember(self, ledger: Ledger, runner: Runner, began: float) -> None:
@@ -308,14 +252,14 @@ class Agent:
         else:
             self._save(ledger)
         if trouble:
-            self.link.send({"op": "note", "text": "this run can't be undone: %s" % self._masks.hide(trouble)})
+            self.link.send(Note("this run can't be undone: %s" % self._masks.hide(trouble)))
 
     def _save(self, ledger: Ledger) -> bool:
         """Whether the ledger is on disk. What is not stays in the run's record, and the next run takes it in."""
         try:
             ledger.save()
         except OSError as error:
-            self.link.send({"op": "note", "text": "the ledger could not be written: %s" % error})
+            self.link.send(Note("the ledger could not be written: %s" % error))
             return False
         return True
 
@@ -326,16 +270,25 @@ class Agent:
             started, at = self._started, time.monotonic()
             if started and at - started > ANNOUNCE and self._announced != self._step:
                 self._announced = self._step
-                self.link.send({"op": "running", "id": self._step, "text": self._text}, flush=True)
+                self.link.send(Running(self._step, self._text), flush=True)
                 spoke, self._last_words = at, self._text
             elif started and self._text != self._last_words and at - spoke > 1:
-                self.link.send({"op": "running", "id": self._step, "text": self._text}, flush=True)
+                self.link.send(Running(self._step, self._text), flush=True)
                 spoke, self._last_words = at, self._text
             elif at - spoke > HEARTBEAT:
-                self.link.send({"op": "alive"}, flush=True)
+                self.link.send(Alive(), flush=True)
                 spoke = at
             else:
                 self.link.flush()
+
+
+def fitting(done: Done) -> Done:
+    """What came of a step; of streams that no frame has room for, as each byte may take six, beginning and end."""
+    for name in ("stdout", "stderr"):
+        said = getattr(done, name)
+        if len(said) > MOST and len(json.dumps(said)) > MAX_HEADER // 4:
+            done = done.replace(**{name: said[: MOST // 2] + "\n[...]\n" + said[-MOST // 2 :]})
+    return done
 
 
 def importer() -> Any:
@@ -373,7 +326,7 @@ def main(ledger_home: str = "") -> None:
     link = Link(incoming, private_streams(incoming))
     link._out.write(MARKER)
     host_facts = facts.gather()
-    link.send({"op": "hello", "version": VERSION, "facts": host_facts, "boot": facts.boot_id()}, flush=True)
+    link.send(Hello(VERSION, host_facts, facts.boot_id()), flush=True)
     link.start()
     Agent(link, host_facts, ledger_home or home, caching=home == HOME and not ledger_home).run()
     # not the interpreter's own way out: it would wait for the lock on stdin, which the reading thread holds

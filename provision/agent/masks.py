@@ -5,6 +5,7 @@ import json
 import re
 from typing import Any, Iterable, Iterator, List, Optional, Pattern, Set, Union
 
+from provision.agent.shapes import Record
 from provision.secrets import MASK, Secret, logins, without_logins
 
 #: shorter texts than this are not looked for: hiding them would garble everything
@@ -67,8 +68,12 @@ class Masks:
         """A message without the secrets."""
         if isinstance(answer, str):
             return self.hide(answer)
+        if isinstance(answer, tuple) and hasattr(answer, "_make"):
+            return answer._make(self.hide_in(item) for item in answer)
         if isinstance(answer, (list, tuple)):
             return [self.hide_in(item) for item in answer]
+        if isinstance(answer, Record):
+            return answer.replace(**self.hide_in(vars(answer)))
         if isinstance(answer, dict):
             return {key: self.hide_in(value) for key, value in answer.items()}
         return str(answer) if isinstance(answer, Secret) else answer

@@ -11,9 +11,10 @@ from typing import Any, Dict, List, Optional, Sequence
 from provision.agent.codec import decode_step
 from provision.agent.identity import acting_as
 from provision.agent.masks import Masks
+from provision.agent.protocol import Done, Failure, Reboot, State, Submission
 from provision.agent.system import System
 from provision.errors import ProvError, StepError
-from provision.steps.base import Diff, Ref, Step
+from provision.steps.base import Change, Diff, Ref, Step
 
 
 class NotPlanned(StepError):
@@ -39,84 +40,83 @@ class Runner:
         self._failures = 0
         self._broken_by = ""
 
-    def run(self, message: Dict[str, Any]) -> Dict[str, Any]:
-        """Run the step in a message; the answer is the `outcome` message for it."""
+    def run(self, message: Submission) -> Done:
+        """Run a step, and say what came of it."""
         began = time.monotonic()
-        number = message["id"]
-        ref = self.refs[number] = Ref(number, message["label"])
-        answer: Dict[str, Any] = {"op": "outcome", "id": number}
+        number = message.id
+        ref = self.refs[number] = Ref(number, message.label)
         if self.stopping.is_set():
-            answer.update(state="skipped", why="the run was stopped")
-        elif message.get("leave"):
-            answer.update(state="skipped", why="left out when asked")
+            done = Done(number, "skipped", why="the run was stopped")
+        elif message.leave:
+            done = Done(number, "skipped", why="left out when asked")
             self._look(message, ref)
-        elif message["seen"] != self._failures:
+        elif message.seen != self._failures:
             # design D3: nothing runs past a broken step until the controller has taken note of it
-            answer.update(state="skipped", why="%s failed" % self._broken_by)
+            done = Done(number, "skipped", why="%s failed" % self._broken_by)
             self._look(message, ref)
         else:
-            self.system.ran, self.system.ledger.maker = False, (message.get("role", ""), ref.label)
-            answer.update(self.masks.hide_in(self._run(message, ref)))
-            self._write_down(message, answer)
+            self.system.ran, self.system.ledger.maker = False, (message.role, ref.label)
+            done = self.masks.hide_in(self._run(message, ref))
+            self._write_down(message, done)
             if self.system.rebooting:
-                answer["reboot"] = {
-                    "within": self.system.rebooting,
-                    "refs": [[r.id, r.label, r.changed, r.fingerprint] for r in self.refs.values()],
-                    "failures": self._failures,
-                    "run": self.system.ledger.begin().id,
-                }
-        self.whole = self.whole and answer["state"] not in ("failed", "skipped")
-        answer["ms"] = round((time.monotonic() - began) * 1000, 1)
-        return answer
+                done = done.replace(reboot=self._reboot())
+        self.whole = self.whole and done.state not in ("failed", "skipped")
+        return done.replace(ms=round((time.monotonic() - began) * 1000, 1))
 
-    def resume(self, known: Dict[str, Any]) -> None:
+    def _reboot(self) -> Reboot:
+        """What the agent after the reboot has to know."""
+        refs = [(r.id, r.label, r.changed, r.fingerprint) for r in self.refs.values()]
+        return Reboot(self.system.rebooting, refs, self._failures, self.system.ledger.begin().id)
+
+    def resume(self, known: Reboot) -> None:
         """Go on where the agent before a reboot has ended: later steps refer to what came of its steps."""
-        self.refs.update((each[0], Ref(*each)) for each in known["refs"])
-        self._failures = known["failures"]
-        self.system.ledger.resumed = known["run"]
+        self.refs.update((each[0], Ref(*each)) for each in known.refs)
+        self._failures = known.failures
+        self.system.ledger.resumed = known.run
 
-    def _write_down(self, message: Dict[str, Any], answer: Dict[str, Any]) -> None:
+    def _write_down(self, message: Submission, done: Done) -> None:
         """Tell the run's record what a step has changed, or where it failed."""
         journal = self.system.ledger.record
-        if journal is not None and answer["state"] in ("changed", "failed"):
-            told = {name: answer[name] for name in ("state", "why", "diff") if answer.get(name)}
-            if "error" in answer:
-                told["error"] = answer["error"]["message"]
+        if journal is not None and done.state in ("changed", "failed"):
+            told: Dict[str, Any] = {"state": done.state, "why": done.why, "diff": done.diff}
+            told = {name: value for name, value in told.items() if value}
+            if done.error is not None:
+                told["error"] = done.error.message
             ran = {"ran": True} if self.system.ran else {}
-            journal.step({"role": message.get("role", ""), "step": message["label"], **told, **ran})
+            journal.step({"role": message.role, "step": message.label, **told, **ran})
 
-    def _run(self, message: Dict[str, Any], ref: Ref) -> Dict[str, Any]:
-        label = message["label"]
-        self.masks.learn(message["fields"])
-        for text in message.get("hide", ()):
-            self.masks.add(text)
+    def _run(self, message: Submission, ref: Ref) -> Done:
         step: Optional[Step] = None
         try:
-            step = decode_step(message, self.refs)
+            self.masks.learn(message.fields)
+            for text in message.hide:
+                self.masks.add(text)
+            step = decode_step(message.kind, message.fields, self.refs)
             if step.when and not any(r.changed for r in step.when):
                 ref.fingerprint = step.fingerprint(self.system)
                 self.system.files.looked.add(getattr(step, "path", ""))
-                return {"state": "ok", "why": "none of %s changed" % ", ".join(r.label for r in step.when)}
-            return self._try(step, ref, message["deadline"], message.get("planned"))
+                return Done(ref.id, "ok", why="none of %s changed" % ", ".join(r.label for r in step.when))
+            return self._try(step, ref, message.deadline, message.planned)
         except Exception as error:
-            if not message.get("ignore"):
+            if not message.ignore:
                 self._failures += 1
-                self._broken_by = label
-            self.failed.append(label)
+                self._broken_by = message.label
+            self.failed.append(message.label)
             self._look(message, ref)
-            answer = {"state": "failed", "error": describe(error), "ignored": message.get("ignore", "")}
-            if step is not None:
-                answer.update(said_by(step))
-                if step.as_user and isinstance(error, PermissionError):
-                    answer["error"]["hint"] = "The step acts as %s (as_user): may they?" % step.as_user
-            return answer
+            why = describe(error)
+            if step is None:
+                return Done(ref.id, "failed", error=why, ignored=message.ignore)
+            if step.as_user and isinstance(error, PermissionError):
+                why = why.replace(hint="The step acts as %s (as_user): may they?" % step.as_user)
+            return Done(ref.id, "failed", error=why, ignored=message.ignore, **said_by(step))
 
-    def _look(self, message: Dict[str, Any], ref: Ref) -> None:
+    def _look(self, message: Submission, ref: Ref) -> None:
         """What a step that failed or was skipped has left as it is: units that depend on it compare with that."""
         with contextlib.suppress(Exception):
-            ref.fingerprint = decode_step(message, self.refs).fingerprint(self.system)
+            step = decode_step(message.kind, message.fields, self.refs)
+            ref.fingerprint = step.fingerprint(self.system)
 
-    def _try(self, step: Step, ref: Ref, seconds: float, planned: Optional[str]) -> Dict[str, Any]:
+    def _try(self, step: Step, ref: Ref, seconds: float, planned: Optional[str]) -> Done:
         """Converge. A step that fails is tried again as often as it says, each time with all of its seconds.
 
         planned: the digest of what a saved plan says that it will find; None if anything will do.
@@ -140,7 +140,7 @@ class Runner:
                 if tried > step.retries:
                     raise
                 tried += 1
-                said = describe(error)["message"]
+                said = describe(error).message
                 self.system.controller.progress("%s; try %d in %g s" % (said, tried, step.delay))
                 if self.stopping.wait(step.delay):
                     raise
@@ -148,10 +148,7 @@ class Runner:
         diff = step.done(diff or begun) if begun else diff
         if tried > 1:
             diff = diff._replace(why="; ".join(filter(None, [diff.why, "at try %d" % tried])))
-        answer = self._converged(step, ref, diff)
-        if digest and self.system.planned:
-            answer["digest"] = digest
-        return answer
+        return self._converged(step, ref, diff, digest if self.system.planned else "")
 
     def _digest(self, diff: Diff) -> str:
         """What tells differences from others, without their secrets: it is kept in files."""
@@ -186,58 +183,51 @@ class Runner:
         with acting_as(self.system, step.as_user):
             step.apply(self.system, diff)
 
-    def _converged(self, step: Step, ref: Ref, diff: Diff) -> Dict[str, Any]:
+    def _converged(self, step: Step, ref: Ref, diff: Diff, digest: str) -> Done:
         if diff:
             ref._changed = True
             if not diff.maybe or not self.system.planned:
                 self.changed.append(ref.label)
         ref.fingerprint = step.fingerprint(self.system)
-        answer: Dict[str, Any] = {"state": state_of(diff, self.system.planned), "why": diff.why}
-        if diff:
-            answer["diff"] = [list(c) for c in diff.changes]
-        answer.update(said_by(step))
-        return answer
+        # a project's own step may say what it found in numbers
+        found = [Change(*map(str, change)) for change in diff.changes]
+        state = state_of(diff, self.system.planned)
+        return Done(ref.id, state, str(diff.why), diff=found, digest=digest, **said_by(step))
 
 
-def said_by(step: Step) -> Dict[str, str]:
+def said_by(step: Step) -> Dict[str, Any]:
     """What a step has to say to later Python code, as far as it has."""
-    return {name: text for name, text in zip(("stdout", "stderr"), step.streams()) if text}
+    return {name: str(text) for name, text in zip(("stdout", "stderr"), step.streams()) if text}
 
 
-def state_of(diff: Diff, planned: bool) -> str:
+def state_of(diff: Diff, planned: bool) -> State:
     """The contract's word for what a step did, or in a plan would do."""
     if not diff:
         return "ok"
     return "maybe" if planned and diff.maybe else "changed"
 
 
-def describe(error: Exception) -> Dict[str, Any]:
+def describe(error: Exception) -> Failure:
     """An exception as the message that a person will read."""
     if isinstance(error, StepError):
-        return {
-            "message": error.message,
-            "hint": error.hint,
-            "argv": error.argv,
-            "status": error.status,
-            "stdout": error.stdout,
-            "stderr": error.stderr,
-        }
+        argv = [str(part) for part in error.argv]
+        return Failure(error.message, error.hint, argv, error.status, error.stdout, error.stderr)
     if isinstance(error, ProvError):
-        return {"message": error.message, "hint": error.hint}
+        return Failure(error.message, error.hint)
     if isinstance(error, OSError):
         return describe_os_error(error)
     # not foreseen, so a mistake in a step: the traceback is what its author needs
     import traceback
 
     lines: Sequence[str] = traceback.format_exception(type(error), error, error.__traceback__)
-    return {
-        "message": "the step is at fault: %s: %s" % (type(error).__name__, error),
-        "stderr": "".join(lines[-4:]),
-        "hint": "Please report this, with the lines above.",
-    }
+    return Failure(
+        "the step is at fault: %s: %s" % (type(error).__name__, error),
+        "Please report this, with the lines above.",
+        stderr="".join(lines[-4:]),
+    )
 
 
-def describe_os_error(error: OSError) -> Dict[str, Any]:
+def describe_os_error(error: OSError) -> Failure:
     """The kernel's refusals, with what to do about the common ones."""
     hints = {
         errno.ENOSPC: "The disk is full: free some space (`df -h` shows where) and run again.",
@@ -250,4 +240,4 @@ def describe_os_error(error: OSError) -> Dict[str, Any]:
     }
     what = (error.strerror or str(error)).lower()
     where = ": %s" % error.filename if error.filename else ""
-    return {"message": what + where, "hint": hints.get(error.errno or 0, "")}
+    return Failure(what + where, hints.get(error.errno or 0, ""))

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from provision import bootstrap
 from provision.agent.ledger import Ledger
-from provision.channel import Channel, Login, ProcessChannel
+from provision.channel import Channel, ProcessChannel
 from provision.events import Event
+from provision.login import Login
 from provision.session import NOTHING_MORE, OnSend, Session
 
 MAIN = "\nmain()"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from agent_sessions import Agents
 
+from provision.agent.protocol import Submission
 from provision.outcome import Outcome, StepFailed
 from provision.secrets import Secret
 from provision.session import Session
@@ -20,8 +20,7 @@ from provision.steps.files import File
 def digest(agents: Agents, step: Step) -> str:
     """What a plan says of a step."""
     with agents.session(plan=True) as session:
-        found = session.submit(step).wait().answer
-    return str(found.get("digest", ""))
+        return session.submit(step).wait().answer.digest
 
 
 @pytest.fixture
@@ -29,9 +28,9 @@ def held(agents: Agents) -> Iterator[tuple[Session, dict[str, str]]]:
     """A session, and what its steps are held to, by their labels."""
     planned: dict[str, str] = {}
 
-    def on_send(host: str, outcome: Outcome, message: dict[str, Any], learnt: bool) -> None:
-        if outcome.label in planned:
-            message["planned"] = planned[outcome.label]
+    def on_send(host: str, outcome: Outcome, message: Submission, learnt: bool) -> Submission:
+        held_to = planned.get(outcome.label)
+        return message if held_to is None else message.replace(planned=held_to)
 
     session = agents.start(on_send=on_send)
     yield session, planned

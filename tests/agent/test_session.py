@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from agent_sessions import Agents, wait_for
 
-from provision import session as session_module
+from provision import login
 from provision.agent.runs import Runs
 from provision.errors import ConfigError, ProvError, UnreachableError
 from provision.events import Note, StepDone, StepRunning
@@ -171,7 +171,7 @@ def test_later_steps_of_a_plan_see_what_earlier_ones_would_do(agents: Agents, ro
 
 
 def test_a_link_that_is_lost_before_the_agent_speaks(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "START_TIMEOUT", 1.0)
+    monkeypatch.setattr(login, "START_TIMEOUT", 1.0)
     session = agents.start(wrap=lambda command: ["sh", "-c", "echo PROV:shell >&2; exec sleep 30"])
     with pytest.raises(UnreachableError, match="silent for 1 s"):
         session.submit(File("/srv/x", "")).wait()
@@ -272,7 +272,7 @@ def test_a_login_that_starts_no_agent(agents: Agents, script: str, said: str) ->
 
 
 def test_something_else_that_writes_to_the_agents_output(agents: Agents) -> None:
-    from provision.agent.protocol import MARKER
+    from provision.agent.frames import MARKER
 
     session = agents.start(
         wrap=lambda command: ["printf", MARKER.decode().replace("\0", "\\0") + "hello, world"]

@@ -13,7 +13,7 @@ from helpers.cli import PROV, Run, finish, prov, start
 from helpers.hosts import Hosts, Kind, on
 from helpers.projects import Project
 
-from provision import channel, lab, session
+from provision import channel, lab, login, talk
 from provision.events import HostDone, StepRunning
 from provision.inventory import load
 from provision.roles import assign
@@ -242,8 +242,8 @@ def impatient(project: Project, monkeypatch: pytest.MonkeyPatch) -> Impatient:
     """A deploy in this process, which takes 7 seconds of silence for the link's end: more than a living agent is
     silent, and not as much as it really takes."""
     monkeypatch.chdir(project.folder)
-    monkeypatch.setattr(session, "START_TIMEOUT", 7.0)
-    for module in (session, channel):
+    monkeypatch.setattr(login, "START_TIMEOUT", 7.0)
+    for module in (talk, channel):
         monkeypatch.setattr(module, "SILENCE", 7.0)
     return lambda name: RunOfRoles(assign(load(None).select(name, None)), plan=False)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from provision.channel import Login, ProcessChannel
+from provision.channel import ProcessChannel
 from provision.errors import ConfigError
+from provision.login import Login
 from provision.outcome import Outcome, StepFailed
 from provision.session import Session
 from provision.steps.base import Step

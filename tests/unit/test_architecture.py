@@ -61,8 +61,8 @@ LAYERS = (
     ),
     ("apps", "app_settings", "owncert", "balancing", "inventory", "lab", "cloud"),
     ("roleimport", "rolefolders"),
-    ("session", "outcome", "carried", "comeback", "calling"),
-    ("channel", "events"),
+    ("session", "outcome", "carried", "comeback", "calling", "talk", "conduct"),
+    ("channel", "events", "login"),
     ("facts", "bootstrap", "ownsteps"),
     ("agent", "steps"),
     ("errors", "secrets", "names", "origin", "unmocked", "values"),
@@ -92,9 +92,9 @@ PLACES = {
     "bcrypt": {"htpasswd"},
     "pathspec": {"releases"},
 }
-#: compressed bytes that an agent's start may cost, with a tenth as room to grow (2026: 50 kB and 70 kB)
-LARGEST_AGENT = 56_000
-LARGEST_PLAN = 77_000
+#: compressed bytes that an agent's start may cost, with a tenth as room to grow (2026: 55 kB and 76 kB)
+LARGEST_AGENT = 61_000
+LARGEST_PLAN = 84_000
 
 
 def part(path: Path) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provision.agent.protocol import (
+from provision.agent.frames import (
     LENGTHS,
     MARKER,
     MAX_HEADER,
@@ -19,12 +19,17 @@ from provision.agent.protocol import (
     pack,
     unpack,
 )
-from provision.channel import Login
 from provision.errors import ProvError, UnreachableError
+from provision.login import Login
 from provision.session import Session
 
+finite = st.floats(allow_nan=False, allow_infinity=False)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=8,
 )
@@ -95,6 +100,7 @@ class Scripted:
 
     def __init__(self, says: bytes) -> None:
         self.out, self.err, self.eof = bytearray(), bytearray(b"PROV:shell\n"), False
+        self.silent = False
         self._says = says
 
     def send(self, data: bytes) -> None:
@@ -108,6 +114,13 @@ class Scripted:
 
     def close(self) -> None:
         """There is nothing to close."""
+
+
+FACTS = {
+    **dict.fromkeys(("distribution", "version", "codename", "family", "architecture", "kernel"), "x"),
+    **dict.fromkeys(("hostname", "python", "python_path", "init", "user", "login_user"), "x"),
+    "cpus": 1, "memory_mb": 1, "addresses": ["192.0.2.1"],
+}  # fmt: skip
 
 
 def session(says: bytes) -> Session:
@@ -124,6 +137,6 @@ def test_a_session_ends_whatever_the_other_side_says(noise: bytes) -> None:
 
 
 def test_an_agent_of_another_version() -> None:
-    hello = pack({"op": "hello", "version": 99, "facts": {}})
+    hello = pack({"op": "hello", "version": 99, "facts": FACTS, "boot": "b"})
     with pytest.raises(UnreachableError, match="protocol version 99"):
         assert session(MARKER + hello).facts

@@ -1,0 +1,126 @@
+"""Frames between controller and agent: a JSON header and raw payload, both of exact length. Shipped.
+
+A frame is 8 bytes (header and payload length, big-endian), the header, the payload. Nothing depends on line
+ends, and nothing is read past a frame. What the headers mean is protocol.py's.
+"""
+
+import json
+import re
+import struct
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
+
+MARKER = b"\0PROV-AGENT-1\0"
+LENGTHS = struct.Struct(">II")
+#: no header is larger; a larger one means that the stream is not ours
+MAX_HEADER = 64 * 1024 * 1024
+MAX_PAYLOAD = 8 * 1024 * 1024
+#: a header of this size may hold so many values, as each takes a hundred bytes once it is parsed
+LARGE, MANY = 1024 * 1024, 500_000
+STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
+LONGEST_NUMBER = 100
+
+
+class ProtocolError(Exception):
+    """The other side does not speak this protocol, or stopped in the middle of a frame."""
+
+
+class Frame(NamedTuple):
+    """One message. head["op"] says which."""
+
+    head: Dict[str, Any]
+    payload: bytes = b""
+
+
+def pack(head: Dict[str, Any], payload: bytes = b"") -> bytes:
+    """A frame as it goes over the wire."""
+    header = json.dumps(head, separators=(",", ":")).encode()
+    return LENGTHS.pack(len(header), len(payload)) + header + payload
+
+
+def unpack(data: Union[bytes, bytearray]) -> Tuple[Optional[Frame], int]:
+    """The first frame in data and how many bytes it took; (None, 0) if it is not whole yet.
+
+    Raises ProtocolError for lengths that no frame has, and for a header that is none.
+    """
+    if len(data) < LENGTHS.size:
+        return None, 0
+    header, payload = LENGTHS.unpack_from(data)
+    if header > MAX_HEADER or payload > MAX_PAYLOAD:
+        raise ProtocolError("a frame of %d + %d bytes" % (header, payload))
+    end = LENGTHS.size + header + payload
+    if len(data) < end:
+        return None, 0
+    middle = LENGTHS.size + header
+    head = parse(bytes(data[LENGTHS.size : middle]))
+    if not isinstance(head, dict) or not isinstance(head.get("op"), str):
+        raise ProtocolError("a header without an operation")
+    return Frame(head, bytes(data[middle:end])), end
+
+
+def parse(header: bytes) -> Any:
+    """JSON as pack writes it. Raises ProtocolError for what is none, and for what would fill memory."""
+    try:
+        if len(header) > LARGE:
+            bare = STRINGS.sub(b"", header)
+            if bare.count(b",") + bare.count(b"[") + bare.count(b"{") > MANY:
+                raise ProtocolError("a header of too many values")
+        return json.loads(
+            header.decode(),
+            object_pairs_hook=_once,
+            parse_int=_whole,
+            parse_constant=_refuse,
+        )
+    except (ValueError, RecursionError):
+        raise ProtocolError("a header that is not JSON") from None
+
+
+def _once(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name twice")
+    return found
+
+
+def _whole(text: str) -> int:
+    # int() takes the longer the longer it is, squared
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError("a number of %d digits" % len(text))
+    return int(text)
+
+
+def _refuse(word: str) -> None:
+    raise ValueError("%s is no JSON" % word)
+
+
+class Reader:
+    """Takes frames out of a stream that arrives in pieces. taken: bytes of the last one."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self.taken = 0
+        self._searched = 0
+
+    def feed(self, data: bytes) -> None:
+        self._buffer += data
+
+    def skip_to_marker(self) -> bool:
+        """Drop everything up to and including the marker; False if it has not arrived yet."""
+        at = self._buffer.find(MARKER, self._searched)
+        if at < 0:
+            # its beginning may have arrived
+            self._searched = max(0, len(self._buffer) - len(MARKER) + 1)
+            return False
+        del self._buffer[: at + len(MARKER)]
+        return True
+
+    def before_marker(self) -> bytes:
+        """What arrived instead of the marker."""
+        return bytes(self._buffer)
+
+    def next(self) -> Optional[Frame]:
+        """The next whole frame, or None. Raises ProtocolError."""
+        if len(self._buffer) < LENGTHS.size:
+            return None
+        frame, self.taken = unpack(self._buffer)
+        del self._buffer[: self.taken]
+        return frame

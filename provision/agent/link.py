@@ -1,0 +1,82 @@
+"""The agent's end of the channel: messages in and out of its streams. Shipped."""
+
+import queue
+import threading
+from typing import IO, Optional
+
+from provision.agent.frames import LENGTHS, MAX_HEADER, MAX_PAYLOAD, Frame, ProtocolError, unpack
+from provision.agent.protocol import TO_HOST, Chunk, Message, Refused, Stop, Verdict, message
+
+
+class Link:
+    """Frames in and out of the agent's streams.
+
+    A thread reads all the time, so that the controller's writes never wait for a step. Frames out are
+    gathered and flushed when there is nothing left to do, by the heartbeat, or when they must go at once.
+    """
+
+    def __init__(self, incoming: IO[bytes], outgoing: IO[bytes]) -> None:
+        self._in = incoming
+        self._out = outgoing
+        self._lock = threading.Lock()
+        self._pending = bytearray()
+        self.messages: "queue.Queue[Optional[Message]]" = queue.Queue()
+        # bounded: a large file waits in the SSH window, not in memory
+        self.chunks: "queue.Queue[Optional[Chunk]]" = queue.Queue(maxsize=16)
+        self.verdicts: "queue.Queue[Optional[Verdict]]" = queue.Queue()
+        self.stopping = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def send(self, told: Message, flush: bool = False) -> None:
+        """Queue a message. A controller that is gone is noticed by the reading side."""
+        with self._lock:
+            self._pending += told.packed()
+        if flush or len(self._pending) > 65536:
+            self.flush()
+
+    def flush(self) -> None:
+        with self._lock:
+            data, self._pending = self._pending, bytearray()
+            if data:
+                try:
+                    self._out.write(data)
+                    self._out.flush()
+                except BrokenPipeError:
+                    # the link is gone: the running step ends, the reader has set `stopping`
+                    self.stopping.set()
+
+    def _read(self) -> None:
+        try:
+            while True:
+                frame = self._frame()
+                if frame is None:
+                    break
+                told = message(frame, TO_HOST)
+                if isinstance(told, Stop):
+                    self.stopping.set()
+                elif isinstance(told, Chunk):
+                    self.chunks.put(told)
+                elif isinstance(told, Verdict):
+                    self.verdicts.put(told)
+                else:
+                    self.messages.put(told)
+        except ProtocolError as error:
+            self.send(Refused("the controller sent %s" % error), flush=True)
+        finally:
+            self.stopping.set()
+            self.messages.put(None)
+            self.chunks.put(None)
+            self.verdicts.put(None)
+
+    def _frame(self) -> Optional[Frame]:
+        lengths = self._in.read(LENGTHS.size)
+        if len(lengths) < LENGTHS.size:
+            return None
+        header, payload = LENGTHS.unpack(lengths)
+        if header > MAX_HEADER or payload > MAX_PAYLOAD:
+            raise ProtocolError("a frame of %d + %d bytes" % (header, payload))
+        rest = self._in.read(header + payload)
+        frame, _ = unpack(lengths + rest)
+        return frame

@@ -1,0 +1,226 @@
+"""What values from outside must look like: checked once, where they come in. Shipped, and used on both sides.
+
+A check takes a value and returns what it stands for, or raises Misshapen. A class made by `shape` has a check for each
+of its fields; `Record.of` builds it from JSON values, and nothing else has to ask again.
+"""
+
+import math
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+
+if TYPE_CHECKING:
+    from typing import dataclass_transform  # novm: for type checkers only
+
+Check = Callable[[Any], Any]
+T = TypeVar("T", bound="Record")
+MISSING: Any = object()
+
+
+class Misshapen(ValueError):
+    """A value from outside is not what it must be."""
+
+
+class Field:
+    """What `of` says of one."""
+
+    def __init__(self, check: Check, default: Any) -> None:
+        self.check = check
+        self.default = default
+
+
+def of(check: Check, default: Any = MISSING) -> Any:
+    """A field of a class made by `shape`. default: of one that may be left out; it must not be changeable."""
+    return Field(check, default)
+
+
+class Record:
+    """Base of classes whose fields are checked when they come from outside."""
+
+    SHAPE: Mapping[str, Field] = MappingProxyType({})
+
+    def __init__(self, *given: Any, **values: Any) -> None:
+        shape = self.SHAPE
+        values.update(zip(shape, given))
+        self.__dict__.update({name: values.pop(name, field.default) for name, field in shape.items()})
+        missing = [name for name, value in self.__dict__.items() if value is MISSING]
+        if missing or values:
+            raise TypeError("%s: %s" % (type(self).__name__, ", ".join([*missing, *values])))
+
+    def plain(self) -> Dict[str, Any]:
+        """JSON values; fields that have their defaults are left out."""
+        shape, found = self.SHAPE, {}
+        for name, value in self.__dict__.items():
+            if value != shape[name].default:
+                found[name] = value.plain() if isinstance(value, Record) else value
+        return found
+
+    def replace(self: T, **changes: Any) -> T:
+        """The same with other values."""
+        return type(self)(**{**self.__dict__, **changes})
+
+    @classmethod
+    def of(cls: Type[T], value: Any, ignore: Sequence[str] = ()) -> T:
+        """Build it from JSON values. ignore: names that may be there besides. Raises Misshapen."""
+        if type(value) is not dict:
+            raise Misshapen("expected an object, not %s" % shown(value))
+        found, count = {}, 0
+        for name, field in cls.SHAPE.items():
+            if name in value:
+                count += 1
+                try:
+                    found[name] = field.check(value[name])
+                except Misshapen as error:
+                    raise Misshapen("%s: %s" % (name, error)) from None
+            elif field.default is MISSING:
+                raise Misshapen("%s is missing" % name)
+        if count != len(value):
+            for name in value:
+                if name not in cls.SHAPE and name not in ignore:
+                    raise Misshapen("unknown field %s" % shown(name))
+        return cls(**found)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def __repr__(self) -> str:
+        return "%s(%s)" % (type(self).__name__, ", ".join("%s=%r" % item for item in self.__dict__.items()))
+
+
+if TYPE_CHECKING:
+
+    @dataclass_transform(frozen_default=True, field_specifiers=(of,))
+    def shape(cls: Type[T]) -> Type[T]: ...
+
+else:
+
+    def shape(cls):
+        """Make a class with fields of `of`. Not a dataclass: to have those written takes longer than a run's checks."""
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, Field)}
+        cls.SHAPE = {**cls.SHAPE, **own}
+        for name in own:
+            delattr(cls, name)
+        return cls
+
+
+def shown(value: Any) -> str:
+    """The beginning of a value, for an error."""
+    if isinstance(value, (dict, list)):
+        return "a list" if isinstance(value, list) else "an object"
+    text = repr(value if not isinstance(value, str) else value[:60])
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def text(most: int) -> Check:
+    """Text of so many characters at most."""
+
+    def check(value: Any) -> Any:
+        if type(value) is not str:
+            raise Misshapen("expected text, not %s" % shown(value))
+        if len(value) > most:
+            raise Misshapen("%d characters, %d are allowed" % (len(value), most))
+        return value
+
+    return check
+
+
+def number(low: int, high: int) -> Check:
+    """A whole number."""
+
+    def check(value: Any) -> Any:
+        if type(value) is not int or not low <= value <= high:
+            raise Misshapen("expected a whole number from %d to %d, not %s" % (low, high, shown(value)))
+        return value
+
+    return check
+
+
+def real(low: float, high: float) -> Check:
+    """A number, whole or not, and never NaN."""
+
+    def check(value: Any) -> Any:
+        if type(value) not in (int, float) or not math.isfinite(value) or not low <= value <= high:
+            raise Misshapen("expected a number from %g to %g, not %s" % (low, high, shown(value)))
+        return value
+
+    return check
+
+
+def flag(value: Any) -> Any:
+    """True or False."""
+    if type(value) is not bool:
+        raise Misshapen("expected true or false, not %s" % shown(value))
+    return value
+
+
+def word(*words: str) -> Check:
+    """One of these."""
+
+    def check(value: Any) -> Any:
+        if type(value) is not str or value not in words:
+            raise Misshapen("expected one of %s, not %s" % (", ".join(words), shown(value)))
+        return value
+
+    return check
+
+
+def sequence(check: Check, most: int) -> Check:
+    """A list, as a tuple."""
+
+    def check_all(value: Any) -> Any:
+        if type(value) is not list:
+            raise Misshapen("expected a list, not %s" % shown(value))
+        if len(value) > most:
+            raise Misshapen("%d items, %d are allowed" % (len(value), most))
+        return tuple([check(item) for item in value])
+
+    return check_all
+
+
+def items(*checks: Check) -> Check:
+    """A list of exactly these, as a tuple."""
+
+    def check_each(value: Any) -> Any:
+        if type(value) is not list or len(value) != len(checks):
+            raise Misshapen("expected a list of %d items, not %s" % (len(checks), shown(value)))
+        return tuple([check(item) for check, item in zip(checks, value)])
+
+    return check_each
+
+
+def mapping(check: Check, most: int = 1000000) -> Check:
+    """An object whose values are all of one kind."""
+
+    def check_values(value: Any) -> Any:
+        if type(value) is not dict:
+            raise Misshapen("expected an object, not %s" % shown(value))
+        if len(value) > most:
+            raise Misshapen("%d items, %d are allowed" % (len(value), most))
+        return {name: check(item) for name, item in value.items()}
+
+    return check_values
+
+
+def optional(check: Check) -> Check:
+    """None or that."""
+    return lambda value: None if value is None else check(value)
+
+
+def anything(value: Any) -> Any:
+    """Whatever it is: somebody else looks at it."""
+    return value
+
+
+def one(cls: Type[T]) -> Check:
+    """A record of that class."""
+    return cls.of
+
+
+def parsed(check: Check, value: Any) -> "Tuple[Any, Optional[str]]":
+    """(what the value stands for, None), or (None, why it can't be taken)."""
+    try:
+        return check(value), None
+    except Misshapen as error:
+        return None, str(error)
