@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from provision.inventory.fields import InnerPath, Place, matching
-from provision.secrets import Secret
+from provision.secrets import Secret, logins
 
 Interface = Literal["wsgi", "asgi"]
 Server = Literal["gunicorn", "uwsgi", "mod_wsgi", "uvicorn", "hypercorn", "daphne", "granian"]
@@ -157,6 +158,31 @@ class Cache(Settings):
     bypass_headers: tuple[HeaderName, ...] = Field(
         default=("Authorization",), description="So are requests with one of these headers."
     )
+
+
+class Index(Settings):
+    """A package index: its login reaches the installer by its environment, and no file."""
+
+    url: Annotated[
+        str, matching(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", "the URL of an index, without a login")
+    ] = Field(description="Of the index, such as `https://pypi.example.com/simple`.")
+    username: str | None = Field(default=None, description="Of its login, if it wants one.")
+    password: Secret | None = Field(default=None, description="Of its login; a token, for most.")
+    default: bool = Field(default=False, description="Ask it instead of PyPI, not besides.")
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _has_no_login(cls, url: Any) -> Any:
+        if isinstance(url, str) and logins(url):
+            raise ValueError("has a login in it: write that as `username` and `password`")
+        return url
+
+    @property
+    def with_login(self) -> str:
+        """The URL as installers take it."""
+        words = [self.username or "", self.password.reveal() if self.password else ""]
+        login = ":".join(quote(word, safe="") for word in words)
+        return self.url.replace("://", f"://{login}@", 1) if login != ":" else self.url
 
 
 class RateLimit(Settings):

@@ -14,6 +14,7 @@ from provision.app_settings import (
     Cache,
     Django,
     Front,
+    Index,
     Interface,
     OwnCertificate,
     RateLimit,
@@ -81,11 +82,17 @@ class App(Settings):
     environment: dict[VariableName, str | Secret] = Field(
         default={}, description="Environment variables. Passwords, keys and tokens are treated as secrets."
     )
+    secrets: dict[VariableName, Secret] = Field(
+        default={}, description="Environment variables that are secrets, whatever they are called."
+    )
     health: Annotated[str, matching(r"/[^\s?#]*", "a path that begins with /")] = Field(
         default="/", description="Path that answers 200 when a release is ready."
     )
     requirements: InnerPath = Field(
         default="requirements.txt", description="File in the source that lists the Python packages."
+    )
+    indexes: tuple[Index, ...] = Field(
+        default=(), description="Where its packages come from, besides PyPI; see below."
     )
     python: Annotated[str, matching(r"/[\w./+-]+", "an absolute path like /usr/bin/python3.13")] = Field(
         default="/usr/bin/python3", description="The Python on the host that its environment is made with."
@@ -158,6 +165,25 @@ class App(Settings):
             if prefix in info.data.get("static", {}):
                 raise ValueError(f"{prefix!r} is a prefix of `static` already")
         return media
+
+    @field_validator("secrets")
+    @classmethod
+    def _fit_an_environment(cls, secrets: dict[str, Secret], info: ValidationInfo) -> dict[str, Secret]:
+        for name, value in secrets.items():
+            if "\0" in value.reveal():
+                raise ValueError(f"the value of {name} has a NUL in it")
+            if name in info.data.get("environment", {}):
+                raise ValueError(f"{name} is in `environment` as well")
+            if name == "PYTHONPATH":
+                raise ValueError("PYTHONPATH is read by everybody: it belongs in `environment`")
+        return secrets
+
+    @field_validator("indexes")
+    @classmethod
+    def _one_default(cls, indexes: tuple[Index, ...]) -> tuple[Index, ...]:
+        if sum(each.default for each in indexes) > 1:
+            raise ValueError("one of them can be the default")
+        return indexes
 
     @model_validator(mode="after")
     def _parts_agree(self) -> App:

@@ -12,7 +12,8 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import field
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ import pathspec
 from provision.app_settings import SERVER_PACKAGES
 from provision.apps import App
 from provision.errors import ProvError
+from provision.indexes import requirements_with, without_logins_in
 from provision.requirements import requirements_of
 from provision.secrets import Secret
 from provision.steps.tree import Entry, hashes_of, source_of, summary
@@ -40,11 +42,13 @@ class Release:
     """One state of an application, and its places on a host.
 
     entries: manifest of the source.  requirements: text of its requirements file.
+    installing: environment of what installs them.
     """
 
     app: App
     entries: list[Entry]
     requirements: str
+    installing: Mapping[str, str | Secret] = field(default_factory=dict)
 
     @cached_property
     def id(self) -> str:
@@ -133,7 +137,7 @@ class Release:
             given["BEHIND_PROXY"] = "1"
         if app.django:
             given["DJANGO_SETTINGS_MODULE"] = app.django.settings
-        return {**given, **app.environment}
+        return {**given, **app.environment, **app.secrets}
 
 
 def release_of(app: App) -> Release:
@@ -152,7 +156,10 @@ def release_of(app: App) -> Release:
     text = requirements_of(
         name, partial(content_of, entries, folder + slash), where=f"{app.source}: {wanted}"
     )
-    return Release(app, entries, text)
+    known = {**app.environment, **app.secrets}
+    wanted_packages = requirements_with(text, app.indexes, known, where=f"{app.source}: {wanted}")
+    shipped = list(without_logins_in(entries, wanted))
+    return Release(app, shipped, wanted_packages.text, wanted_packages.environment)
 
 
 def content_of(entries: list[Entry], folder: str, name: str) -> bytes:

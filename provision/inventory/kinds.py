@@ -87,13 +87,13 @@ def branches(annotation: Any) -> Iterator[Any]:
 
 
 def takes(each: Any, value: Any) -> bool:
-    """Whether a type takes a value as it is."""
+    """Whether a type takes a value as it is; text that is no text, such as a number without quotes, included."""
     if get_origin(each) is Literal:
         return value in get_args(each)
+    if each is str:
+        return True
     return (
-        each in (str, int, float, bool)
-        and isinstance(value, each)
-        and isinstance(value, bool) == (each is bool)
+        each in (int, float, bool) and isinstance(value, each) and isinstance(value, bool) == (each is bool)
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence,
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, listed, mode_text, step, wanted
 from provision.steps.environment import Environment, check_environment, revealed
+from provision.steps.indexes import check_no_logins, index_changes
 from provision.steps.installers import Installer, find_uv
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Venv(Step):
     if given, are then taken for all that it needs.
     installer: "uv", "pip", or "" for uv where the host has it (see python.uv), else pip, with the same result.
     environment: of the installer, such as PIP_INDEX_URL; values may be Secrets. What /etc/pip.conf and PIP_
-    variables say of indexes holds for uv as well.
+    variables say of indexes holds for uv as well. A login for an index belongs there, as a Secret.
     What somebody has removed from the environment is installed again, and its folders are opened to all who may enter
     the environment itself. It is made anew if a run left it unfinished, if its interpreter is gone or has become
     another Python, or if a requirement is dropped, because no installer takes away what that had brought along.
@@ -75,6 +76,7 @@ class Venv(Step):
         if self.installer not in ("", "uv", "pip"):
             raise ValueError('installer must be "uv" or "pip", not %r' % (self.installer,))
         check_environment(self.environment)
+        check_no_logins(self.requirements, self.packages)
 
     def check(self, host: "System") -> Diff:
         uv = self._uv(host)
@@ -165,7 +167,8 @@ class Venv(Step):
 
     def _wants(self) -> List[Change]:
         """All that goes into a new environment."""
-        found = [Change("requirement", "", without_hashes(line)) for line in self._lines()]
+        found = list(index_changes(self.environment))
+        found += [Change("requirement", "", without_hashes(line)) for line in self._lines()]
         return [*found, Change("project", "", self.project)] if self.project else found
 
     def _other_requirements(self, before: Sequence[str]) -> List[Change]:

@@ -57,6 +57,7 @@ def files_of(c: Host, release: Release) -> None:
         python=release.app.python,
         requirements=release.requirements,
         packages=release.packages,
+        environment=release.installing,
     )
     # the application's user has to get in
     files.directory(c, release.venv, mode=0o755)

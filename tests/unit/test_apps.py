@@ -14,6 +14,7 @@ from provision.app_settings import (
     Auth,
     Cache,
     Django,
+    Index,
     OwnCertificate,
     RateLimit,
     Settings,
@@ -63,8 +64,10 @@ def test_defaults(tmp_path: Path) -> None:
         "static": {},
         "media": {},
         "environment": {},
+        "secrets": {},
         "health": "/",
         "requirements": "requirements.txt",
+        "indexes": (),
         "python": "/usr/bin/python3",
         "django": None,
         "workers": None,
@@ -370,7 +373,7 @@ def test_the_example_for_production_is_right() -> None:
     assert [apps_of(host)[0].server for host in loaded.hosts.values()] == ["gunicorn"] * 3
 
 
-@pytest.mark.parametrize("model", [App, OwnCertificate, Django, Auth, Cache, RateLimit, Balance])
+@pytest.mark.parametrize("model", [App, OwnCertificate, Django, Auth, Cache, RateLimit, Index, Balance])
 def test_every_parameter_is_in_the_docs(model: type[Settings]) -> None:
     """One source for parameters, their validation and their documentation."""
     page = (REPO / "docs/inventory.md").read_text()

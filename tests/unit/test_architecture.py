@@ -53,6 +53,7 @@ LAYERS = (
         "requirements",
         "gitsource",
         "gitlogin",
+        "indexes",
         "authority",
         "ca",
         "templates",

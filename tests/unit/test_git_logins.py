@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import subprocess
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from guarded import guarded
 from test_gitsource import Repository
 
 from provision import gitsource
@@ -23,43 +20,17 @@ WORD = "k3gb@Qz1"
 WRITTEN = "k3gb%40Qz1"
 
 
-class Guarded(SimpleHTTPRequestHandler):
-    """Serves files to whom it knows, and notes the arguments of every process meanwhile."""
-
-    known: dict[str, str]
-    seen: set[bytes]
-
-    def do_GET(self) -> None:
-        self.seen.update(p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline") if p.exists())
-        given = self.headers.get("Authorization", "").removeprefix("Basic ")
-        user, _, word = base64.b64decode(given).decode().partition(":")
-        if self.known.get(user) != word or not user:
-            self.send_response(401)
-            self.send_header("WWW-Authenticate", 'Basic realm="git"')
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        super().do_GET()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 class Private(Repository):
-    """A repository behind a password. host: where it is served."""
+    """A repository behind a password. host: where it is served.  seen: arguments of processes meanwhile."""
+
+    host: str
+    seen: set[bytes]
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.commit(app="one", **{"requirements.txt": ""})
         subprocess.run(["git", "clone", "-q", "--bare", str(folder), f"{folder}.git"], check=True)
         subprocess.run(["git", "update-server-info"], cwd=f"{folder}.git", check=True)
-        handler = type(
-            "Here", (Guarded,), {"known": {"build": WORD, "token-of-20-characters": ""}, "seen": set()}
-        )
-        self.seen: set[bytes] = handler.seen  # type: ignore[attr-defined]
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder.parent)))
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.host = f"127.0.0.1:{self.server.server_port}"
 
 
 @pytest.fixture
@@ -68,9 +39,8 @@ def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Private
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     found = Private(tmp_path / "repository")
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
+    with guarded(tmp_path, {"build": WORD, "token-of-20-characters": ""}) as (found.host, found.seen):
+        yield found
 
 
 @pytest.mark.trust("6", "git-url-token-leaks")
