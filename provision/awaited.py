@@ -30,6 +30,7 @@ from provision.outcome import Outcome, StepFailed
 from provision.secrets import Secret
 from provision.session import Session
 from provision.steps.base import Step
+from provision.visible import visible
 
 #: what steps did, at INFO: a fabfile prints nothing that it does not print itself
 LOG = logging.getLogger("prov")
@@ -111,15 +112,15 @@ def end_all() -> None:
         try:
             session.finish()
         except ProvError as error:
-            LOG.warning("%s: %s", session.host, error)
+            LOG.warning("%s: %s", session.host, visible(str(error)))
 
 
 def log(event: Event) -> None:
     """Tell what a step did."""
     if isinstance(event, StepDone):
-        LOG.info("%s: %s: %s %s", event.host, event.step, event.state, event.why)
+        LOG.info("%s: %s: %s %s", event.host, visible(event.step), event.state, visible(event.why))
     elif isinstance(event, Note):
-        LOG.warning("%s: %s", event.host, event.text)
+        LOG.warning("%s: %s", event.host, visible(event.text))
 
 
 def role_file(c: Any, kind: str, name: str) -> Path:

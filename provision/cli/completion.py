@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from provision.report.screen import say
+
 #: where each shell looks for it, as said in the script's first line
 PLACES = {
     "bash": 'eval "$(prov completion bash)"        # in ~/.bashrc',
@@ -21,5 +23,5 @@ def completion(shell: str) -> None:
 
     found = get_completion_class(shell)
     assert found is not None  # click knows these three
-    click.echo(f"# {PLACES[shell]}")
-    click.echo(found(cli, {}, "prov", "_PROV_COMPLETE").source())
+    say(f"# {PLACES[shell]}")
+    say(found(cli, {}, "prov", "_PROV_COMPLETE").source())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from provision.cli.options import inventory_option, json_option
 from provision.errors import UsageError
 from provision.inventory import Inventory, InventoryHost, check, load
 from provision.inventory.target import members
+from provision.report.screen import say, say_json
 
 COLUMNS = ("NAME", "ADDRESS", "GROUPS", "ROLES")
 
@@ -36,20 +36,18 @@ def hosts(target: str, inventory: Sequence[str], as_json: bool, graph: bool) -> 
     chosen = loaded.select(target)
     if graph:
         for line in tree(loaded, {host.name for host in chosen}):
-            click.echo(line)
+            say(line)
         return
     check(chosen)
     if as_json:
         for host in chosen:
-            click.echo(json.dumps(as_event(host)))
-        click.echo(
-            json.dumps({"event": "summary", "hosts": {}, "seconds": round(time.monotonic() - begun, 3)})
-        )
+            say_json(as_event(host))
+        say_json({"event": "summary", "hosts": {}, "seconds": round(time.monotonic() - begun, 3)})
     elif sys.stdout.isatty():
         show_table([row(host) for host in chosen])
     else:
         for line in aligned([COLUMNS, *(row(host) for host in chosen)]):
-            click.echo(line)
+            say(line)
 
 
 def as_event(host: InventoryHost) -> dict[str, object]:
@@ -87,16 +85,17 @@ def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 def show_table(rows: Sequence[Sequence[str]]) -> None:
     """Rows for a person at a terminal."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from provision.report.terminal import Terminal
 
     table = Table(box=box.SIMPLE_HEAD)
     for column in COLUMNS:
         table.add_column(column.capitalize())
     for cells in rows:
         table.add_row(*(Text(cell) for cell in cells))  # Text: a name in brackets is no markup
-    Console().print(table)
+    Terminal().print(table)
 
 
 def tree(inventory: Inventory, chosen: set[str], group: str = "all", depth: int = 0) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from provision.cli.options import json_option
 from provision.errors import LabError, UsageError
 from provision.lab import LabHost
 from provision.names import suggestion
+from provision.report.screen import say, say_json
 
 
 class NearestNames(click.Group):
@@ -36,7 +36,7 @@ def lab() -> None:
 
 
 def _progress(as_json: bool) -> Callable[[str], None]:
-    return lambda line: click.echo(line, err=as_json)
+    return lambda line: say(line, err=as_json)
 
 
 def _event(host: LabHost, **more: object) -> dict[str, Any]:
@@ -95,8 +95,8 @@ def up(
     )
     if as_json:
         for host in ready:
-            click.echo(json.dumps(_event(host, changed=host.name not in before)))
-        click.echo(json.dumps(_summary(begun)))
+            say_json(_event(host, changed=host.name not in before))
+        say_json(_summary(begun))
 
 
 @lab.command(epilog="Example:  prov lab down web1    or    prov lab down --all")
@@ -117,13 +117,13 @@ def down(names: tuple[str, ...], everything: bool, images: bool, as_json: bool) 
     if everything:
         gone = labs.down_all(images=images, progress=_progress(as_json))
         if not gone and not as_json:
-            click.echo("The lab has no hosts.")
+            say("The lab has no hosts.")
     else:
         labs.down(gone, progress=_progress(as_json))
     if as_json:
         for name in gone:
-            click.echo(json.dumps({"event": "lab_host", "name": name, "state": "gone"}))
-        click.echo(json.dumps(_summary(begun)))
+            say_json({"event": "lab_host", "name": name, "state": "gone"})
+        say_json(_summary(begun))
 
 
 @lab.command(name="list", epilog="Example:  prov lab list --json")
@@ -134,17 +134,17 @@ def list_(as_json: bool) -> None:
     known = labs.hosts()
     if as_json:
         for host in known:
-            click.echo(json.dumps(_event(host)))
-        click.echo(json.dumps(_summary(begun)))
+            say_json(_event(host))
+        say_json(_summary(begun))
         return
     if not known:
-        click.echo("The lab has no hosts. Boot one:  prov lab up web1", err=True)
+        say("The lab has no hosts. Boot one:  prov lab up web1", err=True)
         return
     rows = [("NAME", "ADDRESS", "DRIVER", "IMAGE", "LOGIN", "STATE")]
     rows += [(host.name, host.address, host.driver, host.image, host.login, host.state) for host in known]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @lab.command(epilog="Example:  prov lab snapshot web1 clean")
@@ -172,8 +172,8 @@ def restore(name: str, snapshot: str, as_json: bool) -> None:
 def _tell_one(name: str, begun: float, as_json: bool, **more: object) -> None:
     found = labs.find(name)
     if as_json and found:
-        click.echo(json.dumps(_event(found, **more)))
-        click.echo(json.dumps(_summary(begun)))
+        say_json(_event(found, **more))
+        say_json(_summary(begun))
 
 
 @lab.group(cls=NearestNames, epilog="Example:  prov lab box build --image debian-13")
@@ -195,10 +195,10 @@ def build(image: str, again: bool, install: bool, as_json: bool) -> None:
             progress(f"installed {package}")
     path = labs.build_box(image, again=again, progress=progress)
     if as_json:
-        click.echo(json.dumps({"event": "lab_box", "image": image, "path": path}))
-        click.echo(json.dumps(_summary(begun)))
+        say_json({"event": "lab_box", "image": image, "path": path})
+        say_json(_summary(begun))
     else:
-        click.echo(f"The box is {path}; `prov lab up NAME --driver vagrant` takes it by itself.")
+        say(f"The box is {path}; `prov lab up NAME --driver vagrant` takes it by itself.")
 
 
 @lab.command(epilog="Example:  prov lab ssh web1 -- systemctl --failed")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
-
 from provision.cli.hosts import aligned
+from provision.report.screen import say, say_json
 
 if TYPE_CHECKING:
     from provision.recording import TaskSteps
@@ -21,14 +19,14 @@ def show_steps(assignments: Sequence[Assignment], *, as_json: bool) -> None:
     from provision.recording import ASSUMED, steps_of
 
     begun = time.monotonic()
-    click.echo(ASSUMED, err=True)
+    say(ASSUMED, err=True)
     for assignment in assignments:
         host = assignment.host.name
         if as_json:
             for task in steps_of(assignment):
-                click.echo(json.dumps(as_event(host, task)))
+                say_json(as_event(host, task))
             continue
-        click.echo(host)
+        say(host)
         rows: list[tuple[str, str]] = []
         role = ""
         for task in steps_of(assignment):
@@ -41,11 +39,9 @@ def show_steps(assignments: Sequence[Assignment], *, as_json: bool) -> None:
             if task.unknown:
                 rows.append((f"      ... {task.unknown}", ""))
         for line in aligned(rows):
-            click.echo(line)
+            say(line)
     if as_json:
-        click.echo(
-            json.dumps({"event": "summary", "hosts": {}, "seconds": round(time.monotonic() - begun, 3)})
-        )
+        say_json({"event": "summary", "hosts": {}, "seconds": round(time.monotonic() - begun, 3)})
 
 
 def as_event(host: str, task: TaskSteps) -> dict[str, object]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import gc
 import importlib
-import json
 import os
 import sys
+from io import StringIO
 
 import click
 
 from provision.errors import ConfigErrors, ProvError, UsageError
+from provision.report.screen import say, say_json, show_bug
 
 # Command -> module under provision.cli; each module has a click command (or group) of the same name.
 # Modules are imported only when asked for, so that `prov --help` costs no SSH library.
@@ -86,12 +87,19 @@ def show_error(error: ProvError) -> None:
     if "--json" in sys.argv:
         for e in single:
             line = {"event": "error", "message": e.message, "where": e.where, "hint": e.hint}
-            click.echo(json.dumps(line))
-        click.echo(json.dumps({"event": "summary", "hosts": {}, "seconds": 0.0}))
+            say_json(line)
+        say_json({"event": "summary", "hosts": {}, "seconds": 0.0})
     for e in single:
-        click.echo(f"prov: {e}", err=True)
+        say(f"prov: {e}", err=True)
     for hint in dict.fromkeys(e.hint for e in single if e.hint):
-        click.echo(f"\n  {hint}", err=True)
+        say(f"\n  {hint}", err=True)
+
+
+def show_usage(error: click.ClickException) -> None:
+    """Print what is wrong with a command line, as click does; its words may have been pasted."""
+    shown = StringIO()
+    error.show(shown)
+    say(shown.getvalue().rstrip("\n"), err=True)
 
 
 def main() -> None:
@@ -99,16 +107,16 @@ def main() -> None:
     try:
         status = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
-        click.echo("prov: interrupted", err=True)
+        say("prov: interrupted", err=True)
         sys.exit(130)
     except KeyboardInterrupt:
-        click.echo("prov: interrupted", err=True)
+        say("prov: interrupted", err=True)
         sys.exit(130)
     except click.ClickException as error:
         if "--json" in sys.argv:
             show_error(UsageError(error.format_message()))
         else:
-            error.show()
+            show_usage(error)
         sys.exit(2)
     except ProvError as error:
         show_error(error)
@@ -127,6 +135,7 @@ def entry() -> None:
     """
     # most of what start-up makes stays to the end: looking through it again and again took a tenth of its time
     gc.set_threshold(200_000)
+    sys.excepthook = show_bug
     try:
         main()
     except SystemExit as end:

@@ -12,6 +12,7 @@ from provision.cli.lab import NearestNames
 from provision.cli.options import json_option
 from provision.cli.skeleton import SKELETON, copy, tell
 from provision.errors import UsageError
+from provision.report.screen import say
 from provision.rolefolders import BUILTIN
 
 #: the role in the skeleton, that new ones are copies of
@@ -33,7 +34,7 @@ def role(name: str, as_json: bool) -> None:
     if (Path("roles") / name).exists():
         raise UsageError(f"roles/{name} is there already")
     if (BUILTIN / name).is_dir():
-        click.echo(
+        say(
             f"There is a built-in role {name}; the new one takes its place in this project."
             " To build on it instead: EXTENDS, see docs/roles.md.",
             err=True,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import click
-
 from provision.errors import UsageError
+from provision.report.screen import say
 from provision.values import dataclass
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def assigned(
     if len(left) < len(found):
         names = {a.host.name for a in left}
         without = ", ".join(a.host.name for a in found if a.host.name not in names)
-        click.echo(f"left out, as nothing that was asked for is theirs: {without}", err=True)
+        say(f"left out, as nothing that was asked for is theirs: {without}", err=True)
     return left
 
 
@@ -94,4 +93,4 @@ def tell_bare(hosts: Sequence[InventoryHost], *, of: int) -> None:
             hint="List some in the inventory, for the host or a group of it:  roles: [base, python]",
         )
     if hosts:
-        click.echo(f"left out, as no roles are listed for them: {names}", err=True)
+        say(f"left out, as no roles are listed for them: {names}", err=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import shutil
 import textwrap
 import time
@@ -18,6 +17,7 @@ from provision.cli.hosts import aligned
 from provision.cli.options import json_option
 from provision.errors import UsageError
 from provision.names import suggestion
+from provision.report.screen import say, say_json
 from provision.rolefolders import BUILTIN, names, search_path
 
 if TYPE_CHECKING:
@@ -45,16 +45,14 @@ def roles(names_: Sequence[str], as_json: bool) -> None:
         rows = [(name, origin(name, folders), summary(name, folders)) for name in known]
         if as_json:
             for name, source, text in rows:
-                click.echo(json.dumps({"event": "role", "name": name, "from": source, "summary": text}))
+                say_json({"event": "role", "name": name, "from": source, "summary": text})
         else:
             for line in aligned([("NAME", "FROM", "WHAT"), *rows]):
-                click.echo(line)
+                say(line)
     for name in names_:
         show(name, folders, as_json=as_json)
     if as_json:
-        click.echo(
-            json.dumps({"event": "summary", "hosts": {}, "seconds": round(time.monotonic() - begun, 3)})
-        )
+        say_json({"event": "summary", "hosts": {}, "seconds": round(time.monotonic() - begun, 3)})
 
 
 def origin(name: str, folders: Sequence[Path]) -> str:
@@ -85,10 +83,10 @@ def show(name: str, folders: Sequence[Path], *, as_json: bool) -> None:
     parameters = list(roledocs.parameters(role.params))
     tasks = roledocs.task_docs(role)
     if as_json:
-        click.echo(json.dumps(as_event(role, origin(name, folders), parameters, tasks)))
+        say_json(as_event(role, origin(name, folders), parameters, tasks))
     else:
         for line in page(role, origin(name, folders), parameters, tasks):
-            click.echo(line)
+            say(line)
 
 
 def as_event(

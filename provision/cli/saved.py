@@ -6,12 +6,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from provision.cli.converge import Order, execute
 from provision.cli.prepare import Part, assigned
 from provision.cli.watch import INTERRUPTED
 from provision.errors import ProvError, UnreachableError
+from provision.report.screen import say
 
 if TYPE_CHECKING:
     from provision.host import AskOnce
@@ -40,7 +39,7 @@ def plan_and_save(order: Order, place: Path) -> int:
     bare = recorder.unplanned() if status in (IN_SYNC, CHANGES) else []
     if status not in (IN_SYNC, CHANGES) or bare:
         why = f"no python3 yet on {', '.join(bare)}" if bare else "not every host could be planned to its end"
-        click.echo(f"prov: {place} was not saved: {why}", err=True)
+        say(f"prov: {place} was not saved: {why}", err=True)
         return 1 if bare else status
     part = order.part
     asked = plans.Asked(
@@ -66,9 +65,9 @@ def plan_and_save(order: Order, place: Path) -> int:
         plans.write(place, saved)
     except ProvError as error:
         # the plan itself has been shown, and summed up
-        click.echo(f"prov: {error}", err=True)
+        say(f"prov: {error}", err=True)
         return error.exit_code
-    click.echo(f"saved; deploy exactly this:  prov deploy --plan {place}", err=True)
+    say(f"saved; deploy exactly this:  prov deploy --plan {place}", err=True)
     return status
 
 
@@ -133,6 +132,6 @@ def tell_age(plan: SavedPlan) -> None:
     """Note that a plan is old; it is refused only if something has changed."""
     days = (time.time() - plan.made) / DAY
     if days > OLD:
-        click.echo(f"prov: the plan is {days:.0f} days old", err=True)
+        say(f"prov: the plan is {days:.0f} days old", err=True)
     elif days < 0:
-        click.echo("prov: by this machine's clock the plan was made in the future", err=True)
+        say("prov: by this machine's clock the plan was made in the future", err=True)

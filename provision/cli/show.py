@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 from provision.cli.converge import diff_limit
 from provision.cli.options import json_option
 from provision.errors import ProvError
+from provision.report.screen import say, say_json
 
 if TYPE_CHECKING:
     from provision.events import StepDone
@@ -38,9 +38,9 @@ def show(file: Path, diff: bool | None, verbose: bool, as_json: bool) -> int:
     made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(plan.made))
     if as_json:
         about = {"target": plan.asked.target, "made": plan.made, "by": plan.by, "prov": plan.prov}
-        click.echo(json.dumps({"event": "plan", **about}))
+        say_json({"event": "plan", **about})
     else:
-        click.echo(f"plan for {plan.asked.target}, made {made} by {plan.by}", err=True)
+        say(f"plan for {plan.asked.target}, made {made} by {plan.by}", err=True)
     style = Style(
         plan=True, verbose=verbose, diff_lines=diff_limit(diff, plan=True), fleet=len(plan.hosts) > 1
     )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import click
-
 from provision.errors import UsageError
+from provision.report.screen import say, say_json
 
 SKELETON = Path(__file__).parent.parent / "skeleton"
 
@@ -26,7 +24,10 @@ def copy(path: Path, target: Path, change: Callable[[str], str] = str) -> None:
 def tell(paths: Iterable[Path], what_now: str, *, as_json: bool) -> None:
     """Name the files that were made, and what can be done with them now."""
     for path in paths:
-        click.echo(json.dumps({"event": "file", "path": str(path)}) if as_json else str(path))
+        if as_json:
+            say_json({"event": "file", "path": str(path)})
+        else:
+            say(str(path))
     if as_json:
-        click.echo(json.dumps({"event": "summary", "hosts": {}, "seconds": 0.0}))
-    click.echo(f"\nNow:  {what_now}", err=True)
+        say_json({"event": "summary", "hosts": {}, "seconds": 0.0})
+    say(f"\nNow:  {what_now}", err=True)

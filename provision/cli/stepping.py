@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provision.errors import UsageError
+from provision.report.screen import say
 
 if TYPE_CHECKING:
     from provision.cli.watch import Prompt
@@ -38,11 +39,11 @@ class Stepper:
         with self._prompt():
             # what prov itself does after all roles has no line there
             place = f"  ({outcome.where})" if outcome.where else ""
-            click.echo(f"{host}: {outcome.role}: {outcome.label}{place}")
+            say(f"{host}: {outcome.role}: {outcome.label}{place}")
             answer = ""
             while answer not in ("y", "n", "c"):
                 answer = click.prompt("  run it? [y/n/c]", prompt_suffix=" ").strip().lower()[:1]
                 if answer not in ("y", "n", "c"):
-                    click.echo(f"  {CHOICES}")
+                    say(f"  {CHOICES}")
         self._all = answer == "c"
         return answer != "n"

@@ -19,6 +19,7 @@ from provision.cli.interrupts import Interrupts
 from provision.cli.options import inventory_option, json_option, words
 from provision.errors import ConfigError, ConfigErrors, ProvError, UsageError
 from provision.lab.model import check_choice
+from provision.report.screen import say
 
 if TYPE_CHECKING:
     from provision.report.trials import TrialReport
@@ -113,7 +114,7 @@ def check_pytest(trials: Sequence[Trial]) -> None:
             tests = True
         else:
             place = f"roles/{trial.subject}/tests/test_*.py" if trial.is_role else "tests/test_NAME.py"
-            click.echo(
+            say(
                 f"{trial.name}: there are no tests ({place}): it is deployed twice and rebooted, no more",
                 err=True,
             )
@@ -149,9 +150,7 @@ def watch(run: Trials, report: TrialReport) -> int:
             left = run.there()
             report.close()
             if left:
-                click.echo(
-                    f"prov: not waiting; what is left goes with:  prov lab down {' '.join(left)}", err=True
-                )
+                say(f"prov: not waiting; what is left goes with:  prov lab down {' '.join(left)}", err=True)
             raise
         finally:
             report.close()

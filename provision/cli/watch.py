@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn
 
-import click
-
 from provision.cli.interrupts import Interrupts
 from provision.events import Summary
 from provision.report.base import Report, Style
+from provision.report.screen import say
 
 if TYPE_CHECKING:
     from provision.run import Run
@@ -82,7 +81,7 @@ def watch(run: Run, report: Report, prompt: Prompt) -> int:
     if left:
         leave(interrupts)
     if interrupts.came:
-        click.echo("prov: stopped before the end; run again, and prov continues from there", err=True)
+        say("prov: stopped before the end; run again, and prov continues from there", err=True)
         return INTERRUPTED
     return run.exit_status()
 
@@ -90,6 +89,6 @@ def watch(run: Run, report: Report, prompt: Prompt) -> int:
 def leave(interrupts: Interrupts) -> NoReturn:
     """End the process without waiting for the hosts' threads, as Python would."""
     interrupts.restore_terminal()
-    click.echo("prov: interrupted; hosts end after the step that they are at", err=True)
+    say("prov: interrupted; hosts end after the step that they are at", err=True)
     sys.stdout.flush()
     os._exit(INTERRUPTED)

@@ -9,6 +9,7 @@ from typing import TextIO
 from provision.events import Event, HostDone, Note, StepDone, Stopping, Summary
 from provision.report.base import Ends, Report
 from provision.report.failure import host_failure, step_failure
+from provision.report.screen import write
 from provision.report.text import Line, flat
 from provision.session import INSTALL_PYTHON
 
@@ -41,9 +42,7 @@ class Answers(Report):
         """Nothing: the answers say it all."""
 
     def _answer(self, text: str) -> None:
-        self._out.write(text + "\n")
-        self._out.flush()
+        write(self._out, text)
 
     def _tell(self, text: str, below: Iterable[Line] = ()) -> None:
-        self._err.write("\n".join([text, *(line.indented("    ").text for line in below)]) + "\n")
-        self._err.flush()
+        write(self._err, "\n".join([text, *(line.indented("    ").text for line in below)]))

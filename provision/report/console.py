@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console as Terminal
 from rich.live import Live
 from rich.text import Text
 
@@ -19,6 +18,7 @@ from provision.report.fleet import Fleet
 from provision.report.palette import KINDS, STATES
 from provision.report.rows import Rows
 from provision.report.table import summary_table
+from provision.report.terminal import Terminal
 from provision.report.text import Line, flat
 
 INDENT = "    "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from provision.report.text import Line, clean, flat
+from provision.report.text import Line, flat
 from provision.steps.base import Change
+from provision.visible import visible
 
 
 def diff_lines(step: str, changes: Iterable[Change], most: int | None) -> Iterator[Line]:
@@ -39,7 +40,7 @@ def unified(change: Change, most: int | None) -> Iterator[Line]:
     in_hunks = False
     for text in shown:
         in_hunks = in_hunks or text.startswith("@@")
-        yield Line(kind_of(text, in_hunks), clean(text))
+        yield Line(kind_of(text, in_hunks), visible(text))
     if len(shown) < len(found):
         yield Line("dim", f"... {len(found) - len(shown)} more lines (--diff shows all)")
 

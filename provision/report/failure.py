@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from provision.errors import ConfigErrors, ProvError, StepError
 from provision.events import StepDone
 from provision.report.text import Line, lines
+from provision.visible import uncoloured
 
 #: lines of each stream; the host has sent the last ones already
 STREAM_LINES = 30
@@ -51,7 +52,7 @@ def command(error: StepError) -> Iterator[Line]:
     for name, text in (("stdout", error.stdout), ("stderr", error.stderr)):
         if text.strip():
             yield Line("", f"{name}:")
-            tail = list(lines("dim", text))[-STREAM_LINES:]
+            tail = list(lines("dim", uncoloured(text)))[-STREAM_LINES:]
             yield from (line.indented("    ") for line in tail)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, TextIO
@@ -22,6 +21,7 @@ from provision.events import (
     Undeclared,
 )
 from provision.report.base import Ends, Report
+from provision.report.screen import write_json
 from provision.steps.base import Change
 
 
@@ -36,15 +36,11 @@ class JsonLines(Report):
         self._ends.take(event)
         line = as_line(event, self._ends)
         if line is not None:
-            self._write(line)
+            write_json(self._out, line)
 
     def finish(self, summary: Summary) -> None:
         hosts = {host: asdict(tally) for host, tally in summary.hosts.items()}
-        self._write({"event": "summary", "hosts": hosts, "seconds": round(summary.seconds, 3)})
-
-    def _write(self, line: dict[str, Any]) -> None:
-        self._out.write(json.dumps(line) + "\n")
-        self._out.flush()
+        write_json(self._out, {"event": "summary", "hosts": hosts, "seconds": round(summary.seconds, 3)})
 
 
 def as_line(event: Event, ends: Ends) -> dict[str, Any] | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from provision.report.text import clean
 from provision.report.trials import failure
 from provision.testing.results import Finished, StageDone, TrialDone, Verdict
+from provision.visible import visible
 
 
 def write_junit(path: Path, finished: Finished) -> None:
@@ -50,4 +50,4 @@ def case(parent: ET.Element, where: str, name: str, state: str, seconds: float, 
     if state != "passed":
         kind = "skipped" if state == "skipped" else "failure"
         # XML 1.0 has no way to write control characters
-        ET.SubElement(found, kind, message=clean(why)).text = clean(text)
+        ET.SubElement(found, kind, message=visible(why)).text = visible(text)

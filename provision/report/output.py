@@ -1,12 +1,11 @@
-"""What `prov run` shows: what a command printed, as it printed it."""
+"""What `prov run` shows: what a command printed; on a terminal, nothing that steers it."""
 
 from __future__ import annotations
-
-from typing import TextIO
 
 from provision.errors import StepError
 from provision.events import Event, Output, StepDone
 from provision.report.answers import Answers
+from provision.report.screen import write_output
 
 
 class OutputShown(Answers):
@@ -21,8 +20,8 @@ class OutputShown(Answers):
     def take(self, event: Event) -> None:
         if isinstance(event, Output):
             prefix = f"{event.host}: " if self._named else ""
-            write(self._out, event.stdout, prefix)
-            write(self._err, event.stderr, prefix)
+            write_output(self._out, event.stdout, prefix)
+            write_output(self._err, event.stderr, prefix)
             if event.status:
                 self._tell(f"{event.host}: exit status {event.status}")
         elif not (isinstance(event, StepDone) and has_output(event)):
@@ -32,10 +31,3 @@ class OutputShown(Answers):
 def has_output(event: StepDone) -> bool:
     """Whether this is about a command that has run, well or not: its Output says more."""
     return isinstance(event.error, StepError) and event.error.status is not None
-
-
-def write(stream: TextIO, text: str, prefix: str) -> None:
-    """The text, whole lines, with a prefix on each."""
-    for line in text.splitlines():
-        stream.write(f"{prefix}{line}\n")
-    stream.flush()

@@ -10,6 +10,7 @@ from provision.report.base import STATES, Ends, Report, Style, outcome
 from provision.report.diffs import diff_lines
 from provision.report.failure import host_failure, step_failure
 from provision.report.fleet import Fleet
+from provision.report.screen import write
 from provision.report.text import Line, flat
 
 INDENT = "    "
@@ -83,8 +84,7 @@ class Plain(Report):
             self._write(line.indented(INDENT).text)
 
     def _write(self, text: str) -> None:
-        self._out.write(text + "\n")
-        self._out.flush()
+        write(self._out, text)
 
 
 def counts(tally: Tally, style: Style) -> str:

@@ -6,10 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# CSI and OSC sequences and two-character escapes (ECMA-48); what a host prints must not steer the terminal
-ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-SURROGATES = re.compile(r"[\ud800-\udfff]")
+from provision.visible import uncoloured, visible
 
 
 class Line(NamedTuple):
@@ -23,26 +20,18 @@ class Line(NamedTuple):
         return Line(self.kind, by + self.text if self.text else "")
 
 
-def clean(text: str) -> str:
-    """Text without anything that a terminal obeys: escape sequences go, control characters are shown."""
-    text = ESCAPES.sub("", text)
-    text = CONTROLS.sub(lambda m: f"\\x{ord(m[0]):02x}", text)
-    # bytes that were no UTF-8 on the host (surrogateescape) can't be printed as they are
-    return SURROGATES.sub(lambda m: f"\\x{ord(m[0]) & 0xFF:02x}", text)
-
-
 def flat(text: str) -> str:
     """Text on one line, whatever it holds."""
-    return clean(text.replace("\n", "\\n"))
+    return visible(text.replace("\n", "\\n"))
 
 
 def last_line(text: str) -> str:
     """The last line that says something, such as a progress bar's last state."""
-    lines = [part.strip() for part in re.split(r"[\r\n]", text) if part.strip()]
-    return clean(lines[-1]) if lines else ""
+    lines = [part.strip() for part in re.split(r"[\r\n]", uncoloured(text)) if part.strip()]
+    return visible(lines[-1]) if lines else ""
 
 
 def lines(kind: str, text: str) -> Iterator[Line]:
     """Each line of a text, cleaned; blank lines around it are left out."""
     for part in text.strip("\n").split("\n"):
-        yield Line(kind, clean(part.rstrip("\r")).rstrip())
+        yield Line(kind, visible(part.rstrip("\r")).rstrip())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, Protocol, TextIO
 
@@ -10,6 +9,7 @@ from provision.report.base import counted
 from provision.report.diffs import diff_lines
 from provision.report.failure import host_failure, step_failure
 from provision.report.jsonl import error
+from provision.report.screen import write, write_json
 from provision.report.text import Line, flat, lines
 from provision.testing.results import Event, Finished, StageDone, StageStarted, TrialDone, Verdict
 
@@ -45,8 +45,7 @@ class PlainTrials(TrialReport):
         self._write(outcome(finished, seconds))
 
     def _write(self, text: str) -> None:
-        self._out.write(text + "\n")
-        self._out.flush()
+        write(self._out, text)
 
 
 class JsonTrials(TrialReport):
@@ -74,8 +73,7 @@ class JsonTrials(TrialReport):
         self._write({"event": "summary", "hosts": hosts, "seconds": round(seconds, 3)})
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._out.write(json.dumps(line) + "\n")
-        self._out.flush()
+        write_json(self._out, line)
 
 
 # -- as lines for people

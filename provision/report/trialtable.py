@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 
 from rich import box
-from rich.console import Console as Terminal
 from rich.console import RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from provision.report.palette import KINDS
 from provision.report.rows import duration
+from provision.report.terminal import Terminal
 from provision.report.trials import TrialReport, outcome, told
 from provision.testing.results import STAGES, Event, Finished, StageDone, StageStarted, TrialDone
 from provision.testing.trials import Trial

@@ -5,17 +5,30 @@ from __future__ import annotations
 import pytest
 
 from provision.report.rows import duration
-from provision.report.text import Line, clean, flat, last_line, lines
+from provision.report.text import Line, flat, last_line, lines
+from provision.visible import uncoloured, visible
+
+#: an emoji of two, and Persian: joiners have their place there
+JOINED = "\U0001f469\u200d\U0001f680 \u0646\u0645\u06cc\u200c\u062e"
 
 
 @pytest.mark.parametrize(
     ("raw", "shown"),
     [
         ("plain ütf", "plain ütf"),
-        ("\x1b[1;31mred\x1b[0m", "red"),
-        ("\x1b]0;a title\x07text", "text"),
-        ("\x1b]8;;http://x\x1b\\link", "link"),
-        ("\x1b[2J\x1b[Hgone", "gone"),
+        ("\x1b[1;31mred\x1b[0m", "\\x1b[1;31mred\\x1b[0m"),
+        ("\x1b]0;a title\x07text", "\\x1b]0;a title\\x07text"),
+        ("\x1b[2J\x1b[Hgone", "\\x1b[2J\\x1b[Hgone"),
+        ("admin\u202egpj", "admin<U+202E>gpj"),
+        ("a\u2066b\u2069\u200e\u200f", "a<U+2066>b<U+2069><U+200E><U+200F>"),
+        ("one\u2028two\u2029", "one<U+2028>two<U+2029>"),
+        ("ngi\u200dnx\u200b\ufeff", "ngi<U+200D>nx<U+200B><U+FEFF>"),
+        ("\U000e0041", "<U+E0041>"),
+        ("\ud83d", "<U+D83D>"),
+        (
+            "\U0001f469\u200d\U0001f680 \u0646\u0645\u06cc\u200c\u062e",
+            "\U0001f469\u200d\U0001f680 \u0646\u0645\u06cc\u200c\u062e",
+        ),
         ("bell\x07 back\x08", "bell\\x07 back\\x08"),
         ("\x9b31m", "\\x9b31m"),
         ("crlf\r", "crlf\\x0d"),
@@ -23,8 +36,13 @@ from provision.report.text import Line, clean, flat, last_line, lines
         ("tab\tand\nnewline", "tab\tand\nnewline"),
     ],
 )
-def test_clean(raw: str, shown: str) -> None:
-    assert clean(raw) == shown
+def test_what_would_steer_a_terminal_is_shown(raw: str, shown: str) -> None:
+    assert visible(raw) == shown
+    assert visible(shown) == shown
+
+
+def test_programs_may_lose_their_colours() -> None:
+    assert visible(uncoloured("\x1b[1;31mred\x1b[0m\x1b[K \x1b[2J")) == "red \\x1b[2J"
 
 
 def test_flat_and_last_line() -> None:

@@ -125,4 +125,4 @@ def test_junit(tmp_path: Path) -> None:
     failed = {case.get("name"): case.find("failure") for case in bad if case.find("failure") is not None}
     assert set(failed) == {"deploy again", "verify", "test_x (h)", "undo", "remove"}
     undo = failed["undo"]
-    assert undo is not None and "no folder" in str(undo.text)
+    assert undo is not None and "no\\x1b[31m folder" in str(undo.text)

@@ -1,0 +1,53 @@
+"""Whatever is printed goes through here: people's terminals get nothing that steers them, whoever has said it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, TextIO
+
+from provision.visible import uncoloured, visible
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print lines to stdout or stderr."""
+    stream = sys.stderr if err else sys.stdout
+    text = visible(text)
+    # what the terminal's encoding lacks is shown escaped
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    write(stream, text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def say_json(event: dict[str, Any]) -> None:
+    """Print an object on a line of stdout, exactly: JSON escapes what terminals would obey."""
+    write_json(sys.stdout, event)
+
+
+def write(stream: TextIO, text: str) -> None:
+    """Write lines, whole."""
+    stream.write(visible(text) + "\n")
+    stream.flush()
+
+
+def write_json(stream: TextIO, event: dict[str, Any]) -> None:
+    """Write an object on a line, exactly."""
+    stream.write(json.dumps(event) + "\n")
+    stream.flush()
+
+
+def write_output(stream: TextIO, text: str, prefix: str) -> None:
+    """Write what a program has printed, with a prefix on each line: as it is into files and pipes, and such that it can
+    be looked at on a terminal."""
+    if stream.isatty():
+        text = visible(uncoloured(text.replace("\r\n", "\n")))
+    if text and not text.endswith("\n"):
+        text += "\n"
+    stream.write("".join(visible(prefix) + line + "\n" for line in text.split("\n")[:-1]) if prefix else text)
+    stream.flush()
+
+
+def show_bug(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """A traceback, for sys.excepthook: what it quotes may be a host's."""
+    import traceback
+
+    sys.stderr.write(visible("".join(traceback.format_exception(kind, error, trace))))
