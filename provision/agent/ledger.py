@@ -107,12 +107,29 @@ class Ledger:
         found: Dict[str, Any] = self.data["units"].get(name, {})
         return found
 
-    def remember_unit(self, name: str, inputs: Dict[str, str], told: "Sequence[Ref]" = ()) -> None:
+    def remember_unit(
+        self, name: str, inputs: Dict[str, str], told: "Sequence[Ref]" = (), renews: bool = False
+    ) -> None:
         """The unit now runs with these inputs: label of a step -> fingerprint. told: those steps, if it has just
-        read them."""
-        if told or self.unit(name).get("inputs") != inputs:
-            self.set_unit(name, {"inputs": inputs, "at": now(), "run": self._last_run()})
+        read them.  renews: new processes take over when it is reloaded."""
+        before = self.unit(name)
+        if (
+            told
+            or before.get("inputs") != inputs
+            or before.get("renews", False) != renews
+            or "owes" in before
+        ):
+            about = {"renews": True} if renews else {}
+            self.set_unit(name, {"inputs": inputs, "at": now(), "run": self._last_run(), **about})
             self._told[name] = {ref.id for ref in told}
+
+    def owe(self, name: str, what: str) -> None:
+        """What a unit runs with is about to go: until it is reloaded, it is owed that (design D5). what: in words."""
+        self.set_unit(name, {**self.unit(name), "owes": what})
+
+    def paid(self, name: str) -> None:
+        """The unit was reloaded, and owes nothing for what has gone."""
+        self.set_unit(name, {what: value for what, value in self.unit(name).items() if what != "owes"})
 
     def untold(self, name: str, ref: "Ref") -> bool:
         """Whether a step has changed something since the unit was told, if only back to what it was told of:

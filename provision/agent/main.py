@@ -205,7 +205,7 @@ class Agent:
                     # whatever has come after that step is sent again to the agent after the boot
                     return
             else:
-                if isinstance(told, End) and told.whole and runner.whole:
+                if isinstance(told, End) and told.whole and not runner.system.unsettled:
                     self._tell_undeclared(runner.system)
                 return
 

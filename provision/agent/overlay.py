@@ -40,11 +40,10 @@ class PlannedSystem(System):
     def ask(self, argv: Sequence[str], **options: Any) -> Result:
         return overlay_programs.ask(self._files, super().ask, argv, **options)
 
-    def judge(self, argv: Sequence[str], doing: str, hint: str, folder: str = "/etc") -> None:
+    def judge(self, argv: Sequence[str], doing: str, hint: str, folder: str = "/etc") -> str:
         """The program sees the configuration as the plan does."""
         result = overlay_judging.judge(self._files, argv, folder, self._accounts.foreseen(), self.ask)
-        if result is not None:
-            result.require(doing, hint)
+        return result.require(doing, hint).stderr if result is not None else ""
 
     def hostname(self) -> str:
         return self._hostname

@@ -79,12 +79,15 @@ class Reboot(Record):
 
     within: seconds in which the host has to be back.  refs: number, label, changed and fingerprint of each step.
     failures: that there were so far.  run: number of its record.
+    unsettled: labels of steps that failed or were skipped.  declared: what prov has made and they were about.
     """
 
     within: float = of(SECONDS)
     refs: Sequence[Tuple[int, str, bool, str]] = of(sequence(items(NUMBER, NAME, flag, SENTENCE), 1_000_000))
     failures: int = of(NUMBER)
     run: int = of(NUMBER)
+    unsettled: Sequence[str] = of(sequence(NAME, 100_000), default=())
+    declared: Sequence[str] = of(sequence(NAME, 1_000_000), default=())
 
 
 class Message(Record):

@@ -35,8 +35,6 @@ class Runner:
         self.refs: Dict[int, Ref] = {}
         self.changed: List[str] = []
         self.failed: List[str] = []
-        #: whether every step so far has been run, or found in order
-        self.whole = True
         self._failures = 0
         self._broken_by = ""
 
@@ -60,19 +58,29 @@ class Runner:
             self._write_down(message, done)
             if self.system.rebooting:
                 done = done.replace(reboot=self._reboot())
-        self.whole = self.whole and done.state not in ("failed", "skipped")
+        if done.state in ("failed", "skipped"):
+            self.system.unsettled.append(ref.label)
         return done.replace(ms=round((time.monotonic() - began) * 1000, 1))
 
     def _reboot(self) -> Reboot:
         """What the agent after the reboot has to know."""
+        from provision.agent.undeclared import declared  # shipped
+
         refs = [(r.id, r.label, r.changed, r.fingerprint) for r in self.refs.values()]
-        return Reboot(self.system.rebooting, refs, self._failures, self.system.ledger.begin().id)
+        run, unsettled = self.system.ledger.begin().id, self.system.unsettled
+        return Reboot(self.system.rebooting, refs, self._failures, run, unsettled, declared(self.system))
 
     def resume(self, known: Reboot) -> None:
         """Go on where the agent before a reboot has ended: later steps refer to what came of its steps."""
         self.refs.update((each[0], Ref(*each)) for each in known.refs)
         self._failures = known.failures
         self.system.ledger.resumed = known.run
+        self.system.unsettled = [*known.unsettled]
+        for thing in known.declared:
+            if thing.startswith("path "):
+                self.system.files.looked.add(thing[len("path ") :])
+            else:
+                self.system.accounts.looked.add(thing)
 
     def _write_down(self, message: Submission, done: Done) -> None:
         """Tell the run's record what a step has changed, or where it failed."""

@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Dict, Generator, Optional, Protocol, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Generator, List, Optional, Protocol, Sequence
 
 from provision.agent.accounts import Accounts
 from provision.agent.commands import Result, execute
@@ -54,6 +54,8 @@ class System:
         self.facts = facts
         self.ledger = ledger
         self.deadline = 0.0
+        #: labels of the steps so far that failed, also if that was ignored, or were skipped
+        self.unsettled: List[str] = []
         self.user = ""
         #: whether the running step has run commands of its own
         self.ran = False
@@ -99,12 +101,12 @@ class System:
         """Run a command that only reads. In a plan it really runs, where `run` only pretends."""
         return self._execute(argv, options)
 
-    def judge(self, argv: Sequence[str], doing: str, hint: str, folder: str = "/etc") -> None:
-        """Have a program judge its configuration ("nginx -t"). Raises StepError.
+    def judge(self, argv: Sequence[str], doing: str, hint: str, folder: str = "/etc") -> str:
+        """Have a program judge its configuration ("nginx -t"); returns what it says on stderr. Raises StepError.
 
         folder: where that is; a plan shows it to the program as the deploy will find it.
         """
-        self.ask(argv).require(doing, hint)
+        return self.ask(argv).require(doing, hint).stderr
 
     def runnable(self, program: str) -> bool:
         """Whether a program that a command names by absolute path is really there to be asked."""

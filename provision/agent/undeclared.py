@@ -50,6 +50,15 @@ def undeclared(host: "System", looked: Optional[Set[str]] = None) -> List[Thing]
     return found
 
 
+def declared(host: "System") -> List[str]:
+    """What prov has made and a step of this run has been about: "path /etc/x", "user shop"."""
+    others = {
+        "%s %s" % (thing.kind if thing.kind in ("user", "group") else "path", thing.name)
+        for thing in undeclared(host)
+    }
+    return sorted(thing for thing in host.ledger.data["made"] if thing not in others)
+
+
 def paths(host: "System", names: List[str]) -> Iterator[Thing]:
     """Those that are still there; a folder stays if anything else is in it."""
     going: Set[str] = set()

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from provision.agent.journal import Journal
 
 PROPERTIES = (
-    "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,FragmentPath,InvocationID,Result,Listen"
+    "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,FragmentPath,InvocationID,Result,Listen,"
+    "MainPID,TriggeredBy"
 )
 #: of a socket, as `systemctl show` has it: Listen=/run/shop.sock (Stream)
 LISTEN = re.compile(r"(?m)^Listen=(/.*) \((?:Stream|Datagram|SequentialPacket|FIFO)\)$")
@@ -23,7 +24,8 @@ class UnitState(NamedTuple):
 
     load: "loaded", "not-found", "masked"...  active: "active", "inactive", "failed"...
     enabled: "enabled", "disabled", "static", "masked", ""...  invocation: id of the running instance.
-    listens: paths at which a socket is to be found.
+    listens: paths at which a socket is to be found.  main: number of the main process, or 0.
+    triggered_by: units that start it: its socket, timer or path.
     """
 
     load: str = "not-found"
@@ -35,6 +37,8 @@ class UnitState(NamedTuple):
     invocation: str = ""
     result: str = "success"
     listens: Tuple[str, ...] = ()
+    main: int = 0
+    triggered_by: Tuple[str, ...] = ()
 
     @property
     def running(self) -> bool:
@@ -85,6 +89,15 @@ class Units:
         error = failure("systemctl %s %s failed" % (verb, " ".join(names)), result)
         error.stderr = "\n".join(filter(None, [error.stderr, *map(self.journal, names)]))
         raise error
+
+    def renew(self, name: str) -> None:
+        """Reload a unit whose processes make way for new ones, and wait until they have. Raises StepError."""
+        from provision.agent.turning import await_turn, serving  # shipped
+
+        main = self.state(name).main
+        before = serving(main) if main else {}
+        self.do("reload-or-restart", name)
+        await_turn(name, main, before, lambda: self.journal(name))
 
     def file_changed(self) -> None:
         """A unit file is not what systemd has read: it reads all of them anew before it is asked or told
@@ -142,4 +155,6 @@ def parse_show(block: str) -> UnitState:
         invocation=values.get("InvocationID", ""),
         result=values.get("Result", "success"),
         listens=tuple(LISTEN.findall(block)),
+        main=int(values.get("MainPID") or 0),
+        triggered_by=tuple(sorted(values.get("TriggeredBy", "").split())),
     )

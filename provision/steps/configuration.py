@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Dict, List, Mapping, Sequence, Tuple, Union
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 #: where a configuration stands while it is judged: in memory, root's alone
 STAGED = "/run/prov-staged-%d"
+#: nginx: [warn] conflicting server name..., or [core:warn] of Apache
+WARNING = re.compile(r"\[(\w+:)?warn\]")
 #: run a command ("$@" from the third) that sees one folder where another one is, in a mount namespace of its own
 ELSEWHERE = 'mount --bind -- "$1" "$2" && shift 2 && exec "$@"'
 
@@ -34,13 +37,15 @@ class Configuration(Step):
     folder: what is judged; made if it is not there.  files: path below it -> text, bytes, Secret or Source; each is
     root's, and new folders on the way are made.  mode: of the files.
     only: patterns of paths below it such as "sites-enabled/app-*.conf": what else they match is removed.
-    check_with: argv of the judge.
+    own: patterns as well: of what else they match, what this step of this role has made is removed.
+    check_with: argv of the judge. What it warns of is shown with the step.
     """
 
     folder: str
     files: Mapping[str, Union[str, bytes, Secret, Source]]
     check_with: Sequence[str]
     only: Sequence[str] = ()
+    own: Sequence[str] = ()
     mode: int = 0o644
 
     DEADLINE = 180.0
@@ -67,10 +72,11 @@ class Configuration(Step):
             check_path("/" + path, "a path of files, after a /,")
             if not isinstance(content, Source):
                 raise ValueError("%s must be text, bytes, a Secret or a Source, not %r" % (path, content))
-        if isinstance(self.only, str):
-            raise ValueError("only must be a list of patterns, not one text")
-        for pattern in self.only:
-            check_path("/" + pattern, "a pattern of only, after a /,")
+        for what, patterns in (("only", self.only), ("own", self.own)):
+            if isinstance(patterns, str):
+                raise ValueError("%s must be a list of patterns, not one text" % what)
+            for pattern in patterns:
+                check_path("/" + pattern, "a pattern of %s, after a /," % what)
         if isinstance(self.check_with, str) or not self.check_with:
             raise ValueError("check_with must be a list of words, such as ['nginx', '-t']")
         for word in self.check_with:
@@ -90,10 +96,15 @@ class Configuration(Step):
         if host.planned:
             self._put(host, self.folder)
             below_etc = self.folder.startswith("/etc/")
-            host.judge(self.check_with, *self._judging, folder="/etc" if below_etc else self.folder)
+            folder = "/etc" if below_etc else self.folder
+            said = host.judge(self.check_with, *self._judging, folder=folder)
         else:
-            self._judge(host)
+            said = self._judge(host)
             self._put(host, self.folder)
+        object.__setattr__(self, "_said", warnings(said))
+
+    def done(self, diff: Diff) -> Diff:
+        return diff._replace(why=getattr(self, "_said", ""))
 
     def fingerprint(self, host: "System") -> str:
         states = [
@@ -124,9 +135,21 @@ class Configuration(Step):
         return [text_change(what, old, host.fetch(source), self._at(path))]
 
     def _gone(self, host: "System") -> List[str]:
-        """Paths that match `only` and are not wanted."""
+        """Paths that match `only`, or `own` and are prov's, and are not wanted."""
+        found = self._matching(host, self.only)
+        found += [path for path in self._matching(host, self.own) if self._has_made(host, path)]
+        return list(dict.fromkeys(found))
+
+    def _has_made(self, host: "System", path: str) -> bool:
+        """Whether this step of this role has made a file, with whatever else it was about then."""
+        entry = host.ledger.data["made"].get("path %s" % self._at(path), {})
+        about = "configuration %s (" % self.folder
+        return entry.get("role") == host.ledger.maker[0] and str(entry.get("step")).startswith(about)
+
+    def _matching(self, host: "System", patterns: Sequence[str]) -> List[str]:
+        """Paths that are there, match one of the patterns and are not wanted."""
         found = []
-        for pattern in self.only:
+        for pattern in patterns:
             folder, _, last = pattern.rpartition("/")
             for name in host.files.list(self._at(folder) if folder else self.folder):
                 path = "%s/%s" % (folder, name) if folder else name
@@ -142,8 +165,8 @@ class Configuration(Step):
             "Nothing has been touched: what is in place still is, and what runs goes on.",
         )
 
-    def _judge(self, host: "System") -> None:
-        """Have the program see the folder as it would be. Raises StepError."""
+    def _judge(self, host: "System") -> str:
+        """Have the program see the folder as it would be; returns what it says. Raises StepError."""
         staged = STAGED % os.getpid()
         host.files.mkdir(staged, 0o700, *host.owner("root", "root"))
         whole = "%s/whole" % staged
@@ -155,7 +178,7 @@ class Configuration(Step):
                 error.message = error.message.replace(whole, self.folder)
                 raise
             argv = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", ELSEWHERE, "sh"]
-            host.ask([*argv, whole, self.folder, *self.check_with]).require(*self._judging)
+            return host.ask([*argv, whole, self.folder, *self.check_with]).require(*self._judging).stderr
         finally:
             host.files.remove(staged)
 
@@ -177,3 +200,9 @@ class Configuration(Step):
 
 
 configuration = step(Configuration)
+
+
+def warnings(said: str) -> str:
+    """What a judge that is content warns of, without the times and processes that Apache puts first."""
+    found = [line for line in said.splitlines() if WARNING.search(line)]
+    return listed([re.sub(r"^(\[[^\]]*\] )+", "", line) for line in found])

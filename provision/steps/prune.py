@@ -1,25 +1,52 @@
 """What the inventory no longer declares goes. Shipped to hosts (Python 3.8, standard library)."""
 
-from typing import TYPE_CHECKING, List
+from typing import TYPE_CHECKING, Dict, List, NamedTuple, Sequence
 
 from provision.agent.undeclared import Thing, undeclared
+from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, listed, step, wanted
 from provision.steps.files import Absent
 from provision.steps.groups import NoGroup
-from provision.steps.unit_files import NoUnit
+from provision.steps.unit_files import NoUnit, stop
 from provision.steps.unit_judging import UNIT, UNIT_FOLDER
 from provision.steps.users import NoUser
 
 if TYPE_CHECKING:
     from provision.agent.system import System
 
+#: seconds that requests under way get before the units that answer them are stopped
+DRAIN = 30.0
+#: these start other units, so they end before them
+TRIGGERS = (".socket", ".timer", ".path", ".automount")
+
+
+class Order(NamedTuple):
+    """In what order things go (design D16), each part once the part before is gone.
+
+    readers: units that stay, and what of theirs goes.  front: steps for what they read.  units: steps for units.
+    files, accounts: steps for the rest.
+    """
+
+    readers: Dict[str, List[str]]
+    front: List[Step]
+    units: List[NoUnit]
+    files: List[Step]
+    accounts: List[Step]
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        return (*self.units, *self.files, *self.accounts)
+
 
 @wanted()
 class Prune(Step):
     """What prov has made on the host and no step of this run was about goes: units, files, folders, users, groups.
 
-    The last step of a whole run. What was there before prov came stays, and so do folders in which there is something
-    else, such as an application's data; they are named. Units that have read what goes are reloaded.
+    The last step of a whole run; it refuses to work after a step that failed or was skipped. What was there before
+    prov came stays, and so do folders in which there is something else, such as an application's data; they are
+    named. From the outside in: what a front or another unit that stays has read goes first, and that unit is
+    reloaded; then sockets and timers stop, then services; then files go, then users and groups. A reload that this
+    step could not do is remembered, and done by the next run.
     """
 
     DEADLINE = 300.0
@@ -28,54 +55,96 @@ class Prune(Step):
         return "what is no longer declared"
 
     def check(self, host: "System") -> Diff:
+        if host.unsettled:
+            raise StepError(
+                "nothing was pruned, as not every step was done: %s" % listed(host.unsettled),
+                hint="What is declared can only be told from a run in which every step succeeds.",
+            )
         if not hasattr(self, "_looked"):
             # the steps that remove things will look at them
             object.__setattr__(self, "_looked", host.files.looked | host.accounts.looked)
         things = self._things(host)
+        order = self._order(host, things)
+        found = [self._named(each, change) for each in order.front for change in each.check(host).changes]
+        found += [Change("unit %s" % unit, "", "reloaded") for unit in order.readers]
+        found += [self._named(each, change) for each in order.steps for change in each.check(host).changes]
         stays = [thing.name for thing in things if thing.stays]
-        found: List[Change] = []
-        for each in self._steps(things):
-            found += [self._named(each, change) for change in each.check(host).changes]
-        found += [Change("unit %s" % unit, "", "reloaded") for unit in self._readers(host, things)]
         why = "kept, as there is something else in it: %s" % listed(stays, most=20) if stays else ""
-        return Diff(found, why) if found else Diff.none(why or "all that was made is declared")
+        return (
+            Diff(list(dict.fromkeys(found)), why)
+            if found
+            else Diff.none(why or "all that was made is declared")
+        )
 
     def apply(self, host: "System", diff: Diff) -> None:
-        things = self._things(host)
-        readers = self._readers(host, things)
-        for each in self._steps(things):
+        order = self._order(host, self._things(host))
+        for unit, names in order.readers.items():
+            host.ledger.owe(unit, listed(names))
+        self._act(host, order.front)
+        for unit in order.readers:
+            if host.ledger.unit(unit).get("renews"):
+                host.units.renew(unit)
+            else:
+                host.units.do("reload-or-restart", unit)
+            host.ledger.paid(unit)
+        self._stop(host, order.units)
+        self._act(host, order.steps)
+
+    def _act(self, host: "System", steps: Sequence[Step]) -> None:
+        for each in steps:
             found = each.check(host)
             if found:
                 each.apply(host, found)
-        for unit in readers:
-            host.units.do("reload-or-restart", unit)
+
+    def _stop(self, host: "System", steps: Sequence[NoUnit]) -> None:
+        """Stop all units that go, those first which start others; once nobody is connected to them."""
+        names = list(dict.fromkeys(name for each in steps for name in each.running(host)))
+        paths = [path for name in names for path in host.units.state(name).listens]
+        if paths and not host.planned:
+            from provision.agent.turning import await_quiet  # shipped
+
+            await_quiet(paths, DRAIN)
+        stop(host, sorted(names, key=lambda name: not name.endswith(TRIGGERS)))
+        if names:
+            # one that failed would stay listed; one that did not is not known any more, which is as well
+            host.run(("systemctl", "reset-failed", *names))
 
     def _things(self, host: "System") -> List[Thing]:
         return undeclared(host, getattr(self, "_looked", None))
 
-    def _steps(self, things: List[Thing]) -> List[Step]:
-        """The ordinary steps by which things go: units first, as they use the rest."""
-        units: List[Step] = []
-        others: List[Step] = []
+    def _order(self, host: "System", things: List[Thing]) -> Order:
+        """The ordinary steps by which things go."""
+        readers = self._readers(host, things)
+        order = Order(readers, [], [], [], [])
         for thing in things:
             folder, name = thing.name.rsplit("/", 1) if "/" in thing.name else ("", thing.name)
             if thing.stays:
                 continue
             if thing.kind == "user":
-                others.append(NoUser(thing.name))
+                order.accounts.append(NoUser(thing.name))
             elif thing.kind == "group":
-                others.append(NoGroup(thing.name))
+                order.accounts.append(NoGroup(thing.name))
             elif folder == UNIT_FOLDER and thing.kind == "file" and UNIT.match(name):
-                units.append(NoUnit(name))
+                order.units.append(NoUnit(name))
             else:
-                others.append(Absent(thing.name))
-        return units + others
+                part = order.front if set(thing.feeds) & set(readers) else order.files
+                part.append(Absent(thing.name))
+        order.units.sort(key=lambda each: not each.unit.endswith(TRIGGERS))
+        return order
 
-    def _readers(self, host: "System", things: List[Thing]) -> List[str]:
-        """Units that run with something that goes, and stay themselves."""
+    def _readers(self, host: "System", things: List[Thing]) -> Dict[str, List[str]]:
+        """Units that run with something that goes, or has gone, and stay themselves."""
         gone = {thing.name.rsplit("/", 1)[-1] for thing in things}
-        units = {unit for thing in things if not thing.stays for unit in thing.feeds} - gone
-        return sorted(unit for unit in units if host.units.state(unit).running)
+        found: Dict[str, List[str]] = {}
+        for unit, entry in host.ledger.data["units"].items():
+            if entry.get("owes"):
+                found[unit] = [entry["owes"]]
+        for thing in things:
+            for unit in () if thing.stays else thing.feeds:
+                found.setdefault(unit, []).append(thing.name)
+        # a user's own units and what a reboot takes in are remembered as well, by other words
+        names = sorted(name for name in found if name not in gone and UNIT.fullmatch(name))
+        return {name: found[name] for name in names if host.units.state(name).running}
 
     def _named(self, each: Step, change: Change) -> Change:
         """A change of one of the steps, such that it says what it is about."""

@@ -28,6 +28,7 @@ class Service(Step):
     which state it last started or reloaded; if that is not the state now, the reload or restart is owed and
     is done, in this run or a later one, whatever came in between (design D5).
     check_with: argv that must succeed before a start, restart or reload: ["nginx", "-t"].
+    renews: when the unit is reloaded, new processes take over from those that serve. The step ends once they have.
     instead_of: units that make way for this one, as they want the same ports: once the check has passed they
     are stopped, and disabled once this one runs; if it does not start, they are started again.
     """
@@ -39,6 +40,7 @@ class Service(Step):
     restart_on: Sequence[Ref] = ()
     check_with: Sequence[str] = ()
     instead_of: Sequence[str] = ()
+    renews: bool = False
 
     DEADLINE = 180.0
 
@@ -129,7 +131,7 @@ class Service(Step):
         if "enabled" in what and self.instead_of:
             self.manager(host).do("enable" if self.enabled else "disable", self.name)
         if self.running and ({"running", "reload", "restart"} & set(what) or not host.ledger.unit(self.key)):
-            host.ledger.remember_unit(self.key, self._inputs(), (*self.restart_on, *self.reload_on))
+            self._remember(host, (*self.restart_on, *self.reload_on))
 
     def guarded(self, host: "System", diff: Diff) -> "Optional[Guarded]":
         return ssh_unit(host, self.name)
@@ -146,7 +148,11 @@ class Service(Step):
         elif "restart" in what:
             self.manager(host).do("start" if self._served in what else "restart", self.name)
         elif "reload" in what:
-            self.manager(host).do("reload-or-restart", self.name)
+            units = self.manager(host)
+            if self.renews:
+                units.renew(self.name)
+            else:
+                units.do("reload-or-restart", self.name)
         if self.running:
             self._stay_up(host, what)
 
@@ -203,11 +209,16 @@ class Service(Step):
                 since = host.ledger.since(self.key)
                 said = "running with the configuration of %s; changed since: %s" % (since, ", ".join(due))
                 return [Change(word, "", said)]
+        if remembered.get("owes"):
+            return [Change("reload", "", "still running with what has gone: %s" % remembered["owes"])]
         if not remembered and (self.restart_on or self.reload_on):
-            host.ledger.remember_unit(self.key, self._inputs(), (*self.restart_on, *self.reload_on))
+            self._remember(host, (*self.restart_on, *self.reload_on))
         elif remembered:
             host.ledger.seen(self.key)
         return []
+
+    def _remember(self, host: "System", told: Sequence[Ref]) -> None:
+        host.ledger.remember_unit(self.key, self._inputs(), told, self.renews)
 
     def _inputs(self) -> Dict[str, str]:
         return {r.label: r.fingerprint for r in (*self.restart_on, *self.reload_on)}

@@ -1,9 +1,10 @@
 """Unit files and drop-ins. Shipped to hosts (Python 3.8, standard library)."""
 
-from typing import TYPE_CHECKING, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, Union
 
+from provision.errors import StepError
 from provision.secrets import Secret
-from provision.steps.base import Change, Diff, Step, wanted
+from provision.steps.base import Change, Diff, Step, listed, wanted
 from provision.steps.files import File
 from provision.steps.source import Source
 from provision.steps.unit_judging import (
@@ -131,13 +132,26 @@ class DropIn(Step):
         return File(self._path(), content, mode=0o644)
 
 
+def stop(host: "System", names: Sequence[str]) -> None:
+    """Stop units in this order, and see that none of them runs. Raises StepError."""
+    for name in names:
+        host.units.do("stop", name)
+    left = [name for name in names if host.units.state(name).running]
+    if left:
+        raise StepError(
+            "started again after it was stopped: %s" % listed(left),
+            hint="Find what starts it (systemctl list-dependencies --reverse), stop that, and run again.",
+        )
+
+
 @wanted()
 class NoUnit(Step):
     """No such unit file in /etc/systemd/system: the unit is stopped and disabled, then it goes with its drop-ins.
 
         systemd.no_unit(c, "old-shop")
 
-    unit: ".service" is added if it has no type. Of a template, all instances.
+    unit: ".service" is added if it has no type. Of a template, all instances. A socket, timer or path that would
+    start it again is stopped first.
     A file that a package brings stays: mask the unit, or remove the package.
     """
 
@@ -158,28 +172,28 @@ class NoUnit(Step):
         paths = [path for path in self._paths() if host.files.stat(path) is not None]
         found: List[Change] = []
         if paths:
-            found += [Change("running %s" % name, "active", "inactive") for name in self._running(host)]
+            found += [Change("running %s" % name, "active", "inactive") for name in self.running(host)]
             found += [Change("enabled", "yes", "no")] if self._enabled(host) else []
             found += [Change("removed", path, "") for path in paths]
         return Diff(found) if found else Diff.none("there is none in %s" % UNIT_FOLDER)
 
     def apply(self, host: "System", diff: Diff) -> None:
         running = [c.what.split(" ", 1)[1] for c in diff.changes if c.what.startswith("running ")]
-        if running:
-            host.units.do("stop", *running)
-        if "@." in self.unit and running:
-            host.units.do("disable", *running)
+        own = [name for name in running if self._is_one(name)]
+        stop(host, running)
+        if "@." in self.unit and own:
+            host.units.do("disable", *own)
         if any(c.what == "enabled" for c in diff.changes):
             host.units.do("disable", full_name(self.unit))
         for change in diff.changes:
             if change.what == "removed":
                 host.files.remove(change.before)
         host.units.file_changed()
-        for name in {*running, full_name(self.unit)}:
+        for name in {*own, full_name(self.unit)}:
             host.ledger.forget_unit(name)
-        if running:
+        if own:
             # one that failed would stay listed; one that did not is not known any more, which is as well
-            host.run(("systemctl", "reset-failed", *running))
+            host.run(("systemctl", "reset-failed", *own))
 
     def fingerprint(self, host: "System") -> str:
         return "absent" if all(host.files.stat(path) is None for path in self._paths()) else "present"
@@ -188,11 +202,20 @@ class NoUnit(Step):
         path = "%s/%s" % (UNIT_FOLDER, full_name(self.unit))
         return [path, path + ".d"]
 
-    def _running(self, host: "System") -> List[str]:
+    def _is_one(self, name: str) -> bool:
+        """Whether a unit is the one that goes, or an instance of it."""
+        beginning, _, ending = full_name(self.unit).partition("@")
+        return name == full_name(self.unit) or (
+            ending.startswith(".") and name.startswith(beginning + "@") and name.endswith(ending)
+        )
+
+    def running(self, host: "System") -> List[str]:
+        """What is to be stopped: first what would start the unit again."""
         name = full_name(self.unit)
-        if "@." in name:
-            return sorted(n for n, state in host.units.instances(name).items() if state.running)
-        return [name] if host.units.state(name).running else []
+        names = host.units.instances(name) if "@." in name else [name]
+        own = sorted(each for each in names if host.units.state(each).running)
+        triggers = {other for each in names for other in host.units.state(each).triggered_by}
+        return [*sorted(other for other in triggers if host.units.state(other).running), *own]
 
     def _enabled(self, host: "System") -> bool:
         name = full_name(self.unit)

@@ -78,6 +78,7 @@ def install(c: Host, p: Apache) -> None:
         reload_on=[conf, *inputs],
         check_with=["apache2", "-t"],
         instead_of=["nginx"] if not others else [],
+        renews=True,
     )
     for app in [] if others else c.apps:
         # a site of ours, from the time when nginx was the front

@@ -59,6 +59,8 @@ def install(c: Host, p: Nginx) -> None:
         },
         # the distribution's own site, and those of applications that went to another front
         only=["sites-enabled/default", *(site_file(app.name) for app in c.apps)],
+        # a renamed or removed application would go on answering: nginx takes the first of two sites of a name
+        own=[site_file("*")],
         check_with=["nginx", "-t"],
     )
     hardened = systemd.drop_in(c, "nginx", "prov", c.render("hardening.conf.j2"))
@@ -69,6 +71,7 @@ def install(c: Host, p: Nginx) -> None:
         reload_on=[conf, *inputs],
         check_with=["nginx", "-t"],
         instead_of=[] if serves(c, "apache") else ["apache2"],
+        renews=True,
     )
     for app in [] if serves(c, "apache") else c.apps:
         # a site of ours, from the time when Apache was the front

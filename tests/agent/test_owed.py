@@ -66,9 +66,10 @@ class Host:
         self.broken = False
         self.ledger = Ledger(self.home)
 
-    def judge(self, argv: Any, doing: str, hint: str) -> None:
+    def judge(self, argv: Any, doing: str, hint: str) -> str:
         if self.broken:
             raise StepError(f"{doing} failed", hint=hint)
+        return ""
 
     def run(self, service: Service, *, dies: bool = False) -> Diff:
         """One run with this one step, after something else has changed. dies: before it came to the step."""

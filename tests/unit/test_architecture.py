@@ -94,8 +94,8 @@ PLACES = {
     "pathspec": {"releases"},
 }
 #: compressed bytes that an agent's start may cost, with a tenth as room to grow (2026: 55 kB and 76 kB)
-LARGEST_AGENT = 61_000
-LARGEST_PLAN = 84_000
+LARGEST_AGENT = 64_000
+LARGEST_PLAN = 88_000
 
 
 def part(path: Path) -> str:

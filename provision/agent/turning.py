@@ -1,0 +1,99 @@
+"""Whether processes have made way: those of a front after a reload, those of a user before it goes. Shipped."""
+
+import os
+import pwd
+import time
+from typing import Callable, Dict, List, Tuple
+
+from provision.errors import StepError
+
+#: seconds within which a front that was told to reload serves with new processes
+TURNS = 15.0
+#: seconds that its old processes get to finish what they have, where their title does not say that they do no more
+FINISHES = 5.0
+#: title of nginx's processes that take no more requests (nginx: "Controlling nginx")
+ENDING = "is shutting down"
+PAUSE = 0.02
+
+
+def title(pid: int) -> str:
+    """The command line of a process; "" once it has ended."""
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as f:
+            return f.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def children(pid: int) -> List[int]:
+    """The processes that a process has started and that are still there."""
+    try:
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+            return [int(word) for word in f.read().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def serving(main: int) -> Dict[int, str]:
+    """The children of a front that may take requests, with their titles."""
+    found = {pid: title(pid) for pid in children(main)}
+    return {pid: words for pid, words in found.items() if words and ENDING not in words}
+
+
+def await_turn(name: str, main: int, before: Dict[int, str], journal: Callable[[], str]) -> None:
+    """Wait until none of the processes that served before a reload takes requests any more.
+
+    name: of the unit.  main: its main process.  Raises StepError if it still serves with the old ones.
+    """
+    end = time.monotonic() + TURNS
+    finish = 0.0
+    while True:
+        now = serving(main)
+        old = set(before) & set(now)
+        if not old:
+            return
+        titled = any(words.startswith("nginx:") for words in before.values())
+        if set(now) - set(before) and not titled:
+            # Apache: the new generation serves; a process of the old one stays until its last request is answered
+            finish = finish or time.monotonic() + FINISHES
+            if time.monotonic() > finish:
+                return
+        if time.monotonic() > end:
+            raise StepError(
+                "%s was reloaded, and still serves with its earlier configuration" % name,
+                stderr=journal(),
+                hint="What it still asks for has not been stopped. Look into its journal: journalctl -u %s"
+                % name,
+            )
+        time.sleep(PAUSE)
+
+
+def connected(path: str) -> int:
+    """How many connections to a unix socket have been taken and are open (proc(5), net/unix)."""
+    with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as f:
+        lines = [line.rstrip("\n").split(" ", 7) for line in f]
+    words = [" ".join(line).split(None, 7) for line in lines]
+    # of listening sockets the state is 01
+    return sum(1 for each in words if len(each) == 8 and each[7] == path and each[5] == "03")
+
+
+def await_quiet(paths: List[str], seconds: float) -> None:
+    """Wait until nobody is connected to any of these sockets any more, or that long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and any(map(connected, paths)):
+        time.sleep(PAUSE)
+
+
+def processes_of(user: str) -> List[Tuple[int, str]]:
+    """Number and title of each process of a user."""
+    uid = pwd.getpwnam(user).pw_uid
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/status" % name, encoding="utf-8", errors="replace") as f:
+                words = next(line for line in f if line.startswith("Uid:")).split()[1:]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if str(uid) in words:
+            found.append((int(name), title(int(name))))
+    return sorted(found)
