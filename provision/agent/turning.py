@@ -17,12 +17,21 @@ PAUSE = 0.02
 
 
 def title(pid: int) -> str:
-    """The command line of a process; "" once it has ended."""
+    """The command line of a process; "" before it has one, and once it has ended."""
     try:
         with open("/proc/%d/cmdline" % pid, "rb") as f:
             return f.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and has not ended (proc(5), stat: Z and X)."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as f:
+            return f.read().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def children(pid: int) -> List[int]:
@@ -36,8 +45,8 @@ def children(pid: int) -> List[int]:
 
 def serving(main: int) -> Dict[int, str]:
     """The children of a front that may take requests, with their titles."""
-    found = {pid: title(pid) for pid in children(main)}
-    return {pid: words for pid, words in found.items() if words and ENDING not in words}
+    found = {pid: title(pid) for pid in children(main) if alive(pid)}
+    return {pid: words for pid, words in found.items() if ENDING not in words}
 
 
 def await_turn(name: str, main: int, before: Dict[int, str], journal: Callable[[], str]) -> None:

@@ -1,0 +1,114 @@
+"""Processes that make way: a front's after a reload, a user's before it goes; connections that are left."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from agent_sessions import wait_for
+
+from provision.agent import turning
+from provision.errors import StepError
+from provision.steps import users
+
+#: a main process: it keeps one child, and another one after each line that it reads
+MAIN = """
+import subprocess, sys
+def child(): return subprocess.Popen(["sleep", "60"])
+now = child()
+print("ready", flush=True)
+for line in sys.stdin:
+    new = child()
+    if "stays" not in line:
+        now.kill(); now.wait()
+    now = new
+for each in [now]: each.kill()
+"""
+
+
+@pytest.fixture
+def main() -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    yield process
+    for pid in turning.children(process.pid):
+        subprocess.run(["kill", str(pid)], check=False)
+    process.communicate(timeout=30)
+
+
+def reload(main: subprocess.Popen[str], how: str, after: float = 0.0) -> None:
+    def tell() -> None:
+        assert main.stdin is not None
+        time.sleep(after)
+        main.stdin.write(how + "\n")
+        main.stdin.flush()
+
+    threading.Thread(target=tell).start()
+
+
+def test_it_waits_until_the_old_processes_are_gone(main: subprocess.Popen[str]) -> None:
+    before = turning.serving(main.pid)
+    assert len(before) == 1
+    reload(main, "now", after=0.3)
+    began = time.monotonic()
+    turning.await_turn("front", main.pid, before, lambda: "")
+    assert time.monotonic() - began > 0.2
+    assert not set(before) & set(turning.serving(main.pid))
+
+
+def test_old_ones_that_only_finish_are_not_waited_for(
+    main: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turning, "FINISHES", 0.1)
+    before = turning.serving(main.pid)
+    reload(main, "stays")
+    turning.await_turn("front", main.pid, before, lambda: "")
+
+
+def test_a_front_that_does_not_turn_is_an_error(
+    main: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turning, "TURNS", 0.2)
+    with pytest.raises(StepError, match="still serves with its earlier configuration") as raised:
+        turning.await_turn("front", main.pid, turning.serving(main.pid), lambda: "its journal")
+    assert raised.value.stderr == "its journal"
+
+
+def test_connections_that_are_open_are_counted(tmp_path: Path) -> None:
+    path = str(tmp_path / "a b.sock")
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
+        server.bind(path)
+        server.listen()
+        assert turning.connected(path) == 0
+        client.connect(path)
+        taken, _ = server.accept()
+        with taken:
+            assert turning.connected(path) == 1
+            began = time.monotonic()
+            turning.await_quiet([path], 0.2)
+            assert time.monotonic() - began >= 0.2
+    wait_for(lambda: turning.connected(path) == 0)
+    turning.await_quiet([path], 30)
+
+
+def test_a_user_with_processes_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "ENDS", 0.2)
+    process = subprocess.Popen(["sleep", "61"], user="games")
+    try:
+        with pytest.raises(
+            StepError, match=rf"processes of the user games still run: {process.pid} \(sleep 61\)"
+        ):
+            users.NoUser("games")._await_end()
+    finally:
+        process.kill()
+        process.wait()
+    users.NoUser("games")._await_end()
