@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from provision.agent.ledger import Ledger
+from provision.agent.masks import Masks
+from provision.agent.runner import Runner
 from provision.agent.system import System
+from provision.agent.undeclared import undeclared
 from provision.agent.units import UnitState
 from provision.errors import StepError
 from provision.steps import prune as pruning
@@ -215,3 +219,18 @@ def test_a_unit_file_that_goes_takes_its_socket_out_of_the_way_first(machine: Ma
     stops = [word.split(",")[0] for word in machine.units.done if word.startswith("stop")]
     assert stops == [f"stop {SOCKET}", f"stop {SERVICE}"]
     assert machine.socket.exists()
+
+
+def test_what_was_declared_before_a_reboot_is_declared_after_it(machine: Machine) -> None:
+    """The agent after the boot is told of it, or a prune would take it away."""
+    for path in (machine.site, machine.socket, machine.service, machine.code):
+        machine.host.files.stat(str(path))
+    machine.host.ledger.maker = ("", "reboot")
+    machine.host.begin()
+    machine.host.unsettled.append("command false")
+    before = Runner(machine.host, threading.Event(), Masks())._reboot()
+    after = Host(machine.site.parent.parent)
+    after.ledger = Ledger(machine.host.ledger.home)
+    Runner(after, threading.Event(), Masks()).resume(before)
+    assert undeclared(after) == []
+    assert after.unsettled == ["command false"]
