@@ -1,18 +1,24 @@
 # The two commands of the README:  make demo  and  make test.
-# PYTHON makes the virtual environment; on a fresh Debian machine `make` installs what is missing (as root).
+# On a fresh Debian machine `make` installs what is missing: as root, or through sudo.
+# PYTHON makes the virtual environment.
 
 PYTHON ?= /usr/bin/python3
 VENV := .venv
 PROV := $(VENV)/bin/prov
+PYTEST := $(VENV)/bin/pytest
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 LAB_WORKERS ?= 3
 
-.PHONY: demo test check unit lab-test vagrant-test test-roles prove bench clean
+AS_ROOT := sh tests/as_root
+# the programs that these folders of tests call
+NEED = @missing=$$($(PYTHON) tests/needs.py $(1)) && sh tests/install $$missing
+
+.PHONY: demo test check unit lab-test vagrant-test fresh test-roles prove bench clean
 
 # a lab host, a real application on it, and its page as fetched over verified HTTPS
 demo: $(STAMP)
-	$(PROV) lab up web1 --install
+	$(AS_ROOT) $(PROV) lab up web1 --install
 	$(PROV) deploy web1
 	$(VENV)/bin/python examples/fetch.py web1 polls.test
 
@@ -24,20 +30,32 @@ check: $(STAMP)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-# logic, and the agent on real files
+# logic, as whoever runs make; and the agent on real files, as root
 unit: $(STAMP)
-	$(VENV)/bin/pytest -n $(WORKERS) tests/unit tests/agent tests/steps_more
+	$(call NEED,unit agent steps_more)
+	$(PYTEST) -n $(WORKERS) tests/unit
+	$(AS_ROOT) $(PYTEST) -n $(WORKERS) tests/agent tests/steps_more
 
 # real hosts: systemd, sshd, apt, nginx
 lab-test: $(STAMP)
-	$(PROV) lab up t-first --install
-	$(PROV) lab down t-first
-	$(VENV)/bin/pytest tests/lab/test_lab.py
-	$(VENV)/bin/pytest -n $(LAB_WORKERS) tests/lab --ignore tests/lab/test_lab.py
+	$(call NEED,lab)
+	$(AS_ROOT) $(PROV) lab up t-first --install
+	$(AS_ROOT) $(PROV) lab down t-first
+	$(AS_ROOT) $(PYTEST) tests/lab/test_lab.py
+	$(AS_ROOT) $(PYTEST) -n $(LAB_WORKERS) tests/lab --ignore tests/lab/test_lab.py
 
 # a real VM, from its box to its end; installs Vagrant and a provider where apt can, else says what is missing
 vagrant-test: $(STAMP)
-	$(VENV)/bin/pytest tests/vagrant
+	$(call NEED,vagrant)
+	$(AS_ROOT) $(PYTEST) tests/vagrant
+
+# `make check unit` and `make demo` from a clone of HEAD, on a bare host that has make, git and certificates:
+# as root, and as a user with sudo
+fresh: $(STAMP)
+	$(call NEED,fresh)
+	$(AS_ROOT) $(PROV) lab up t-first --install
+	$(AS_ROOT) $(PROV) lab down t-first
+	$(AS_ROOT) $(PYTEST) -s tests/fresh
 
 # what docs/proofs.md says of plans, runs that are cut and undo, and docs/matrix.md of servers and fronts; writes both.
 # Takes hours, as there are about a thousand cuts: `CASES=50 CUTS=100` less, `PROOFS=tests/prove/test_matrix.py` one
@@ -46,20 +64,22 @@ CASES ?= 300
 CUTS ?=
 PROOFS ?= tests/prove
 prove: $(STAMP)
-	CASES=$(CASES) CUTS=$(CUTS) $(VENV)/bin/pytest $(PROOFS)
+	$(call NEED,prove)
+	$(AS_ROOT) env CASES=$(CASES) CUTS=$(CUTS) $(PYTEST) $(PROOFS)
 
 # every built-in role on every image, from bare to rebooted; takes about 20 minutes, `ROLES="nginx tls"` less
 ROLES ?= $(patsubst roles/%/__init__.py,%,$(wildcard roles/*/__init__.py))
 test-roles: $(STAMP)
-	$(PROV) lab up t-first --install
-	$(PROV) lab down t-first
-	$(PROV) test $(ROLES) --image debian-12,debian-13
+	$(AS_ROOT) $(PROV) lab up t-first --install
+	$(AS_ROOT) $(PROV) lab down t-first
+	$(AS_ROOT) $(PROV) test $(ROLES) --image debian-12,debian-13
 
 # side by side with Ansible, Mitogen, pyinfra and a script: bench/README.md; takes about an hour, `BENCH=--quick` less
 bench: $(STAMP) bench/.venv/.installed
-	$(PROV) lab up b-first --install
-	$(PROV) lab down b-first
-	$(VENV)/bin/python -m bench $(BENCH)
+	$(call NEED,bench)
+	$(AS_ROOT) $(PROV) lab up b-first --install
+	$(AS_ROOT) $(PROV) lab down b-first
+	$(AS_ROOT) $(VENV)/bin/python -m bench $(BENCH)
 
 bench/.venv/.installed: bench/requirements.txt
 	test -x bench/.venv/bin/python || $(PYTHON) -m venv bench/.venv
@@ -67,8 +87,7 @@ bench/.venv/.installed: bench/requirements.txt
 	@touch $@
 
 $(STAMP): pyproject.toml
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { apt-get update -q && apt-get install -q -y python3 python3-venv; }
-	@command -v git >/dev/null || { apt-get update -q && apt-get install -q -y git; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || sh tests/install python3 python3-venv
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -e '.[dev]'
 	@touch $@

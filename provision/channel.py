@@ -7,6 +7,7 @@ import selectors
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -174,5 +175,6 @@ class ProcessChannel:
         self._selector.close()
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             assert stream is not None
-            stream.close()
+            with suppress(BrokenPipeError):  # what the other end has not taken can't be flushed to it
+                stream.close()
         self.process.wait(timeout=START_TIMEOUT)

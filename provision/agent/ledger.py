@@ -54,29 +54,44 @@ class Ledger:
         os.makedirs(self.home, mode=0o700, exist_ok=True)
         path = os.path.join(self.home, "lock")
         self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not self._locked():
             with open(path) as f:
                 holder = f.read().strip() or "somebody"
             raise StepError(
                 "another run is at work on this host: %s" % holder,
                 hint="Wait until it ends, then run again. Its lock goes with it, even if it dies: with the last"
                 " command that it has started.",
-            ) from None
+            )
         os.ftruncate(self._lock, 0)
         # the run before this one may have ended, and saved, since the ledger was read
         self._read()
 
+    def _locked(self) -> bool:
+        """Take the lock that is open. Tried for as long as somebody may be asking whether it is taken: see busy()."""
+        assert self._lock is not None
+        for seconds in (0.01, 0.05, 0.2, 0.0):
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except OSError:
+                time.sleep(seconds)
+        return False
+
     def busy(self) -> bool:
         """Whether a run is at work on this host now."""
-        # proc_locks(5): to try the lock would keep a run that starts just now from it
+        # not by proc_locks(5), which leaves out, in a container, a lock whose first holder has died
         try:
-            inode = os.stat(os.path.join(self.home, "lock")).st_ino
-            with open("/proc/locks") as f:
-                return any(" FLOCK " in line and ":%d " % inode in line for line in f)
+            fd = os.open(os.path.join(self.home, "lock"), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
             return False
+        try:
+            # a run that starts now waits for this moment: lock() tries again
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+        except OSError:
+            return True
+        finally:
+            os.close(fd)
 
     def unlock(self) -> None:
         """Let others deploy to this host."""

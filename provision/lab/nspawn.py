@@ -29,6 +29,7 @@ def up(names: Sequence[str], *, image: str, login: str, python: bool, progress: 
     commands.check()
     cgroup.check()
     lab = store.current()
+    disk.check(lab)
     blank = [Record(name, "", image, login, python) for name in wanted]
     for record in blank:
         refuse_other(lab, record)

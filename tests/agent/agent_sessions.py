@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from provision.login import Login
 from provision.session import NOTHING_MORE, OnSend, Session
 
 MAIN = "\nmain()"
+HOST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Agents:
@@ -142,9 +144,7 @@ class Counted(ProcessChannel):
             os.kill(self.agent, signal.SIGKILL)
 
     def close(self) -> None:
-        # what the other end has not taken can't be flushed to it
-        with contextlib.suppress(BrokenPipeError):
-            super().close()
+        super().close()
         self.process.wait(60)
 
     def wait(self, timeout: float) -> bool:
@@ -153,17 +153,22 @@ class Counted(ProcessChannel):
         return super().wait(timeout)
 
 
-def private_etc(folder: Path) -> Callable[[str], list[str]]:
+def private_etc(folder: Path, without: Sequence[str] = ()) -> Callable[[str], list[str]]:
     """Wraps an agent's command so that it has an /etc of its own, whose changes land in folder/etc, and a
-    host name of its own (mount_namespaces(7), uts_namespaces(7))."""
+    host name of its own (mount_namespaces(7), uts_namespaces(7)).
+
+    without: programs that the agent does not find, whether or not this machine has them.
+    """
     upper, work = folder / "etc", folder.parent / f"{folder.name}-work"
+    hidden = [path for name in without if (path := shutil.which(name, path=HOST_PATH))]
 
     def wrap(command: str) -> list[str]:
         work.mkdir(exist_ok=True)
         options = f"lowerdir=/etc,upperdir={upper},workdir={work}"
-        script = (
-            f"mount -t overlay overlay -o {shlex.quote(options)} /etc && hostname before && exec {command}"
-        )
+        mounts = [f"mount -t overlay overlay -o {shlex.quote(options)} /etc"]
+        # /dev/null is no program: whoever looks for one goes on to the next folder of the PATH
+        mounts += [f"mount --bind /dev/null {shlex.quote(path)}" for path in hidden]
+        script = " && ".join([*mounts, "hostname before", f"exec {command}"])
         return ["unshare", "--mount", "--uts", "sh", "-c", script]
 
     return wrap

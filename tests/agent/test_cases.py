@@ -5,6 +5,7 @@ another agent, and planned once more: the plan writes nothing and says what the 
 time nothing changes and a reason is given.
 
     before: {motd: "old\n"}                    # a tree below $T, the case's folder (trees.py)
+    without: [visudo]                          # programs that the host has not
     prepare: [{...}]                           # steps of the same kind that are applied first; then
     drift: {motd: null}                        # changes to the tree that somebody else makes
     step: {path: $T/motd, content: "new\n"}
@@ -98,11 +99,12 @@ class Case:
             "hint",
             "again",
             "stdout",
+            "without",
         }, path
         self.options: dict[str, Any] = {}
         if self.kind in PRIVATE_ETC:
             (root / "etc").mkdir(mode=0o755)
-            self.options["wrap"] = private_etc(root)
+            self.options["wrap"] = private_etc(root, without=self.data.get("without", ()))
 
     def step(self, values: dict[str, Any]) -> Step:
         return KINDS[self.kind](**{name: with_sources(value) for name, value in values.items()})

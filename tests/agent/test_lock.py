@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,31 @@ def test_what_a_run_has_left_in_the_background_keeps_no_lock(agents: Agents, roo
             assert second.submit(File(f"{root}/y", "")).changed
     finally:
         (root / "end").touch()
+
+
+#: a process takes the lock and dies; a command that it has started has it still
+HOLDER = """
+import os, sys, time
+from provision.agent.ledger import Ledger
+home = sys.argv[1]
+if os.fork() == 0:
+    ledger = Ledger(home)
+    ledger.lock()
+    if os.fork() == 0:
+        time.sleep(0.5)
+    os._exit(0)
+os.wait()
+assert Ledger(home).busy()
+end = time.monotonic() + 20
+while Ledger(home).busy():
+    assert time.monotonic() < end
+    time.sleep(0.01)
+Ledger(home).lock()
+"""
+
+
+@pytest.mark.trust("8", "dead-run-in-a-container")
+def test_a_container_sees_what_a_dead_run_has_left_at_work(tmp_path: Path) -> None:
+    """/proc/locks leaves out what was locked by a process of another namespace, or one that is gone."""
+    inside = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", HOLDER, str(tmp_path)]
+    subprocess.run(inside, check=True, timeout=60)

@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Any
 
 #: path -> what is there: text of a file; or a mapping with one of file, hex, link, dir, fifo, and mode, owner,
-#: group, age (seconds).  None: nothing.  {chmod: "0644"}: what was there, with another mode.
+#: group, age (seconds).  None: nothing.  {chmod: "0644"}: what was there, with another mode.  {hidden: true}: what
+#: this machine has there is out of sight, where root is the upper side of an overlay.
 Tree = dict[str, Any]
+
+#: the device that stands for "removed" in the upper side of an overlay (overlayfs.rst, "whiteouts")
+_WHITEOUT = os.makedev(0, 0)
 
 
 def build(root: Path, tree: Tree) -> None:
@@ -36,6 +40,9 @@ def build(root: Path, tree: Tree) -> None:
             os.mkfifo(at)
         elif "dir" in entry:
             at.mkdir(exist_ok=True)
+        elif "hidden" in entry:
+            os.mknod(at, stat.S_IFCHR, _WHITEOUT)
+            continue
         elif "hex" in entry:
             at.write_bytes(bytes.fromhex(entry["hex"]))
         else:
@@ -69,6 +76,8 @@ def contents(root: Path) -> dict[str, dict[str, str]]:
     found = {}
     for at in sorted(root.rglob("*")):
         st = at.lstat()
+        if stat.S_ISCHR(st.st_mode) and st.st_rdev == _WHITEOUT:
+            continue
         mode = f"{stat.S_IMODE(st.st_mode):04o}"
         if stat.S_ISLNK(st.st_mode):
             entry = {"link": os.readlink(at)}  # noqa: PTH115 (Path drops a final slash)

@@ -44,7 +44,7 @@ def test_sysctl_that_the_kernel_refuses(bench: Bench) -> None:
 
 def test_module_is_loaded_now_and_at_boot(bench: Bench) -> None:
     bench.over("/etc")
-    bench.script += "mount -t tmpfs tmpfs /sys/module && "
+    bench.script += "mount -t tmpfs tmpfs /sys && mkdir /sys/module && "
     bench.tool(
         "modprobe",
         "name=$(echo $3$2 | tr -d - ); [ $1 = -r ] && rmdir /sys/module/$name || mkdir /sys/module/$name",

@@ -1,0 +1,36 @@
+"""For all tests: what they need of this machine, checked before the first one runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import mounts
+import needs
+import pytest
+
+TESTS = Path(__file__).parent
+
+
+def folders(arguments: list[str]) -> set[str]:
+    """The folders of tests that pytest was asked for, by their names."""
+    found: set[str] = set()
+    for argument in arguments:
+        path = Path(argument.partition("::")[0]).absolute()
+        if path.is_relative_to(TESTS) and path != TESTS:
+            found.add(path.relative_to(TESTS).parts[0])
+        elif TESTS.is_relative_to(path):
+            found.update(child.name for child in TESTS.iterdir())
+    return found & set(needs.NEEDS)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to begin where a program or root is missing: thousands of failures would hide the reason."""
+    if hasattr(config, "workerinput"):
+        return  # a process of pytest-xdist: the first one has looked
+    wanted = folders(config.args)
+    complaint = needs.complaint(wanted, os.geteuid())
+    if complaint:
+        raise pytest.UsageError(complaint)
+    if wanted & {"agent", "steps_more"}:
+        config.add_cleanup(mounts.room_for_overlays())

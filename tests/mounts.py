@@ -1,0 +1,49 @@
+"""A temporary folder that can hold the upper side of an overlay, where this machine's root is itself an overlay.
+
+An overlay cannot keep its changes on an overlay, which is what the root of a container and of a lab host is.
+Source: the kernel's Documentation/filesystems/overlayfs.rst ("Upper and lower layers").
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+_NEW_MOUNTS = 0x00020000  # unshare(2), CLONE_NEWNS
+_PARENT = "PYTEST_DEBUG_TEMPROOT"  # pytest makes its temporary folders there
+
+
+def kind_of(path: Path) -> str:
+    """The type of the file system that a folder is on, such as "ext4" or "overlay"."""
+    argv = ["findmnt", "--noheadings", "--output", "FSTYPE", "--target", str(path)]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()[-1]
+
+
+def room_for_overlays() -> Callable[[], None]:
+    """Give pytest a tmpfs for its temporary folders if they would be on an overlay.
+
+    The mount is in a namespace of this process and its children, so it goes with them, however they end.
+    Returns what removes the folder that it was mounted on.
+    """
+    parent = Path(os.environ.get(_PARENT) or tempfile.gettempdir())
+    if kind_of(parent) != "overlay":
+        return lambda: None
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_NEW_MOUNTS):
+        number = ctypes.get_errno()
+        raise OSError(number, f"no mount namespace for the tests: {os.strerror(number)}")
+    folder = Path(tempfile.mkdtemp(prefix="prov-", dir=parent))
+    for argv in (["--make-rprivate", "/"], ["-t", "tmpfs", "-o", "mode=755", "tmpfs", str(folder)]):
+        subprocess.run(["mount", *argv], check=True)
+    os.environ[_PARENT] = str(folder)
+
+    def remove() -> None:
+        os.environ.pop(_PARENT)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        folder.rmdir()
+
+    return remove
