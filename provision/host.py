@@ -143,13 +143,28 @@ class Host(VerifiedConnection):
         return next((p for p in self.role_params if isinstance(p, model)), model())
 
     def render(self, name: str, *, role: str = "", **values: Any) -> str:
-        """The text of a template, of the running role or of another one. Raises ProvError."""
+        """The text of a template, of the running role or of another one. Raises ProvError, also if a secret went into
+        it: `render_secret` keeps it one.
+        """
+        text = self._rendered(name, role, values)
+        if isinstance(text, Secret):
+            raise ProvError(
+                f"a secret went into the template {name}, and c.render gives plain text",
+                hint="Use files.template for a file of its own, or c.render_secret, which gives a Secret.",
+            )
+        return text
+
+    def render_secret(self, name: str, *, role: str = "", **values: Any) -> Secret:
+        """The text of a template as a Secret, whatever went into it. Raises ProvError."""
+        text = self._rendered(name, role, values)
+        return text if isinstance(text, Secret) else Secret(text)
+
+    def _rendered(self, name: str, role: str, values: dict[str, Any]) -> str | Secret:
         # here, so that it is imported while the host is still starting the agent
         from provision.templates import render
 
         path = role_folder(role) / "templates" / name if role else self.role_file("templates", name)
-        text = render(path, {"c": self, **values})
-        return text.reveal() if isinstance(text, Secret) else text
+        return render(path, {"c": self, **values})
 
     def role_file(self, kind: str, name: str) -> Path:
         """Where a file of the running role is, or of the first role that it extends and that has one.

@@ -22,7 +22,8 @@ def logins(text: str) -> List[str]:
 class Secret:
     """Text that shows as ******** wherever it is printed, formatted or logged.
 
-    Only `reveal()` gives the text. Pickling is refused, so that a secret never reaches a disk unnoticed.
+    Only `reveal()` gives the text; `+` with other text gives a Secret. Pickling is refused, so that a
+    secret never reaches a disk unnoticed.
     """
 
     __slots__ = ("_text",)
@@ -50,6 +51,15 @@ class Secret:
 
         mine, theirs = (s._text.encode("utf-8", "surrogatepass") for s in (self, other))
         return hmac.compare_digest(mine, theirs)
+
+    def __add__(self, other: Any) -> "Secret":
+        """A secret with more text is one: "password=" + secret + "\\n"."""
+        if not isinstance(other, (str, Secret)):
+            return NotImplemented
+        return Secret(self._text + (other.reveal() if isinstance(other, Secret) else other))
+
+    def __radd__(self, other: Any) -> "Secret":
+        return Secret(other + self._text) if isinstance(other, str) else NotImplemented
 
     def __hash__(self) -> int:
         return hash((Secret, self._text))

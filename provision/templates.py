@@ -4,24 +4,44 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
+from provision.agent.masks import Masks
 from provision.errors import ProvError
 from provision.secrets import MASK, Secret
 
-_seen = threading.local()
+#: what is being rendered in this thread: for each template, the innermost last, the secrets that went into it
+_running = threading.local()
 
 
 def render(path: Path, values: dict[str, Any]) -> str | Secret:
-    """The text of a template with values; a Secret if one went into it.
+    """The text of a template with values; a Secret if one went into it, as it is or through filters.
 
     Raises ProvError with the template's file and line for an undefined name or a mistake in its syntax, and if
-    a secret was worked on: its text is only revealed when it is written as it is.
+    a secret was joined to text by an operator, which only has its mask.
     """
-    _seen.secret = False
+    seen: list[str] = []
+    stack = _running.__dict__.setdefault("stack", [])
+    stack.append(seen)
+    try:
+        text = rendered(path, values)
+    except ProvError as error:
+        error.hide(Masks(seen).hide)
+        raise
+    finally:
+        stack.pop()
+    if stack:
+        # a template that renders another one has its secrets, too
+        stack[-1].extend(seen)
+    return Secret(text) if seen else text
+
+
+def rendered(path: Path, values: dict[str, Any]) -> str:
+    """The text of a template. Raises ProvError."""
     try:
         text = environment(path.parent).get_template(path.name).render(values)
     except jinja2.TemplateNotFound as error:
@@ -40,17 +60,17 @@ def render(path: Path, values: dict[str, Any]) -> str | Secret:
         raise ProvError(str(error), where=place(error, path)) from None
     if text.count(MASK) > path.read_text(encoding="utf-8").count(MASK):
         raise ProvError(
-            "a secret went through a filter or operator, and came out masked",
+            "a secret went through an operator, and came out masked",
             where=str(path),
-            hint="Write a secret as it is, {{ name }}; put the text around it into the template.",
+            hint="Write a secret as it is, {{ name }}, or with filters; put the text around it into the template.",
         )
-    return Secret(text) if _seen.secret else text
+    return text
 
 
 @functools.cache
 def environment(folder: Path) -> jinja2.Environment:
     """The environment for templates of one folder; compiled templates are kept."""
-    return jinja2.Environment(
+    found = Environment(
         loader=jinja2.FileSystemLoader(folder),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
@@ -59,12 +79,43 @@ def environment(folder: Path) -> jinja2.Environment:
         autoescape=False,  # configuration files, not HTML
         finalize=reveal,
     )
+    found.filters.update({name: discreet(each) for name, each in found.filters.items()})
+    return found
+
+
+class Environment(jinja2.Environment):
+    """One in which `secret.reveal()` is noticed."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """An attribute of a value in a template."""
+        if isinstance(obj, Secret) and attribute == "reveal":
+            return functools.partial(reveal, obj)
+        return super().getattr(obj, attribute)
+
+
+def discreet(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that is given the texts of secrets; what it makes of them is noticed."""
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **options: Any) -> Any:
+        return function(*map(revealed, arguments), **{name: revealed(each) for name, each in options.items()})
+
+    return call
+
+
+def revealed(value: Any) -> Any:
+    """A value with the texts of the secrets in it."""
+    if isinstance(value, (list, tuple)) and any(isinstance(each, Secret) for each in value):
+        return [reveal(each) for each in value]
+    if isinstance(value, dict):
+        return {name: revealed(each) for name, each in value.items()}
+    return reveal(value)
 
 
 def reveal(value: Any) -> Any:
     """What a value contributes to a text; notes when it was a secret."""
     if isinstance(value, Secret):
-        _seen.secret = True
+        _running.stack[-1].append(value.reveal())
         return value.reveal()
     return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,56 @@ def test_a_changed_template_is_read_again(template: Any) -> None:
     assert render(path, {}) == "two, longer"
 
 
-@pytest.mark.parametrize("text", ["{{ 'password=' ~ x }}", "{{ x | upper }}", "{{ x | length }}"])
+FILTERED = {
+    "{{ x | upper }}": "P'W Ä/1-HUNTER2",
+    "{{ x | urlencode }}": "p%27w%20%C3%A4/1-hunter2",
+    "{{ x | tojson }}": '"p\\u0027w \\u00e4/1-hunter2"',
+    "{{ x | replace('hunter', 'h') }}": "p'w ä/1-h2",
+    "{{ 'a' | replace('a', x) }}": "p'w ä/1-hunter2",
+    "{{ ['a', x] | join('=') }}": "a=p'w ä/1-hunter2",
+    "{{ {'a': x} | tojson }}": '{"a": "p\\u0027w \\u00e4/1-hunter2"}',
+    "{{ none | default(x, true) }}": "p'w ä/1-hunter2",
+    "{{ x.reveal() }}": "p'w ä/1-hunter2",
+    "{{ 'a' ~ x.reveal() }}": "ap'w ä/1-hunter2",
+    "{{ 'a' + x }}": "ap'w ä/1-hunter2",
+    "{{ 'a' ~ (x | upper) }}": "aP'W Ä/1-HUNTER2",
+    "{% filter upper %}{{ x }}{% endfilter %}": "P'W Ä/1-HUNTER2",
+    "{% set y %}{{ x }}{% endset %}{{ y | length }}": "15",
+    "{% if x | length > 3 %}long{% endif %}": "long",
+}
+
+
+@pytest.mark.trust("6", "secrets-in-templates")
+@pytest.mark.parametrize(("text", "made"), FILTERED.items())
+def test_what_filters_make_of_a_secret_is_one(template: Any, text: str, made: str) -> None:
+    found = render(template(text), {"x": Secret("p'w ä/1-hunter2")})
+    assert isinstance(found, Secret) and found.reveal() == made
+
+
+def test_a_template_that_renders_another_one_has_its_secrets(template: Any, tmp_path: Path) -> None:
+    inner = template("{{ x }}", outer="{{ y }} {{ inner() }}", plain="{{ x }} {{ inner() }}")
+    x = Secret("hunter2")
+    for name, within in (("outer", x), ("plain", "a")):
+        values = {"x": x, "y": "a", "inner": partial(render, inner, {"x": within})}
+        assert isinstance(render(tmp_path / f"{name}.j2", values), Secret)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ x | float(default=none) | round }}",
+        "{{ x | sum }}",
+        "{{ x.reveal() | round }}",
+        "{{ {}[x.reveal()] }}",
+    ],
+)
+def test_errors_of_templates_do_not_quote_secrets(template: Any, text: str) -> None:
+    with pytest.raises(ProvError) as raised:
+        render(template(text), {"x": Secret("hunter2-hunter2")})
+    assert "hunter2" not in str(raised.value) + repr(vars(raised.value))
+
+
+@pytest.mark.parametrize("text", ["{{ 'password=' ~ x }}", "{{ '%s' % x }}", "{{ 'a%s' | format(x) ~ x }}"])
 def test_a_secret_that_is_worked_on_is_never_written_masked(template: Any, text: str) -> None:
     with pytest.raises(ProvError) as raised:
         render(template(text), {"x": Secret("hunter2-hunter2")})
