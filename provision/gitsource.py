@@ -1,106 +1,84 @@
-"""Sources in git: fetched once into a cache on the controller, so that hosts need neither git nor its keys."""
+"""Sources in git: fetched once into a cache on the controller, so that hosts need neither git nor its keys.
+
+Nothing of a repository runs here and nothing of it is checked out by git: its entries are listed, judged, and
+written one by one. The cache is its user's alone.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
-import subprocess
-import tarfile
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
-from provision.errors import ProvError
-from provision.gitlogin import without_login
-from provision.secrets import without_logins
+from provision.sources import lfs
+from provision.sources.export import Folder, new_folder
+from provision.sources.gittree import Blob, Contents, blobs_of
+from provision.sources.mirror import Mirror, kept
+from provision.sources.urls import Remote, remote_of
 
-#: seconds for one git command, a clone of a large repository included
-GIT_TIMEOUT = 600
-#: stands for the repository's URL among git's arguments
-URL = "URL"
+#: bytes of all files of a source, where nobody has said another number
+MAX_SOURCE = 2 * 1024**3
 
 
-def checkout(url: str, ref: str | None) -> Path:
-    """A folder with the files of a commit. url: of the repository.  ref: branch, tag or commit, or its default.
+def checkout(url: str, ref: str | None, max_size: int = MAX_SOURCE) -> Path:
+    """Return a folder with the files of a commit, its submodules and what Git LFS keeps for it.
 
-    Raises ProvError if git is missing, the repository can't be read or has no such ref.
+    url: of the repository.  ref: branch, tag or commit; None is the default branch that it has now.
+    max_size: bytes of all files.
+    Raises ProvError if git is missing, the repository can't be read, has no such ref, or has files that would land
+    outside of the folder.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "prov" / "git"
-    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # what is in private repositories is private here, too
-    cache.chmod(0o700)
-    key = hashlib.sha256(without_logins(url).encode()).hexdigest()[:16]
-    mirror = cache / f"{key}.git"
-    if mirror.is_dir():
-        git(
-            ["fetch", "--quiet", "--prune", "--tags", "--force", "--", URL, "+refs/heads/*:refs/heads/*"],
-            mirror,
-            url,
-        )
+    with ExitStack() as stack:
+        mirrors = Mirrors(stack)
+        mirror = mirrors.of(remote_of(url))
+        commit = mirror.commit_of(ref)
+        folder = mirror.trees / commit
+        if not folder.is_dir():
+            contents = Contents(stack)
+            blobs = blobs_of(mirror, commit, contents, mirrors.having, max_size)
+            pointers = pointers_in(blobs, contents)
+            kept_elsewhere = lfs.fetched(pointers, max_size - sum(blob.size for blob in blobs))
+            with new_folder(folder) as new:
+                for blob in blobs:
+                    write(new, blob, contents, kept_elsewhere.get(blob.path))
+        return folder
+
+
+def pointers_in(blobs: list[Blob], contents: Contents) -> list[tuple[Blob, lfs.Pointer]]:
+    """Return the pointers of Git LFS among the files of a commit."""
+    told = {b.path: contents.all(b) for b in blobs if b.attributes}
+    filters = lfs.Attributes(told).filters if told else lambda path: False
+    small = [b for b in blobs if not b.link and 0 < b.size < lfs.LARGEST and filters(b.path)]
+    found = [(b, lfs.pointer_in(contents.all(b))) for b in small]
+    return [(blob, pointer) for blob, pointer in found if pointer is not None]
+
+
+def write(new: Folder, blob: Blob, contents: Contents, elsewhere: Path | None) -> None:
+    """Make one file or link. elsewhere: the file that has its contents, if LFS keeps them."""
+    if blob.link:
+        new.link(blob.path, contents.all(blob).decode())
+    elif elsewhere is not None:
+        with elsewhere.open("rb") as f:
+            new.file(blob.path, blob.executable, partial(lfs.pieces, f))
     else:
-        git(["clone", "--quiet", "--bare", "--", URL, str(mirror)], cache, url)
-    commit = resolve(mirror, ref or "HEAD", url)
-    folder = cache / key / commit
-    if not folder.is_dir():
-        export(mirror, commit, folder, url)
-    return folder
+        new.file(blob.path, blob.executable, partial(contents.read, blob))
 
 
-def resolve(mirror: Path, ref: str, url: str) -> str:
-    """The commit that a ref names. Raises ProvError."""
-    try:
-        return git(
-            ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"], mirror, url
-        ).strip()
-    except ProvError:
-        heads = git(["for-each-ref", "--format=%(refname:short)", "--count=20"], mirror, url).split()
-        raise ProvError(f"{url} has no {ref!r}", hint=f"It has: {', '.join(heads)}") from None
+class Mirrors:
+    """The repositories that one checkout reads; each is locked once."""
 
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._open: dict[str, Mirror] = {}
 
-def export(mirror: Path, commit: str, folder: Path, url: str) -> None:
-    """Write the files of a commit into a new folder, whole or not at all."""
-    partial = folder.with_suffix(f".{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    archive = partial.with_suffix(".tar")
-    git(["archive", "--format=tar", f"--output={archive}", commit], mirror, url)
-    with tarfile.open(archive) as tar:
-        # the filter came with Python 3.11.4, and Debian 12 has 3.11.2; git itself refuses paths that lead outside
-        if hasattr(tarfile, "data_filter"):
-            tar.extractall(partial, filter="data")
-        else:
-            tar.extractall(partial)
-    archive.unlink()
-    try:
-        partial.rename(folder)
-    except OSError:
-        # another process was faster, with the same files
-        shutil.rmtree(partial)
+    def of(self, remote: Remote) -> Mirror:
+        """Return the mirror of a remote, locked until the stack ends. Raises ProvError."""
+        if remote.url not in self._open:
+            self._open[remote.url] = self._stack.enter_context(kept(remote))
+        return self._open[remote.url]
 
-
-def git(arguments: list[str], folder: Path, url: str) -> str:
-    """Run git and return what it prints. Never asks for a password. Raises ProvError.
-
-    arguments: URL among them becomes the url, without its login, which git gets from its environment.
-    """
-    address, options, login = without_login(url)
-    argv = ["git", *options, *(address if word == URL else word for word in arguments)]
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8", **login}
-    try:
-        done = subprocess.run(
-            argv,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=GIT_TIMEOUT,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise ProvError("git is not installed on this machine", hint="apt-get install git") from None
-    except subprocess.TimeoutExpired:
-        raise ProvError(f"git did not end within {GIT_TIMEOUT} s", where=url) from None
-    if done.returncode:
-        words = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise ProvError(f"git: {words[-1]}", where=url, hint="Can you clone it by hand from this machine?")
-    return done.stdout
+    def having(self, remote: Remote, commit: str) -> Mirror:
+        """Return the mirror of a submodule, with this commit in it. Raises ProvError."""
+        mirror = self.of(remote)
+        mirror.commit_of(commit)
+        return mirror

@@ -54,6 +54,7 @@ LAYERS = (
         "gitsource",
         "gitlogin",
         "indexes",
+        "sources",
         "authority",
         "ca",
         "templates",
@@ -91,7 +92,7 @@ PLACES = {
     "boto3": {"cloud"},
     "cryptography": {"ca", "owncert"},
     "bcrypt": {"htpasswd"},
-    "pathspec": {"releases"},
+    "pathspec": {"releases", "sources/ignored"},
 }
 #: compressed bytes that an agent's start may cost, with a tenth as room to grow (2026: 55 kB and 76 kB)
 LARGEST_AGENT = 64_000

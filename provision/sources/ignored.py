@@ -1,0 +1,49 @@
+"""Files that .gitignore leaves out of a local folder. Source: gitignore(5)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pathspec
+
+from provision.sources.gitindex import bounded
+
+#: bytes of a .gitignore
+MOST = 1024 * 1024
+
+
+class Ignored:
+    """The .gitignore files that govern a folder: its own, those below, and those above up to the repository.
+
+    Patterns of a deeper file override those above it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._specs: dict[Path, pathspec.GitIgnoreSpec] = {}
+        for above in [folder, *folder.parents]:
+            self.read(above)
+            if (above / ".git").exists():
+                #: the work tree that the folder is in; None if it is in none
+                self.work_tree: Path | None = above
+                break
+        else:
+            # not in a repository: files further up have nothing to say
+            self._specs = {d: s for d, s in self._specs.items() if d == folder}
+            self.work_tree = None
+
+    def read(self, folder: Path) -> None:
+        """Take note of a folder's .gitignore. A link is none, as in git. Raises ProvError."""
+        data = None if folder in self._specs else bounded(folder / ".gitignore", MOST)
+        if data is not None:
+            lines = data.decode("utf-8", "replace").splitlines()
+            self._specs[folder] = pathspec.GitIgnoreSpec.from_lines(lines)
+
+    def names(self, here: Path, name: str) -> bool:
+        """Tell whether what is in a folder is ignored. name: with a slash at the end if it is a folder."""
+        for folder in (here, *here.parents):
+            if folder in self._specs:
+                way = "" if folder == here else here.relative_to(folder).as_posix() + "/"
+                verdict = self._specs[folder].check_file(way + name).include
+                if verdict is not None:
+                    return verdict
+        return False

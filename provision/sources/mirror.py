@@ -1,0 +1,197 @@
+"""A repository kept on this machine: what its remote has now, fetched into a cache that is the user's alone."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from provision.errors import ProvError
+from provision.sources.git import GIT_TIMEOUT, process, run
+from provision.sources.urls import Remote
+
+COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+LINE = re.compile(rb"([0-9a-f]{40}(?:[0-9a-f]{24})?)\t(\S+)")
+DEFAULT = re.compile(rb"ref: (\S+)\tHEAD")
+#: all branches and tags, of which those go that the remote has no more
+BRANCHES = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+
+
+class Mirror:
+    """The kept repository of one URL; of one process at a time, while its lock is held."""
+
+    def __init__(self, remote: Remote, folder: Path, lock: int) -> None:
+        self.remote = remote
+        #: the bare repository
+        self.path = folder / "mirror.git"
+        #: checked out commits, a folder each
+        self.trees = folder / "trees"
+        #: of the lock's file: what git starts keeps it until it ends, too
+        self.lock = lock
+
+    def git(self, *arguments: str) -> str:
+        """Run git on it. Raises ProvError."""
+        return run(arguments, self.remote, mirror=self.path, hold=self.lock).decode("utf-8", "replace")
+
+    def commit_of(self, ref: str | None) -> str:
+        """Return the commit that the remote has for a ref now; None is its default branch. Raises ProvError."""
+        if ref is not None and COMMIT.fullmatch(ref) and self.has(ref):
+            return ref
+        found, default = self.asked()
+        if ref is None or ref == "HEAD":
+            if "HEAD" not in found:
+                raise self.nothing(f"default branch{f' {default!r}' if default else ''} with a commit", found)
+            return self.fetched(found["HEAD"])
+        for form in ("{}", "refs/{}", "refs/tags/{}", "refs/heads/{}"):
+            name = form.format(ref)
+            if name.startswith("refs/") and name in found:
+                return self.fetched(found.get(name + "^{}", found[name]), name)
+        if COMMIT.fullmatch(ref):
+            return self.fetched(ref)
+        # the beginning of a commit's name, or what git describe(1) makes of one
+        self.fetch()
+        try:
+            words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+            return self.git(*words).strip()
+        except ProvError:
+            raise self.nothing(repr(ref), found) from None
+
+    def asked(self) -> tuple[dict[str, str], str]:
+        """Return what refs the remote has now, and the name of its default branch. Raises ProvError."""
+        said = run(["ls-remote", "--quiet", "--symref", "--", self.remote.url], self.remote, hold=self.lock)
+        found: dict[str, str] = {}
+        default = ""
+        for line in said.splitlines():
+            if match := LINE.fullmatch(line):
+                found[match[2].decode("utf-8", "replace")] = match[1].decode()
+            elif match := DEFAULT.fullmatch(line):
+                default = match[1].decode("utf-8", "replace").removeprefix("refs/heads/")
+        return found, default
+
+    def nothing(self, what: str, found: dict[str, str]) -> ProvError:
+        """The error for a ref that the remote does not have."""
+        kinds = ("refs/heads/", "refs/tags/")
+        names = [n.partition("/")[2].partition("/")[2] for n in found if n.startswith(kinds) and "^" not in n]
+        more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+        hint = f"It has: {', '.join(names[:20])}{more}" if names else "It has neither branches nor tags."
+        return ProvError(f"{self.remote.url} has no {what}", hint=hint)
+
+    def has(self, commit: str) -> bool:
+        """Tell whether a commit is kept, with all that belongs to it."""
+        if (self.trees / commit).is_dir():
+            return True
+        try:
+            self.git("rev-list", "--objects", "--no-walk", "--quiet", commit, "--")
+        except ProvError:
+            return False
+        return True
+
+    def fetched(self, commit: str, name: str = "") -> str:
+        """Return a commit, once it is kept. name: of the remote's ref that has it. Raises ProvError."""
+        if not self.has(commit):
+            self.fetch(
+                *([f"+{name}:{name}"] if name and not name.startswith(("refs/heads/", "refs/tags/")) else [])
+            )
+        if not self.has(commit):
+            # on no branch: many a server gives it out by its name
+            with contextlib.suppress(ProvError):
+                self._fetch(self.path, f"+{commit}:refs/prov/{commit}")
+        if (self.trees / commit).is_dir():
+            return commit
+        try:
+            words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
+            return self.git(*words).strip()
+        except ProvError:
+            raise ProvError(f"{self.remote.url} has no commit {commit}", hint="Has it been pushed?") from None
+
+    def fetch(self, *more: str) -> None:
+        """Fetch all branches and tags, and more refspecs; a mirror that can't be fetched into is made again.
+
+        Raises ProvError.
+        """
+        if self.path.is_dir():
+            try:
+                self._fetch(self.path, *more)
+            except ProvError:
+                # the remote has answered a moment ago: a run that died, or a full disk, may have left it broken
+                self._make(*more)
+        else:
+            self._make(*more)
+
+    def _make(self, *more: str) -> None:
+        """Make the repository, whole or not at all."""
+        new = self.path.with_suffix(".new")
+        shutil.rmtree(new, ignore_errors=True)
+        form = ["--object-format=sha256"] if self._long() else []
+        run(["init", "--quiet", "--bare", "--template=", *form, "--", str(new)], self.remote, hold=self.lock)
+        try:
+            self._fetch(new, *more)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        shutil.rmtree(self.path, ignore_errors=True)
+        new.rename(self.path)
+
+    def _long(self) -> bool:
+        """Whether the remote names its commits by SHA-256."""
+        return any(len(commit) == 64 for commit in self.asked()[0].values())
+
+    def _fetch(self, mirror: Path, *more: str) -> None:
+        arguments = ["fetch", "--quiet", "--prune", "--no-tags", "--force", "--no-write-fetch-head"]
+        with process(
+            [*arguments, "--", self.remote.url, *BRANCHES, *more], self.remote, mirror=mirror, hold=self.lock
+        ) as (answers, _):
+            answers.read()
+
+
+@contextlib.contextmanager
+def kept(remote: Remote) -> Iterator[Mirror]:
+    """The mirror of a URL, for this process alone as long as the block runs. Raises ProvError."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    key = hashlib.sha256(f"2 {remote.url}".encode()).hexdigest()[:32]
+    top = caches / "prov" / "git"
+    try:
+        folder = private(top, key)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        message = f"the cache {top} can't be used: {(error.strerror or str(error)).lower()}"
+        raise ProvError(message, hint="XDG_CACHE_HOME names another folder for it.") from None
+    try:
+        wait(lock, remote)
+        yield Mirror(remote, folder, lock)
+    finally:
+        os.close(lock)
+
+
+def private(top: Path, key: str) -> Path:
+    """A folder of the cache that only its user can enter."""
+    top.mkdir(parents=True, exist_ok=True)
+    folder = top / key
+    # those of an older prov could be read by anybody
+    top.chmod(0o700)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
+
+
+def wait(lock: int, remote: Remote) -> None:
+    """Take a lock; another process may be fetching the same repository. Raises ProvError."""
+    until = time.monotonic() + 2 * GIT_TIMEOUT
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise ProvError(
+                    "another process has been fetching this repository for too long",
+                    where=remote.url,
+                    hint="End that prov or git, or wait for it.",
+                ) from None
+        time.sleep(0.05)
