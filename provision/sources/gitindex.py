@@ -42,7 +42,9 @@ def tracked_in(folder: Path) -> Tracked:
         return parsed(data)
     except (ValueError, IndexError, struct.error) as error:
         where = str(folder)
-        raise ProvError(f"the index of this git work tree can't be read: {error}", where=where, hint=DAMAGED) from None
+        raise ProvError(
+            f"the index of this git work tree can't be read: {error}", where=where, hint=DAMAGED
+        ) from None
 
 
 def git_folder(folder: Path) -> Path:
@@ -65,7 +67,9 @@ def bounded(path: Path, most: int = MOST) -> bytes | None:
         if not stat.S_ISREG(st.st_mode):
             return None
         if st.st_size > most:
-            raise ProvError(f"{path} has more than {most >> 20 or 1} MB", hint="Is this what it is taken for?")
+            raise ProvError(
+                f"{path} has more than {most >> 20 or 1} MB", hint="Is this what it is taken for?"
+            )
         return f.read(most)
 
 

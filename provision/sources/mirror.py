@@ -26,12 +26,12 @@ BRANCHES = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 class Mirror:
     """The kept repository of one URL; of one process at a time, while its lock is held."""
 
-    def __init__(self, remote: Remote, folder: Path, lock: int) -> None:
+    def __init__(self, remote: Remote, trees: Path, lock: int) -> None:
         self.remote = remote
         #: the bare repository
-        self.path = folder / "mirror.git"
+        self.path = trees.with_name(f"{trees.name}.git")
         #: checked out commits, a folder each
-        self.trees = folder / "trees"
+        self.trees = trees
         #: of the lock's file: what git starts keeps it until it ends, too
         self.lock = lock
 
@@ -126,7 +126,7 @@ class Mirror:
 
     def _make(self, *more: str) -> None:
         """Make the repository, whole or not at all."""
-        new = self.path.with_suffix(".new")
+        new = self.path.with_name(f"{self.trees.name}.new.git")
         shutil.rmtree(new, ignore_errors=True)
         form = ["--object-format=sha256"] if self._long() else []
         run(["init", "--quiet", "--bare", "--template=", *form, "--", str(new)], self.remote, hold=self.lock)
@@ -157,20 +157,20 @@ def kept(remote: Remote) -> Iterator[Mirror]:
     key = hashlib.sha256(f"2 {remote.url}".encode()).hexdigest()[:32]
     top = caches / "prov" / "git"
     try:
-        folder = private(top, key)
-        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        trees = private(top, key)
+        lock = os.open(top / f"{key}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         message = f"the cache {top} can't be used: {(error.strerror or str(error)).lower()}"
         raise ProvError(message, hint="XDG_CACHE_HOME names another folder for it.") from None
     try:
         wait(lock, remote)
-        yield Mirror(remote, folder, lock)
+        yield Mirror(remote, trees, lock)
     finally:
         os.close(lock)
 
 
 def private(top: Path, key: str) -> Path:
-    """A folder of the cache that only its user can enter."""
+    """Make and return a folder of the cache that only its user can enter."""
     top.mkdir(parents=True, exist_ok=True)
     folder = top / key
     # those of an older prov could be read by anybody

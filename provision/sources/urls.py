@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from provision.errors import ProvError
 from provision.gitlogin import without_login
+from provision.secrets import without_logins
 
 #: git's own transports; `ext::` and other helpers run commands (git-remote-ext(1))
 TRANSPORTS = ("file", "git", "http", "https", "ssh")
@@ -39,7 +40,8 @@ class Remote(NamedTuple):
 def remote_of(url: str) -> Remote:
     """Take the login out of a URL. Raises ProvError."""
     plain, options, login = without_login(url)
-    return Remote(plain, tuple(options), login)
+    # ssh takes a name there; others take nothing, and git would show it
+    return Remote(plain if plain.startswith("ssh:") else without_logins(plain), tuple(options), login)
 
 
 def submodule_of(parent: Remote, url: str, path: str) -> Remote:

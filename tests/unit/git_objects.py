@@ -26,7 +26,7 @@ class Raw:
         who = ["-c", "user.name=a", "-c", "user.email=a@a.test", "-c", "commit.gpgsign=false"]
         where = ["-C", str(self.folder)] if self.folder.exists() else []
         argv = ["git", *who, "-c", "protocol.file.allow=always", *where, *arguments]
-        env = {**os.environ, **environment}
+        env = {**os.environ, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, **environment}
         return subprocess.run(argv, capture_output=True, text=True, check=True, env=env).stdout.strip()
 
     def object(self, kind: str, data: bytes) -> str:
@@ -69,5 +69,7 @@ def everything(folder: Path) -> dict[str, str]:
         if path.is_symlink():
             found[str(path)] = f"-> {path.readlink()}"
         else:
-            found[str(path)] = f"{path.stat().st_mode:o} {path.read_bytes()!r}" if path.is_file() else "folder"
+            found[str(path)] = (
+                f"{path.stat().st_mode:o} {path.read_bytes()!r}" if path.is_file() else "folder"
+            )
     return found

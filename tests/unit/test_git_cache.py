@@ -39,7 +39,9 @@ def start(url: str) -> subprocess.Popen[str]:
     """A checkout in a process of its own."""
     code = "import sys; from provision.gitsource import checkout; print(checkout(sys.argv[1], None))"
     argv = [sys.executable, "-c", code, url]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 # -- the default branch
@@ -50,7 +52,11 @@ def test_another_default_branch_is_noticed(raw: Raw) -> None:
     assert version(raw.url) == "old"
     raw.git("checkout", "--quiet", "-b", "main")
     raw.write({"version": "new"})
-    assert version(raw.url) == "new" and version(raw.url, "HEAD") == "new" and version(raw.url, "master") == "old"
+    assert (
+        version(raw.url) == "new"
+        and version(raw.url, "HEAD") == "new"
+        and version(raw.url, "master") == "old"
+    )
     raw.git("branch", "--quiet", "-D", "master")
     assert version(raw.url) == "new"
     with pytest.raises(ProvError, match="has no 'master'") as raised:
@@ -102,7 +108,7 @@ def test_a_clone_that_was_killed_is_made_whole(raw: Raw, tmp_path: Path) -> None
     for _ in range(4):
         dead = start(raw.url)
         until = time.monotonic() + 30
-        while not list(tmp_path.glob("cache/prov/git/*/*.new")) and time.monotonic() < until:
+        while not list(tmp_path.glob("cache/prov/git/*.new.git")) and time.monotonic() < until:
             time.sleep(0.001)
         os.killpg(dead.pid, signal.SIGKILL)
         dead.communicate()
@@ -112,7 +118,7 @@ def test_a_clone_that_was_killed_is_made_whole(raw: Raw, tmp_path: Path) -> None
 @pytest.mark.trust("1", "git-cache-race")
 def test_what_dead_runs_leave_in_a_clone_is_no_obstacle(raw: Raw, tmp_path: Path) -> None:
     gitsource.checkout(raw.url, None)
-    (mirror,) = tmp_path.glob("cache/prov/git/*/mirror.git")
+    (mirror,) = tmp_path.glob("cache/prov/git/*.git")
     for name in ("packed-refs.lock", "refs/heads/master.lock", "config.lock"):
         (mirror / name).write_text("")
     raw.write({"version": "newer"})
