@@ -61,6 +61,8 @@ class Files:
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
         self.looked: Set[str] = set()
+        #: paths below which nothing is "no longer declared"
+        self.tended: Set[str] = set()
         self.record: "Optional[Journal]" = None
         self.created: Callable[[str, bool], None] = lambda path, whole: None
         self.removed: Callable[[str], bool] = lambda path: False
@@ -246,8 +248,11 @@ class Files:
             self.own.add(path)
 
     def look_after(self, folder: str) -> None:
-        """What is in a folder comes and goes by the running step: none of it is ever "no longer declared"."""
-        self.looked.update("%s/%s" % (folder, name) for name in self.list(folder))
+        """What is in a folder comes and goes by the running step, with all below it: none of it is ever "no longer
+        declared"."""
+        inner = ["%s/%s" % (folder, name) for name in self.list(folder)]
+        self.looked.update(inner)
+        self.tended.update(inner)
 
     def keep(self, path: str) -> None:
         """Keep what is at path for an undo: a command is about to make it, or to change it."""

@@ -5,6 +5,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
+from provision.agent.accountlines import by_name
 from provision.agent.runs import INCOMPLETE, Runs, lines, write_whole
 from provision.agent.states import State, below, look
 from provision.errors import StepError
@@ -131,23 +132,3 @@ def account_changes(before: Dict[str, str], after: Dict[str, str]) -> List[Dict[
                 line = {"was": old.get(name), "now": new.get(name), "after": above}
                 found.append({"file": path, "name": name, **line})
     return found
-
-
-def by_name(text: str) -> Dict[str, str]:
-    """The lines of a file of accounts, each by its first word."""
-    return {line.split(":", 1)[0]: line for line in text.splitlines()}
-
-
-def with_line(text: str, name: str, line: Optional[str], above: str) -> str:
-    """The text of a file of accounts with another line for a name, or none; a new one goes below that of another."""
-    found = by_name(text)
-    if line is None:
-        found.pop(name, None)
-    elif name in found or above not in found:
-        found[name] = line
-    else:
-        names = list(found)
-        names.insert(names.index(above) + 1, name)
-        found[name] = line
-        found = {each: found[each] for each in names}
-    return "".join(each + "\n" for each in found.values())

@@ -5,8 +5,9 @@ import fcntl
 import os
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Sequence, Set
 
+from provision.agent.accountlines import by_name, with_line
 from provision.agent.files import ACL, DEFAULT_ACL
-from provision.agent.kept import Kept, by_name, with_line
+from provision.agent.kept import Kept
 from provision.agent.states import State, attributes_of, below, described, look
 from provision.steps.base import Change
 from provision.steps.contents import DIFF_LIMIT, text_change

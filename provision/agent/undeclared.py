@@ -37,6 +37,8 @@ def undeclared(host: "System", looked: Optional[Set[str]] = None) -> List[Thing]
     names: Dict[str, List[str]] = {"path": [], "user": [], "group": []}
     for thing in made:
         kind, name = thing.split(" ", 1)
+        if kind == "path" and any(above in host.files.tended for above in folders_of(name)):
+            continue
         if (name if kind == "path" else thing) not in looked:
             names.setdefault(kind, []).append(name)
     found = list(paths(host, sorted(names["path"], key=lambda p: (-p.count("/"), p))))
@@ -48,6 +50,13 @@ def undeclared(host: "System", looked: Optional[Set[str]] = None) -> List[Thing]
         if host.accounts.group(name) is not None and name not in names["user"]:
             found.append(thing_of(host, "group", name))
     return found
+
+
+def folders_of(path: str) -> Iterator[str]:
+    """The folders that a path is in, the nearest first."""
+    while path.count("/") > 1:
+        path = path.rsplit("/", 1)[0]
+        yield path
 
 
 def declared(host: "System") -> List[str]:

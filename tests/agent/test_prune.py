@@ -17,6 +17,7 @@ from provision.steps.files import Absent, Directory, File, Link
 from provision.steps.groups import Group
 from provision.steps.prune import Prune
 from provision.steps.python import Venv
+from provision.steps.releases import OldReleases
 from provision.steps.source import Source
 from provision.steps.text import Line
 from provision.steps.tree import Tree
@@ -197,3 +198,34 @@ def test_an_environment_that_is_made_anew_is_one_whole_as_before(machine: Machin
     assert (at / "bin/python").exists()
     assert wholes(machine)["/venv"]
     assert machine.run(File(f"{machine.root}/other", "x")) == ["folder /venv"]
+
+
+@pytest.mark.trust("9", "prune-breaks-undo")
+def test_what_belongs_to_releases_that_are_kept_is_declared(machine: Machine) -> None:
+    """A release has more in it than its tree: links, stamps and modules that other steps have put there."""
+    home = f"{machine.root}/srv"
+
+    def release(name: str) -> list[Step]:
+        at = f"{home}/releases/{name}"
+        return [
+            *(
+                Directory(folder)
+                for folder in (home, f"{home}/releases", f"{home}/venvs", f"{home}/instances")
+            ),
+            Tree(at, [("app.py", 0o644, Source.of(name), "")], keep=[".prov", ".venv"]),
+            Directory(f"{at}/.prov"),
+            File(f"{at}/.prov/shim.py", name),
+            Directory(f"{home}/venvs/{name}"),
+            Link(f"{at}/.venv", target=f"../../venvs/{name}"),
+            Link(f"{home}/instances/{name}", target=f"../releases/{name}"),
+            OldReleases(home, current=name, keep=2),
+        ]
+
+    for name in ("a", "b", "c"):
+        assert machine.run(*release(name)) == []
+    assert not machine.prune(*release("c")).changed
+    left = {path.name for path in (machine.root / "srv/releases").iterdir()}
+    assert left == {"b", "c"}
+    assert (machine.root / "srv/releases/b/.prov/shim.py").exists()
+    assert machine.prune().changed
+    assert not (machine.root / "srv").exists()

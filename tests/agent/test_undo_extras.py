@@ -12,8 +12,9 @@ import pytest
 from agent_sessions import Agents
 
 from provision.agent import runs
+from provision.agent.accountlines import by_name, with_line
 from provision.agent.journal import Journal
-from provision.agent.kept import Kept, account_changes, by_name, with_line
+from provision.agent.kept import Kept, account_changes
 from provision.agent.runs import Runs
 from provision.steps.command import Command
 from provision.steps.files import Directory, File
