@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from provision.app_settings import OwnCertificate
 from provision.authority import Authority
-from provision.htpasswd import htpasswd
-from provision.steps import files
+from provision.steps import files, passwords
 from provision.tls import AUTHORITY_PATH, TLS_FOLDER
 
 if TYPE_CHECKING:
@@ -37,8 +36,7 @@ def front_files(c: Host, hosts: list[VirtualHost], ca: str) -> list[Outcome]:
         assert app.auth is not None
         files.directory(c, PASSWORDS, mode=0o755, parents=True)
         # read anew for each request: nothing is owed when it changes
-        text = htpasswd(app.auth.users, app.domains[0])
-        files.file(c, passwords_path(app), text, mode=0o640, owner="root", group="www-data")
+        passwords.htpasswd(c, passwords_path(app), app.auth.users, group="www-data")
     authority = Authority(Path(ca).expanduser())
     known = {host.authority: host.first.tls for host in hosts if any(s.scheme == "https" for s in host.sites)}
     for path, tls in known.items():

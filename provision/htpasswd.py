@@ -1,46 +1,60 @@
-"""Password files of fronts: made on the controller, so that a host never sees a password."""
+"""Password files of web servers: hashes are made on the controller, so that a host never sees a password."""
 
 from __future__ import annotations
 
-import base64
 import functools
 import hashlib
+import json
 from collections.abc import Mapping
 
 import bcrypt
 
-from provision.errors import ProvError
+from provision.errors import ConfigError
 from provision.secrets import Secret
+from provision.steps.source import Source
 
-#: 2 to the power of this many rounds, some 15 ms: fronts hash the password again with each request, and nginx
-#: serves nobody else meanwhile. htpasswd(1) takes 5.
-COST = 8
+#: 2 to the power of this many rounds, some 0.25 s
+COST = 12
 #: bytes that bcrypt looks at
 LONGEST = 72
-#: the alphabets of RFC 4648 and of bcrypt
-STANDARD = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-BCRYPT = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+#: RFC 7914, 2: some 10 ms and 4 MB. Less than the hash costs, as it is computed in every run; but it is kept for root
+#: alone, and who is root on the host sees the passwords themselves when people log in.
+SCRYPT = {"n": 4096, "r": 8, "p": 1, "dklen": 32}
 
 
-def htpasswd(users: Mapping[str, Secret], site: str) -> Secret:
-    """The text of a password file for nginx and Apache: a line `name:$2y$...` for each user, by name.
+def hashes_of(path: str, users: Mapping[str, Secret]) -> Source:
+    """Hashes for a host that asks for them, with the names of users as a list: "name": "$2y$...".
 
-    site: what the file is for; the same password looks different in another one. The same users, passwords and
-    site give the same text in every run. Raises ProvError for a password that bcrypt can't take whole.
+    Raises ConfigError for a password that bcrypt can't take whole.
     """
-    return Secret("".join(f"{name}:{hashed(name, users[name], site)}\n" for name in sorted(users)))
+    words = {name: checked(name, word) for name, word in users.items()}
+
+    def make(request: bytes) -> bytes:
+        # only what it asks for, and is there: a host is not to be trusted with the time of this machine
+        names = [name for name in json.loads(request) if name in words]
+        return json.dumps({name: hashed(words[name]) for name in dict.fromkeys(names)}).encode()
+
+    return Source.made_by(f"passwords {path}", make)
 
 
-@functools.cache
-def hashed(name: str, password: Secret, site: str) -> str:
-    """A password's hash. The salt is made of what everybody may know, the name and the site: one that is made of
-    the password would be the fast hash by which to guess it."""
-    word = password.reveal().encode()
-    if not word or len(word) > LONGEST or b"\0" in word:
-        raise ProvError(
+def checked(name: str, word: Secret) -> bytes:
+    """The bytes of a password. Raises ConfigError."""
+    data = word.reveal().encode()
+    if not data or len(data) > LONGEST or b"\0" in data:
+        raise ConfigError(
             f"the password of {name!r} must have 1 to {LONGEST} bytes, and no NUL",
             hint="bcrypt looks at no more of it: a longer one would only seem to be safer.",
         )
-    seed = hashlib.sha256(f"prov htpasswd\0{site}\0{name}".encode()).digest()[:16]
-    salt = base64.b64encode(seed).rstrip(b"=").translate(bytes.maketrans(STANDARD, BCRYPT))
-    return bcrypt.hashpw(word, b"$2y$%02d$%s" % (COST, salt)).decode()
+    return data
+
+
+def hashed(word: bytes) -> str:
+    """A password's hash, with a salt of its own. nginx and Apache know the prefix 2y."""
+    return bcrypt.hashpw(word, bcrypt.gensalt(COST)).decode().replace("$2b$", "$2y$", 1)
+
+
+@functools.cache
+def mark_of(path: str, name: str, word: Secret) -> Secret:
+    """What tells a user's password from another one, without saying what it is: the same in every run."""
+    salt = f"prov mark\0{path}\0{name}".encode()
+    return Secret(hashlib.scrypt(word.reveal().encode(), salt=salt, **SCRYPT).hex())

@@ -77,6 +77,7 @@ ON_THE_CONTROLLER = {
     ("provision/steps/script.py", "awaited"),
     ("provision/steps/tree.py", "awaited"),
     ("provision/steps/python.py", "awaited"),
+    ("provision/steps/passwords.py", "htpasswd"),
     ("provision/steps/python.py", "requirements"),
 }
 #: longer than 400 lines, and to be split; nothing is added to this
