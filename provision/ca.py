@@ -5,26 +5,43 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from provision.authority import Authority
+from provision.authority import Authority, write_whole
 from provision.errors import ProvError
 
 YEARS = 10
 
 
 def make(authority: Authority) -> None:
-    """Make the authority's folder, key and certificate."""
-    authority.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key = ec.generate_private_key(ec.SECP256R1())
+    """Make the authority's key and certificate. The caller holds its lock, and its folder is there.
+
+    A key without a certificate, left by a run that died here or restored from a backup, is kept: its new
+    certificate has the same name and key, so that what it has signed stays good.
+    """
+    for begun in authority.folder.glob(".ca.*"):
+        begun.unlink(missing_ok=True)  # of a run that died
+    if authority.key_path.exists():
+        key = key_of(authority)
+    else:
+        key = ec.generate_private_key(ec.SECP256R1())
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        write_whole(authority.key_path, pem, 0o600)
+    # the certificate last: with it the authority exists
+    write_whole(authority.certificate_path, _certificate(key).public_bytes(serialization.Encoding.PEM), 0o644)
+
+
+def _certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    """A new certificate of an authority with this key."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "prov private CA")])
     now = datetime.datetime.now(datetime.UTC)
-    certificate = (
+    return (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -37,12 +54,28 @@ def make(authority: Authority) -> None:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    write_private(authority.key_path, pem)
-    # the certificate last: with it the authority exists
-    authority.certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def check(authority: Authority) -> None:
+    """Raise ProvError if the key, where this user may read it, is not that of the certificate.
+
+    Certificates signed with it would be refused by every client that trusts ca.crt.
+    """
+    if not os.access(authority.key_path, os.R_OK):
+        return
+    _refuse_other_key(authority, certificate_of(authority), key_of(authority))
+
+
+def _refuse_other_key(
+    authority: Authority, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+) -> None:
+    if certificate.public_key() != key.public_key():
+        raise ProvError(
+            "ca.key is not the key of ca.crt; no client would trust what it signs",
+            where=str(authority.folder),
+            hint="Restore both from one backup. Without one: remove ca.key and ca.crt, deploy every host again, and"
+            " have clients trust the new ca.crt.",
+        )
 
 
 def key_id(authority: Authority) -> str:
@@ -55,7 +88,8 @@ def sign(authority: Authority, request_pem: bytes, names: Sequence[str], days: i
     """A server certificate in PEM for a request made on a host.
 
     names: the DNS names that it is good for; those in the request do not count.  days: its lifetime.
-    Raises ProvError if the request is none, or its signature is wrong.
+    Raises ProvError if the request is none, if its signature is wrong, or if the authority's key is not the one of
+    its certificate.
     """
     try:
         request = x509.load_pem_x509_csr(request_pem)
@@ -65,6 +99,7 @@ def sign(authority: Authority, request_pem: bytes, names: Sequence[str], days: i
         raise ProvError("the host's certificate request is not signed with its key")
     ca = certificate_of(authority)
     key = key_of(authority)
+    _refuse_other_key(authority, ca, key)
     now = datetime.datetime.now(datetime.UTC)
     end = min(now + datetime.timedelta(days=days), ca.not_valid_after_utc)
     certificate = (
@@ -89,8 +124,12 @@ def certificate_of(authority: Authority) -> x509.Certificate:
     path = authority.certificate_path
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
-    except ValueError:
-        raise ProvError("this is no certificate", where=str(path), hint="Restore it from a backup.") from None
+    except (OSError, ValueError) as error:
+        raise ProvError(
+            f"the authority's certificate can't be read: {error}",
+            where=str(path),
+            hint="Restore it from a backup.",
+        ) from None
 
 
 def key_of(authority: Authority) -> ec.EllipticCurvePrivateKey:
@@ -122,10 +161,3 @@ def signing_only() -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Write a file that nobody else can read at any time."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "wb") as f:
-        f.write(data)

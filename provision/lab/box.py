@@ -17,7 +17,8 @@ from pathlib import Path
 from provision.errors import LabError
 from provision.lab import commands, images, provider, store
 from provision.lab.model import IMAGES, check_choice
-from provision.lab.store import Lab, foreseen, locked
+from provision.lab.store import Lab, foreseen
+from provision.locks import locked
 
 # Changes with what box.sh makes of an image.
 RECIPE = 2

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from provision.lab import store
+from provision.locks import locked
 
 STATE = Path("/run/prov-lab")
 
@@ -33,7 +34,7 @@ def _is_open(interface: str) -> bool:
 def open_for(bridge: str, uplinks: Iterable[str]) -> None:
     """Forward what comes in by the bridge, which goes with its setting, and by the uplinks. Idempotent."""
     _setting(bridge).write_text("1")
-    with store.locked(STATE):
+    with locked(STATE):
         users = _read()
         for uplink in uplinks:
             if uplink in users or not _is_open(uplink):
@@ -47,7 +48,7 @@ def open_for(bridge: str, uplinks: Iterable[str]) -> None:
 
 def close_for(bridge: str) -> None:
     """Close the uplinks that a lab opened and that no other uses now. The bridge is gone already."""
-    with store.locked(STATE):
+    with locked(STATE):
         users = _read()
         # somebody who turned forwarding on for the whole machine since then (Docker does) still wants it
         everywhere = _is_open("all")
@@ -74,7 +75,7 @@ def close_everywhere(uplinks: Iterable[str]) -> None:
 
     uplinks: where the default routes lead.
     """
-    with store.locked(STATE):
+    with locked(STATE):
         bridges = [path.name for path in _INTERFACES.glob("prov-*") if (path / "bridge").is_dir()]
         users = _read()
         if bridges:

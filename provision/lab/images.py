@@ -17,7 +17,8 @@ from pathlib import Path
 from provision.errors import LabError
 from provision.lab import commands, sources, trust
 from provision.lab.model import IMAGES
-from provision.lab.store import Lab, locked
+from provision.lab.store import Lab
+from provision.locks import locked
 
 # Changes with what is in an image: hosts that exist keep the layers that they were made from.
 RECIPE = 1

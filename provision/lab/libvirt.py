@@ -17,6 +17,7 @@ from pathlib import Path
 from provision.errors import LabError
 from provision.lab import cgroup, commands, firewall, forwarding, network, provider, store
 from provision.lab.store import Lab
+from provision.locks import locked
 
 STATE = forwarding.STATE / "libvirt"
 
@@ -53,7 +54,7 @@ def ensure(lab: Lab, progress: Callable[[str], None]) -> None:
     """Have libvirt answer, and the lab's pool there. Raises LabError that says what to do otherwise."""
     if _answers():
         if STATE.is_dir() and os.geteuid() == 0:
-            with store.locked(STATE):
+            with locked(STATE):
                 _count(lab)
     else:
         _bring_up(lab, progress)
@@ -70,7 +71,7 @@ def _bring_up(lab: Lab, progress: Callable[[str], None]) -> None:
     if cgroup.under_systemd():
         commands.run(["systemctl", "start", "libvirtd"])
     else:
-        with store.locked(STATE):
+        with locked(STATE):
             _start(progress)
             _count(lab)
     deadline = time.monotonic() + _ANSWER_SECONDS
@@ -159,7 +160,7 @@ def release(lab: Lab) -> None:
     if _answers():
         _remove_pool(lab)
     if STATE.is_dir() and os.geteuid() == 0:
-        with store.locked(STATE):
+        with locked(STATE):
             (STATE / f"used-by-{lab.tag}").unlink(missing_ok=True)
             others = any(STATE.glob("used-by-*"))
             if not others and not (_answers() and virsh("list", "--all", "--name").split()):

@@ -15,7 +15,8 @@ from dataclasses import replace
 from provision.errors import LabError, UsageError
 from provision.lab import cgroup, commands, disk, guest, images, machine, network, parallel, shared, store
 from provision.lab.model import IMAGES, LOGINS, LabHost, Record, check_choice, check_names
-from provision.lab.store import HostDir, Lab, foreseen, locked
+from provision.lab.store import HostDir, Lab, foreseen
+from provision.locks import locked
 
 Progress = Callable[[str], None]
 

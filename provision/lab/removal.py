@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from provision.errors import LabError, UsageError
 from provision.lab import commands, images, parallel, shared, store
-from provision.lab.store import Lab, foreseen, locked
+from provision.lab.store import Lab, foreseen
+from provision.locks import locked
 from provision.names import suggestion
 
 Progress = Callable[[str], None]

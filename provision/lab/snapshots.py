@@ -14,8 +14,9 @@ from pathlib import Path
 from provision.errors import LabError, UsageError
 from provision.lab import cgroup, commands, disk, libvirt, machine, nspawn, ssh, store, vagrantfile
 from provision.lab.model import Record, is_label
-from provision.lab.store import HostDir, Lab, foreseen, locked
+from provision.lab.store import HostDir, Lab, foreseen
 from provision.lab.vagrantfile import Project
+from provision.locks import locked
 from provision.names import suggestion
 
 _COPY_SECONDS = 600.0

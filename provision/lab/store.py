@@ -1,4 +1,4 @@
-"""The lab's state on disk: where everything is, the hosts' records, and the locks.
+"""The lab's state on disk: where everything is, and the hosts' records.
 
     <lab>/images/<layer>/           base images and what lies on them; 0700, as setuid files are inside
     <lab>/hosts/<name>/host.json    the record
@@ -8,17 +8,15 @@
     <lab>/vagrant/<tag>/            the Vagrantfile of VMs that have none of their own, and Vagrant's own state
     <lab>/network.json  known_hosts  client_key  client_key.pub
 
-Locks are flock(2) on the folders themselves: the kernel releases them when a process dies, and no lock
-file is left behind.
+Locks are on the folders themselves (provision.locks).
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -36,8 +34,6 @@ _OWN_DIR = ".local/state/prov-lab"
 SSH_PORT = 22
 
 _REACH_SECONDS = 0.5
-
-_TRIES = 50  # at opening a folder that others make and remove
 
 
 @dataclass(frozen=True)
@@ -270,48 +266,3 @@ def foreseen() -> Iterator[None]:
         raise  # whoever read the progress has gone: the command line's affair
     except OSError as error:
         raise LabError(str(error), hint=f"The lab's folder is {current().path} (PROV_LAB_DIR).") from error
-
-
-@contextmanager
-def locked(folder: Path, *, waiting: Callable[[], None] | None = None, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock of a folder, which is made if it is not there. Yields whether the lock is held.
-
-    waiting: called once if another process has the lock.  wait: otherwise, give up at once if one has it.
-    """
-    while True:
-        descriptor = _open_folder(folder)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if not wait:
-                    yield False
-                    return
-                if waiting:
-                    waiting()
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if _is_still(folder, descriptor):
-                yield True
-                return
-        finally:
-            os.close(descriptor)
-
-
-def _open_folder(folder: Path) -> int:
-    """A descriptor of a folder, which is made if it is not there. Raises OSError."""
-    for _ in range(_TRIES - 1):
-        # each of the two can find that the other process has removed what the call before it saw
-        with suppress(FileNotFoundError, FileExistsError):
-            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-            return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-
-
-def _is_still(folder: Path, descriptor: int) -> bool:
-    """Whether folder is the one that was opened: its last holder may have removed it."""
-    try:
-        now = folder.stat()
-    except FileNotFoundError:
-        return False
-    return os.path.samestat(now, os.fstat(descriptor))

@@ -17,8 +17,9 @@ from provision.errors import LabError, ProvError, UsageError
 from provision.lab import box, commands, libvirt, machine, nspawn, provider, shared, store, vagrantfile
 from provision.lab.model import IMAGES, OWN_BOX, LabHost, Record, check_choice, check_names
 from provision.lab.provider import Provider
-from provision.lab.store import HostDir, Lab, foreseen, locked
+from provision.lab.store import HostDir, Lab, foreseen
 from provision.lab.vagrantfile import Project
+from provision.locks import locked
 
 # for machines that build no boxes: those that Debian's cloud team publishes
 PUBLIC_BOXES = {"debian-12": "debian/bookworm64", "debian-13": "debian/trixie64"}

@@ -67,7 +67,7 @@ LAYERS = (
     ("channel", "events", "login"),
     ("facts", "bootstrap", "ownsteps"),
     ("agent", "steps"),
-    ("errors", "secrets", "names", "origin", "unmocked", "values", "visible"),
+    ("errors", "secrets", "names", "origin", "unmocked", "values", "visible", "locks"),
 )
 #: inside functions that roles call on the controller; hosts never get there
 ON_THE_CONTROLLER = {

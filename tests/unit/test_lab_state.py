@@ -16,6 +16,7 @@ from provision.cli.lab import lab as command
 from provision.errors import LabError, ProvError, UsageError
 from provision.lab import cgroup, commands, disk, images, machine, ssh, store
 from provision.lab.model import LabHost, Record
+from provision.locks import locked
 
 WEB1 = Record("web1", "192.0.2.11", "debian-12", "sudo-password", True, ("debian-12-r1",), "ssh-ed25519 AAAA")
 
@@ -95,12 +96,12 @@ def test_one_process_at_a_time_holds_a_lock_also_over_a_removal(tmp_path: Path) 
     inside: list[int] = []
 
     def second() -> None:
-        with store.locked(folder, waiting=waited.set):
+        with locked(folder, waiting=waited.set):
             inside.append(folder.stat().st_ino)
 
-    with store.locked(folder) as held:
+    with locked(folder) as held:
         assert held
-        with store.locked(folder, wait=False) as again:
+        with locked(folder, wait=False) as again:
             assert not again
         thread = threading.Thread(target=second)
         thread.start()
