@@ -10,9 +10,9 @@ from typing import Any, cast
 from provision.agent.masks import Masks
 from provision.agent.protocol import Done
 from provision.calling import calling_line
-from provision.carried import encoded
+from provision.carried import check, encoded
 from provision.connection import fabric_config
-from provision.errors import ConfigError, ProvError, StepError
+from provision.errors import ProvError, StepError
 from provision.facts import Facts
 from provision.host import Host
 from provision.inventory import InventoryHost
@@ -71,11 +71,7 @@ class Recording:
     def submit(self, step: Step) -> Outcome:
         """Note a step. Raises ConfigError if its arguments make no sense."""
         where, line = calling_line()
-        try:
-            step.validate_options()
-            step.validate()
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ConfigError(self.masks.hide(f"{type(step).__name__}: {error}"), where=where) from None
+        check(step, self.masks, where)
         outcome = Outcome(cast(Session, self), 0, step, self.role, where, line)
         outcome.settle(Done(0, "changed"))
         encoded(step, {}, self.masks)

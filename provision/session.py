@@ -36,10 +36,10 @@ from provision.agent.protocol import (
 )
 from provision.bootstrap import AGENT, module_payload, needed
 from provision.calling import calling_line
-from provision.carried import encoded
+from provision.carried import check, encoded
 from provision.channel import Channel
 from provision.comeback import comes_back
-from provision.errors import ConfigError, ProvError, UnreachableError
+from provision.errors import ProvError, UnreachableError
 from provision.events import Event, StepDone, StepRunning
 from provision.facts import Facts
 from provision.login import Login
@@ -133,12 +133,7 @@ class Session:
     def submit(self, step: Step) -> Outcome:
         """Send a step; does not wait. Raises ConfigError if its arguments make no sense."""
         where, line = calling_line()
-        try:
-            step.validate_options()
-            step.validate()
-        except (ValueError, TypeError, AttributeError) as error:
-            # the latter two: an argument of another type than the step works with
-            raise ConfigError(self.masks.hide(f"{type(step).__name__}: {error}"), where=where) from None
+        check(step, self.masks, where)
         outcome = Outcome(self, self._next, step, self.role, where, self.masks.hide(line))
         self._next += 1
         self._ship(type(step).__module__)

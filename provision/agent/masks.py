@@ -23,18 +23,23 @@ class Masks:
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._known: Set[str] = set()
         self._needles: Optional[List[Union[str, Pattern[str]]]] = None
-        for text in texts:
-            self.add(text)
+        self.update(texts)
 
     def __bool__(self) -> bool:
         return bool(self._known)
 
     def add(self, text: str) -> None:
         """Take in a secret: its text, each of its lines, and the logins of its URLs."""
-        for part in [text, *text.splitlines(), *passwords(text)]:
+        parts = [text, *text.splitlines(), *passwords(text)]
+        for part in [*parts, *(each.strip() for each in parts)]:
             if len(part.strip()) >= SHORTEST and part.strip("*") and part not in self._known:
                 self._known.add(part)
                 self._needles = None
+
+    def update(self, texts: Iterable[str]) -> None:
+        """Take in several secrets."""
+        for text in texts:
+            self.add(text)
 
     def learn(self, fields: Any) -> None:
         """Take in the secrets in a step's message."""

@@ -1,7 +1,7 @@
 """Answers to the questions that Debian's packages ask. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-from typing import TYPE_CHECKING, Dict, List, Mapping, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Tuple, Union
 
 from provision.secrets import Secret
 from provision.steps.apt import NAME
@@ -32,6 +32,11 @@ class Answers(Step):
 
     package: str
     answers: "Mapping[str, Tuple[str, Union[str, Secret]]]"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.answers, Mapping):
+            # a password is one, also if it is given as text
+            object.__setattr__(self, "answers", {q: kept_secret(a) for q, a in self.answers.items()})
 
     def label(self) -> str:
         return "debconf answers for %s" % self.package
@@ -98,6 +103,14 @@ class Answers(Step):
 
 
 answers = step(Answers)
+
+
+def kept_secret(answer: Any) -> Any:
+    """An answer whose value is a Secret if its type is that of passwords."""
+    if isinstance(answer, (tuple, list)) and len(answer) == 2 and answer[0] == "password":
+        kind, value = answer
+        return (kind, Secret(value) if isinstance(value, str) else value)
+    return answer
 
 
 def reveal(value: "Union[str, Secret]") -> str:

@@ -3,7 +3,7 @@
 import re
 from typing import Iterator, Sequence
 
-from provision.secrets import logins, without_logins
+from provision.secrets import MASK, logins, without_logins
 from provision.steps.base import Change
 from provision.steps.environment import Environment, revealed
 
@@ -34,4 +34,4 @@ def index_changes(environment: Environment) -> Iterator[Change]:
     given = revealed(environment)
     for name in VARIABLES:
         for url in given.get(name, "").split():
-            yield Change("index", "", without_logins(url))
+            yield Change("index", "", without_logins(url) if "://" in url else MASK)
