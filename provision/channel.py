@@ -34,6 +34,9 @@ class Channel(Protocol):
 
     def send(self, data: bytes) -> None: ...
 
+    def end_input(self) -> None:
+        """Let the command read the end of its input."""
+
     def wait(self, timeout: float) -> bool:
         """Wait until something arrives or the command ends; False after timeout seconds of silence."""
 
@@ -83,6 +86,9 @@ class SshChannel:
             if self.silent or left <= 0 or not self._arrival.wait(left):
                 return False
         return not self.silent
+
+    def end_input(self) -> None:
+        self._channel.shutdown_write()
 
     def close(self) -> None:
         self._closed.set()
@@ -170,6 +176,9 @@ class ProcessChannel:
                 self._selector.unregister(key.fileobj)
                 self.eof = self.eof or key.data is self.out
         return bool(ready)
+
+    def end_input(self) -> None:
+        self._stdin.close()
 
     def close(self) -> None:
         self._selector.close()

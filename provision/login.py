@@ -17,6 +17,8 @@ from provision.values import dataclass
 MOST_WORDS = 1024 * 1024
 #: seconds until the agent speaks where python3 has to be installed first, perhaps behind another program's lock
 INSTALL_TIMEOUT = 3600.0
+#: seconds until a login shell that has not begun our script is asked for a word, and that this may take
+PROBE_AFTER, PROBE_TIMEOUT = 3.0, 2.0
 #: seconds between looks whether a start is to be given up
 LOOK = 0.5
 #: bytes of a stream in which the newest line is looked for, and characters of one that is shown
@@ -65,6 +67,7 @@ class Starter:
         self._installing = False
         self._began = self._heard = time.monotonic()
         self._arrived = 0
+        self._probed = False
 
     def run(self, *, prompted: bool) -> None:
         """Open the channel and send the program. prompted: sudo may ask for a password, and is waited for.
@@ -134,9 +137,33 @@ class Starter:
             raise self._give_up(endless(out or bytes(self.channel.err)))
         if arrived != self._arrived:
             self._arrived, self._heard = arrived, now
+        if not self._probed and now - self._began > PROBE_AFTER and not said(self._said(), "shell"):
+            self._probed = True
+            self._probe()
         limit = INSTALL_TIMEOUT if self.installing() else START_TIMEOUT
         if now - self._began > limit:
             raise self._give_up(self._never_began(limit, out, now - self._heard))
+
+    def _probe(self) -> None:
+        """Ask the login for a word: another shell in its place (`exec fish`) reads its input instead of a command.
+        A slow login answers late, and is waited for."""
+        channel = self._open(f"echo {SAYS}probe >&2")
+        try:
+            channel.end_input()
+            end = time.monotonic() + PROBE_TIMEOUT
+            while not channel.eof and time.monotonic() < end and len(channel.err) < MOST_WORDS:
+                channel.wait(LOOK)
+                channel.out.clear()
+            if channel.eof and not said(channel.err.decode(errors="replace"), "probe"):
+                raise self._give_up(
+                    UnreachableError(
+                        "the login shell does not run the command that it is given",
+                        hint="Look for another shell that its start files put in its place (`exec fish` in ~/.bashrc),"
+                        " and let them do that where a person is only: case $- in *i*) exec fish;; esac",
+                    )
+                )
+        finally:
+            channel.close()
 
     def _never_began(self, seconds: float, out: bytes, quiet: float) -> UnreachableError:
         """The login is there, and the agent is not. quiet: seconds since the last word."""

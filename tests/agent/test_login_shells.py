@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from agent_sessions import Agents
 
+from provision import login
 from provision.bootstrap import command
 from provision.errors import UnreachableError
 from provision.steps.files import File
@@ -38,6 +39,25 @@ def test_another_shell_in_its_place_does_not_run_the_program(agents: Agents) -> 
     assert "start files" in raised.value.hint
     assert "not found" not in raised.value.message
     assert time.monotonic() - began < 5
+
+
+@trust("7", "login-shells")
+def test_a_shell_that_reads_all_of_its_input_first(agents: Agents) -> None:
+    """`exec fish` in ~/.bashrc says nothing before its input ends."""
+    began = time.monotonic()
+    session = agents.start(wrap=lambda command: ["bash", "-c", "exec wc -c"])
+    with pytest.raises(UnreachableError, match="does not run the command that it is given") as raised:
+        assert session.facts
+    assert "exec fish" in raised.value.hint
+    assert time.monotonic() - began < 6
+
+
+@trust("7", "login-shells")
+def test_a_slow_login_is_waited_for(agents: Agents, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login, "PROBE_AFTER", 0.5)
+    with agents.session(wrap=lambda command: ["sh", "-c", f"sleep 1.5; {command}"]) as session:
+        assert session.submit(File(f"{root}/x", "")).changed
+    assert len(agents.channels) == 2
 
 
 @trust("7", "login-shells")

@@ -37,6 +37,9 @@ class Liar:
     def send(self, data: bytes) -> None:
         self.sent += data
 
+    def end_input(self) -> None:
+        """Nobody listens."""
+
     def wait(self, timeout: float) -> bool:
         said, complained = next(self._says, None), next(self._err, b"")
         self.out += said or b""

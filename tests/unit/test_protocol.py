@@ -106,6 +106,9 @@ class Scripted:
     def send(self, data: bytes) -> None:
         """Nobody listens."""
 
+    def end_input(self) -> None:
+        """Nobody listens."""
+
     def wait(self, timeout: float) -> bool:
         self.out += self._says
         self.eof = not self._says
