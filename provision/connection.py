@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import functools
+import contextlib
 import hashlib
 import logging
 import random
@@ -12,10 +12,13 @@ import socket
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from provision.errors import UnreachableError
+from provision.knownhosts import Known, KnownKey, known
+from provision.sshconfig import PUBLIC, SshConfig, user_config, words_of
 from provision.unmocked import without_mock
 
 with without_mock():
@@ -28,7 +31,8 @@ LOGIN_TIMEOUT = 30.0
 #: sshd drops new connections at random above MaxStartups (sshd_config(5), default 10:30:100)
 AT_ONCE = 8
 TRIES = 5
-SYSTEM_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
+USER_KNOWN_HOSTS = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
+SYSTEM_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
 
 # paramiko logs the tracebacks of refused logins; people read our message instead
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -37,17 +41,53 @@ logging.getLogger("paramiko").propagate = False
 _limits: dict[tuple[str, int], threading.Semaphore] = defaultdict(lambda: threading.Semaphore(AT_ONCE))
 
 
-class RefuseUnknown(paramiko.MissingHostKeyPolicy):
-    """An unknown host key ends the connection, with its fingerprint and the command that accepts it."""
+class HostKeys(paramiko.MissingHostKeyPolicy):
+    """Judges the key that a host shows. paramiko's own judgement knows one key of a kind for each name only, so it is
+    given none. found: what the files of known hosts say of the host."""
 
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> NoReturn:
+    def __init__(self, found: Known) -> None:
+        self._found = found
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        """Raise UnreachableError unless it is a key of that host."""
+        blob = key.asbytes()
+        revoked = [line for line in self._found.revoked if line.blob == blob]
+        if revoked:
+            raise UnreachableError(
+                f"the host key of {hostname} is revoked: {key.get_name()} {fingerprint(key)} ({revoked[0].where})",
+                hint="Find out why: it may have been stolen. The host needs another key.",
+            )
+        accepted = self._found.accepted()
+        if any(line.blob == blob for line in accepted):
+            return
+        # a key under the name without the port says nothing against another one on this port
+        if self._found.keys:
+            raise changed_key(hostname, key, self._found.keys)
+        self._refuse_unknown(hostname, key)
+
+    def transport(self, sock: Any, **options: Any) -> paramiko.Transport:
+        """A transport that asks the host for the kinds of keys that it is known by, as ssh does."""
+        made = paramiko.Transport(sock, **options)
+        kinds = {line.kind for line in self._found.accepted()}
+        if "ssh-rsa" in kinds:
+            kinds |= {"rsa-sha2-512", "rsa-sha2-256"}
+        security = made.get_security_options()
+        security.key_types = sorted(security.key_types, key=lambda kind: kind not in kinds)
+        return made
+
+    def _refuse_unknown(self, hostname: str, key: paramiko.PKey) -> NoReturn:
         host, port = split_known_host(hostname)
         scan = shlex.join(
             ["ssh-keyscan", *(["-p", str(port)] if port != 22 else []), "-t", scan_type(key), host]
         )
         raise UnreachableError(
             f"the host key of {hostname} is not known: {key.get_name()} {fingerprint(key)}",
-            hint=f"Compare the fingerprint with the host's own; to accept it: {scan} >> ~/.ssh/known_hosts",
+            hint=f"Compare the fingerprint with the host's own; to accept it: {scan} >> ~/.ssh/known_hosts"
+            + "".join(f"\n{line.where} names the host, but {line.wrong}." for line in self._found.wrong)
+            + "".join(
+                f"\n{line.where} has an authority for the host; prov does not read host certificates."
+                for line in self._found.authorities
+            ),
         )
 
 
@@ -62,15 +102,14 @@ class VerifiedConnection(Connection):  # type: ignore[misc]
     def __init__(self, host: str, *, known_hosts: Path | None = None, **options: Any) -> None:
         super().__init__(host, **options)
         self._set(known_hosts=known_hosts)
-        for connection in chain(self):
-            connection.client.set_missing_host_key_policy(RefuseUnknown())
 
     def open(self) -> None:
         """Connect and log in. Raises UnreachableError that says what refused it and what to do."""
         if self.is_connected:
             return
         for connection in reversed(chain(self)):
-            load_known_hosts(connection, self.known_hosts)
+            use_known_hosts(connection, self.known_hosts)
+            use_identities(connection)
             open_explained(connection)
 
 
@@ -81,8 +120,6 @@ def open_explained(connection: Connection) -> None:
         open_patiently(connection)
     except UnreachableError:
         raise
-    except paramiko.BadHostKeyException as error:
-        raise changed_key(error) from None
     except paramiko.PasswordRequiredException:
         raise UnreachableError(
             f"{where}: the private key is encrypted", hint="Load it into an agent first: ssh-add"
@@ -105,6 +142,12 @@ def open_explained(connection: Connection) -> None:
             hint="Is the host up, and may the gateway reach it?",
         ) from None
     except (paramiko.SSHException, OSError, EOFError) as error:
+        if was_too_many_keys(error):
+            raise UnreachableError(
+                f"{where}: sshd ended the login, most likely as too many keys were offered",
+                hint="Name the one that it knows: IdentityFile, with `IdentitiesOnly yes`, in ~/.ssh/config; or"
+                " ansible_ssh_private_key_file.",
+            ) from None
         raise UnreachableError(
             f"{where}: {describe(error)}", hint="Is the host up, and sshd running on that port?"
         ) from None
@@ -147,41 +190,91 @@ def open_one(connection: Connection) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.connect_kwargs["sock"] = sock
     # fabric's own open: VerifiedConnection.open is what called us
-    Connection.open(connection)
+    try:
+        Connection.open(connection)
+    except paramiko.SSHException as error:
+        kwargs = connection.connect_kwargs
+        if not was_too_many_keys(error) or "password" not in kwargs or kwargs.get("allow_agent") is False:
+            raise
+        # the keys of an agent have used up what sshd allows before it came to the password
+        connection.client.close()
+        kwargs.update(allow_agent=False, look_for_keys=False)
+        open_one(connection)
+        return
     connection.transport.set_keepalive(15)
 
 
 def was_dropped(error: Exception) -> bool:
     """Whether sshd closed the connection before it said anything."""
-    if isinstance(error, (paramiko.AuthenticationException, paramiko.BadHostKeyException)):
+    if isinstance(error, paramiko.AuthenticationException):
         return False
     text = str(error)
     return isinstance(error, (ConnectionResetError, EOFError)) or "banner" in text or "kex" in text.lower()
 
 
-def load_known_hosts(connection: Connection, only: Path | None) -> None:
-    """Give a connection the keys that its host is known by: from the lab's file, or from those that ssh itself
-    would read (ssh_config(5)). Files are parsed once for all hosts of a run."""
+def was_too_many_keys(error: Exception) -> bool:
+    """Whether sshd closed the connection in the middle of the login (sshd_config(5), MaxAuthTries)."""
+    return "No existing session" in str(error) or "Too many authentication failures" in str(error)
+
+
+def use_known_hosts(connection: Connection, only: Path | None) -> None:
+    """Let a connection accept the keys that its host is known by: from the lab's file, or from those that ssh itself
+    would read (ssh_config(5))."""
+    settings = connection.ssh_config
     if only is not None:
-        paths = [only]
+        found = known([only], connection.host, connection.port)
     else:
-        named = connection.ssh_config.get("userknownhostsfile", "~/.ssh/known_hosts")
-        paths = [Path(p).expanduser() for p in shlex.split(named)] + [SYSTEM_KNOWN_HOSTS]
-    name = connection.host if connection.port == 22 else f"[{connection.host}]:{connection.port}"
-    known = connection.client.get_host_keys()
-    for path in paths:
-        if path.is_file():
-            st = path.stat()
-            keys = parsed_known_hosts(path, (st.st_mtime_ns, st.st_size))
-            for kind, key in (keys.lookup(name) or {}).items():
-                known.add(name, kind, key)
+        paths = [
+            *files_of(settings.get("userknownhostsfile", USER_KNOWN_HOSTS), connection.host),
+            *files_of(settings.get("globalknownhostsfile", SYSTEM_KNOWN_HOSTS), connection.host),
+        ]
+        found = known(paths, connection.host, connection.port, settings.get("hostkeyalias", ""))
+    judge = HostKeys(found)
+    connection.client.set_missing_host_key_policy(judge)
+    connection.connect_kwargs["transport_factory"] = judge.transport
 
 
-@functools.cache
-def parsed_known_hosts(path: Path, state: tuple[int, int]) -> paramiko.HostKeys:  # noqa: ARG001 (part of the key)
-    """The keys in a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). state: its time and size, so that
-    a file that has changed is parsed again."""
-    return paramiko.HostKeys(str(path))
+def files_of(names: str, host: str) -> list[Path]:
+    """The files of a setting, with its tokens put in (ssh_config(5), TOKENS)."""
+    home = str(Path("~").expanduser())
+    words = [name.replace("%d", home).replace("%h", host).replace("%%", "%") for name in words_of(names)]
+    return [Path(word).expanduser() for word in words if word.lower() != "none"]
+
+
+def use_identities(connection: Connection) -> None:
+    """Follow what ssh's configuration says of keys and paramiko does not read: public halves that name keys of an
+    agent, certificates in files of their own, and that no other keys be offered."""
+    settings, kwargs = connection.ssh_config, connection.connect_kwargs
+    only = settings.get("identitiesonly", "no").lower() == "yes"
+    if "pkey" not in kwargs:
+        key = agent_key(settings.get(PUBLIC, ())) or certified_key(settings)
+        if key is not None:
+            kwargs["pkey"] = key
+    if only:
+        kwargs.setdefault("allow_agent", False)
+
+
+def agent_key(names: Sequence[str]) -> paramiko.PKey | None:
+    """The key of the agent whose public half is in one of these files."""
+    wanted = set()
+    for name in names:
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            wanted.add(base64.b64decode(Path(name).expanduser().read_bytes().split()[1]))
+    if not wanted:
+        return None
+    return next((key for key in paramiko.Agent().get_keys() if key.asbytes() in wanted), None)
+
+
+def certified_key(settings: Any) -> paramiko.PKey | None:
+    """The first identity with the certificate of CertificateFile; None if either can't be read without a person."""
+    certificate, names = settings.get("certificatefile"), settings.get("identityfile", ())
+    if not certificate or not names:
+        return None
+    with contextlib.suppress(OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType):
+        key = paramiko.PKey.from_path(Path(names[0]).expanduser())
+        key.load_certificate(str(Path(certificate).expanduser()))
+        return key
+    return None
 
 
 def refused_login(connection: Connection) -> UnreachableError:
@@ -196,13 +289,14 @@ def refused_login(connection: Connection) -> UnreachableError:
     )
 
 
-def changed_key(error: paramiko.BadHostKeyException) -> UnreachableError:
+def changed_key(hostname: str, key: paramiko.PKey, lines: Sequence[KnownKey]) -> UnreachableError:
     """The key is another one than known_hosts has: a new host under an old name, or somebody in between."""
-    host, port = split_known_host(error.hostname)
+    host, port = split_known_host(hostname)
     name = host if port == 22 else f"[{host}]:{port}"
+    had = ", ".join(dict.fromkeys(fingerprint_of(line.blob) for line in lines))
+    places = ", ".join(line.where for line in lines)
     return UnreachableError(
-        f"the host key of {error.hostname} has CHANGED: it is {fingerprint(error.key)},"
-        f" known_hosts says {fingerprint(error.expected_key)}",
+        f"the host key of {hostname} has CHANGED: it is {fingerprint(key)}, known_hosts says {had} ({places})",
         hint="If the host was made anew, forget the old key: " + shlex.join(["ssh-keygen", "-R", name]),
     )
 
@@ -220,8 +314,12 @@ def describe(error: BaseException) -> str:
 
 def fingerprint(key: paramiko.PKey) -> str:
     """As `ssh-keygen -l` prints it: SHA256 and base64 without padding."""
-    digest = hashlib.sha256(key.asbytes()).digest()
-    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+    return fingerprint_of(key.asbytes())
+
+
+def fingerprint_of(blob: bytes) -> str:
+    """The same for a key as it is in files."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
 def split_known_host(name: str) -> tuple[str, int]:
@@ -238,6 +336,17 @@ def scan_type(key: paramiko.PKey) -> str:
     return "ed25519" if "ed25519" in name else "ecdsa" if "ecdsa" in name else "rsa"
 
 
+class SshAware(Config):  # type: ignore[misc]
+    """Fabric's configuration with ours of ssh, also for the gateways, which get clones."""
+
+    def _clone_init_kwargs(self, *args: Any, **options: Any) -> dict[str, Any]:
+        found = dict(super()._clone_init_kwargs(*args, **options))
+        copied = SshConfig()
+        copied._config = found["ssh_config"]._config
+        return {**found, "ssh_config": copied}
+
+
 def fabric_config() -> Config:
-    """Fabric's configuration with the user's ssh_config; one for each host, as a Connection changes its own."""
-    return Config()
+    """Fabric's configuration with the user's ssh_config; one for each host, as a Connection changes its own.
+    Raises ConfigError."""
+    return SshAware(ssh_config=user_config())

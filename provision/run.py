@@ -32,6 +32,7 @@ from provision.outcome import Outcome, StepFailed
 from provision.reach import Ahead
 from provision.roles import Assignment
 from provision.session import INSTALL_PYTHON, NOTHING_MORE, OnSend
+from provision.sshconfig import user_config
 from provision.steps.base import Change
 from provision.variables import secrets_in
 
@@ -115,6 +116,8 @@ class Run:
         ahead: Ahead | None = None,
         opening: Mapping[str, Any] = NOTHING_MORE,
     ) -> None:
+        # whatever is wrong in ssh's own configuration is said before the first connection
+        user_config()
         self.assignments = assignments
         self.plan = plan
         self.forks = forks

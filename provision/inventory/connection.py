@@ -90,7 +90,7 @@ def connection_settings(host: InventoryHost) -> ConnectionSettings:
     reader.refuse_others()
     settings = ConnectionSettings(
         kind=reader.kind(),
-        address=reader.text("ansible_host", "ansible_ssh_host") or host.name,
+        address=reader.address("ansible_host", "ansible_ssh_host") or host.name,
         port=reader.port("ansible_port", "ansible_ssh_port"),
         user=reader.text("ansible_user", "ansible_ssh_user"),
         password=reader.secret(*LOGIN_PASSWORDS),
@@ -136,6 +136,18 @@ class Reader:
             self.wrong(name, f"{shown(value)} has a '-' in front, blanks around it, or a line break in it")
             return None
         return str(value)
+
+    def address(self, *names: str) -> str | None:
+        """A name or an IP address alone: a user or a port in it would be taken by some programs, and not by others."""
+        name, _ = self.value(*names)
+        value = self.text(*names)
+        if value is None:
+            return None
+        if "@" in value or (value.count(":") == 1 and not value.startswith("[")) or value.startswith("["):
+            hint = "Write the user into ansible_user, and the port into ansible_port."
+            self.wrong(name, f"must be a name or an address alone, not {shown(value)}", hint)
+            return None
+        return value
 
     def secret(self, *names: str) -> Secret | None:
         name, value = self.value(*names)

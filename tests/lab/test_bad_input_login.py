@@ -144,7 +144,7 @@ def test_a_changed_host_key_and_the_command_that_forgets_it(host: lab.LabHost, p
     now = on(NAME, "cat", "/etc/ssh/ssh_host_ed25519_key.pub")
     assert error["message"] == (
         f"the host key of {host.address} has CHANGED: it is {fingerprint(now)},"
-        f" known_hosts says {fingerprint(other)}"
+        f" known_hosts says {fingerprint(other)} ({known}:1)"
     )
     assert error["hint"].endswith(f"ssh-keygen -R {host.address}")
     assert known.read_text() == f"{host.address} {other}\n", "nothing is accepted unseen"

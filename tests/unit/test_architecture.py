@@ -43,6 +43,7 @@ LAYERS = (
         "recording",
         "host",
         "connection",
+        "sshconfig",
         "reach",
         "awaited",
         "variables",
@@ -67,7 +68,7 @@ LAYERS = (
     ("channel", "events", "login"),
     ("facts", "bootstrap", "ownsteps"),
     ("agent", "steps"),
-    ("errors", "secrets", "names", "origin", "unmocked", "values", "visible", "locks"),
+    ("errors", "secrets", "names", "origin", "unmocked", "values", "visible", "locks", "knownhosts"),
 )
 #: inside functions that roles call on the controller; hosts never get there
 ON_THE_CONTROLLER = {
@@ -85,7 +86,7 @@ TO_BE_SPLIT: dict[str, int] = {}
 #: libraries that cost time to import, or that belong in one place, and who may import them
 PLACES = {
     "fabric": {"connection", "host", "cli/fab"},
-    "paramiko": {"connection", "host"},
+    "paramiko": {"connection", "sshconfig", "host"},
     "invoke": {"cli/fab"},
     "jinja2": {"templates"},
     "rich": {"report", "cli"},

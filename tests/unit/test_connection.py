@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from provision.connection import (
-    RefuseUnknown,
+    HostKeys,
     VerifiedConnection,
     changed_key,
     describe,
@@ -25,6 +25,7 @@ from provision.connection import (
     was_dropped,
 )
 from provision.errors import UnreachableError
+from provision.knownhosts import Known, KnownKey
 
 
 @functools.cache
@@ -71,20 +72,22 @@ def test_names_in_known_hosts(name: str, parts: tuple[str, int]) -> None:
 def test_an_unknown_key_is_refused_with_the_command_that_accepts_it() -> None:
     key = keys()[0]
     with pytest.raises(UnreachableError) as raised:
-        RefuseUnknown().missing_host_key(paramiko.SSHClient(), "[web1]:2222", key)
+        HostKeys(Known()).missing_host_key(paramiko.SSHClient(), "[web1]:2222", key)
     assert fingerprint(key) in raised.value.message
     assert "ssh-keyscan -p 2222 -t ecdsa web1 >> ~/.ssh/known_hosts" in raised.value.hint
     with pytest.raises(UnreachableError) as raised:
-        RefuseUnknown().missing_host_key(paramiko.SSHClient(), "web1", key)
+        HostKeys(Known()).missing_host_key(paramiko.SSHClient(), "web1", key)
     assert "ssh-keyscan -t ecdsa web1 >>" in raised.value.hint
 
 
 def test_a_changed_key_is_told_with_both_fingerprints() -> None:
     now, before = keys()
-    error = changed_key(paramiko.BadHostKeyException("[web1]:2222", now, before))
+    line = KnownKey("[web1]:2222", "", before.get_name(), before.asbytes(), "known_hosts:3")
+    error = changed_key("[web1]:2222", now, [line])
     assert "CHANGED" in error.message
     assert fingerprint(now) in error.message
     assert fingerprint(before) in error.message
+    assert "known_hosts:3" in error.message
     assert "ssh-keygen -R '[web1]:2222'" in error.hint
 
 
@@ -109,7 +112,6 @@ def test_errors_in_few_words(error: Exception, words: str) -> None:
         (EOFError(), True),
         (paramiko.SSHException("Error reading SSH protocol banner"), True),
         (paramiko.AuthenticationException("banner"), False),
-        (paramiko.BadHostKeyException("web1", *keys()), False),
     ],
 )
 def test_only_drops_by_a_busy_sshd_are_tried_again(error: Exception, dropped: bool) -> None:

@@ -11,6 +11,7 @@ import pytest
 from inventories import errors, host, inventory, project
 from pydantic import BaseModel
 
+from provision.errors import ConfigErrors
 from provision.inventory import ConnectionSettings, load
 from provision.inventory.masking import is_secret, masked
 from provision.secrets import Secret
@@ -220,3 +221,13 @@ def test_masked(tmp_path: Path) -> None:
         "vault": "********",
         "day": "2024-02-03",
     }
+
+
+@pytest.mark.trust("7", "canonicalize")
+@pytest.mark.parametrize("address", ["10.0.0.1:2222", "bob@10.0.0.1", "'[::1]:22'", "bob@web1:22"])
+@pytest.mark.parametrize("more", ["a: 1", "ansible_port: 22", "ansible_user: ann"])
+def test_an_address_has_neither_user_nor_port(tmp_path: Path, address: str, more: str) -> None:
+    text = f"web: {{hosts: {{web1: {{ansible_host: {address}, {more}}}}}}}"
+    with pytest.raises(ConfigErrors, match="must be a name or an address alone") as raised:
+        assert inventory(tmp_path, text).hosts["web1"].connection
+    assert "ansible_port" in raised.value.errors[0].hint
