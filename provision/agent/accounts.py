@@ -161,7 +161,7 @@ class Accounts:
         """useradd(8) with options such as {"--home-dir": "/srv/x"}."""
         home = options.get("--home", "/home/%s" % name)
         if self.record is not None and "--create-home" in flags:
-            self.record.keep(home, home, whole=True)
+            self.record.keep_path(home, whole=True)
         with self._making("user", name):
             self._run(("useradd", *flags, *pairs(options), "--", name)).require("adding the user %s" % name)
 
@@ -191,7 +191,7 @@ class Accounts:
         flags = ["--remove"] if with_home else []
         now = self.user(name)
         if self.record is not None and with_home and now is not None:
-            self.record.keep_folder(now.home, now.home)
+            self.record.keep_tree(now.home)
         with self._kept():
             self._run(("userdel", *flags, "--", name)).require(
                 "removing the user %s" % name, "If processes of the user still run, end them first."

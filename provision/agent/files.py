@@ -1,7 +1,8 @@
-"""Files of the host: read freely, written atomically and never through somebody else's link (paths.py). Shipped."""
+"""Files of the host, reached by no link that another user can change (paths.py), and written atomically. Shipped."""
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
 from typing import (
@@ -19,16 +20,24 @@ from typing import (
 )
 
 from provision.agent.caches import Hashes
-from provision.agent.paths import MAX_LINKS, foreign_link, parent
+from provision.agent.descriptors import (
+    DEFAULT_ACL,
+    attribute,
+    create,
+    keep_attributes,
+    make_directory,
+    named,
+    open_regular,
+    refuse_directory,
+    remove_at,
+    sync_folder,
+)
+from provision.agent.paths import ACL, FOLDER, NoWay, Pins, Way, kind_of, open_named, reached, way
 from provision.errors import StepError
 from provision.steps.source import CHUNK, Source
 
 if TYPE_CHECKING:
     from provision.agent.journal import Journal
-
-#: what a file that replaces another one takes over from it (xattr(7)): its label of SELinux, its ACL
-ACL, DEFAULT_ACL = "system.posix_acl_access", "system.posix_acl_default"
-KEPT = ("security.selinux", ACL)
 
 
 class Stat(NamedTuple):
@@ -69,6 +78,9 @@ class Files:
         #: wholes that the running step had made and has removed: made anew they are that again
         self.own: Set[str] = set()
         self.hashes = Hashes()
+        #: folders in which nobody else can change names, as seen since `forget`
+        self._private: Set[str] = set()
+        self._pins = Pins()
 
     # -- reading
 
@@ -78,20 +90,39 @@ class Files:
         return self._real(path)
 
     def _real(self, path: str) -> Optional[Stat]:
+        found = self._look(path)
+        return None if found is None else stat_of(*found)
+
+    def _look(self, path: str) -> "Optional[Tuple[os.stat_result, str]]":
+        """What is at path, and the target if it is a link."""
+        folder = os.path.dirname(path)
         try:
-            st = os.lstat(path)
-        except (FileNotFoundError, NotADirectoryError):
+            if folder in self._private:
+                st = os.lstat(path)
+                return st, os.readlink(path) if stat.S_ISLNK(st.st_mode) else ""
+            with way(path) as at:
+                if not at.folder.shared:
+                    self._private.add(folder)
+                fd = open_named(at.name, at.fd)
+                try:
+                    st = os.fstat(fd)
+                    self._pins.same(at, st)
+                    return st, os.readlink("", dir_fd=fd) if stat.S_ISLNK(st.st_mode) else ""
+                finally:
+                    os.close(fd)
+        except (FileNotFoundError, NotADirectoryError, NoWay):
             return None
-        target = os.readlink(path) if stat.S_ISLNK(st.st_mode) else ""
-        return Stat(kind_of(st.st_mode), stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid, st.st_size, target)
 
     def end(self, path: str) -> Optional[Stat]:
         """What path leads to, following links, or None."""
+        found = self._real(path)
+        if found is None or found.kind != "link":
+            return found
         try:
-            st = os.stat(path)
-        except (FileNotFoundError, NotADirectoryError):
+            with way(path, follow=True) as at:
+                return self._real(at.path)
+        except NoWay:
             return None
-        return Stat(kind_of(st.st_mode), stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid, st.st_size)
 
     def predicted(self, path: str) -> bool:
         """Whether the file at path is only what a plan says that it will be."""
@@ -99,57 +130,91 @@ class Files:
 
     def exists(self, path: str) -> bool:
         """Whether there is something at path, following links."""
-        return os.path.exists(path)
+        return self.end(path) is not None
 
     def read(self, path: str) -> bytes:
         """The contents of the file at path, following links. Raises OSError, StepError."""
-        with open_file(path) as f:
+        with self._open(path) as f:
             return f.read()
+
+    def open(self, path: str) -> IO[bytes]:
+        """The file at path, open for reading; links are followed. Raises OSError, StepError."""
+        return self._open(path)
+
+    def _open(self, path: str) -> IO[bytes]:
+        with way(path, follow=True) as at:
+            f = open_regular(at)
+            self._pins.same(at, os.fstat(f.fileno()))
+            return f
 
     def sha256(self, path: str) -> str:
         """Hex digest of a file's contents, computed once while its inode, size and times stay the same."""
-        if os.geteuid() == 0:
-            # for others it shows by opening it that they may read it
-            known = self.hashes.find(os.stat(path))
-            if known is not None:
-                return known
-        with open_file(path) as f:
-            return self.hashes.read(f)
+        with self._open(path) as f:
+            return self.hashes.find(os.fstat(f.fileno())) or self.hashes.read(f)
 
     def follow(self, path: str) -> str:
-        """The path of what is to be edited at path: where a link there leads to.
+        """The path of what is to be edited at path: where a link there leads to. Raises StepError."""
+        now = self.stat(path)
+        if now is None or now.kind != "link":
+            return path
+        with self._way(path, follow=True) as at:
+            return at.path
 
-        Raises StepError for a link that neither root nor we own, as writing below such a link does.
-        """
-        for _ in range(MAX_LINKS):
-            now = self.stat(path)
-            if now is None or now.kind != "link":
-                return path
-            if now.uid not in (0, os.geteuid()):
-                raise foreign_link(path, now.uid)
-            path = os.path.join(os.path.dirname(path), now.target)
-        raise StepError("%s: too many links" % path)
+    def shared(self, path: str) -> bool:
+        """Whether another user can put something else at path, or in the place of a folder above it."""
+        while True:
+            try:
+                with self._way(path) as at:
+                    return at.folder.shared
+            except NoWay:
+                # a folder that is still to be made
+                path = os.path.dirname(path)
+
+    def refuse_shared(self, path: str, why: str) -> None:
+        """Raise StepError if another user can change what is in a folder, for programs that follow names there."""
+        if self.shared(path + "/."):
+            raise StepError(
+                "other users can change %s or a folder above it; %s" % (path, why),
+                hint="Pass as_user: the step then acts as that user, with their rights. Or choose a folder of root's.",
+            )
+
+    @contextlib.contextmanager
+    def _way(self, path: str, follow: bool = False) -> Iterator[Way]:
+        with way(path, follow) as at:
+            yield at
 
     def list(self, path: str) -> List[str]:
         """Names in a directory, sorted; empty if there is no such directory."""
         try:
-            return sorted(os.listdir(path))
-        except (FileNotFoundError, NotADirectoryError):
+            with way(path, follow=True) as at:
+                fd = os.open(at.name, FOLDER, dir_fd=at.fd)
+                try:
+                    return sorted(os.listdir(fd))
+                finally:
+                    os.close(fd)
+        except (FileNotFoundError, NotADirectoryError, NoWay):
             return []
 
     def made(self, path: str) -> float:
         """When what is at path last changed (mtime, seconds since the epoch); 0 if there is nothing."""
-        try:
-            return os.lstat(path).st_mtime
-        except (FileNotFoundError, NotADirectoryError):
-            return 0.0
+        found = self._look(path)
+        return 0.0 if found is None else found[0].st_mtime
 
     def acl(self, path: str, default: bool = False) -> bytes:
         """The access control list of what is at path, as the kernel keeps it (acl(5)); b"" if there is none.
 
         default: the one that what is made in a directory gets.
         """
-        return attribute(path, DEFAULT_ACL if default else ACL)
+        try:
+            with way(path) as at, named(at) as fd:
+                return attribute(reached(fd), DEFAULT_ACL if default else ACL)
+        except (FileNotFoundError, NoWay):
+            return b""
+
+    def forget(self) -> None:
+        """Another step begins, or a command has run: what was seen of folders may not hold any more."""
+        self._pins.clear()
+        self._private.clear()
 
     # -- writing
 
@@ -169,39 +234,37 @@ class Files:
     def _replace(
         self, path: str, chunks: Iterator[bytes], mode: int, uid: int, gid: int, durable: bool
     ) -> None:
-        with parent(path) as (fd, name):
-            refuse_directory(fd, name, path)
-            temporary = ".%s.prov-new" % name
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=fd)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            out = os.open(temporary, flags, 0o600, dir_fd=fd)
+        with way(path) as at:
+            refuse_directory(at, path)
+            temporary = ".%s.prov-new" % at.name
             try:
-                with os.fdopen(out, "wb", closefd=True) as f:
+                with os.fdopen(create(at.fd, temporary), "wb") as f:
                     for chunk in chunks:
                         f.write(chunk)
                     f.flush()
                     os.fchown(f.fileno(), uid, gid)
-                    keep_attributes("/proc/self/fd/%d/%s" % (fd, name), f.fileno())
+                    keep_attributes(at.fd, at.name, f.fileno())
                     os.fchmod(f.fileno(), mode)
                     if durable:
                         os.fsync(f.fileno())
-                self._keep(path, fd, name, durable)
-                os.rename(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
+                    new = os.fstat(f.fileno())
+                self._keep(path, at, durable)
+                os.rename(temporary, at.name, src_dir_fd=at.fd, dst_dir_fd=at.fd)
+                self._pins.put(at, new)
             except BaseException as error:
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(temporary, dir_fd=fd)
+                    os.unlink(temporary, dir_fd=at.fd)
                 if isinstance(error, OSError) and not isinstance(error.filename, str):
                     # write(2) and fsync(2) do not know what they write to; a person wants to
                     error.filename = path
                 raise
             if durable:
-                os.fsync(fd)
+                sync_folder(at.fd)
 
     def _refuse_if_full(self, path: str, size: int) -> None:
         """Raise OSError (ENOSPC) before a large file is sent for nothing."""
-        with parent(path) as (fd, _):
-            free = os.fstatvfs(fd)
+        with way(path) as at:
+            free = os.fstatvfs(at.fd)
             if size > free.f_bavail * free.f_frsize:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
@@ -209,41 +272,45 @@ class Files:
         """Put on disk what was written with durable=False."""
         os.sync()
 
-    def copy(self, origin: str, path: str, mode: int, uid: int, gid: int) -> None:
-        """Copy a file of this host, as `write` with durable=False does."""
-        with open_file(origin) as f:
-            self._replace(path, iter(lambda: f.read(CHUNK), b""), mode, uid, gid, durable=False)
+    def copy(self, origin: str, path: str, mode: int, uid: int, gid: int, sha256: str = "") -> None:
+        """Copy a file of this host, as `write` with durable=False does. sha256: what its contents have to be."""
+        with self._open(origin) as f:
+            self.put(f, path, mode, uid, gid, sha256)
+
+    def put(self, f: IO[bytes], path: str, mode: int, uid: int, gid: int, sha256: str = "") -> None:
+        """The same with an open file. Raises StepError if its contents are others."""
+        self._replace(path, checked(f, path, sha256), mode, uid, gid, durable=False)
 
     def mkdir(self, path: str, mode: int, uid: int, gid: int) -> None:
         """Make one directory; its parent must exist."""
-        with parent(path) as (fd, name):
-            self._keep(path, fd, name)
-            os.mkdir(name, 0o700, dir_fd=fd)
-            new = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
-            try:
-                os.fchown(new, uid, gid)
-                os.fchmod(new, mode)
-            finally:
-                os.close(new)
+        with way(path) as at:
+            self._keep(path, at)
+            self._pins.put(at, make_directory(at.fd, at.name, mode, uid, gid))
+        self._private.clear()
 
     def link(self, path: str, target: str) -> None:
         """Make path a symbolic link, replacing a file or link there in one step."""
-        with parent(path) as (fd, name):
-            refuse_directory(fd, name, path)
-            temporary = ".%s.prov-new" % name
+        with way(path) as at:
+            refuse_directory(at, path)
+            temporary = ".%s.prov-new" % at.name
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=fd)
-            os.symlink(target, temporary, dir_fd=fd)
-            self._keep(path, fd, name)
-            os.rename(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
-            os.fsync(fd)
+                os.unlink(temporary, dir_fd=at.fd)
+            os.symlink(target, temporary, dir_fd=at.fd)
+            new = os.stat(temporary, dir_fd=at.fd, follow_symlinks=False)
+            self._keep(path, at)
+            os.rename(temporary, at.name, src_dir_fd=at.fd, dst_dir_fd=at.fd)
+            self._pins.put(at, new)
+            sync_folder(at.fd)
+        self._private.clear()
 
     def remove(self, path: str) -> None:
         """Remove what is at path, with everything below a directory; links are removed, not followed."""
-        with parent(path) as (fd, name):
+        with way(path) as at:
             if self.record is not None:
-                self.record.keep_folder(*places(fd, name))
-            remove_at(fd, name)
+                self.record.keep_folder(at.fd, at.name, at.path)
+            remove_at(at.fd, at.name)
+            self._pins.drop(at)
+        self._private.clear()
         if self.removed(path):
             self.own.add(path)
 
@@ -256,126 +323,64 @@ class Files:
 
     def keep(self, path: str) -> None:
         """Keep what is at path for an undo: a command is about to make it, or to change it."""
-        if self.record is not None and os.path.isdir(os.path.dirname(path)):
-            with parent(path) as (fd, name):
-                self._keep(path, fd, name, whole=True)
-
-    def _keep(self, path: str, fd: int, name: str, durable: bool = True, whole: bool = False) -> None:
         if self.record is not None:
-            new = self.record.keep(*places(fd, name), whole=whole, durable=durable)
+            with contextlib.suppress(NoWay), way(path) as at:
+                self._keep(path, at, whole=True)
+
+    def _keep(self, path: str, at: Way, durable: bool = True, whole: bool = False) -> None:
+        if self.record is not None:
+            new = self.record.keep(at.fd, at.name, at.path, whole=whole, durable=durable)
             again = path in self.own
             if (new or again) and path in self.looked:
                 self.created(path, whole or again)
 
     def set_mode(self, path: str, mode: int) -> None:
         """Change permission bits of a file or directory (never through a link)."""
-        with self._opened(path) as fd:
-            os.fchmod(fd, mode)
+        with self._changing(path) as (there, now):
+            if stat.S_ISLNK(now.st_mode):
+                raise StepError("%s is a link, which has no mode of its own" % path)
+            os.chmod(there, mode)
 
     def set_owner(self, path: str, uid: int, gid: int) -> None:
         """Change owner and group of what is at path, a link itself included."""
-        with parent(path) as (fd, name):
-            self._keep(path, fd, name)
-            os.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)
+        with self._changing(path) as (there, _):
+            os.chown(there, uid, gid)
 
     def set_acl(self, path: str, data: bytes, mode: int, default: bool = False) -> None:
         """Change what `acl` gives. mode: what the permission bits become by it, which a plan has to be told."""
-        with parent(path) as (fd, name):
-            self._keep(path, fd, name)
-            at, what = "/proc/self/fd/%d/%s" % (fd, name), DEFAULT_ACL if default else ACL
+        with self._changing(path) as (there, _):
+            what = DEFAULT_ACL if default else ACL
             if data:
-                os.setxattr(at, what, data, follow_symlinks=False)
-            elif attribute(at, what):
-                os.removexattr(at, what, follow_symlinks=False)
+                os.setxattr(there, what, data)
+            elif attribute(there, what):
+                os.removexattr(there, what)
 
     def set_attribute(self, path: str, name: str, data: bytes) -> None:
         """Change another extended attribute, as far as this system lets us (in containers labels are read-only)."""
-        with parent(path) as (fd, own):
-            self._keep(path, fd, own)
-            with contextlib.suppress(PermissionError):
-                os.setxattr("/proc/self/fd/%d/%s" % (fd, own), name, data, follow_symlinks=False)
+        with self._changing(path) as (there, _), contextlib.suppress(PermissionError):
+            os.setxattr(there, name, data)
 
     @contextlib.contextmanager
-    def _opened(self, path: str) -> Iterator[int]:
-        with parent(path) as (fd, name):
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            opened = os.open(name, flags, dir_fd=fd)
-            self._keep(path, fd, name)
-            try:
-                yield opened
-            finally:
-                os.close(opened)
+    def _changing(self, path: str) -> "Iterator[Tuple[str, os.stat_result]]":
+        """A path that leads to what is at path now, whatever is put there meanwhile; and what that is."""
+        with way(path) as at, named(at) as fd:
+            self._pins.same(at, os.fstat(fd))
+            self._keep(path, at)
+            yield reached(fd), os.fstat(fd)
+            self._pins.put(at, os.fstat(fd))
+        self._private.clear()
 
 
-def open_file(path: str) -> IO[bytes]:
-    """Open the file at path for reading, following links. A pipe or device is refused: it could block for ever."""
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        f = os.fdopen(fd, "rb")
-    except IsADirectoryError:
-        # it knows the number only
-        os.close(fd)
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path) from None
-    if stat.S_ISREG(os.fstat(f.fileno()).st_mode):
-        return f
-    f.close()
-    raise StepError("%s is not a file" % path)
+def stat_of(st: os.stat_result, target: str) -> Stat:
+    """What steps are told of something."""
+    return Stat(kind_of(st.st_mode), stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid, st.st_size, target)
 
 
-def attribute(at: Union[str, int], name: str) -> bytes:
-    """An extended attribute of what is at a path, or open; b"" where there is none."""
-    try:
-        return os.getxattr(at, name, follow_symlinks=isinstance(at, int))
-    except OSError as error:
-        if error.errno in (errno.ENODATA, errno.EOPNOTSUPP, errno.ENOENT, errno.ENOTDIR):
-            return b""
-        raise
-
-
-def keep_attributes(path: str, fd: int) -> None:
-    """Give an open file what the one at path has of KEPT, if there is one."""
-    for name in KEPT if os.path.isfile(path) and not os.path.islink(path) else ():
-        found = attribute(path, name)
-        if found and found != attribute(fd, name):
-            # in containers labels can be read, not written: then the directory has given the new file its own
-            with contextlib.suppress(PermissionError):
-                os.setxattr(fd, name, found)
-
-
-def places(fd: int, name: str) -> Tuple[str, str]:
-    """For a name in an open directory: a path that leads there whatever happens to the directory, and the real one."""
-    here = "/proc/self/fd/%d" % fd
-    return "%s/%s" % (here, name), "%s/%s" % (os.readlink(here).rstrip("/"), name)
-
-
-def kind_of(mode: int) -> str:
-    """ "file", "dir", "link" or "other" for an st_mode."""
-    if stat.S_ISREG(mode):
-        return "file"
-    if stat.S_ISDIR(mode):
-        return "dir"
-    return "link" if stat.S_ISLNK(mode) else "other"
-
-
-def refuse_directory(fd: int, name: str, path: str) -> None:
-    """Raise StepError if a directory stands where a file should go."""
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISDIR(os.lstat(name, dir_fd=fd).st_mode):
-            raise StepError(
-                "%s is a directory, and a file is wanted there" % path,
-                hint="Remove it yourself if nothing in it is needed, or add files.absent before this step.",
-            )
-
-
-def remove_at(fd: int, name: str) -> None:
-    """Remove a name below an open directory, recursively, without following links."""
-    if not stat.S_ISDIR(os.lstat(name, dir_fd=fd).st_mode):
-        os.unlink(name, dir_fd=fd)
-        return
-    inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
-    try:
-        for child in os.listdir(inner):
-            remove_at(inner, child)
-    finally:
-        os.close(inner)
-    os.rmdir(name, dir_fd=fd)
+def checked(f: IO[bytes], path: str, sha256: str) -> Iterator[bytes]:
+    """What is in an open file, in pieces. Raises StepError at its end if the whole has another hash; "" is any."""
+    digest = hashlib.sha256()
+    for chunk in iter(lambda: f.read(CHUNK), b""):
+        digest.update(chunk)
+        yield chunk
+    if sha256 and digest.hexdigest() != sha256:
+        raise StepError("what %s should become has changed meanwhile" % path, hint="Run again.")

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from provision.errors import StepError
 
@@ -26,19 +26,42 @@ def acting_as(system: "System", user: str) -> Iterator[None]:
     account = system.accounts.user(user)
     if account is None:
         raise StepError("there is no user %r on this host" % user, hint="Add a users.user step first.")
-    us, groups, group = os.geteuid(), os.getgroups(), os.getegid()
-    if us not in (0, account.uid):
+    if os.geteuid() not in (0, account.uid):
         raise StepError("only root can act as %s" % user, hint="Let prov use sudo (ansible_become: true).")
-    if us == 0:
-        os.setgroups(os.getgrouplist(user, account.gid))
-        os.setegid(account.gid)
-        os.seteuid(account.uid)
-    system.user = user
+    with as_ids(account.uid, account.gid, os.getgrouplist(user, account.gid)):
+        system.user = user
+        try:
+            yield
+        finally:
+            system.user = ""
+
+
+@contextlib.contextmanager
+def as_ids(uid: int, gid: int, groups: Sequence[int]) -> Iterator[None]:
+    """Have the kernel judge what is done meanwhile as for that user. Nothing if we are not root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    before, group = os.getgroups(), os.getegid()
+    os.setgroups(groups)
+    os.setegid(gid)
+    os.seteuid(uid)
     try:
         yield
     finally:
-        system.user = ""
-        if us == 0:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(before)
+
+
+@contextlib.contextmanager
+def as_root() -> Iterator[None]:
+    """For prov's own records: be root meanwhile, if we are, whoever the step acts as."""
+    us = os.geteuid()
+    if us and not os.getuid():
+        os.seteuid(0)
+    try:
+        yield
+    finally:
+        if us != os.geteuid():
             os.seteuid(us)
-            os.setegid(group)
-            os.setgroups(groups)

@@ -9,9 +9,12 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Set
 
+from provision.agent.descriptors import reopen
+from provision.agent.identity import as_root
 from provision.agent.kept import ACCOUNTS, Kept, account_changes, account_texts
+from provision.agent.paths import NoWay, open_named, way
 from provision.agent.runs import INCOMPLETE, Runs
-from provision.agent.states import State, below, look
+from provision.agent.states import ABSENT, State, below, look_in, state_of
 from provision.errors import StepError
 from provision.steps.source import CHUNK
 
@@ -62,18 +65,13 @@ class Journal:
     @contextlib.contextmanager
     def _trying(self) -> Iterator[None]:
         """As root, whoever the step acts as. What fails is told at the end of the run, and ends the keeping."""
-        us = os.geteuid()
-        if us and not os.getuid():
-            os.seteuid(0)
-        try:
-            yield
-        except (OSError, StepError) as error:
-            self.trouble = self.trouble or str(getattr(error, "strerror", "") or error)
-            with contextlib.suppress(OSError):
-                os.replace(self._runs.at(self.id, "kept.jsonl"), self._runs.at(self.id, INCOMPLETE))
-        finally:
-            if us != os.geteuid():
-                os.seteuid(us)
+        with as_root():
+            try:
+                yield
+            except (OSError, StepError) as error:
+                self.trouble = self.trouble or str(getattr(error, "strerror", "") or error)
+                with contextlib.suppress(OSError):
+                    os.replace(self._runs.at(self.id, "kept.jsonl"), self._runs.at(self.id, INCOMPLETE))
 
     def _write(self, entry: Dict[str, Any], durable: bool = True, name: str = "kept.jsonl") -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
@@ -102,10 +100,10 @@ class Journal:
 
     # -- former states
 
-    def keep(self, at: str, path: str, *, whole: bool = False, durable: bool = True) -> bool:
-        """Keep the state of what is at path (reached by `at`), before it is changed. Whether it is new there.
+    def keep(self, fd: int, name: str, path: str, *, whole: bool = False, durable: bool = True) -> bool:
+        """Keep the state of what is at path, before it is changed. Whether it is new there.
 
-        whole: what is made there is made with all that is in it.
+        fd, name: the open folder of path, and its last name.  whole: what is made there is made with all that is in it.
         """
         above = path.rsplit("/", 1)[0]
         while above:
@@ -117,42 +115,52 @@ class Journal:
             return False
         self._seen.add(path)
         with self._trying():
-            was = look(at)
-            if was["kind"] == "absent":
+            entry = self._look(fd, name, durable)
+            new = bool(entry["was"]["kind"] == "absent")
+            if new:
                 self._fresh.add(path)
             if not self.trouble:
-                self._write({"path": path, "was": was, **self._contents(at, was, durable)}, durable)
-                if whole and was["kind"] == "absent":
+                self._write({"path": path, **entry}, durable)
+                if whole and new:
                     self._is_whole(path)
-            return bool(was["kind"] == "absent")
+            return new
         return False
 
-    def keep_folder(self, at: str, path: str) -> None:
-        """Keep a folder with all that is in it, before it is removed."""
-        if os.path.islink(at) or not os.path.isdir(at):
-            self.keep(at, path)
-            return
-        found = []
-        with self._trying():
-            found = list(below(at))
-        size = sum(st.st_size for _, st in found)
-        if len(found) > MOST_FILES or size > LARGEST_FOLDER:
+    def keep_path(self, path: str, whole: bool = False) -> None:
+        """Keep what is at a path that a program is about to change."""
+        with contextlib.suppress(NoWay), way(path) as at:
+            self.keep(at.fd, at.name, at.path, whole=whole)
+
+    def keep_tree(self, path: str) -> None:
+        """Keep what is at a path, with all that is in it, which a program is about to remove."""
+        with contextlib.suppress(NoWay), way(path) as at:
+            self.keep_folder(at.fd, at.name, at.path)
+
+    def keep_folder(self, fd: int, name: str, path: str) -> None:
+        """Keep what is at path, with all that is in it if it is a folder, before it is removed; see keep."""
+        inner, size = 0, 0
+        with self._trying(), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            for each in below(fd, name):
+                inner, size = inner + 1, size + each.size
+        if inner > MOST_FILES or size > LARGEST_FOLDER:
             with self._trying():
-                lost = "%d files, %.0f MB: too large to keep" % (len(found), size / 1e6)
+                lost = "%d files, %.0f MB: too large to keep" % (inner, size / 1e6)
                 self._seen.add(path)
-                self._write({"path": path, "was": look(at), "lost": lost})
+                self._write({"path": path, "was": look_in(fd, name), "lost": lost})
             return
-        for each, _ in [(at, None), *found]:
-            self.keep(each, path + each[len(at) :], durable=False)
+        self.keep(fd, name, path, durable=not inner)
+        if inner:
+            with self._trying():
+                for each in below(fd, name):
+                    self.keep(each.folder, each.name, "%s/%s" % (path, each.path), durable=False)
 
     def keep_spares(self) -> None:
         """Keep the copies that the tools for accounts make: /etc/passwd- and the like."""
         for path in (name + "-" for name in ACCOUNTS):
             if path not in self._seen and not self.trouble:
                 self._seen.add(path)
-                with self._trying():
-                    was = look(path)
-                    self._write({"path": path, "was": was, "spare": True, **self._contents(path, was)}, False)
+                with self._trying(), way(path) as at:
+                    self._write({"path": path, "spare": True, **self._look(at.fd, at.name)}, False)
 
     def _is_whole(self, path: str) -> None:
         if path not in self._whole and not self.trouble:
@@ -161,7 +169,19 @@ class Journal:
             with self._trying():
                 self._write({"whole": path}, durable=False)
 
-    def _contents(self, at: str, was: State, durable: bool = True) -> Dict[str, str]:
+    def _look(self, folder: int, name: str, durable: bool = True) -> Dict[str, Any]:
+        """State and contents of one and the same thing, whatever is put under its name meanwhile."""
+        try:
+            fd = open_named(name, folder)
+        except FileNotFoundError:
+            return {"was": dict(ABSENT)}
+        try:
+            was = state_of(fd)
+            return {"was": was, **self._contents(fd, was, durable)}
+        finally:
+            os.close(fd)
+
+    def _contents(self, fd: int, was: State, durable: bool) -> Dict[str, str]:
         """Copy the contents of a file, if it is one."""
         if was["kind"] == "other":
             return {"lost": "no file, folder or link"}
@@ -172,10 +192,9 @@ class Journal:
         self._room -= was["size"]
         self._copies += 1
         os.makedirs(self._runs.at(self.id, "kept"), mode=0o700, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        out = os.open(self._runs.at(self.id, "kept", str(self._copies)), flags, 0o600)
-        source = os.open(at, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(out, "wb") as copy, os.fdopen(source, "rb") as f:
+        at = self._runs.at(self.id, "kept", str(self._copies))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(at, flags, 0o600), "wb") as copy, reopen(fd, at) as f:
             for chunk in iter(lambda: f.read(CHUNK), b""):
                 copy.write(chunk)
             copy.flush()

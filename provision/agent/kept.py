@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from provision.agent.accountlines import by_name
 from provision.agent.runs import INCOMPLETE, Runs, lines, write_whole
-from provision.agent.states import State, below, look
+from provision.agent.states import State, look, names_below
 from provision.errors import StepError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Kept:
         """What is at a path now; of a folder that is to go as a whole, with what is in it."""
         found = look(path)
         if self.paths[path].get("whole") and found["kind"] == "dir":
-            found["names"] = [each[len(path) + 1 :] for each, _ in below(path)]
+            found["names"] = names_below(path)
         return found
 
     def seal(self, units: "Units") -> None:

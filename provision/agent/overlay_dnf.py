@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional, Sequ
 from provision.agent import rpm
 from provision.agent.dnf import DNF, KEYS, REPOSITORIES, Dnf, Run, Simulated, parse
 from provision.agent.dnf_errors import explain
-from provision.agent.files import Stat, kind_of
+from provision.agent.files import Stat
 from provision.agent.overlay_picture import draw
+from provision.agent.paths import kind_of
 from provision.errors import StepError
 
 if TYPE_CHECKING:

@@ -1,11 +1,13 @@
 """The file system as a plan predicts it: writes are kept in memory, over the real files. Shipped."""
 
+import contextlib
 import hashlib
+import io
 import os
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from provision.agent.files import Content, Fetch, Files, Stat
-from provision.agent.paths import MAX_LINKS, foreign_link, no_directory, not_a_directory, resolve_parts
+from provision.agent.paths import Entry, NoWay, Way, inside, walk
 from provision.errors import StepError
 
 #: contents that a plan fetches to show diffs and let later steps read; larger ones are known by hash only
@@ -49,6 +51,13 @@ class PlannedFiles(Files):
     def exists(self, path: str) -> bool:
         return self._follow(path) is not None
 
+    def open(self, path: str) -> IO[bytes]:
+        here = self._found(path)
+        node = self._nodes.get(here)
+        if node is None or node.real:
+            return self._open(node.real if node else here)
+        return io.BytesIO(self.read(path))
+
     def read(self, path: str) -> bytes:
         here = self._found(path)
         node = self._nodes.get(here)
@@ -86,15 +95,17 @@ class PlannedFiles(Files):
         return super().made(here) if here is not None and self._stat_at(here) else 0.0
 
     def acl(self, path: str, default: bool = False) -> bytes:
-        here = self._new(path)
+        return self._acl_at(self._new(path), default)
+
+    def _acl_at(self, here: str, default: bool) -> bytes:
         if (here, default) in self._acls:
             return self._acls[here, default]
         now = self._stat_at(here)
-        if here not in self._nodes or (os.path.lexists(here) and not self._hidden(here)):
+        if here not in self._nodes or (self._real(here) is not None and not self._hidden(here)):
             return super().acl(here, default)
         # what is new gets that of its directory (acl(5), "OBJECT CREATION AND DEFAULT ACLs")
         inherits = now is not None and (now.kind == "dir" or (now.kind == "file" and not default))
-        return self.acl(os.path.dirname(here), True) if inherits and here != "/" else b""
+        return self._acl_at(os.path.dirname(here), True) if inherits and here != "/" else b""
 
     # -- writing
 
@@ -121,7 +132,7 @@ class PlannedFiles(Files):
     def sync(self) -> None:
         """Nothing was written."""
 
-    def copy(self, origin: str, path: str, mode: int, uid: int, gid: int) -> None:
+    def copy(self, origin: str, path: str, mode: int, uid: int, gid: int, sha256: str = "") -> None:
         here = self._found(origin)
         node = self._nodes.get(here)
         now = self._stat_at(here)
@@ -206,32 +217,37 @@ class PlannedFiles(Files):
 
     # -- where things are
 
+    @contextlib.contextmanager
+    def _way(self, path: str, follow: bool = False) -> Iterator[Way]:
+        yield self._walk(path, follow)
+
+    def _walk(self, path: str, follow: bool = False) -> Way:
+        """The way to a path, by the rules of the real one (paths.walk). Raises NoWay, StepError."""
+        top = self._entry("/")
+        assert top is not None  # every host has one
+        return walk(path, top, lambda folder, name: self._entry(inside(folder.path, name)), follow)
+
+    def _entry(self, here: str) -> Optional[Entry]:
+        now = self._stat_at(here)
+        if now is None:
+            return None
+        listed = bool(now.mode & 0o020 and now.kind == "dir" and self._acl_at(here, False))
+        return Entry(now.kind, now.mode, now.uid, now.gid, now.target, listed, here)
+
     def _place(self, path: str) -> Optional[str]:
         """path without links on the way; None if a directory on the way is missing."""
-
-        def link_at(here: str, last: bool) -> Optional[str]:  # noqa: ARG001
-            now = self._stat_at(here)
-            if now is None or now.kind in ("file", "other"):
-                raise FileNotFoundError(here)
-            return now.target if now.kind == "link" else None
-
         try:
-            directory, name = resolve_parts(path, link_at)
-        except FileNotFoundError:
+            return self._walk(path).path
+        except NoWay:
             return None
-        return directory if name == "." else os.path.join(directory, name)
 
     def _follow(self, path: str) -> Optional[str]:
         """The place where path leads to, through links at its end as well; None if there is nothing."""
-        for _ in range(MAX_LINKS):
-            here = self._place(path)
-            now = self._stat_at(here) if here is not None else None
-            if here is None or now is None:
-                return None
-            if now.kind != "link":
-                return here
-            path = os.path.join(os.path.dirname(here), now.target)
-        raise StepError("%s: too many links" % path)
+        try:
+            here = self._walk(path, follow=True).path
+        except NoWay:
+            return None
+        return None if self._stat_at(here) is None else here
 
     def _found(self, path: str) -> str:
         here = self._follow(path)
@@ -240,22 +256,8 @@ class PlannedFiles(Files):
         return here
 
     def _new(self, path: str) -> str:
-        """The place for a change at path. Refuses what the real one does (files.parent). Raises StepError."""
-
-        def link_at(here: str, last: bool) -> Optional[str]:  # noqa: ARG001
-            now = self._stat_at(here)
-            if now is None:
-                raise no_directory(here)
-            if now.kind == "dir":
-                return None
-            if now.kind != "link":
-                raise not_a_directory(here)
-            if now.uid not in (0, os.geteuid()):
-                raise foreign_link(here, now.uid)
-            return now.target
-
-        directory, name = resolve_parts(path, link_at)
-        return directory if name == "." else os.path.join(directory, name)
+        """The place for a change at path. Raises NoWay, StepError."""
+        return self._walk(path).path
 
     def _stat_at(self, here: str) -> Optional[Stat]:
         if here in self._nodes:

@@ -1,112 +1,287 @@
-"""The way to a path, one directory at a time and never through somebody else's link. Shipped.
+"""The way to a path: one directory at a time, and through no link that another user can change. Shipped.
 
-Writing walks the path with openat(2) and refuses a symbolic link on the way that neither root nor we own: the
-rule of systemd's "safe" path chasing, against a user who swaps a directory of theirs for a link while root
-writes below it.
+The rule is that of systemd's "safe" path chasing (chase() with CHASE_SAFE): a link counts if root or we made it, in a
+folder where only root or we can change names, and if the same holds for every folder above it. A user who exchanges
+a folder of theirs for a link, or for anything else, while root works below it gains nothing by it.
 """
 
 import contextlib
 import errno
 import os
 import stat
-from typing import Callable, Iterator, Optional, Tuple
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Tuple
 
 from provision.errors import StepError
 
 MAX_LINKS = 40
+#: an extended attribute: the access control list of a file (acl(5))
+ACL = "system.posix_acl_access"
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: stands for a file without opening it (open(2), "O_PATH")
+NAMED = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def foreign_link(path: str, uid: int) -> StepError:
-    """The refusal of a link on the way that could lead root anywhere."""
-    return StepError("%s is a link made by user %d; refusing to follow it" % (path, uid))
+class Entry(NamedTuple):
+    """What a name in a folder stands for. kind: "file", "dir", "link" or "other".  target: of a link.
+    listed: whether an access control list says who may write.  handle: by which its file system knows it."""
+
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+    target: str
+    listed: bool
+    handle: Any
 
 
-def no_directory(path: str) -> StepError:
-    """A directory on the way is missing."""
-    return StepError(
-        "the directory %s does not exist" % path, hint="Add a directory step for it before this one."
-    )
+class Folder(NamedTuple):
+    """A directory on the way. path: its real one.  owner: user id.
+    foreign: another user can put something else in its place, or rename what is in it.
+    shared: another user can add names to it, if only names of their own (the sticky bit)."""
+
+    path: str
+    handle: Any
+    owner: int
+    foreign: bool
+    shared: bool
 
 
-def not_a_directory(path: str) -> StepError:
-    """Something else stands where a directory on the way should be."""
-    return StepError(
-        "%s is not a directory" % path,
-        hint="If it is not needed, remove it with files.absent before this step.",
-    )
+class Way(NamedTuple):
+    """Where a path leads: a name in an open folder."""
+
+    folder: Folder
+    name: str
+
+    @property
+    def fd(self) -> int:
+        found: int = self.folder.handle
+        return found
+
+    @property
+    def path(self) -> str:
+        """The real path, without links in its directories."""
+        return inside(self.folder.path, self.name)
 
 
-def resolve_parts(
-    path: str, link_at: Callable[[str, bool], Optional[str]], links: int = 0
-) -> Tuple[str, str]:
-    """(real directory, name) of path, following links in the directory part only.
+#: gives what a name in a folder stands for, or None
+Enter = Callable[[Folder, str], Optional[Entry]]
 
-    link_at(directory, is_last) gives the target of a link at that path, or None.
-    Raises StepError for more than 40 links, as the kernel does (path_resolution(7)).
+
+class NoWay(StepError):
+    """A directory on the way is missing, or is not a directory."""
+
+
+def walk(path: str, top: Entry, enter: Enter, follow: bool = False) -> Way:
+    """Walk from the root directory, top, to path. Raises NoWay, StepError.
+
+    follow: also what the last name is a link to.
     """
-    done = "/"
-    parts = [p for p in path.split("/") if p and p != "."]
-    if not parts:
-        return "/", "."
-    todo, name = parts[:-1], parts[-1]
+    if not path.startswith("/"):
+        raise StepError("%r is not an absolute path" % path)
+    stack = [folder_of("/", top, None)]
+    todo, links = words(path), 0
     while todo:
-        part = todo.pop(0)
+        part, here = todo.pop(0), stack[-1]
         if part == "..":
-            done = os.path.dirname(done)
+            del stack[max(1, len(stack) - 1) :]
             continue
-        here = os.path.join(done, part)
-        target = link_at(here, not todo)
-        if target is None:
-            done = here
-            continue
-        links += 1
-        if links > MAX_LINKS:
-            raise StepError("%s: too many links" % path)
-        if target.startswith("/"):
-            done = "/"
-        todo = [p for p in target.split("/") if p and p != "."] + todo
-    return done, name
+        if not todo and not follow:
+            return Way(here, part)
+        found = enter(here, part)
+        at = inside(here.path, part)
+        if found is not None and found.kind == "link":
+            refuse_link(here, at, found)
+            links += 1
+            if links > MAX_LINKS:
+                raise StepError("%s: too many links" % path)
+            if found.target.startswith("/"):
+                del stack[1:]
+            todo = words(found.target) + todo
+        elif not todo:
+            return Way(here, part)
+        elif found is None:
+            raise NoWay(
+                "the directory %s does not exist" % at, hint="Add a directory step for it before this one."
+            )
+        elif found.kind != "dir":
+            raise NoWay(
+                "%s is not a directory" % at,
+                hint="If it is not needed, remove it with files.absent before this step.",
+            )
+        else:
+            stack.append(folder_of(at, found, here))
+    return Way(stack[-1], ".")
+
+
+def words(path: str) -> List[str]:
+    """The names in a path. "." at its end stays: it stands for the directory that the rest leads to."""
+    parts = [part for part in path.split("/") if part and part != "."]
+    return [*parts, "."] if path.endswith("/.") and parts else parts
+
+
+def inside(folder: str, name: str) -> str:
+    """The path of a name in a folder."""
+    return folder if name == "." else "%s/%s" % (folder.rstrip("/"), name)
+
+
+def folder_of(path: str, entry: Entry, above: Optional[Folder]) -> Folder:
+    """A directory as part of a way."""
+    writers = entry.mode & 0o002 or (entry.mode & 0o020 and (entry.listed or not trusted_group(entry.gid)))
+    foreign = (
+        not trusted(entry.uid)
+        or (above is not None and above.foreign)
+        or bool(writers and not entry.mode & stat.S_ISVTX)
+    )
+    return Folder(path, entry.handle, entry.uid, foreign, foreign or bool(writers))
+
+
+def trusted(uid: int) -> bool:
+    """Whether what a user does is root's doing, or ours."""
+    return uid in (0, os.geteuid())
+
+
+def trusted_group(gid: int) -> bool:
+    """The same of a group: root's, or our own primary one."""
+    return gid in (0, os.getegid())
+
+
+def refuse_link(folder: Folder, path: str, link: Entry) -> None:
+    """Raise StepError unless a link is root's or ours, where nobody else can put another one."""
+    if not trusted(link.uid):
+        raise StepError("%s is a link made by user %d; refusing to follow it" % (path, link.uid))
+    if folder.shared:
+        raise StepError(
+            "%s is a link in a folder that other users can change; refusing to follow it" % path,
+            hint="Name the file or folder that it leads to.",
+        )
+
+
+class Opened:
+    """Directories on a way as descriptors, which `close` closes."""
+
+    def __init__(self) -> None:
+        self._fds: List[int] = []
+
+    def top(self) -> Entry:
+        """The root directory."""
+        return self._entry(os.open("/", FOLDER))
+
+    def enter(self, folder: Folder, name: str) -> Optional[Entry]:
+        """What a name in an open folder stands for; of a directory, the handle is a descriptor."""
+        try:
+            return self._entry(open_named(name, folder.handle))
+        except FileNotFoundError:
+            return None
+
+    def _entry(self, fd: int) -> Entry:
+        self._fds.append(fd)
+        st = os.fstat(fd)
+        target = os.readlink("", dir_fd=fd) if stat.S_ISLNK(st.st_mode) else ""
+        listed = bool(st.st_mode & 0o020 and stat.S_ISDIR(st.st_mode) and has_list(fd))
+        return Entry(kind_of(st.st_mode), stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid, target, listed, fd)
+
+    def close(self) -> None:
+        while self._fds:
+            os.close(self._fds.pop())
 
 
 @contextlib.contextmanager
-def parent(path: str) -> Iterator[Tuple[int, str]]:
-    """The directory that holds path, opened safely, and the last part of path."""
-    if not path.startswith("/"):
-        raise StepError("%r is not an absolute path" % path)
-
-    def link_at(here: str, last: bool) -> Optional[str]:  # noqa: ARG001
-        try:
-            st = os.lstat(here)
-        except FileNotFoundError:
-            raise no_directory(here) from None
-        if stat.S_ISDIR(st.st_mode):
-            return None
-        if not stat.S_ISLNK(st.st_mode):
-            raise not_a_directory(here)
-        if st.st_uid not in (0, os.geteuid()):
-            raise foreign_link(here, st.st_uid)
-        return os.readlink(here)
-
-    directory, name = resolve_parts(path, link_at)
-    fd = open_chain(directory, path)
+def way(path: str, follow: bool = False) -> Iterator[Way]:
+    """The folder that holds path, open, and the last name of path. Raises NoWay, StepError, OSError."""
+    opened = Opened()
     try:
-        yield fd, name
+        yield walk(path, opened.top(), opened.enter, follow)
     finally:
-        os.close(fd)
+        opened.close()
 
 
-def open_chain(directory: str, path: str) -> int:
-    """Open a link-free directory part by part, so that none of the parts can be swapped for a link."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open("/", flags)
-    for part in (p for p in directory.split("/") if p):
-        try:
-            inner = os.open(part, flags, dir_fd=fd)
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENOTDIR):
-                raise StepError("%s: %r on the way is no longer a directory" % (path, part)) from None
+def open_named(name: str, folder: int) -> int:
+    """A descriptor of what a name in an open folder stands for, whatever it is; a link is not followed.
+
+    A directory is opened for reading, so that what is mounted on demand is mounted.
+    """
+    try:
+        return os.open(name, FOLDER, dir_fd=folder)
+    except PermissionError:
+        pass
+    except OSError as error:
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
             raise
-        finally:
-            os.close(fd)
-        fd = inner
-    return fd
+    return os.open(name, NAMED, dir_fd=folder)
+
+
+def has_list(fd: int) -> bool:
+    """Whether an open file has an access control list."""
+    try:
+        return bool(os.getxattr(reached(fd), ACL))
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.EOPNOTSUPP):
+            return False
+        raise
+
+
+def reached(fd: int) -> str:
+    """A path that leads to an open file whatever becomes of its own."""
+    return "/proc/self/fd/%d" % fd
+
+
+def kind_of(mode: int) -> str:
+    """ "file", "dir", "link" or "other" for an st_mode."""
+    if stat.S_ISREG(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "dir"
+    return "link" if stat.S_ISLNK(mode) else "other"
+
+
+def refuse_hard_link(at: Way, st: os.stat_result) -> None:
+    """Raise StepError for a file of somebody else's to which a user has made a second name in a folder of theirs.
+
+    fs.protected_hardlinks forbids it (proc_sys_fs(5)), where that is on.
+    """
+    if not at.folder.shared or not stat.S_ISREG(st.st_mode) or st.st_nlink < 2:
+        return
+    if at.folder.owner != st.st_uid or not at.folder.foreign:
+        raise StepError(
+            "%s has another name elsewhere, and belongs to user %d; refusing to use it"
+            % (at.path, st.st_uid),
+            hint="It is a hard link in a folder that other users can change. Remove it.",
+        )
+
+
+Identity = Tuple[int, int, int]
+
+
+class Pins:
+    """What a step has seen where other users can change names: it has to be the same each time.
+
+    Otherwise a step would judge one file, and give another one's contents, mode or owner away.
+    """
+
+    def __init__(self) -> None:
+        self._seen: "dict[str, Identity]" = {}
+
+    def clear(self) -> None:
+        self._seen.clear()
+
+    def same(self, at: Way, st: os.stat_result) -> None:
+        """Raise StepError if something else was at this path when the step first looked."""
+        if at.folder.shared and self._seen.setdefault(at.path, identity(st)) != identity(st):
+            raise StepError(
+                "%s was exchanged for something else meanwhile; refusing to go on" % at.path,
+                hint="A user who can change that folder did it, or a program of theirs. Run again.",
+            )
+
+    def put(self, at: Way, st: os.stat_result) -> None:
+        """We have put something else there."""
+        if at.folder.shared:
+            self._seen[at.path] = identity(st)
+
+    def drop(self, at: Way) -> None:
+        """We have removed what was there."""
+        self._seen.pop(at.path, None)
+
+
+def identity(st: os.stat_result) -> Identity:
+    """What tells a file from others."""
+    return st.st_dev, st.st_ino, st.st_uid

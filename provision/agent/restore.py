@@ -6,9 +6,11 @@ import os
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Sequence, Set
 
 from provision.agent.accountlines import by_name, with_line
-from provision.agent.files import ACL, DEFAULT_ACL
+from provision.agent.descriptors import DEFAULT_ACL
 from provision.agent.kept import Kept
-from provision.agent.states import State, attributes_of, below, described, look
+from provision.agent.paths import ACL
+from provision.agent.states import State, attributes_of, described, look, names_below
+from provision.errors import StepError
 from provision.steps.base import Change
 from provision.steps.contents import DIFF_LIMIT, text_change
 
@@ -101,7 +103,7 @@ class Restoration:
             was, is_now, then = entry["was"], now[path], left.get(path, now[path])
             if same(was, then) or same(was, is_now):
                 continue
-            if not same(is_now, then):
+            if not same(is_now, then) or is_now["kind"] == "hidden":
                 # a copy that programs keep for themselves is not worth a refusal
                 self.refused += [] if entry.get("spare") else [path]
             elif self._can(path, entry, is_now, then, going):
@@ -121,7 +123,9 @@ class Restoration:
         if now["kind"] == "dir" and entry["was"]["kind"] != "dir":
             names = set(then.get("names", ()))
             others = [
-                name for name in os.listdir(path) if name not in names and "%s/%s" % (path, name) not in going
+                name
+                for name in self.host.files.list(path)
+                if name not in names and "%s/%s" % (path, name) not in going
             ]
             if others:
                 self.stays.append("%s (not empty)" % path)
@@ -152,8 +156,9 @@ class Restoration:
         now, was = place.now, place.was
         both = now["kind"] == was["kind"] == "file" and now["sha256"] != was["sha256"]
         if both and now["mode"] & was["mode"] & FOR_ALL and max(now["size"], was["size"]) <= DIFF_LIMIT:
-            with open(place.path, "rb") as f, open(self.kept.copy_of(place.entry), "rb") as g:
-                return text_change(place.path, f.read(), g.read(), place.path)
+            self._refuse_other(place)
+            read = self.host.files.read
+            return text_change(place.path, read(place.path), read(self.kept.copy_of(place.entry)), place.path)
         before, after = described(now), described(was)
         return Change(place.path, before, after if after != before else "as it was")
 
@@ -161,10 +166,7 @@ class Restoration:
         """Remove what the run has made; of a folder what the run has put there, and itself if nothing else is in it."""
         files = self.host.files
         names = set(place.now["names"])
-        if (
-            place.now["kind"] == "dir"
-            and {each[len(place.path) + 1 :] for each, _ in below(place.path)} - names
-        ):
+        if place.now["kind"] == "dir" and set(names_below(place.path)) - names:
             # not by the run alone, or the parts have been kept one by one
             for name in sorted(names, key=lambda n: -n.count("/")):
                 inner = "%s/%s" % (place.path, name)
@@ -189,6 +191,7 @@ class Restoration:
         elif was["kind"] == "file" and (now is None or now["sha256"] != was["sha256"]):
             files.copy(self.kept.copy_of(place.entry), path, mode, uid, gid)
         else:
+            self._refuse_other(place)
             files.set_owner(path, uid, gid)
             files.set_mode(path, mode)
         wanted, has = attributes_of(was), attributes_of(now or {})
@@ -197,6 +200,13 @@ class Restoration:
                 files.set_acl(path, wanted.get(name, b""), mode, name == DEFAULT_ACL)
             elif name in wanted:
                 files.set_attribute(path, name, wanted[name])
+
+    def _refuse_other(self, place: Place) -> None:
+        """Raise StepError if something else is at a path than was judged. From now on it has to be this."""
+        now = self.host.files.stat(place.path)
+        was = (place.now["kind"], place.now.get("uid"), place.now.get("mode"))
+        if now is None or (now.kind, now.uid, now.mode) != was:
+            raise StepError("%s was exchanged for something else while it was put back" % place.path)
 
     # -- users and groups
 

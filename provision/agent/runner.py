@@ -132,6 +132,7 @@ class Runner:
         diff, begun, tried, digest = Diff.none(""), Diff.none(""), 1, ""
         while True:
             self.system.deadline = time.monotonic() + seconds
+            self.system.files.forget()
             try:
                 with acting_as(self.system, step.as_user):
                     diff = step.check(self.system)

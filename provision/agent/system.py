@@ -14,6 +14,7 @@ from provision.agent.accounts import Accounts
 from provision.agent.commands import Result, execute
 from provision.agent.files import Files
 from provision.agent.ledger import Ledger
+from provision.agent.remembered import Remembered
 from provision.agent.units import Units
 from provision.steps.source import Source
 
@@ -62,6 +63,7 @@ class System:
         self.files = Files(controller.fetch)
         self.units = Units(self._tool, self.ask)
         self.accounts = Accounts(self._tool)
+        self.remembered = Remembered(ledger.home, self.planned)
 
     @cached_property
     def packages(self) -> "Apt":
@@ -79,6 +81,7 @@ class System:
         if first:
             journal.seal_others(self.units)
             self.files.record = self.units.record = self.accounts.record = journal
+            self.remembered.record = journal
             self.files.created = lambda path, whole: self.ledger.made("path", path, whole)
             self.files.removed = lambda path: self.ledger.gone("path", path)
             self.accounts.made, self.accounts.gone = self.ledger.made, self.ledger.gone
@@ -95,6 +98,7 @@ class System:
         return self._tool(argv, **options)
 
     def _tool(self, argv: Sequence[str], **options: Any) -> Result:
+        self.files.forget()
         return self._execute(argv, {"on_line": self.controller.progress, **options})
 
     def ask(self, argv: Sequence[str], **options: Any) -> Result:

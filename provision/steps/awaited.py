@@ -62,7 +62,7 @@ class AwaitedFile(Step):
             return ""
         if found.kind != "file":
             return "it is a %s" % found.kind
-        with open(self.path, "rb") as f:
+        with host.files.open(self.path) as f:
             text = f.read(MOST)
         if re.search(self.contains.encode(), text, re.MULTILINE):
             return ""

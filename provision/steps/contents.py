@@ -43,6 +43,12 @@ def wanted_owner(s: Any, host: "System", now: "Optional[Stat]") -> "tuple[int, i
     return uid, gid
 
 
+def kept_mode(now: "Optional[Stat]", new: int) -> int:
+    """The mode for contents that replace others: as it is, without the set-ID bits, which only what was there earned
+    (write(2) drops them too). new: if there is no file yet."""
+    return now.mode & 0o1777 if now is not None and now.kind == "file" else new
+
+
 def set_attributes(s: Any, host: "System", now: "Stat", path: str = "") -> None:
     """Change mode, owner and group of what is at path, or the step's own, to what the step asks for. Owner
     first: chown(2) drops set-user-ID bits."""

@@ -57,8 +57,8 @@ def put(host: "System", base: str, member: Member, origin: str, uid: int, gid: i
             except broken() as error:
                 message = "%s: %r can't be read: %s" % (origin, member.path, error)
                 raise StepError(message, hint=HARM.split(". ")[-1]) from None
-            copy.flush()
-            host.files.copy("/proc/self/fd/%d" % copy.fileno(), at, member.mode, uid, gid)
+            copy.seek(0)
+            host.files.put(copy, at, member.mode, uid, gid)
 
 
 def make_folders(host: "System", base: str, path: str, uid: int, gid: int) -> None:

@@ -1,9 +1,10 @@
 """Files and archives that the host fetches itself. Shipped to hosts (Python 3.8, standard library)."""
 
-import json
 import re
+import shutil
+import tempfile
 import time
-from typing import IO, TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import IO, TYPE_CHECKING, List, Mapping, Optional, Sequence, Union
 
 from provision.agent.caches import sha256
 from provision.errors import StepError
@@ -21,9 +22,17 @@ from provision.steps.base import (
     step,
     wanted,
 )
-from provision.steps.contents import attribute_words, attributes, set_attributes, size_text, wanted_owner
+from provision.steps.contents import (
+    attribute_words,
+    attributes,
+    kept_mode,
+    set_attributes,
+    size_text,
+    wanted_owner,
+)
 from provision.steps.extraction import put, refuse_in_the_way, scratch
 from provision.steps.source import CHUNK, Source
+from provision.steps.unpacked import Unpacked, former, remember, remembered
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -97,13 +106,13 @@ class Download(Step):
         if now is not None and not any(c.what in ("content", "link") for c in diff.changes):
             set_attributes(self, host, now)
             return
-        mode = self.mode if self.mode is not None else now.mode if now and now.kind == "file" else 0o644
+        mode = self.mode if self.mode is not None else kept_mode(now, 0o644)
         uid, gid = wanted_owner(self, host, now)
         if host.planned:
             host.files.write(self.path, Source(self.sha256, -1), mode, uid, gid)
             return
         with fetched(host, self) as f:
-            host.files.copy("/proc/self/fd/%d" % f.fileno(), self.path, mode, uid, gid)
+            host.files.put(f, self.path, mode, uid, gid, self.sha256)
         host.files.sync()
 
     def fingerprint(self, host: "System") -> str:
@@ -125,9 +134,9 @@ class Unpack(Step):
     max_size: bytes that the archive, and all that is in it, may have; more is refused before anything is written.
     Members that would land outside (an absolute path, "..", through a link of the archive or of the directory, a
     link that leads out) are refused before anything is written, and so are devices; set-user-ID bits and writing
-    by group and others are dropped (PEP 706, the "data" filter). A file in the directory, .prov-NAME.json, tells
-    what came from which archive: files of an older archive that the new one lacks are removed, those of others stay,
-    and a file that somebody has removed is unpacked again.
+    by group and others are dropped (PEP 706, the "data" filter). prov remembers, where only root can write, what
+    came from which archive: files of an older archive that the new one lacks are removed, others stay, and a file
+    that is missing is unpacked again.
     """
 
     archive: str
@@ -147,10 +156,6 @@ class Unpack(Step):
     @property
     def url(self) -> str:
         return self.archive
-
-    @property
-    def stamp(self) -> str:
-        return "%s/.prov-%s.json" % (self.path, self.name)
 
     def label(self) -> str:
         return "unpack %s" % self.path
@@ -172,55 +177,47 @@ class Unpack(Step):
         now = host.files.stat(self.path + "/.")
         if now is None and host.files.stat(self.path) is not None:
             raise StepError("%s is not a directory" % self.path)
-        before = self._stamped(host)
+        before = remembered(host, self.path, self.name)
         new = "%s, sha256 %s..." % (self.archive, self.sha256[:12])
-        if before.get("sha256") != self.sha256 or before.get("strip") != self.strip:
-            old = before.get("sha256", "")
+        if before.sha256 != self.sha256 or before.strip != self.strip:
+            old = before.sha256
             return Diff([Change("archive", "sha256 %s..." % old[:12] if old else "", new)])
-        missing = [m for m in before["members"] if host.files.stat("%s/%s" % (self.path, m)) is None]
+        missing = [m for m in before.members if host.files.stat("%s/%s" % (self.path, m)) is None]
         if missing:
             return Diff([Change("unpacked again", "", "missing: %s" % listed(missing))])
-        return Diff.none("has the %d files of this archive" % len(before["members"]))
+        return Diff.none("has the %d files of this archive" % len(before.members))
 
     def apply(self, host: "System", diff: Diff) -> None:
         uid, gid = host.owner(self.owner, self.group)
-        before: List[str] = self._stamped(host).get("members", [])
+        before = remembered(host, self.path, self.name).members
         if host.planned:
             self._foresee(host)
             self._folder(host, uid, gid)
-            self._write_stamp(host, self.sha256, [], uid, gid)
+            self._remember(host, self.sha256, ())
             return
         with self._opened(host) as f:
             members = self._judged(host, f)
             self._folder(host, uid, gid)
             names = [m.path for m in members if m.kind != "dir"]
             # cut short, it is neither taken for the old archive nor for the new one
-            self._write_stamp(host, "", sorted({*before, *names}), uid, gid)
+            self._remember(host, "", sorted({*before, *names}))
             for gone in sorted(set(before) - {m.path for m in members}):
                 if host.files.stat("%s/%s" % (self.path, gone)) is not None:
                     host.files.remove("%s/%s" % (self.path, gone))
             for member in members:
                 put(host, self.path, member, self.archive, uid, gid)
+        stamp = former(self.path, self.name)
+        now = host.files.stat(stamp)
+        if now is not None and now.kind != "dir":
+            host.files.remove(stamp)
         host.files.sync()
-        self._write_stamp(host, self.sha256, names, uid, gid)
+        self._remember(host, self.sha256, names)
 
     def fingerprint(self, host: "System") -> str:
-        return str(self._stamped(host).get("sha256", ""))
+        return remembered(host, self.path, self.name).sha256
 
-    def _stamped(self, host: "System") -> Dict[str, Any]:
-        """What was unpacked here; empty if nothing, or if nobody can tell."""
-        if not host.files.exists(self.stamp):
-            return {}
-        try:
-            found = json.loads(host.files.read(self.stamp).decode())
-            good = isinstance(found, dict) and isinstance(found["members"], list)
-        except (ValueError, KeyError):
-            return {}
-        return found if good else {}
-
-    def _write_stamp(self, host: "System", sha256: str, members: Sequence[str], uid: int, gid: int) -> None:
-        text = json.dumps({"sha256": sha256, "strip": self.strip, "members": list(members)}, indent=0)
-        host.files.write(self.stamp, text.encode(), 0o644, uid, gid)
+    def _remember(self, host: "System", sha256: str, members: Sequence[str]) -> None:
+        remember(host, self.path, self.name, Unpacked(sha256, self.strip, members))
 
     def _folder(self, host: "System", uid: int, gid: int) -> None:
         """Make the directory, if it is not there."""
@@ -237,7 +234,7 @@ class Unpack(Step):
         """Refuse in a plan what the deploy would, if the archive is on this host already."""
         if not self.archive.startswith("/") or not host.runnable(self.archive):
             return
-        with open(self.archive, "rb") as f:
+        with host.files.open(self.archive) as f:
             # an earlier step of the plan may put another one there
             if sha256(f) == self.sha256:
                 f.seek(0)
@@ -249,10 +246,17 @@ class Unpack(Step):
             return fetched(host, self)
         if not host.files.exists(self.archive):
             raise StepError("there is no archive %s on this host" % self.archive)
-        found = host.files.sha256(self.archive)
+        # a copy: its owner could still write into it after it was judged
+        copy = tempfile.TemporaryFile(dir=scratch())  # noqa: SIM115 (given to the caller)
+        with host.files.open(self.archive) as f:
+            shutil.copyfileobj(f, copy, CHUNK)
+        copy.seek(0)
+        found = sha256(copy)
         if found != self.sha256:
+            copy.close()
             raise wrong_hash(self.archive, found, self.sha256)
-        return open(self.archive, "rb")
+        copy.seek(0)
+        return copy
 
 
 download = step(Download)
@@ -327,7 +331,6 @@ def attempt_fetch(host: "System", s: "Union[Download, Unpack]", end: float) -> I
     import hashlib
     import http.client
     import ssl
-    import tempfile
     import urllib.error
     import urllib.request
 

@@ -21,6 +21,7 @@ from provision.steps.contents import (
     DIFF_LIMIT,
     attribute_words,
     attributes,
+    kept_mode,
     set_attributes,
     size_text,
     text_change,
@@ -104,13 +105,7 @@ class File(Step):
         ):
             set_attributes(self, host, now)
             return
-        mode = (
-            self.mode
-            if self.mode is not None
-            else now.mode
-            if now and now.kind == "file"
-            else self._new_mode()
-        )
+        mode = self.mode if self.mode is not None else kept_mode(now, self._new_mode())
         uid, gid = wanted_owner(self, host, now)
         if self.validate_with:
             judge(host, self.path, self.source, self.validate_with, mode, uid, gid)

@@ -93,8 +93,12 @@ class Permissions(Step):
         uid = None if self.owner is None else host.accounts.uid(self.owner)
         gid = None if self.group is None else host.accounts.gid(self.group)
         for path, now in below(host, self.path, self.exclude):
+            owner, group = now.uid if uid is None else uid, now.gid if gid is None else gid
             mode = self._mode(now)
-            want = (mode, now.uid if uid is None else uid, now.gid if gid is None else gid)
+            if now.kind == "file" and self.files is None and (owner, group) != (now.uid, now.gid):
+                # its bits would make a program of one user's run as another (chown(2) drops them too)
+                mode &= 0o1777
+            want = (mode, owner, group)
             if want != (now.mode, now.uid, now.gid):
                 yield (path, now, *want)
 

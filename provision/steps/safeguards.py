@@ -1,11 +1,14 @@
 """What new contents have to pass, and what is kept of old ones. Shipped to hosts (Python 3.8, standard library)."""
 
+import contextlib
 import math
 import os
+import tempfile
 import time
 from typing import TYPE_CHECKING, Optional, Sequence
 
 from provision.steps.base import Change
+from provision.steps.contents import kept_mode
 from provision.steps.source import Source
 
 if TYPE_CHECKING:
@@ -27,12 +30,22 @@ def judge(
 ) -> None:
     """Put contents beside the file that they are for, and have them judged there. Raises StepError.
 
-    The name begins with a dot, which include patterns pass over, and keeps its end, which programs may go by.
+    The name begins with a dot, which include patterns pass over, and keeps its end, which programs may go by. Where
+    other users could put something else under it, it is in a folder of ours instead.
     """
     if host.planned:
         return
     folder, name = os.path.split(path)
-    beside = "%s/.prov-check.%s" % (folder.rstrip("/"), name)
+    with contextlib.ExitStack() as stack:
+        if host.files.shared(path):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="prov-check-"))
+        judge_at(host, "%s/.prov-check.%s" % (folder.rstrip("/"), name), path, source, argv, mode, uid, gid)
+
+
+def judge_at(
+    host: "System", beside: str, path: str, source: Source, argv: Sequence[str], mode: int, uid: int, gid: int
+) -> None:
+    """Have contents judged under that name."""
     host.files.write(beside, source, mode, uid, gid)
     try:
         result = host.ask([beside if word == "%s" else word for word in argv])
@@ -67,5 +80,5 @@ def keep_backup(host: "System", path: str) -> None:
     """Copy the file at path to where backup_path says, with its owner and mode."""
     now = host.files.stat(path)
     assert now is not None  # there is a backup only of what is there
-    host.files.copy(path, backup_path(host, path), now.mode, now.uid, now.gid)
+    host.files.copy(path, backup_path(host, path), kept_mode(now, 0o600), now.uid, now.gid)
     host.files.sync()

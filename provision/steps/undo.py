@@ -59,7 +59,7 @@ class Undo(Step):
         id = self._id(host, runs)
         if self.run == THIS:
             # what is put back has been kept already
-            host.files.record = host.units.record = host.accounts.record = None
+            host.files.record = host.units.record = host.accounts.record = host.remembered.record = None
         self._work(host, runs, id).apply()
         if not host.planned:
             self._mark(host, runs, id)

@@ -221,6 +221,7 @@ def waited(
     end = time.monotonic() + within
     pause = min(PAUSE, longest)
     while True:
+        host.files.forget()
         seen = look()
         if not seen:
             return Diff.none(good)

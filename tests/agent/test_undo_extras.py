@@ -71,11 +71,11 @@ def journal(home: Path, resumed: int = 0) -> Journal:
 def test_a_run_goes_on_after_a_reboot(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
     first = journal(tmp_path)
-    first.keep(str(tmp_path / "a"), str(tmp_path / "a"))
+    first.keep_path(str(tmp_path / "a"))
     (tmp_path / "a").write_text("newer")
     second = journal(tmp_path, resumed=first.id)
-    second.keep(str(tmp_path / "a"), str(tmp_path / "a"))
-    second.keep(str(tmp_path / "b"), str(tmp_path / "b"))
+    second.keep_path(str(tmp_path / "a"))
+    second.keep_path(str(tmp_path / "b"))
     second.end(None, ended="2", changed=["b"], failed=[], state="done")
     kept = Kept(Runs(str(tmp_path)), first.id)
     assert {Path(path).name for path in kept.paths} == {"a", "b"}
@@ -89,7 +89,7 @@ def test_old_runs_make_room(tmp_path: Path, monkeypatch: Any) -> None:
     for number in range(5):
         (tmp_path / "x").write_text(str(number))
         run = journal(tmp_path)
-        run.keep(str(tmp_path / "x"), str(tmp_path / "x"))
+        run.keep_path(str(tmp_path / "x"))
         run.end(None, ended="2", changed=[], failed=[])
     assert Runs(str(tmp_path)).ids() == [3, 4, 5]
     monkeypatch.setattr(runs, "KEEP_BYTES", 1)

@@ -1,0 +1,141 @@
+"""What is done to a name in an open folder, on descriptors: nothing follows a link there. Shipped."""
+
+import contextlib
+import errno
+import os
+import stat
+from typing import IO, Iterator, Union
+
+from provision.agent.paths import ACL, FOLDER, Way, open_named, reached, refuse_hard_link, trusted
+from provision.errors import StepError
+
+#: extended attributes (xattr(7)); KEPT: what a file that replaces another one takes over from it
+DEFAULT_ACL, LABEL = "system.posix_acl_default", "security.selinux"
+KEPT = (LABEL, ACL)
+
+
+@contextlib.contextmanager
+def named(at: Way) -> Iterator[int]:
+    """A descriptor of what a way leads to, whatever it is; see open_named. Raises OSError, StepError."""
+    fd = opened(at)
+    try:
+        refuse_hard_link(at, os.fstat(fd))
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def opened(at: Way) -> int:
+    """The same, to be closed by the caller, and without looking for other names of a file."""
+    try:
+        return open_named(at.name, at.fd)
+    except OSError as error:
+        error.filename = at.path
+        raise
+
+
+def open_regular(at: Way) -> IO[bytes]:
+    """Open a file for reading. A pipe or device is refused: it could block for ever. Raises OSError, StepError."""
+    with named(at) as fd:
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), at.path)
+        if not stat.S_ISREG(mode):
+            raise StepError("%s is not a file" % at.path)
+        return reopen(fd, at.path)
+
+
+def reopen(fd: int, path: str) -> IO[bytes]:
+    """The contents of the very file that a descriptor stands for. path: for errors."""
+    try:
+        return os.fdopen(os.open(reached(fd), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    except OSError as error:
+        error.filename = path
+        raise
+
+
+def create(fd: int, name: str) -> int:
+    """A new file in an open folder, for writing; what a dead run left under that name is removed."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=fd)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(name, flags, 0o600, dir_fd=fd)
+
+
+def make_directory(fd: int, name: str, mode: int, uid: int, gid: int) -> os.stat_result:
+    """Make a directory in an open folder, with that owner and mode. Raises OSError, StepError."""
+    os.mkdir(name, 0o700, dir_fd=fd)
+    new = os.open(name, FOLDER, dir_fd=fd)
+    try:
+        # an empty one of ours is as good as the very one that was made
+        if os.fstat(new).st_uid != os.geteuid() or os.listdir(new):
+            raise StepError("%s was exchanged for something else while it was made" % name)
+        os.fchown(new, uid, gid)
+        os.fchmod(new, mode)
+        return os.fstat(new)
+    finally:
+        os.close(new)
+
+
+def attribute(at: Union[str, int], name: str) -> bytes:
+    """An extended attribute of what an open file, or a path that leads to one, has; b"" where there is none."""
+    try:
+        return os.getxattr(at, name)
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.EOPNOTSUPP):
+            return b""
+        raise
+
+
+def keep_attributes(fd: int, name: str, new: int) -> None:
+    """Give an open new file what the one that it will replace has of KEPT."""
+    try:
+        old = open_named(name, fd)
+    except FileNotFoundError:
+        return
+    try:
+        before, owner = os.fstat(old), os.fstat(new).st_uid
+        # another user's list is no reason to let them read what is ours
+        if not stat.S_ISREG(before.st_mode) or not (trusted(before.st_uid) or before.st_uid == owner):
+            return
+        for each in KEPT:
+            found = attribute(reached(old), each)
+            if found and found != attribute(new, each):
+                # in containers labels can be read, not written: then the directory has given the new file its own
+                with contextlib.suppress(PermissionError):
+                    os.setxattr(new, each, found)
+    finally:
+        os.close(old)
+
+
+def refuse_directory(at: Way, path: str) -> None:
+    """Raise StepError if a directory stands where a file should go."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISDIR(os.stat(at.name, dir_fd=at.fd, follow_symlinks=False).st_mode):
+            raise StepError(
+                "%s is a directory, and a file is wanted there" % path,
+                hint="Remove it yourself if nothing in it is needed, or add files.absent before this step.",
+            )
+
+
+def remove_at(fd: int, name: str) -> None:
+    """Remove a name below an open directory, recursively, without following links."""
+    if not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+        os.unlink(name, dir_fd=fd)
+        return
+    inner = os.open(name, FOLDER, dir_fd=fd)
+    try:
+        for child in os.listdir(inner):
+            remove_at(inner, child)
+    finally:
+        os.close(inner)
+    os.rmdir(name, dir_fd=fd)
+
+
+def sync_folder(fd: int) -> None:
+    """Put on disk which names an open folder has; one that we may not read is left to the kernel."""
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            raise
