@@ -8,6 +8,8 @@ import subprocess
 import time
 from typing import Callable, Dict, NamedTuple, Optional, Sequence
 
+from provision.agent.identity import as_ids
+from provision.agent.paths import NoWay, reached, way
 from provision.errors import StepError
 
 #: what a command sees of our environment; locale C so that output reads the same everywhere
@@ -72,6 +74,12 @@ def execute(
     user: run as that user, with their groups.  on_line: told of each line of output as it comes.
     held: descriptors that it keeps open as well (Ledger.held); what runs as a user does not get them.
     """
+    try:
+        folder = open_folder(cwd, user)
+    except (FileNotFoundError, NotADirectoryError, NoWay):
+        return Result(argv, 127, "", "%s: not found" % cwd)
+    except PermissionError:
+        return Result(argv, 126, "", "%s: permission denied" % cwd)
     env = dict(BASE_ENVIRONMENT)
     become: Optional[Callable[[], None]] = None
     if user:
@@ -92,18 +100,30 @@ def execute(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            cwd=cwd,
+            cwd=reached(folder),
             env=env,
             preexec_fn=become,
             start_new_session=True,
             pass_fds=() if user else held,
         )
-    except FileNotFoundError as error:
-        missing = cwd if error.filename == cwd else argv[0]
-        return Result(argv, 127, "", "%s: not found" % missing)
+    except FileNotFoundError:
+        return Result(argv, 127, "", "%s: not found" % argv[0])
     except PermissionError:
         return Result(argv, 126, "", "%s: not executable" % argv[0])
+    finally:
+        os.close(folder)
     return communicate(process, argv, stdin, timeout, on_line)
+
+
+def open_folder(path: str, user: str) -> int:
+    """Open the folder in which a command is to run: as its user finds it; as root, by paths.way. Raises StepError."""
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+    if not user:
+        with way(path, follow=True) as at:
+            return os.open(at.name, flags | os.O_NOFOLLOW, dir_fd=at.fd)
+    entry = account(user)
+    with as_ids(entry.pw_uid, entry.pw_gid, os.getgrouplist(user, entry.pw_gid)):
+        return os.open(path, flags)
 
 
 def account(user: str) -> pwd.struct_passwd:

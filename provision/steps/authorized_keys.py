@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, wanted
-from provision.steps.contents import text_change
+from provision.steps.contents import refuse_gift, text_change
 from provision.steps.groups import check_name
 from provision.steps.guarded import Guarded, login_account
 
@@ -114,6 +114,7 @@ def own_file(host: "System", account: "Account", name: str) -> "Tuple[str, Optio
         now = host.files.stat(at)
         if now is not None and now.kind != kind:
             raise StepError("%s is a %s, not a %s" % (at, now.kind, word), hint=NOT_FOLLOWED)
+    refuse_gift(host, path, now, account.uid, 0o600)
     return path, now
 
 

@@ -4,6 +4,7 @@ import difflib
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence
 
+from provision.errors import StepError
 from provision.steps.base import Change, mode_text
 
 if TYPE_CHECKING:
@@ -47,6 +48,21 @@ def kept_mode(now: "Optional[Stat]", new: int) -> int:
     """The mode for contents that replace others: as it is, without the set-ID bits, which only what was there earned
     (write(2) drops them too). new: if there is no file yet."""
     return now.mode & 0o1777 if now is not None and now.kind == "file" else new
+
+
+def refuse_gift(host: "System", path: str, now: "Optional[Stat]", uid: int, mode: int) -> None:
+    """Raise StepError rather than let a user read, by an edit of it, what somebody else has in a file of theirs alone.
+
+    now: the file whose contents are kept, in a folder where users can rename files.  uid, mode: what it gets.
+    """
+    if now is None or now.kind != "file" or now.mode & 0o004 or not host.files.shared(path):
+        return
+    if uid not in (0, now.uid) or mode & ~now.mode & 0o044:
+        owner = host.accounts.user_name(now.uid)
+        raise StepError(
+            "%s belongs to %s, who alone may read it; refusing to pass on what is in it" % (path, owner),
+            hint="Who can change its folder can have put it there. If it is meant, change its owner first.",
+        )
 
 
 def set_attributes(s: Any, host: "System", now: "Stat", path: str = "") -> None:

@@ -72,6 +72,9 @@ class Checkout(Step):
                 check_path(path, what)
 
     def check(self, host: "System") -> Diff:
+        if not self.user and not self.as_user:
+            why = "git would follow what they put there, and run what its configuration names"
+            host.files.refuse_shared(self.path, why)
         there = host.files.exists(self.path + "/.git")
         if not there and host.files.list(self.path):
             raise StepError(

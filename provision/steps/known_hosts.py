@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, List, Sequence, Tuple
 from provision.errors import StepError
 from provision.steps.authorized_keys import own_file, ssh_folder
 from provision.steps.base import Change, Diff, Step, check_text, step, wanted
-from provision.steps.contents import join
+from provision.steps.contents import join, kept_mode
 from provision.steps.groups import check_name
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class KnownHost(Step):
                 host.files.mkdir(ssh_folder(account), 0o700, uid, gid)
         now = host.files.stat(path)
         lines, _ = self._edited(host)
-        host.files.write(path, join(lines), now.mode if now else mode, uid, gid)
+        host.files.write(path, join(lines), kept_mode(now, mode), uid, gid)
 
     def fingerprint(self, host: "System") -> str:
         path = "%s/known_hosts" % ssh_folder(self._account(host)) if self.user else SYSTEM

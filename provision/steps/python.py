@@ -79,6 +79,8 @@ class Venv(Step):
         check_no_logins(self.requirements, self.packages)
 
     def check(self, host: "System") -> Diff:
+        if not self.as_user:
+            host.files.refuse_shared(self.path, "root would run what they put there")
         uv = self._uv(host)
         found = self._differences(host)
         if found:

@@ -1,9 +1,11 @@
 """Copies of SQLite databases that are in use. Shipped to hosts (Python 3.8, standard library)."""
 
+import os
 import re
 import time
 from typing import TYPE_CHECKING, List, Optional
 
+from provision.agent.identity import as_ids
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_mode, check_path, step, wanted
 
@@ -53,8 +55,13 @@ class Backup(Step):
             raise ValueError("max_age=0 makes a copy in every run: give `when`, or an age")
 
     def check(self, host: "System") -> Diff:
-        if not host.files.exists(self.database):
+        now = host.files.end(self.database)
+        if now is None:
             return Diff.none("there is no such database yet")
+        if now.uid in (0, os.geteuid()):
+            host.files.refuse_shared(
+                os.path.dirname(self.database), "SQLite would follow what they put there"
+            )
         copies = self._copies(host)
         age = time.time() - host.files.made("%s/%s" % (self.folder, copies[-1])) if copies else None
         if age is not None and age <= self.max_age:
@@ -91,35 +98,54 @@ class Backup(Step):
         return copies[: max(0, len(copies) - self.keep + 1)]
 
     def _copy(self, host: "System", to: str, uid: int, gid: int) -> None:
-        import sqlite3
         import tempfile
-        from urllib.parse import quote
 
+        now = host.files.end(self.database)
+        assert now is not None  # check has found it
         with tempfile.TemporaryDirectory(prefix="prov-backup-", dir="/var/tmp") as folder:
             copy = folder + "/copy"
-            try:
-                source = sqlite3.connect("file:%s?mode=ro" % quote(self.database), uri=True, timeout=60)
-                target = sqlite3.connect(copy)
-                try:
-                    source.backup(target)
-                    # one file, without a log beside it that could get lost
-                    target.execute("PRAGMA journal_mode=DELETE")
-                    (verdict,) = target.execute("PRAGMA quick_check(1)").fetchone()
-                finally:
-                    source.close()
-                    target.close()
-            except sqlite3.Error as error:
-                raise StepError(
-                    "%s could not be copied: %s" % (self.database, error),
-                    hint="Is it an SQLite database, and not locked for minutes? No copy has been made.",
-                ) from None
-            if verdict != "ok":
-                raise StepError(
-                    "%s is damaged: %s" % (self.database, verdict),
-                    hint="Older copies have been kept. `sqlite3 %s .recover` may help." % self.database,
-                )
+            if not host.files.shared(self.database):
+                self._take(copy)
+            else:
+                # SQLite opens files beside the database by their names: as its owner it reads nothing that they can't
+                os.chown(folder, now.uid, now.gid)
+                with as_ids(now.uid, now.gid, groups_of(host, now.uid, now.gid)):
+                    self._take(copy)
             host.files.copy(copy, to, self.mode, uid, gid)
         host.files.sync()
+
+    def _take(self, copy: str) -> None:
+        """Copy the database to a path, and have the copy checked. Raises StepError."""
+        import sqlite3
+        from urllib.parse import quote
+
+        try:
+            source = sqlite3.connect("file:%s?mode=ro" % quote(self.database), uri=True, timeout=60)
+            target = sqlite3.connect(copy)
+            try:
+                source.backup(target)
+                # one file, without a log beside it that could get lost
+                target.execute("PRAGMA journal_mode=DELETE")
+                (verdict,) = target.execute("PRAGMA quick_check(1)").fetchone()
+            finally:
+                source.close()
+                target.close()
+        except sqlite3.Error as error:
+            raise StepError(
+                "%s could not be copied: %s" % (self.database, error),
+                hint="Is it an SQLite database, and not locked for minutes? No copy has been made.",
+            ) from None
+        if verdict != "ok":
+            raise StepError(
+                "%s is damaged: %s" % (self.database, verdict),
+                hint="Older copies have been kept. `sqlite3 %s .recover` may help." % self.database,
+            )
+
+
+def groups_of(host: "System", uid: int, gid: int) -> List[int]:
+    """The groups of a user, for what is done with their rights."""
+    name = host.accounts.user_name(uid)
+    return [gid] if name == str(uid) else os.getgrouplist(name, gid)
 
 
 backup = step(Backup)

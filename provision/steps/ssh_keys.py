@@ -1,6 +1,7 @@
 """Key pairs that are made on the host, and never leave it. Shipped to hosts (Python 3.8, standard library)."""
 
 import os
+import re
 import struct
 from typing import TYPE_CHECKING, List, Tuple
 
@@ -8,6 +9,7 @@ from provision.agent.commands import failure
 from provision.errors import StepError
 from provision.steps.authorized_keys import NOT_FOLLOWED, ssh_folder
 from provision.steps.base import Change, Diff, Step, check_path, check_text, step, wanted
+from provision.steps.contents import refuse_gift
 from provision.steps.groups import check_name
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from provision.agent.system import System
 
 TYPES = {"ed25519": "ssh-ed25519", "rsa": "ssh-rsa"}
+#: bytes of a file that can be a public key, and what its line looks like
+LARGEST = 32 * 1024
+PUBLIC = re.compile(r"^(ssh-ed25519|ssh-rsa) [A-Za-z0-9+/]+=*( [^\n]*)?\Z", re.ASCII)
 #: what a plan has for a key that the deploy will make; a public key in form only
 UNMADE = "%s AAAA made-by-the-deploy"
 
@@ -69,13 +74,14 @@ class KeyPair(Step):
         if now.mode & 0o077 or now.uid != account.uid:
             before = "%04o %s" % (now.mode, host.accounts.user_name(now.uid))
             found.append(Change("mode and owner", before, "0600 %s" % self.user))
+        refuse_gift(host, path, now, account.uid, 0o600)
         # of a key that others can read, ssh-keygen tells nothing; then only its public half can be looked at
         public = "" if found else self._derived(host, path)
         beside = path + ".pub"
-        there = host.files.read(beside).decode(errors="replace") if host.files.exists(beside) else ""
+        there = self._beside(host, beside)
         if public and there.split()[:2] != public.split()[:2]:
             found.append(Change("public key", "of another key" if there else "", beside))
-        else:
+        elif there != "no key":
             self._say(there or public)
         return Diff(found) if found else Diff.none("is there")
 
@@ -94,6 +100,18 @@ class KeyPair(Step):
             public = self._said if host.planned else self._derived(host, path)
         host.files.write(path + ".pub", public.encode(), 0o644, uid, gid)
         self._say(public)
+
+    def _beside(self, host: "System", path: str) -> str:
+        """The public key in a file, which its user may have filled with anything; "" if there is no file."""
+        now = host.files.stat(path)
+        if now is None:
+            return ""
+        if now.kind != "file":
+            raise StepError("%s is a %s, not a file" % (path, now.kind), hint=NOT_FOLLOWED)
+        if now.size > LARGEST:
+            return "no key"
+        words = host.files.read(path).decode(errors="replace").split("\n", 1)[0]
+        return words if PUBLIC.match(words) else "no key"
 
     def fingerprint(self, host: "System") -> str:
         return self._said

@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Union
 from provision.errors import StepError
 from provision.secrets import Secret
 from provision.steps.base import Change, Diff, Step, changes, check_mode, check_path, check_text, step, wanted
-from provision.steps.contents import attributes, join, set_attributes, text_change
+from provision.steps.contents import (
+    attributes,
+    join,
+    kept_mode,
+    refuse_gift,
+    set_attributes,
+    text_change,
+    wanted_owner,
+)
 from provision.steps.files import File
 from provision.steps.safeguards import backup_change, check_judge
 from provision.steps.source import Source
 
 if TYPE_CHECKING:
+    from provision.agent.files import Stat
     from provision.agent.system import System
 
 
@@ -70,6 +79,7 @@ class Line(Step):
             raise StepError("%s does not exist" % self.path, hint="Pass create=True to make it.")
         if now is not None and now.kind == "dir":
             raise StepError("%s is a directory, not a file" % self.path)
+        refuse_given(self, host, now)
         old, new = self._texts(host)
         content = None if old == new else text_change("content", old, new, self.path)
         mode = attributes(self, host, now, None) if now else []
@@ -319,6 +329,7 @@ def edited(s: "Union[Block, IniValue]", host: "System") -> File:
     now = host.files.stat(path)
     if now is not None and now.kind != "file":
         raise StepError("%s is a %s, not a file" % (s.path, now.kind))
+    refuse_given(s, host, now)
     old = host.files.read(path) if now is not None else b""
     edit: Callable[[str], str] = s.edit
     source = Source.of(edit(old.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape"))
@@ -332,6 +343,13 @@ def edited(s: "Union[Block, IniValue]", host: "System") -> File:
         validate_with=s.validate_with,
         backup=s.backup,
     )
+
+
+def refuse_given(s: "Union[Line, Block, IniValue]", host: "System", now: "Optional[Stat]") -> None:
+    """Raise StepError if the edited file would show to others what it holds now."""
+    if now is not None:
+        mode = kept_mode(now, 0) if s.mode is None else s.mode
+        refuse_gift(host, host.files.follow(s.path), now, wanted_owner(s, host, now)[0], mode)
 
 
 def check_edit(s: "Union[Block, IniValue]", host: "System", why: str) -> Diff:

@@ -92,8 +92,8 @@ class Tmpfiles(Step):
         what = MAKES[line.kind[0]]
         if host.files.stat(line.path) is None:
             return [Change(line.path, "", what)]
-        now = host.files.end(line.path)
-        if what == "link" or now is None:
+        now = None if what == "link" else host.files.end(line.path)
+        if now is None:
             return []
         if now.kind != what:
             raise StepError("%s is a %s, and a %s is wanted there" % (line.path, now.kind, what))

@@ -31,7 +31,8 @@ def remembered(host: "System", path: str, name: str) -> Unpacked:
 
 def remember(host: "System", path: str, name: str, what: Unpacked) -> None:
     """Remember it, on disk before this returns."""
-    host.remembered.put("unpack", "%s %s" % (path, name), what._asdict())
+    told = {**what._asdict(), "members": list(what.members)}
+    host.remembered.put("unpack", "%s %s" % (path, name), told)
 
 
 def former(path: str, name: str) -> str:
