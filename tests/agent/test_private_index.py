@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import stat
-import zipfile
 from pathlib import Path
 
 import pytest
 from agent_sessions import Agents
-from guarded import guarded
+from guarded import guarded, shopdep
 
 from provision.app_settings import Index
 from provision.indexes import requirements_with
@@ -16,23 +15,12 @@ from provision.secrets import Secret
 from provision.steps.python import Venv
 
 WORD = "k3gb@Qz1!x"
-INFO = "shopdep-1.0.dist-info"
-FILES = {
-    "shopdep.py": "",
-    f"{INFO}/METADATA": "Metadata-Version: 2.1\nName: shopdep\nVersion: 1.0\n",
-    f"{INFO}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    f"{INFO}/RECORD": "",
-}
 
 
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
     """The folder of an index that has one package."""
-    folder = tmp_path / "index/simple/shopdep"
-    folder.mkdir(parents=True)
-    with zipfile.ZipFile(folder / "shopdep-1.0-py3-none-any.whl", "w") as wheel:
-        for name, text in FILES.items():
-            wheel.writestr(name, text)
+    shopdep(tmp_path / "index")
     return tmp_path / "index"
 
 
