@@ -131,6 +131,7 @@ def instance_of(c: Host, release: Release, program: Program, p: ServerParams) ->
         "python_path": ":".join(map(str, filter(None, [f"{link}/{OURS[0]}", folder, own]))),
         "environment_path": environment_path(app),
         "socket_folder": socket_folder(app),
+        "health": health_url(app),
     }
     # here, as only a deploy needs it: it brings fabric
     from provision.host import role_folder
@@ -227,12 +228,17 @@ def loads(c: Host, instance: Instance) -> None:
     )
 
 
+def health_url(app: App) -> str:
+    """Where the front is asked whether an application is well."""
+    domain = app.domains[0].removeprefix("*.")
+    return f"{'http' if app.tls == 'none' else 'https'}://{domain}{app.path.rstrip('/')}{app.health}"
+
+
 def healthy(c: Host, app: App, socket: str, unit: str) -> None:
     """Ask an instance's own socket for the health path, as the front would."""
-    domain = app.domains[0].removeprefix("*.")
-    headers = {"Host": domain, "X-Forwarded-Proto": "http" if app.tls == "none" else "https"}
-    path = app.path.rstrip("/") + app.health
-    wait.url(c, f"http://{domain}{path}", socket=socket, headers=headers, service=unit)
+    scheme, _, rest = health_url(app).partition("://")
+    headers = {"Host": rest.partition("/")[0], "X-Forwarded-Proto": scheme}
+    wait.url(c, f"http://{rest}", socket=socket, headers=headers, service=unit)
 
 
 def upstream(c: Host, app: App) -> tuple[str, ...]:

@@ -1,15 +1,12 @@
-"""What it takes to put back the states from before a run: compared, refused, described, done. Shipped for undo."""
+"""What it takes to put back the states from before a run: compared, refused, described. Shipped for undo."""
 
-import contextlib
-import fcntl
 import os
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Sequence, Set
 
-from provision.agent.accountlines import by_name, with_line
-from provision.agent.descriptors import DEFAULT_ACL
+from provision.agent.accountlines import by_name
+from provision.agent.afterwards import Afterwards
 from provision.agent.kept import Kept
-from provision.agent.paths import ACL
-from provision.agent.states import State, attributes_of, described, look, names_below
+from provision.agent.states import State, described, look
 from provision.errors import StepError
 from provision.steps.base import Change
 from provision.steps.contents import DIFF_LIMIT, text_change
@@ -23,7 +20,6 @@ MASKED = ("masked", "masked-runtime")
 TOLD = ("start", "restart", "reload-or-restart")
 #: only such contents are shown: what others may not read can hold secrets
 FOR_ALL = 0o004
-PASSWD_LOCK = "/etc/.pwd.lock"
 
 
 class Place(NamedTuple):
@@ -46,7 +42,8 @@ class UnitWork(NamedTuple):
 class Restoration:
     """What differs from the state before a run.
 
-    refused: what was changed since.  stays: what can't be put back, and why.
+    refused: what was changed since.  stays: what can't be put back, and why.  gone: what would be turned to, and is
+    not there any more.
     """
 
     def __init__(self, host: "System", kept: Kept, began: str) -> None:
@@ -59,6 +56,7 @@ class Restoration:
         self.places = list(self._places(now["paths"], left["paths"]))
         self.lines = list(self._lines())
         self.units = list(self._units(left["units"], began))
+        self.gone = list(self._gone())
 
     def changes(self) -> List[Change]:
         """All that would be put back."""
@@ -69,29 +67,24 @@ class Restoration:
             found.append(Change("%s in %s" % (line["name"], line["file"]), *words))
         return found + [Change("unit %s" % u.name, "", ", ".join([*u.first, *u.then])) for u in self.units]
 
-    def apply(self) -> None:
-        """Put it back: units out of the way, what is new goes, what was there comes, units as they were."""
-        host = self.host
+    # -- what is not there any more
+
+    def _gone(self) -> Iterator[str]:
+        """What units that are started, and links, need and would not find."""
+        after = Afterwards({place.path: place.was for place in self.places})
+        for place in self.places:
+            target = place.was.get("target", "/")
+            if place.was["kind"] == "link" and not target.startswith("/") and not after.exists(place.path):
+                yield "%s -> %s" % (place.path, target)
+        coming = {os.path.basename(place.path): place for place in self.places if "copy" in place.entry}
         for unit in self.units:
-            for verb in unit.first:
-                host.units.do(verb, unit.name)
-        for place in sorted(self.places, key=lambda p: -p.path.count("/")):
-            if place.now["kind"] not in ("absent", place.was["kind"]):
-                self._remove(place)
-        order = {"dir": 0, "file": 1, "link": 2}
-        coming = [place for place in self.places if place.was["kind"] in order]
-        for place in sorted(coming, key=lambda p: (order[p.was["kind"]], p.path)):
-            self._put(place)
-        self._put_lines()
-        host.files.sync()
-        if any("/systemd/" in place.path for place in self.places):
-            host.units.file_changed()
-            host.units.settle()
-        for unit in self.units:
-            for verb in unit.then:
-                host.units.do(verb, unit.name)
-        for name, entry in self.kept.fed.items():
-            host.ledger.set_unit(name, entry)
+            own = coming.get(unit.name)
+            at = self.kept.copy_of(own.entry) if own else self.host.units.state(unit.name).fragment
+            if "start" in unit.then and at and self.host.files.exists(at):
+                text = self.host.files.read(at).decode(errors="replace")
+                instance = unit.name.rpartition(".")[0].partition("@")[2]
+                for path in after.missing(text, instance):
+                    yield "%s of %s" % (path, unit.name)
 
     # -- paths
 
@@ -156,63 +149,17 @@ class Restoration:
         now, was = place.now, place.was
         both = now["kind"] == was["kind"] == "file" and now["sha256"] != was["sha256"]
         if both and now["mode"] & was["mode"] & FOR_ALL and max(now["size"], was["size"]) <= DIFF_LIMIT:
-            self._refuse_other(place)
+            refuse_other(self.host, place)
             read = self.host.files.read
             return text_change(place.path, read(place.path), read(self.kept.copy_of(place.entry)), place.path)
         before, after = described(now), described(was)
         return Change(place.path, before, after if after != before else "as it was")
 
-    def _remove(self, place: Place) -> None:
-        """Remove what the run has made; of a folder what the run has put there, and itself if nothing else is in it."""
-        files = self.host.files
-        names = set(place.now["names"])
-        if place.now["kind"] == "dir" and set(names_below(place.path)) - names:
-            # not by the run alone, or the parts have been kept one by one
-            for name in sorted(names, key=lambda n: -n.count("/")):
-                inner = "%s/%s" % (place.path, name)
-                found = files.stat(inner)
-                if found is not None and (found.kind != "dir" or not files.list(inner)):
-                    files.remove(inner)
-            if files.list(place.path):
-                return
-        files.remove(place.path)
-
-    def _put(self, place: Place) -> None:
-        files, path, was = self.host.files, place.path, place.was
-        now = place.now if place.now["kind"] == was["kind"] else None
-        uid, gid, mode = was["uid"], was["gid"], was["mode"]
-        if was["kind"] == "link":
-            files.link(path, was["target"])
-            if (uid, gid) != (os.geteuid(), os.getegid()):
-                files.set_owner(path, uid, gid)
-            return
-        if was["kind"] == "dir" and now is None:
-            files.mkdir(path, mode, uid, gid)
-        elif was["kind"] == "file" and (now is None or now["sha256"] != was["sha256"]):
-            files.copy(self.kept.copy_of(place.entry), path, mode, uid, gid)
-        else:
-            self._refuse_other(place)
-            files.set_owner(path, uid, gid)
-            files.set_mode(path, mode)
-        wanted, has = attributes_of(was), attributes_of(now or {})
-        for name in sorted({*wanted, *has}):
-            if name in (ACL, DEFAULT_ACL):
-                files.set_acl(path, wanted.get(name, b""), mode, name == DEFAULT_ACL)
-            elif name in wanted:
-                files.set_attribute(path, name, wanted[name])
-
-    def _refuse_other(self, place: Place) -> None:
-        """Raise StepError if something else is at a path than was judged. From now on it has to be this."""
-        now = self.host.files.stat(place.path)
-        was = (place.now["kind"], place.now.get("uid"), place.now.get("mode"))
-        if now is None or (now.kind, now.uid, now.mode) != was:
-            raise StepError("%s was exchanged for something else while it was put back" % place.path)
-
     # -- users and groups
 
     def _lines(self) -> Iterator[Dict[str, Any]]:
         for (path, name), line in self.kept.accounts.items():
-            now = by_name(self._text(path)).get(name)
+            now = by_name(self.text(path)).get(name)
             if now in (line["was"],) or line["was"] == line["now"]:
                 continue
             if now != line["now"]:
@@ -220,21 +167,10 @@ class Restoration:
             else:
                 yield line
 
-    def _text(self, path: str) -> str:
+    def text(self, path: str) -> str:
+        """A file of accounts; "" if there is none."""
         files = self.host.files
         return files.read(path).decode("utf-8", "surrogateescape") if files.exists(path) else ""
-
-    def _put_lines(self) -> None:
-        with accounts_locked(self.host):
-            for path in dict.fromkeys(line["file"] for line in self.lines):
-                text = self._text(path)
-                for line in self.lines:
-                    if line["file"] == path:
-                        text = with_line(text, line["name"], line["was"], line["after"])
-                now = self.host.files.stat(path)
-                assert now is not None  # its lines have been read
-                data = text.encode("utf-8", "surrogateescape")
-                self.host.files.write(path, data, now.mode, now.uid, now.gid)
 
     # -- units
 
@@ -290,12 +226,9 @@ def same(one: State, other: State) -> bool:
     return all(one.get(key) == other.get(key) for key in {*one, *other} - {"names"})
 
 
-@contextlib.contextmanager
-def accounts_locked(host: "System") -> Iterator[None]:
-    """Keep the tools for accounts away meanwhile (lckpwdf(3))."""
-    if host.planned or not os.path.exists(PASSWD_LOCK):
-        yield
-        return
-    with open(PASSWD_LOCK, "r+b") as f:
-        fcntl.lockf(f, fcntl.LOCK_EX)
-        yield
+def refuse_other(host: "System", place: Place) -> None:
+    """Raise StepError if something else is at a path than was judged. From now on it has to be this."""
+    now = host.files.stat(place.path)
+    was = (place.now["kind"], place.now.get("uid"), place.now.get("mode"))
+    if now is None or (now.kind, now.uid, now.mode) != was:
+        raise StepError("%s was exchanged for something else while it was put back" % place.path)

@@ -11,8 +11,12 @@ from provision.errors import StepError
 TURNS = 15.0
 #: seconds that its old processes get to finish what they have, where their title does not say that they do no more
 FINISHES = 5.0
+#: seconds that requests under way get before what answers them is stopped
+DRAIN = 30.0
 #: title of nginx's processes that take no more requests (nginx: "Controlling nginx")
 ENDING = "is shutting down"
+#: seconds in which the processes of a user that goes may end
+ENDS = 5.0
 PAUSE = 0.02
 
 
@@ -93,9 +97,26 @@ def await_quiet(paths: List[str], seconds: float) -> None:
         time.sleep(PAUSE)
 
 
+def await_ends(user: str) -> None:
+    """Give processes of a user that were told to end the time for it. Raises StepError that names those which stay."""
+    end = time.monotonic() + ENDS
+    while processes_of(user) and time.monotonic() < end:
+        time.sleep(5 * PAUSE)
+    left = processes_of(user)
+    if left:
+        shown = ", ".join("%d (%s)" % (pid, words[:60] or "?") for pid, words in left[:5])
+        raise StepError(
+            "processes of the user %s still run: %s" % (user, shown),
+            hint="End them, or what starts them, and run again. The user has not been removed.",
+        )
+
+
 def processes_of(user: str) -> List[Tuple[int, str]]:
     """Number and title of each process of a user."""
-    uid = pwd.getpwnam(user).pw_uid
+    try:
+        uid = pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return []
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:

@@ -15,6 +15,8 @@ PROPERTIES = (
 )
 #: of a socket, as `systemctl show` has it: Listen=/run/shop.sock (Stream)
 LISTEN = re.compile(r"(?m)^Listen=(/.*) \((?:Stream|Datagram|SequentialPacket|FIFO)\)$")
+#: these start other units, so they start and end before them
+TRIGGERS = (".socket", ".timer", ".path", ".automount")
 
 Run = Callable[..., Result]
 

@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Sequence
 
+from provision.agent.turning import DRAIN, await_quiet
 from provision.agent.undeclared import Thing, undeclared
+from provision.agent.units import TRIGGERS
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, listed, step, wanted
 from provision.steps.files import Absent
@@ -13,11 +15,6 @@ from provision.steps.users import NoUser
 
 if TYPE_CHECKING:
     from provision.agent.system import System
-
-#: seconds that requests under way get before the units that answer them are stopped
-DRAIN = 30.0
-#: these start other units, so they end before them
-TRIGGERS = (".socket", ".timer", ".path", ".automount")
 
 
 class Order(NamedTuple):
@@ -101,8 +98,6 @@ class Prune(Step):
         names = list(dict.fromkeys(name for each in steps for name in each.running(host)))
         paths = [path for name in names for path in host.units.state(name).listens]
         if paths and not host.planned:
-            from provision.agent.turning import await_quiet  # shipped
-
             await_quiet(paths, DRAIN)
         stop(host, sorted(names, key=lambda name: not name.endswith(TRIGGERS)))
         if names:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Dict, List
 
 from provision.agent.kept import Kept
 from provision.agent.restore import Restoration
+from provision.agent.restoring import Restoring
 from provision.agent.runs import Runs
 from provision.errors import StepError
 from provision.steps.base import Diff, Step, listed, step, wanted
@@ -48,6 +49,12 @@ class Undo(Step):
                 "changed since run %d: %s" % (id, listed(work.refused, most=50)),
                 hint="Nothing has been touched. Undo what came later first, or put these back by hand.",
             )
+        if work.gone:
+            raise StepError(
+                "run %d can't be undone, as what would run again is gone: %s"
+                % (id, listed(work.gone, most=20)),
+                hint="Nothing has been touched. Check out the earlier state of your project and run prov deploy.",
+            )
         stays = "; ".join(self._stays(runs, id, work))
         found = work.changes()
         if not found:
@@ -60,7 +67,7 @@ class Undo(Step):
         if self.run == THIS:
             # what is put back has been kept already
             host.files.record = host.units.record = host.accounts.record = host.remembered.record = None
-        self._work(host, runs, id).apply()
+        Restoring(self._work(host, runs, id)).apply()
         if not host.planned:
             self._mark(host, runs, id)
 

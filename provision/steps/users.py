@@ -1,14 +1,13 @@
 """Users, groups and their keys. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-import time
 from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Union
 
 from provision.errors import StepError
 from provision.secrets import MASK, Secret
 from provision.steps.ageing import Ageing, shadow_of
 from provision.steps.authorized_keys import AuthorizedKeys
-from provision.steps.base import Change, Diff, Step, check_path, listed, step, wanted
+from provision.steps.base import Change, Diff, Step, check_path, step, wanted
 from provision.steps.groups import Group, NoGroup, check_id, check_name
 from provision.steps.guarded import Guarded, login_account
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 #: crypt(5): the hashes that Linux distributions take today; "*" and "!" are no password
 HASH = re.compile(r"^(\*|!|\$(y|gy|7|6|5|2[abxy]|sha1)\$[\w./$=,+-]+)\Z", re.ASCII)
-#: seconds in which the processes of a user that goes may end
-ENDS = 5.0
 #: what options of usermod(8) are called in diffs
 WORDS = {"--gid": "primary group"}
 
@@ -255,23 +252,10 @@ class NoUser(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         if not host.planned:
-            self._await_end()
+            from provision.agent.turning import await_ends  # shipped
+
+            await_ends(self.name)
         host.accounts.remove_user(self.name, any(change.what == "home" for change in diff.changes))
-
-    def _await_end(self) -> None:
-        """Give processes that were told to end the time for it. Raises StepError that names those which stay."""
-        from provision.agent.turning import processes_of  # shipped
-
-        end = time.monotonic() + ENDS
-        while processes_of(self.name) and time.monotonic() < end:
-            time.sleep(0.1)
-        left = processes_of(self.name)
-        if left:
-            shown = listed(["%d (%s)" % (pid, words[:60] or "?") for pid, words in left])
-            raise StepError(
-                "processes of the user %s still run: %s" % (self.name, shown),
-                hint="End them, or what starts them, and run again. The user has not been removed.",
-            )
 
     def guarded(self, host: "System", diff: Diff) -> "Optional[Guarded]":
         return login_account(host, self.name)

@@ -3,105 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pictured import RUNNING, Host, Units
 
 from provision.agent.ledger import Ledger
 from provision.agent.masks import Masks
 from provision.agent.runner import Runner
-from provision.agent.system import System
 from provision.agent.undeclared import undeclared
-from provision.agent.units import UnitState
 from provision.errors import StepError
 from provision.steps import prune as pruning
 from provision.steps import unit_files
 from provision.steps.base import Diff, Ref
 from provision.steps.prune import Prune
-from provision.steps.source import Source
 from provision.steps.systemd import Service
 
 SOCKET, SERVICE = "app-old@1.socket", "app-old@1.service"
-
-
-class Controller:
-    """Nobody is at the other end."""
-
-    def fetch(self, source: Source, request: bytes = b"") -> Iterator[bytes]:  # type: ignore[override]
-        yield b""
-
-    def progress(self, text: str) -> None:
-        """Nobody reads it."""
-
-
-class Units:
-    """nginx, and an application that has left the inventory. What is done is written down, with what is there then."""
-
-    def __init__(self, watched: dict[str, Path]) -> None:
-        self.watched = watched
-        self.states = {
-            "nginx.service": UnitState("loaded", "active", "running", "enabled"),
-            SOCKET: UnitState("loaded", "active", "running", "enabled"),
-            SERVICE: UnitState("loaded", "active", "running", "enabled", triggered_by=(SOCKET,)),
-        }
-        self.done: list[str] = []
-        self.fails = self.revives = ""
-
-    def state(self, name: str) -> UnitState:
-        return self.states[name]
-
-    def expect(self, names: object) -> None:
-        """All are at hand."""
-
-    def instances(self, template: str) -> dict[str, UnitState]:
-        return {}
-
-    def do(self, verb: str, *names: str, timeout: float = 100) -> None:
-        for name in names:
-            there = [what for what, path in self.watched.items() if path.exists()]
-            self.done.append(f"{verb} {name}, with {' '.join(there)}")
-            if name == self.fails:
-                raise StepError(f"{verb} {name} failed")
-            if verb == "stop":
-                self.states[name] = self.states[name]._replace(active="inactive")
-                if name == SERVICE and self.states[SOCKET].running:
-                    # the next request
-                    self.states[name] = self.states[name]._replace(active="active")
-            if verb == "disable":
-                self.states[name] = self.states[name]._replace(enabled="disabled")
-
-    def renew(self, name: str) -> None:
-        self.do("renew", name)
-
-    def file_changed(self) -> None:
-        self.done.append("daemon-reload")
-
-
-class Host(System):
-    """The real files below a folder, and units that are only a picture."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(Controller(), {}, Ledger(str(folder / "ledger")))  # type: ignore[arg-type]
-        self.deadline = 1e12
-
-    def run_step(self, step: Prune | Service) -> Diff:
-        diff = step.check(self)
-        if diff:
-            self.ledger.maker = ("", step.label())
-            self.begin()
-            step.apply(self, diff)
-        return diff
-
-    def ends(self) -> None:
-        """The run ends; the next one begins."""
-        self.ledger.save()
-        record = self.ledger.record
-        if record is not None:
-            record.end(None, ended="1", changed=[], failed=[], saved=True)
-        self.ledger = Ledger(self.ledger.home)
-        self.files.record = None
-        self.files.looked = set()
 
 
 class Machine:
@@ -111,7 +29,10 @@ class Machine:
         self.code = folder / "srv/old/app.py"
         watched = {"site": self.site, "socket": self.socket, "service": self.service, "code": self.code}
         self.host = Host(folder)
-        self.units = Units(watched)
+        self.units = Units(
+            watched,
+            {"nginx.service": RUNNING, SOCKET: RUNNING, SERVICE: RUNNING._replace(triggered_by=(SOCKET,))},
+        )
         self.host.units = self.units  # type: ignore[assignment]
         self.host.ledger.maker = ("web", "a role")
         self.host.begin()

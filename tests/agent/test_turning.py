@@ -15,7 +15,6 @@ from agent_sessions import wait_for
 
 from provision.agent import turning
 from provision.errors import StepError
-from provision.steps import users
 
 #: a main process: it keeps one child, and another one after each line that it reads
 MAIN = """
@@ -101,14 +100,14 @@ def test_connections_that_are_open_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_user_with_processes_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(users, "ENDS", 0.2)
+    monkeypatch.setattr(turning, "ENDS", 0.2)
     process = subprocess.Popen(["sleep", "61"], user="games")
     try:
         with pytest.raises(
             StepError, match=rf"processes of the user games still run: {process.pid} \(sleep 61\)"
         ):
-            users.NoUser("games")._await_end()
+            turning.await_ends("games")
     finally:
         process.kill()
         process.wait()
-    users.NoUser("games")._await_end()
+    turning.await_ends("games")
