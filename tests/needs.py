@@ -18,6 +18,7 @@ from collections.abc import Iterable
 _SSH = {"ssh": "openssh-client", "ssh-keygen": "openssh-client"}
 _UNIT = {**_SSH, "git": "git", "openssl": "openssl"}
 _HOST = {
+    "ip": "iproute2",
     "logrotate": "logrotate",
     "nft": "nftables",
     "systemctl": "systemd",

@@ -65,6 +65,11 @@ def close_for(bridge: str) -> None:
                 STATE.rmdir()
 
 
+def bridges() -> list[str]:
+    """The bridges of all labs of this machine."""
+    return [path.name for path in _INTERFACES.glob("prov-*") if (path / "bridge").is_dir()]
+
+
 def is_everywhere() -> bool:
     """Whether this machine forwards whatever comes in."""
     return _is_open("all")
@@ -76,13 +81,13 @@ def close_everywhere(uplinks: Iterable[str]) -> None:
     uplinks: where the default routes lead.
     """
     with locked(STATE):
-        bridges = [path.name for path in _INTERFACES.glob("prov-*") if (path / "bridge").is_dir()]
+        labs = bridges()
         users = _read()
-        if bridges:
-            users.update({uplink: sorted({*users.get(uplink, []), *bridges}) for uplink in uplinks})
+        if labs:
+            users.update({uplink: sorted({*users.get(uplink, []), *labs}) for uplink in uplinks})
         _write(users)
         _setting("all").write_text("0")  # for every interface at once
-        for interface in (*bridges, *users):
+        for interface in (*labs, *users):
             if _setting(interface).exists():
                 _setting(interface).write_text("1")
 

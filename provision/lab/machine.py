@@ -8,10 +8,12 @@ Source: systemd-nspawn(1) ("--keep-unit", "--register").
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from provision.errors import LabError
@@ -170,7 +172,16 @@ def console_tail(path: Path, lines: int = 12) -> str:
 def _boot_failure(host: HostDir, what: str) -> LabError:
     said = console_tail(host.console) or "(nothing)"
     hint = f"All of it: {host.console}. To start over: prov lab down {host.name}"
-    if "Too many open files" in said:
-        # inotify(7): each systemd takes some of those that this machine's kernel gives root
-        hint = "Take some hosts down, or allow for more: sysctl fs.inotify.max_user_instances=1024"
+    if "Too many open files" in said or _inotify_is_used_up():
+        hint = "The kernel has no inotify instances left for root. Take some hosts down, or allow for more: sysctl fs.inotify.max_user_instances=1024"
     return LabError(f"{host.name} {what}. Its console's last lines:\n{said}", hint=hint)
+
+
+def _inotify_is_used_up(proc: Path = Path("/proc")) -> bool:
+    """Whether root has all of the inotify instances that the kernel allows. Each systemd takes some, and one that
+    gets none hangs while it boots, often without a word. Source: inotify(7), "/proc interfaces"."""
+    used = 0
+    for link in proc.glob("[0-9]*/fd/*"):
+        with suppress(OSError):  # the process or its file has gone
+            used += os.readlink(link) == "anon_inode:inotify"  # noqa: PTH115 (as it is, also for what is no path)
+    return used >= int((proc / "sys/fs/inotify/max_user_instances").read_text())

@@ -10,27 +10,23 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from provision.errors import LabError
 from provision.lab import commands, firewall, forwarding, guest, store
 from provision.lab.store import HostDir, Lab
+from provision.locks import locked
 
 # private (RFC 1918), and away from what routers, Docker and libvirt take by default
-SUBNETS = (
-    "10.213.77.0/24",
-    "10.187.43.0/24",
-    "172.29.213.0/24",
-    "172.26.87.0/24",
-    "192.168.187.0/24",
-    "192.168.239.0/24",
-)
+_RANGES = ("10.213.0.0/16", "10.187.0.0/16", "172.29.0.0/16", "172.26.0.0/16", "192.168.128.0/17")
+_FIRST = ("10.213.77.0/24", "10.187.43.0/24", "172.29.213.0/24", "172.26.87.0/24", "192.168.187.0/24")
 
 _FIRST_HOST = 11  # .1 is the bridge
 
 Network = ipaddress.IPv4Network
+Address = ipaddress.IPv4Address
 
 
 def _gateway(subnet: Network) -> str:
@@ -40,7 +36,7 @@ def _gateway(subnet: Network) -> str:
 def _mac(address: str) -> str:
     """A hardware address that belongs to the IP address, so that no neighbour's table goes stale when a host
     is made anew. The first byte says "locally administered"."""
-    return "02:70:" + ":".join(f"{byte:02x}" for byte in ipaddress.IPv4Address(address).packed)
+    return "02:70:" + ":".join(f"{byte:02x}" for byte in Address(address).packed)
 
 
 def _veth(lab: Lab, address: str) -> str:
@@ -51,37 +47,95 @@ def _exists(interface: str) -> bool:
     return Path("/sys/class/net", interface).exists()
 
 
-def _used() -> list[Network]:
-    """What this machine has routes to besides the default ones, and its name servers."""
+def candidates() -> Iterator[Network]:
+    """The subnets that a lab may take, in the order in which they are tried."""
+    first = [Network(text) for text in _FIRST]
+    yield from first
+    for text in _RANGES:
+        yield from (subnet for subnet in Network(text).subnets(new_prefix=24) if subnet not in first)
+
+
+def _routes() -> list[tuple[Network, str]]:
+    """What this machine has routes to besides the default ones, and the interface that each leads to."""
     routes = json.loads(commands.run(["ip", "-json", "-4", "route", "show", "table", "all"]) or "[]")
     found = []
-    for destination in [*(route["dst"] for route in routes), *guest.resolv_conf().split()]:
-        with suppress(ValueError):  # "default"; what else a resolv.conf says
-            found.append(Network(destination, strict=False))
+    for route in routes:
+        with suppress(ValueError):  # "default"
+            found.append((Network(route["dst"], strict=False), str(route.get("dev", ""))))
     return found
 
 
-def choose(candidates: Iterable[str], used: Iterable[Network]) -> Network:
+def _name_servers() -> list[Network]:
+    """The addresses that hosts must reach to resolve names."""
+    found = []
+    for word in guest.resolv_conf().split():
+        with suppress(ValueError):  # what else a resolv.conf says
+            found.append(Network(word))
+    return found
+
+
+def choose(used: Iterable[Network]) -> Network:
     """The first subnet that overlaps nothing in use. Raises LabError if each does."""
     taken = list(used)
-    tried = [Network(candidate) for candidate in candidates]
-    for subnet in tried:
+    for subnet in candidates():
         if not any(subnet.overlaps(other) for other in taken):
             return subnet
     raise LabError(
-        f"no subnet is free for the lab: this machine has routes into {', '.join(map(str, tried))}",
-        hint="Look at `ip -4 route show table all`; one of these must be free.",
+        f"no subnet is free for the lab: this machine has routes into all of {', '.join(_RANGES)}",
+        hint="Look at `ip -4 route show table all`; a /24 of one of these must be free.",
     )
 
 
 def subnet(lab: Lab) -> Network:
-    """The lab's subnet: the one it has, else one that is free now, which is kept. The caller holds the lab's lock."""
+    """The lab's subnet: the one it has, else one that is free now. The caller holds the lab's lock.
+
+    It is claimed by the bridge: from then on every process of this machine sees the route to it. One lab at a time
+    looks and claims, so that two that begin together, whose bridges are both to come, do not choose the same.
+    Raises LabError if none is free, or if the lab's own has been taken while its bridge was gone.
+    """
+    kept = _kept(lab)
+    if kept and (kept, lab.tag) in _routes():
+        return kept
+    with locked(forwarding.STATE):
+        others = [(net, device) for net, device in _routes() if device != lab.tag]
+        if kept and _is_taken(lab, kept, others):
+            kept = None
+        net = kept or choose([*(net for net, _ in others), *_name_servers()])
+        store.write_atomic(lab.network, json.dumps({"subnet": str(net)}) + "\n")
+        _bridge(lab, net)
+    return net
+
+
+def _kept(lab: Lab) -> Network | None:
+    """The subnet that the lab has taken."""
     state = store.read_json(lab.network)
-    if state:
-        return Network(state["subnet"])
-    chosen = choose(SUBNETS, _used())
-    store.write_atomic(lab.network, json.dumps({"subnet": str(chosen)}) + "\n")
-    return chosen
+    try:
+        return Network(state["subnet"]) if state else None
+    except (KeyError, ValueError):
+        raise LabError(
+            "the record of the lab's subnet is damaged", where=str(lab.network), hint="prov lab down --all"
+        ) from None
+
+
+def _is_taken(lab: Lab, kept: Network, others: Iterable[tuple[Network, str]]) -> bool:
+    """Whether the lab's subnet is another's by now: the machine was restarted, or the lab's process died before it
+    made the bridge. Raises LabError if hosts have addresses in it, which they keep for as long as they exist."""
+    by = sorted({device for net, device in others if net.overlaps(kept)})
+    records = filter(None, (store.read_record(lab, name) for name in lab.names()))
+    if by and any(record.address and Address(record.address) in kept for record in records):
+        raise LabError(
+            f"the lab's subnet {kept} has been taken by {', '.join(filter(None, by)) or 'another route'}",
+            where=str(lab.path),
+            hint="Take that down, or this lab: prov lab down --all; hosts that are made again get a free subnet.",
+        )
+    return bool(by)
+
+
+def _bridge(lab: Lab, net: Network) -> None:
+    """Make the bridge, with its address, up; whatever of it is missing."""
+    if not _exists(lab.tag):
+        _ip([f"link add {lab.tag} address {_mac(_gateway(net))} type bridge"])
+    _ip([f"addr replace {_gateway(net)}/{net.prefixlen} dev {lab.tag}", f"link set {lab.tag} up"])
 
 
 def free_address(subnet: Network, taken: Iterable[str]) -> str:
@@ -94,13 +148,10 @@ def free_address(subnet: Network, taken: Iterable[str]) -> str:
 
 
 def ensure(lab: Lab) -> None:
-    """Make the bridge, the masquerading and the forwarding, whatever of it is not there. The caller holds the
-    lab's lock, and subnet() has been called."""
+    """Make the bridge, the masquerading and the forwarding, whatever of it is missing. The caller holds the
+    lab's lock."""
     net = subnet(lab)
     bridge = lab.tag
-    if not _exists(bridge):
-        _ip([f"link add {bridge} address {_mac(_gateway(net))} type bridge"])
-    _ip([f"addr replace {_gateway(net)}/{net.prefixlen} dev {bridge}", f"link set {bridge} up"])
     table = f"table ip {lab.tag}"
     chain = (
         "chain postrouting { type nat hook postrouting priority srcnat; policy accept; "

@@ -10,9 +10,10 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from provision.lab import cgroup, commands, disk, guest, network, store
+from provision.lab import cgroup, commands, disk, forwarding, guest, network, store
 from provision.lab.model import Record
 from provision.lab.store import Lab
+from provision.locks import locked
 
 
 def records(lab: Lab) -> list[Record]:
@@ -86,7 +87,16 @@ def settle(lab: Lab) -> None:
     ):
         path.unlink(missing_ok=True)
     if os.geteuid() == 0 and not cgroup.under_systemd():
-        disk.forget_runtime_folders()
+        _forget_runtime_folders()
     for folder in (lab.hosts, lab.images, lab.path):
         with suppress(OSError):  # there are images, or another process has just made a host's folder
             folder.rmdir()
+
+
+def _forget_runtime_folders() -> None:
+    """Remove systemd-nspawn's folders unless another lab may be starting a host just now."""
+    with locked(forwarding.STATE):
+        if not forwarding.bridges():
+            disk.forget_runtime_folders()
+    with suppress(OSError):  # another process is about to write here
+        forwarding.STATE.rmdir()

@@ -14,14 +14,22 @@ from provision.lab import commands, firewall, forwarding, network
 
 def test_a_subnet_in_use_is_not_chosen() -> None:
     used = [IPv4Network("10.0.0.0/8"), IPv4Network("172.29.213.5/32")]
-    assert network.choose(network.SUBNETS, used) == IPv4Network("172.26.87.0/24")
-    assert network.choose(network.SUBNETS, []) == IPv4Network(network.SUBNETS[0])
+    assert network.choose(used) == IPv4Network("172.26.87.0/24")
+    assert network.choose([]) == IPv4Network("10.213.77.0/24")
+
+
+def test_there_are_subnets_for_many_labs() -> None:
+    taken: list[IPv4Network] = []
+    for _ in range(300):
+        taken.append(network.choose(taken))
+    assert len(set(taken)) == 300
+    assert all(subnet.is_private and subnet.prefixlen == 24 for subnet in taken)
+    assert len(list(network.candidates())) == len(set(network.candidates()))
 
 
 def test_no_free_subnet_is_said() -> None:
-    with pytest.raises(LabError) as caught:
-        network.choose(network.SUBNETS, [IPv4Network("0.0.0.0/1"), IPv4Network("128.0.0.0/1")])
-    assert network.SUBNETS[0] in caught.value.message
+    with pytest.raises(LabError, match=r"all of 10\.213\.0\.0/16, .*192\.168\.128\.0/17") as caught:
+        network.choose([IPv4Network("0.0.0.0/1"), IPv4Network("128.0.0.0/1")])
     assert "ip -4 route" in caught.value.hint
 
 

@@ -237,6 +237,17 @@ def test_the_console_is_shown_without_its_colours(tmp_path: Path) -> None:
     assert machine.console_tail(tmp_path / "absent") == ""
 
 
+@pytest.mark.parametrize(("allowed", "hinted"), [(2, True), (3, False)])
+def test_a_host_that_hangs_for_want_of_inotify_is_told_so(tmp_path: Path, allowed: int, hinted: bool) -> None:
+    (tmp_path / "sys/fs/inotify").mkdir(parents=True)
+    (tmp_path / "sys/fs/inotify/max_user_instances").write_text(f"{allowed}\n")
+    for process in ("1", "20"):
+        (tmp_path / process / "fd").mkdir(parents=True)
+        (tmp_path / process / "fd/5").symlink_to("anon_inode:inotify")
+        (tmp_path / process / "fd/6").symlink_to("/dev/null")
+    assert machine._inotify_is_used_up(tmp_path) is hinted
+
+
 def test_groups_that_are_not_there_hold_no_process(tmp_path: Path) -> None:
     assert not cgroup.populated(tmp_path / "none")
     cgroup.end(tmp_path / "none", remove=True)

@@ -18,7 +18,7 @@ def test_all_that_is_missing_is_named_with_its_package(monkeypatch: pytest.Monke
     monkeypatch.setattr(needs, "_PATH", "/nonexistent")
     said = needs.complaint(["unit", "agent"], 0)
     assert "logrotate" in said and "ssh-keygen" in said
-    assert said.endswith("apt-get install git logrotate nftables openssh-client openssl systemd")
+    assert said.endswith("apt-get install git iproute2 logrotate nftables openssh-client openssl systemd")
     assert needs.missing(["bench"]).keys() == {"git", "rsync", "ssh", "ssh-keygen"}
 
 
