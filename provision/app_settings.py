@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from provision.inventory.fields import InnerPath, Place, matching
+from provision.inventory.fields import InnerPath, OneLine, Place, matching
 from provision.secrets import Secret, logins
 
 Interface = Literal["wsgi", "asgi"]
@@ -103,18 +103,26 @@ class Auth(Settings):
     users: dict[LoginName, Secret] = Field(
         default={}, description="For `basic`: login names and their passwords."
     )
-    groups: tuple[str, ...] = Field(
+    groups: tuple[OneLine, ...] = Field(
         default=(),
         description="For `django`: members of one of these groups only; none given lets all users in.",
     )
-    realm: Annotated[str, matching(r'[^"\\\x00-\x1f]{1,80}', "a line without quotes")] = Field(
-        default="Restricted", description="What browsers show when they ask for a password."
+    realm: OneLine = Field(
+        default="Restricted", max_length=80, description="What browsers show when they ask for a password."
     )
 
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
         return {"by": value} if isinstance(value, str) else value
+
+    @field_validator("realm")
+    @classmethod
+    def _asks(cls, realm: str) -> str:
+        # nginx: ngx_http_auth_basic_module, "The special value off"
+        if realm == "off":
+            raise ValueError("'off' would switch nginx's question for a password off; call it something else")
+        return realm
 
     @field_validator("users", mode="before")
     @classmethod

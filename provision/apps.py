@@ -30,6 +30,7 @@ from provision.inventory.masking import is_secret
 from provision.inventory.validation import validate
 from provision.inventory.values import shown
 from provision.secrets import Secret
+from provision.writers import CONTROL
 
 GIT_URL = re.compile(r"(https?|ssh|git|file)://\S+|[\w.-]+@[\w.-]+:\S+")
 
@@ -85,8 +86,8 @@ class App(Settings):
     secrets: dict[VariableName, Secret] = Field(
         default={}, description="Environment variables that are secrets, whatever they are called."
     )
-    health: Annotated[str, matching(r"/[^\s?#]*", "a path that begins with /")] = Field(
-        default="/", description="Path that answers 200 when a release is ready."
+    health: Annotated[str, matching(r"/[!-\"$->@-~]*", "a path of printable ASCII that begins with /")] = (
+        Field(default="/", description="Path that answers 200 when a release is ready.")
     )
     requirements: InnerPath = Field(
         default="requirements.txt", description="File in the source that lists the Python packages."
@@ -150,6 +151,13 @@ class App(Settings):
             raise ValueError(f"{server!r} does not speak {interface}; these do: {able}")
         return server
 
+    @field_validator("subdirectory")
+    @classmethod
+    def _in_a_search_path(cls, subdirectory: str | None) -> str | None:
+        if subdirectory is not None and ":" in subdirectory:
+            raise ValueError(f"{subdirectory!r} has a colon, which ends a folder in PYTHONPATH")
+        return subdirectory
+
     @field_validator("domains")
     @classmethod
     def _each_once(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
@@ -211,6 +219,8 @@ class App(Settings):
         for name, value in environment.items():
             if isinstance(value, str) and "\0" in value:
                 raise ValueError(f"the value of {name} has a NUL in it")
+            if name == "PYTHONPATH" and isinstance(value, str) and CONTROL.search(value):
+                raise ValueError(f"PYTHONPATH must be one line without control characters, not {value!r}")
         return {
             name: Secret(value) if isinstance(value, str) and is_secret(name, value) else value
             for name, value in environment.items()

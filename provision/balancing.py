@@ -13,6 +13,7 @@ from provision.app_settings import Front, Settings
 from provision.apps import App, apps_of
 from provision.errors import ConfigErrors, ProvError, UsageError
 from provision.inventory import InventoryHost, Problems
+from provision.inventory.fields import address
 from provision.inventory.validation import validate
 from provision.inventory.values import shown
 from provision.names import suggestion
@@ -103,6 +104,13 @@ def balanced(host: InventoryHost, name: Any, value: Any) -> Balanced:
             if other not in known:
                 message = f"{other!r} is none of its hosts ({', '.join(known)}).{suggestion(other, known)}"
                 raise host.error((*path, field), message)
+    for server in servers:
+        inner = server.vars.get("internal_address")
+        if inner is not None:
+            try:
+                address(str(inner))
+            except ValueError as error:
+                raise server.error(("internal_address",), str(error)) from None
     if set(balance.backup) >= {server.name for server in servers}:
         raise host.error((*path, "backup"), "leaves no host that is not a backup")
     apps = []

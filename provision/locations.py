@@ -41,6 +41,8 @@ def locations(site: Site) -> list[Location]:
     for part in (app.auth, app.cache, app.rate_limit):
         places.update(part.paths if part else ())
     found = {path for place in places for path in ([place] if place.endswith("/") else [place, place + "/"])}
+    # an application that is mounted at /admin answers there as below it
+    found.update(place.rstrip("/") for place in (app.auth.paths if app.auth else ()) if place != "/")
     return [location(site, path) for path in sorted(found)]
 
 
@@ -67,8 +69,8 @@ def location(site: Site, path: str) -> Location:
 
 
 def covered(places: Iterable[str], path: str) -> bool:
-    """Whether one of the places is the path or stands above it."""
-    return any(path == place or path.startswith(place.rstrip("/") + "/") for place in places)
+    """Whether one of the places is the path, with or without its last slash, or stands above it."""
+    return any(f"{path.rstrip('/')}/".startswith(f"{place.rstrip('/')}/") for place in places)
 
 
 def longest(places: Iterable[str], path: str) -> str:

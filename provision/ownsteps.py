@@ -12,7 +12,14 @@ from provision.errors import ConfigError
 #: the oldest Python that hosts have
 OLDEST = (3, 8)
 #: what a module of steps finds on the host besides the standard library
-TRAVELS = ("provision.agent", "provision.errors", "provision.secrets", "provision.steps", "steps")
+TRAVELS = (
+    "provision.agent",
+    "provision.errors",
+    "provision.secrets",
+    "provision.steps",
+    "provision.writers",
+    "steps",
+)
 HINT = "A step runs on the host: it has the standard library, provision.steps, provision.errors and steps."
 
 

@@ -23,6 +23,7 @@ from provision.roles import Params
 from provision.secrets import Secret
 from provision.steps import command, files, systemd, wait
 from provision.values import dataclass
+from provision.writers import HERE, systemd_environment
 
 if TYPE_CHECKING:
     from provision.host import Host
@@ -64,7 +65,8 @@ class ServerParams(Params):
 class Program:
     """How a server is started on a socket that systemd passes as file descriptor 3 (sd_listen_fds(3)).
 
-    argv: the program, from the release's environment, and its arguments; what it serves is SERVED.
+    argv: the program, from the release's environment, and its arguments, words without blanks; what it serves is
+    SERVED. HERE in them stands for the instance's name.
     notifies: it tells systemd when it is ready.  reload_signal: has it start its workers anew, if it can.
     stop_signal: has it finish its requests and end.  environment: variables of its own.
     files: further files for `.prov/` in the release: name, text.
@@ -119,16 +121,24 @@ class Instance:
 def instance_of(c: Host, release: Release, program: Program, p: ServerParams) -> Instance:
     """The instance in which a program serves a release, in the unit that all servers share (roles/app)."""
     app = release.app
-    link = release.instance_link("%i")
+    link = release.instance_link(HERE)
     folder = release.inside(link)
     own = release.environment.get("PYTHONPATH")
+    argv = [word for words in program.argv for word in words.split()]
     values = {
         "app": app,
         "p": p,
         "program": program,
-        "link": link,
+        "argv": [f"{link}/.venv/bin/{argv[0]}", *argv[1:]],
+        "environment": {
+            "PYTHONPATH": ":".join(map(str, filter(None, [f"{link}/{OURS[0]}", folder, own]))),
+            "PROV_INTERFACE": app.interface,
+            "PROV_TARGET": app.target,
+            "PROV_PREFIX": app.path.rstrip("/"),
+            **program.environment,
+        },
         "folder": folder,
-        "python_path": ":".join(map(str, filter(None, [f"{link}/{OURS[0]}", folder, own]))),
+        "guarded": app.auth is not None and app.auth.by == "django",
         "environment_path": environment_path(app),
         "socket_folder": socket_folder(app),
         "health": health_url(app),
@@ -166,19 +176,14 @@ def environment_file(c: Host, release: Release) -> Outcome:
     files.directory(c, ENVIRONMENT_FOLDER, mode=0o755)
     # systemd.exec(5): what is in the file wins over Environment=, where the unit has PYTHONPATH
     values = {name: value for name, value in release.environment.items() if name != "PYTHONPATH"}
-    text = "".join(f"{name}={quoted(value)}\n" for name, value in sorted(values.items()))
+    text = "".join(
+        f"{name}={systemd_environment(value.reveal() if isinstance(value, Secret) else value)}\n"
+        for name, value in sorted(values.items())
+    )
     secret = any(isinstance(value, Secret) for value in values.values())
     return files.file(
         c, environment_path(release.app), Secret(text) if secret else text, mode=0o600, owner="root"
     )
-
-
-def quoted(value: str | Secret) -> str:
-    """A value as EnvironmentFile= reads it back: in double quotes, with \\ " $ and ` escaped."""
-    text = value.reveal() if isinstance(value, Secret) else value
-    for character in ("\\", '"', "`", "$"):
-        text = text.replace(character, "\\" + character)
-    return f'"{text}"'
 
 
 def serve(c: Host, instance: Instance) -> None:

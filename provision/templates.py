@@ -13,6 +13,7 @@ import jinja2
 from provision.agent.masks import Masks
 from provision.errors import ProvError
 from provision.secrets import MASK, Secret
+from provision.writers import FILTERS, HERE
 
 #: what is being rendered in this thread: for each template, the innermost last, the secrets that went into it
 _running = threading.local()
@@ -79,6 +80,8 @@ def environment(folder: Path) -> jinja2.Environment:
         autoescape=False,  # configuration files, not HTML
         finalize=reveal,
     )
+    found.filters.update(FILTERS)
+    found.globals["HERE"] = HERE
     found.filters.update({name: discreet(each) for name, each in found.filters.items()})
     return found
 
@@ -98,7 +101,14 @@ def discreet(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
-        return function(*map(revealed, arguments), **{name: revealed(each) for name, each in options.items()})
+        before = len(_running.stack[-1])
+        try:
+            return function(*map(revealed, arguments), **{name: revealed(each) for name, each in options.items()})
+        except ValueError:
+            if len(_running.stack[-1]) == before:
+                raise
+            # writers show what they cannot express, in quotes and escaped
+            raise ValueError(f"{function.__name__} cannot express a secret") from None
 
     return call
 

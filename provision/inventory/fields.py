@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import PurePosixPath
 from typing import Annotated
 
 from pydantic import AfterValidator
+
+from provision.writers import CONTROL
 
 
 def matching(pattern: str, what: str) -> AfterValidator:
@@ -42,8 +45,38 @@ def inner_path(text: str) -> str:
     return path.as_posix()
 
 
+def network(text: str) -> str:
+    """An address or a network, as fronts take it."""
+    try:
+        return str(ipaddress.ip_network(text, strict=False) if "/" in text else ipaddress.ip_address(text))
+    except ValueError as error:
+        raise ValueError(
+            f"{text!r} is not an address like 192.0.2.1 or a network like 10.0.0.0/8: {error}"
+        ) from None
+
+
+def address(text: str) -> str:
+    """Where a host is reached: an IP address, or a name."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        if re.fullmatch(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?", text):
+            return text
+        raise ValueError(f"{text!r} is neither an IP address nor a host name") from None
+
+
+def one_line(text: str) -> str:
+    """Text that every configuration language can hold: without control characters."""
+    if not text or CONTROL.search(text) or text != text.strip():
+        raise ValueError(f"{text!r} is not one line of text without control characters or blanks around it")
+    return text
+
+
 Domain = Annotated[str, AfterValidator(domain)]
 InnerPath = Annotated[str, AfterValidator(inner_path)]
+Network = Annotated[str, AfterValidator(network)]
+Address = Annotated[str, AfterValidator(address)]
+OneLine = Annotated[str, AfterValidator(one_line)]
 # a prefix of paths: `/` is all of them
 Place = Annotated[str, matching(r"/([\w.~-]+/)*([\w.~-]+)?", "a path like /admin/ or /")]
 UrlPrefix = Annotated[str, matching(r"/([\w.~-]+/)+", "a URL prefix like /static/")]

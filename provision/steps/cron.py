@@ -1,7 +1,6 @@
 """Jobs of cron. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-import shlex
 from typing import TYPE_CHECKING, List, Mapping, Sequence, Union
 
 from provision.errors import StepError
@@ -10,6 +9,7 @@ from provision.steps.base import Change, Diff, Step, check_text, step, wanted
 from provision.steps.files import File
 from provision.steps.groups import check_name
 from provision.steps.source import Source
+from provision.writers import cron_command, cron_value
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -66,20 +66,22 @@ class Job(Step):
         if isinstance(self.argv, str) or not self.argv or not all(isinstance(a, str) for a in self.argv):
             raise ValueError("argv must be a list of words, such as ['/usr/bin/true']")
         for word in self.argv:
-            if "\n" in word or "\0" in word:
-                raise ValueError("a word of argv must be one line without NUL: %r" % word)
+            cron_command([word])
         if not self.argv[0]:
             raise ValueError("argv must begin with a program")
         for key, value in dict(self.environment).items():
             if not re.match(r"^[A-Za-z_][A-Za-z0-9_]*\Z", key):
                 raise ValueError("%r is not the name of a variable" % key)
             text = value.reveal() if isinstance(value, Secret) else value
-            if text:
-                check_text(text, "variable %s" % key)
-            if '"' in text and "'" in text:
-                raise ValueError("variable %s: cron can't have both kinds of quotes in a value" % key)
+            try:
+                cron_value(text)
+            except ValueError as error:
+                # a secret is not shown
+                raise ValueError(
+                    "variable %s: cron cannot express its value" % key if text is not value else str(error)
+                ) from None
         if self.mail:
-            check_text(self.mail, "mail")
+            cron_value(self.mail)
 
     def check(self, host: "System") -> Diff:
         if host.files.stat(FOLDER) is None:
@@ -103,12 +105,11 @@ class Job(Step):
         secret = any(isinstance(v, Secret) for v in dict(self.environment).values())
         lines = ["# written by prov; changes made here are undone"]
         if self.mail is not None:
-            lines.append('MAILTO="%s"' % self.mail)
+            lines.append("MAILTO=%s" % cron_value(self.mail))
         for key, value in dict(self.environment).items():
             text = value.reveal() if isinstance(value, Secret) else value
-            quote = "'" if '"' in text else '"'
-            lines.append("%s=%s%s%s" % (key, quote, text, quote))
-        command = " ".join(map(shlex.quote, self.argv)).replace("%", "\\%")
+            lines.append("%s=%s" % (key, cron_value(text)))
+        command = cron_command(self.argv)
         lines.append("%s %s %s" % (self.schedule, self.user, command))
         source = Source.of("\n".join(lines) + "\n")
         source.secret = secret

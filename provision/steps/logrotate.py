@@ -1,12 +1,13 @@
 """Rotation of log files. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-import shlex
 from typing import TYPE_CHECKING, List, Sequence, Union
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, step, wanted
 from provision.steps.files import File
+from provision.steps.groups import check_name
+from provision.writers import logrotate_command, logrotate_path
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -62,8 +63,7 @@ class Rotation(Step):
             raise ValueError("paths must name at least one log file")
         for path in self._paths():
             check_path(path, "a path")
-            if '"' in path or "{" in path:
-                raise ValueError('a path must be without " and {: %r' % path)
+            logrotate_path(path)
         if self.every not in TIMES:
             raise ValueError("every must be one of %s, not %r" % (", ".join(TIMES), self.every))
         if not isinstance(self.keep, int) or self.keep < 0 or self.max_age < 0:
@@ -79,9 +79,13 @@ class Rotation(Step):
             raise ValueError("create and copy contradict each other: the log file stays when it is copied")
         if bool(self.user) != bool(self.group):
             raise ValueError("user and group belong together")
+        for name in (self.user, self.group):
+            if name:
+                check_name(name)
         for argv in (*self.before, *self.after):
-            if isinstance(argv, str) or not argv or any("\n" in word or "\0" in word for word in argv):
-                raise ValueError("a command must be a list of words, each on one line, not %r" % (argv,))
+            if isinstance(argv, str) or not argv:
+                raise ValueError("a command must be a list of words, not %r" % (argv,))
+            logrotate_command(argv)
 
     def check(self, host: "System") -> Diff:
         if not host.files.exists(PROGRAM):
@@ -111,9 +115,9 @@ class Rotation(Step):
             words.append("sharedscripts")
         for what, commands in (("prerotate", self.before), ("postrotate", self.after)):
             if commands:
-                lines = ["    " + " ".join(map(shlex.quote, argv)) for argv in commands]
+                lines = ["    " + logrotate_command(argv) for argv in commands]
                 words += [what, *lines, "endscript"]
-        head = "\n".join('"%s"' % path for path in self._paths())
+        head = "\n".join(map(logrotate_path, self._paths()))
         body = "".join("    %s\n" % word for word in words)
         text = "# written by prov; changes made here are undone\n%s {\n%s}\n" % (head, body)
         # logrotate passes over files that others than root can write

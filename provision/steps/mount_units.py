@@ -7,6 +7,7 @@ from provision.steps.mounts import check_mount_point
 from provision.steps.systemd import no_unit, service
 from provision.steps.systemd import unit as unit_file
 from provision.steps.timers import section, setting
+from provision.writers import systemd_line, systemd_path
 
 if TYPE_CHECKING:
     from provision.host import Steps
@@ -45,12 +46,14 @@ def mount_unit(
     name = escaped_path(path)
     more = [(key, setting(key, value)) for key, value in dict(settings).items()]
     wanted_by = section("Install", [("WantedBy", "multi-user.target" if automount else "local-fs.target")])
-    what_is_mounted = [("What", source.replace("%", "%%")), ("Where", path.replace("%", "%%"))]
+    what_is_mounted = [("What", systemd_line(source)), ("Where", systemd_path(path))]
     mount = unit_file(
         c,
         name + ".mount",
-        section("Unit", [("Description", path.replace("%", "%%")), *more])
-        + section("Mount", [*what_is_mounted, ("Type", kind), ("Options", options)])
+        section("Unit", [("Description", systemd_path(path)), *more])
+        + section(
+            "Mount", [*what_is_mounted, ("Type", systemd_line(kind)), ("Options", systemd_line(options))]
+        )
         + ("" if automount else wanted_by),
     )
     if not automount:
@@ -59,7 +62,7 @@ def mount_unit(
     access = unit_file(
         c,
         name + ".automount",
-        section("Automount", [("Where", path.replace("%", "%%")), ("TimeoutIdleSec", idle)]) + wanted_by,
+        section("Automount", [("Where", systemd_path(path)), ("TimeoutIdleSec", idle)]) + wanted_by,
     )
     return service(c, name + ".automount", restart_on=[mount, access])
 

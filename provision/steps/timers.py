@@ -1,12 +1,13 @@
 """Timers of systemd: a command at certain times. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-from typing import TYPE_CHECKING, List, Mapping, Sequence
+from typing import TYPE_CHECKING, Mapping, Sequence
 
 from provision.steps.base import Ref, check_text
 from provision.steps.systemd import no_unit, service
 from provision.steps.systemd import unit as unit_file
 from provision.steps.unit_judging import SPAN
+from provision.writers import systemd_command, systemd_line
 
 if TYPE_CHECKING:
     from provision.host import Steps
@@ -53,10 +54,10 @@ def timer(
     for what, text in (("every", every), ("after_boot", after_boot), ("spread", spread)):
         if text and not SPAN.match(text):
             raise ValueError('%s must be a time span such as "15min", not %r' % (what, text))
-    service_lines = [("Type", "oneshot"), ("User", user), ("ExecStart", exec_line(argv))]
+    service_lines = [("Type", "oneshot"), ("User", systemd_line(user)), ("ExecStart", systemd_command(argv))]
     service_lines += [(key, setting(key, value)) for key, value in dict(settings).items()]
     timer_lines = [
-        ("OnCalendar", calendar),
+        ("OnCalendar", systemd_line(calendar)),
         ("OnActiveSec", every),
         ("OnUnitInactiveSec", every),
         ("OnBootSec", after_boot),
@@ -101,19 +102,7 @@ def setting(key: str, value: object) -> str:
         raise ValueError("%r is not the name of a setting, such as Nice" % (key,))
     text = {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
     check_text(text, key)
+    # what is written here is systemd's own language; it must not reach into the next line
+    if text.endswith("\\"):
+        raise ValueError("%s must not end with a backslash: %r" % (key, text))
     return text
-
-
-def exec_line(argv: Sequence[str]) -> str:
-    """A command as ExecStart= reads it (systemd.service(5), "Command lines"). Raises ValueError."""
-    if isinstance(argv, str) or not argv:
-        raise ValueError("argv must be a list of words, not %r" % (argv,))
-    words: List[str] = []
-    for word in argv:
-        if not isinstance(word, str) or "\n" in word or "\0" in word:
-            raise ValueError("argv: each word must be text on one line, not %r" % (word,))
-        word = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-        words.append('"%s"' % word if not re.match(r"^[\w/.:=@,+%$-]+\Z", word) or "\\" in word else word)
-    if not argv[0].startswith("/"):
-        raise ValueError("the program must be an absolute path, not %r" % argv[0])
-    return " ".join(words)

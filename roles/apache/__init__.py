@@ -6,9 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from provision.app_settings import HeaderName
+from provision.clientheaders import DOT_SEGMENT, METHOD_OVERRIDES, dropped
 from provision.frontfiles import front_files, passwords_path
 from provision.fronts import VirtualHost, proxies, virtual_hosts
-from provision.inventory.fields import matching
+from provision.host import role_folder
+from provision.inventory.fields import Network, matching
 from provision.outcome import Outcome
 from provision.role import Host, Params, task
 from provision.steps import apt, configuration, files, logrotate, served, systemd
@@ -27,7 +30,7 @@ CIPHERS = (
 MODULES = (
     "mpm_event", "authn_core", "authn_file", "authz_core", "authz_host", "authz_user", "auth_basic", "alias", "mime",
     "env", "setenvif", "headers", "filter", "deflate", "rewrite", "reqtimeout", "socache_shmcb", "slotmem_shm",
-    "proxy", "proxy_http", "proxy_balancer", "proxy_hcheck", "lbmethod_byrequests", "lbmethod_bybusyness",
+    "lua", "proxy", "proxy_http", "proxy_balancer", "proxy_hcheck", "lbmethod_byrequests", "lbmethod_bybusyness",
 )  # fmt: skip
 
 Module = Annotated[str, matching(r"[a-z0-9_]+", "the name of a module, without mod_")]
@@ -46,9 +49,12 @@ class Apache(Params):
     """Seconds for which browsers may keep static files with a hash in their name."""
     access_log: Literal["json", "combined"] = "json"
     """One JSON object a line, or the format that log analysers have always known."""
-    trusted_proxies: tuple[str, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
     """Addresses or networks (10.0.0.0/8) of proxies before this host whose X-Forwarded-For and -Proto are believed.
     Hosts that balance to this one by the inventory are among them without being named."""
+    trusted_headers: tuple[HeaderName, ...] = ()
+    """More headers of these proxies that applications get, such as X-Forwarded-Host or Remote-User. Name only those
+    that the proxies set or drop themselves: others hold what a client has sent."""
     modules: tuple[Module, ...] = ()
     """Further modules to load, by their names without mod_, for files of your own in /etc/apache2/conf-enabled."""
 
@@ -114,8 +120,12 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
         limits=limited,
         counter=counter,
         trusted=trusted,
+        trusted_headers=p.trusted_headers,
+        dropped=dropped(p.trusted_headers if trusted else ()),
+        overrides=METHOD_OVERRIDES,
     )
-    texts = {"apache2.conf": main}
+    headers = role_folder("apache") / "files" / "headers.lua"
+    texts = {"apache2.conf": main, "headers.lua": headers.read_text(encoding="utf-8")}
     if p.access_log == "json":
         texts["json-log.sed"] = c.render("json-log.sed")
     for host in hosts:
@@ -128,7 +138,7 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
             guards=guards,
             guarded=places.guarded,
             inside_cached=places.inside_cached,
-            pattern=places.pattern,
+            dot_segment=DOT_SEGMENT,
             direct=places.direct,
             member=places.member,
             pool=places.pool,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 from provision.apps import App
 from provision.fronts import VirtualHost
@@ -11,6 +10,7 @@ from provision.outcome import Outcome
 from provision.releases import short_hash
 from provision.role import Host
 from provision.steps import apt, files, systemd, tree
+from provision.writers import regex
 
 FOLDER = "/var/cache/apache2/prov"
 LOCKS = f"{FOLDER}/.locks"
@@ -71,6 +71,6 @@ def bypassed(app: App) -> str:
     assert app.cache is not None
     conditions = [f"-n req('{name}')" for name in app.cache.bypass_headers]
     if app.cache.bypass_cookies:
-        cookies = "|".join(re.sub(r"[.]", r"\\.", name) for name in app.cache.bypass_cookies)
+        cookies = "|".join(regex(name) for name in app.cache.bypass_cookies)
         conditions.append(f"req('Cookie') =~ /(^|; *)({cookies})=/")
     return " || ".join(conditions)

@@ -19,6 +19,7 @@ from provision.role import Host
 from provision.serving import DRAIN, DRAINING, environment_path
 from provision.steps import apt, command, files, systemd, wait
 from provision.values import dataclass
+from provision.writers import HERE
 from roles.apache import places
 
 SCRIPT, CONFIGURATION, LAUNCHER = "auth_django.py", "auth.conf", "run_apache.py"
@@ -68,17 +69,16 @@ def guards(c: Host, hosts: list[VirtualHost]) -> Iterator[Guard]:
 def guard(c: Host, site: Site) -> Guard:
     """The guard of one application."""
     release = site.release
-    link = release.instance_link("%i")
+    # the unit's %i, and what its Apache has of that in a variable
+    link = release.instance_link(HERE)
+    ours = f"{link}/{OURS[0]}"
+    folder = release.inside(link)
     values: dict[str, Any] = {
         "app": site.app,
         "environment_path": environment_path(site.app),
-        "link": link,
-        "folder": release.inside(link),
-        "ours": f"{link}/{OURS[0]}",
-        "launcher": LAUNCHER,
-        "configuration": CONFIGURATION,
+        "folder": folder,
+        "argv": [f"{link}/.venv/bin/python", f"{ours}/{LAUNCHER}", HERE, f"{ours}/{CONFIGURATION}"],
     }
-    inside = release.instance_link("${PROV_INSTANCE}")
     own = release.environment.get("PYTHONPATH")
     text = c.render(
         "auth.conf.j2",
@@ -90,9 +90,8 @@ def guard(c: Host, site: Site) -> Guard:
         pool=places.pool,
         target=places.target,
         options=places.options,
-        groups=" ".join(map(quoted, site.app.auth.groups if site.app.auth else ())),
-        script=f"{inside}/{OURS[0]}/{SCRIPT}",
-        python_path=":".join(map(str, filter(None, [release.inside(inside), own]))),
+        script=f"{ours}/{SCRIPT}",
+        python_path=":".join(map(str, filter(None, [folder, own]))),
     )
     launcher = role_folder("mod_wsgi") / "files" / LAUNCHER
     script = role_folder("apache") / "files" / SCRIPT
@@ -145,8 +144,3 @@ def start(c: Host, found: Guard) -> None:
         systemd.only_instances(c, f"{found.name}@.socket", [found.id])
 
     c.later(stop_others)
-
-
-def quoted(word: str) -> str:
-    """A word in Apache's configuration."""
-    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -61,8 +61,9 @@ def counter(name: str) -> str:
     return f"prov_limit_{name.replace('-', '_')}"
 
 
-def marks(app: App | None, limited: Iterable[App]) -> str:
+def marks(app: App | None, limited: Iterable[App]) -> list[str]:
     """What mod_setenvif sets for requests that count for an application, or for none. QS_Cond says whose limit
     they meet: a client who has reached one still gets everything else."""
     others = [f"!{counter(other.name)}" for other in limited if other is not app]
-    return " ".join([f"{counter(app.name)} QS_Cond={app.name}" if app else "!QS_Cond", *others])
+    own = [counter(app.name), f"QS_Cond={app.name}"] if app else ["!QS_Cond"]
+    return [*own, *others]

@@ -49,11 +49,6 @@ def guarded(site: Site, place: Location) -> bool:
     return place.auth and site.app.auth is not None and site.app.auth.by == "django"
 
 
-def pattern(path: str) -> str:
-    """A path as a regular expression. What the inventory takes for one needs little of it."""
-    return re.sub(r"[.~]", r"\\\g<0>", path)
-
-
 def direct(site: Site) -> bool:
     """Whether requests go to a socket without a balancer: one that is there needs nobody to watch it."""
     return len(site.backends) == 1 and site.backends[0].is_socket
@@ -79,16 +74,16 @@ def target(site: Site, place: Location) -> str:
     return f"balancer://{name}{place.path}"
 
 
-def options(site: Site, place: Location) -> str:
+def options(site: Site, place: Location) -> list[str]:
     """How its socket is spoken to; balancers have said so for their members."""
     if not direct(site):
-        return ""
+        return []
     # a little longer than the server's own limit, so that it is the one to answer
     timeout = 3600 if place.stream else site.app.timeout + 5
-    flush = " flushpackets=on" if place.stream else ""
+    flush = ["flushpackets=on"] if place.stream else []
     # idle for fewer seconds than its backend keeps them
     reuse = "ttl=30" if site.kept else "disablereuse=on"
-    return f" {reuse} retry=0 connectiontimeout=5 timeout={timeout} upgrade=websocket{flush}"
+    return [reuse, "retry=0", "connectiontimeout=5", f"timeout={timeout}", "upgrade=websocket", *flush]
 
 
 def error_place(app: App) -> str:

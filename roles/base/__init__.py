@@ -6,6 +6,7 @@ from pydantic import Field
 
 from provision.role import Host, Params, task
 from provision.steps import apt, files, ssh, sudoers, system, systemd, users
+from provision.writers import sudoers as sudoers_word
 
 
 class Person(Params):
@@ -66,7 +67,7 @@ def people(c: Host, p: Base) -> None:
         users.user(c, person.name, groups=person.groups, shell=person.shell)
         users.authorized_keys(c, person.name, person.keys)
         if person.sudo:
-            sudoers.sudoers(c, f"prov-{person.name}", f"{person.name} ALL=(ALL) NOPASSWD: ALL")
+            sudoers.sudoers(c, f"prov-{person.name}", f"{sudoers_word(person.name)} ALL=(ALL) NOPASSWD: ALL")
         else:
             sudoers.no_sudoers(c, f"prov-{person.name}")
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from provision.releases import Release, release_of
 from provision.role import Host, task
 from provision.serving import SERVED, Instance, Program, ServerParams, instance_of, serve
+from provision.writers import HERE
 
 AFTER = ("app",)
 REQUIRES = ("app",)
@@ -37,7 +38,7 @@ def instance(c: Host, release: Release) -> Instance:
     p = c.params(Daphne)
     app = release.app
     argv = [
-        f"python {release.instance_link('%i')}/.prov/{LAUNCHER.name} --endpoint systemd:domain=UNIX:index=0",
+        f"python {release.instance_link(HERE)}/.prov/{LAUNCHER.name} --endpoint systemd:domain=UNIX:index=0",
         # it cuts answers off that take longer, streams as well
         *([] if app.streams else [f"--http-timeout {app.timeout}"]),
         f"--application-close-timeout {p.graceful_timeout}",

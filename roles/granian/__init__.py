@@ -9,6 +9,7 @@ from pydantic import Field
 from provision.releases import Release, release_of
 from provision.role import Host, task
 from provision.serving import SERVED, Instance, Program, ServerParams, instance_of, serve
+from provision.writers import HERE
 
 AFTER = ("app",)
 REQUIRES = ("app",)
@@ -38,7 +39,7 @@ def instance(c: Host, release: Release) -> Instance:
     app = release.app
     argv = [
         # it is given systemd's socket in the place of this one, which it looks for when it ends
-        f"python {release.instance_link('%i')}/.prov/{LAUNCHER.name} --uds /nonexistent/granian",
+        f"python {release.instance_link(HERE)}/.prov/{LAUNCHER.name} --uds /nonexistent/granian",
         f"--interface {app.interface} --workers {app.workers or p.workers or c.facts.cpus} --backlog 2048",
         *([f"--blocking-threads {p.threads}"] if app.interface == "wsgi" else []),
         *([f"--workers-max-rss {p.max_rss}"] if p.max_rss else []),

@@ -12,6 +12,7 @@ from provision.inventory import InventoryHost
 from provision.releases import Release, release_of
 from provision.role import Host, task
 from provision.serving import SERVED, Instance, Program, ServerParams, instance_of, serve
+from provision.writers import HERE
 
 AFTER = ("app",)
 REQUIRES = ("app",)
@@ -64,10 +65,12 @@ def instance(c: Host, release: Release) -> Instance:
         f"--timeout {app.timeout} --graceful-timeout {p.graceful_timeout}",
         f"--max-requests {p.max_requests} --max-requests-jitter {p.max_requests // 10}",
         # the file that workers touch as a sign of life: never on a disk, which may stall
+        # SCRIPT_NAME of a request is the client's word: behind_front.py says what it is
+        "--forwarder-headers=",
         "--worker-tmp-dir /dev/shm --error-logfile -",
         SERVED,
     ]
     # its control socket goes there (gunicorn 25.1 and later), each instance's its own
-    environment = {"XDG_RUNTIME_DIR": f"%t/app-{app.name}-%i"}
+    environment = {"XDG_RUNTIME_DIR": f"/run/app-{app.name}-{HERE}"}
     program = Program(argv, notifies=True, reload_signal="HUP", environment=environment)
     return instance_of(c, release, program, p)

@@ -8,6 +8,7 @@ from provision.apps import App
 from provision.releases import Release, release_of, short_hash
 from provision.role import Host, task
 from provision.serving import SERVED, Instance, Program, ServerParams, instance_of, serve
+from provision.writers import HERE
 
 AFTER = ("app",)
 REQUIRES = ("app",)
@@ -44,7 +45,7 @@ def instance(c: Host, release: Release) -> Instance:
     name = f"hypercorn-{short_hash(config)}.toml"
     served = f"wsgi:{SERVED}" if app.interface == "wsgi" else SERVED
     workers = app.workers or p.workers or c.facts.cpus
-    argv = [f"hypercorn --config {release.instance_link('%i')}/.prov/{name} --workers {workers}", served]
+    argv = [f"hypercorn --config {release.instance_link(HERE)}/.prov/{name} --workers {workers}", served]
     return instance_of(c, release, Program(argv, files={name: config}), p)
 
 

@@ -11,6 +11,7 @@ from provision.releases import OURS, Release, named_in, release_of
 from provision.role import Host, task
 from provision.serving import SHIM, Instance, Program, ServerParams, instance_of, serve
 from provision.steps import apt
+from provision.writers import HERE
 
 AFTER = ("app",)
 REQUIRES = ("app",)
@@ -43,8 +44,9 @@ def instance(c: Host, release: Release) -> Instance:
     """The instance in which mod_wsgi serves a release on this host."""
     p = c.params(ModWsgi)
     app = release.app
-    ours = f"{release.instance_link('${PROV_INSTANCE}')}/{OURS[0]}"
-    folder = release.inside(release.instance_link("${PROV_INSTANCE}"))
+    # the unit's %i, and what its Apache has of that in a variable
+    link = release.instance_link(HERE)
+    ours, folder = f"{link}/{OURS[0]}", release.inside(link)
     own = release.environment.get("PYTHONPATH")
     configuration = c.render(
         "apache.conf.j2",
@@ -59,11 +61,10 @@ def instance(c: Host, release: Release) -> Instance:
     from provision.host import role_folder
 
     launcher = (role_folder("mod_wsgi") / "files" / LAUNCHER).read_text(encoding="utf-8")
-    link = f"{release.instance_link('%i')}/{OURS[0]}"
     program = Program(
-        [f"python {link}/{LAUNCHER} %i {link}/{CONFIGURATION}"],
+        ["python", f"{ours}/{LAUNCHER}", HERE, f"{ours}/{CONFIGURATION}"],
         notifies=True,
-        environment={"PROV_INSTANCE": "%i"},
+        environment={"PROV_INSTANCE": HERE},
         files={LAUNCHER: launcher, CONFIGURATION: configuration},
     )
     return instance_of(c, release, program, p)

@@ -6,10 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from provision.app_settings import Cache, Front
+from provision.app_settings import Cache, Front, HeaderName
 from provision.apps import App
+from provision.clientheaders import DOT_SEGMENT, METHOD_OVERRIDES, dropped, variable
 from provision.frontfiles import front_files, passwords_path
 from provision.fronts import VirtualHost, proxies, virtual_hosts
+from provision.inventory.fields import Network
 from provision.role import Host, Params, task
 from provision.steps import apt, configuration, files, served, systemd
 from roles.tls import Tls
@@ -31,9 +33,12 @@ class Nginx(Params):
     """Seconds for which browsers may keep static files with a hash in their name."""
     access_log: Literal["json", "combined"] = "json"
     """One JSON object a line, or the format that log analysers have always known."""
-    trusted_proxies: tuple[str, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
     """Addresses or networks (10.0.0.0/8) of proxies before this host whose X-Forwarded-For and -Proto are believed.
     Hosts that balance to this one by the inventory are among them without being named."""
+    trusted_headers: tuple[HeaderName, ...] = ()
+    """More headers of these proxies that applications get, such as X-Forwarded-Host or Remote-User. Name only those
+    that the proxies set or drop themselves: others hold what a client has sent."""
 
 
 @task
@@ -45,6 +50,7 @@ def install(c: Host, p: Nginx) -> None:
     inputs = front_files(c, hosts, c.params(Tls).ca)
     if any(site.app.cache for host in hosts for site in host.sites):
         files.directory(c, CACHE, mode=0o700, owner="www-data")
+    trusted = sorted({*p.trusted_proxies, *proxies(c)})
     conf = configuration.configuration(
         c,
         "/etc/nginx",
@@ -53,7 +59,11 @@ def install(c: Host, p: Nginx) -> None:
                 "nginx.conf.j2",
                 p=p,
                 tls=any(host.tls for host in hosts),
-                trusted=sorted({*p.trusted_proxies, *proxies(c)}),
+                trusted=trusted,
+                trusted_headers=p.trusted_headers,
+                dropped=dropped(p.trusted_headers if trusted else ()),
+                overrides=METHOD_OVERRIDES,
+                variable=variable,
             ),
             **{site_file(host.name): site(c, p, host) for host in hosts},
         },
@@ -93,8 +103,9 @@ def site(c: Host, p: Nginx, host: VirtualHost) -> str:
         cache_folder=CACHE,
         passwords=passwords_path,
         error_place=lambda app: f"/.prov-errors/{app.name}/",
-        bypass=lambda app: f"$cache_bypass_{app.name.replace('-', '_')}",
+        cookies=cookies,
         bypassed=bypassed,
+        dot_segment=DOT_SEGMENT,
     )
 
 
@@ -103,13 +114,16 @@ def site_file(name: str) -> str:
     return f"sites-enabled/{name}.conf"
 
 
-def bypassed(app: App) -> str:
+def cookies(app: App) -> str:
+    """The variable that says whether a request has a cookie that the cache leaves alone."""
+    return f"cache_bypass_{app.name.replace('-', '_')}"
+
+
+def bypassed(app: App) -> list[str]:
     """Variables that are neither empty nor 0 in requests that the cache has no part in."""
     assert isinstance(app.cache, Cache)
-    names = [f"$http_{name.lower().replace('-', '_')}" for name in app.cache.bypass_headers]
-    if app.cache.bypass_cookies:
-        names.append(f"$cache_bypass_{app.name.replace('-', '_')}")
-    return " ".join(names) or '""'
+    names = [f"http_{variable(name)}" for name in app.cache.bypass_headers]
+    return [*names, cookies(app)] if app.cache.bypass_cookies else names
 
 
 def serves(c: Host, front: Front) -> bool:

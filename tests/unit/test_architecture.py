@@ -68,7 +68,7 @@ LAYERS = (
     ("channel", "events", "login"),
     ("facts", "bootstrap", "ownsteps"),
     ("agent", "steps"),
-    ("errors", "secrets", "names", "origin", "unmocked", "values", "visible", "locks", "knownhosts"),
+    ("errors", "secrets", "names", "origin", "unmocked", "values", "visible", "locks", "knownhosts", "writers"),
 )
 #: inside functions that roles call on the controller; hosts never get there
 ON_THE_CONTROLLER = {
@@ -162,13 +162,13 @@ def test_libraries_have_their_places(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in MODULES if part(p) in ("agent", "steps", "errors", "secrets")], ids=named
+    "path", [p for p in MODULES if part(p) in ("agent", "steps", "errors", "secrets", "writers")], ids=named
 )
 def test_what_is_shipped_needs_the_standard_library_only(path: Path) -> None:
     for name, line in imports(path):
         words = name.split(".")
         if words[0] == "provision":
-            below = words[1] in ("errors", "secrets", "agent", "steps")
+            below = words[1] in ("errors", "secrets", "agent", "steps", "writers")
             assert below or (named(path), words[1]) in ON_THE_CONTROLLER, (
                 f"{named(path)}:{line} imports {name}"
             )

@@ -10,10 +10,10 @@ from provision.steps import journald, mount_units, timers
 from provision.steps.base import Step
 from provision.steps.mount_units import escaped_path
 from provision.steps.sysusers import parsed as user_line
-from provision.steps.timers import exec_line
 from provision.steps.tmpfiles import parsed as tmpfiles_line
 from provision.steps.unit_files import DropIn, NoUnit, Unit
 from provision.steps.user_units import Linger, UserService
+from provision.writers import systemd_command
 
 
 class Gathered:
@@ -70,7 +70,7 @@ def test_a_timer_is_a_service_and_its_times() -> None:
         ({"calendar": "a\nb"}, "one line"),
         ({"every": "1h", "argv": "true"}, "list of words"),
         ({"every": "1h", "argv": ["true"]}, "absolute path"),
-        ({"every": "1h", "argv": ["/bin/a\nb"]}, "one line"),
+        ({"every": "1h", "argv": ["/bin/a\nb"]}, "absolute path"),
         ({"every": "1h", "settings": {"nice": 1}}, "name of a setting"),
         ({"every": "1h", "settings": {"Nice": "1\nUser=root"}}, "one line"),
     ],
@@ -94,7 +94,7 @@ def test_a_timer_refuses(options: dict[str, Any], message: str) -> None:
     ],
 )
 def test_words_are_quoted_as_systemd_reads_them(argv: list[str], line: str) -> None:
-    assert exec_line(argv) == line
+    assert systemd_command(argv) == line
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,8 @@ def takes(found: Callable[..., Any], interface: str) -> bool:
 
 
 inner = loaded()
+#: PEP 3333: text in an environ holds bytes, each as a character of Latin-1
+WSGI_PREFIX = PREFIX.encode().decode("latin-1")
 
 
 def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -60,10 +62,11 @@ def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterabl
     scheme = environ.get("HTTP_X_FORWARDED_PROTO")
     if scheme in ("http", "https"):
         environ["wsgi.url_scheme"] = scheme
-    path = environ.get("PATH_INFO", "")
-    if PREFIX and (path == PREFIX or path.startswith(PREFIX + "/")):
-        environ["SCRIPT_NAME"] = PREFIX
-        environ["PATH_INFO"] = path[len(PREFIX) :]
+    # whatever a server or a client takes for SCRIPT_NAME: the path is what the front has judged
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    below = WSGI_PREFIX and (path == WSGI_PREFIX or path.startswith(WSGI_PREFIX + "/"))
+    environ["SCRIPT_NAME"] = WSGI_PREFIX if below else ""
+    environ["PATH_INFO"] = path[len(environ["SCRIPT_NAME"]) :]
     answer: Iterable[bytes] = inner(environ, start_response)
     return answer
 

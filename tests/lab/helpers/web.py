@@ -114,9 +114,11 @@ class Site:
         assert certificate
         return int(str(certificate["serialNumber"]), 16)
 
-    def connected(self, timeout: float, *, tls: bool | None = None) -> socket.socket:
-        """A connection to it. tls: instead of the site's own. Raises OSError."""
+    def connected(self, timeout: float, *, tls: bool | None = None, protocol: str = "") -> socket.socket:
+        """A connection to it. tls: instead of the site's own.  protocol: the one to agree on. Raises OSError."""
         context = self._context(self.tls if tls is None else tls)
+        if context and protocol:
+            context.set_alpn_protocols([protocol])
         plain = socket.create_connection((self.address, 443 if context else 80), timeout=timeout)
         if context is None:
             return plain
