@@ -45,6 +45,7 @@ def test_what_holds_for_a_place_holds_below_it() -> None:
         "/events": "app cache stream",
         "/events/": "app cache stream",
         "/static/": "static",
+        "/static/inner": "static auth",
         "/static/inner/": "static auth",
     }
     inner = next(place for place in found.locations if place.path == "/static/inner/")

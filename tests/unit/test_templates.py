@@ -155,3 +155,12 @@ def test_a_secret_that_is_worked_on_is_never_written_masked(template: Any, text:
     with pytest.raises(ProvError) as raised:
         render(template(text), {"x": Secret("hunter2-hunter2")})
     assert "hunter2" not in str(raised.value)
+
+
+def test_a_writer_takes_a_secret_and_shows_none(template: Any) -> None:
+    text = render(template("A={{ x | systemd_environment }}\n"), {"x": Secret('hunt"er2')})
+    assert isinstance(text, Secret)
+    assert text.reveal() == 'A="hunt\\"er2"\n'
+    with pytest.raises(ProvError, match="nginx cannot express a secret") as raised:
+        render(template("{{ x | nginx }}"), {"x": Secret("hunter2\n")})
+    assert "hunter2" not in str(raised.value)
