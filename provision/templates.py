@@ -103,7 +103,9 @@ def discreet(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*arguments: Any, **options: Any) -> Any:
         before = len(_running.stack[-1])
         try:
-            return function(*map(revealed, arguments), **{name: revealed(each) for name, each in options.items()})
+            return function(
+                *map(revealed, arguments), **{name: revealed(each) for name, each in options.items()}
+            )
         except ValueError:
             if len(_running.stack[-1]) == before:
                 raise

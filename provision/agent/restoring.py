@@ -131,7 +131,7 @@ class Restoring:
             if asked and listens:
                 from provision.steps.waiting import Url  # shipped
 
-                scheme, host, path = asked.groups()
+                scheme, host, path = (each.replace("%%", "%") for each in asked.groups())
                 url, headers = "http://%s%s" % (host, path), {"Host": host, "X-Forwarded-Proto": scheme}
                 asking = Url(url, socket=listens[0], headers=headers, service=unit.name, within=WITHIN)
                 asking.check(self.host)

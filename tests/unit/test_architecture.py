@@ -68,7 +68,18 @@ LAYERS = (
     ("channel", "events", "login"),
     ("facts", "bootstrap", "ownsteps"),
     ("agent", "steps"),
-    ("errors", "secrets", "names", "origin", "unmocked", "values", "visible", "locks", "knownhosts", "writers"),
+    (
+        "errors",
+        "secrets",
+        "names",
+        "origin",
+        "unmocked",
+        "values",
+        "visible",
+        "locks",
+        "knownhosts",
+        "writers",
+    ),
 )
 #: inside functions that roles call on the controller; hosts never get there
 ON_THE_CONTROLLER = {
