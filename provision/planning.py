@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from provision.agent.masks import Masks
 from provision.agent.protocol import Submission
 from provision.inventory import InventoryHost
 from provision.outcome import Outcome
@@ -28,7 +29,8 @@ class Recorder:
 
     def __call__(self, host: str, outcome: Outcome, message: Submission, learnt: bool) -> Submission:
         """Take down a step; called by the host's own thread."""
-        fields = without_secrets(message.fields, self._secrets[host])
+        fields = without_secrets(message.fields, self._secrets[host], Masks(message.hide))
+        self._secrets[host] += message.hide
         wanted = {"kind": message.kind, "deadline": message.deadline, "fields": fields}
         if message.ignore:
             wanted["ignore"] = message.ignore
@@ -73,18 +75,24 @@ def planned_step(outcome: Outcome, wanted: str) -> PlannedStep:
     )
 
 
-def without_secrets(value: Any, found: list[str]) -> Any:
-    """A step's fields, as messages have them, with secrets masked; they are added to found."""
+def without_secrets(value: Any, found: list[str], masks: Masks | None = None) -> Any:
+    """A step's fields, as messages have them, with secrets masked; they are added to found.
+
+    masks: secrets that are in the fields as plain text, or in contents.
+    """
+    if isinstance(value, str):
+        return masks.hide(value) if masks else value
     if isinstance(value, list):
-        return [without_secrets(part, found) for part in value]
+        return [without_secrets(part, found, masks) for part in value]
     if isinstance(value, dict):
         if "$secret" in value:
             found.append(value["$secret"])
             return MASK
-        if "$source" in value and value["$source"][3]:
+        if "$source" in value and (value["$source"][3] or masks):
+            # by the hash of contents a short secret in them could be guessed
             found.append(value["$source"][1])
             return MASK
-        return {key: without_secrets(part, found) for key, part in value.items()}
+        return {key: without_secrets(part, found, masks) for key, part in value.items()}
     return value
 
 

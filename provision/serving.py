@@ -180,10 +180,8 @@ def environment_file(c: Host, release: Release) -> Outcome:
         f"{name}={systemd_environment(value.reveal() if isinstance(value, Secret) else value)}\n"
         for name, value in sorted(values.items())
     )
-    secret = any(isinstance(value, Secret) for value in values.values())
-    return files.file(
-        c, environment_path(release.app), Secret(text) if secret else text, mode=0o600, owner="root"
-    )
+    # also without a secret in it: the last one may have gone, and differences would show it
+    return files.file(c, environment_path(release.app), Secret(text), mode=0o600, owner="root")
 
 
 def serve(c: Host, instance: Instance) -> None:

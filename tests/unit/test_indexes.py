@@ -15,6 +15,7 @@ from provision.errors import ConfigError
 from provision.indexes import requirements_with
 from provision.releases import release_of
 from provision.secrets import Secret
+from provision.serving import environment_file
 from provision.steps.base import Change
 from provision.steps.indexes import index_changes
 from provision.steps.python import Venv
@@ -151,6 +152,28 @@ def test_an_application_with_both(tmp_path: Path) -> None:
     changed = app.model_copy(update={"secrets": {"FERNET": Secret("other")}, "indexes": ()})
     assert release.id == release_of(changed).id, "a secret does not shape names"
     assert isinstance(app, App)
+
+
+class Taken:
+    """Takes steps in place of a host."""
+
+    def __init__(self) -> None:
+        self.steps: list[Any] = []
+
+    def submit(self, step: Any) -> None:
+        self.steps.append(step)
+
+
+@pytest.mark.trust("6", "last-secret-of-an-environment")
+def test_an_environment_without_secrets_is_one_all_the_same(tmp_path: Path) -> None:
+    """Its difference would show the last secret that goes."""
+    (tmp_path / "requirements.txt").write_text("")
+    kept = [line for line in APP.splitlines() if "secrets" not in line and "indexes" not in line]
+    (app,) = apps_of(host(tmp_path, "\n".join(kept)))
+    taken: Any = Taken()
+    environment_file(taken, release_of(app))
+    file = taken.steps[-1]
+    assert (file.path, file.mode, file.source.secret) == ("/etc/prov/shop.env", 0o600, True)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from provision import plans
+from provision.agent.masks import Masks
 from provision.errors import ConfigError, ConfigErrors, UsageError
 from provision.inventory.masking import masked, secrets_of
 from provision.plandiff import check_configuration, check_hosts
@@ -218,6 +219,21 @@ def test_a_message_without_its_secrets() -> None:
     assert found == ["abc", "hunter2"]
     assert "hunter2" not in json.dumps(shown)
     assert shown["other"] == fields["other"]
+
+
+@pytest.mark.trust("6", "plan-file-has-passwords")
+def test_digests_of_arguments_are_not_of_known_secrets() -> None:
+    """A short one could be guessed by them."""
+    for first, second in (
+        ("hunter22", "other-word"),
+        ({"$source": ["a", "a" * 64, 3, False]}, {"$source": ["b", "b" * 64, 3, False]}),
+    ):
+        shown = [
+            without_secrets({"a": ["x", value]}, [], Masks(["hunter22", "other-word"]))
+            for value in (first, second)
+        ]
+        assert shown[0] == shown[1]
+        assert without_secrets({"a": first}, []) != without_secrets({"a": second}, [])
 
 
 def test_what_is_masked_is_what_is_sealed() -> None:
