@@ -145,9 +145,11 @@ def communicate(
 ) -> Result:
     """Feed and read a process until it ends. Both streams are read as they come, so neither can block it.
 
+    stdin: for a process whose input is a pipe of ours.
+
     A child that it leaves in the background, with its streams, is neither waited for nor ended.
     """
-    assert process.stdin and process.stdout and process.stderr
+    assert process.stdout and process.stderr
     end = time.monotonic() + timeout
     ended = 0.0
     collected = {"out": bytearray(), "err": bytearray()}
@@ -156,10 +158,10 @@ def communicate(
             os.set_blocking(stream.fileno(), False)
             selector.register(stream, selectors.EVENT_READ, name)
         todo = memoryview(stdin)
-        if todo:
+        if todo and process.stdin:
             os.set_blocking(process.stdin.fileno(), False)
             selector.register(process.stdin, selectors.EVENT_WRITE, "in")
-        else:
+        elif process.stdin:
             process.stdin.close()
         while selector.get_map():
             now = time.monotonic()
@@ -171,7 +173,7 @@ def communicate(
             if ended and (not ready or now > ended + LINGER):
                 break
             for key, _ in ready:
-                if key.data == "in":
+                if key.data == "in" and process.stdin:
                     todo = _feed(process, todo)
                     if not todo:
                         selector.unregister(key.fileobj)
@@ -208,8 +210,7 @@ def too_late(
 
 def close(process: "subprocess.Popen[bytes]") -> None:
     """Close our ends of a process's streams."""
-    for stream in (process.stdin, process.stdout, process.stderr):
-        assert stream is not None
+    for stream in filter(None, (process.stdin, process.stdout, process.stderr)):
         stream.close()
 
 

@@ -1,13 +1,16 @@
 """pip and uv, asked for the same thing. Shipped to hosts (Python 3.8, standard library)."""
 
 import configparser
-from typing import TYPE_CHECKING, Dict, List, NamedTuple, Sequence
+import os
+import re
+from typing import TYPE_CHECKING, Dict, Iterable, List, NamedTuple, Sequence
 
 from provision.agent.commands import BASE_ENVIRONMENT
 from provision.errors import StepError
 
 if TYPE_CHECKING:
     from provision.agent.commands import Result
+    from provision.agent.sandbox import Build
     from provision.agent.system import System
 
 #: pip's options, and uv's variables for the same (uv does not read pip's configuration: its docs, "Compatibility
@@ -22,6 +25,11 @@ SETTINGS = {
 }
 
 
+PIP = "/etc/pip.conf"
+#: an absolute path, by itself, in a URL or in a setting
+PATH = re.compile(r"(?:^|[\s=,@\"'])(?:file://)?(/[^\s,;#\"']+)", re.MULTILINE)
+
+
 class Installer(NamedTuple):
     """What installs packages into an environment. uv: its path, or "" for the environment's own pip."""
 
@@ -33,21 +41,23 @@ class Installer(NamedTuple):
     def name(self) -> str:
         return "uv" if self.uv else "pip"
 
-    def install(self, host: "System", wanted: Sequence[str], requirements: str = "", *flags: str) -> None:
-        """Install these specifiers and what a requirements file asks for. Raises StepError.
+    def install(self, build: "Build", requirements: str, sources: Sequence[str], *flags: str) -> None:
+        """Install what a requirements file asks for, and folders with sources, in a build. Raises StepError.
 
         flags: --no-deps, and --force-reinstall for what is there already, but not as it should be.
         """
         if "--hash=" in requirements:
             flags = (*flags, "--require-hashes")
         argv = self._uv(flags) if self.uv else self._pip(flags)
-        argv += wanted
+        argv += sources
         if requirements:
             argv += ["--requirement", "-" if self.uv else "/dev/stdin"]
         environment = (
-            {**uv_environment(host, self.environment), **self.environment} if self.uv else self.environment
+            {**uv_environment(build.host, self.environment), **self.environment}
+            if self.uv
+            else self.environment
         )
-        result = host.run(argv, stdin=requirements.encode(), environment=environment)
+        result = build.run(argv, requirements.encode(), environment)
         if result.status:
             raise self._explained(result)
 
@@ -79,19 +89,40 @@ class Installer(NamedTuple):
         )
 
 
+def named_paths(host: "System", texts: Iterable[str]) -> List[str]:
+    """Files and folders of the host that settings of an installer name, such as a folder of wheels.
+
+    Only those that every user may reach: requirements are a repository's words.
+    """
+    pip = host.files.read(PIP).decode(errors="replace") if host.files.exists(PIP) else ""
+    found = dict.fromkeys(path for text in (*texts, pip) for path in PATH.findall(text))
+    return [os.path.normpath(path) for path in found if host.planned or reachable(path)]
+
+
+def reachable(path: str) -> bool:
+    """Whether every user may pass through the folders above a path."""
+    above = os.path.dirname(os.path.realpath(path))
+    while above != "/":
+        if not os.path.isdir(above) or not os.stat(above).st_mode & 0o001:
+            return False
+        above = os.path.dirname(above)
+    return True
+
+
 def find_uv(host: "System", user: str) -> str:
     """The path of uv on the host, in a plan also of one that an earlier step brings; "" if there is none."""
     account = host.accounts.user(user or "root")
     folders = BASE_ENVIRONMENT["PATH"].split(":")
-    # where uv's own installer puts it
-    folders += [account.home + "/.local/bin"] if account is not None else []
+    if account is not None and (user or os.geteuid() or host.facts["init"] == "systemd"):
+        # where uv's own installer puts it; without a sandbox nothing of root's home can be shown to a build
+        folders.append(account.home + "/.local/bin")
     return next((f + "/uv" for f in folders if host.files.stat(f + "/uv") is not None), "")
 
 
 def uv_environment(host: "System", given: Dict[str, str]) -> Dict[str, str]:
     """What uv needs to act as pip would here: what pip's configuration and PIP_ variables say."""
     found: Dict[str, str] = {}
-    path = "/etc/pip.conf"
+    path = PIP
     if host.files.exists(path):
         settings = configparser.RawConfigParser()
         try:

@@ -2,27 +2,37 @@
 
 import hashlib
 import json
-import os
 import re
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple
 
+from provision.agent.sandbox import Build, building
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, listed, mode_text, step, wanted
 from provision.steps.environment import Environment, check_environment, revealed
 from provision.steps.indexes import check_no_logins, index_changes
-from provision.steps.installers import Installer, find_uv
+from provision.steps.installed import (
+    STAMP,
+    entries,
+    folders,
+    interpreter_folders,
+    minor_version,
+    read_stamp,
+    walk,
+)
+from provision.steps.installers import Installer, find_uv, named_paths
 
 if TYPE_CHECKING:
     from provision.agent.system import System
     from provision.host import Host
     from provision.outcome import Outcome
 
-#: a file in the environment that tells what was installed into it; written when all of it was
-STAMP = "prov-installed"
+#: what is to be done where no environment can be made
+NO_VENV = (
+    "Debian and Ubuntu need the package python3-venv for this: the role `python` installs it, and so does "
+    "python.interpreter."
+)
 #: how changes of the modes of its folders begin
 MODE = "mode of "
-#: what a project's own tools leave in its folder, and what is no part of it
-NOT_SOURCE = re.compile(r"^(\..*|__pycache__|build|dist|.*\.egg-info|.*\.pyc)\Z")
 
 
 @wanted()
@@ -40,6 +50,11 @@ class Venv(Step):
     installer: "uv", "pip", or "" for uv where the host has it (see python.uv), else pip, with the same result.
     environment: of the installer, such as PIP_INDEX_URL; values may be Secrets. What /etc/pip.conf and PIP_
     variables say of indexes holds for uv as well. A login for an index belongs there, as a Secret.
+    cache: a name; environments of the same name share what has been downloaded and built for them. Whoever can put a
+    package into one of them can put it into all of these. "" keeps nothing.
+    Packages run code of their authors while they are built and installed. Where the step acts as root, that code runs
+    as a user of its own, in a sandbox of systemd's that can write to the environment alone; see docs/builds.md. The
+    environment then belongs to root. Don't start its Python as root: what is installed there decides what that runs.
     What somebody has removed from the environment is installed again, and its folders are opened to all who may enter
     the environment itself. It is made anew if a run left it unfinished, if its interpreter is gone or has become
     another Python, or if a requirement is dropped, because no installer takes away what that had brought along.
@@ -53,6 +68,7 @@ class Venv(Step):
     project: str = ""
     installer: str = ""
     environment: Environment = ()  # type: ignore[assignment]
+    cache: str = ""
 
     DEADLINE = 1800.0
 
@@ -77,6 +93,8 @@ class Venv(Step):
             raise ValueError('installer must be "uv" or "pip", not %r' % (self.installer,))
         check_environment(self.environment)
         check_no_logins(self.requirements, self.packages)
+        if not isinstance(self.cache, str) or not re.match(r"^([A-Za-z0-9][\w.-]*)?\Z", self.cache):
+            raise ValueError("cache must be a name of letters, digits, '.', '-' and '_': %r" % (self.cache,))
 
     def check(self, host: "System") -> Diff:
         if not self.as_user:
@@ -99,17 +117,23 @@ class Venv(Step):
         if kinds & {"new environment", "environment"}:
             if host.files.stat(self.path) is not None:
                 host.files.remove(self.path)
-            self._make(host)
-            before = {"base": entries(host, self.path)}
+            if not host.planned and not host.runnable(self.python):
+                raise StepError("%s: not found" % self.python, hint=NO_VENV)
+            host.files.keep(self.path)
+            host.files.mkdir(self.path, 0o755, *host.owner(None, None))
+        self._remove_stamp(host)
+        with building(
+            host, self.path, STAMP, self._shows(host, installer), [self.python], self.cache
+        ) as build:
+            if kinds & {"new environment", "environment"}:
+                self._make(host, build)
+                before = {"base": entries(host, self.path)}
+            if self.requirements.strip() or self.packages:
+                again = ["--force-reinstall"] if "missing" in kinds else []
+                installer.install(build, self._with_sources(host, build), [], *again)
+            if self.project and kinds - {"requirement"}:
+                self._install_project(host, build, installer)
         stamp = self.path + "/" + STAMP
-        if host.files.stat(stamp) is not None:
-            # an installation that is cut short must not be taken for a finished one
-            host.files.remove(stamp)
-        again = ["--force-reinstall"] if "missing" in kinds else []
-        if self.requirements.strip() or self.packages:
-            installer.install(host, self.packages, self.requirements, *again)
-        if self.project and kinds - {"requirement"}:
-            self._install_project(host, installer)
         host.files.write(stamp, self._record(host, before), 0o644, *host.owner(None, None))
 
     def fingerprint(self, host: "System") -> str:
@@ -206,28 +230,43 @@ class Venv(Step):
             raise StepError("there is no uv on this host", hint="Add python.uv(c) before this step.")
         return found
 
-    def _make(self, host: "System") -> None:
-        host.files.keep(self.path)
-        result = host.run([self.python, "-m", "venv", self.path], timeout=300)
-        result.require(
-            "making the virtual environment",
-            "Debian and Ubuntu need the package python3-venv for this: the role `python` installs it, and so does "
-            "python.interpreter.",
-        )
+    def _remove_stamp(self, host: "System") -> None:
+        """An installation that is cut short must not be taken for a finished one."""
+        stamp = self.path + "/" + STAMP
+        if host.files.stat(stamp) is not None:
+            host.files.remove(stamp)
+
+    def _shows(self, host: "System", installer: Installer) -> List[str]:
+        """What a build has to see: the interpreter, uv, and what the settings name by its path."""
+        given = [self.requirements, *self.packages, *revealed(self.environment).values()]
+        words = named_paths(host, given)
+        return [*interpreter_folders(host, self.python), *filter(None, [installer.uv]), *words]
+
+    def _with_sources(self, host: "System", build: Build) -> str:
+        """All requirements, with copies of the projects that they name by their folder: builds write to these."""
+        text = "\n".join([self.requirements, *self.packages]) + "\n"
+        for path in named_paths(host, [text]):
+            if not host.planned and {"setup.py", "pyproject.toml"} & set(host.files.list(path)):
+                text = text.replace(path, build.copy(path, leave=self.path))
+        return text
+
+    def _make(self, host: "System", build: Build) -> None:
+        result = build.run([self.python, "-m", "venv", self.path])
+        result.require("making the virtual environment", NO_VENV)
         if host.planned:
             owner = host.owner(None, None)
-            host.files.mkdir(self.path, 0o755, *owner)
             host.files.mkdir(self.path + "/bin", 0o755, *owner)
             host.files.link(self.path + "/bin/python", self.python)
             host.files.write(self.path + "/pyvenv.cfg", b"", 0o644, *owner)
 
-    def _install_project(self, host: "System", installer: Installer) -> None:
+    def _install_project(self, host: "System", build: Build, installer: Installer) -> None:
         names = host.files.list(self.project)
         if not host.planned and "pyproject.toml" not in names and "setup.py" not in names:
             raise StepError("%s holds no Python project: there is no pyproject.toml" % self.project)
         complete = ["--no-deps"] if self.requirements.strip() else []
         # a version that stays the same says nothing about what is in it
-        installer.install(host, [self.project], "", "--force-reinstall", *complete)
+        source = build.copy(self.project, leave=self.path)
+        installer.install(build, "", [source], "--force-reinstall", *complete)
 
     def _record(self, host: "System", before: Dict[str, Any]) -> bytes:
         there = entries(host, self.path)
@@ -243,59 +282,6 @@ class Venv(Step):
             "installed": [name for name in there if name not in base],
         }
         return json.dumps(stamp, indent=1).encode() + b"\n"
-
-
-def read_stamp(host: "System", venv: str) -> Optional[Dict[str, Any]]:
-    """What was installed into an environment; None if nobody can tell."""
-    path = venv + "/" + STAMP
-    if not host.files.exists(path):
-        return None
-    try:
-        found = json.loads(host.files.read(path).decode())
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) and "installed" in found else None
-
-
-def entries(host: "System", venv: str) -> List[str]:
-    """What is in an environment's site-packages."""
-    found: List[str] = []
-    for name in host.files.list(venv + "/lib"):
-        found += host.files.list("%s/lib/%s/site-packages" % (venv, name))
-    return [name for name in found if name != "__pycache__" and not name.startswith("~")]
-
-
-def folders(host: "System", venv: str) -> List[str]:
-    """Where an environment has its programs and packages."""
-    found = ["bin", "lib"]
-    for name in host.files.list(venv + "/lib"):
-        found += ["lib/" + name, "lib/%s/site-packages" % name]
-    return found
-
-
-def minor_version(host: "System", path: str) -> str:
-    """The "3.11" that the file has in its name to which the links of an interpreter lead; "" if none."""
-    now = host.files.stat(path)
-    for _ in range(40):
-        if now is None or now.kind != "link":
-            break
-        path = os.path.join(os.path.dirname(path), now.target)
-        now = host.files.stat(path)
-    found = re.search(r"/python(\d+\.\d+)\Z", path)
-    return found.group(1) if found else ""
-
-
-def walk(host: "System", folder: str) -> Iterator[str]:
-    """The files of a project's source, sorted."""
-    for name in host.files.list(folder):
-        path = "%s/%s" % (folder, name)
-        now = host.files.stat(path)
-        if now is None or NOT_SOURCE.match(name):
-            continue
-        if now.kind == "dir":
-            yield from walk(host, path)
-        elif now.kind == "file":
-            yield path
 
 
 def without_hashes(line: str) -> str:

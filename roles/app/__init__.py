@@ -58,6 +58,7 @@ def files_of(c: Host, release: Release) -> None:
         requirements=release.requirements,
         packages=release.packages,
         environment=release.installing,
+        cache=release.app.name,
     )
     # the application's user has to get in
     files.directory(c, release.venv, mode=0o755)
