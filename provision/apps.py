@@ -54,6 +54,9 @@ class App(Settings):
     subdirectory: InnerPath | None = Field(
         default=None, description="Folder in the source that holds the application; other paths start there."
     )
+    max_source: Annotated[str, matching(r"[1-9]\d*[kmg]?", "a size like 512k, 10m or 1g")] = Field(
+        default="2g", description="Largest source, all files together; more is refused."
+    )
     interface: Interface = Field(default="wsgi", description="What the application speaks.")
     target: Annotated[
         str, matching(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*", "of the form module:callable")

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import stat
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import field
 from functools import cached_property, partial
 from pathlib import Path
-
-import pathspec
 
 from provision.app_settings import SERVER_PACKAGES
 from provision.apps import App
@@ -25,15 +21,17 @@ from provision.errors import ProvError
 from provision.indexes import requirements_with, without_logins_in
 from provision.requirements import requirements_of
 from provision.secrets import Secret
-from provision.steps.tree import Entry, hashes_of, source_of, summary
+from provision.sources.files import contents
+from provision.sources.local import source_entries
+from provision.steps.tree import Entry, summary
 from provision.values import dataclass
 
-#: never part of a release, whatever .gitignore says
-NEVER = {".git", ".hg", ".svn", "__pycache__", ".prov"}
+#: bytes of a file that lists packages
+MOST_REQUIREMENTS = 16 << 20
 #: what prov itself puts into a release's folder
 OURS = (".prov", ".venv")
 
-_manifests: dict[tuple[str, str | None], list[Entry]] = {}
+_manifests: dict[tuple[str, str | None, str], list[Entry]] = {}
 _lock = threading.Lock()
 
 
@@ -145,12 +143,12 @@ def release_of(app: App) -> Release:
     entries = manifest_of(app)
     root = f"{app.subdirectory}/" if app.subdirectory else ""
     wanted = root + app.requirements
-    source = next((e[2] for e in entries if e[0] == wanted and e[2] is not None), None)
-    if source is None:
+    if wanted not in (entry[0] for entry in entries):
+        ignored = "Is it ignored by .gitignore? " if isinstance(app.source, Path) else ""
         raise ProvError(
             f"{app.requirements} is not in the source of {app.name}",
             where=str(app.source),
-            hint="Is it ignored by .gitignore? An empty file will do if nothing is required.",
+            hint=f"{ignored}An empty file will do if nothing is required.",
         )
     folder, slash, name = wanted.rpartition("/")
     text = requirements_of(
@@ -163,97 +161,29 @@ def release_of(app: App) -> Release:
 
 
 def content_of(entries: list[Entry], folder: str, name: str) -> bytes:
-    """What a file of the source holds. Raises OSError."""
-    source = next((e[2] for e in entries if e[0] == folder + name and e[2] is not None), None)
-    if source is None or source.open is None:
-        raise FileNotFoundError(2, "not in the source", folder + name)
-    with source.open(b"") as f:
-        return f.read()
+    """What a file of the source holds. Raises OSError, ProvError."""
+    return contents({entry[0]: entry for entry in entries}, folder + name, MOST_REQUIREMENTS)
 
 
 def manifest_of(app: App) -> list[Entry]:
     """Every file of the application's source; read once for all hosts of a run."""
-    key = (str(app.source), app.ref)
+    key = (str(app.source), app.ref, app.max_source)
     with _lock:
         if key not in _manifests:
-            folder = app.source
-            if not isinstance(folder, Path):
+            most = in_bytes(app.max_source)
+            if isinstance(app.source, Path):
+                _manifests[key] = source_entries(app.source, most)
+            else:
                 from provision.gitsource import checkout
 
-                folder = checkout(folder, app.ref)
-            _manifests[key] = list(walk(folder))
+                _manifests[key] = source_entries(checkout(app.source, app.ref, most), most, whole=True)
         return _manifests[key]
 
 
-def walk(folder: Path) -> Iterator[Entry]:
-    """Files below a folder that .gitignore files do not exclude, sorted by path."""
-    hashes = hashes_of(str(folder))
-    for relative in sorted(Ignored(folder).files(), key=lambda path: path.split("/")):
-        path = f"{folder}/{relative}"
-        mode = os.lstat(path).st_mode
-        if stat.S_ISLNK(mode):
-            yield relative, 0o777, None, str(Path(path).readlink())
-        elif stat.S_ISREG(mode):
-            # git knows two modes; others depend on whose umask made the checkout
-            yield relative, 0o755 if mode & 0o100 else 0o644, source_of(path, hashes), ""
-    hashes.save()
-
-
-class Ignored:
-    """The .gitignore files that govern a folder: its own, those below, and those above up to the repository.
-
-    Source: gitignore(5); patterns of a deeper file override those above it.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._specs: dict[Path, pathspec.GitIgnoreSpec] = {}
-        for above in [folder, *folder.parents]:
-            self._read(above)
-            if (above / ".git").exists():
-                break
-        else:
-            # not in a repository: files further up have nothing to say
-            self._specs = {d: s for d, s in self._specs.items() if d == folder}
-
-    def files(self) -> Iterator[str]:
-        """Paths below the folder, of files and links that are not ignored."""
-        for folder, folders, names in os.walk(self.folder):
-            here = Path(folder)
-            self._read(here)
-            below = "" if here == self.folder else here.relative_to(self.folder).as_posix() + "/"
-            links = [n for n in folders if (here / n).is_symlink()]
-            governing = self._governing(here)
-            folders[:] = [
-                n for n in folders if n not in NEVER and n not in links and not excludes(governing, n + "/")
-            ]
-            for name in [*names, *links]:
-                if name not in NEVER and not excludes(governing, name):
-                    yield below + name
-
-    def _read(self, folder: Path) -> None:
-        file = folder / ".gitignore"
-        if folder not in self._specs and file.is_file():
-            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-            self._specs[folder] = pathspec.GitIgnoreSpec.from_lines(lines)
-
-    def _governing(self, here: Path) -> list[tuple[pathspec.GitIgnoreSpec, str]]:
-        """The files that say something of what is in a folder, the nearest first, each with the way from it."""
-        found = []
-        for folder in (here, *here.parents):
-            if folder in self._specs:
-                way = "" if folder == here else here.relative_to(folder).as_posix() + "/"
-                found.append((self._specs[folder], way))
-        return found
-
-
-def excludes(governing: list[tuple[pathspec.GitIgnoreSpec, str]], name: str) -> bool:
-    """Whether what is in a folder is ignored. name: with a slash at the end if it is a folder."""
-    for spec, way in governing:
-        verdict = spec.check_file(way + name).include
-        if verdict is not None:
-            return verdict
-    return False
+def in_bytes(size: str) -> int:
+    """Return a size such as 512k, 10m or 2g as a number of bytes."""
+    factor = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}.get(size[-1])
+    return int(size[:-1]) * factor if factor else int(size)
 
 
 def named_in(requirements: str) -> set[str]:

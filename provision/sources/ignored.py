@@ -10,6 +10,7 @@ from provision.sources.gitindex import bounded
 
 #: bytes of a .gitignore
 MOST = 1024 * 1024
+Governing = list[tuple[pathspec.GitIgnoreSpec, str]]
 
 
 class Ignored:
@@ -38,12 +39,20 @@ class Ignored:
             lines = data.decode("utf-8", "replace").splitlines()
             self._specs[folder] = pathspec.GitIgnoreSpec.from_lines(lines)
 
-    def names(self, here: Path, name: str) -> bool:
-        """Tell whether what is in a folder is ignored. name: with a slash at the end if it is a folder."""
+    def governing(self, here: Path) -> Governing:
+        """Return the files that say something of what is in a folder, the nearest first, each with the way from it."""
+        found = []
         for folder in (here, *here.parents):
             if folder in self._specs:
                 way = "" if folder == here else here.relative_to(folder).as_posix() + "/"
-                verdict = self._specs[folder].check_file(way + name).include
-                if verdict is not None:
-                    return verdict
-        return False
+                found.append((self._specs[folder], way))
+        return found
+
+
+def excludes(governing: Governing, name: str) -> bool:
+    """Tell whether what is in a folder is ignored. name: with a slash at the end if it is a folder."""
+    for spec, way in governing:
+        verdict = spec.check_file(way + name).include
+        if verdict is not None:
+            return verdict
+    return False

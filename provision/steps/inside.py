@@ -4,6 +4,7 @@ Repositories, archives and folders of strangers name files as they like. What pa
 that it is made in: on its own, and through every link that comes with it.
 """
 
+from posixpath import normpath
 from typing import Dict, Iterable, List, Mapping, NamedTuple, Set
 
 #: bytes of one name (NAME_MAX), and of a path below its folder, which leaves a quarter of PATH_MAX to the folder
@@ -130,3 +131,15 @@ def leads_out(path: str, links: Mapping[str, str], folders: Set[str]) -> bool:
 def pieces(target: str) -> List[str]:
     """Return the words of a path, the last one first."""
     return [word for word in reversed(target.split("/")) if word not in ("", ".")]
+
+
+def through_links(path: str, links: Mapping[str, str]) -> str:
+    """Return where a path below the folder leads to, links of the tree followed. links: that stay inside."""
+    for _ in range(MAX_LINKS):
+        parts = path.split("/")
+        found = next((n for n in range(1, len(parts) + 1) if "/".join(parts[:n]) in links), 0)
+        if not found:
+            break
+        target = links["/".join(parts[:found])]
+        path = normpath("/".join([*parts[: found - 1], target, *parts[found:]]))
+    return path

@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Tuple
 
-from provision.agent.caches import Hashes
 from provision.errors import StepError
 from provision.steps.base import (
     Change,
@@ -18,6 +17,7 @@ from provision.steps.base import (
     wanted,
 )
 from provision.steps.contents import check_patterns, excluded
+from provision.steps.inside import folders_of, name_fault
 from provision.steps.source import Source
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ class Tree(Step):
         check_mode(self.folder_mode)
         if self.like:
             check_path(self.like, "like")
-        for path, _, _, _ in self.entries:
-            check_path("/" + path, "a path of the tree")
+        check_tree([entry[0] for entry in self.entries])
         if self.path.strip("/").count("/") == 0:
             raise ValueError("refusing to synchronise %r, a directory of the root" % self.path)
 
@@ -254,6 +253,7 @@ def sync(
     group: Optional[str] = None,
     delete: bool = True,
     exclude: Sequence[str] = (),
+    outside_links: bool = False,
     when: "Sequence[Outcome]" = (),
 ) -> "Outcome":
     """The files of a local folder at `to`; of those that the host has already, only the hashes are compared.
@@ -262,68 +262,36 @@ def sync(
 
     origin: absolute, or relative to the role's files/ folder.  delete: remove what is there and not in the folder.
     exclude: names ("*.orig") and paths ("var/cache") that are neither sent nor removed.
-    Files are 0755 if their owner may execute them here, else 0644; links are sent as links; empty folders are not.
-    Raises ConfigError if there is no such local folder.
+    outside_links: also send links that lead out of the folder; else one such link is refused.
+    Files are 0755 if their owner may execute them here, else 0644; links are sent as links, and what they lead to is
+    not read; empty folders, pipes and devices are not sent.
+    Raises ConfigError if there is no such local folder, ProvError for files that can't be sent.
     """
     import os
 
     from provision.awaited import role_file
     from provision.errors import ConfigError
+    from provision.sources.files import local_entries
 
     local = str(role_file(c, "files", str(origin)))
     if not os.path.isdir(local):
         raise ConfigError("there is no local folder %s" % local)
-    entries = sorted(local_entries(local, exclude), key=lambda entry: entry[0])
+    entries = local_entries(local, lambda path: excluded(path, exclude), outside_links=outside_links)
     return tree(c, to, entries, owner=owner, group=group, delete=delete, exclude=exclude, when=when)
 
 
-def local_entries(folder: str, exclude: Sequence[str]) -> Iterator[Entry]:
-    """What is in a folder of the controller."""
-    import os
-
-    hashes = hashes_of(folder)
-    for here, folders, names in os.walk(folder):
-        below = os.path.relpath(here, folder)
-        prefix = "" if below == "." else below + "/"
-        folders[:] = sorted(n for n in folders if not excluded(prefix + n, exclude))
-        for name in sorted([*names, *(n for n in folders if os.path.islink(os.path.join(here, n)))]):
-            at = os.path.join(here, name)
-            if excluded(prefix + name, exclude):
-                continue
-            if os.path.islink(at):
-                yield prefix + name, 0o777, None, os.readlink(at)
-            elif os.path.isfile(at):
-                yield (
-                    prefix + name,
-                    0o755 if os.stat(at).st_mode & 0o100 else 0o644,
-                    source_of(at, hashes),
-                    "",
-                )
-    hashes.save()
-
-
-def source_of(path: str, hashes: Hashes) -> Source:
-    """A local file's contents, read when a host asks for them, and to be hashed only if that was not done before."""
-    import os
-
-    st = os.stat(path)
-    source = Source(hashes.of(path, st), st.st_size)
-    source.open = lambda request: open(path, "rb")  # noqa: SIM115 (whoever asks closes it)
-    return source
-
-
-_hashes: Dict[str, Hashes] = {}
-
-
-def hashes_of(folder: str) -> Hashes:
-    """Hashes of the files in a folder of the controller, of this run and of earlier ones."""
-    import os
-
-    if folder not in _hashes:
-        caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-        name = hashlib.sha256(os.path.abspath(folder).encode()).hexdigest()[:16]
-        _hashes[folder] = Hashes(os.path.join(caches, "prov", "hashes", name))
-    return _hashes[folder]
+def check_tree(paths: "Sequence[str]") -> None:
+    """Raise ValueError for a path that leads outside, for two of one name, and for one below another, which may be a
+    link."""
+    seen: Set[str] = set()
+    for path in paths:
+        why = "it is there twice" if path in seen else name_fault(path)
+        if why:
+            raise ValueError("a path of the tree, %r, is refused: %s" % (path, why))
+        seen.add(path)
+    for folder in folders_of(dict.fromkeys(seen, "file")):
+        if folder in seen:
+            raise ValueError("a path of the tree, %r, is refused: it is a folder of others, too" % folder)
 
 
 def summary(entries: "Sequence[Entry]") -> Dict[str, str]:

@@ -55,6 +55,7 @@ def test_defaults(tmp_path: Path) -> None:
         "source": tmp_path / "src",
         "ref": None,
         "subdirectory": None,
+        "max_source": "2g",
         "interface": "wsgi",
         "target": "shop:app",
         "server": "gunicorn",

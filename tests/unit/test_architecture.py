@@ -88,6 +88,7 @@ ON_THE_CONTROLLER = {
     ("provision/steps/files.py", "templates"),
     ("provision/steps/script.py", "awaited"),
     ("provision/steps/tree.py", "awaited"),
+    ("provision/steps/tree.py", "sources"),
     ("provision/steps/python.py", "awaited"),
     ("provision/steps/passwords.py", "htpasswd"),
     ("provision/steps/python.py", "requirements"),
@@ -105,7 +106,7 @@ PLACES = {
     "boto3": {"cloud"},
     "cryptography": {"ca", "owncert"},
     "bcrypt": {"htpasswd"},
-    "pathspec": {"releases", "sources/ignored"},
+    "pathspec": {"sources/ignored"},
 }
 #: compressed bytes that an agent's start may cost, with a tenth as room to grow (2026: 55 kB and 76 kB)
 LARGEST_AGENT = 64_000

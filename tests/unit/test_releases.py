@@ -14,7 +14,9 @@ from inventories import host, project
 from provision import releases
 from provision.apps import App, apps_of
 from provision.errors import ProvError
-from provision.releases import Release, release_of, walk
+from provision.releases import Release, release_of
+from provision.sources.local import source_entries
+from provision.steps.tree import Entry
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +32,10 @@ def repository(folder: Path, files: dict[str, str]) -> Path:
     project(folder, files)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     return folder
+
+
+def walk(folder: Path) -> list[Entry]:
+    return source_entries(folder, 1 << 30)
 
 
 def paths(folder: Path) -> list[str]:
@@ -112,11 +118,11 @@ def test_links_modes_and_what_is_neither_file_nor_link(tmp_path: Path) -> None:
     (folder / "conf").chmod(0o600)
     (folder / "link").symlink_to("conf")
     (folder / "to-dir").symlink_to("dir")
-    (folder / "broken").symlink_to("/nowhere")
+    (folder / "broken").symlink_to("nowhere")
     os.mkfifo(folder / "pipe")
     found = {path: (mode, target) for path, mode, _, target in walk(folder)}
     assert found == {
-        "broken": (0o777, "/nowhere"),
+        "broken": (0o777, "nowhere"),
         "conf": (0o644, ""),
         "dir/x": (0o644, ""),
         "link": (0o777, "conf"),

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from provision.steps.tree import local_entries
+from provision.sources import files
+from provision.steps.contents import excluded
+from provision.steps.tree import Entry
+
+
+def local_entries(folder: str, exclude: list[str]) -> list[Entry]:
+    return files.local_entries(folder, lambda path: excluded(path, exclude), outside_links=True)
 
 
 def test_files_links_and_what_is_left_out(tmp_path: Path) -> None:
@@ -15,7 +21,7 @@ def test_files_links_and_what_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "run").chmod(0o700)
     (tmp_path / "empty").mkdir()
     (tmp_path / "elsewhere").symlink_to("/etc")
-    found = list(local_entries(str(tmp_path), ["*.orig", "sub/cache", "drafts"]))
+    found = local_entries(str(tmp_path), ["*.orig", "sub/cache", "drafts"])
     assert [(path, mode, target) for path, mode, _, target in found] == [
         ("a", 0o644, ""),
         ("elsewhere", 0o777, "/etc"),
@@ -26,7 +32,7 @@ def test_files_links_and_what_is_left_out(tmp_path: Path) -> None:
 
 def test_a_file_is_hashed_again_once_it_has_changed(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("one")
-    first = next(local_entries(str(tmp_path), []))[2]
-    assert next(local_entries(str(tmp_path), []))[2] == first
+    first = local_entries(str(tmp_path), [])[0][2]
+    assert local_entries(str(tmp_path), [])[0][2] == first
     (tmp_path / "a").write_text("three")
-    assert next(local_entries(str(tmp_path), []))[2] != first
+    assert local_entries(str(tmp_path), [])[0][2] != first

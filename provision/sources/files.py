@@ -1,0 +1,166 @@
+"""Folders of this machine as manifests: walked and read by descriptors, through no link."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from provision.agent.caches import Hashes
+from provision.errors import ProvError
+from provision.steps.inside import MAX_DEPTH, faults, through_links
+from provision.steps.source import Source
+from provision.steps.tree import Entry
+
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: a pipe would keep whoever opens it waiting
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+_hashes: dict[str, Hashes] = {}
+
+
+class Found(NamedTuple):
+    """What is in a folder, neither a folder itself nor of another kind. fd, name: by which it is opened."""
+
+    path: str
+    st: os.stat_result
+    fd: int
+    name: str
+
+
+def walked(folder: str, wanted: Callable[[str, bool], bool]) -> Iterator[Found]:
+    """Give the files and links below a folder, sorted; pipes, sockets and devices are left out, as by git.
+
+    wanted: asked of each path, and whether it is a folder; what it refuses is neither given nor entered.
+    Raises ProvError for what can't be read, and for folders that are too deep.
+    """
+    with readable(folder):
+        top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield from below(top, "", folder, wanted)
+        finally:
+            os.close(top)
+
+
+def below(fd: int, prefix: str, folder: str, wanted: Callable[[str, bool], bool]) -> Iterator[Found]:
+    """Give what is below one folder of those. prefix: its path, with a slash."""
+    if prefix.count("/") >= MAX_DEPTH:
+        shown = "/".join(prefix.split("/")[:3])
+        raise ProvError(f"{shown}/...: more than {MAX_DEPTH} folders deep", where=folder)
+    for name in sorted(os.listdir(fd)):
+        path = prefix + name
+        try:
+            st = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        except FileNotFoundError:
+            # removed a moment ago, such as an editor's temporary file
+            continue
+        if stat.S_ISDIR(st.st_mode):
+            if wanted(path, True):
+                inner = os.open(name, FOLDER, dir_fd=fd)
+                try:
+                    yield from below(inner, f"{path}/", folder, wanted)
+                finally:
+                    os.close(inner)
+        elif (stat.S_ISREG(st.st_mode) or stat.S_ISLNK(st.st_mode)) and wanted(path, False):
+            yield Found(path, st, fd, name)
+
+
+@contextlib.contextmanager
+def readable(folder: str) -> Iterator[None]:
+    """Turn the errors of reading a folder into ProvErrors."""
+    try:
+        yield
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        raise ProvError(f"{error.filename!r} can't be read: {said}", where=folder) from None
+
+
+def entry_of(found: Found, folder: str, hashes: Hashes) -> Entry:
+    """Return a file or link as an entry of a manifest; its contents are read again when a host asks for them."""
+    if stat.S_ISLNK(found.st.st_mode):
+        return found.path, 0o777, None, os.readlink(found.name, dir_fd=found.fd)
+    digest, st = hashes.find(found.st), found.st
+    if digest is None:
+        with opened(found.name, found.fd) as f:
+            st = os.fstat(f.fileno())
+            digest = hashes.read(f)
+    source = Source(digest, st.st_size)
+    source.open = lambda request: open_below(folder, found.path)
+    # git knows two modes; others depend on whose umask made the checkout
+    return found.path, 0o755 if st.st_mode & 0o100 else 0o644, source, ""
+
+
+def opened(name: str, fd: int) -> IO[bytes]:
+    """Open a regular file of a folder. Raises OSError; a link or pipe that has taken its place is one."""
+    f = os.fdopen(os.open(name, FILE, dir_fd=fd), "rb")
+    if not stat.S_ISREG(os.fstat(f.fileno()).st_mode):
+        f.close()
+        raise OSError(0, "is a file no more", name)
+    return f
+
+
+def open_below(folder: str, path: str) -> IO[bytes]:
+    """Open a file below a folder, through no link on the way. Raises ProvError."""
+    *folders, name = path.split("/")
+    with readable(folder), contextlib.ExitStack() as stack:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, fd)
+        for part in folders:
+            fd = os.open(part, FOLDER, dir_fd=fd)
+            stack.callback(os.close, fd)
+        return opened(name, fd)
+
+
+def judge(entries: list[Entry], where: str, hint: str, *, links: bool = True) -> None:
+    """Raise ProvError for the first entry that would land outside of its folder, or lead there.
+
+    links: whether they are judged, too.
+    """
+    kinds = {path: "link" if source is None and links else "file" for path, _, source, _ in entries}
+    targets = {path: target for path, _, source, target in entries if source is None}
+    for fault in faults(kinds, targets):
+        raise ProvError(f"{fault.path!r} is refused: {fault.why}", where=where, hint=hint)
+
+
+def hashes_of(folder: str) -> Hashes:
+    """Hashes of the files in a folder of the controller, of this run and of earlier ones."""
+    if folder not in _hashes:
+        caches = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+        name = hashlib.sha256(os.fsencode(Path(folder).absolute())).hexdigest()[:16]
+        _hashes[folder] = Hashes(str(Path(caches, "prov", "hashes", name)))
+    return _hashes[folder]
+
+
+def local_entries(
+    folder: str, leave_out: Callable[[str], bool], *, outside_links: bool = False
+) -> list[Entry]:
+    """Return what is in a folder, as tree.sync sends it. Raises ProvError.
+
+    leave_out: tells whether a path is excluded.  outside_links: keep links that lead out of the folder.
+    """
+    hashes = hashes_of(folder)
+    found = [entry_of(f, folder, hashes) for f in walked(folder, lambda path, _: not leave_out(path))]
+    hashes.save()
+    judge(
+        found,
+        folder,
+        "Exclude it, or pass outside_links=True if links may lead there.",
+        links=not outside_links,
+    )
+    return found
+
+
+def contents(entries: Mapping[str, Entry], path: str, most: int) -> bytes:
+    """Return the contents of a file of a manifest, through links of it. Raises OSError, ProvError."""
+    entry = entries.get(through_links(path, {p: e[3] for p, e in entries.items() if e[2] is None}))
+    if entry is None or entry[2] is None or entry[2].open is None:
+        raise FileNotFoundError(2, "not in the source", path)
+    with entry[2].open(b"") as f:
+        data = f.read(most + 1)
+    if len(data) > most:
+        raise ProvError(f"{path} has more than {most >> 20} MB", hint="Is this the file that was meant?")
+    return data
