@@ -13,16 +13,18 @@ HOME = "/var/cache/prov"
 CLOCK_TICK = 2.0
 #: hashes in one file
 MOST = 20000
+#: bytes of such a file
+LARGEST = 64 * 1024 * 1024
 CHUNK = 256 * 1024
 
 
 def kept(path: str) -> bytes:
     """What was kept in a file; b"" if nothing was, or by somebody else."""
     try:
-        with open(path, "rb") as f:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as f:
             st = os.fstat(f.fileno())
-            mine = st.st_uid == os.geteuid() and stat.S_IMODE(st.st_mode) == 0o600
-            return f.read() if mine else b""
+            mine = st.st_uid == os.geteuid() and st.st_mode == stat.S_IFREG | 0o600
+            return f.read() if mine and st.st_size <= LARGEST else b""
     except OSError:
         return b""
 

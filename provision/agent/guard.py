@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any, Callable, Dict, Iterator
 
-from provision.agent import guard_watch
+from provision.agent import guard_watch, records
 from provision.errors import StepError
 
 #: seconds that whoever is putting things back gets
@@ -132,10 +132,10 @@ def settle_earlier(home: str) -> str:
         shutil.rmtree(folder_of(home), ignore_errors=True)
     if not os.path.exists(path):
         return ""
-    import json
-
-    with open(path, encoding="utf-8") as f:
-        found: Dict[str, Any] = json.load(f)
+    try:
+        found: Dict[str, Any] = records.load(path, records.RESTORED)
+    except (OSError, records.Damaged):
+        found = {"at": "an unknown time", "paths": []}
     os.unlink(path)
     what = ", ".join(found["paths"]) or "a unit's state"
     return "nobody confirmed a change by a new login, so the host put it back at %s: %s" % (found["at"], what)

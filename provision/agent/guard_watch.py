@@ -15,6 +15,8 @@ import time
 from typing import Any, Dict
 
 COMMAND_TIMEOUT = 30
+#: what a record that is damaged makes of reading it
+WRONG = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 #: seconds between looks
 LOOK = 0.1
 #: has a host that boots meanwhile put everything back before anybody can log in (systemd.special(7), bootup(7))
@@ -27,9 +29,12 @@ def load(folder: str) -> Dict[str, Any]:
     try:
         with open(folder + "/former.json", encoding="utf-8") as f:
             found: Dict[str, Any] = json.load(f)
+        if isinstance(found["files"], list) and isinstance(found["commands"], list):
             return found
-    except (FileNotFoundError, ValueError):
-        return {"files": [], "commands": []}
+    except WRONG:
+        # nothing is known that could be put back
+        pass
+    return {"files": [], "commands": []}
 
 
 def save(folder: str, name: str, content: Dict[str, Any]) -> None:
@@ -106,13 +111,13 @@ def restore(folder: str) -> None:
     """Put everything back, and have it read. Goes on after what can't be: the rest may let us in."""
     former = load(folder)
     for was in former["files"]:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*WRONG):
             put(folder, was)
     for argv in former["commands"]:
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
+        with contextlib.suppress(subprocess.SubprocessError, *WRONG):
             null = subprocess.DEVNULL
             subprocess.run(argv, stdin=null, stdout=null, stderr=null, timeout=COMMAND_TIMEOUT)
-    paths = [was["path"] for was in former["files"]]
+    paths = [str(was.get("path")) for was in former["files"] if isinstance(was, dict)]
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     save(folder, "restored", {"at": at, "paths": paths})
     os.unlink(folder + "/former.json")
@@ -126,6 +131,9 @@ def watch(folder: str) -> None:
                 left = json.load(f)["until"] - time.monotonic()
         except FileNotFoundError:
             return
+        except WRONG:
+            # nobody can confirm that
+            left = 0.0
         if left <= 0 or os.path.exists(folder + "/now"):
             if take(folder, "taken"):
                 restore(folder)

@@ -5,6 +5,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
+from provision.agent import records
 from provision.agent.accountlines import by_name
 from provision.agent.runs import INCOMPLETE, Runs, lines, write_whole
 from provision.agent.states import State, look, names_below
@@ -35,7 +36,7 @@ class Kept:
         self.incomplete = os.path.exists(runs.at(id, INCOMPLETE))
         pending: Optional[Dict[str, str]] = None
         try:
-            for entry in lines(runs.at(id, "kept.jsonl")):
+            for entry in lines(runs.at(id, "kept.jsonl"), records.kept):
                 if "texts" in entry:
                     pending = entry["texts"]
                 elif "accounts" in entry:
@@ -46,7 +47,8 @@ class Kept:
             if pending is not None:
                 # it died while accounts were changed
                 self._accounts(account_changes(pending, account_texts()))
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except KeyError:
+            # a folder that is whole was kept before
             raise StepError("%s is damaged" % runs.at(id, "kept.jsonl")) from None
 
     def __bool__(self) -> bool:
@@ -59,16 +61,12 @@ class Kept:
     def left(self) -> Optional[Dict[str, Any]]:
         """What was there when the run ended: "paths" and "units"; None if it did not, nor has any run since."""
         try:
-            with open(os.path.join(self.folder, "left.json"), encoding="utf-8") as f:
-                found = json.load(f)
-            if not (isinstance(found["paths"], dict) and isinstance(found["units"], dict)):
-                raise ValueError
+            left: Dict[str, Any] = records.load(os.path.join(self.folder, "left.json"), records.LEFT)
+            return left
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, records.Damaged):
             raise StepError("%s is damaged" % os.path.join(self.folder, "left.json")) from None
-        left: Dict[str, Any] = found
-        return left
 
     def now(self, units: "Units") -> Dict[str, Any]:
         """The same for this moment."""
@@ -94,7 +92,6 @@ class Kept:
 
     def _take(self, entry: Dict[str, Any]) -> None:
         if "path" in entry:
-            entry["was"]["kind"]
             self.paths.setdefault(entry["path"], entry)
         elif "whole" in entry:
             self.paths[entry["whole"]]["whole"] = True

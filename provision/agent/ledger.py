@@ -13,13 +13,13 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Set
 
+from provision.agent import records
 from provision.errors import StepError
 
 if TYPE_CHECKING:
     from provision.agent.journal import Journal
     from provision.steps.base import Ref
 
-VERSION = 2
 HOME = "/var/lib/prov"
 
 
@@ -248,8 +248,8 @@ class Ledger:
         runs = Runs(self.home)
         lost = list(itertools.takewhile(lambda id: not self._saved_by(id), reversed(runs.ids())))
         for id in reversed(lost):
-            with contextlib.suppress(StepError, KeyError):
-                for told in lines(runs.at(id, "made.jsonl")):
+            with contextlib.suppress(StepError):
+                for told in lines(runs.at(id, "made.jsonl"), records.remembered):
                     if "unit" in told:
                         self._put_unit(told["unit"], told["entry"])
                     else:
@@ -258,10 +258,9 @@ class Ledger:
     def _saved_by(self, id: int) -> bool:
         """Whether a run has ended, and has saved the ledger."""
         try:
-            with open(os.path.join(self.home, "runs", str(id), "run.json"), encoding="utf-8") as f:
-                about = json.load(f)
-            return bool(about["ended"] and about.get("saved", True))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            about = records.load(os.path.join(self.home, "runs", str(id), "run.json"), records.RUN)
+            return bool(about.get("ended") and about.get("saved", True))
+        except (OSError, records.Damaged):
             return False
 
     # -- answers that take long to find out
@@ -292,9 +291,10 @@ class Ledger:
         if self.record is not None:
             return self.record.id
         try:
-            return max((int(name) for name in os.listdir(os.path.join(self.home, "runs"))), default=0)
-        except (OSError, ValueError):
+            names = os.listdir(os.path.join(self.home, "runs"))
+        except OSError:
             return 0
+        return max((int(name) for name in names if records.is_number(name)), default=0)
 
     def may_have_changed(self, label: str, since: int = 0) -> bool:
         """Whether an earlier run changed what the step of that label is about, or died in it and so may have.
@@ -320,38 +320,37 @@ class Ledger:
             self._saved = text
 
     def _load(self) -> Dict[str, Any]:
-        empty: Dict[str, Any] = {"version": VERSION, "units": {}, "made": {}}
+        empty: Dict[str, Any] = {"version": records.LEDGER_VERSION, "units": {}, "made": {}}
         try:
-            with open(self.path, encoding="utf-8") as f:
-                data = json.load(f)
-            if data["version"] > VERSION:
+            data: Dict[str, Any] = records.load(self.path, records.LEDGER)
+            if data["version"] > records.LEDGER_VERSION:
                 raise StepError(
                     "the ledger of this host was written by a newer prov (version %d)" % data["version"],
                     hint="Upgrade prov on this machine.",
                 )
-            if data["version"] < VERSION:
+            if data["version"] < records.LEDGER_VERSION:
                 # its runs were a list here, without what was there before
-                data = {**data, "version": VERSION, "made": {}}
+                data = {**data, "version": records.LEDGER_VERSION, "made": {}}
                 data.pop("runs", None)
-            if not (isinstance(data["units"], dict) and isinstance(data["made"], dict)):
-                raise ValueError("units or made missing")
-            if not all(
-                isinstance(entry, dict) for part in ("units", "made") for entry in data[part].values()
-            ):
-                raise ValueError("a unit or thing that is none")
+            if "made" not in data:
+                raise records.Damaged("made is missing")
+            return data
         except (FileNotFoundError, PermissionError):
             # a user other than root has no ledger and can't read root's
             return empty
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, records.Damaged):
             self.note = "the ledger was damaged; it is kept as %s.damaged" % self.path
             return empty
-        found: Dict[str, Any] = data
-        return found
 
     def keep_damaged(self) -> None:
         """Move a damaged ledger aside (not in a plan)."""
         if self.note:
-            os.replace(self.path, self.path + ".damaged")
+            aside = self.path + ".damaged"
+            try:
+                os.replace(self.path, aside)
+            except OSError:
+                # something that can't be replaced is there, such as a folder
+                os.rename(self.path, "%s.%d" % (aside, time.time()))
 
 
 def _put(made: Dict[str, Any], thing: str, entry: Optional[Dict[str, Any]]) -> None:

@@ -10,9 +10,10 @@ import os
 import shutil
 from typing import Any, Dict, Iterator, List
 
+from provision.agent import records
+from provision.agent.shapes import Check
 from provision.errors import StepError
 
-VERSION = 1
 #: name of the index of former states (kept.jsonl) of a run that could not keep everything
 INCOMPLETE = "kept.incomplete"
 #: as many runs are remembered, as long as all of them together take no more bytes
@@ -33,7 +34,7 @@ class Runs:
         except (FileNotFoundError, PermissionError):
             # a user other than root can't read root's
             return []
-        return sorted(int(name) for name in names if name.isdigit())
+        return sorted(int(name) for name in names if records.is_number(name))
 
     def at(self, id: int, *names: str) -> str:
         """The folder of a run, or something in it."""
@@ -48,22 +49,20 @@ class Runs:
 
     def read(self, id: int) -> Dict[str, Any]:
         """run.json; of a damaged one only "id" and "damaged", why."""
+        said = "its record is damaged"
         try:
-            with open(self.at(id, "run.json"), encoding="utf-8") as f:
-                found = json.load(f)
-            if found["version"] > VERSION:
-                raise ValueError("it was written by a newer prov")
-            if not isinstance(found["began"], str) or not isinstance(found["changed"], list):
-                raise ValueError("began or changed is none")
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            said = str(error) if "newer prov" in str(error) else "its record is damaged"
-            return {"id": id, "damaged": said, "began": "", "changed": []}
-        run: Dict[str, Any] = found
-        return run
+            found: Dict[str, Any] = records.load(self.at(id, "run.json"), records.RUN)
+            if found["version"] <= records.RUN_VERSION:
+                return {**found, "id": id}
+            said = "it was written by a newer prov"
+        except (OSError, records.Damaged):
+            # told by its absence of everything else
+            pass
+        return {"id": id, "damaged": said, "began": "", "changed": []}
 
     def write(self, id: int, run: Dict[str, Any]) -> None:
         """Replace run.json. Raises OSError."""
-        write_whole(self.at(id, "run.json"), json.dumps({"version": VERSION, "id": id, **run}))
+        write_whole(self.at(id, "run.json"), json.dumps({"version": records.RUN_VERSION, "id": id, **run}))
 
     def steps(self, id: int) -> List[Dict[str, Any]]:
         """The steps that changed something or failed, in their order."""
@@ -85,11 +84,11 @@ class Runs:
         try:
             # an earlier prov did not write down what it had begun
             return label in self.begun(id) or not run.get("stepwise", "damaged" in run)
-        except (StepError, TypeError):
+        except StepError:
             return True
 
     def _told(self, id: int) -> List[Dict[str, Any]]:
-        return list(lines(self.at(id, "steps.jsonl")))
+        return list(lines(self.at(id, "steps.jsonl"), records.step))
 
     def all(self) -> Iterator[Dict[str, Any]]:
         """All of them, oldest first."""
@@ -103,27 +102,24 @@ class Runs:
             shutil.rmtree(self.at(ids.pop(0)), ignore_errors=True)
 
 
-def lines(path: str) -> Iterator[Dict[str, Any]]:
+def lines(path: str, check: Check) -> Iterator[Dict[str, Any]]:
     """The objects of a file of JSON lines. A last line that is not whole was being written when all ended.
 
-    Raises StepError if any other line makes no sense.
+    check: what each must look like.  Raises StepError if any other line makes no sense.
     """
     try:
-        with open(path, encoding="utf-8") as f:
-            texts = f.read().split("\n")
+        texts = records.content(path).split(b"\n")
     except FileNotFoundError:
         return
-    except (OSError, UnicodeDecodeError):
+    except (OSError, records.Damaged):
         raise StepError("%s is damaged" % path) from None
     for number, text in enumerate(texts):
         try:
-            found = json.loads(text) if text else None
-        except (ValueError, RecursionError):
-            found = text
-        if isinstance(found, dict):
-            yield found
-        elif found is not None and number < len(texts) - 1:
-            raise StepError("%s is damaged at line %d" % (path, number + 1))
+            if text:
+                yield records.understood(text, check)
+        except records.Damaged:
+            if number < len(texts) - 1:
+                raise StepError("%s is damaged at line %d" % (path, number + 1)) from None
 
 
 def write_whole(path: str, text: str) -> None:

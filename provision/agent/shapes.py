@@ -6,7 +6,7 @@ of its fields; `Record.of` builds it from JSON values, and nothing else has to a
 
 import math
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional, Sequence, Type, TypeVar
 
 if TYPE_CHECKING:
     from typing import dataclass_transform  # novm: for type checkers only
@@ -179,6 +179,40 @@ def sequence(check: Check, most: int) -> Check:
     return check_all
 
 
+def listing(check: Check, most: int = 1000000, least: int = 0) -> Check:
+    """A list, as a list."""
+    check_all = sequence(check, most)
+
+    def check_list(value: Any) -> Any:
+        found = list(check_all(value))
+        if len(found) < least:
+            raise Misshapen("%d items, %d are needed" % (len(found), least))
+        return found
+
+    return check_list
+
+
+def having(needed: Dict[str, Check], optional: Optional[Dict[str, Check]] = None) -> Check:
+    """An object with such fields; others stay as they are."""
+    known = {**needed, **(optional or {})}
+
+    def check(value: Any) -> Any:
+        if type(value) is not dict:
+            raise Misshapen("expected an object, not %s" % shown(value))
+        for name in needed:
+            if name not in value:
+                raise Misshapen("%s is missing" % name)
+        for name in value:
+            if name in known:
+                try:
+                    value[name] = known[name](value[name])
+                except Misshapen as error:
+                    raise Misshapen("%s: %s" % (name, error)) from None
+        return value
+
+    return check
+
+
 def items(*checks: Check) -> Check:
     """A list of exactly these, as a tuple."""
 
@@ -216,11 +250,3 @@ def anything(value: Any) -> Any:
 def one(cls: Type[T]) -> Check:
     """A record of that class."""
     return cls.of
-
-
-def parsed(check: Check, value: Any) -> "Tuple[Any, Optional[str]]":
-    """(what the value stands for, None), or (None, why it can't be taken)."""
-    try:
-        return check(value), None
-    except Misshapen as error:
-        return None, str(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from provision.cli.ask import Question, ask
 from provision.cli.options import several_hosts
+from provision.errors import ProvError
 
 if TYPE_CHECKING:
     from provision.host import Host
@@ -41,9 +41,13 @@ def history(
 
 def tell(host: Host, run: int, emit: Emit) -> None:
     """Ask one host. Raises StepFailed if it has no such run."""
+    from provision.agent.records import PAST, Damaged, understood
     from provision.events import PastRun
     from provision.steps.history import history as asked
 
-    told = json.loads(asked(host, run).stdout)
+    try:
+        told = understood(asked(host, run).stdout.encode("utf-8", "surrogatepass"), PAST)
+    except Damaged as error:
+        raise ProvError(f"what the host tells of its runs makes no sense: {error}") from None
     for each in told["runs"]:
         emit(PastRun(host.name, each, told.get("steps")))

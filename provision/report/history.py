@@ -50,7 +50,7 @@ def line(run: Mapping[str, Any]) -> str:
         return f"{run['id']}  {run['damaged']}"
     began = run["began"].replace("T", " ").rstrip("Z")
     words = [str(run["id"]), began, run.get("state") or "cut off", counted(len(run["changed"]), "step")]
-    if run.get("ended"):
+    if run.get("ended") and "seconds" in run:
         words.append(f"{run['seconds']:.1f} s")
     words += [flat(run.get("who", "")), flat(run.get("commit", ""))]
     if run.get("failed"):

@@ -171,9 +171,9 @@ def test_later_steps_of_a_plan_see_what_earlier_ones_would_do(agents: Agents, ro
 
 
 def test_a_link_that_is_lost_before_the_agent_speaks(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(login, "START_TIMEOUT", 1.0)
-    session = agents.start(wrap=lambda command: ["sh", "-c", "echo PROV:shell >&2; exec sleep 30"])
-    with pytest.raises(UnreachableError, match="silent for 1 s"):
+    monkeypatch.setattr(login, "START_TIMEOUT", 2.0)
+    session = agents.start(wrap=lambda command: ["sh", "-c", "echo PROV:shell >&2; exec wc -c"])
+    with pytest.raises(UnreachableError, match="silent for 2 s"):
         session.submit(File("/srv/x", "")).wait()
     agents.channels[0].process.kill()
     session.abandon()
