@@ -34,3 +34,5 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(complaint)
     if wanted & {"agent", "steps_more"}:
         config.add_cleanup(mounts.room_for_overlays())
+    if wanted & {"lab", "prove", "vagrant"}:
+        mounts.off_overlays()

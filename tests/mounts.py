@@ -1,4 +1,4 @@
-"""A temporary folder that can hold the upper side of an overlay, where this machine's root is itself an overlay.
+"""Temporary folders that can hold the upper side of an overlay, where this machine's root is itself an overlay.
 
 An overlay cannot keep its changes on an overlay, which is what the root of a container and of a lab host is.
 Source: the kernel's Documentation/filesystems/overlayfs.rst ("Upper and lower layers").
@@ -21,6 +21,15 @@ def kind_of(path: Path) -> str:
     """The type of the file system that a folder is on, such as "ext4" or "overlay"."""
     argv = ["findmnt", "--noheadings", "--output", "FSTYPE", "--target", str(path)]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()[-1]
+
+
+def off_overlays() -> None:
+    """Have pytest make its temporary folders in shared memory if they would be on an overlay.
+
+    For tests that boot hosts: where systemd is init, it starts those outside of any namespace of the tests.
+    """
+    if kind_of(Path(os.environ.get(_PARENT) or tempfile.gettempdir())) == "overlay":
+        os.environ[_PARENT] = "/dev/shm"
 
 
 def room_for_overlays() -> Callable[[], None]:

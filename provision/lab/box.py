@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from provision.errors import LabError
-from provision.lab import commands, images, provider, store
+from provision.lab import commands, images, memory, provider, store
 from provision.lab.model import IMAGES, check_choice
 from provision.lab.store import Lab, foreseen
 from provision.locks import locked
@@ -62,6 +62,7 @@ def ensure(image: str, *, again: bool = False, progress: Progress) -> Path:
     made = path(lab, image)
     if made.exists() and not again:
         return made
+    memory.ensure(lab, progress)
     layers = images.ensure(lab, image, True, progress)
     with locked(lab.images, waiting=lambda: progress(f"{image}: waiting for another prov that builds")):
         images.sweep(lab)

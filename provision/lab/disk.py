@@ -20,24 +20,6 @@ from provision.lab.store import HostDir, Lab
 _NSPAWN = Path("/run/systemd/nspawn")
 
 
-def check(lab: Lab, mounts: Path = Path("/proc/self/mountinfo")) -> None:
-    """Raise LabError if the lab's folder is on an overlay, which cannot hold the upper side of another one.
-
-    Source: the kernel's Documentation/filesystems/proc.rst, "/proc/<pid>/mountinfo".
-    """
-    there = next(path for path in (lab.path, *lab.path.parents) if path.is_dir())
-    device = there.stat().st_dev
-    number = f"{os.major(device)}:{os.minor(device)}"
-    for line in mounts.read_text().splitlines():
-        fields, _, described = line.partition(" - ")
-        if fields.split()[2] == number and described.split()[0] == "overlay":
-            raise LabError(
-                f"{lab.path} is on an overlay, as in a container; the disks of lab hosts cannot be",
-                hint=f"Put it on a tmpfs: mkdir -p {lab.path} && mount -t tmpfs -o mode=755 tmpfs {lab.path}\n"
-                "or name a folder on a disk: PROV_LAB_DIR=/somewhere/prov-lab.",
-            )
-
-
 def mount(lab: Lab, host: HostDir, record: Record) -> None:
     """Mount the host's file system, unless it is. Raises LabError if this file system cannot carry an overlay."""
     if is_mounted(host):

@@ -173,7 +173,10 @@ def _boot_failure(host: HostDir, what: str) -> LabError:
     said = console_tail(host.console) or "(nothing)"
     hint = f"All of it: {host.console}. To start over: prov lab down {host.name}"
     if "Too many open files" in said or _inotify_is_used_up():
-        hint = "The kernel has no inotify instances left for root. Take some hosts down, or allow for more: sysctl fs.inotify.max_user_instances=1024"
+        hint = (
+            "The kernel has no inotify instances left for root. Take some hosts down, or allow for more:"
+            " sysctl fs.inotify.max_user_instances=1024"
+        )
     return LabError(f"{host.name} {what}. Its console's last lines:\n{said}", hint=hint)
 
 

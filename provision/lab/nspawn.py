@@ -13,7 +13,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from provision.errors import LabError, UsageError
-from provision.lab import cgroup, commands, disk, guest, images, machine, network, parallel, shared, store
+from provision.lab import (
+    cgroup,
+    commands,
+    disk,
+    guest,
+    images,
+    machine,
+    memory,
+    network,
+    parallel,
+    shared,
+    store,
+)
 from provision.lab.model import IMAGES, LOGINS, LabHost, Record, check_choice, check_names
 from provision.lab.store import HostDir, Lab, foreseen
 from provision.locks import locked
@@ -30,7 +42,7 @@ def up(names: Sequence[str], *, image: str, login: str, python: bool, progress: 
     commands.check()
     cgroup.check()
     lab = store.current()
-    disk.check(lab)
+    memory.ensure(lab, progress)
     blank = [Record(name, "", image, login, python) for name in wanted]
     for record in blank:
         refuse_other(lab, record)

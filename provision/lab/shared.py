@@ -10,7 +10,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from provision.lab import cgroup, commands, disk, forwarding, guest, network, store
+from provision.lab import cgroup, commands, disk, forwarding, guest, memory, network, store
 from provision.lab.model import Record
 from provision.lab.store import Lab
 from provision.locks import locked
@@ -88,9 +88,12 @@ def settle(lab: Lab) -> None:
         path.unlink(missing_ok=True)
     if os.geteuid() == 0 and not cgroup.under_systemd():
         _forget_runtime_folders()
-    for folder in (lab.hosts, lab.images, lab.path):
+    for folder in (lab.hosts, lab.images):
         with suppress(OSError):  # there are images, or another process has just made a host's folder
             folder.rmdir()
+    memory.release(lab)
+    with suppress(OSError):
+        lab.path.rmdir()
 
 
 def _forget_runtime_folders() -> None:

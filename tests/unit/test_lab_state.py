@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from provision import lab as labs
 from provision.cli.lab import lab as command
 from provision.errors import LabError, ProvError, UsageError
-from provision.lab import cgroup, commands, disk, images, machine, ssh, store
+from provision.lab import cgroup, commands, images, machine, ssh, store
 from provision.lab.model import LabHost, Record
 from provision.locks import locked
 
@@ -208,20 +208,6 @@ def test_too_little_room_for_an_image_is_said_before_it_is_built(
         images.ensure(lab, "debian-12", False, lambda _line: None)
     assert "PROV_LAB_DIR" in caught.value.hint
     assert list(lab.images.iterdir()) == []
-
-
-def test_a_lab_on_an_overlay_is_refused_before_anything_is_built(lab: store.Lab, tmp_path: Path) -> None:
-    device = tmp_path.stat().st_dev
-    number = f"{os.major(device)}:{os.minor(device)}"
-    mounts = tmp_path / "mountinfo"
-    line = "30 1 {} / / rw,relatime shared:1 - {} {} rw,lowerdir=/a\n"
-    mounts.write_text(line.format("0:99", "overlay", "overlay") + line.format(number, "ext4", "/dev/sda1"))
-    disk.check(lab, mounts)
-    mounts.write_text(line.format(number, "overlay", "overlay"))
-    with pytest.raises(LabError, match="is on an overlay") as caught:
-        disk.check(lab, mounts)
-    assert f"mount -t tmpfs -o mode=755 tmpfs {lab.path}" in caught.value.hint
-    assert not lab.path.exists()
 
 
 def test_a_full_disk_is_recognised_in_what_the_build_says() -> None:
