@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(
             "the peers are not installed: python3 -m venv bench/.venv; pip install -r bench/requirements.txt there"
         )
+        return 2
+    if "tree" in options.parts and not shutil.which("rsync"):
+        say("the part `tree` needs rsync: apt-get install rsync   (`make bench` does that)")
         return 2
     # so that everything that was started is ended, and every host removed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -135,9 +135,12 @@ def _pack(small: Path, box: Path) -> None:
 def forget(image: str, progress: Progress) -> None:
     """Remove Vagrant's own copy of the box: it would go on using that."""
     copy = provider.vagrant_home() / "boxes" / name(image).replace("/", "-VAGRANTSLASH-")
-    if copy.is_dir():
-        progress(f"{image}: removing Vagrant's copy of the box")
-        shutil.rmtree(copy)
+    if not copy.is_dir():
+        return
+    with locked(provider.vagrant_home()):  # a VM may be made from it just now, or another prov removes it
+        if copy.is_dir():
+            progress(f"{image}: removing Vagrant's copy of the box")
+            shutil.rmtree(copy)
 
 
 def forget_all(lab: Lab, progress: Progress) -> None:

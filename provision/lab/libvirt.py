@@ -21,6 +21,8 @@ from provision.locks import locked
 
 STATE = forwarding.STATE / "libvirt"
 
+_BEFORE = "before.json"  # what is put back when our daemons have ended
+
 _ANSWER_SECONDS = 30.0
 _END_SECONDS = 20.0
 _DAEMONS = ("libvirtd", "virtlogd")  # in the order in which they end
@@ -52,33 +54,39 @@ def pool_path(lab: Lab) -> Path:
 
 def ensure(lab: Lab, progress: Callable[[str], None]) -> None:
     """Have libvirt answer, and the lab's pool there. Raises LabError that says what to do otherwise."""
-    if _answers():
-        if STATE.is_dir() and os.geteuid() == 0:
-            with locked(STATE):
-                _count(lab)
-    else:
-        _bring_up(lab, progress)
-    _ensure_pool(lab)
-
-
-def _bring_up(lab: Lab, progress: Callable[[str], None]) -> None:
-    """Start what is not running, and wait until it answers."""
-    if os.geteuid() != 0:
-        raise LabError(
-            "libvirt does not let this user in, or does not run",
-            hint="sudo systemctl start libvirtd && sudo adduser $USER libvirt   (and log in anew)",
-        )
-    if cgroup.under_systemd():
-        commands.run(["systemctl", "start", "libvirtd"])
-    else:
-        with locked(STATE):
-            _start(progress)
-            _count(lab)
+    if os.geteuid() == 0 and not cgroup.under_systemd():
+        _keep_up(lab, progress)
+    elif not _answers():
+        _start_by_systemd()
     deadline = time.monotonic() + _ANSWER_SECONDS
     while not _answers():
         if time.monotonic() > deadline:
             raise LabError("libvirtd does not answer", hint="See what it says: virsh uri; libvirtd -v")
         time.sleep(0.2)
+    _ensure_pool(lab)
+
+
+def _keep_up(lab: Lab, progress: Callable[[str], None]) -> None:
+    """Start the daemons unless they run, and keep them for this lab if they are ours. All under one lock: the last
+    lab that used them may be ending them just now."""
+    with locked(STATE):
+        if not _answers():
+            _start(progress)
+        if (STATE / _BEFORE).exists():
+            _count(lab)
+    with suppress(OSError):  # the daemons are ours
+        STATE.rmdir()
+        STATE.parent.rmdir()
+
+
+def _start_by_systemd() -> None:
+    """Start libvirtd. Raises LabError for a user who may not."""
+    if os.geteuid() != 0:
+        raise LabError(
+            "libvirt does not let this user in, or does not run",
+            hint="sudo systemctl start libvirtd && sudo adduser $USER libvirt   (and log in anew)",
+        )
+    commands.run(["systemctl", "start", "libvirtd"])
 
 
 def _count(lab: Lab) -> None:
@@ -97,7 +105,7 @@ def _ensure_pool(lab: Lab) -> None:
 def _start(progress: Callable[[str], None]) -> None:
     """Start what does not run yet, and note what has to be put back afterwards. The caller holds the lock."""
     progress("starting libvirtd")
-    before = STATE / "before.json"
+    before = STATE / _BEFORE
     if not before.exists():
         kept = {"forwards": forwarding.is_everywhere(), "tables": firewall.tables()}
         store.write_atomic(before, json.dumps(kept) + "\n")
@@ -197,7 +205,7 @@ def _stop() -> None:
             if time.monotonic() > deadline:
                 raise LabError(f"{daemon} does not end", hint=f"kill -9 {pid}")
             time.sleep(0.05)
-    before = store.read_json(STATE / "before.json") or {}
+    before = store.read_json(STATE / _BEFORE) or {}
     firewall.remove_libvirts(before.get("tables", []))
     if not before.get("forwards", True):
         forwarding.close_everywhere(network.uplinks())

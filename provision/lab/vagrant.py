@@ -1,7 +1,7 @@
 """The driver `vagrant`: virtual machines, with a kernel and a boot of their own.
 
-Locks are those of the other driver; the folder that VMs share is locked while Vagrant makes one, because it
-can neither add a box nor upload its disk twice at the same time.
+Locks are those of the other driver; Vagrant's own folder is locked while it makes a VM, because it can neither
+add a box nor upload its disk twice at the same time, whichever lab asks for it.
 """
 
 from __future__ import annotations
@@ -112,7 +112,9 @@ def _vagrant_up(lab: Lab, project: Project, record: Record, found: Provider, pro
         progress(
             "this machine has no hardware virtualisation: the processor is emulated, some 8 times slower"
         )
-    with locked(lab.vagrant, waiting=lambda: progress("waiting for another VM to boot")):
+    home = provider.vagrant_home()
+    # boxes are in the user's home, whatever the lab; the lab's own folder says that it has VMs
+    with locked(home, waiting=lambda: progress("waiting for another VM to boot")), locked(lab.vagrant):
         if found.name == "libvirt":
             libvirt.ensure(lab, progress)
         lab.host(record.name).console.unlink(missing_ok=True)

@@ -73,6 +73,7 @@ def left_over() -> set[str]:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project, in whose lab the VM is up; afterwards nothing of it is left."""
+    labs.install("vagrant")  # first: the packages bring folders of their own, which stay
     before = left_over()
     folder = tmp_path_factory.mktemp("vagrant")
     # boxes and images are kept in the machine's own lab, as they are for the lab's other tests
@@ -86,7 +87,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         patch.setenv("PROV_LAB_DIR", str(folder / "lab"))
         patch.chdir(folder)
         try:
-            lab("up", VM, "--driver", "vagrant", "--install")
+            lab("up", VM, "--driver", "vagrant")
             yield new
         finally:
             lab("down", "--all")
