@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from provision.lab.model import DRIVERS, IMAGES, LOGINS, LabHost, check_choice
+from provision.lab.model import DRIVERS, IMAGES, LOGINS, HostExists, LabHost, check_choice
 from provision.lab.store import find, hosts
 
 __all__ = [
     "DRIVERS",
     "IMAGES",
     "LOGINS",
+    "HostExists",
     "LabHost",
     "build_box",
     "down",
@@ -42,13 +43,15 @@ def up(
     image: str = "",
     login: str = "",
     python: bool = True,
+    new: bool = False,
     progress: Progress = _silent,
 ) -> list[LabHost]:
     """Boot hosts of these names, in parallel, until each answers on SSH; those that run are left alone.
 
     driver: one of DRIVERS.  image: a key of IMAGES, built once if need be; "" is Debian 12, or what the
     Vagrantfile says.  login: one of LOGINS; "" is root, or what the Vagrantfile says.  python: whether the host
-    has python3 from the start.  progress: called with one line of text, from several threads.
+    has python3 from the start.  new: raise HostExists for a host that the lab has; then none of them is made.
+    progress: called with one line of text, from several threads.
     Raises UsageError for names, images or logins that cannot be, or for a host that exists with others;
     LabError if a host cannot be made or does not answer in time.
     """
@@ -56,11 +59,16 @@ def up(
     if driver == "vagrant":
         from provision.lab import vagrant
 
-        return vagrant.up(names, image=image, login=login, python=python, progress=progress)
+        return vagrant.up(names, image=image, login=login, python=python, new=new, progress=progress)
     from provision.lab import nspawn
 
     return nspawn.up(
-        names, image=image or "debian-12", login=login or "root", python=python, progress=progress
+        names,
+        image=image or "debian-12",
+        login=login or "root",
+        python=python,
+        new=new,
+        progress=progress,
     )
 
 

@@ -75,6 +75,13 @@ class Record:
         return self.driver, self.image, self.login, self.python
 
 
+class HostExists(UsageError):
+    """A new host was asked for, and the lab has one of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the lab has a host {name} already", hint=f"If it may go:  prov lab down {name}")
+
+
 def is_label(name: str) -> bool:
     """Whether name can be a host's name."""
     return bool(_LABEL.fullmatch(name)) and name != "localhost"

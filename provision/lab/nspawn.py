@@ -26,7 +26,7 @@ from provision.lab import (
     shared,
     store,
 )
-from provision.lab.model import IMAGES, LOGINS, LabHost, Record, check_choice, check_names
+from provision.lab.model import IMAGES, LOGINS, HostExists, LabHost, Record, check_choice, check_names
 from provision.lab.store import HostDir, Lab, foreseen
 from provision.locks import locked
 
@@ -34,7 +34,9 @@ Progress = Callable[[str], None]
 
 
 @foreseen()
-def up(names: Sequence[str], *, image: str, login: str, python: bool, progress: Progress) -> list[LabHost]:
+def up(
+    names: Sequence[str], *, image: str, login: str, python: bool, new: bool, progress: Progress
+) -> list[LabHost]:
     """See provision.lab.up."""
     wanted = check_names(names)
     check_choice("image", image, IMAGES)
@@ -46,17 +48,16 @@ def up(names: Sequence[str], *, image: str, login: str, python: bool, progress: 
     blank = [Record(name, "", image, login, python) for name in wanted]
     for record in blank:
         refuse_other(lab, record)
-    before = lab.names()
-    kept = [_reserve(lab, record) for record in blank]
     layers: tuple[str, ...] = ()
+    reserved: list[str] = []
     try:
+        kept = [_reserve(lab, record, new=new, reserved=reserved) for record in blank]
         if not all(record.host_key for record in kept):  # those that are made have their layers
             layers = images.ensure(lab, image, python, progress)
-    except LabError:
-        # nothing was made of the new ones but their records
-        for name in wanted:
-            if name not in before:
-                remove(lab, lab.host(name), lambda _line: None)
+    except (LabError, UsageError):
+        # nothing was made of the new ones but their records; another prov may have made them in the meantime
+        for name in reserved:
+            remove(lab, lab.host(name), lambda _line: None, reserved_only=True)
         raise
     asked = {record.name: replace(record, layers=layers) for record in blank}
     parallel.each(wanted, lambda name: boot(lab, asked[name], progress))
@@ -84,12 +85,19 @@ def refuse_other(lab: Lab, asked: Record) -> None:
         )
 
 
-def _reserve(lab: Lab, asked: Record) -> Record:
-    """The host's record: the one it has, else a new one with an address of its own."""
+def _reserve(lab: Lab, asked: Record, *, new: bool = False, reserved: list[str] | None = None) -> Record:
+    """The host's record: the one it has, else a new one with an address of its own.
+
+    new: raise HostExists if it has one.  reserved: gets the name of a host that had none.
+    """
     with locked(lab.path):
-        refuse_other(lab, asked)
         record = store.read_record(lab, asked.name)
+        if record and new:
+            raise HostExists(asked.name)
+        refuse_other(lab, asked)
         if not record:
+            if reserved is not None:
+                reserved.append(asked.name)
             addresses = [other.address for other in shared.records(lab)]
             record = replace(asked, address=network.free_address(network.subnet(lab), addresses))
             lab.host(asked.name).path.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -147,14 +155,19 @@ def _make(lab: Lab, host: HostDir, record: Record, layers: tuple[str, ...]) -> R
     return record
 
 
-def remove(lab: Lab, host: HostDir, progress: Progress) -> None:
-    """Remove all there is of a host, in whatever state it is."""
+def remove(lab: Lab, host: HostDir, progress: Progress, *, reserved_only: bool = False) -> None:
+    """Remove all there is of a host, in whatever state it is.
+
+    reserved_only: leave it alone if its disk has been made.
+    """
 
     def waiting() -> None:
         progress(f"{host.name}: waiting for another prov that works on it")
 
     with locked(host.path, waiting=waiting):
         record = store.read_record(lab, host.name)
+        if record and record.host_key and reserved_only:
+            return
         address = record.address if record else ""
         machine.stop(lab, host)
         network.disconnect(lab, host, address)

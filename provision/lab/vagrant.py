@@ -15,7 +15,7 @@ from pathlib import Path
 
 from provision.errors import LabError, ProvError, UsageError
 from provision.lab import box, commands, libvirt, machine, nspawn, provider, shared, store, vagrantfile
-from provision.lab.model import IMAGES, OWN_BOX, LabHost, Record, check_choice, check_names
+from provision.lab.model import IMAGES, OWN_BOX, HostExists, LabHost, Record, check_choice, check_names
 from provision.lab.provider import Provider
 from provision.lab.store import HostDir, Lab, foreseen
 from provision.lab.vagrantfile import Project
@@ -30,7 +30,9 @@ Progress = Callable[[str], None]
 
 
 @foreseen()
-def up(names: Sequence[str], *, image: str, login: str, python: bool, progress: Progress) -> list[LabHost]:
+def up(
+    names: Sequence[str], *, image: str, login: str, python: bool, new: bool, progress: Progress
+) -> list[LabHost]:
     """See provision.lab.up."""
     wanted = check_names(names)
     if image:
@@ -45,7 +47,10 @@ def up(names: Sequence[str], *, image: str, login: str, python: bool, progress: 
     found = provider.check()
     lab = store.current()
     for name in wanted:
-        _boot(lab, _asked(lab, name, image), found, progress)
+        if new and store.read_record(lab, name):
+            raise HostExists(name)
+    for name in wanted:
+        _boot(lab, _asked(lab, name, image), found, progress, new=new)
     hosts = {host.name: host for host in store.hosts()}
     return [hosts[name] for name in wanted if name in hosts]
 
@@ -68,11 +73,13 @@ def _asked(lab: Lab, name: str, image: str) -> Record:
     return Record(name, "", image, "sudo", True, driver="vagrant", folder=str(project.folder))
 
 
-def _reserve(lab: Lab, asked: Record) -> Record:
-    """The VM's record: the one it has, else a new one."""
+def _reserve(lab: Lab, asked: Record, *, new: bool) -> Record:
+    """The VM's record: the one it has, else a new one. new: raise HostExists if it has one."""
     with locked(lab.path):
-        nspawn.refuse_other(lab, asked)
         record = store.read_record(lab, asked.name)
+        if record and new:
+            raise HostExists(asked.name)
+        nspawn.refuse_other(lab, asked)
         if not record:
             record = asked
             vagrantfile.prepare(lab)
@@ -81,11 +88,11 @@ def _reserve(lab: Lab, asked: Record) -> Record:
         return record
 
 
-def _boot(lab: Lab, asked: Record, found: Provider, progress: Progress) -> None:
+def _boot(lab: Lab, asked: Record, found: Provider, progress: Progress, *, new: bool) -> None:
     """Bring one VM to the point where it lets us in, from wherever it is."""
     host = lab.host(asked.name)
     with locked(host.path, waiting=_waiting(host, progress)):
-        record = _reserve(lab, asked)
+        record = _reserve(lab, asked, new=new)
         project = Project(Path(record.folder))
         running = store.find(host.name)
         if record.host_key and running and running.state == "running":

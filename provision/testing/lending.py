@@ -89,10 +89,11 @@ class Lender:
         authority = Path(self._folder.name) / "ca"
         trial = trial_of(role, self._image, authority)
         check_free([trial])
-        self._booted += trial.hosts
         stages = Stages(trial, Options(authority))
         for stage in (stages.boot, stages.deploy):
             done = stage()
+            if stages.booted and trial.hosts[0] not in self._booted:
+                self._booted += trial.hosts
             if done.state == "failed":
                 pytest.fail("\n".join(line.text for line in failure(done)), pytrace=False)
         (assignment,) = trial.assignments

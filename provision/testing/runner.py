@@ -55,7 +55,7 @@ class Trials:
 
     def there(self) -> list[str]:
         """Names of hosts that have not been removed, or not yet."""
-        return [name for stages in self._stages for name in stages.trial.hosts if lab.find(name)]
+        return [name for stages in self._stages for name in self._hosts(stages)]
 
     def exit_status(self) -> int:
         """0 if all have passed, else 1."""
@@ -72,7 +72,7 @@ class Trials:
                 # a mistake of ours: the others go on
                 shown = "".join(traceback.format_exception(error)[-3:])
                 bug = ProvError(f"{type(error).__name__}: {error}", hint=shown)
-            self._end(stages.trial, passed, began, bug)
+            self._end(stages, passed, began, bug)
 
     def _all_stages(self, stages: Stages) -> bool:
         """Whether none has failed."""
@@ -101,16 +101,20 @@ class Trials:
             return f"{results.AGAIN} failed"
         return ""
 
-    def _end(self, trial: Trial, passed: bool, began: float, error: ProvError | None) -> None:
+    def _hosts(self, stages: Stages) -> list[str]:
+        """The hosts that a trial has booted and that are still there."""
+        return [name for name in stages.trial.hosts if stages.booted and lab.find(name)]
+
+    def _end(self, stages: Stages, passed: bool, began: float, error: ProvError | None) -> None:
         """Remove the hosts, unless they are to be kept."""
-        there = [name for name in trial.hosts if lab.find(name)]
+        there = self._hosts(stages)
         kept = there if self._options.keep else []
         try:
             if there and not kept:
                 lab.down(there)
         except ProvError as problem:
             error = error or problem
-        done = TrialDone(trial, passed and error is None, time.monotonic() - began, kept, error)
+        done = TrialDone(stages.trial, passed and error is None, time.monotonic() - began, kept, error)
         self._queue.put(done)
 
 

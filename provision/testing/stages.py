@@ -50,6 +50,8 @@ class Stages:
     trial: Trial
     options: Options
     deployed: dict[str, Deployed] = field(default_factory=dict)
+    #: whether hosts of these names are, or may be, this trial's
+    booted: bool = False
     _foreseen: set[tuple[str, str]] = field(default_factory=set)
     _running: Run | subprocess.Popen[str] | None = None
     _stopped: bool = False
@@ -83,8 +85,11 @@ class Stages:
     def boot(self) -> StageDone:
         """Boot the hosts, bare but for python3."""
         try:
-            lab.up(self.trial.hosts, driver=self.options.driver, image=self.trial.image)
+            self.booted = True
+            lab.up(self.trial.hosts, driver=self.options.driver, image=self.trial.image, new=True)
         except ProvError as error:
+            # they are another test's, which has begun at the same moment
+            self.booted = not isinstance(error, lab.HostExists)
             return self._done(results.BOOT, "failed", errors=[("", error)])
         return self._done(results.BOOT)
 
