@@ -42,6 +42,7 @@ MODES = {"install": b"exit 97; install\n", "keep": b"exit 97; keep\n"}
 # what follows is lost. Installers get </dev/null or they would eat the stream. A python that is too old, or
 # lacks modules (python3-minimal), says 95 before it reads anything; one that can't be run (pyenv's shim) 126 or 127.
 # So a good one is started only once.
+# Whatever the locale of the login is, names of files and what programs print are UTF-8 (-X utf8).
 # An installation may be silent for minutes, behind another program's lock or cloud-init: a loop speaks meanwhile.
 # Login shells see it as one line, without single quotes or exclamation marks inside: csh takes nothing else in quotes.
 SCRIPT = r"""
@@ -55,7 +56,7 @@ esac;
 agent() {
   for p in "$python" python3 /usr/bin/python3 /usr/libexec/platform-python; do
     [ -n "$p" ] && command -v "$p" >/dev/null 2>&1 || continue;
-    "$p" -ISc "$loader";
+    "$p" -X utf8 -ISc "$loader";
     status=$?;
     case $status in 95|126|127) ;; *) exit $status;; esac;
   done;

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
 from typing import IO, Iterator, Union
@@ -12,6 +13,8 @@ from provision.errors import StepError
 #: extended attributes (xattr(7)); KEPT: what a file that replaces another one takes over from it
 DEFAULT_ACL, LABEL = "system.posix_acl_default", "security.selinux"
 KEPT = (LABEL, ACL)
+#: bytes of a name in a folder (NAME_MAX in limits.h)
+LONGEST = 255
 
 
 @contextlib.contextmanager
@@ -52,6 +55,50 @@ def reopen(fd: int, path: str) -> IO[bytes]:
     except OSError as error:
         error.filename = path
         raise
+
+
+def temporary_name(name: str) -> str:
+    """What a file is called until it is whole: always the same, so that what a dead run has left is replaced."""
+    usual = ".%s.prov-new" % name
+    if len(os.fsencode(usual)) <= LONGEST:
+        return usual
+    return ".%s.prov-new" % hashlib.sha256(os.fsencode(name)).hexdigest()
+
+
+def put_in_place(at: Way, temporary: str) -> os.stat_result:
+    """Give a new file, in the same folder, the name at which a way ends; what stands there is replaced in one step.
+
+    A file that is mounted there (a container's /etc/hosts) can't be replaced: it gets the new one's contents.
+    """
+    new = os.stat(temporary, dir_fd=at.fd, follow_symlinks=False)
+    try:
+        os.rename(temporary, at.name, src_dir_fd=at.fd, dst_dir_fd=at.fd)
+    except OSError as error:
+        if error.errno != errno.EBUSY or not stat.S_ISREG(new.st_mode):
+            raise
+        return _overwrite(at, temporary)
+    return new
+
+
+def _overwrite(at: Way, temporary: str) -> os.stat_result:
+    flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    old = os.open(temporary, os.O_RDONLY | flags, dir_fd=at.fd)
+    with (
+        os.fdopen(old, "rb") as f,
+        os.fdopen(os.open(at.name, os.O_WRONLY | flags, dir_fd=at.fd), "wb") as out,
+    ):
+        new = os.fstat(f.fileno())
+        if not stat.S_ISREG(os.fstat(out.fileno()).st_mode):
+            raise StepError("%s is mounted there, and it is no file" % at.path)
+        for chunk in iter(lambda: f.read(1024 * 1024), b""):
+            out.write(chunk)
+        out.truncate()
+        out.flush()
+        os.fchown(out.fileno(), new.st_uid, new.st_gid)
+        os.fchmod(out.fileno(), stat.S_IMODE(new.st_mode))
+        os.fsync(out.fileno())
+        os.unlink(temporary, dir_fd=at.fd)
+        return os.fstat(out.fileno())
 
 
 def create(fd: int, name: str) -> int:

@@ -28,9 +28,11 @@ from provision.agent.descriptors import (
     make_directory,
     named,
     open_regular,
+    put_in_place,
     refuse_directory,
     remove_at,
     sync_folder,
+    temporary_name,
 )
 from provision.agent.paths import ACL, FOLDER, NoWay, Pins, Way, kind_of, open_named, reached, way
 from provision.errors import StepError
@@ -236,7 +238,7 @@ class Files:
     ) -> None:
         with way(path) as at:
             refuse_directory(at, path)
-            temporary = ".%s.prov-new" % at.name
+            temporary = temporary_name(at.name)
             try:
                 with os.fdopen(create(at.fd, temporary), "wb") as f:
                     for chunk in chunks:
@@ -247,16 +249,11 @@ class Files:
                     os.fchmod(f.fileno(), mode)
                     if durable:
                         os.fsync(f.fileno())
-                    new = os.fstat(f.fileno())
                 self._keep(path, at, durable)
-                os.rename(temporary, at.name, src_dir_fd=at.fd, dst_dir_fd=at.fd)
-                self._pins.put(at, new)
-            except BaseException as error:
+                self._pins.put(at, put_in_place(at, temporary))
+            except BaseException:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(temporary, dir_fd=at.fd)
-                if isinstance(error, OSError) and not isinstance(error.filename, str):
-                    # write(2) and fsync(2) do not know what they write to; a person wants to
-                    error.filename = path
                 raise
             if durable:
                 sync_folder(at.fd)
@@ -292,14 +289,16 @@ class Files:
         """Make path a symbolic link, replacing a file or link there in one step."""
         with way(path) as at:
             refuse_directory(at, path)
-            temporary = ".%s.prov-new" % at.name
+            temporary = temporary_name(at.name)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=at.fd)
             os.symlink(target, temporary, dir_fd=at.fd)
-            new = os.stat(temporary, dir_fd=at.fd, follow_symlinks=False)
-            self._keep(path, at)
-            os.rename(temporary, at.name, src_dir_fd=at.fd, dst_dir_fd=at.fd)
-            self._pins.put(at, new)
+            try:
+                self._keep(path, at)
+                self._pins.put(at, put_in_place(at, temporary))
+            except BaseException:
+                os.unlink(temporary, dir_fd=at.fd)
+                raise
             sync_folder(at.fd)
         self._private.clear()
 

@@ -191,6 +191,11 @@ def way(path: str, follow: bool = False) -> Iterator[Way]:
     opened = Opened()
     try:
         yield walk(path, opened.top(), opened.enter, follow)
+    except OSError as error:
+        if not str(error.filename).startswith("/"):
+            # calls on descriptors know a part of it, or nothing; a person wants to know what it is about
+            error.filename, error.filename2 = path, None
+        raise
     finally:
         opened.close()
 

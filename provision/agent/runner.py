@@ -1,7 +1,6 @@
 """Runs one step after the other and says what came of each. Shipped."""
 
 import contextlib
-import errno
 import hashlib
 import json
 import threading
@@ -238,15 +237,9 @@ def describe(error: Exception) -> Failure:
 
 def describe_os_error(error: OSError) -> Failure:
     """The kernel's refusals, with what to do about the common ones."""
-    hints = {
-        errno.ENOSPC: "The disk is full: free some space (`df -h` shows where) and run again.",
-        errno.EDQUOT: "The disk quota is used up.",
-        errno.EROFS: "The file system is mounted read-only.",
-        errno.EACCES: "Log in as root, or let prov use sudo (ansible_become: true).",
-        errno.EPERM: "Log in as root, or let prov use sudo (ansible_become: true).",
-        errno.EISDIR: "A directory stands where a file is wanted.",
-        errno.ENOTDIR: "A file stands where a directory is wanted.",
-    }
+    # most runs are refused nothing
+    from provision.agent.refusals import hint_for  # shipped
+
     what = (error.strerror or str(error)).lower()
     where = ": %s" % error.filename if error.filename else ""
-    return Failure(what + where, hints.get(error.errno or 0, ""))
+    return Failure(what + where, hint_for(error))

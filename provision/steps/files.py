@@ -47,7 +47,8 @@ class File(Step):
     validate_with: argv to judge the new contents before they are put in place; "%s" in it becomes their path.
     backup: keep old contents beside it, as PATH.20270131T120000Z~ (when they came there); the outcome names it.
     The file is replaced in one step (rename(2)) after its contents are on disk; an ACL and a label of SELinux
-    that it has stay.
+    that it has stay. A file that is mounted there, as a container's /etc/hosts is, can't be replaced: its contents are
+    overwritten.
     """
 
     path: str
