@@ -108,9 +108,9 @@ PLACES = {
     "bcrypt": {"htpasswd"},
     "pathspec": {"sources/ignored"},
 }
-#: compressed bytes that an agent's start may cost, with a tenth as room to grow (2026: 61 kB and 82 kB)
-LARGEST_AGENT = 66_000
-LARGEST_PLAN = 88_000
+#: compressed bytes that an agent's start may cost, with a tenth as room to grow (2026: 66 kB and 87 kB)
+LARGEST_AGENT = 72_000
+LARGEST_PLAN = 94_000
 
 
 def part(path: Path) -> str:
