@@ -7,15 +7,17 @@ from typing import Any
 
 from test_plans import plan, step
 
+from provision.agent.protocol import Submission
 from provision.planning import Guard
 
 NO_LIMIT = "no limit"
 
 
 def told(guard: Guard, name: str, *, learnt: bool = False) -> Any:
-    message: dict[str, Any] = {}
-    guard("web1", SimpleNamespace(role="base", label=name), message, learnt)  # type: ignore[arg-type]
-    return message.get("planned", NO_LIMIT)
+    message = Submission(id=1, kind="a:B", fields={}, label=name, role="base", deadline=1.0, seen=0)
+    outcome: Any = SimpleNamespace(role="base", label=name)
+    planned = guard("web1", outcome, message, learnt).planned
+    return NO_LIMIT if planned is None else planned
 
 
 def test_each_step_keeps_to_its_own() -> None:
