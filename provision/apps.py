@@ -128,7 +128,8 @@ class App(Settings):
         default=3, ge=1, description="Releases kept on the host, with the current one."
     )
     user: UserName = Field(
-        default_factory=lambda data: f"app-{data['name']}", description="User it runs as. Default: app-NAME."
+        default_factory=lambda data: f"app-{data['name']}",
+        description="User it runs as; prov makes it, and refuses an account that is somebody's. Default: app-NAME.",
     )
 
     @field_validator("source")
@@ -253,6 +254,7 @@ def apps_of(host: InventoryHost) -> list[App]:
         *domains_claimed_twice(host, apps),
         *files_missing(host, apps),
         *certificates_unfit(host, apps),
+        *users_that_are_people(host, apps),
     ]:
         problems.add(error)
     problems.raise_any()
@@ -319,6 +321,28 @@ def domains_claimed_twice(host: InventoryHost, apps: list[App]) -> list[ConfigEr
                     errors.append(host.error(path, message))
             others.append(app)
     return errors
+
+
+def users_that_are_people(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
+    """An error for each application that would run as a person of the inventory: of base.users, or prov's login."""
+    base = host.vars.get("base")
+    people = base.get("users") if isinstance(base, dict) else None
+    known = {
+        str(person.get("name")): f"an account of base.users ({host.origin('base', 'users', index)})"
+        for index, person in enumerate(people if isinstance(people, list) else [])
+        if isinstance(person, dict)
+    }
+    login = host.vars.get("ansible_user", host.vars.get("ansible_ssh_user"))
+    known.setdefault(str(login), "whom prov logs in as")
+    return [
+        host.error(
+            ("apps", app.name, "user"),
+            f"{app.user!r} is {known[app.user]}, and an application runs as a user of its own",
+            f"Leave it out: prov makes app-{app.name}.",
+        )
+        for app in apps
+        if app.user in known
+    ]
 
 
 def shared(app: App) -> tuple[set[str], Front, Tls]:

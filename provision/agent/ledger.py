@@ -201,6 +201,10 @@ class Ledger:
         entry = self.data["made"].get(thing)
         return entry is not None and (entry["role"], entry["step"]) == self.maker
 
+    def made_by_this(self, thing: str) -> bool:
+        """Whether the running step, or one of its name in an earlier run, has made it."""
+        return self._is_own(thing)
+
     def _is_own_whole(self, thing: str) -> bool:
         """Whether it has made it with all that is in it."""
         return self._is_own(thing) and bool(self.data["made"][thing]["whole"])

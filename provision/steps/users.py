@@ -3,11 +3,12 @@
 import re
 from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Union
 
+from provision.agent.processes import goes_on, of_user
 from provision.errors import StepError
 from provision.secrets import MASK, Secret
 from provision.steps.ageing import Ageing, shadow_of
 from provision.steps.authorized_keys import AuthorizedKeys
-from provision.steps.base import Change, Diff, Step, check_path, step, wanted
+from provision.steps.base import Change, Diff, Step, check_path, listed, step, wanted
 from provision.steps.groups import Group, NoGroup, check_id, check_name
 from provision.steps.guarded import Guarded, login_account
 
@@ -30,7 +31,9 @@ class User(Step):
     name: as useradd(8) takes it.  uid: None lets the host choose.
     group: the primary group; None leaves it, and is one of the user's own name for a new user.
     groups: supplementary groups that the user must be in; others are left, unless exact_groups.
-    home, shell, comment: as in passwd(5); None leaves them.  move_home: take along what is in the old home.
+    home, shell, comment: as in passwd(5); None leaves them.  move_home: take along what is in the old home; without
+    it a home is not changed where that would lock somebody out whose keys are in the old one, unless it is False.
+    A home is not changed while processes of the user run.
     make_home: create the home directory, from /etc/skel, when the user is added.
     system: a service's user, without password or login.
     password: a hash of crypt(5), as `mkpasswd` and `openssl passwd -6` print it; never shown. "!" is none, so
@@ -49,7 +52,7 @@ class User(Step):
     make_home: Optional[bool] = None
     group: Optional[str] = None
     exact_groups: bool = False
-    move_home: bool = False
+    move_home: Optional[bool] = None
     password: Union[str, Secret, None] = None
     keep_password: bool = False
     locked: Optional[bool] = None
@@ -110,6 +113,8 @@ class User(Step):
                 % (self.name, now.home, self.home),
                 hint="Look at what is in both, and remove one of them.",
             )
+        if self.home is not None and now.home != self.home:
+            self._refuse_to_move(host, now)
         found = [
             Change(WORDS.get(o, o.lstrip("-")), self._now(host, now, o), v)
             for o, v in self._options(host, now).items()
@@ -179,7 +184,24 @@ class User(Step):
         }[option]
 
     def _moves(self, host: "System", now: "Account") -> bool:
-        return self.move_home and now.home != self.home and host.files.stat(now.home) is not None
+        return bool(self.move_home) and now.home != self.home and host.files.stat(now.home) is not None
+
+    def _refuse_to_move(self, host: "System", now: "Account") -> None:
+        """Raise StepError if somebody uses the home that is to be another one."""
+        keys = ".ssh/authorized_keys"
+        if self.move_home is None and host.files.exists("%s/%s" % (now.home, keys)):
+            raise StepError(
+                "%s logs in by keys in %s/.ssh, and %s would no longer let them in"
+                % (self.name, now.home, self.home),
+                hint="Give move_home=True to take along what is in the home, or move_home=False if that is meant.",
+            )
+        # usermod(8) refuses that too, but only when it is asked
+        busy = [str(each) for each in of_user(now.uid) if goes_on(host, each)]
+        if busy:
+            raise StepError(
+                "the home of %s can't be changed while their processes run: %s" % (self.name, listed(busy)),
+                hint="End them first, or leave the home as it is: %s." % now.home,
+            )
 
     # -- what shadow(5) has
 

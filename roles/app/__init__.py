@@ -9,7 +9,7 @@ from provision.apps import App
 from provision.releases import OURS, Release, release_of
 from provision.role import Host, Params, task
 from provision.serving import environment_file
-from provision.steps import command, files, python, releases, tree, users
+from provision.steps import command, files, python, releases, service_users, tree
 
 AFTER = ("python",)
 
@@ -36,7 +36,8 @@ def install(c: Host, p: AppRole) -> None:
 
 def account(c: Host, app: App, release: Release) -> None:
     """The application's own user, and its folders."""
-    users.user(c, app.user, system=True, home=release.data)
+    said_in = c.inventory.origin("apps", app.name, "user")
+    service_users.service_user(c, app.user, home=release.data, said_in=str(said_in or ""))
     # the front may pass through to media files; other applications may not, whatever the mode of a database
     files.directory(c, release.data, mode=0o710, owner=app.user, group="www-data")
     for folder in app.media.values():

@@ -381,3 +381,27 @@ def test_every_parameter_is_in_the_docs(model: type[Settings]) -> None:
     for name, field in model.model_fields.items():
         rows = re.findall(rf"^\| `{name}` \| .* \| (.*) \|$", page, re.MULTILINE)
         assert field.description in rows, f"{model.__name__}.{name} is not in docs/inventory.md"
+
+
+@pytest.mark.trust("10", "same-user")
+def test_an_application_does_not_run_as_a_person(tmp_path: Path) -> None:
+    web1 = host(
+        tmp_path,
+        """
+        ansible_user: deploy
+        base:
+          users:
+            - {name: ada}
+        apps:
+          shop: {source: "https://git.example.com/x.git", target: "x:y", domains: [a.test], user: ada}
+          blog: {source: "https://git.example.com/x.git", target: "x:y", domains: [b.test], user: deploy}
+          news: {source: "https://git.example.com/x.git", target: "x:y", domains: [c.test], user: root}
+          wiki: {source: "https://git.example.com/x.git", target: "x:y", domains: [d.test], user: wiki}
+        """,
+    )
+    own = "and an application runs as a user of its own"
+    assert errors(lambda: apps_of(web1)) == [
+        "inv.yml:11 web1.apps.news.user: 'root' is not the name of a user other than root",
+        "inv.yml:9 web1.apps.shop.user: 'ada' is an account of base.users (inv.yml:7), " + own,
+        "inv.yml:10 web1.apps.blog.user: 'deploy' is whom prov logs in as, " + own,
+    ]
