@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pathspec
-
 from provision.sources.gitindex import bounded
+from provision.sources.patterns import Patterns
 
 #: bytes of a .gitignore
 MOST = 1024 * 1024
-Governing = list[tuple[pathspec.GitIgnoreSpec, str]]
+Governing = list[tuple[Patterns, str]]
 
 
 class Ignored:
@@ -20,7 +19,7 @@ class Ignored:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._specs: dict[Path, pathspec.GitIgnoreSpec] = {}
+        self._specs: dict[Path, Patterns] = {}
         for above in [folder, *folder.parents]:
             self.read(above)
             if (above / ".git").exists():
@@ -36,8 +35,7 @@ class Ignored:
         """Take note of a folder's .gitignore. A link is none, as in git. Raises ProvError."""
         data = None if folder in self._specs else bounded(folder / ".gitignore", MOST)
         if data is not None:
-            lines = data.decode("utf-8", "replace").splitlines()
-            self._specs[folder] = pathspec.GitIgnoreSpec.from_lines(lines)
+            self._specs[folder] = Patterns(data)
 
     def governing(self, here: Path) -> Governing:
         """Return the files that say something of what is in a folder, the nearest first, each with the way from it."""
@@ -52,7 +50,7 @@ class Ignored:
 def excludes(governing: Governing, name: str) -> bool:
     """Tell whether what is in a folder is ignored. name: with a slash at the end if it is a folder."""
     for spec, way in governing:
-        verdict = spec.check_file(way + name).include
+        verdict = spec.verdict(way + name.rstrip("/"), name.endswith("/"))
         if verdict is not None:
             return verdict
     return False

@@ -107,7 +107,11 @@ def fetch(blob: Blob) -> None:
         raise ProvError(message, where=mirror.remote.url, hint=INSTALL) from None
     # git-lfs reads .lfsconfig, which may name a server of its own, from here
     mirror.git("update-ref", "--no-deref", "HEAD", blob.commit)
-    mirror.git("lfs", "fetch", mirror.remote.url, blob.commit)
+    try:
+        mirror.git("lfs", "fetch", mirror.remote.url, blob.commit)
+    except ProvError as error:
+        message = f"{blob.path!r} is kept by Git LFS, which could not fetch it: {error.message}"
+        raise ProvError(message, where=mirror.remote.url, hint=error.hint) from None
 
 
 def pieces(f: IO[bytes], take: Callable[[bytes], object]) -> None:

@@ -69,6 +69,9 @@ class Rules:
         self._governing: tuple[str, Governing] = ("", self._ignored.governing(folder))
         if self.work_tree is not None:
             self._track(self.work_tree, folder.relative_to(self.work_tree).as_posix(), "")
+            ways = [folder, *folder.parents][: len(folder.relative_to(self.work_tree).parts)]
+            if any(excludes(self._ignored.governing(way.parent), f"{way.name}/") for way in ways):
+                self._hidden.add("")
 
     def wanted(self, path: str, is_folder: bool) -> bool:
         """Tell whether a file is part of the source, or a folder may hold some that are."""

@@ -106,7 +106,6 @@ PLACES = {
     "boto3": {"cloud"},
     "cryptography": {"ca", "owncert"},
     "bcrypt": {"htpasswd"},
-    "pathspec": {"sources/ignored"},
 }
 #: compressed bytes that an agent's start may cost, with a tenth as room to grow (2026: 66 kB and 87 kB)
 LARGEST_AGENT = 72_000

@@ -310,6 +310,27 @@ def test_environments_are_never_part(folder: Path) -> None:
     )
 
 
+@pytest.mark.trust("1", "hashes-are-not-poisoned")
+def test_another_file_of_the_same_size_and_time_is_hashed_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repository sets names, sizes and times; what is remembered is told by inode and time of change as well."""
+    monkeypatch.setattr("provision.agent.caches.CLOCK_TICK", -1)
+    before = source_entries(folder, ROOM)
+    st = (folder / "app.py").stat()
+    monkeypatch.setattr(files, "_hashes", {})
+    (folder / "other").write_text("ppa")
+    os.utime(folder / "other", ns=(st.st_atime_ns, st.st_mtime_ns))
+    (folder / "other").replace(folder / "app.py")
+    assert source_entries(folder, ROOM) != before
+    (folder / "app.py").write_text("app")
+    os.utime(folder / "app.py", ns=(st.st_atime_ns, st.st_mtime_ns))
+    monkeypatch.setattr(files, "_hashes", {})
+    assert source_entries(folder, ROOM) == before
+    kept = list((folder.parent / "cache/prov/hashes").iterdir())
+    assert kept and all(path.stat().st_mode & 0o777 == 0o600 for path in kept)
+
+
 # -- trees
 
 
