@@ -208,11 +208,11 @@ def logrotate_command(argv: Sequence[str]) -> str:
 
 
 def sudoers(text: Value) -> str:
-    """A user, host, command or argument in sudoers(5)."""
+    """The name of a user in sudoers(5). One of capital letters would be ALL or an alias."""
     found = line(text, "sudoers")
-    if not found:
-        raise ValueError("sudoers cannot express an empty word")
-    return re.sub(r"[\\@!=:,()\"#%+* \[\]?]", r"\\\g<0>", found)
+    if not re.match(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z", found) or re.match(r"[A-Z][A-Z0-9_]*\Z", found):
+        raise ValueError("sudoers cannot express %r as the name of a user" % found)
+    return found
 
 
 # -- formats of data

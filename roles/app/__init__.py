@@ -5,6 +5,8 @@ Nothing here touches what is in service: a server role starts the new release be
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 from provision.apps import App
 from provision.releases import OURS, Release, release_of
 from provision.role import Host, Params, task
@@ -40,7 +42,9 @@ def account(c: Host, app: App, release: Release) -> None:
     service_users.service_user(c, app.user, home=release.data, said_in=str(said_in or ""))
     # the front may pass through to media files; other applications may not, whatever the mode of a database
     files.directory(c, release.data, mode=0o710, owner=app.user, group="www-data")
-    for folder in app.media.values():
+    # "uploads/images" is two folders, one in the other
+    parts = (PurePosixPath(folder) for folder in app.media.values())
+    for folder in sorted({str(p) for path in parts for p in (path, *path.parents) if p.name}):
         # what the application uploads is readable for the front by its group, which new files inherit
         files.directory(c, f"{release.data}/{folder}", mode=0o2750, owner=app.user, group="www-data")
     for folder in (release.home, f"{release.home}/releases", f"{release.home}/venvs"):

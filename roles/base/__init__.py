@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from provision.role import Host, Params, task
 from provision.steps import apt, files, ssh, sudoers, system, systemd, users
@@ -12,7 +14,7 @@ from provision.writers import sudoers as sudoers_word
 class Person(Params):
     """A person who may log in."""
 
-    name: str
+    name: Annotated[str, AfterValidator(sudoers_word)]
     """Login name."""
     keys: tuple[str, ...] = Field(min_length=1)
     """Public keys, as in id_ed25519.pub."""

@@ -185,10 +185,11 @@ def test_websockets_and_events(served: Served) -> None:
 def test_djangos_users_and_groups_are_asked_for_static_files_as_well(served: Served) -> None:
     site = served.site(OLD, "polls")
     style = "/static/admin/css/base.css"
-    # the last two: what the application would take for the same place
-    for path in ("/1", "/1/results/", style, "/1%2Fresults/", "/x/..%2f1/"):
+    # the last one: what the application would take for the same place
+    for path in ("/1", "/1/results/", style, "/1%2Fresults/"):
         answer = site.get(path)
         assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, 'Basic realm="Restricted"'), path
+    assert site.get("/x/..%2f1/").status == 400
     statuses = {
         login: site.get("/1/", login=login).status
         for login in ("ada:sesame", "ada:guess", "bob:sesame", "eve:sesame", "zoe:sesame")
@@ -203,6 +204,20 @@ def test_djangos_users_and_groups_are_asked_for_static_files_as_well(served: Ser
     guarded = site.get(style, login="ada:sesame", headers={"Accept-Encoding": "gzip"})
     assert (guarded.status, guarded.headers["Cache-Control"]) == (200, "private")
     assert (site.get("/").status, site.get("/healthz").status) == (200, 200)
+
+
+@pytest.mark.trust("4", "guard-runs-project-code")
+def test_the_projects_code_runs_without_the_fronts_group(served: Served) -> None:
+    """That group may read what other applications keep, and connect to their sockets."""
+    pids = on(OLD, "pgrep", "-u", "app-polls").split()
+    assert len(pids) > 3
+    groups = {on(OLD, "sh", "-c", f"grep ^Groups: /proc/{pid}/status || true") for pid in pids}
+    front = on(OLD, "getent", "group", "www-data").split(":")[2]
+    assert not any(front in line.split() for line in groups), groups
+    sockets = on(OLD, "sh", "-c", "stat -c '%a %U %G' /run/app-polls/*.sock /run/auth-polls/*.sock").split(
+        "\n"
+    )
+    assert set(sockets) == {"660 app-polls www-data", "660 root www-data"}
 
 
 def test_a_password_that_has_changed_is_asked_for_at_once(served: Served) -> None:

@@ -1,6 +1,6 @@
 """Nasty values in configuration languages: read back by the real parsers of this machine, or refused.
 
-nginx, Apache, sudo, cron and logrotate are asked on a lab host (tests/lab/test_values_hostile.py).
+nginx, Apache, systemd, cron and logrotate are asked on a lab host (tests/lab/test_values_hostile.py).
 """
 
 from __future__ import annotations
@@ -13,36 +13,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.nasty import LINES, NASTY
 
 from provision import writers
 
-NASTY = [
-    "two words",
-    " blanks ",
-    "semi;colon",
-    'quo"te',
-    "it's",
-    "\"both'",
-    "100%",
-    "%i %%n",
-    "$HOME ${HOME} $$",
-    "${APACHE_LOG_DIR}",
-    "back\\slash",
-    "ends\\",
-    "\\n \\x41 \\",
-    "{ } [ ] ( )",
-    "#comment",
-    "# comment",
-    "`id` $(id)",
-    "*?[a-z]!",
-    "größe 日本",
-    "a=b&c|d<e>f~g^h,i:j@k",
-    "-e",
-    "endscript",
-    "%{HTTP_HOST} %1 $1",
-    "",
-]
-LINES = ["one\ntwo", "one\r\ntwo", "tab\tulator", "bell\x07", "del\x7f", "next\x85line", "para\u2029graph"]
 # by what a value of several lines can be written all the same
 OF_SEVERAL_LINES = {
     *("systemd_word", "systemd_environment", "systemd_command", "shell", "shell_command", "toml", "python"),
@@ -96,6 +70,20 @@ def test_python_and_toml_read_a_value_back(value: str) -> None:
         written = writers.toml(value)
         assert json.loads(written) == value
         assert "\x7f" not in written
+
+
+@pytest.mark.trust("5", "sudoers")
+@pytest.mark.parametrize(
+    "name", ["ALL", "ADMINS", "%group", "#0", "+net", "a b", "a,b", "a=b", "-a", "", "größe"]
+)
+def test_sudo_takes_no_alias_for_a_user(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot express"):
+        writers.sudoers(name)
+
+
+@pytest.mark.parametrize("name", ["ann", "ann.b-c_d", "Ann", "0ann", "_x"])
+def test_sudo_takes_names_as_they_are(name: str) -> None:
+    assert writers.sudoers(name) == name
 
 
 def test_toml_has_no_value_that_is_no_number() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -61,5 +64,8 @@ async def asgi(
 
 def answer(told: dict[str, Any], headers: dict[str, str], body: bytes) -> bytes:
     """What a framework would read: headers as CGI calls them, several of one name joined."""
+    if told["path"] == "/environment":
+        own = {name: value for name, value in os.environ.items() if name.startswith("NASTY_")}
+        return json.dumps({"environment": own, "search": sys.path, "here": str(Path.cwd())}).encode()
     seen = {**told, "host": headers.get("HOST"), "headers": headers, "received": len(body)}
     return json.dumps(seen).encode()
