@@ -44,11 +44,21 @@ Work = Callable[[Host, Assignment, Emit], None]
 def run_roles(host: Host, assignment: Assignment, emit: Emit) -> None:
     """The work of a deploy or plan: every role in its order, then what they have put off."""
     session = host.started()
+    if any(role.name == "app" for role, _ in assignment.roles):
+        read_sources(host)
     for role, params in assignment.roles:
         session.role = role.name
         emit(RoleStarted(host.name, role.name))
         role.run(host, params)
     host.run_later()
+
+
+def read_sources(host: Host) -> None:
+    """Read the applications' sources: one that is refused ends the run before anything is touched. Raises ProvError."""
+    from provision.releases import manifest_of
+
+    for app in host.apps:
+        manifest_of(app)
 
 
 def run_whole(host: Host, assignment: Assignment, emit: Emit) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from provision import releases
 from provision.apps import App, apps_of
 from provision.errors import ProvError
 from provision.releases import Release, release_of
+from provision.run import run_roles
 from provision.sources.local import source_entries
 from provision.steps.tree import Entry
 
@@ -219,3 +221,23 @@ def test_requirements_that_are_missing_or_ignored(source: Path) -> None:
         release(source)
     assert "gitignore" in raised.value.hint
     assert raised.value.where == str(source)
+
+
+@pytest.mark.trust("1", "source-refused-first")
+def test_a_source_that_is_refused_ends_the_run_before_any_role(source: Path) -> None:
+    ran: list[str] = []
+    roles = [
+        (SimpleNamespace(name=name, run=lambda host, p, n=name: ran.append(n)), None)
+        for name in ("base", "app")
+    ]
+    host: Any = SimpleNamespace(
+        name="web1", apps=[app(source)], started=lambda: SimpleNamespace(role=""), run_later=lambda: None
+    )
+    assignment: Any = SimpleNamespace(roles=roles)
+    run_roles(host, assignment, lambda event: None)
+    assert ran == ["base", "app"]
+    releases._manifests.clear()
+    (source / "static").symlink_to("/etc")
+    with pytest.raises(ProvError, match="leads outside"):
+        run_roles(host, assignment, lambda event: None)
+    assert ran == ["base", "app"]
