@@ -113,6 +113,10 @@ def judge(members: Dict[str, Member], origin: str) -> None:
     for path, member in members.items():
         if "\\" in path:
             raise refused(origin, path, "its path has a backslash in it")
+        if path.startswith(".prov-"):
+            raise refused(
+                origin, path, "earlier versions of prov kept under such names what they had unpacked"
+            )
         if member.kind == "same" and member.target not in seen:
             raise refused(origin, path, "it links to %r, which no file before it is called" % member.target)
         if member.kind == "file":

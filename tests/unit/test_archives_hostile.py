@@ -81,6 +81,11 @@ def folder(tmp_path: Path) -> Path:
         ([entry("a", HARD, "../x")], "no file before it"),
         ([entry("a", HARD, "b"), entry("b")], "no file before it"),
         ([entry("l", LINK, "m"), entry("a", HARD, "l")], "no file before it"),
+        # prov would take it for its own notes of what it may remove
+        (
+            [entry("./.prov-other.json", data=b'{"members": ["data"], "strip": 0}')],
+            "earlier versions of prov",
+        ),
         ([entry("a\nb")], "control character"),
         ([entry("a\x1b[2Jb")], "control character"),
         ([entry("/".join(["d"] * 1100))], "folders deep"),
