@@ -12,6 +12,7 @@ from guarded import guarded, shopdep
 from provision.app_settings import Index
 from provision.indexes import requirements_with
 from provision.secrets import Secret
+from provision.steps.base import Change
 from provision.steps.python import Venv
 
 WORD = "k3gb@Qz1!x"
@@ -45,8 +46,8 @@ def test_pip_logs_in_and_tells_nobody(
         with agents.session() as session:
             bad = Venv(f"{root}/bad", requirements="shopdep\n", environment=wrong, ignore_errors="a test")
             answers.append(session.submit(bad).wait().answer)
-    assert [a["state"] for a in answers] == ["changed", "changed", "ok", "failed"]
-    assert ["index", "", url, ""] in answers[0]["diff"]
+    assert [a.state for a in answers] == ["changed", "changed", "ok", "failed"]
+    assert Change("index", "", url) in answers[0].diff
     records = "".join(
         p.read_text() for p in agents.ledger.rglob("*") if p.is_file() and "kept" not in p.parts
     )
