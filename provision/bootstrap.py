@@ -43,6 +43,7 @@ MODES = {"install": b"exit 97; install\n", "keep": b"exit 97; keep\n"}
 # lacks modules (python3-minimal), says 95 before it reads anything; one that can't be run (pyenv's shim) 126 or 127.
 # So a good one is started only once.
 # Whatever the locale of the login is, names of files and what programs print are UTF-8 (-X utf8).
+# Of /etc/environment an installation gets the proxies, which sudo has taken away (agent/proxies.py).
 # An installation may be silent for minutes, behind another program's lock or cloud-init: a loop speaks meanwhile.
 # Login shells see it as one line, without single quotes or exclamation marks inside: csh takes nothing else in quotes.
 SCRIPT = r"""
@@ -72,6 +73,16 @@ echo "PROV:installing $manager" >&2;
 while sleep 5 >/dev/null 2>&1; do echo PROV:waiting >&2; done </dev/null &
 eval "waiting=\$$(printf "\041")";
 if command -v cloud-init >/dev/null 2>&1; then cloud-init status --wait >/dev/null 2>&1 </dev/null; fi;
+if [ -r /etc/environment ]; then
+  while IFS= read -r line || [ -n "$line" ]; do
+    line=${line%%#*}; line=${line#export }; name=${line%%=*}; value=${line#*=}; value=${value%%[ ]*};
+    case "$name" in
+      http_proxy|https_proxy|ftp_proxy|all_proxy|no_proxy|HTTP_PROXY|HTTPS_PROXY|FTP_PROXY|ALL_PROXY|NO_PROXY)
+        for quote in \" "$(printf "\047")"; do value=${value#"$quote"}; value=${value%"$quote"}; done;
+        export "$name=$value" ;;
+    esac;
+  done </etc/environment;
+fi;
 export DEBIAN_FRONTEND=noninteractive;
 case $manager in
   apt-get)

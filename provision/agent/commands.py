@@ -10,9 +10,10 @@ from typing import Callable, Dict, NamedTuple, Optional, Sequence
 
 from provision.agent.identity import as_ids
 from provision.agent.paths import NoWay, reached, way
+from provision.agent.proxies import proxies
 from provision.errors import StepError
 
-#: what a command sees of our environment; locale C so that output reads the same everywhere
+#: what a command sees of our environment, with the host's proxies; locale C so that output reads the same everywhere
 BASE_ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LC_ALL": "C.UTF-8",
@@ -80,7 +81,7 @@ def execute(
         return Result(argv, 127, "", "%s: not found" % cwd)
     except PermissionError:
         return Result(argv, 126, "", "%s: permission denied" % cwd)
-    env = dict(BASE_ENVIRONMENT)
+    env = {**BASE_ENVIRONMENT, **proxies()}
     become: Optional[Callable[[], None]] = None
     if user:
         entry = account(user)

@@ -18,7 +18,7 @@ from provision.agent.frames import MARKER, MAX_HEADER
 from provision.agent.guard import Guard, confirm, settle_earlier
 from provision.agent.ledger import HOME, Ledger, now
 from provision.agent.link import Link
-from provision.agent.masks import Masks
+from provision.agent.masks import Masks, passwords
 from provision.agent.protocol import (
     VERSION,
     Alive,
@@ -38,6 +38,7 @@ from provision.agent.protocol import (
     Submission,
     Undeclared,
 )
+from provision.agent.proxies import proxies
 from provision.agent.runner import Runner, describe
 from provision.agent.system import System
 from provision.errors import ProvError, StepError
@@ -167,6 +168,7 @@ class Agent:
         return ledger
 
     def _runner(self, start: Start, ledger: Ledger) -> Runner:
+        self._masks.update(word for value in proxies().values() for word in passwords(value))
         runner = Runner(self._system(start.plan, ledger), self.link.stopping, self._masks)
         runner.system.login, runner.system.recorded = start.login, start.recorded
         if start.recorded and start.guard is not None:

@@ -18,6 +18,7 @@ from provision.agent.commands import BASE_ENVIRONMENT, Result, communicate
 from provision.agent.descriptors import remove_at
 from provision.agent.handover import copy, give, take
 from provision.agent.paths import way
+from provision.agent.proxies import proxies
 from provision.errors import StepError
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Sandbox(Build):
         put(source, stdin, int(self._ids))
         dropped = ("setpriv", "--reuid=" + self._ids, "--regid=" + self._ids, *DROPPED, *argv)
         settings = {
-            **BASE_ENVIRONMENT, "HOME": self._own.home, "USER": NAME, "LOGNAME": NAME,
+            **BASE_ENVIRONMENT, **proxies(), "HOME": self._own.home, "USER": NAME, "LOGNAME": NAME,
             **self._caches(), **(environment or {}),
         }  # fmt: skip
         seconds = max(1.0, self.host.deadline - time.monotonic())

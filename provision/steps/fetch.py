@@ -1,5 +1,6 @@
 """Files and archives that the host fetches itself. Shipped to hosts (Python 3.8, standard library)."""
 
+import os
 import re
 import shutil
 import tempfile
@@ -7,6 +8,7 @@ import time
 from typing import IO, TYPE_CHECKING, List, Mapping, Optional, Sequence, Union
 
 from provision.agent.caches import sha256
+from provision.agent.proxies import proxies
 from provision.errors import StepError
 from provision.secrets import Secret, logins
 from provision.steps.archives import Member, read_members, too_large
@@ -314,7 +316,7 @@ def fetched(host: "System", s: "Union[Download, Unpack]") -> IO[bytes]:
             if attempt == s.attempts or time.monotonic() + pause > end:
                 raise StepError(
                     "%s: %s (tried %d times)" % (s.url, error, attempt),
-                    hint="The host itself asks: can it reach that address? http_proxy counts if it is set there.",
+                    hint="The host itself asks: can it reach that address? Its proxy belongs in /etc/environment.",
                 ) from None
             host.controller.progress("%s; trying again" % error)
             time.sleep(pause)
@@ -338,6 +340,8 @@ def attempt_fetch(host: "System", s: "Union[Download, Unpack]", end: float) -> I
     for key, value in dict(s.headers).items():
         request.add_unredirected_header(key, value.reveal() if isinstance(value, Secret) else value)
     context = ssl.create_default_context(cafile=s.ca or None) if s.url.startswith("https") else None
+    # where urllib looks for them
+    os.environ.update(proxies())
     digest, size = hashlib.sha256(), 0
     out = tempfile.TemporaryFile(dir=scratch())  # noqa: SIM115 (given to the caller)
     try:

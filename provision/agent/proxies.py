@@ -1,0 +1,66 @@
+"""The proxy by which a host reaches others, as it is set for all who log in. Shipped.
+
+pam_env(8) gives a login what these files say; sudo takes it away again. Of all that they say only proxies are believed:
+PATH, LD_PRELOAD and the like would decide what root runs.
+"""
+
+import os
+import re
+from typing import Callable, Dict, Iterator, Tuple
+
+ENVIRONMENT = "/etc/environment"
+#: read before it (pam_env.conf(5))
+CONFIGURATION = "/etc/security/pam_env.conf"
+NAME = re.compile(r"^([a-z]+_proxy|[A-Z]+_PROXY)\Z")
+#: what pam_env.conf(5) calls a value: quoted or a word, in which \\$ and \\@ are those characters
+SETTING = re.compile(r'\b(DEFAULT|OVERRIDE)=("[^"]*"|\S*)')
+
+_known: "Dict[str, Tuple[Tuple[int, ...], Dict[str, str]]]" = {}
+
+
+def proxies() -> Dict[str, str]:
+    """The variables of the host that name its proxies now: https_proxy, NO_PROXY and the like."""
+    found: Dict[str, str] = {}
+    for path, read in ((CONFIGURATION, configured), (ENVIRONMENT, assigned)):
+        # the last line that names a variable counts, and an empty value takes it away
+        found.update(_said(path, read))
+    return {
+        name: value for name, value in found.items() if NAME.match(name) and value and value.isprintable()
+    }
+
+
+def _said(path: str, read: Callable[[str], Iterator[Tuple[str, str]]]) -> Dict[str, str]:
+    """What a file says; read again when it has changed."""
+    try:
+        now = os.stat(path)
+        state = (now.st_ino, now.st_size, now.st_mtime_ns)
+        if _known.get(path, ((), {}))[0] != state:
+            with open(path, encoding="utf-8", errors="replace") as f:
+                _known[path] = (state, dict(read(f.read())))
+    except (FileNotFoundError, NotADirectoryError, PermissionError, IsADirectoryError):
+        return {}
+    return _known[path][1]
+
+
+def assigned(text: str) -> Iterator[Tuple[str, str]]:
+    """What /etc/environment says: NAME=value lines, as pam_env reads them; it is no shell."""
+    for line in text.split("\n"):
+        name, sign, value = line.split("#")[0].strip().partition("=")
+        if name.startswith("export "):
+            name = name[len("export ") :].lstrip()
+        if sign and re.match(r"^\w+\Z", name, re.ASCII):
+            if value[:1] in ("'", '"'):
+                # the quotes need not match, and only one at the end goes
+                value = value[1:-1] if value[1:][-1:] in ("'", '"') else value[1:]
+            yield name, value
+
+
+def configured(text: str) -> Iterator[Tuple[str, str]]:
+    """What pam_env.conf says: NAME DEFAULT=value OVERRIDE=value, but for values that are made of others."""
+    for line in re.sub(r"\\\n\s*", "", text).split("\n"):
+        name, *words = re.sub(r"(^|\s)#.*", "", line).split(None, 1) or [""]
+        rest = "".join(words)
+        values = {word: value.strip('"') for word, value in SETTING.findall(rest)}
+        value = values.get("OVERRIDE") or values.get("DEFAULT", "")
+        if values and not re.search(r"(?<!\\)[$@]\{", value):
+            yield name, re.sub(r"\\([$@])", r"\1", value)
