@@ -224,6 +224,11 @@ def describe(error: Exception) -> Failure:
         return Failure(error.message, error.hint)
     if isinstance(error, OSError):
         return describe_os_error(error)
+    if isinstance(error, RecursionError):
+        return Failure(
+            "there are too many folders in one another, or other things nested too deep to be walked",
+            "Look for them with find -mindepth 200, and remove them with rm -rf if nothing in them is needed.",
+        )
     # not foreseen, so a mistake in a step: the traceback is what its author needs
     import traceback
 

@@ -1,0 +1,45 @@
+"""Folders in one another, deeper than any walk goes: what somebody can make in a folder of theirs."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from steps_bench import Bench
+
+from provision.steps.base import Step
+from provision.steps.files import Absent
+from provision.steps.permissions import Permissions
+from provision.steps.tree import Tree
+
+LEVELS = 1100
+
+
+def deep(folder: Path) -> None:
+    """Make them one by one, as their path is too long for one call."""
+    script = f'mkdir "$1" && cd "$1" && for n in $(seq {LEVELS}); do mkdir d && cd d || exit 1; done'
+    subprocess.run(["sh", "-c", script, "sh", str(folder)], check=True)
+
+
+@pytest.mark.trust("1", "deep-folders")
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda root: Tree(f"{root}/to", []),
+        lambda root: Tree(f"{root}/to", [], exclude=["x"]),
+        lambda root: Absent(f"{root}/to"),
+        lambda root: Permissions(f"{root}/to", folders=0o700),
+    ],
+)
+def test_deep_folders_end_in_an_error_in_words(bench: Bench, step: Callable[[Path], Step]) -> None:
+    (bench.root / "to").mkdir()
+    try:
+        deep(bench.root / "to/top")
+        (found,) = bench.run(step(bench.root))
+    finally:
+        # pytest could not
+        subprocess.run(["rm", "-rf", str(bench.root / "to")], check=True)
+    assert found.error is not None, found.diff
+    assert "too many folders in one another" in found.error.message and "rm -rf" in found.error.hint
