@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,28 +12,19 @@ from steps_bench import Bench
 
 from provision.steps.base import Step
 from provision.steps.files import Absent
-from provision.steps.permissions import Permissions
 from provision.steps.tree import Tree
 
 LEVELS = 1100
 
 
 def deep(folder: Path) -> None:
-    """Make them one by one, as their path is too long for one call."""
-    script = f'mkdir "$1" && cd "$1" && for n in $(seq {LEVELS}); do mkdir d && cd d || exit 1; done'
-    subprocess.run(["sh", "-c", script, "sh", str(folder)], check=True)
+    """Make them one by one, as their path is too long for one call, in a process of its own, as it goes there."""
+    script = f"import os\nfor name in [{str(folder)!r}, *['d'] * {LEVELS}]:\n    os.mkdir(name)\n    os.chdir(name)"
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 @pytest.mark.trust("1", "deep-folders")
-@pytest.mark.parametrize(
-    "step",
-    [
-        lambda root: Tree(f"{root}/to", []),
-        lambda root: Tree(f"{root}/to", [], exclude=["x"]),
-        lambda root: Absent(f"{root}/to"),
-        lambda root: Permissions(f"{root}/to", folders=0o700),
-    ],
-)
+@pytest.mark.parametrize("step", [lambda root: Tree(f"{root}/to", []), lambda root: Absent(f"{root}/to")])
 def test_deep_folders_end_in_an_error_in_words(bench: Bench, step: Callable[[Path], Step]) -> None:
     (bench.root / "to").mkdir()
     try:
