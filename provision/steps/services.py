@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Ref, Step, wanted
 from provision.steps.guarded import Guarded, ssh_unit
-from provision.steps.unit_judging import UNIT, UNIT_FOLDER, full_name, unmask
+from provision.steps.held_ports import Port, check_ports, claim, of_socket, refuse_held
+from provision.steps.unit_judging import UNIT, UNIT_FOLDER, fragment_of, full_name, unmask
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -31,6 +32,8 @@ class Service(Step):
     renews: when the unit is reloaded, new processes take over from those that serve. The step ends once they have.
     instead_of: units that make way for this one, as they want the same ports: once the check has passed they
     are stopped, and disabled once this one runs; if it does not start, they are started again.
+    ports: TCP ports that it listens on. If something else holds one when the unit is to start or reload, plan and
+    deploy name it, and leave the unit alone. Those of a socket are read from its unit file.
     """
 
     unit: str
@@ -41,6 +44,7 @@ class Service(Step):
     check_with: Sequence[str] = ()
     instead_of: Sequence[str] = ()
     renews: bool = False
+    ports: Sequence[int] = ()
 
     DEADLINE = 180.0
 
@@ -62,6 +66,7 @@ class Service(Step):
         for other in map(full_name, self.instead_of):
             if not UNIT.fullmatch(other) or other == self.name:
                 raise ValueError("instead_of: %r is not the name of another unit" % other)
+        check_ports(self.ports)
         if self.instead_of and not self.running:
             raise ValueError("instead_of is for a unit that runs")
         if self.running is False and (self.reload_on or self.restart_on):
@@ -79,7 +84,7 @@ class Service(Step):
     def check(self, host: "System") -> Diff:
         state = self.manager(host).state(self.name)
         found: List[Change] = []
-        if state.load == "not-found":
+        if state.load == "not-found" or self._only_a_mask(host, state):
             if not self.running and not self.enabled:
                 return Diff.none("there is no such unit")
             raise StepError(
@@ -96,6 +101,10 @@ class Service(Step):
             found += self._owed(host, state) or self._cut_off(host, state)
         if self.running and {"running", "restart"} & {change.what for change in found}:
             found += self._without_socket(host)
+        if self.running and {"running", "restart", "reload"} & {change.what for change in found}:
+            # its start would fail
+            leaving = [*map(full_name, self.instead_of), self._served]
+            refuse_held(host, self.name, self._listens(host, state), leaving)
         found += self._in_the_way(host)
         if not found:
             return Diff.none(self._words(state))
@@ -125,6 +134,8 @@ class Service(Step):
             if stopped:
                 self.manager(host).do("start", *stopped)
             raise
+        if host.planned and self.running:
+            claim(host, self.name, self._listens(host, self.manager(host).state(self.name)))
         # not before: two that want the same ports must not both start at boot
         if others:
             self.manager(host).do("disable", *others)
@@ -172,6 +183,25 @@ class Service(Step):
         if not self._served or not self.manager(host).state(self._served).running:
             return []
         return [Change(self._served, "active", "inactive, for its socket to start")]
+
+    def _only_a_mask(self, host: "System", state: "UnitState") -> bool:
+        """Whether a mask is all that there is of a unit that shall start: its package is still to come."""
+        if (
+            state.load != "masked"
+            or not (self.running or self.enabled)
+            or self.manager(host) is not host.units
+        ):
+            return False
+        # systemd-sysv-generator(8) makes units of old scripts
+        script = "/etc/init.d/" + self.name[: -len(".service")]
+        return not fragment_of(host, self.name) and not host.files.exists(script)
+
+    def _listens(self, host: "System", state: "UnitState") -> List[Port]:
+        """Where this unit is going to listen, as far as that is known."""
+        wanted = [Port(number) for number in self.ports]
+        if self._served and self.manager(host) is host.units:
+            wanted += of_socket(host, self.name, state)
+        return wanted
 
     def _in_the_way(self, host: "System") -> List[Change]:
         """The units of instead_of that run or start at boot."""

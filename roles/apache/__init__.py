@@ -85,6 +85,7 @@ def install(c: Host, p: Apache) -> None:
         check_with=["apache2", "-t"],
         instead_of=["nginx"] if not others else [],
         renews=True,
+        ports=[80, 443] if any(host.tls for host in hosts) else [80],
     )
     for app in [] if others else c.apps:
         # a site of ours, from the time when nginx was the front

@@ -82,6 +82,7 @@ def install(c: Host, p: Nginx) -> None:
         check_with=["nginx", "-t"],
         instead_of=[] if serves(c, "apache") else ["apache2"],
         renews=True,
+        ports=[80, 443] if any(host.tls for host in hosts) else [80],
     )
     for app in [] if serves(c, "apache") else c.apps:
         # a site of ours, from the time when Apache was the front

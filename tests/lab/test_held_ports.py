@@ -1,0 +1,91 @@
+"""Units whose port something else holds, and units of which only a mask is there: a plan says what a deploy does."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers.hosts import Hosts, on
+
+from provision.lab import ssh
+
+sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
+from steps_bench import Bench
+
+from provision.steps.base import Step
+from provision.steps.masks import Masked
+from provision.steps.services import Service
+from provision.steps.unit_files import Unit
+
+pytestmark = [pytest.mark.lab, pytest.mark.trust("11", "held-port")]
+NAME = "t-ports"
+SERVER = "[Service]\nExecStart=/usr/bin/python3 -m http.server %s\n[Install]\nWantedBy=multi-user.target\n"
+SOCKET = "[Socket]\nListenStream=%s\n[Install]\nWantedBy=sockets.target\n"
+SERVED = Unit("w.service", "[Service]\nExecStart=/bin/sleep 1000\n")
+
+
+@pytest.fixture
+def bench(lab_hosts: Hosts, tmp_path: Path) -> Iterator[Bench]:
+    found = Bench(tmp_path)
+    found.argv = ssh.argv(lab_hosts.one(NAME), batch=True)
+    yield found
+
+
+def said(bench: Bench, *steps: Step) -> str:
+    """What the last of the steps is refused for, alike by plan and deploy; "" if both come to the same good end."""
+    planned, real = bench.run(*steps, plan=True)[-1], bench.run(*steps)[-1]
+    assert (planned.state, planned.diff) == (real.state, real.diff)
+    if real.error is None:
+        return ""
+    assert planned.error is not None
+    assert planned.error.message == real.error.message
+    return real.error.message
+
+
+def test_the_process_is_named_and_the_unit_left_alone(bench: Bench) -> None:
+    assert said(bench, Unit("a.service", SERVER % 80), Service("a", ports=[80])) == ""
+    pid = on(NAME, "systemctl", "show", "-P", "MainPID", "a")
+    held = f"port 80 is held by python3 (process {pid}, a.service)"
+    steps = [Unit("b.service", SERVER % 80), Service("b", ports=[443, 80])]
+    assert said(bench, *steps) == f"b.service would not start: {held}"
+    assert on(NAME, "systemctl", "show", "-P", "ActiveState", "b") == "inactive"
+    for address in ("80", "127.0.0.1:80", "[::1]:80"):
+        steps = [Unit("w.socket", SOCKET % address), SERVED, Service("w.socket")]
+        assert said(bench, *steps).endswith(held.removeprefix("port 80")) is True, address
+    assert said(bench, Unit("w.socket", SOCKET % "127.0.0.1:81"), Service("w.socket")) == ""
+    # its own port, and one that it shares by its own wish, are no obstacle
+    assert said(bench, Unit("a.service", SERVER % 80 + "# x\n"), Service("a", ports=[80])) == ""
+    changed = Unit("w.socket", SOCKET % "127.0.0.1:81" + "# x\n")
+    assert said(bench, changed, Service("w.socket", running=False), Service("w.socket")) == ""
+    assert said(bench, Unit("v.socket", SOCKET % "81"), Service("v.socket")) == (
+        "v.socket would not start: port 81 is held by w.socket"
+    )
+    # what makes way, or is stopped before, is none either
+    assert said(bench, Unit("b.service", SERVER % 80), Service("b", ports=[80], instead_of=["a"])) == ""
+    assert said(bench, Service("b", running=False), Service("a", ports=[80])) == ""
+
+
+def test_two_that_start_in_one_plan_want_the_same_port(bench: Bench) -> None:
+    steps = [
+        Unit("c.service", SERVER % 82),
+        Unit("d.service", SERVER % 82),
+        Service("c", ports=[82]),
+        Service("d", ports=[82]),
+    ]
+    planned = bench.run(*steps, plan=True)
+    real = bench.run(*steps)
+    assert (
+        [o.state for o in planned] == [o.state for o in real] == ["changed", "changed", "changed", "failed"]
+    )
+    assert planned[-1].error is not None
+    assert planned[-1].error.message == (
+        "d.service would not start: port 82 is held by c.service, which starts before it"
+    )
+
+
+def test_of_a_unit_that_is_not_installed_a_mask_is_no_unit(bench: Bench) -> None:
+    assert said(bench, Masked("haproxy"), Service("haproxy")) == "the host has no unit haproxy.service"
+    assert said(bench, Service("haproxy", running=False, enabled=False)) == ""
+    assert on(NAME, "readlink", "/etc/systemd/system/haproxy.service") == "/dev/null"
