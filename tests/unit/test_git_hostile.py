@@ -109,7 +109,7 @@ def test_a_tree_of_the_same_tree_again_and_again_is_bounded(
         tree = raw.tree([(FOLDER, b"%d" % n, tree) for n in range(10)])
     begin = time.monotonic()
     assert "more than 5000 files" in refused(raw, [(FOLDER, b"a", tree)])
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 60
 
 
 @pytest.mark.trust("1", "git-source-bomb")

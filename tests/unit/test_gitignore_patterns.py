@@ -106,4 +106,4 @@ def test_no_pattern_takes_long(pattern: str) -> None:
     begin = time.monotonic()
     for path in ("a" * 250, "/".join(["a"] * 120), "/".join(["a" * 250] * 12)):
         assert patterns.verdict(path, False) is None
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 30
