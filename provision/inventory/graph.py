@@ -13,6 +13,8 @@ from provision.inventory.located import Origin
 
 ALL = "all"
 UNGROUPED = "ungrouped"
+#: groups in groups in groups
+DEEPEST = 100
 
 
 def complete(draft: Draft) -> None:
@@ -53,6 +55,10 @@ def _refuse_cycles(draft: Draft) -> bool:
             found = True
             cycle = " > ".join((*trail[trail.index(name) :], name))
             draft.wrong(draft.groups[trail[-1]].origin, (trail[-1],), f"groups contain each other: {cycle}")
+        elif len(trail) > DEEPEST:
+            found = True
+            message = f"groups in each other, more than {DEEPEST} deep"
+            draft.wrong(draft.groups[trail[-1]].origin, (trail[-1],), message)
         elif name not in done:
             for child in draft.groups[name].children:
                 walk(child, (*trail, name))

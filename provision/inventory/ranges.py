@@ -11,6 +11,7 @@ import string
 from collections.abc import Iterator
 
 MOST = 10_000  # hosts from one pattern; a slip of the key should not fill the memory
+LONGEST, RANGES = 300, 5  # characters of a pattern (names of DNS have 253), and ranges in it
 LETTERS = string.ascii_letters
 NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 
@@ -54,6 +55,8 @@ def expand(pattern: str) -> list[str]:
     """
     if is_address(pattern):
         return [pattern]
+    if len(pattern) > LONGEST or pattern.count("[") > RANGES:
+        raise ValueError(f"{pattern[:60]!r}... is too long, or has more than {RANGES} ranges")
     names: list[str] = []
     for name in _expanded(pattern):
         if not NAME.fullmatch(name):

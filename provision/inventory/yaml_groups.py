@@ -10,7 +10,7 @@ from pathlib import Path
 
 from provision.inventory import ranges, yamlfile
 from provision.inventory.draft import Draft
-from provision.inventory.located import Located
+from provision.inventory.located import Located, LocatedError
 from provision.inventory.values import shown
 from provision.names import suggestion
 
@@ -18,6 +18,7 @@ SECTIONS = ("hosts", "children", "vars")
 WHERE_THINGS_GO = (
     "Variables of a group go under its `vars:`, its hosts under `hosts:`, groups below it under `children:`."
 )
+MOST_HOSTS = 100_000
 YamlPath = tuple[str | int, ...]
 
 
@@ -110,6 +111,8 @@ def _hosts(draft: Draft, group: str, pattern: str | int, located: Located, path:
         draft.wrong(located.origin, path, str(error))
         return
     variables = _variables(draft, located, path)
+    if len(draft.hosts) + len(names) > MOST_HOSTS:
+        raise LocatedError(located.origin, path, f"an inventory has {MOST_HOSTS:,} hosts at most")
     for name in names:
         draft.add_host(name, group, located.origin)
         if port is not None:

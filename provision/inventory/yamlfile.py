@@ -18,6 +18,9 @@ LOADER: Any = getattr(
 CORE = "tag:yaml.org,2002:"
 SCALARS = {CORE + name for name in ("null", "bool", "int", "float", "binary", "timestamp", "str", "value")}
 MERGE = CORE + "merge"
+NEWLINE = b"\n"
+#: what PyYAML makes of text with a tag that does not fit it (!!int "", !!timestamp soon)
+WRONG_SCALAR = (ValueError, ArithmeticError, LookupError, AttributeError, TypeError, yaml.YAMLError)
 
 # libyaml's words -> a person's. The rest is passed on.
 PLAIN_WORDS = {
@@ -33,6 +36,11 @@ PLAIN_WORDS = {
     "found undefined alias": "an alias (*name) without its anchor (&name)",
 }
 DEEPEST = 100
+#: values that aliases (*name) and merges (<<) may bring, besides as many as the file has characters: a few lines of
+#: aliases of aliases stand for more than any memory holds
+MOST_ALIASED = 20_000
+#: whole numbers beyond this are none of anybody's settings, and take long to print
+LARGEST = 2**128
 TOO_DEEP = f"lists or mappings in each other, more than {DEEPEST} deep"
 BRACES = "Text that begins with [ or { belongs in quotes."
 
@@ -50,6 +58,8 @@ def read(path: Path, shown: str) -> Located | None:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError("is not UTF-8 text", where=f"{shown}:{line}") from None
+    except ValueError:
+        raise ConfigError("the path has a NUL in it", where=shown.replace("\0", "\\0")) from None
     if text.startswith("$ANSIBLE_VAULT;"):
         raise ConfigError("the file is encrypted, and vaults are not supported yet", where=f"{shown}:1")
     try:
@@ -60,7 +70,7 @@ def read(path: Path, shown: str) -> Located | None:
         raise ConfigError(TOO_DEEP, where=shown) from None
     if node is None:
         return None
-    document = Document(Origin(shown, 1, path.parent))
+    document = Document(Origin(shown, 1, path.parent), MOST_ALIASED + len(text))
     located = document.located(node, (), document.origin(node))
     document.problems.raise_any()
     return located
@@ -69,10 +79,16 @@ def read(path: Path, shown: str) -> Located | None:
 def syntax_error(error: yaml.YAMLError, text: str, shown: str) -> ConfigError:
     """PyYAML's error in plain words, with its line."""
     if isinstance(error, yaml.reader.ReaderError):
-        line = text.count("\n", 0, error.position) + 1
+        # libyaml counts bytes; PyYAML without it, characters
+        before = (
+            text.encode()[: error.position]
+            if LOADER is not yaml.SafeLoader
+            else text[: error.position].encode()
+        )
+        code = error.character if isinstance(error.character, int) else ord(error.character[:1] or "?")
         return ConfigError(
-            f"a character that YAML does not allow: U+{ord(text[error.position]):04X}",
-            where=f"{shown}:{line}",
+            f"a character that YAML does not allow: U+{max(code, 0):04X}",
+            where=f"{shown}:{before.count(NEWLINE) + 1}",
         )
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return ConfigError(f"not YAML: {error}", where=shown)
@@ -94,10 +110,14 @@ def syntax_error(error: yaml.YAMLError, text: str, shown: str) -> ConfigError:
 
 
 class Document:
-    """Turns the nodes of one document into located values; gathers what is wrong on the way."""
+    """Turns the nodes of one document into located values; gathers what is wrong on the way.
 
-    def __init__(self, top: Origin) -> None:
+    most: values that there may be.
+    """
+
+    def __init__(self, top: Origin, most: int) -> None:
         self.top = top
+        self.left = most
         self.problems = Problems()
         self.constructor = yaml.constructor.SafeConstructor()
         self.open: set[int] = set()  # ids of the nodes that are being turned, to see an alias to itself
@@ -112,6 +132,7 @@ class Document:
 
     def located(self, node: yaml.Node, path: tuple[str | int, ...], origin: Origin) -> Located:
         """The value of a node and of everything in it."""
+        self.count(node, path)
         if id(node) in self.open or len(path) > DEEPEST:
             self.wrong(node, path[:3], TOO_DEEP if len(path) > DEEPEST else "an alias that contains itself")
             return Located(None, origin)
@@ -130,6 +151,18 @@ class Document:
         finally:
             self.open.discard(id(node))
 
+    def count(self, node: yaml.Node, path: tuple[str | int, ...], values: int = 1) -> None:
+        """Take values into account. Raises ConfigErrors at once where they are too many."""
+        self.left -= values
+        if self.left < 0:
+            message = (
+                f"aliases (*name) and merges (<<) bring more than {MOST_ALIASED:,} values into this file"
+            )
+            self.wrong(
+                node, path[:3], message, "Write out what is meant, or put it into a group's variables."
+            )
+            self.problems.raise_any()
+
     def scalar(self, node: yaml.ScalarNode, path: tuple[str | int, ...]) -> Any:
         if node.tag == "!unsafe":
             return Verbatim(node.value)
@@ -137,12 +170,15 @@ class Document:
             self.wrong(node, path, f"unknown tag {node.tag.replace(CORE, '!!')!r}")
             return None
         try:
-            return self.constructor.construct_object(node)
-        except (ValueError, yaml.YAMLError):  # such as 2024-02-31, which looks like a date
+            value = self.constructor.construct_object(node)
+            if isinstance(value, int) and not -LARGEST < value < LARGEST:
+                raise ValueError
+            return value
+        except WRONG_SCALAR:  # such as 2024-02-31, which looks like a date
             self.wrong(
                 node,
                 path,
-                f"{node.value!r} is not a valid {node.tag.removeprefix(CORE)}",
+                f"{node.value[:60]!r} is not a valid {node.tag.removeprefix(CORE)}",
                 "Text belongs in quotes.",
             )
             return None
@@ -188,6 +224,10 @@ class Document:
         key = self.scalar(node, path)
         if key is None:
             self.wrong(node, path, "a key is empty")
+        elif not isinstance(key, (str, int, float)) or key != key:
+            # dates and bytes, and NaN, which is equal to nothing
+            self.wrong(node, path, f"a key must be text, not {node.value[:60]!r}", "Put it in quotes.")
+            return None
         return key
 
     def merged(self, node: yaml.Node, path: tuple[str | int, ...]) -> dict[str | int, Located]:
@@ -196,7 +236,9 @@ class Document:
         parts: dict[str | int, Located] = {}
         for source in sources:
             if isinstance(source, yaml.MappingNode):
-                parts = {**self.located(source, path, self.origin(source)).parts, **parts}
+                more = self.located(source, path, self.origin(source)).parts
+                self.count(source, path, len(more) + len(parts))
+                parts = {**more, **parts}
             else:
                 self.wrong(source, path, "'<<' takes a mapping or a list of mappings")
         return parts
