@@ -62,10 +62,12 @@ fresh: $(STAMP)
 # of them. Cuts that were made are not made again while the code is the same (pytest's cache)
 CASES ?= 300
 CUTS ?=
+# seconds of mutated inputs for each parser (tests/prove/test_fuzz.py)
+FUZZ_SECONDS ?= 600
 PROOFS ?= tests/prove
 prove: $(STAMP)
 	$(call NEED,prove)
-	$(AS_ROOT) env CASES=$(CASES) CUTS=$(CUTS) $(PYTEST) $(PROOFS)
+	$(AS_ROOT) env CASES=$(CASES) CUTS=$(CUTS) FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTEST) $(PROOFS)
 
 # every built-in role on every image, from bare to rebooted; takes about 20 minutes, `ROLES="nginx tls"` less
 ROLES ?= $(patsubst roles/%/__init__.py,%,$(wildcard roles/*/__init__.py))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +27,7 @@ from provision.app_settings import (
 from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import InventoryHost, Problems
 from provision.inventory.fields import Domain, InnerPath, Place, UrlPrefix, UserName, VariableName, matching
+from provision.inventory.located import Origin
 from provision.inventory.masking import is_secret
 from provision.inventory.validation import validate
 from provision.inventory.values import shown
@@ -271,16 +273,28 @@ def app_of(host: InventoryHost, name: Any, settings: Any) -> App:
     settings = {"name": name, **settings}
     source, origin = settings.get("source"), host.origin(*path, "source")
     if isinstance(source, str) and origin is not None and not GIT_URL.fullmatch(source):
-        settings["source"] = (origin.folder / Path(source).expanduser()).resolve()
+        settings["source"] = local(host, (*path, "source"), origin, source)
     tls = settings.get("tls")
     if isinstance(tls, dict):
         settings["tls"] = {
-            part: (origin.folder / Path(file).expanduser()).resolve()
+            part: local(host, (*path, "tls", part), origin, file)
             if isinstance(file, str) and (origin := host.origin(*path, "tls", part)) is not None
             else file
             for part, file in tls.items()
         }
     return validate(App, settings, host, path)
+
+
+def local(host: InventoryHost, path: tuple[str | int, ...], origin: Origin, text: str) -> Path:
+    """A path of this machine; `~` is the user's home, a relative one starts at the inventory file. Raises ConfigError
+    for one that no file can have."""
+    try:
+        found = (origin.folder / Path(text).expanduser()).resolve()
+        found.exists()
+        return found
+    except (OSError, RuntimeError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise host.error(path, f"{text[:60]!r} can't be a path on this machine: {why.lower()}") from None
 
 
 def fronts_that_differ(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
@@ -350,6 +364,11 @@ def shared(app: App) -> tuple[set[str], Front, Tls]:
     return set(app.domains), app.front, app.tls
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; one whose name is too long for any is not."""
+    return os.path.isdir(path)  # noqa: PTH112 (Path.is_dir raises for such a name)
+
+
 def files_missing(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
     """An error for each file or folder of this machine that an application names and that is not there."""
     errors: list[ConfigError] = []
@@ -357,22 +376,22 @@ def files_missing(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
         if not isinstance(app.source, Path):
             continue
         root = app.source / (app.subdirectory or "")
-        if not root.is_dir():
+        if not is_folder(root):
             path = (
                 "apps",
                 app.name,
-                "subdirectory" if app.subdirectory and app.source.is_dir() else "source",
+                "subdirectory" if app.subdirectory and is_folder(app.source) else "source",
             )
             errors.append(host.error(path, f"no such folder: {root}"))
             continue
-        if app.error_pages is not None and not (root / app.error_pages).is_dir():
+        if app.error_pages is not None and not is_folder(root / app.error_pages):
             message = f"no such folder: {root / app.error_pages}"
             errors.append(host.error(("apps", app.name, "error_pages"), message))
         wanted: dict[tuple[str, ...], str] = {("requirements",): app.requirements}
         if app.django:
             wanted[("django", "manage")] = app.django.manage
         for parameter, file in wanted.items():
-            if not (root / file).is_file():
+            if not os.path.isfile(root / file):  # noqa: PTH113 (as is_folder)
                 errors.append(host.error(("apps", app.name, *parameter), f"no such file: {root / file}"))
     return errors
 

@@ -63,7 +63,9 @@ class SshConfig(paramiko.SSHConfig):  # type: ignore[misc, unused-ignore]
 def usable(name: str) -> bool:
     """Whether a file of IdentityFile can be tried: ssh passes over those that are not there. Public halves name keys of
     an agent, which are tried all the same."""
-    return name.lower() != "none" and not name.endswith(".pub") and Path(name).expanduser().is_file()
+    # not Path.is_file, which raises for a name that is too long
+    there = os.path.isfile(os.path.expanduser(name))  # noqa: PTH111, PTH113
+    return name.lower() != "none" and not name.endswith(".pub") and there
 
 
 def user_config() -> SshConfig:
@@ -85,7 +87,7 @@ def user_config() -> SshConfig:
 def lines_of(path: Path, depth: int = 0) -> Iterator[str]:
     """The lines of a file with those of files that it includes, in paramiko's words. Raises ConfigError."""
     try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        text = path.read_bytes().decode("utf-8", "replace")
     except OSError:
         return
     block = "Host *"
