@@ -13,6 +13,9 @@ from provision.errors import StepError
 #: extended attributes (xattr(7)); KEPT: what a file that replaces another one takes over from it
 DEFAULT_ACL, LABEL = "system.posix_acl_default", "security.selinux"
 KEPT = (LABEL, ACL)
+#: folders in each other that are walked; and that are emptied without being moved
+DEEPEST, SHALLOW = 256, 64
+MOVED = ".prov-gone-"
 #: bytes of a name in a folder (NAME_MAX in limits.h)
 LONGEST = 255
 
@@ -166,17 +169,55 @@ def refuse_directory(at: Way, path: str) -> None:
 
 
 def remove_at(fd: int, name: str) -> None:
-    """Remove a name below an open directory, recursively, without following links."""
-    if not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+    """Remove a name below an open directory, with all that is in it, without following links.
+
+    However deep it is: folders beyond SHALLOW are moved up first, as each level costs a descriptor.
+    """
+    if not is_folder(name, fd):
         os.unlink(name, dir_fd=fd)
         return
-    inner = os.open(name, FOLDER, dir_fd=fd)
+    top = os.open(name, FOLDER, dir_fd=fd)
     try:
-        for child in os.listdir(inner):
-            remove_at(inner, child)
+        # what has been moved up is emptied in its turn; what somebody adds meanwhile is not waited for
+        while _empty(top, top, 0):
+            pass
     finally:
-        os.close(inner)
+        os.close(top)
     os.rmdir(name, dir_fd=fd)
+
+
+def _empty(folder: int, top: int, depth: int) -> bool:
+    """Remove what is in an open folder. What is too deep goes to the top, under a name of its own: whether anything
+    has."""
+    moved = False
+    for child in os.listdir(folder):
+        if not is_folder(child, folder):
+            os.unlink(child, dir_fd=folder)
+        elif depth >= SHALLOW:
+            os.rename(child, MOVED + os.urandom(8).hex(), src_dir_fd=folder, dst_dir_fd=top)
+            moved = True
+        else:
+            inner = os.open(child, FOLDER, dir_fd=folder)
+            try:
+                moved = _empty(inner, top, depth + 1) or moved
+            finally:
+                os.close(inner)
+            os.rmdir(child, dir_fd=folder)
+    return moved
+
+
+def is_folder(name: str, folder: int) -> bool:
+    """Whether a name in an open folder is a folder itself, and no link to one."""
+    return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+
+
+def too_deep(path: str) -> StepError:
+    """The refusal to walk a tree that no program makes on purpose."""
+    shown = path if len(path) < 100 else path[:97] + "..."
+    return StepError(
+        "more than %d folders deep: %s" % (DEEPEST, shown),
+        hint="No program makes such a tree on purpose. If it is not needed, remove it: rm -rf, or files.absent.",
+    )
 
 
 def sync_folder(fd: int) -> None:

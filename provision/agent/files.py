@@ -21,6 +21,7 @@ from typing import (
 
 from provision.agent.caches import Hashes
 from provision.agent.descriptors import (
+    DEEPEST,
     DEFAULT_ACL,
     attribute,
     create,
@@ -33,6 +34,7 @@ from provision.agent.descriptors import (
     remove_at,
     sync_folder,
     temporary_name,
+    too_deep,
 )
 from provision.agent.paths import ACL, FOLDER, NoWay, Pins, Way, kind_of, open_named, reached, way
 from provision.errors import StepError
@@ -186,7 +188,10 @@ class Files:
             yield at
 
     def list(self, path: str) -> List[str]:
-        """Names in a directory, sorted; empty if there is no such directory."""
+        """Names in a directory, sorted; empty if there is no such directory. Raises StepError if it is too deep."""
+        # whoever walks a tree comes by here
+        if path.count("/") > DEEPEST:
+            raise too_deep(path)
         try:
             with way(path, follow=True) as at:
                 fd = os.open(at.name, FOLDER, dir_fd=at.fd)

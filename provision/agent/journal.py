@@ -138,13 +138,17 @@ class Journal:
 
     def keep_folder(self, fd: int, name: str, path: str) -> None:
         """Keep what is at path, with all that is in it if it is a folder, before it is removed; see keep."""
-        inner, size = 0, 0
+        inner, size, lost = 0, 0, ""
         with self._trying(), contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            for each in below(fd, name):
-                inner, size = inner + 1, size + each.size
+            try:
+                for each in below(fd, name):
+                    inner, size = inner + 1, size + each.size
+            except StepError as error:
+                lost = "%s: too deep to keep" % error.message
         if inner > MOST_FILES or size > LARGEST_FOLDER:
+            lost = "%d files, %.0f MB: too large to keep" % (inner, size / 1e6)
+        if lost:
             with self._trying():
-                lost = "%d files, %.0f MB: too large to keep" % (inner, size / 1e6)
                 self._seen.add(path)
                 self._write({"path": path, "was": look_in(fd, name), "lost": lost})
             return

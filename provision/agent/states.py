@@ -7,7 +7,7 @@ import stat
 from typing import Any, Dict, Iterator, List, NamedTuple
 
 from provision.agent import caches
-from provision.agent.descriptors import DEFAULT_ACL, LABEL, attribute, reopen
+from provision.agent.descriptors import DEEPEST, DEFAULT_ACL, LABEL, attribute, reopen, too_deep
 from provision.agent.paths import ACL, FOLDER, NoWay, kind_of, open_named, reached, way
 from provision.errors import StepError
 
@@ -77,7 +77,10 @@ def below(folder: int, name: str, prefix: str = "") -> Iterator[Inner]:
     """All that is in a folder, each folder before what is in it; links are not followed. Raises OSError.
 
     folder, name: an open folder, and the name of a folder in it. What goes away meanwhile is passed over.
+    Raises StepError for a tree that is too deep.
     """
+    if prefix.count("/") > DEEPEST:
+        raise too_deep(prefix)
     fd = os.open(name, FOLDER, dir_fd=folder)
     try:
         for each in sorted(os.listdir(fd)):

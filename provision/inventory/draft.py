@@ -53,6 +53,8 @@ class Draft:
         self.groups: dict[str, Group] = {}
         self.hosts: dict[str, DraftHost] = {}
         self.problems = Problems()
+        #: (group, "child" or "host", name): to look for one in a list takes long where there are thousands
+        self._known: set[tuple[str, str, str]] = set()
 
     def wrong(self, origin: Origin, path: tuple[str | int, ...], message: str, hint: str = "") -> None:
         """Gather an error."""
@@ -72,14 +74,22 @@ class Draft:
 
     def add_child(self, parent: str, child: str) -> None:
         """Make a group the child of another."""
-        if child not in self.groups[parent].children:
+        if self._is_new(parent, "child", child):
             self.groups[parent].children.append(child)
 
     def add_host(self, name: str, group: str, origin: Origin) -> None:
         """Name a host in a group."""
         self.hosts.setdefault(name, DraftHost(name, origin))
-        if name not in self.groups[group].hosts:
+        if self._is_new(group, "host", name):
             self.groups[group].hosts.append(name)
+
+    def _is_new(self, group: str, kind: str, name: str) -> bool:
+        """Whether a group is named together with something for the first time."""
+        entry = (group, kind, name)
+        if entry in self._known:
+            return False
+        self._known.add(entry)
+        return True
 
     def set_host_var(self, host: str, name: str, value: Located) -> None:
         """Set a variable of a host; the last one read holds."""

@@ -36,8 +36,8 @@ PLAIN_WORDS = {
     "found undefined alias": "an alias (*name) without its anchor (&name)",
 }
 DEEPEST = 100
-#: values that aliases (*name) and merges (<<) may bring, besides as many as the file has characters: a few lines of
-#: aliases of aliases stand for more than any memory holds
+#: values that aliases (*name) and merges (<<) may bring besides those that are written: a few lines of aliases of
+#: aliases stand for more than any memory holds
 MOST_ALIASED = 20_000
 #: whole numbers beyond this are none of anybody's settings, and take long to print
 LARGEST = 2**128
@@ -70,10 +70,26 @@ def read(path: Path, shown: str) -> Located | None:
         raise ConfigError(TOO_DEEP, where=shown) from None
     if node is None:
         return None
-    document = Document(Origin(shown, 1, path.parent), MOST_ALIASED + len(text))
+    document = Document(Origin(shown, 1, path.parent), MOST_ALIASED + written(node))
     located = document.located(node, (), document.origin(node))
     document.problems.raise_any()
     return located
+
+
+def written(node: yaml.Node) -> int:
+    """How many values a document has, each counted once."""
+    seen: set[int] = set()
+    left: list[Any] = [node]
+    while left:
+        here = left.pop()
+        if id(here) in seen:
+            continue
+        seen.add(id(here))
+        if isinstance(here, yaml.SequenceNode):
+            left += here.value
+        elif isinstance(here, yaml.MappingNode):
+            left += [part for pair in here.value for part in pair]
+    return len(seen)
 
 
 def syntax_error(error: yaml.YAMLError, text: str, shown: str) -> ConfigError:

@@ -1,4 +1,4 @@
-"""Inputs that parsers once failed on, kept (tests/corpus), and a short search near them: `make prove` has a long one."""
+"""Inputs that parsers once failed on (tests/corpus), and a short search near them: `make prove` has a long one."""
 
 from __future__ import annotations
 
