@@ -14,7 +14,7 @@ from provision.errors import StepError
 DEFAULT_ACL, LABEL = "system.posix_acl_default", "security.selinux"
 KEPT = (LABEL, ACL)
 #: folders in each other that are walked; and that are emptied without being moved
-DEEPEST, SHALLOW = 256, 64
+DEEPEST, SHALLOW = 128, 64
 MOVED = ".prov-gone-"
 #: bytes of a name in a folder (NAME_MAX in limits.h)
 LONGEST = 255

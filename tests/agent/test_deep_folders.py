@@ -85,7 +85,7 @@ def test_walks_end_with_the_reason(
     agents: Agents, deep: Path, make: Callable[[str], Step], plan: bool
 ) -> None:
     with agents.session(plan=plan) as session:
-        with pytest.raises(StepFailed, match="more than 256 folders deep") as raised:
+        with pytest.raises(StepFailed, match="more than 128 folders deep") as raised:
             session.submit(make(str(deep))).wait()
         assert "at fault" not in raised.value.message
         assert len(raised.value.message) < 300
