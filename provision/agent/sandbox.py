@@ -200,7 +200,12 @@ class Sandbox(Build):
                 pass_fds=held,
             )
             process.stdout, process.stderr = (os.fdopen(os.dup(fd), "rb", 0) for fd in reading)
-        result = communicate(process, argv, b"", seconds, self.host.controller.progress)
+        try:
+            result = communicate(process, argv, b"", seconds, self.host.controller.progress)
+        except BaseException:
+            self.host.ask(("systemctl", "stop", "--", unit))
+            self.host.ask(("systemctl", "reset-failed", "--", NAME + "-*"))
+            raise
         return result if result.status == 0 else self._failed(unit, result)
 
     def _failed(self, unit: str, result: Result) -> Result:

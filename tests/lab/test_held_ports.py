@@ -53,7 +53,7 @@ def test_the_process_is_named_and_the_unit_left_alone(bench: Bench) -> None:
     assert on(NAME, "systemctl", "show", "-P", "ActiveState", "b") == "inactive"
     for address in ("80", "127.0.0.1:80", "[::1]:80"):
         steps = [Unit("w.socket", SOCKET % address), SERVED, Service("w.socket")]
-        assert said(bench, *steps).endswith(held.removeprefix("port 80")) is True, address
+        assert said(bench, *steps).endswith(held.removeprefix("port 80")), address
     assert said(bench, Unit("w.socket", SOCKET % "127.0.0.1:81"), Service("w.socket")) == ""
     # its own port, and one that it shares by its own wish, are no obstacle
     assert said(bench, Unit("a.service", SERVER % 80 + "# x\n"), Service("a", ports=[80])) == ""
@@ -68,21 +68,16 @@ def test_the_process_is_named_and_the_unit_left_alone(bench: Bench) -> None:
 
 
 def test_two_that_start_in_one_plan_want_the_same_port(bench: Bench) -> None:
-    steps = [
-        Unit("c.service", SERVER % 82),
-        Unit("d.service", SERVER % 82),
-        Service("c", ports=[82]),
-        Service("d", ports=[82]),
-    ]
-    planned = bench.run(*steps, plan=True)
-    real = bench.run(*steps)
-    assert (
-        [o.state for o in planned] == [o.state for o in real] == ["changed", "changed", "changed", "failed"]
-    )
+    units = [Unit(f"{name}.service", "[Service]\nExecStart=/bin/sleep 1000\n") for name in "cd"]
+    sockets = [Unit(f"{name}.socket", SOCKET % 82) for name in "cd"]
+    steps = [*units, *sockets, Service("c.socket"), Service("d.socket")]
+    planned, real = bench.run(*steps, plan=True), bench.run(*steps)
+    assert [o.state for o in planned] == [o.state for o in real] == [*["changed"] * 5, "failed"]
+    held = "d.socket would not start: port 82 is held by c.socket"
+    assert real[-1].error is not None
+    assert real[-1].error.message == held
     assert planned[-1].error is not None
-    assert planned[-1].error.message == (
-        "d.service would not start: port 82 is held by c.service, which starts before it"
-    )
+    assert planned[-1].error.message == f"{held}, which starts before it"
 
 
 def test_of_a_unit_that_is_not_installed_a_mask_is_no_unit(bench: Bench) -> None:
