@@ -75,7 +75,7 @@ def user_config() -> SshConfig:
         text = "\n".join(lines_of(path)) + "\n"
         try:
             found.parse(io.StringIO(text))
-        except paramiko.ssh_exception.ConfigParseError as error:
+        except (paramiko.ssh_exception.ConfigParseError, ValueError) as error:
             raise ConfigError(
                 f"prov can't follow this ssh configuration: {error}",
                 where=str(path),

@@ -44,7 +44,8 @@ def step_class(kind: str) -> Type[Step]:
     try:
         cls = getattr(importlib.import_module(module), name, None)
     except ModuleNotFoundError as error:
-        if error.name != module:
+        if not (module + ".").startswith(str(error.name) + "."):
+            # one that it imports
             raise
         raise ValueError("not a step: %r" % kind) from None
     if not (isinstance(cls, type) and issubclass(cls, Step)):

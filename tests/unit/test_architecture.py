@@ -62,7 +62,7 @@ LAYERS = (
         "tls",
         "htpasswd",
     ),
-    ("apps", "app_settings", "owncert", "balancing", "inventory", "lab", "cloud"),
+    ("apps", "app_files", "app_settings", "owncert", "balancing", "inventory", "lab", "cloud"),
     ("roleimport", "rolefolders"),
     ("session", "outcome", "carried", "comeback", "calling", "talk", "conduct"),
     ("channel", "events", "login"),
