@@ -9,6 +9,7 @@ from typing import IO, Iterator, Union
 
 from provision.agent.paths import ACL, FOLDER, Way, open_named, reached, refuse_hard_link, trusted
 from provision.errors import StepError
+from provision.steps.source import CHUNK
 
 #: extended attributes (xattr(7)); KEPT: what a file that replaces another one takes over from it
 DEFAULT_ACL, LABEL = "system.posix_acl_default", "security.selinux"
@@ -220,6 +221,20 @@ def too_deep(path: str) -> StepError:
     )
 
 
+def remove_one(fd: int, name: str) -> bool:
+    """Remove a name below an open directory; whether it is gone. A directory in which there is something stays."""
+    try:
+        if is_folder(name, fd):
+            os.rmdir(name, dir_fd=fd)
+        else:
+            os.unlink(name, dir_fd=fd)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    return True
+
+
 def sync_folder(fd: int) -> None:
     """Put on disk which names an open folder has; one that we may not read is left to the kernel."""
     try:
@@ -227,3 +242,13 @@ def sync_folder(fd: int) -> None:
     except OSError as error:
         if error.errno != errno.EBADF:
             raise
+
+
+def checked(f: IO[bytes], path: str, sha256: str) -> Iterator[bytes]:
+    """What is in an open file, in pieces. Raises StepError at its end if the whole has another hash; "" is any."""
+    digest = hashlib.sha256()
+    for chunk in iter(lambda: f.read(CHUNK), b""):
+        digest.update(chunk)
+        yield chunk
+    if sha256 and digest.hexdigest() != sha256:
+        raise StepError("what %s should become has changed meanwhile" % path, hint="Run again.")

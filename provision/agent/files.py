@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import hashlib
 import os
 import stat
 from typing import (
@@ -14,6 +13,7 @@ from typing import (
     List,
     NamedTuple,
     Optional,
+    Sequence,
     Set,
     Tuple,
     Union,
@@ -24,6 +24,7 @@ from provision.agent.descriptors import (
     DEEPEST,
     DEFAULT_ACL,
     attribute,
+    checked,
     create,
     keep_attributes,
     make_directory,
@@ -32,13 +33,14 @@ from provision.agent.descriptors import (
     put_in_place,
     refuse_directory,
     remove_at,
+    remove_one,
     sync_folder,
     temporary_name,
     too_deep,
 )
 from provision.agent.paths import ACL, FOLDER, NoWay, Pins, Way, kind_of, open_named, reached, way
 from provision.errors import StepError
-from provision.steps.source import CHUNK, Source
+from provision.steps.source import Source
 
 if TYPE_CHECKING:
     from provision.agent.journal import Journal
@@ -69,6 +71,7 @@ class Files:
     looked: the paths that steps have asked about.  record: takes what is there before it is changed.
     created: told of each path that was new, and looked at before; and whether all that is in it belongs to it.
     removed: told of each that was removed; whether it was a whole that the running step had made.
+    wrote: told of each path that was made or replaced.  filling: told of a folder that a command is about to fill.
     """
 
     def __init__(self, fetch: Fetch) -> None:
@@ -79,6 +82,8 @@ class Files:
         self.record: "Optional[Journal]" = None
         self.created: Callable[[str, bool], None] = lambda path, whole: None
         self.removed: Callable[[str], bool] = lambda path: False
+        self.wrote: Callable[[str], None] = lambda path: None
+        self.filling: Callable[[str], None] = lambda path: None
         #: wholes that the running step had made and has removed: made anew they are that again
         self.own: Set[str] = set()
         self.hashes = Hashes()
@@ -256,6 +261,7 @@ class Files:
                         os.fsync(f.fileno())
                 self._keep(path, at, durable)
                 self._pins.put(at, put_in_place(at, temporary))
+                self.wrote(path)
             except BaseException:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(temporary, dir_fd=at.fd)
@@ -288,6 +294,7 @@ class Files:
         with way(path) as at:
             self._keep(path, at)
             self._pins.put(at, make_directory(at.fd, at.name, mode, uid, gid))
+        self.wrote(path)
         self._private.clear()
 
     def link(self, path: str, target: str) -> None:
@@ -305,6 +312,7 @@ class Files:
                 os.unlink(temporary, dir_fd=at.fd)
                 raise
             sync_folder(at.fd)
+        self.wrote(path)
         self._private.clear()
 
     def remove(self, path: str) -> None:
@@ -318,6 +326,19 @@ class Files:
         if self.removed(path):
             self.own.add(path)
 
+    def remove_each(self, path: str, inner: Sequence[str]) -> None:
+        """Remove these, which are path or below it, each before the folder that it is in. A folder in which something
+        else is by now stays."""
+        with way(path) as at:
+            if self.record is not None:
+                self.record.keep_folder(at.fd, at.name, at.path)
+        for each in inner:
+            with contextlib.suppress(FileNotFoundError, NoWay), way(each) as at:
+                if remove_one(at.fd, at.name) and self.removed(each):
+                    self.own.add(each)
+                self._pins.drop(at)
+        self._private.clear()
+
     def look_after(self, folder: str) -> None:
         """What is in a folder comes and goes by the running step, with all below it: none of it is ever "no longer
         declared"."""
@@ -330,6 +351,7 @@ class Files:
         if self.record is not None:
             with contextlib.suppress(NoWay), way(path) as at:
                 self._keep(path, at, whole=True)
+                self.filling(path)
 
     def _keep(self, path: str, at: Way, durable: bool = True, whole: bool = False) -> None:
         if self.record is not None:
@@ -378,13 +400,3 @@ class Files:
 def stat_of(st: os.stat_result, target: str) -> Stat:
     """What steps are told of something."""
     return Stat(kind_of(st.st_mode), stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid, st.st_size, target)
-
-
-def checked(f: IO[bytes], path: str, sha256: str) -> Iterator[bytes]:
-    """What is in an open file, in pieces. Raises StepError at its end if the whole has another hash; "" is any."""
-    digest = hashlib.sha256()
-    for chunk in iter(lambda: f.read(CHUNK), b""):
-        digest.update(chunk)
-        yield chunk
-    if sha256 and digest.hexdigest() != sha256:
-        raise StepError("what %s should become has changed meanwhile" % path, hint="Run again.")

@@ -30,15 +30,22 @@ LARGEST_RUN = 128 * 1024 * 1024
 class Journal:
     """One run. home: the ledger's folder.  about: who, commit, began.  whole: told of folders that a step has filled
     as it made them.  resumed: the run's number, if it goes on after a reboot of the host.
+    made: whether prov has put something at a path.
 
     id: its number; 0 if there was no room for it.  trouble: why not everything could be kept.
     """
 
     def __init__(
-        self, home: str, about: Dict[str, Any], whole: Callable[[str], None], resumed: int = 0
+        self,
+        home: str,
+        about: Dict[str, Any],
+        whole: Callable[[str], None],
+        resumed: int = 0,
+        made: Callable[[str], bool] = lambda path: True,
     ) -> None:
         self._runs = Runs(home)
         self._tell_whole = whole
+        self._made = made
         self.id = resumed
         self.trouble = ""
         self.about = {"ended": "", "changed": [], "failed": [], "stepwise": True, **about}
@@ -228,6 +235,18 @@ class Journal:
             with self._trying():
                 self._write({part: name, "entry": entry}, name="made.jsonl")
 
+    def inside(self, folder: str, name: str) -> None:
+        """Something is put into a folder that is a whole."""
+        if not self.trouble:
+            with self._trying():
+                self._write({"inside": folder, "name": name}, durable=False, name="made.jsonl")
+
+    def filling(self, folder: str) -> None:
+        """A command is about to put things into a folder."""
+        if not self.trouble:
+            with self._trying():
+                self._write({"filling": folder}, name="made.jsonl")
+
     @contextlib.contextmanager
     def accounts(self) -> Iterator[None]:
         """Lines of users and groups are changed meanwhile."""
@@ -252,7 +271,7 @@ class Journal:
         if earlier and self.id:
             # one that is damaged, or of a newer prov, is nothing to stop for: its undo says so
             with contextlib.suppress(OSError, StepError):
-                Kept(self._runs, earlier[-1]).seal(units)
+                Kept(self._runs, earlier[-1]).seal(units, self._made)
 
     def end(self, units: Optional["Units"], **how: Any) -> None:
         """The run has ended. how: for run.json."""
@@ -266,6 +285,6 @@ class Journal:
             return
         with self._trying():
             if units is not None and not self.trouble:
-                Kept(self._runs, self.id).seal(units)
+                Kept(self._runs, self.id).seal(units, self._made)
             self._runs.write(self.id, self.about)
             self._runs.discard_old()

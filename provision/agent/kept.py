@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 from provision.agent import records
 from provision.agent.accountlines import by_name
@@ -68,27 +68,30 @@ class Kept:
         except (OSError, records.Damaged):
             raise StepError("%s is damaged" % os.path.join(self.folder, "left.json")) from None
 
-    def now(self, units: "Units") -> Dict[str, Any]:
-        """The same for this moment."""
+    def now(self, units: "Units", made: "Callable[[str], bool]" = lambda path: True) -> Dict[str, Any]:
+        """The same for this moment. made: whether prov has put something at a path."""
         enabled: Dict[str, str] = {}
         # one that systemd does not answer for is not compared
         with contextlib.suppress(StepError):
             units.expect(self.units)
             enabled.update((name, units.state(name).enabled) for name in self.units)
-        return {"paths": {path: self.state(path) for path in self.paths}, "units": enabled}
+        return {"paths": {path: self.state(path, made) for path in self.paths}, "units": enabled}
 
-    def state(self, path: str) -> State:
-        """What is at a path now; of a folder that is to go as a whole, with what is in it."""
+    def state(self, path: str, made: "Callable[[str], bool]") -> State:
+        """What is at a path now; of a folder that is to go as a whole, with what prov has put into it."""
         found = look(path)
         if self.paths[path].get("whole") and found["kind"] == "dir":
-            found["names"] = names_below(path)
+            names = names_below(path)
+            # of some nothing is remembered, such as homes
+            known = made(path)
+            found["names"] = [name for name in names if not known or made("%s/%s" % (path, name))]
         return found
 
-    def seal(self, units: "Units") -> None:
+    def seal(self, units: "Units", made: "Callable[[str], bool]") -> None:
         """Write down what the run has left, unless that has been done. Raises OSError."""
         path = os.path.join(self.folder, "left.json")
         if not os.path.exists(path):
-            write_whole(path, json.dumps(self.now(units)))
+            write_whole(path, json.dumps(self.now(units, made)))
 
     def _take(self, entry: Dict[str, Any]) -> None:
         if "path" in entry:

@@ -14,6 +14,8 @@ import time
 from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Set
 
 from provision.agent import records
+from provision.agent.contents import Contents, names_in
+from provision.agent.made import Made, put
 from provision.errors import StepError
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 HOME = "/var/lib/prov"
 
 
-class Ledger:
+class Ledger(Made):
     """home: the folder of the ledger, root's alone (0700)."""
 
     def __init__(self, home: str = HOME) -> None:
@@ -38,6 +40,7 @@ class Ledger:
         self.record: "Optional[Journal]" = None
         self.resumed = 0
         self._told: Dict[str, Set[int]] = {}
+        self.contents = Contents(home)
         self._read()
 
     def _read(self) -> None:
@@ -184,63 +187,6 @@ class Ledger:
             if thing.get("step") in entry.get("inputs", ()) and name not in thing.setdefault("feeds", []):
                 thing["feeds"].append(name)
 
-    # -- what prov made: "path /etc/x", "user shop", "group web" -> role and step, and whether it is one whole
-
-    def made(self, kind: str, name: str, whole: bool = False) -> None:
-        """Something is there that was not there before prov made it."""
-        above = os.path.dirname(name)
-        while len(above) > 1:
-            if self._is_own_whole("%s %s" % (kind, above)):
-                return
-            above = os.path.dirname(above)
-        role, label = self.maker
-        self._set_made("%s %s" % (kind, name), {"role": role, "step": label, "whole": whole})
-
-    def _is_own(self, thing: str) -> bool:
-        """Whether the running step has made it, now or once."""
-        entry = self.data["made"].get(thing)
-        return entry is not None and (entry["role"], entry["step"]) == self.maker
-
-    def made_by_this(self, thing: str) -> bool:
-        """Whether the running step, or one of its name in an earlier run, has made it."""
-        return self._is_own(thing)
-
-    def _is_own_whole(self, thing: str) -> bool:
-        """Whether it has made it with all that is in it."""
-        return self._is_own(thing) and bool(self.data["made"][thing]["whole"])
-
-    def whole(self, path: str) -> None:
-        """A folder that was made is filled by the same step."""
-        thing = "path %s" % path
-        if thing in self.data["made"]:
-            self._set_made(thing, {**self.data["made"][thing], "whole": True})
-
-    def filled(self, path: str) -> None:
-        """The step that once made a folder has put all into it that belongs there: perhaps only now, after a run that
-        died meanwhile, so that this one has made some of it."""
-        thing = "path %s" % path
-        if not self._is_own(thing):
-            return
-        for below in [each for each in self.data["made"] if each.startswith(thing + "/")]:
-            if self._is_own(below):
-                self._set_made(below, None)
-        if not self.data["made"][thing]["whole"]:
-            self.whole(path)
-
-    def gone(self, kind: str, name: str) -> bool:
-        """Something is removed, with all that is below it. Whether it was a whole that the running step had made."""
-        thing = "%s %s" % (kind, name)
-        own = self._is_own_whole(thing)
-        for known in [each for each in self.data["made"] if each == thing or each.startswith(thing + "/")]:
-            self._set_made(known, None)
-        return own
-
-    def _set_made(self, thing: str, entry: Optional[Dict[str, Any]]) -> None:
-        """Remember something, or forget it; now, as the ledger is saved at the end of the run, if it comes to that."""
-        if self.record is not None:
-            self.record.remembers("thing", thing, entry)
-        _put(self.data["made"], thing, entry)
-
     def _recover(self) -> None:
         """Take in what the last runs have made and told units, if they died before they could save the ledger."""
         last = self._last_run()
@@ -254,10 +200,15 @@ class Ledger:
         for id in reversed(lost):
             with contextlib.suppress(StepError):
                 for told in lines(runs.at(id, "made.jsonl"), records.remembered):
-                    if "unit" in told:
+                    if "inside" in told:
+                        self.contents.add(told["inside"], told["name"])
+                    elif "filling" in told:
+                        # whatever is in it: nobody has come to look what the command has put there
+                        self.contents.add(told["filling"], *names_in(told["filling"]))
+                    elif "unit" in told:
                         self._put_unit(told["unit"], told["entry"])
                     else:
-                        _put(self.data["made"], told["thing"], told["entry"])
+                        put(self.data["made"], told["thing"], told["entry"])
 
     def _saved_by(self, id: int) -> bool:
         """Whether a run has ended, and has saved the ledger."""
@@ -287,7 +238,7 @@ class Ledger:
             from provision.agent.journal import Journal  # shipped
 
             about = {"who": self._who, "commit": self._commit, "began": now()}
-            self.record = Journal(self.home, about, self.whole, self.resumed)
+            self.record = Journal(self.home, about, self.whole, self.resumed, self.has_made)
         return self.record
 
     def _last_run(self) -> int:
@@ -315,6 +266,7 @@ class Ledger:
 
     def save(self) -> None:
         """Write the ledger if it changed since it was read. Raises OSError."""
+        self.contents.save()
         text = json.dumps(self.data, sort_keys=True)
         if text != self._saved:
             from provision.agent.runs import write_whole  # shipped
@@ -355,14 +307,6 @@ class Ledger:
             except OSError:
                 # something that can't be replaced is there, such as a folder
                 os.rename(self.path, "%s.%d" % (aside, time.time()))
-
-
-def _put(made: Dict[str, Any], thing: str, entry: Optional[Dict[str, Any]]) -> None:
-    if entry is None:
-        made.pop(thing, None)
-    else:
-        # which units read it was known before
-        made[thing] = {**made.get(thing, {}), **entry}
 
 
 def now() -> str:

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import io
 import os
-from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from provision.agent.files import Content, Fetch, Files, Stat
 from provision.agent.paths import Entry, NoWay, Way, inside, walk
@@ -161,6 +161,11 @@ class PlannedFiles(Files):
         for place in [p for p in self._acls if p[0] == here or p[0].startswith(here + "/")]:
             del self._acls[place]
         self._nodes[here] = None
+
+    def remove_each(self, path: str, inner: Sequence[str]) -> None:
+        for each in inner:
+            if self._place(each) is not None:
+                self.remove(each)
 
     def set_attribute(self, path: str, name: str, data: bytes) -> None:
         """Nothing that a plan shows."""

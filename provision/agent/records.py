@@ -127,8 +127,13 @@ LEDGER = versioned(
 
 
 def remembered(value: Any) -> Any:
-    """A line of made.jsonl: a thing or a unit, and its entry; None: it is forgotten."""
-    if "unit" in having({})(value):
+    """A line of made.jsonl: a thing or a unit, and its entry; None: it is forgotten. Or what was put into a folder."""
+    found = having({})(value)
+    if "inside" in found:
+        return having({"inside": TEXT, "name": TEXT})(value)
+    if "filling" in found:
+        return having({"filling": TEXT})(value)
+    if "unit" in found:
         return having({"unit": TEXT, "entry": optional(UNIT)})(value)
     return having({"thing": thing, "entry": optional(MADE)})(value)
 

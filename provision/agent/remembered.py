@@ -4,6 +4,7 @@
 have root act on what it says.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -50,6 +51,11 @@ class Remembered:
             if self.record is not None:
                 self.record.keep_path(at)
             write_whole(at, json.dumps(told, indent=0))
+
+    def drop(self, kind: str, path: str) -> None:
+        """Forget it."""
+        with as_root(), contextlib.suppress(FileNotFoundError):
+            os.unlink(self._place(kind, path))
 
     def _place(self, kind: str, path: str) -> str:
         name = os.path.basename(path)[:100]

@@ -188,8 +188,11 @@ class Runner:
             raise
 
     def _act(self, step: Step, diff: Diff) -> None:
-        with acting_as(self.system, step.as_user):
-            step.apply(self.system, diff)
+        try:
+            with acting_as(self.system, step.as_user):
+                step.apply(self.system, diff)
+        finally:
+            self.system.ledger.settle()
 
     def _converged(self, step: Step, ref: Ref, diff: Diff, digest: str) -> Done:
         if diff:

@@ -84,6 +84,7 @@ class System:
             self.remembered.record = journal
             self.files.created = lambda path, whole: self.ledger.made("path", path, whole)
             self.files.removed = lambda path: self.ledger.gone("path", path)
+            self.files.wrote, self.files.filling = self.ledger.wrote, self.ledger.filling
             self.accounts.made, self.accounts.gone = self.ledger.made, self.ledger.gone
         journal.step_begins(self.ledger.maker[1])
         self.files.own.clear()

@@ -1,7 +1,10 @@
 """What prov made on a host and no step of a whole run has asked about: it is no longer declared. Shipped."""
 
 import os
-from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Set
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set
+
+from provision.agent.made import folders_of
+from provision.agent.removal import parts
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -9,8 +12,8 @@ if TYPE_CHECKING:
 
 class Thing(NamedTuple):
     """kind: file, link, folder, user or group.  name: or path.  role, step: what made it.
-    whole: a folder that was filled as it was made, which goes with all that is in it.  feeds: units that read it.
-    stays: a folder in which there is something else."""
+    whole: a folder that was filled as it was made, which goes with what was put there then.  feeds: units that read it.
+    stays: a folder in which there is something else.  ours: what goes of a whole, each before what it is in."""
 
     kind: str
     name: str
@@ -19,6 +22,7 @@ class Thing(NamedTuple):
     whole: bool = False
     feeds: "tuple[str, ...]" = ()
     stays: bool = False
+    ours: "Sequence[str]" = ()
 
 
 def undeclared(host: "System", looked: Optional[Set[str]] = None) -> List[Thing]:
@@ -37,7 +41,7 @@ def undeclared(host: "System", looked: Optional[Set[str]] = None) -> List[Thing]
     names: Dict[str, List[str]] = {"path": [], "user": [], "group": []}
     for thing in made:
         kind, name = thing.split(" ", 1)
-        if kind == "path" and any(above in host.files.tended for above in folders_of(name)):
+        if kind == "path" and any(above in host.files.tended for above, _ in folders_of(name)):
             continue
         if (name if kind == "path" else thing) not in looked:
             names.setdefault(kind, []).append(name)
@@ -50,13 +54,6 @@ def undeclared(host: "System", looked: Optional[Set[str]] = None) -> List[Thing]
         if host.accounts.group(name) is not None and name not in names["user"]:
             found.append(thing_of(host, "group", name))
     return found
-
-
-def folders_of(path: str) -> Iterator[str]:
-    """The folders that a path is in, the nearest first."""
-    while path.count("/") > 1:
-        path = path.rsplit("/", 1)[0]
-        yield path
 
 
 def declared(host: "System") -> List[str]:
@@ -76,10 +73,13 @@ def paths(host: "System", names: List[str]) -> Iterator[Thing]:
         if now is None:
             continue
         thing = thing_of(host, "path", path)._replace(kind={"dir": "folder"}.get(now.kind, now.kind))
-        inner = host.files.list(path) if now.kind == "dir" and not thing.whole else []
-        if any("%s/%s" % (path, each) not in going for each in inner):
+        inner = host.files.list(path) if now.kind == "dir" else []
+        if thing.whole:
+            found = parts(host, path)
+            thing = thing._replace(stays=bool(found.foreign), ours=found.ours)
+        elif any("%s/%s" % (path, each) not in going for each in inner):
             thing = thing._replace(stays=True)
-        else:
+        if not thing.stays:
             going.add(path)
         yield thing
 

@@ -23,6 +23,7 @@ class Execution(Step):
     so they must not change anything.
     stamp: a path and what it shall hold: it is run if the file holds something else, which is written after
     success; for what makes things current, such as a migration of a database.
+    fills: folders whose contents it makes: they are prov's, and go with the folder once that is no longer declared.
     run_on: earlier steps: it is run if one of them changed something, as with `when`.
     reason: why it is right to run every time, required if none of these and no `when` is given.
     until: when it has worked: an exit status, or a regular expression that finds something in what it prints
@@ -36,6 +37,7 @@ class Execution(Step):
     unless: Sequence[str] = ()
     only_if: Sequence[str] = ()
     stamp: Sequence[str] = ()
+    fills: Sequence[str] = ()
     run_on: Sequence[Ref] = ()
     reason: str = ""
     until: Union[int, str] = 0
@@ -81,6 +83,10 @@ class Execution(Step):
             if len(self.stamp) != 2:
                 raise ValueError("stamp must be a path and the text that it shall hold")
             check_path(self.stamp[0], "stamp")
+        if isinstance(self.fills, str):
+            raise ValueError("fills must be a list of folders, not one text")
+        for folder in self.fills:
+            check_path(folder, "a folder of fills")
 
     def shown(self) -> str:
         """What is run, as a person would write it."""
@@ -105,6 +111,8 @@ class Execution(Step):
         return Diff([change], why=self.reason, maybe=not known or wanted is None)
 
     def apply(self, host: "System", diff: Diff) -> None:
+        for folder in self.fills:
+            host.files.filling(folder)
         result = self.start(host, **self._options(), stdin=self._input())
         object.__setattr__(self, "_streams", (result.stdout, result.stderr))
         if not host.planned:
@@ -138,6 +146,8 @@ class Execution(Step):
 
     def _stamped(self, host: "System") -> str:
         path = self.stamp[0]
+        # what this step makes is what it has looked at
+        host.files.stat(path)
         return host.files.read(path).decode(errors="replace") if host.files.exists(path) else ""
 
     def _ask(self, host: "System", argv: Sequence[str]) -> Optional[int]:

@@ -110,6 +110,8 @@ class Checkout(Step):
             self._run(host, "fetch", "--quiet", "--no-tags", "--", self.url, *refs)
             if self._ask(host, "cat-file", "-e", want + "^{commit}").status:
                 raise StepError("no branch or tag of %s has the commit %s" % (self.url, want))
+        if not host.planned and not self.force:
+            self._refuse_to_overwrite(host, want)
         self._run(host, "checkout", "--quiet", "--detach", "--force", want)
         if self.submodules:
             self._run(host, "submodule", "sync", "--quiet", "--recursive")
@@ -181,6 +183,30 @@ class Checkout(Step):
                 hint="Look at them with `git diff` there; force=True gives such changes up.",
             )
         return [Change("changed file", name, "as in the commit") for name in files[:20]]
+
+    def _refuse_to_overwrite(self, host: "System", want: str) -> None:
+        """Raise StepError if files that git does not track are where the commit has others."""
+        theirs = self._ask(host, "ls-files", "--others", "-z").require("listing files").stdout.split("\0")
+        if theirs == [""]:
+            return
+        listing = self._ask(host, "ls-tree", "-r", "-z", want).require("listing files of the commit").stdout
+        blobs = {entry.partition("\t")[2]: entry.split()[2] for entry in listing.split("\0") if entry}
+        folders = {path.rsplit("/", n)[0] for path in blobs for n in range(1, path.count("/") + 1)}
+        lost = []
+        for path in filter(None, theirs):
+            above = {path.rsplit("/", n)[0] for n in range(1, path.count("/") + 1)}
+            if path in folders or above & set(blobs):
+                lost.append(path)
+            elif path in blobs:
+                # a checkout that was cut short has left the same
+                same = self._ask(host, "hash-object", "--", path).stdout.strip() == blobs[path]
+                lost += [] if same else [path]
+        if lost:
+            raise StepError(
+                "%s of %s would replace files in %s that git does not track: %s"
+                % (want[:12], self.url, self.path, listed(lost)),
+                hint="Move them away; force=True gives them up.",
+            )
 
     def _modules(self, host: "System") -> List[Change]:
         """Submodules that are not there, or at another commit (git-submodule(1), "status")."""

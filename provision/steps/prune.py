@@ -36,6 +36,29 @@ class Order(NamedTuple):
 
 
 @wanted()
+class Emptied(Step):
+    """A folder that prov has filled goes with what prov has put there. What others have put there stays.
+
+    path: of the folder.  ours: what goes, each thing before the folder that it is in.  stays: whether the folder does.
+    """
+
+    path: str
+    ours: Sequence[str]
+    stays: bool
+
+    def label(self) -> str:
+        return "folder %s" % self.path
+
+    def check(self, host: "System") -> Diff:
+        left = [path for path in self.ours if host.files.stat(path) is not None]
+        what = "what prov has put there" if self.stays else "directory"
+        return Diff([Change("removed", what, "")] if left else [])
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        host.files.remove_each(self.path, self.ours)
+
+
+@wanted()
 class Prune(Step):
     """What prov has made on the host and no step of this run was about goes: units, files, folders, users, groups.
 
@@ -113,16 +136,18 @@ class Prune(Step):
         order = Order(readers, [], [], [], [])
         for thing in things:
             folder, name = thing.name.rsplit("/", 1) if "/" in thing.name else ("", thing.name)
-            if thing.stays:
+            part = order.front if set(thing.feeds) & set(readers) else order.files
+            if thing.whole and thing.ours:
+                part.append(Emptied(thing.name, thing.ours, thing.stays))
+            elif thing.stays:
                 continue
-            if thing.kind == "user":
+            elif thing.kind == "user":
                 order.accounts.append(NoUser(thing.name))
             elif thing.kind == "group":
                 order.accounts.append(NoGroup(thing.name))
             elif folder == UNIT_FOLDER and thing.kind == "file" and UNIT.match(name):
-                order.units.append(NoUnit(name))
+                order.units.append(NoUnit(name, drop_ins=False))
             else:
-                part = order.front if set(thing.feeds) & set(readers) else order.files
                 part.append(Absent(thing.name))
         order.units.sort(key=lambda each: not each.unit.endswith(TRIGGERS))
         return order

@@ -5,6 +5,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple
 
+from provision.agent.removal import take_away
 from provision.agent.sandbox import Build, building
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, listed, mode_text, step, wanted
@@ -31,6 +32,8 @@ NO_VENV = (
     "Debian and Ubuntu need the package python3-venv for this: the role `python` installs it, and so does "
     "python.interpreter."
 )
+#: what venv(1) makes in the folder of an environment
+ENVIRONMENT = ("bin", "lib", "lib64", "include", "pyvenv.cfg")
 #: how changes of the modes of its folders begin
 MODE = "mode of "
 
@@ -115,12 +118,13 @@ class Venv(Step):
         if not kinds:
             return
         if kinds & {"new environment", "environment"}:
-            if host.files.stat(self.path) is not None:
-                host.files.remove(self.path)
+            self._clear(host)
             if not host.planned and not host.runnable(self.python):
                 raise StepError("%s: not found" % self.python, hint=NO_VENV)
             host.files.keep(self.path)
-            host.files.mkdir(self.path, 0o755, *host.owner(None, None))
+            if host.files.stat(self.path) is None:
+                host.files.mkdir(self.path, 0o755, *host.owner(None, None))
+        host.files.filling(self.path)
         self._remove_stamp(host)
         with building(
             host, self.path, STAMP, self._shows(host, installer), [self.python], self.cache
@@ -250,12 +254,22 @@ class Venv(Step):
                 text = text.replace(path, build.copy(path, leave=self.path))
         return text
 
+    def _clear(self, host: "System") -> None:
+        """Remove what makes up the environment. What others have put into its folder stays."""
+        if host.ledger.has_made(self.path):
+            take_away(host, self.path)
+        elif host.files.exists(self.path + "/pyvenv.cfg"):
+            for path in ("%s/%s" % (self.path, name) for name in ENVIRONMENT):
+                if host.files.stat(path) is not None:
+                    host.files.remove(path)
+
     def _make(self, host: "System", build: Build) -> None:
         result = build.run([self.python, "-m", "venv", self.path])
         result.require("making the virtual environment", NO_VENV)
         if host.planned:
             owner = host.owner(None, None)
-            host.files.mkdir(self.path + "/bin", 0o755, *owner)
+            if host.files.stat(self.path + "/bin") is None:
+                host.files.mkdir(self.path + "/bin", 0o755, *owner)
             host.files.link(self.path + "/bin/python", self.python)
             host.files.write(self.path + "/pyvenv.cfg", b"", 0o644, *owner)
 

@@ -3,7 +3,8 @@
 import os
 from typing import TYPE_CHECKING, List, Sequence, Set, Tuple
 
-from provision.steps.base import Change, Diff, Step, check_path, check_text, step, wanted
+from provision.agent.removal import parts, take_away
+from provision.steps.base import Change, Diff, Step, check_path, check_text, listed, step, wanted
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
 
 @wanted()
 class OldReleases(Step):
-    """Of the releases in home/releases the newest stay, and the virtual environments that they use.
+    """Of the releases in home/releases the newest stay, and the virtual environments that they use. What others have
+    put into an old one stays, and is named.
 
     home: such as /srv/shop.  keep: how many stay.  current: name of the one in service, which always does.
     A release is as new as the link to its environment (`.venv`), which is made when it is.
@@ -38,20 +40,37 @@ class OldReleases(Step):
         for folder in ("releases", "venvs", "instances"):
             host.files.look_after("%s/%s" % (self.home, folder))
         releases, venvs = self._old(host)
-        found = [Change("old release", name, "") for name in releases]
-        found += [Change("unused environment", name, "") for name in venvs]
+        others: List[str] = []
+        found = [Change("old release", name, "") for name in self._ours(host, "releases", releases, others)]
+        found += [Change("unused environment", name, "") for name in self._ours(host, "venvs", venvs, others)]
         found += [Change("old instance", name, "") for name in self._links(host, releases)]
-        return Diff(found) if found else Diff.none("%d at most" % self.keep)
+        why = "kept, as there is something else in it: %s" % listed(sorted(others), most=20) if others else ""
+        return Diff(found, why) if found else Diff.none(why or "%d at most" % self.keep)
 
     def apply(self, host: "System", diff: Diff) -> None:
         folders = {"old release": "releases", "unused environment": "venvs", "old instance": "instances"}
         for change in diff.changes:
-            host.files.remove("%s/%s/%s" % (self.home, folders[change.what], change.before))
+            path = "%s/%s/%s" % (self.home, folders[change.what], change.before)
+            if change.what == "old instance":
+                host.files.remove(path)
+            else:
+                take_away(host, path)
+
+    def _ours(self, host: "System", folder: str, names: Sequence[str], others: List[str]) -> List[str]:
+        """Those in which there is something that prov has made. others: takes what somebody else has put there."""
+        found = []
+        for name in names:
+            ours, foreign = parts(host, "%s/%s/%s" % (self.home, folder, name))
+            others += foreign
+            found += [name] if ours else []
+        return found
 
     def _old(self, host: "System") -> "Tuple[List[str], List[str]]":
         releases = "%s/releases" % self.home
         staying = self._with_targets(host, releases, {self.current})
-        others = [name for name in host.files.list(releases) if name not in staying]
+        made = host.ledger.data["made"]
+        names = [name for name in host.files.list(releases) if "path %s/%s" % (releases, name) in made]
+        others = [name for name in names if name not in staying]
         others.sort(key=lambda name: self._age(host, "%s/%s/.venv" % (releases, name)))
         old = others[max(0, self.keep - 1) :]
         used = set()
@@ -60,7 +79,8 @@ class OldReleases(Step):
             if link is not None:
                 used.add(os.path.basename(link.target))
         used = self._with_targets(host, "%s/venvs" % self.home, used)
-        venvs = [name for name in host.files.list("%s/venvs" % self.home) if name not in used]
+        names = host.files.list("%s/venvs" % self.home)
+        venvs = [n for n in names if n not in used and "path %s/venvs/%s" % (self.home, n) in made]
         return sorted(old), venvs
 
     def _with_targets(self, host: "System", folder: str, names: "Set[str]") -> "Set[str]":

@@ -89,7 +89,7 @@ class Tree(Step):
                 found.append(Change(what, "", "and %d more" % (len(paths) - SHOWN)))
         if not found:
             # a run that died may have put the last of them there
-            host.ledger.filled(self.path)
+            host.ledger.filled(self.path, self._names())
             return Diff.none("%d files are the same" % len(self.entries))
         return Diff(found)
 
@@ -115,10 +115,16 @@ class Tree(Step):
                 host.files.write(self._at(path), source, mode, uid, gid, durable=few)
         if not few:
             host.files.sync()
-        host.ledger.filled(self.path)
+        host.ledger.filled(self.path, self._names())
 
     def fingerprint(self, host: "System") -> str:
         return hashlib.sha256(json.dumps(sorted(summary(self.entries).items())).encode()).hexdigest()
+
+    def _names(self) -> List[str]:
+        """All that belongs there, folders as well."""
+        files = [entry[0] for entry in self.entries]
+        folders = {path.rsplit("/", n)[0] for path in files for n in range(1, path.count("/") + 1)}
+        return [*files, *sorted(folders)]
 
     def _at(self, path: str) -> str:
         return "%s/%s" % (self.path, path)

@@ -151,11 +151,12 @@ class NoUnit(Step):
         systemd.no_unit(c, "old-shop")
 
     unit: ".service" is added if it has no type. Of a template, all instances. A socket, timer or path that would
-    start it again is stopped first.
+    start it again is stopped first.  drop_ins: False leaves those that are there.
     A file that a package brings stays: mask the unit, or remove the package.
     """
 
     unit: str
+    drop_ins: bool = True
 
     DEADLINE = 180.0
 
@@ -200,7 +201,7 @@ class NoUnit(Step):
 
     def _paths(self) -> List[str]:
         path = "%s/%s" % (UNIT_FOLDER, full_name(self.unit))
-        return [path, path + ".d"]
+        return [path, path + ".d"] if self.drop_ins else [path]
 
     def _is_one(self, name: str) -> bool:
         """Whether a unit is the one that goes, or an instance of it."""

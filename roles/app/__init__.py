@@ -5,6 +5,7 @@ Nothing here touches what is in service: a server role starts the new release be
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from provision.apps import App
@@ -75,11 +76,12 @@ def chores(c: Host, app: App, release: Release, p: AppRole) -> None:
     assert app.django is not None
     manage = [f"{release.path}/.venv/bin/python", app.django.manage]
 
-    def run(*arguments: str, user: str, stamp: str, state: str) -> None:
+    def run(*arguments: str, user: str, stamp: str, state: str, fills: Sequence[str] = ()) -> None:
         command.command(
             c,
             [*manage, *arguments],
             stamp=(stamp, state),
+            fills=fills,
             user=user,
             cwd=release.root,
             environment=release.environment,
@@ -98,6 +100,7 @@ def chores(c: Host, app: App, release: Release, p: AppRole) -> None:
             user=app.user,
             stamp=f"{release.path}/.prov/static",
             state=release.id,
+            fills=[f"{release.root}/{folder}" for folder in app.static.values()],
         )
 
 
