@@ -31,7 +31,8 @@ class Checkout(Step):
     ref: a branch, a tag or a full commit; "HEAD" is the remote's own branch. The checkout is detached at the
     commit that the remote has for it now; for a commit that is checked out already nobody is asked.
     submodules: also theirs, recursively, at the commits that the repository names.
-    force: give up changes to tracked files that somebody has made there; else such a checkout is refused.
+    force: give up changes to tracked files, and other files that are in the way of the commit; else such a checkout is
+    refused.
     Files that git does not track always stay.
     key_file: a private key on the host (a deploy key; readable for the user only), put there by files.file.
     known_hosts: a file with the server's key, else the user's own; an unknown server is never trusted.

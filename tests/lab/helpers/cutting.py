@@ -176,6 +176,14 @@ def _agent(host: str) -> int:
     return first[0]
 
 
+def running_agent(host: str) -> int:
+    """The same; 0 if there is none."""
+    try:
+        return _agent(host)
+    except (ProcessLookupError, IndexError):
+        return 0
+
+
 def _said(what: str, pid: int) -> bytes:
     try:
         return Path(f"/proc/{pid}/{what}").read_bytes()
