@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from provision.agent.files import Stat
 from provision.agent.ledger import Ledger
 from provision.agent.units import UnitState
 from provision.errors import StepError
@@ -52,6 +53,10 @@ class Files:
 
     def stat(self, path: str) -> None:
         """Nothing is there."""
+
+    def end(self, path: str) -> Stat:
+        """But for what masks hide."""
+        return Stat("file", 0o644, 0, 0, 1)
 
 
 class Host:
