@@ -68,7 +68,8 @@ Fetch = Callable[[Source], Generator[bytes, None, None]]
 class Files:
     """The real file system. fetch: asks the controller for the pieces of a Source.
 
-    looked: the paths that steps have asked about.  record: takes what is there before it is changed.
+    looked: the paths that steps have asked about.  tended: those below which nothing is "no longer declared".
+    record: takes what is there before it is changed.
     created: told of each path that was new, and looked at before; and whether all that is in it belongs to it.
     removed: told of each that was removed; whether it was a whole that the running step had made.
     wrote: told of each path that was made or replaced.  filling: told of a folder that a command is about to fill.
@@ -77,7 +78,6 @@ class Files:
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
         self.looked: Set[str] = set()
-        #: paths below which nothing is "no longer declared"
         self.tended: Set[str] = set()
         self.record: "Optional[Journal]" = None
         self.created: Callable[[str, bool], None] = lambda path, whole: None
@@ -327,8 +327,7 @@ class Files:
             self.own.add(path)
 
     def remove_each(self, path: str, inner: Sequence[str]) -> None:
-        """Remove these, which are path or below it, each before the folder that it is in. A folder in which something
-        else is by now stays."""
+        """Remove these, which are path or below it, inner ones first. A folder in which something else is stays."""
         with way(path) as at:
             if self.record is not None:
                 self.record.keep_folder(at.fd, at.name, at.path)
@@ -340,8 +339,7 @@ class Files:
         self._private.clear()
 
     def look_after(self, folder: str) -> None:
-        """What is in a folder comes and goes by the running step, with all below it: none of it is ever "no longer
-        declared"."""
+        """What is in a folder, and below, comes and goes by the running step: it is never "no longer declared"."""
         inner = ["%s/%s" % (folder, name) for name in self.list(folder)]
         self.looked.update(inner)
         self.tended.update(inner)
