@@ -217,3 +217,59 @@ def test_start_files_that_read_stdin() -> None:
     error = started(b"", b"PROV:shell\nPROV:eaten\n")
     assert "start files reads standard input" in error.message
     assert "~/.bashrc" in error.hint
+
+
+class Sudo(Liar):
+    """A sudo that refuses in its own words without asking, and asks where it may."""
+
+    def __init__(self, command: str, refusal: str) -> None:
+        self.asks = "PROV-SUDO-PASSWORD:" in command
+        super().__init__([], err=[b"PROV-SUDO-PASSWORD:" if self.asks else refusal.encode()], greets=False)
+
+    def send(self, data: bytes) -> None:
+        super().send(data)
+        if self.asks and data == b"right\n":
+            self.asks = False
+            self._err = iter([b"PROV:shell\n"])
+            self._says = iter([b"", MARKER + frames(HELLO, BYE)])
+
+
+FOREIGN = [
+    "sudo: Ein Passwort ist notwendig\n",
+    "sudo-rs: interactive authentication is required\n",
+    "doas: ?\n",
+    "",
+]
+
+
+@trust("7", "sudo-other-words")
+@pytest.mark.parametrize("refusal", FOREIGN)
+def test_a_password_is_asked_for_whatever_sudo_says(refusal: str) -> None:
+    opened: list[Sudo] = []
+
+    def open_channel(command: str) -> Sudo:
+        opened.append(Sudo(command, refusal))
+        return opened[-1]
+
+    asked = login.Login(sudo=True, ask=lambda: Secret("right"))
+    found = Session("h", open_channel, asked, plan=True, who="", emit=lambda _: None)
+    assert found.facts.cpus == 1
+    assert len(opened) == 2
+    assert opened[0].sent.startswith(b"exit 97; keep\n"), (
+        "nothing that is a password, and nothing that a shell would run"
+    )
+    assert opened[1].sent.startswith(b"right\nexit 97; keep\n")
+
+
+@trust("7", "sudo-other-words")
+@pytest.mark.parametrize("refusal", FOREIGN)
+def test_without_anybody_to_ask_it_is_told(refusal: str) -> None:
+    with pytest.raises(UnreachableError, match="sudo wants a password"):
+        assert Session(
+            "h",
+            lambda command: Sudo(command, refusal),
+            login.Login(sudo=True),
+            plan=True,
+            who="",
+            emit=lambda _: None,
+        ).facts
