@@ -59,7 +59,7 @@ fresh: $(STAMP)
 
 # what docs/proofs.md says of plans, runs that are cut and undo, and docs/matrix.md of servers and fronts; writes both.
 # Takes hours, as there are about a thousand cuts: `CASES=50 CUTS=100` less, `PROOFS=tests/prove/test_matrix.py` one
-# of them. Cuts that were made are not made again while the code is the same (pytest's cache)
+# of them; `MOMENTS=4` kills runs under traffic at fewer moments. Cuts that were made are not made again while the code is the same (pytest's cache)
 CASES ?= 300
 CUTS ?=
 # seconds of mutated inputs for each parser (tests/prove/test_fuzz.py)

@@ -4,8 +4,8 @@ import os
 import re
 from typing import Dict, List, Optional
 
-from provision.agent.paths import MAX_LINKS
-from provision.agent.states import State, look
+from provision.agent.paths import MAX_LINKS, kind_of
+from provision.agent.states import State
 
 #: what a service needs to start (systemd.service(5), systemd.exec(5)): its program, folder and settings
 NEEDS = re.compile(r"(?m)^(?:ExecStart=[-@:+!|]*(/\S+)|WorkingDirectory=(/.*)|EnvironmentFile=(/.*))$")
@@ -47,5 +47,10 @@ class Afterwards:
     def _state(self, path: str) -> Optional[State]:
         state = self._coming.get(path)
         if state is None:
-            state = look(path)
+            # not states.look: what is in files does not matter
+            try:
+                kind = kind_of(os.lstat(path).st_mode)
+                state = {"kind": kind, "target": os.readlink(path) if kind == "link" else ""}
+            except (FileNotFoundError, NotADirectoryError):
+                return None
         return None if state["kind"] == "absent" else state

@@ -18,6 +18,8 @@ ENABLED = ("enabled", "enabled-runtime")
 MASKED = ("masked", "masked-runtime")
 #: verbs by which a unit takes in what has changed
 TOLD = ("start", "restart", "reload-or-restart")
+#: paths of a release that a refusal names
+FEW = 5
 #: only such contents are shown: what others may not read can hold secrets
 FOR_ALL = 0o004
 
@@ -76,6 +78,13 @@ class Restoration:
             target = place.was.get("target", "/")
             if place.was["kind"] == "link" and not target.startswith("/") and not after.exists(place.path):
                 yield "%s -> %s" % (place.path, target)
+            elif place.was["kind"] == "link" and not target.startswith("/"):
+                # a release that was never whole, or is not any more
+                leads_to = os.path.normpath(os.path.join(os.path.dirname(place.path), target))
+                made = self.host.ledger.data["made"].get("path %s" % leads_to, {})
+                names = sorted(self.host.ledger.contents.of(leads_to)) if made.get("whole") else []
+                lost = ["%s/%s" % (leads_to, name) for name in names]
+                yield from [path for path in lost if not after.exists(path)][:FEW]
         coming = {os.path.basename(place.path): place for place in self.places if "copy" in place.entry}
         for unit in self.units:
             own = coming.get(unit.name)

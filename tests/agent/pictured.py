@@ -20,7 +20,9 @@ class Controller:
     """Nobody is at the other end."""
 
     def fetch(self, source: Source, request: bytes = b"") -> Iterator[bytes]:  # type: ignore[override]
-        yield b""
+        assert source.open is not None
+        with source.open(request) as f:
+            yield f.read()
 
     def progress(self, text: str) -> None:
         """Nobody reads it."""
@@ -99,6 +101,7 @@ class Host(System):
             self.ledger.maker = ("", step.label())
             self.begin()
             step.apply(self, diff)
+            self.ledger.settle()
         return diff
 
     def ends(self) -> None:

@@ -13,7 +13,9 @@ from pictured import RUNNING, Host, Units
 from provision.agent.units import UnitState
 from provision.errors import StepError
 from provision.steps.base import Ref
+from provision.steps.source import Source
 from provision.steps.systemd import Service
+from provision.steps.tree import Tree
 from provision.steps.undo import Undo
 
 OLD, NEW = "app-shop@old", "app-shop@new"
@@ -57,7 +59,12 @@ class Machine:
     def deploy(self, which: str, before: str = "") -> None:
         name = f"app-shop@{which}"
         self.host.begin()
-        self.write(self.release[which] / "bin", "#!/bin/sh")
+        at = self.release[which]
+        entries = [(name, 0o755, Source.of("#!/bin/sh"), "") for name in ("bin", "code.py")]
+        self.host.files.stat(str(at.parent))
+        if not at.parent.exists():
+            self.host.files.mkdir(str(at.parent), 0o755, 0, 0)
+        self.host.run_step(Tree(str(at), entries))
         text = f"X-Prov-Health=https://shop.test/ok\nWorkingDirectory={self.folder}/releases/%i\nExecStart={self.folder}/releases/%i/bin\n"
         self.write(self.unit[name], text)
         self.units.do("enable", f"{name}.socket", f"{name}.service")
@@ -141,10 +148,12 @@ def test_an_instance_that_is_not_well_gets_no_requests(
 
 
 @pytest.mark.trust("9", "prune-breaks-undo")
-@pytest.mark.parametrize("gone", ["the release", "its program"])
+@pytest.mark.parametrize("gone", ["the release", "its program", "its code"])
 def test_an_undo_to_a_release_that_is_gone_is_refused_before_it_begins(machine: Machine, gone: str) -> None:
     program = machine.release["old"] / "bin"
-    program.unlink()
+    (program.parent / "code.py" if gone == "its code" else program).unlink()
+    if gone == "the release":
+        (program.parent / "code.py").unlink()
     if gone == "the release":
         program.parent.rmdir()
     before = machine.site.read_text()
