@@ -59,15 +59,17 @@ fresh: $(STAMP)
 
 # what docs/proofs.md says of plans, runs that are cut and undo, and docs/matrix.md of servers and fronts; writes both.
 # Takes hours, as there are about a thousand cuts: `CASES=50 CUTS=100` less, `PROOFS=tests/prove/test_matrix.py` one
-# of them; `MOMENTS=4` kills runs under traffic at fewer moments. Cuts that were made are not made again while the code is the same (pytest's cache)
+# of them. Cuts that were made are not made again while the code is the same (pytest's cache)
 CASES ?= 300
 CUTS ?=
+# moments, a quarter of a second apart, at which each kind of run is killed under traffic (tests/prove/test_traffic.py)
+MOMENTS ?= 16
 # seconds of mutated inputs for each parser (tests/prove/test_fuzz.py)
 FUZZ_SECONDS ?= 600
 PROOFS ?= tests/prove
 prove: $(STAMP)
 	$(call NEED,prove)
-	$(AS_ROOT) env CASES=$(CASES) CUTS=$(CUTS) FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTEST) $(PROOFS)
+	$(AS_ROOT) env CASES=$(CASES) CUTS=$(CUTS) MOMENTS=$(MOMENTS) FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTEST) $(PROOFS)
 
 # every built-in role on every image, from bare to rebooted; takes about 20 minutes, `ROLES="nginx tls"` less
 ROLES ?= $(patsubst roles/%/__init__.py,%,$(wildcard roles/*/__init__.py))
