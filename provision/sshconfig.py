@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import io
+import itertools
 import os
 import re
 import shlex
@@ -21,8 +22,8 @@ from provision.unmocked import without_mock
 with without_mock():
     import paramiko
 
-#: files within files
-DEPTH = 16
+#: files within files, and files in all: those that name each other several times would never end
+DEPTH, FILES = 16, 1000
 SETTING = re.compile(r"(\w+)(?:\s*=\s*|\s+)(.+)")
 #: one line each; what paramiko would fail on, and ssh does without where nothing else is said
 LEFT_OUT = ("canonicalizehostname",)
@@ -72,7 +73,7 @@ def user_config() -> SshConfig:
     """The configuration of the user, then the system's. Raises ConfigError, with file and line."""
     found = SshConfig()
     for path in (Path("~/.ssh/config").expanduser(), Path("/etc/ssh/ssh_config")):
-        text = "\n".join(lines_of(path)) + "\n"
+        text = "\n".join(lines_of(path, 0, itertools.count())) + "\n"
         try:
             found.parse(io.StringIO(text))
         except (paramiko.ssh_exception.ConfigParseError, ValueError) as error:
@@ -84,8 +85,15 @@ def user_config() -> SshConfig:
     return found
 
 
-def lines_of(path: Path, depth: int = 0) -> Iterator[str]:
-    """The lines of a file with those of files that it includes, in paramiko's words. Raises ConfigError."""
+def lines_of(path: Path, depth: int, files: Iterator[int]) -> Iterator[str]:
+    """The lines of a file with those of files that it includes, in paramiko's words. Raises ConfigError.
+
+    depth: how many files this one is in.  files: counts all of them.
+    """
+    if next(files) >= FILES:
+        raise ConfigError(
+            f"more than {FILES} files by Include", where=str(path), hint="Do they include each other?"
+        )
     try:
         text = path.read_bytes().decode("utf-8", "replace")
     except OSError:
@@ -106,7 +114,7 @@ def lines_of(path: Path, depth: int = 0) -> Iterator[str]:
         if key == "include":
             if depth < DEPTH:
                 for included in included_by(value, path):
-                    yield from lines_of(included, depth + 1)
+                    yield from lines_of(included, depth + 1, files)
             # what follows belongs to the block that the line stands in, whatever blocks the files have begun
             yield block
         elif key not in LEFT_OUT:
@@ -117,7 +125,7 @@ def included_by(value: str, path: Path) -> list[Path]:
     """The files that an Include names; relative ones are beside the user's or the system's configuration."""
     base = Path("/etc/ssh") if path.is_relative_to("/etc/ssh") else Path("~/.ssh").expanduser()
     found: list[Path] = []
-    for word in words_of(value):
+    for word in words_of(value.replace("\0", "")):
         pattern = os.path.expanduser(word)  # noqa: PTH111 (a pattern)
         found += [Path(name) for name in sorted(glob.glob(str(base / pattern)))]  # noqa: PTH207
     return found

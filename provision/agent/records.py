@@ -65,6 +65,12 @@ def path(value: Any) -> Any:
     return found
 
 
+def inner(value: Any) -> Any:
+    """A path below a folder."""
+    path("/" + TEXT(value))
+    return value
+
+
 def thing(value: Any) -> Any:
     """What prov made: "path /etc/x", "user shop"."""
     kind, _, name = TEXT(value).partition(" ")
@@ -130,9 +136,9 @@ def remembered(value: Any) -> Any:
     """A line of made.jsonl: a thing or a unit, and its entry; None: it is forgotten. Or what was put into a folder."""
     found = having({})(value)
     if "inside" in found:
-        return having({"inside": TEXT, "name": TEXT})(value)
+        return having({"inside": path, "name": inner})(value)
     if "filling" in found:
-        return having({"filling": TEXT})(value)
+        return having({"filling": path})(value)
     if "unit" in found:
         return having({"unit": TEXT, "entry": optional(UNIT)})(value)
     return having({"thing": thing, "entry": optional(MADE)})(value)

@@ -69,6 +69,7 @@ RECORDS: list[Any] = [
     [
         {"thing": "path /etc/y", "entry": {"role": "r", "step": "s", "whole": False}},
         {"unit": "a", "entry": None},
+        {"inside": "/etc/x", "name": "y"},
     ],
     [
         {"begins": "s"},
@@ -142,7 +143,7 @@ def use(ledger: Ledger) -> None:
     ledger.paid("nginx.service")
     ledger.made("path", "/etc/x/y")
     ledger.gone("path", "/etc/x")
-    ledger.filled("/etc/x")
+    ledger.filled("/etc/x", ["y"])
     files = types.SimpleNamespace(looked=set(), tended=set(), stat=lambda path: None, list=lambda path: [])
     accounts = types.SimpleNamespace(looked=set(), user=lambda name: None, group=lambda name: None)
     undeclared(types.SimpleNamespace(ledger=ledger, files=files, accounts=accounts))  # type: ignore[arg-type]

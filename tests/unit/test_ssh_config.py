@@ -90,3 +90,10 @@ def test_files_of_known_hosts(home: Path) -> None:
         home / ".ssh/known_hosts",
         home / ".ssh/known web1",
     ]
+
+
+@trust("7", "ssh-config-include")
+def test_files_that_include_each_other_end(home: Path) -> None:
+    (home / ".ssh/other").write_text("Include config\n" * 5)
+    with pytest.raises(ConfigError, match="more than 1000 files by Include"):
+        shop(home, *HOST, *["Include other"] * 5)
