@@ -7,8 +7,9 @@ update-ca-certificates(8) looks for local ones, so that they stay when a host re
 from __future__ import annotations
 
 import configparser
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 # where Debian's and Fedora's families keep the bundle that programs read
@@ -43,17 +44,23 @@ def added_here() -> list[str]:
     return added(bundle.read_text(), (path.read_text() for path in sorted(_DISTRIBUTED.rglob("*.crt"))))
 
 
-def pip_conf(certificates_added: bool, files: Iterable[Path] = _PIP_FILES) -> str:
+def pip_conf(
+    certificates_added: bool,
+    files: Iterable[Path] = _PIP_FILES,
+    environment: Mapping[str, str] = os.environ,
+) -> str:
     """A pip.conf for lab hosts; empty if pip needs none.
 
     certificates_added: pip before 24.2 trusts only the certificates that it carries, unless told of the system's.
     files: this machine's pip configuration; an index that is reached over the network is taken over.
+    environment: whose PIP_INDEX_URL and the like come before the files (pip's documentation, "Configuration").
     """
     ours: dict[str, str] = {}
     parser = configparser.RawConfigParser()
     parser.read(files)
     for key in ("index-url", "extra-index-url", "trusted-host"):
-        words = parser.get("global", key, fallback="").split()
+        set_here = environment.get(f"PIP_{key.upper().replace('-', '_')}")
+        words = (set_here or parser.get("global", key, fallback="")).split()
         remote = [word for word in words if key == "trusted-host" or word.startswith(("http:", "https:"))]
         if remote:
             ours[key] = " ".join(remote)
