@@ -59,8 +59,8 @@ def pip_conf(
     parser = configparser.RawConfigParser()
     parser.read(files)
     for key in ("index-url", "extra-index-url", "trusted-host"):
-        set_here = environment.get(f"PIP_{key.upper().replace('-', '_')}")
-        words = (set_here or parser.get("global", key, fallback="")).split()
+        set_here = environment.get(f"PIP_{key.upper().replace('-', '_')}", "")
+        words = (set_here or str(parser.get("global", key, fallback=""))).split()
         remote = [word for word in words if key == "trusted-host" or word.startswith(("http:", "https:"))]
         if remote:
             ours[key] = " ".join(remote)
