@@ -57,7 +57,7 @@ def make(name: str, goals: str, *, seconds: int) -> None:
 
 
 def test_the_commands_of_the_readme(bare: str) -> None:
-    make(bare, "check unit", seconds=1500)
+    make(bare, "check unit", seconds=2400)
     make(bare, "demo", seconds=900)  # a lab inside a lab host
     prov = "sudo .venv/bin/prov" if LOGINS[bare] == "sudo" else ".venv/bin/prov"
     subprocess.run(
