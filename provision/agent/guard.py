@@ -15,6 +15,8 @@ from typing import Any, Callable, Dict, Iterator
 from provision.agent import guard_watch, records
 from provision.errors import StepError
 
+#: what guard_watch imports
+MODULES = ("provision.secrets", "provision.errors", "provision.agent.paths", "provision.agent.descriptors")
 #: seconds that whoever is putting things back gets
 RESTORING = 60.0
 #: For a host that boots before the change is proved. Everybody's sshd and sockets start after sysinit.target; they are
@@ -81,12 +83,10 @@ class Guard:
             # of an agent that was killed
             with contextlib.suppress(FileNotFoundError):
                 os.unlink("%s/%s" % (self.folder, name))
-        program = self.folder + "/watch.py"
-        with open(program, "w", encoding="utf-8") as f:
-            f.write(source_of(guard_watch.__name__))
+        program = write_program(self.folder, source_of)
         until = time.monotonic() + self.seconds
         guard_watch.save(self.folder, "armed", {"token": token, "until": until})
-        argv = [sys.executable, program, self.folder]
+        argv = [sys.executable, "-B", program, self.folder]
         if os.path.isdir("/run/systemd/system"):  # sd_booted(3)
             with open(guard_watch.BOOT_UNIT, "w", encoding="utf-8") as f:
                 f.write(BOOT % (self.folder, " ".join(argv)))
@@ -138,12 +138,28 @@ def settle_earlier(home: str) -> str:
         found = {"at": "an unknown time", "paths": []}
     os.unlink(path)
     what = ", ".join(found["paths"]) or "a unit's state"
-    return "nobody confirmed a change by a new login, so the host put it back at %s: %s" % (found["at"], what)
+    told = "nobody confirmed a change by a new login, so the host put it back at %s: %s" % (found["at"], what)
+    left = ", ".join(found.get("left", ()))
+    return "%s; could not put back %s" % (told, left) if left else told
 
 
 def folder_of(home: str) -> str:
     """Where the guard keeps things."""
     return home + "/guard"
+
+
+def write_program(folder: str, source: Callable[[str], str]) -> str:
+    """Write guard_watch as a program that runs without an agent, and return its path. source: gives a module's text."""
+    for name in MODULES:
+        path = "%s/%s.py" % (folder, name.replace(".", "/"))
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(os.path.dirname(path) + "/__init__.py", "w", encoding="utf-8"):
+            pass
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(source(name))
+    with open(folder + "/watch.py", "w", encoding="utf-8") as f:
+        f.write(source(guard_watch.__name__))
+    return folder + "/watch.py"
 
 
 def source_of(name: str) -> str:

@@ -1,18 +1,24 @@
-"""Puts back what nobody has confirmed in time. Shipped; runs on the host as a program of its own, with nothing else.
+"""Puts back what nobody has confirmed in time. Shipped; runs on the host as a program of its own, with few modules.
 
 The folder of the guard holds `former.json`, what was there before; `armed`, until when it may be confirmed; copies of
 files; `now`, if nobody is to be waited for. Whoever moves `armed` away has the say: the one that confirms, or this
-program. It alone puts back: it is there whatever is killed.
+program. It alone puts back: it is there whatever is killed. What it puts back can be in folders of users, who may
+exchange names meanwhile: it goes there as steps do (paths.py).
 """
 
 import contextlib
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import time
 from typing import Any, Dict
+
+from provision.agent.descriptors import LABEL, attribute, create, make_directory, named, remove_at, reopen
+from provision.agent.paths import FOLDER, NoWay, Way, kind_of, reached, way
+from provision.errors import StepError
 
 COMMAND_TIMEOUT = 30
 #: what a record that is damaged makes of reading it
@@ -47,52 +53,77 @@ def save(folder: str, name: str, content: Dict[str, Any]) -> None:
 
 
 def look(folder: str, path: str, copy: str) -> Dict[str, Any]:
-    """What is at a path; the contents of a file are copied to that name in the folder."""
-    if os.path.islink(path):
-        return {"path": path, "kind": "link", "target": os.readlink(path)}
-    if not os.path.exists(path):
+    """What is at a path; the contents of a file are copied to that name in the folder. Raises OSError, StepError."""
+    try:
+        with way(path) as at, named(at) as fd:
+            return seen(folder, path, fd, copy)
+    except (FileNotFoundError, NoWay):
         return {"path": path, "kind": "absent"}
-    st = os.stat(path)
-    found = {"path": path, "mode": st.st_mode & 0o7777, "uid": st.st_uid, "gid": st.st_gid}
-    if os.path.isdir(path):
-        return {**found, "kind": "dir"}
-    shutil.copyfile(path, "%s/%s" % (folder, copy))
-    label = ""
-    with contextlib.suppress(OSError):
-        label = os.getxattr(path, "security.selinux").decode()
-    return {**found, "kind": "file", "copy": copy, "label": label}
+
+
+def seen(folder: str, path: str, fd: int, copy: str) -> Dict[str, Any]:
+    """What a descriptor stands for."""
+    st = os.fstat(fd)
+    kind = kind_of(st.st_mode)
+    found = {"path": path, "kind": kind, "mode": stat.S_IMODE(st.st_mode), "uid": st.st_uid, "gid": st.st_gid}
+    found["inode"] = st.st_ino
+    if kind == "link":
+        found["target"] = os.readlink("", dir_fd=fd)
+    elif kind == "file":
+        found["copy"], found["label"] = copy, attribute(reached(fd), LABEL).decode()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        with reopen(fd, path) as f, os.fdopen(os.open("%s/%s" % (folder, copy), flags, 0o600), "wb") as out:
+            shutil.copyfileobj(f, out)
+    return found
 
 
 def put(folder: str, was: Dict[str, Any]) -> None:
-    """Make what is at a path what it was."""
-    path, kind = was["path"], was["kind"]
-    is_folder = os.path.isdir(path) and not os.path.islink(path)
-    if is_folder and kind != "dir":
-        shutil.rmtree(path)
-    elif os.path.lexists(path) and not is_folder and kind != "file":
-        os.unlink(path)
-    if kind == "link":
-        os.symlink(was["target"], path)
-    elif kind == "dir" and not os.path.isdir(path):
-        os.mkdir(path, 0o700)
-    elif kind == "file":
-        beside = path + ".prov-former"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(beside)
-        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(fd, "wb") as out, open("%s/%s" % (folder, was["copy"]), "rb") as copy:
-            shutil.copyfileobj(copy, out)
-            out.flush()
-            os.fsync(out.fileno())
+    """Make what is at a path what it was. Raises OSError, StepError."""
+    with way(was["path"]) as at:
+        try:
+            now = kind_of(os.stat(at.name, dir_fd=at.fd, follow_symlinks=False).st_mode)
+        except FileNotFoundError:
+            now = "absent"
+        stays = now == "dir" if was["kind"] == "dir" else was["kind"] == "file" and now != "dir"
+        if now != "absent" and not stays:
+            remove_at(at.fd, at.name)
+        if was["kind"] == "link":
+            os.symlink(was["target"], at.name, dir_fd=at.fd)
+        elif was["kind"] == "file":
+            put_file(folder, at, was)
+        elif was["kind"] == "dir" and now == "dir":
+            put_attributes(at, was)
+        elif was["kind"] == "dir":
+            make_directory(at.fd, at.name, was["mode"], was["uid"], was["gid"])
+
+
+def put_file(folder: str, at: Way, was: Dict[str, Any]) -> None:
+    """Write a file anew, beside what has its name, which it then takes."""
+    beside = ".%s.prov-former" % at.name
+    copy = "%s/%s" % (folder, was["copy"])
+    with open(copy, "rb") as f, os.fdopen(create(at.fd, beside), "wb") as out:
+        shutil.copyfileobj(f, out)
+        out.flush()
         if was["label"]:
             with contextlib.suppress(OSError):
-                os.setxattr(beside, "security.selinux", was["label"].encode())
-        os.chown(beside, was["uid"], was["gid"])
-        os.chmod(beside, was["mode"])
-        os.rename(beside, path)
-    if kind == "dir":
-        os.chown(path, was["uid"], was["gid"])
-        os.chmod(path, was["mode"])
+                os.setxattr(out.fileno(), LABEL, was["label"].encode())
+        os.fchown(out.fileno(), was["uid"], was["gid"])
+        os.fchmod(out.fileno(), was["mode"])
+        os.fsync(out.fileno())
+    os.rename(beside, at.name, src_dir_fd=at.fd, dst_dir_fd=at.fd)
+
+
+def put_attributes(at: Way, was: Dict[str, Any]) -> None:
+    """Give a directory its owner and mode back: the very one that was there, or one that is its owner's anyway."""
+    fd = os.open(at.name, FOLDER, dir_fd=at.fd)
+    try:
+        st = os.fstat(fd)
+        if at.folder.shared and st.st_ino != was["inode"] and st.st_uid != was["uid"]:
+            raise StepError("%s was exchanged for another directory" % was["path"])
+        os.fchown(fd, was["uid"], was["gid"])
+        os.fchmod(fd, was["mode"])
+    finally:
+        os.close(fd)
 
 
 def take(folder: str, to: str) -> bool:
@@ -110,16 +141,20 @@ def take(folder: str, to: str) -> bool:
 def restore(folder: str) -> None:
     """Put everything back, and have it read. Goes on after what can't be: the rest may let us in."""
     former = load(folder)
+    left = []
     for was in former["files"]:
-        with contextlib.suppress(*WRONG):
+        try:
             put(folder, was)
+        except (StepError, *WRONG) as error:
+            path = was.get("path") if isinstance(was, dict) else was
+            left.append("%s (%s)" % (path, getattr(error, "strerror", "") or error))
     for argv in former["commands"]:
         with contextlib.suppress(subprocess.SubprocessError, *WRONG):
             null = subprocess.DEVNULL
             subprocess.run(argv, stdin=null, stdout=null, stderr=null, timeout=COMMAND_TIMEOUT)
     paths = [str(was.get("path")) for was in former["files"] if isinstance(was, dict)]
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    save(folder, "restored", {"at": at, "paths": paths})
+    save(folder, "restored", {"at": at, "paths": paths, "left": left})
     os.unlink(folder + "/former.json")
 
 
