@@ -1,5 +1,6 @@
 """Server certificates: the key is made on the host and stays there. Shipped to hosts (Python 3.8)."""
 
+import re
 from typing import TYPE_CHECKING, List, Mapping, Sequence, Tuple
 
 from provision.errors import StepError
@@ -18,6 +19,12 @@ from provision.steps.x509 import (
 
 if TYPE_CHECKING:
     from provision.agent.system import System
+
+
+#: what openssl-req(1) writes (RFC 7468)
+REQUEST = re.compile(
+    r"-----BEGIN CERTIFICATE REQUEST-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE REQUEST-----\s*\Z"
+)
 
 
 @wanted()
@@ -149,7 +156,9 @@ class CertificateRequest(Keyed):
 
     def fingerprint(self, host: "System") -> str:
         if host.files.exists(self.path) and not host.files.predicted(self.path):
-            object.__setattr__(self, "_text", host.files.read(self.path).decode(errors="replace"))
+            text = host.files.read(self.path).decode(errors="replace")
+            # what else a user may have put there is not shown
+            object.__setattr__(self, "_text", text if REQUEST.match(text) else "")
         return super().fingerprint(host)
 
     def streams(self) -> Tuple[str, str]:

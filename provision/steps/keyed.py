@@ -1,5 +1,6 @@
 """What certificates and requests share: a key of the host, and names. Shipped to hosts (Python 3.8)."""
 
+import os
 from typing import TYPE_CHECKING, List, Mapping, Sequence
 
 from provision.steps.base import Change, Step, check_path, wanted
@@ -33,6 +34,7 @@ class Keyed(Step):
     def missing(self, host: "System", what: str) -> List[Change]:
         """What has to be made because it, or the key, is not there."""
         found = []
+        host.files.refuse_shared(os.path.dirname(self.key), "openssl would follow what they put there")
         if not self._has_key(host):
             found.append(Change("new key", self._instead(host, self.key, "no private key"), "P-256"))
         now = host.files.stat(self.path)

@@ -93,7 +93,9 @@ def kind_of_key(host: "System", path: str) -> str:
     state = host.files.sha256(path)
     known = host.ledger.known("kind of %s" % path, state)
     if known is None:
-        said = host.ask(["openssl", "pkey", "-in", path, "-noout", "-text_pub", "-passin", "pass:"])
+        said = host.ask(
+            ["openssl", "pkey", "-noout", "-text_pub", "-passin", "pass:"], stdin=host.files.read(path)
+        )
         if said.status == 127:
             said.require("looking at the key", INSTALL)
         if said.status:

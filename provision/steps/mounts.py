@@ -1,5 +1,6 @@
 """Mounted file systems. Shipped to hosts (Python 3.8, standard library)."""
 
+import os
 import re
 from typing import TYPE_CHECKING, List, NamedTuple, Optional, Sequence
 
@@ -60,6 +61,7 @@ class Mount(Step):
             raise ValueError("check_order must be 0, 1 or 2, not %r" % (self.check_order,))
 
     def check(self, host: "System") -> Diff:
+        host.files.refuse_shared(os.path.dirname(self.path), "mount would follow what they put there")
         found: List[Change] = list(fstab_file(host, self.path, self._line()).check(host).changes)
         now = mounted_at(host, self.path)
         if now is not None and self.mounted:
@@ -104,9 +106,6 @@ class Mount(Step):
         return in_fstab(host, self.path) is not None
 
     def _device(self, host: "System", now: Entry) -> str:
-        """The wanted device by the name that the kernel shows for it (/dev/mapper/x is /dev/dm-0)."""
-        import os
-
         same = os.path.realpath(self.source) == os.path.realpath(now.source)
         return now.source if same else self.source
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Dict, List, Mapping, Optional
 from provision.errors import StepError
 from provision.secrets import MASK, Secret
 from provision.steps.base import Change, Diff, Step, check_mode, check_names, check_path, step, wanted
-from provision.steps.contents import attribute_words, attributes, set_attributes, wanted_owner
+from provision.steps.contents import attribute_words, attributes, kept_mode, set_attributes, wanted_owner
 from provision.steps.source import Source
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class PasswordFile(Step):
             return
         lines = {**known, **self._made(host, [name for name in wanted_names if name not in known])}
         uid, gid = wanted_owner(self, host, now)
-        mode = self.mode if self.mode is not None else now.mode if now is not None else 0o640
+        mode = self.mode if self.mode is not None else kept_mode(now, 0o640)
         text = "".join("%s:%s\n" % (name, lines[name]) for name in wanted_names)
         host.files.write(self.path, text.encode(), mode, uid, gid)
         key = os.urandom(32).hex()

@@ -1,5 +1,6 @@
 """Swap space in a file. Shipped to hosts (Python 3.8, standard library)."""
 
+import os
 from io import BytesIO
 from typing import TYPE_CHECKING, List, Optional
 
@@ -52,6 +53,7 @@ class SwapFile(Step):
         now = host.files.stat(self.path)
         if now is not None and now.kind != "file":
             raise StepError("%s is a %s, and a swap file is wanted there" % (self.path, now.kind))
+        host.files.refuse_shared(os.path.dirname(self.path), "mkswap would write to what they put there")
         found: List[Change] = []
         size = now.size if now is not None else -1
         used = self._used(host)

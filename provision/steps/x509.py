@@ -73,13 +73,15 @@ def read(host: "System", what: str, path: str, key: str = "") -> Dict[str, str]:
 
 
 def ask(host: "System", what: str, path: str, key: str) -> Dict[str, str]:
-    """One openssl for all that is in the file (x509(1), req(1)), one for the key."""
+    """One openssl for all that is in the file (x509(1), req(1)), one for the key; it opens no file by its name."""
     shown = (
         ["-dates", "-issuer", "-ext", "subjectAltName,authorityKeyIdentifier"]
         if what == "x509"
         else ["-text"]
     )
-    result = host.ask(["openssl", what, "-in", path, "-noout", "-pubkey", "-subject", *SUBJECT, *shown])
+    result = host.ask(
+        ["openssl", what, "-noout", "-pubkey", "-subject", *SUBJECT, *shown], stdin=host.files.read(path)
+    )
     if result.status == 127:
         result.require("reading %s" % path, INSTALL)
     if result.status:
@@ -93,7 +95,9 @@ def ask(host: "System", what: str, path: str, key: str) -> Dict[str, str]:
         values[part] = "\n".join(" = ".join(line.strip().split("=", 1)) for line in lines)
     public = re.search(r"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", text, re.DOTALL)
     if key:
-        own = host.ask(["openssl", "pkey", "-in", key, "-pubout", "-passin", "pass:"]).stdout.strip()
+        own = host.ask(
+            ["openssl", "pkey", "-pubout", "-passin", "pass:"], stdin=host.files.read(key)
+        ).stdout.strip()
         values["matches"] = "yes" if public and public.group(0) == own else "no"
     authority = re.search(r"((?:[0-9A-F]{2}:){19}[0-9A-F]{2})", text)
     values["authority"] = authority.group(1).replace(":", "").lower() if authority else ""

@@ -1,0 +1,201 @@
+"""Every kind of step: raced in a folder of a user, refused there, or why it never acts in one."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import io
+import pkgutil
+import sqlite3
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+from racing import CANARY, USER
+
+import provision.steps
+from provision.steps.acl import Acl
+from provision.steps.authorized_keys import AuthorizedKeys
+from provision.steps.awaited import AwaitedCommand, AwaitedFile, AwaitedProcess
+from provision.steps.base import Step
+from provision.steps.certificates import Certificate, CertificateRequest, SelfSigned, ValidCertificate
+from provision.steps.command import Command
+from provision.steps.configuration import Configuration
+from provision.steps.fetch import Unpack
+from provision.steps.files import Absent, Directory, File, Link, Watched
+from provision.steps.git import Checkout
+from provision.steps.keys import PrivateKey
+from provision.steps.known_hosts import KnownHost
+from provision.steps.mounts import Mount
+from provision.steps.passwords import PasswordFile
+from provision.steps.permissions import Permissions
+from provision.steps.python import Venv
+from provision.steps.releases import OldReleases
+from provision.steps.script import Script
+from provision.steps.source import Source
+from provision.steps.sqlite import Backup
+from provision.steps.ssh_keys import KeyPair
+from provision.steps.swap import SwapFile
+from provision.steps.text import Block, IniValue, Line
+from provision.steps.tree import Tree
+from provision.steps.user_units import UserUnit
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPCGWsr5FyIEFvQTZ0YJhJtW2n0t3sS0tQxCTO6r0T1E admin"
+UNIT = "[Service]\nExecStart=/bin/true\n"
+#: makes steps for a folder `way` of the user's and a folder of the test's own
+Make = Callable[[str, Path], list[Step]]
+
+
+def unpack(way: str, own: Path) -> list[Step]:
+    """An archive, and a newer one that lacks a file: it is removed."""
+    one = archive(own, {"conf": b"one", "sub/conf": b"one", "old": b""})
+    two = archive(own, {"conf": b"two", "sub/conf": b"two"})
+    return [Unpack(path, f"{way}/sub", digest, owner=USER) for path, digest in (one, two)]
+
+
+def archive(folder: Path, members: dict[str, bytes]) -> tuple[str, str]:
+    """A tar archive with these members: its path and hash."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    digest = hashlib.sha256(packed.getvalue()).hexdigest()
+    at = folder / f"{digest[:12]}.tar"
+    at.write_bytes(packed.getvalue())
+    return str(at), digest
+
+
+def tree(way: str, own: Path) -> list[Step]:
+    entries = [("conf", 0o644, Source.of(b"[a]\nb = 1\n"), ""), ("x/y", 0o644, Source.of(b"new"), "")]
+    return [Tree(f"{way}/sub", entries, owner=USER, like=way, folder_mode=0o755)]
+
+
+#: kinds that act in folders of users
+RACED: dict[type[Step], Make] = {
+    Acl: lambda way, own: [Acl(way, ["u:nobody:rX"], recursive=True)],
+    AuthorizedKeys: lambda way, own: [AuthorizedKeys(USER, [KEY])],
+    AwaitedFile: lambda way, own: [AwaitedFile(f"{way}/conf", contains="nowhere", within=0)],
+    AwaitedCommand: lambda way, own: [AwaitedCommand(["cat", "only"], cwd=way, within=0)],
+    AwaitedProcess: lambda way, own: [AwaitedProcess(pid_file=f"{way}/conf", within=0)],
+    Backup: lambda way, own: [Backup(f"{way}/db", f"{way}/kept", owner=USER)],
+    Block: lambda way, own: [
+        Block(f"{way}/conf", "text", owner=USER),
+        Block(f"{way}/sub/conf", "text", mode=0o644),
+        Block(f"{way}/conf", "", backup=True, validate_with=["grep", "x", "%s"]),
+    ],
+    Command: lambda way, own: [
+        Command(["cat", "only"], cwd=way, reason="a test"),
+        Command(["cat", "only"], cwd=way, user=USER, reason="a test"),
+        Command(["true"], stamp=(f"{way}/conf", "done")),
+    ],
+    Configuration: lambda way, own: [Configuration(f"{way}/sub", {"conf": "new"}, ["true"])],
+    Directory: lambda way, own: [
+        Directory(f"{way}/sub", owner=USER, mode=0o750),
+        Directory(f"{way}/new/er", owner=USER, parents=True),
+    ],
+    File: lambda way, own: [
+        File(f"{way}/conf", "new", owner=USER),
+        File(f"{way}/sub/conf", "new", mode=0o644, backup=True),
+        File(f"{way}/conf", "new", owner="root", mode=0o644),
+        File(f"{way}/new", "new", validate_with=["grep", "-c", "nothing", "%s"]),
+    ],
+    Absent: lambda way, own: [Absent(f"{way}/sub"), Absent(f"{way}/conf")],
+    IniValue: lambda way, own: [
+        IniValue(f"{way}/conf", "a", "b", "2", owner=USER),
+        IniValue(f"{way}/sub/conf", "a", "c", "2", mode=0o644),
+    ],
+    KeyPair: lambda way, own: [KeyPair(USER)],
+    KnownHost: lambda way, own: [KnownHost("git.example.org", [KEY], user=USER)],
+    Line: lambda way, own: [Line(f"{way}/conf", "line"), Line(f"{way}/sub/conf", "line", mode=0o644)],
+    Link: lambda way, own: [Link(f"{way}/conf", "elsewhere"), Link(f"{way}/sub/new", "elsewhere")],
+    OldReleases: lambda way, own: [OldReleases(way, "none", keep=1)],
+    PasswordFile: lambda way, own: [PasswordFile(f"{way}/conf", {}, Source.of(b"{}"), owner=USER)],
+    Permissions: lambda way, own: [
+        Permissions(way, owner=USER, folders=0o755, files=0o644),
+        Permissions(f"{way}/sub", owner="root", group="root"),
+    ],
+    PrivateKey: lambda way, own: [PrivateKey(f"{way}/.ssh/id_ed25519", "Ed25519", owner=USER)],
+    Script: lambda way, own: [Script("#!/bin/cat\n", ["only"], cwd=way, reason="a test")],
+    Tree: tree,
+    Unpack: unpack,
+    UserUnit: lambda way, own: [UserUnit(USER, "x.service", UNIT)],
+    ValidCertificate: lambda way, own: [ValidCertificate(f"{way}/conf")],
+    Watched: lambda way, own: [Watched(f"{way}/conf")],
+}
+#: kinds that run programs which follow names: as root they refuse such a folder
+REFUSED: dict[type[Step], Make] = {
+    Certificate: lambda way, own: [
+        Certificate(f"{way}/crt", f"{way}/key", ["a.example"], Source.of(b"x"), "")
+    ],
+    CertificateRequest: lambda way, own: [CertificateRequest(f"{way}/csr", f"{way}/key", ["a.example"])],
+    Checkout: lambda way, own: [Checkout(str(own), f"{way}/src")],
+    Mount: lambda way, own: [Mount(f"{way}/sub", "tmpfs", "tmpfs")],
+    SelfSigned: lambda way, own: [SelfSigned(f"{way}/crt", f"{way}/key", ["a.example"])],
+    # below a file: a prov that did not refuse it still could not put it in use on this machine
+    SwapFile: lambda way, own: [SwapFile(1, f"{way}/conf/swap")],
+    Venv: lambda way, own: [Venv(f"{way}/venv")],
+}
+#: kinds that never act in a folder that a step names, and why
+ELSEWHERE = {
+    "they write fixed places of root's, below /etc and /usr": [
+        "ClientDropIn", "DefaultTarget", "DropIn", "HostsEntry", "Hostname", "Job", "JournalSettings", "Limits",
+        "Locale", "Masked", "NoJob", "NoMount", "NoRepository", "NoRotation", "NoSudoers", "NoUnit", "Repository",
+        "Rotation", "SshdDropIn", "Sudoers", "Sysctl", "Sysusers", "Timezone", "Unit",
+    ],
+    "programs of the system do it, which hold locks of their own": [
+        "Ageing", "Answers", "Autoremove", "Boolean", "Database", "Either", "Extension", "Firewall", "Grant", "Group",
+        "Hold", "Linger", "Module", "NoGroup", "NoPackages", "NoUser", "Packages", "Role", "Setting", "Ufw", "Upgrade",
+        "User",
+    ],
+    "systemd-tmpfiles(8) and restorecon(8) look for links themselves": ["Tmpfiles", "Restored"],
+    "they ask systemd, the net or the kernel": [
+        "AwaitedUnit", "OnlyInstances", "Port", "Reboot", "Service", "ServedCertificate", "Url", "UserService",
+    ],
+    "its server would have to be there; its file is put in place as Unpack's are": ["Download"],
+    "they go by records of root's alone, and have races of their own here": ["History", "Prune", "Undo"],
+    "they are no steps, but what steps are made of": ["Step", "Execution", "Keyed"],
+}  # fmt: skip
+
+
+def kinds() -> set[type[Step]]:
+    """All kinds of steps there are."""
+    found = set()
+    for module in pkgutil.iter_modules(provision.steps.__path__):
+        loaded = importlib.import_module(f"provision.steps.{module.name}")
+        classes = [value for value in vars(loaded).values() if inspect.isclass(value)]
+        found |= {cls for cls in classes if issubclass(cls, Step) and cls.__module__ == loaded.__name__}
+    return found
+
+
+def contents(own: Path) -> dict[str, tuple[bytes, bytes]]:
+    """For each name in a folder: what the user has there, and what root has under the same name in the vault."""
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{own}/key", "-C", "theirs"], check=True
+    )
+    private, public = (own / "key").read_bytes(), (own / "key.pub").read_bytes()
+    plain = (b"[a]\nb = 1\n", f"{CANARY}\n[a]\nb = 1\n".encode())
+    return {
+        "conf": plain,
+        "sub/conf": plain,
+        "releases/one/conf": plain,
+        "releases/two/conf": plain,
+        ".ssh/authorized_keys": (b"", f"{CANARY}\n".encode()),
+        ".ssh/known_hosts": (b"", f"{CANARY}\n".encode()),
+        ".ssh/id_ed25519": (private, CANARY.encode()),
+        ".ssh/id_ed25519.pub": (public, CANARY.encode()),
+        ".config/systemd/user/x.service": (b"", f"# {CANARY}\n".encode()),
+        "db": (database(own / "theirs.db", "theirs"), database(own / "roots.db", CANARY)),
+    }
+
+
+def database(at: Path, text: str) -> bytes:
+    """An SQLite database with one word in it."""
+    with sqlite3.connect(at) as connection:
+        connection.execute("CREATE TABLE t (word TEXT)")
+        connection.execute("INSERT INTO t VALUES (?)", [text])
+    connection.close()
+    return at.read_bytes()
