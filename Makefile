@@ -58,6 +58,7 @@ fresh: $(STAMP)
 	$(AS_ROOT) $(PYTEST) -s tests/fresh
 
 # what docs/proofs.md says of plans, runs that are cut and undo, and docs/matrix.md of servers and fronts; writes both.
+# And a user who exchanges names in their folders, RACES times against each kind of step.
 # Takes hours, as there are about a thousand cuts: `CASES=50 CUTS=100` less, `PROOFS=tests/prove/test_matrix.py` one
 # of them. Cuts that were made are not made again while the code is the same (pytest's cache)
 CASES ?= 300
@@ -66,10 +67,12 @@ CUTS ?=
 MOMENTS ?= 16
 # seconds of mutated inputs for each parser (tests/prove/test_fuzz.py)
 FUZZ_SECONDS ?= 600
-PROOFS ?= tests/prove
+RACES ?= 1000
+PROOFS ?= tests/prove tests/agent/test_users_races.py
 prove: $(STAMP)
 	$(call NEED,prove)
-	$(AS_ROOT) env CASES=$(CASES) CUTS=$(CUTS) MOMENTS=$(MOMENTS) FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTEST) $(PROOFS)
+	$(AS_ROOT) env CASES=$(CASES) CUTS=$(CUTS) MOMENTS=$(MOMENTS) FUZZ_SECONDS=$(FUZZ_SECONDS) RACES=$(RACES) \
+		$(PYTEST) $(PROOFS)
 
 # every built-in role on every image, from bare to rebooted; takes about 20 minutes, `ROLES="nginx tls"` less
 ROLES ?= $(patsubst roles/%/__init__.py,%,$(wildcard roles/*/__init__.py))

@@ -142,6 +142,8 @@ def _copy_file(above: int, there: int, name: str, uid: int) -> None:
     source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=above)
     with os.fdopen(source, "rb") as f:
         now = os.fstat(source)
+        if now.st_nlink > 1 and now.st_uid != os.fstat(above).st_uid:
+            raise _refused(name, "is another name of a file of somebody else's")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(name, flags, 0o600, dir_fd=there), "wb") as out:
             shutil.copyfileobj(f, out)

@@ -1,7 +1,7 @@
 """What prov remembers of folders on the host, kept where only root can change it: not in those folders. Shipped.
 
-/var/lib/prov/remembered has a file for each. Whoever can write a folder could change a record that is kept in it, and
-have root act on what it says.
+/var/lib/prov has a file for each. Anybody who can write to a folder could change a record that is kept in it, and have
+root act on what it says.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ class Remembered:
     """home: the ledger's folder.  planned: keep what is new in memory only.  record: takes what is there before."""
 
     def __init__(self, home: str, planned: bool) -> None:
-        self._folder = os.path.join(home, "remembered")
+        self._folder = home
         self._planned: Optional[Dict[str, Dict[str, Any]]] = {} if planned else None
         self.record: "Optional[Journal]" = None
 
@@ -60,4 +60,4 @@ class Remembered:
     def _place(self, kind: str, path: str) -> str:
         name = os.path.basename(path)[:100]
         digest = hashlib.sha256(("%s\0%s" % (kind, path)).encode("utf-8", "surrogateescape")).hexdigest()
-        return "%s/%s-%s-%s.json" % (self._folder, kind, name, digest[:16])
+        return "%s/remembered-%s-%s-%s.json" % (self._folder, kind, name, digest[:16])

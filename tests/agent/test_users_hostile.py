@@ -28,6 +28,7 @@ from provision.steps.files import Directory, File
 from provision.steps.permissions import Permissions
 from provision.steps.ssh_keys import KeyPair
 from provision.steps.text import Block, IniValue, Line
+from provision.steps.undo import Undo
 
 PLAIN = (b"[a]\nb = 1\n", f"{CANARY}\n".encode())
 
@@ -237,7 +238,7 @@ def test_a_record_of_roots_own_is_judged_as_well(agents: Agents, scene: Scene, t
     path, digest = archive(tmp_path, {"run": b"one"})
     with agents.session() as session:
         session.submit(Unpack(path, to, digest)).wait()
-    (record,) = (agents.ledger / "remembered").iterdir()
+    (record,) = agents.ledger.glob("remembered-*")
     assert record.stat().st_mode & 0o777 == 0o600
     text = json.loads(record.read_text())
     record.write_text(json.dumps({**text, "members": ["../../vault", "/etc/hostname", 7, ""]}))
@@ -246,6 +247,23 @@ def test_a_record_of_roots_own_is_judged_as_well(agents: Agents, scene: Scene, t
         assert session.submit(Unpack(path, to, digest)).changed
     assert scene.locked() == before
     assert Path("/etc/hostname").exists()
+
+
+def test_an_undo_takes_back_what_is_remembered(agents: Agents, root: Path, tmp_path: Path) -> None:
+    one, two = (Unpack(*place(archive(tmp_path, {name: b""}), root)) for name in ("one", "two"))
+    for step in (one, two, Undo()):
+        with agents.session() as session:
+            assert session.submit(step).changed
+    assert [at.name for at in (root / "opt").iterdir()] == ["one"]
+    with agents.session() as session:
+        assert session.submit(one).state == "ok"
+        session.submit(Undo(1)).wait()
+    assert list(root.iterdir()) == list(agents.ledger.glob("remembered-*")) == []
+
+
+def place(made: tuple[str, str], root: Path) -> tuple[str, str, str]:
+    """The arguments of an Unpack into a folder below root."""
+    return made[0], f"{root}/opt", made[1]
 
 
 def test_a_former_record_counts_where_only_root_can_write(agents: Agents, root: Path, tmp_path: Path) -> None:

@@ -1,0 +1,111 @@
+"""What acts on files by their paths, which users may exchange, is in a few modules, each with a reason."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import provision
+
+ROOT = Path(provision.__file__).parent
+SHIPPED = sorted([*ROOT.glob("agent/*.py"), *ROOT.glob("steps/*.py")])
+
+#: functions that find a file by its path, following links on the way (path_resolution(7))
+BY_PATH = {
+    "open",
+    *(f"os.{name}" for name in (
+        "access", "chdir", "chmod", "chown", "chroot", "getxattr", "lchown", "link", "listdir", "lstat", "makedirs",
+        "mkdir", "mkfifo", "mknod", "open", "readlink", "remove", "removedirs", "removexattr", "rename", "replace",
+        "rmdir", "scandir", "setxattr", "stat", "statvfs", "symlink", "truncate", "unlink", "utime", "walk",
+    )),
+    *(f"os.path.{name}" for name in (
+        "exists", "getatime", "getmtime", "getsize", "isdir", "isfile", "islink", "ismount", "lexists", "realpath",
+        "samefile",
+    )),
+}  # fmt: skip
+MODULES = {"glob", "shutil", "tempfile", "pathlib"}
+OWN = "records below /var/lib/prov and /var/cache/prov, which are root's alone"
+KERNEL = "fixed files of the kernel's, below /proc and /sys"
+FIXED = "fixed files of root's, below /etc, /usr and /var/lib"
+SHOWN = "a folder of root's alone, made for a plan and removed with it"
+LOCAL = "the controller's own files, when a role is read; never on a host"
+#: module -> why it may
+ALLOWED = {
+    "agent/paths.py": "the one walk over a path, a name at a time in open folders",
+    "agent/descriptors.py": "acts on names in open folders that paths.py has found",
+    "agent/files.py": "the same; by path only where paths.py has found that nobody else can change names",
+    "agent/states.py": "the same, for what an undo needs",
+    "agent/commands.py": "opens the folder a command runs in as the user that it runs as",
+    "agent/handover.py": "acts on names in open folders; realpath compares ends of links, and opens nothing",
+    "agent/build_view.py": "looks where a build may look; what it opens is opened by the build's own user",
+    "agent/build_user.py": OWN,
+    "agent/sandbox.py": OWN,
+    "agent/caches.py": OWN,
+    "agent/guard.py": OWN,
+    "agent/guard_watch.py": "its own folder; what it puts back goes by names in open folders",
+    "agent/journal.py": OWN,
+    "agent/kept.py": OWN,
+    "agent/ledger.py": OWN,
+    "agent/records.py": OWN,
+    "agent/remembered.py": OWN,
+    "agent/runs.py": OWN,
+    "agent/accounts.py": FIXED,
+    "agent/dpkg.py": FIXED,
+    "agent/packages.py": FIXED,
+    "agent/restoring.py": FIXED,
+    "agent/starts.py": FIXED,
+    "agent/facts.py": KERNEL,
+    "agent/main.py": "/dev/null",
+    "agent/processes.py": KERNEL,
+    "agent/turning.py": KERNEL,
+    "agent/refusals.py": "reads attributes of what the kernel has refused to change, for a hint, and no contents",
+    "agent/system.py": "asks whether a program is there, for a plan, and opens nothing",
+    "agent/overlay_dnf.py": SHOWN,
+    "agent/overlay_judging.py": SHOWN,
+    "agent/overlay_packages.py": SHOWN,
+    "agent/overlay_picture.py": SHOWN,
+    "agent/overlay_programs.py": SHOWN,
+    "steps/awaited.py": KERNEL,
+    "steps/services.py": KERNEL,
+    "steps/extraction.py": "temporary files without a name",
+    "steps/fetch.py": "temporary files without a name",
+    "steps/git.py": "looks for the program in PATH",
+    "steps/installers.py": "looks whether a build could reach a path; the build's own user opens it",
+    "steps/mounts.py": "compares names of devices below /dev",
+    "steps/safeguards.py": "a temporary folder of our own, for what is judged away from folders of users",
+    "steps/sqlite.py": "a temporary folder of our own, given to the database's owner before anything is in it",
+    "steps/ssh_keys.py": "a temporary folder of our own, in which a key is made",
+    "steps/files.py": LOCAL,
+    "steps/script.py": LOCAL,
+    "steps/source.py": LOCAL,
+    "steps/tree.py": LOCAL,
+}
+
+
+def by_path(path: Path) -> Iterator[tuple[str, int]]:
+    """(what is called, line) of all in a module that finds files by their paths."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        if called in BY_PATH or called.split(".")[0] in MODULES:
+            yield called, node.lineno
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.trust("4", "files-by-path")
+@pytest.mark.parametrize("path", SHIPPED, ids=named)
+def test_only_these_find_files_by_their_paths(path: Path) -> None:
+    """Others go through host.files, or paths.way."""
+    found = sorted({f"{called} at line {line}" for called, line in by_path(path)})
+    assert bool(found) == (named(path) in ALLOWED), found or "it needs no permission any more"
+
+
+def test_what_is_allowed_is_there() -> None:
+    assert set(ALLOWED) <= {named(path) for path in SHIPPED}
