@@ -158,6 +158,12 @@ class Files:
 
     def sha256(self, path: str) -> str:
         """Hex digest of a file's contents, computed once while its inode, size and times stay the same."""
+        if os.geteuid() == 0 and os.path.dirname(path) in self._private:
+            # for users other than root it shows by opening it that they may read it
+            st = os.lstat(path)
+            known = self.hashes.find(st) if stat.S_ISREG(st.st_mode) else None
+            if known is not None:
+                return known
         with self._open(path) as f:
             return self.hashes.find(os.fstat(f.fileno())) or self.hashes.read(f)
 

@@ -85,6 +85,7 @@ class Configuration(Step):
             raise ValueError("mode must be a number such as 0o644, not %r" % (self.mode,))
 
     def check(self, host: "System") -> Diff:
+        host.files.refuse_shared(self.folder, "what judges it would follow what they put there")
         found: List[Change] = []
         for path, source in self._sources().items():
             found += self._differences(host, path, source)

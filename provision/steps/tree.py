@@ -243,7 +243,7 @@ class Tree(Step):
             return False
         if host.files.sha256(other) != source.sha256:
             return False
-        host.files.copy(other, self._at(path), mode, uid, gid)
+        host.files.copy(other, self._at(path), mode, uid, gid, source.sha256)
         return True
 
 

@@ -92,7 +92,6 @@ RACED: dict[type[Step], Make] = {
         Command(["cat", "only"], cwd=way, user=USER, reason="a test"),
         Command(["true"], stamp=(f"{way}/conf", "done")),
     ],
-    Configuration: lambda way, own: [Configuration(f"{way}/sub", {"conf": "new"}, ["true"])],
     Directory: lambda way, own: [
         Directory(f"{way}/sub", owner=USER, mode=0o750),
         Directory(f"{way}/new/er", owner=USER, parents=True),
@@ -133,6 +132,7 @@ REFUSED: dict[type[Step], Make] = {
     ],
     CertificateRequest: lambda way, own: [CertificateRequest(f"{way}/csr", f"{way}/key", ["a.example"])],
     Checkout: lambda way, own: [Checkout(str(own), f"{way}/src")],
+    Configuration: lambda way, own: [Configuration(f"{way}/sub", {"conf": "new"}, ["true"])],
     Mount: lambda way, own: [Mount(f"{way}/sub", "tmpfs", "tmpfs")],
     SelfSigned: lambda way, own: [SelfSigned(f"{way}/crt", f"{way}/key", ["a.example"])],
     # below a file: a prov that did not refuse it still could not put it in use on this machine
@@ -149,7 +149,7 @@ ELSEWHERE = {
     "programs of the system do it, which hold locks of their own": [
         "Ageing", "Answers", "Autoremove", "Boolean", "Database", "Either", "Extension", "Firewall", "Grant", "Group",
         "Hold", "Linger", "Module", "NoGroup", "NoPackages", "NoUser", "Packages", "Role", "Setting", "Ufw", "Upgrade",
-        "User",
+        "ServiceUser", "User",
     ],
     "systemd-tmpfiles(8) and restorecon(8) look for links themselves": ["Tmpfiles", "Restored"],
     "they ask systemd, the net or the kernel": [
