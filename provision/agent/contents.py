@@ -5,7 +5,6 @@ folder's in a file of its own. They are written at the end of a run; what a run 
 record (made.jsonl).
 """
 
-import os
 from typing import Dict, Iterator, List, Optional, Set
 
 from provision.agent.remembered import Remembered
@@ -94,9 +93,9 @@ class Contents:
 
 def names_in(folder: str) -> List[str]:
     """The paths of all that is in a folder, below it; none if there is no such folder."""
-    from provision.agent.states import names_below  # shipped
+    from provision.agent.states import look, names_below  # shipped
 
-    return names_below(folder) if os.path.isdir(folder) and not os.path.islink(folder) else []
+    return names_below(folder) if look(folder)["kind"] == "dir" else []
 
 
 def source_of(name: str) -> str:

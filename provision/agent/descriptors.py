@@ -5,7 +5,7 @@ import errno
 import hashlib
 import os
 import stat
-from typing import IO, Iterator, Union
+from typing import IO, Iterable, Iterator, Tuple, Union
 
 from provision.agent.paths import ACL, FOLDER, Way, open_named, reached, refuse_hard_link, trusted
 from provision.errors import StepError
@@ -69,16 +69,33 @@ def temporary_name(name: str) -> str:
     return ".%s.prov-new" % hashlib.sha256(os.fsencode(name)).hexdigest()
 
 
-def put_in_place(at: Way, temporary: str) -> os.stat_result:
+def write_new(
+    at: Way, temporary: str, chunks: Iterable[bytes], rights: Tuple[int, int, int], durable: bool
+) -> os.stat_result:
+    """Write a file that is to replace the one at which a way ends. rights: mode, user and group."""
+    mode, uid, gid = rights
+    with os.fdopen(create(at.fd, temporary), "wb") as f:
+        for chunk in chunks:
+            f.write(chunk)
+        f.flush()
+        os.fchown(f.fileno(), uid, gid)
+        keep_attributes(at.fd, at.name, f.fileno())
+        os.fchmod(f.fileno(), mode)
+        if durable:
+            os.fsync(f.fileno())
+        return os.fstat(f.fileno())
+
+
+def put_in_place(at: Way, temporary: str, new: os.stat_result) -> os.stat_result:
     """Give a new file, in the same folder, the name at which a way ends; what stands there is replaced in one step.
 
     A file that is mounted there (a container's /etc/hosts) can't be replaced: it gets the new one's contents.
     """
-    new = os.stat(temporary, dir_fd=at.fd, follow_symlinks=False)
     try:
         os.rename(temporary, at.name, src_dir_fd=at.fd, dst_dir_fd=at.fd)
     except OSError as error:
-        if error.errno != errno.EBUSY or not stat.S_ISREG(new.st_mode):
+        # where others can change names, both may have been exchanged by now
+        if error.errno != errno.EBUSY or at.folder.shared or not stat.S_ISREG(new.st_mode):
             raise
         return _overwrite(at, temporary)
     return new

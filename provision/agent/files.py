@@ -25,8 +25,6 @@ from provision.agent.descriptors import (
     DEFAULT_ACL,
     attribute,
     checked,
-    create,
-    keep_attributes,
     make_directory,
     named,
     open_regular,
@@ -37,6 +35,7 @@ from provision.agent.descriptors import (
     sync_folder,
     temporary_name,
     too_deep,
+    write_new,
 )
 from provision.agent.paths import ACL, FOLDER, NoWay, Pins, Way, kind_of, open_named, reached, way
 from provision.errors import StepError
@@ -256,17 +255,9 @@ class Files:
             refuse_directory(at, path)
             temporary = temporary_name(at.name)
             try:
-                with os.fdopen(create(at.fd, temporary), "wb") as f:
-                    for chunk in chunks:
-                        f.write(chunk)
-                    f.flush()
-                    os.fchown(f.fileno(), uid, gid)
-                    keep_attributes(at.fd, at.name, f.fileno())
-                    os.fchmod(f.fileno(), mode)
-                    if durable:
-                        os.fsync(f.fileno())
+                new = write_new(at, temporary, chunks, (mode, uid, gid), durable)
                 self._keep(path, at, durable)
-                self._pins.put(at, put_in_place(at, temporary))
+                self._pins.put(at, put_in_place(at, temporary, new))
                 self.wrote(path)
             except BaseException:
                 with contextlib.suppress(FileNotFoundError):
@@ -311,9 +302,10 @@ class Files:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=at.fd)
             os.symlink(target, temporary, dir_fd=at.fd)
+            new = os.stat(temporary, dir_fd=at.fd, follow_symlinks=False)
             try:
                 self._keep(path, at)
-                self._pins.put(at, put_in_place(at, temporary))
+                self._pins.put(at, put_in_place(at, temporary, new))
             except BaseException:
                 os.unlink(temporary, dir_fd=at.fd)
                 raise

@@ -16,7 +16,13 @@ from provision.agent import guard_watch, records
 from provision.errors import StepError
 
 #: what guard_watch imports
-MODULES = ("provision.secrets", "provision.errors", "provision.agent.paths", "provision.agent.descriptors")
+MODULES = (
+    "provision.secrets",
+    "provision.errors",
+    "provision.agent.paths",
+    "provision.steps.source",
+    "provision.agent.descriptors",
+)
 #: seconds that whoever is putting things back gets
 RESTORING = 60.0
 #: For a host that boots before the change is proved. Everybody's sshd and sockets start after sysinit.target; they are
