@@ -5,6 +5,7 @@ folder's in a file of its own. They are written at the end of a run; what a run 
 record (made.jsonl).
 """
 
+import contextlib
 from typing import Dict, Iterator, List, Optional, Set
 
 from provision.agent.remembered import Remembered
@@ -95,7 +96,10 @@ def names_in(folder: str) -> List[str]:
     """The paths of all that is in a folder, below it; none if there is no such folder."""
     from provision.agent.states import look, names_below  # shipped
 
-    return names_below(folder) if look(folder)["kind"] == "dir" else []
+    # between the two, a user may put something else there
+    with contextlib.suppress(StepError, FileNotFoundError, NotADirectoryError):
+        return names_below(folder) if look(folder)["kind"] == "dir" else []
+    return []
 
 
 def source_of(name: str) -> str:

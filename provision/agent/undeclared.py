@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Se
 
 from provision.agent.made import folders_of
 from provision.agent.removal import parts
+from provision.errors import StepError
 
 if TYPE_CHECKING:
     from provision.agent.system import System
@@ -68,20 +69,31 @@ def declared(host: "System") -> List[str]:
 def paths(host: "System", names: List[str]) -> Iterator[Thing]:
     """Those that are still there; a folder stays if anything else is in it."""
     going: Set[str] = set()
+    host.files.forget()
     for path in names:
-        now = host.files.stat(path)
-        if now is None:
+        try:
+            thing = path_of(host, path, going)
+        except StepError:
+            # a user has put a link on the way, or something else than prov has
+            thing = thing_of(host, "path", path)._replace(kind="folder", stays=True)
+        if thing is None:
             continue
-        thing = thing_of(host, "path", path)._replace(kind={"dir": "folder"}.get(now.kind, now.kind))
-        inner = host.files.list(path) if now.kind == "dir" else []
-        if thing.whole:
-            found = parts(host, path)
-            thing = thing._replace(stays=bool(found.foreign), ours=found.ours)
-        elif any("%s/%s" % (path, each) not in going for each in inner):
-            thing = thing._replace(stays=True)
         if not thing.stays:
             going.add(path)
         yield thing
+
+
+def path_of(host: "System", path: str, going: Set[str]) -> Optional[Thing]:
+    """What is still there of a path. going: what goes before it. Raises StepError."""
+    now = host.files.stat(path)
+    if now is None:
+        return None
+    thing = thing_of(host, "path", path)._replace(kind={"dir": "folder"}.get(now.kind, now.kind))
+    inner = host.files.list(path) if now.kind == "dir" else []
+    if thing.whole:
+        found = parts(host, path)
+        return thing._replace(stays=bool(found.foreign), ours=found.ours)
+    return thing._replace(stays=any("%s/%s" % (path, each) not in going for each in inner))
 
 
 def thing_of(host: "System", kind: str, name: str) -> Thing:

@@ -31,6 +31,7 @@ from provision.steps.known_hosts import KnownHost
 from provision.steps.mounts import Mount
 from provision.steps.passwords import PasswordFile
 from provision.steps.permissions import Permissions
+from provision.steps.prune import Emptied
 from provision.steps.python import Venv
 from provision.steps.releases import OldReleases
 from provision.steps.script import Script
@@ -96,6 +97,7 @@ RACED: dict[type[Step], Make] = {
         Directory(f"{way}/sub", owner=USER, mode=0o750),
         Directory(f"{way}/new/er", owner=USER, parents=True),
     ],
+    Emptied: lambda way, own: [Emptied(f"{way}/sub", [f"{way}/sub/conf", f"{way}/sub"], stays=False)],
     File: lambda way, own: [
         File(f"{way}/conf", "new", owner=USER),
         File(f"{way}/sub/conf", "new", mode=0o644, backup=True),

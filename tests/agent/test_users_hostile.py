@@ -18,6 +18,7 @@ from racing import CANARY, USER, Scene
 
 from provision import bootstrap
 from provision.agent import guard, guard_watch
+from provision.events import Undeclared
 from provision.outcome import Outcome, StepFailed
 from provision.steps.acl import Acl
 from provision.steps.authorized_keys import AuthorizedKeys
@@ -26,6 +27,7 @@ from provision.steps.command import Command
 from provision.steps.fetch import Unpack
 from provision.steps.files import Directory, File
 from provision.steps.permissions import Permissions
+from provision.steps.prune import Prune
 from provision.steps.ssh_keys import KeyPair
 from provision.steps.text import Block, IniValue, Line
 from provision.steps.undo import Undo
@@ -278,6 +280,31 @@ def test_a_former_record_counts_where_only_root_can_write(agents: Agents, root: 
     with agents.session() as session:
         assert session.submit(Unpack(path, f"{root}/opt", digest)).changed
     assert [at.name for at in (root / "opt").iterdir()] == ["walk"]
+
+
+@pytest.mark.trust("4", "link-stops-every-run")
+def test_a_link_of_a_user_ends_neither_a_whole_run_nor_a_prune(agents: Agents, scene: Scene) -> None:
+    """What prov made is behind it now: it is named, and stays; what else is no longer declared goes."""
+    with agents.session() as session:
+        session.submit(File(f"{scene.way}/sub/made", "x"))
+        session.submit(File(f"{scene.base}/made", "x"))
+    before = scene.locked()
+    as_user(scene, f"mv sub mine; ln -s {scene.vault} sub")
+    with agents.session() as session:
+        session.whole = True
+    found = [event for event in agents.events if isinstance(event, Undeclared)]
+    assert {(event.what.split()[-1], event.stays) for event in found} == {
+        (f"{scene.way}/sub/made", True),
+        (f"{scene.base}/made", False),
+    }
+    for plan in (True, False):
+        with agents.session(plan=plan) as session:
+            outcome = session.submit(Prune())
+            assert outcome.changed
+            assert f"{scene.way}/sub/made" in outcome.why
+    assert not (scene.base / "made").exists()
+    assert (scene.way / "mine/made").exists()
+    assert scene.locked() == before
 
 
 # -- commands
