@@ -23,7 +23,7 @@ NAME = "prov-build"
 FIRST_ID, IDS = 60706, 478
 #: what builds keep, and a folder for each one while it lasts
 HOME = "/var/cache/prov-builds"
-RUNNING, KEPT = "build-", "cache-"
+RUNNING, KEPT = "now-", "cache-"
 #: of what root has configured for itself, what installers read (pip and uv, "Configuration")
 CONFIGURATION = (".config/pip/pip.conf", ".pip/pip.conf", ".config/uv/uv.toml")
 #: seconds in which processes that were killed have to be gone
@@ -49,6 +49,11 @@ def free_id(name: str) -> int:
         if not _is_known(found):
             return found
     raise StepError("accounts of this host have all ids from %d to %d" % (FIRST_ID, FIRST_ID + IDS - 1))
+
+
+def is_builder(uid: int) -> bool:
+    """Whether something of that owner is a build's, which has not come to its end."""
+    return FIRST_ID <= uid < FIRST_ID + IDS
 
 
 def _is_known(number: int) -> bool:
@@ -103,10 +108,10 @@ def own_folder(uid: int, cache: str) -> Iterator[Own]:
     """A folder for one build, and the one of that name in which earlier ones have kept something."""
     os.makedirs(HOME, mode=0o711, exist_ok=True)
     for name in os.listdir(HOME):
-        if name.startswith(RUNNING):
-            # of an agent that was killed: builds of a host never run side by side
+        if name.startswith(RUNNING) and not os.path.exists("/proc/" + name[len(RUNNING) :].partition("-")[0]):
+            # of an agent that was killed: its number is in the name
             _remove(name)
-    name = RUNNING + token_hex(6)
+    name = "%s%d-%s" % (RUNNING, os.getpid(), token_hex(6))
     own = Own("%s/%s" % (HOME, name), "%s/%s%s" % (HOME, KEPT, cache) if cache else "")
     os.mkdir(own.folder, 0o711)
     try:

@@ -122,10 +122,15 @@ def _overwrite(at: Way, temporary: str) -> os.stat_result:
         return os.fstat(out.fileno())
 
 
-def create(fd: int, name: str) -> int:
-    """A new file in an open folder, for writing; what a dead run left under that name is removed."""
+def discard(fd: int, name: str) -> None:
+    """Remove a file or link from an open folder, if it is there."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(name, dir_fd=fd)
+
+
+def create(fd: int, name: str) -> int:
+    """A new file in an open folder, for writing; what a dead run left under that name is removed."""
+    discard(fd, name)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(name, flags, 0o600, dir_fd=fd)
 

@@ -25,6 +25,7 @@ from provision.agent.descriptors import (
     DEFAULT_ACL,
     attribute,
     checked,
+    discard,
     make_directory,
     named,
     open_regular,
@@ -260,8 +261,7 @@ class Files:
                 self._pins.put(at, put_in_place(at, temporary, new))
                 self.wrote(path)
             except BaseException:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(temporary, dir_fd=at.fd)
+                discard(at.fd, temporary)
                 raise
             if durable:
                 sync_folder(at.fd)
@@ -299,15 +299,14 @@ class Files:
         with way(path) as at:
             refuse_directory(at, path)
             temporary = temporary_name(at.name)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=at.fd)
+            discard(at.fd, temporary)
             os.symlink(target, temporary, dir_fd=at.fd)
             new = os.stat(temporary, dir_fd=at.fd, follow_symlinks=False)
             try:
                 self._keep(path, at)
                 self._pins.put(at, put_in_place(at, temporary, new))
             except BaseException:
-                os.unlink(temporary, dir_fd=at.fd)
+                discard(at.fd, temporary)
                 raise
             sync_folder(at.fd)
         self.wrote(path)

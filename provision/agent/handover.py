@@ -10,7 +10,7 @@ import fcntl
 import os
 import shutil
 import stat
-from typing import Iterator, List, Sequence, Tuple
+from typing import Iterator, List, NamedTuple, Sequence, Set, Tuple
 
 from provision.agent.paths import way
 from provision.errors import StepError
@@ -22,72 +22,111 @@ ACLS = ("system.posix_acl_access", "system.posix_acl_default")
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def give(folder: str, uid: int) -> None:
-    """Give a folder of root's, with all that is in it, to a user."""
+class Left(NamedTuple):
+    """What of a folder does not change hands: device and inode of each file and folder."""
+
+    own: Set[Tuple[int, int]]
+
+    def has(self, st: os.stat_result) -> bool:
+        """Whether it is one of these."""
+        return (st.st_dev, st.st_ino) in self.own
+
+    def leave(self, st: os.stat_result) -> None:
+        """Add one."""
+        self.own.add((st.st_dev, st.st_ino))
+
+
+def give(folder: str, uid: int) -> Left:
+    """Give a folder of root's, with what is in it, to a user. What others have put there, and what is not for
+    everyone's eyes, is not given."""
+    left = Left(set())
     with way(folder) as at:
-        _give(at.fd, at.name, uid, folder, 0)
+        _give(at.fd, at.name, uid, left, folder, 0)
+    return left
 
 
-def _give(above: int, name: str, uid: int, path: str, depth: int) -> None:
-    if not stat.S_ISDIR(os.lstat(name, dir_fd=above).st_mode):
+def _give(above: int, name: str, uid: int, left: Left, path: str, depth: int) -> None:
+    now = os.lstat(name, dir_fd=above)
+    if now.st_uid not in (0, uid) or (depth and now.st_uid == 0 and not now.st_mode & stat.S_IROTH):
+        left.leave(now)
+        return
+    if not stat.S_ISDIR(now.st_mode):
         os.chown(name, uid, uid, dir_fd=above, follow_symlinks=False)
         return
     with _directory(above, name, path, depth) as fd:
         for child in os.listdir(fd):
-            _give(fd, child, uid, "%s/%s" % (path, child), depth + 1)
+            _give(fd, child, uid, left, "%s/%s" % (path, child), depth + 1)
         # last, as from then on the user may exchange what is in it
         os.fchown(fd, uid, uid)
 
 
-def take(folder: str, uid: int, leads_to: Sequence[str] = ()) -> None:
+class Taking(NamedTuple):
+    """uid: of the user who gives.  left: what was never theirs.  links: those that were found.  refused: what was,
+    and why."""
+
+    uid: int
+    left: Left
+    links: List[str]
+    refused: List[Tuple[str, str]]
+
+
+def take(folder: str, uid: int, left: Left, leads_to: Sequence[str] = ()) -> None:
     """Take a folder that a user has filled, none of whose processes is left, for root. Raises StepError.
 
-    uid: the user's.  leads_to: files outside that links in the folder may lead to.
+    uid: the user's.  left: what was not given, and stays as it is.  leads_to: files outside that links may lead to.
     Only root can write to anything in it then, nothing is set-user-ID, and nothing leads elsewhere.
-    Refused are files of others, pipes, sockets and devices, and files that a process still has open for writing.
+    Refused are files of others, pipes, sockets and devices, and files that a process still has open for writing: what
+    can be taken is taken all the same, and pipes and links that lead elsewhere are removed.
     """
-    links: List[str] = []
+    job = Taking(uid, left, [], [])
     with way(folder) as at:
-        _take(at.fd, at.name, (uid, folder, links), folder, 0)
+        _take(at.fd, at.name, job, folder, 0)
     # only now, as nobody can exchange the links on the way any more
     inside = os.path.realpath(folder)
     ends = {os.path.realpath(path) for path in leads_to}
-    for link in links:
+    for link in job.links:
         end = os.path.realpath(link)
         if end != inside and not end.startswith(inside + "/") and end not in ends:
-            raise _refused(link, "is a link that leads out of it, to %s" % end)
+            job.refused.append((link, "is a link that leads out of it, to %s" % end))
+            os.unlink(link)
+    if job.refused:
+        raise _refused(*job.refused[0])
 
 
-def _take(above: int, name: str, job: Tuple[int, str, List[str]], path: str, depth: int) -> None:
-    uid, _, links = job
+def _take(above: int, name: str, job: Taking, path: str, depth: int) -> None:
     now = os.lstat(name, dir_fd=above)
-    if now.st_uid not in (uid, 0):
-        raise _refused(path, "belongs to user %d" % now.st_uid)
-    if stat.S_ISDIR(now.st_mode):
+    if job.left.has(now):
+        return
+    if now.st_uid not in (job.uid, 0):
+        job.refused.append((path, "belongs to user %d" % now.st_uid))
+    elif stat.S_ISDIR(now.st_mode):
         with _directory(above, name, path, depth) as fd:
             _settle(fd, 0o755)
             for child in os.listdir(fd):
                 _take(fd, child, job, "%s/%s" % (path, child), depth + 1)
     elif stat.S_ISREG(now.st_mode):
-        _take_file(above, name, uid, path)
+        why = _take_file(above, name, job.uid)
+        if why:
+            job.refused.append((path, why))
     elif stat.S_ISLNK(now.st_mode):
         os.chown(name, 0, 0, dir_fd=above, follow_symlinks=False)
-        links.append(path)
+        job.links.append(path)
     else:
-        raise _refused(path, "is neither a file nor a folder nor a link")
+        job.refused.append((path, "is neither a file nor a folder nor a link"))
+        os.unlink(name, dir_fd=above)
 
 
-def _take_file(above: int, name: str, uid: int, path: str) -> None:
+def _take_file(above: int, name: str, uid: int) -> str:
+    """Take a file; "" or why it is refused."""
     fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=above)
     try:
         now = os.fstat(fd)
         if not stat.S_ISREG(now.st_mode) or now.st_uid not in (uid, 0):
-            raise _refused(path, "was exchanged meanwhile")
+            return "was exchanged meanwhile"
         if now.st_uid == 0 and now.st_nlink > 1:
-            raise _refused(path, "is a hard link to a file of root's")
+            return "is a hard link to a file of root's"
         _settle(fd, 0o755 if now.st_mode & 0o111 else 0o644)
-        if _has_writers(fd):
-            raise _refused(path, "is open for writing in a process")
+        return "is open for writing in a process" if _has_writers(fd) else ""
     finally:
         os.close(fd)
 

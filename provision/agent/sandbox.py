@@ -16,7 +16,7 @@ from provision.agent.build_user import NAME, Own, end_processes, free_id, own_fo
 from provision.agent.build_view import RESOLVERS, hidden, quoted, refuse_closed, shown
 from provision.agent.commands import BASE_ENVIRONMENT, Result, communicate
 from provision.agent.descriptors import remove_at
-from provision.agent.handover import copy, give, take
+from provision.agent.handover import Left, copy, give, take
 from provision.agent.paths import way
 from provision.agent.proxies import proxies
 from provision.errors import StepError
@@ -85,24 +85,24 @@ def building(
     uid = free_id(cache or folder)
     end_processes(uid)
     with own_folder(uid, cache) as own:
-        give(real, uid)
+        left = give(real, uid)
         try:
             yield Sandbox(host, uid, own, (real, folder), shows)
         except BaseException:
             # what failed is told; the folder is made anew, whatever is in it
             with contextlib.suppress(StepError, OSError):
-                _finish(uid, real, leads_to, mark)
+                _finish(uid, real, left, leads_to, mark)
             raise
-        _finish(uid, real, leads_to, mark)
+        _finish(uid, real, left, leads_to, mark)
 
 
-def _finish(uid: int, folder: str, leads_to: Sequence[str], mark: str) -> None:
+def _finish(uid: int, folder: str, left: Left, leads_to: Sequence[str], mark: str) -> None:
     """Nothing of the user's acts any more, and the folder is root's."""
     end_processes(uid)
     with way("%s/%s" % (folder, mark)) as at, contextlib.suppress(FileNotFoundError):
         # while all of it is the user's: one that is root's is believed
         remove_at(at.fd, at.name)
-    take(folder, uid, leads_to)
+    take(folder, uid, left, leads_to)
 
 
 class Sandbox(Build):

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import os
 import re
 from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple
 
+from provision.agent.build_user import is_builder
 from provision.agent.removal import take_away
 from provision.agent.sandbox import Build, building
 from provision.errors import StepError
@@ -101,7 +103,9 @@ class Venv(Step):
 
     def check(self, host: "System") -> Diff:
         if not self.as_user:
-            host.files.refuse_shared(self.path, "root would run what they put there")
+            # what a build has left is made anew; nobody else may change the folder that it is in
+            place = os.path.dirname(self.path) if self._is_a_builds(host) else self.path
+            host.files.refuse_shared(place, "root would run what they put there")
         uv = self._uv(host)
         found = self._differences(host)
         if found:
@@ -150,6 +154,8 @@ class Venv(Step):
     # -- what there is
 
     def _differences(self, host: "System") -> List[Change]:
+        if self._is_a_builds(host):
+            return [Change("environment", "unfinished", "made anew"), *self._wants()]
         if not host.files.exists(self.path + "/bin/python"):
             why = "interpreter is gone" if host.files.stat(self.path) is not None else ""
             return [Change("new environment", why, self.python), *self._wants()]
@@ -166,6 +172,11 @@ class Venv(Step):
         if self.project and now["project"] != self._state_of_project(host):
             found.append(Change("project", "another state", self.project))
         return found + self._closed(host)
+
+    def _is_a_builds(self, host: "System") -> bool:
+        """Whether a build has not come to its end: root follows none of what is there."""
+        found = [host.files.stat(self.path + below) for below in ("", "/bin", "/bin/python")]
+        return any(now is not None and is_builder(now.uid) for now in found)
 
     def _closed(self, host: "System") -> List[Change]:
         """Folders that are closed to some who may enter the environment: its programs would not start for them."""

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from provision.agent.handover import DEEPEST, copy, give, take
+from provision.agent.handover import DEEPEST, Left, copy, give, take
 from provision.errors import StepError
 
 #: an id that nobody has
 BUILDER = 60900
 OTHER = 60901
+#: of a folder that was given whole
+NOTHING = Left(set())
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def state(path: Path) -> tuple[int, int, str]:
 
 def refused(folder: Path) -> str:
     with pytest.raises(StepError) as caught:
-        take(str(folder), BUILDER, ["/bin/sh"])
+        take(str(folder), BUILDER, NOTHING, ["/bin/sh"])
     return caught.value.message.removeprefix("what was built is refused: ").replace(str(folder), "")
 
 
@@ -49,9 +51,27 @@ def own(path: Path) -> None:
 def test_all_of_it_is_given_and_taken_back(folder: Path) -> None:
     paths = [folder, *folder.rglob("*")]
     assert {path.lstat().st_uid for path in paths} == {BUILDER}
-    take(str(folder), BUILDER, ["/bin/sh"])
+    take(str(folder), BUILDER, NOTHING, ["/bin/sh"])
     assert {path.lstat().st_uid for path in paths} == {0}
     assert {path.lstat().st_gid for path in paths} == {0}
+
+
+@pytest.mark.trust("2", "build-reads-files-of-others")
+def test_what_others_have_put_there_does_not_change_hands(folder: Path) -> None:
+    take(str(folder), BUILDER, NOTHING, ["/bin/sh"])
+    secret, logs = folder / "secret.env", folder / "logs"
+    secret.write_text("KEY=x")
+    secret.chmod(0o600)
+    logs.mkdir()
+    os.mkfifo(logs / "pipe")
+    os.chown(logs, OTHER, OTHER)
+    before = [state(path) for path in (secret, logs, logs / "pipe")]
+    left = give(str(folder), BUILDER)
+    assert [state(path) for path in (secret, logs, logs / "pipe")] == before
+    assert state(folder / "lib/module.py")[0] == BUILDER
+    take(str(folder), BUILDER, left, ["/bin/sh"])
+    assert [state(path) for path in (secret, logs, logs / "pipe")] == before
+    assert state(folder / "lib/module.py")[0] == 0
 
 
 @pytest.mark.trust("2", "build-leaves-setuid")
@@ -62,7 +82,7 @@ def test_nobody_gains_by_modes(folder: Path) -> None:
     script.chmod(0o6777)
     (folder / "lib").chmod(0o3777)
     (folder / "lib/module.py").chmod(0o666)
-    take(str(folder), BUILDER, ["/bin/sh"])
+    take(str(folder), BUILDER, NOTHING, ["/bin/sh"])
     assert state(script) == (0, 0, "0o755")
     assert state(folder / "lib") == (0, 0, "0o755")
     assert state(folder / "lib/module.py") == (0, 0, "0o644")
@@ -76,7 +96,7 @@ def test_an_acl_goes(folder: Path) -> None:
     for path in (folder / "lib", folder / "lib/module.py"):
         os.setxattr(path, "system.posix_acl_access", acl)
     os.setxattr(folder / "lib", "system.posix_acl_default", acl)
-    take(str(folder), BUILDER, ["/bin/sh"])
+    take(str(folder), BUILDER, NOTHING, ["/bin/sh"])
     assert os.listxattr(folder / "lib") == os.listxattr(folder / "lib/module.py") == []
 
 
@@ -107,11 +127,13 @@ def test_what_is_no_file_is_refused(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     own(folder / "pipe")
     assert refused(folder) == "/pipe is neither a file nor a folder nor a link"
-    (folder / "pipe").unlink()
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(folder / "socket"))
         own(folder / "socket")
         assert refused(folder) == "/socket is neither a file nor a folder nor a link"
+    # all the rest is root's, and these are gone
+    assert {path.lstat().st_uid for path in [folder, *folder.rglob("*")]} == {0}
+    assert sorted(path.name for path in folder.iterdir()) == ["bin", "lib", "lib64"]
 
 
 @pytest.mark.trust("2", "build-takes-files-of-others")
@@ -130,7 +152,7 @@ def test_files_of_others_are_refused(folder: Path, root: Path) -> None:
 def test_a_file_that_is_still_open_for_writing_is_refused(folder: Path) -> None:
     with (folder / "lib/module.py").open("a"):
         assert refused(folder) == "/lib/module.py is open for writing in a process"
-    take(str(folder), BUILDER, ["/bin/sh"])
+    take(str(folder), BUILDER, NOTHING, ["/bin/sh"])
 
 
 @pytest.mark.trust("2", "build-makes-deep-folders")
@@ -157,8 +179,8 @@ def test_a_folder_that_is_a_link_is_not_followed(folder: Path, root: Path) -> No
     (root / "other").symlink_to("etc")
     own(root / "other")
     with pytest.raises(StepError):
-        take(f"{root}/other/passwd", BUILDER)
-    take(f"{root}/other", BUILDER)
+        take(f"{root}/other/passwd", BUILDER, NOTHING)
+    take(f"{root}/other", BUILDER, NOTHING)
     assert (root / "etc").lstat().st_uid == 0
 
 

@@ -163,6 +163,26 @@ def test_an_environment_with_a_link_that_leads_out_is_refused(builds: Builds) ->
     assert builds.attack("pass").state == "changed"
 
 
+@pytest.mark.trust("2", "build-leaves-devices")
+def test_what_a_refused_build_has_left_is_gone_with_the_next_one(builds: Builds) -> None:
+    outcome = builds.attack("os.mkfifo(VENV + '/pipe'); os.symlink('/etc', VENV + '/etc')")
+    assert outcome.state == "failed"
+    assert builds.attack("pass").state == "changed"
+    assert not {"pipe", "etc"} & {path.name for path in builds.venv.iterdir()}
+
+
+@pytest.mark.trust("2", "build-outlives-the-agent")
+@pytest.mark.parametrize("part", ["", "bin", "bin/python"])
+def test_what_a_killed_agent_has_left_to_a_build_is_made_anew(builds: Builds, part: str) -> None:
+    assert builds.attack("pass").state == "changed"
+    uid = free_id(str(builds.venv))
+    os.chown(builds.venv / part, uid, uid, follow_symlinks=False)
+    again = builds.run()
+    assert again.diff[0][:3] == ("environment", "unfinished", "made anew")
+    assert (builds.venv / part).lstat().st_uid == 0
+    assert builds.run().state == "ok"
+
+
 @pytest.mark.trust("2", "build-runs-as-root-later")
 def test_root_does_not_start_the_environments_python(builds: Builds) -> None:
     # sitecustomize.py and *.pth run whenever that interpreter starts
