@@ -269,7 +269,7 @@ class Venv(Step):
         """Remove what makes up the environment. What others have put into its folder stays."""
         if host.ledger.has_made(self.path):
             take_away(host, self.path)
-        elif host.files.exists(self.path + "/pyvenv.cfg"):
+        elif any(host.files.stat(self.path + name) is not None for name in ("/pyvenv.cfg", "/bin/python")):
             for path in ("%s/%s" % (self.path, name) for name in ENVIRONMENT):
                 if host.files.stat(path) is not None:
                     host.files.remove(path)

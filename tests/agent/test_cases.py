@@ -5,6 +5,7 @@ another agent, and planned once more: the plan writes nothing and says what the 
 time nothing changes and a reason is given.
 
     before: {motd: "old\n"}                    # a tree below $T, the case's folder (trees.py)
+    made: [releases/1]                         # of that, what prov has made, with all that is in it
     without: [visudo]                          # programs that the host has not
     prepare: [{...}]                           # steps of the same kind that are applied first; then
     drift: {motd: null}                        # changes to the tree that somebody else makes
@@ -36,6 +37,8 @@ from agent_sessions import Agents, private_etc
 from case_helpers import Server, placeholders, step_classes, with_sources
 from trees import build, contents, expected, photograph
 
+from provision.agent.contents import names_in
+from provision.agent.ledger import Ledger
 from provision.outcome import Outcome, StepFailed
 from provision.session import Session
 from provision.steps.base import Step
@@ -100,6 +103,7 @@ class Case:
             "again",
             "stdout",
             "without",
+            "made",
         }, path
         self.options: dict[str, Any] = {}
         if self.kind in PRIVATE_ETC:
@@ -131,6 +135,17 @@ def submit(session: Session, step: Step) -> Outcome:
     return outcome
 
 
+def made_by_prov(agents: Agents, root: Path, names: list[str]) -> None:
+    """Have prov remember to have made these, as an earlier run would have."""
+    if not names:
+        return
+    ledger = Ledger(str(agents.ledger))
+    for path in (str(root / name) for name in names):
+        ledger.made("path", path, whole=True)
+        ledger.contents.add(path, *names_in(path))
+    ledger.save()
+
+
 def fill(value: Any, values: dict[str, Any]) -> Any:
     """A case's data with $NAME replaced: a whole value by anything, a part of a text by text."""
     if isinstance(value, dict):
@@ -149,6 +164,7 @@ def test_case(path: Path, root: Path, agents: Agents, server: Server) -> None:
     case = Case(path, root, agents, server)
     data = case.data
     build(root, data.get("before", {}))
+    made_by_prov(agents, root, data.get("made", []))
     for values in data.get("prepare", []):
         assert case.run(values, plan=False)[0].state in ("changed", "ok")
     build(root, data.get("drift", {}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
@@ -114,9 +115,10 @@ class Busy:
                 agent = running_agent(self.name)
                 time.sleep(0.02)
             time.sleep(after)
-            if agent and process.poll() is None:
-                os.kill(agent, signal.SIGKILL)
-                return True
+            with contextlib.suppress(ProcessLookupError):
+                if agent:
+                    os.kill(agent, signal.SIGKILL)
+                    return True
             return False
         finally:
             process.wait(120)
