@@ -41,6 +41,7 @@ ALLOWED = {
     "agent/commands.py": "opens the folder a command runs in as the user that it runs as",
     "agent/handover.py": "acts on names in open folders; realpath compares ends of links, and opens nothing",
     "agent/build_view.py": "looks where a build may look; what it opens is opened by the build's own user",
+    "agent/afterwards.py": "looks where links will lead after an undo, and opens nothing",
     "agent/build_user.py": OWN,
     "agent/sandbox.py": OWN,
     "agent/caches.py": OWN,
