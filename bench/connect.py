@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from provision.connection import VerifiedConnection
+from provision.controller.connection import VerifiedConnection
 
 
 def main(address: str, port: str, user: str, key: str) -> None:

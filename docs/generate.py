@@ -13,8 +13,9 @@ from types import ModuleType
 from typing import Any
 
 import provision.steps
-from provision import roledocs, rolefolders
-from provision.roles import find
+from provision.roles import docs as roledocs
+from provision.roles import folders as rolefolders
+from provision.roles.model import find
 from provision.steps.base import Step
 
 PAGE = Path(__file__).parent / "steps.md"

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, Mapping, Tuple, Type, Union
 
 from provision.secrets import Secret
 from provision.steps.base import Ref, Step
-from provision.steps.source import Source
+from provision.system.source import Source
 
 #: packages whose modules may name steps: the built-in ones, and a project's own (design D2)
 STEP_PACKAGES = ("provision.steps.", "steps.")

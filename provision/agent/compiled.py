@@ -10,7 +10,7 @@ import sys
 from types import CodeType
 from typing import Dict, Tuple
 
-from provision.agent.caches import HOME, keep, kept
+from provision.system.caches import HOME, keep, kept
 
 #: modules; in a file that has got longer only those of its last run are kept
 MOST = 400

@@ -4,8 +4,8 @@ import queue
 import threading
 from typing import IO, Optional
 
-from provision.agent.frames import LENGTHS, MAX_HEADER, MAX_PAYLOAD, Frame, ProtocolError, unpack
 from provision.agent.protocol import TO_HOST, Chunk, Message, Refused, Stop, Verdict, message
+from provision.system.frames import LENGTHS, MAX_HEADER, MAX_PAYLOAD, Frame, ProtocolError, unpack
 
 
 class Link:

@@ -11,12 +11,8 @@ import time
 import zlib
 from typing import IO, Any, Dict, Generator, Optional
 
-from provision.agent import caches, facts
-from provision.agent.caches import Hashes
+from provision.agent import host_facts as facts
 from provision.agent.compiled import Compiled
-from provision.agent.frames import MARKER, MAX_HEADER
-from provision.agent.guard import Guard, confirm, settle_earlier
-from provision.agent.ledger import HOME, Ledger, now
 from provision.agent.link import Link
 from provision.agent.masks import Masks, passwords
 from provision.agent.protocol import (
@@ -38,11 +34,16 @@ from provision.agent.protocol import (
     Submission,
     Undeclared,
 )
-from provision.agent.proxies import proxies
 from provision.agent.runner import Runner, describe
-from provision.agent.system import System
 from provision.errors import ProvError, StepError
-from provision.steps.source import Source
+from provision.system import caches
+from provision.system.caches import Hashes
+from provision.system.frames import MARKER, MAX_HEADER
+from provision.system.guard import Guard, confirm, settle_earlier
+from provision.system.host import System
+from provision.system.memory.ledger import HOME, Ledger, now
+from provision.system.proxies import proxies
+from provision.system.source import Source
 
 #: a step that runs longer than this is announced; shorter ones are only reported when done
 ANNOUNCE = 0.2
@@ -182,7 +183,7 @@ class Agent:
 
     def _system(self, plan: bool, ledger: Ledger) -> System:
         if plan:
-            from provision.agent.overlay import PlannedSystem
+            from provision.system.planned.host import PlannedSystem
 
             system: System = PlannedSystem(self, self.facts, ledger)
         else:
@@ -214,7 +215,7 @@ class Agent:
     def _tell_undeclared(self, system: System) -> None:
         """After a run of all roles: what earlier ones have made and this one was not about."""
         if system.ledger.data["made"]:
-            from provision.agent.undeclared import undeclared  # shipped
+            from provision.system.memory.undeclared import undeclared  # shipped
 
             for thing in undeclared(system):
                 self.link.send(Undeclared(thing.kind, thing.name, thing.role, thing.step, thing.stays))

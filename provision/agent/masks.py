@@ -5,8 +5,8 @@ import json
 import re
 from typing import Any, Iterable, Iterator, List, Optional, Pattern, Set, Union
 
-from provision.agent.shapes import Record
 from provision.secrets import MASK, Secret, logins, without_logins
+from provision.system.shapes import Record
 
 #: shorter texts than this are not looked for: hiding them would garble everything
 SHORTEST = 4

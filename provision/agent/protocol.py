@@ -6,8 +6,9 @@ Whoever receives a message has it checked here, field by field: neither side bel
 
 from typing import Any, Dict, Literal, Mapping, Optional, Sequence, Tuple, Type
 
-from provision.agent.frames import Frame, ProtocolError, pack
-from provision.agent.shapes import (
+from provision.steps.base import Change
+from provision.system.frames import Frame, ProtocolError, pack
+from provision.system.shapes import (
     Check,
     Misshapen,
     Record,
@@ -25,7 +26,6 @@ from provision.agent.shapes import (
     text,
     word,
 )
-from provision.steps.base import Change
 
 VERSION = 1
 State = Literal["ok", "changed", "failed", "skipped", "maybe"]

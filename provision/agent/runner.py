@@ -8,12 +8,12 @@ import time
 from typing import Any, Dict, List, Optional, Sequence
 
 from provision.agent.codec import decode_step
-from provision.agent.identity import acting_as
 from provision.agent.masks import Masks
 from provision.agent.protocol import Done, Failure, Reboot, State, Submission
-from provision.agent.system import System
 from provision.errors import ProvError, StepError
 from provision.steps.base import Change, Diff, Ref, Step
+from provision.system.host import System
+from provision.system.identity import acting_as
 
 
 class NotPlanned(StepError):
@@ -63,7 +63,7 @@ class Runner:
 
     def _reboot(self) -> Reboot:
         """What the agent after the reboot has to know."""
-        from provision.agent.undeclared import declared  # shipped
+        from provision.system.memory.undeclared import declared  # shipped
 
         refs = [(r.id, r.label, r.changed, r.fingerprint) for r in self.refs.values()]
         run, unsettled = self.system.ledger.begin().id, self.system.unsettled
@@ -246,7 +246,7 @@ def describe(error: Exception) -> Failure:
 def describe_os_error(error: OSError) -> Failure:
     """The kernel's refusals, with what to do about the common ones."""
     # most runs are refused nothing
-    from provision.agent.refusals import hint_for  # shipped
+    from provision.system.refusals import hint_for  # shipped
 
     what = (error.strerror or str(error)).lower()
     where = ": %s" % error.filename if error.filename else ""

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from provision.cli.early import Early
+from provision.cli.ahead import Early
 from provision.cli.prepare import Part, assigned
 from provision.errors import UsageError
 from provision.values import dataclass
 
 if TYPE_CHECKING:
-    from provision.host import AskOnce
-    from provision.reach import Ahead
-    from provision.roles import Assignment
-    from provision.run import Work
-    from provision.session import OnSend
+    from provision.controller.session import OnSend
+    from provision.roles.host import AskOnce
+    from provision.roles.model import Assignment
+    from provision.roles.reach import Ahead
+    from provision.run.on_hosts import Work
 
 #: lines of one difference that a deploy shows, unless --diff asks for all
 SHORT_DIFF = 12
@@ -64,18 +64,18 @@ def execute(
     """
     if not plan:
         # here, as completion imports this module, and processes cost it time
-        from provision import origin
+        from provision.controller import project_commit as origin
 
         origin.ask_early()
     # only now, as it brings the SSH library: help and configuration errors do without
-    from provision.reach import Ahead
+    from provision.roles.reach import Ahead
 
     ahead = ahead or Ahead(assignments[0].host, plan=plan)
     from provision.cli.stepping import Stepper, check_can_step
     from provision.cli.watch import Prompt, can_ask, report_for, tolerant_streams, watch
-    from provision.host import AskOnce
     from provision.report.base import Report, Style
-    from provision.run import Run
+    from provision.roles.host import AskOnce
+    from provision.run.on_hosts import Run
 
     if order.step:
         check_can_step(plan=plan, as_json=order.as_json)
@@ -106,7 +106,7 @@ def execute(
 
 def work_of(order: Order) -> Work:
     """What is done with each host. Raises UsageError if a part of it is to be pruned."""
-    from provision.run import or_undo, run_and_prune, run_roles, run_whole
+    from provision.run.on_hosts import or_undo, run_and_prune, run_roles, run_whole
 
     whole = order.part == Part() and not order.step
     if order.prune and not whole:
@@ -120,7 +120,7 @@ def work_of(order: Order) -> Work:
 
 def list_only(order: Order) -> int:
     """Show the steps that a deploy would take, as far as that can be told without a host."""
-    from provision.cli.listing import show_steps
+    from provision.cli.step_list import show_steps
 
     show_steps(assigned(order.inventory, order.target, order.limit, order.part), as_json=order.as_json)
     return 0

@@ -9,12 +9,12 @@ from invoke.collection import Collection
 from invoke.exceptions import Exit
 from invoke.tasks import Task
 
-from provision import roles
 from provision.cli.converge import Order, converge
 from provision.cli.main import show_error
 from provision.cli.prepare import Part
 from provision.errors import ProvError
-from provision.roles import Role
+from provision.roles import model as roles
+from provision.roles.model import Role
 
 
 def collection() -> Collection:

@@ -11,7 +11,7 @@ from provision.values import dataclass
 
 if TYPE_CHECKING:
     from provision.inventory import InventoryHost
-    from provision.roles import Assignment
+    from provision.roles.model import Assignment
 
 
 def select(inventory: Sequence[str], target: str, limit: str | None = None) -> list[InventoryHost]:
@@ -67,8 +67,8 @@ def assigned(
     if len(sound) == len(hosts):
         begin(sound)
     # only now, as it brings pydantic
-    from provision.roles import assign
-    from provision.selection import Selection
+    from provision.roles.model import assign
+    from provision.run.selection import Selection
 
     found: list[Assignment] = []
     with problems.gathered():

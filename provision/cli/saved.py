@@ -13,10 +13,10 @@ from provision.errors import ProvError, UnreachableError
 from provision.report.screen import say
 
 if TYPE_CHECKING:
-    from provision.host import AskOnce
-    from provision.planning import Recorder
-    from provision.plans import SavedPlan
-    from provision.roles import Assignment
+    from provision.roles.host import AskOnce
+    from provision.roles.model import Assignment
+    from provision.saved.holding import Recorder
+    from provision.saved.plan_file import SavedPlan
 
 #: days after which a plan's age is worth a word; what counts is whether it is still the same
 OLD = 7
@@ -26,9 +26,9 @@ IN_SYNC, CHANGES, UNREACHABLE = 0, 3, 4
 
 def plan_and_save(order: Order, place: Path) -> int:
     """Plan, show it, and save it if it is whole; returns the exit status of the plan."""
-    from provision import plans
-    from provision.host import who
-    from provision.planning import Recorder, code_of
+    from provision.roles.host import who
+    from provision.saved import plan_file as plans
+    from provision.saved.holding import Recorder, code_of
 
     plans.check_place(place)
     assignments = assigned(order.inventory, order.target, order.limit, order.part)
@@ -76,8 +76,9 @@ def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, as
 
     Raises ConfigErrors with all that differs, and UnreachableError, before anything is changed.
     """
-    from provision import plandiff, plans
-    from provision.planning import Guard, Recorder, code_of, variables_of
+    from provision.saved import differences as plandiff
+    from provision.saved import plan_file as plans
+    from provision.saved.holding import Guard, Recorder, code_of, variables_of
 
     plan = plans.read(path)
     tell_age(plan)
@@ -99,7 +100,7 @@ def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, as
 def asker(order: Order) -> AskOnce | None:
     """Who asks for sudo's password, once for both runs."""
     from provision.cli.watch import can_ask
-    from provision.host import AskOnce
+    from provision.roles.host import AskOnce
 
     return AskOnce() if can_ask(order.as_json) else None
 
@@ -108,7 +109,7 @@ def plan_again(order: Order, assignments: list[Assignment], recorder: Recorder, 
     """Plan without showing it; returns the exit status. Raises ProvError if a host can't be planned to its end."""
     from provision.cli.watch import Prompt, watch
     from provision.report.answers import Answers
-    from provision.run import Run
+    from provision.run.on_hosts import Run
 
     report = Answers()
     run = Run(assignments, plan=True, forks=order.forks, ask=ask, on_send=recorder)
@@ -122,7 +123,7 @@ def plan_again(order: Order, assignments: list[Assignment], recorder: Recorder, 
 def check_known(plan: SavedPlan) -> None:
     """Raise ConfigErrors if the inventory no longer has the plan's hosts."""
     from provision.inventory import load
-    from provision.plandiff import refuse
+    from provision.saved.differences import refuse
 
     known = load(plan.asked.inventory or None).hosts
     refuse([f"{name}: the inventory no longer has this host" for name in plan.hosts if name not in known])

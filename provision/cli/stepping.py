@@ -12,7 +12,7 @@ from provision.report.screen import say
 
 if TYPE_CHECKING:
     from provision.cli.watch import Prompt
-    from provision.outcome import Outcome
+    from provision.controller.outcome import Outcome
 
 CHOICES = "y: run it, n: leave it out, c: run it and all the rest without asking"
 

@@ -11,12 +11,12 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn
 
 from provision.cli.interrupts import Interrupts
-from provision.events import Summary
+from provision.controller.events import Summary
 from provision.report.base import Report, Style
 from provision.report.screen import say
 
 if TYPE_CHECKING:
-    from provision.run import Run
+    from provision.run.on_hosts import Run
 
 INTERRUPTED = 130
 

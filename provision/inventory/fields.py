@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from provision.writers import CONTROL
+from provision.system.writers import CONTROL
 
 
 def matching(pattern: str, what: str) -> AfterValidator:

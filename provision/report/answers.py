@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterable
 from typing import TextIO
 
-from provision.events import Event, HostDone, Note, StepDone, Stopping, Summary
+from provision.controller.events import Event, HostDone, Note, StepDone, Stopping, Summary
+from provision.controller.session import INSTALL_PYTHON
 from provision.report.base import Ends, Report
 from provision.report.failure import host_failure, step_failure
 from provision.report.screen import write
 from provision.report.text import Line, flat
-from provision.session import INSTALL_PYTHON
 
 
 class Answers(Report):

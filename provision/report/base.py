@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
-from provision.events import Event, HostDone, StepDone, Summary
+from provision.controller.events import Event, HostDone, StepDone, Summary
 from provision.values import dataclass
 
 #: the order in which the summary names the states

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rich.live import Live
 from rich.text import Text
 
-from provision.events import Event, HostDone, Note, StepDone, Stopping, Summary, Undeclared
+from provision.controller.events import Event, HostDone, Note, StepDone, Stopping, Summary, Undeclared
 from provision.report.base import Report, Style, outcome
 from provision.report.diffs import diff_lines
 from provision.report.failure import host_failure, step_failure

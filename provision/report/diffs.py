@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from provision.controller.visible import visible
 from provision.report.text import Line, flat
 from provision.steps.base import Change
-from provision.visible import visible
 
 
 def diff_lines(step: str, changes: Iterable[Change], most: int | None) -> Iterator[Line]:

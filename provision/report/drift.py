@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from provision.events import Event, StepDone, Summary
+from provision.controller.events import Event, StepDone, Summary
+from provision.controller.session import INSTALL_PYTHON
 from provision.report.answers import Answers
 from provision.report.base import counted
 from provision.report.fleet import Fleet
 from provision.report.text import flat
-from provision.session import INSTALL_PYTHON
 from provision.steps.base import Change
 
 OWED = ("restart", "reload")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from provision.events import Event, FactsKnown
+from provision.controller.events import Event, FactsKnown
 from provision.report.answers import Answers
 from provision.report.text import flat
 

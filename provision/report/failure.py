@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from provision.controller.events import StepDone
+from provision.controller.visible import uncoloured
 from provision.errors import ConfigErrors, ProvError, StepError
-from provision.events import StepDone
 from provision.report.text import Line, lines
-from provision.visible import uncoloured
 
 #: lines of each stream; the host has sent the last ones already
 STREAM_LINES = 30

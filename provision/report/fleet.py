@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import field
 
-from provision.events import StepDone
+from provision.controller.events import StepDone
 from provision.values import dataclass
 
 #: names of hosts in one line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from provision.events import Event, HostDone, PastRun
+from provision.controller.events import Event, HostDone, PastRun
 from provision.report.answers import Answers
 from provision.report.base import counted
 from provision.report.diffs import diff_lines

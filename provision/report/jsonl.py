@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from provision.errors import ProvError, StepError
-from provision.events import (
+from provision.controller.events import (
     Connected,
     Event,
     FactsKnown,
@@ -20,6 +19,7 @@ from provision.events import (
     Summary,
     Undeclared,
 )
+from provision.errors import ProvError, StepError
 from provision.report.base import Ends, Report
 from provision.report.screen import write_json
 from provision.steps.base import Change

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from provision.controller.events import Event, Output, StepDone
 from provision.errors import StepError
-from provision.events import Event, Output, StepDone
 from provision.report.answers import Answers
 from provision.report.screen import write_output
 

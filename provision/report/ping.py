@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from provision.events import Event, FactsKnown, HostDone, StepDone, Summary
-from provision.facts import Facts
+from provision.controller.events import Event, FactsKnown, HostDone, StepDone, Summary
+from provision.controller.facts import Facts
+from provision.controller.session import INSTALL_PYTHON
 from provision.report.answers import Answers
 from provision.report.base import counted
-from provision.session import INSTALL_PYTHON
 
 
 class Ping(Answers):

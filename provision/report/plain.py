@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
-from provision.events import Connected, Event, HostDone, Note, StepDone, Stopping, Summary, Tally, Undeclared
+from provision.controller.events import (
+    Connected,
+    Event,
+    HostDone,
+    Note,
+    StepDone,
+    Stopping,
+    Summary,
+    Tally,
+    Undeclared,
+)
 from provision.report.base import STATES, Ends, Report, Style, outcome
 from provision.report.diffs import diff_lines
 from provision.report.failure import host_failure, step_failure

@@ -10,7 +10,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from provision.events import Connected, Connecting, Event, HostDone, StepDone, StepRunning
+from provision.controller.events import Connected, Connecting, Event, HostDone, StepDone, StepRunning
 from provision.report.base import counted
 from provision.report.text import flat, last_line
 from provision.values import dataclass

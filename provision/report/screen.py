@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any, TextIO
 
-from provision.visible import uncoloured, visible
+from provision.controller.visible import uncoloured, visible
 
 
 def say(text: str, *, err: bool = False) -> None:

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from provision.events import Summary
+from provision.controller.events import Summary
 from provision.report.base import STATES, Style
 from provision.report.palette import STATES as COLOURS
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from provision.visible import visible
+from provision.controller.visible import visible
 
 
 class Terminal(Console):

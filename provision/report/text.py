@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from provision.visible import uncoloured, visible
+from provision.controller.visible import uncoloured, visible
 
 
 class Line(NamedTuple):

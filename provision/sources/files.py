@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from provision.agent.caches import Hashes
 from provision.errors import ProvError
-from provision.steps.inside import MAX_DEPTH, faults, through_links
-from provision.steps.source import Source
+from provision.steps.support.inside import MAX_DEPTH, faults, through_links
 from provision.steps.tree import Entry
+from provision.system.caches import Hashes
+from provision.system.source import Source
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: a pipe would keep whoever opens it waiting

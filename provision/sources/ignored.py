@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from provision.sources.gitindex import bounded
+from provision.sources.git_index import bounded
 from provision.sources.patterns import Patterns
 
 #: bytes of a .gitignore

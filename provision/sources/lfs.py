@@ -11,7 +11,7 @@ from typing import IO, NamedTuple
 
 from provision.errors import ProvError
 from provision.sources.git import run
-from provision.sources.gittree import Blob
+from provision.sources.git_tree import Blob
 
 #: bytes of a pointer, at most
 LARGEST = 1024

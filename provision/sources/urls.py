@@ -10,8 +10,8 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from provision.errors import ProvError
-from provision.gitlogin import without_login
 from provision.secrets import without_logins
+from provision.sources.git_login import without_login
 
 #: git's own transports; `ext::` and other helpers run commands (git-remote-ext(1))
 TRANSPORTS = ("file", "git", "http", "https", "ssh")

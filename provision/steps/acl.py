@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Se
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, step, wanted
-from provision.steps.contents import check_patterns
 from provision.steps.permissions import SHOWN, below
+from provision.steps.support.contents import check_patterns
 
 if TYPE_CHECKING:
-    from provision.agent.files import Stat
-    from provision.agent.system import System
+    from provision.system.files import Stat
+    from provision.system.host import System
 
 #: linux/posix_acl_xattr.h: how the kernel keeps a list
 VERSION = 2

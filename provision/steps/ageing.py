@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Dict, Optional
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, wanted
 from provision.steps.groups import check_name
-from provision.steps.guarded import Guarded, login_account
+from provision.steps.support.lockout import Guarded, login_account
 
 if TYPE_CHECKING:
-    from provision.agent.accounts import Shadow
-    from provision.agent.system import System
+    from provision.system.accounts import Shadow
+    from provision.system.host import System
 
 
 @wanted()

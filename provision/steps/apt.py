@@ -3,10 +3,9 @@
 import re
 from typing import TYPE_CHECKING, Dict, List, Sequence, Union
 
-from provision.agent.packages import Apt
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, listed, step, wanted
-from provision.steps.packagenames import (
+from provision.steps.support.package_names import (
     check_age,
     check_exclusive,
     check_names,
@@ -15,9 +14,10 @@ from provision.steps.packagenames import (
     many,
     split,
 )
+from provision.system.packages.apt import Apt
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 #: Debian policy, section 5.6.1; but apt-get reads "nginx-" as "remove nginx"
 NAME = re.compile(r"[a-z0-9][a-z0-9+.\-]*[a-z0-9+.](:[a-z0-9]+)?")

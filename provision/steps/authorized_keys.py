@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, wanted
-from provision.steps.contents import refuse_gift, text_change
 from provision.steps.groups import check_name
-from provision.steps.guarded import Guarded, login_account
+from provision.steps.support.contents import refuse_gift, text_change
+from provision.steps.support.lockout import Guarded, login_account
 
 if TYPE_CHECKING:
-    from provision.agent.accounts import Account
-    from provision.agent.files import Stat
-    from provision.agent.system import System
+    from provision.system.accounts import Account
+    from provision.system.files import Stat
+    from provision.system.host import System
 
 NOT_FOLLOWED = "It belongs to the user, so prov does not follow it. Remove it before this step."
 KEY = re.compile(

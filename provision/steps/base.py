@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Seq
 if TYPE_CHECKING:
     from typing import Concatenate, ParamSpec, dataclass_transform  # novm: for type checkers only
 
-    from provision.agent.system import System
-    from provision.host import Steps
-    from provision.outcome import Outcome
-    from provision.steps.guarded import Guarded
+    from provision.controller.outcome import Outcome
+    from provision.roles.host import Steps
+    from provision.steps.support.lockout import Guarded
+    from provision.system.host import System
 
     P = ParamSpec("P")
 
@@ -209,7 +209,7 @@ def step(cls: "Callable[P, Step]") -> "Callable[Concatenate[Steps, P], Outcome]"
         wanted_state = cls(*args, **kwargs)
         if not hasattr(type(c), "submit"):
             # a fabric.Connection, in somebody's own fabfile
-            from provision.awaited import submit_awaited
+            from provision.roles.plain_fabric import submit_awaited
 
             return submit_awaited(c, wanted_state)
         return c.submit(wanted_state)

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, List, Mapping, Sequence, Tuple
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, step, wanted
-from provision.steps.keyed import Keyed
-from provision.steps.source import Source
-from provision.steps.x509 import (
+from provision.steps.support.keyed import Keyed
+from provision.steps.support.x509 import (
     check_dns_names,
     check_subject,
     covers,
@@ -16,9 +15,10 @@ from provision.steps.x509 import (
     read,
     subject_lines,
 )
+from provision.system.source import Source
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 
 #: what openssl-req(1) writes (RFC 7468)

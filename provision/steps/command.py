@@ -4,11 +4,11 @@ import shlex
 from typing import TYPE_CHECKING, Any, Sequence
 
 from provision.steps.base import step, wanted
-from provision.steps.execution import Execution, check_argv
+from provision.steps.support.execution import Execution, check_argv
 
 if TYPE_CHECKING:
-    from provision.agent.commands import Result
-    from provision.agent.system import System
+    from provision.system.commands import Result
+    from provision.system.host import System
 
 
 @wanted()

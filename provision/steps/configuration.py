@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Dict, List, Mapping, Sequence, Tuple, Union
 from provision.errors import StepError
 from provision.secrets import Secret
 from provision.steps.base import Change, Diff, Step, check_path, check_text, listed, mode_text, step, wanted
-from provision.steps.contents import text_change
-from provision.steps.source import Source
+from provision.steps.support.contents import text_change
+from provision.system.source import Source
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 #: where a configuration stands while it is judged: in memory, root's alone
 STAGED = "/run/prov-staged-%d"

@@ -8,11 +8,11 @@ from provision.secrets import Secret
 from provision.steps.base import Change, Diff, Step, check_text, step, wanted
 from provision.steps.files import File
 from provision.steps.groups import check_name
-from provision.steps.source import Source
-from provision.writers import cron_command, cron_value
+from provision.system.source import Source
+from provision.system.writers import cron_command, cron_value
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 FOLDER = "/etc/cron.d"
 #: cron(8): other names in /etc/cron.d are passed over in silence

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Tuple, Union
 from provision.secrets import Secret
 from provision.steps.apt import NAME
 from provision.steps.base import Change, Diff, Step, step, wanted
-from provision.steps.foresight import foresee, foreseen
-from provision.steps.packagenames import check_names
+from provision.steps.support.foresight import foresee, foreseen
+from provision.steps.support.package_names import check_names
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 STORES = ("/var/cache/debconf/config.dat", "/var/cache/debconf/passwords.dat")
 TYPES = ("boolean", "string", "select", "multiselect", "password", "text", "note", "error", "title")

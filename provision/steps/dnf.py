@@ -3,15 +3,15 @@
 import re
 from typing import TYPE_CHECKING, Dict, List, Sequence, Union, cast
 
-from provision.agent.dnf import Dnf, spec
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, listed, step, wanted
-from provision.steps.packagenames import check_exclusive, check_names, difference, fits, many, split
+from provision.steps.support.package_names import check_exclusive, check_names, difference, fits, many, split
+from provision.system.packages.dnf import Dnf, spec
 
 if TYPE_CHECKING:
-    from provision.agent.overlay_files import PlannedFiles
-    from provision.agent.overlay_units import PlannedUnits
-    from provision.agent.system import System
+    from provision.system.host import System
+    from provision.system.planned.files import PlannedFiles
+    from provision.system.planned.units import PlannedUnits
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 MODULES = "/etc/dnf/modules.d"
@@ -23,7 +23,7 @@ def manager(host: "System") -> Dnf:
     if "dnf" not in known:
         given = (host.run, host.ask, host.controller.progress)
         if host.planned:
-            from provision.agent.overlay_dnf import PlannedDnf  # shipped
+            from provision.system.planned.dnf import PlannedDnf  # shipped
 
             files, units = cast("PlannedFiles", host.files), cast("PlannedUnits", host.units)
             known["dnf"] = PlannedDnf(*given, files, units)

@@ -3,15 +3,15 @@
 import re
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, Union
 
-from provision.agent.commands import Result
-from provision.agent.dnf import KEYS, REPOSITORIES
 from provision.steps.base import Diff, Step, check_text, step, wanted
 from provision.steps.dnf import manager
 from provision.steps.files import File
-from provision.steps.repository_files import check_one_key, compared, compared_gone, put_in_use, there
+from provision.steps.support.repository_files import check_one_key, compared, compared_gone, put_in_use, there
+from provision.system.commands import Result
+from provision.system.packages.dnf import KEYS, REPOSITORIES
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 #: dnf.conf(5), "repo id"; no ":" or ".", as it is a file's name as well
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")

@@ -7,11 +7,8 @@ import tempfile
 import time
 from typing import IO, TYPE_CHECKING, List, Mapping, Optional, Sequence, Union
 
-from provision.agent.caches import sha256
-from provision.agent.proxies import proxies
 from provision.errors import StepError
 from provision.secrets import Secret, logins
-from provision.steps.archives import Member, read_members, too_large
 from provision.steps.base import (
     Change,
     Diff,
@@ -24,7 +21,8 @@ from provision.steps.base import (
     step,
     wanted,
 )
-from provision.steps.contents import (
+from provision.steps.support.archives import Member, read_members, too_large
+from provision.steps.support.contents import (
     attribute_words,
     attributes,
     kept_mode,
@@ -32,12 +30,14 @@ from provision.steps.contents import (
     size_text,
     wanted_owner,
 )
-from provision.steps.extraction import put, refuse_in_the_way, scratch
-from provision.steps.source import CHUNK, Source
-from provision.steps.unpacked import Unpacked, former, remember, remembered
+from provision.steps.support.extraction import put, refuse_in_the_way, scratch
+from provision.steps.support.unpacked import Unpacked, former, remember, remembered
+from provision.system.caches import sha256
+from provision.system.proxies import proxies
+from provision.system.source import CHUNK, Source
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 DIGEST = re.compile(r"^[0-9a-f]{64}\Z")
 #: of a connection that gives nothing, seconds

@@ -17,7 +17,7 @@ from provision.steps.base import (
     step,
     wanted,
 )
-from provision.steps.contents import (
+from provision.steps.support.contents import (
     DIFF_LIMIT,
     attribute_words,
     attributes,
@@ -27,14 +27,14 @@ from provision.steps.contents import (
     text_change,
     wanted_owner,
 )
-from provision.steps.safeguards import backup_change, check_judge, judge, keep_backup
-from provision.steps.source import Source
+from provision.steps.support.safeguards import backup_change, check_judge, judge, keep_backup
+from provision.system.source import Source
 
 if TYPE_CHECKING:
-    from provision.agent.files import Stat
-    from provision.agent.system import System
-    from provision.host import Host
-    from provision.outcome import Outcome
+    from provision.controller.outcome import Outcome
+    from provision.roles.host import Host
+    from provision.system.files import Stat
+    from provision.system.host import System
 
 
 @wanted()
@@ -318,8 +318,8 @@ def copy(
     """
     import os
 
-    from provision.awaited import role_file
     from provision.errors import ConfigError
+    from provision.roles.plain_fabric import role_file
 
     local = str(role_file(c, "files", str(origin)))
     if not os.path.isfile(local):
@@ -356,8 +356,8 @@ def template(
     values: names for the template; `c` (the host) is always there. Undefined names are errors that tell the
     template's file and line. If a Secret goes into it, the whole file is treated as one.
     """
-    from provision.awaited import role_file
-    from provision.templates import render
+    from provision.roles.plain_fabric import role_file
+    from provision.roles.templates import render
 
     text = render(role_file(c, "templates", name), {"c": c, **values})
     return file(

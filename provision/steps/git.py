@@ -5,15 +5,15 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Dict, List
 
-from provision.agent.commands import failure
 from provision.errors import StepError
 from provision.secrets import logins
 from provision.steps.base import Change, Diff, Step, check_path, check_text, listed, step, wanted
-from provision.steps.foresight import foresee, foreseen
+from provision.steps.support.foresight import foresee, foreseen
+from provision.system.commands import failure
 
 if TYPE_CHECKING:
-    from provision.agent.commands import Result
-    from provision.agent.system import System
+    from provision.system.commands import Result
+    from provision.system.host import System
 
 COMMIT = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?\Z")
 #: git-check-ref-format(1), as far as it keeps a name from being an option or a path
@@ -154,7 +154,7 @@ class Checkout(Step):
         """Whether git, user, key and known hosts are really there, and not only foreseen by the plan."""
         import shutil
 
-        from provision.agent.commands import BASE_ENVIRONMENT
+        from provision.system.commands import BASE_ENVIRONMENT
 
         real = shutil.which("git", path=BASE_ENVIRONMENT["PATH"]) is not None
         keys = all(host.runnable(path) for path in (self.key_file, self.known_hosts) if path)

@@ -7,7 +7,7 @@ from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, listed, wanted
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 #: useradd(8): the pattern recommended there, 32 characters at most
 NAME = re.compile(r"^[a-z_][a-z0-9_-]{0,30}[a-z0-9_$-]?$")

@@ -4,12 +4,12 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Dict
 
-from provision.agent.runs import Runs
 from provision.errors import StepError
 from provision.steps.base import Diff, Step, step, wanted
+from provision.system.memory.runs import Runs
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 
 @wanted()

@@ -7,7 +7,7 @@ from provision.steps.base import Diff, Step, listed, step, wanted
 from provision.steps.files import File
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 PATH = "/etc/hosts"
 #: hostname(7), upper case and underscores allowed as hosts(5) has them in the wild

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, List, Tuple
 from provision.steps.base import Diff, Step, step, wanted
 from provision.steps.files import File
 from provision.steps.kernel import HEADER, check_gone, put
-from provision.steps.unit_judging import SPAN, check_drop_in_name
+from provision.steps.support.unit_judging import SPAN, check_drop_in_name
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
-    from provision.host import Steps
-    from provision.outcome import Outcome
+    from provision.controller.outcome import Outcome
+    from provision.roles.host import Steps
+    from provision.system.host import System
 
 FOLDER = "/etc/systemd/journald.conf.d"
 SIZE = re.compile(r"^[0-9]+(\.[0-9]+)?[KMGTPE]?\Z")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Dict, List, Mapping, Union
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, step, wanted
 from provision.steps.files import File
-from provision.steps.foresight import foresee, foreseen
+from provision.steps.support.foresight import foresee, foreseen
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 NAME = re.compile(r"^[A-Za-z0-9][\w.-]*\Z")
 KEY = re.compile(r"^[A-Za-z0-9_-]+([./][A-Za-z0-9_.:-]+)+\Z")

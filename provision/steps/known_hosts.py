@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, List, Sequence, Tuple
 from provision.errors import StepError
 from provision.steps.authorized_keys import own_file, ssh_folder
 from provision.steps.base import Change, Diff, Step, check_text, step, wanted
-from provision.steps.contents import join, kept_mode
 from provision.steps.groups import check_name
+from provision.steps.support.contents import join, kept_mode
 
 if TYPE_CHECKING:
-    from provision.agent.accounts import Account
-    from provision.agent.system import System
+    from provision.system.accounts import Account
+    from provision.system.host import System
 
 SYSTEM = "/etc/ssh/ssh_known_hosts"
 KEY = re.compile(r"^((?:ssh|ecdsa|sk)-[\w.@-]+) ([A-Za-z0-9+/]+=*)(?: .*)?\Z", re.ASCII)

@@ -8,7 +8,7 @@ from provision.steps.files import File
 from provision.steps.kernel import HEADER, check_file_name, check_gone, put
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 #: limits.conf(5)
 ITEMS = (

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, List
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, step, wanted
 from provision.steps.files import File
-from provision.steps.foresight import foresee, foreseen
+from provision.steps.support.foresight import foresee, foreseen
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 GEN = "/etc/locale.gen"
 PROGRAM = "/usr/sbin/locale-gen"

@@ -7,10 +7,10 @@ from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, step, wanted
 from provision.steps.files import File
 from provision.steps.groups import check_name
-from provision.writers import logrotate_command, logrotate_path
+from provision.system.writers import logrotate_command, logrotate_path
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 FOLDER = "/etc/logrotate.d"
 PROGRAM = "/usr/sbin/logrotate"

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Tuple
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, wanted
-from provision.steps.unit_judging import UNIT_FOLDER, check_unit_name, full_name, unmask
+from provision.steps.support.unit_judging import UNIT_FOLDER, check_unit_name, full_name, unmask
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 DEFAULT = UNIT_FOLDER + "/default.target"
 

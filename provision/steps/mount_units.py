@@ -7,11 +7,11 @@ from provision.steps.mounts import check_mount_point
 from provision.steps.systemd import no_unit, service
 from provision.steps.systemd import unit as unit_file
 from provision.steps.timers import section, setting
-from provision.writers import systemd_line, systemd_path
+from provision.system.writers import systemd_line, systemd_path
 
 if TYPE_CHECKING:
-    from provision.host import Steps
-    from provision.outcome import Outcome
+    from provision.controller.outcome import Outcome
+    from provision.roles.host import Steps
 
 
 def mount_unit(

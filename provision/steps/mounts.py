@@ -9,7 +9,7 @@ from provision.steps.base import Change, Diff, Step, check_path, check_text, ste
 from provision.steps.files import File
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 FSTAB = "/etc/fstab"
 MOUNTED = "/proc/self/mounts"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, List, Optional, Sequence
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, step, wanted
 from provision.steps.files import File
-from provision.steps.foresight import foresee, foreseen
-from provision.steps.guarded import Guarded
 from provision.steps.kernel import put
-from provision.steps.ports import parse_opening, with_ssh
+from provision.steps.support.foresight import foresee, foreseen
+from provision.steps.support.lockout import Guarded
+from provision.steps.support.ports import parse_opening, with_ssh
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 TABLE = ("inet", "prov")
 RULES = "/etc/nftables.d/prov.nft"

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, List, Sequence, Union, cast
 from provision.errors import StepError
 from provision.steps import apt
 from provision.steps.base import Diff, Step, listed, step, wanted
-from provision.steps.packagenames import REDHAT, check_names, many
+from provision.steps.support.package_names import REDHAT, check_names, many
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 
 @wanted()

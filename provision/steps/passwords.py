@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Dict, List, Mapping, Optional
 from provision.errors import StepError
 from provision.secrets import MASK, Secret
 from provision.steps.base import Change, Diff, Step, check_mode, check_names, check_path, step, wanted
-from provision.steps.contents import attribute_words, attributes, kept_mode, set_attributes, wanted_owner
-from provision.steps.source import Source
+from provision.steps.support.contents import (
+    attribute_words,
+    attributes,
+    kept_mode,
+    set_attributes,
+    wanted_owner,
+)
+from provision.system.source import Source
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
-    from provision.host import Host
-    from provision.outcome import Outcome
+    from provision.controller.outcome import Outcome
+    from provision.roles.host import Host
+    from provision.system.host import System
 
 #: a file holds names up to the first colon, a line each
 NAME = re.compile(r"^[^:\s\0]+\Z")
@@ -158,7 +164,7 @@ def htpasswd(
     stays as long as its password does; a differing one is made anew.
     Raises ConfigError for a password that bcrypt can't take whole (72 bytes).
     """
-    from provision.htpasswd import hashes_of, mark_of
+    from provision.apps.htpasswd import hashes_of, mark_of
 
     marks = {name: mark_of(path, name, word) for name, word in users.items()}
     return password_file(c, path, marks, hashes_of(path, users), mode, owner, group)

@@ -15,11 +15,11 @@ from provision.steps.base import (
     step,
     wanted,
 )
-from provision.steps.contents import check_patterns, excluded
+from provision.steps.support.contents import check_patterns, excluded
 
 if TYPE_CHECKING:
-    from provision.agent.files import Stat
-    from provision.agent.system import System
+    from provision.system.files import Stat
+    from provision.system.host import System
 
 #: paths named one by one in a diff; the rest is counted
 SHOWN = 20

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, List, Optional, Sequence
 from provision.errors import StepError
 from provision.secrets import Secret
 from provision.steps.base import Change, Diff, Step, step, wanted
-from provision.steps.psql import (
+from provision.steps.support.psql import (
     ask,
     check_identifier,
     check_server,
@@ -24,7 +24,7 @@ from provision.steps.psql import (
 )
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 #: CREATE ROLE's word -> its column in pg_authid
 COLUMNS = {

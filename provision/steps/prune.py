@@ -2,19 +2,19 @@
 
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Sequence
 
-from provision.agent.turning import DRAIN, await_quiet
-from provision.agent.undeclared import Thing, undeclared
-from provision.agent.units import TRIGGERS
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, listed, step, wanted
 from provision.steps.files import Absent
 from provision.steps.groups import NoGroup
+from provision.steps.support.unit_judging import UNIT, UNIT_FOLDER
 from provision.steps.unit_files import NoUnit, stop
-from provision.steps.unit_judging import UNIT, UNIT_FOLDER
 from provision.steps.users import NoUser
+from provision.system.memory.undeclared import Thing, undeclared
+from provision.system.turning import DRAIN, await_quiet
+from provision.system.units import TRIGGERS
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 
 class Order(NamedTuple):

@@ -6,14 +6,11 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple
 
-from provision.agent.build_user import is_builder
-from provision.agent.removal import take_away
-from provision.agent.sandbox import Build, building
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, listed, mode_text, step, wanted
-from provision.steps.environment import Environment, check_environment, revealed
-from provision.steps.indexes import check_no_logins, index_changes
-from provision.steps.installed import (
+from provision.steps.support.environment import Environment, check_environment, revealed
+from provision.steps.support.indexes import check_no_logins, index_changes
+from provision.steps.support.installed import (
     STAMP,
     entries,
     folders,
@@ -22,12 +19,15 @@ from provision.steps.installed import (
     read_stamp,
     walk,
 )
-from provision.steps.installers import Installer, find_uv, named_paths
+from provision.steps.support.installers import Installer, find_uv, named_paths
+from provision.system.builds.sandbox import Build, building
+from provision.system.builds.user import is_builder
+from provision.system.memory.removal import take_away
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
-    from provision.host import Host
-    from provision.outcome import Outcome
+    from provision.controller.outcome import Outcome
+    from provision.roles.host import Host
+    from provision.system.host import System
 
 #: what is to be done where no environment can be made
 NO_VENV = (
@@ -380,8 +380,8 @@ def requirements(c: "Host", origin: str) -> str:
     """
     from pathlib import Path
 
-    from provision.awaited import role_file
-    from provision.requirements import requirements_of
+    from provision.apps.requirements import requirements_of
+    from provision.roles.plain_fabric import role_file
 
     path = role_file(c, "files", origin)
     return requirements_of(path.name, lambda name: Path(path.parent, name).read_bytes(), where=str(path))

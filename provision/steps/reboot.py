@@ -6,7 +6,7 @@ from provision.errors import StepError
 from provision.steps.base import Change, Diff, Ref, Step, check_text, step, wanted
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 #: where Debian's packages say that they take effect only after a boot, and which of them (update-notifier)
 REQUIRED = "/run/reboot-required"
@@ -82,7 +82,7 @@ class Reboot(Step):
         host.rebooting = self.within
 
     def _foresee(self, host: "System") -> None:
-        from provision.agent.overlay_units import PlannedUnits
+        from provision.system.planned.units import PlannedUnits
 
         if host.files.exists(REQUIRED):
             host.files.remove(REQUIRED)

@@ -3,11 +3,11 @@
 import os
 from typing import TYPE_CHECKING, List, Sequence, Set, Tuple
 
-from provision.agent.removal import parts, take_away
 from provision.steps.base import Change, Diff, Step, check_path, check_text, listed, step, wanted
+from provision.system.memory.removal import parts, take_away
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 
 @wanted()

@@ -3,10 +3,9 @@
 import re
 from typing import TYPE_CHECKING, List, Sequence, Tuple, Union
 
-from provision.agent.packages import SOURCES
 from provision.steps.base import Diff, Step, step, wanted
 from provision.steps.files import File
-from provision.steps.repository_files import (
+from provision.steps.support.repository_files import (
     ARMOR,
     check_one_key,
     compared,
@@ -14,9 +13,10 @@ from provision.steps.repository_files import (
     put_in_use,
     there,
 )
+from provision.system.packages.apt import SOURCES
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 KEYS = "/etc/apt/keyrings"
 #: sources.list(5): apt passes over files with other names

@@ -6,16 +6,16 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Callable, List, Sequence, Union
 
 from provision.steps.base import step, wanted
-from provision.steps.execution import Execution, check_argv
-from provision.steps.source import Source
+from provision.steps.support.execution import Execution, check_argv
+from provision.system.source import Source
 
 if TYPE_CHECKING:
     from typing import Concatenate, ParamSpec  # novm: for type checkers only
 
-    from provision.agent.commands import Result
-    from provision.agent.system import System
-    from provision.host import Steps
-    from provision.outcome import Outcome
+    from provision.controller.outcome import Outcome
+    from provision.roles.host import Steps
+    from provision.system.commands import Result
+    from provision.system.host import System
 
     P = ParamSpec("P")
 
@@ -110,8 +110,8 @@ def from_file(
         origin: absolute, or relative to the role's files/ folder.  The options are those of `script.script`.
         Raises ConfigError if there is no such local file.
         """
-        from provision.awaited import role_file
         from provision.errors import ConfigError
+        from provision.roles.plain_fabric import role_file
 
         path = str(role_file(c, "files", origin))
         if not os.path.isfile(path):

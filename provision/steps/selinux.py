@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, List
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, step, wanted
-from provision.steps.foresight import foresee, foreseen
+from provision.steps.support.foresight import foresee, foreseen
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 #: is there if and only if the kernel runs with SELinux (selinux(8))
 ENFORCE = "/sys/fs/selinux/enforce"

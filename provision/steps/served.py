@@ -9,7 +9,7 @@ from provision.errors import StepError
 from provision.steps.base import Diff, Step, check_path, check_seconds, check_text, step, wanted
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 
 @wanted()

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Optional
 from provision.errors import StepError
 from provision.steps.base import Diff, Step, check_path, step, wanted
 from provision.steps.groups import check_name
-from provision.steps.guarded import Guarded
+from provision.steps.support.lockout import Guarded
 from provision.steps.users import User
 
 if TYPE_CHECKING:
-    from provision.agent.accounts import Account
-    from provision.agent.system import System
+    from provision.system.accounts import Account
+    from provision.system.host import System
 
 #: what tells later that the account was made for this, whatever becomes of prov's records
 MARK = "service user made by prov"

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Ref, Step, wanted
-from provision.steps.guarded import Guarded, ssh_unit
-from provision.steps.held_ports import Port, check_ports, claim, of_socket, refuse_held
-from provision.steps.unit_judging import UNIT, UNIT_FOLDER, fragment_of, full_name, unmask
+from provision.steps.support.held_ports import Port, check_ports, claim, of_socket, refuse_held
+from provision.steps.support.lockout import Guarded, ssh_unit
+from provision.steps.support.unit_judging import UNIT, UNIT_FOLDER, fragment_of, full_name, unmask
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
-    from provision.agent.units import Units, UnitState
+    from provision.system.host import System
+    from provision.system.units import Units, UnitState
 
 #: seconds after which a front that was told to reload has marked the processes that are to end
 NOTICED = 1.0

@@ -5,12 +5,12 @@ import re
 import time
 from typing import TYPE_CHECKING, List, Optional
 
-from provision.agent.identity import as_ids
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_mode, check_path, step, wanted
+from provision.system.identity import as_ids
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 HOUR = 3600.0
 

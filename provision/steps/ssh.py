@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Optional
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, wanted
 from provision.steps.files import File
-from provision.steps.guarded import Guarded, sshd_settings
+from provision.steps.support.lockout import Guarded, sshd_settings
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
-    from provision.host import Steps
-    from provision.outcome import Outcome
+    from provision.controller.outcome import Outcome
+    from provision.roles.host import Steps
+    from provision.system.host import System
 
 
 @wanted()

@@ -5,16 +5,16 @@ import re
 import struct
 from typing import TYPE_CHECKING, List, Tuple
 
-from provision.agent.commands import failure
 from provision.errors import StepError
 from provision.steps.authorized_keys import NOT_FOLLOWED, ssh_folder
 from provision.steps.base import Change, Diff, Step, check_path, check_text, step, wanted
-from provision.steps.contents import refuse_gift
 from provision.steps.groups import check_name
+from provision.steps.support.contents import refuse_gift
+from provision.system.commands import failure
 
 if TYPE_CHECKING:
-    from provision.agent.accounts import Account
-    from provision.agent.system import System
+    from provision.system.accounts import Account
+    from provision.system.host import System
 
 TYPES = {"ed25519": "ssh-ed25519", "rsa": "ssh-rsa"}
 #: bytes of a file that can be a public key, and what its line looks like

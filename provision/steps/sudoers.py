@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Optional
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, step, wanted
 from provision.steps.files import File
-from provision.steps.guarded import Guarded
+from provision.steps.support.lockout import Guarded
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 MAIN = "/etc/sudoers"
 FOLDER = "/etc/sudoers.d"

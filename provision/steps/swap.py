@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, List, Optional
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, mode_text, step, wanted
-from provision.steps.contents import size_text
 from provision.steps.mounts import fstab_file, in_fstab, write_fstab
-from provision.steps.source import Source
+from provision.steps.support.contents import size_text
+from provision.system.source import Source
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 SWAPS = "/proc/swaps"
 MEGABYTE = 1024 * 1024

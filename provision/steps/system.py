@@ -7,7 +7,7 @@ from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, step, wanted
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 #: hostname(7): labels of letters, digits and hyphens
 HOSTNAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$")

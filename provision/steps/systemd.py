@@ -11,8 +11,8 @@ from provision.steps.services import OnlyInstances, Service
 from provision.steps.unit_files import DropIn, NoUnit, Unit
 
 if TYPE_CHECKING:
-    from provision.host import Steps
-    from provision.outcome import Outcome
+    from provision.controller.outcome import Outcome
+    from provision.roles.host import Steps
 
 service = step(Service)
 unit = step(Unit)

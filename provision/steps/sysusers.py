@@ -8,10 +8,10 @@ from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, step, wanted
 from provision.steps.files import File
 from provision.steps.kernel import HEADER, check_gone, put
-from provision.steps.unit_judging import check_drop_in_name, check_lines
+from provision.steps.support.unit_judging import check_drop_in_name, check_lines
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_-]{0,30}\Z")
 KINDS = ("u", "u!", "g", "m", "r")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Union
 from provision.errors import StepError
 from provision.secrets import Secret
 from provision.steps.base import Change, Diff, Step, changes, check_mode, check_path, check_text, step, wanted
-from provision.steps.contents import (
+from provision.steps.files import File
+from provision.steps.support.contents import (
     attributes,
     join,
     kept_mode,
@@ -16,13 +17,12 @@ from provision.steps.contents import (
     text_change,
     wanted_owner,
 )
-from provision.steps.files import File
-from provision.steps.safeguards import backup_change, check_judge
-from provision.steps.source import Source
+from provision.steps.support.safeguards import backup_change, check_judge
+from provision.system.source import Source
 
 if TYPE_CHECKING:
-    from provision.agent.files import Stat
-    from provision.agent.system import System
+    from provision.system.files import Stat
+    from provision.system.host import System
 
 
 @wanted()

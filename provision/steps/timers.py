@@ -4,14 +4,14 @@ import re
 from typing import TYPE_CHECKING, Mapping, Sequence
 
 from provision.steps.base import Ref, check_text
+from provision.steps.support.unit_judging import SPAN
 from provision.steps.systemd import no_unit, service
 from provision.steps.systemd import unit as unit_file
-from provision.steps.unit_judging import SPAN
-from provision.writers import systemd_command, systemd_line
+from provision.system.writers import systemd_command, systemd_line
 
 if TYPE_CHECKING:
-    from provision.host import Steps
-    from provision.outcome import Outcome
+    from provision.controller.outcome import Outcome
+    from provision.roles.host import Steps
 
 NAME = re.compile(r"^[A-Za-z0-9][\w.:-]*\Z")
 

@@ -8,10 +8,10 @@ from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, mode_text, step, wanted
 from provision.steps.files import File
 from provision.steps.kernel import HEADER, check_gone, put
-from provision.steps.unit_judging import check_drop_in_name, check_lines
+from provision.steps.support.unit_judging import check_drop_in_name, check_lines
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 #: tmpfiles.d(5): what a line of this type leaves at its path
 MAKES = {"f": "file", "F": "file", "d": "dir", "D": "dir", "v": "dir", "q": "dir", "Q": "dir", "L": "link"}

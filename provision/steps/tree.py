@@ -16,14 +16,14 @@ from provision.steps.base import (
     step,
     wanted,
 )
-from provision.steps.contents import check_patterns, excluded
-from provision.steps.inside import folders_of, name_fault
-from provision.steps.source import Source
+from provision.steps.support.contents import check_patterns, excluded
+from provision.steps.support.inside import folders_of, name_fault
+from provision.system.source import Source
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
-    from provision.host import Host
-    from provision.outcome import Outcome
+    from provision.controller.outcome import Outcome
+    from provision.roles.host import Host
+    from provision.system.host import System
 
 #: paths named one by one in a diff; the rest is counted
 SHOWN = 20
@@ -275,8 +275,8 @@ def sync(
     """
     import os
 
-    from provision.awaited import role_file
     from provision.errors import ConfigError
+    from provision.roles.plain_fabric import role_file
     from provision.sources.files import local_entries
 
     local = str(role_file(c, "files", str(origin)))

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, List, Optional, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, step, wanted
-from provision.steps.guarded import Guarded
-from provision.steps.ports import Opening, parse_opening, with_ssh
+from provision.steps.support.lockout import Guarded
+from provision.steps.support.ports import Opening, parse_opening, with_ssh
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 CONF = "/etc/ufw/ufw.conf"
 POLICIES = "/etc/default/ufw"

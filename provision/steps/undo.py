@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING, Any, Dict, List
 
-from provision.agent.kept import Kept
-from provision.agent.restore import Restoration
-from provision.agent.restoring import Restoring
-from provision.agent.runs import Runs
 from provision.errors import StepError
 from provision.steps.base import Diff, Step, listed, step, wanted
+from provision.steps.support.restore import Restoration
+from provision.steps.support.restoring import Restoring
+from provision.system.memory.kept_states import Kept
+from provision.system.memory.runs import Runs
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 #: in place of a run's number: the last one that can be undone, and the one that is running
 LAST, THIS = 0, -1

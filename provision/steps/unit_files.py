@@ -6,8 +6,7 @@ from provision.errors import StepError
 from provision.secrets import Secret
 from provision.steps.base import Change, Diff, Step, listed, wanted
 from provision.steps.files import File
-from provision.steps.source import Source
-from provision.steps.unit_judging import (
+from provision.steps.support.unit_judging import (
     UNIT_FOLDER,
     check_drop_in_name,
     check_file,
@@ -17,9 +16,10 @@ from provision.steps.unit_judging import (
     put_file,
     some_instance,
 )
+from provision.system.source import Source
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 Text = Union[str, bytes, Secret, Source]
 

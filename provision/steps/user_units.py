@@ -2,18 +2,18 @@
 
 from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
 
-from provision.agent.commands import Result
-from provision.agent.units import Units
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, step, wanted
 from provision.steps.files import File
 from provision.steps.services import Service
+from provision.steps.support.unit_judging import check_unit_name, fetched, keep_source, verify
 from provision.steps.unit_files import Text
-from provision.steps.unit_judging import check_unit_name, fetched, keep_source, verify
+from provision.system.commands import Result
+from provision.system.units import Units
 
 if TYPE_CHECKING:
-    from provision.agent.accounts import Account
-    from provision.agent.system import System
+    from provision.system.accounts import Account
+    from provision.system.host import System
 
 LINGER = "/var/lib/systemd/linger/"
 #: systemd.unit(5): the user's own folder (below their home), the host's, and those of packages
@@ -242,8 +242,8 @@ def talk_to(host: "System", user: str) -> Units:
         return host.ask(as_user(argv), user=user, environment=environment, **options)
 
     if host.planned:
-        from provision.agent.overlay_files import PlannedFiles
-        from provision.agent.overlay_units import PlannedUnits
+        from provision.system.planned.files import PlannedFiles
+        from provision.system.planned.units import PlannedUnits
 
         assert isinstance(host.files, PlannedFiles)
         own = "%s/%s" % (account_of(host, user).home, OWN)

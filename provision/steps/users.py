@@ -3,18 +3,18 @@
 import re
 from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Union
 
-from provision.agent.processes import goes_on, of_user
 from provision.errors import StepError
 from provision.secrets import MASK, Secret
 from provision.steps.ageing import Ageing, shadow_of
 from provision.steps.authorized_keys import AuthorizedKeys
 from provision.steps.base import Change, Diff, Step, check_path, listed, step, wanted
 from provision.steps.groups import Group, NoGroup, check_id, check_name
-from provision.steps.guarded import Guarded, login_account
+from provision.steps.support.lockout import Guarded, login_account
+from provision.system.processes import goes_on, of_user
 
 if TYPE_CHECKING:
-    from provision.agent.accounts import Account
-    from provision.agent.system import System
+    from provision.system.accounts import Account
+    from provision.system.host import System
 
 #: crypt(5): the hashes that Linux distributions take today; "*" and "!" are no password
 HASH = re.compile(r"^(\*|!|\$(y|gy|7|6|5|2[abxy]|sha1)\$[\w./$=,+-]+)\Z", re.ASCII)
@@ -274,7 +274,7 @@ class NoUser(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         if not host.planned:
-            from provision.agent.turning import await_ends  # shipped
+            from provision.system.turning import await_ends  # shipped
 
             await_ends(self.name)
         host.accounts.remove_user(self.name, any(change.what == "home" for change in diff.changes))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from provision.events import Event, StepDone
+from provision.controller.events import Event, StepDone
 from provision.values import dataclass
 
 

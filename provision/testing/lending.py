@@ -12,13 +12,13 @@ import pytest
 from provision import lab
 from provision.errors import ProvError, UsageError
 from provision.inventory import load
-from provision.report.trials import failure
-from provision.roles import assign
+from provision.roles.model import assign
 from provision.testing.deployed import Deployed
 from provision.testing.plugin import role_of
 from provision.testing.provhost import ProvHost, authority_of
 from provision.testing.runner import check_free
 from provision.testing.stages import Options, Stages
+from provision.testing.trial_report import failure
 from provision.testing.trials import trial_of
 from provision.values import dataclass
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from provision.apps import App, apps_of
-from provision.authority import Authority
-from provision.connection import fabric_config
-from provision.facts import Facts
-from provision.host import Host
+from provision.apps.authority import Authority
+from provision.apps.model import App, apps_of
+from provision.controller.connection import fabric_config
+from provision.controller.facts import Facts
 from provision.inventory import InventoryHost
-from provision.roles import Assignment
+from provision.roles.host import Host
+from provision.roles.model import Assignment
 from provision.values import dataclass
 
 PORTS = {"http": 80, "https": 443}

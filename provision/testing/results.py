@@ -1,12 +1,12 @@
-"""What happens while roles are tested, as small frozen classes; provision.report.trials shows them."""
+"""What happens while roles are tested, as small frozen classes; provision.testing.trial_report shows them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import field
 
+from provision.controller.events import StepDone
 from provision.errors import ProvError
-from provision.events import StepDone
 from provision.testing.trials import Trial
 from provision.values import dataclass
 

@@ -11,11 +11,11 @@ from dataclasses import field, replace
 from pathlib import Path
 
 from provision import lab
+from provision.controller.events import HostDone, StepDone
 from provision.errors import ProvError
-from provision.events import HostDone, StepDone
-from provision.host import Host
-from provision.roles import Assignment
-from provision.run import Emit, Run, Work, run_roles
+from provision.roles.host import Host
+from provision.roles.model import Assignment
+from provision.run.on_hosts import Emit, Run, Work, run_roles
 from provision.steps import command, history, reboot, undo
 from provision.testing import results
 from provision.testing.deployed import Deployed

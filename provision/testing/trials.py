@@ -14,7 +14,7 @@ from provision.inventory.sources import display
 from provision.inventory.values import shown
 from provision.lab.model import is_label
 from provision.names import suggestion
-from provision.roles import Assignment, Role, assign, find, names, search_path
+from provision.roles.model import Assignment, Role, assign, find, names, search_path
 from provision.values import dataclass
 
 VARIABLES = "inventory.yml"

@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from provision.app_settings import HeaderName
-from provision.clientheaders import DOT_SEGMENT, METHOD_OVERRIDES, dropped
-from provision.frontfiles import front_files, passwords_path
-from provision.fronts import VirtualHost, proxies, virtual_hosts
-from provision.host import role_folder
+from provision.apps.settings import HeaderName
+from provision.controller.outcome import Outcome
 from provision.inventory.fields import Network, matching
-from provision.outcome import Outcome
 from provision.role import Host, Params, task
+from provision.roles.host import role_folder
+from provision.serving.client_headers import DOT_SEGMENT, METHOD_OVERRIDES, dropped
+from provision.serving.front_files import front_files, passwords_path
+from provision.serving.sites import VirtualHost, proxies, virtual_hosts
 from provision.steps import apt, configuration, files, logrotate, served, systemd
 from roles.apache import cache, guard, places
 from roles.apache.limits import counter, libraries, limits_of, marks

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-from provision.apps import App
-from provision.fronts import VirtualHost
-from provision.outcome import Outcome
-from provision.releases import short_hash
+from provision.apps.model import App
+from provision.apps.releases import short_hash
+from provision.controller.outcome import Outcome
 from provision.role import Host
+from provision.serving.sites import VirtualHost
 from provision.steps import apt, files, systemd, tree
-from provision.writers import regex
+from provision.system.writers import regex
 
 FOLDER = "/var/cache/apache2/prov"
 LOCKS = f"{FOLDER}/.locks"

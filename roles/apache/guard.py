@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from provision.apps import App
-from provision.fronts import Site, VirtualHost
-from provision.host import role_folder
-from provision.releases import OURS, named_in, short_hash, visible
+from provision.apps.model import App
+from provision.apps.releases import OURS, named_in, short_hash, visible
 from provision.role import Host
-from provision.serving import DRAIN, DRAINING, environment_path
+from provision.roles.host import role_folder
+from provision.serving.instances import DRAIN, DRAINING, environment_path
+from provision.serving.sites import Site, VirtualHost
 from provision.steps import apt, command, files, systemd, wait
+from provision.system.writers import HERE
 from provision.values import dataclass
-from provision.writers import HERE
 from roles.apache import places
 
 SCRIPT, CONFIGURATION, LAUNCHER = "auth_django.py", "auth.conf", "run_apache.py"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from provision.app_settings import RateLimit
-from provision.apps import App
+from provision.apps.model import App
+from provision.apps.settings import RateLimit
 from provision.errors import ConfigError
-from provision.fronts import VirtualHost
 from provision.role import Host
+from provision.serving.sites import VirtualHost
 from provision.values import dataclass
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from provision.apps import App
-from provision.fronts import Backend, Site, VirtualHost
-from provision.locations import Location
+from provision.apps.model import App
+from provision.serving.locations import Location
+from provision.serving.sites import Backend, Site, VirtualHost
 
 #: endings of files that may lie beside themselves with .gz, and their types: mod_rewrite has to say them
 COMPRESSED = {

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from provision.apps import App
-from provision.releases import OURS, Release, release_of
+from provision.apps.model import App
+from provision.apps.releases import OURS, Release, release_of
 from provision.role import Host, Params, task
-from provision.serving import environment_file
+from provision.serving.instances import environment_file
 from provision.steps import command, files, python, releases, service_users, tree
 
 AFTER = ("python",)

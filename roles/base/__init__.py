@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from provision.role import Host, Params, task
 from provision.steps import apt, files, ssh, sudoers, system, systemd, users
-from provision.writers import sudoers as sudoers_word
+from provision.system.writers import sudoers as sudoers_word
 
 
 class Person(Params):

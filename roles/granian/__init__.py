@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from provision.releases import Release, release_of
+from provision.apps.releases import Release, release_of
 from provision.role import Host, task
-from provision.serving import SERVED, Instance, Program, ServerParams, instance_of, serve
-from provision.writers import HERE
+from provision.serving.instances import SERVED, Instance, Program, ServerParams, instance_of, serve
+from provision.system.writers import HERE
 
 AFTER = ("app",)
 REQUIRES = ("app",)

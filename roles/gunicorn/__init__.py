@@ -7,12 +7,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from provision.apps import App, apps_of
+from provision.apps.model import App, apps_of
+from provision.apps.releases import Release, release_of
 from provision.inventory import InventoryHost
-from provision.releases import Release, release_of
 from provision.role import Host, task
-from provision.serving import SERVED, Instance, Program, ServerParams, instance_of, serve
-from provision.writers import HERE
+from provision.serving.instances import SERVED, Instance, Program, ServerParams, instance_of, serve
+from provision.system.writers import HERE
 
 AFTER = ("app",)
 REQUIRES = ("app",)

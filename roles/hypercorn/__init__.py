@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from provision.apps import App
-from provision.releases import Release, release_of, short_hash
+from provision.apps.model import App
+from provision.apps.releases import Release, release_of, short_hash
 from provision.role import Host, task
-from provision.serving import SERVED, Instance, Program, ServerParams, instance_of, serve
-from provision.writers import HERE
+from provision.serving.instances import SERVED, Instance, Program, ServerParams, instance_of, serve
+from provision.system.writers import HERE
 
 AFTER = ("app",)
 REQUIRES = ("app",)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from provision.releases import OURS, Release, named_in, release_of
+from provision.apps.releases import OURS, Release, named_in, release_of
 from provision.role import Host, task
-from provision.serving import SHIM, Instance, Program, ServerParams, instance_of, serve
+from provision.serving.instances import SHIM, Instance, Program, ServerParams, instance_of, serve
 from provision.steps import apt
-from provision.writers import HERE
+from provision.system.writers import HERE
 
 AFTER = ("app",)
 REQUIRES = ("app",)
@@ -58,7 +58,7 @@ def instance(c: Host, release: Release) -> Instance:
         folder=folder,
         python_path=":".join(map(str, filter(None, [ours, folder, own]))),
     )
-    from provision.host import role_folder
+    from provision.roles.host import role_folder
 
     launcher = (role_folder("mod_wsgi") / "files" / LAUNCHER).read_text(encoding="utf-8")
     program = Program(

@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from provision.app_settings import Cache, Front, HeaderName
-from provision.apps import App
-from provision.clientheaders import DOT_SEGMENT, METHOD_OVERRIDES, dropped, variable
-from provision.frontfiles import front_files, passwords_path
-from provision.fronts import VirtualHost, proxies, virtual_hosts
+from provision.apps.model import App
+from provision.apps.settings import Cache, Front, HeaderName
 from provision.inventory.fields import Network
 from provision.role import Host, Params, task
+from provision.serving.client_headers import DOT_SEGMENT, METHOD_OVERRIDES, dropped, variable
+from provision.serving.front_files import front_files, passwords_path
+from provision.serving.sites import VirtualHost, proxies, virtual_hosts
 from provision.steps import apt, configuration, files, served, systemd
 from roles.tls import Tls
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from pydantic import Field
 
-from provision.app_settings import OwnCertificate
-from provision.apps import App
-from provision.authority import Authority
-from provision.balancing import balanced_of
+from provision.apps.authority import Authority
+from provision.apps.balancing import balanced_of
+from provision.apps.model import App
+from provision.apps.settings import OwnCertificate
+from provision.apps.tls import TLS_FOLDER, certificate_path, key_path
 from provision.role import Host, Params, task
 from provision.secrets import Secret
 from provision.steps import apt, certificates, files
-from provision.steps.source import Source
-from provision.tls import TLS_FOLDER, certificate_path, key_path
+from provision.system.source import Source
 
 
 class Tls(Params):
@@ -50,7 +50,7 @@ def install(c: Host, p: Tls) -> None:
 
 
 def own_certificates(c: Host, apps: list[App]) -> None:
-    """Certificates and keys that the inventory names, judged when it was read (provision.owncert)."""
+    """Certificates and keys that the inventory names, judged when it was read (provision.apps.own_certificate)."""
     for app in apps:
         if isinstance(app.tls, OwnCertificate):
             # by them a balancer judges its hosts

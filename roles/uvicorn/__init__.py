@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from provision.releases import Release, release_of
+from provision.apps.releases import Release, release_of
 from provision.role import Host, task
-from provision.serving import SERVED, Instance, Program, ServerParams, instance_of, serve
+from provision.serving.instances import SERVED, Instance, Program, ServerParams, instance_of, serve
 
 AFTER = ("app",)
 REQUIRES = ("app",)

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from provision import bootstrap
-from provision.agent.ledger import Ledger
-from provision.channel import Channel, ProcessChannel
-from provision.events import Event
-from provision.login import Login
-from provision.session import NOTHING_MORE, OnSend, Session
+from provision.controller import bootstrap
+from provision.controller.channel import Channel, ProcessChannel
+from provision.controller.events import Event
+from provision.controller.login import Login
+from provision.controller.session import NOTHING_MORE, OnSend, Session
+from provision.system.memory.ledger import Ledger
 
 MAIN = "\nmain()"
 HOST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

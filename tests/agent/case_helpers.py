@@ -14,9 +14,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from provision.ca import Authority
+from provision.apps.certificate_files import Authority
 from provision.steps.base import Step
-from provision.steps.source import Source
+from provision.system.source import Source
 
 #: the modules whose steps have case files here; tests/steps_more has the others, such as firewalls, which must
 #: not be tried on this machine but in a network of their own

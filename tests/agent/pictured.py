@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from provision.agent.journal import Journal
-from provision.agent.ledger import Ledger
-from provision.agent.system import System
-from provision.agent.units import UnitState
 from provision.errors import StepError
 from provision.steps.base import Diff, Step
-from provision.steps.source import Source
+from provision.system.host import System
+from provision.system.memory.journal import Journal
+from provision.system.memory.ledger import Ledger
+from provision.system.source import Source
+from provision.system.units import UnitState
 
 RUNNING = UnitState("loaded", "active", "running", "enabled")
 

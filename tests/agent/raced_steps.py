@@ -18,7 +18,6 @@ from racing import CANARY, USER
 import provision.steps
 from provision.steps.acl import Acl
 from provision.steps.authorized_keys import AuthorizedKeys
-from provision.steps.awaited import AwaitedCommand, AwaitedFile, AwaitedProcess
 from provision.steps.base import Step
 from provision.steps.certificates import Certificate, CertificateRequest, SelfSigned, ValidCertificate
 from provision.steps.command import Command
@@ -35,13 +34,14 @@ from provision.steps.prune import Emptied
 from provision.steps.python import Venv
 from provision.steps.releases import OldReleases
 from provision.steps.script import Script
-from provision.steps.source import Source
 from provision.steps.sqlite import Backup
 from provision.steps.ssh_keys import KeyPair
+from provision.steps.support.conditions import AwaitedCommand, AwaitedFile, AwaitedProcess
 from provision.steps.swap import SwapFile
 from provision.steps.text import Block, IniValue, Line
 from provision.steps.tree import Tree
 from provision.steps.user_units import UserUnit
+from provision.system.source import Source
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPCGWsr5FyIEFvQTZ0YJhJtW2n0t3sS0tQxCTO6r0T1E admin"
 UNIT = "[Service]\nExecStart=/bin/true\n"

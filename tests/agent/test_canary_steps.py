@@ -19,28 +19,28 @@ from agent_sessions import Agents
 from guarded import arguments
 
 import provision.steps
+from provision.controller.session import Session
 from provision.errors import ConfigError
 from provision.inventory.kinds import Kind
 from provision.secrets import Secret
-from provision.session import Session
 from provision.steps.base import Step
 from provision.steps.command import Command
 from provision.steps.configuration import Configuration
 from provision.steps.cron import Job
 from provision.steps.debconf import Answers
-from provision.steps.execution import Execution
 from provision.steps.fetch import Download, Unpack
 from provision.steps.files import File
 from provision.steps.passwords import PasswordFile
 from provision.steps.postgres import Role
 from provision.steps.python import Venv
 from provision.steps.script import Script
-from provision.steps.source import Source
 from provision.steps.ssh import ClientDropIn, SshdDropIn
+from provision.steps.support.execution import Execution
 from provision.steps.text import IniValue
 from provision.steps.unit_files import DropIn, Unit
 from provision.steps.user_units import UserUnit
 from provision.steps.users import User
+from provision.system.source import Source
 
 CANARY = "c4n4ryQz7x"
 DIGEST = "0" * 64

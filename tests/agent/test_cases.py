@@ -37,11 +37,11 @@ from agent_sessions import Agents, private_etc
 from case_helpers import Server, placeholders, step_classes, with_sources
 from trees import build, contents, expected, photograph
 
-from provision.agent.contents import names_in
-from provision.agent.ledger import Ledger
-from provision.outcome import Outcome, StepFailed
-from provision.session import Session
+from provision.controller.outcome import Outcome, StepFailed
+from provision.controller.session import Session
 from provision.steps.base import Step
+from provision.system.memory.contents import names_in
+from provision.system.memory.ledger import Ledger
 
 CASES = Path(__file__).parent / "cases"
 KINDS = step_classes()

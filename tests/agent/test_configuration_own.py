@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from agent_sessions import Agents
 
-from provision.outcome import Outcome
+from provision.controller.outcome import Outcome
 from provision.steps.configuration import Configuration, warnings
 from provision.steps.files import File
 

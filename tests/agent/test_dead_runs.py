@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from agent_sessions import Agents, wait_for
 
-from provision.agent.ledger import Ledger
-from provision.agent.units import UnitState
-from provision.outcome import StepFailed
-from provision.session import Session
+from provision.controller.outcome import StepFailed
+from provision.controller.session import Session
 from provision.steps.base import Ref
 from provision.steps.command import Command
 from provision.steps.files import File
 from provision.steps.history import History
 from provision.steps.systemd import Service
 from provision.steps.undo import Undo
+from provision.system.memory.ledger import Ledger
+from provision.system.units import UnitState
 
 LOOK = Command(["true"], reason="a look")
 

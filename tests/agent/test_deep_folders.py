@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from agent_sessions import Agents
 
-from provision.agent import descriptors
-from provision.agent.runs import Runs
-from provision.outcome import StepFailed
+from provision.controller.outcome import StepFailed
 from provision.steps.base import Step
 from provision.steps.files import Absent
 from provision.steps.permissions import Permissions
-from provision.steps.source import Source
 from provision.steps.tree import Tree
 from provision.steps.undo import Undo
+from provision.system import descriptors
+from provision.system.memory.runs import Runs
+from provision.system.source import Source
 
 pytestmark = pytest.mark.trust("7", "deep-folders")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from agent_sessions import Agents
 
-from provision.outcome import Outcome, StepFailed
+from provision.controller.outcome import Outcome, StepFailed
 from provision.steps.base import Step
 from provision.steps.command import Command
 from provision.steps.fetch import Unpack
@@ -22,10 +22,10 @@ from provision.steps.git import Checkout
 from provision.steps.prune import Prune
 from provision.steps.python import Venv
 from provision.steps.releases import OldReleases
-from provision.steps.source import Source
 from provision.steps.tree import Tree
 from provision.steps.undo import Undo
 from provision.steps.users import User
+from provision.system.source import Source
 
 #: how many random journeys
 JOURNEYS = 12

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from provision.agent.handover import DEEPEST, Left, copy, give, take
 from provision.errors import StepError
+from provision.system.builds.handover import DEEPEST, Left, copy, give, take
 
 #: an id that nobody has
 BUILDER = 60900

@@ -12,9 +12,9 @@ import pytest
 from agent_sessions import Agents
 from test_cases import submit
 
-from provision.agent.build_user import FIRST_ID, HOME, IDS, end_processes, free_id, processes_of
-from provision.outcome import Outcome
+from provision.controller.outcome import Outcome
 from provision.steps.python import Venv
+from provision.system.builds.user import FIRST_ID, HOME, IDS, end_processes, free_id, processes_of
 
 #: a backend of its own, so that nothing has to be fetched
 PROJECT = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'

@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 from agent_sessions import Agents
 
+from provision.controller.outcome import Outcome
+from provision.controller.session import Session
 from provision.errors import ConfigError
-from provision.host import Host
-from provision.outcome import Outcome
-from provision.session import Session
+from provision.roles.host import Host
 from provision.steps import python, script
 from provision.steps.base import Step
 

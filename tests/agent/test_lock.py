@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from agent_sessions import Agents, wait_for
 
-from provision.agent.runs import Runs
 from provision.errors import ProvError, UnreachableError
 from provision.steps.command import Command
 from provision.steps.files import File
+from provision.system.memory.runs import Runs
 
 
 def test_two_runs_at_once_on_one_host(agents: Agents, root: Path) -> None:
@@ -82,7 +82,7 @@ def test_what_a_run_has_left_in_the_background_keeps_no_lock(agents: Agents, roo
 #: a process takes the lock and dies; a command that it has started has it still
 HOLDER = """
 import os, sys, time
-from provision.agent.ledger import Ledger
+from provision.system.memory.ledger import Ledger
 home = sys.argv[1]
 if os.fork() == 0:
     ledger = Ledger(home)

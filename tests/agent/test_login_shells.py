@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from agent_sessions import Agents
 
-from provision import login
-from provision.bootstrap import command
+from provision.controller import login
+from provision.controller.bootstrap import command
 from provision.errors import UnreachableError
 from provision.steps.files import File
 

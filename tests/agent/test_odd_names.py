@@ -13,11 +13,11 @@ import pytest
 from agent_sessions import Agents
 from test_cases import submit
 
-from provision.outcome import Outcome
+from provision.controller.outcome import Outcome
 from provision.steps.base import Step
 from provision.steps.files import Directory, File, Link
-from provision.steps.source import Source
 from provision.steps.tree import Tree
+from provision.system.source import Source
 
 
 def deployed(agents: Agents, step: Step) -> Outcome:

@@ -15,9 +15,9 @@ import pytest
 from agent_sessions import Agents, Counted, wait_for
 from test_cases import submit
 
+from provision.controller.events import StepRunning
+from provision.controller.outcome import Outcome
 from provision.errors import ConfigError, UnreachableError
-from provision.events import StepRunning
-from provision.outcome import Outcome
 from provision.secrets import Secret
 from provision.steps.base import Step
 from provision.steps.command import Command

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from provision.agent.files import Stat
-from provision.agent.ledger import Ledger
-from provision.agent.units import UnitState
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Ref
 from provision.steps.systemd import Service
+from provision.system.files import Stat
+from provision.system.memory.ledger import Ledger
+from provision.system.units import UnitState
 
 RUNNING = UnitState("loaded", "active", "running", "enabled", invocation="1")
 

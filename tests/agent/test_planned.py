@@ -9,9 +9,9 @@ import pytest
 from agent_sessions import Agents
 
 from provision.agent.protocol import Submission
-from provision.outcome import Outcome, StepFailed
+from provision.controller.outcome import Outcome, StepFailed
+from provision.controller.session import Session
 from provision.secrets import Secret
-from provision.session import Session
 from provision.steps.base import Step
 from provision.steps.command import Command
 from provision.steps.files import File

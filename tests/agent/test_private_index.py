@@ -9,8 +9,8 @@ import pytest
 from agent_sessions import Agents
 from guarded import guarded, shopdep
 
-from provision.app_settings import Index
-from provision.indexes import requirements_with
+from provision.apps.indexes import requirements_with
+from provision.apps.settings import Index
 from provision.secrets import Secret
 from provision.steps.base import Change
 from provision.steps.python import Venv

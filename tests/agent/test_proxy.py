@@ -13,7 +13,7 @@ import pytest
 from agent_sessions import Agents, private_etc
 from test_cases import submit
 
-from provision.outcome import Outcome
+from provision.controller.outcome import Outcome
 from provision.steps.base import Step
 from provision.steps.command import Command
 from provision.steps.fetch import Download

@@ -9,8 +9,8 @@ import pytest
 from agent_sessions import Agents, private_etc
 from trees import photograph
 
-from provision.events import Undeclared
-from provision.outcome import Outcome, StepFailed
+from provision.controller.events import Undeclared
+from provision.controller.outcome import Outcome, StepFailed
 from provision.steps.base import Step
 from provision.steps.command import Command
 from provision.steps.files import Absent, Directory, File, Link
@@ -18,10 +18,10 @@ from provision.steps.groups import Group
 from provision.steps.prune import Prune
 from provision.steps.python import Venv
 from provision.steps.releases import OldReleases
-from provision.steps.source import Source
 from provision.steps.text import Line
 from provision.steps.tree import Tree
 from provision.steps.users import User
+from provision.system.source import Source
 
 
 class Machine:

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from pictured import RUNNING, Host, Units
 
-from provision.agent.ledger import Ledger
 from provision.agent.masks import Masks
 from provision.agent.runner import Runner
-from provision.agent.undeclared import undeclared
 from provision.errors import StepError
 from provision.steps import prune as pruning
 from provision.steps import unit_files
 from provision.steps.base import Diff, Ref
 from provision.steps.prune import Prune
 from provision.steps.systemd import Service
+from provision.system.memory.ledger import Ledger
+from provision.system.memory.undeclared import undeclared
 
 SOCKET, SERVICE = "app-old@1.socket", "app-old@1.service"
 

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from agent_sessions import Agents
 
-from provision.agent import caches, guard, guard_watch, records
-from provision.agent.ledger import Ledger
-from provision.agent.runs import Runs
+from provision.controller.events import Note
 from provision.errors import ProvError
-from provision.events import Note
 from provision.steps.files import File
 from provision.steps.history import History
 from provision.steps.undo import Undo
+from provision.system import caches, guard, guard_watch
+from provision.system.memory import records
+from provision.system.memory.ledger import Ledger
+from provision.system.memory.runs import Runs
 
 pytestmark = pytest.mark.trust("7", "damaged-records")
 

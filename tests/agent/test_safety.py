@@ -16,12 +16,12 @@ import pytest
 from agent_sessions import Agents
 from trees import photograph
 
+from provision.controller.outcome import StepFailed
 from provision.errors import UnreachableError
-from provision.outcome import StepFailed
 from provision.steps.command import Command
 from provision.steps.files import Directory, File
-from provision.steps.source import Source
 from provision.steps.tree import Tree
+from provision.system.source import Source
 
 MB = 1024 * 1024
 

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from agent_sessions import Agents, wait_for
 
-from provision import login
-from provision.agent.runs import Runs
+from provision.controller import login
+from provision.controller.events import Note, StepDone, StepRunning
+from provision.controller.outcome import StepFailed
 from provision.errors import ConfigError, ProvError, UnreachableError
-from provision.events import Note, StepDone, StepRunning
-from provision.outcome import StepFailed
 from provision.secrets import Secret
 from provision.steps.base import Step
 from provision.steps.command import Command
 from provision.steps.files import Absent, Directory, File
 from provision.steps.text import Line
+from provision.system.memory.runs import Runs
 
 PASSWORD = "correct-horse-battery"
 
@@ -272,7 +272,7 @@ def test_a_login_that_starts_no_agent(agents: Agents, script: str, said: str) ->
 
 
 def test_something_else_that_writes_to_the_agents_output(agents: Agents) -> None:
-    from provision.agent.frames import MARKER
+    from provision.system.frames import MARKER
 
     session = agents.start(
         wrap=lambda command: ["printf", MARKER.decode().replace("\0", "\\0") + "hello, world"]
@@ -424,7 +424,7 @@ def test_a_secret_in_a_plan_is_not_shown_either(agents: Agents, root: Path) -> N
 def test_contents_that_the_controller_can_not_read_any_more(
     agents: Agents, root: Path, tmp_path: Path
 ) -> None:
-    from provision.steps.source import Source
+    from provision.system.source import Source
 
     local = tmp_path / "local"
     local.write_text("x")

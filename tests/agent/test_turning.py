@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from agent_sessions import wait_for
 
-from provision.agent import turning
 from provision.errors import StepError
+from provision.system import turning
 
 #: a main process: it keeps one child, and another one after each line that it reads
 MAIN = """

@@ -12,18 +12,18 @@ import pytest
 from agent_sessions import Agents, private_etc
 from trees import photograph
 
-from provision.agent.runs import Runs
-from provision.outcome import Outcome, StepFailed
+from provision.controller.outcome import Outcome, StepFailed
 from provision.steps.base import Step
 from provision.steps.command import Command
 from provision.steps.files import Absent, Directory, File, Link
 from provision.steps.groups import Group
 from provision.steps.history import History
-from provision.steps.source import Source
 from provision.steps.text import Line
 from provision.steps.tree import Tree
 from provision.steps.undo import THIS, Undo
 from provision.steps.users import NoUser, User
+from provision.system.memory.runs import Runs
+from provision.system.source import Source
 
 
 class Machine:

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from agent_sessions import Agents
 
-from provision.agent import runs
-from provision.agent.accountlines import by_name, with_line
-from provision.agent.journal import Journal
-from provision.agent.kept import Kept, account_changes
-from provision.agent.runs import Runs
 from provision.steps.command import Command
 from provision.steps.files import Directory, File
 from provision.steps.undo import Undo
+from provision.system.account_lines import by_name, with_line
+from provision.system.memory import runs
+from provision.system.memory.journal import Journal
+from provision.system.memory.kept_states import Kept, account_changes
+from provision.system.memory.runs import Runs
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from pictured import RUNNING, Host, Units
 
-from provision.agent.units import UnitState
 from provision.errors import StepError
 from provision.steps.base import Ref
-from provision.steps.source import Source
 from provision.steps.systemd import Service
 from provision.steps.tree import Tree
 from provision.steps.undo import Undo
+from provision.system.source import Source
+from provision.system.units import UnitState
 
 OLD, NEW = "app-shop@old", "app-shop@new"
 STOPPED = UnitState("loaded", "inactive", "dead", "disabled")
@@ -140,7 +140,7 @@ def test_an_instance_that_is_not_well_gets_no_requests(
     machine: Machine, answers: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers[0] = b"500 Broken"
-    monkeypatch.setattr("provision.agent.restoring.WITHIN", 0.2)
+    monkeypatch.setattr("provision.steps.support.restoring.WITHIN", 0.2)
     with pytest.raises(StepError, match="500"):
         machine.host.run_step(Undo())
     assert machine.site.read_text() == "new", "the front has not turned"

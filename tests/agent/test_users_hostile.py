@@ -16,10 +16,9 @@ from agent_sessions import Agents, private_etc
 from raced_steps import KEY, archive
 from racing import CANARY, USER, Scene
 
-from provision import bootstrap
-from provision.agent import guard, guard_watch
-from provision.events import Undeclared
-from provision.outcome import Outcome, StepFailed
+from provision.controller import bootstrap
+from provision.controller.events import Undeclared
+from provision.controller.outcome import Outcome, StepFailed
 from provision.steps.acl import Acl
 from provision.steps.authorized_keys import AuthorizedKeys
 from provision.steps.base import Step
@@ -31,6 +30,7 @@ from provision.steps.prune import Prune
 from provision.steps.ssh_keys import KeyPair
 from provision.steps.text import Block, IniValue, Line
 from provision.steps.undo import Undo
+from provision.system import guard, guard_watch
 
 PLAIN = (b"[a]\nb = 1\n", f"{CANARY}\n".encode())
 
@@ -327,7 +327,7 @@ def test_a_command_begins_nowhere_else(
 
 
 def test_the_guard_brings_what_its_program_imports() -> None:
-    assert bootstrap.needed("provision.agent.guard_watch")[:-1] == guard.MODULES
+    assert bootstrap.needed("provision.system.guard_watch")[:-1] == guard.MODULES
 
 
 @pytest.mark.trust("4", "guard-restores-through-links")

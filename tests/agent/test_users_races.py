@@ -14,14 +14,14 @@ from agent_sessions import Agents, private_etc
 from raced_steps import ELSEWHERE, RACED, REFUSED, contents, kinds
 from racing import CANARY, USER, Scene, racing
 
-from provision.agent import guard_watch
-from provision.outcome import Outcome
+from provision.controller.outcome import Outcome
 from provision.steps.base import Step
 from provision.steps.files import Directory, File
 from provision.steps.prune import Prune
-from provision.steps.source import Source
 from provision.steps.tree import Tree
 from provision.steps.undo import Undo
+from provision.system import guard_watch
+from provision.system.source import Source
 
 pytestmark = pytest.mark.trust("4", "racing-user")
 

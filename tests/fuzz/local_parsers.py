@@ -10,11 +10,11 @@ from pathlib import Path
 
 from fuzzed import JsonParser, Parser
 
+from provision.controller.known_hosts import parsed
+from provision.controller.ssh_config import user_config
 from provision.errors import ConfigError, ProvError
-from provision.knownhosts import parsed
 from provision.report.base import Style
 from provision.report.plain import Plain
-from provision.sshconfig import user_config
 
 
 class Inventory(Parser):
@@ -61,8 +61,8 @@ class Inventory(Parser):
         ] + [BOMB]
 
     def run(self, data: bytes, folder: Path) -> None:
-        from provision.apps import apps_of
-        from provision.cli.hosts import as_event, row, tree
+        from provision.apps.model import apps_of
+        from provision.commands.hosts import as_event, row, tree
         from provision.inventory import load
 
         (folder / "hosts.yml").write_bytes(data)
@@ -102,7 +102,7 @@ class Plan(JsonParser):
     name = "plan"
 
     def seeds(self) -> list[bytes]:
-        from provision import plans
+        from provision.saved import plan_file as plans
 
         step = plans.PlannedStep(
             role="r", step="s", state="changed", diff=(plans.Change("a", "b", "c"),), wanted="w", digest="d"
@@ -119,10 +119,10 @@ class Plan(JsonParser):
         return [json.dumps(body).encode()]
 
     def run(self, data: bytes, folder: Path) -> None:
-        from provision import plans
         from provision.cli.saved import tell_age
-        from provision.cli.show import events
-        from provision.plandiff import check_configuration
+        from provision.commands.show import events
+        from provision.saved import plan_file as plans
+        from provision.saved.differences import check_configuration
 
         try:
             value = json.loads(data)

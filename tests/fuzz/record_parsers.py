@@ -12,13 +12,13 @@ from typing import Any
 
 from fuzzed import JsonParser
 
-from provision.agent.kept import Kept
-from provision.agent.ledger import Ledger
-from provision.agent.records import PAST, Damaged, understood
-from provision.agent.runs import Runs
-from provision.agent.undeclared import undeclared
 from provision.errors import ProvError
 from provision.report.jsonl import JsonLines
+from provision.system.memory.kept_states import Kept
+from provision.system.memory.ledger import Ledger
+from provision.system.memory.records import PAST, Damaged, understood
+from provision.system.memory.runs import Runs
+from provision.system.memory.undeclared import undeclared
 
 RECORDS: list[Any] = [
     {
@@ -163,7 +163,7 @@ class History(JsonParser):
         ]
 
     def run(self, data: bytes, folder: Path) -> None:
-        from provision.events import PastRun
+        from provision.controller.events import PastRun
         from provision.report.history import HistoryShown
 
         with contextlib.suppress(Damaged):

@@ -11,19 +11,19 @@ from typing import Any
 
 from fuzzed import JsonParser, Parser
 
-from provision.agent import frames
 from provision.agent.codec import decode_step, encode_step
 from provision.agent.link import Link
 from provision.agent.protocol import Submission
-from provision.events import Event
-from provision.login import Login
+from provision.controller.events import Event
+from provision.controller.login import Login
+from provision.controller.session import Session
 from provision.report.base import Style
 from provision.report.jsonl import JsonLines
 from provision.report.plain import Plain
 from provision.secrets import Secret
-from provision.session import Session
 from provision.steps.files import File
 from provision.steps.users import User
+from provision.system import frames
 
 FACTS = {
     **dict.fromkeys(("distribution", "version", "codename", "family", "architecture", "kernel"), "x"),

@@ -13,11 +13,12 @@ from helpers.cli import PROV, Run, finish, prov, start
 from helpers.hosts import Hosts, Kind, on
 from helpers.projects import Project
 
-from provision import channel, lab, login, talk
-from provision.events import HostDone, StepRunning
+from provision import lab
+from provision.controller import channel, login, talk
+from provision.controller.events import HostDone, StepRunning
 from provision.inventory import load
-from provision.roles import assign
-from provision.run import Run as RunOfRoles
+from provision.roles.model import assign
+from provision.run.on_hosts import Run as RunOfRoles
 
 pytestmark = pytest.mark.lab
 

@@ -13,9 +13,9 @@ from typing import Any, cast
 import pytest
 from helpers.hosts import Hosts, on
 
-from provision.host import Host
+from provision.controller.outcome import Outcome
 from provision.lab import ssh
-from provision.outcome import Outcome
+from provision.roles.host import Host
 from provision.steps import python
 
 sys.path.append(str(Path(__file__).parents[1] / "steps_more"))

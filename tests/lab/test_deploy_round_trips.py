@@ -17,12 +17,12 @@ from helpers.hosts import Hosts, on
 from helpers.projects import Project, by_address
 
 from provision import lab
-from provision.events import HostDone, StepDone
+from provision.controller.events import HostDone, StepDone
+from provision.controller.session import Session
 from provision.inventory import load
-from provision.reach import Ahead
-from provision.roles import assign
-from provision.run import Run
-from provision.session import Session
+from provision.roles.model import assign
+from provision.roles.reach import Ahead
+from provision.run.on_hosts import Run
 
 pytestmark = pytest.mark.lab
 

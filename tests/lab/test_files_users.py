@@ -12,8 +12,8 @@ from helpers.cli import prov
 from helpers.hosts import Hosts, on
 from helpers.projects import Project
 
+from provision.controller.outcome import Outcome
 from provision.lab import ssh
-from provision.outcome import Outcome
 
 sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
 from steps_bench import Bench

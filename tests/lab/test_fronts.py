@@ -21,7 +21,7 @@ from helpers.projects import Project
 from helpers.web import Site, Visitors
 
 from provision import lab
-from provision.ca import Authority
+from provision.apps.certificate_files import Authority
 
 pytestmark = pytest.mark.lab
 

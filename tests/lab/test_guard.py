@@ -39,10 +39,10 @@ OWN = """
 from typing import TYPE_CHECKING, Optional
 
 from provision.steps.base import Change, Diff, Step, step, wanted
-from provision.steps.guarded import Guarded
+from provision.steps.support.lockout import Guarded
 
 if TYPE_CHECKING:
-    from provision.agent.system import System
+    from provision.system.host import System
 
 
 @wanted()

@@ -15,7 +15,7 @@ from provision.lab import ssh
 sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
 from steps_bench import Bench, planned_then_done
 
-from provision.outcome import Outcome
+from provision.controller.outcome import Outcome
 from provision.steps.apt import Autoremove, Hold, NoPackages, Packages, Upgrade
 from provision.steps.files import File
 from provision.steps.repository import NoRepository, Repository

@@ -21,8 +21,8 @@ from helpers.matrixpage import table
 from helpers.pictures import DATED, RANDOM, VOLATILE, VOLATILE_NAMES
 from helpers.projects import STACK
 
-from provision.planning import hashed
-from provision.releases import short_hash
+from provision.apps.releases import short_hash
+from provision.saved.holding import hashed
 
 pytestmark = pytest.mark.lab
 

@@ -27,7 +27,7 @@ from helpers.units import SERVICES, exposures, main_processes, of, sockets
 from helpers.web import Site
 
 from provision import lab
-from provision.app_settings import Front
+from provision.apps.settings import Front
 
 pytestmark = pytest.mark.lab
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from steps_bench import Bench
 
-from provision import bootstrap
+from provision.controller import bootstrap
 
 
 @pytest.fixture

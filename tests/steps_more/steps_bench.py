@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from provision.channel import ProcessChannel
+from provision.controller.channel import ProcessChannel
+from provision.controller.login import Login
+from provision.controller.outcome import Outcome, StepFailed
+from provision.controller.session import Session
 from provision.errors import ConfigError
-from provision.login import Login
-from provision.outcome import Outcome, StepFailed
-from provision.session import Session
 from provision.steps.base import Step
 
 

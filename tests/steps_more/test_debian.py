@@ -12,8 +12,8 @@ from provision.secrets import Secret
 from provision.steps.base import Step
 from provision.steps.debconf import Answers
 from provision.steps.postgres import Database, Extension, Grant, Role, Setting
-from provision.steps.psql import identifier, literal, matches, scram, verifier
 from provision.steps.repository import NoRepository, Repository
+from provision.steps.support.psql import identifier, literal, matches, scram, verifier
 
 KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
 CONFIG = """Name: shop/mode

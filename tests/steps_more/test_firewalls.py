@@ -7,7 +7,7 @@ from steps_bench import Bench, refuses
 
 from provision.steps.base import Step
 from provision.steps.nftables import Firewall
-from provision.steps.ports import Opening, parse_opening
+from provision.steps.support.ports import Opening, parse_opening
 from provision.steps.ufw import Ufw
 
 MAIN = "#!/usr/sbin/nft -f\nflush ruleset\n"

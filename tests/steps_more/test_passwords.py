@@ -9,7 +9,7 @@ import bcrypt
 import pytest
 from steps_bench import Bench
 
-from provision.htpasswd import hashes_of, mark_of
+from provision.apps.htpasswd import hashes_of, mark_of
 from provision.secrets import Secret
 from provision.steps.passwords import PasswordFile
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from inventories import project
 
-from provision import bootstrap
-from provision.channel import Channel, ProcessChannel
-from provision.host import Host
+from provision.controller import bootstrap
+from provision.controller.channel import Channel, ProcessChannel
+from provision.roles.host import Host
 
 ROLE = '''
     """Greets."""
 
-    from provision.roles import Params, task
+    from provision.roles.model import Params, task
     from provision.steps import command, files
 
 
@@ -68,9 +68,9 @@ def use_local_agents(patch: Any, folder: Path) -> None:
 
     patch: called with an object, an attribute's name and its new value.
     """
-    import provision.run
+    import provision.run.on_hosts
 
     home = f'"{folder}/ledger-%d" % __import__("os").getpid()'
     patch(bootstrap, "LOADER", bootstrap.LOADER.replace("\nmain()", f"\nmain({home})"))
     bootstrap.payload.cache_clear()
-    patch(provision.run, "Host", LocalHost)
+    patch(provision.run.on_hosts, "Host", LocalHost)

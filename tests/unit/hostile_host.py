@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from provision.agent.frames import LENGTHS, MARKER, pack
-from provision.events import Event
-from provision.login import Login
-from provision.session import Session
+from provision.controller.events import Event
+from provision.controller.login import Login
+from provision.controller.session import Session
 from provision.steps.files import File
+from provision.system.frames import LENGTHS, MARKER, pack
 
 FACTS: dict[str, Any] = {
     "distribution": "debian", "version": "12", "codename": "bookworm", "family": "debian", "architecture": "x86_64",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from provision.errors import StepError, UnreachableError
-from provision.events import (
+from provision.controller.events import (
     Connected,
     Connecting,
     Event,
@@ -15,7 +14,8 @@ from provision.events import (
     Summary,
     Tally,
 )
-from provision.facts import Facts
+from provision.controller.facts import Facts
+from provision.errors import StepError, UnreachableError
 from provision.steps.base import Change
 
 CONF = Change("content", text="--- /etc/x.conf\n+++ /etc/x.conf\n@@ -1,2 +1,2 @@\n a\n--old\n+new")

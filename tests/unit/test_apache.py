@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from provision.app_settings import Cache, RateLimit
-from provision.apps import App
-from provision.locations import Location
+from provision.apps.model import App
+from provision.apps.settings import Cache, RateLimit
+from provision.serving.locations import Location
 from roles.apache import cache, limits, places
 
 

@@ -9,7 +9,9 @@ import pytest
 from inventories import errors, host, inventory, project
 from pydantic import ValidationError
 
-from provision.app_settings import (
+from provision.apps.balancing import Balance
+from provision.apps.model import App, apps_of
+from provision.apps.settings import (
     INTERFACES,
     Auth,
     Cache,
@@ -20,8 +22,6 @@ from provision.app_settings import (
     Settings,
     servers_for,
 )
-from provision.apps import App, apps_of
-from provision.balancing import Balance
 from provision.inventory import load
 from provision.secrets import Secret
 

@@ -17,7 +17,7 @@ import pytest
 import provision
 import provision.agent
 import provision.steps
-from provision import bootstrap
+from provision.controller import bootstrap
 from provision.steps.base import Step
 
 ROOT = Path(provision.__file__).parent

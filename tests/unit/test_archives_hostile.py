@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from provision.agent.files import Files
 from provision.errors import StepError
-from provision.steps.archives import Member, read_members
-from provision.steps.extraction import put, refuse_in_the_way
 from provision.steps.fetch import MAX_SIZE
+from provision.steps.support.archives import Member, read_members
+from provision.steps.support.extraction import put, refuse_in_the_way
+from provision.system.files import Files
 
 MEGABYTE = 1024 * 1024
 LINK, HARD, FOLDER = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
@@ -169,7 +169,7 @@ def test_headers_that_would_fill_memory_are_refused() -> None:
 
 @pytest.mark.trust("1", "archive-bomb")
 def test_many_members_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provision.steps.archives.MAX_MEMBERS", 100)
+    monkeypatch.setattr("provision.steps.support.archives.MAX_MEMBERS", 100)
     with pytest.raises(StepError, match="more than 100 members"):
         members(tar(*(entry(f"f{n}") for n in range(101))))
     back = tarfile.TarInfo("back")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from inventories import errors, inventory
 
-from provision.balancing import address_of, addresses_of, balanced_of, balancers_of
+from provision.apps.balancing import address_of, addresses_of, balanced_of, balancers_of
 from provision.errors import ProvError
 from provision.inventory import Inventory
 

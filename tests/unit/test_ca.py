@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from provision.authority import Authority
+from provision.apps.authority import Authority
 from provision.errors import ProvError
 
 

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from provision import authority as authorities
-from provision import ca
-from provision.authority import Authority
+from provision.apps import authority as authorities
+from provision.apps import certificate_files as ca
+from provision.apps.authority import Authority
 from provision.errors import ProvError
 from provision.locks import locked
 

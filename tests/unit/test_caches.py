@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from provision.agent import compiled
-from provision.agent.caches import Hashes, keep, kept
 from provision.agent.compiled import Compiled
-from provision.cli.early import MOST, Early, memory
+from provision.cli.ahead import MOST, Early, memory
 from provision.inventory import InventoryHost, load
+from provision.system.caches import Hashes, keep, kept
 
 LONG_AGO = 1_600_000_000
 
@@ -38,7 +38,7 @@ def test_hashes_are_kept_until_the_file_changes(tmp_path: Path, monkeypatch: pyt
     file, place = tmp_path / "file", str(tmp_path / "hashes")
     file.write_text("one")
     # long ago, as a file's ctime can't be set
-    monkeypatch.setattr("provision.agent.caches.CLOCK_TICK", -1)
+    monkeypatch.setattr("provision.system.caches.CLOCK_TICK", -1)
     first = Hashes(place)
     digest = first.of(str(file), file.stat())
     first.save()
@@ -63,8 +63,8 @@ def test_a_file_that_has_just_changed_is_hashed_again(tmp_path: Path) -> None:
 
 
 def test_hashes_stay_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provision.agent.caches.MOST", 3)
-    monkeypatch.setattr("provision.agent.caches.CLOCK_TICK", -1)
+    monkeypatch.setattr("provision.system.caches.MOST", 3)
+    monkeypatch.setattr("provision.system.caches.CLOCK_TICK", -1)
     place = tmp_path / "hashes"
     for number in range(5):
         file = tmp_path / str(number)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from cli_project import greeting_project, use_local_agents
 
-from provision import bootstrap
 from provision.cli import main as cli
+from provision.controller import bootstrap
 
 Prov = Callable[..., tuple[object, str, str]]
 FAILING = '["sh", "-c", "echo said; echo wrong >&2; exit 3"]'

@@ -14,7 +14,7 @@ from inventories import project
 
 from provision.cli.main import cli
 from provision.errors import UsageError
-from provision.roles import assign, find, search_path
+from provision.roles.model import assign, find, search_path
 
 
 def prov(*words: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_cli_deploy import failing, here, prov  # noqa: F401 (fixtures)
 
-from provision import plans
+from provision.saved import plan_file as plans
 
 Prov = Callable[..., tuple[object, str, str]]
 pytestmark = pytest.mark.usefixtures("here")

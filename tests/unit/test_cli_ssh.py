@@ -8,7 +8,7 @@ import pytest
 from inventories import host
 
 from provision import lab
-from provision.cli.ssh import ssh_argv
+from provision.commands.ssh import ssh_argv
 from provision.errors import LabError
 from provision.lab import LabHost
 

@@ -19,9 +19,9 @@ from provision.secrets import Secret
 from provision.steps.base import Ref, Step
 from provision.steps.command import Command
 from provision.steps.files import Directory, File
-from provision.steps.source import Source
 from provision.steps.systemd import Service
 from provision.steps.tree import Tree
+from provision.system.source import Source
 
 secrets = st.builds(Secret, st.text())
 words = st.text(st.characters(codec="utf-8"))
@@ -78,7 +78,7 @@ def test_references_become_those_of_the_host() -> None:
 @pytest.mark.parametrize(
     "kind",
     ["os:system", "provision.errors:ProvError", "provision.steps.files:Source", "provision.steps.files:none",
-     "provision.steps.files:file", "builtins:eval", "provision.agent.files:Files", ""],
+     "provision.steps.files:file", "builtins:eval", "provision.system.files:Files", ""],
 )  # fmt: skip
 def test_only_steps_are_built_from_messages(kind: str) -> None:
     with pytest.raises(ValueError, match="not a step"):

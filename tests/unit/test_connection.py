@@ -14,7 +14,7 @@ import paramiko
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from provision.connection import (
+from provision.controller.connection import (
     HostKeys,
     VerifiedConnection,
     changed_key,
@@ -24,8 +24,8 @@ from provision.connection import (
     split_known_host,
     was_dropped,
 )
+from provision.controller.known_hosts import Known, KnownKey
 from provision.errors import UnreachableError
-from provision.knownhosts import Known, KnownKey
 
 
 @functools.cache

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from provision.app_settings import SERVER_PACKAGES
+from provision.apps.settings import SERVER_PACKAGES
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DIGEST = {"bytes": 100_000, "sha256": hashlib.sha256(b"x" * 100_000).hexdigest()}

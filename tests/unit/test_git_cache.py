@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from git_objects import Raw
 
-from provision import gitsource
 from provision.errors import ProvError
+from provision.sources import checkouts as gitsource
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def version(url: str, ref: str | None = None) -> str:
 
 def start(url: str) -> subprocess.Popen[str]:
     """A checkout in a process of its own."""
-    code = "import sys; from provision.gitsource import checkout; print(checkout(sys.argv[1], None))"
+    code = "import sys; from provision.sources.checkouts import checkout; print(checkout(sys.argv[1], None))"
     argv = [sys.executable, "-c", code, url]
     return subprocess.Popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from git_objects import FILE, FOLDER, LINK, MODULE, RUN, Raw, Tree, everything
 
-from provision import gitsource
 from provision.errors import ProvError
-from provision.sources import gittree
+from provision.sources import checkouts as gitsource
+from provision.sources import git_tree as gittree
 
 
 @pytest.fixture

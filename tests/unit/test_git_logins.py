@@ -10,9 +10,9 @@ import pytest
 from guarded import guarded
 from test_gitsource import Repository
 
-from provision import gitsource
 from provision.errors import ProvError
-from provision.gitlogin import without_login
+from provision.sources import checkouts as gitsource
+from provision.sources.git_login import without_login
 from provision.steps.fetch import Download
 from provision.steps.git import Checkout
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from git_objects import Raw
 
-from provision import gitsource
 from provision.errors import ProvError
+from provision.sources import checkouts as gitsource
 from provision.sources.lfs import Attributes, pointer_in
 from provision.sources.urls import remote_of, submodule_of
 

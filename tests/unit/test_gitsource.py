@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from provision import gitsource
 from provision.errors import ProvError
+from provision.sources import checkouts as gitsource
 
 
 class Repository:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from hostile_host import BYE, FACTS, HELLO, OK, Liar, Mute, frames, one_step, raw, session, without
 
-from provision import conduct, login
-from provision.agent.frames import LENGTHS, MARKER, MAX_HEADER
+from provision.controller import conduct, login
+from provision.controller.events import StepDone, StepRunning
+from provision.controller.session import Session
 from provision.errors import ProvError, UnreachableError
-from provision.events import StepDone, StepRunning
 from provision.secrets import Secret
-from provision.session import Session
+from provision.system.frames import LENGTHS, MARKER, MAX_HEADER
 
 trust = pytest.mark.trust
 

@@ -7,7 +7,7 @@ import json
 import bcrypt
 import pytest
 
-from provision import htpasswd
+from provision.apps import htpasswd
 from provision.errors import ConfigError
 from provision.secrets import MASK, Secret
 

@@ -9,16 +9,16 @@ import pytest
 from inventories import errors, host
 from pydantic import ValidationError
 
-from provision.app_settings import Index
-from provision.apps import App, apps_of
+from provision.apps.indexes import requirements_with
+from provision.apps.model import App, apps_of
+from provision.apps.releases import release_of
+from provision.apps.settings import Index
 from provision.errors import ConfigError
-from provision.indexes import requirements_with
-from provision.releases import release_of
 from provision.secrets import Secret
-from provision.serving import environment_file
+from provision.serving.instances import environment_file
 from provision.steps.base import Change
-from provision.steps.indexes import index_changes
 from provision.steps.python import Venv
+from provision.steps.support.indexes import index_changes
 
 WORD = "k3gb@Qz1"
 KNOWN: dict[str, str | Secret] = {

@@ -12,9 +12,9 @@ import paramiko
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from provision.connection import HostKeys, fingerprint
+from provision.controller.connection import HostKeys, fingerprint
+from provision.controller.known_hosts import Known, known, parsed
 from provision.errors import UnreachableError
-from provision.knownhosts import Known, known, parsed
 
 KEY = paramiko.ECDSAKey.generate(curve=ec.SECP256R1())
 OTHER = paramiko.ECDSAKey.generate(curve=ec.SECP256R1())

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from provision import lab as labs
-from provision.cli.lab import lab as command
+from provision.commands.lab import lab as command
 from provision.errors import LabError, ProvError, UsageError
 from provision.lab import cgroup, commands, images, machine, ssh, store
 from provision.lab.model import LabHost, Record

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from provision import lab as labs
-from provision.cli.lab import lab as command
+from provision.commands.lab import lab as command
 from provision.errors import LabError, ProvError, UsageError
 from provision.lab import box, commands, provider, shared, store, vagrantfile
 from provision.lab.model import Record

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from provision.apps import App
-from provision.fronts import Backend, Site, grouped
-from provision.releases import Release
+from provision.apps.model import App
+from provision.apps.releases import Release
+from provision.serving.sites import Backend, Site, grouped
 
 
 def site(**settings: Any) -> Site:

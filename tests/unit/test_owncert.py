@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from inventories import errors, host
 
-from provision.app_settings import OwnCertificate
-from provision.apps import apps_of
-from provision.authority import Authority
+from provision.apps.authority import Authority
+from provision.apps.model import apps_of
+from provision.apps.own_certificate import covered, faults
+from provision.apps.settings import OwnCertificate
 from provision.errors import ConfigError
-from provision.owncert import covered, faults
 
 Key = ec.EllipticCurvePrivateKey
 PEM = serialization.Encoding.PEM

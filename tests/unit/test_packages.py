@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from provision.agent import dnf, dpkg, rpm
 from provision.steps import apt, package
 from provision.steps import dnf as dnf_steps
 from provision.steps.base import Step
 from provision.steps.dnf_repository import NoRepository, Repository
-from provision.steps.packagenames import REDHAT, fits
+from provision.steps.support.package_names import REDHAT, fits
+from provision.system.packages import dnf, dpkg, rpm
 
 KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
 STATUS = """Package: dpkg

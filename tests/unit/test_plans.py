@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from provision import plans
 from provision.agent.masks import Masks
 from provision.errors import ConfigError, ConfigErrors, UsageError
 from provision.inventory.masking import masked, secrets_of
-from provision.plandiff import check_configuration, check_hosts
-from provision.planning import leaves, without_secrets
-from provision.plans import Asked, PlannedHost, PlannedStep, SavedPlan, Seal
+from provision.saved import plan_file as plans
+from provision.saved.differences import check_configuration, check_hosts
+from provision.saved.holding import leaves, without_secrets
+from provision.saved.plan_file import Asked, PlannedHost, PlannedStep, SavedPlan, Seal
 from provision.secrets import Secret
 from provision.steps.base import Change
 

@@ -8,7 +8,7 @@ from typing import Any
 from test_plans import plan, step
 
 from provision.agent.protocol import Submission
-from provision.planning import Guard
+from provision.saved.holding import Guard
 
 NO_LIMIT = "no limit"
 

@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provision.agent.frames import (
+from provision.controller.login import Login
+from provision.controller.session import Session
+from provision.errors import ProvError, UnreachableError
+from provision.system.frames import (
     LENGTHS,
     MARKER,
     MAX_HEADER,
@@ -19,9 +22,6 @@ from provision.agent.frames import (
     pack,
     unpack,
 )
-from provision.errors import ProvError, UnreachableError
-from provision.login import Login
-from provision.session import Session
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 json_values = st.recursive(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from provision import bootstrap
-from provision.agent import proxies
+from provision.controller import bootstrap
+from provision.system import proxies
 
 ENVIRONMENT = """\
 # https_proxy=http://commented

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from inventories import host, project
 
-from provision import releases
-from provision.apps import App, apps_of
+from provision.apps import releases
+from provision.apps.model import App, apps_of
+from provision.apps.releases import Release, release_of
 from provision.errors import ProvError
-from provision.releases import Release, release_of
-from provision.run import run_roles
+from provision.run.on_hosts import run_roles
 from provision.sources.local import source_entries
 from provision.steps.tree import Entry
 

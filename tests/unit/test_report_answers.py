@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from report_events import FACTS, FAILURE, summary
 
+from provision.controller.events import Event, FactsKnown, HostDone, Note, Output, StepDone, Stopping
 from provision.errors import StepError, UnreachableError
-from provision.events import Event, FactsKnown, HostDone, Note, Output, StepDone, Stopping
 from provision.report.base import Report
 from provision.report.facts import FactsShown
 from provision.report.output import OutputShown

@@ -9,7 +9,7 @@ import pytest
 from report_events import EVENTS, summary
 from rich.console import Console as Terminal
 
-from provision.events import Connecting, Event, HostDone, StepDone, StepRunning, Summary, Tally
+from provision.controller.events import Connecting, Event, HostDone, StepDone, StepRunning, Summary, Tally
 from provision.report.base import Style
 from provision.report.console import Console
 from provision.report.rows import Rows

@@ -9,7 +9,7 @@ import pytest
 from report_events import FAILURE
 from rich.console import Console as Terminal
 
-from provision.events import Event, HostDone, StepDone, Summary, Tally
+from provision.controller.events import Event, HostDone, StepDone, Summary, Tally
 from provision.report.base import Style
 from provision.report.console import Console
 from provision.report.drift import DriftShown

@@ -6,7 +6,7 @@ import io
 import json
 from typing import Any
 
-from provision.events import HostDone, PastRun, Undeclared
+from provision.controller.events import HostDone, PastRun, Undeclared
 from provision.report.base import Style
 from provision.report.history import HistoryShown
 from provision.report.jsonl import JsonLines

@@ -8,7 +8,7 @@ from typing import Any
 
 from report_events import EVENTS, FACTS, summary
 
-from provision.events import (
+from provision.controller.events import (
     Connecting,
     Event,
     FactsKnown,

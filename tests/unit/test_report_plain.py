@@ -6,8 +6,8 @@ import io
 
 from report_events import EVENTS, FAILURE, summary
 
+from provision.controller.events import Event, HostDone, StepDone, Stopping, Summary, Tally
 from provision.errors import ConfigError, ConfigErrors
-from provision.events import Event, HostDone, StepDone, Stopping, Summary, Tally
 from provision.report.base import Style
 from provision.report.plain import Plain
 from provision.steps.base import Change

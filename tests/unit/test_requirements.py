@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from provision.apps.requirements import requirements_of
 from provision.errors import ConfigError
-from provision.requirements import requirements_of
 
 PYLOCK = """
 lock-version = "1.0"

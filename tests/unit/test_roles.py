@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from inventories import errors, host, project
 
-from provision import roles
 from provision.errors import ConfigError
-from provision.roles import Role, assign, find, in_order, search_path
+from provision.roles import model as roles
+from provision.roles.model import Role, assign, find, in_order, search_path
 
 ROLE = '''
     """Greets."""

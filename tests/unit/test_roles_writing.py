@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from inventories import host, project
 
-from provision import bootstrap
+from provision.controller import bootstrap
 from provision.errors import ConfigError, UsageError
-from provision.roles import Assignment, assign, find, search_path
-from provision.selection import Selection
+from provision.roles.model import Assignment, assign, find, search_path
+from provision.run.selection import Selection
 from provision.steps.base import Ref
 from provision.steps.command import Command
 
@@ -166,7 +166,12 @@ def test_what_a_step_of_ones_own_imports_travels_with_it(tmp_path: Path) -> None
     ("head", "body", "line", "message"),
     [
         ("import yaml", "x: int", 1, "imports yaml, which hosts do not have"),
-        ("from provision.host import Host", "x: int", 1, "imports provision.host, which hosts do not have"),
+        (
+            "from provision.roles.host import Host",
+            "x: int",
+            1,
+            "imports provision.roles.host, which hosts do not have",
+        ),
         ("from .other import X", "x: int", 1, "imports relatively: write `from steps.NAME import ...`"),
         ("import steps.other", "x: int", 1, "write `from steps.other import ...`"),
         ("", "def f(self, x):\n            match x:\n                case 1: ...", 8, "for Python 3.8"),

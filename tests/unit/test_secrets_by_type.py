@@ -12,12 +12,12 @@ from inventories import errors, host
 from pydantic import BaseModel, Field, RootModel, SecretStr, field_validator, model_validator
 
 from provision.agent.masks import Masks
-from provision.apps import App, apps_of
+from provision.apps.model import App, apps_of
 from provision.errors import ConfigErrors, StepError
 from provision.inventory.kinds import Kind, Kinds
 from provision.inventory.masking import is_secret, masked, secrets_of
 from provision.inventory.validation import validate
-from provision.roles import Params
+from provision.roles.model import Params
 from provision.secrets import MASK, Secret, logins, without_logins
 
 WORD = "k3gbKQz1"

@@ -16,7 +16,7 @@ from git_objects import Raw
 
 from provision.errors import ConfigError, ProvError
 from provision.sources import files
-from provision.sources.gitindex import parsed, tracked_in
+from provision.sources.git_index import parsed, tracked_in
 from provision.sources.local import source_entries
 from provision.steps.tree import Tree
 
@@ -319,7 +319,7 @@ def test_another_file_of_the_same_size_and_time_is_hashed_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A repository sets names, sizes and times; what is remembered is told by inode and time of change as well."""
-    monkeypatch.setattr("provision.agent.caches.CLOCK_TICK", -1)
+    monkeypatch.setattr("provision.system.caches.CLOCK_TICK", -1)
     before = source_entries(folder, ROOM)
     st = (folder / "app.py").stat()
     monkeypatch.setattr(files, "_hashes", {})

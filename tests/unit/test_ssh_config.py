@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.connection import VerifiedConnection, fabric_config, files_of
+from provision.controller.connection import VerifiedConnection, fabric_config, files_of
 from provision.errors import ConfigError
 
 trust = pytest.mark.trust

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from provision.errors import ProvError
+from provision.roles.templates import render
 from provision.secrets import Secret
-from provision.templates import render
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from jinja2 import nodes
 
 import provision
-from provision import writers
-from provision.templates import environment
+from provision.roles.templates import environment
+from provision.system import writers
 
 REPOSITORY = Path(provision.__file__).parents[1]
 TEMPLATES = sorted(REPOSITORY.glob("roles/*/templates/*"))

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console as RichConsole
 
-from provision.errors import StepError
-from provision.events import (
+from provision.controller.events import (
     Event,
     FactsKnown,
     HostDone,
@@ -27,7 +26,8 @@ from provision.events import (
     Tally,
     Undeclared,
 )
-from provision.facts import Facts
+from provision.controller.facts import Facts
+from provision.errors import StepError
 from provision.report.base import Report, Style
 from provision.report.console import Console
 from provision.report.drift import DriftShown

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from rich.console import Console as Terminal
 
+from provision.controller.events import StepDone
 from provision.errors import LabError, StepError
-from provision.events import StepDone
-from provision.report.junit import write_junit
-from provision.report.trials import JsonTrials, PlainTrials
-from provision.report.trialtable import TrialTable
 from provision.steps.base import Change
+from provision.testing.junit import write_junit
 from provision.testing.results import Event, Finished, StageDone, StageStarted, TrialDone, Verdict
+from provision.testing.trial_report import JsonTrials, PlainTrials
+from provision.testing.trial_table import TrialTable
 from provision.testing.trials import Trial
 
 GOOD = Trial("nginx", True, "debian-12", (), {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from provision.sources import files
-from provision.steps.contents import excluded
+from provision.steps.support.contents import excluded
 from provision.steps.tree import Entry
 
 

@@ -13,7 +13,7 @@ from provision.steps.sysusers import parsed as user_line
 from provision.steps.tmpfiles import parsed as tmpfiles_line
 from provision.steps.unit_files import DropIn, NoUnit, Unit
 from provision.steps.user_units import Linger, UserService
-from provision.writers import systemd_command
+from provision.system.writers import systemd_command
 
 
 class Gathered:

@@ -7,7 +7,7 @@ import sys
 
 PROGRAM = """
 import sys
-from provision import connection
+from provision.controller import connection
 assert "unittest.mock" not in sys.modules and "asyncio" not in sys.modules
 import invoke
 c = invoke.MockContext(run=invoke.Result("hello"))

@@ -13,8 +13,8 @@ import pytest
 from inventories import errors, host, inventory, project
 from pydantic import ValidationError
 
-from provision.apps import App, apps_of
-from provision.balancing import balanced_of
+from provision.apps.balancing import balanced_of
+from provision.apps.model import App, apps_of
 from roles.apache import Apache
 from roles.base import Person
 from roles.nginx import Nginx

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from helpers.nasty import LINES, NASTY
 
-from provision import writers
+from provision.system import writers
 
 # by what a value of several lines can be written all the same
 OF_SEVERAL_LINES = {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from helpers.projects import EXAMPLES
-from provision.app_settings import INTERFACES, Front, Interface, Server
+from provision.apps.settings import INTERFACES, Front, Interface, Server
 
 #: a stylesheet that is worth compressing, with a hash in its name, in each example's static files
 STYLE = "".join(f".prov-{number} {{ margin: {number}px }}\n" for number in range(200)).encode()

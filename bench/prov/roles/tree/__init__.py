@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from provision.releases import walk
+from provision.apps.releases import walk
 from provision.role import Host, Params, task
 from provision.steps import tree
 

@@ -1,0 +1,110 @@
+"""A private certificate authority, kept by the controller (role `tls`): where it is, and what it signs.
+
+What signs is in `certificate_files`, imported only when there is something to sign: a run with nothing to change
+needs no more than the identifier of the authority's key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from provision.errors import ProvError
+from provision.locks import locked
+
+#: for as long as another prov may take to make an authority
+_WAIT_SECONDS = 60.0
+
+
+class Authority:
+    """folder: holds ca.key (0600), ca.crt, which clients trust, and ca.id, the identifier of its key.
+
+    Several processes may deploy from one project, and several hosts in one process: files are written whole, and
+    an authority is made under the lock of its folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.certificate_path = folder / "ca.crt"
+        self.key_path = folder / "ca.key"
+        self._id_path = folder / "ca.id"
+
+    def exists(self) -> bool:
+        """Whether the authority has been made already."""
+        return self.certificate_path.is_file()
+
+    def make(self) -> None:
+        """Make key and certificate if there are none. Raises ProvError."""
+        if self.exists():
+            return
+        with self._alone():
+            if not self.exists():
+                from provision.apps.certificate_files import make
+
+                make(self)
+
+    def key_id(self) -> str:
+        """The identifier of the authority's key, in hex, as certificates name their issuer (RFC 5280, 4.2.1.1);
+        "" if there is no authority yet. Raises ProvError if its certificate can't be read, or is not the key's."""
+        if not self.exists():
+            return ""
+        state = self._state()
+        with suppress(OSError, ValueError):
+            known, of = self._id_path.read_text(encoding="ascii").split()
+            if of == state:
+                return known
+        from provision.apps.certificate_files import check, key_id
+
+        check(self)
+        found = key_id(self)
+        with suppress(OSError):  # somebody who may only read here looks at the certificate each time
+            write_whole(self._id_path, f"{found} {state}\n".encode(), 0o644)
+        return found
+
+    def sign(self, request_pem: bytes, names: Sequence[str], days: int) -> bytes:
+        """A server certificate in PEM for a request made on a host; see `provision.apps.certificate_files.sign`."""
+        from provision.apps.certificate_files import sign
+
+        return sign(self, request_pem, names, days)
+
+    def _state(self) -> str:
+        """A digest of both files: ca.id counts for these only."""
+        digest = hashlib.sha256()
+        for path in (self.certificate_path, self.key_path):
+            with suppress(OSError):  # whoever plans need not be allowed to sign
+                digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the authority's lock. Raises ProvError."""
+        try:
+            with locked(self.folder, seconds=_WAIT_SECONDS, mode=0o700):
+                yield
+        except TimeoutError as error:
+            raise ProvError(str(error), hint="End that prov, then run again.") from None
+        except OSError as error:
+            raise ProvError(
+                f"the private CA cannot be written: {error.strerror}",
+                where=str(self.folder),
+                hint="Make the folder writable, or name another one: `tls: {ca: FOLDER}`.",
+            ) from error
+
+
+def write_whole(path: Path, data: bytes, mode: int) -> None:
+    """Replace a file at once: a reader, also after a crash of this process, sees the old one or the new one."""
+    begun = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    fd = os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        begun.replace(path)
+    except BaseException:
+        begun.unlink(missing_ok=True)
+        raise

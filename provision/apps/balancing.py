@@ -1,0 +1,164 @@
+"""Load balancing: which hosts of the inventory serve an application for a host that stands before them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from provision import lab
+from provision.apps.model import App, apps_of
+from provision.apps.settings import Front, Settings
+from provision.errors import ConfigErrors, ProvError, UsageError
+from provision.inventory import InventoryHost, Problems
+from provision.inventory.fields import address
+from provision.inventory.validation import validate
+from provision.inventory.values import shown
+from provision.names import suggestion
+from provision.values import dataclass
+
+
+class Balance(Settings):
+    """One application before whose hosts this host stands. `balance: {shop: web}` is short for `hosts: web`."""
+
+    hosts: str = Field(description="The hosts that serve it: a host, a group, or a pattern, as in a TARGET.")
+    method: Literal["round_robin", "least_conn", "ip_hash"] = Field(
+        default="least_conn",
+        description="Who gets a request: the next one, the one with the fewest, or a client's always the same.",
+    )
+    weights: dict[str, int] = Field(
+        default={}, description="Shares of hosts that get more or less than the others, which have 1."
+    )
+    backup: tuple[str, ...] = Field(
+        default=(), description="Hosts that get requests only while all others are down."
+    )
+    front: Front = Field(default="nginx", description="What stands before them.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"hosts": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Balance:
+        if any(weight < 1 for weight in self.weights.values()):
+            raise ValueError("a weight is 1 or more; to leave a host out, leave it out of `hosts`")
+        if self.backup and self.method == "ip_hash":
+            raise ValueError("ip_hash knows no backup: it always sends a client to the same host")
+        return self
+
+
+@dataclass(frozen=True)
+class Balanced:
+    """An application with the hosts that serve it. app: as the first of them declares it."""
+
+    app: App
+    balance: Balance
+    hosts: tuple[InventoryHost, ...]
+
+
+@cache
+def balanced_of(host: InventoryHost) -> tuple[Balanced, ...]:
+    """What a host balances, from its variable `balance`, in the order of the inventory.
+
+    Worked out once for each host: every host of a fleet asks all others whether they stand before it.
+
+    Raises ConfigErrors with all that is wrong: no such hosts, hosts without the application, names in weights or
+    backup that are none of them, applications that differ in their domains or tls.
+    """
+    settings = host.vars.get("balance")
+    if settings is None:
+        return ()
+    if not isinstance(settings, Mapping):
+        message = f"must be a mapping of applications to hosts, not {shown(settings)}"
+        raise ConfigErrors([host.error(("balance",), message)])
+    problems = Problems()
+    found: list[Balanced] = []
+    for name, value in settings.items():
+        with problems.gathered():
+            found.append(balanced(host, name, value))
+    fronts = {app.front: app.name for app in apps_of(host)}
+    for each in found:
+        other = next((name for front, name in fronts.items() if front != each.balance.front), None)
+        fronts.setdefault(each.balance.front, each.app.name)
+        if other is not None:
+            message = f"{other} has another front here, and both want ports 80 and 443"
+            problems.add(host.error(("balance", each.app.name, "front"), message))
+    problems.raise_any()
+    return tuple(found)
+
+
+def balanced(host: InventoryHost, name: Any, value: Any) -> Balanced:
+    """One entry of `balance`. Raises ConfigErrors."""
+    path = ("balance", name)
+    balance = validate(Balance, {"hosts": value} if isinstance(value, str) else value, host, path)
+    try:
+        servers = host.inventory.select(balance.hosts)
+    except UsageError as error:
+        raise host.error((*path, "hosts"), error.message, error.hint) from None
+    for field, names in (("weights", list(balance.weights)), ("backup", list(balance.backup))):
+        known = [server.name for server in servers]
+        for other in names:
+            if other not in known:
+                message = f"{other!r} is none of its hosts ({', '.join(known)}).{suggestion(other, known)}"
+                raise host.error((*path, field), message)
+    for server in servers:
+        inner = server.vars.get("internal_address")
+        if inner is not None:
+            try:
+                address(str(inner))
+            except ValueError as error:
+                raise server.error(("internal_address",), str(error)) from None
+    if set(balance.backup) >= {server.name for server in servers}:
+        raise host.error((*path, "backup"), "leaves no host that is not a backup")
+    apps = []
+    for server in servers:
+        app = next((app for app in apps_of(server) if app.name == name), None)
+        if app is None:
+            raise host.error((*path, "hosts"), f"{server.name} has no application {name!r}")
+        apps.append(app)
+    for app, server in zip(apps, servers):
+        if (app.domains, app.tls, app.path) != (apps[0].domains, apps[0].tls, apps[0].path):
+            message = f"{servers[0].name} and {server.name} differ in domains, tls or path of {name!r}"
+            raise host.error((*path, "hosts"), message)
+    return Balanced(apps[0], balance, tuple(servers))
+
+
+def balancers_of(host: InventoryHost) -> list[InventoryHost]:
+    """The hosts that stand before a host, by their `balance`: what they say of clients is believed."""
+    return [
+        other
+        for other in host.inventory.hosts.values()
+        if other is not host and any(host in found.hosts for found in balanced_of(other))
+    ]
+
+
+def addresses_of(hosts: Iterable[InventoryHost]) -> list[str]:
+    """Addresses of hosts, without those of lab hosts that are not up: they have none."""
+    return [
+        address_of(host)
+        for host in hosts
+        if host.connection.kind != "lab" or "internal_address" in host.vars or lab.find(host.name)
+    ]
+
+
+def address_of(host: InventoryHost) -> str:
+    """Where other hosts of the inventory reach a host: `internal_address`, else where prov itself does.
+
+    Raises ProvError if that is a name of ~/.ssh/config or a lab host that is not up.
+    """
+    inner = host.vars.get("internal_address")
+    if inner is not None:
+        return str(inner)
+    settings = host.connection
+    if settings.kind != "lab":
+        return settings.address
+    found = lab.find(host.name)
+    if found is None:
+        raise ProvError(
+            f"the address of the lab host {host.name} is not known, as it is not up",
+            hint=f"Boot it: prov lab up {host.name}",
+        )
+    return found.address

@@ -1,0 +1,163 @@
+"""What a private certificate authority does: its key, its certificate, and those that it signs."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Sequence
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from provision.apps.authority import Authority, write_whole
+from provision.errors import ProvError
+
+YEARS = 10
+
+
+def make(authority: Authority) -> None:
+    """Make the authority's key and certificate. The caller holds its lock, and its folder is there.
+
+    A key without a certificate, left by a run that died here or restored from a backup, is kept: its new
+    certificate has the same name and key, so that what it has signed stays good.
+    """
+    for begun in authority.folder.glob(".ca.*"):
+        begun.unlink(missing_ok=True)  # of a run that died
+    if authority.key_path.exists():
+        key = key_of(authority)
+    else:
+        key = ec.generate_private_key(ec.SECP256R1())
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        write_whole(authority.key_path, pem, 0o600)
+    # the certificate last: with it the authority exists
+    write_whole(authority.certificate_path, _certificate(key).public_bytes(serialization.Encoding.PEM), 0o644)
+
+
+def _certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    """A new certificate of an authority with this key."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "prov private CA")])
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=365 * YEARS))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(signing_only(), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def check(authority: Authority) -> None:
+    """Raise ProvError if the key, where this user may read it, is not that of the certificate.
+
+    Certificates signed with it would be refused by every client that trusts ca.crt.
+    """
+    if not os.access(authority.key_path, os.R_OK):
+        return
+    _refuse_other_key(authority, certificate_of(authority), key_of(authority))
+
+
+def _refuse_other_key(
+    authority: Authority, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+) -> None:
+    if certificate.public_key() != key.public_key():
+        raise ProvError(
+            "ca.key is not the key of ca.crt; no client would trust what it signs",
+            where=str(authority.folder),
+            hint="Restore both from one backup. Without one: remove ca.key and ca.crt, deploy every host again, and"
+            " have clients trust the new ca.crt.",
+        )
+
+
+def key_id(authority: Authority) -> str:
+    """The identifier of the authority's key, in hex. Raises ProvError."""
+    found = certificate_of(authority).extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    return found.value.digest.hex()
+
+
+def sign(authority: Authority, request_pem: bytes, names: Sequence[str], days: int) -> bytes:
+    """A server certificate in PEM for a request made on a host.
+
+    names: the DNS names that it is good for; those in the request do not count.  days: its lifetime.
+    Raises ProvError if the request is none, if its signature is wrong, or if the authority's key is not the one of
+    its certificate.
+    """
+    try:
+        request = x509.load_pem_x509_csr(request_pem)
+    except ValueError:
+        raise ProvError("the host sent no certificate request") from None
+    if not request.is_signature_valid:
+        raise ProvError("the host's certificate request is not signed with its key")
+    ca = certificate_of(authority)
+    key = key_of(authority)
+    _refuse_other_key(authority, ca, key)
+    now = datetime.datetime.now(datetime.UTC)
+    end = min(now + datetime.timedelta(days=days), ca.not_valid_after_utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])]))
+        .issuer_name(ca.subject)
+        .public_key(request.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(end)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def certificate_of(authority: Authority) -> x509.Certificate:
+    """The authority's own certificate. Raises ProvError."""
+    path = authority.certificate_path
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ProvError(
+            f"the authority's certificate can't be read: {error}",
+            where=str(path),
+            hint="Restore it from a backup.",
+        ) from None
+
+
+def key_of(authority: Authority) -> ec.EllipticCurvePrivateKey:
+    """The authority's key. Raises ProvError."""
+    path = authority.key_path
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError) as error:
+        raise ProvError(
+            f"the authority's key can't be read: {error}",
+            where=str(path),
+            hint="Restore it from a backup, or remove the folder to begin with a new authority.",
+        ) from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ProvError("the authority's key is not an EC key", where=str(path))
+    return key
+
+
+def signing_only() -> x509.KeyUsage:
+    """A CA's key signs certificates and revocation lists, nothing else."""
+    return x509.KeyUsage(
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )

@@ -1,0 +1,59 @@
+"""Files and folders of this machine that applications name in the inventory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provision.errors import ConfigError
+from provision.inventory import InventoryHost
+from provision.inventory.located import Origin
+
+if TYPE_CHECKING:
+    from provision.apps.model import App
+
+
+def local(host: InventoryHost, path: tuple[str | int, ...], origin: Origin, text: str) -> Path:
+    """A path of this machine; `~` is the user's home, a relative one starts at the inventory file. Raises ConfigError
+    for one that no file can have."""
+    try:
+        found = (origin.folder / Path(text).expanduser()).resolve()
+        found.exists()
+        return found
+    except (OSError, RuntimeError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise host.error(path, f"{text[:60]!r} can't be a path on this machine: {why.lower()}") from None
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; one whose name is too long for any is not."""
+    return os.path.isdir(path)  # noqa: PTH112 (Path.is_dir raises for such a name)
+
+
+def files_missing(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
+    """An error for each file or folder of this machine that an application names and that is not there."""
+    errors: list[ConfigError] = []
+    for app in apps:
+        if not isinstance(app.source, Path):
+            continue
+        root = app.source / (app.subdirectory or "")
+        if not is_folder(root):
+            path = (
+                "apps",
+                app.name,
+                "subdirectory" if app.subdirectory and is_folder(app.source) else "source",
+            )
+            errors.append(host.error(path, f"no such folder: {root}"))
+            continue
+        if app.error_pages is not None and not is_folder(root / app.error_pages):
+            message = f"no such folder: {root / app.error_pages}"
+            errors.append(host.error(("apps", app.name, "error_pages"), message))
+        wanted: dict[tuple[str, ...], str] = {("requirements",): app.requirements}
+        if app.django:
+            wanted[("django", "manage")] = app.django.manage
+        for parameter, file in wanted.items():
+            if not os.path.isfile(root / file):  # noqa: PTH113 (as is_folder)
+                errors.append(host.error(("apps", app.name, *parameter), f"no such file: {root / file}"))
+    return errors

@@ -1,0 +1,137 @@
+"""Where an application's packages come from: indexes of the inventory and of its requirements, with their logins.
+
+A login never stays in the text of the requirements, which hosts keep in a file that everybody can read. It goes to
+the environment of the installer, a secret of that one process.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from urllib.parse import quote
+
+from provision.apps.settings import Index
+from provision.errors import ConfigError
+from provision.secrets import Secret, logins, without_logins
+from provision.steps.tree import Entry
+from provision.system.source import Source
+from provision.values import dataclass
+
+#: pip's options, and the variables for the same (pip: "Requirements File Format", "Configuration")
+OPTIONS = {
+    "--index-url": "PIP_INDEX_URL",
+    "-i": "PIP_INDEX_URL",
+    "--pypi-url": "PIP_INDEX_URL",
+    "--extra-index-url": "PIP_EXTRA_INDEX_URL",
+    "--find-links": "PIP_FIND_LINKS",
+    "-f": "PIP_FIND_LINKS",
+}
+#: files that list packages
+LISTS = re.compile(r"(^|/)(requirements/[^/]+|[^/]*requirements[^/]*)\.(txt|in)$")
+VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+ADVICE = (
+    "The host would keep it in a file that everybody can read. Serve the package from an index, with a login "
+    "under `indexes` in the inventory."
+)
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """text: for a requirements file, without logins.  environment: of the installer."""
+
+    text: str
+    environment: Mapping[str, str | Secret]
+
+
+def requirements_with(
+    text: str, indexes: Sequence[Index], known: Mapping[str, str | Secret], *, where: str
+) -> Requirements:
+    """The requirements of an application, with the indexes of the inventory.
+
+    known: what ${NAME} in the URL of an index stands for, as with pip.  where: named in errors.
+    Raises ConfigError for a login in the URL of a package, and in an index for a variable that is not known.
+    """
+    kept: list[str] = []
+    taken: list[tuple[str, str]] = []
+    moves = bool(indexes)
+    for number, line in enumerate(re.sub(r"[ \t]*\\\n[ \t]*", " ", text).splitlines(), 1):
+        at = f"{where}: {without_logins(line).strip()}"
+        if line.lstrip().startswith("-"):
+            rest, found = parted(line, known, at)
+            taken += found
+            moves = moves or (bool(found) and bool(VARIABLE.search(line) or logins(line)))
+            kept += [rest] if rest else []
+        elif logins(re.sub(r"(^|\s)#.*", "", line)):
+            raise ConfigError(f"line {number} has a login in the URL of a package", where=at, hint=ADVICE)
+        else:
+            kept.append(line)
+    listed = [
+        ("PIP_INDEX_URL" if each.default else "PIP_EXTRA_INDEX_URL", each.with_login) for each in indexes
+    ]
+    if not moves:
+        return Requirements(text, {})
+    # all of them, as pip forgets what its environment says where a file names an index
+    return Requirements("".join(f"{line}\n" for line in kept), variables([*taken, *listed]))
+
+
+def without_logins_in(entries: Iterable[Entry], requirements: str) -> Iterator[Entry]:
+    """The files of a source as a host gets them: those that list packages without logins, as everybody can read them.
+
+    requirements: path of the application's own.
+    """
+    for path, mode, source, target in entries:
+        shipped = source
+        if source is not None and source.open is not None and (path == requirements or LISTS.search(path)):
+            with source.open(b"") as f:
+                text = f.read().decode("utf-8", "surrogateescape")
+            if logins(text):
+                shipped = Source.of(without_logins(text).encode("utf-8", "surrogateescape"))
+        yield path, mode, shipped, target
+
+
+def parted(line: str, known: Mapping[str, str | Secret], where: str) -> tuple[str, list[tuple[str, str]]]:
+    """An option line without the places that packages come from, and these: (variable, URL)."""
+    try:
+        words = shlex.split(line, comments=True)
+    except ValueError as error:
+        raise ConfigError(f"is not a line of options: {error}", where=where) from None
+    kept: list[str] = []
+    found: list[tuple[str, str]] = []
+    while words:
+        option, equals, url = words.pop(0).partition("=")
+        if option not in OPTIONS:
+            kept.append(option + equals + url)
+            continue
+        if not equals and words:
+            url = words.pop(0)
+        found.append((OPTIONS[option], expanded(url, known, where)))
+    return shlex.join(kept), found
+
+
+def expanded(url: str, known: Mapping[str, str | Secret], where: str) -> str:
+    """A URL with the values of its variables. Raises ConfigError if one is not known."""
+
+    def value(found: re.Match[str]) -> str:
+        name = found.group(1)
+        if name not in known:
+            raise ConfigError(
+                f"${{{name}}} is not known",
+                where=where,
+                hint=f"Set {name} under `secrets` of the application.",
+            )
+        text = known[name]
+        shown = text.reveal() if isinstance(text, Secret) else text
+        # a whole URL stays as it is, and so does what is quoted already
+        return shown if "://" in shown else quote(shown, safe="%!$&'()*+,;=:")
+
+    return VARIABLE.sub(value, url)
+
+
+def variables(places: Sequence[tuple[str, str]]) -> dict[str, str | Secret]:
+    """The environment in which an installer finds the places, in their order; the last default counts."""
+    found: dict[str, str] = {}
+    for name, url in places:
+        lists = name != "PIP_INDEX_URL" and name in found
+        found[name] = f"{found[name]} {url}" if lists else url
+    return {name: Secret(text) if logins(text) else text for name, text in found.items()}

@@ -1,0 +1,364 @@
+"""The application: where its source is, and how it is served. The inventory says it, the roles read it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from provision.apps.files import files_missing, local
+from provision.apps.settings import (
+    INTERFACES,
+    Auth,
+    Cache,
+    Django,
+    Front,
+    Index,
+    Interface,
+    OwnCertificate,
+    RateLimit,
+    Server,
+    Settings,
+    Tls,
+    servers_for,
+)
+from provision.errors import ConfigError, ConfigErrors
+from provision.inventory import InventoryHost, Problems
+from provision.inventory.fields import Domain, InnerPath, Place, UrlPrefix, UserName, VariableName, matching
+from provision.inventory.masking import is_secret
+from provision.inventory.validation import validate
+from provision.inventory.values import shown
+from provision.secrets import Secret
+from provision.system.writers import CONTROL
+
+GIT_URL = re.compile(r"(https?|ssh|git|file)://\S+|[\w.-]+@[\w.-]+:\S+")
+
+
+# app-NAME is a user, so that an application called `news` or `backup` does not run as Debian's own user
+AppName = Annotated[
+    str, matching(r"[a-z]([a-z0-9-]{0,26}[a-z0-9])?", "a name of a-z, 0-9 and '-', from a letter, 28 at most")
+]
+
+
+class App(Settings):
+    """One web application on a host."""
+
+    name: AppName = Field(description="The key in `apps`; units, sockets and folders are called after it.")
+    source: Path | str = Field(
+        description="A local folder (relative to the file that says so) or the URL of a git repository."
+    )
+    ref: Annotated[str, matching(r"(?!-)[\w./-]+", "a branch, tag or commit")] | None = Field(
+        default=None, description="Branch, tag or commit, if the source is git; else its default branch."
+    )
+    subdirectory: InnerPath | None = Field(
+        default=None, description="Folder in the source that holds the application; other paths start there."
+    )
+    max_source: Annotated[str, matching(r"[1-9]\d*[kmg]?", "a size like 512k, 10m or 1g")] = Field(
+        default="2g", description="Largest source, all files together; more is refused."
+    )
+    interface: Interface = Field(default="wsgi", description="What the application speaks.")
+    target: Annotated[
+        str, matching(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*", "of the form module:callable")
+    ] = Field(description="The application object, as module:callable.")
+    server: Server = Field(
+        default_factory=lambda data: servers_for(data["interface"])[0],
+        description="What runs it. Default: gunicorn for wsgi, uvicorn for asgi.",
+    )
+    front: Front = Field(default="nginx", description="What stands before it, with TLS and static files.")
+    domains: tuple[Domain, ...] = Field(
+        min_length=1, description="Host names it is served under; the first label may be `*`."
+    )
+    path: Annotated[str, matching(r"/([\w.~-]+/)*", "a prefix like / or /shop/")] = Field(
+        default="/", description="Prefix under which it is served; applications may share domains by it."
+    )
+    tls: Tls = Field(
+        default="private-ca",
+        description="Where the certificate comes from: an authority of prov's, or files; `none` is plain http.",
+    )
+    static: dict[UrlPrefix, InnerPath] = Field(
+        default={}, description="Prefix below `path`: folder in the release that the front serves by itself."
+    )
+    media: dict[UrlPrefix, InnerPath] = Field(
+        default={},
+        description="Prefix below `path`: folder for uploads, in the data folder that outlives releases.",
+    )
+    environment: dict[VariableName, str | Secret] = Field(
+        default={}, description="Environment variables. Passwords, keys and tokens are treated as secrets."
+    )
+    secrets: dict[VariableName, Secret] = Field(
+        default={}, description="Environment variables that are secrets, whatever they are called."
+    )
+    health: Annotated[str, matching(r"/[!-\"$->@-~]*", "a path of printable ASCII that begins with /")] = (
+        Field(default="/", description="Path that answers 200 when a release is ready.")
+    )
+    requirements: InnerPath = Field(
+        default="requirements.txt", description="File in the source that lists the Python packages."
+    )
+    indexes: tuple[Index, ...] = Field(
+        default=(), description="Where its packages come from, besides PyPI; see below."
+    )
+    python: Annotated[str, matching(r"/[\w./+-]+", "an absolute path like /usr/bin/python3.13")] = Field(
+        default="/usr/bin/python3", description="The Python on the host that its environment is made with."
+    )
+    django: Django | None = Field(default=None, description="Set for Django projects; see below.")
+    workers: int | None = Field(
+        default=None, ge=1, description="Worker processes. Default: from the host's processors."
+    )
+    max_body: Annotated[str, matching(r"[1-9]\d*[kmg]?", "a size like 512k, 10m or 1g")] = Field(
+        default="10m", description="Largest request body."
+    )
+    timeout: int = Field(default=30, ge=1, description="Seconds a request may take.")
+    streams: tuple[Place, ...] = Field(
+        default=(), description="Prefixes of answers that the front passes on as they come, unbuffered."
+    )
+    auth: Auth | None = Field(default=None, description="Who may see it; see below.")
+    cache: Cache | None = Field(default=None, description="What the front keeps of its answers; see below.")
+    rate_limit: RateLimit | None = Field(
+        default=None, description="Requests per client address, like `10/s`; see below."
+    )
+    error_pages: InnerPath | None = Field(
+        default=None,
+        description="Folder in the source with pages for errors of the front: 404.html, 502.html...",
+    )
+    maintenance: bool = Field(
+        default=False, description="Answer everything with 503 and the page 503.html of `error_pages`."
+    )
+    keep_releases: int = Field(
+        default=3, ge=1, description="Releases kept on the host, with the current one."
+    )
+    user: UserName = Field(
+        default_factory=lambda data: f"app-{data['name']}",
+        description="User it runs as; prov makes it, and refuses an account that is somebody's. Default: app-NAME.",
+    )
+
+    @field_validator("source")
+    @classmethod
+    def _local_or_git(cls, source: Path | str) -> Path | str:
+        if isinstance(source, str) and not GIT_URL.fullmatch(source):
+            raise ValueError(f"{source!r} is neither an absolute folder nor the URL of a git repository")
+        return source
+
+    @field_validator("ref")
+    @classmethod
+    def _only_for_git(cls, ref: str | None, info: ValidationInfo) -> str | None:
+        if ref is not None and isinstance(info.data.get("source"), Path):
+            raise ValueError("is for a source in git, and this one is a local folder")
+        return ref
+
+    @field_validator("server")
+    @classmethod
+    def _speaks_interface(cls, server: Server, info: ValidationInfo) -> Server:
+        interface = info.data.get("interface")
+        if interface is not None and interface not in INTERFACES[server]:
+            able = ", ".join(servers_for(interface))
+            raise ValueError(f"{server!r} does not speak {interface}; these do: {able}")
+        return server
+
+    @field_validator("subdirectory")
+    @classmethod
+    def _in_a_search_path(cls, subdirectory: str | None) -> str | None:
+        if subdirectory is not None and ":" in subdirectory:
+            raise ValueError(f"{subdirectory!r} has a colon, which ends a folder in PYTHONPATH")
+        return subdirectory
+
+    @field_validator("domains")
+    @classmethod
+    def _each_once(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
+        for index, name in enumerate(domains):
+            if name in domains[:index]:
+                raise ValueError(f"{name!r} is listed twice")
+        return domains
+
+    @field_validator("media")
+    @classmethod
+    def _not_static_too(cls, media: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        for prefix in media:
+            if prefix in info.data.get("static", {}):
+                raise ValueError(f"{prefix!r} is a prefix of `static` already")
+        return media
+
+    @field_validator("secrets")
+    @classmethod
+    def _fit_an_environment(cls, secrets: dict[str, Secret], info: ValidationInfo) -> dict[str, Secret]:
+        for name, value in secrets.items():
+            if "\0" in value.reveal():
+                raise ValueError(f"the value of {name} has a NUL in it")
+            if name in info.data.get("environment", {}):
+                raise ValueError(f"{name} is in `environment` as well")
+            if name == "PYTHONPATH":
+                raise ValueError("PYTHONPATH is read by everybody: it belongs in `environment`")
+        return secrets
+
+    @field_validator("indexes")
+    @classmethod
+    def _one_default(cls, indexes: tuple[Index, ...]) -> tuple[Index, ...]:
+        if sum(each.default for each in indexes) > 1:
+            raise ValueError("one of them can be the default")
+        return indexes
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> App:
+        if self.django is not None and self.django.collectstatic and not self.static:
+            raise ValueError(
+                "`collectstatic` fills the folders of `static`, and there are none: set `static`"
+            )
+        if self.auth is not None and self.tls == "none":
+            raise ValueError("`auth` sends passwords: it needs `tls`")
+        if self.auth is not None and self.auth.by == "django":
+            if self.django is None:
+                raise ValueError("`auth: django` is for Django projects: set `django`")
+            if self.front != "apache":
+                raise ValueError("`auth: django` is what Apache's mod_wsgi does: set `front: apache`")
+        return self
+
+    @property
+    def collects_static(self) -> bool:
+        """Whether `collectstatic` is run for each release."""
+        return self.django is not None and self.django.collectstatic is not False and bool(self.static)
+
+    @field_validator("environment")
+    @classmethod
+    def _hide_secrets(cls, environment: dict[str, str | Secret]) -> dict[str, str | Secret]:
+        for name, value in environment.items():
+            if isinstance(value, str) and "\0" in value:
+                raise ValueError(f"the value of {name} has a NUL in it")
+            if name == "PYTHONPATH" and isinstance(value, str) and CONTROL.search(value):
+                raise ValueError(f"PYTHONPATH must be one line without control characters, not {value!r}")
+        return {
+            name: Secret(value) if isinstance(value, str) and is_secret(name, value) else value
+            for name, value in environment.items()
+        }
+
+
+def apps_of(host: InventoryHost) -> list[App]:
+    """The applications of a host, from its variable `apps` (name: settings), in the order of the inventory.
+
+    Raises ConfigErrors with all that is wrong in all of them; also if two claim a domain, or if a local
+    source, its requirements or its manage.py is not there.
+    """
+    settings = host.vars.get("apps")
+    if settings is None:
+        return []
+    if not isinstance(settings, dict):
+        raise ConfigErrors(
+            [host.error(("apps",), f"must be a mapping of names to settings, not {shown(settings)}")]
+        )
+    problems = Problems()
+    apps: list[App] = []
+    for name, value in settings.items():
+        with problems.gathered():
+            apps.append(app_of(host, name, value))
+    for error in [
+        *fronts_that_differ(host, apps),
+        *domains_claimed_twice(host, apps),
+        *files_missing(host, apps),
+        *certificates_unfit(host, apps),
+        *users_that_are_people(host, apps),
+    ]:
+        problems.add(error)
+    problems.raise_any()
+    return apps
+
+
+def app_of(host: InventoryHost, name: Any, settings: Any) -> App:
+    """One application from its settings in the inventory."""
+    path = ("apps", name)
+    if not isinstance(settings, dict):
+        raise host.error(path, f"must be a mapping of settings, not {shown(settings)}")
+    if "name" in settings:
+        raise host.error((*path, "name"), "an application's name is its key in `apps`")
+    settings = {"name": name, **settings}
+    source, origin = settings.get("source"), host.origin(*path, "source")
+    if isinstance(source, str) and origin is not None and not GIT_URL.fullmatch(source):
+        settings["source"] = local(host, (*path, "source"), origin, source)
+    tls = settings.get("tls")
+    if isinstance(tls, dict):
+        settings["tls"] = {
+            part: local(host, (*path, "tls", part), origin, file)
+            if isinstance(file, str) and (origin := host.origin(*path, "tls", part)) is not None
+            else file
+            for part, file in tls.items()
+        }
+    return validate(App, settings, host, path)
+
+
+def fronts_that_differ(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
+    """An error for each application with another front than the host's first one: both want ports 80 and 443."""
+    return [
+        host.error(
+            ("apps", app.name, "front"),
+            f"{apps[0].name} has {apps[0].front} as its front, and both want ports 80 and 443",
+            "Give all applications of a host the same front.",
+        )
+        for app in apps[1:]
+        if app.front != apps[0].front
+    ]
+
+
+def domains_claimed_twice(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
+    """An error for each domain that an earlier application of the host has, unless both agree to share it.
+
+    They do if they have the same domains, front and tls, and another `path` each.
+    """
+    owners: dict[str, list[App]] = {}
+    errors: list[ConfigError] = []
+    for app in apps:
+        for index, name in enumerate(app.domains):
+            others = owners.setdefault(name, [])
+            path = ("apps", app.name, "domains", index)
+            rival = next((o for o in others if o.path == app.path or shared(o) != shared(app)), None)
+            if rival is not None:
+                place = host.origin("apps", rival.name, "domains")
+                if rival.path == app.path:
+                    message = f"{name!r} belongs to {rival.name!r} already ({place})"
+                    hint = "Give each a `path` of its own to have them share it."
+                    errors.append(host.error(path, message, hint))
+                else:
+                    message = (
+                        f"is shared with {rival.name!r} ({place}): both need the same domains, front and tls"
+                    )
+                    errors.append(host.error(path, message))
+            others.append(app)
+    return errors
+
+
+def users_that_are_people(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
+    """An error for each application that would run as a person of the inventory: of base.users, or prov's login."""
+    base = host.vars.get("base")
+    people = base.get("users") if isinstance(base, dict) else None
+    known = {
+        str(person.get("name")): f"an account of base.users ({host.origin('base', 'users', index)})"
+        for index, person in enumerate(people if isinstance(people, list) else [])
+        if isinstance(person, dict)
+    }
+    login = host.vars.get("ansible_user", host.vars.get("ansible_ssh_user"))
+    known.setdefault(str(login), "whom prov logs in as")
+    return [
+        host.error(
+            ("apps", app.name, "user"),
+            f"{app.user!r} is {known[app.user]}, and an application runs as a user of its own",
+            f"Leave it out: prov makes app-{app.name}.",
+        )
+        for app in apps
+        if app.user in known
+    ]
+
+
+def shared(app: App) -> tuple[set[str], Front, Tls]:
+    """What applications have in common that share their domains."""
+    return set(app.domains), app.front, app.tls
+
+
+def certificates_unfit(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
+    """An error for each certificate or key of the user's own that would not do for its domains."""
+    errors: list[ConfigError] = []
+    for app in apps:
+        if isinstance(app.tls, OwnCertificate):
+            # here, as few have one, and cryptography takes long to import
+            from provision.apps.own_certificate import faults
+
+            for part, message in faults(app.tls, app.domains):
+                errors.append(host.error(("apps", app.name, "tls", part), message))
+    return errors

@@ -1,0 +1,29 @@
+"""Where certificates are on a host: the role `tls` puts them there, fronts read them."""
+
+from __future__ import annotations
+
+from provision.apps.model import App
+from provision.apps.settings import OwnCertificate
+
+TLS_FOLDER = "/etc/prov/tls"
+#: the private CA's certificate, where a front judges the fronts of other hosts by it
+AUTHORITY_PATH = f"{TLS_FOLDER}/ca.crt"
+#: the authorities that the distribution trusts (package ca-certificates)
+PUBLIC_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+
+
+def key_path(app: App) -> str:
+    """The private key of an application's certificate; root's alone."""
+    return f"{TLS_FOLDER}/{app.name}.key"
+
+
+def certificate_path(app: App) -> str:
+    """An application's certificate."""
+    return f"{TLS_FOLDER}/{app.name}.crt"
+
+
+def authority_path(app: App) -> str:
+    """By which authorities the certificates of an application's other hosts are judged."""
+    if not isinstance(app.tls, OwnCertificate):
+        return AUTHORITY_PATH
+    return f"{TLS_FOLDER}/{app.name}-ca.crt" if app.tls.authority else PUBLIC_AUTHORITIES

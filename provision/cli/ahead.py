@@ -1,0 +1,79 @@
+"""A connection that begins while the configuration is still being checked, where it was good the last time.
+
+To check it takes about as long as sshd needs for a login. Nothing is done over such a connection before all has
+been found good; if it is not, it ends with the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from provision.inventory import InventoryHost
+    from provision.roles.reach import Ahead
+
+#: configurations; when there are more, all are forgotten
+MOST = 500
+
+
+class Early:
+    """The connection to the one host of a run. words: what the command line says of hosts and inventories.
+    plan: whether it only predicts.
+
+    ahead: the connection, if it has been begun.
+    """
+
+    def __init__(self, words: Sequence[str], *, plan: bool) -> None:
+        self._words = words
+        self._plan = plan
+        self._mark: Path | None = None
+        self.ahead: Ahead | None = None
+
+    def begin(self, hosts: Sequence[InventoryHost]) -> None:
+        """Connect to it, if this very inventory was found good before."""
+        if len(hosts) != 1 or not hosts[0].roles:
+            return
+        self._mark = memory() / self._digest(hosts[0])
+        if state(str(self._mark)):
+            from provision.roles.reach import Ahead
+
+            self.ahead = Ahead(hosts[0], plan=self._plan)
+
+    def found_good(self) -> None:
+        """Remember that the configuration is good. Where that can't be done, the next run takes a little longer."""
+        if self._mark is None or self.ahead is not None:
+            return
+        with contextlib.suppress(OSError):
+            self._mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            known = list(self._mark.parent.iterdir())
+            for mark in known if len(known) >= MOST else ():
+                mark.unlink()
+            self._mark.touch(mode=0o600)
+
+    def _digest(self, host: InventoryHost) -> str:
+        """Another one after each change of a file that says something of the host. Not of what it says: among that
+        are passwords."""
+        origins = [host.defined, *(located.origin for located in host.located.values())]
+        files = sorted({str(origin.folder / Path(origin.file).name) for origin in origins})
+        states = [(file, st.st_size, st.st_mtime_ns) for file in files if (st := state(file))]
+        return hashlib.sha256(repr((Path.cwd(), *self._words, host.name, states)).encode()).hexdigest()
+
+
+def state(file: str) -> os.stat_result | None:
+    """Of a file, or None if there is none to be seen."""
+    try:
+        return Path(file).stat()
+    except OSError:
+        return None
+
+
+def memory() -> Path:
+    """Where good configurations are remembered, each by an empty file."""
+    # not Path.home(), which fails for users that the system does not know
+    home = os.path.expanduser("~/.cache")  # noqa: PTH111
+    return Path(os.environ.get("XDG_CACHE_HOME") or home) / "prov" / "good"

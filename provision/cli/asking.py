@@ -1,0 +1,70 @@
+"""What ping, facts and run share: a session with each host, for some work that no role describes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from provision.cli.prepare import select
+from provision.values import dataclass
+
+if TYPE_CHECKING:
+    from provision.inventory import InventoryHost
+    from provision.report.base import Report
+    from provision.roles.host import Host
+    from provision.roles.model import Assignment
+    from provision.run.on_hosts import Emit, Work
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whom to ask; see the options' help."""
+
+    target: str
+    inventory: Sequence[str]
+    limit: str | None
+    forks: int
+    as_json: bool
+
+
+def ask(
+    question: Question,
+    work: Work,
+    report: Callable[[Sequence[InventoryHost]], Report],
+    *,
+    plan: bool,
+    opening: Mapping[str, Any] = MappingProxyType({}),
+) -> int:
+    """Do the work on every host, and show the answers; returns the exit status.
+
+    report: makes the one for people.  plan: the session must change nothing, and takes no lock.
+    opening: what else agents are told with their start.
+    """
+    hosts = select(question.inventory, question.target, question.limit)
+    from provision.cli.watch import Prompt, can_ask, tolerant_streams, watch
+    from provision.report.jsonl import JsonLines
+    from provision.roles.host import AskOnce
+    from provision.roles.model import Assignment
+    from provision.run.on_hosts import Run
+
+    tolerant_streams()
+    shown = JsonLines(sys.stdout) if question.as_json else report(hosts)
+    prompt = Prompt(shown)
+    run = Run(
+        [Assignment(host, ()) for host in hosts],
+        plan=plan,
+        forks=question.forks,
+        ask=AskOnce(prompt) if can_ask(question.as_json) else None,
+        work=work,
+        opening=opening,
+    )
+    return watch(run, shown, prompt)
+
+
+def tell_facts(host: Host, _: Assignment, emit: Emit) -> None:
+    """Work: wait for the agent's first message and pass on what it says."""
+    from provision.controller.events import FactsKnown
+
+    emit(FactsKnown(host.name, host.facts))

@@ -1,0 +1,27 @@
+"""prov facts: what prov knows about a host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from provision.cli.asking import Question, ask, tell_facts
+from provision.cli.options import several_hosts
+
+NO_PYTHON, FAILED = 3, 1
+
+
+@click.command(epilog="Example:  prov facts web1 --json")
+@several_hosts
+def facts(target: str, inventory: Sequence[str], limit: str | None, forks: int, as_json: bool) -> int:
+    """Print what prov knows about a host: what a role reads as c.facts. Changes nothing.
+
+    TARGET is a host, a group, a glob, or several with commas; !x leaves out.
+    """
+    from provision.report.facts import FactsShown
+
+    question = Question(target, inventory, limit, forks, as_json)
+    status = ask(question, tell_facts, lambda hosts: FactsShown(named=len(hosts) > 1), plan=True)
+    # only a host without python3 has changes to predict here; and it has told nothing
+    return FAILED if status == NO_PYTHON else status

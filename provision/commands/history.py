@@ -1,0 +1,53 @@
+"""prov history: what earlier runs have changed on a host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli.asking import Question, ask
+from provision.cli.options import several_hosts
+from provision.errors import ProvError
+
+if TYPE_CHECKING:
+    from provision.roles.host import Host
+    from provision.roles.model import Assignment
+    from provision.run.on_hosts import Emit
+
+
+@click.command(epilog="Example:  prov history web1 12")
+@several_hosts
+@click.argument("run", type=click.IntRange(min=1), required=False)
+def history(
+    target: str, inventory: Sequence[str], limit: str | None, forks: int, as_json: bool, run: int | None
+) -> int:
+    """Tell which runs have changed a host: who, when, from which commit, what, and how they ended.
+
+    With RUN, the number of one of them: what it changed, with differences. TARGET is a host, a group, a glob, or
+    several with commas; !x leaves out.
+
+    Exit status: 0 told; 1 there is no such run; 2 usage or configuration; 4 a host could not be reached.
+    """
+    from provision.report.history import HistoryShown
+
+    def work(host: Host, _: Assignment, emit: Emit) -> None:
+        tell(host, run or 0, emit)
+
+    question = Question(target, inventory, limit, forks, as_json)
+    return ask(question, work, lambda hosts: HistoryShown(named=len(hosts) > 1), plan=True)
+
+
+def tell(host: Host, run: int, emit: Emit) -> None:
+    """Ask one host. Raises StepFailed if it has no such run."""
+    from provision.controller.events import PastRun
+    from provision.steps.history import history as asked
+    from provision.system.memory.records import PAST, Damaged, understood
+
+    try:
+        told = understood(asked(host, run).stdout.encode("utf-8", "surrogatepass"), PAST)
+    except Damaged as error:
+        raise ProvError(f"what the host tells of its runs makes no sense: {error}") from None
+    for each in told["runs"]:
+        emit(PastRun(host.name, each, told.get("steps")))

@@ -1,0 +1,112 @@
+"""prov hosts: what the inventory says, without connecting to anything."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+import click
+
+from provision.cli.complete import complete_target
+from provision.cli.options import inventory_option, json_option
+from provision.errors import UsageError
+from provision.inventory import Inventory, InventoryHost, check, load
+from provision.inventory.target import members
+from provision.report.screen import say, say_json
+
+COLUMNS = ("NAME", "ADDRESS", "GROUPS", "ROLES")
+
+
+@click.command(epilog="Example:  prov hosts 'web*,!web3' --graph")
+@click.argument("target", default="all", shell_complete=complete_target)
+@inventory_option
+@json_option
+@click.option("--graph", is_flag=True, help="The groups as a tree, as ansible-inventory --graph shows them.")
+def hosts(target: str, inventory: Sequence[str], as_json: bool, graph: bool) -> None:
+    """List the inventory's hosts with their addresses, groups and roles.
+
+    TARGET is a host, a group, a glob, or several with commas; !x leaves out. Default: all.
+    With --json, each host's variables too, with secrets masked.
+    """
+    begun = time.monotonic()
+    if graph and as_json:
+        raise UsageError("--graph and --json exclude each other")
+    loaded = load(inventory or None)
+    chosen = loaded.select(target)
+    if graph:
+        for line in tree(loaded, {host.name for host in chosen}):
+            say(line)
+        return
+    check(chosen)
+    if as_json:
+        for host in chosen:
+            say_json(as_event(host))
+        say_json({"event": "summary", "hosts": {}, "seconds": round(time.monotonic() - begun, 3)})
+    elif sys.stdout.isatty():
+        show_table([row(host) for host in chosen])
+    else:
+        for line in aligned([COLUMNS, *(row(host) for host in chosen)]):
+            say(line)
+
+
+def as_event(host: InventoryHost) -> dict[str, object]:
+    """A host as a line of --json."""
+    # here, as it brings pydantic and the project's roles, which tell what is secret
+    from provision.roles.variables import shown_vars
+
+    return {
+        "event": "host",
+        "name": host.name,
+        "address": host.connection.address,
+        "connection": host.connection.kind,
+        "groups": list(host.groups),
+        "roles": list(host.roles),
+        "vars": shown_vars(host),
+    }
+
+
+def row(host: InventoryHost) -> tuple[str, ...]:
+    """A host as a line of the table; the lab knows the addresses of its hosts, not the inventory."""
+    connection = host.connection
+    address = "(lab)" if connection.kind == "lab" else connection.address
+    if connection.port:
+        address += f" port {connection.port}"
+    return host.name, address, " ".join(host.groups), " ".join(host.roles)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows as lines, their columns below each other."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for cells in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def show_table(rows: Sequence[Sequence[str]]) -> None:
+    """Rows for a person at a terminal."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from provision.report.terminal import Terminal
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in COLUMNS:
+        table.add_column(column.capitalize())
+    for cells in rows:
+        table.add_row(*(Text(cell) for cell in cells))  # Text: a name in brackets is no markup
+    Terminal().print(table)
+
+
+def tree(inventory: Inventory, chosen: set[str], group: str = "all", depth: int = 0) -> Iterator[str]:
+    """The groups that hold chosen hosts, and those hosts. Empty groups show where nothing is left out."""
+    everything = len(chosen) == len(inventory.hosts)
+    if not everything and not members(inventory, [group]) & chosen:
+        return
+    indent = "  |" * depth + "--" if depth else ""
+    yield f"{indent}@{group}:"
+    for child in inventory.groups[group].children:
+        yield from tree(inventory, chosen, child, depth + 1)
+    for name in inventory.groups[group].hosts:
+        if name in chosen:
+            yield "  |" * (depth + 1) + f"--{name}"

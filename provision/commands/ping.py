@@ -1,0 +1,29 @@
+"""prov ping: whether hosts can be reached and what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from provision.cli.asking import Question, ask, tell_facts
+from provision.cli.options import several_hosts
+
+IN_SYNC, FOUND_CHANGES = 0, 3
+
+
+@click.command(epilog="Example:  prov ping all")
+@several_hosts
+def ping(target: str, inventory: Sequence[str], limit: str | None, forks: int, as_json: bool) -> int:
+    """Open a session with each host, as a deploy would, and say how long it took. Changes nothing.
+
+    TARGET is a host, a group, a glob, or several with commas; !x leaves out.
+
+    Exit status: 0 all answered; 2 usage or configuration; 4 a host could not be reached.
+    """
+    from provision.report.ping import Ping
+
+    question = Question(target, inventory, limit, forks, as_json)
+    status = ask(question, tell_facts, lambda hosts: Ping(max(len(host.name) for host in hosts)), plan=True)
+    # a host without python3 would get it from a deploy; it can be reached all the same
+    return IN_SYNC if status == FOUND_CHANGES else status

@@ -1,0 +1,152 @@
+"""prov roles: which roles there are, and what one of them takes and does."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import textwrap
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli.complete import complete_roles
+from provision.cli.options import json_option
+from provision.commands.hosts import aligned
+from provision.errors import UsageError
+from provision.names import suggestion
+from provision.report.screen import say, say_json
+from provision.roles.folders import BUILTIN, names, search_path
+
+if TYPE_CHECKING:
+    from provision.roles.docs import Parameter, TaskDoc
+    from provision.roles.model import Role
+
+
+@click.command(epilog="Example:  prov roles nginx")
+@click.argument("names_", metavar="[NAME]...", nargs=-1, shell_complete=complete_roles)
+@json_option
+def roles(names_: Sequence[str], as_json: bool) -> None:
+    """List the roles; or, with names, what each does: parameters, tasks and steps.
+
+    A role in the project's folder roles/ comes before a built-in one of the same name.
+    """
+    begun = time.monotonic()
+    folders = search_path()
+    known = names(folders)
+    for name in names_:
+        if name not in known:
+            raise UsageError(
+                f"there is no role {name!r}.{suggestion(name, known)}", hint=f"There are: {', '.join(known)}"
+            )
+    if not names_:
+        rows = [(name, origin(name, folders), summary(name, folders)) for name in known]
+        if as_json:
+            for name, source, text in rows:
+                say_json({"event": "role", "name": name, "from": source, "summary": text})
+        else:
+            for line in aligned([("NAME", "FROM", "WHAT"), *rows]):
+                say(line)
+    for name in names_:
+        show(name, folders, as_json=as_json)
+    if as_json:
+        say_json({"event": "summary", "hosts": {}, "seconds": round(time.monotonic() - begun, 3)})
+
+
+def origin(name: str, folders: Sequence[Path]) -> str:
+    """Where a role comes from: "built-in", or the project's folder."""
+    where = [folder for folder in folders if (folder / name / "__init__.py").is_file()]
+    if where[0] == BUILTIN:
+        return "built-in"
+    return f"roles/{name}" + (", instead of the built-in one" if len(where) > 1 else "")
+
+
+def summary(name: str, folders: Sequence[Path]) -> str:
+    """The first line of a role's docstring; read without importing it, so that a broken one is listed too."""
+    file = next(f for folder in folders if (f := folder / name / "__init__.py").is_file())
+    try:
+        text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    except SyntaxError as error:
+        return f"broken: {error.msg}, line {error.lineno}"
+    return text.split("\n", 1)[0]
+
+
+def show(name: str, folders: Sequence[Path], *, as_json: bool) -> None:
+    """One role. Raises ConfigError if it can't be imported."""
+    from provision.roles import docs as roledocs
+    from provision.roles.model import find
+
+    role = find(name, folders)
+    assert role is not None  # the name is known
+    parameters = list(roledocs.parameters(role.params))
+    tasks = roledocs.task_docs(role)
+    if as_json:
+        say_json(as_event(role, origin(name, folders), parameters, tasks))
+    else:
+        for line in page(role, origin(name, folders), parameters, tasks):
+            say(line)
+
+
+def as_event(
+    role: Role, source: str, parameters: Sequence[Parameter], tasks: Sequence[TaskDoc]
+) -> dict[str, object]:
+    """A role as a line of --json."""
+    return {
+        "event": "role",
+        "name": role.name,
+        "from": source,
+        "doc": role.doc,
+        "after": list(role.after),
+        "requires": list(role.requires),
+        "parameters": [
+            {
+                "name": p.name,
+                "type": p.type,
+                "required": p.default is None,
+                "default": p.default,
+                "doc": p.doc,
+            }
+            for p in parameters
+        ],
+        "tasks": [
+            {
+                "name": t.name,
+                "doc": t.doc,
+                "tags": list(t.tags),
+                "steps": [{"step": s.step, "where": s.where} for s in t.steps],
+            }
+            for t in tasks
+        ],
+    }
+
+
+def page(role: Role, source: str, parameters: Sequence[Parameter], tasks: Sequence[TaskDoc]) -> Iterator[str]:
+    """A role for people."""
+    yield f"{role.name} ({source})"
+    yield from wrapped(role.doc, "  ")
+    if role.requires:
+        yield f"  Has to be listed with: {', '.join(role.requires)}"
+    if role.after:
+        yield f"  Runs after: {', '.join(role.after)}"
+    yield ""
+    yield f"Parameters, in the variable {role.name}:" if parameters else "No parameters."
+    for p in parameters:
+        yield f"  {p.name}: {p.type}" + (" (required)" if p.default is None else f" = {p.default}")
+        yield from wrapped(p.doc, "      ")
+    yield ""
+    yield "Tasks, with the steps that their code can take:"
+    for t in tasks:
+        yield f"  {t.name}" + (f"  [tags: {', '.join(t.tags)}]" if t.tags else "")
+        yield from wrapped(t.doc, "      ")
+        yield from aligned([(f"      {s.step}", s.where) for s in t.steps]) if t.steps else ()
+
+
+def wrapped(text: str, indent: str) -> Iterator[str]:
+    """Paragraphs, as wide as the terminal, but at most 100 columns."""
+    width = min(100, shutil.get_terminal_size().columns)
+    for paragraph in text.split("\n\n"):
+        yield from textwrap.wrap(
+            " ".join(paragraph.split()), width, initial_indent=indent, subsequent_indent=indent
+        )

@@ -1,0 +1,66 @@
+"""prov run: one command on hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli.asking import Question, ask
+from provision.cli.options import several_hosts
+
+if TYPE_CHECKING:
+    from provision.roles.host import Host
+    from provision.roles.model import Assignment
+    from provision.run.on_hosts import Emit
+
+
+@click.command(epilog="Example:  prov run web1,web2 -- systemctl is-active nginx")
+@several_hosts
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option("--lock", is_flag=True, help="Take each host's lock, so that no deploy runs at the same time.")
+def run(
+    target: str,
+    inventory: Sequence[str],
+    limit: str | None,
+    forks: int,
+    as_json: bool,
+    argv: Sequence[str],
+    lock: bool,
+) -> int:
+    """Run one command on hosts, as root where prov may become it, and print what it prints.
+
+    The words after -- reach the command as they are; no shell splits or expands them. TARGET is a host, a
+    group, a glob, or several with commas; !x leaves out.
+
+    The command runs beside a deploy and does not delay one. The host keeps no record of it: `prov history` does
+    not list it and `prov undo` does not undo it. For a command that a deploy must not overlap, give --lock: it
+    fails while a deploy is at work, and deploys fail until it has ended.
+
+    Exit status: 0 the command's was 0 everywhere; 1 it was not; 2 usage or configuration; 4 a host could not
+    be reached.
+    """
+    from provision.report.output import OutputShown
+
+    def work(host: Host, _: Assignment, emit: Emit) -> None:
+        run_one(host, argv, emit)
+
+    question = Question(target, inventory, limit, forks, as_json)
+    opening = {"aside": "locked" if lock else "free"}
+    return ask(question, work, lambda hosts: OutputShown(named=len(hosts) > 1), plan=False, opening=opening)
+
+
+def run_one(host: Host, argv: Sequence[str], emit: Emit) -> None:
+    """Run the command on one host. Raises StepFailed if it could not be run or its status was not 0."""
+    from provision.controller.events import Output
+    from provision.controller.outcome import StepFailed
+    from provision.steps.command import command
+
+    try:
+        outcome = command(host, list(argv), reason="asked for with prov run")
+        emit(Output(host.name, 0, outcome.stdout, outcome.stderr))
+    except StepFailed as failed:
+        if failed.status is not None:
+            emit(Output(host.name, failed.status, failed.stdout, failed.stderr))
+        raise

@@ -1,0 +1,79 @@
+"""prov show: a saved plan, as it was shown when it was made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli.converge import diff_limit
+from provision.cli.options import json_option
+from provision.errors import ProvError
+from provision.report.screen import say, say_json
+
+if TYPE_CHECKING:
+    from provision.controller.events import StepDone
+    from provision.saved.plan_file import SavedPlan
+
+
+@click.command(epilog="Example:  prov show web1.plan --no-diff")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--diff/--no-diff", default=None, help="Show whole differences (the default), or none.")
+@click.option("-v", "--verbose", is_flag=True, help="Show unchanged steps too, with the reason.")
+@json_option
+def show(file: Path, diff: bool | None, verbose: bool, as_json: bool) -> int:
+    """Show a saved plan as it was shown when it was made. Connects to no host.
+
+    Exit status: 0; 2 there is no such file, or it is no plan, or damaged.
+    """
+    from provision.cli.watch import report_for
+    from provision.controller.events import Summary, Tally
+    from provision.report.base import Style
+    from provision.saved import plan_file as plans
+
+    plan = plans.read(file)
+    made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(plan.made))
+    if as_json:
+        about = {"target": plan.asked.target, "made": plan.made, "by": plan.by, "prov": plan.prov}
+        say_json({"event": "plan", **about})
+    else:
+        say(f"plan for {plan.asked.target}, made {made} by {plan.by}", err=True)
+    style = Style(
+        plan=True, verbose=verbose, diff_lines=diff_limit(diff, plan=True), fleet=len(plan.hosts) > 1
+    )
+    roles = {step.role for host in plan.hosts.values() for step in host.steps}
+    report = report_for(style, list(plan.hosts), sorted(roles), as_json=as_json)
+    summary = Summary({name: Tally() for name in plan.hosts}, plan.seconds)
+    try:
+        for event in events(plan):
+            summary.hosts[event.host].count(event)
+            report.take(event)
+    finally:
+        report.close()
+    report.finish(summary)
+    return 0
+
+
+def events(plan: SavedPlan) -> Iterator[StepDone]:
+    """What happened when the plan was made, host by host."""
+    from provision.controller.events import StepDone
+
+    for name, host in plan.hosts.items():
+        for step in host.steps:
+            failed = step.state == "failed"
+            yield StepDone(
+                name,
+                step.role,
+                step.step,
+                step.state,
+                why=step.why,
+                diff=step.diff,
+                where=step.where,
+                line=step.line,
+                error=ProvError("failed when the plan was made") if failed else None,
+                # a plan is saved only if its roles have come to their end
+                ignored=step.ignored or ("the role goes on after it" if failed else ""),
+            )

@@ -1,0 +1,168 @@
+"""prov test: roles on throwaway hosts, from bare to rebooted."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from provision import lab
+from provision.cli.complete import complete_roles
+from provision.cli.interrupts import Interrupts
+from provision.cli.options import inventory_option, json_option, words
+from provision.errors import ConfigError, ConfigErrors, ProvError, UsageError
+from provision.lab.model import check_choice
+from provision.report.screen import say
+
+if TYPE_CHECKING:
+    from provision.testing.runner import Trials
+    from provision.testing.trial_report import TrialReport
+    from provision.testing.trials import Trial
+
+INTERRUPTED = 130
+
+
+@click.command(epilog="Example:  prov test nginx --image debian-12,debian-13")
+@click.argument("subjects", metavar="ROLE...|TARGET", nargs=-1, required=True, shell_complete=complete_roles)
+@inventory_option
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    metavar="IMAGES",
+    callback=words,
+    help=f"Of {', '.join(lab.IMAGES)}; several with commas.  [default: debian-12]",
+)
+@click.option(
+    "--driver", default="nspawn", show_default=True, help="nspawn: in namespaces; vagrant: virtual machines."
+)
+@click.option("-k", "only", default="", metavar="EXPRESSION", help="Only tests that match, as pytest's -k.")
+@click.option("--no-reboot", is_flag=True, help="Leave out the reboot, and the tests after it.")
+@click.option("--keep", is_flag=True, help="Leave the hosts for a look.")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML, for CI.")
+@json_option
+def test(
+    subjects: Sequence[str],
+    inventory: Sequence[str],
+    images: Sequence[str],
+    driver: str,
+    only: str,
+    no_reboot: bool,
+    keep: bool,
+    junit: Path | None,
+    as_json: bool,
+) -> int:
+    """Test roles, or hosts of the inventory, on throwaway hosts.
+
+    For each role and image: a bare host is booted, planned and deployed; a second deploy must change nothing;
+    pytest runs the role's tests; the host reboots, and they run again; the deploy is undone; the host is removed.
+
+    Exit status: 0 all passed; 1 something failed; 2 usage or configuration; 130 interrupted.
+    """
+    images = tuple(dict.fromkeys(images)) or ("debian-12",)
+    for image in images:
+        check_choice("image", image, lab.IMAGES)
+    check_choice("driver", driver, lab.DRIVERS)
+    with tempfile.TemporaryDirectory(prefix="prov-test-") as folder:
+        authority = Path(folder) / "ca"
+        trials = prepared(subjects, images, authority, inventory)
+        from provision.testing.runner import Trials, check_free
+        from provision.testing.stages import Options
+
+        check_free(trials, keep=keep)
+        check_pytest(trials)
+        run = Trials(trials, Options(authority, driver, not no_reboot, only, keep))
+        status = watch(run, report_for(trials, as_json=as_json))
+        if junit is not None:
+            write(junit, run)
+    return status
+
+
+def prepared(
+    subjects: Sequence[str], images: Sequence[str], authority: Path, inventory: Sequence[str]
+) -> list[Trial]:
+    """What is to be tested. Raises ConfigErrors with all that is wrong."""
+    from provision.testing.trials import trial_of
+
+    trials: list[Trial] = []
+    errors: list[ConfigError] = []
+    for subject in dict.fromkeys(subjects):
+        for image in images:
+            try:
+                trials.append(trial_of(subject, image, authority, inventory))
+            except ConfigErrors as error:
+                errors += error.errors
+            except ConfigError as error:
+                errors.append(error)
+    if errors:
+        raise ConfigErrors(list({str(error): error for error in errors}.values()))
+    return trials
+
+
+def check_pytest(trials: Sequence[Trial]) -> None:
+    """Say who has no tests. Raises UsageError if others have, and there is nothing to run them with."""
+    tests = False
+    for trial in trials:
+        if any(trial.tests.values()):
+            tests = True
+        else:
+            place = f"roles/{trial.subject}/tests/test_*.py" if trial.is_role else "tests/test_NAME.py"
+            say(
+                f"{trial.name}: there are no tests ({place}): it is deployed twice and rebooted, no more",
+                err=True,
+            )
+    missing = [name for name in ("pytest", "testinfra") if importlib.util.find_spec(name) is None]
+    if tests and missing:
+        names = " and ".join("pytest-testinfra" if name == "testinfra" else name for name in missing)
+        raise UsageError(f"the tests need {names}", hint="Install it:  pip install 'prov-deploy[test]'")
+
+
+def report_for(trials: Sequence[Trial], *, as_json: bool) -> TrialReport:
+    """The report that suits where stdout goes: scripts, a terminal, or a log."""
+    from provision.cli.watch import tolerant_streams
+    from provision.testing.trial_report import JsonTrials, PlainTrials
+
+    tolerant_streams()
+    if as_json:
+        return JsonTrials(sys.stdout)
+    if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from provision.testing.trial_table import TrialTable
+
+        return TrialTable(trials)
+    return PlainTrials(sys.stdout)
+
+
+def watch(run: Trials, report: TrialReport) -> int:
+    """Show the events of the trials until they end; returns the exit status."""
+    began = time.monotonic()
+    with Interrupts(run.stop, at_once=lambda: False) as interrupts:
+        try:
+            for event in run:
+                report.take(event)
+        except KeyboardInterrupt:
+            left = run.there()
+            report.close()
+            if left:
+                say(f"prov: not waiting; what is left goes with:  prov lab down {' '.join(left)}", err=True)
+            raise
+        finally:
+            report.close()
+        report.finish(run.finished, time.monotonic() - began)
+    return INTERRUPTED if interrupts.came else run.exit_status()
+
+
+def write(path: Path, run: Trials) -> None:
+    """Write the JUnit file. Raises ProvError."""
+    from provision.testing.junit import write_junit
+
+    try:
+        write_junit(path, run.finished)
+    except OSError as error:
+        raise ProvError(f"{path} can't be written: {(error.strerror or str(error)).lower()}") from None

@@ -1,0 +1,65 @@
+"""prov undo: put back what a run has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli.options import several_hosts
+from provision.cli.prepare import select, select_one
+
+if TYPE_CHECKING:
+    from provision.roles.host import Host
+    from provision.roles.model import Assignment
+    from provision.run.on_hosts import Emit
+
+
+@click.command(epilog="Example:  prov undo web1 12 --check")
+@several_hosts
+@click.argument("run", type=click.IntRange(min=1), required=False)
+@click.option("--check", is_flag=True, help="Change nothing, only show what would be put back.")
+def undo(
+    target: str,
+    inventory: Sequence[str],
+    limit: str | None,
+    forks: int,
+    as_json: bool,
+    run: int | None,
+    check: bool,
+) -> int:
+    """Put back what a run has changed: files, links, folders, users, and units with what they run.
+
+    RUN is a number that `prov history` shows, of one host; without it, the last run on each host is undone.
+    Packages stay, and what commands have done; both are named. What was changed since the run is not touched: then
+    nothing is, and it is named.
+
+    Exit status: 0 done; 1 it can't be undone; 2 usage or configuration; 3 with --check, there is something to put
+    back; 4 a host could not be reached; 130 interrupted.
+    """
+    hosts = select(inventory, target, limit) if run is None else [select_one(inventory, target)]
+    from provision.cli.watch import Prompt, can_ask, report_for, watch
+    from provision.report.base import Style
+    from provision.roles.host import AskOnce
+    from provision.roles.model import Assignment
+    from provision.run.on_hosts import Run
+
+    style = Style(check, verbose=True, fleet=len(hosts) > 1)
+    report = report_for(style, [host.name for host in hosts], [], as_json=as_json)
+    prompt = Prompt(report)
+
+    def work(host: Host, _: Assignment, emit: Emit) -> None:  # noqa: ARG001
+        from provision.steps.undo import LAST
+        from provision.steps.undo import undo as put_back
+
+        put_back(host, LAST if run is None else run)
+
+    made = Run(
+        [Assignment(host, ()) for host in hosts],
+        plan=check,
+        forks=forks,
+        ask=AskOnce(prompt) if can_ask(as_json) else None,
+        work=work,
+    )
+    return watch(made, report, prompt)

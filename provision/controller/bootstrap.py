@@ -1,0 +1,241 @@
+"""How the agent gets to a host: modules as one compressed program on stdin, nothing installed.
+
+`command` is what the login shell is told to run: a POSIX sh script that finds (or installs) python3 and
+hands stdin over to it. `payload` is what follows on stdin: the agent's own modules. Modules of steps follow
+with the first step that needs them.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import re
+import shlex
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from provision.controller.own_steps import TRAVELS, check_own
+from provision.errors import ConfigError
+
+#: where the agent begins; what these import is shipped with them
+AGENT = "provision.agent.main"
+PLAN = "provision.system.planned.host"
+#: packages whose modules are shipped; others have to be in the host's standard library
+PACKAGES = (
+    "provision.agent",
+    "provision.steps",
+    "provision.steps.support",
+    "provision.system",
+    "provision.system.builds",
+    "provision.system.memory",
+    "provision.system.packages",
+    "provision.system.planned",
+    "steps",
+)
+#: at the top level; or in a function, marked as "shipped": it then travels too, and is compiled if it is needed
+IMPORT = re.compile(
+    r"^(?:from|(?= +from .*# shipped$) +from) ((?:provision|steps)\b[\w.]*) import (?:\(([^)]*)\)|(.*))$",
+    re.MULTILINE,
+)
+#: first words of the lines by which the sh script speaks to the controller, on stderr
+SAYS = "PROV:"
+SUDO_PROMPT = "PROV-SUDO-PASSWORD:"
+
+#: What our script reads first. Another shell that a login's start files put in its place (`exec zsh` in ~/.bashrc)
+#: takes stdin for commands: it ends there, and does not run the program that follows as such.
+MODES = {"install": b"exit 97; install\n", "keep": b"exit 97; keep\n"}
+
+# Reads one line from stdin, byte by byte as POSIX demands of `read`, so that nothing of
+# what follows is lost. Installers get </dev/null or they would eat the stream. A python that is too old, or
+# lacks modules (python3-minimal), says 95 before it reads anything; one that can't be run (pyenv's shim) 126 or 127.
+# So a good one is started only once.
+# Whatever the locale of the login is, names of files and what programs print are UTF-8 (-X utf8).
+# Of /etc/environment an installation gets the proxies, which sudo has taken away (agent/proxies.py).
+# An installation may be silent for minutes, behind another program's lock or cloud-init: a loop speaks meanwhile.
+# Login shells see it as one line, without single quotes or exclamation marks inside: csh takes nothing else in quotes.
+SCRIPT = r"""
+echo PROV:shell >&2;
+read -r mode;
+case "$mode" in
+  "exit 97; install") mode=install;;
+  "exit 97; keep") mode=keep;;
+  *) echo PROV:eaten >&2; exit 96;;
+esac;
+agent() {
+  for p in "$python" python3 /usr/bin/python3 /usr/libexec/platform-python; do
+    [ -n "$p" ] && command -v "$p" >/dev/null 2>&1 || continue;
+    "$p" -X utf8 -ISc "$loader";
+    status=$?;
+    case $status in 95|126|127) ;; *) exit $status;; esac;
+  done;
+};
+agent;
+if command -v apt-get >/dev/null 2>&1; then manager=apt-get;
+elif command -v dnf >/dev/null 2>&1; then manager=dnf;
+elif command -v yum >/dev/null 2>&1; then manager=yum;
+else echo PROV:no-package-manager >&2; exit 92; fi;
+if [ "$mode" = keep ]; then echo "PROV:no-python $manager" >&2; exit 91; fi;
+[ "$(id -u)" = 0 ] || { echo PROV:not-root >&2; exit 94; };
+echo "PROV:installing $manager" >&2;
+while sleep 5 >/dev/null 2>&1; do echo PROV:waiting >&2; done </dev/null &
+eval "waiting=\$$(printf "\041")";
+if command -v cloud-init >/dev/null 2>&1; then cloud-init status --wait >/dev/null 2>&1 </dev/null; fi;
+if [ -r /etc/environment ]; then
+  while IFS= read -r line || [ -n "$line" ]; do
+    line=${line%%#*}; line=${line#export }; name=${line%%=*}; value=${line#*=}; value=${value%%[ ]*};
+    case "$name" in
+      http_proxy|https_proxy|ftp_proxy|all_proxy|no_proxy|HTTP_PROXY|HTTPS_PROXY|FTP_PROXY|ALL_PROXY|NO_PROXY)
+        for quote in \" "$(printf "\047")"; do value=${value#"$quote"}; value=${value%"$quote"}; done;
+        export "$name=$value" ;;
+    esac;
+  done </etc/environment;
+fi;
+export DEBIAN_FRONTEND=noninteractive;
+case $manager in
+  apt-get)
+    apt-get -q -o DPkg::Lock::Timeout=300 update </dev/null >&2;
+    apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 --no-install-recommends
+      install python3 </dev/null >&2 ;;
+  *) "$manager" -q -y install python3 </dev/null >&2 ;;
+esac;
+hash -r;
+kill $waiting;
+echo PROV:installed >&2;
+agent;
+echo PROV:install-failed >&2;
+exit 93
+"""
+
+# What python3 is told to do: judge itself, then read the program and run it.
+FIRST_WORDS = """
+import sys
+try:
+    import dataclasses, hashlib, json, zlib
+except ImportError:
+    sys.exit(95)
+if sys.version_info < (3, 8):
+    sys.exit(95)
+exec(zlib.decompress(sys.stdin.buffer.read(%d)))
+"""
+
+# What the program does: serve imports from the dictionary, then run the agent.
+LOADER = """
+import gc
+import sys
+from importlib.machinery import ModuleSpec
+
+gc.set_threshold(200000)
+
+class Shipped:
+    modules = MODULES
+    def code(self, name, source):
+        return compile(source, name, "exec")
+    def find_spec(self, name, path=None, target=None):
+        if name in MODULES:
+            return ModuleSpec(name, self, is_package=MODULES[name] is None)
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        source = MODULES[module.__spec__.name]
+        if source is not None:
+            exec(self.code(module.__spec__.name, source), module.__dict__)
+
+shipped = Shipped()
+sys.meta_path.insert(0, shipped)
+from provision.agent.compiled import Compiled
+shipped.compiled = Compiled()
+shipped.code = shipped.compiled.code
+from provision.agent.main import main
+main()
+"""
+
+
+@functools.cache
+def payload(plan: bool) -> bytes:
+    """The compressed program: the agent's modules, those of a plan if it is one, and what imports from them."""
+    names = dict.fromkeys([*needed(AGENT), *(needed(PLAN) if plan else ())])
+    modules: dict[str, str | None] = dict.fromkeys(("provision", *PACKAGES))
+    modules.update({name: source(name) for name in names})
+    return zlib.compress(f"MODULES = {modules!r}\n{LOADER}".encode(), 9)
+
+
+@functools.cache
+def module_payload(name: str) -> bytes:
+    """One module, compressed."""
+    return zlib.compress(source(name).encode(), 9)
+
+
+@functools.cache
+def needed(name: str) -> tuple[str, ...]:
+    """A module and all of ours that it imports, those that others need first."""
+    found: dict[str, None] = {}
+
+    def visit(module: str, above: tuple[str, ...]) -> None:
+        for other in imports(module):
+            if other not in found and other not in above:
+                visit(other, (*above, module))
+        found[module] = None
+
+    visit(name, ())
+    return tuple(found)
+
+
+def imports(name: str) -> Iterator[str]:
+    """Modules of ours that a module imports at its top level, or says that it needs. Others inside functions,
+    or for type checkers only, stay on the controller. Not by `ast`: that would take longer than connecting."""
+    for match in IMPORT.finditer(source(name)):
+        package, several, one = match.groups()
+        if package in PACKAGES:
+            words = (several or one).split("#")[0].split(",")
+            yield from (f"{package}.{word.split()[0]}" for word in words if word.strip())
+        else:
+            yield package
+
+
+@functools.cache
+def source(name: str) -> str:
+    """The source of a module that travels to hosts. Raises ConfigError for one that can't."""
+    if not name.startswith(TRAVELS):
+        raise ConfigError(
+            f"{name} does not travel to hosts",
+            hint="A class of steps belongs in a module of the project's folder steps/.",
+        )
+    spec = importlib.util.find_spec(name)
+    assert spec is not None and spec.origin is not None
+    text = Path(spec.origin).read_text(encoding="utf-8")
+    if name.startswith("steps."):
+        check_own(Path(spec.origin), text)
+    return text
+
+
+def check_own_steps() -> None:
+    """Judge the modules of the project's own steps that have been imported. Raises ConfigError."""
+    for name in list(sys.modules):
+        if name.startswith("steps."):
+            needed(name)
+
+
+def forget_own_steps() -> None:
+    """Another project's modules of steps may have the same names."""
+    for cached in (module_payload, needed, source):
+        cached.cache_clear()
+
+
+def command(size: int, *, interpreter: str = "", sudo: bool = False, password: bool = False) -> str:
+    """What the login shell runs.
+
+    size: of the payload, bytes.  interpreter: tried before the host's own python3.
+    sudo: become root first.  password: let sudo ask, on stderr, with a prompt that we know.
+    """
+    loader = shlex.quote(f"exec({json.dumps(FIRST_WORDS % size)})")
+    script = f"python={shlex.quote(interpreter)}; loader={loader}; {' '.join(SCRIPT.split())}"
+    inner = ["sh", "-c", script]
+    if sudo:
+        # its words in English, whatever the host speaks
+        words = ["env", "LANGUAGE=", "LC_ALL=C.UTF-8", "sudo"]
+        how = ["-S", "-p", SUDO_PROMPT] if password else ["-n"]
+        return shlex.join([*words, *how, "--", *inner])
+    return shlex.join(inner)

@@ -1,0 +1,48 @@
+"""Which line of a role or fabfile has called: what a step is shown with."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import sysconfig
+import types
+from pathlib import Path
+
+OURS = str(Path(__file__).parents[1]) + "/"
+STANDARD_LIBRARY = sysconfig.get_path("stdlib") + "/"
+BUILTIN_ROLES = OURS + "builtin/"
+
+
+def calling_line() -> tuple[str, str]:
+    """("roles/nginx/__init__.py:14", the line there) of the innermost caller outside prov's own modules; two
+    empty strings if no role or fabfile has called."""
+    frame = calling_frame()
+    path = frame.f_code.co_filename
+    if path.startswith(STANDARD_LIBRARY):
+        return "", ""
+    return f"{shown_path(path)}:{frame.f_lineno}", linecache.getline(path, frame.f_lineno).strip()
+
+
+def calling_path() -> Path:
+    """The file of the innermost caller outside prov's own modules."""
+    return Path(calling_frame().f_code.co_filename)
+
+
+def calling_frame() -> types.FrameType:
+    """The innermost caller outside prov's own modules."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
+def _is_ours(path: str) -> bool:
+    return path.startswith(OURS) and not path.startswith(BUILTIN_ROLES)
+
+
+def shown_path(path: str) -> str:
+    """A path as people know it: relative to the current directory if it is below it; ours without where we are."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path.replace(OURS, "provision/")

@@ -1,0 +1,73 @@
+"""What a step carries to its host: its fields as a message, contents that are asked for later, and secrets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from provision.agent.codec import encode_step
+from provision.agent.masks import Masks
+from provision.errors import ConfigError
+from provision.secrets import Secret
+from provision.steps.base import Step
+from provision.system.source import Source
+
+
+class Carried(NamedTuple):
+    """kind, fields: of the step.  hide: known secrets that travel in them as plain text."""
+
+    kind: str
+    fields: dict[str, Any]
+    hide: list[str]
+
+
+def check(step: Step, masks: Masks, where: str) -> None:
+    """Raise ConfigError if the arguments of a step make no sense. where: the line that gives them."""
+    try:
+        step.validate_options()
+        step.validate()
+    except (ValueError, TypeError, AttributeError) as error:
+        # the latter two: an argument of another type than the step works with
+        masks.update(secrets_within(vars(step)))
+        raise ConfigError(masks.hide(f"{type(step).__name__}: {error}"), where=where) from None
+
+
+def secrets_within(value: Any) -> Iterator[str]:
+    """The texts of all secrets in a value."""
+    if isinstance(value, Secret):
+        yield value.reveal()
+    elif isinstance(value, Source):
+        yield from one_line(value)
+    elif isinstance(value, Mapping):
+        yield from secrets_within(list(value.values()))
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from secrets_within(part)
+
+
+def one_line(source: Source) -> Iterator[str]:
+    """Contents that are a secret of one line, such as a token. Of others not every line is one."""
+    if source.secret and source.data is not None and b"\n" not in source.data.strip():
+        yield source.data.decode(errors="replace").strip()
+
+
+def encoded(step: Step, sources: dict[str, Source], masks: Masks) -> Carried:
+    """What the message of a step has. sources, masks: are told of what it carries."""
+    held: list[bytes] = []
+
+    def keep(value: Source | Secret) -> None:
+        if isinstance(value, Secret):
+            masks.add(value.reveal())
+            return
+        sources[value.key] = value
+        if value.data is not None:
+            held.append(value.data)
+            masks.update(one_line(value))
+
+    kind, fields = encode_step(step, keep)
+    if not masks:
+        return Carried(kind, fields, [])
+    held.append(json.dumps(fields).encode())
+    # the host has no other way to know what must not be shown
+    return Carried(kind, fields, masks.within(b"\n".join(held)))

@@ -1,0 +1,335 @@
+"""How a login becomes the agent's process: sudo, its password, python3; and why that did not work."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from provision.controller.bootstrap import MODES, SAYS, SUDO_PROMPT, command, payload
+from provision.controller.channel import START_TIMEOUT, Channel
+from provision.errors import ProvError, StepError, UnreachableError
+from provision.secrets import Secret
+from provision.values import dataclass
+
+#: bytes that may come before the agent speaks, on each stream: banners, and the installation of python3
+MOST_WORDS = 1024 * 1024
+#: seconds until the agent speaks where python3 has to be installed first, perhaps behind another program's lock
+INSTALL_TIMEOUT = 3600.0
+#: seconds until a login shell that has not begun our script is asked for a word, and that this may take
+PROBE_AFTER, PROBE_TIMEOUT = 3.0, 2.0
+#: seconds between looks whether a start is to be given up
+LOOK = 0.5
+#: bytes of a stream in which the newest line is looked for, and characters of one that is shown
+TAIL, SHOWN = 4096, 200
+
+
+@dataclass(frozen=True)
+class Login:
+    """How the login becomes root's python3.
+
+    sudo: the login is not root, and has to become it.  password: for sudo, if known.
+    ask: asks a person for it, once; None if nobody is there.  interpreter: tried before the host's python3.
+    """
+
+    sudo: bool = False
+    password: Secret | None = None
+    ask: Callable[[], Secret] | None = None
+    interpreter: str = ""
+
+    def start(self, open_channel: Callable[[str], Channel], *, plan: bool) -> Starter:
+        """Start the agent; returns as soon as its program is on the way, but for sudo's password."""
+        starter = Starter(self, open_channel, plan=plan)
+        starter.run(prompted=self.sudo and self.password is not None)
+        return starter
+
+
+class NoPython(ProvError):
+    """The host has no python3, and a plan may not install it. manager: what would install it."""
+
+    def __init__(self, manager: str) -> None:
+        super().__init__("the host has no python3", hint="A deploy installs it first.")
+        self.manager = manager
+
+
+class Starter:
+    """The start of one agent. channel: the one it runs on."""
+
+    channel: Channel
+
+    def __init__(self, login: Login, open_channel: Callable[[str], Channel], *, plan: bool) -> None:
+        self._login = login
+        self._open = open_channel
+        self._plan = plan
+        self._password = login.password
+        self._prompted = False
+        self._installing = False
+        self._began = self._heard = time.monotonic()
+        self._arrived = 0
+        self._probed = False
+
+    def run(self, *, prompted: bool) -> None:
+        """Open the channel and send the program. prompted: sudo may ask for a password, and is waited for.
+        Raises UnreachableError."""
+        code = payload(self._plan)
+        login, self._prompted, self._began = self._login, prompted, time.monotonic()
+        self._heard = self._began
+        line = command(len(code), interpreter=login.interpreter, sudo=login.sudo, password=prompted)
+        self.channel = self._open(line)
+        if prompted:
+            self._answer_sudo()
+        # a plan installs nothing, not even python3
+        self.channel.send(MODES["keep" if self._plan else "install"] + code)
+
+    def _answer_sudo(self) -> None:
+        """Wait for sudo's prompt, or for our shell if sudo wants none; a second prompt means a wrong one."""
+        channel, prompt, given = self.channel, SUDO_PROMPT.encode(), False
+        while not said(self._said(), "shell"):
+            if prompt in channel.err:
+                if given:
+                    raise self._give_up(WRONG_PASSWORD.error())
+                channel.err.clear()
+                channel.send(self._known_password().reveal().encode() + b"\n")
+                given = True
+            elif EXPIRED.search(self._said()):
+                # it asks for another one now
+                raise self._give_up(self.explain(bytes(channel.out)))
+            elif channel.eof:
+                raise self._give_up(self.explain(bytes(channel.out)))
+            else:
+                channel.wait(LOOK)
+            self.check_patience(bytes(channel.out))
+
+    def _known_password(self) -> Secret:
+        if self._password is None:
+            if self._login.ask is None:
+                raise self._give_up(WANTS_PASSWORD.error())
+            self._password = self._login.ask()
+            self._began = time.monotonic()
+        return self._password
+
+    def _give_up(self, error: ProvError) -> ProvError:
+        self.channel.close()
+        return error
+
+    def retry(self) -> bool:
+        """After the end of a channel that never became an agent: try again if sudo may have wanted a password.
+
+        Not by its words alone: it speaks other languages, and there are others of its kind.
+        """
+        if not self._login.sudo or self._prompted or said(self._said(), "shell"):
+            return False
+        known = refusal(self._said())
+        if known is not None and (known is not WANTS_PASSWORD or self._login.ask is None):
+            return False
+        self.channel.close()
+        self.run(prompted=True)
+        return True
+
+    def check_patience(self, out: bytes) -> None:
+        """Raise UnreachableError if too much has come, or for too long, instead of the agent's first word.
+
+        out: what came on stdout.
+        """
+        arrived, now = len(out) + len(self.channel.err), time.monotonic()
+        if max(len(out), len(self.channel.err)) > MOST_WORDS:
+            raise self._give_up(endless(out or bytes(self.channel.err)))
+        if arrived != self._arrived:
+            self._arrived, self._heard = arrived, now
+        if not self._probed and now - self._began > PROBE_AFTER and not said(self._said(), "shell"):
+            self._probed = True
+            self._probe()
+        limit = INSTALL_TIMEOUT if self.installing() else START_TIMEOUT
+        if now - self._began > limit:
+            raise self._give_up(self._never_began(limit, out, now - self._heard))
+
+    def _probe(self) -> None:
+        """Ask the login for a word: another shell in its place (`exec fish`) reads its input instead of a command.
+        A slow login answers late, and is waited for."""
+        channel = self._open(f"echo {SAYS}probe >&2")
+        try:
+            channel.end_input()
+            end = time.monotonic() + PROBE_TIMEOUT
+            while not channel.eof and time.monotonic() < end and len(channel.err) < MOST_WORDS:
+                channel.wait(LOOK)
+                channel.out.clear()
+            if channel.eof and not said(channel.err.decode(errors="replace"), "probe"):
+                raise self._give_up(
+                    UnreachableError(
+                        "the login shell does not run the command that it is given",
+                        hint="Look for another shell that its start files put in its place (`exec fish` in ~/.bashrc),"
+                        " and let them do that where a person is only: case $- in *i*) exec fish;; esac",
+                    )
+                )
+        finally:
+            channel.close()
+
+    def _never_began(self, seconds: float, out: bytes, quiet: float) -> UnreachableError:
+        """The login is there, and the agent is not. quiet: seconds since the last word."""
+        begun = said(self._said(), "shell")
+        if begun and quiet > seconds / 2:
+            return silent(seconds)
+        what = (
+            "python3 has not begun prov's agent" if begun else "the login shell has not begun prov's script"
+        )
+        words = first_lines(out or self.channel.err)
+        return UnreachableError(
+            f"{what} within {seconds:.0f} s" + (f"; it says: {words}" if words else ""),
+            hint="Try `prov ssh HOST -- true`: it has to end by itself. Start files of the login"
+            " (~/.bashrc, ~/.profile) may wait for input, or start something that does not end.",
+        )
+
+    def installing(self) -> str:
+        """The last line of python3's installation while it runs, else ""."""
+        text = self.channel.err[-TAIL:].decode(errors="replace")
+        self._installing = self._installing or said(text, "installing")
+        if not self._installing:
+            return ""
+        lines = [line for line in text.splitlines() if line.strip() and not line.startswith(SAYS)]
+        return lines[-1].strip()[:SHOWN] if lines else "starting"
+
+    def installed(self) -> bool:
+        """Whether python3 was missing and has been installed."""
+        return said(self._said(), "installed")
+
+    def explain(self, out: bytes) -> ProvError:
+        """Why there is no agent. out: what came on stdout instead."""
+        told = self._said()
+        words = {line[0]: line[1:] for line in (each.split() for each in sayings(told)) if line}
+        text = "\n".join(line for line in told.splitlines() if not line.startswith(SAYS))
+        if "no-python" in words:
+            return NoPython(" ".join(words["no-python"]))
+        if "no-package-manager" in words:
+            return StepError(
+                "the host has no python3 (3.8 or newer), and neither apt-get, dnf nor yum to install it",
+                hint="Install python3 by hand, or name one with ansible_python_interpreter.",
+            )
+        if "not-root" in words:
+            return StepError(
+                "the host has no python3, and only root can install it",
+                hint="Let prov use sudo: ansible_become: true.",
+            )
+        if "install-failed" in words:
+            return StepError("python3 could not be installed", stderr=_last(text))
+        if "eaten" in words:
+            return UnreachableError(
+                "something in the login's start files reads standard input, which prov's program comes on",
+                hint="Let ~/.bashrc and ~/.profile ask nothing where no person is: begin them with"
+                "  case $- in *i*) ;; *) return;; esac",
+            )
+        if self._login.sudo and "shell" not in words:
+            known = refusal(text)
+            if known is not None:
+                return known.error()
+        shown = _last(text) or _last(out.decode(errors="replace"))
+        return UnreachableError(
+            "the login works, but the agent did not start" + (f": {shown}" if shown else ""),
+            hint="Try `prov ssh` and run `python3 -V` there."
+            if "shell" in words
+            else "Try `prov ssh HOST -- sh -c true`: the login shell has to run it, and its start files (~/.bashrc,"
+            " ~/.profile) must not start another shell.",
+        )
+
+    def _said(self) -> str:
+        return self.channel.err.decode(errors="replace")
+
+
+def sayings(text: str) -> list[str]:
+    """What our script has said, a line each. Only whole lines count: sudo repeats the script when it refuses it."""
+    return [line[len(SAYS) :] for line in text.splitlines() if line.startswith(SAYS)]
+
+
+def said(text: str, word: str) -> bool:
+    """Whether our script has said this."""
+    return f"{SAYS}{word}" in text and any(line.split()[:1] == [word] for line in sayings(text))
+
+
+def silent(seconds: float) -> UnreachableError:
+    """Nobody has said anything for so long."""
+    return UnreachableError(
+        f"the connection has been silent for {seconds:.0f} s",
+        hint="The host may have gone down or lost its network. Run again: prov continues where it was.",
+    )
+
+
+def endless(words: bytes) -> UnreachableError:
+    """Something prints, and never stops."""
+    return UnreachableError(
+        f"the login shell prints more than {MOST_WORDS >> 20} MB before prov's agent starts; it begins with:"
+        f" {first_lines(words)}",
+        hint="Look for what prints without end in the login's start files (~/.bashrc, ~/.profile, /etc/profile.d).",
+    )
+
+
+def first_lines(words: bytes | bytearray) -> str:
+    """The beginning of what was printed, on one line."""
+    lines = bytes(words[:TAIL]).decode(errors="replace").splitlines()
+    shown = [line.strip() for line in lines if line.strip() and not line.startswith(SAYS)]
+    return " / ".join(shown[:3])[:SHOWN]
+
+
+def _last(text: str, count: int = 5) -> str:
+    return "\n".join(text.strip().splitlines()[-count:])[-TAIL:]
+
+
+class Refusal(NamedTuple):
+    """words: by which it is known.  message, hint: what it means, and what to do."""
+
+    words: re.Pattern[str]
+    message: str
+    hint: str
+
+    def error(self) -> UnreachableError:
+        """As an error."""
+        return UnreachableError(self.message, hint=self.hint)
+
+
+EXPIRED = re.compile(
+    r"password (is |has )?expired|expired, reset your password|required to change your password"
+)
+WANTS_PASSWORD = Refusal(
+    re.compile(r"password is required|authentication is required"),
+    "sudo wants a password",
+    "Set ansible_become_password, or run prov on a terminal to be asked for it.",
+)
+WRONG_PASSWORD = Refusal(
+    re.compile(r"incorrect password|Authentication failed|incorrect authentication"),
+    "sudo does not take this password",
+    "Set ansible_become_password, or leave it out to be asked.",
+)
+#: what sudo prints (sudo 1.8 to 1.9, sudo-rs 0.2; locale C)
+SUDO_REFUSALS = (
+    WANTS_PASSWORD,
+    WRONG_PASSWORD,
+    Refusal(
+        re.compile(r"not in the sudoers file|may not run sudo|I'm sorry .*I'm afraid I can't do that"),
+        "this user may not use sudo",
+        "Log in as another user (ansible_user), or add this one to sudoers.",
+    ),
+    Refusal(
+        re.compile(r"is not allowed to (execute|run)"),
+        "this user may not run everything by sudo",
+        "prov needs all of it, as steps do all kinds of things: name a user with (ALL) ALL (ansible_user).",
+    ),
+    Refusal(
+        re.compile(r"sudo\W*: (command )?not found|sudo\W*: No such file"),
+        "the host has no sudo",
+        "Log in as root (ansible_user: root), or install sudo.",
+    ),
+    Refusal(
+        re.compile(r"must have a tty"),
+        "sudo on this host insists on a terminal (requiretty)",
+        "Remove `Defaults requiretty` from its sudoers, or log in as root.",
+    ),
+    Refusal(
+        EXPIRED,
+        "the user's password has expired, and sudo refuses it",
+        "Log in by hand and set another one (passwd), or have it never expire: chage -M -1 USER.",
+    ),
+)
+
+
+def refusal(text: str) -> Refusal | None:
+    """What sudo means by this; None for words that it does not use."""
+    return next((known for known in SUDO_REFUSALS if known.words.search(text)), None)

@@ -1,0 +1,127 @@
+"""What came of a step, as roles read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provision.agent.protocol import Done
+from provision.errors import StepError
+from provision.steps.base import Change, Ref, Step
+
+if TYPE_CHECKING:
+    from provision.controller.session import Session
+
+
+class StepFailed(StepError):
+    """A step failed on the host. outcome: of that step, with state "failed"."""
+
+    outcome: Outcome
+
+
+class Outcome(Ref):
+    """What came of a step. Reading any of it waits until the step has run.
+
+    Raises StepFailed (on reading) if the step failed and has no `ignore_errors`.
+    """
+
+    def __init__(self, session: Session, id: int, step: Step, role: str, where: str, line: str) -> None:
+        super().__init__(id, step.label())
+        self._session = session
+        self.step = step
+        self.role = role
+        self.where = where
+        self.line = line
+        self._answer: Done | None = None
+        self.error: StepError | None = None
+
+    def wait(self) -> Outcome:
+        """Wait until the step has run. Raises StepFailed, UnreachableError."""
+        self._session.wait_for(self)
+        return self
+
+    @property
+    def done(self) -> bool:
+        """Whether the step has run already; never waits."""
+        return self._answer is not None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the step changed the host (or would, in a plan)."""
+        return self.state in ("changed", "maybe")
+
+    @property
+    def known_change(self) -> bool:
+        """Whether the step is known to have changed something; never waits, never raises."""
+        return self._answer is not None and self._answer.state == "changed"
+
+    @property
+    def state(self) -> str:
+        """ok, changed, failed, skipped or maybe."""
+        return self._got().state
+
+    @property
+    def why(self) -> str:
+        """Why there was nothing to do, or what the step found."""
+        return self._got().why
+
+    @property
+    def failed(self) -> bool:
+        """Whether the step failed, though its failure is ignored (`ignore_errors`)."""
+        return self.state == "failed"
+
+    @property
+    def stdout(self) -> str:
+        """What the step has to say; for commands, their output, also if it failed and that is ignored."""
+        return self._got().stdout
+
+    @property
+    def stderr(self) -> str:
+        """What a command wrote to its error stream."""
+        return self._got().stderr
+
+    @property
+    def diff(self) -> list[Change]:
+        """The differences that the step found."""
+        return list(self._got().diff)
+
+    @property
+    def answer(self) -> Done:
+        """All that the host has said of the step; of one that has run."""
+        assert self._answer is not None
+        return self._answer
+
+    def _got(self) -> Done:
+        self.wait()
+        assert self._answer is not None
+        return self._answer
+
+    def settle(self, answer: Done) -> None:
+        """Take the host's answer."""
+        self._answer = answer
+        if answer.error is not None:
+            why = answer.error
+            self.error = StepError(
+                why.message,
+                where=self.where,
+                hint=why.hint,
+                argv=why.argv,
+                status=why.status,
+                stdout=why.stdout,
+                stderr=why.stderr,
+            )
+
+    def failure(self) -> StepFailed:
+        """The exception for a step that failed."""
+        error = self.error
+        assert error is not None
+        failed = StepFailed(
+            error.message,
+            where=error.where,
+            hint=error.hint,
+            argv=error.argv,
+            status=error.status,
+            stdout=error.stdout,
+            stderr=error.stderr,
+        )
+        failed.outcome = self
+        return failed

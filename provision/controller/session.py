@@ -1,0 +1,390 @@
+"""One channel to one host and run: starts the agent, sends steps, hands out what came of them (D1, D3).
+
+Steps are sent as they are submitted and nothing waits for an answer until somebody reads an outcome. The
+thread that owns the session also does the reading, while it waits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from provision.agent.masks import Masks
+from provision.agent.protocol import (
+    Alive,
+    Bye,
+    Chunk,
+    Done,
+    End,
+    Hello,
+    Message,
+    Module,
+    Need,
+    Note,
+    Prove,
+    Reboot,
+    Refused,
+    Running,
+    Start,
+    Stop,
+    Submission,
+    Undeclared,
+    Verdict,
+)
+from provision.controller import events
+from provision.controller import project_commit as origin
+from provision.controller.bootstrap import AGENT, module_payload, needed
+from provision.controller.calling import calling_line
+from provision.controller.carried import check, encoded
+from provision.controller.channel import Channel
+from provision.controller.events import Event, StepDone, StepRunning
+from provision.controller.facts import Facts
+from provision.controller.login import Login
+from provision.controller.outcome import Outcome
+from provision.controller.reboot import comes_back
+from provision.controller.talk import Talk
+from provision.errors import ProvError, UnreachableError
+from provision.steps.base import Change, Step
+from provision.system.frames import ProtocolError
+from provision.system.source import CHUNK, Source
+
+INSTALL_PYTHON = "package python3"
+
+
+#: host, step, its message, whether the session has learnt; returns the message that is sent
+OnSend = Callable[[str, Outcome, Submission, bool], Submission]
+
+#: what people see of an outcome; its streams are for Python code
+SHOWN = ("why", "diff", "error")
+NOTHING_MORE: Mapping[str, Any] = {}
+
+
+class Session:
+    """Steps for one host over one channel.
+
+    open_channel: opens a channel and runs a command on it.  login: how to become root.  plan: predict only.
+    who: shown to others while the host is locked.  emit: takes events.
+    confirm: asked about each step before it is sent; what it says no to is left out, and each is waited for.
+    reopen: opens the connection anew after the host has rebooted.
+    on_send: told of each step, and may send another message for it.
+    masks: secrets that are known already; those that steps carry are added.
+    opening: what else the agent is told with its start.  prove: logs in anew and confirms a token there, when the
+    agent asks for it (agent/guard.py); returns "" or why it could not.
+
+    learnt: whether a role has read what came of a step that acted, or failed: what it does from now on no plan
+    could tell.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        open_channel: Callable[[str], Channel],
+        login: Login,
+        *,
+        plan: bool,
+        who: str,
+        emit: Callable[[Event], None],
+        confirm: Callable[[str, Outcome], bool] | None = None,
+        reopen: Callable[[], None] = lambda: None,
+        on_send: OnSend | None = None,
+        masks: Masks | None = None,
+        opening: Mapping[str, Any] = NOTHING_MORE,
+        prove: Callable[[str], str] = lambda token: "there is no second way in",
+    ) -> None:
+        self.host = host
+        self.learnt = False
+        #: whether all that the host is to have has been declared, once it has
+        self.whole = False
+        self.plan = plan
+        self.role = ""
+        self.frames_sent = 0
+        self._open_channel = open_channel
+        self._login = login
+        self._who = who
+        self._emit = emit
+        self._confirm = confirm
+        self._reopen = reopen
+        self._on_send = on_send
+        self.masks = masks or Masks()
+        self._opening = opening
+        self._prove = prove
+        self._outcomes: dict[int, Outcome] = {}
+        self._waiting: dict[int, Outcome] = {}
+        #: what was sent of the waiting ones: after a reboot of the host it is sent again
+        self._messages: dict[int, Submission] = {}
+        self._failures_seen = 0
+        self._unseen: list[Outcome] = []
+        self._sources: dict[str, Source] = {}
+        self._next = 1
+        self._stopped = False
+        self._ending: End | None = None
+        self._boot = ""
+        self._start(None)
+
+    # -- for roles
+
+    @property
+    def facts(self) -> Facts:
+        """What the host is; waits for the agent's first message. Raises UnreachableError."""
+        while self._facts is None:
+            self._pump()
+        return self._facts
+
+    def submit(self, step: Step) -> Outcome:
+        """Send a step; does not wait. Raises ConfigError if its arguments make no sense."""
+        where, line = calling_line()
+        check(step, self.masks, where)
+        outcome = Outcome(self, self._next, step, self.role, where, self.masks.hide(line))
+        self._next += 1
+        self._ship(type(step).__module__)
+        carried = encoded(step, self._sources, self.masks)
+        outcome.label = self.masks.hide(outcome.label)
+        message = Submission(
+            id=outcome.id,
+            kind=carried.kind,
+            fields=carried.fields,
+            hide=carried.hide,
+            label=outcome.label,
+            role=self.role,
+            deadline=step.deadline(),
+            seen=self._failures_seen,
+            units=list(step.units()),
+            ignore=step.ignore_errors,
+        )
+        if self._on_send is not None:
+            message = self._on_send(self.host, outcome, message, self.learnt)
+        # nobody is asked about steps that an earlier failure skips
+        if self._confirm is not None and not self._unseen and not self._confirm(self.host, outcome):
+            message = message.replace(leave=True)
+        self._outcomes[outcome.id] = self._waiting[outcome.id] = outcome
+        self._messages[outcome.id] = message
+        self._send(message)
+        while self._confirm is not None and not outcome.done:
+            self._pump()
+        return outcome
+
+    def wait_for(self, outcome: Outcome) -> None:
+        """Wait for one step. Raises StepFailed if it, or one before it, failed; that takes note of the failure."""
+        while not outcome.done:
+            self._pump()
+        self.raise_failure()
+        self.learnt = self.learnt or outcome.known_change or outcome.error is not None
+
+    def acknowledge(self) -> None:
+        """Take note of failures without raising them: steps sent from now on run all the same."""
+        self._failures_seen += len(self._unseen)
+        self._unseen = []
+
+    def raise_failure(self) -> None:
+        """Raise StepFailed for the first failure that nobody has taken note of."""
+        if self._unseen:
+            self.learnt = True
+            first = self._unseen[0]
+            self.acknowledge()
+            raise first.failure()
+
+    def wait_for_all(self) -> None:
+        """Wait for every step. Raises StepFailed for the first failure that nobody has taken note of."""
+        while self._waiting:
+            self._pump()
+        self.raise_failure()
+
+    # -- ending
+
+    def stop(self) -> None:
+        """Ask the agent to end after the step that is running; the rest is skipped. From any thread."""
+        self._stopped = True
+        self._talk.give_up_start()
+        # by a thread of its own: a write to a host that takes nothing would hold up whoever stops the run
+        threading.Thread(target=self._send, args=[Stop()], daemon=True).start()
+
+    def finish(self) -> None:
+        """Wait for all steps, end the agent in good order and close the channel; failures are not raised."""
+        try:
+            if not self._closed:
+                self._ending = End(self.whole)
+                self._send(self._ending)
+            while not self._closed:
+                self._pump()
+        finally:
+            self._talk.close()
+
+    def abandon(self) -> None:
+        """Close the channel as it is; the agent ends by itself after its running step."""
+        self._talk.close()
+
+    # -- inside
+
+    def _start(self, resume: Reboot | None) -> None:
+        """Start an agent. resume: what the one before the host's reboot knew."""
+        self._closed = False
+        self._facts: Facts | None = None
+        self._shipped = set(needed(AGENT))
+        self._rebooting: Done | None = None
+        self._talk = Talk(
+            self._login,
+            self._open_channel,
+            plan=self.plan,
+            installing=lambda text: self._emit(StepRunning(self.host, "", INSTALL_PYTHON, text)),
+        )
+        commit = "" if self.plan else origin.commit()
+        self._send(Start(plan=self.plan, who=self._who, commit=commit, resume=resume, **self._opening))
+
+    def _resume(self, done: Done, reboot: Reboot) -> None:
+        """Wait until the host has rebooted, and go on there with all that is left. Raises UnreachableError.
+
+        done: the outcome of the step that made it reboot.
+        """
+        before, step = self._boot, self._outcomes[done.id]
+        self._talk.close()
+
+        def is_back() -> bool:
+            """Whether an agent speaks from another boot than before."""
+            self._reopen()
+            self._start(reboot)
+            while self._facts is None:
+                self._pump()
+            if self._boot == before:
+                self._talk.close()
+            return self._boot != before
+
+        def tell(text: str) -> None:
+            self._emit(StepRunning(self.host, step.role, step.label, text))
+
+        seconds = comes_back(is_back, reboot.within, tell)
+        self._settle(done.replace(ms=done.ms + round(seconds * 1000, 1)))
+        if self._stopped:
+            self._send(Stop())
+        for waiting in self._waiting.values():
+            self._ship(type(waiting.step).__module__)
+            self._send(self._messages[waiting.id])
+        if self._ending is not None:
+            self._send(self._ending)
+
+    def _ship(self, module: str) -> None:
+        """Send a module of steps, and what it imports, before the first step that needs it."""
+        for name in needed(module):
+            if name not in self._shipped:
+                self._shipped.add(name)
+                self._send(Module(name, module_payload(name)))
+
+    def _send(self, message: Message) -> None:
+        self.frames_sent += 1
+        self._talk.send(message)
+
+    def _pump(self) -> None:
+        """Read once, and handle what arrived. Raises UnreachableError."""
+        talk = self._talk
+        try:
+            for message in talk.receive():
+                self._handle(message)
+        except ProtocolError as error:
+            raise UnreachableError(
+                f"the agent sent {error}; something else writes to its output",
+                hint="Nothing that this host says is believed from here on; other hosts go on.",
+            ) from None
+        if (self._closed or talk.ended) and not self._go_on() and not self._closed:
+            self._closed = True
+            raise UnreachableError(
+                "the connection was cut before the run had ended",
+                hint="What had been done is done whole; run again, and prov continues from there.",
+            )
+
+    def _go_on(self) -> bool:
+        """Go on after a reboot, if that is why the agent has ended."""
+        done = self._rebooting
+        if done is None or done.reboot is None:
+            return False
+        self._resume(done, done.reboot)
+        return True
+
+    def _handle(self, message: Message) -> None:
+        match message:
+            case Done() as done:
+                self._settle_or_reboot(done)
+            case Running() as running:
+                outcome = self._known(running.id, self._outcomes)
+                if self._talk.conduct.worth_showing():
+                    self._emit(
+                        StepRunning(self.host, outcome.role, outcome.label, self.masks.hide(running.text))
+                    )
+            case Need() as need:
+                self._provide(need)
+            case Hello() as hello:
+                self._facts = Facts.from_message(hello.facts)
+                self._boot = hello.boot
+                if self._talk.python_came:
+                    change = Change("package python3", "", "installed")
+                    self._emit(StepDone(self.host, "", INSTALL_PYTHON, "changed", diff=[change]))
+            case Note() as note:
+                self._emit(events.Note(self.host, self.masks.hide(note.text)))
+            case Undeclared() as found:
+                what = self.masks.hide(f"{found.kind} {found.name}")
+                self._emit(events.Undeclared(self.host, found.role, what, found.step, found.stays))
+            case Refused() as refused:
+                self._closed = True
+                raise ProvError(refused.message, where=self.host, hint=refused.hint)
+            case Bye():
+                self._closed = True
+            case Prove() as asked:
+                self._send(Verdict(asked.token, self._prove(asked.token)))
+            case Alive():
+                pass
+
+    def _known(self, id: int, steps: Mapping[int, Outcome]) -> Outcome:
+        """The step of a number that the host has named. Raises ProtocolError."""
+        if id not in steps:
+            raise ProtocolError(f"word of step {id}, which it was not sent or has answered for")
+        return steps[id]
+
+    def _settle_or_reboot(self, done: Done) -> None:
+        outcome = self._known(done.id, self._waiting)
+        if done.reboot is None:
+            self._settle(done)
+        elif done.reboot.within != getattr(outcome.step, "within", None):
+            raise ProtocolError(f"a reboot that {outcome.label} does not ask for")
+        else:
+            self._rebooting = done
+
+    def _settle(self, done: Done) -> None:
+        done = done.replace(**{name: self.masks.hide_in(getattr(done, name)) for name in SHOWN})
+        outcome = self._waiting.pop(done.id)
+        del self._messages[done.id]
+        outcome.settle(done)
+        if outcome.error is not None and not outcome.step.ignore_errors:
+            self._unseen.append(outcome)
+        self._emit(
+            StepDone(
+                self.host,
+                outcome.role,
+                outcome.label,
+                done.state,
+                why=done.why,
+                diff=done.diff,
+                ms=done.ms,
+                where=outcome.where,
+                line=outcome.line,
+                error=outcome.error,
+                ignored=done.ignored,
+            )
+        )
+
+    def _provide(self, need: Need) -> None:
+        """Send what a source holds, in pieces, or say why it can't be had. Nothing but what its steps carry."""
+        source = self._sources.get(need.key)
+        if source is None or source.open is None:
+            raise ProtocolError(f"a request for {need.key[:80]!r}, which no step of its has")
+        try:
+            with source.open(need.payload) as f:
+                chunk = f.read(CHUNK)
+                while True:
+                    following = f.read(CHUNK)
+                    self._send(Chunk(not following, payload=chunk))
+                    if not following:
+                        return
+                    chunk = following
+        except (OSError, ProvError) as error:
+            hint = error.hint if isinstance(error, ProvError) else ""
+            message = error.message if isinstance(error, ProvError) else f"on this machine: {error}"
+            self._send(Chunk(True, message, hint))

@@ -1,0 +1,116 @@
+"""The talk with one agent: its start, messages to it, messages from it, and the end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+from provision.agent.protocol import Hello, Message
+from provision.controller.channel import SILENCE, Channel
+from provision.controller.conduct import Conduct
+from provision.controller.login import LOOK, Login, silent
+from provision.errors import UnreachableError
+from provision.system.frames import Reader
+
+
+class Talk:
+    """installing: told of the last line of python3's installation, while there is one.
+
+    ended: the agent says nothing more.  python_came: python3 was missing, and has been installed.
+    """
+
+    def __init__(
+        self,
+        login: Login,
+        open_channel: Callable[[str], Channel],
+        *,
+        plan: bool,
+        installing: Callable[[str], None],
+    ) -> None:
+        self.conduct = Conduct()
+        self.ended = self.python_came = False
+        self._tell_installing = installing
+        self._reader = Reader()
+        self._speaks = False
+        self._stopped = False
+        self._unanswered: list[bytes] | None = []
+        self._sending = threading.Lock()
+        self._starter = login.start(open_channel, plan=plan)
+
+    def send(self, message: Message) -> None:
+        """Send a message, from any thread."""
+        data = message.packed()
+        # a stop comes from another thread, and must not fall into the middle of a frame
+        with self._sending:
+            if self._unanswered is not None:
+                self._unanswered.append(data)
+            self._starter.channel.send(data)
+
+    def give_up_start(self) -> None:
+        """Wait no longer for an agent that has not spoken yet; from any thread."""
+        self._stopped = True
+
+    def close(self) -> None:
+        """Close the channel as it is."""
+        self._starter.channel.close()
+
+    def receive(self) -> Iterator[Message]:
+        """Read once, waiting as long as a living agent may be silent: the messages that are whole.
+
+        Raises UnreachableError, and ProtocolError for what no agent sends.
+        """
+        data = self._read() if self._speaks else self._read_start()
+        if not data and self._starter.channel.eof:
+            self._at_end()
+            return
+        self._reader.feed(data)
+        self._speaks = self._speaks or self._reader.skip_to_marker()
+        if not self._speaks:
+            self._starter.check_patience(self._reader.before_marker())
+            return
+        while (frame := self._reader.next()) is not None:
+            message = self.conduct.message(frame, self._reader.taken)
+            if isinstance(message, Hello):
+                self._unanswered = None
+                self.python_came = self._starter.installed()
+            yield message
+
+    def _read(self) -> bytes:
+        channel = self._starter.channel
+        if not channel.wait(SILENCE):
+            raise silent(SILENCE)
+        if self._unanswered is None:
+            # the agent says nothing there; whoever does is not listened to
+            channel.err.clear()
+        return taken(channel)
+
+    def _read_start(self) -> bytes:
+        channel = self._starter.channel
+        while not channel.wait(LOOK):
+            if channel.silent:
+                raise silent(SILENCE)
+            if self._stopped:
+                raise UnreachableError("stopped before prov's agent had started")
+            self._starter.check_patience(self._reader.before_marker())
+        if self._stopped:
+            raise UnreachableError("stopped before prov's agent had started")
+        if text := self._starter.installing():
+            self._tell_installing(text)
+        return taken(channel)
+
+    def _at_end(self) -> None:
+        if not self._speaks and self._starter.retry():
+            # sudo's password has been asked for: everything said so far is said again
+            for data in self._unanswered or ():
+                self._starter.channel.send(data)
+            return
+        self.ended = True
+        if not self._speaks:
+            raise self._starter.explain(self._reader.before_marker())
+
+
+def taken(channel: Channel) -> bytes:
+    """What has arrived."""
+    data = bytes(channel.out)
+    channel.out.clear()
+    return data

@@ -1,0 +1,311 @@
+"""Host: a fabric.Connection that takes steps. The first argument of every role's tasks."""
+
+from __future__ import annotations
+
+import getpass
+import importlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from fabric import Config
+
+from provision.agent.masks import Masks
+from provision.controller.calling import calling_path
+from provision.controller.channel import Channel, SshChannel
+from provision.controller.connection import VerifiedConnection
+from provision.controller.events import Event
+from provision.controller.facts import Facts
+from provision.controller.login import Login
+from provision.controller.outcome import Outcome
+from provision.controller.session import NOTHING_MORE, OnSend, Session
+from provision.errors import ProvError
+from provision.inventory.model import InventoryHost
+from provision.roles.model import Params
+from provision.roles.reach import Ahead, reach
+from provision.secrets import Secret
+from provision.steps.base import Step
+
+if TYPE_CHECKING:
+    from provision.apps.model import App
+
+#: seconds within which sshd listens again after it was told to reload
+REOPENS = 3.0
+#: until a change that can lock us out is put back; the variable prov_guard_seconds says otherwise
+GUARD_SECONDS = 60.0
+
+P = TypeVar("P", bound=Params)
+
+
+class Steps(Protocol):
+    """What a step needs of its first argument."""
+
+    def submit(self, step: Step) -> Outcome: ...
+
+
+class Host(VerifiedConnection):
+    """A host of the inventory: `c.run()` and the rest of fabric.Connection, with facts, apps and steps.
+
+    inventory: its entry there.  name: the name there (`c.host` is the address).  vars: its variables.
+    masks: the secrets in its variables.  ahead: a connection to it that is being opened.
+    opening: what else the agent is told with its start.
+    role_folders: of the role that is running, then of those that it extends: where templates/ and files/ are.
+    """
+
+    inventory: InventoryHost
+    name: str
+    role_folders: tuple[Path, ...]
+    session: Session | None
+    role_params: tuple[Params, ...]
+    _emit: Callable[[Event], None]
+    _reached: tuple[str, dict[str, Any]]
+    _plan: bool
+    _later: list[tuple[str, tuple[Path, ...], Callable[[], None]]]
+    _ask: Callable[[], Secret] | None = None
+    _confirm: Callable[[str, Outcome], bool] | None = None
+    _on_send: OnSend | None = None
+    _masks: Masks | None = None
+    _ahead: Ahead | None = None
+    _opening: Mapping[str, Any] = NOTHING_MORE
+
+    def __init__(
+        self,
+        inventory: InventoryHost,
+        *,
+        config: Config,
+        role_params: tuple[Params, ...] = (),
+        plan: bool = False,
+        emit: Callable[[Event], None],
+        ask: Callable[[], Secret] | None = None,
+        confirm: Callable[[str, Outcome], bool] | None = None,
+        on_send: OnSend | None = None,
+        masks: Masks | None = None,
+        ahead: Ahead | None = None,
+        opening: Mapping[str, Any] = NOTHING_MORE,
+    ) -> None:
+        address, options = self._reach(inventory)
+        super().__init__(address, config=config, **options)
+        # _set: fabric keeps attributes that it does not know in its configuration, which it copies
+        self._set(
+            inventory=inventory,
+            name=inventory.name,
+            role_params=role_params,
+            role_folders=(),
+            session=None,
+            _reached=(address, options),
+            _plan=plan,
+            _emit=emit,
+            _ask=ask,
+            _confirm=confirm,
+            _on_send=on_send,
+            _masks=masks,
+            _ahead=ahead,
+            _opening=opening,
+            _later=[],
+        )
+
+    @staticmethod
+    def _reach(inventory: InventoryHost) -> tuple[str, dict[str, Any]]:
+        return reach(inventory)
+
+    # -- what roles read
+
+    @property
+    def vars(self) -> Any:
+        """The host's variables in the inventory."""
+        return self.inventory.vars
+
+    @property
+    def facts(self) -> Facts:
+        """What the host is. Waits for the agent's first message."""
+        return self.started().facts
+
+    @cached_property
+    def apps(self) -> list[App]:
+        """The applications of this host."""
+        from provision.apps.model import apps_of
+
+        return apps_of(self.inventory)
+
+    @property
+    def planning(self) -> bool:
+        """Whether this run only predicts."""
+        return self._plan
+
+    def params(self, model: type[P]) -> P:
+        """The checked parameters of one of this host's roles, by their class; its defaults if it is not listed."""
+        return next((p for p in self.role_params if isinstance(p, model)), model())
+
+    def render(self, name: str, *, role: str = "", **values: Any) -> str:
+        """The text of a template, of the running role or of another one. Raises ProvError, also if a secret went into
+        it: `render_secret` keeps it one.
+        """
+        text = self._rendered(name, role, values)
+        if isinstance(text, Secret):
+            raise ProvError(
+                f"a secret went into the template {name}, and c.render gives plain text",
+                hint="Use files.template for a file of its own, or c.render_secret, which gives a Secret.",
+            )
+        return text
+
+    def render_secret(self, name: str, *, role: str = "", **values: Any) -> Secret:
+        """The text of a template as a Secret, whatever went into it. Raises ProvError."""
+        text = self._rendered(name, role, values)
+        return text if isinstance(text, Secret) else Secret(text)
+
+    def _rendered(self, name: str, role: str, values: dict[str, Any]) -> str | Secret:
+        # here, so that it is imported while the host is still starting the agent
+        from provision.roles.templates import render
+
+        path = role_folder(role) / "templates" / name if role else self.role_file("templates", name)
+        return render(path, {"c": self, **values})
+
+    def role_file(self, kind: str, name: str) -> Path:
+        """Where a file of the running role is, or of the first role that it extends and that has one.
+
+        Functions of other roles that it calls find their own first.  kind: the folder's name, templates or files.
+        """
+        caller = calling_path().parent
+        folders = self.role_folders if caller in self.role_folders else (caller, *self.role_folders)
+        found = [folder / kind / name for folder in folders]
+        return next((path for path in found if path.is_file()), found[-len(self.role_folders)])
+
+    # -- steps
+
+    def submit(self, step: Step) -> Outcome:
+        """Send a step to the host; returns at once."""
+        return self.started().submit(step)
+
+    def later(self, action: Callable[[], None]) -> None:
+        """Call action after the last role: for what must wait until every role has done its part."""
+        self._later.append((self.started().role, self.role_folders, action))
+
+    def run_later(self) -> None:
+        """Call what roles have put off, in the order in which they did."""
+        while self._later:
+            self.started().role, self.role_folders, action = self._later.pop(0)
+            action()
+
+    def finish(self) -> None:
+        """End the session in good order."""
+        self.started().finish()
+
+    # -- the session
+
+    def started(self) -> Session:
+        """The session with the agent, started if need be. Raises UnreachableError."""
+        if self.session is None:
+            self.open()
+            self.session = Session(
+                self.name,
+                self._open_channel,
+                self._login(),
+                plan=self._plan,
+                who=who(),
+                emit=self._emit,
+                confirm=self._confirm,
+                reopen=self._reopen,
+                on_send=self._on_send,
+                masks=self._masks,
+                opening={"login": self.user, "guard": self._guard_seconds(), **self._opening},
+                prove=self._prove,
+            )
+        return self.session
+
+    def open(self) -> None:
+        """Connect and log in, unless that has been begun already. Raises UnreachableError."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            super().open()
+        else:
+            ahead.hand_over(self)
+
+    def _reopen(self) -> None:
+        """Connect anew to the host, which has rebooted. Raises UnreachableError while it is not there."""
+        self.close()
+        self.open()
+
+    def _guard_seconds(self) -> float:
+        """In how many seconds a change that can lock us out has to be proved by a new login."""
+        seconds = self.vars.get("prov_guard_seconds", GUARD_SECONDS)
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 1 <= seconds <= 3600:
+            path = ("prov_guard_seconds",)
+            raise self.inventory.error(path, f"must be a number of seconds from 1 to 3600, not {seconds!r}")
+        return float(seconds)
+
+    def _prove(self, token: str) -> str:
+        """Log in anew, as the first time, and confirm a change."""
+        # not looked up again: a lab's VM seems to be down while its sshd begins anew
+        address, options = self._reached
+        options = {**options, "connect_timeout": max(1, int(self._guard_seconds() / 2))}
+        # sshd(8): on SIGHUP it executes itself anew, and nobody listens for that moment
+        last = time.monotonic() + min(REOPENS, self._guard_seconds() / 3)
+        while True:
+            second = VerifiedConnection(address, config=self.config, **options)
+            reason = log_in_anew(self.name, second, self._login(), token)
+            if not reason or time.monotonic() > last:
+                return reason
+            time.sleep(0.2)
+
+    def _open_channel(self, command: str) -> Channel:
+        return SshChannel(self, command)
+
+    def _login(self) -> Login:
+        settings = self.inventory.connection
+        sudo = self.user != "root" if settings.become is None else settings.become
+        password = settings.become_password
+        if settings.kind == "lab":
+            from provision import lab
+
+            found = lab.find(self.name)
+            if found is not None and found.password:
+                password = Secret(found.password)
+        return Login(sudo, password, self._ask, settings.python_interpreter or "")
+
+
+def log_in_anew(host: str, second: VerifiedConnection, login: Login, token: str) -> str:
+    """Log in, become root, and confirm the change that the host guards with that token; "" or why not."""
+    channel, opening = partial(SshChannel, second), {"confirm": token}
+    try:
+        second.open()
+        Session(host, channel, login, plan=False, who="", emit=lambda _: None, opening=opening).finish()
+    except ProvError as error:
+        return error.message
+    finally:
+        second.close()
+    return ""
+
+
+def role_folder(name: str) -> Path:
+    """The folder of a role that is in use in this process."""
+    return Path(str(importlib.import_module(f"roles.{name}").__file__)).parent
+
+
+def who() -> str:
+    """The person and machine that a run comes from, for locks and the ledger."""
+    return f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
+
+
+class AskOnce:
+    """Asks for sudo's password without echo, once for all hosts of a run.
+
+    around: entered while somebody is asked, to keep other things off the terminal.
+    """
+
+    def __init__(self, around: Callable[[], AbstractContextManager[object]] = nullcontext) -> None:
+        self._around = around
+        self._lock = threading.Lock()
+        self._answer: Secret | None = None
+
+    def __call__(self) -> Secret:
+        with self._lock:
+            if self._answer is None:
+                with self._around():
+                    self._answer = Secret(getpass.getpass("sudo password: "))
+            return self._answer

@@ -1,0 +1,131 @@
+"""Steps on a plain fabric.Connection, in anyone's own fabfile: each is awaited at once.
+
+    @task
+    def motd(c):
+        if files.file(c, "/etc/motd", "hello\\n").changed:
+            c.run("wall 'a new motd'")
+
+A connection gets one agent with its first step, and keeps it until it is closed or the process ends. It becomes
+root by sudo where the login is not root, with the password in `sudo.password` of Fabric's configuration.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import shlex
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from provision.controller.calling import calling_path
+from provision.controller.channel import SshChannel
+from provision.controller.connection import open_explained
+from provision.controller.events import Event, Note, StepDone
+from provision.controller.login import Login
+from provision.controller.outcome import Outcome, StepFailed
+from provision.controller.session import Session
+from provision.controller.visible import visible
+from provision.errors import ConfigError, ProvError, UsageError
+from provision.roles.host import who
+from provision.secrets import Secret
+from provision.steps.base import Step
+
+#: what steps did, at INFO: a fabfile prints nothing that it does not print itself
+LOG = logging.getLogger("prov")
+#: sessions that have not ended yet
+_open: list[Session] = []
+
+
+def submit_awaited(c: Any, step: Step) -> Outcome:
+    """Send a step to the connection's host and wait for it. Raises StepFailed, UnreachableError, ConfigError."""
+    session = session_of(c)
+    try:
+        return session.submit(step).wait()
+    except StepFailed as failed:
+        # nothing reports it here but Python's traceback, which shows notes
+        failed.add_note("\n".join(details(failed)))
+        raise
+    except ConfigError:
+        raise
+    except ProvError:
+        # the agent is gone: the next step begins anew
+        forget(c).abandon()
+        raise
+
+
+def details(failed: StepFailed) -> Iterator[str]:
+    """What a failure knows besides its message."""
+    yield f"step: {failed.outcome.label}"
+    if failed.argv:
+        yield f"command: {shlex.join(failed.argv)}, exit status {failed.status}"
+    yield from (text.rstrip() for text in (failed.stdout, failed.stderr, failed.hint) if text)
+
+
+def session_of(c: Any) -> Session:
+    """The connection's session, begun if need be. Raises UsageError for what is not a fabric.Connection."""
+    found: Session | None = getattr(c, "__dict__", {}).get("_prov_session")
+    if found is not None:
+        return found
+    if not hasattr(c, "transport"):
+        raise UsageError(
+            f"a step's first argument is a host, not {type(c).__name__}",
+            hint="In a fabfile, name hosts: fab -H web1 TASK",
+        )
+    c.open()
+
+    def reopen() -> None:
+        type(c).close(c)
+        open_explained(c)
+
+    password = c.config.sudo.password
+    login = Login(sudo=c.user != "root", password=Secret(password) if password else None)
+    session = Session(c.host, partial(SshChannel, c), login, plan=False, who=who(), emit=log, reopen=reopen)
+    _open.append(session)
+    # _set: fabric keeps attributes that it does not know in its configuration
+    c._set(_prov_session=session, close=lambda: close(c))
+    return session
+
+
+def close(c: Any) -> None:
+    """End the agent in good order, then the connection; a step after that begins anew."""
+    try:
+        forget(c).finish()
+    finally:
+        c.close()
+
+
+def forget(c: Any) -> Session:
+    """The connection's session, which is its no more."""
+    session: Session = c.__dict__.pop("_prov_session")
+    c.__dict__.pop("close")
+    _open.remove(session)
+    return session
+
+
+@atexit.register
+def end_all() -> None:
+    """For connections that nobody closes, as fab closes those of its own tasks only."""
+    while _open:
+        session = _open.pop()
+        try:
+            session.finish()
+        except ProvError as error:
+            LOG.warning("%s: %s", session.host, visible(str(error)))
+
+
+def log(event: Event) -> None:
+    """Tell what a step did."""
+    if isinstance(event, StepDone):
+        LOG.info("%s: %s: %s %s", event.host, visible(event.step), event.state, visible(event.why))
+    elif isinstance(event, Note):
+        LOG.warning("%s: %s", event.host, visible(event.text))
+
+
+def role_file(c: Any, kind: str, name: str) -> Path:
+    """A file of the running role; in a fabfile, of the folder that it is in. kind: templates or files."""
+    if hasattr(type(c), "role_file"):
+        found: Path = c.role_file(kind, name)
+        return found
+    return calling_path().parent / kind / name

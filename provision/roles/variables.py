@@ -1,0 +1,45 @@
+"""The variables of a host as they may be shown: each beside the type that it is validated against."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from provision.errors import ConfigError
+from provision.inventory import InventoryHost
+from provision.inventory.kinds import Kinds
+from provision.inventory.masking import masked, secrets_of
+from provision.roles.folders import names, search_path
+from provision.roles.model import find
+from provision.secrets import Secret
+
+
+def kinds_of(host: InventoryHost) -> Kinds:
+    """The types of a host's variables, as far as they have one: applications, and parameters of roles, also of roles
+    that the host does not have."""
+    found: dict[str, Any] = {}
+    if "apps" in host.vars:
+        from provision.apps.model import App
+
+        found["apps"] = dict[str, App]
+    folders = search_path()
+    for name in set(names(folders)).intersection(host.vars):
+        try:
+            role = find(name, folders)
+        except ConfigError:
+            # a role that can't be imported: what it takes for a secret is not known
+            found[name] = Secret
+            continue
+        if role is not None and role.params is not None:
+            found[name] = role.params
+    return Kinds(found)
+
+
+def shown_vars(host: InventoryHost) -> dict[str, Any]:
+    """The variables as JSON can hold them, without secrets."""
+    found: dict[str, Any] = masked(dict(host.vars), kinds_of(host))
+    return found
+
+
+def secrets_in(host: InventoryHost) -> list[str]:
+    """Every secret in the variables, in order."""
+    return list(secrets_of(dict(host.vars), kinds_of(host)))

@@ -1,0 +1,275 @@
+"""Hosts x roles: every host on a thread of its own, each as fast as it can (design: no lock-step)."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from provision.agent.masks import Masks
+from provision.controller.connection import fabric_config
+from provision.controller.events import (
+    Connected,
+    Connecting,
+    Event,
+    Events,
+    HostDone,
+    Note,
+    Reached,
+    RoleStarted,
+    StepDone,
+    Stopping,
+    Tally,
+)
+from provision.controller.login import NoPython
+from provision.controller.outcome import Outcome, StepFailed
+from provision.controller.session import INSTALL_PYTHON, NOTHING_MORE, OnSend
+from provision.controller.ssh_config import user_config
+from provision.errors import LabError, ProvError, UnreachableError
+from provision.roles.host import AskOnce, Host
+from provision.roles.model import Assignment
+from provision.roles.reach import Ahead
+from provision.roles.variables import secrets_in
+from provision.steps.base import Change
+
+Emit = Callable[[Event], None]
+#: what is done with a host once its session has begun; the steps that it submits are waited for
+Work = Callable[[Host, Assignment, Emit], None]
+
+
+def run_roles(host: Host, assignment: Assignment, emit: Emit) -> None:
+    """The work of a deploy or plan: every role in its order, then what they have put off."""
+    session = host.started()
+    if any(role.name == "app" for role, _ in assignment.roles):
+        read_sources(host)
+    for role, params in assignment.roles:
+        session.role = role.name
+        emit(RoleStarted(host.name, role.name))
+        role.run(host, params)
+    host.run_later()
+
+
+def read_sources(host: Host) -> None:
+    """Read the applications' sources: one that is refused ends the run before anything is touched. Raises ProvError."""
+    from provision.apps.releases import manifest_of
+
+    for app in host.apps:
+        manifest_of(app)
+
+
+def run_whole(host: Host, assignment: Assignment, emit: Emit) -> None:
+    """The same for all roles that a host has: what earlier runs made, and this one is not about, is named."""
+    run_roles(host, assignment, emit)
+    host.started().whole = True
+
+
+def run_and_prune(host: Host, assignment: Assignment, emit: Emit) -> None:
+    """The same, and it goes."""
+    from provision.steps.prune import prune
+
+    run_roles(host, assignment, emit)
+    session = host.started()
+    session.role = ""
+    # nobody can tell what is declared if something failed
+    session.wait_for_all()
+    prune(host)
+
+
+def or_undo(work: Work) -> Work:
+    """Some work, whose changes are put back if it fails. Raises what it has raised."""
+
+    def work_or_undo(host: Host, assignment: Assignment, emit: Emit) -> None:
+        from provision.steps.undo import THIS, undo
+
+        session = host.started()
+        try:
+            work(host, assignment, emit)
+            session.wait_for_all()
+        except UnreachableError:
+            raise
+        except Exception:
+            session.acknowledge()
+            session.role = ""
+            undo(host, THIS).wait()
+            raise
+
+    return work_or_undo
+
+
+class Run:
+    """Some work on some hosts, a deploy or plan by default. Iterate over it for its events; it ends when all
+    hosts have.
+
+    forks: hosts at a time.  ask: asks a person for sudo's password; None if nobody is there.
+    confirm: asked before each step, one host at a time; what it says no to is left out.
+    on_send: told of each step, by the hosts' threads: see Session.
+    ahead: a connection to the first host that is being opened.  began: when, by time.monotonic().
+    opening: what else agents are told with their start.
+    maybe_counts: whether a plan whose only changes are of the kind that may be none is one with changes.
+    """
+
+    def __init__(
+        self,
+        assignments: Sequence[Assignment],
+        *,
+        plan: bool,
+        forks: int = 20,
+        ask: AskOnce | None = None,
+        work: Work = run_roles,
+        confirm: Callable[[str, Outcome], bool] | None = None,
+        on_send: OnSend | None = None,
+        maybe_counts: bool = True,
+        ahead: Ahead | None = None,
+        opening: Mapping[str, Any] = NOTHING_MORE,
+    ) -> None:
+        # whatever is wrong in ssh's own configuration is said before the first connection
+        user_config()
+        self.assignments = assignments
+        self.plan = plan
+        self.forks = forks
+        self.tallies = {a.host.name: Tally() for a in assignments}
+        self._queue: Events = Events()
+        self._ask = ask
+        self._work = work
+        self._confirm = confirm
+        self._on_send = on_send
+        self._maybe_counts = maybe_counts
+        self.began = ahead.began if ahead else time.monotonic()
+        self._ahead = ahead
+        self._opening = opening
+        self._running: dict[str, Host] = {}
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def __iter__(self) -> Iterator[Event]:
+        left = len(self.assignments)
+        pool = ThreadPoolExecutor(self.forks, thread_name_prefix="host")
+        try:
+            for assignment in self.assignments:
+                pool.submit(self._run_host, assignment)
+            while left:
+                event = self._queue.get()
+                if isinstance(event, Reached):
+                    event.shown.set()
+                    continue
+                if isinstance(event, Stopping):
+                    self._stop_sessions()
+                else:
+                    self.tallies[event.host].count(event)
+                left -= isinstance(event, HostDone)
+                yield event
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def stop(self) -> None:
+        """Let every host end after the step that it is at. Iterating goes on until they have.
+
+        May be called by a signal handler: whoever iterates does the rest.
+        """
+        self._stopped = True
+        self._queue.put(Stopping(""))
+
+    def _asked(self, host: str, outcome: Outcome) -> bool:
+        """Ask about a step, once all that came before it has been shown."""
+        assert self._confirm is not None
+        before = Reached("", threading.Event())
+        self._queue.put(before)
+        before.shown.wait()
+        return self._confirm(host, outcome)
+
+    def _stop_sessions(self) -> None:
+        with self._lock:
+            for host in self._running.values():
+                if host.session is not None:
+                    host.session.stop()
+
+    def exit_status(self) -> int:
+        """The worst of all hosts: 1 a step or host failed, 4 unreachable, 3 a plan found changes, 0."""
+        tallies = self.tallies.values()
+        if any(t.failed for t in tallies):
+            return 1
+        if any(t.unreachable for t in tallies):
+            return 4
+        if self.plan and any(t.changed or (t.maybe and self._maybe_counts) for t in tallies):
+            return 3
+        return 0
+
+    def _run_host(self, assignment: Assignment) -> None:
+        name = assignment.host.name
+        # nobody else connects to that host
+        ahead = self._ahead if assignment is self.assignments[0] else None
+        began = ahead.began if ahead else time.monotonic()
+        error: ProvError | None = None
+        recovered = True
+        masks = Masks()
+        try:
+            # what runs no roles shows no variables, and need not wait for what tells secrets in them
+            masks = Masks(secrets_in(assignment.host)) if assignment.roles else masks
+            if not self._stopped:
+                self._converge(assignment, began, ahead, masks)
+        except StepFailed:
+            # reported with its step already
+            recovered = False
+        except NoPython:
+            change = Change("package python3", "", "installed")
+            self._queue.put(StepDone(name, "", INSTALL_PYTHON, "changed", diff=[change]))
+            if assignment.roles:
+                self._queue.put(Note(name, "the rest can only be planned once python3 is there"))
+        except ProvError as problem:
+            error = problem
+        except Exception as bug:
+            # a mistake in a role, or ours: the host's run ends, the others go on
+            shown = "".join(traceback.format_exception(bug)[-3:])
+            error = ProvError(f"{type(bug).__name__}: {bug}", hint=shown)
+        if error is not None:
+            error.hide(masks.hide)
+        unreachable = isinstance(error, (UnreachableError, LabError))
+        self._queue.put(HostDone(name, time.monotonic() - began, error, unreachable, recovered and not error))
+
+    def _converge(self, assignment: Assignment, began: float, ahead: Ahead | None, masks: Masks) -> None:
+        name = assignment.host.name
+        self._queue.put(Connecting(name))
+        host = Host(
+            assignment.host,
+            config=fabric_config(),
+            role_params=assignment.params,
+            plan=self.plan,
+            emit=self._queue.put,
+            ask=self._ask,
+            confirm=self._asked if self._confirm else None,
+            on_send=self._on_send,
+            masks=masks,
+            ahead=ahead,
+            opening=self._opening,
+        )
+        try:
+            session = host.started()
+            with self._lock:
+                self._running[name] = host
+            if self._stopped:
+                session.stop()
+            self._queue.put(Connected(name, time.monotonic() - began))
+            self._use(host, assignment)
+        finally:
+            with self._lock:
+                self._running.pop(name, None)
+            host.close()
+
+    def _use(self, host: Host, assignment: Assignment) -> None:
+        session = host.started()
+        try:
+            self._work(host, assignment, self._queue.put)
+        except UnreachableError:
+            session.abandon()
+            raise
+        except ProvError:
+            # a step that failed has been reported; what ends the run is what was raised first
+            with contextlib.suppress(StepFailed):
+                host.finish()
+            raise
+        host.finish()
+        session.raise_failure()

@@ -1,0 +1,142 @@
+"""Runs roles against a host that is not there, to tell which steps they would take (`--list-steps`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import field
+from functools import partial
+from typing import Any, cast
+
+from provision.agent.masks import Masks
+from provision.agent.protocol import Done
+from provision.controller.calling import calling_line
+from provision.controller.carried import check, encoded
+from provision.controller.connection import fabric_config
+from provision.controller.facts import Facts
+from provision.controller.outcome import Outcome
+from provision.controller.session import Session
+from provision.errors import ProvError, StepError
+from provision.inventory import InventoryHost
+from provision.roles.host import Host
+from provision.roles.model import Assignment, Params
+from provision.roles.variables import secrets_in
+from provision.steps.base import Step
+from provision.values import dataclass
+
+#: what a role reads as c.facts where no host has been asked
+TYPICAL = Facts(
+    distribution="debian",
+    version="12",
+    codename="bookworm",
+    family="debian",
+    architecture="x86_64",
+    kernel="6.1.0",
+    hostname="host",
+    cpus=2,
+    memory_mb=2048,
+    addresses=("192.0.2.1",),
+    python="3.11.2",
+    python_path="/usr/bin/python3",
+    init="systemd",
+    user="root",
+    login_user="root",
+)
+ASSUMED = "as on a Debian 12 host on which every step changes something; no host was asked"
+
+
+@dataclass
+class TaskSteps:
+    """The steps of one task: (what it is about, file:line). unknown: why there may be more."""
+
+    role: str
+    task: str
+    steps: list[tuple[str, str]] = field(default_factory=list)
+    unknown: str = ""
+
+
+class NotConnected(ProvError):
+    """A role has asked the host for something that only the host can tell."""
+
+
+class Recording:
+    """Takes the place of a session: every step has changed something, and said nothing."""
+
+    facts = TYPICAL
+    role = ""
+
+    def __init__(self, into: Callable[[], TaskSteps], masks: Masks) -> None:
+        self._into = into
+        self.masks = masks
+
+    def submit(self, step: Step) -> Outcome:
+        """Note a step. Raises ConfigError if its arguments make no sense."""
+        where, line = calling_line()
+        check(step, self.masks, where)
+        outcome = Outcome(cast(Session, self), 0, step, self.role, where, line)
+        outcome.settle(Done(0, "changed"))
+        encoded(step, {}, self.masks)
+        self._into().steps.append((self.masks.hide(outcome.label), where))
+        return outcome
+
+    def wait_for(self, outcome: Outcome) -> None:
+        """It has been settled already."""
+
+
+class Recorder(Host):
+    """A host that takes steps and runs nothing."""
+
+    _recording: Recording
+
+    def __init__(self, inventory: InventoryHost, params: tuple[Params, ...], recording: Recording) -> None:
+        super().__init__(
+            inventory, config=fabric_config(), role_params=params, plan=True, emit=lambda event: None
+        )
+        self._set(_recording=recording)
+
+    @staticmethod
+    def _reach(inventory: InventoryHost) -> tuple[str, dict[str, Any]]:
+        return inventory.name, {}
+
+    def open(self) -> None:
+        """Raises NotConnected."""
+        raise NotConnected("c.run() and its like need the host")
+
+    def started(self) -> Session:
+        """The recording."""
+        return cast(Session, self._recording)
+
+
+def steps_of(assignment: Assignment) -> Iterator[TaskSteps]:
+    """The steps that the roles of a host would take, task by task. Raises ConfigError for wrong arguments."""
+    current = TaskSteps("", "")
+    masks = Masks(secrets_in(assignment.host))
+    recording = Recording(lambda: current, masks)
+    host = Recorder(assignment.host, assignment.params, recording)
+    for role, params in assignment.roles:
+        recording.role = role.name
+        for function in role.tasks:
+            current = TaskSteps(role.name, function.__name__)
+            attempt(current, partial(role.call, function, host, params), masks)
+            yield current
+    current = TaskSteps("", "after all roles")
+    attempt(current, host.run_later, masks)
+    if current.steps:
+        yield current
+
+
+def attempt(into: TaskSteps, act: Callable[[], None], masks: Masks) -> None:
+    """Call a task; if it needs an answer of the host's, that is noted. Raises ProvError for what is wrong here: a
+    source that can't be fetched, arguments that make no sense."""
+    try:
+        act()
+    except Exception as error:
+        if isinstance(error, ProvError) and not isinstance(error, (NotConnected, StepError)):
+            error.hide(masks.hide)
+            raise
+        into.unknown = masks.hide(reason(error))
+
+
+def reason(error: Exception) -> str:
+    """Why no more can be told: an answer of the host's is missing, in most cases."""
+    said = str(error) if isinstance(error, ProvError) else f"{type(error).__name__}: {error}"
+    return f"the rest depends on the host ({said})"

@@ -1,0 +1,251 @@
+"""What server roles and fronts share: an instance of an application, its units, sockets and settings (D9).
+
+Every state of an application that is served (release, unit files, settings) is an instance with a name of
+its own. It runs as NAME@INSTANCE.service on its own socket beside the one before it, until the front has
+switched; so any change is a change of instances, and no request meets a restart.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from provision.apps.model import App
+from provision.apps.releases import OURS, Release, release_of, short_hash, visible
+from provision.inventory.fields import matching
+from provision.roles.model import Params
+from provision.secrets import Secret
+from provision.steps import command, files, systemd, wait
+from provision.system.writers import HERE, systemd_environment
+from provision.values import dataclass
+
+if TYPE_CHECKING:
+    from provision.controller.outcome import Outcome
+    from provision.roles.host import Host
+
+ENVIRONMENT_FOLDER = "/etc/prov"
+#: seconds that requests under way get at most, after the front has switched, before the old instance is stopped
+DRAIN = 30.0
+#: title of nginx's processes that only finish what they have begun (nginx: "Controlling nginx")
+DRAINING = "nginx: worker process is shutting down"
+#: the module that stands before the application (roles/app/files), and what of it servers serve
+SHIM = "behind_front"
+SERVED = f"{SHIM}:application"
+
+
+Size = Annotated[str, matching(r"[1-9]\d*(%|[KMGT]?)|infinity", "a size like 512M, 2G or 80%")]
+
+
+class ServerParams(Params):
+    """What the roles of all application servers take."""
+
+    workers: int | None = Field(default=None, ge=1)
+    """Processes per application; an application's own `workers` comes first. Default: from the host's processors."""
+    graceful_timeout: int = Field(default=30, ge=1)
+    """Seconds that requests under way get when an instance is stopped."""
+    memory_max: Size = "80%"
+    """Memory limit of an instance (systemd's MemoryMax=)."""
+    tasks_max: int = Field(default=1024, ge=16)
+    """Processes and threads of an instance (TasksMax=)."""
+    open_files: int = Field(default=65536, ge=256)
+    """Files and connections that a process may have open (LimitNOFILE=)."""
+    private_users: bool = True
+    """Run in a user namespace of its own (PrivateUsers=)."""
+    deny_write_execute: bool = False
+    """Forbid memory that is writable and executable; breaks some cffi and JIT packages (MemoryDenyWriteExecute=)."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """How a server is started on a socket that systemd passes as file descriptor 3 (sd_listen_fds(3)).
+
+    argv: the program, from the release's environment, and its arguments, words without blanks; what it serves is
+    SERVED. HERE in them stands for the instance's name.
+    notifies: it tells systemd when it is ready.  reload_signal: has it start its workers anew, if it can.
+    stop_signal: has it finish its requests and end.  environment: variables of its own.
+    files: further files for `.prov/` in the release: name, text.
+    processes: how many of it make up an instance, for one that has no workers.
+    """
+
+    argv: Sequence[str]
+    notifies: bool = False
+    reload_signal: str = ""
+    stop_signal: str = "TERM"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    processes: int = 1
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One instance of an application. service, socket: texts of its units.  files: in `.prov/` of its release.
+
+    processes: how many services, with a socket each, make it up.
+    """
+
+    release: Release
+    service: str
+    socket: str
+    files: Mapping[str, str]
+    processes: int = 1
+
+    @property
+    def app(self) -> App:
+        return self.release.app
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hex digits: of everything that the instance is made of, but secrets."""
+        parts = [self.release.id, self.service, self.socket, dict(self.files), self.processes]
+        return short_hash(json.dumps([*parts, visible(self.release.environment)]))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What stands behind the @ of its units: its id, with a number if there are several."""
+        if self.processes == 1:
+            return (self.id,)
+        return tuple(f"{self.id}-{n}" for n in range(1, self.processes + 1))
+
+    @property
+    def listens(self) -> tuple[str, ...]:
+        """Paths of its sockets, which the front talks to."""
+        return tuple(f"{socket_folder(self.app)}/{name}.sock" for name in self.names)
+
+
+def instance_of(c: Host, release: Release, program: Program, p: ServerParams) -> Instance:
+    """The instance in which a program serves a release, in the unit that all servers share (roles/app)."""
+    app = release.app
+    link = release.instance_link(HERE)
+    folder = release.inside(link)
+    own = release.environment.get("PYTHONPATH")
+    argv = [word for words in program.argv for word in words.split()]
+    values = {
+        "app": app,
+        "p": p,
+        "program": program,
+        "argv": [f"{link}/.venv/bin/{argv[0]}", *argv[1:]],
+        "environment": {
+            "PYTHONPATH": ":".join(map(str, filter(None, [f"{link}/{OURS[0]}", folder, own]))),
+            "PROV_INTERFACE": app.interface,
+            "PROV_TARGET": app.target,
+            "PROV_PREFIX": app.path.rstrip("/"),
+            **program.environment,
+        },
+        "folder": folder,
+        "guarded": app.auth is not None and app.auth.by == "django",
+        "environment_path": environment_path(app),
+        "socket_folder": socket_folder(app),
+        "health": health_url(app),
+    }
+    # here, as only a deploy needs it: it brings fabric
+    from provision.roles.host import role_folder
+
+    shim = role_folder("app") / "files" / f"{SHIM}.py"
+    return Instance(
+        release,
+        service=c.render("service.j2", role="app", **values),
+        socket=c.render("socket.j2", role="app", **values),
+        files={shim.name: shim.read_text(encoding="utf-8"), **program.files},
+        processes=program.processes,
+    )
+
+
+def unit_name(app: App) -> str:
+    """What the application's units are called: app-NAME@."""
+    return f"app-{app.name}"
+
+
+def socket_folder(app: App) -> str:
+    """Folder of the sockets. Not the service's RuntimeDirectory, which goes when it stops (gunicorn#2053)."""
+    return f"/run/app-{app.name}"
+
+
+def environment_path(app: App) -> str:
+    """The file that the unit reads the environment from; root's alone."""
+    return f"{ENVIRONMENT_FOLDER}/{app.name}.env"
+
+
+def environment_file(c: Host, release: Release) -> Outcome:
+    """The settings of an application, for its units to read (systemd.exec(5), EnvironmentFile=)."""
+    files.directory(c, ENVIRONMENT_FOLDER, mode=0o755)
+    # systemd.exec(5): what is in the file wins over Environment=, where the unit has PYTHONPATH
+    values = {name: value for name, value in release.environment.items() if name != "PYTHONPATH"}
+    text = "".join(
+        f"{name}={systemd_environment(value.reveal() if isinstance(value, Secret) else value)}\n"
+        for name, value in sorted(values.items())
+    )
+    # also without a secret in it: the last one may have gone, and differences would show it
+    return files.file(c, environment_path(release.app), Secret(text), mode=0o600, owner="root")
+
+
+def serve(c: Host, instance: Instance) -> None:
+    """Start an instance beside the ones before it, wait until it is healthy, and stop those at the end."""
+    release, name = instance.release, unit_name(instance.app)
+    for file, text in instance.files.items():
+        files.file(c, f"{release.path}/{OURS[0]}/{file}", text, mode=0o644)
+    loads(c, instance)
+    files.directory(c, f"{release.home}/instances", mode=0o755)
+    settings = files.watched(c, environment_path(instance.app))
+    for each in instance.names:
+        # unit files of its own: the one before it, if it has to start again, starts as what it was
+        files.link(c, release.instance_link(each), f"../releases/{release.id}")
+        service = systemd.unit(c, f"{name}@{each}.service", instance.service)
+        socket = systemd.unit(c, f"{name}@{each}.socket", instance.socket)
+        systemd.service(c, f"{name}@{each}.socket", restart_on=[socket])
+        systemd.service(c, f"{name}@{each}.service", restart_on=[service, settings])
+    for each, path in zip(instance.names, instance.listens):
+        healthy(c, instance.app, path, f"{name}@{each}.service")
+
+    def stop_others() -> None:
+        keep = instance.names
+        systemd.only_instances(c, f"{name}@.service", keep, after=DRAIN, until_gone=DRAINING)
+        systemd.only_instances(c, f"{name}@.socket", keep)
+
+    c.later(stop_others)
+
+
+def loads(c: Host, instance: Instance) -> None:
+    """Import the application once as its own user, so that one that can't be is told of by its own traceback,
+    before anything is started."""
+    release, app = instance.release, instance.app
+    environment = {
+        **release.environment,
+        "PYTHONPATH": ":".join(filter(None, [release.root, str(app.environment.get("PYTHONPATH", ""))])),
+        "PROV_INTERFACE": app.interface,
+        "PROV_TARGET": app.target,
+        "PROV_PREFIX": "",
+    }
+    command.command(
+        c,
+        [f"{release.path}/.venv/bin/python", f"{release.path}/{OURS[0]}/{SHIM}.py"],
+        stamp=(f"{release.path}/{OURS[0]}/loads", instance.id),
+        user=app.user,
+        cwd=release.root,
+        environment=environment,
+    )
+
+
+def health_url(app: App) -> str:
+    """Where the front is asked whether an application is well."""
+    domain = app.domains[0].removeprefix("*.")
+    return f"{'http' if app.tls == 'none' else 'https'}://{domain}{app.path.rstrip('/')}{app.health}"
+
+
+def healthy(c: Host, app: App, socket: str, unit: str) -> None:
+    """Ask an instance's own socket for the health path, as the front would."""
+    scheme, _, rest = health_url(app).partition("://")
+    headers = {"Host": rest.partition("/")[0], "X-Forwarded-Proto": scheme}
+    wait.url(c, f"http://{rest}", socket=socket, headers=headers, service=unit)
+
+
+def upstream(c: Host, app: App) -> tuple[str, ...]:
+    """Paths of the sockets on which the application's server role serves it on this host."""
+    role = importlib.import_module(f"roles.{app.server}")
+    instance: Instance = role.instance(c, release_of(app))
+    return instance.listens

@@ -1,0 +1,175 @@
+"""What the fronts share: which sites a host serves, and where each one's requests go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from provision.apps.balancing import Balanced, address_of, addresses_of, balanced_of, balancers_of
+from provision.apps.model import App
+from provision.apps.releases import Release, release_of
+from provision.apps.tls import authority_path, certificate_path, key_path
+from provision.serving.instances import upstream
+from provision.serving.locations import Location, locations
+from provision.values import dataclass
+
+if TYPE_CHECKING:
+    from provision.apps.settings import Front
+    from provision.roles.host import Host
+
+Method = Literal["round_robin", "least_conn", "ip_hash"]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Where requests go. address: path of a unix socket, or HOST:PORT."""
+
+    address: str
+    weight: int = 1
+    backup: bool = False
+
+    @property
+    def is_socket(self) -> bool:
+        return self.address.startswith("/")
+
+
+@dataclass(frozen=True)
+class Site:
+    """An application below one prefix of a virtual host.
+
+    release: its release; its files are on this host unless it is balanced.  backends: at least one.
+    balanced: whether they are fronts of other hosts, spoken to by TLS where the application has it.
+    """
+
+    app: App
+    release: Release
+    backends: tuple[Backend, ...]
+    method: Method = "round_robin"
+    balanced: bool = False
+
+    @property
+    def prefix(self) -> str:
+        """Where it begins on its domains: "/" or "/shop/"."""
+        return self.app.path
+
+    def at(self, place: str) -> str:
+        """A path below the application's own, as clients see it: "/static/" is "/shop/static/"."""
+        return self.prefix.rstrip("/") + place
+
+    @property
+    def scheme(self) -> str:
+        """How its backends are spoken to."""
+        return "https" if self.balanced and self.app.tls != "none" else "http"
+
+    @property
+    def kept(self) -> bool:
+        """Whether connections to its backends are kept for more requests: those to other hosts, and those to
+        mod_wsgi, as each is a second one through its relay (roles/mod_wsgi). Others end with the answer, so that
+        none is closed under a request when a server starts its processes anew."""
+        return self.balanced or self.app.server == "mod_wsgi"
+
+    @cached_property
+    def locations(self) -> list[Location]:
+        """Its places and what holds for each."""
+        return locations(self)
+
+    @cached_property
+    def error_pages(self) -> dict[int, str]:
+        """HTTP status: name of the file in `error_pages` of the release that is shown for it."""
+        folder = self.app.error_pages
+        if folder is None:
+            return {}
+        beginning = f"{self.app.subdirectory}/{folder}/" if self.app.subdirectory else f"{folder}/"
+        names = [e[0].removeprefix(beginning) for e in self.release.entries if e[0].startswith(beginning)]
+        stems = {name.removesuffix(".html"): name for name in names if name.endswith(".html")}
+        return {
+            int(stem): name for stem, name in sorted(stems.items()) if stem.isdecimal() and len(stem) == 3
+        }
+
+
+@dataclass(frozen=True)
+class VirtualHost:
+    """Applications that share domains, front and certificate, by different prefixes; longest prefix first."""
+
+    sites: tuple[Site, ...]
+
+    @property
+    def first(self) -> App:
+        """The application after which files are called; its certificate is for all of them."""
+        return min((site.app for site in self.sites), key=lambda app: app.name)
+
+    @property
+    def name(self) -> str:
+        return self.first.name
+
+    @property
+    def domains(self) -> Sequence[str]:
+        return self.first.domains
+
+    @property
+    def tls(self) -> bool:
+        return self.first.tls != "none"
+
+    @property
+    def certificate(self) -> str:
+        return certificate_path(self.first)
+
+    @property
+    def key(self) -> str:
+        return key_path(self.first)
+
+    @property
+    def authority(self) -> str:
+        """By what the fronts of other hosts are judged."""
+        return authority_path(self.first)
+
+
+def virtual_hosts(c: Host, front: Front) -> list[VirtualHost]:
+    """What a front serves on this host, in the order of the inventory: its applications, and those it balances."""
+    own = [
+        Site(app, release_of(app), tuple(map(Backend, upstream(c, app))))
+        for app in c.apps
+        if app.front == front
+    ]
+    others = [site_of(b) for b in balanced_of(c.inventory) if b.balance.front == front]
+    return grouped([*own, *others])
+
+
+def site_of(balanced: Balanced) -> Site:
+    """A balanced application as a site: what its own hosts do for it, files and passwords, is left to them."""
+    balance = balanced.balance
+    app = balanced.app.model_copy(
+        update={"static": {}, "media": {}, "auth": None, "error_pages": None, "maintenance": False}
+    )
+    port = 80 if app.tls == "none" else 443
+    backends = tuple(
+        Backend(
+            f"{bracketed(address_of(host))}:{port}",
+            balance.weights.get(host.name, 1),
+            host.name in balance.backup,
+        )
+        for host in balanced.hosts
+    )
+    return Site(app, release_of(app), backends, balance.method, balanced=True)
+
+
+def bracketed(address: str) -> str:
+    """An IPv6 address in brackets, as it stands before a port (RFC 3986, 3.2.2)."""
+    return f"[{address}]" if ":" in address else address
+
+
+def proxies(c: Host) -> list[str]:
+    """Addresses of the hosts that balance to this one."""
+    return addresses_of(balancers_of(c.inventory))
+
+
+def grouped(sites: Iterable[Site]) -> list[VirtualHost]:
+    """Sites by the domains that they share (`apps.domains_claimed_twice` has refused half-shared ones)."""
+    groups: dict[frozenset[str], list[Site]] = {}
+    for site in sites:
+        groups.setdefault(frozenset(site.app.domains), []).append(site)
+    return [
+        VirtualHost(tuple(sorted(group, key=lambda s: len(s.prefix), reverse=True)))
+        for group in groups.values()
+    ]

@@ -1,0 +1,56 @@
+"""Whether something will be there once the states from before a run are put back. Shipped for undo."""
+
+import os
+import re
+from typing import Dict, List, Optional
+
+from provision.system.paths import MAX_LINKS, kind_of
+from provision.system.states import State
+
+#: what a service needs to start (systemd.service(5), systemd.exec(5)): its program, folder and settings
+NEEDS = re.compile(r"(?m)^(?:ExecStart=[-@:+!|]*(/\S+)|WorkingDirectory=(/.*)|EnvironmentFile=(/.*))$")
+
+
+class Afterwards:
+    """coming: the states that are put back, by path; {"kind": "absent"} for what goes."""
+
+    def __init__(self, coming: Dict[str, State]) -> None:
+        self._coming = coming
+
+    def exists(self, path: str) -> bool:
+        """Whether there will be something at a path, following links."""
+        parts, here, links = [part for part in path.split("/") if part], "", 0
+        while parts:
+            part = parts.pop(0)
+            if part == "..":
+                here = os.path.dirname(here).rstrip("/")
+                continue
+            here = "%s/%s" % (here, part)
+            state = self._state(here)
+            if state is None:
+                return False
+            if state["kind"] == "link":
+                links += 1
+                if links > MAX_LINKS:
+                    return False
+                target: str = state["target"]
+                here = "" if target.startswith("/") else os.path.dirname(here).rstrip("/")
+                parts = [each for each in target.split("/") if each not in ("", ".")] + parts
+        return True
+
+    def missing(self, unit: str, instance: str) -> List[str]:
+        """What a unit with this file names and will not find. instance: what stands for %i."""
+        found = [next(filter(None, groups)) for groups in NEEDS.findall(unit)]
+        paths = [path.replace("%i", instance) for path in found]
+        return [path for path in paths if "%" not in path and not self.exists(path)]
+
+    def _state(self, path: str) -> Optional[State]:
+        state = self._coming.get(path)
+        if state is None:
+            # not states.look: what is in files does not matter
+            try:
+                kind = kind_of(os.lstat(path).st_mode)
+                state = {"kind": kind, "target": os.readlink(path) if kind == "link" else ""}
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return None if state["kind"] == "absent" else state

@@ -1,0 +1,135 @@
+"""What steps on files share: contents as diffs, modes and owners. Shipped to hosts (Python 3.8, standard library)."""
+
+import difflib
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence
+
+from provision.errors import StepError
+from provision.steps.base import Change, mode_text
+
+if TYPE_CHECKING:
+    from provision.system.files import Stat
+    from provision.system.host import System
+
+#: contents larger than this are told apart by hash and size, without a textual diff
+DIFF_LIMIT = 512 * 1024
+#: lines of a diff that are sent to the controller
+DIFF_LINES = 400
+
+
+def attributes(s: Any, host: "System", now: "Optional[Stat]", new_mode: Optional[int]) -> List[Change]:
+    """Changes of mode, owner and group; for something new (now is None) only what the step asks for."""
+    found = []
+    mode = s.mode if s.mode is not None else new_mode
+    if mode is not None and (now is None or (now.mode != mode and now.kind != "link")):
+        found.append(Change("mode", mode_text(now.mode) if now else "", mode_text(mode)))
+    owner, group = getattr(s, "owner", None), getattr(s, "group", None)
+    if owner is not None:
+        before = host.accounts.user_name(now.uid) if now else ""
+        if before != owner:
+            found.append(Change("owner", before, owner))
+    if group is not None:
+        before = host.accounts.group_name(now.gid) if now else ""
+        if before != group:
+            found.append(Change("group", before, group))
+    return found
+
+
+def wanted_owner(s: Any, host: "System", now: "Optional[Stat]") -> "tuple[int, int]":
+    """Ids for a file that is written: as asked for, else as they are, else our own."""
+    uid, gid = host.owner(getattr(s, "owner", None), getattr(s, "group", None))
+    if now is not None and now.kind in ("file", "dir"):
+        uid = now.uid if getattr(s, "owner", None) is None else uid
+        gid = now.gid if getattr(s, "group", None) is None else gid
+    return uid, gid
+
+
+def kept_mode(now: "Optional[Stat]", new: int) -> int:
+    """The mode for contents that replace others: as it is, without the set-ID bits, which only what was there earned
+    (write(2) drops them too). new: if there is no file yet."""
+    return now.mode & 0o1777 if now is not None and now.kind == "file" else new
+
+
+def refuse_gift(host: "System", path: str, now: "Optional[Stat]", uid: int, mode: int) -> None:
+    """Raise StepError rather than let a user read, by an edit of it, what somebody else has in a file of theirs alone.
+
+    now: the file whose contents are kept, in a folder where users can rename files.  uid, mode: what it gets.
+    """
+    if now is None or now.kind != "file" or now.mode & 0o004 or not host.files.shared(path):
+        return
+    if uid not in (0, now.uid) or mode & ~now.mode & 0o044:
+        owner = host.accounts.user_name(now.uid)
+        raise StepError(
+            "%s belongs to %s, who alone may read it; refusing to pass on what is in it" % (path, owner),
+            hint="Who can change its folder can have put it there. If it is meant, change its owner first.",
+        )
+
+
+def set_attributes(s: Any, host: "System", now: "Stat", path: str = "") -> None:
+    """Change mode, owner and group of what is at path, or the step's own, to what the step asks for. Owner
+    first: chown(2) drops set-user-ID bits."""
+    path = path or s.path
+    owner, group = getattr(s, "owner", None), getattr(s, "group", None)
+    if owner is not None or group is not None:
+        uid = now.uid if owner is None else host.accounts.uid(owner)
+        gid = now.gid if group is None else host.accounts.gid(group)
+        if (uid, gid) != (now.uid, now.gid):
+            host.files.set_owner(path, uid, gid)
+    if s.mode is not None:
+        host.files.set_mode(path, s.mode)
+
+
+def attribute_words(s: Any) -> str:
+    """What besides contents was found right, for a no-op's reason: ", mode 0644, owner root"."""
+    words = [", mode %s" % mode_text(s.mode)] if s.mode is not None else []
+    words += [", %s %s" % (what, value) for what in ("owner", "group") if (value := getattr(s, what))]
+    return "".join(words)
+
+
+def text_change(what: str, old: bytes, new: bytes, path: str) -> Change:
+    """A unified diff of two contents, or their sizes if one of them is not text."""
+    try:
+        before, after = old.decode("utf-8").splitlines(), new.decode("utf-8").splitlines()
+    except UnicodeDecodeError:
+        return Change(what, size_text(len(old)), size_text(len(new)))
+    if "\0" in "".join(before[:1] + after[:1]):
+        return Change(what, size_text(len(old)), size_text(len(new)))
+    lines = list(difflib.unified_diff(before, after, path, path, lineterm="", n=3))
+    if not lines:
+        return Change(what, "line ends or final newline", "")
+    if len(lines) > DIFF_LINES:
+        left_out = len(lines) - DIFF_LINES
+        lines = [*lines[:DIFF_LINES], "... %d more lines" % left_out]
+    return Change(what, text="\n".join(lines))
+
+
+def size_text(size: int) -> str:
+    """A number of bytes for people."""
+    if size < 0:
+        return "made on the controller"
+    if size < 10 * 1024:
+        return "%d bytes" % size
+    return "%d kB" % (size // 1024) if size < 10 * 1024 * 1024 else "%d MB" % (size // 1024 // 1024)
+
+
+def join(lines: List[str]) -> bytes:
+    """Lines as the contents of a text file."""
+    return "".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape")
+
+
+def excluded(path: str, patterns: Sequence[str]) -> bool:
+    """Whether one of the patterns is for this path, or for its last name ("*.pyc", "node_modules", "var/cache")."""
+    name = path.rsplit("/", 1)[-1]
+    return any(fnmatch(path if "/" in pattern else name, pattern) for pattern in patterns)
+
+
+def check_patterns(patterns: Sequence[str]) -> None:
+    """Raise ValueError unless these can leave something out below a directory."""
+    if isinstance(patterns, str):
+        raise ValueError("exclude must be a list")
+    for pattern in patterns:
+        if not isinstance(pattern, str) or not pattern or pattern.startswith("/") or pattern.endswith("/"):
+            raise ValueError(
+                'exclude takes names and paths below the directory, such as "*.pyc" or "var/cache", not %r'
+                % (pattern,)
+            )

@@ -1,0 +1,199 @@
+"""What commands and scripts share: when they run, as whom, and when they have worked. Shipped to hosts (Python 3.8)."""
+
+import re
+import shlex
+from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple, Union
+
+from provision.errors import StepError
+from provision.secrets import Secret
+from provision.steps.base import Change, Diff, Ref, Step, check_path, check_text, wanted
+from provision.steps.support.environment import Environment, check_environment, revealed, revealed_text
+from provision.system.commands import account, failure
+
+if TYPE_CHECKING:
+    from provision.system.commands import Result
+    from provision.system.host import System
+
+
+@wanted(kw_only=True)
+class Execution(Step):
+    """creates: a path that it makes: if that is there, nothing is done.
+    unless: argv of a question: if its exit status is 0, nothing is done.
+    only_if: argv of a question: if its exit status is not 0, nothing is done. Plans ask these questions as well,
+    so they must not change anything.
+    stamp: a path and what it shall hold: it is run if the file holds something else, which is written after
+    success; for what makes things current, such as a migration of a database.
+    fills: folders whose contents it makes: they are prov's, and go with the folder once that is no longer declared.
+    run_on: earlier steps: it is run if one of them changed something, as with `when`.
+    reason: why it is right to run every time, required if none of these and no `when` is given.
+    until: when it has worked: an exit status, or a regular expression that finds something in what it prints
+    (and the exit status is 0); until then it has failed, and is tried again as `retries` and `delay` say.
+    user, cwd, environment, stdin: of the process.  Values of environment, and stdin, may be Secrets, which are
+    masked wherever they turn up.
+    outcome.stdout and outcome.stderr give what it printed.
+    """
+
+    creates: str = ""
+    unless: Sequence[str] = ()
+    only_if: Sequence[str] = ()
+    stamp: Sequence[str] = ()
+    fills: Sequence[str] = ()
+    run_on: Sequence[Ref] = ()
+    reason: str = ""
+    until: Union[int, str] = 0
+    user: str = ""
+    cwd: str = "/"
+    environment: Environment = ()  # type: ignore[assignment]
+    stdin: Union[str, bytes, Secret] = b""
+
+    DEADLINE = 600.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.run_on, (list, tuple)) and self.run_on:
+            # the name that handlers have; `when` is what the host judges
+            object.__setattr__(self, "when", (*self.when, *self.run_on))
+            object.__setattr__(self, "run_on", ())
+
+    def validate(self) -> None:
+        if self.run_on:
+            raise ValueError("run_on must be a list of outcomes, not %r" % (self.run_on,))
+        if not (self.creates or self.unless or self.only_if or self.stamp or self.reason or self.when):
+            raise ValueError(
+                "say when it has to run: creates, unless, only_if, stamp or run_on; or give a reason why it must "
+                "run always"
+            )
+        for what, question in (("unless", self.unless), ("only_if", self.only_if)):
+            if question:
+                check_argv(question, what)
+        if isinstance(self.until, str):
+            check_pattern(self.until)
+        elif isinstance(self.until, bool) or not isinstance(self.until, int) or not 0 <= self.until < 256:
+            raise ValueError("until must be an exit status or a regular expression, not %r" % (self.until,))
+        check_path(self.cwd, "cwd")
+        check_environment(self.environment)
+        if not isinstance(self.stdin, (str, bytes, Secret)):
+            raise ValueError("stdin must be text, bytes or a Secret, not %r" % (self.stdin,))
+        if self.user:
+            check_text(self.user, "user")
+            if self.as_user:
+                raise ValueError("user and as_user say the same: give one of them")
+        if self.creates:
+            check_path(self.creates, "creates")
+        if self.stamp:
+            if len(self.stamp) != 2:
+                raise ValueError("stamp must be a path and the text that it shall hold")
+            check_path(self.stamp[0], "stamp")
+        if isinstance(self.fills, str):
+            raise ValueError("fills must be a list of folders, not one text")
+        for folder in self.fills:
+            check_path(folder, "a folder of fills")
+
+    def shown(self) -> str:
+        """What is run, as a person would write it."""
+        raise NotImplementedError
+
+    def start(self, host: "System", **options: Any) -> "Result":
+        """Run it with these options of `execute`."""
+        raise NotImplementedError
+
+    def check(self, host: "System") -> Diff:
+        if self.creates and host.files.exists(self.creates):
+            return Diff.none("%s exists" % self.creates)
+        if self.stamp and self._stamped(host) == self.stamp[1]:
+            return Diff.none("was done for the same state")
+        if self.unless and self._ask(host, self.unless) == 0:
+            return Diff.none("%s succeeds" % shlex.join(self.unless))
+        wanted = self._ask(host, self.only_if) if self.only_if else 0
+        if wanted:
+            return Diff.none("%s fails" % shlex.join(self.only_if))
+        known = self.creates or self.unless or self.only_if or self.stamp or self.when
+        change = Change(self.label().split(" ")[0], "", self.shown())
+        return Diff([change], why=self.reason, maybe=not known or wanted is None)
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        for folder in self.fills:
+            host.files.filling(folder)
+        result = self.start(host, **self._options(), stdin=self._input())
+        object.__setattr__(self, "_streams", (result.stdout, result.stderr))
+        if not host.planned:
+            self._judge(result)
+            if self.creates and not host.files.exists(self.creates):
+                raise StepError(
+                    "the command ended well, but %s does not exist" % self.creates,
+                    argv=result.argv,
+                    status=result.status,
+                    hint="Is it what the command creates?",
+                )
+        if self.stamp:
+            host.files.write(self.stamp[0], self.stamp[1].encode(), 0o644, *host.owner(None, None))
+
+    def streams(self) -> Tuple[str, str]:
+        said: Tuple[str, str] = getattr(self, "_streams", ("", ""))
+        return said
+
+    def fingerprint(self, host: "System") -> str:
+        return self.stamp[1] if self.stamp else ""
+
+    def _judge(self, result: "Result") -> None:
+        """Raise StepError unless it has worked."""
+        status = self.until if isinstance(self.until, int) else 0
+        if result.status != status:
+            expected = "" if status == 0 else ": its exit status is %d, not %d" % (result.status, status)
+            raise failure("the command failed" + expected, result)
+        if isinstance(self.until, str) and not re.search(self.until, result.stdout):
+            hint = "" if self.retries else "If that takes its time, give retries and delay."
+            raise failure("nothing in the output matches %r" % self.until, result, hint)
+
+    def _stamped(self, host: "System") -> str:
+        path = self.stamp[0]
+        # what this step makes is what it has looked at
+        host.files.stat(path)
+        return host.files.read(path).decode(errors="replace") if host.files.exists(path) else ""
+
+    def _ask(self, host: "System", argv: Sequence[str]) -> Optional[int]:
+        """The exit status of a question. In a plan None if what is asked is only foreseen."""
+        if host.planned and not self._there(host, argv):
+            return None
+        result = host.ask(argv, **self._options())
+        if result.status == 127 and argv is self.only_if:
+            if host.planned:
+                return None
+            raise failure("only_if can't be asked", result)
+        return result.status
+
+    def _there(self, host: "System", argv: Sequence[str]) -> bool:
+        """Whether program, folder and user are really there."""
+        user = self.user or self.as_user
+        try:
+            return host.runnable(argv[0]) and host.runnable(self.cwd) and bool(not user or account(user))
+        except StepError:
+            return False
+
+    def _options(self) -> Dict[str, object]:
+        return {"user": self.user, "cwd": self.cwd, "environment": revealed(self.environment)}
+
+    def _input(self) -> bytes:
+        return self.stdin if isinstance(self.stdin, bytes) else revealed_text(self.stdin).encode()
+
+
+def check_argv(argv: Sequence[str], what: str) -> None:
+    """Raise ValueError unless argv is a list of words."""
+    if any(isinstance(word, Secret) for word in argv):
+        raise ValueError(
+            "%s must not have a Secret in it: every user of the host sees it there; use environment or stdin"
+            % what
+        )
+    if isinstance(argv, str) or not argv or not all(isinstance(word, str) for word in argv):
+        raise ValueError("%s must be a list of words, such as ['ls', '-l']" % what)
+    if any("\0" in word for word in argv):
+        raise ValueError("%s must not contain NUL" % what)
+
+
+def check_pattern(pattern: str) -> None:
+    """Raise ValueError unless it is a regular expression that can say no."""
+    try:
+        found = re.compile(pattern).search("")
+    except re.error as error:
+        raise ValueError("until is no regular expression: %s" % error) from None
+    if found:
+        raise ValueError("until matches anything: %r" % pattern)

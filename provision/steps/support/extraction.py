@@ -1,0 +1,73 @@
+"""Members of an archive made as files, below one directory and through no link in it. Shipped (Python 3.8)."""
+
+import os
+import shutil
+import tempfile
+from typing import TYPE_CHECKING, Optional, Sequence, Set
+
+from provision.errors import StepError
+from provision.steps.support.archives import HARM, Member, broken, refused
+from provision.system.source import CHUNK
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+
+def scratch() -> Optional[str]:
+    """Where large temporary files belong (file-hierarchy(7)); they have no name, so nothing can be left."""
+    return "/var/tmp" if os.access("/var/tmp", os.W_OK) else None
+
+
+def refuse_in_the_way(host: "System", base: str, members: Sequence[Member], origin: str) -> None:
+    """Raise StepError if something in the directory stands where a folder of the archive, or a file, belongs."""
+    looked: Set[str] = set()
+    for member in members:
+        parts = member.path.split("/")
+        for n in range(1, len(parts) + 1):
+            path = "/".join(parts[:n])
+            folder = n < len(parts) or member.kind == "dir"
+            if folder and path in looked:
+                continue
+            looked.add(path)
+            now = host.files.stat("%s/%s" % (base, path))
+            if now is None:
+                break
+            if folder and now.kind != "dir":
+                why = "%s/%s is a %s, and nothing is unpacked through it" % (base, path, now.kind)
+                raise refused(origin, member.path, why)
+            if not folder and now.kind == "dir":
+                raise refused(origin, member.path, "%s/%s is a directory" % (base, path))
+
+
+def put(host: "System", base: str, member: Member, origin: str, uid: int, gid: int) -> None:
+    """Make one member below a directory, with the folders on its way."""
+    at = "%s/%s" % (base, member.path)
+    make_folders(
+        host, base, member.path if member.kind == "dir" else member.path.rpartition("/")[0], uid, gid
+    )
+    if member.kind == "link":
+        host.files.link(at, member.target)
+    elif member.kind == "same":
+        host.files.copy("%s/%s" % (base, member.target), at, member.mode, uid, gid)
+    elif member.open is not None:
+        with tempfile.TemporaryFile(dir=scratch()) as copy:
+            try:
+                with member.open() as f:
+                    shutil.copyfileobj(f, copy, CHUNK)
+            except broken() as error:
+                message = "%s: %r can't be read: %s" % (origin, member.path, error)
+                raise StepError(message, hint=HARM.split(". ")[-1]) from None
+            copy.seek(0)
+            host.files.put(copy, at, member.mode, uid, gid)
+
+
+def make_folders(host: "System", base: str, path: str, uid: int, gid: int) -> None:
+    """Make the folders of a path below a directory that are not there."""
+    parts = path.split("/") if path else []
+    for n in range(1, len(parts) + 1):
+        at = "%s/%s" % (base, "/".join(parts[:n]))
+        now = host.files.stat(at)
+        if now is None:
+            host.files.mkdir(at, 0o755, uid, gid)
+        elif now.kind != "dir":
+            raise StepError("%s is a %s, and nothing is unpacked through it" % (at, now.kind))

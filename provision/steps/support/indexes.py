@@ -1,0 +1,37 @@
+"""Package indexes of installers, and logins for them. Shipped to hosts (Python 3.8, standard library)."""
+
+import re
+from typing import Iterator, Sequence
+
+from provision.secrets import MASK, logins, without_logins
+from provision.steps.base import Change
+from provision.steps.support.environment import Environment, revealed
+
+#: variables of pip that name where packages come from; uv gets them as its own (installers.py)
+VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
+
+
+def check_no_logins(requirements: str, packages: Sequence[str]) -> None:
+    """Raise ValueError for a login in a URL: everybody could read it on the host."""
+    for number, line in enumerate(requirements.splitlines(), 1):
+        if logins(re.sub(r"(^|\s)#.*", "", line)):
+            raise ValueError(
+                "line %d of the requirements has a login in a URL: %s. %s" % (number, *told(line))
+            )
+    for line in packages:
+        if logins(line):
+            raise ValueError("%s has a login in its URL. %s" % told(line))
+
+
+def told(line: str) -> "tuple[str, str]":
+    """A line without its login, and what to do."""
+    advice = "Pass the index in `environment`, as PIP_EXTRA_INDEX_URL, with a Secret for its URL."
+    return without_logins(line).strip(), advice
+
+
+def index_changes(environment: Environment) -> Iterator[Change]:
+    """The indexes that a new environment is filled from, without logins."""
+    given = revealed(environment)
+    for name in VARIABLES:
+        for url in given.get(name, "").split():
+            yield Change("index", "", without_logins(url) if "://" in url else MASK)

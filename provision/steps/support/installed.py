@@ -1,0 +1,81 @@
+"""What is in a virtual environment and in the source of a project. Shipped to hosts (Python 3.8, standard library)."""
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+#: a file in the environment that tells what was installed into it; written when all of it was
+STAMP = "prov-installed"
+#: what a project's own tools leave in its folder, and what is no part of it
+NOT_SOURCE = re.compile(r"^(\..*|__pycache__|build|dist|.*\.egg-info|.*\.pyc)\Z")
+
+
+def read_stamp(host: "System", venv: str) -> Optional[Dict[str, Any]]:
+    """What was installed into an environment; None if nobody can tell."""
+    path = venv + "/" + STAMP
+    now = host.files.stat(path)
+    if now is None or now.kind != "file" or now.uid != host.owner(None, None)[0]:
+        # one that was built there says what its builder likes
+        return None
+    try:
+        found = json.loads(host.files.read(path).decode())
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and "installed" in found else None
+
+
+def entries(host: "System", venv: str) -> List[str]:
+    """What is in an environment's site-packages."""
+    found: List[str] = []
+    for name in host.files.list(venv + "/lib"):
+        found += host.files.list("%s/lib/%s/site-packages" % (venv, name))
+    return [name for name in found if name != "__pycache__" and not name.startswith("~")]
+
+
+def folders(host: "System", venv: str) -> List[str]:
+    """Where an environment has its programs and packages."""
+    found = ["bin", "lib"]
+    for name in host.files.list(venv + "/lib"):
+        found += ["lib/" + name, "lib/%s/site-packages" % name]
+    return found
+
+
+def minor_version(host: "System", path: str) -> str:
+    """The "3.11" that the file has in its name to which the links of an interpreter lead; "" if none."""
+    now = host.files.stat(path)
+    for _ in range(40):
+        if now is None or now.kind != "link":
+            break
+        path = os.path.join(os.path.dirname(path), now.target)
+        now = host.files.stat(path)
+    found = re.search(r"/python(\d+\.\d+)\Z", path)
+    return found.group(1) if found else ""
+
+
+def interpreter_folders(host: "System", path: str) -> List[str]:
+    """The installations of Python that the links of an interpreter lead through, each a folder with bin and lib."""
+    found = []
+    for _ in range(40):
+        found += [path, os.path.dirname(os.path.dirname(path))]
+        now = host.files.stat(path)
+        if now is None or now.kind != "link":
+            break
+        path = os.path.normpath(os.path.join(os.path.dirname(path), now.target))
+    return found
+
+
+def walk(host: "System", folder: str) -> Iterator[str]:
+    """The files of a project's source, sorted."""
+    for name in host.files.list(folder):
+        path = "%s/%s" % (folder, name)
+        now = host.files.stat(path)
+        if now is None or NOT_SOURCE.match(name):
+            continue
+        if now.kind == "dir":
+            yield from walk(host, path)
+        elif now.kind == "file":
+            yield path

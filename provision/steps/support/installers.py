@@ -1,0 +1,149 @@
+"""pip and uv, asked for the same thing. Shipped to hosts (Python 3.8, standard library)."""
+
+import configparser
+import os
+import re
+from typing import TYPE_CHECKING, Dict, Iterable, List, NamedTuple, Sequence
+
+from provision.errors import StepError
+from provision.system.commands import BASE_ENVIRONMENT
+
+if TYPE_CHECKING:
+    from provision.system.builds.sandbox import Build
+    from provision.system.commands import Result
+    from provision.system.host import System
+
+#: pip's options, and uv's variables for the same (uv does not read pip's configuration: its docs, "Compatibility
+#: with pip"). pip takes lists by words, uv its find-links by commas
+SETTINGS = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "no-index": "UV_NO_INDEX",
+    "trusted-host": "UV_INSECURE_HOST",
+    "cert": "SSL_CERT_FILE",
+}
+
+
+PIP = "/etc/pip.conf"
+#: an absolute path, by itself, in a URL or in a setting
+PATH = re.compile(r"(?:^|[\s=,@\"'])(?:file://)?(/[^\s,;#\"']+)", re.MULTILINE)
+
+
+class Installer(NamedTuple):
+    """What installs packages into an environment. uv: its path, or "" for the environment's own pip."""
+
+    uv: str
+    venv: str
+    environment: Dict[str, str]
+
+    @property
+    def name(self) -> str:
+        return "uv" if self.uv else "pip"
+
+    def install(self, build: "Build", requirements: str, sources: Sequence[str], *flags: str) -> None:
+        """Install what a requirements file asks for, and folders with sources, in a build. Raises StepError.
+
+        flags: --no-deps, and --force-reinstall for what is there already, but not as it should be.
+        """
+        if "--hash=" in requirements:
+            flags = (*flags, "--require-hashes")
+        argv = self._uv(flags) if self.uv else self._pip(flags)
+        argv += sources
+        if requirements:
+            argv += ["--requirement", "-" if self.uv else "/dev/stdin"]
+        environment = (
+            {**uv_environment(build.host, self.environment), **self.environment}
+            if self.uv
+            else self.environment
+        )
+        result = build.run(argv, requirements.encode(), environment)
+        if result.status:
+            raise self._explained(result)
+
+    def _pip(self, flags: Sequence[str]) -> List[str]:
+        return [
+            self.venv + "/bin/python", "-m", "pip", "install", "--no-input", "--disable-pip-version-check",
+            "--progress-bar", "off", *flags,
+        ]  # fmt: skip
+
+    def _uv(self, flags: Sequence[str]) -> List[str]:
+        named = ["--reinstall" if flag == "--force-reinstall" else flag for flag in flags]
+        return [
+            self.uv, "pip", "install", "--python", self.venv + "/bin/python", "--no-progress",
+            "--no-python-downloads", "--link-mode", "copy", "--compile-bytecode", *named,
+        ]  # fmt: skip
+
+    def _explained(self, result: "Result") -> StepError:
+        """The tool's own last words."""
+        said = [line.strip() for line in result.stderr.splitlines()]
+        marks = ("error: ", "\u00d7 ") if self.uv else ("ERROR: ",)
+        first = [line[len(mark) :] for line in said for mark in marks if line.startswith(mark)][:1]
+        return StepError(
+            ": ".join([self.name, *first]) if first else "%s failed" % self.name,
+            argv=result.argv,
+            status=result.status,
+            stdout="\n".join(result.stdout.splitlines()[-10:]),
+            stderr="\n".join(result.stderr.splitlines()[-10:]),
+            hint="Nothing that runs uses this environment yet: what ran before still runs.",
+        )
+
+
+def named_paths(host: "System", texts: Iterable[str]) -> List[str]:
+    """Files and folders of the host that settings of an installer name, such as a folder of wheels.
+
+    Only those that every user may reach: requirements are a repository's words.
+    """
+    pip = host.files.read(PIP).decode(errors="replace") if host.files.exists(PIP) else ""
+    found = dict.fromkeys(path for text in (*texts, pip) for path in PATH.findall(text))
+    return [os.path.normpath(path) for path in found if host.planned or reachable(path)]
+
+
+def reachable(path: str) -> bool:
+    """Whether every user may pass through the folders above a path."""
+    above = os.path.dirname(os.path.realpath(path))
+    while above != "/":
+        if not os.path.isdir(above) or not os.stat(above).st_mode & 0o001:
+            return False
+        above = os.path.dirname(above)
+    return True
+
+
+def find_uv(host: "System", user: str) -> str:
+    """The path of uv on the host, in a plan also of one that an earlier step brings; "" if there is none."""
+    account = host.accounts.user(user or "root")
+    folders = BASE_ENVIRONMENT["PATH"].split(":")
+    if account is not None and (user or os.geteuid() or host.facts["init"] == "systemd"):
+        # where uv's own installer puts it; without a sandbox nothing of root's home can be shown to a build
+        folders.append(account.home + "/.local/bin")
+    return next((f + "/uv" for f in folders if host.files.stat(f + "/uv") is not None), "")
+
+
+def uv_environment(host: "System", given: Dict[str, str]) -> Dict[str, str]:
+    """What uv needs to act as pip would here: what pip's configuration and PIP_ variables say."""
+    found: Dict[str, str] = {}
+    path = PIP
+    if host.files.exists(path):
+        settings = configparser.RawConfigParser()
+        try:
+            settings.read_string(host.files.read(path).decode(errors="replace"))
+        except configparser.Error as error:
+            raise StepError("%s can't be read: %s" % (path, error.message)) from None
+        for section in ("global", "install"):
+            found.update(settings.items(section) if settings.has_section(section) else [])
+    found.update(
+        {
+            name[4:].lower().replace("_", "-"): value
+            for name, value in given.items()
+            if name.startswith("PIP_")
+        }
+    )
+    environment = {"UV_SYSTEM_CERTS": "1"}
+    for option, variable in SETTINGS.items():
+        if found.get(option):
+            words = found[option].split()
+            environment[variable] = ",".join(words) if option == "find-links" else " ".join(words)
+    if "UV_INDEX" in environment:
+        # pip takes the best match of all indexes, uv that of the first one which knows the name
+        environment["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    return environment

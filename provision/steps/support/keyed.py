@@ -1,0 +1,76 @@
+"""What certificates and requests share: a key of the host, and names. Shipped to hosts (Python 3.8)."""
+
+import os
+from typing import TYPE_CHECKING, List, Mapping, Sequence
+
+from provision.steps.base import Change, Step, check_path, wanted
+from provision.steps.keys import INSTALL, new_key
+from provision.steps.support.x509 import check_dns_names, request_settings
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+
+@wanted()
+class Keyed(Step):
+    """key, path: files of the key (0600) and of what is made for it (0644), both PEM. The key is made (P-256) if
+    there is none, or no whole one, or a link; for one of another kind, or for others to read, put keys.private_key
+    before this step.
+    names: DNS names, the first of which may begin with "*."; the first is also the common name.
+    Needs openssl on the host.
+    """
+
+    key: str
+    path: str
+    names: Sequence[str]
+
+    DEADLINE = 120.0
+
+    def validate(self) -> None:
+        check_path(self.key, "key")
+        check_path(self.path)
+        check_dns_names(self.names)
+
+    def missing(self, host: "System", what: str) -> List[Change]:
+        """What has to be made because it, or the key, is not there."""
+        found = []
+        host.files.refuse_shared(os.path.dirname(self.key), "openssl would follow what they put there")
+        if not self._has_key(host):
+            found.append(Change("new key", self._instead(host, self.key, "no private key"), "P-256"))
+        now = host.files.stat(self.path)
+        if now is None or now.kind == "link":
+            found.append(Change("new %s" % what, self._instead(host, self.path, ""), ", ".join(self.names)))
+        elif found:
+            found.append(Change(what, "for another key", "for the new one"))
+        return found
+
+    def make_key(self, host: "System") -> None:
+        """Make the key if there is none."""
+        if not self._has_key(host):
+            host.files.write(self.key, new_key(host, "P-256"), 0o600, *host.owner(None, None))
+
+    def _has_key(self, host: "System") -> bool:
+        """Whether there is one, and not what an editor or a full disk has left of it (RFC 7468), nor a link: where that
+        leads, a program with a /tmp or /home of its own may find nothing."""
+        now = host.files.stat(self.key)
+        if now is None or now.kind == "link":
+            return False
+        if host.files.predicted(self.key):
+            # an earlier step of the same plan makes it: only the deploy knows what is in it
+            return True
+        text = host.files.read(self.key)
+        return all(b"-----%s " % word in text for word in (b"BEGIN", b"END")) and b"PRIVATE KEY-----" in text
+
+    def _instead(self, host: "System", path: str, otherwise: str) -> str:
+        """What is at a path where a key or a certificate should be."""
+        now = host.files.stat(path)
+        return "" if now is None else "a link" if now.kind == "link" else otherwise
+
+    def made(self, host: "System", subject: Mapping[str, str], *options: str) -> bytes:
+        """What openssl-req(1) makes for the key and the names."""
+        argv = ["openssl", "req", "-new", "-key", self.key, "-config", "/dev/stdin", *options]
+        done = host.run(argv, stdin=request_settings(self.names, subject))
+        return done.require("making %s" % self.path, INSTALL).stdout.encode()
+
+    def fingerprint(self, host: "System") -> str:
+        return host.files.sha256(self.path) if host.files.exists(self.path) else "absent"

@@ -1,0 +1,50 @@
+"""What to put back if nobody can log in after a step. Shipped to hosts (Python 3.8, standard library)."""
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Mapping, NamedTuple, Optional, Sequence
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+SSH_UNITS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
+#: passwd(5), shadow(5), group(5), gshadow(5)
+ACCOUNTS = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow")
+
+
+class Guarded(NamedTuple):
+    """Steps return it from `guarded` when their change can keep prov from logging in again.
+
+    paths: what to put back.  commands: argv of what has it read, when it is back.
+    effective: whether the step's change counts at once; if not, the step that makes it count is guarded as well.
+    contents: further files of the guard's own folder, for its commands to read.
+    """
+
+    paths: Sequence[str]
+    commands: Sequence[Sequence[str]] = ()
+    effective: bool = True
+    contents: Mapping[str, str] = MappingProxyType({})
+
+
+def sshd_settings(*paths: str) -> Guarded:
+    """Files that sshd reads when it is told to."""
+    reload = [["systemctl", "try-reload-or-restart", unit] for unit in ("ssh.service", "sshd.service")]
+    return Guarded(paths, reload, effective=False)
+
+
+def ssh_unit(host: "System", name: str) -> Optional[Guarded]:
+    """A unit by which people log in, as it is now; None for other units."""
+    if name not in SSH_UNITS:
+        return None
+    now = host.units.state(name)
+    verbs = ["enable"] if now.enabled == "enabled" else []
+    verbs += ["start"] if now.running else []
+    return Guarded((), [["systemctl", "--no-block", verb, name] for verb in verbs])
+
+
+def login_account(host: "System", user: str) -> Optional[Guarded]:
+    """The account that prov logs in with, and its keys; None for others."""
+    account = host.accounts.user(user)
+    if user != host.login or account is None:
+        return None
+    home = account.home.rstrip("/")
+    return Guarded((*ACCOUNTS, home, home + "/.ssh", home + "/.ssh/authorized_keys"))

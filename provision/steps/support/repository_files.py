@@ -1,0 +1,71 @@
+"""What repositories of apt and of dnf have in common: files that are put back if they are of no use. Shipped."""
+
+from typing import TYPE_CHECKING, Callable, List, Optional, Sequence
+
+from provision.errors import StepError
+from provision.steps.base import Change, Diff, check_path
+from provision.steps.files import File
+from provision.steps.kernel import put
+from provision.system.commands import Result, failure
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+ARMOR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
+
+
+def check_one_key(key: object, signed_by: str) -> None:
+    """Raise ValueError unless a repository has one of the two."""
+    if bool(key) == bool(signed_by):
+        raise ValueError("give one of key and signed_by: an unsigned repository is not taken")
+    if signed_by:
+        check_path(signed_by, "signed_by")
+    if isinstance(key, str) and key and ARMOR not in key:
+        raise ValueError("key must be an armored public key (%s)" % ARMOR)
+
+
+def compared(host: "System", files: Sequence[File], signed_by: str) -> Diff:
+    """What is to be done for a repository's files to be as wanted. Raises StepError if its key is not there."""
+    if signed_by and not host.files.exists(signed_by):
+        raise StepError("there is no key %s on this host" % signed_by)
+    found: List[Change] = []
+    for file in files:
+        found += file.check(host).changes
+    return Diff(found) if found else Diff.none("is there")
+
+
+def put_in_use(
+    host: "System", name: str, files: Sequence[File], fetch: Callable[[], Optional[Result]]
+) -> None:
+    """Put a repository's files in their places, in this order, and fetch what it has.
+
+    fetch: gives None if there is nothing to try.  If it fails, the files are as before, so that others go on
+    working, and StepError is raised.
+    """
+    before = [(f.path, host.files.read(f.path) if host.files.exists(f.path) else None) for f in files]
+    for file in files:
+        put(host, file)
+    result = fetch()
+    if result is None or not result.status:
+        return
+    for path, content in reversed(before):
+        if content is None:
+            host.files.remove(path)
+        else:
+            host.files.write(path, content, 0o644, *host.owner("root", "root"))
+    raise failure(
+        "the repository %s can't be used" % name,
+        result,
+        "It has been taken away again. Is the address right, and is it signed with this key?",
+    )
+
+
+def there(host: "System", paths: Sequence[str]) -> List[str]:
+    """Those of a repository's paths that are on the host."""
+    return [path for path in paths if host.files.stat(path) is not None]
+
+
+def compared_gone(host: "System", paths: Sequence[str]) -> Diff:
+    """What is to be done for a repository's files to be gone."""
+    found = [Change("removed", path, "") for path in there(host, paths)]
+    return Diff(found) if found else Diff.none("there is none")

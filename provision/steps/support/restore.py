@@ -1,0 +1,243 @@
+"""What it takes to put back the states from before a run: compared, refused, described. Shipped for undo."""
+
+import os
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Sequence, Set
+
+from provision.errors import StepError
+from provision.steps.base import Change
+from provision.steps.support.afterwards import Afterwards
+from provision.steps.support.contents import DIFF_LIMIT, text_change
+from provision.system.account_lines import by_name
+from provision.system.memory.kept_states import Kept
+from provision.system.states import State, described, look
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+ENABLED = ("enabled", "enabled-runtime")
+MASKED = ("masked", "masked-runtime")
+#: verbs by which a unit takes in what has changed
+TOLD = ("start", "restart", "reload-or-restart")
+#: paths of a release that a refusal names
+FEW = 5
+#: only such contents are shown: what others may not read can hold secrets
+FOR_ALL = 0o004
+
+
+class Place(NamedTuple):
+    """A path to be put back. now: its state at this moment."""
+
+    path: str
+    was: State
+    now: State
+    entry: Dict[str, Any]
+
+
+class UnitWork(NamedTuple):
+    """A unit to be put back: verbs before its files are, and verbs after that."""
+
+    name: str
+    first: Sequence[str]
+    then: Sequence[str]
+
+
+class Restoration:
+    """What differs from the state before a run.
+
+    refused: what was changed since.  stays: what can't be put back, and why.  gone: what would be turned to, and is
+    not there any more.
+    """
+
+    def __init__(self, host: "System", kept: Kept, began: str) -> None:
+        self.host = host
+        self.kept = kept
+        self.refused: List[str] = []
+        self.stays: List[str] = []
+        now = kept.now(host.units)
+        left = kept.left() or now
+        self.places = list(self._places(now["paths"], left["paths"]))
+        self.lines = list(self._lines())
+        self.units = list(self._units(left["units"], began))
+        self.gone = list(self._gone())
+
+    def changes(self) -> List[Change]:
+        """All that would be put back."""
+        found = list(self._path_changes())
+        for line in self.lines:
+            words = ["" if line[which] is None else which for which in ("now", "was")]
+            words = [{"now": "as it is", "was": "as it was"}.get(word, "") for word in words]
+            found.append(Change("%s in %s" % (line["name"], line["file"]), *words))
+        return found + [Change("unit %s" % u.name, "", ", ".join([*u.first, *u.then])) for u in self.units]
+
+    # -- what is not there any more
+
+    def _gone(self) -> Iterator[str]:
+        """What units that are started, and links, need and would not find."""
+        after = Afterwards({place.path: place.was for place in self.places})
+        for place in self.places:
+            target = place.was.get("target", "/")
+            if place.was["kind"] == "link" and not target.startswith("/") and not after.exists(place.path):
+                yield "%s -> %s" % (place.path, target)
+            elif place.was["kind"] == "link" and not target.startswith("/"):
+                # a release that was never whole, or is not any more
+                leads_to = os.path.normpath(os.path.join(os.path.dirname(place.path), target))
+                made = self.host.ledger.data["made"].get("path %s" % leads_to, {})
+                names = sorted(self.host.ledger.contents.of(leads_to)) if made.get("whole") else []
+                lost = ["%s/%s" % (leads_to, name) for name in names]
+                yield from [path for path in lost if not after.exists(path)][:FEW]
+        coming = {os.path.basename(place.path): place for place in self.places if "copy" in place.entry}
+        for unit in self.units:
+            own = coming.get(unit.name)
+            at = self.kept.copy_of(own.entry) if own else self.host.units.state(unit.name).fragment
+            if "start" in unit.then and at and self.host.files.exists(at):
+                text = self.host.files.read(at).decode(errors="replace")
+                instance = unit.name.rpartition(".")[0].partition("@")[2]
+                for path in after.missing(text, instance):
+                    yield "%s of %s" % (path, unit.name)
+
+    # -- paths
+
+    def _places(self, now: Dict[str, State], left: Dict[str, State]) -> Iterator[Place]:
+        going: Set[str] = set()
+        # what is inside comes before its folder
+        for path in sorted(now, key=lambda p: (-p.count("/"), p)):
+            entry = self.kept.paths[path]
+            was, is_now, then = entry["was"], now[path], left.get(path, now[path])
+            if same(was, then) or same(was, is_now):
+                continue
+            if not same(is_now, then) or is_now["kind"] == "hidden":
+                # a copy that programs keep for themselves is not worth a refusal
+                self.refused += [] if entry.get("spare") else [path]
+            elif self._can(path, entry, is_now, then, going):
+                going.add(path)
+                yield Place(path, was, {**is_now, "names": then.get("names", [])}, entry)
+
+    def _can(self, path: str, entry: Dict[str, Any], now: State, then: State, going: Set[str]) -> bool:
+        """Whether there is what it takes to put a path back; if not, it is said why."""
+        if "lost" in entry:
+            self.stays.append("%s (%s)" % (path, entry["lost"]))
+            return False
+        if "copy" in entry:
+            copy = look(self.kept.copy_of(entry))
+            if copy.get("sha256") != entry["was"]["sha256"]:
+                self.stays.append("%s (what was kept of it is damaged)" % path)
+                return False
+        if now["kind"] == "dir" and entry["was"]["kind"] != "dir":
+            names = set(then.get("names", ()))
+            others = [
+                name
+                for name in self.host.files.list(path)
+                if name not in names and "%s/%s" % (path, name) not in going
+            ]
+            if others:
+                self.stays.append("%s (not empty)" % path)
+                return False
+        return True
+
+    def _path_changes(self) -> Iterator[Change]:
+        """In the order of their paths; what comes back with its folder is counted there."""
+        inside: Dict[str, int] = {}
+        shown: List[Place] = []
+        for place in sorted(self.places, key=lambda p: p.path):
+            if (
+                shown
+                and inside.get(shown[-1].path) is not None
+                and place.path.startswith(shown[-1].path + "/")
+            ):
+                inside[shown[-1].path] += 1
+                continue
+            shown.append(place)
+            if place.was["kind"] == "dir" and place.now["kind"] == "absent":
+                inside[place.path] = 0
+        for place in shown:
+            change = self._path_change(place)
+            count = inside.get(place.path)
+            yield change._replace(after="%s with %d inside" % (change.after, count)) if count else change
+
+    def _path_change(self, place: Place) -> Change:
+        now, was = place.now, place.was
+        both = now["kind"] == was["kind"] == "file" and now["sha256"] != was["sha256"]
+        if both and now["mode"] & was["mode"] & FOR_ALL and max(now["size"], was["size"]) <= DIFF_LIMIT:
+            refuse_other(self.host, place)
+            read = self.host.files.read
+            return text_change(place.path, read(place.path), read(self.kept.copy_of(place.entry)), place.path)
+        before, after = described(now), described(was)
+        return Change(place.path, before, after if after != before else "as it was")
+
+    # -- users and groups
+
+    def _lines(self) -> Iterator[Dict[str, Any]]:
+        for (path, name), line in self.kept.accounts.items():
+            now = by_name(self.text(path)).get(name)
+            if now in (line["was"],) or line["was"] == line["now"]:
+                continue
+            if now != line["now"]:
+                self.refused.append("%s in %s" % (name, path))
+            else:
+                yield line
+
+    def text(self, path: str) -> str:
+        """A file of accounts; "" if there is none."""
+        files = self.host.files
+        return files.read(path).decode("utf-8", "surrogateescape") if files.exists(path) else ""
+
+    # -- units
+
+    def _units(self, left: Dict[str, str], began: str) -> Iterator[UnitWork]:
+        restored = {place.path for place in self.places}
+        self.host.units.expect(self.kept.units)
+        for name, entry in self.kept.units.items():
+            then, now = left.get(name, ""), self.host.units.state(name).enabled
+            if now in MASKED and then not in (*MASKED, "") and entry["was"]["enabled"] not in MASKED:
+                # somebody does not want it to run
+                self.refused.append("unit %s (%s)" % (name, now))
+                continue
+            work = self._work(name, entry, restored)
+            if work.first or work.then:
+                yield work
+        for name in self._fed_since(restored, began):
+            if name not in self.kept.units and self.host.units.state(name).running:
+                yield UnitWork(name, (), ("reload-or-restart",))
+
+    def _work(self, name: str, entry: Dict[str, Any], restored: Set[str]) -> UnitWork:
+        was, did, state = entry["was"], entry["did"], self.host.units.state(name)
+        ran = was["active"] in ("active", "activating", "reloading")
+        first, then = [], []
+        if state.load == "masked" and was["load"] != "masked":
+            first.append("unmask")
+        if state.enabled in ENABLED and was["enabled"] not in ENABLED:
+            first.append("disable")
+        if state.running and not ran:
+            first.append("stop")
+        if was["load"] == "masked" and state.load != "masked":
+            then.append("mask")
+        if was["enabled"] in ENABLED and state.enabled not in ENABLED:
+            then.append("enable")
+        if ran and not state.running:
+            then.append("start")
+        elif ran and restored and set(TOLD) & set(did):
+            own = state.fragment in restored or any("/%s.d/" % name in path for path in restored)
+            anew = own or "restart" in did or {"stop", "start"} <= set(did)
+            then.append("restart" if anew else "reload-or-restart")
+        return UnitWork(name, first, then)
+
+    def _fed_since(self, restored: Set[str], began: str) -> Iterator[str]:
+        """Units that were told since the run of something that is put back now."""
+        for name, entry in self.host.ledger.data["units"].items():
+            subjects = [label.split(" ")[-1] for label in entry.get("inputs", {})]
+            read = any(path == s or path.startswith(s + "/") for s in subjects for path in restored)
+            if read and entry.get("at", "") >= began and "." in name and " " not in name:
+                yield name
+
+
+def same(one: State, other: State) -> bool:
+    """Whether two states are equal, but for what is in a folder."""
+    return all(one.get(key) == other.get(key) for key in {*one, *other} - {"names"})
+
+
+def refuse_other(host: "System", place: Place) -> None:
+    """Raise StepError if something else is at a path than was judged. From now on it has to be this."""
+    now = host.files.stat(place.path)
+    was = (place.now["kind"], place.now.get("uid"), place.now.get("mode"))
+    if now is None or (now.kind, now.uid, now.mode) != was:
+        raise StepError("%s was exchanged for something else while it was put back" % place.path)

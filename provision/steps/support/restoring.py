@@ -1,0 +1,208 @@
+"""The states from before a run are put back, from the inside out and back again, under traffic. Shipped for undo."""
+
+import contextlib
+import fcntl
+import os
+import re
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Sequence, Set, Tuple
+
+from provision.steps.support.restore import TOLD, Place, Restoration, UnitWork, refuse_other
+from provision.system.account_lines import with_line
+from provision.system.descriptors import DEFAULT_ACL
+from provision.system.paths import ACL
+from provision.system.states import attributes_of, names_below
+from provision.system.turning import DRAIN, await_ends, await_quiet
+from provision.system.units import TRIGGERS
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+PASSWD_LOCK = "/etc/.pwd.lock"
+#: where a unit says how its application is asked whether it is well (roles/app)
+HEALTH = re.compile(r"(?m)^X-Prov-Health=(https?)://([^/\s]+)(/\S*)$")
+
+#: seconds in which it has to answer
+WITHIN = 30.0
+
+
+class Restoring:
+    """work: what differs, none of it refused."""
+
+    def __init__(self, work: Restoration) -> None:
+        self.work = work
+        self.host = work.host
+        self._told: Set[Tuple[str, str]] = set()
+
+    def apply(self) -> None:
+        """Put it back, such that clients do not notice: first what was there comes back and runs; then what fronts
+        read is as it was, and they are reloaded; then what is new ends, and goes. Raises StepError."""
+        self._tell(self.work.units, "unmask")
+        starting = [unit for unit in self.work.units if "start" in unit.then]
+        if any("@" not in unit.name for unit in starting):
+            # it may want the port of one that ends; instances of a template do not
+            self._end([unit for unit in self.work.units if "@" not in unit.name])
+        self._make_way()
+        turning = [place for place in self.work.places if self._is_read(place)]
+        self._put_all([place for place in self.work.places if place not in turning])
+        self._put_lines([line for line in self.work.lines if line["was"] is not None])
+        self._settle()
+        self._tell(starting, "mask", "enable", "start")
+        self._ask_health(starting)
+        self._put_all(turning)
+        self._remove_all(turning)
+        self._tell(self.work.units, "mask", "enable", *TOLD)
+        self._end(self.work.units)
+        self._remove_all(self.work.places)
+        self._await_ends()
+        self._put_lines([line for line in self.work.lines if line["was"] is None])
+        self._settle()
+        for name, entry in self.work.kept.fed.items():
+            self.host.ledger.set_unit(name, entry)
+
+    def _make_way(self) -> None:
+        """Remove what is now of another kind than it was, such as a folder in the place of a file."""
+        others = [p for p in self.work.places if "absent" not in (p.now["kind"], p.was["kind"])]
+        others = [place for place in others if place.now["kind"] != place.was["kind"]]
+        inside = tuple(place.path + "/" for place in others)
+        self._remove_all([place for place in self.work.places if place.path.startswith(inside)])
+        for place in sorted(others, key=lambda p: -p.path.count("/")):
+            self._remove(place)
+
+    def _tell(self, units: Sequence[UnitWork], *verbs: str) -> None:
+        """Tell units as many of these as they are to be told, each once."""
+        for unit in sorted(units, key=lambda each: not each.name.endswith(TRIGGERS)):
+            for verb in (*unit.first, *unit.then):
+                if verb not in verbs or (unit.name, verb) in self._told:
+                    continue
+                self._told.add((unit.name, verb))
+                if verb == "reload-or-restart" and self.host.ledger.unit(unit.name).get("renews"):
+                    self.host.units.renew(unit.name)
+                else:
+                    self.host.units.do(verb, unit.name)
+
+    def _end(self, units: Sequence[UnitWork]) -> None:
+        """Disable and stop what did not run before: fronts first, and what starts others before those."""
+        going = sorted(units, key=lambda each: ("@" in each.name, not each.name.endswith(TRIGGERS)))
+        paths = [path for unit in going if "stop" in unit.first for path in self._listens(unit.name)]
+        if paths and not self.host.planned:
+            await_quiet(paths, DRAIN)
+        self._tell(going, "disable")
+        for unit in going:
+            self._tell([unit], "stop")
+
+    def _listens(self, name: str) -> Sequence[str]:
+        return self.host.units.state(name).listens if name.endswith(".socket") else ()
+
+    def _settle(self) -> None:
+        """Put files on disk, and have systemd read those that are its own."""
+        self.host.files.sync()
+        if any("/systemd/" in place.path for place in self.work.places):
+            self.host.units.file_changed()
+            self.host.units.settle()
+
+    def _put_all(self, places: Sequence[Place]) -> None:
+        order = {"dir": 0, "file": 1, "link": 2}
+        coming = [place for place in places if place.was["kind"] in order]
+        for place in sorted(coming, key=lambda p: (order[p.was["kind"]], p.path)):
+            self._put(place)
+
+    def _remove_all(self, places: Sequence[Place]) -> None:
+        """Remove what was not there before, and still is."""
+        for place in sorted(places, key=lambda p: -p.path.count("/")):
+            new = place.was["kind"] == "absent" and place.now["kind"] != "absent"
+            if new and self.host.files.stat(place.path) is not None:
+                self._remove(place)
+
+    def _is_read(self, place: Place) -> bool:
+        """Whether a unit that is reloaded or restarted reads it (ledger, "feeds")."""
+        told = {unit.name for unit in self.work.units if set(TOLD[1:]) & set(unit.then)}
+        made = self.host.ledger.data["made"].get("path %s" % place.path, {})
+        return bool(told & set(made.get("feeds", ())))
+
+    def _ask_health(self, units: Sequence[UnitWork]) -> None:
+        """Ask applications that were started, before anything turns to them. Raises StepError."""
+        for unit in units if not self.host.planned else ():
+            socket = unit.name[: -len(".service")] + ".socket"
+            state = self.host.units.state(unit.name)
+            if not unit.name.endswith(".service") or not self.host.files.exists(state.fragment):
+                continue
+            asked = HEALTH.search(self.host.files.read(state.fragment).decode(errors="replace"))
+            listens = self.host.units.state(socket).listens if asked else ()
+            if asked and listens:
+                from provision.steps.support.waiting import Url  # shipped
+
+                scheme, host, path = (each.replace("%%", "%") for each in asked.groups())
+                url, headers = "http://%s%s" % (host, path), {"Host": host, "X-Forwarded-Proto": scheme}
+                asking = Url(url, socket=listens[0], headers=headers, service=unit.name, within=WITHIN)
+                asking.check(self.host)
+
+    def _await_ends(self) -> None:
+        """Users who were not there before go once nothing of theirs runs. Raises StepError."""
+        gone = [
+            line["name"] for line in self.work.lines if line["file"] == "/etc/passwd" and line["was"] is None
+        ]
+        if gone and not self.host.planned:
+            for name in gone:
+                await_ends(name)
+
+    def _remove(self, place: Place) -> None:
+        """Remove what the run has made; of a folder what the run has put there, and itself if nothing else is in it."""
+        files = self.host.files
+        names = set(place.now["names"])
+        if place.now["kind"] == "dir" and set(names_below(place.path)) - names:
+            # not by the run alone, or the parts have been kept one by one
+            for name in sorted(names, key=lambda n: -n.count("/")):
+                inner = "%s/%s" % (place.path, name)
+                found = files.stat(inner)
+                if found is not None and (found.kind != "dir" or not files.list(inner)):
+                    files.remove(inner)
+            if files.list(place.path):
+                return
+        files.remove(place.path)
+
+    def _put(self, place: Place) -> None:
+        files, path, was = self.host.files, place.path, place.was
+        now = place.now if place.now["kind"] == was["kind"] else None
+        uid, gid, mode = was["uid"], was["gid"], was["mode"]
+        if was["kind"] == "link":
+            files.link(path, was["target"])
+            if (uid, gid) != (os.geteuid(), os.getegid()):
+                files.set_owner(path, uid, gid)
+            return
+        if was["kind"] == "dir" and now is None:
+            files.mkdir(path, mode, uid, gid)
+        elif was["kind"] == "file" and (now is None or now["sha256"] != was["sha256"]):
+            files.copy(self.work.kept.copy_of(place.entry), path, mode, uid, gid)
+        else:
+            refuse_other(self.host, place)
+            files.set_owner(path, uid, gid)
+            files.set_mode(path, mode)
+        wanted, has = attributes_of(was), attributes_of(now or {})
+        for name in sorted({*wanted, *has}):
+            if name in (ACL, DEFAULT_ACL):
+                files.set_acl(path, wanted.get(name, b""), mode, name == DEFAULT_ACL)
+            elif name in wanted:
+                files.set_attribute(path, name, wanted[name])
+
+    def _put_lines(self, lines: Sequence[Dict[str, Any]]) -> None:
+        with accounts_locked(self.host):
+            for path in dict.fromkeys(line["file"] for line in lines):
+                text = self.work.text(path)
+                for line in lines:
+                    if line["file"] == path:
+                        text = with_line(text, line["name"], line["was"], line["after"])
+                now = self.host.files.stat(path)
+                assert now is not None  # its lines have been read
+                data = text.encode("utf-8", "surrogateescape")
+                self.host.files.write(path, data, now.mode, now.uid, now.gid)
+
+
+@contextlib.contextmanager
+def accounts_locked(host: "System") -> Iterator[None]:
+    """Keep the tools for accounts away meanwhile (lckpwdf(3))."""
+    if host.planned or not os.path.exists(PASSWD_LOCK):
+        yield
+        return
+    with open(PASSWD_LOCK, "r+b") as f:
+        fcntl.lockf(f, fcntl.LOCK_EX)
+        yield

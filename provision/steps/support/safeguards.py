@@ -1,0 +1,84 @@
+"""What new contents have to pass, and what is kept of old ones. Shipped to hosts (Python 3.8, standard library)."""
+
+import contextlib
+import math
+import os
+import tempfile
+import time
+from typing import TYPE_CHECKING, Optional, Sequence
+
+from provision.steps.base import Change
+from provision.steps.support.contents import kept_mode
+from provision.system.source import Source
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+
+def check_judge(argv: Sequence[str]) -> None:
+    """Raise ValueError unless argv has a place for the path of what is to be judged."""
+    if isinstance(argv, str):
+        raise ValueError(
+            "validate_with must be a list of words, such as ['visudo', '-c', '-f', '%%s'], not %r" % argv
+        )
+    if argv and "%s" not in argv:
+        raise ValueError("validate_with must have %s where the path of the new file goes")
+
+
+def judge(
+    host: "System", path: str, source: Source, argv: Sequence[str], mode: int, uid: int, gid: int
+) -> None:
+    """Put contents beside the file that they are for, and have them judged there. Raises StepError.
+
+    The name begins with a dot, which include patterns pass over, and keeps its end, which programs may go by. Where
+    other users could put something else under it, it is in a folder of ours instead.
+    """
+    if host.planned:
+        return
+    folder, name = os.path.split(path)
+    with contextlib.ExitStack() as stack:
+        if host.files.shared(path):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="prov-check-"))
+        judge_at(host, "%s/.prov-check.%s" % (folder.rstrip("/"), name), path, source, argv, mode, uid, gid)
+
+
+def judge_at(
+    host: "System", beside: str, path: str, source: Source, argv: Sequence[str], mode: int, uid: int, gid: int
+) -> None:
+    """Have contents judged under that name."""
+    host.files.write(beside, source, mode, uid, gid)
+    try:
+        result = host.ask([beside if word == "%s" else word for word in argv])
+        if result.status and source.secret:
+            # whoever judges may quote what it does not like
+            result = result._replace(stdout="", stderr="(withheld: the file holds a secret)")
+        result.require("judging the new %s" % path, "The old file is still in place.")
+    finally:
+        host.files.remove(beside)
+
+
+def backup_change(host: "System", path: str, content: Optional[Change]) -> Optional[Change]:
+    """The copy of the old contents of a file, if they change."""
+    now = host.files.stat(path)
+    if content is None or now is None or now.kind != "file":
+        return None
+    return Change("backup", "", backup_path(host, path))
+
+
+def backup_path(host: "System", path: str) -> str:
+    """Where the contents that are at path now are kept: named by when they came there, so a plan knows it too.
+
+    Names that end in "~" are passed over by what reads whole folders (sudo, cron, logrotate, Apache).
+    """
+    made = host.files.made(path)
+    if math.isinf(made):
+        return "%s.(when it will be written)~" % path
+    return "%s.%s~" % (path, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(made)))
+
+
+def keep_backup(host: "System", path: str) -> None:
+    """Copy the file at path to where backup_path says, with its owner and mode."""
+    now = host.files.stat(path)
+    assert now is not None  # there is a backup only of what is there
+    host.files.copy(path, backup_path(host, path), kept_mode(now, 0o600), now.uid, now.gid)
+    host.files.sync()

@@ -1,0 +1,173 @@
+"""Files of units, judged by systemd before they are put in place. Shipped to hosts (Python 3.8)."""
+
+import io
+import re
+from typing import TYPE_CHECKING, Callable, Sequence
+
+from provision.errors import StepError
+from provision.secrets import Secret
+from provision.steps.base import Change, Diff, Step, check_text, listed
+from provision.steps.files import File
+from provision.system.source import Source
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+    from provision.system.units import Units
+
+#: systemd.unit(5): name, optional instance, type
+UNIT = re.compile(
+    r"^[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?"
+    r"\.(service|socket|timer|target|mount|automount|path|slice|device|swap|scope)\Z"
+)
+NAME = re.compile(r"^[A-Za-z0-9][\w.@:-]*\Z")
+#: systemd.time(7), "parsing time spans"
+SPAN = re.compile(r"^[0-9]+(\.[0-9]+)? ?[a-z]*( ?[0-9]+ ?[a-z]+)*\Z")
+UNIT_FOLDER = "/etc/systemd/system"
+RUNTIME_FOLDER = "/run/systemd/system"
+#: where files of units are that a mask can hide
+FRAGMENTS = (UNIT_FOLDER, "/lib/systemd/system", "/usr/lib/systemd/system")
+#: where a candidate is judged; on a tmpfs, and gone before the step ends
+STAGE = "/run/prov-verify"
+#: systemd does not start a unit of which systemd-analyze(1) says this; everything else it says are warnings
+REFUSED = re.compile(r"^Unit (\S+) has a bad unit file setting", re.MULTILINE)
+
+
+# -- names
+
+
+def full_name(unit: str) -> str:
+    """A unit's name with its type; ".service" if it has none."""
+    return unit if "." in unit.split("@")[-1] else unit + ".service"
+
+
+def some_instance(name: str) -> str:
+    """A unit of which systemd can say something, for a template."""
+    return name.replace("@.", "@prov.")
+
+
+def check_unit_name(name: str) -> None:
+    """Raise ValueError unless a unit can have that name."""
+    if not isinstance(name, str) or not UNIT.match(name):
+        raise ValueError("%r is not the name of a unit" % (name,))
+
+
+def check_drop_in_name(name: str) -> None:
+    """Raise ValueError unless it can name a file of settings, without its ending."""
+    check_text(name, "name")
+    if not NAME.match(name) or name.endswith(".conf"):
+        raise ValueError("%r is not a name such as limits (without .conf)" % (name,))
+
+
+def check_lines(lines: Sequence[str], parse: Callable[[str], object]) -> None:
+    """Raise ValueError unless lines is a list of single lines of which each can be parsed."""
+    if isinstance(lines, str):
+        raise ValueError("lines must be a list of lines, not one text")
+    for each in lines:
+        check_text(each, "a line")
+        parse(each)
+
+
+# -- files
+
+
+def keep_source(step: Step) -> None:
+    """Make the content of a new step a Source."""
+    content = getattr(step, "content")  # noqa: B009 (not all steps have one)
+    if isinstance(content, (str, bytes, Secret)):
+        object.__setattr__(step, "content", Source.of(content))
+
+
+def check_file(host: "System", file: File, unit: str) -> Diff:
+    """What has to be done so that systemd has read this file of a unit."""
+    diff = file.check(host)
+    if not diff and host.units.state(some_instance(unit)).stale:
+        return Diff([Change("daemon-reload", "", "systemd has not read the file as it is now")])
+    return diff
+
+
+def put_file(host: "System", file: File, unit: str, diff: Diff) -> str:
+    """Put a file of a unit in place once it was judged; returns what the judge warns of. Raises StepError."""
+    said = ""
+    if any(c.what != "daemon-reload" for c in diff.changes):
+        if not host.planned:
+            file = fetched(host, file)
+            said = verify(host, file, unit)
+        folder = file.path.rsplit("/", 1)[0]
+        if not host.files.exists(folder):
+            host.files.mkdir(folder, 0o755, 0, 0)
+        file.apply(host, diff)
+    host.units.file_changed()
+    return said
+
+
+def fetched(host: "System", file: File) -> File:
+    """The file with its contents at hand: they are needed twice."""
+    data = host.fetch(file.source)
+    source = Source(file.source.sha256, len(data), file.source.secret)
+    source.open = lambda request: io.BytesIO(data)
+    return File(file.path, source, mode=file.mode, owner=file.owner, group=file.group)
+
+
+def verify(host: "System", file: File, unit: str, *options: str) -> str:
+    """Have systemd judge a unit as it would be with this file of it; returns what it warns of. Raises StepError.
+
+    The file's folder comes before all others, so the unit is judged with the drop-ins and the units around it.
+    options: "--user" for units of a user's.
+    """
+    folder = file.path.rsplit("/", 2 if file.path.endswith(".conf") else 1)[0]
+    staged = STAGE + file.path[len(folder) :]
+    name = unit
+    if host.files.stat(STAGE) is not None:
+        host.files.remove(STAGE)
+    host.files.mkdir(STAGE, 0o700, 0, 0)
+    try:
+        if file.path.endswith(".conf"):
+            fragment = fragment_of(host, unit)
+            if not fragment:
+                # the unit is still to come, and will be judged with this
+                return ""
+            name = fragment.rsplit("/", 1)[-1]
+            host.files.copy(fragment, "%s/%s" % (STAGE, name), 0o644, 0, 0)
+            host.files.mkdir(staged.rsplit("/", 1)[0], 0o755, 0, 0)
+        host.files.write(staged, file.source, 0o644, 0, 0)
+        argv = ("systemd-analyze", *options, "--man=no", "verify", "%s/%s" % (STAGE, name))
+        # for "--user", which does nothing without it
+        result = host.ask(argv, timeout=60, environment={"XDG_RUNTIME_DIR": STAGE})
+    finally:
+        host.files.remove(STAGE)
+    words = result.stderr.replace(STAGE + "/", folder + "/")
+    stem = name.split("@.")[0] + "@" if "@." in name else name
+    ours = [line for line in words.splitlines() if stem in line]
+    if any(found.startswith(stem) for found in REFUSED.findall(words)):
+        shown = ["(withheld: the file holds a secret)"] if file.source.secret else ours
+        raise StepError(
+            "systemd would not take %s" % file.path,
+            hint="What was there before is still in place.",
+            argv=argv,
+            status=result.status,
+            stderr="\n".join(shown),
+        )
+    if not ours or result.status == 127:
+        return ""
+    return "systemd-analyze verify: " + ("something" if file.source.secret else listed(ours))
+
+
+def fragment_of(host: "System", unit: str) -> str:
+    """A unit's own file, also one that a mask hides; "" if there is none yet."""
+    state = host.units.state(some_instance(unit))
+    if state.load != "masked":
+        return state.fragment if state.fragment and host.files.exists(state.fragment) else ""
+    template = re.sub(r"@[^.]*", "@", unit)
+    paths = ["%s/%s" % (folder, name) for folder in FRAGMENTS for name in dict.fromkeys((unit, template))]
+    found = [(path, host.files.end(path)) for path in paths]
+    return next((path for path, now in found if now is not None and now.kind == "file" and now.size), "")
+
+
+def unmask(host: "System", units: "Units", name: str) -> None:
+    """`systemctl unmask`, of a mask until the next boot (mask --runtime) as well."""
+    units.do("unmask", name)
+    path = "%s/%s" % (RUNTIME_FOLDER, name)
+    found = host.files.stat(path)
+    if units is host.units and found is not None and found.target == "/dev/null":
+        host.files.remove(path)
+        units.file_changed()

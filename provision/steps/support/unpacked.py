@@ -1,0 +1,53 @@
+"""What was unpacked where, from which archive: remembered where only root can write. Shipped to hosts (Python 3.8)."""
+
+import json
+import os
+from typing import TYPE_CHECKING, List, NamedTuple, Sequence
+
+from provision.steps.support.inside import name_fault
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+
+class Unpacked(NamedTuple):
+    """sha256: of the archive; "" if it is not known, or was not unpacked to its end.  members: files and links."""
+
+    sha256: str = ""
+    strip: int = 0
+    members: Sequence[str] = ()
+
+
+def remembered(host: "System", path: str, name: str) -> Unpacked:
+    """Return what was unpacked at a path under that name."""
+    found = host.remembered.get("unpack", "%s %s" % (path, name)) or read_former(host, former(path, name))
+    members, strip = found.get("members"), found.get("strip")
+    if not isinstance(members, list) or not isinstance(strip, int):
+        return Unpacked()
+    # files are removed by what this says
+    below: List[str] = [m for m in members if isinstance(m, str) and m and not name_fault(m)]
+    return Unpacked(str(found.get("sha256", "")), strip, below)
+
+
+def remember(host: "System", path: str, name: str, what: Unpacked) -> None:
+    """Remember it, on disk before this returns."""
+    told = {**what._asdict(), "members": list(what.members)}
+    host.remembered.put("unpack", "%s %s" % (path, name), told)
+
+
+def former(path: str, name: str) -> str:
+    """Return where earlier versions of prov kept that: in the folder itself."""
+    return "%s/.prov-%s.json" % (path, name)
+
+
+def read_former(host: "System", at: str) -> "dict[str, object]":
+    """Return what such a file says, if nobody but root and us can have written it; else nothing."""
+    now = host.files.stat(at)
+    mine = now is not None and now.kind == "file" and now.uid in (0, os.geteuid()) and not now.mode & 0o022
+    if not mine or host.files.shared(at):
+        return {}
+    try:
+        found = json.loads(host.files.read(at).decode())
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

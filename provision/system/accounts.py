@@ -1,0 +1,222 @@
+"""Users and groups of the host. Shipped."""
+
+import contextlib
+import grp
+import pwd
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    ContextManager,
+    Dict,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+)
+
+from provision.errors import StepError
+from provision.system.commands import Result
+
+if TYPE_CHECKING:
+    from provision.system.memory.journal import Journal
+
+Run = Callable[..., Result]
+
+
+class Account(NamedTuple):
+    """A user: names of the primary and of the supplementary groups, home and shell as in passwd(5)."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+    shell: str
+    comment: str
+    groups: Sequence[str]
+
+
+class Shadow(NamedTuple):
+    """A user's line of shadow(5): the password's hash ("!" before it: locked), and days; -1 is none.
+
+    min, max, warn, inactive: ages of the password.  expires: the account's last day, since 1970.
+    """
+
+    password: str
+    min: int
+    max: int
+    warn: int
+    inactive: int
+    expires: int
+
+
+#: chage(1): its options for what Shadow has
+AGEING = {
+    "min": "--mindays",
+    "max": "--maxdays",
+    "warn": "--warndays",
+    "inactive": "--inactive",
+    "expires": "--expiredate",
+}
+
+
+class Accounts:
+    """The real users and groups. run: executes a command on the host.
+
+    looked: "user NAME" and "group NAME" that steps have asked about.  record: takes lines before they change.
+    made, gone: told of kind and name of what comes and goes.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.looked: Set[str] = set()
+        self.record: "Optional[Journal]" = None
+        self.made: Callable[[str, str], None] = lambda kind, name: None
+        self.gone: Callable[[str, str], object] = lambda kind, name: None
+
+    def _kept(self) -> "ContextManager[None]":
+        """Whatever lines change meanwhile, an undo can put them back."""
+        return contextlib.nullcontext() if self.record is None else self.record.accounts()
+
+    @contextlib.contextmanager
+    def _making(self, kind: str, name: str) -> Iterator[None]:
+        """A user or group is added meanwhile. Said before, as we may be killed right after."""
+        self.made(kind, name)
+        try:
+            with self._kept():
+                yield
+        except BaseException:
+            self.gone(kind, name)
+            raise
+
+    def user(self, name: str) -> Optional[Account]:
+        """The user of that name, or None."""
+        self.looked.add("user %s" % name)
+        try:
+            p = pwd.getpwnam(name)
+        except KeyError:
+            return None
+        groups = sorted(g.gr_name for g in grp.getgrall() if name in g.gr_mem)
+        return Account(p.pw_name, p.pw_uid, p.pw_gid, p.pw_dir, p.pw_shell, p.pw_gecos, groups)
+
+    def group(self, name: str) -> Optional[int]:
+        """The id of a group, or None."""
+        self.looked.add("group %s" % name)
+        try:
+            return grp.getgrnam(name).gr_gid
+        except KeyError:
+            return None
+
+    def members(self, group: str) -> List[str]:
+        """Users who have the group as a supplementary one, sorted; none if there is no such group."""
+        try:
+            return sorted(set(grp.getgrnam(group).gr_mem))
+        except KeyError:
+            return []
+
+    def users_of(self, gid: int) -> List[str]:
+        """Users whose primary group has that id, sorted."""
+        return sorted(p.pw_name for p in pwd.getpwall() if p.pw_gid == gid)
+
+    def shadow(self, name: str) -> Optional[Shadow]:
+        """The user's line in /etc/shadow, or None. Raises OSError: it is for root only."""
+        # not by spwd, which Python 3.13 has no longer
+        with open("/etc/shadow", encoding="utf-8", errors="surrogateescape") as f:
+            for line in f:
+                words = line.rstrip("\n").split(":")
+                if words[0] == name and len(words) >= 8:
+                    return Shadow(words[1], *(int(word or -1) for word in words[3:8]))
+        return None
+
+    def uid(self, user: str) -> int:
+        """The id of a user. Raises StepError if there is none."""
+        account = self.user(user)
+        if account is None:
+            raise StepError("there is no user %r on this host" % user, hint="Add a users.user step first.")
+        return account.uid
+
+    def gid(self, group: str) -> int:
+        """The id of a group. Raises StepError if there is none."""
+        found = self.group(group)
+        if found is None:
+            raise StepError("there is no group %r on this host" % group, hint="Add a users.group step first.")
+        return found
+
+    def user_name(self, uid: int) -> str:
+        """The name for an id, or the number."""
+        try:
+            return pwd.getpwuid(uid).pw_name
+        except KeyError:
+            return str(uid)
+
+    def group_name(self, gid: int) -> str:
+        """The name for an id, or the number."""
+        try:
+            return grp.getgrgid(gid).gr_name
+        except KeyError:
+            return str(gid)
+
+    def add_user(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
+        """useradd(8) with options such as {"--home-dir": "/srv/x"}."""
+        home = options.get("--home", "/home/%s" % name)
+        if self.record is not None and "--create-home" in flags:
+            self.record.keep_path(home, whole=True)
+        with self._making("user", name):
+            self._run(("useradd", *flags, *pairs(options), "--", name)).require("adding the user %s" % name)
+
+    def change_user(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
+        """usermod(8)."""
+        with self._kept():
+            self._run(("usermod", *flags, *pairs(options), "--", name)).require(
+                "changing the user %s" % name, "If processes of the user still run, end them first."
+            )
+
+    def set_password(self, name: str, hashed: str) -> None:
+        """chpasswd(8), told over stdin: an argv is there for all to see."""
+        line = "%s:%s\n" % (name, hashed)
+        with self._kept():
+            self._run(("chpasswd", "--encrypted"), stdin=line.encode()).require(
+                "setting the password of %s" % name
+            )
+
+    def set_ageing(self, name: str, ages: Dict[str, int]) -> None:
+        """chage(1), with the names and numbers of Shadow."""
+        options = {AGEING[what]: str(days) for what, days in ages.items()}
+        with self._kept():
+            self._run(("chage", *pairs(options), "--", name)).require("setting the ages of %s" % name)
+
+    def remove_user(self, name: str, with_home: bool = False) -> None:
+        """userdel(8), which also removes the user's own group if nobody else is in it."""
+        flags = ["--remove"] if with_home else []
+        now = self.user(name)
+        if self.record is not None and with_home and now is not None:
+            self.record.keep_tree(now.home)
+        with self._kept():
+            self._run(("userdel", *flags, "--", name)).require(
+                "removing the user %s" % name, "If processes of the user still run, end them first."
+            )
+        self.gone("user", name)
+
+    def add_group(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
+        """groupadd(8)."""
+        with self._making("group", name):
+            self._run(("groupadd", *flags, *pairs(options), "--", name)).require("adding the group %s" % name)
+
+    def set_members(self, group: str, names: Sequence[str]) -> None:
+        """gpasswd(1): exactly these have the group as a supplementary one."""
+        with self._kept():
+            self._run(("gpasswd", "--members", ",".join(names), group)).require(
+                "setting the members of %s" % group
+            )
+
+    def remove_group(self, name: str) -> None:
+        """groupdel(8)."""
+        with self._kept():
+            self._run(("groupdel", "--", name)).require("removing the group %s" % name)
+        self.gone("group", name)
+
+
+def pairs(options: Dict[str, str]) -> List[str]:
+    """{"--uid": "7"} as ["--uid", "7"]."""
+    return [part for pair in options.items() for part in pair]

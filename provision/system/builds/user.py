@@ -1,0 +1,162 @@
+"""The user that builds run as, what they have for themselves, and how all of their processes end. Shipped with steps.
+
+An id without an account: nothing to log in as, nothing that a host has to be given first or that is left when prov
+goes. One for all builds that trust each other.
+"""
+
+import contextlib
+import grp
+import os
+import pwd
+import signal
+import time
+import zlib
+from secrets import token_hex
+from typing import Iterator, List, NamedTuple
+
+from provision.errors import StepError
+from provision.system.descriptors import remove_at
+from provision.system.paths import way
+
+NAME = "prov-build"
+#: ids that neither distributions nor systemd give to anybody (systemd, "Users, Groups, UIDs and GIDs")
+FIRST_ID, IDS = 60706, 478
+#: what builds keep, and a folder for each one while it lasts
+HOME = "/var/cache/prov-builds"
+RUNNING, KEPT = "now-", "cache-"
+#: of what root has configured for itself, what installers read (pip and uv, "Configuration")
+CONFIGURATION = (".config/pip/pip.conf", ".pip/pip.conf", ".config/uv/uv.toml")
+#: seconds in which processes that were killed have to be gone
+PATIENCE = 10.0
+
+
+class Own(NamedTuple):
+    """What a build has for itself. folder: root's, while it lasts.  cache: a folder that is kept, or ""."""
+
+    folder: str
+    cache: str
+
+    @property
+    def home(self) -> str:
+        return self.folder + "/home"
+
+
+def free_id(name: str) -> int:
+    """The id, of user and group, for builds of that name: always the same one, unless an account takes it."""
+    first = zlib.crc32(name.encode())
+    for number in range(first, first + IDS):
+        found = FIRST_ID + number % IDS
+        if not _is_known(found):
+            return found
+    raise StepError("accounts of this host have all ids from %d to %d" % (FIRST_ID, FIRST_ID + IDS - 1))
+
+
+def is_builder(uid: int) -> bool:
+    """Whether something of that owner is a build's, which has not come to its end."""
+    return FIRST_ID <= uid < FIRST_ID + IDS
+
+
+def _is_known(number: int) -> bool:
+    for look in (pwd.getpwuid, grp.getgrgid):
+        with contextlib.suppress(KeyError):
+            look(number)
+            return True
+    return False
+
+
+def end_processes(uid: int) -> None:
+    """End all processes of a user, also those that start more of them meanwhile. Raises StepError."""
+    # kill(2): -1 is every process that we may signal, in one go, so none can get away by starting another
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            os.kill(-1, signal.SIGKILL)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    end = time.monotonic() + PATIENCE
+    while True:
+        left = processes_of(uid)
+        if not left:
+            return
+        if time.monotonic() > end:
+            raise StepError("processes of a build do not end: %s" % ", ".join(map(str, left)))
+        time.sleep(0.01)
+
+
+def processes_of(uid: int) -> List[int]:
+    """Processes of a user that have not ended (proc(5))."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.stat("/proc/" + name).st_uid != uid:
+                continue
+            with open("/proc/%s/stat" % name, encoding="utf-8", errors="replace") as f:
+                state = f.read().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if state not in "ZX":
+            found.append(int(name))
+    return found
+
+
+@contextlib.contextmanager
+def own_folder(uid: int, cache: str) -> Iterator[Own]:
+    """A folder for one build, and the one of that name in which earlier ones have kept something."""
+    os.makedirs(HOME, mode=0o711, exist_ok=True)
+    for name in os.listdir(HOME):
+        if name.startswith(RUNNING) and not os.path.exists("/proc/" + name[len(RUNNING) :].partition("-")[0]):
+            # of an agent that was killed: its number is in the name
+            _remove(name)
+    name = "%s%d-%s" % (RUNNING, os.getpid(), token_hex(6))
+    own = Own("%s/%s" % (HOME, name), "%s/%s%s" % (HOME, KEPT, cache) if cache else "")
+    os.mkdir(own.folder, 0o711)
+    try:
+        _make(own.home, uid)
+        if own.cache:
+            if os.path.lexists(own.cache) and os.lstat(own.cache).st_uid != uid:
+                _remove(KEPT + cache)
+            _make(own.cache, uid)
+        _configure(own.home, uid)
+        yield own
+    finally:
+        _remove(name)
+
+
+def _make(folder: str, uid: int) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+    os.chown(folder, uid, uid, follow_symlinks=False)
+
+
+def _remove(name: str) -> None:
+    with way("%s/%s" % (HOME, name)) as at:
+        remove_at(at.fd, at.name)
+
+
+def _configure(home: str, uid: int) -> None:
+    """Give the build what root has configured of installers for itself."""
+    root = pwd.getpwuid(0).pw_dir
+    for path in CONFIGURATION:
+        with (
+            contextlib.suppress(FileNotFoundError, NotADirectoryError),
+            open("%s/%s" % (root, path), "rb") as f,
+        ):
+            folder = home
+            for part in path.split("/")[:-1]:
+                folder += "/" + part
+                _make(folder, uid)
+            put("%s/%s" % (home, path), f.read(), uid)
+
+
+def put(path: str, data: bytes, uid: int) -> None:
+    """Write a file for a user's eyes only."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as f:
+        os.fchown(fd, uid, uid)
+        f.write(data)

@@ -1,0 +1,61 @@
+"""What a build sees of a host: the operating system, and what it is shown. Shipped with steps."""
+
+import os
+import re
+import stat
+from typing import Iterator, List, Sequence
+
+from provision.errors import StepError
+from provision.system.paths import MAX_LINKS
+
+#: of the folders in / and /var; all others are empty for a build, but for what it is shown
+SEEN = {
+    "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr", "/etc", "/dev", "/proc", "/sys", "/var", "/tmp",
+    "/var/tmp",
+}  # fmt: skip
+#: by which names of other hosts are looked up
+RESOLVERS = ("/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf", "/run/nscd")
+
+
+def hidden() -> List[str]:
+    """The folders that are empty for a build."""
+    found = []
+    for above in ("/", "/var/"):
+        for name in os.listdir(above):
+            path = above + name
+            # a name with other characters can't be said to systemd twice over
+            if path not in SEEN and re.match(r"^[\w.+-]+\Z", name) and stat.S_ISDIR(os.lstat(path).st_mode):
+                found.append(path)
+    return sorted(found)
+
+
+def shown(path: str, covers: Sequence[str]) -> Iterator[str]:
+    """Of a path that a build shall see, and of what the links there lead to, what is below hidden folders."""
+    for _ in range(MAX_LINKS):
+        if os.path.lexists(path) and any(
+            path.startswith(cover + "/") for cover in (*covers, "/tmp", "/var/tmp")
+        ):
+            yield path
+        if not os.path.islink(path):
+            return
+        path = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))
+
+
+def refuse_closed(folder: str) -> None:
+    """Raise StepError unless every user may pass through the folders above one."""
+    above = os.path.dirname(folder)
+    while above != "/":
+        if not os.stat(above).st_mode & stat.S_IXOTH:
+            raise StepError(
+                "%s is closed to the user that builds run as: %s has the mode %04o"
+                % (folder, above, stat.S_IMODE(os.stat(above).st_mode)),
+                hint="Open that folder (chmod o+x), or build somewhere else.",
+            )
+        above = os.path.dirname(above)
+
+
+def quoted(text: str) -> str:
+    """A text as one word of a setting of systemd's (systemd.syntax(7)), and as a value in an environment file."""
+    for character in ("\\", '"', "`", "$"):
+        text = text.replace(character, "\\" + character)
+    return '"%s"' % text

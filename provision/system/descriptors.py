@@ -1,0 +1,276 @@
+"""What is done to a name in an open folder, on descriptors: nothing follows a link there. Shipped."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+from typing import IO, Iterable, Iterator, Tuple, Union
+
+from provision.errors import StepError
+from provision.system.paths import ACL, FOLDER, Way, open_named, reached, refuse_hard_link, trusted
+from provision.system.source import CHUNK
+
+#: extended attributes (xattr(7)); KEPT: what a file that replaces another one takes over from it
+DEFAULT_ACL, LABEL = "system.posix_acl_default", "security.selinux"
+KEPT = (LABEL, ACL)
+#: folders in each other that are walked; and that are emptied without being moved
+DEEPEST, SHALLOW = 128, 64
+MOVED = ".prov-gone-"
+#: bytes of a name in a folder (NAME_MAX in limits.h)
+LONGEST = 255
+
+
+@contextlib.contextmanager
+def named(at: Way) -> Iterator[int]:
+    """A descriptor of what a way leads to, whatever it is; see open_named. Raises OSError, StepError."""
+    fd = opened(at)
+    try:
+        refuse_hard_link(at, os.fstat(fd))
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def opened(at: Way) -> int:
+    """The same, to be closed by the caller, and without looking for other names of a file."""
+    try:
+        return open_named(at.name, at.fd)
+    except OSError as error:
+        error.filename = at.path
+        raise
+
+
+def open_regular(at: Way) -> IO[bytes]:
+    """Open a file for reading. A pipe or device is refused: it could block for ever. Raises OSError, StepError."""
+    with named(at) as fd:
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), at.path)
+        if not stat.S_ISREG(mode):
+            raise StepError("%s is not a file" % at.path)
+        return reopen(fd, at.path)
+
+
+def reopen(fd: int, path: str) -> IO[bytes]:
+    """The contents of the very file that a descriptor stands for. path: for errors."""
+    try:
+        return os.fdopen(os.open(reached(fd), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    except OSError as error:
+        error.filename = path
+        raise
+
+
+def temporary_name(name: str) -> str:
+    """What a file is called until it is whole: always the same, so that what a dead run has left is replaced."""
+    usual = ".%s.prov-new" % name
+    if len(os.fsencode(usual)) <= LONGEST:
+        return usual
+    return ".%s.prov-new" % hashlib.sha256(os.fsencode(name)).hexdigest()
+
+
+def write_new(
+    at: Way, temporary: str, chunks: Iterable[bytes], rights: Tuple[int, int, int], durable: bool
+) -> os.stat_result:
+    """Write a file that is to replace the one at which a way ends. rights: mode, user and group."""
+    mode, uid, gid = rights
+    with os.fdopen(create(at.fd, temporary), "wb") as f:
+        for chunk in chunks:
+            f.write(chunk)
+        f.flush()
+        os.fchown(f.fileno(), uid, gid)
+        keep_attributes(at.fd, at.name, f.fileno())
+        os.fchmod(f.fileno(), mode)
+        if durable:
+            os.fsync(f.fileno())
+        return os.fstat(f.fileno())
+
+
+def put_in_place(at: Way, temporary: str, new: os.stat_result) -> os.stat_result:
+    """Give a new file, in the same folder, the name at which a way ends; what stands there is replaced in one step.
+
+    A file that is mounted there (a container's /etc/hosts) can't be replaced: it gets the new one's contents.
+    """
+    try:
+        os.rename(temporary, at.name, src_dir_fd=at.fd, dst_dir_fd=at.fd)
+    except OSError as error:
+        # where others can change names, both may have been exchanged by now
+        if error.errno != errno.EBUSY or at.folder.shared or not stat.S_ISREG(new.st_mode):
+            raise
+        return _overwrite(at, temporary)
+    return new
+
+
+def _overwrite(at: Way, temporary: str) -> os.stat_result:
+    flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    old = os.open(temporary, os.O_RDONLY | flags, dir_fd=at.fd)
+    with (
+        os.fdopen(old, "rb") as f,
+        os.fdopen(os.open(at.name, os.O_WRONLY | flags, dir_fd=at.fd), "wb") as out,
+    ):
+        new = os.fstat(f.fileno())
+        if not stat.S_ISREG(os.fstat(out.fileno()).st_mode):
+            raise StepError("%s is mounted there, and it is no file" % at.path)
+        for chunk in iter(lambda: f.read(1024 * 1024), b""):
+            out.write(chunk)
+        out.truncate()
+        out.flush()
+        os.fchown(out.fileno(), new.st_uid, new.st_gid)
+        os.fchmod(out.fileno(), stat.S_IMODE(new.st_mode))
+        os.fsync(out.fileno())
+        os.unlink(temporary, dir_fd=at.fd)
+        return os.fstat(out.fileno())
+
+
+def discard(fd: int, name: str) -> None:
+    """Remove a file or link from an open folder, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=fd)
+
+
+def create(fd: int, name: str) -> int:
+    """A new file in an open folder, for writing; what a dead run left under that name is removed."""
+    discard(fd, name)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(name, flags, 0o600, dir_fd=fd)
+
+
+def make_directory(fd: int, name: str, mode: int, uid: int, gid: int) -> os.stat_result:
+    """Make a directory in an open folder, with that owner and mode. Raises OSError, StepError."""
+    os.mkdir(name, 0o700, dir_fd=fd)
+    new = os.open(name, FOLDER, dir_fd=fd)
+    try:
+        # an empty one of ours is as good as the very one that was made
+        if os.fstat(new).st_uid != os.geteuid() or os.listdir(new):
+            raise StepError("%s was exchanged for something else while it was made" % name)
+        os.fchown(new, uid, gid)
+        os.fchmod(new, mode)
+        return os.fstat(new)
+    finally:
+        os.close(new)
+
+
+def attribute(at: Union[str, int], name: str) -> bytes:
+    """An extended attribute of what an open file, or a path that leads to one, has; b"" where there is none."""
+    try:
+        return os.getxattr(at, name)
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.EOPNOTSUPP):
+            return b""
+        raise
+
+
+def keep_attributes(fd: int, name: str, new: int) -> None:
+    """Give an open new file what the one that it will replace has of KEPT."""
+    try:
+        old = open_named(name, fd)
+    except FileNotFoundError:
+        return
+    try:
+        before, owner = os.fstat(old), os.fstat(new).st_uid
+        # another user's list is no reason to let them read what is ours
+        if not stat.S_ISREG(before.st_mode) or not (trusted(before.st_uid) or before.st_uid == owner):
+            return
+        for each in KEPT:
+            found = attribute(reached(old), each)
+            if found and found != attribute(new, each):
+                # in containers labels can be read, not written: then the directory has given the new file its own
+                with contextlib.suppress(PermissionError):
+                    os.setxattr(new, each, found)
+    finally:
+        os.close(old)
+
+
+def refuse_directory(at: Way, path: str) -> None:
+    """Raise StepError if a directory stands where a file should go."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISDIR(os.stat(at.name, dir_fd=at.fd, follow_symlinks=False).st_mode):
+            raise StepError(
+                "%s is a directory, and a file is wanted there" % path,
+                hint="Remove it yourself if nothing in it is needed, or add files.absent before this step.",
+            )
+
+
+def remove_at(fd: int, name: str) -> None:
+    """Remove a name below an open directory, with all that is in it, without following links.
+
+    However deep it is: folders beyond SHALLOW are moved up first, as each level costs a descriptor.
+    """
+    if not is_folder(name, fd):
+        os.unlink(name, dir_fd=fd)
+        return
+    top = os.open(name, FOLDER, dir_fd=fd)
+    try:
+        # what has been moved up is emptied in its turn; what somebody adds meanwhile is not waited for
+        while _empty(top, top, 0):
+            pass
+    finally:
+        os.close(top)
+    os.rmdir(name, dir_fd=fd)
+
+
+def _empty(folder: int, top: int, depth: int) -> bool:
+    """Remove what is in an open folder. What is too deep goes to the top, under a name of its own: whether anything
+    has."""
+    moved = False
+    for child in os.listdir(folder):
+        if not is_folder(child, folder):
+            os.unlink(child, dir_fd=folder)
+        elif depth >= SHALLOW:
+            os.rename(child, MOVED + os.urandom(8).hex(), src_dir_fd=folder, dst_dir_fd=top)
+            moved = True
+        else:
+            inner = os.open(child, FOLDER, dir_fd=folder)
+            try:
+                moved = _empty(inner, top, depth + 1) or moved
+            finally:
+                os.close(inner)
+            os.rmdir(child, dir_fd=folder)
+    return moved
+
+
+def is_folder(name: str, folder: int) -> bool:
+    """Whether a name in an open folder is a folder itself, and no link to one."""
+    return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+
+
+def too_deep(path: str) -> StepError:
+    """The refusal to walk a tree that no program makes on purpose."""
+    shown = path if len(path) < 100 else path[:97] + "..."
+    return StepError(
+        "more than %d folders deep: %s" % (DEEPEST, shown),
+        hint="No program makes such a tree on purpose. If it is not needed, remove it: rm -rf, or files.absent.",
+    )
+
+
+def remove_one(fd: int, name: str) -> bool:
+    """Remove a name below an open directory; whether it is gone. A directory in which there is something stays."""
+    try:
+        if is_folder(name, fd):
+            os.rmdir(name, dir_fd=fd)
+        else:
+            os.unlink(name, dir_fd=fd)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    return True
+
+
+def sync_folder(fd: int) -> None:
+    """Put on disk which names an open folder has; one that we may not read is left to the kernel."""
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            raise
+
+
+def checked(f: IO[bytes], path: str, sha256: str) -> Iterator[bytes]:
+    """What is in an open file, in pieces. Raises StepError at its end if the whole has another hash; "" is any."""
+    digest = hashlib.sha256()
+    for chunk in iter(lambda: f.read(CHUNK), b""):
+        digest.update(chunk)
+        yield chunk
+    if sha256 and digest.hexdigest() != sha256:
+        raise StepError("what %s should become has changed meanwhile" % path, hint="Run again.")

@@ -1,0 +1,397 @@
+"""Files of the host, reached by no link that another user can change (paths.py), and written atomically. Shipped."""
+
+import contextlib
+import errno
+import os
+import stat
+from typing import (
+    IO,
+    TYPE_CHECKING,
+    Callable,
+    Generator,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
+
+from provision.errors import StepError
+from provision.system.caches import Hashes
+from provision.system.descriptors import (
+    DEEPEST,
+    DEFAULT_ACL,
+    attribute,
+    checked,
+    discard,
+    make_directory,
+    named,
+    open_regular,
+    put_in_place,
+    refuse_directory,
+    remove_at,
+    remove_one,
+    sync_folder,
+    temporary_name,
+    too_deep,
+    write_new,
+)
+from provision.system.paths import ACL, FOLDER, NoWay, Pins, Way, kind_of, open_named, reached, way
+from provision.system.source import Source
+
+if TYPE_CHECKING:
+    from provision.system.memory.journal import Journal
+
+
+class Stat(NamedTuple):
+    """What is at a path, not following a link there.
+
+    kind: "file", "dir", "link" or "other".  mode: permission bits.  size: bytes.  target: of a link.
+    """
+
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    target: str = ""
+
+
+#: what may be written: bytes at hand, or contents that the controller sends in pieces
+Content = Union[bytes, Source]
+Fetch = Callable[[Source], Generator[bytes, None, None]]
+
+
+class Files:
+    """The real file system. fetch: asks the controller for the pieces of a Source.
+
+    looked: the paths that steps have asked about.  tended: those below which nothing is "no longer declared".
+    record: takes what is there before it is changed.
+    created: told of each path that was new, and looked at before; and whether all that is in it belongs to it.
+    removed: told of each that was removed; whether it was a whole that the running step had made.
+    wrote: told of each path that was made or replaced.  filling: told of a folder that a command is about to fill.
+    """
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+        self.looked: Set[str] = set()
+        self.tended: Set[str] = set()
+        self.record: "Optional[Journal]" = None
+        self.created: Callable[[str, bool], None] = lambda path, whole: None
+        self.removed: Callable[[str], bool] = lambda path: False
+        self.wrote: Callable[[str], None] = lambda path: None
+        self.filling: Callable[[str], None] = lambda path: None
+        #: wholes that the running step had made and has removed: made anew they are that again
+        self.own: Set[str] = set()
+        self.hashes = Hashes()
+        #: folders in which nobody else can change names, as seen since `forget`
+        self._private: Set[str] = set()
+        self._pins = Pins()
+
+    # -- reading
+
+    def stat(self, path: str) -> Optional[Stat]:
+        """What is at path, or None. A link is not followed."""
+        self.looked.add(path)
+        return self._real(path)
+
+    def _real(self, path: str) -> Optional[Stat]:
+        found = self._look(path)
+        return None if found is None else stat_of(*found)
+
+    def _look(self, path: str) -> "Optional[Tuple[os.stat_result, str]]":
+        """What is at path, and the target if it is a link."""
+        folder = os.path.dirname(path)
+        try:
+            if folder in self._private:
+                st = os.lstat(path)
+                return st, os.readlink(path) if stat.S_ISLNK(st.st_mode) else ""
+            with way(path) as at:
+                if not at.folder.shared:
+                    self._private.add(folder)
+                fd = open_named(at.name, at.fd)
+                try:
+                    st = os.fstat(fd)
+                    self._pins.same(at, st)
+                    return st, os.readlink("", dir_fd=fd) if stat.S_ISLNK(st.st_mode) else ""
+                finally:
+                    os.close(fd)
+        except (FileNotFoundError, NotADirectoryError, NoWay):
+            return None
+
+    def end(self, path: str) -> Optional[Stat]:
+        """What path leads to, following links, or None."""
+        found = self._real(path)
+        if found is None or found.kind != "link":
+            return found
+        try:
+            with way(path, follow=True) as at:
+                return self._real(at.path)
+        except NoWay:
+            return None
+
+    def predicted(self, path: str) -> bool:
+        """Whether the file at path is only what a plan says that it will be."""
+        return False
+
+    def exists(self, path: str) -> bool:
+        """Whether there is something at path, following links."""
+        return self.end(path) is not None
+
+    def read(self, path: str) -> bytes:
+        """The contents of the file at path, following links. Raises OSError, StepError."""
+        with self._open(path) as f:
+            return f.read()
+
+    def open(self, path: str) -> IO[bytes]:
+        """The file at path, open for reading; links are followed. Raises OSError, StepError."""
+        return self._open(path)
+
+    def _open(self, path: str) -> IO[bytes]:
+        with way(path, follow=True) as at:
+            f = open_regular(at)
+            self._pins.same(at, os.fstat(f.fileno()))
+            return f
+
+    def sha256(self, path: str) -> str:
+        """Hex digest of a file's contents, computed once while its inode, size and times stay the same."""
+        if os.geteuid() == 0 and os.path.dirname(path) in self._private:
+            # for users other than root it shows by opening it that they may read it
+            st = os.lstat(path)
+            known = self.hashes.find(st) if stat.S_ISREG(st.st_mode) else None
+            if known is not None:
+                return known
+        with self._open(path) as f:
+            return self.hashes.find(os.fstat(f.fileno())) or self.hashes.read(f)
+
+    def follow(self, path: str) -> str:
+        """The path of what is to be edited at path: where a link there leads to. Raises StepError."""
+        now = self.stat(path)
+        if now is None or now.kind != "link":
+            return path
+        with self._way(path, follow=True) as at:
+            return at.path
+
+    def shared(self, path: str) -> bool:
+        """Whether another user can put something else at path, or in the place of a folder above it."""
+        while True:
+            try:
+                with self._way(path) as at:
+                    return at.folder.shared
+            except NoWay:
+                # a folder that is still to be made
+                path = os.path.dirname(path)
+
+    def refuse_shared(self, path: str, why: str) -> None:
+        """Raise StepError if another user can change what is in a folder, for programs that follow names there."""
+        if self.shared(path + "/."):
+            raise StepError(
+                "other users can change %s or a folder above it; %s" % (path, why),
+                hint="Pass as_user: the step then acts as that user, with their rights. Or choose a folder of root's.",
+            )
+
+    @contextlib.contextmanager
+    def _way(self, path: str, follow: bool = False) -> Iterator[Way]:
+        with way(path, follow) as at:
+            yield at
+
+    def list(self, path: str) -> List[str]:
+        """Names in a directory, sorted; empty if there is no such directory. Raises StepError if it is too deep."""
+        # whoever walks a tree comes by here
+        if path.count("/") > DEEPEST:
+            raise too_deep(path)
+        try:
+            with way(path, follow=True) as at:
+                fd = os.open(at.name, FOLDER, dir_fd=at.fd)
+                try:
+                    return sorted(os.listdir(fd))
+                finally:
+                    os.close(fd)
+        except (FileNotFoundError, NotADirectoryError, NoWay):
+            return []
+
+    def made(self, path: str) -> float:
+        """When what is at path last changed (mtime, seconds since the epoch); 0 if there is nothing."""
+        found = self._look(path)
+        return 0.0 if found is None else found[0].st_mtime
+
+    def acl(self, path: str, default: bool = False) -> bytes:
+        """The access control list of what is at path, as the kernel keeps it (acl(5)); b"" if there is none.
+
+        default: the one that what is made in a directory gets.
+        """
+        try:
+            with way(path) as at, named(at) as fd:
+                return attribute(reached(fd), DEFAULT_ACL if default else ACL)
+        except (FileNotFoundError, NoWay):
+            return b""
+
+    def forget(self) -> None:
+        """Another step begins, or a command has run: what was seen of folders may not hold any more."""
+        self._pins.clear()
+        self._private.clear()
+
+    # -- writing
+
+    def write(self, path: str, content: Content, mode: int, uid: int, gid: int, durable: bool = True) -> None:
+        """Replace the file at path in one step: a reader sees the old contents or the new, never a part.
+
+        The new file is complete and on disk (fsync) before it takes the name; durable=False leaves that to
+        a later sync(), for trees of many files. What a dead run left under the temporary name is replaced.
+        """
+        if isinstance(content, bytes):
+            self._replace(path, iter([content]), mode, uid, gid, durable)
+            return
+        self._refuse_if_full(path, content.size)
+        with contextlib.closing(self._fetch(content)) as chunks:
+            self._replace(path, chunks, mode, uid, gid, durable)
+
+    def _replace(
+        self, path: str, chunks: Iterator[bytes], mode: int, uid: int, gid: int, durable: bool
+    ) -> None:
+        with way(path) as at:
+            refuse_directory(at, path)
+            temporary = temporary_name(at.name)
+            try:
+                new = write_new(at, temporary, chunks, (mode, uid, gid), durable)
+                self._keep(path, at, durable)
+                self._pins.put(at, put_in_place(at, temporary, new))
+                self.wrote(path)
+            except BaseException:
+                discard(at.fd, temporary)
+                raise
+            if durable:
+                sync_folder(at.fd)
+
+    def _refuse_if_full(self, path: str, size: int) -> None:
+        """Raise OSError (ENOSPC) before a large file is sent for nothing."""
+        with way(path) as at:
+            free = os.fstatvfs(at.fd)
+            if size > free.f_bavail * free.f_frsize:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    def sync(self) -> None:
+        """Put on disk what was written with durable=False."""
+        os.sync()
+
+    def copy(self, origin: str, path: str, mode: int, uid: int, gid: int, sha256: str = "") -> None:
+        """Copy a file of this host, as `write` with durable=False does. sha256: what its contents have to be."""
+        with self._open(origin) as f:
+            self.put(f, path, mode, uid, gid, sha256)
+
+    def put(self, f: IO[bytes], path: str, mode: int, uid: int, gid: int, sha256: str = "") -> None:
+        """The same with an open file. Raises StepError if its contents are others."""
+        self._replace(path, checked(f, path, sha256), mode, uid, gid, durable=False)
+
+    def mkdir(self, path: str, mode: int, uid: int, gid: int) -> None:
+        """Make one directory; its parent must exist."""
+        with way(path) as at:
+            self._keep(path, at)
+            self._pins.put(at, make_directory(at.fd, at.name, mode, uid, gid))
+        self.wrote(path)
+        self._private.clear()
+
+    def link(self, path: str, target: str) -> None:
+        """Make path a symbolic link, replacing a file or link there in one step."""
+        with way(path) as at:
+            refuse_directory(at, path)
+            temporary = temporary_name(at.name)
+            discard(at.fd, temporary)
+            os.symlink(target, temporary, dir_fd=at.fd)
+            new = os.stat(temporary, dir_fd=at.fd, follow_symlinks=False)
+            try:
+                self._keep(path, at)
+                self._pins.put(at, put_in_place(at, temporary, new))
+            except BaseException:
+                discard(at.fd, temporary)
+                raise
+            sync_folder(at.fd)
+        self.wrote(path)
+        self._private.clear()
+
+    def remove(self, path: str) -> None:
+        """Remove what is at path, with everything below a directory; links are removed, not followed."""
+        with way(path) as at:
+            if self.record is not None:
+                self.record.keep_folder(at.fd, at.name, at.path)
+            remove_at(at.fd, at.name)
+            self._pins.drop(at)
+        self._private.clear()
+        if self.removed(path):
+            self.own.add(path)
+
+    def remove_each(self, path: str, inner: Sequence[str]) -> None:
+        """Remove these, which are path or below it, inner ones first. A folder in which something else is stays."""
+        with way(path) as at:
+            if self.record is not None:
+                self.record.keep_folder(at.fd, at.name, at.path)
+        for each in inner:
+            with contextlib.suppress(FileNotFoundError, NoWay), way(each) as at:
+                if remove_one(at.fd, at.name) and self.removed(each):
+                    self.own.add(each)
+                self._pins.drop(at)
+        self._private.clear()
+
+    def look_after(self, folder: str) -> None:
+        """What is in a folder, and below, comes and goes by the running step: it is never "no longer declared"."""
+        inner = ["%s/%s" % (folder, name) for name in self.list(folder)]
+        self.looked.update(inner)
+        self.tended.update(inner)
+
+    def keep(self, path: str) -> None:
+        """Keep what is at path for an undo: a command is about to make it, or to change it."""
+        if self.record is not None:
+            with contextlib.suppress(NoWay), way(path) as at:
+                self._keep(path, at, whole=True)
+                self.filling(path)
+
+    def _keep(self, path: str, at: Way, durable: bool = True, whole: bool = False) -> None:
+        if self.record is not None:
+            new = self.record.keep(at.fd, at.name, at.path, whole=whole, durable=durable)
+            again = path in self.own
+            if (new or again) and path in self.looked:
+                self.created(path, whole or again)
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """Change permission bits of a file or directory (never through a link)."""
+        with self._changing(path) as (there, now):
+            if stat.S_ISLNK(now.st_mode):
+                raise StepError("%s is a link, which has no mode of its own" % path)
+            os.chmod(there, mode)
+
+    def set_owner(self, path: str, uid: int, gid: int) -> None:
+        """Change owner and group of what is at path, a link itself included."""
+        with self._changing(path) as (there, _):
+            os.chown(there, uid, gid)
+
+    def set_acl(self, path: str, data: bytes, mode: int, default: bool = False) -> None:
+        """Change what `acl` gives. mode: what the permission bits become by it, which a plan has to be told."""
+        with self._changing(path) as (there, _):
+            what = DEFAULT_ACL if default else ACL
+            if data:
+                os.setxattr(there, what, data)
+            elif attribute(there, what):
+                os.removexattr(there, what)
+
+    def set_attribute(self, path: str, name: str, data: bytes) -> None:
+        """Change another extended attribute, as far as this system lets us (in containers labels are read-only)."""
+        with self._changing(path) as (there, _), contextlib.suppress(PermissionError):
+            os.setxattr(there, name, data)
+
+    @contextlib.contextmanager
+    def _changing(self, path: str) -> "Iterator[Tuple[str, os.stat_result]]":
+        """A path that leads to what is at path now, whatever is put there meanwhile; and what that is."""
+        with way(path) as at, named(at) as fd:
+            self._pins.same(at, os.fstat(fd))
+            self._keep(path, at)
+            yield reached(fd), os.fstat(fd)
+            self._pins.put(at, os.fstat(fd))
+        self._private.clear()
+
+
+def stat_of(st: os.stat_result, target: str) -> Stat:
+    """What steps are told of something."""
+    return Stat(kind_of(st.st_mode), stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid, st.st_size, target)

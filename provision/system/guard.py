@@ -1,0 +1,176 @@
+"""The lock-out guard: a change that can lock us out is proved by a new login, or put back. Shipped.
+
+What is there before is kept, and a process of the host's own waits with it (guard_watch.py): unless somebody has
+logged in anew in time, it puts everything back, whatever became of the agent, the link and the controller.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from typing import Any, Callable, Dict, Iterator
+
+from provision.errors import StepError
+from provision.system import guard_watch
+from provision.system.memory import records
+
+#: what guard_watch imports
+MODULES = (
+    "provision.secrets",
+    "provision.errors",
+    "provision.system.paths",
+    "provision.system.source",
+    "provision.system.descriptors",
+)
+#: seconds that whoever is putting things back gets
+RESTORING = 60.0
+#: For a host that boots before the change is proved. Everybody's sshd and sockets start after sysinit.target; they are
+#: not named, because one of their names is an alias. While it is not there (the unit is disabled) naming it makes
+#: systemd keep an empty unit of that name, and when the alias comes back, it may take that one's state for the
+#: service's: systemd 252 then holds a running sshd for dead, removes /run/sshd, and nobody can log in any more.
+BOOT = """[Unit]
+Description=Put back what nobody has proved by a new login (prov)
+ConditionPathExists=%s/armed
+DefaultDependencies=no
+After=local-fs.target
+Before=nftables.service ufw.service sysinit.target
+
+[Service]
+Type=oneshot
+ExecStart=%s now
+"""
+
+
+class Guard:
+    """home: the ledger's folder.  seconds: in which a change has to be proved.
+    prove: has the controller log in anew, and confirm a token there; "" or why it could not.
+    """
+
+    def __init__(self, home: str, seconds: float, prove: Callable[[str, float], str]) -> None:
+        self.folder = folder_of(home)
+        self.seconds = seconds
+        self._prove = prove
+
+    @contextlib.contextmanager
+    def around(self, guarded: Any) -> Iterator[None]:
+        """Around a step's change. guarded: a provision.steps.support.lockout.Guarded. Raises StepError if it was put back."""
+        self._keep(guarded)
+        if not guarded.effective:
+            yield
+            return
+        token = self._arm()
+        try:
+            yield
+        finally:
+            why = self._prove(token, self.seconds)
+            if not os.path.exists(self.folder + "/confirmed"):
+                raise self._put_back(why)
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _keep(self, guarded: Any) -> None:
+        os.makedirs(self.folder, mode=0o700, exist_ok=True)
+        former = guard_watch.load(self.folder)
+        known = {was["path"] for was in former["files"]}
+        for path in guarded.paths:
+            if path not in known:
+                copy = "%d" % len(former["files"])
+                former["files"].append(guard_watch.look(self.folder, path, copy))
+        former["commands"] += [c for c in map(list, guarded.commands) if c not in former["commands"]]
+        for name, content in guarded.contents.items():
+            with open("%s/%s" % (self.folder, name), "w", encoding="utf-8") as f:
+                f.write(content)
+        guard_watch.save(self.folder, "former.json", former)
+
+    def _arm(self) -> str:
+        """From now on it is put back, unless it is confirmed with the token that is returned."""
+        token = os.urandom(8).hex()
+        for name in ("confirmed", "now", "restored"):
+            # of an agent that was killed
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink("%s/%s" % (self.folder, name))
+        program = write_program(self.folder, source_of)
+        until = time.monotonic() + self.seconds
+        guard_watch.save(self.folder, "armed", {"token": token, "until": until})
+        argv = [sys.executable, "-B", program, self.folder]
+        if os.path.isdir("/run/systemd/system"):  # sd_booted(3)
+            with open(guard_watch.BOOT_UNIT, "w", encoding="utf-8") as f:
+                f.write(BOOT % (self.folder, " ".join(argv)))
+            os.makedirs(os.path.dirname(guard_watch.BOOT_LINK), exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                os.symlink(guard_watch.BOOT_UNIT, guard_watch.BOOT_LINK)
+        unit = ["systemd-run", "--quiet", "--collect", "--unit=prov-guard-" + token, "--", *argv]
+        null = subprocess.DEVNULL
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            if subprocess.run(unit, stdin=null, stdout=null, stderr=null, timeout=20).returncode == 0:
+                return token
+        # without systemd: a process of its own session, which outlives ours
+        subprocess.Popen(argv, stdin=null, stdout=null, stderr=null, start_new_session=True)
+        return token
+
+    def _put_back(self, why: str) -> StepError:
+        # not by ourselves: we may be killed half-way
+        guard_watch.save(self.folder, "now", {})
+        end = time.monotonic() + RESTORING
+        while not os.path.exists(self.folder + "/restored") and time.monotonic() < end:
+            time.sleep(0.05)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return StepError(
+            "a new login failed after this change, so it was put back: %s" % (why or "too late"),
+            hint="Nobody is locked out. Look why the login needs what the change forbids.",
+        )
+
+
+def confirm(home: str, token: str) -> None:
+    """Somebody has logged in anew: what is armed with that token stays."""
+    folder = folder_of(home)
+    with contextlib.suppress(FileNotFoundError):
+        with open(folder + "/armed", encoding="utf-8") as f:
+            ours = token in f.read()
+        if ours and guard_watch.take(folder, "confirmed"):
+            os.unlink(folder + "/former.json")
+
+
+def settle_earlier(home: str) -> str:
+    """A run has logged in, so what an earlier one left armed stays. What was put back since then, in words."""
+    path = folder_of(home) + "/restored"
+    if guard_watch.take(folder_of(home), "confirmed"):
+        shutil.rmtree(folder_of(home), ignore_errors=True)
+    if not os.path.exists(path):
+        return ""
+    try:
+        found: Dict[str, Any] = records.load(path, records.RESTORED)
+    except (OSError, records.Damaged):
+        found = {"at": "an unknown time", "paths": []}
+    os.unlink(path)
+    what = ", ".join(found["paths"]) or "a unit's state"
+    told = "nobody confirmed a change by a new login, so the host put it back at %s: %s" % (found["at"], what)
+    left = ", ".join(found.get("left", ()))
+    return "%s; could not put back %s" % (told, left) if left else told
+
+
+def folder_of(home: str) -> str:
+    """Where the guard keeps things."""
+    return home + "/guard"
+
+
+def write_program(folder: str, source: Callable[[str], str]) -> str:
+    """Write guard_watch as a program that runs without an agent, and return its path. source: gives a module's text."""
+    for name in MODULES:
+        path = "%s/%s.py" % (folder, name.replace(".", "/"))
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(os.path.dirname(path) + "/__init__.py", "w", encoding="utf-8"):
+            pass
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(source(name))
+    with open(folder + "/watch.py", "w", encoding="utf-8") as f:
+        f.write(source(guard_watch.__name__))
+    return folder + "/watch.py"
+
+
+def source_of(name: str) -> str:
+    """The text of a module that was shipped."""
+    shipped = next(finder for finder in sys.meta_path if hasattr(finder, "modules"))
+    text: str = shipped.modules[name]
+    return text

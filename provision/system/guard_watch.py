@@ -1,0 +1,183 @@
+"""Puts back what nobody has confirmed in time. Shipped; runs on the host as a program of its own, with few modules.
+
+The folder of the guard holds `former.json`, what was there before; `armed`, until when it may be confirmed; copies of
+files; `now`, if nobody is to be waited for. Whoever moves `armed` away has the say: the one that confirms, or this
+program. It alone puts back: it is there whatever is killed. What it puts back can be in folders of users, who may
+exchange names meanwhile: it goes there as steps do (paths.py).
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from typing import Any, Dict
+
+from provision.errors import StepError
+from provision.system.descriptors import LABEL, attribute, create, make_directory, named, remove_at, reopen
+from provision.system.paths import FOLDER, NoWay, Way, kind_of, reached, way
+
+COMMAND_TIMEOUT = 30
+#: what a record that is damaged makes of reading it
+WRONG = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+#: seconds between looks
+LOOK = 0.1
+#: has a host that boots meanwhile put everything back before anybody can log in (systemd.special(7), bootup(7))
+BOOT_UNIT = "/etc/systemd/system/prov-guard.service"
+BOOT_LINK = "/etc/systemd/system/multi-user.target.wants/prov-guard.service"
+
+
+def load(folder: str) -> Dict[str, Any]:
+    """What is kept: files, as `look` says, and commands (argv) that have them read."""
+    try:
+        with open(folder + "/former.json", encoding="utf-8") as f:
+            found: Dict[str, Any] = json.load(f)
+        if isinstance(found["files"], list) and isinstance(found["commands"], list):
+            return found
+    except WRONG:
+        # nothing is known that could be put back
+        pass
+    return {"files": [], "commands": []}
+
+
+def save(folder: str, name: str, content: Dict[str, Any]) -> None:
+    """Write a file of the folder whole."""
+    with open("%s/.%s" % (folder, name), "w", encoding="utf-8") as f:
+        json.dump(content, f)
+        f.flush()
+        os.fsync(f.fileno())
+    os.rename("%s/.%s" % (folder, name), "%s/%s" % (folder, name))
+
+
+def look(folder: str, path: str, copy: str) -> Dict[str, Any]:
+    """What is at a path; the contents of a file are copied to that name in the folder. Raises OSError, StepError."""
+    try:
+        with way(path) as at, named(at) as fd:
+            return seen(folder, path, fd, copy)
+    except (FileNotFoundError, NoWay):
+        return {"path": path, "kind": "absent"}
+
+
+def seen(folder: str, path: str, fd: int, copy: str) -> Dict[str, Any]:
+    """What a descriptor stands for."""
+    st = os.fstat(fd)
+    kind = kind_of(st.st_mode)
+    found = {"path": path, "kind": kind, "mode": stat.S_IMODE(st.st_mode), "uid": st.st_uid, "gid": st.st_gid}
+    found["inode"] = st.st_ino
+    if kind == "link":
+        found["target"] = os.readlink("", dir_fd=fd)
+    elif kind == "file":
+        found["copy"], found["label"] = copy, attribute(reached(fd), LABEL).decode()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        with reopen(fd, path) as f, os.fdopen(os.open("%s/%s" % (folder, copy), flags, 0o600), "wb") as out:
+            shutil.copyfileobj(f, out)
+    return found
+
+
+def put(folder: str, was: Dict[str, Any]) -> None:
+    """Make what is at a path what it was. Raises OSError, StepError."""
+    with way(was["path"]) as at:
+        try:
+            now = kind_of(os.stat(at.name, dir_fd=at.fd, follow_symlinks=False).st_mode)
+        except FileNotFoundError:
+            now = "absent"
+        stays = now == "dir" if was["kind"] == "dir" else was["kind"] == "file" and now != "dir"
+        if now != "absent" and not stays:
+            remove_at(at.fd, at.name)
+        if was["kind"] == "link":
+            os.symlink(was["target"], at.name, dir_fd=at.fd)
+        elif was["kind"] == "file":
+            put_file(folder, at, was)
+        elif was["kind"] == "dir" and now == "dir":
+            put_attributes(at, was)
+        elif was["kind"] == "dir":
+            make_directory(at.fd, at.name, was["mode"], was["uid"], was["gid"])
+
+
+def put_file(folder: str, at: Way, was: Dict[str, Any]) -> None:
+    """Write a file anew, beside what has its name, which it then takes."""
+    beside = ".%s.prov-former" % at.name
+    copy = "%s/%s" % (folder, was["copy"])
+    with open(copy, "rb") as f, os.fdopen(create(at.fd, beside), "wb") as out:
+        shutil.copyfileobj(f, out)
+        out.flush()
+        if was["label"]:
+            with contextlib.suppress(OSError):
+                os.setxattr(out.fileno(), LABEL, was["label"].encode())
+        os.fchown(out.fileno(), was["uid"], was["gid"])
+        os.fchmod(out.fileno(), was["mode"])
+        os.fsync(out.fileno())
+    os.rename(beside, at.name, src_dir_fd=at.fd, dst_dir_fd=at.fd)
+
+
+def put_attributes(at: Way, was: Dict[str, Any]) -> None:
+    """Give a directory its owner and mode back: the very one that was there, or one that is its owner's anyway."""
+    fd = os.open(at.name, FOLDER, dir_fd=at.fd)
+    try:
+        st = os.fstat(fd)
+        if at.folder.shared and st.st_ino != was["inode"] and st.st_uid != was["uid"]:
+            raise StepError("%s was exchanged for another directory" % was["path"])
+        os.fchown(fd, was["uid"], was["gid"])
+        os.fchmod(fd, was["mode"])
+    finally:
+        os.close(fd)
+
+
+def take(folder: str, to: str) -> bool:
+    """Have the say about what is armed; False if somebody else has had it."""
+    try:
+        os.rename(folder + "/armed", "%s/%s" % (folder, to))
+    except FileNotFoundError:
+        return False
+    for path in (BOOT_LINK, BOOT_UNIT):
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+    return True
+
+
+def restore(folder: str) -> None:
+    """Put everything back, and have it read. Goes on after what can't be: the rest may let us in."""
+    former = load(folder)
+    left = []
+    for was in former["files"]:
+        try:
+            put(folder, was)
+        except (StepError, *WRONG) as error:
+            path = was.get("path") if isinstance(was, dict) else was
+            left.append("%s (%s)" % (path, getattr(error, "strerror", "") or error))
+    for argv in former["commands"]:
+        with contextlib.suppress(subprocess.SubprocessError, *WRONG):
+            null = subprocess.DEVNULL
+            subprocess.run(argv, stdin=null, stdout=null, stderr=null, timeout=COMMAND_TIMEOUT)
+    paths = [str(was.get("path")) for was in former["files"] if isinstance(was, dict)]
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    save(folder, "restored", {"at": at, "paths": paths, "left": left})
+    os.unlink(folder + "/former.json")
+
+
+def watch(folder: str) -> None:
+    """Wait until it is confirmed, or too late. Monotonic: a host's clock may be set meanwhile."""
+    while True:
+        try:
+            with open(folder + "/armed", encoding="utf-8") as f:
+                left = json.load(f)["until"] - time.monotonic()
+        except FileNotFoundError:
+            return
+        except WRONG:
+            # nobody can confirm that
+            left = 0.0
+        if left <= 0 or os.path.exists(folder + "/now"):
+            if take(folder, "taken"):
+                restore(folder)
+            return
+        time.sleep(min(LOOK, left))
+
+
+if __name__ == "__main__":
+    if sys.argv[2:] == ["now"]:
+        # the host has booted, and its monotonic clock begun anew
+        save(sys.argv[1], "now", {})
+    watch(sys.argv[1])

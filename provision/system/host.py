@@ -1,0 +1,148 @@
+"""The host as steps see it: files, commands, packages, units, accounts, ledger. Shipped.
+
+Steps touch the host through this class only. `System` acts for real; `PlannedSystem` (overlay.py) keeps what
+steps would do to itself, so that later steps see it.
+"""
+
+import os
+import socket
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Dict, Generator, List, Optional, Protocol, Sequence
+
+from provision.system.accounts import Accounts
+from provision.system.commands import Result, execute
+from provision.system.files import Files
+from provision.system.memory.ledger import Ledger
+from provision.system.memory.remembered import Remembered
+from provision.system.source import Source
+from provision.system.units import Units
+
+if TYPE_CHECKING:
+    from provision.system.guard import Guard
+    from provision.system.packages.apt import Apt
+
+
+class Controller(Protocol):
+    """What the agent can ask of the other side while a step runs."""
+
+    def fetch(self, source: Source, request: bytes = b"") -> Generator[bytes, None, None]: ...
+
+    def progress(self, text: str) -> None: ...
+
+
+class System:
+    """The real host.
+
+    facts: as sent to the controller.  ledger: what the host remembers.
+    deadline: when the running step has to end, by the monotonic clock.  user: whom commands run as, "" for
+    whoever we are (identity.acting_as).
+    """
+
+    planned = False
+    #: whether what is changed belongs to a run that the host remembers
+    recorded = True
+    #: set by the step that has the host reboot: seconds in which it has to be back. The agent then ends, and
+    #: another one goes on after the boot
+    rebooting = 0.0
+
+    #: whom the controller logs in as, and what proves that they still can; None: nobody can ask
+    login = ""
+    guard: "Optional[Guard]" = None
+
+    def __init__(self, controller: Controller, facts: Dict[str, Any], ledger: Ledger) -> None:
+        self.controller = controller
+        self.facts = facts
+        self.ledger = ledger
+        self.deadline = 0.0
+        #: labels of the steps so far that failed, also if that was ignored, or were skipped
+        self.unsettled: List[str] = []
+        self.user = ""
+        #: whether the running step has run commands of its own
+        self.ran = False
+        self.files = Files(controller.fetch)
+        self.units = Units(self._tool, self.ask)
+        self.accounts = Accounts(self._tool)
+        self.remembered = Remembered(ledger.home, self.planned)
+
+    @cached_property
+    def packages(self) -> "Apt":
+        """apt's packages. The steps that use them bring the modules."""
+        from provision.system.packages.apt import Apt
+
+        return Apt(self.run, self.ask, self.controller.progress)
+
+    def begin(self) -> None:
+        """Something is about to be changed: from now on the former state of everything is kept."""
+        if not self.recorded:
+            return
+        first = self.ledger.record is None
+        journal = self.ledger.begin()
+        if first:
+            journal.seal_others(self.units)
+            self.files.record = self.units.record = self.accounts.record = journal
+            self.remembered.record = journal
+            self.files.created = lambda path, whole: self.ledger.made("path", path, whole)
+            self.files.removed = lambda path: self.ledger.gone("path", path)
+            self.files.wrote, self.files.filling = self.ledger.wrote, self.ledger.filling
+            self.accounts.made, self.accounts.gone = self.ledger.made, self.ledger.gone
+        journal.step_begins(self.ledger.maker[1])
+        self.files.own.clear()
+
+    def run(self, argv: Sequence[str], **options: Any) -> Result:
+        """Run a command that may change the host, and pass on what it prints meanwhile.
+
+        Options are those of `execute`; the deadline is the step's.
+        """
+        # what these two do shows elsewhere, or changes nothing
+        self.ran = self.ran or argv[0] not in ("systemctl", "openssl")
+        return self._tool(argv, **options)
+
+    def _tool(self, argv: Sequence[str], **options: Any) -> Result:
+        self.files.forget()
+        return self._execute(argv, {"on_line": self.controller.progress, **options})
+
+    def ask(self, argv: Sequence[str], **options: Any) -> Result:
+        """Run a command that only reads. In a plan it really runs, where `run` only pretends."""
+        return self._execute(argv, options)
+
+    def judge(self, argv: Sequence[str], doing: str, hint: str, folder: str = "/etc") -> str:
+        """Have a program judge its configuration ("nginx -t"); returns what it says on stderr. Raises StepError.
+
+        folder: where that is; a plan shows it to the program as the deploy will find it.
+        """
+        return self.ask(argv).require(doing, hint).stderr
+
+    def runnable(self, program: str) -> bool:
+        """Whether a program that a command names by absolute path is really there to be asked."""
+        return not program.startswith("/") or os.path.exists(program)
+
+    def fetch(self, source: Source, request: bytes = b"") -> bytes:
+        """All of a source's contents. For small ones: use files.write for the rest."""
+        return b"".join(self.controller.fetch(source, request))
+
+    def owner(self, user: Optional[str], group: Optional[str]) -> "tuple[int, int]":
+        """Ids for names; None is whoever we are."""
+        uid = os.geteuid() if user is None else self.accounts.uid(user)
+        if group is not None:
+            return uid, self.accounts.gid(group)
+        if user is None:
+            return uid, os.getegid()
+        account = self.accounts.user(user)
+        assert account is not None  # accounts.uid has found it
+        return uid, account.gid
+
+    def hostname(self) -> str:
+        """The name that the running kernel has."""
+        return os.uname().nodename
+
+    def set_hostname(self, name: str) -> None:
+        """Give the running kernel a name. hostnamectl(1) needs D-Bus, which minimal
+        images lack; in containers /proc/sys is read-only."""
+        socket.sethostname(name)
+
+    def _execute(self, argv: Sequence[str], options: Dict[str, Any]) -> Result:
+        left = max(1.0, self.deadline - time.monotonic())
+        options["timeout"] = min(left, options.get("timeout", left))
+        options["user"] = options.get("user") or self.user
+        return execute(argv, held=self.ledger.held, **options)

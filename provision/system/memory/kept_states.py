@@ -1,0 +1,134 @@
+"""What a run has kept of the states before it (kept.jsonl), and those that it left (left.json). Shipped."""
+
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
+
+from provision.errors import StepError
+from provision.system.account_lines import by_name
+from provision.system.memory import records
+from provision.system.memory.runs import INCOMPLETE, Runs, lines, write_whole
+from provision.system.states import State, look, names_below
+
+if TYPE_CHECKING:
+    from provision.system.units import Units
+
+#: files of accounts, one a line, known by its first word (passwd(5), shadow(5), group(5), gshadow(5), subuid(5))
+ACCOUNTS = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid")
+
+
+class Kept:
+    """Former states of one run, each the first that there was of something.
+
+    paths: path -> {"was": State, "copy": name of the contents kept, "lost": why there are none, "whole": made with
+    all that is in it, "spare": a copy that programs keep for themselves}.
+    units: name -> {"was": words of UnitState, "did": verbs}.  fed: what the ledger remembered of units.
+    accounts: (file, name) -> {"was", "now": lines or None, "after": name in the line before}.
+    """
+
+    def __init__(self, runs: Runs, id: int) -> None:
+        self.folder = runs.at(id)
+        self.paths: Dict[str, Dict[str, Any]] = {}
+        self.units: Dict[str, Dict[str, Any]] = {}
+        self.fed: Dict[str, Optional[Dict[str, Any]]] = {}
+        self.accounts: Dict[Tuple[str, str], Dict[str, Any]] = {}
+        self.incomplete = os.path.exists(runs.at(id, INCOMPLETE))
+        pending: Optional[Dict[str, str]] = None
+        try:
+            for entry in lines(runs.at(id, "kept.jsonl"), records.kept):
+                if "texts" in entry:
+                    pending = entry["texts"]
+                elif "accounts" in entry:
+                    self._accounts(entry["accounts"])
+                    pending = None
+                else:
+                    self._take(entry)
+            if pending is not None:
+                # it died while accounts were changed
+                self._accounts(account_changes(pending, account_texts()))
+        except KeyError:
+            # a folder that is whole was kept before
+            raise StepError("%s is damaged" % runs.at(id, "kept.jsonl")) from None
+
+    def __bool__(self) -> bool:
+        return bool(self.paths or self.units or self.accounts)
+
+    def copy_of(self, entry: Dict[str, Any]) -> str:
+        """Where the contents of a file are kept."""
+        return os.path.join(self.folder, "kept", entry["copy"])
+
+    def left(self) -> Optional[Dict[str, Any]]:
+        """What was there when the run ended: "paths" and "units"; None if it did not, nor has any run since."""
+        try:
+            left: Dict[str, Any] = records.load(os.path.join(self.folder, "left.json"), records.LEFT)
+            return left
+        except FileNotFoundError:
+            return None
+        except (OSError, records.Damaged):
+            raise StepError("%s is damaged" % os.path.join(self.folder, "left.json")) from None
+
+    def now(self, units: "Units", made: "Callable[[str], bool]" = lambda path: True) -> Dict[str, Any]:
+        """The same for this moment. made: whether prov has put something at a path."""
+        enabled: Dict[str, str] = {}
+        # one that systemd does not answer for is not compared
+        with contextlib.suppress(StepError):
+            units.expect(self.units)
+            enabled.update((name, units.state(name).enabled) for name in self.units)
+        return {"paths": {path: self.state(path, made) for path in self.paths}, "units": enabled}
+
+    def state(self, path: str, made: "Callable[[str], bool]") -> State:
+        """What is at a path now; of a folder that is to go as a whole, with what prov has put into it."""
+        found = look(path)
+        if self.paths[path].get("whole") and found["kind"] == "dir":
+            names = names_below(path)
+            # of some nothing is remembered, such as homes
+            known = made(path)
+            found["names"] = [name for name in names if not known or made("%s/%s" % (path, name))]
+        return found
+
+    def seal(self, units: "Units", made: "Callable[[str], bool]") -> None:
+        """Write down what the run has left, unless that has been done. Raises OSError."""
+        path = os.path.join(self.folder, "left.json")
+        if not os.path.exists(path):
+            write_whole(path, json.dumps(self.now(units, made)))
+
+    def _take(self, entry: Dict[str, Any]) -> None:
+        if "path" in entry:
+            self.paths.setdefault(entry["path"], entry)
+        elif "whole" in entry:
+            self.paths[entry["whole"]]["whole"] = True
+        elif "unit" in entry:
+            unit = self.units.setdefault(entry["unit"], {"was": entry["was"], "did": []})
+            unit["did"].append(entry["did"])
+        else:
+            self.fed.setdefault(entry["fed"], entry["was"])
+
+    def _accounts(self, changes: List[Dict[str, Any]]) -> None:
+        for change in changes:
+            first = self.accounts.setdefault((change["file"], change["name"]), change)
+            first["now"] = change["now"]
+
+
+def account_texts() -> Dict[str, str]:
+    """The files of accounts, as far as there are any. Raises OSError."""
+    found = {}
+    for path in ACCOUNTS:
+        if os.path.exists(path):
+            with open(path, encoding="utf-8", errors="surrogateescape") as f:
+                found[path] = f.read()
+    return found
+
+
+def account_changes(before: Dict[str, str], after: Dict[str, str]) -> List[Dict[str, Any]]:
+    """The lines that differ, by file and name."""
+    found = []
+    for path in sorted({*before, *after}):
+        old, new = by_name(before.get(path, "")), by_name(after.get(path, ""))
+        names = list(old)
+        for name in dict.fromkeys([*old, *new]):
+            if old.get(name) != new.get(name):
+                above = names[names.index(name) - 1] if name in old and names[0] != name else ""
+                line = {"was": old.get(name), "now": new.get(name), "after": above}
+                found.append({"file": path, "name": name, **line})
+    return found

@@ -1,0 +1,210 @@
+"""Packages of a Debian-family host: what dpkg's status file says, and apt-get for the rest. Shipped."""
+
+import contextlib
+import glob
+import os
+import re
+import time
+from typing import Any, Callable, ContextManager, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from provision.errors import StepError
+from provision.system.commands import Result
+from provision.system.packages import dpkg
+from provision.system.packages.apt_errors import explain
+from provision.system.packages.dpkg import LOCK_TIMEOUT, Package
+from provision.system.starts import forbidden
+
+#: the repositories' files
+SOURCES = "/etc/apt/sources.list.d"
+LISTS = "/var/lib/apt/lists"
+#: which packages came as dependencies only
+EXTENDED_STATES = "/var/lib/apt/extended_states"
+#: A name is no pattern: without Pattern-Only apt-get takes "python3.99" for a regular expression (apt-get(8)).
+#: dpkg must not ask about a configuration file that was changed here: it stays (dpkg(1), --force-things)
+APT = (
+    "apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=%d" % LOCK_TIMEOUT, "-o", "Dpkg::Use-Pty=0",
+    "-o", "APT::Cmd::Pattern-Only=1",
+    "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold",
+)  # fmt: skip
+APT_ENVIRONMENT = {
+    "DEBIAN_FRONTEND": "noninteractive",
+    "APT_LISTCHANGES_FRONTEND": "none",
+    "NEEDRESTART_MODE": "l",
+}
+#: lines of `apt-get -s`: Inst nginx [1.0] (1.22.1-9 Debian:12/stable [amd64]) []; Remv nginx [1.0]; Conf ...
+SIMULATED = re.compile(r"^(Inst|Conf|Remv|Purg) (\S+)(?: \[(\S+)\])?(?: \((\S+))?")
+
+Run = Callable[..., Result]
+
+
+class Simulated(NamedTuple):
+    """One thing that apt-get would do: verb is Inst, Conf, Remv or Purg."""
+
+    verb: str
+    name: str
+    before: str
+    after: str
+
+
+class Apt:
+    """run: executes a command on the host; ask: the same for commands that only read (or fill caches).
+
+    told: takes lines that say how far a long command has come.
+    """
+
+    def __init__(self, run: Run, ask: Run, told: Callable[[str], None]) -> None:
+        self._run = run
+        self._ask = ask
+        self._told = told
+        self._stamp: Optional[Tuple[object, ...]] = None
+        self._packages: Dict[str, Package] = {}
+
+    # -- what is
+
+    def all(self) -> Dict[str, Package]:
+        """All that dpkg knows, by name; read once while it is unchanged."""
+        stamp = dpkg.stamp()
+        if stamp != self._stamp:
+            self._packages = dpkg.read()
+            self._stamp = stamp
+        return self._packages
+
+    def installed(self) -> Dict[str, str]:
+        """Version of every installed package by name."""
+        return {name: p.version for name, p in self.all().items() if p.works}
+
+    def version(self, name: str) -> str:
+        """The installed version of a package ("nginx", "libc6:i386"), or ""."""
+        found = self.all().get(name)
+        if found is None and ":" in name:
+            # of the host's own architecture
+            found = self.all().get(name.split(":")[0])
+            if found is not None and found.architecture != name.split(":")[1]:
+                found = None
+        return found.version if found is not None and found.works else ""
+
+    def provider(self, name: str) -> str:
+        """An installed package that stands for a virtual one, or "" (Debian policy, 7.5)."""
+        word = re.compile(r"(^|[\s,])%s($|[\s,(])" % re.escape(name))
+        given = (n for n, p in self.all().items() if p.works and word.search(p.field("Provides")))
+        return next(given, "")
+
+    def automatic(self) -> Set[str]:
+        """Names of packages that are there as dependencies only: autoremove takes them."""
+        try:
+            with open(EXTENDED_STATES, encoding="utf-8") as f:
+                blocks = f.read().split("\n\n")
+        except FileNotFoundError:
+            return set()
+        marked = (block for block in blocks if "Auto-Installed: 1" in block)
+        return {block.strip().split("\n")[0].replace("Package: ", "") for block in marked}
+
+    def interrupted(self) -> bool:
+        """Whether a killed dpkg has to be finished before anything else."""
+        return dpkg.interrupted()
+
+    def lists_age(self) -> float:
+        """Seconds since the package lists were last fetched; infinity if never."""
+        newest = 0.0
+        for stamp in ("/var/lib/apt/periodic/update-success-stamp", LISTS + "/partial"):
+            with contextlib.suppress(FileNotFoundError):
+                newest = max(newest, os.stat(stamp).st_mtime)
+        if not glob.glob(LISTS + "/*Packages*"):
+            return float("inf")
+        return max(0.0, time.time() - newest)
+
+    def candidates(self, names: Sequence[str]) -> Dict[str, str]:
+        """The version that apt would install of each of these, pins considered; "" if none."""
+        said = self.query("apt-cache", "policy", "--", *names).require("asking apt for versions").stdout
+        found = re.findall(r"(?m)^(\S+):\n(?:  .*\n)*?  Candidate: (\S+)", said)
+        return {name: "" if version == "(none)" else version for name, version in found}
+
+    def simulate(self, *words: str) -> List[Simulated]:
+        """What apt-get with these words would do, in its own opinion. Raises StepError."""
+        result = self.query(*APT, "-s", *words)
+        if result.status:
+            raise self.explain(result)
+        found = (SIMULATED.match(line) for line in result.stdout.splitlines())
+        return [Simulated(m[1], m[2], m[3] or "", m[4] or "") for m in found if m]
+
+    def query(self, *argv: str, **options: Any) -> Result:
+        """Ask one of apt's programs something."""
+        with self.picture() as environment:
+            options = {"timeout": LOCK_TIMEOUT, "on_line": self._told, **options}
+            return self._ask(argv, environment={**APT_ENVIRONMENT, **environment}, **options)
+
+    def picture(self) -> "ContextManager[Dict[str, str]]":
+        """Environment in which apt's programs see the host as the steps do."""
+        return contextlib.nullcontext({})
+
+    # -- what changes
+
+    def update(self) -> None:
+        """Fetch the package lists. Writes package caches only, which is why a plan may do it as well."""
+        self._update().require("fetching the package lists", "Can this host reach its package mirror?")
+
+    def fetch_lists_of(self, name: str) -> Result:
+        """Fetch the lists of one repository, the file of that name in /etc/apt/sources.list.d."""
+        if self.lists_age() == float("inf"):
+            # else the lists of this one repository would make those of all others look fresh
+            return self._update("-o", "APT::Update::Error-Mode=any")
+        options = (
+            "Dir::Etc::SourceList=sources.list.d/%s" % name,
+            "Dir::Etc::SourceParts=-",
+            "APT::Get::List-Cleanup=0",
+            "APT::Update::Error-Mode=any",
+        )
+        when = os.stat(LISTS + "/partial").st_mtime
+        try:
+            return self._update(*(word for option in options for word in ("-o", option)))
+        finally:
+            os.utime(LISTS + "/partial", (when, when))
+
+    def _update(self, *options: str) -> Result:
+        end = time.monotonic() + LOCK_TIMEOUT
+        while True:
+            result = self.query(*APT, *options, "update")
+            # DPkg::Lock::Timeout does not cover the lists' own lock (apt.conf(5))
+            held = "Could not get lock %s/lock" % LISTS in result.stderr
+            if not held or time.monotonic() > end:
+                return result
+            self._told("waiting for another program, which fetches the package lists")
+            time.sleep(1)
+
+    def act(self, *words: str) -> None:
+        """Run apt-get with these words, after whoever else works with dpkg, and finishing what a killed one left."""
+        self.repair()
+        result = self._run((*APT, *words), environment=APT_ENVIRONMENT)
+        if gone_from_mirror(result):
+            self.update()
+            result = self._run((*APT, *words), environment=APT_ENVIRONMENT)
+        if result.status:
+            raise self.explain(result)
+
+    def starting(self, allowed: bool) -> "ContextManager[None]":
+        """While it lasts, packages that come may start their units, or may not."""
+        return forbidden(not allowed)
+
+    def mark(self, how: str, names: Sequence[str]) -> None:
+        """apt-mark(8): how is manual, hold or unhold."""
+        dpkg.wait(self._told)
+        self._run(("apt-mark", how, "--", *names)).require("marking packages")
+
+    def repair(self) -> None:
+        """Finish what an interrupted dpkg left undone: it refuses to work until then."""
+        dpkg.wait(self._told)
+        if dpkg.interrupted():
+            argv = ("dpkg", "--force-confdef", "--force-confold", "--configure", "-a")
+            self._run(argv, environment=APT_ENVIRONMENT).require(
+                "finishing an interrupted package installation",
+                "Once `dpkg --configure -a` ends well on this host, run again.",
+            )
+
+    def explain(self, result: Result) -> StepError:
+        """apt-get's failure in words."""
+        return explain(result, self.query)
+
+
+def gone_from_mirror(result: Result) -> bool:
+    """Whether the lists are older than the mirror: it does not have a file any more that they name."""
+    return result.status != 0 and bool(re.search(r"Failed to fetch .* 404 ", result.stderr))

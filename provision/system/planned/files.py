@@ -1,0 +1,295 @@
+"""The file system as a plan predicts it: writes are kept in memory, over the real files. Shipped."""
+
+import contextlib
+import hashlib
+import io
+import os
+from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from provision.errors import StepError
+from provision.system.files import Content, Fetch, Files, Stat
+from provision.system.paths import Entry, NoWay, Way, inside, walk
+
+#: contents that a plan fetches to show diffs and let later steps read; larger ones are known by hash only
+KEEP_LIMIT = 1024 * 1024
+
+
+class Node(NamedTuple):
+    """What a plan has put at a path.
+
+    content: of a file, if known.  sha256: of a file.  real: path of the real file whose contents it has.
+    opaque: a new directory: what really is below that path does not count.
+    """
+
+    stat: Stat
+    content: Optional[bytes] = None
+    sha256: str = ""
+    real: str = ""
+    opaque: bool = False
+
+
+class PlannedFiles(Files):
+    """Files whose writing methods change a picture of the file system only."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        super().__init__(fetch)
+        #: by real path (no links on the way); None where something was removed
+        self._nodes: Dict[str, Optional[Node]] = {}
+        self._acls: Dict[Tuple[str, bool], bytes] = {}
+
+    # -- reading
+
+    def stat(self, path: str) -> Optional[Stat]:
+        self.looked.add(path)
+        here = self._place(path)
+        return None if here is None else self._stat_at(here)
+
+    def end(self, path: str) -> Optional[Stat]:
+        here = self._follow(path)
+        return None if here is None else self._stat_at(here)
+
+    def exists(self, path: str) -> bool:
+        return self._follow(path) is not None
+
+    def open(self, path: str) -> IO[bytes]:
+        here = self._found(path)
+        node = self._nodes.get(here)
+        if node is None or node.real:
+            return self._open(node.real if node else here)
+        return io.BytesIO(self.read(path))
+
+    def read(self, path: str) -> bytes:
+        here = self._found(path)
+        node = self._nodes.get(here)
+        if node is None or node.real:
+            return super().read(node.real if node else here)
+        if node.content is None:
+            raise StepError("%s is only known by its hash in a plan" % path)
+        return node.content
+
+    def sha256(self, path: str) -> str:
+        here = self._found(path)
+        node = self._nodes.get(here)
+        if node is None or node.real:
+            return super().sha256(node.real if node else here)
+        return node.sha256
+
+    def list(self, path: str) -> List[str]:
+        here = self._follow(path)
+        if here is None:
+            return []
+        node = self._nodes.get(here)
+        hidden = (node is not None and node.opaque) or self._hidden(here)
+        names = set() if hidden else set(super().list(here))
+        for other, inner in self._nodes.items():
+            if os.path.dirname(other) == here:
+                names.discard(os.path.basename(other))
+                if inner is not None:
+                    names.add(os.path.basename(other))
+        return sorted(names)
+
+    def made(self, path: str) -> float:
+        here = self._place(path)
+        if here is not None and self._nodes.get(here) is not None:
+            return float("inf")
+        return super().made(here) if here is not None and self._stat_at(here) else 0.0
+
+    def acl(self, path: str, default: bool = False) -> bytes:
+        return self._acl_at(self._new(path), default)
+
+    def _acl_at(self, here: str, default: bool) -> bytes:
+        if (here, default) in self._acls:
+            return self._acls[here, default]
+        now = self._stat_at(here)
+        if here not in self._nodes or (self._real(here) is not None and not self._hidden(here)):
+            return super().acl(here, default)
+        # what is new gets that of its directory (acl(5), "OBJECT CREATION AND DEFAULT ACLs")
+        inherits = now is not None and (now.kind == "dir" or (now.kind == "file" and not default))
+        return self._acl_at(os.path.dirname(here), True) if inherits and here != "/" else b""
+
+    # -- writing
+
+    def write(
+        self,
+        path: str,
+        content: Content,
+        mode: int,
+        uid: int,
+        gid: int,
+        durable: bool = True,
+    ) -> None:
+        here = self._new(path)
+        self._refuse_directory(here, path)
+        if isinstance(content, bytes):
+            stat = Stat("file", mode, uid, gid, len(content))
+            self._nodes[here] = Node(stat, content, hashlib.sha256(content).hexdigest())
+            return
+        stat = Stat("file", mode, uid, gid, content.size)
+        small = 0 <= content.size <= KEEP_LIMIT
+        data = b"".join(self._fetch(content)) if small else None
+        self._nodes[here] = Node(stat, data, content.sha256 or "made on the controller: %s" % content.key)
+
+    def sync(self) -> None:
+        """Nothing was written."""
+
+    def copy(self, origin: str, path: str, mode: int, uid: int, gid: int, sha256: str = "") -> None:
+        here = self._found(origin)
+        node = self._nodes.get(here)
+        now = self._stat_at(here)
+        assert now is not None  # _found has seen it
+        stat = Stat("file", mode, uid, gid, now.size)
+        if node is None or node.real:
+            self._nodes[self._new(path)] = Node(stat, real=node.real if node else here)
+        else:
+            self._nodes[self._new(path)] = Node(stat, node.content, node.sha256)
+
+    def mkdir(self, path: str, mode: int, uid: int, gid: int) -> None:
+        here = self._new(path)
+        if self._stat_at(here) is not None:
+            raise FileExistsError(17, os.strerror(17), path)
+        self._nodes[here] = Node(Stat("dir", mode, uid, gid, 0), opaque=True)
+
+    def link(self, path: str, target: str) -> None:
+        here = self._new(path)
+        self._refuse_directory(here, path)
+        self._nodes[here] = Node(Stat("link", 0o777, 0, 0, len(target), target))
+
+    def remove(self, path: str) -> None:
+        here = self._new(path)
+        for below in [p for p in self._nodes if p.startswith(here + "/")]:
+            del self._nodes[below]
+        for place in [p for p in self._acls if p[0] == here or p[0].startswith(here + "/")]:
+            del self._acls[place]
+        self._nodes[here] = None
+
+    def remove_each(self, path: str, inner: Sequence[str]) -> None:
+        for each in inner:
+            if self._place(each) is not None:
+                self.remove(each)
+
+    def set_attribute(self, path: str, name: str, data: bytes) -> None:
+        """Nothing that a plan shows."""
+
+    def keep(self, path: str) -> None:
+        """Nothing is changed."""
+
+    def set_mode(self, path: str, mode: int) -> None:
+        here = self._new(path)
+        node = self._as_node(here)
+        self._nodes[here] = node._replace(stat=node.stat._replace(mode=mode))
+
+    def set_owner(self, path: str, uid: int, gid: int) -> None:
+        here = self._new(path)
+        node = self._as_node(here)
+        self._nodes[here] = node._replace(stat=node.stat._replace(uid=uid, gid=gid))
+
+    def set_acl(self, path: str, data: bytes, mode: int, default: bool = False) -> None:
+        self._acls[self._new(path), default] = data
+        if not default:
+            self.set_mode(path, mode)
+
+    def move(self, origin: str, path: str) -> None:
+        """What usermod(8) does with a home: all that is at origin goes to path."""
+        now = self.stat(origin)
+        assert now is not None  # whoever moves has seen it
+        if now.kind == "dir":
+            self.mkdir(path, now.mode, now.uid, now.gid)
+            for name in self.list(origin):
+                self.move("%s/%s" % (origin, name), "%s/%s" % (path, name))
+        elif now.kind == "link":
+            self.link(path, now.target)
+        elif now.kind == "file":
+            self.copy(origin, path, now.mode, now.uid, now.gid)
+        self.remove(origin)
+
+    def bring(self, path: str, node: Node) -> None:
+        """A package brings this. Directories that are there already stay as they are."""
+        here = self._place(path)
+        if here is None:
+            # the package brings the directory as well, later in its list
+            here = os.path.normpath(path)
+        if node.stat.kind == "dir" and self._stat_at(here) is not None:
+            return
+        self._nodes[here] = node
+
+    def predicted(self, path: str) -> bool:
+        here = self._follow(path)
+        return here is not None and here in self._nodes
+
+    def foreseen(self) -> "Iterator[Tuple[str, Optional[Node]]]":
+        """What the plan has put at which real path; None where it has removed something."""
+        return iter(self._nodes.items())
+
+    # -- where things are
+
+    @contextlib.contextmanager
+    def _way(self, path: str, follow: bool = False) -> Iterator[Way]:
+        yield self._walk(path, follow)
+
+    def _walk(self, path: str, follow: bool = False) -> Way:
+        """The way to a path, by the rules of the real one (paths.walk). Raises NoWay, StepError."""
+        top = self._entry("/")
+        assert top is not None  # every host has one
+        return walk(path, top, lambda folder, name: self._entry(inside(folder.path, name)), follow)
+
+    def _entry(self, here: str) -> Optional[Entry]:
+        now = self._stat_at(here)
+        if now is None:
+            return None
+        listed = bool(now.mode & 0o020 and now.kind == "dir" and self._acl_at(here, False))
+        return Entry(now.kind, now.mode, now.uid, now.gid, now.target, listed, here)
+
+    def _place(self, path: str) -> Optional[str]:
+        """path without links on the way; None if a directory on the way is missing."""
+        try:
+            return self._walk(path).path
+        except NoWay:
+            return None
+
+    def _follow(self, path: str) -> Optional[str]:
+        """The place where path leads to, through links at its end as well; None if there is nothing."""
+        try:
+            here = self._walk(path, follow=True).path
+        except NoWay:
+            return None
+        return None if self._stat_at(here) is None else here
+
+    def _found(self, path: str) -> str:
+        here = self._follow(path)
+        if here is None:
+            raise FileNotFoundError(2, os.strerror(2), path)
+        return here
+
+    def _new(self, path: str) -> str:
+        """The place for a change at path. Raises NoWay, StepError."""
+        return self._walk(path).path
+
+    def _stat_at(self, here: str) -> Optional[Stat]:
+        if here in self._nodes:
+            node = self._nodes[here]
+            return node.stat if node is not None else None
+        return None if self._hidden(here) else self._real(here)
+
+    def _hidden(self, here: str) -> bool:
+        """Whether something above this place was removed, or replaced by something new."""
+        above = os.path.dirname(here)
+        while above != "/":
+            if above in self._nodes:
+                node = self._nodes[above]
+                return node is None or node.opaque or node.stat.kind != "dir"
+            above = os.path.dirname(above)
+        return False
+
+    def _as_node(self, here: str) -> Node:
+        node = self._nodes.get(here)
+        if node is not None:
+            return node
+        now = self._stat_at(here)
+        if now is None:
+            raise FileNotFoundError(2, os.strerror(2), here)
+        return Node(now, real=here if now.kind == "file" else "")
+
+    def _refuse_directory(self, here: str, path: str) -> None:
+        now = self._stat_at(here)
+        if now is not None and now.kind == "dir":
+            raise StepError("%s is a directory, and a file is wanted there" % path)

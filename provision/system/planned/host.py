@@ -1,0 +1,202 @@
+"""The host as a plan predicts it: the same interface as System, and nothing is written (design D4). Shipped."""
+
+import grp
+import pwd
+import re
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set
+
+from provision.system.accounts import Account, Accounts, Shadow
+from provision.system.commands import Result
+from provision.system.host import Controller, System
+from provision.system.memory.ledger import Ledger
+from provision.system.planned import judging as overlay_judging
+from provision.system.planned import programs as overlay_programs
+from provision.system.planned.files import PlannedFiles
+from provision.system.planned.ids import free_id
+from provision.system.planned.packages import PlannedApt
+from provision.system.planned.units import PlannedUnits
+
+LOGIN_DEFS = "/etc/login.defs"
+
+
+class PlannedSystem(System):
+    """Steps run against this in a plan; what they do is seen by the steps after them."""
+
+    planned = True
+
+    def __init__(self, controller: Controller, facts: Dict[str, Any], ledger: Ledger) -> None:
+        super().__init__(controller, facts, ledger)
+        files = PlannedFiles(controller.fetch)
+        units = PlannedUnits(self.run, self.ask, files)
+        self.files = self._files = files
+        self.units = units
+        self.packages = PlannedApt(self.run, self.ask, controller.progress, files, units)
+        self.accounts = self._accounts = PlannedAccounts(self.run, files)
+        self._hostname = super().hostname()
+
+    def run(self, argv: Sequence[str], **options: Any) -> Result:
+        """Pretend that the command ended well."""
+        return Result(argv, 0, "", "")
+
+    def ask(self, argv: Sequence[str], **options: Any) -> Result:
+        return overlay_programs.ask(self._files, super().ask, argv, **options)
+
+    def judge(self, argv: Sequence[str], doing: str, hint: str, folder: str = "/etc") -> str:
+        """The program sees the configuration as the plan does."""
+        result = overlay_judging.judge(self._files, argv, folder, self._accounts.foreseen(), self.ask)
+        return result.require(doing, hint).stderr if result is not None else ""
+
+    def hostname(self) -> str:
+        return self._hostname
+
+    def set_hostname(self, name: str) -> None:
+        self._hostname = name
+
+
+class PlannedAccounts(Accounts):
+    """Users and groups whose changes go into a picture only. files: where new home directories are seen."""
+
+    def __init__(self, run: Callable[..., Result], files: PlannedFiles) -> None:
+        super().__init__(run)
+        self._files = files
+        self._users: Dict[str, Optional[Account]] = {}
+        self._groups: Dict[str, Optional[int]] = {}
+        self._shadows: Dict[str, Shadow] = {}
+
+    def foreseen(self) -> List[str]:
+        """Names of users and groups that the plan has added, changed or removed."""
+        return [*self._users, *self._groups]
+
+    def user(self, name: str) -> Optional[Account]:
+        self.looked.add("user %s" % name)
+        return self._users[name] if name in self._users else super().user(name)
+
+    def group(self, name: str) -> Optional[int]:
+        self.looked.add("group %s" % name)
+        return self._groups[name] if name in self._groups else super().group(name)
+
+    def user_name(self, uid: int) -> str:
+        for name, account in self._users.items():
+            if account is not None and account.uid == uid:
+                return name
+        return super().user_name(uid)
+
+    def group_name(self, gid: int) -> str:
+        for name, found in self._groups.items():
+            if found == gid:
+                return name
+        return super().group_name(gid)
+
+    def members(self, group: str) -> List[str]:
+        if group in self._groups and self._groups[group] is None:
+            return []
+        found = {name for name in super().members(group) if name not in self._users}
+        return sorted(found | {n for n, a in self._users.items() if a is not None and group in a.groups})
+
+    def users_of(self, gid: int) -> List[str]:
+        found = {name for name in super().users_of(gid) if name not in self._users}
+        return sorted(found | {n for n, a in self._users.items() if a is not None and a.gid == gid})
+
+    def shadow(self, name: str) -> Optional[Shadow]:
+        return self._shadows[name] if name in self._shadows else super().shadow(name)
+
+    def add_user(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
+        uid = int(options["--uid"]) if "--uid" in options else self._free_uid("--system" in flags)
+        if "--user-group" in flags:
+            # useradd(8) takes the user's id for the group as well, if it can
+            same = {} if uid in self._gids() else {"--gid": str(uid)}
+            self.add_group(name, same, [flag for flag in flags if flag == "--system"])
+        gid = self.gid(options.get("--gid", name))
+        home = options.get("--home", "/home/%s" % name)
+        self._users[name] = Account(
+            name,
+            uid,
+            gid,
+            home,
+            options.get("--shell", "/bin/sh"),
+            options.get("--comment", ""),
+            split(options.get("--groups", "")),
+        )
+        # useradd(8): no password yet, and the ages of login.defs(5), which nearly everywhere are these
+        self._shadows[name] = Shadow("!", 0, 99999, 7, -1, -1)
+        if "--create-home" in flags and self._files.stat(home) is None:
+            self._files.mkdir(home, self._home_mode(), uid, gid)
+
+    def change_user(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
+        now = self.user(name)
+        assert now is not None  # steps change users that they have seen
+        self._users[name] = now._replace(
+            gid=self.gid(options["--gid"]) if "--gid" in options else now.gid,
+            home=options.get("--home", now.home),
+            shell=options.get("--shell", now.shell),
+            comment=options.get("--comment", now.comment),
+            groups=split(options["--groups"]) if "--groups" in options else now.groups,
+        )
+        if "--move-home" in flags and self._files.stat(now.home) is not None:
+            self._files.move(now.home, options["--home"])
+
+    def set_password(self, name: str, hashed: str) -> None:
+        now = self.shadow(name)
+        assert now is not None  # steps change what they have seen
+        self._shadows[name] = now._replace(password=hashed)
+
+    def set_ageing(self, name: str, ages: Dict[str, int]) -> None:
+        now = self.shadow(name)
+        assert now is not None  # steps change what they have seen
+        self._shadows[name] = Shadow(**{**now._asdict(), **ages})
+
+    def remove_user(self, name: str, with_home: bool = False) -> None:
+        now = self.user(name)
+        assert now is not None  # steps remove users that they have seen
+        if with_home and self._files.stat(now.home) is not None:
+            self._files.remove(now.home)
+        self._users[name] = None
+        # userdel(8), USERGROUPS_ENAB in login.defs(5)
+        own = self.group(name)
+        if own is not None and not self.members(name) and not self.users_of(own):
+            self._groups[name] = None
+
+    def add_group(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
+        system = "--system" in flags
+        self._groups[name] = int(options["--gid"]) if "--gid" in options else self._free_gid(system)
+
+    def set_members(self, group: str, names: Sequence[str]) -> None:
+        for name in {*names, *self.members(group)}:
+            account = self.user(name)
+            if account is not None:
+                others = set(account.groups) - {group}
+                groups = others | {group} if name in names else others
+                self._users[name] = account._replace(groups=sorted(groups))
+
+    def remove_group(self, name: str) -> None:
+        self.set_members(name, [])
+        self._groups[name] = None
+
+    def _home_mode(self) -> int:
+        """The mode of new homes (login.defs(5): HOME_MODE, else what UMASK leaves)."""
+        said = {
+            what: int(mode, 8)
+            for what, mode in re.findall(r"(?m)^(HOME_MODE|UMASK)\s+([0-7]+)", self._settings())
+        }
+        return said.get("HOME_MODE", 0o777 & ~said.get("UMASK", 0o022))
+
+    def _settings(self) -> str:
+        there = self._files.exists(LOGIN_DEFS)
+        return self._files.read(LOGIN_DEFS).decode(errors="replace") if there else ""
+
+    def _free_uid(self, system: bool) -> int:
+        used = {p.pw_uid for p in pwd.getpwall() if p.pw_name not in self._users}
+        used |= {a.uid for a in self._users.values() if a is not None}
+        return free_id(used, "UID", system, self._settings())
+
+    def _free_gid(self, system: bool) -> int:
+        return free_id(self._gids(), "GID", system, self._settings())
+
+    def _gids(self) -> Set[int]:
+        used = {g.gr_gid for g in grp.getgrall() if g.gr_name not in self._groups}
+        return used | {gid for gid in self._groups.values() if gid is not None}
+
+
+def split(names: str) -> List[str]:
+    """ "a,b" as ["a", "b"]."""
+    return sorted(filter(None, names.split(",")))

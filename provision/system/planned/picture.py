@@ -1,0 +1,31 @@
+"""Folders of settings as a plan sees them, put on disk for a while for programs that resolve packages. Shipped."""
+
+import os
+from typing import Tuple
+
+from provision.system.files import Files
+
+
+def draw(files: Files, path: str, at: str, rewrite: Tuple[str, str] = ("", "")) -> None:
+    """Make a folder `at` that shows what the plan sees at path. Files that are as they were are links to the real ones.
+
+    rewrite: (text, replacement) for the contents of planned files, which may name others that are only planned.
+    """
+    os.mkdir(at)
+    for name in files.list(path):
+        here, there = "%s/%s" % (path, name), "%s/%s" % (at, name)
+        found = files.end(here)
+        if found is not None and found.kind == "dir":
+            draw(files, here, there, rewrite)
+        elif not files.predicted(here):
+            os.symlink(here, there)
+        elif found is not None:
+            old, new = (word.encode() for word in rewrite)
+            write(there, files.read(here).replace(old, new) if old else files.read(here))
+
+
+def write(path: str, content: bytes) -> None:
+    """A file that unprivileged helpers can read."""
+    with open(path, "wb") as f:
+        f.write(content)
+    os.chmod(path, 0o644)

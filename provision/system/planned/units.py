@@ -1,0 +1,227 @@
+"""Units as a plan predicts them. Shipped."""
+
+import re
+from typing import Dict, List, Optional, Set, Tuple
+
+from provision.system.planned.files import PlannedFiles
+from provision.system.units import Run, Units, UnitState
+
+SYSTEM = ("/etc/systemd/system", "/run/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system")
+#: what a service executes first (systemd.service(5), "COMMAND LINES")
+PROGRAM = re.compile(r"(?m)^ExecStart(?:Pre)?=[-@:+!|]*(/\S+)")
+#: what `systemctl show` calls a unit that was started, by its type; a service "runs"
+STARTED = {
+    "socket": "listening",
+    "timer": "waiting",
+    "path": "waiting",
+    "automount": "waiting",
+    "mount": "mounted",
+    "target": "active",
+    "slice": "active",
+}
+
+
+class PlannedUnits(Units):
+    """Units whose actions change a picture only.
+
+    files: as the plan sees them, unit files among them.  folders: where unit files are, the first of them for
+    those of this host.
+    """
+
+    def __init__(self, run: Run, ask: Run, files: PlannedFiles, folders: Tuple[str, ...] = SYSTEM) -> None:
+        super().__init__(run, ask)
+        self._files = files
+        self._folders = folders
+        #: what units were told to become, in place of what they really are
+        self._told: Dict[str, Dict[str, str]] = {}
+        #: contents of predicted files as of the last daemon-reload
+        self._read: Dict[str, str] = {}
+        self._reloaded = self._booted = False
+
+    def state(self, name: str) -> UnitState:
+        real = super().state(name)
+        if self._reloaded:
+            real = real._replace(stale=False)
+        found = self._as_files_say(name, real)
+        told = dict(self._told.get(name, {}))
+        if found.load != "loaded" or found.enabled == "static":
+            told.pop("enabled", None)
+        found = found._replace(**told)  # type: ignore[arg-type]
+        if "active" in told:
+            # a socket that is started anew is where it should be
+            found = found._replace(listens=())
+        return self._after_boot(name, found) if self._booted and "active" not in told else found
+
+    def do(self, verb: str, *names: str, timeout: float = 100) -> None:
+        for name in names:
+            if verb in ("mask", "unmask"):
+                self._mask(name, verb == "mask")
+                continue
+            if verb in ("enable", "disable"):
+                # systemctl(1): these have systemd read all files anew
+                self.reload_manager()
+            self._told.setdefault(name, {}).update(
+                {
+                    "start": self._running(name),
+                    "restart": self._running(name),
+                    "reload-or-restart": self._running(name),
+                    "stop": {"active": "inactive", "sub": "dead"},
+                    "reset-failed": {"active": "inactive", "sub": "dead", "result": "success"},
+                    "enable": {"enabled": "enabled"},
+                    "disable": {"enabled": "disabled"},
+                }[verb]
+            )
+
+    def renew(self, name: str) -> None:
+        self.do("reload-or-restart", name)
+
+    def file_changed(self) -> None:
+        self.reload_manager()
+
+    def reload_manager(self) -> None:
+        self._reloaded = True
+        top = self._folders[0]
+        paths = ["%s/%s" % (top, name) for name in self._files.list(top)]
+        for path in [p for p in paths if p.endswith(".d")]:
+            paths += ["%s/%s" % (path, name) for name in self._files.list(path)]
+        self._read = {path: self._contents(path) for path in paths if self._files.predicted(path)}
+
+    def boot(self) -> None:
+        """The host starts anew: what is enabled runs, what is not does not."""
+        self.reload_manager()
+        self._told = {
+            name: {word: value for word, value in told.items() if word == "enabled"}
+            for name, told in self._told.items()
+        }
+        self._booted = True
+
+    def bring(self, name: str, enabled: bool, started: bool, *, first: bool = False) -> None:
+        """A package brings this unit, and may enable and start it. first: also if the unit is there already."""
+        path = self._file(name)
+        if path is not None:
+            # its script has systemd read all files anew
+            self._read[path] = self._contents(path)
+        known = super().state(name).load != "not-found" and not first
+        if known or self.state(name).load == "masked":
+            return
+        self._told[name] = {
+            "enabled": "enabled" if enabled else "disabled",
+            **(self._tried(name) if started else {}),
+        }
+
+    def try_start(self, name: str) -> None:
+        """A package's script starts a unit, and goes on if that fails (deb-systemd-invoke(1p))."""
+        self._told.setdefault(name, {}).update(self._tried(name))
+
+    def _tried(self, name: str) -> Dict[str, str]:
+        """What becomes of a unit that is started, whose program may be in a package that is still to come."""
+        programs = PROGRAM.findall(self._contents(self._file(name) or ""))
+        if all(map(self._files.exists, programs)):
+            return self._running(name)
+        return {"active": "failed", "sub": "failed", "result": "exit-code"}
+
+    def lose(self, name: str) -> None:
+        """A package takes this unit away, whose files are gone; its script has stopped it."""
+        self._told.pop(name, None)
+        if super().state(name).load != "not-found":
+            self._told[name] = {"active": "inactive", "sub": "dead"}
+
+    def instances(self, template: str) -> Dict[str, UnitState]:
+        prefix, suffix = template.split("@", 1)
+        found = super().instances(template)
+        ours: Set[str] = {n for n in self._told if n.startswith(prefix + "@") and n.endswith(suffix)}
+        found.update({name: self.state(name) for name in ours})
+        return found
+
+    # -- what files say
+
+    def _as_files_say(self, name: str, real: UnitState) -> UnitState:
+        path = self._file(name)
+        if path is None:
+            # what still runs is known until it ends, as the real one is
+            gone = real.load in ("loaded", "masked") and self._is_a_file(real.fragment)
+            gone = gone or real.load == "masked"
+            return real._replace(load="not-found", enabled="", fragment="") if gone else real
+        if self._masked(path):
+            until_boot = path.startswith("/run/")
+            return real._replace(load="masked", enabled="masked-runtime" if until_boot else "masked")
+        if not self._changed(name, path) and real.load != "masked":
+            return real
+        installs = "[Install]" in self._contents(path)
+        now = real.enabled
+        # "bad": its file is gone, or leads nowhere, while it still runs
+        if real.load != "loaded" or now == "bad" or (now == "static") == installs:
+            now = "enabled" if self._linked(name) else "disabled" if installs else "static"
+            if now == "enabled" and not installs:
+                now = "static"
+        return real._replace(load="loaded", enabled=now, fragment=path, stale=self._out_of_date(name, path))
+
+    def _file(self, name: str) -> Optional[str]:
+        """The unit's file, or that of its template, if there is one where the plan looks."""
+        template = "%s@.%s" % (name.split("@")[0], name.rsplit(".", 1)[-1]) if "@" in name else ""
+        for candidate in filter(None, (name, template)):
+            for folder in self._folders:
+                path = "%s/%s" % (folder, candidate)
+                if self._files.stat(path) is not None:
+                    return path
+        return None
+
+    def _is_a_file(self, fragment: str) -> bool:
+        return fragment.startswith(tuple(folder + "/" for folder in self._folders))
+
+    def _masked(self, path: str) -> bool:
+        """systemd.unit(5): a link to /dev/null, or an empty file."""
+        now = self._files.stat(path)
+        return now is not None and (now.target == "/dev/null" or (now.kind == "file" and now.size == 0))
+
+    def _drop_ins(self, name: str) -> List[str]:
+        folder = "%s/%s.d" % (self._folders[0], name)
+        return ["%s/%s" % (folder, each) for each in self._files.list(folder)]
+
+    def _changed(self, name: str, path: str) -> bool:
+        """Whether the plan has changed the unit's file or a drop-in of it."""
+        return any(self._files.predicted(each) for each in (path, *self._drop_ins(name)))
+
+    def _out_of_date(self, name: str, path: str) -> bool:
+        """Whether systemd would have to read the files of a unit that it knows anew."""
+        if super().state(name).load != "loaded":
+            return False
+        predicted = [each for each in (path, *self._drop_ins(name)) if self._files.predicted(each)]
+        return any(self._read.get(each) != self._contents(each) for each in predicted)
+
+    def _linked(self, name: str) -> bool:
+        """Whether a target starts it: systemctl(1), "enable"."""
+        top = self._folders[0]
+        wanting = [each for each in self._files.list(top) if each.endswith((".wants", ".requires"))]
+        return any(self._files.stat("%s/%s/%s" % (top, each, name)) is not None for each in wanting)
+
+    def _contents(self, path: str) -> str:
+        found = self._files.end(path)
+        is_file = found is not None and found.kind == "file"
+        return self._files.read(path).decode(errors="replace") if is_file else ""
+
+    # -- what actions do
+
+    def _mask(self, name: str, masked: bool) -> None:
+        path = "%s/%s" % (self._folders[0], name)
+        if masked:
+            self._files.link(path, "/dev/null")
+        elif self._files.stat(path) is not None:
+            self._files.remove(path)
+        self.reload_manager()
+
+    def _running(self, name: str) -> Dict[str, str]:
+        """What a start makes of a unit: a oneshot service has ended when it has started (systemd.service(5))."""
+        path = self._file(name)
+        words = self._contents(path).replace(" ", "").lower().splitlines() if path else []
+        if "type=oneshot" in words:
+            stays = any("remainafterexit=" + yes in words for yes in ("yes", "true", "on", "1"))
+            return {"active": "active", "sub": "exited"} if stays else {"active": "inactive", "sub": "dead"}
+        sub = STARTED.get(name.rsplit(".", 1)[-1], "running")
+        return {"active": "active", "sub": sub, "result": "success"}
+
+    def _after_boot(self, name: str, state: UnitState) -> UnitState:
+        if state.load != "loaded" or state.enabled not in ("enabled", "disabled"):
+            return state
+        words = self._running(name) if state.enabled == "enabled" else {"active": "inactive", "sub": "dead"}
+        return state._replace(**words)  # type: ignore[arg-type]

@@ -1,0 +1,162 @@
+"""systemd units of the host: one `systemctl show` for many. Shipped."""
+
+import re
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, NamedTuple, Optional, Tuple
+
+from provision.errors import StepError
+from provision.system.commands import Result, failure
+
+if TYPE_CHECKING:
+    from provision.system.memory.journal import Journal
+
+PROPERTIES = (
+    "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,FragmentPath,InvocationID,Result,Listen,"
+    "MainPID,TriggeredBy"
+)
+#: of a socket, as `systemctl show` has it: Listen=/run/shop.sock (Stream)
+LISTEN = re.compile(r"(?m)^Listen=(/.*) \((?:Stream|Datagram|SequentialPacket|FIFO)\)$")
+#: these start other units, so they start and end before them
+TRIGGERS = (".socket", ".timer", ".path", ".automount")
+
+Run = Callable[..., Result]
+
+
+class UnitState(NamedTuple):
+    """What systemd says of a unit; the words are systemctl(1)'s.
+
+    load: "loaded", "not-found", "masked"...  active: "active", "inactive", "failed"...
+    enabled: "enabled", "disabled", "static", "masked", ""...  invocation: id of the running instance.
+    listens: paths at which a socket is to be found.  main: number of the main process, or 0.
+    triggered_by: units that start it: its socket, timer or path.
+    """
+
+    load: str = "not-found"
+    active: str = "inactive"
+    sub: str = "dead"
+    enabled: str = ""
+    stale: bool = False
+    fragment: str = ""
+    invocation: str = ""
+    result: str = "success"
+    listens: Tuple[str, ...] = ()
+    main: int = 0
+    triggered_by: Tuple[str, ...] = ()
+
+    @property
+    def running(self) -> bool:
+        """Active, or on the way there."""
+        return self.active in ("active", "reloading", "activating")
+
+
+class Units:
+    """run: executes a command on the host; ask: the same for commands that only read."""
+
+    def __init__(self, run: Run, ask: Run) -> None:
+        self._run = run
+        self._ask = ask
+        self._known: Dict[str, UnitState] = {}
+        self._wanted: Dict[str, None] = {}
+        self._unread = False
+        #: takes what units were before they are told anything
+        self.record: "Optional[Journal]" = None
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Names that later steps will ask about: the next question asks for all of them."""
+        self._wanted.update(dict.fromkeys(names))
+
+    def state(self, name: str) -> UnitState:
+        """What systemd says of a unit."""
+        self.settle()
+        if name not in self._known:
+            names = list(dict.fromkeys([name, *(n for n in self._wanted if n not in self._known)]))
+            self._wanted.clear()
+            self._known.update(self._show(names))
+        return self._known[name]
+
+    def forget(self) -> None:
+        """Something outside changed units (a package, a daemon-reload): ask again."""
+        self._wanted.update(dict.fromkeys(self._known))
+        self._known.clear()
+
+    def do(self, verb: str, *names: str, timeout: float = 100) -> None:
+        """Run `systemctl VERB NAME...` and wait for it. Raises StepError that shows the units' journal."""
+        self.settle()
+        if self.record is not None:
+            for name in names:
+                self.record.unit(verb, name, self.state(name))
+        result = self._run(("systemctl", "--no-ask-password", verb, *names), timeout=timeout)
+        self.forget()
+        if result.status == 0:
+            return
+        error = failure("systemctl %s %s failed" % (verb, " ".join(names)), result)
+        error.stderr = "\n".join(filter(None, [error.stderr, *map(self.journal, names)]))
+        raise error
+
+    def renew(self, name: str) -> None:
+        """Reload a unit whose processes make way for new ones, and wait until they have. Raises StepError."""
+        from provision.system.turning import await_turn, serving  # shipped
+
+        main = self.state(name).main
+        before = serving(main) if main else {}
+        self.do("reload-or-restart", name)
+        await_turn(name, main, before, lambda: self.journal(name))
+
+    def file_changed(self) -> None:
+        """A unit file is not what systemd has read: it reads all of them anew before it is asked or told
+        anything, at the end of the run at the latest. One daemon-reload for several files."""
+        self._unread = True
+
+    def settle(self) -> None:
+        """Have systemd read changed unit files now."""
+        if self._unread:
+            self.reload_manager()
+
+    def reload_manager(self) -> None:
+        """`systemctl daemon-reload`."""
+        self._unread = False
+        self._run(("systemctl", "daemon-reload"), timeout=100).require("systemctl daemon-reload")
+        self.forget()
+
+    def journal(self, name: str, lines: int = 40) -> str:
+        """The last lines that a unit wrote to the journal."""
+        argv = ("journalctl", "-u", name, "-n", str(lines), "--no-pager", "-o", "cat", "--no-hostname")
+        return self._ask(argv, timeout=20).stdout.strip()
+
+    def instances(self, template: str) -> Dict[str, UnitState]:
+        """Loaded instances of a template unit such as "shop@.service", by unit name."""
+        prefix, suffix = template.split("@", 1)
+        pattern = "%s@*%s" % (prefix, suffix)
+        argv = ("systemctl", "list-units", "--all", "--plain", "--no-legend", "--full", pattern)
+        listed = self._ask(argv, timeout=30).require("listing units").stdout.splitlines()
+        names = [line.split()[0] for line in listed if line.strip()]
+        return {name: self.state(name) for name in names}
+
+    def _show(self, names: Iterable[str]) -> Dict[str, UnitState]:
+        names = list(names)
+        result = self._ask(("systemctl", "show", "-p", PROPERTIES, "--", *names), timeout=30)
+        if result.status:
+            hint = "Steps on units need systemd as the host's init."
+            raise failure("systemctl show failed", result, hint)
+        blocks = result.stdout.strip().split("\n\n")
+        if len(blocks) != len(names):
+            raise StepError("systemctl show answered for %d of %d units" % (len(blocks), len(names)))
+        return {name: parse_show(block) for name, block in zip(names, blocks)}
+
+
+def parse_show(block: str) -> UnitState:
+    """One unit's part of `systemctl show` output (key=value lines)."""
+    values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+    return UnitState(
+        load=values.get("LoadState", "not-found"),
+        active=values.get("ActiveState", "inactive"),
+        sub=values.get("SubState", "dead"),
+        enabled=values.get("UnitFileState", ""),
+        # of a masked unit systemd reads no drop-ins, and misses them for ever
+        stale=values.get("NeedDaemonReload") == "yes" and values.get("LoadState") != "masked",
+        fragment=values.get("FragmentPath", ""),
+        invocation=values.get("InvocationID", ""),
+        result=values.get("Result", "success"),
+        listens=tuple(LISTEN.findall(block)),
+        main=int(values.get("MainPID") or 0),
+        triggered_by=tuple(sorted(values.get("TriggeredBy", "").split())),
+    )
