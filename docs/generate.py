@@ -88,7 +88,8 @@ def page() -> str:
 def modules() -> Iterator[ModuleType]:
     """The modules of steps, by name."""
     for found in pkgutil.iter_modules(provision.steps.__path__):
-        yield importlib.import_module(f"provision.steps.{found.name}")
+        if not found.ispkg:
+            yield importlib.import_module(f"provision.steps.{found.name}")
 
 
 def steps_of(module: ModuleType) -> Iterator[tuple[str, Any]]:

@@ -7,13 +7,13 @@ import threading
 import time
 from typing import Any, Dict, List, Optional, Sequence
 
+from provision.agent.acting import acting_as
 from provision.agent.codec import decode_step
 from provision.agent.masks import Masks
 from provision.agent.protocol import Done, Failure, Reboot, State, Submission
 from provision.errors import ProvError, StepError
 from provision.steps.base import Change, Diff, Ref, Step
 from provision.system.host import System
-from provision.system.identity import acting_as
 
 
 class NotPlanned(StepError):

@@ -7,12 +7,10 @@ needs no more than the identifier of the authority's key.
 from __future__ import annotations
 
 import hashlib
-import os
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
+from provision.apps.authority_files import AuthorityFiles, write_whole
 from provision.errors import ProvError
 from provision.locks import locked
 
@@ -20,18 +18,12 @@ from provision.locks import locked
 _WAIT_SECONDS = 60.0
 
 
-class Authority:
+class Authority(AuthorityFiles):
     """folder: holds ca.key (0600), ca.crt, which clients trust, and ca.id, the identifier of its key.
 
     Several processes may deploy from one project, and several hosts in one process: files are written whole, and
     an authority is made under the lock of its folder.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.certificate_path = folder / "ca.crt"
-        self.key_path = folder / "ca.key"
-        self._id_path = folder / "ca.id"
 
     def exists(self) -> bool:
         """Whether the authority has been made already."""
@@ -54,7 +46,7 @@ class Authority:
             return ""
         state = self._state()
         with suppress(OSError, ValueError):
-            known, of = self._id_path.read_text(encoding="ascii").split()
+            known, of = self.id_path.read_text(encoding="ascii").split()
             if of == state:
                 return known
         from provision.apps.certificate_files import check, key_id
@@ -62,7 +54,7 @@ class Authority:
         check(self)
         found = key_id(self)
         with suppress(OSError):  # somebody who may only read here looks at the certificate each time
-            write_whole(self._id_path, f"{found} {state}\n".encode(), 0o644)
+            write_whole(self.id_path, f"{found} {state}\n".encode(), 0o644)
         return found
 
     def sign(self, request_pem: bytes, names: Sequence[str], days: int) -> bytes:
@@ -93,18 +85,3 @@ class Authority:
                 where=str(self.folder),
                 hint="Make the folder writable, or name another one: `tls: {ca: FOLDER}`.",
             ) from error
-
-
-def write_whole(path: Path, data: bytes, mode: int) -> None:
-    """Replace a file at once: a reader, also after a crash of this process, sees the old one or the new one."""
-    begun = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
-    fd = os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        begun.replace(path)
-    except BaseException:
-        begun.unlink(missing_ok=True)
-        raise

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from provision import lab
-from provision.apps.model import App, apps_of
+from provision.apps.model import App
+from provision.apps.reading import apps_of
 from provision.apps.settings import Front, Settings
 from provision.errors import ConfigErrors, ProvError, UsageError
 from provision.inventory import InventoryHost, Problems

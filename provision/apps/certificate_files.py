@@ -11,13 +11,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from provision.apps.authority import Authority, write_whole
+from provision.apps.authority_files import AuthorityFiles, write_whole
 from provision.errors import ProvError
 
 YEARS = 10
 
 
-def make(authority: Authority) -> None:
+def make(authority: AuthorityFiles) -> None:
     """Make the authority's key and certificate. The caller holds its lock, and its folder is there.
 
     A key without a certificate, left by a run that died here or restored from a backup, is kept: its new
@@ -56,7 +56,7 @@ def _certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     )
 
 
-def check(authority: Authority) -> None:
+def check(authority: AuthorityFiles) -> None:
     """Raise ProvError if the key, where this user may read it, is not that of the certificate.
 
     Certificates signed with it would be refused by every client that trusts ca.crt.
@@ -67,7 +67,7 @@ def check(authority: Authority) -> None:
 
 
 def _refuse_other_key(
-    authority: Authority, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+    authority: AuthorityFiles, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
 ) -> None:
     if certificate.public_key() != key.public_key():
         raise ProvError(
@@ -78,13 +78,13 @@ def _refuse_other_key(
         )
 
 
-def key_id(authority: Authority) -> str:
+def key_id(authority: AuthorityFiles) -> str:
     """The identifier of the authority's key, in hex. Raises ProvError."""
     found = certificate_of(authority).extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
     return found.value.digest.hex()
 
 
-def sign(authority: Authority, request_pem: bytes, names: Sequence[str], days: int) -> bytes:
+def sign(authority: AuthorityFiles, request_pem: bytes, names: Sequence[str], days: int) -> bytes:
     """A server certificate in PEM for a request made on a host.
 
     names: the DNS names that it is good for; those in the request do not count.  days: its lifetime.
@@ -119,7 +119,7 @@ def sign(authority: Authority, request_pem: bytes, names: Sequence[str], days: i
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def certificate_of(authority: Authority) -> x509.Certificate:
+def certificate_of(authority: AuthorityFiles) -> x509.Certificate:
     """The authority's own certificate. Raises ProvError."""
     path = authority.certificate_path
     try:
@@ -132,7 +132,7 @@ def certificate_of(authority: Authority) -> x509.Certificate:
         ) from None
 
 
-def key_of(authority: Authority) -> ec.EllipticCurvePrivateKey:
+def key_of(authority: AuthorityFiles) -> ec.EllipticCurvePrivateKey:
     """The authority's key. Raises ProvError."""
     path = authority.key_path
     try:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from provision.apps.files import files_missing, local
 from provision.apps.settings import (
     INTERFACES,
     Auth,
@@ -17,19 +16,14 @@ from provision.apps.settings import (
     Front,
     Index,
     Interface,
-    OwnCertificate,
     RateLimit,
     Server,
     Settings,
     Tls,
     servers_for,
 )
-from provision.errors import ConfigError, ConfigErrors
-from provision.inventory import InventoryHost, Problems
 from provision.inventory.fields import Domain, InnerPath, Place, UrlPrefix, UserName, VariableName, matching
 from provision.inventory.masking import is_secret
-from provision.inventory.validation import validate
-from provision.inventory.values import shown
 from provision.secrets import Secret
 from provision.system.writers import CONTROL
 
@@ -230,135 +224,3 @@ class App(Settings):
             name: Secret(value) if isinstance(value, str) and is_secret(name, value) else value
             for name, value in environment.items()
         }
-
-
-def apps_of(host: InventoryHost) -> list[App]:
-    """The applications of a host, from its variable `apps` (name: settings), in the order of the inventory.
-
-    Raises ConfigErrors with all that is wrong in all of them; also if two claim a domain, or if a local
-    source, its requirements or its manage.py is not there.
-    """
-    settings = host.vars.get("apps")
-    if settings is None:
-        return []
-    if not isinstance(settings, dict):
-        raise ConfigErrors(
-            [host.error(("apps",), f"must be a mapping of names to settings, not {shown(settings)}")]
-        )
-    problems = Problems()
-    apps: list[App] = []
-    for name, value in settings.items():
-        with problems.gathered():
-            apps.append(app_of(host, name, value))
-    for error in [
-        *fronts_that_differ(host, apps),
-        *domains_claimed_twice(host, apps),
-        *files_missing(host, apps),
-        *certificates_unfit(host, apps),
-        *users_that_are_people(host, apps),
-    ]:
-        problems.add(error)
-    problems.raise_any()
-    return apps
-
-
-def app_of(host: InventoryHost, name: Any, settings: Any) -> App:
-    """One application from its settings in the inventory."""
-    path = ("apps", name)
-    if not isinstance(settings, dict):
-        raise host.error(path, f"must be a mapping of settings, not {shown(settings)}")
-    if "name" in settings:
-        raise host.error((*path, "name"), "an application's name is its key in `apps`")
-    settings = {"name": name, **settings}
-    source, origin = settings.get("source"), host.origin(*path, "source")
-    if isinstance(source, str) and origin is not None and not GIT_URL.fullmatch(source):
-        settings["source"] = local(host, (*path, "source"), origin, source)
-    tls = settings.get("tls")
-    if isinstance(tls, dict):
-        settings["tls"] = {
-            part: local(host, (*path, "tls", part), origin, file)
-            if isinstance(file, str) and (origin := host.origin(*path, "tls", part)) is not None
-            else file
-            for part, file in tls.items()
-        }
-    return validate(App, settings, host, path)
-
-
-def fronts_that_differ(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
-    """An error for each application with another front than the host's first one: both want ports 80 and 443."""
-    return [
-        host.error(
-            ("apps", app.name, "front"),
-            f"{apps[0].name} has {apps[0].front} as its front, and both want ports 80 and 443",
-            "Give all applications of a host the same front.",
-        )
-        for app in apps[1:]
-        if app.front != apps[0].front
-    ]
-
-
-def domains_claimed_twice(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
-    """An error for each domain that an earlier application of the host has, unless both agree to share it.
-
-    They do if they have the same domains, front and tls, and another `path` each.
-    """
-    owners: dict[str, list[App]] = {}
-    errors: list[ConfigError] = []
-    for app in apps:
-        for index, name in enumerate(app.domains):
-            others = owners.setdefault(name, [])
-            path = ("apps", app.name, "domains", index)
-            rival = next((o for o in others if o.path == app.path or shared(o) != shared(app)), None)
-            if rival is not None:
-                place = host.origin("apps", rival.name, "domains")
-                if rival.path == app.path:
-                    message = f"{name!r} belongs to {rival.name!r} already ({place})"
-                    hint = "Give each a `path` of its own to have them share it."
-                    errors.append(host.error(path, message, hint))
-                else:
-                    message = (
-                        f"is shared with {rival.name!r} ({place}): both need the same domains, front and tls"
-                    )
-                    errors.append(host.error(path, message))
-            others.append(app)
-    return errors
-
-
-def users_that_are_people(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
-    """An error for each application that would run as a person of the inventory: of base.users, or prov's login."""
-    base = host.vars.get("base")
-    people = base.get("users") if isinstance(base, dict) else None
-    known = {
-        str(person.get("name")): f"an account of base.users ({host.origin('base', 'users', index)})"
-        for index, person in enumerate(people if isinstance(people, list) else [])
-        if isinstance(person, dict)
-    }
-    login = host.vars.get("ansible_user", host.vars.get("ansible_ssh_user"))
-    known.setdefault(str(login), "whom prov logs in as")
-    return [
-        host.error(
-            ("apps", app.name, "user"),
-            f"{app.user!r} is {known[app.user]}, and an application runs as a user of its own",
-            f"Leave it out: prov makes app-{app.name}.",
-        )
-        for app in apps
-        if app.user in known
-    ]
-
-
-def shared(app: App) -> tuple[set[str], Front, Tls]:
-    """What applications have in common that share their domains."""
-    return set(app.domains), app.front, app.tls
-
-
-def certificates_unfit(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
-    """An error for each certificate or key of the user's own that would not do for its domains."""
-    errors: list[ConfigError] = []
-    for app in apps:
-        if isinstance(app.tls, OwnCertificate):
-            # here, as few have one, and cryptography takes long to import
-            from provision.apps.own_certificate import faults
-
-            for part, message in faults(app.tls, app.domains):
-                errors.append(host.error(("apps", app.name, "tls", part), message))
-    return errors

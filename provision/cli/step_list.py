@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from provision.commands.hosts import aligned
+from provision.cli.columns import aligned
 from provision.report.screen import say, say_json
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from provision.cli.columns import aligned
 from provision.cli.complete import complete_target
 from provision.cli.options import inventory_option, json_option
 from provision.errors import UsageError
@@ -73,13 +74,6 @@ def row(host: InventoryHost) -> tuple[str, ...]:
     if connection.port:
         address += f" port {connection.port}"
     return host.name, address, " ".join(host.groups), " ".join(host.roles)
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Rows as lines, their columns below each other."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for cells in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
 def show_table(rows: Sequence[Sequence[str]]) -> None:

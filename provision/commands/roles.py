@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.columns import aligned
 from provision.cli.complete import complete_roles
 from provision.cli.options import json_option
-from provision.commands.hosts import aligned
 from provision.errors import UsageError
 from provision.names import suggestion
 from provision.report.screen import say, say_json

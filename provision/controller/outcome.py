@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from provision.agent.protocol import Done
 from provision.errors import StepError
 from provision.steps.base import Change, Ref, Step
 
-if TYPE_CHECKING:
-    from provision.controller.session import Session
+
+class Waits(Protocol):
+    """What an outcome needs of its session."""
+
+    def wait_for(self, outcome: Outcome) -> None:
+        """Wait until a step has run. Raises StepFailed, UnreachableError."""
+        ...
 
 
 class StepFailed(StepError):
@@ -24,7 +29,7 @@ class Outcome(Ref):
     Raises StepFailed (on reading) if the step failed and has no `ignore_errors`.
     """
 
-    def __init__(self, session: Session, id: int, step: Step, role: str, where: str, line: str) -> None:
+    def __init__(self, session: Waits, id: int, step: Step, role: str, where: str, line: str) -> None:
         super().__init__(id, step.label())
         self._session = session
         self.step = step

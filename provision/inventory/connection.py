@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from provision.inventory.problems import Problems
 from provision.inventory.values import shown, unusable
+from provision.inventory.variables import HostVariables
 from provision.names import suggestion
 from provision.secrets import Secret
 from provision.values import dataclass
-
-if TYPE_CHECKING:
-    from provision.inventory.model import InventoryHost
 
 LOGIN_PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")
 BECOME_PASSWORDS = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
@@ -84,7 +82,7 @@ class ConnectionSettings:
     become_password: Secret | None = None
 
 
-def connection_settings(host: InventoryHost) -> ConnectionSettings:
+def connection_settings(host: HostVariables) -> ConnectionSettings:
     """The connection settings of a host. Raises ConfigErrors with all that is wrong in its variables."""
     reader = Reader(host)
     reader.refuse_others()
@@ -106,7 +104,7 @@ def connection_settings(host: InventoryHost) -> ConnectionSettings:
 class Reader:
     """Takes typed values from a host's variables; of a setting's several names, the weakest comes first."""
 
-    def __init__(self, host: InventoryHost) -> None:
+    def __init__(self, host: HostVariables) -> None:
         self.host = host
         self.problems = Problems()
 
@@ -222,6 +220,6 @@ class Reader:
             if self.text(name) not in (None, "root"):
                 self.wrong(
                     name,
-                    f"must be root, not {shown(self.host.vars[name])}",
+                    f"must be root, not {shown(self.host.located[name].value)}",
                     "Steps take a user of their own.",
                 )

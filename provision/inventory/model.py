@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from provision.errors import ConfigError
 from provision.inventory import target as targets
 from provision.inventory.connection import PASSWORDS, ConnectionSettings, connection_settings
 from provision.inventory.draft import Group
-from provision.inventory.located import Located, LocatedError, Origin
 from provision.inventory.problems import Problems
 from provision.inventory.values import shown, unusable
+from provision.inventory.variables import HostVariables
 from provision.secrets import Secret
 from provision.values import dataclass
 
 
 @dataclass(frozen=True, eq=False)
-class InventoryHost:
-    """A host of the inventory.
+class InventoryHost(HostVariables):
+    """A host of the inventory, with what its variables say of connection and roles."""
 
-    groups: its own and all above them, without `all`; the last one's variables win.
-    defined: where an inventory file first names it.  located: its final variables with their places.
-    """
-
-    name: str
-    groups: tuple[str, ...]
-    defined: Origin
-    located: Mapping[str, Located] = field(repr=False)
     #: what it is a part of; the inventory sets it
     inventory: Inventory = field(init=False, repr=False)
 
@@ -70,20 +61,6 @@ class InventoryHost:
         problems.raise_any()
         return tuple(value)
 
-    def origin(self, *path: str | int) -> Origin | None:
-        """Where vars[path...] was written, or the nearest part around it; None without such a variable."""
-        located = self._nearest(path)
-        return located.origin if located else None
-
-    def error(self, path: Sequence[str | int], message: str, hint: str = "") -> ConfigError:
-        """An error about vars[path...]: "inventory/staging.yml:12 web1.apps.shop.server: message"."""
-        origin = self.origin(*path) or self.defined
-        return LocatedError(origin, path, message, hint=hint, subject=self.name)
-
-    def _nearest(self, path: Sequence[str | int]) -> Located | None:
-        located = self.located.get(str(path[0])) if path else None
-        return located.nearest(path[1:]) if located else None
-
 
 @dataclass(frozen=True, eq=False)
 class Inventory:
@@ -102,7 +79,8 @@ class Inventory:
         limit: another TARGET; only hosts that are in both are left.
         Raises UsageError: an unknown name, or no host left.
         """
-        return targets.select(self, target, limit)
+        chosen = targets.select(self, target, limit)
+        return [host for name, host in self.hosts.items() if name in chosen]
 
 
 def check(hosts: Iterable[InventoryHost]) -> None:

@@ -6,33 +6,41 @@ only those that are in x too, `!x` not those in x; plain terms first, then `&`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from provision.errors import UsageError
 from provision.inventory.graph import ALL
 from provision.inventory.ranges import is_address
+from provision.inventory.variables import HostVariables
 from provision.names import suggestion
-
-if TYPE_CHECKING:
-    from provision.inventory.model import Inventory, InventoryHost
 
 SHORT = 20  # as many names as a hint lists
 
 
-def select(inventory: Inventory, target: str, limit: str | None = None) -> list[InventoryHost]:
-    """The hosts of a target, less those that are not in the limit; see Inventory.select."""
+class Members(Protocol):
+    """What a target is looked up in: an inventory."""
+
+    @property
+    def hosts(self) -> Mapping[str, HostVariables]: ...
+
+    @property
+    def groups(self) -> Mapping[str, object]: ...
+
+
+def select(inventory: Members, target: str, limit: str | None = None) -> set[str]:
+    """Return the names of a target's hosts, less those that are not in the limit; see Inventory.select."""
     chosen = names(inventory, target)
     if limit is not None:
         within = names(inventory, limit)
         if not chosen & within:
             raise UsageError(f"none of the hosts of {target!r} is within the limit {limit!r}")
         chosen &= within
-    return [host for name, host in inventory.hosts.items() if name in chosen]
+    return chosen
 
 
-def names(inventory: Inventory, target: str) -> set[str]:
+def names(inventory: Members, target: str) -> set[str]:
     """The names of a target's hosts; at least one."""
     if not inventory.hosts:
         raise UsageError("the inventory has no hosts")
@@ -63,7 +71,7 @@ def split_colons(part: str) -> list[str]:
     return [term.strip() for term in part.split(":") if term.strip()]
 
 
-def matches(inventory: Inventory, term: str) -> set[str]:
+def matches(inventory: Members, term: str) -> set[str]:
     """The hosts that one name or glob stands for; UsageError if it stands for nothing."""
     if not term:
         raise UsageError("'!' and '&' need a name after them")
@@ -84,7 +92,7 @@ def matches(inventory: Inventory, term: str) -> set[str]:
     return found
 
 
-def members(inventory: Inventory, groups: Iterable[str]) -> set[str]:
+def members(inventory: Members, groups: Iterable[str]) -> set[str]:
     """The hosts in any of the groups or below them."""
     wanted = set(groups)
     if ALL in wanted:
@@ -92,7 +100,7 @@ def members(inventory: Inventory, groups: Iterable[str]) -> set[str]:
     return {host.name for host in inventory.hosts.values() if wanted.intersection(host.groups)}
 
 
-def known_names(inventory: Inventory) -> str:
+def known_names(inventory: Members) -> str:
     """What there is, if it fits in a line or two."""
     lists = {"Hosts": list(inventory.hosts), "Groups": [name for name in inventory.groups if name != ALL]}
     return " ".join(

@@ -129,7 +129,7 @@ class Host(VerifiedConnection):
     @cached_property
     def apps(self) -> list[App]:
         """The applications of this host."""
-        from provision.apps.model import apps_of
+        from provision.apps.reading import apps_of
 
         return apps_of(self.inventory)
 

@@ -7,7 +7,7 @@ import inspect
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,12 +21,18 @@ from provision.values import dataclass
 
 if TYPE_CHECKING:
     from provision.apps.model import App
-    from provision.roles.host import Host
 
 P = ParamSpec("P")
 R = TypeVar("R")
+H = TypeVar("H")
 
 __all__ = ["BUILTIN", "Assignment", "Params", "Role", "assign", "find", "names", "search_path", "task"]
+
+
+class HasFolders(Protocol):
+    """What a role sets on the host that it runs on. role_folders: its own, then those of roles that it extends."""
+
+    role_folders: tuple[Path, ...]
 
 
 class Params(BaseModel):
@@ -40,13 +46,13 @@ class Params(BaseModel):
 
 
 @overload
-def task(function: Callable[Concatenate[Host, P], R], /) -> Callable[Concatenate[Host, P], R]: ...
+def task(function: Callable[Concatenate[H, P], R], /) -> Callable[Concatenate[H, P], R]: ...
 
 
 @overload
 def task(
     *, tags: Sequence[str] = ()
-) -> Callable[[Callable[Concatenate[Host, P], R]], Callable[Concatenate[Host, P], R]]: ...
+) -> Callable[[Callable[Concatenate[H, P], R]], Callable[Concatenate[H, P], R]]: ...
 
 
 def task(function: Any = None, /, *, tags: Sequence[str] = ()) -> Any:
@@ -90,12 +96,12 @@ class Role:
     requires: tuple[str, ...]
     folders: tuple[Path, ...] = ()
 
-    def run(self, c: Host, params: Params | None) -> None:
+    def run(self, c: HasFolders, params: Params | None) -> None:
         """Call the role's tasks with a host."""
         for function in self.tasks:
             self.call(function, c, params)
 
-    def call(self, function: Callable[..., None], c: Host, params: Params | None) -> None:
+    def call(self, function: Callable[..., None], c: HasFolders, params: Params | None) -> None:
         """Call one of them."""
         c.role_folders = self.folders
         if params is None:
@@ -275,7 +281,7 @@ def implied_roles(host: InventoryHost) -> tuple[str, ...]:
     apps: list[App] = []
     named: list[str] = []
     if "apps" in host.vars:
-        from provision.apps.model import apps_of
+        from provision.apps.reading import apps_of
 
         apps = apps_of(host)
         if "app" not in host.roles:

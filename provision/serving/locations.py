@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from provision.apps.model import App
+from provision.apps.releases import Release
 from provision.values import dataclass
-
-if TYPE_CHECKING:
-    from provision.serving.sites import Site
 
 
 @dataclass(frozen=True)
@@ -34,31 +33,36 @@ class Location:
         return not self.path.endswith("/")
 
 
-def locations(site: Site) -> list[Location]:
-    """The locations of a site, its own prefix first, then in alphabetical order."""
-    app = site.app
+def locations(release: Release) -> list[Location]:
+    """The locations of an application, its own prefix first, then in alphabetical order."""
+    app = release.app
     places = {"/", *app.static, *app.media, *app.streams}
     for part in (app.auth, app.cache, app.rate_limit):
         places.update(part.paths if part else ())
     found = {path for place in places for path in ([place] if place.endswith("/") else [place, place + "/"])}
     # an application that is mounted at /admin answers there as below it
     found.update(place.rstrip("/") for place in (app.auth.paths if app.auth else ()) if place != "/")
-    return [location(site, path) for path in sorted(found)]
+    return [location(release, path) for path in sorted(found)]
 
 
-def location(site: Site, path: str) -> Location:
+def at(app: App, place: str) -> str:
+    """A path below the application's own, as clients see it: "/static/" is "/shop/static/"."""
+    return app.path.rstrip("/") + place
+
+
+def location(release: Release, path: str) -> Location:
     """What holds for one path below the application's own prefix."""
-    app = site.app
+    app = release.app
     static = longest(app.static, path)
     media = longest(app.media, path)
     kind: Literal["app", "static", "media"] = "app"
     files = ""
     if static and len(static) > len(media):
-        kind, files = "static", f"{site.release.root}/{app.static[static]}/{path[len(static) :]}"
+        kind, files = "static", f"{release.root}/{app.static[static]}/{path[len(static) :]}"
     elif media:
-        kind, files = "media", f"{site.release.data}/{app.media[media]}/{path[len(media) :]}"
+        kind, files = "media", f"{release.data}/{app.media[media]}/{path[len(media) :]}"
     return Location(
-        site.at(path),
+        at(app, path),
         kind,
         files,
         auth=covered(app.auth.paths if app.auth else (), path),

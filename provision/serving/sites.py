@@ -11,7 +11,7 @@ from provision.apps.model import App
 from provision.apps.releases import Release, release_of
 from provision.apps.tls import authority_path, certificate_path, key_path
 from provision.serving.instances import upstream
-from provision.serving.locations import Location, locations
+from provision.serving.locations import Location, at, locations
 from provision.values import dataclass
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Site:
 
     def at(self, place: str) -> str:
         """A path below the application's own, as clients see it: "/static/" is "/shop/static/"."""
-        return self.prefix.rstrip("/") + place
+        return at(self.app, place)
 
     @property
     def scheme(self) -> str:
@@ -72,7 +72,7 @@ class Site:
     @cached_property
     def locations(self) -> list[Location]:
         """Its places and what holds for each."""
-        return locations(self)
+        return locations(self.release)
 
     @cached_property
     def error_pages(self) -> dict[int, str]:

@@ -9,11 +9,12 @@ import sys
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Sequence, Tuple, Type, TypeVar
 
+from provision.system.ref import Ref as Ref
+
 if TYPE_CHECKING:
     from typing import Concatenate, ParamSpec, dataclass_transform  # novm: for type checkers only
 
-    from provision.controller.outcome import Outcome
-    from provision.roles.host import Steps
+    from provision.steps.on_controller import Outcome, Steps
     from provision.steps.support.lockout import Guarded
     from provision.system.host import System
 
@@ -53,26 +54,6 @@ class Diff(NamedTuple):
     def none(cls, why: str) -> "Diff":
         """Nothing to do, because of why ("is running", "already 0644")."""
         return cls((), why)
-
-
-class Ref:
-    """An earlier step of the same run, as later steps refer to it: `reload_on=[conf]`.
-
-    On the controller this is an `Outcome`; on the host the agent fills in what came of it.
-    id: the step's number in its run.  label: "file /etc/motd".
-    fingerprint: what the step's state looks like now; equal if and only if the state is.
-    """
-
-    def __init__(self, id: int, label: str = "", changed: bool = False, fingerprint: str = "") -> None:
-        self.id = id
-        self.label = label
-        self._changed = changed
-        self.fingerprint = fingerprint
-
-    @property
-    def changed(self) -> bool:
-        """Whether the step changed something (or would, in a plan)."""
-        return self._changed
 
 
 if TYPE_CHECKING:
@@ -209,7 +190,7 @@ def step(cls: "Callable[P, Step]") -> "Callable[Concatenate[Steps, P], Outcome]"
         wanted_state = cls(*args, **kwargs)
         if not hasattr(type(c), "submit"):
             # a fabric.Connection, in somebody's own fabfile
-            from provision.roles.plain_fabric import submit_awaited
+            from provision.steps.on_controller import submit_awaited
 
             return submit_awaited(c, wanted_state)
         return c.submit(wanted_state)

@@ -31,8 +31,7 @@ from provision.steps.support.safeguards import backup_change, check_judge, judge
 from provision.system.source import Source
 
 if TYPE_CHECKING:
-    from provision.controller.outcome import Outcome
-    from provision.roles.host import Host
+    from provision.steps.on_controller import Host, Outcome
     from provision.system.files import Stat
     from provision.system.host import System
 
@@ -319,7 +318,7 @@ def copy(
     import os
 
     from provision.errors import ConfigError
-    from provision.roles.plain_fabric import role_file
+    from provision.steps.on_controller import role_file
 
     local = str(role_file(c, "files", str(origin)))
     if not os.path.isfile(local):
@@ -356,8 +355,7 @@ def template(
     values: names for the template; `c` (the host) is always there. Undefined names are errors that tell the
     template's file and line. If a Secret goes into it, the whole file is treated as one.
     """
-    from provision.roles.plain_fabric import role_file
-    from provision.roles.templates import render
+    from provision.steps.on_controller import render, role_file
 
     text = render(role_file(c, "templates", name), {"c": c, **values})
     return file(

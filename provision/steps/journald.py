@@ -9,8 +9,7 @@ from provision.steps.kernel import HEADER, check_gone, put
 from provision.steps.support.unit_judging import SPAN, check_drop_in_name
 
 if TYPE_CHECKING:
-    from provision.controller.outcome import Outcome
-    from provision.roles.host import Steps
+    from provision.steps.on_controller import Outcome, Steps
     from provision.system.host import System
 
 FOLDER = "/etc/systemd/journald.conf.d"

@@ -10,8 +10,7 @@ from provision.steps.timers import section, setting
 from provision.system.writers import systemd_line, systemd_path
 
 if TYPE_CHECKING:
-    from provision.controller.outcome import Outcome
-    from provision.roles.host import Steps
+    from provision.steps.on_controller import Outcome, Steps
 
 
 def mount_unit(

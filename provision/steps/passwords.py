@@ -19,8 +19,7 @@ from provision.steps.support.contents import (
 from provision.system.source import Source
 
 if TYPE_CHECKING:
-    from provision.controller.outcome import Outcome
-    from provision.roles.host import Host
+    from provision.steps.on_controller import Host, Outcome
     from provision.system.host import System
 
 #: a file holds names up to the first colon, a line each
@@ -164,7 +163,7 @@ def htpasswd(
     stays as long as its password does; a differing one is made anew.
     Raises ConfigError for a password that bcrypt can't take whole (72 bytes).
     """
-    from provision.apps.htpasswd import hashes_of, mark_of
+    from provision.steps.on_controller import hashes_of, mark_of
 
     marks = {name: mark_of(path, name, word) for name, word in users.items()}
     return password_file(c, path, marks, hashes_of(path, users), mode, owner, group)

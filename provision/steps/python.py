@@ -25,8 +25,7 @@ from provision.system.builds.user import is_builder
 from provision.system.memory.removal import take_away
 
 if TYPE_CHECKING:
-    from provision.controller.outcome import Outcome
-    from provision.roles.host import Host
+    from provision.steps.on_controller import Host, Outcome
     from provision.system.host import System
 
 #: what is to be done where no environment can be made
@@ -380,8 +379,7 @@ def requirements(c: "Host", origin: str) -> str:
     """
     from pathlib import Path
 
-    from provision.apps.requirements import requirements_of
-    from provision.roles.plain_fabric import role_file
+    from provision.steps.on_controller import requirements_of, role_file
 
     path = role_file(c, "files", origin)
     return requirements_of(path.name, lambda name: Path(path.parent, name).read_bytes(), where=str(path))

@@ -12,8 +12,7 @@ from provision.system.source import Source
 if TYPE_CHECKING:
     from typing import Concatenate, ParamSpec  # novm: for type checkers only
 
-    from provision.controller.outcome import Outcome
-    from provision.roles.host import Steps
+    from provision.steps.on_controller import Outcome, Steps
     from provision.system.commands import Result
     from provision.system.host import System
 
@@ -111,7 +110,7 @@ def from_file(
         Raises ConfigError if there is no such local file.
         """
         from provision.errors import ConfigError
-        from provision.roles.plain_fabric import role_file
+        from provision.steps.on_controller import role_file
 
         path = str(role_file(c, "files", origin))
         if not os.path.isfile(path):

@@ -12,7 +12,8 @@ from provision.steps.support.unit_judging import UNIT, UNIT_FOLDER, fragment_of,
 
 if TYPE_CHECKING:
     from provision.system.host import System
-    from provision.system.units import Units, UnitState
+    from provision.system.unit_state import UnitState
+    from provision.system.units import Units
 
 #: seconds after which a front that was told to reload has marked the processes that are to end
 NOTICED = 1.0

@@ -9,8 +9,7 @@ from provision.steps.files import File
 from provision.steps.support.lockout import Guarded, sshd_settings
 
 if TYPE_CHECKING:
-    from provision.controller.outcome import Outcome
-    from provision.roles.host import Steps
+    from provision.steps.on_controller import Outcome, Steps
     from provision.system.host import System
 
 

@@ -11,8 +11,7 @@ from provision.steps.services import OnlyInstances, Service
 from provision.steps.unit_files import DropIn, NoUnit, Unit
 
 if TYPE_CHECKING:
-    from provision.controller.outcome import Outcome
-    from provision.roles.host import Steps
+    from provision.steps.on_controller import Outcome, Steps
 
 service = step(Service)
 unit = step(Unit)

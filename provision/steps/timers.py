@@ -10,8 +10,7 @@ from provision.steps.systemd import unit as unit_file
 from provision.system.writers import systemd_command, systemd_line
 
 if TYPE_CHECKING:
-    from provision.controller.outcome import Outcome
-    from provision.roles.host import Steps
+    from provision.steps.on_controller import Outcome, Steps
 
 NAME = re.compile(r"^[A-Za-z0-9][\w.:-]*\Z")
 

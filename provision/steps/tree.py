@@ -21,8 +21,7 @@ from provision.steps.support.inside import folders_of, name_fault
 from provision.system.source import Source
 
 if TYPE_CHECKING:
-    from provision.controller.outcome import Outcome
-    from provision.roles.host import Host
+    from provision.steps.on_controller import Host, Outcome
     from provision.system.host import System
 
 #: paths named one by one in a diff; the rest is counted
@@ -276,8 +275,7 @@ def sync(
     import os
 
     from provision.errors import ConfigError
-    from provision.roles.plain_fabric import role_file
-    from provision.sources.files import local_entries
+    from provision.steps.on_controller import local_entries, role_file
 
     local = str(role_file(c, "files", str(origin)))
     if not os.path.isdir(local):

@@ -20,7 +20,7 @@ from provision.errors import StepError
 from provision.system.commands import Result
 
 if TYPE_CHECKING:
-    from provision.system.memory.journal import Journal
+    from provision.system.undo_record import UndoRecord
 
 Run = Callable[..., Result]
 
@@ -71,7 +71,7 @@ class Accounts:
     def __init__(self, run: Run) -> None:
         self._run = run
         self.looked: Set[str] = set()
-        self.record: "Optional[Journal]" = None
+        self.record: "Optional[UndoRecord]" = None
         self.made: Callable[[str, str], None] = lambda kind, name: None
         self.gone: Callable[[str, str], object] = lambda kind, name: None
 

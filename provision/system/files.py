@@ -43,7 +43,7 @@ from provision.system.paths import ACL, FOLDER, NoWay, Pins, Way, kind_of, open_
 from provision.system.source import Source
 
 if TYPE_CHECKING:
-    from provision.system.memory.journal import Journal
+    from provision.system.undo_record import UndoRecord
 
 
 class Stat(NamedTuple):
@@ -79,7 +79,7 @@ class Files:
         self._fetch = fetch
         self.looked: Set[str] = set()
         self.tended: Set[str] = set()
-        self.record: "Optional[Journal]" = None
+        self.record: "Optional[UndoRecord]" = None
         self.created: Callable[[str, bool], None] = lambda path, whole: None
         self.removed: Callable[[str], bool] = lambda path: False
         self.wrote: Callable[[str], None] = lambda path: None

@@ -55,7 +55,7 @@ class Guard:
 
     @contextlib.contextmanager
     def around(self, guarded: Any) -> Iterator[None]:
-        """Around a step's change. guarded: a provision.steps.support.lockout.Guarded. Raises StepError if it was put back."""
+        """Around a step's change. guarded: what to put back. Raises StepError if it was put back."""
         self._keep(guarded)
         if not guarded.effective:
             yield

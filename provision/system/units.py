@@ -1,13 +1,14 @@
 """systemd units of the host: one `systemctl show` for many. Shipped."""
 
 import re
-from typing import TYPE_CHECKING, Callable, Dict, Iterable, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, Optional
 
 from provision.errors import StepError
 from provision.system.commands import Result, failure
+from provision.system.unit_state import UnitState
 
 if TYPE_CHECKING:
-    from provision.system.memory.journal import Journal
+    from provision.system.undo_record import UndoRecord
 
 PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,FragmentPath,InvocationID,Result,Listen,"
@@ -21,33 +22,6 @@ TRIGGERS = (".socket", ".timer", ".path", ".automount")
 Run = Callable[..., Result]
 
 
-class UnitState(NamedTuple):
-    """What systemd says of a unit; the words are systemctl(1)'s.
-
-    load: "loaded", "not-found", "masked"...  active: "active", "inactive", "failed"...
-    enabled: "enabled", "disabled", "static", "masked", ""...  invocation: id of the running instance.
-    listens: paths at which a socket is to be found.  main: number of the main process, or 0.
-    triggered_by: units that start it: its socket, timer or path.
-    """
-
-    load: str = "not-found"
-    active: str = "inactive"
-    sub: str = "dead"
-    enabled: str = ""
-    stale: bool = False
-    fragment: str = ""
-    invocation: str = ""
-    result: str = "success"
-    listens: Tuple[str, ...] = ()
-    main: int = 0
-    triggered_by: Tuple[str, ...] = ()
-
-    @property
-    def running(self) -> bool:
-        """Active, or on the way there."""
-        return self.active in ("active", "reloading", "activating")
-
-
 class Units:
     """run: executes a command on the host; ask: the same for commands that only read."""
 
@@ -58,7 +32,7 @@ class Units:
         self._wanted: Dict[str, None] = {}
         self._unread = False
         #: takes what units were before they are told anything
-        self.record: "Optional[Journal]" = None
+        self.record: "Optional[UndoRecord]" = None
 
     def expect(self, names: Iterable[str]) -> None:
         """Names that later steps will ask about: the next question asks for all of them."""

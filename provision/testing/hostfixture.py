@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from provision.testing.plugin import TESTINFRAS, is_ours, lender
+from provision.testing.lender import lender
+from provision.testing.ownership import TESTINFRAS, is_ours
 
 
 @pytest.fixture(scope="module")

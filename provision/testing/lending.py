@@ -14,7 +14,7 @@ from provision.errors import ProvError, UsageError
 from provision.inventory import load
 from provision.roles.model import assign
 from provision.testing.deployed import Deployed
-from provision.testing.plugin import role_of
+from provision.testing.ownership import role_of
 from provision.testing.provhost import ProvHost, authority_of
 from provision.testing.runner import check_free
 from provision.testing.stages import Options, Stages

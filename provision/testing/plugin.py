@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from provision.testing import INSTALL
+from provision.testing.lender import lender
+from provision.testing.ownership import TESTINFRAS, is_ours, role_of
 
 if TYPE_CHECKING:
     from provision.testing.deployed import Deployed
-    from provision.testing.lending import Lender
     from provision.testing.provhost import ProvHost
-
-#: the fixture of pytest-testinfra that has its own hosts
-TESTINFRAS = "_testinfra_host"
-LENDER: pytest.StashKey[Lender] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,32 +74,3 @@ def deployed(request: pytest.FixtureRequest) -> Deployed:
     if found is None:
         pytest.skip("nothing was deployed in this run: the host is tested as it is")
     return found
-
-
-def is_ours(config: pytest.Config, path: Path) -> bool:
-    """Whether the tests of a file are about a host of prov's: a role's are, and all if one was named."""
-    named = config.getoption("prov_trial") or config.getoption("prov_host")
-    return bool(named) or role_of(path) != ""
-
-
-def role_of(path: Path) -> str:
-    """The role whose tests a file is among: roles/NAME/tests/...; "" if it is among none's."""
-    for folder in path.parents:
-        role = folder.parent
-        if folder.name == "tests" and (role / "__init__.py").is_file():
-            return role.name if role.parent.name in ("roles", "builtin") else ""
-    return ""
-
-
-def lender(config: pytest.Config) -> Lender:
-    """Who has the hosts of this run of pytest."""
-    if LENDER not in config.stash:
-        from provision.testing.lending import Lender
-
-        config.stash[LENDER] = Lender(
-            image=config.getoption("prov_image"),
-            host=config.getoption("prov_host"),
-            trial=config.getoption("prov_trial"),
-        )
-        config.add_cleanup(config.stash[LENDER].close)
-    return config.stash[LENDER]

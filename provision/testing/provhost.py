@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from provision.apps.authority import Authority
-from provision.apps.model import App, apps_of
+from provision.apps.model import App
+from provision.apps.reading import apps_of
 from provision.controller.connection import fabric_config
 from provision.controller.facts import Facts
 from provision.inventory import InventoryHost

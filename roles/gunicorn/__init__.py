@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from provision.apps.model import App, apps_of
+from provision.apps.model import App
+from provision.apps.reading import apps_of
 from provision.apps.releases import Release, release_of
 from provision.inventory import InventoryHost
 from provision.role import Host, task

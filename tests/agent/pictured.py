@@ -11,7 +11,7 @@ from provision.system.host import System
 from provision.system.memory.journal import Journal
 from provision.system.memory.ledger import Ledger
 from provision.system.source import Source
-from provision.system.units import UnitState
+from provision.system.unit_state import UnitState
 
 RUNNING = UnitState("loaded", "active", "running", "enabled")
 

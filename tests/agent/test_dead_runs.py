@@ -18,7 +18,7 @@ from provision.steps.history import History
 from provision.steps.systemd import Service
 from provision.steps.undo import Undo
 from provision.system.memory.ledger import Ledger
-from provision.system.units import UnitState
+from provision.system.unit_state import UnitState
 
 LOOK = Command(["true"], reason="a look")
 

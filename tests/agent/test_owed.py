@@ -12,7 +12,7 @@ from provision.steps.base import Change, Diff, Ref
 from provision.steps.systemd import Service
 from provision.system.files import Stat
 from provision.system.memory.ledger import Ledger
-from provision.system.units import UnitState
+from provision.system.unit_state import UnitState
 
 RUNNING = UnitState("loaded", "active", "running", "enabled", invocation="1")
 

@@ -16,7 +16,7 @@ from provision.steps.systemd import Service
 from provision.steps.tree import Tree
 from provision.steps.undo import Undo
 from provision.system.source import Source
-from provision.system.units import UnitState
+from provision.system.unit_state import UnitState
 
 OLD, NEW = "app-shop@old", "app-shop@new"
 STOPPED = UnitState("loaded", "inactive", "dead", "disabled")

@@ -61,7 +61,7 @@ class Inventory(Parser):
         ] + [BOMB]
 
     def run(self, data: bytes, folder: Path) -> None:
-        from provision.apps.model import apps_of
+        from provision.apps.reading import apps_of
         from provision.commands.hosts import as_event, row, tree
         from provision.inventory import load
 

@@ -10,7 +10,8 @@ from inventories import errors, host, inventory, project
 from pydantic import ValidationError
 
 from provision.apps.balancing import Balance
-from provision.apps.model import App, apps_of
+from provision.apps.model import App
+from provision.apps.reading import apps_of
 from provision.apps.settings import (
     INTERFACES,
     Auth,

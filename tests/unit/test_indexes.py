@@ -10,7 +10,8 @@ from inventories import errors, host
 from pydantic import ValidationError
 
 from provision.apps.indexes import requirements_with
-from provision.apps.model import App, apps_of
+from provision.apps.model import App
+from provision.apps.reading import apps_of
 from provision.apps.releases import release_of
 from provision.apps.settings import Index
 from provision.errors import ConfigError

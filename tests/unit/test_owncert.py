@@ -14,8 +14,8 @@ from cryptography.x509.oid import NameOID
 from inventories import errors, host
 
 from provision.apps.authority import Authority
-from provision.apps.model import apps_of
 from provision.apps.own_certificate import covered, faults
+from provision.apps.reading import apps_of
 from provision.apps.settings import OwnCertificate
 from provision.errors import ConfigError
 

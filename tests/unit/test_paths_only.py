@@ -11,7 +11,7 @@ import pytest
 import provision
 
 ROOT = Path(provision.__file__).parent
-SHIPPED = sorted([*ROOT.glob("agent/*.py"), *ROOT.glob("steps/*.py")])
+SHIPPED = sorted(path for room in ("agent", "steps", "system") for path in (ROOT / room).rglob("*.py"))
 
 #: functions that find a file by its path, following links on the way (path_resolution(7))
 BY_PATH = {

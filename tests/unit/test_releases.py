@@ -13,7 +13,8 @@ import pytest
 from inventories import host, project
 
 from provision.apps import releases
-from provision.apps.model import App, apps_of
+from provision.apps.model import App
+from provision.apps.reading import apps_of
 from provision.apps.releases import Release, release_of
 from provision.errors import ProvError
 from provision.run.on_hosts import run_roles

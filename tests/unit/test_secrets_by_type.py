@@ -12,7 +12,8 @@ from inventories import errors, host
 from pydantic import BaseModel, Field, RootModel, SecretStr, field_validator, model_validator
 
 from provision.agent.masks import Masks
-from provision.apps.model import App, apps_of
+from provision.apps.model import App
+from provision.apps.reading import apps_of
 from provision.errors import ConfigErrors, StepError
 from provision.inventory.kinds import Kind, Kinds
 from provision.inventory.masking import is_secret, masked, secrets_of

@@ -14,7 +14,8 @@ from inventories import errors, host, inventory, project
 from pydantic import ValidationError
 
 from provision.apps.balancing import balanced_of
-from provision.apps.model import App, apps_of
+from provision.apps.model import App
+from provision.apps.reading import apps_of
 from roles.apache import Apache
 from roles.base import Person
 from roles.nginx import Nginx

@@ -13,7 +13,7 @@ from provision.system.processes import Process, goes_on, pids, process
 
 if TYPE_CHECKING:
     from provision.system.host import System
-    from provision.system.units import UnitState
+    from provision.system.unit_state import UnitState
 
 #: tcp_states.h; and the addresses that stand for all
 LISTENING = "0A"

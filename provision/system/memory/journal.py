@@ -19,7 +19,8 @@ from provision.system.source import CHUNK
 from provision.system.states import ABSENT, State, below, look_in, state_of
 
 if TYPE_CHECKING:
-    from provision.system.units import Units, UnitState
+    from provision.system.unit_state import UnitState
+    from provision.system.units import Units
 
 #: what is kept of one file, of a folder that is removed, and in all of a run: bytes and files
 LARGEST_FILE = 32 * 1024 * 1024

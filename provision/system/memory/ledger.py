@@ -19,8 +19,8 @@ from provision.system.memory.contents import Contents, names_in
 from provision.system.memory.made import Made, put
 
 if TYPE_CHECKING:
-    from provision.steps.base import Ref
     from provision.system.memory.journal import Journal
+    from provision.system.ref import Ref
 
 HOME = "/var/lib/prov"
 

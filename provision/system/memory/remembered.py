@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional
 from provision.system.identity import as_root
 
 if TYPE_CHECKING:
-    from provision.system.memory.journal import Journal
+    from provision.system.undo_record import UndoRecord
 
 
 class Remembered:
@@ -22,7 +22,7 @@ class Remembered:
     def __init__(self, home: str, planned: bool) -> None:
         self._folder = home
         self._planned: Optional[Dict[str, Dict[str, Any]]] = {} if planned else None
-        self.record: "Optional[Journal]" = None
+        self.record: "Optional[UndoRecord]" = None
 
     def get(self, kind: str, path: str) -> Optional[Dict[str, Any]]:
         """What is remembered of that kind about a path; None if nothing is, or if the record is damaged."""

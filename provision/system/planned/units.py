@@ -4,7 +4,8 @@ import re
 from typing import Dict, List, Optional, Set, Tuple
 
 from provision.system.planned.files import PlannedFiles
-from provision.system.units import Run, Units, UnitState
+from provision.system.unit_state import UnitState
+from provision.system.units import Run, Units
 
 SYSTEM = ("/etc/systemd/system", "/run/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system")
 #: what a service executes first (systemd.service(5), "COMMAND LINES")

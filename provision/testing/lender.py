@@ -1,0 +1,26 @@
+"""The one lender of hosts of a run of pytest, made when the first test asks for a host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from provision.testing.lending import Lender
+
+LENDER: pytest.StashKey[Lender] = pytest.StashKey()
+
+
+def lender(config: pytest.Config) -> Lender:
+    """Who has the hosts of this run of pytest."""
+    if LENDER not in config.stash:
+        from provision.testing.lending import Lender
+
+        config.stash[LENDER] = Lender(
+            image=config.getoption("prov_image"),
+            host=config.getoption("prov_host"),
+            trial=config.getoption("prov_trial"),
+        )
+        config.add_cleanup(config.stash[LENDER].close)
+    return config.stash[LENDER]
