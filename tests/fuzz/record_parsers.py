@@ -144,7 +144,9 @@ def use(ledger: Ledger) -> None:
     ledger.made("path", "/etc/x/y")
     ledger.gone("path", "/etc/x")
     ledger.filled("/etc/x", ["y"])
-    files = types.SimpleNamespace(looked=set(), tended=set(), stat=lambda path: None, list=lambda path: [])
+    files = types.SimpleNamespace(
+        looked=set(), tended=set(), stat=lambda path: None, list=lambda path: [], forget=lambda: None
+    )
     accounts = types.SimpleNamespace(looked=set(), user=lambda name: None, group=lambda name: None)
     undeclared(types.SimpleNamespace(ledger=ledger, files=files, accounts=accounts))  # type: ignore[arg-type]
 
