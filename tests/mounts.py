@@ -17,6 +17,11 @@ _NEW_MOUNTS = 0x00020000  # unshare(2), CLONE_NEWNS
 _PARENT = "PYTEST_DEBUG_TEMPROOT"  # pytest makes its temporary folders there
 
 
+def parent() -> Path:
+    """Where temporary folders of tests belong."""
+    return Path(os.environ.get(_PARENT) or tempfile.gettempdir())
+
+
 def kind_of(path: Path) -> str:
     """The type of the file system that a folder is on, such as "ext4" or "overlay"."""
     argv = ["findmnt", "--noheadings", "--output", "FSTYPE", "--target", str(path)]
@@ -28,7 +33,7 @@ def off_overlays() -> None:
 
     For tests that boot hosts: where systemd is init, it starts those outside of any namespace of the tests.
     """
-    if kind_of(Path(os.environ.get(_PARENT) or tempfile.gettempdir())) == "overlay":
+    if kind_of(parent()) == "overlay":
         os.environ[_PARENT] = "/dev/shm"
 
 
@@ -38,14 +43,13 @@ def room_for_overlays() -> Callable[[], None]:
     The mount is in a namespace of this process and its children, so it goes with them, however they end.
     Returns what removes the folder that it was mounted on.
     """
-    parent = Path(os.environ.get(_PARENT) or tempfile.gettempdir())
-    if kind_of(parent) != "overlay":
+    if kind_of(parent()) != "overlay":
         return lambda: None
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_NEW_MOUNTS):
         number = ctypes.get_errno()
         raise OSError(number, f"no mount namespace for the tests: {os.strerror(number)}")
-    folder = Path(tempfile.mkdtemp(prefix="prov-", dir=parent))
+    folder = Path(tempfile.mkdtemp(prefix="prov-", dir=parent()))
     for argv in (["--make-rprivate", "/"], ["-t", "tmpfs", "-o", "mode=755", "tmpfs", str(folder)]):
         subprocess.run(["mount", *argv], check=True)
     os.environ[_PARENT] = str(folder)

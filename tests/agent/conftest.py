@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import mounts
 import pytest
 from agent_sessions import Agents
 
@@ -14,7 +15,7 @@ from agent_sessions import Agents
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
     """A folder that every user may enter, unlike pytest's own: environments are built by a user of their own."""
-    folder = Path(tempfile.mkdtemp(prefix="prov-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="prov-test-", dir=mounts.parent()))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mounts
 import pytest
 from agent_sessions import Agents, Counted, wait_for
 from test_cases import submit
@@ -31,7 +32,7 @@ NOBODY = pwd.getpwnam("nobody")
 @pytest.fixture
 def shared() -> Iterator[Path]:
     """A folder that other users can reach, with one in it that is nobody's."""
-    folder = Path(tempfile.mkdtemp(prefix="prov-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="prov-test-", dir=mounts.parent()))
     folder.chmod(0o755)
     (folder / "theirs").mkdir(mode=0o755)
     os.chown(folder / "theirs", NOBODY.pw_uid, NOBODY.pw_gid)
