@@ -81,7 +81,8 @@ def test_what_left_the_inventory(stack: Project) -> None:
     told = [e["what"] for e in named.events if e["event"] == "undeclared"]
     assert any("other" in what for what in told)
     assert not any("hello" in what for what in told), told
-    assert on(NAME, "ls", "/etc/nginx/sites-enabled").count("other"), "never silently"
+    assert not on(NAME, "ls", "/etc/nginx/sites-enabled").count("other"), "the front serves what is declared"
+    assert on(NAME, "ls", "/etc/systemd/system").count("app-other@"), "nothing else goes silently"
     planned = prov("plan", "--prune", NAME, cwd=stack.folder, status=3)
     pruned = prov("deploy", "--prune", NAME, cwd=stack.folder, status=0)
     assert changed(planned)[-1]["diff"] == changed(pruned)[-1]["diff"]
