@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 _NEW_MOUNTS = 0x00020000  # unshare(2), CLONE_NEWNS
+_BOOTED = Path("/run/systemd/system")  # sd_booted(3)
 _PARENT = "PYTEST_DEBUG_TEMPROOT"  # pytest makes its temporary folders there
 
 
@@ -31,7 +32,8 @@ def kind_of(path: Path) -> str:
 def off_overlays() -> None:
     """Have pytest make its temporary folders in shared memory if they would be on an overlay.
 
-    For tests that boot hosts: where systemd is init, it starts those outside of any namespace of the tests.
+    For tests that boot hosts, and for those whose steps have systemd start something: what systemd starts is outside
+    of any namespace of the tests.
     """
     if kind_of(parent()) == "overlay":
         os.environ[_PARENT] = "/dev/shm"
@@ -40,10 +42,14 @@ def off_overlays() -> None:
 def room_for_overlays() -> Callable[[], None]:
     """Give pytest a tmpfs for its temporary folders if they would be on an overlay.
 
-    The mount is in a namespace of this process and its children, so it goes with them, however they end.
+    The mount is in a namespace of this process and its children, so it goes with them, however they end. (Shared
+    memory is not large enough everywhere: in containers of Docker it has 64 MB.)
     Returns what removes the folder that it was mounted on.
     """
     if kind_of(parent()) != "overlay":
+        return lambda: None
+    if _BOOTED.is_dir():
+        off_overlays()
         return lambda: None
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_NEW_MOUNTS):

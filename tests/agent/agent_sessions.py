@@ -160,14 +160,19 @@ def private_etc(folder: Path, without: Sequence[str] = ()) -> Callable[[str], li
     without: programs that the agent does not find, whether or not this machine has them.
     """
     upper, work = folder / "etc", folder.parent / f"{folder.name}-work"
-    hidden = [path for name in without if (path := shutil.which(name, path=HOST_PATH))]
+    hidden = [Path(path).resolve() for name in without if (path := shutil.which(name, path=HOST_PATH))]
 
     def wrap(command: str) -> list[str]:
         work.mkdir(exist_ok=True)
         options = f"lowerdir=/etc,upperdir={upper},workdir={work}"
         mounts = [f"mount -t overlay overlay -o {shlex.quote(options)} /etc"]
-        # /dev/null is no program: whoever looks for one goes on to the next folder of the PATH
-        mounts += [f"mount --bind /dev/null {shlex.quote(path)}" for path in hidden]
+        for program in hidden:
+            # a folder of programs without it: in an overlay whose changes go with this agent
+            changes = shlex.quote(str(folder.parent / f"{folder.name}-without-{program.name}"))
+            layers = f"lowerdir={program.parent},upperdir={changes}/upper,workdir={changes}/work"
+            mounts += [f"mkdir -p {changes}", f"mount -t tmpfs tmpfs {changes}"]
+            mounts += [f"mkdir {changes}/upper {changes}/work"]
+            mounts += [f"mount -t overlay overlay -o {layers} {program.parent}", f"rm {program}"]
         script = " && ".join([*mounts, "hostname before", f"exec {command}"])
         return ["unshare", "--mount", "--uts", "sh", "-c", script]
 
