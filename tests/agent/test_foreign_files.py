@@ -17,7 +17,7 @@ from provision.controller.outcome import Outcome, StepFailed
 from provision.steps.base import Step
 from provision.steps.command import Command
 from provision.steps.fetch import Unpack
-from provision.steps.files import Directory, File, Link
+from provision.steps.files import Absent, Directory, File, Link
 from provision.steps.git import Checkout
 from provision.steps.prune import Prune
 from provision.steps.python import Venv
@@ -216,6 +216,16 @@ def test_what_a_run_that_died_has_put_into_a_folder_is_known(agents: Agents, roo
     (root / "www/theirs").write_text("precious")
     assert prune(agents).changed
     assert there(root / "www") == {"theirs"}
+
+
+def test_nothing_is_remembered_of_a_folder_that_a_dead_run_has_removed(agents: Agents, root: Path) -> None:
+    session = agents.start()
+    for step in (tree(root / "www", "page"), Absent(f"{root}/www"), File(f"{root}/other", "x")):
+        session.submit(step).wait()
+    agents.channels[-1].kill()
+    session.abandon()
+    run(agents, File(f"{root}/more", "x"))
+    assert not list(agents.ledger.rglob("contents-*"))
 
 
 def test_a_home_stays_with_what_is_in_it(agents: Agents, root: Path) -> None:

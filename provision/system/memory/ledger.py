@@ -208,6 +208,8 @@ class Ledger(Made):
                     elif "unit" in told:
                         self._put_unit(told["unit"], told["entry"])
                     else:
+                        if told["entry"] is None and told["thing"].startswith("path "):
+                            self._forget_inside(told["thing"][len("path ") :])
                         put(self.data["made"], told["thing"], told["entry"])
 
     def _saved_by(self, id: int) -> bool:

@@ -56,6 +56,8 @@ class Made:
         for below in [each for each in self.data["made"] if each.startswith(thing + "/")]:
             if self._is_own(below):
                 self._set_made(below, None)
+                # said after that in the run's record, which is read in its order
+                self.contents.discard(path, below[len(thing) + 1 :])
                 self._put_inside(path, below[len(thing) + 1 :])
         if not self.data["made"][thing]["whole"]:
             self.whole(path)
