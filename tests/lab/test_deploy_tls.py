@@ -13,7 +13,7 @@ from helpers.journeys import TWO, Journey
 from helpers.tls import own_request
 from helpers.web import Site
 
-from provision.apps.certificate_files import Authority
+from provision.apps.authority import Authority
 
 pytestmark = pytest.mark.lab
 

@@ -21,7 +21,7 @@ from helpers.projects import Project
 from helpers.web import Site, Visitors
 
 from provision import lab
-from provision.apps.certificate_files import Authority
+from provision.apps.authority import Authority
 
 pytestmark = pytest.mark.lab
 
