@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shlex
 import shutil
@@ -119,6 +120,9 @@ class Counted(ProcessChannel):
 
     def __init__(self, argv: list[str]) -> None:
         super().__init__(argv)
+        assert self.process.stdin is not None
+        # as SSH, which takes the agent's whole program before a slow login has read any of it
+        fcntl.fcntl(self.process.stdin, fcntl.F_SETPIPE_SZ, 1 << 20)
         self.turns = 0
         self.sent = 0
         self._talking = False

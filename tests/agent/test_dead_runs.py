@@ -136,6 +136,10 @@ class Host:
     def stat(self, path: str) -> None:
         """No file is there."""
 
+    def list(self, path: str) -> tuple[str, ...]:
+        """Nor is any folder."""
+        return ()
+
     def begin(self, label: str) -> None:
         """A step is about to act."""
         self.ledger.begin().step_begins(label)
