@@ -14,7 +14,7 @@ AS_ROOT := sh tests/as_root
 # the programs that these folders of tests call
 NEED = @missing=$$($(PYTHON) tests/needs.py $(1)) && sh tests/install $$missing
 
-.PHONY: demo test check unit lab-test vagrant-test fresh test-roles prove bench clean
+.PHONY: demo test check unit lab-test vagrant-test fresh test-roles prove bench security-page clean
 
 # a lab host, a real application on it, and its page as fetched over verified HTTPS
 demo: $(STAMP)
@@ -80,6 +80,10 @@ test-roles: $(STAMP)
 	$(AS_ROOT) $(PROV) lab up t-first --install
 	$(AS_ROOT) $(PROV) lab down t-first
 	$(AS_ROOT) $(PROV) test $(ROLES) --image debian-12,debian-13
+
+# docs/security.md, from the results that the tests have left
+security-page: $(STAMP)
+	cd tests/lab && ../../$(VENV)/bin/python -m helpers.securitypage
 
 # side by side with Ansible, Mitogen, pyinfra and a script: bench/README.md; takes about an hour, `BENCH=--quick` less
 bench: $(STAMP) bench/.venv/.installed

@@ -8,6 +8,7 @@ from pathlib import Path
 import mounts
 import needs
 import pytest
+import trustresults
 
 TESTS = Path(__file__).parent
 
@@ -27,7 +28,8 @@ def folders(arguments: list[str]) -> set[str]:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse to begin where a program or root is missing: thousands of failures would hide the reason."""
     if hasattr(config, "workerinput"):
-        return  # a process of pytest-xdist: the first one has looked
+        return  # a process of pytest-xdist: the first one has looked, and gets its reports
+    config.pluginmanager.register(trustresults.Results(config), "prov-trust-results")
     wanted = folders(config.args)
     complaint = needs.complaint(wanted, os.geteuid())
     if complaint:
@@ -36,3 +38,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(mounts.room_for_overlays())
     if wanted & {"lab", "prove", "vagrant"}:
         mounts.off_overlays()
+
+
+pytest_collection_modifyitems = trustresults.pytest_collection_modifyitems
