@@ -14,7 +14,7 @@ AS_ROOT := sh tests/as_root
 # the programs that these folders of tests call
 NEED = @missing=$$($(PYTHON) tests/needs.py $(1)) && sh tests/install $$missing
 
-.PHONY: demo test check unit lab-test vagrant-test fresh test-roles prove bench security-page clean
+.PHONY: help demo test check unit lab-test vagrant-test fresh test-roles prove bench security-page docs format clean
 
 # a lab host, a real application on it, and its page as fetched over verified HTTPS
 demo: $(STAMP)
@@ -22,7 +22,23 @@ demo: $(STAMP)
 	$(PROV) deploy web1
 	$(VENV)/bin/python examples/fetch.py web1 polls.test
 
+# all of it: lint, types, logic, the agent, real hosts
 test: check unit lab-test
+
+# every goal, with what it does
+help:
+	@awk '/^#/ { text = text substr($$0, 2) } /^$$/ { text = "" } \
+		/^[a-z-]+:/ { if (text) printf "%-14s%s\n", substr($$1, 1, length($$1) - 1), text; text = "" }' Makefile
+
+# format all code
+format: $(STAMP)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+# the docs site, into build/site; every link is checked
+docs: $(STAMP)
+	@$(VENV)/bin/python -c 'import material' 2>/dev/null || $(VENV)/bin/python -m pip install -q -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build -q
 
 # lint and types
 check: $(STAMP)
@@ -103,5 +119,6 @@ $(STAMP): pyproject.toml
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
+# forget the virtual environment and all caches of tools
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

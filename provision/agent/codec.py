@@ -9,7 +9,7 @@ from provision.secrets import Secret
 from provision.steps.base import Ref, Step
 from provision.system.source import Source
 
-#: packages whose modules may name steps: the built-in ones, and a project's own (design D2)
+#: packages whose modules may name steps: the built-in ones, and a project's own (decision D2)
 STEP_PACKAGES = ("provision.steps.", "steps.")
 
 

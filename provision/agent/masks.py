@@ -1,4 +1,4 @@
-"""Secrets are taken out of whatever is said, by their text and its usual encodings (design D10, D17). Shipped."""
+"""Secrets are taken out of whatever is said, by their text and its usual encodings (decision D10, D17). Shipped."""
 
 import base64
 import json

@@ -48,7 +48,7 @@ class Runner:
             done = Done(number, "skipped", why="left out when asked")
             self._look(message, ref)
         elif message.seen != self._failures:
-            # design D3: nothing runs past a broken step until the controller has taken note of it
+            # decision D3: nothing runs past a broken step until the controller has taken note of it
             done = Done(number, "skipped", why="%s failed" % self._broken_by)
             self._look(message, ref)
         else:

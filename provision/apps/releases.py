@@ -1,4 +1,4 @@
-"""Releases: the source of an application as a manifest, and where it goes on a host (design D9).
+"""Releases: the source of an application as a manifest, and where it goes on a host (decision D9).
 
 A release is named by what is in it: the same source, settings and environment give the same name on every
 host and in every run, so nothing has to be remembered to know whether there is something to deploy.

@@ -1,4 +1,4 @@
-"""What happens during a run, as small frozen classes on one queue. Reports read them (design D11)."""
+"""What happens during a run, as small frozen classes on one queue. Reports read them (decision D11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One channel to one host and run: starts the agent, sends steps, hands out what came of them (D1, D3).
+"""One channel to one host and run: starts the agent, sends steps, hands out what came of them (decisions D1 and D3).
 
 Steps are sent as they are submitted and nothing waits for an answer until somebody reads an outcome. The
 thread that owns the session also does the reading, while it waits.

@@ -1,4 +1,4 @@
-"""Types of values beside the values: which parts of a mapping or list are secrets (design D17)."""
+"""Types of values beside the values: which parts of a mapping or list are secrets (decision D17)."""
 
 from __future__ import annotations
 

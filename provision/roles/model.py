@@ -1,4 +1,4 @@
-"""Roles: folders of tasks. Finds them, checks their parameters, puts them in order (D7)."""
+"""Roles: folders of tasks. Finds them, checks their parameters, puts them in order (decision D7)."""
 
 from __future__ import annotations
 

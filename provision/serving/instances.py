@@ -1,4 +1,4 @@
-"""What server roles and fronts share: an instance of an application, its units, sockets and settings (D9).
+"""What server roles and fronts share: an instance of an application, its units, sockets and settings (decision D9).
 
 Every state of an application that is served (release, unit files, settings) is an instance with a name of
 its own. It runs as NAME@INSTANCE.service on its own socket beside the one before it, until the front has

@@ -167,7 +167,7 @@ class Step:
         return diff._replace(changes=getattr(self, "_applied", diff.changes))
 
     def fingerprint(self, host: "System") -> str:
-        """What this step's state looks like now; a unit that depends on it compares (design D5)."""
+        """What this step's state looks like now; a unit that depends on it compares (decision D5)."""
         return ""
 
     def units(self) -> Sequence[str]:

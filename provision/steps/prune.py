@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Order(NamedTuple):
-    """In what order things go (design D16), each part once the part before is gone.
+    """In what order things go (decision D16), each part once the part before is gone.
 
     readers: units that stay, and what of theirs goes.  front: steps for what they read.  units: steps for units.
     files, accounts: steps for the rest.

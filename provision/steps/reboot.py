@@ -30,7 +30,7 @@ class Reboot(Step):
 
     reason: why; given alone, the host reboots in every run.
     on: earlier steps whose state only a boot puts in use. The host remembers with which state it last booted for
-    this; if that is not the state now, the reboot is owed and is done, in this run or a later one (design D5).
+    this; if that is not the state now, the reboot is owed and is done, in this run or a later one.
     within: seconds in which the host has to be back, with another boot id; then the run ends as unreachable.
     Without any of them it reboots if /run/reboot-required is there, or `needs-restarting -r` says so.
     Steps that follow may refer to those before: `restart_on=[conf]` means the same after the reboot.

@@ -28,7 +28,7 @@ class Service(Step):
     unit: a name; ".service" is added if it has no type.  running, enabled: None leaves it as it is.
     reload_on, restart_on: earlier steps whose state the unit reads when it starts. The host remembers with
     which state it last started or reloaded; if that is not the state now, the reload or restart is owed and
-    is done, in this run or a later one, whatever came in between (design D5).
+    is done, in this run or a later one, whatever came in between.
     check_with: argv that must succeed before a start, restart or reload: ["nginx", "-t"].
     renews: when the unit is reloaded, new processes take over from those that serve. The step ends once they have.
     instead_of: units that make way for this one, as they want the same ports: once the check has passed they

@@ -1,4 +1,4 @@
-"""One run at a time on a host, and whom its lock outlives (design D6), with real agents."""
+"""One run at a time on a host, and whom its lock outlives (decision D6), with real agents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A restart that is owed can't be lost (design D5): the logic of `Service`, with units that are only a picture."""
+"""A restart that is owed can't be lost (decision D5): the logic of `Service`, with units that are only a picture."""
 
 from __future__ import annotations
 

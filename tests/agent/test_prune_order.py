@@ -1,4 +1,4 @@
-"""What goes is taken away from the outside in (design D16): front, sockets, services, files; what fails is owed."""
+"""What goes is taken away from the outside in (decision D16): front, sockets, services, files; what fails is owed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a session promises (design D3, D5, D6, D10), with real agents."""
+"""What a session promises (decision D3, D5, D6, D10), with real agents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run costs one channel and a few round trips, however many steps it has (design D1, D3)."""
+"""A run costs one channel and a few round trips, however many steps it has (decision D1, D3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the host remembers of prov's runs, under /var/lib/prov (design D6). Shipped.
+"""What the host remembers of prov's runs, under /var/lib/prov (decision D6). Shipped.
 
 ledger.json has what is known of units and what prov made; each run that changes something has a folder besides
 (runs.py, journal.py). Written atomically and only when something in it changed. A host without a ledger, or with
@@ -142,7 +142,7 @@ class Ledger(Made):
             self._told[name] = {ref.id for ref in told}
 
     def owe(self, name: str, what: str) -> None:
-        """What a unit runs with is about to go: until it is reloaded, it is owed that (design D5). what: in words."""
+        """What a unit runs with is about to go: until it is reloaded, it is owed that (decision D5). what: in words."""
         self.set_unit(name, {**self.unit(name), "owes": what})
 
     def paid(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The runs that a host remembers, a folder each: /var/lib/prov/runs/12 (design D6). Shipped.
+"""The runs that a host remembers, a folder each: /var/lib/prov/runs/12 (decision D6). Shipped.
 
 In each: run.json (who, when, how it ended), steps.jsonl (what changed), made.jsonl (what prov made, should it die),
 kept.jsonl and kept/ (what was there before, journal.py), left.json (what was there when it ended). Runs are numbered,

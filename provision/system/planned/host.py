@@ -1,4 +1,4 @@
-"""The host as a plan predicts it: the same interface as System, and nothing is written (design D4). Shipped."""
+"""The host as a plan predicts it: the same interface as System, and nothing is written (decision D4). Shipped."""
 
 import grp
 import pwd
