@@ -4,8 +4,8 @@ The steps are in modules of their own, because each travels to hosts with all of
 """
 
 from provision.steps.base import step
-from provision.steps.support.conditions import AwaitedCommand, AwaitedFile, AwaitedProcess, AwaitedUnit
-from provision.steps.support.waiting import Port, Url
+from provision.steps.conditions import AwaitedCommand, AwaitedFile, AwaitedProcess, AwaitedUnit
+from provision.steps.waiting import Port, Url
 
 url = step(Url)
 port = step(Port)

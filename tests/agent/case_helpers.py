@@ -21,11 +21,10 @@ from provision.system.source import Source
 #: the modules whose steps have case files here; tests/steps_more has the others, such as firewalls, which must
 #: not be tried on this machine but in a network of their own
 MODULES = (
-    "acl", "ageing", "apt", "authorized_keys", "certificates", "command", "configuration", "cron",
+    "acl", "ageing", "apt", "authorized_keys", "conditions", "certificates", "command", "configuration", "cron",
     "fetch", "files", "git", "groups", "hosts", "journald", "keys", "known_hosts", "limits", "logrotate",
     "permissions", "python", "releases", "script", "selinux", "services", "sqlite", "ssh", "ssh_keys",
-    "sudoers", "system", "sysusers", "text", "tmpfiles", "tree", "users",
-    "support.conditions", "support.waiting",
+    "sudoers", "system", "sysusers", "text", "tmpfiles", "tree", "users", "waiting",
 )  # fmt: skip
 
 

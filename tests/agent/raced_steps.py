@@ -21,6 +21,7 @@ from provision.steps.authorized_keys import AuthorizedKeys
 from provision.steps.base import Step
 from provision.steps.certificates import Certificate, CertificateRequest, SelfSigned, ValidCertificate
 from provision.steps.command import Command
+from provision.steps.conditions import AwaitedCommand, AwaitedFile, AwaitedProcess
 from provision.steps.configuration import Configuration
 from provision.steps.fetch import Unpack
 from provision.steps.files import Absent, Directory, File, Link, Watched
@@ -36,7 +37,6 @@ from provision.steps.releases import OldReleases
 from provision.steps.script import Script
 from provision.steps.sqlite import Backup
 from provision.steps.ssh_keys import KeyPair
-from provision.steps.support.conditions import AwaitedCommand, AwaitedFile, AwaitedProcess
 from provision.steps.swap import SwapFile
 from provision.steps.text import Block, IniValue, Line
 from provision.steps.tree import Tree

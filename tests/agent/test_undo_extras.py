@@ -102,8 +102,8 @@ def test_accounts_that_died_half_way_are_compared_with_what_is_there(
 ) -> None:
     passwd = tmp_path / "passwd"
     passwd.write_text("a:1\nb:2\n")
-    for module in ("kept", "journal"):
-        monkeypatch.setattr(f"provision.agent.{module}.ACCOUNTS", (str(passwd),))
+    for module in ("kept_states", "journal"):
+        monkeypatch.setattr(f"provision.system.memory.{module}.ACCOUNTS", (str(passwd),))
     run = journal(tmp_path)
     with run.accounts():
         passwd.write_text("a:1\nc:3\nb:2\n")

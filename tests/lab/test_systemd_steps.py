@@ -18,12 +18,12 @@ sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
 from steps_bench import Bench
 
 from provision.steps.apt import Packages
+from provision.steps.conditions import AwaitedUnit
 from provision.steps.files import File
 from provision.steps.journald import limits
 from provision.steps.masks import DefaultTarget, Masked
 from provision.steps.mount_units import mount_unit, no_mount_unit
 from provision.steps.services import Service
-from provision.steps.support.conditions import AwaitedUnit
 from provision.steps.sysusers import Sysusers
 from provision.steps.timers import no_timer, timer
 from provision.steps.tmpfiles import Tmpfiles

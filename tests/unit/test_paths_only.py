@@ -70,7 +70,7 @@ ALLOWED = {
     "system/planned/packages.py": SHOWN,
     "system/planned/picture.py": SHOWN,
     "system/planned/programs.py": SHOWN,
-    "steps/support/conditions.py": KERNEL,
+    "steps/conditions.py": KERNEL,
     "steps/support/held_ports.py": KERNEL,
     "steps/services.py": KERNEL,
     "steps/support/extraction.py": "temporary files without a name",

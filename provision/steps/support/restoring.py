@@ -129,7 +129,7 @@ class Restoring:
             asked = HEALTH.search(self.host.files.read(state.fragment).decode(errors="replace"))
             listens = self.host.units.state(socket).listens if asked else ()
             if asked and listens:
-                from provision.steps.support.waiting import Url  # shipped
+                from provision.steps.waiting import Url  # shipped
 
                 scheme, host, path = (each.replace("%%", "%") for each in asked.groups())
                 url, headers = "http://%s%s" % (host, path), {"Host": host, "X-Forwarded-Proto": scheme}

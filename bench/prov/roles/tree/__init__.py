@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from provision.apps.releases import walk
 from provision.role import Host, Params, task
+from provision.sources.checkouts import MAX_SOURCE
+from provision.sources.local import source_entries
 from provision.steps import tree
 
 
@@ -21,4 +22,4 @@ class Tree(Params):
 @task
 def install(c: Host, p: Tree) -> None:
     """One step for all of its files."""
-    tree.tree(c, p.path, list(walk(Path(p.source))))
+    tree.tree(c, p.path, source_entries(Path(p.source), MAX_SOURCE))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, List, Sequence
 from provision.errors import StepError
 from provision.steps.base import Diff, Step, check_path, check_seconds, check_text, wanted
 from provision.steps.support.unit_judging import check_unit_name, full_name
-from provision.steps.support.waiting import check_pattern, waited
+from provision.steps.waiting import check_pattern, waited
 
 if TYPE_CHECKING:
     from provision.system.host import System
