@@ -39,14 +39,23 @@ def process(pid: int) -> Optional[Process]:
 
 
 def of_user(uid: int) -> Iterator[Process]:
-    """The processes of a user."""
-    for pid in pids():
+    """The processes of a user. Containers may have users of the same id: theirs are left out, as userdel(8) does."""
+    for pid in filter(on_this_system, pids()):
         status = _read(pid, "status") or ""
         found = re.search(r"(?m)^Uid:\t(\d+)\t(\d+)\t(\d+)\t(\d+)", status)
         if found and str(uid) in found.groups():
             now = process(pid)
             if now is not None:
                 yield now
+
+
+def on_this_system(pid: int) -> bool:
+    """Whether a process sees the same root folder as we do; one in a container or chroot does not."""
+    try:
+        theirs, ours = os.stat("/proc/%d/root" % pid), os.stat("/")
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return False
+    return (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)
 
 
 def goes_on(host: "System", found: Process) -> bool:

@@ -1,11 +1,11 @@
 """Whether processes have made way: those of a front after a reload, those of a user before it goes. Shipped."""
 
-import os
 import pwd
 import time
 from typing import Callable, Dict, List, Tuple
 
 from provision.errors import StepError
+from provision.system.processes import of_user
 
 #: seconds within which a front that was told to reload serves with new processes
 TURNS = 15.0
@@ -117,13 +117,4 @@ def processes_of(user: str) -> List[Tuple[int, str]]:
         uid = pwd.getpwnam(user).pw_uid
     except KeyError:
         return []
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/status" % name, encoding="utf-8", errors="replace") as f:
-                words = next(line for line in f if line.startswith("Uid:")).split()[1:]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if str(uid) in words:
-            found.append((int(name), title(int(name))))
-    return sorted(found)
+    return sorted((each.pid, title(each.pid)) for each in of_user(uid))

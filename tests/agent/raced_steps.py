@@ -166,8 +166,8 @@ ELSEWHERE = {
 def kinds() -> set[type[Step]]:
     """All kinds of steps there are."""
     found = set()
-    for module in pkgutil.iter_modules(provision.steps.__path__):
-        loaded = importlib.import_module(f"provision.steps.{module.name}")
+    for module in pkgutil.walk_packages(provision.steps.__path__, "provision.steps."):
+        loaded = importlib.import_module(module.name)
         classes = [value for value in vars(loaded).values() if inspect.isclass(value)]
         found |= {cls for cls in classes if issubclass(cls, Step) and cls.__module__ == loaded.__name__}
     return found

@@ -81,8 +81,8 @@ HARMLESS = ("Command", "Script", "File", "IniValue", "Download", "Unpack", "Pass
 
 def taking_secrets() -> Iterator[str]:
     """The fields of steps whose types admit a Secret."""
-    for each in pkgutil.iter_modules(provision.steps.__path__):
-        module = importlib.import_module(f"provision.steps.{each.name}")
+    for each in pkgutil.walk_packages(provision.steps.__path__, "provision.steps."):
+        module = importlib.import_module(each.name)
         for cls in vars(module).values():
             if inspect.isclass(cls) and issubclass(cls, Step) and cls.__module__ == module.__name__:
                 for field in fields(cls):

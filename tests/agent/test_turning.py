@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 import socket
 import subprocess
 import sys
@@ -111,3 +112,24 @@ def test_a_user_with_processes_stays(monkeypatch: pytest.MonkeyPatch) -> None:
         process.kill()
         process.wait()
     turning.await_ends("games")
+
+
+@pytest.mark.trust("9", "process-in-a-container")
+def test_processes_of_another_root_are_not_of_this_user(tmp_path: Path) -> None:
+    """A container's users may have ids of this host's users; its processes are none of this host's (userdel(8))."""
+    games = pwd.getpwnam("games")
+    for part in ("bin", "lib", "lib64", "usr"):
+        (tmp_path / part).mkdir()
+    script = f"""
+for each in bin lib lib64 usr; do mount --bind /$each {tmp_path}/$each; done
+exec chroot --userspec={games.pw_uid}:{games.pw_gid} {tmp_path} /bin/sleep 61
+"""
+    inside = subprocess.Popen(["unshare", "--mount", "sh", "-c", script])
+    try:
+        while Path(f"/proc/{inside.pid}/comm").read_text() != "sleep\n":
+            time.sleep(0.01)
+        assert Path(f"/proc/{inside.pid}/status").read_text().split("Uid:\t")[1].startswith(str(games.pw_uid))
+        turning.await_ends("games")
+    finally:
+        inside.kill()
+        inside.wait()

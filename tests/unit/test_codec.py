@@ -87,8 +87,8 @@ def test_only_steps_are_built_from_messages(kind: str) -> None:
 
 def test_every_step_can_be_named() -> None:
     found = 0
-    for module in pkgutil.iter_modules(provision.steps.__path__):
-        for cls in vars(importlib.import_module(f"provision.steps.{module.name}")).values():
+    for module in pkgutil.walk_packages(provision.steps.__path__, "provision.steps."):
+        for cls in vars(importlib.import_module(module.name)).values():
             if inspect.isclass(cls) and issubclass(cls, Step):
                 assert step_class(f"{cls.__module__}:{cls.__qualname__}") is cls
                 found += 1
