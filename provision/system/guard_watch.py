@@ -53,12 +53,15 @@ def save(folder: str, name: str, content: Dict[str, Any]) -> None:
 
 
 def look(folder: str, path: str, copy: str) -> Dict[str, Any]:
-    """What is at a path; the contents of a file are copied to that name in the folder. Raises OSError, StepError."""
+    """What is at a path; the contents of a file are copied to that name in the folder. Raises OSError."""
     try:
         with way(path) as at, named(at) as fd:
             return seen(folder, path, fd, copy)
     except (FileNotFoundError, NoWay):
         return {"path": path, "kind": "absent"}
+    except StepError:
+        # behind a link of a user's, where no step changes anything either
+        return {"path": path, "kind": "hidden"}
 
 
 def seen(folder: str, path: str, fd: int, copy: str) -> Dict[str, Any]:
@@ -79,11 +82,15 @@ def seen(folder: str, path: str, fd: int, copy: str) -> Dict[str, Any]:
 
 def put(folder: str, was: Dict[str, Any]) -> None:
     """Make what is at a path what it was. Raises OSError, StepError."""
+    if was["kind"] == "hidden":
+        return
     with way(was["path"]) as at:
         try:
             now = kind_of(os.stat(at.name, dir_fd=at.fd, follow_symlinks=False).st_mode)
         except FileNotFoundError:
             now = "absent"
+        if now == was["kind"] == "link" and os.readlink(at.name, dir_fd=at.fd) == was["target"]:
+            return
         stays = now == "dir" if was["kind"] == "dir" else was["kind"] == "file" and now != "dir"
         if now != "absent" and not stays:
             remove_at(at.fd, at.name)

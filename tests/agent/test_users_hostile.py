@@ -330,6 +330,18 @@ def test_the_guard_brings_what_its_program_imports() -> None:
     assert bootstrap.needed("provision.system.guard_watch")[:-1] == guard.MODULES
 
 
+def test_the_guard_leaves_alone_what_is_behind_a_users_link(scene: Scene, tmp_path: Path) -> None:
+    """People keep ~/.ssh elsewhere, with a link: a change of their account is guarded all the same."""
+    as_user(scene, "mv .ssh dotfiles; ln -s dotfiles .ssh")
+    paths = [str(scene.way / name) for name in (".ssh", ".ssh/authorized_keys")]
+    files = [guard_watch.look(str(tmp_path), path, str(n)) for n, path in enumerate(paths)]
+    assert [each["kind"] for each in files] == ["link", "hidden"]
+    guard_watch.save(str(tmp_path), "former.json", {"files": files, "commands": []})
+    guard_watch.restore(str(tmp_path))
+    assert json.loads((tmp_path / "restored").read_text())["left"] == []
+    assert (scene.way / ".ssh/authorized_keys").read_bytes() == PLAIN[0]
+
+
 @pytest.mark.trust("4", "guard-restores-through-links")
 @pytest.mark.parametrize("exchanged", ["link", "directory"])
 def test_the_guards_program_gives_nothing_away(exchanged: str, scene: Scene, tmp_path: Path) -> None:
