@@ -41,7 +41,6 @@ from provision.report.screen import say, show_bug
 from provision.report.terminal import Terminal
 from provision.steps.base import Change
 
-trust = pytest.mark.trust("7", "terminal-escapes")
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\u2066\u200f\u2028\r\udcff\ud800"
 BAD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
@@ -107,7 +106,7 @@ def shown(make: Callable[[], Report], *events: Event) -> str:
     return out.getvalue() + err.getvalue()
 
 
-@trust
+@pytest.mark.trust("7", "terminal-escapes")
 @pytest.mark.parametrize("name", REPORTS)
 def test_no_report_lets_anything_through(name: str) -> None:
     text = shown(REPORTS[name], *EVENTS)
@@ -116,14 +115,14 @@ def test_no_report_lets_anything_through(name: str) -> None:
     assert name == "json" or "\\x1b" in text or "owned" not in text
 
 
-@trust
+@pytest.mark.trust("7", "terminal-escapes")
 def test_json_stays_exact() -> None:
     lines = [json.loads(line) for line in shown(REPORTS["json"], STEP, Note("h", EVIL)).splitlines()]
     assert lines[0]["step"] == lines[1]["text"] == EVIL
     assert lines[0]["diff"][0]["before"] == EVIL
 
 
-@trust
+@pytest.mark.trust("7", "terminal-escapes")
 def test_the_console_lets_nothing_through() -> None:
     out = io.StringIO()
     console = Console(Style(verbose=True), ["h"], ["r"], Terminal(file=out, width=400))
@@ -135,7 +134,7 @@ def test_the_console_lets_nothing_through() -> None:
     assert "\\x1b]0;owned" in out.getvalue()
 
 
-@trust
+@pytest.mark.trust("7", "terminal-escapes")
 def test_rich_itself_would() -> None:
     """Why there is a Terminal."""
     out = io.StringIO()
@@ -143,7 +142,7 @@ def test_rich_itself_would() -> None:
     assert BAD.findall(out.getvalue())
 
 
-@trust
+@pytest.mark.trust("7", "terminal-escapes")
 def test_what_a_command_has_printed_is_exact_in_a_pipe_only() -> None:
     raw = "\x1b[31mred\x1b[0m\r\nline\x0bone\x1b[2J"
     piped = io.StringIO()
@@ -153,7 +152,7 @@ def test_what_a_command_has_printed_is_exact_in_a_pipe_only() -> None:
     assert shown(lambda: OutputShown(named=False), Output("h", 0, raw, "")) == "red\nline\\x0bone\\x1b[2J\n"
 
 
-@trust
+@pytest.mark.trust("7", "terminal-escapes")
 def test_commands_and_bugs_say_it_in_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
     say(f"1 {EVIL}")
     say(f"2 {EVIL}", err=True)
