@@ -198,3 +198,19 @@ def test_sources_are_copied_with_their_links_but_for_what_is_left(root: Path) ->
     ]
     assert (root / "copy/inner/key").is_symlink()
     assert state(root / "copy/setup.py") == (BUILDER, BUILDER, "0o600")
+
+
+def test_a_link_to_an_interpreter_of_the_hosts_may_stay(folder: Path) -> None:
+    """What a wrapper such as pyenv's shims starts is not what the environment was asked for."""
+    real = Path("/usr/bin/python3").resolve()
+    (folder / "python3").symlink_to(real)
+    take(str(folder), BUILDER, NOTHING, ["/bin/sh"])
+    assert (folder / "python3").readlink() == real
+
+
+def test_an_interpreter_that_others_can_change_is_none_of_the_hosts(folder: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "python3"
+    shared.write_text("#!/bin/sh\n")
+    shared.chmod(0o777)
+    (folder / "python3").symlink_to(shared)
+    assert f"leads out of it, to {shared}" in refused(folder)

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import shutil
 import stat
 from typing import Iterator, List, NamedTuple, Sequence, Set, Tuple
@@ -70,6 +71,29 @@ class Taking(NamedTuple):
     refused: List[Tuple[str, str]]
 
 
+def is_system_python(path: str) -> bool:
+    """Whether a file is an interpreter of the host's, which root alone can change: an environment made by a wrapper
+    such as pyenv's shims leads to the one that the wrapper starts. path: a real one, without links."""
+    if not re.fullmatch(r"python[0-9.]*", os.path.basename(path)):
+        return False
+    try:
+        st = os.stat(path)
+        above = [os.stat(folder) for folder in folders_above(path)]
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    roots = all(each.st_uid == 0 and not each.st_mode & 0o022 for each in [st, *above])
+    return roots and stat.S_ISREG(st.st_mode) and st.st_mode & 0o005 == 0o005
+
+
+def folders_above(path: str) -> List[str]:
+    """The folders on the way to a path, the nearest first."""
+    found = []
+    while path != "/":
+        path = os.path.dirname(path)
+        found.append(path)
+    return found
+
+
 def take(folder: str, uid: int, left: Left, leads_to: Sequence[str] = ()) -> None:
     """Take a folder that a user has filled, none of whose processes is left, for root. Raises StepError.
 
@@ -86,7 +110,8 @@ def take(folder: str, uid: int, left: Left, leads_to: Sequence[str] = ()) -> Non
     ends = {os.path.realpath(path) for path in leads_to}
     for link in job.links:
         end = os.path.realpath(link)
-        if end != inside and not end.startswith(inside + "/") and end not in ends:
+        within = end == inside or end.startswith(inside + "/")
+        if not within and end not in ends and not is_system_python(end):
             job.refused.append((link, "is a link that leads out of it, to %s" % end))
             os.unlink(link)
     if job.refused:
