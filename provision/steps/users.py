@@ -10,7 +10,8 @@ from provision.steps.authorized_keys import AuthorizedKeys
 from provision.steps.base import Change, Diff, Step, check_path, listed, step, wanted
 from provision.steps.groups import Group, NoGroup, check_id, check_name
 from provision.steps.support.lockout import Guarded, login_account
-from provision.system.processes import goes_on, of_user
+from provision.steps.support.running import goes_on
+from provision.system.processes import of_user
 
 if TYPE_CHECKING:
     from provision.system.accounts import Account

@@ -2,10 +2,7 @@
 
 import os
 import re
-from typing import TYPE_CHECKING, Iterator, NamedTuple, Optional
-
-if TYPE_CHECKING:
-    from provision.system.host import System
+from typing import Iterator, NamedTuple, Optional
 
 
 class Process(NamedTuple):
@@ -56,11 +53,6 @@ def on_this_system(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return False
     return (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)
-
-
-def goes_on(host: "System", found: Process) -> bool:
-    """Whether a process still runs when a step acts: in a plan, an earlier step may have stopped its unit."""
-    return not host.planned or not found.unit.endswith(".service") or host.units.state(found.unit).running
 
 
 def _read(pid: int, name: str) -> Optional[str]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Sequence, Se
 
 from provision.errors import StepError
 from provision.steps.base import listed
-from provision.system.processes import Process, goes_on, pids, process
+from provision.steps.support.running import goes_on
+from provision.system.processes import Process, pids, process
 
 if TYPE_CHECKING:
     from provision.system.host import System
