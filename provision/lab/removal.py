@@ -65,12 +65,20 @@ def _remove(lab: Lab, name: str, progress: Progress) -> None:
 
 
 def _remove_images(lab: Lab, progress: Progress) -> None:
-    if not lab.images.is_dir():
-        return
-    with locked(lab.images):
-        if lab.names():
-            raise LabError("the images stay: a host was made meanwhile", hint="prov lab down --all --images")
+    """Remove the images unless a host has been asked for in the meantime. They are moved aside first, under the lock
+    under which hosts are reserved: a host that comes later finds none, and never half of one."""
+    aside = lab.path / "images.old"
+    if lab.images.is_dir():
         from provision.lab import box
 
-        box.forget_all(lab, progress)
-        shutil.rmtree(lab.images)
+        with locked(lab.images), locked(lab.path):
+            if lab.names():
+                raise LabError(
+                    "the images stay: a host was made meanwhile", hint="prov lab down --all --images"
+                )
+            box.forget_all(lab, progress)
+            if aside.exists():
+                shutil.rmtree(aside)  # of a prov that died here
+            lab.images.rename(aside)
+    if aside.exists():
+        shutil.rmtree(aside)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network
@@ -12,7 +14,20 @@ import pytest
 
 from provision import lab as labs
 from provision.errors import LabError
-from provision.lab import cgroup, commands, disk, images, machine, memory, network, nspawn, shared, store
+from provision.lab import (
+    box,
+    cgroup,
+    commands,
+    disk,
+    images,
+    machine,
+    memory,
+    network,
+    nspawn,
+    removal,
+    shared,
+    store,
+)
 from provision.lab.model import Record
 from provision.testing.stages import Options, Stages
 from provision.testing.trials import Trial
@@ -65,6 +80,37 @@ def test_an_up_that_fails_leaves_a_host_that_another_has_made_in_the_meantime(
     with pytest.raises(LabError, match="could not be built"):
         labs.up(["web1", "web2"])
     assert lab.names() == ["web1"], "web2 was reserved by this one alone"
+
+
+@pytest.mark.trust("8", "lab-images-removed-under-up")
+def test_a_host_that_is_asked_for_while_images_go_finds_none_and_not_half_of_one(
+    lab: store.Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (lab.images / "x/etc").mkdir(parents=True)
+    told: list[str] = []
+
+    def comes() -> None:
+        nspawn._reserve(lab, Record("web1", "", "debian-12", "root", True))
+        told.append("reserved")
+
+    other = threading.Thread(target=comes)
+
+    def forgets(*_: object) -> None:
+        other.start()
+        time.sleep(0.1)
+        told.append("removing")
+
+    monkeypatch.setattr(box, "forget_all", forgets)
+    removal._remove_images(lab, lambda _line: None)
+    other.join(10)
+    assert told == ["removing", "reserved"]
+    record = Record("web1", "192.0.2.11", "debian-12", "root", True, ("x",))
+    with pytest.raises(LabError, match="which is gone"):
+        disk.mount(lab, lab.host("web1"), record)
+    lab.images.mkdir()
+    with pytest.raises(LabError, match="a host was made meanwhile"):
+        removal._remove_images(lab, lambda _line: None)
+    assert lab.images.is_dir() and not (lab.path / "images.old").exists()
 
 
 @pytest.mark.trust("8", "two-tests-of-one-role")
