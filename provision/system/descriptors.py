@@ -101,13 +101,14 @@ def put_in_place(at: Way, temporary: str, new: os.stat_result) -> os.stat_result
     return new
 
 
+def _opened_for_writing(at: Way, flags: int) -> IO[bytes]:
+    return os.fdopen(os.open(at.name, os.O_WRONLY | flags, dir_fd=at.fd), "wb")
+
+
 def _overwrite(at: Way, temporary: str) -> os.stat_result:
     flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     old = os.open(temporary, os.O_RDONLY | flags, dir_fd=at.fd)
-    with (
-        os.fdopen(old, "rb") as f,
-        os.fdopen(os.open(at.name, os.O_WRONLY | flags, dir_fd=at.fd), "wb") as out,
-    ):
+    with os.fdopen(old, "rb") as f, _opened_for_writing(at, flags) as out:
         new = os.fstat(f.fileno())
         if not stat.S_ISREG(os.fstat(out.fileno()).st_mode):
             raise StepError("%s is mounted there, and it is no file" % at.path)

@@ -157,6 +157,7 @@ def test_a_file_that_is_still_open_for_writing_is_refused(folder: Path) -> None:
 
 @pytest.mark.trust("2", "build-makes-deep-folders")
 def test_deep_folders_are_refused(folder: Path) -> None:
+    here = Path.cwd()
     os.chdir(folder)
     try:
         for _ in range(DEEPEST + 20):
@@ -164,7 +165,7 @@ def test_deep_folders_are_refused(folder: Path) -> None:
             os.chown("d", BUILDER, BUILDER)
             os.chdir("d")
     finally:
-        os.chdir("/")
+        os.chdir(here)
     try:
         assert f"is more than {DEEPEST} folders deep" in refused(folder)
     finally:

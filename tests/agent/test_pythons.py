@@ -24,6 +24,7 @@ from trees import build, contents, expected
 
 import provision.agent
 import provision.steps
+import provision.system
 
 REPOSITORY = Path(provision.steps.__file__).parent.parent.parent
 OLDEST = (3, 8)
@@ -50,8 +51,11 @@ def interpreters() -> dict[str, str]:
 INTERPRETERS = interpreters()
 #: what travels to hosts
 SHIPPED = [
-    *sorted((REPOSITORY / "provision/agent").glob("*.py")),
-    *sorted((REPOSITORY / "provision/steps").glob("*.py")),
+    *sorted(
+        path
+        for room in ("agent", "steps", "system")
+        for path in (REPOSITORY / "provision" / room).rglob("*.py")
+    ),
     *(REPOSITORY / "provision" / name for name in ("errors.py", "secrets.py")),
 ]
 each = pytest.mark.parametrize("version", sorted(INTERPRETERS))
@@ -64,7 +68,7 @@ def core_cases() -> list[Path]:
         for path in sorted((CASES / kind).glob("*.yaml")):
             text = path.read_text(encoding="utf-8")
             data = yaml.safe_load(text)
-            ours = not re.search(r"owner|group:|user:|timeout|prepare|drift|\$(?!T\b)[A-Z]", text)
+            ours = not re.search(r"made:|owner|group:|user:|timeout|prepare|drift|\$(?!T\b)[A-Z]", text)
             if ours and data.get("state") in ("changed", "ok") and ("after" in data or "has" in data):
                 found.append(path)
     return found
@@ -89,9 +93,9 @@ def test_what_is_shipped_asks_nothing_newer_of_the_standard_library() -> None:
 @each
 def test_all_modules_that_are_shipped_can_be_imported(version: str) -> None:
     names = [
-        f"{package.__name__}.{module.name}"
-        for package in (provision.agent, provision.steps)
-        for module in pkgutil.iter_modules(package.__path__)
+        module.name
+        for package in (provision.agent, provision.steps, provision.system)
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
     ]
     assert "provision.steps.files" in names
     code = f"import sys; sys.path.insert(0, {str(REPOSITORY)!r})\nimport {', '.join(names)}"

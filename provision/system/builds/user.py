@@ -141,15 +141,16 @@ def _configure(home: str, uid: int) -> None:
     """Give the build what root has configured of installers for itself."""
     root = pwd.getpwuid(0).pw_dir
     for path in CONFIGURATION:
-        with (
-            contextlib.suppress(FileNotFoundError, NotADirectoryError),
-            open("%s/%s" % (root, path), "rb") as f,
-        ):
-            folder = home
-            for part in path.split("/")[:-1]:
-                folder += "/" + part
-                _make(folder, uid)
-            put("%s/%s" % (home, path), f.read(), uid)
+        try:
+            with open("%s/%s" % (root, path), "rb") as f:
+                data = f.read()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        folder = home
+        for part in path.split("/")[:-1]:
+            folder += "/" + part
+            _make(folder, uid)
+        put("%s/%s" % (home, path), data, uid)
 
 
 def put(path: str, data: bytes, uid: int) -> None:
