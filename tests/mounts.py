@@ -30,11 +30,8 @@ def kind_of(path: Path) -> str:
 
 
 def off_overlays() -> None:
-    """Have pytest make its temporary folders in shared memory if they would be on an overlay.
-
-    For tests that boot hosts, and for those whose steps have systemd start something: what systemd starts is outside
-    of any namespace of the tests.
-    """
+    """Have pytest make its temporary folders in shared memory if they would be on an overlay: for tests that boot
+    hosts, which are outside of any namespace of the tests."""
     if kind_of(parent()) == "overlay":
         os.environ[_PARENT] = "/dev/shm"
 
@@ -42,22 +39,21 @@ def off_overlays() -> None:
 def room_for_overlays() -> Callable[[], None]:
     """Give pytest a tmpfs for its temporary folders if they would be on an overlay.
 
-    The mount is in a namespace of this process and its children, so it goes with them, however they end. (Shared
-    memory is not large enough everywhere: in containers of Docker it has 64 MB.)
+    The mount is in a namespace of this process and its children, so it goes with them, however they end. Where
+    systemd is init it is not: what steps have systemd start has to see it. (Shared memory is not large enough
+    everywhere, in containers of Docker it has 64 MB; and sandboxes of systemd have one of their own.)
     Returns what removes the folder that it was mounted on.
     """
     if kind_of(parent()) != "overlay":
         return lambda: None
-    if _BOOTED.is_dir():
-        off_overlays()
-        return lambda: None
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_NEW_MOUNTS):
-        number = ctypes.get_errno()
-        raise OSError(number, f"no mount namespace for the tests: {os.strerror(number)}")
+    if not _BOOTED.is_dir():
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(_NEW_MOUNTS):
+            number = ctypes.get_errno()
+            raise OSError(number, f"no mount namespace for the tests: {os.strerror(number)}")
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     folder = Path(tempfile.mkdtemp(prefix="prov-", dir=parent()))
-    for argv in (["--make-rprivate", "/"], ["-t", "tmpfs", "-o", "mode=755", "tmpfs", str(folder)]):
-        subprocess.run(["mount", *argv], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(folder)], check=True)
     os.environ[_PARENT] = str(folder)
 
     def remove() -> None:
