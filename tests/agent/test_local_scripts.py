@@ -30,7 +30,10 @@ class Role:
         return self.folder / kind / name
 
 
-def test_a_local_script_runs_with_its_arguments(agents: Agents, root: Path) -> None:
+def test_a_local_script_runs_with_its_arguments(
+    agents: Agents, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])  # places are told as seen from there
     (root / "files").mkdir()
     (root / "files/index.py").write_text("#!/usr/bin/env python3\nimport sys\nprint(sys.argv[1:])\n")
     with agents.session() as session:
