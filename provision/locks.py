@@ -36,14 +36,14 @@ def locked(
     while True:
         descriptor = _open_folder(folder, mode)
         try:
-            if not _taken(descriptor, 0):
+            if not taken(descriptor, 0):
                 if not wait:
                     yield False
                     return
                 if waiting and not told:
                     told = True
                     waiting()
-                if not _taken(descriptor, seconds):
+                if not taken(descriptor, seconds):
                     raise TimeoutError(f"another process has held the lock of {folder} for {seconds:g} s")
             if _is_still(folder, descriptor):
                 yield True
@@ -52,7 +52,7 @@ def locked(
             os.close(descriptor)
 
 
-def _taken(descriptor: int, seconds: float | None) -> bool:
+def taken(descriptor: int, seconds: float | None) -> bool:
     """Take the lock, within this time. None: whenever it is free."""
     if seconds is None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

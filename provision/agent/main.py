@@ -11,7 +11,7 @@ import time
 import zlib
 from typing import IO, Any, Dict, Generator, Optional
 
-from provision.agent import host_facts as facts
+from provision.agent import host_facts
 from provision.agent.compiled import Compiled
 from provision.agent.link import Link
 from provision.agent.masks import Masks, passwords
@@ -328,9 +328,9 @@ def main(ledger_home: str = "") -> None:
     incoming = sys.stdin.buffer
     link = Link(incoming, private_streams(incoming))
     link._out.write(MARKER)
-    host_facts = facts.gather()
-    link.send(Hello(VERSION, host_facts, facts.boot_id()), flush=True)
+    known = host_facts.gather()
+    link.send(Hello(VERSION, known, host_facts.boot_id()), flush=True)
     link.start()
-    Agent(link, host_facts, ledger_home or home, caching=home == HOME and not ledger_home).run()
+    Agent(link, known, ledger_home or home, caching=home == HOME and not ledger_home).run()
     # not the interpreter's own way out: it would wait for the lock on stdin, which the reading thread holds
     os._exit(0)

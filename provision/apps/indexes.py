@@ -14,6 +14,7 @@ from urllib.parse import quote
 from provision.apps.settings import Index
 from provision.errors import ConfigError
 from provision.secrets import Secret, logins, without_logins
+from provision.steps.support.indexes import joined, without_comment
 from provision.steps.tree import Entry
 from provision.system.source import Source
 from provision.values import dataclass
@@ -55,14 +56,14 @@ def requirements_with(
     kept: list[str] = []
     taken: list[tuple[str, str]] = []
     moves = bool(indexes)
-    for number, line in enumerate(re.sub(r"[ \t]*\\\n[ \t]*", " ", text).splitlines(), 1):
+    for number, line in enumerate(joined(text).splitlines(), 1):
         at = f"{where}: {without_logins(line).strip()}"
         if line.lstrip().startswith("-"):
             rest, found = parted(line, known, at)
             taken += found
             moves = moves or (bool(found) and bool(VARIABLE.search(line) or logins(line)))
             kept += [rest] if rest else []
-        elif logins(re.sub(r"(^|\s)#.*", "", line)):
+        elif logins(without_comment(line)):
             raise ConfigError(f"line {number} has a login in the URL of a package", where=at, hint=ADVICE)
         else:
             kept.append(line)

@@ -140,10 +140,10 @@ class Release:
 
 def release_of(app: App) -> Release:
     """The release that the application's source is now. Raises ProvError."""
-    entries = manifest_of(app)
+    entries = {entry[0]: entry for entry in manifest_of(app)}
     root = f"{app.subdirectory}/" if app.subdirectory else ""
     wanted = root + app.requirements
-    if wanted not in (entry[0] for entry in entries):
+    if wanted not in entries:
         ignored = "Is it ignored by .gitignore? " if isinstance(app.source, Path) else ""
         raise ProvError(
             f"{app.requirements} is not in the source of {app.name}",
@@ -156,13 +156,13 @@ def release_of(app: App) -> Release:
     )
     known = {**app.environment, **app.secrets}
     wanted_packages = requirements_with(text, app.indexes, known, where=f"{app.source}: {wanted}")
-    shipped = list(without_logins_in(entries, wanted))
+    shipped = list(without_logins_in(entries.values(), wanted))
     return Release(app, shipped, wanted_packages.text, wanted_packages.environment)
 
 
-def content_of(entries: list[Entry], folder: str, name: str) -> bytes:
-    """What a file of the source holds. Raises OSError, ProvError."""
-    return contents({entry[0]: entry for entry in entries}, folder + name, MOST_REQUIREMENTS)
+def content_of(entries: Mapping[str, Entry], folder: str, name: str) -> bytes:
+    """What a file of the source holds. entries: by path. Raises OSError, ProvError."""
+    return contents(entries, folder + name, MOST_REQUIREMENTS)
 
 
 def manifest_of(app: App) -> list[Entry]:

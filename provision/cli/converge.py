@@ -64,9 +64,9 @@ def execute(
     """
     if not plan:
         # here, as completion imports this module, and processes cost it time
-        from provision.controller import project_commit as origin
+        from provision.controller import project_commit
 
-        origin.ask_early()
+        project_commit.ask_early()
     # only now, as it brings the SSH library: help and configuration errors do without
     from provision.roles.reach import Ahead
 

@@ -13,18 +13,17 @@ from provision.cli.converge import Order, converge
 from provision.cli.main import show_error
 from provision.cli.prepare import Part
 from provision.errors import ProvError
-from provision.roles import model as roles
-from provision.roles.model import Role
+from provision.roles.model import Role, find, names, search_path
 
 
 def collection() -> Collection:
     """For each role that `prov` would find here a task of its name, and those of its own: `nginx`,
     `nginx.install`. Fabric writes dashes for underscores: `mod-wsgi`."""
     found = Collection()
-    folders = roles.search_path()
-    for name in roles.names(folders):
+    folders = search_path()
+    for name in names(folders):
         try:
-            role = roles.find(name, folders)
+            role = find(name, folders)
         except ProvError as error:
             # the others are of use all the same
             show_error(error)

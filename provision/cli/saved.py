@@ -27,10 +27,10 @@ IN_SYNC, CHANGES, UNREACHABLE = 0, 3, 4
 def plan_and_save(order: Order, place: Path) -> int:
     """Plan, show it, and save it if it is whole; returns the exit status of the plan."""
     from provision.roles.host import who
-    from provision.saved import plan_file as plans
+    from provision.saved import plan_file
     from provision.saved.holding import Recorder, code_of
 
-    plans.check_place(place)
+    plan_file.check_place(place)
     assignments = assigned(order.inventory, order.target, order.limit, order.part)
     code, recorder = code_of(assignments), Recorder(assignments)
     made = time.time()
@@ -42,7 +42,7 @@ def plan_and_save(order: Order, place: Path) -> int:
         say(f"prov: {place} was not saved: {why}", err=True)
         return 1 if bare else status
     part = order.part
-    asked = plans.Asked(
+    asked = plan_file.Asked(
         target=order.target,
         inventory=tuple(order.inventory),
         limit=order.limit,
@@ -51,8 +51,8 @@ def plan_and_save(order: Order, place: Path) -> int:
         skip_tags=tuple(part.skip_tags),
         start_at=part.start_at,
     )
-    seal = plans.Seal.of(recorder.secrets)
-    saved = plans.SavedPlan(
+    seal = plan_file.Seal.of(recorder.secrets)
+    saved = plan_file.SavedPlan(
         made=made,
         seconds=seconds,
         by=who().partition(" ")[0],
@@ -62,7 +62,7 @@ def plan_and_save(order: Order, place: Path) -> int:
         hosts=recorder.hosts(),
     )
     try:
-        plans.write(place, saved)
+        plan_file.write(place, saved)
     except ProvError as error:
         # the plan itself has been shown, and summed up
         say(f"prov: {error}", err=True)
@@ -76,11 +76,10 @@ def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, as
 
     Raises ConfigErrors with all that differs, and UnreachableError, before anything is changed.
     """
-    from provision.saved import differences as plandiff
-    from provision.saved import plan_file as plans
+    from provision.saved import differences, plan_file
     from provision.saved.holding import Guard, Recorder, code_of, variables_of
 
-    plan = plans.read(path)
+    plan = plan_file.read(path)
     tell_age(plan)
     asked = plan.asked
     part = Part(asked.roles, asked.tags, asked.skip_tags, asked.start_at)
@@ -88,12 +87,12 @@ def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, as
     check_known(plan)
     assignments = assigned(order.inventory, order.target, order.limit, order.part)
     variables = {a.host.name: variables_of(a.host) for a in assignments}
-    plandiff.check_configuration(plan, variables, code_of(assignments))
+    differences.check_configuration(plan, variables, code_of(assignments))
     recorder = Recorder(assignments)
     ask = asker(order)
     if plan_again(order, assignments, recorder, ask) == INTERRUPTED:
         return INTERRUPTED
-    plandiff.check_hosts(plan, recorder.hosts(), recorder.secrets)
+    differences.check_hosts(plan, recorder.hosts(), recorder.secrets)
     return execute(order, assignments, plan=False, on_send=Guard(plan), ask=ask)
 
 

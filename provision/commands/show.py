@@ -32,9 +32,9 @@ def show(file: Path, diff: bool | None, verbose: bool, as_json: bool) -> int:
     from provision.cli.watch import report_for
     from provision.controller.events import Summary, Tally
     from provision.report.base import Style
-    from provision.saved import plan_file as plans
+    from provision.saved import plan_file
 
-    plan = plans.read(file)
+    plan = plan_file.read(file)
     made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(plan.made))
     if as_json:
         about = {"target": plan.asked.target, "made": plan.made, "by": plan.by, "prov": plan.prov}

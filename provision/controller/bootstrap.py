@@ -53,7 +53,7 @@ MODES = {"install": b"exit 97; install\n", "keep": b"exit 97; keep\n"}
 # lacks modules (python3-minimal), says 95 before it reads anything; one that can't be run (pyenv's shim) 126 or 127.
 # So a good one is started only once.
 # Whatever the locale of the login is, names of files and what programs print are UTF-8 (-X utf8).
-# Of /etc/environment an installation gets the proxies, which sudo has taken away (agent/proxies.py).
+# Of /etc/environment an installation gets the proxies, which sudo has taken away (system/proxies.py).
 # An installation may be silent for minutes, behind another program's lock or cloud-init: a loop speaks meanwhile.
 # Login shells see it as one line, without single quotes or exclamation marks inside: csh takes nothing else in quotes.
 SCRIPT = r"""

@@ -104,29 +104,11 @@ class Outcome(Ref):
         """Take the host's answer."""
         self._answer = answer
         if answer.error is not None:
-            why = answer.error
-            self.error = StepError(
-                why.message,
-                where=self.where,
-                hint=why.hint,
-                argv=why.argv,
-                status=why.status,
-                stdout=why.stdout,
-                stderr=why.stderr,
-            )
+            self.error = StepError(where=self.where, **vars(answer.error))
 
     def failure(self) -> StepFailed:
         """The exception for a step that failed."""
-        error = self.error
-        assert error is not None
-        failed = StepFailed(
-            error.message,
-            where=error.where,
-            hint=error.hint,
-            argv=error.argv,
-            status=error.status,
-            stdout=error.stdout,
-            stderr=error.stderr,
-        )
+        assert self.answer.error is not None
+        failed = StepFailed(where=self.where, **vars(self.answer.error))
         failed.outcome = self
         return failed

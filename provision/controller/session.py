@@ -32,8 +32,7 @@ from provision.agent.protocol import (
     Undeclared,
     Verdict,
 )
-from provision.controller import events
-from provision.controller import project_commit as origin
+from provision.controller import events, project_commit
 from provision.controller.bootstrap import AGENT, module_payload, needed
 from provision.controller.calling import calling_line
 from provision.controller.carried import check, encoded
@@ -70,7 +69,7 @@ class Session:
     on_send: told of each step, and may send another message for it.
     masks: secrets that are known already; those that steps carry are added.
     opening: what else the agent is told with its start.  prove: logs in anew and confirms a token there, when the
-    agent asks for it (agent/guard.py); returns "" or why it could not.
+    agent asks for it (system/guard.py); returns "" or why it could not.
 
     learnt: whether a role has read what came of a step that acted, or failed: what it does from now on no plan
     could tell.
@@ -228,7 +227,7 @@ class Session:
             plan=self.plan,
             installing=lambda text: self._emit(StepRunning(self.host, "", INSTALL_PYTHON, text)),
         )
-        commit = "" if self.plan else origin.commit()
+        commit = "" if self.plan else project_commit.commit()
         self._send(Start(plan=self.plan, who=self._who, commit=commit, resume=resume, **self._opening))
 
     def _resume(self, done: Done, reboot: Reboot) -> None:

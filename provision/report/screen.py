@@ -15,7 +15,7 @@ def say(text: str, *, err: bool = False) -> None:
     text = visible(text)
     # what the terminal's encoding lacks is shown escaped
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    write(stream, text.encode(encoding, "backslashreplace").decode(encoding))
+    _line(stream, text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def say_json(event: dict[str, Any]) -> None:
@@ -25,14 +25,17 @@ def say_json(event: dict[str, Any]) -> None:
 
 def write(stream: TextIO, text: str) -> None:
     """Write lines, whole."""
-    stream.write(visible(text) + "\n")
+    _line(stream, visible(text))
+
+
+def _line(stream: TextIO, text: str) -> None:
+    stream.write(text + "\n")
     stream.flush()
 
 
 def write_json(stream: TextIO, event: dict[str, Any]) -> None:
     """Write an object on a line, exactly."""
-    stream.write(json.dumps(event) + "\n")
-    stream.flush()
+    _line(stream, json.dumps(event))
 
 
 def write_output(stream: TextIO, text: str, prefix: str) -> None:

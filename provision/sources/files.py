@@ -14,9 +14,9 @@ from provision.errors import ProvError
 from provision.steps.support.inside import MAX_DEPTH, faults, through_links
 from provision.steps.tree import Entry
 from provision.system.caches import Hashes
+from provision.system.paths import FOLDER
 from provision.system.source import Source
 
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: a pipe would keep whoever opens it waiting
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 

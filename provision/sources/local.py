@@ -10,6 +10,7 @@ from provision.sources.files import entry_of, hashes_of, judge, open_below, walk
 from provision.sources.git_index import bounded, tracked_in
 from provision.sources.git_tree import MOST_ATTRIBUTES, MOST_FILES
 from provision.sources.ignored import Governing, Ignored, excludes
+from provision.steps.support.inside import folders_of
 from provision.steps.tree import Entry
 
 #: never part of a release, whoever tracks it: folders of version control, what Python and prov put there
@@ -119,11 +120,7 @@ class Rules:
         for paths, kept in ((tracked.files, self._files), (tracked.modules, self._modules)):
             ours = {prefix + path[len(skip) :] for path in paths if path.startswith(skip)}
             kept |= ours
-            for path in ours:
-                above = path.rpartition("/")[0]
-                while above and above not in self._folders:
-                    self._folders.add(above)
-                    above = above.rpartition("/")[0]
+            self._folders |= folders_of(dict.fromkeys(ours, "file"))
 
 
 def pointers_among(entries: list[Entry], folder: Path, work_tree: Path | None) -> list[str]:

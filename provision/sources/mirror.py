@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from provision.errors import ProvError
+from provision.locks import taken
 from provision.sources.git import GIT_TIMEOUT, process, run
 from provision.sources.urls import Remote
 
@@ -182,16 +181,9 @@ def private(top: Path, key: str) -> Path:
 
 def wait(lock: int, remote: Remote) -> None:
     """Take a lock; another process may be fetching the same repository. Raises ProvError."""
-    until = time.monotonic() + 2 * GIT_TIMEOUT
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise ProvError(
-                    "another process has been fetching this repository for too long",
-                    where=remote.url,
-                    hint="End that prov or git, or wait for it.",
-                ) from None
-        time.sleep(0.05)
+    if not taken(lock, 2 * GIT_TIMEOUT):
+        raise ProvError(
+            "another process has been fetching this repository for too long",
+            where=remote.url,
+            hint="End that prov or git, or wait for it.",
+        )

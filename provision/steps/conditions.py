@@ -8,6 +8,7 @@ from provision.errors import StepError
 from provision.steps.base import Diff, Step, check_path, check_seconds, check_text, wanted
 from provision.steps.support.unit_judging import check_unit_name, full_name
 from provision.steps.waiting import check_pattern, waited
+from provision.system.processes import is_alive
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -249,12 +250,3 @@ def processes(name: str) -> List[int]:
         if same and int(number) != os.getpid() and is_alive(int(number)):
             found.append(int(number))
     return sorted(found)
-
-
-def is_alive(number: int) -> bool:
-    """Whether there is such a process, and it has not ended yet: a zombie only waits to be asked why."""
-    try:
-        with open("/proc/%d/stat" % number, "rb") as f:
-            return f.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
-    except (FileNotFoundError, ProcessLookupError):
-        return False

@@ -9,6 +9,7 @@ from provision.errors import StepError
 from provision.secrets import logins
 from provision.steps.base import Change, Diff, Step, check_path, check_text, listed, step, wanted
 from provision.steps.support.foresight import foresee, foreseen
+from provision.steps.support.inside import folders_of
 from provision.system.commands import failure
 
 if TYPE_CHECKING:
@@ -192,11 +193,10 @@ class Checkout(Step):
             return
         listing = self._ask(host, "ls-tree", "-r", "-z", want).require("listing files of the commit").stdout
         blobs = {entry.partition("\t")[2]: entry.split()[2] for entry in listing.split("\0") if entry}
-        folders = {path.rsplit("/", n)[0] for path in blobs for n in range(1, path.count("/") + 1)}
+        folders = folders_of(dict.fromkeys(blobs, "file"))
         lost = []
         for path in filter(None, theirs):
-            above = {path.rsplit("/", n)[0] for n in range(1, path.count("/") + 1)}
-            if path in folders or above & set(blobs):
+            if path in folders or folders_of({path: "file"}) & blobs.keys():
                 lost.append(path)
             elif path in blobs:
                 # a checkout that was cut short has left the same

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, listed, mode_text, step, wanted
 from provision.steps.support.environment import Environment, check_environment, revealed
-from provision.steps.support.indexes import check_no_logins, index_changes
+from provision.steps.support.indexes import check_no_logins, index_changes, joined, without_comment
 from provision.steps.support.installed import (
     STAMP,
     entries,
@@ -219,8 +219,7 @@ class Venv(Step):
 
     def _lines(self) -> List[str]:
         """The requirements, one to a line; a backslash goes on in the next line (pip's requirements file format)."""
-        text = re.sub(r"[ \t]*\\\n[ \t]*", " ", self.requirements)
-        lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
+        lines = (without_comment(line).strip() for line in joined(self.requirements).splitlines())
         return [line for line in lines if line] + list(self.packages)
 
     def _digest(self) -> str:

@@ -122,8 +122,7 @@ class Tree(Step):
     def _names(self) -> List[str]:
         """All that belongs there, folders as well."""
         files = [entry[0] for entry in self.entries]
-        folders = {path.rsplit("/", n)[0] for path in files for n in range(1, path.count("/") + 1)}
-        return [*files, *sorted(folders)]
+        return [*files, *sorted(folders_of(dict.fromkeys(files, "file")))]
 
     def _at(self, path: str) -> str:
         return "%s/%s" % (self.path, path)

@@ -13,6 +13,7 @@ from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Tuple
 
 from provision.errors import StepError
 
+#: that the kernel follows on one path (path_resolution(7))
 MAX_LINKS = 40
 #: an extended attribute: the access control list of a file (acl(5))
 ACL = "system.posix_acl_access"

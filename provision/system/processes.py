@@ -24,21 +24,35 @@ def pids() -> Iterator[int]:
 
 def process(pid: int) -> Optional[Process]:
     """The process of that number; None if it has ended."""
-    words = [_read(pid, name) for name in ("stat", "cgroup")]
-    if words[0] is None or words[1] is None:
-        return None
-    program, _, rest = words[0].partition(" (")[2].rpartition(")")
-    if rest.split()[0] in "ZX":
+    stat, cgroup = said_of(pid, "stat"), said_of(pid, "cgroup")
+    if not stat or not cgroup or has_ended(stat):
         return None
     # the innermost unit: a user's own systemd runs units in one
-    units = re.findall(r"/([^/\n]+\.(?:service|socket|scope))(?=/|$)", words[1], re.MULTILINE)
-    return Process(pid, program, units[-1] if units else "")
+    units = re.findall(r"/([^/\n]+\.(?:service|socket|scope))(?=/|$)", cgroup, re.MULTILINE)
+    return Process(pid, stat.partition(" (")[2].rpartition(")")[0], units[-1] if units else "")
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended yet: a zombie only waits to be asked why."""
+    stat = said_of(pid, "stat")
+    return bool(stat) and not has_ended(stat)
+
+
+def has_ended(stat: str) -> bool:
+    """Whether a process is a zombie, or dead, by its stat; its name in there may hold anything."""
+    return stat.rpartition(")")[2].split()[0] in "ZX"
 
 
 def of_user(uid: int) -> Iterator[Process]:
     """The processes of a user. Containers may have users of the same id: theirs are left out, as userdel(8) does."""
-    for pid in filter(on_this_system, pids()):
-        status = _read(pid, "status") or ""
+    ours = os.stat("/")
+    return (found for found in with_id(uid) if sees(found.pid, ours))
+
+
+def with_id(uid: int) -> Iterator[Process]:
+    """The processes that have a user's id, as one of their four, in whatever container."""
+    for pid in pids():
+        status = said_of(pid, "status")
         found = re.search(r"(?m)^Uid:\t(\d+)\t(\d+)\t(\d+)\t(\d+)", status)
         if found and str(uid) in found.groups():
             now = process(pid)
@@ -46,18 +60,18 @@ def of_user(uid: int) -> Iterator[Process]:
                 yield now
 
 
-def on_this_system(pid: int) -> bool:
-    """Whether a process sees the same root folder as we do; one in a container or chroot does not."""
+def sees(pid: int, root: os.stat_result) -> bool:
+    """Whether a folder is the root folder of a process; in a container or chroot ours is not."""
     try:
-        theirs, ours = os.stat("/proc/%d/root" % pid), os.stat("/")
+        return os.path.samestat(os.stat("/proc/%d/root" % pid), root)
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return False
-    return (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)
 
 
-def _read(pid: int, name: str) -> Optional[str]:
+def said_of(pid: int, name: str) -> str:
+    """What proc(5) says of a process; "" once it has ended, or if it is not ours to ask."""
     try:
         with open("/proc/%d/%s" % (pid, name), encoding="utf-8", errors="replace") as f:
             return f.read()
     except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return None
+        return ""

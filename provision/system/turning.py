@@ -5,7 +5,7 @@ import time
 from typing import Callable, Dict, List, Tuple
 
 from provision.errors import StepError
-from provision.system.processes import of_user
+from provision.system.processes import is_alive, of_user, said_of
 
 #: seconds within which a front that was told to reload serves with new processes
 TURNS = 15.0
@@ -22,34 +22,17 @@ PAUSE = 0.02
 
 def title(pid: int) -> str:
     """The command line of a process; "" before it has one, and once it has ended."""
-    try:
-        with open("/proc/%d/cmdline" % pid, "rb") as f:
-            return f.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-
-
-def alive(pid: int) -> bool:
-    """Whether a process is there and has not ended (proc(5), stat: Z and X)."""
-    try:
-        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as f:
-            return f.read().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    return said_of(pid, "cmdline").replace("\0", " ").strip()
 
 
 def children(pid: int) -> List[int]:
     """The processes that a process has started and that are still there."""
-    try:
-        with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
-            return [int(word) for word in f.read().split()]
-    except (FileNotFoundError, ProcessLookupError):
-        return []
+    return [int(word) for word in said_of(pid, "task/%d/children" % pid).split()]
 
 
 def serving(main: int) -> Dict[int, str]:
     """The children of a front that may take requests, with their titles."""
-    found = {pid: title(pid) for pid in children(main) if alive(pid)}
+    found = {pid: title(pid) for pid in children(main) if is_alive(pid)}
     return {pid: words for pid, words in found.items() if ENDING not in words}
 
 

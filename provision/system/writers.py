@@ -162,6 +162,11 @@ def systemd_environment(text: Value) -> str:
     return '"%s"' % re.sub(r'[\\"`$]', r"\\\g<0>", found)
 
 
+def systemd_property(text: Value) -> str:
+    """A word of a property that systemd-run(1) is given: a backslash keeps what follows, as in an environment file."""
+    return systemd_environment(text)
+
+
 # -- the shell, and what is written for it
 
 

@@ -11,10 +11,20 @@ from provision.steps.support.environment import Environment, revealed
 VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
 
 
+def joined(requirements: str) -> str:
+    """The text with lines that go on after a backslash as one (pip: "Requirements File Format")."""
+    return re.sub(r"[ \t]*\\\n[ \t]*", " ", requirements)
+
+
+def without_comment(line: str) -> str:
+    """A line of requirements without its comment: a # begins one at its start or after a blank."""
+    return re.sub(r"(^|\s)#.*", "", line)
+
+
 def check_no_logins(requirements: str, packages: Sequence[str]) -> None:
     """Raise ValueError for a login in a URL: everybody could read it on the host."""
     for number, line in enumerate(requirements.splitlines(), 1):
-        if logins(re.sub(r"(^|\s)#.*", "", line)):
+        if logins(without_comment(line)):
             raise ValueError(
                 "line %d of the requirements has a login in a URL: %s. %s" % (number, *told(line))
             )

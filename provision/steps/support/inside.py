@@ -7,12 +7,12 @@ that it is made in: on its own, and through every link that comes with it.
 from posixpath import normpath
 from typing import Dict, Iterable, List, Mapping, NamedTuple, Set
 
+from provision.system.paths import MAX_LINKS
+
 #: bytes of one name (NAME_MAX), and of a path below its folder, which leaves a quarter of PATH_MAX to the folder
 MAX_NAME, MAX_PATH = 255, 3072
 #: folders in one another; every walk over them stays far from the limits of Python and of rm
 MAX_DEPTH = 128
-#: links that the kernel follows on one path (path_resolution(7))
-MAX_LINKS = 40
 
 
 class Fault(NamedTuple):

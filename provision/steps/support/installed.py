@@ -5,6 +5,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
 
+from provision.system.paths import MAX_LINKS
+
 if TYPE_CHECKING:
     from provision.system.host import System
 
@@ -47,7 +49,7 @@ def folders(host: "System", venv: str) -> List[str]:
 def minor_version(host: "System", path: str) -> str:
     """The "3.11" that the file has in its name to which the links of an interpreter lead; "" if none."""
     now = host.files.stat(path)
-    for _ in range(40):
+    for _ in range(MAX_LINKS):
         if now is None or now.kind != "link":
             break
         path = os.path.join(os.path.dirname(path), now.target)
@@ -59,7 +61,7 @@ def minor_version(host: "System", path: str) -> str:
 def interpreter_folders(host: "System", path: str) -> List[str]:
     """The installations of Python that the links of an interpreter lead through, each a folder with bin and lib."""
     found = []
-    for _ in range(40):
+    for _ in range(MAX_LINKS):
         found += [path, os.path.dirname(os.path.dirname(path))]
         now = host.files.stat(path)
         if now is None or now.kind != "link":

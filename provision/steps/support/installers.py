@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Dict, Iterable, List, NamedTuple, Sequence
 
 from provision.errors import StepError
+from provision.system.builds.view import closed_above
 from provision.system.commands import BASE_ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -101,12 +102,10 @@ def named_paths(host: "System", texts: Iterable[str]) -> List[str]:
 
 def reachable(path: str) -> bool:
     """Whether every user may pass through the folders above a path."""
-    above = os.path.dirname(os.path.realpath(path))
-    while above != "/":
-        if not os.path.isdir(above) or not os.stat(above).st_mode & 0o001:
-            return False
-        above = os.path.dirname(above)
-    return True
+    try:
+        return not closed_above(os.path.realpath(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def find_uv(host: "System", user: str) -> str:

@@ -14,13 +14,14 @@ import stat
 from typing import Iterator, List, NamedTuple, Sequence, Set, Tuple
 
 from provision.errors import StepError
-from provision.system.paths import way
+from provision.system.builds.view import folders_above
+from provision.system.descriptors import DEFAULT_ACL
+from provision.system.paths import ACL, FOLDER, way
 
 #: folders in folders; every level holds a descriptor while what is below it changes hands
 DEEPEST = 100
 #: lists that give further users access, whatever the mode says (acl(5))
-ACLS = ("system.posix_acl_access", "system.posix_acl_default")
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+ACLS = (ACL, DEFAULT_ACL)
 
 
 class Left(NamedTuple):
@@ -83,15 +84,6 @@ def is_system_python(path: str) -> bool:
         return False
     roots = all(each.st_uid == 0 and not each.st_mode & 0o022 for each in [st, *above])
     return roots and stat.S_ISREG(st.st_mode) and st.st_mode & 0o005 == 0o005
-
-
-def folders_above(path: str) -> List[str]:
-    """The folders on the way to a path, the nearest first."""
-    found = []
-    while path != "/":
-        path = os.path.dirname(path)
-        found.append(path)
-    return found
 
 
 def take(folder: str, uid: int, left: Left, leads_to: Sequence[str] = ()) -> None:
@@ -219,7 +211,7 @@ def _copy_file(above: int, there: int, name: str, uid: int) -> None:
 def _directory(above: int, name: str, path: str, depth: int) -> Iterator[int]:
     if depth > DEEPEST:
         raise _refused(path, "is more than %d folders deep" % DEEPEST)
-    fd = os.open(name, DIRECTORY, dir_fd=above)
+    fd = os.open(name, FOLDER, dir_fd=above)
     try:
         yield fd
     finally:

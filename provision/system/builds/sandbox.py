@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence,
 from provision.errors import StepError
 from provision.system.builds.handover import Left, copy, give, take
 from provision.system.builds.user import NAME, Own, end_processes, free_id, own_folder, put
-from provision.system.builds.view import RESOLVERS, hidden, quoted, refuse_closed, shown
+from provision.system.builds.view import RESOLVERS, hidden, refuse_closed, shown
 from provision.system.commands import BASE_ENVIRONMENT, Result, communicate
 from provision.system.descriptors import remove_at
 from provision.system.paths import way
 from provision.system.proxies import proxies
+from provision.system.writers import systemd_environment, systemd_property
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -165,7 +166,11 @@ class Sandbox(Build):
         unit = "%s-%s.service" % (NAME, token_hex(6))
         streams = ["%s/%s" % (self._own.folder, name) for name in ("out", "err")]
         variables = self._own.folder + "/environment"
-        put(variables, "".join("%s=%s\n" % (n, quoted(v)) for n, v in settings.items()).encode(), 0)
+        put(
+            variables,
+            "".join("%s=%s\n" % (n, systemd_environment(v)) for n, v in settings.items()).encode(),
+            0,
+        )
         properties = [
             *self._properties(),
             "StandardInput=file:" + source,
@@ -236,10 +241,10 @@ class Sandbox(Build):
         covers = hidden()
         yield from ("TemporaryFileSystem=%s:ro" % path for path in covers)
         for path in [*RESOLVERS, *self._shows]:
-            yield from ("BindReadOnlyPaths=%s" % quoted("-" + each) for each in shown(path, covers))
-        yield "BindPaths=%s:%s" % (quoted(self._target[0]), quoted(self._target[1]))
+            yield from ("BindReadOnlyPaths=%s" % systemd_property("-" + each) for each in shown(path, covers))
+        yield "BindPaths=%s:%s" % (systemd_property(self._target[0]), systemd_property(self._target[1]))
         for path in filter(None, [self._own.folder, self._own.cache]):
-            yield "BindPaths=%s" % quoted(path)
+            yield "BindPaths=%s" % systemd_property(path)
 
 
 def started(argv: Sequence[str], env: Dict[str, str], **options: Any) -> "subprocess.Popen[bytes]":

@@ -12,11 +12,12 @@ import signal
 import time
 import zlib
 from secrets import token_hex
-from typing import Iterator, List, NamedTuple
+from typing import Iterator, NamedTuple
 
 from provision.errors import StepError
 from provision.system.descriptors import remove_at
 from provision.system.paths import way
+from provision.system.processes import with_id
 
 NAME = "prov-build"
 #: ids that neither distributions nor systemd give to anybody (systemd, "Users, Groups, UIDs and GIDs")
@@ -79,28 +80,12 @@ def end_processes(uid: int) -> None:
     os.waitpid(child, 0)
     end = time.monotonic() + PATIENCE
     while True:
-        left = processes_of(uid)
+        left = [found.pid for found in with_id(uid)]
         if not left:
             return
         if time.monotonic() > end:
             raise StepError("processes of a build do not end: %s" % ", ".join(map(str, left)))
         time.sleep(0.01)
-
-
-def processes_of(uid: int) -> List[int]:
-    """Processes of a user that have not ended (proc(5))."""
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if os.stat("/proc/" + name).st_uid != uid:
-                continue
-            with open("/proc/%s/stat" % name, encoding="utf-8", errors="replace") as f:
-                state = f.read().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if state not in "ZX":
-            found.append(int(name))
-    return found
 
 
 @contextlib.contextmanager

@@ -41,21 +41,30 @@ def shown(path: str, covers: Sequence[str]) -> Iterator[str]:
         path = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))
 
 
+def folders_above(path: str) -> Iterator[str]:
+    """The folders on the way to an absolute path, the nearest first."""
+    while path != "/":
+        path = os.path.dirname(path)
+        yield path
+
+
+def closed_above(path: str) -> str:
+    """The nearest folder above a path that not every user may pass through; "" if they may. Raises OSError."""
+    return next((each for each in folders_above(path) if each != "/" and not is_open(each)), "")
+
+
+def is_open(path: str) -> bool:
+    """Whether something is a folder that every user may pass through."""
+    mode = os.stat(path).st_mode
+    return stat.S_ISDIR(mode) and bool(mode & stat.S_IXOTH)
+
+
 def refuse_closed(folder: str) -> None:
     """Raise StepError unless every user may pass through the folders above one."""
-    above = os.path.dirname(folder)
-    while above != "/":
-        if not os.stat(above).st_mode & stat.S_IXOTH:
-            raise StepError(
-                "%s is closed to the user that builds run as: %s has the mode %04o"
-                % (folder, above, stat.S_IMODE(os.stat(above).st_mode)),
-                hint="Open that folder (chmod o+x), or build somewhere else.",
-            )
-        above = os.path.dirname(above)
-
-
-def quoted(text: str) -> str:
-    """A text as one word of a setting of systemd's (systemd.syntax(7)), and as a value in an environment file."""
-    for character in ("\\", '"', "`", "$"):
-        text = text.replace(character, "\\" + character)
-    return '"%s"' % text
+    closed = closed_above(folder)
+    if closed:
+        raise StepError(
+            "%s is closed to the user that builds run as: %s has the mode %04o"
+            % (folder, closed, stat.S_IMODE(os.stat(closed).st_mode)),
+            hint="Open that folder (chmod o+x), or build somewhere else.",
+        )

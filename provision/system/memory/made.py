@@ -28,18 +28,14 @@ class Made:
         role, label = self.maker
         self._set_made("%s %s" % (kind, name), {"role": role, "step": label, "whole": whole})
 
-    def _is_own(self, thing: str) -> bool:
-        """Whether the running step has made it, now or once."""
+    def made_by_this(self, thing: str) -> bool:
+        """Whether the running step, or one of its name in an earlier run, has made it."""
         entry = self.data["made"].get(thing)
         return entry is not None and (entry["role"], entry["step"]) == self.maker
 
-    def made_by_this(self, thing: str) -> bool:
-        """Whether the running step, or one of its name in an earlier run, has made it."""
-        return self._is_own(thing)
-
     def _is_own_whole(self, thing: str) -> bool:
         """Whether it has made it with all that is in it."""
-        return self._is_own(thing) and bool(self.data["made"][thing]["whole"])
+        return self.made_by_this(thing) and bool(self.data["made"][thing]["whole"])
 
     def whole(self, path: str) -> None:
         """A folder that was made is filled by the same step."""
@@ -51,10 +47,10 @@ class Made:
         """The step that once made a folder has put all into it that belongs there: perhaps only now, after a run that
         died meanwhile, so that this one has made some of it. names: all that belongs there, below the folder."""
         thing = "path %s" % path
-        if not self._is_own(thing):
+        if not self.made_by_this(thing):
             return
         for below in [each for each in self.data["made"] if each.startswith(thing + "/")]:
-            if self._is_own(below):
+            if self.made_by_this(below):
                 self._set_made(below, None)
                 # said after that in the run's record, which is read in its order
                 self.contents.discard(path, below[len(thing) + 1 :])

@@ -9,8 +9,7 @@ from provision.system.accounts import Account, Accounts, Shadow
 from provision.system.commands import Result
 from provision.system.host import Controller, System
 from provision.system.memory.ledger import Ledger
-from provision.system.planned import judging as overlay_judging
-from provision.system.planned import programs as overlay_programs
+from provision.system.planned import judging, programs
 from provision.system.planned.files import PlannedFiles
 from provision.system.planned.ids import free_id
 from provision.system.planned.packages import PlannedApt
@@ -39,11 +38,11 @@ class PlannedSystem(System):
         return Result(argv, 0, "", "")
 
     def ask(self, argv: Sequence[str], **options: Any) -> Result:
-        return overlay_programs.ask(self._files, super().ask, argv, **options)
+        return programs.ask(self._files, super().ask, argv, **options)
 
     def judge(self, argv: Sequence[str], doing: str, hint: str, folder: str = "/etc") -> str:
         """The program sees the configuration as the plan does."""
-        result = overlay_judging.judge(self._files, argv, folder, self._accounts.foreseen(), self.ask)
+        result = judging.judge(self._files, argv, folder, self._accounts.foreseen(), self.ask)
         return result.require(doing, hint).stderr if result is not None else ""
 
     def hostname(self) -> str:
