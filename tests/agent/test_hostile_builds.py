@@ -14,7 +14,8 @@ from test_cases import submit
 
 from provision.controller.outcome import Outcome
 from provision.steps.python import Venv
-from provision.system.builds.user import FIRST_ID, HOME, IDS, end_processes, free_id, processes_of
+from provision.system.builds.user import FIRST_ID, HOME, IDS, end_processes, free_id
+from provision.system.processes import with_id
 
 #: a backend of its own, so that nothing has to be fetched
 PROJECT = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
@@ -103,7 +104,7 @@ def test_no_process_of_a_build_outlives_it(builds: Builds) -> None:
             pass
     """)
     assert outcome.state == "changed"
-    assert processes_of(free_id(str(builds.venv))) == []
+    assert list(with_id(free_id(str(builds.venv)))) == []
     assert (builds.venv / "mine").stat().st_uid == 0
 
 
@@ -127,7 +128,7 @@ def test_processes_that_start_others_all_the_time_end_as_well(root: Path) -> Non
     os.waitpid(child, 0)
     os.close(reading)
     end_processes(uid)
-    assert processes_of(uid) == []
+    assert list(with_id(uid)) == []
 
 
 @pytest.mark.trust("2", "build-forges-the-stamp")

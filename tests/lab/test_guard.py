@@ -181,7 +181,7 @@ def test_a_good_change_stays_and_the_next_run_is_told_nothing(host: lab.LabHost,
 
 
 def test_a_disabled_sshd_is_enabled_and_lives(host: lab.LabHost, project: Project) -> None:
-    """Whether systemd mixes up a unit and its alias differs from boot to boot (agent/guard.py)."""
+    """Whether systemd mixes up a unit and its alias differs from boot to boot (system/guard.py)."""
     with_role(project, 'systemd.service(c, "ssh")')
     for _ in range(4):
         on(NAME, "systemctl", "disable", "ssh")
