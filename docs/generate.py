@@ -34,6 +34,8 @@ once; reading `.changed`, `.stdout` or `.diff` of that waits for it. All steps a
 - `as_user`: a user to act as in all that the step does, instead of root: what they may not read or write is refused,
   what is made is theirs, and commands are run as them.
 
+A step that is made of several, such as `timers.timer`, gives each of them these options.
+
 This page is made from the docstrings by `python docs/generate.py`.
 """
 
@@ -111,9 +113,9 @@ def takes_host(function: Callable[..., Any]) -> bool:
 
 def entry(module: str, name: str, target: Any) -> str:
     """One step: how it is called, and its docstring."""
-    arguments = [
-        a for a in inspect.signature(target).parameters.values() if a.name not in COMMON and a.name != "c"
-    ]
+    parameters = inspect.signature(target).parameters.values()
+    # what is made of several steps hands the options of all steps on to each
+    arguments = [a for a in parameters if a.name not in COMMON and a.name != "c" and "Options" not in str(a)]
     shown = ", ".join(["c", *(argument(a) for a in arguments)])
     doc = "\n".join(inspect.cleandoc(c.__doc__ or "") for c in (target, *sharing(target)))
     # "name: what it is.  other: ..." of our docstrings, one to a line

@@ -31,7 +31,9 @@ from provision.steps.support.safeguards import backup_change, check_judge, judge
 from provision.system.source import Source
 
 if TYPE_CHECKING:
-    from provision.steps.on_controller import Host, Outcome
+    from typing import Unpack  # novm: for type checkers only
+
+    from provision.steps.on_controller import Host, Options, Outcome
     from provision.system.files import Stat
     from provision.system.host import System
 
@@ -309,7 +311,7 @@ def copy(
     group: Optional[str] = None,
     validate_with: Sequence[str] = (),
     backup: bool = False,
-    when: "Sequence[Outcome]" = (),
+    **options: "Unpack[Options]",
 ) -> "Outcome":
     """A local file's contents at `to`. origin: absolute, or relative to the role's files/ folder.
 
@@ -332,7 +334,7 @@ def copy(
         group=group,
         validate_with=validate_with,
         backup=backup,
-        when=when,
+        **options,
     )
 
 
@@ -347,16 +349,17 @@ def template(
     group: Optional[str] = None,
     validate_with: Sequence[str] = (),
     backup: bool = False,
-    when: "Sequence[Outcome]" = (),
     **values: Any,
 ) -> "Outcome":
     """A rendered Jinja template of the role's templates/ folder at `to`.
 
-    values: names for the template; `c` (the host) is always there. Undefined names are errors that tell the
-    template's file and line. If a Secret goes into it, the whole file is treated as one.
+    values: names for the template; `c` (the host) is always there. The options of all steps, such as `when`, are
+    not among them. Undefined names are errors that tell the template's file and line. If a Secret goes into it, the
+    whole file is treated as one.
     """
     from provision.steps.on_controller import render, role_file
 
+    options = {name: values.pop(name) for name in Step.__dataclass_fields__ if name in values}
     text = render(role_file(c, "templates", name), {"c": c, **values})
     return file(
         c,
@@ -367,7 +370,7 @@ def template(
         group=group,
         validate_with=validate_with,
         backup=backup,
-        when=when,
+        **options,
     )
 
 

@@ -9,7 +9,9 @@ from provision.steps.kernel import HEADER, check_gone, put
 from provision.steps.support.unit_judging import SPAN, check_drop_in_name
 
 if TYPE_CHECKING:
-    from provision.steps.on_controller import Outcome, Steps
+    from typing import Unpack  # novm: for type checkers only
+
+    from provision.steps.on_controller import Options, Outcome, Steps
     from provision.system.host import System
 
 FOLDER = "/etc/systemd/journald.conf.d"
@@ -106,6 +108,7 @@ def limits(
     rate: str = "",
     compress: bool = True,
     present: bool = True,
+    **options: "Unpack[Options]",
 ) -> "Outcome":
     """What the journal may take: a drop-in for journald, which is restarted if that changed.
 
@@ -134,5 +137,6 @@ def limits(
         rate,
         compress,
         present,
+        **options,
     )
-    return service(c, "systemd-journald", enabled=None, restart_on=[conf])
+    return service(c, "systemd-journald", enabled=None, restart_on=[conf], **options)

@@ -10,7 +10,9 @@ from provision.steps.timers import section, setting
 from provision.system.writers import systemd_line, systemd_path
 
 if TYPE_CHECKING:
-    from provision.steps.on_controller import Outcome, Steps
+    from typing import Unpack  # novm: for type checkers only
+
+    from provision.steps.on_controller import Options, Outcome, Steps
 
 
 def mount_unit(
@@ -23,6 +25,7 @@ def mount_unit(
     automount: bool = False,
     idle: str = "",
     settings: "Mapping[str, object]" = {},  # noqa: B006 (never changed)
+    **common: "Unpack[Options]",
 ) -> "Outcome":
     """A file system mounted by a unit of its own, now and at boot; or when somebody first looks at it.
 
@@ -54,26 +57,28 @@ def mount_unit(
             "Mount", [*what_is_mounted, ("Type", systemd_line(kind)), ("Options", systemd_line(options))]
         )
         + ("" if automount else wanted_by),
+        **common,
     )
     if not automount:
-        no_unit(c, name + ".automount")
-        return service(c, name + ".mount", restart_on=[mount])
+        no_unit(c, name + ".automount", **common)
+        return service(c, name + ".mount", restart_on=[mount], **common)
     access = unit_file(
         c,
         name + ".automount",
         section("Automount", [("Where", systemd_path(path)), ("TimeoutIdleSec", idle)]) + wanted_by,
+        **common,
     )
-    return service(c, name + ".automount", restart_on=[mount, access])
+    return service(c, name + ".automount", restart_on=[mount, access], **common)
 
 
-def no_mount_unit(c: "Steps", path: str) -> "Outcome":
+def no_mount_unit(c: "Steps", path: str, **common: "Unpack[Options]") -> "Outcome":
     """No such mount and automount: unmounted, and their files go. The directory stays.
 
     path: as for mount_units.mount_unit.
     """
     check_mount_point(path)
-    no_unit(c, escaped_path(path) + ".automount")
-    return no_unit(c, escaped_path(path) + ".mount")
+    no_unit(c, escaped_path(path) + ".automount", **common)
+    return no_unit(c, escaped_path(path) + ".mount", **common)
 
 
 def escaped_path(path: str) -> str:

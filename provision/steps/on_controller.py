@@ -8,14 +8,25 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Union
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Sequence, TypedDict
 
     from provision.controller.outcome import Outcome as Outcome
     from provision.roles.host import Host as Host
     from provision.roles.host import Steps as Steps
     from provision.secrets import Secret
-    from provision.steps.base import Step
+    from provision.steps.base import Ref, Step
     from provision.steps.tree import Entry
     from provision.system.source import Source
+
+    class Options(TypedDict, total=False):
+        """The options of all steps (see steps.base.Step), for a function that submits several: each gets them."""
+
+        timeout: float
+        when: Sequence[Ref]
+        ignore_errors: str
+        retries: int
+        delay: float
+        as_user: str
 
 
 def submit_awaited(connection: Any, step: "Step") -> "Outcome":

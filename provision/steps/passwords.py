@@ -19,7 +19,9 @@ from provision.steps.support.contents import (
 from provision.system.source import Source
 
 if TYPE_CHECKING:
-    from provision.steps.on_controller import Host, Outcome
+    from typing import Unpack  # novm: for type checkers only
+
+    from provision.steps.on_controller import Host, Options, Outcome
     from provision.system.host import System
 
 #: a file holds names up to the first colon, a line each
@@ -153,6 +155,7 @@ def htpasswd(
     mode: Optional[int] = 0o640,
     owner: Optional[str] = "root",
     group: Optional[str] = None,
+    **options: "Unpack[Options]",
 ) -> "Outcome":
     """A password file for nginx (auth_basic_user_file), Apache (AuthUserFile) and the like: these users, no others.
 
@@ -166,7 +169,7 @@ def htpasswd(
     from provision.steps.on_controller import hashes_of, mark_of
 
     marks = {name: mark_of(path, name, word) for name, word in users.items()}
-    return password_file(c, path, marks, hashes_of(path, users), mode, owner, group)
+    return password_file(c, path, marks, hashes_of(path, users), mode, owner, group, **options)
 
 
 password_file = step(PasswordFile)

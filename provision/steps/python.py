@@ -25,7 +25,9 @@ from provision.system.builds.user import is_builder
 from provision.system.memory.removal import take_away
 
 if TYPE_CHECKING:
-    from provision.steps.on_controller import Host, Outcome
+    from typing import Unpack  # novm: for type checkers only
+
+    from provision.steps.on_controller import Host, Options, Outcome
     from provision.system.host import System
 
 #: what is to be done where no environment can be made
@@ -330,7 +332,9 @@ venv = step(Venv)
 # -- on the controller
 
 
-def interpreter(c: "Host", version: str = "", *, archive: str = "", sha256: str = "") -> str:
+def interpreter(
+    c: "Host", version: str = "", *, archive: str = "", sha256: str = "", **options: "Unpack[Options]"
+) -> str:
     """A Python on the host; gives its path, for python.venv.
 
         python3 = python.interpreter(c)
@@ -346,27 +350,27 @@ def interpreter(c: "Host", version: str = "", *, archive: str = "", sha256: str 
     if archive:
         if not re.match(r"^3\.\d+\.\d+\Z", version):
             raise ConfigError("python.interpreter: the version of an archive must be whole, such as 3.12.7")
-        files.directory(c, "/opt/python", mode=0o755)
-        fetch.unpack(c, archive, "/opt/python/" + version, sha256, strip=1, name="python")
+        files.directory(c, "/opt/python", mode=0o755, **options)
+        fetch.unpack(c, archive, "/opt/python/" + version, sha256, strip=1, name="python", **options)
         return "/opt/python/%s/bin/python3" % version
     if version and not re.match(r"^3\.\d+\Z", version):
         raise ConfigError(
             "python.interpreter: distributions have versions such as 3.12; %r needs an archive" % version
         )
     name = "python" + (version or "3")
-    package.packages(c, [name, name + "-venv"])
+    package.packages(c, [name, name + "-venv"], **options)
     return "/usr/bin/" + name
 
 
-def uv(c: "Host", version: str = "") -> "Outcome":
+def uv(c: "Host", version: str = "", **options: "Unpack[Options]") -> "Outcome":
     """uv on the host, from PyPI, in an environment of its own at /opt/uv, with a link in /usr/local/bin.
 
     version: of uv; "" takes the newest one when it is installed.
     """
     from provision.steps import files
 
-    venv(c, "/opt/uv", packages=["uv==" + version if version else "uv"], installer="pip")
-    return files.link(c, "/usr/local/bin/uv", "/opt/uv/bin/uv")
+    venv(c, "/opt/uv", packages=["uv==" + version if version else "uv"], installer="pip", **options)
+    return files.link(c, "/usr/local/bin/uv", "/opt/uv/bin/uv", **options)
 
 
 def requirements(c: "Host", origin: str) -> str:

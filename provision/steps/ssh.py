@@ -4,12 +4,14 @@ import re
 from typing import TYPE_CHECKING, Optional
 
 from provision.errors import StepError
-from provision.steps.base import Change, Diff, wanted
+from provision.steps.base import Change, Diff, step, wanted
 from provision.steps.files import File
 from provision.steps.support.lockout import Guarded, sshd_settings
 
 if TYPE_CHECKING:
-    from provision.steps.on_controller import Outcome, Steps
+    from typing import Unpack  # novm: for type checkers only
+
+    from provision.steps.on_controller import Options, Outcome, Steps
     from provision.system.host import System
 
 
@@ -77,12 +79,13 @@ class ClientDropIn(SshdDropIn):
     WHAT, FOLDER, MAIN, PACKAGE = "ssh", "/etc/ssh/ssh_config.d", "/etc/ssh/ssh_config", "openssh-client"
 
 
-def sshd_drop_in(c: "Steps", name: str, content: str) -> "Outcome":
+def sshd_drop_in(c: "Steps", name: str, content: str, **options: "Unpack[Options]") -> "Outcome":
     """Settings for sshd under that name (10-prov.conf), mode 0644."""
-    return c.submit(SshdDropIn(name, content, mode=0o644, validate_with=["sshd", "-t", "-f", "%s"]))
+    judge = ["sshd", "-t", "-f", "%s"]
+    return step(SshdDropIn)(c, name, content, mode=0o644, validate_with=judge, **options)
 
 
-def client_drop_in(c: "Steps", name: str, content: str) -> "Outcome":
+def client_drop_in(c: "Steps", name: str, content: str, **options: "Unpack[Options]") -> "Outcome":
     """Settings for ssh under that name (10-prov.conf), mode 0644, such as a `Host` block with a jump host."""
     judge = ["ssh", "-G", "-F", "%s", "prov.invalid"]
-    return c.submit(ClientDropIn(name, content, mode=0o644, validate_with=judge))
+    return step(ClientDropIn)(c, name, content, mode=0o644, validate_with=judge, **options)

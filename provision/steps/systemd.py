@@ -11,7 +11,9 @@ from provision.steps.services import OnlyInstances, Service
 from provision.steps.unit_files import DropIn, NoUnit, Unit
 
 if TYPE_CHECKING:
-    from provision.steps.on_controller import Outcome, Steps
+    from typing import Unpack  # novm: for type checkers only
+
+    from provision.steps.on_controller import Options, Outcome, Steps
 
 service = step(Service)
 unit = step(Unit)
@@ -22,6 +24,6 @@ default_target = step(DefaultTarget)
 only_instances = step(OnlyInstances)
 
 
-def socket(c: "Steps", name: str, restart_on: Sequence[Ref] = ()) -> "Outcome":
+def socket(c: "Steps", name: str, restart_on: Sequence[Ref] = (), **options: "Unpack[Options]") -> "Outcome":
     """A socket unit that listens now and after boot."""
-    return service(c, "%s.socket" % name, restart_on=restart_on)
+    return service(c, "%s.socket" % name, restart_on=restart_on, **options)

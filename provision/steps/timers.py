@@ -10,7 +10,9 @@ from provision.steps.systemd import unit as unit_file
 from provision.system.writers import systemd_command, systemd_line
 
 if TYPE_CHECKING:
-    from provision.steps.on_controller import Outcome, Steps
+    from typing import Unpack  # novm: for type checkers only
+
+    from provision.steps.on_controller import Options, Outcome, Steps
 
 NAME = re.compile(r"^[A-Za-z0-9][\w.:-]*\Z")
 
@@ -28,6 +30,7 @@ def timer(
     catch_up: bool = True,
     settings: "Mapping[str, object]" = {},  # noqa: B006 (never changed)
     restart_on: Sequence[Ref] = (),
+    **options: "Unpack[Options]",
 ) -> "Outcome":
     """A command at certain times: NAME.service, which runs it once, and NAME.timer, which runs now and after boot.
 
@@ -63,21 +66,21 @@ def timer(
         ("RandomizedDelaySec", spread),
         ("Persistent", "yes" if calendar and catch_up else ""),
     ]
-    unit_file(
-        c, name + ".service", section("Unit", [("Description", name)]) + section("Service", service_lines)
-    )
+    text = section("Unit", [("Description", name)]) + section("Service", service_lines)
+    unit_file(c, name + ".service", text, **options)
     times = unit_file(
         c,
         name + ".timer",
         section("Unit", [("Description", "times of " + name)])
         + section("Timer", timer_lines)
         + section("Install", [("WantedBy", "timers.target")]),
+        **options,
     )
     # the service's file is read when it next starts; nothing needs a restart for it
-    return service(c, name + ".timer", restart_on=[times, *restart_on])
+    return service(c, name + ".timer", restart_on=[times, *restart_on], **options)
 
 
-def no_timer(c: "Steps", name: str) -> "Outcome":
+def no_timer(c: "Steps", name: str, **options: "Unpack[Options]") -> "Outcome":
     """No such timer, and no service for it: both are stopped, and their files go.
 
         timers.no_timer(c, "backup")
@@ -86,8 +89,8 @@ def no_timer(c: "Steps", name: str) -> "Outcome":
     """
     if not NAME.match(name) or name.endswith((".timer", ".service")):
         raise ValueError("%r is not a name of units without a type" % (name,))
-    no_unit(c, name + ".timer")
-    return no_unit(c, name + ".service")
+    no_unit(c, name + ".timer", **options)
+    return no_unit(c, name + ".service", **options)
 
 
 def section(name: str, lines: "Sequence[tuple[str, str]]") -> str:

@@ -21,7 +21,9 @@ from provision.steps.support.inside import folders_of, name_fault
 from provision.system.source import Source
 
 if TYPE_CHECKING:
-    from provision.steps.on_controller import Host, Outcome
+    from typing import Unpack  # novm: for type checkers only
+
+    from provision.steps.on_controller import Host, Options, Outcome
     from provision.system.host import System
 
 #: paths named one by one in a diff; the rest is counted
@@ -258,7 +260,7 @@ def sync(
     delete: bool = True,
     exclude: Sequence[str] = (),
     outside_links: bool = False,
-    when: "Sequence[Outcome]" = (),
+    **options: "Unpack[Options]",
 ) -> "Outcome":
     """The files of a local folder at `to`; of those that the host has already, only the hashes are compared.
 
@@ -280,7 +282,7 @@ def sync(
     if not os.path.isdir(local):
         raise ConfigError("there is no local folder %s" % local)
     entries = local_entries(local, lambda path: excluded(path, exclude), outside_links=outside_links)
-    return tree(c, to, entries, owner=owner, group=group, delete=delete, exclude=exclude, when=when)
+    return tree(c, to, entries, owner=owner, group=group, delete=delete, exclude=exclude, **options)
 
 
 def check_tree(paths: "Sequence[str]") -> None:
