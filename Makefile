@@ -48,9 +48,9 @@ check: $(STAMP)
 
 # logic, as whoever runs make; and the agent on real files, as root
 unit: $(STAMP)
-	$(call NEED,unit agent steps_more)
+	$(call NEED,unit agent steps_more steps_past)
 	$(PYTEST) -n $(WORKERS) tests/unit
-	$(AS_ROOT) $(PYTEST) -n $(WORKERS) tests/agent tests/steps_more
+	$(AS_ROOT) $(PYTEST) -n $(WORKERS) tests/agent tests/steps_more tests/steps_past
 
 # real hosts: systemd, sshd, apt, nginx
 lab-test: $(STAMP)
@@ -84,10 +84,12 @@ MOMENTS ?= 16
 # seconds of mutated inputs for each parser (tests/prove/test_fuzz.py)
 FUZZ_SECONDS ?= 600
 RACES ?= 1000
-PROOFS ?= tests/prove tests/agent/test_users_races.py
+# pasts of a host that are drawn for each step (tests/steps_past)
+DRAWS ?= 200
+PROOFS ?= tests/prove tests/steps_past tests/agent/test_users_races.py
 prove: $(STAMP)
 	$(call NEED,prove)
-	$(AS_ROOT) env CASES=$(CASES) CUTS=$(CUTS) MOMENTS=$(MOMENTS) FUZZ_SECONDS=$(FUZZ_SECONDS) RACES=$(RACES) \
+	$(AS_ROOT) env CASES=$(CASES) CUTS=$(CUTS) MOMENTS=$(MOMENTS) FUZZ_SECONDS=$(FUZZ_SECONDS) RACES=$(RACES) DRAWS=$(DRAWS) \
 		$(PYTEST) $(PROOFS)
 
 # every built-in role on every image, from bare to rebooted; takes about 20 minutes, `ROLES="nginx tls"` less

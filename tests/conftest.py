@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     complaint = needs.complaint(wanted, os.geteuid())
     if complaint:
         raise pytest.UsageError(complaint)
-    if wanted & {"agent", "steps_more"}:
+    if wanted & {"agent", "steps_more", "steps_past"}:
         config.add_cleanup(mounts.room_for_overlays())
     if wanted & {"lab", "prove", "vagrant"}:
         mounts.off_overlays()

@@ -1,0 +1,257 @@
+"""Agents that are forked from the tests' process: a run takes a few milliseconds, so a property can draw hundreds.
+
+Everything is real but SSH, the agent's start and the place of the ledger: the controller's session, its messages, the
+agent's own main. tests/agent and tests/steps_more start agents as hosts do.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import io
+import itertools
+import os
+import pickle
+import pkgutil
+import re
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TypeVar
+
+from pictures import Picture, photograph
+
+import provision.steps
+from provision.agent import main as agent_main
+from provision.controller.bootstrap import MODES
+from provision.controller.channel import PIECE
+from provision.controller.login import Login
+from provision.controller.outcome import Outcome, StepFailed
+from provision.controller.session import Session
+from provision.steps.base import Step
+from provision.system.planned import host as _planned  # noqa: F401 (loaded once, before any fork)
+
+T = TypeVar("T")
+
+#: unshare(2): mounts, host name, network
+NEW_MOUNTS, NEW_NAME, NEW_NETWORK = 0x00020000, 0x04000000, 0x40000000
+#: mount(2): MS_REC | MS_PRIVATE
+PRIVATE = 0x4000 | 0x40000
+_PAYLOAD = re.compile(r"buffer\.read\((\d+)\)")
+
+for _module in pkgutil.walk_packages(provision.steps.__path__, "provision.steps."):
+    importlib.import_module(_module.name)
+
+
+class Host:
+    """A host below a folder. Each draw of a property begins with a new one.
+
+    root: where steps act.  over: folders such as "/etc" of which the agent has its own: what it changes there lands
+    below root, in a mount namespace of its own, which also has a host name and a network of its own.
+    """
+
+    def __init__(self, folder: Path, over: Sequence[str] = ()) -> None:
+        self.folder = folder
+        self.root = folder / "root"
+        self.over = tuple(over)
+        self.root.mkdir(parents=True, mode=0o755)
+        for at in over:
+            self.upper(at).mkdir(parents=True)
+            self._work(at).mkdir(parents=True)
+
+    def upper(self, folder: str) -> Path:
+        """Where what has been changed in a folder of its own is seen."""
+        return self.root / folder.strip("/")
+
+    def run(self, *steps: Step, plan: bool = False) -> list[Outcome]:
+        """What came of steps that one new agent took."""
+        channel = _Forked(self._enter, str(self.folder / "ledger"))
+        session = Session("t", channel.opened, Login(), plan=plan, who="test", emit=lambda event: None)
+        try:
+            outcomes = []
+            for step in steps:
+                outcome = session.submit(step)
+                try:
+                    outcome.wait()
+                except StepFailed:
+                    assert outcome.state == "failed"
+                outcomes.append(outcome)
+            session.finish()
+        except BaseException:
+            channel.kill()
+            session.abandon()
+            raise
+        return outcomes
+
+    def does(self, action: Callable[[], object]) -> None:
+        """Do something on the host by other means than prov: in a process that sees what the agent sees."""
+        child = os.fork()
+        if not child:
+            _leave(lambda: (self._enter(), action()))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, (
+            "what happened to the host before has failed"
+        )
+
+    def sh(self, script: str) -> None:
+        """Run lines of sh on the host."""
+        self.does(lambda: subprocess.run(["sh", "-ec", script], check=True, stdout=subprocess.DEVNULL))
+
+    def sees(self, look: Callable[[], T]) -> T:
+        """What a function finds on the host; it is called in a process that sees what the agent sees."""
+        to = self.folder / "seen"
+        self.does(lambda: to.write_bytes(pickle.dumps(look())))
+        found: T = pickle.loads(to.read_bytes())
+        return found
+
+    def tells(self, *argv: str) -> str:
+        """What a program prints on the host."""
+        said = self.sees(lambda: subprocess.run(argv, check=True, capture_output=True).stdout)
+        return said.decode("utf-8", "surrogateescape")
+
+    def picture(self) -> Picture:
+        """All that is below root, or in the host's own folders."""
+        if not self.over:
+            return photograph(self.root)
+        folders = [Path(folder) for folder in self.over]
+        return self.sees(lambda: {f"{f}/{at}": what for f in folders for at, what in photograph(f).items()})
+
+    def gone(self) -> None:
+        """Remove it."""
+        for at in self.root.rglob("*"):
+            if at.is_file() and not at.is_symlink() and immutable(at):
+                subprocess.run(["chattr", "-i", str(at)], check=True)
+        shutil.rmtree(self.folder)
+
+    def _work(self, folder: str) -> Path:
+        return self.folder / ("work" + folder.replace("/", "-"))
+
+    def _enter(self) -> None:
+        """Give this process the host's own folders."""
+        if not self.over:
+            return
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(NEW_MOUNTS | NEW_NAME | NEW_NETWORK) or libc.mount(None, b"/", None, PRIVATE, None):
+            raise OSError(ctypes.get_errno(), "no namespaces for the host")
+        for at in self.over:
+            options = f"lowerdir={at},upperdir={self.upper(at)},workdir={self._work(at)}"
+            if libc.mount(b"overlay", at.encode(), b"overlay", 0, options.encode()):
+                raise OSError(ctypes.get_errno(), f"no overlay on {at}")
+
+
+class Hosts:
+    """Makes hosts; the last one goes when a new one comes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = itertools.count()
+        self._host: Host | None = None
+
+    def new(self, *over: str) -> Host:
+        """A host with nothing below its root. over: folders, such as "/etc", of which it has its own."""
+        self.gone()
+        self._host = Host(self._folder / str(next(self._numbers)), over)
+        return self._host
+
+    def gone(self) -> None:
+        """Remove the last one."""
+        if self._host is not None:
+            self._host.gone()
+        self._host = None
+
+
+def immutable(path: Path) -> bool:
+    """Whether chattr(1) has made a file immutable."""
+    said = subprocess.run(["lsattr", "-d", str(path)], capture_output=True, text=True, check=False)
+    return said.returncode == 0 and "i" in said.stdout.split()[0]
+
+
+class _Forked:
+    """A channel to an agent that is a fork of this process (controller.channel.Channel)."""
+
+    def __init__(self, enter: Callable[[], None], ledger: str) -> None:
+        self._enter, self._ledger = enter, ledger
+        self.out, self.err = bytearray(), bytearray(b"PROV:shell\n")
+        self.eof = self.silent = False
+        self._pid = 0
+
+    def opened(self, command: str) -> _Forked:
+        """Start it; the sh script that a login would run is left out."""
+        found = _PAYLOAD.search(command)
+        assert found, command
+        ours, theirs = socket.socketpair()
+        self._errors, errors = os.pipe()
+        self._pid = os.fork()
+        if not self._pid:
+            for fd, to in ((theirs.fileno(), 0), (theirs.fileno(), 1), (errors, 2)):
+                os.dup2(fd, to)
+            os.closerange(3, 1024)
+            _leave(lambda: _serve(self._enter, self._ledger, int(found.group(1))))
+        theirs.close()
+        os.close(errors)
+        self._socket = ours
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(ours, selectors.EVENT_READ, self.out)
+        self._selector.register(self._errors, selectors.EVENT_READ, self.err)
+        return self
+
+    def send(self, data: bytes) -> None:
+        try:
+            self._socket.sendall(data)
+        except BrokenPipeError:
+            return
+
+    def wait(self, timeout: float) -> bool:
+        ready = self._selector.select(timeout)
+        for key, _ in ready:
+            try:
+                data = os.read(key.fd, PIECE)
+            except ConnectionResetError:
+                data = b""
+            key.data.extend(data)
+            if not data:
+                self._selector.unregister(key.fileobj)
+                self.eof = self.eof or key.data is self.out
+        return bool(ready)
+
+    def end_input(self) -> None:
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self._selector.close()
+        self._socket.close()
+        os.close(self._errors)
+        os.waitpid(self._pid, 0)
+
+    def kill(self) -> None:
+        """End the agent as a power cut would."""
+        os.kill(self._pid, signal.SIGKILL)
+
+
+def _serve(enter: Callable[[], None], ledger: str, size: int) -> None:
+    """What the bootstrap does, in a fork: its program has been imported already."""
+    incoming = open(0, "rb", closefd=False)  # noqa: SIM115 (a descriptor)
+    assert incoming.readline() in MODES.values()
+    incoming.read(size)
+    enter()
+    sys.stdin = io.TextIOWrapper(incoming)
+    sys.meta_path.append(SimpleNamespace(modules={}, compiled=None, find_spec=lambda *found: None))  # type: ignore[arg-type]
+    agent_main.main(ledger)
+
+
+def _leave(action: Callable[[], object]) -> None:
+    """Do this in a fork, and nothing of what pytest would do after it."""
+    status = 1
+    try:
+        action()
+        status = 0
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        os._exit(status)
