@@ -44,6 +44,7 @@ def ask(
     """
     hosts = select(question.inventory, question.target, question.limit)
     from provision.cli.watch import Prompt, can_ask, tolerant_streams, watch
+    from provision.controller.run_options import RunOptions
     from provision.report.jsonl import JsonLines
     from provision.roles.host import AskOnce
     from provision.roles.model import Assignment
@@ -54,11 +55,13 @@ def ask(
     prompt = Prompt(shown)
     run = Run(
         [Assignment(host, ()) for host in hosts],
-        plan=plan,
-        forks=question.forks,
-        ask=AskOnce(prompt) if can_ask(question.as_json) else None,
-        work=work,
-        opening=opening,
+        RunOptions(
+            plan=plan,
+            forks=question.forks,
+            ask=AskOnce(prompt) if can_ask(question.as_json) else None,
+            opening=opening,
+        ),
+        work,
     )
     return watch(run, shown, prompt)
 

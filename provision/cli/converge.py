@@ -11,7 +11,7 @@ from provision.errors import UsageError
 from provision.values import dataclass
 
 if TYPE_CHECKING:
-    from provision.controller.session import OnSend
+    from provision.controller.run_options import OnSend
     from provision.roles.host import AskOnce
     from provision.roles.model import Assignment
     from provision.roles.reach import Ahead
@@ -73,6 +73,7 @@ def execute(
     ahead = ahead or Ahead(assignments[0].host, plan=plan)
     from provision.cli.stepping import Stepper, check_can_step
     from provision.cli.watch import Prompt, can_ask, report_for, tolerant_streams, watch
+    from provision.controller.run_options import RunOptions
     from provision.report.base import Report, Style
     from provision.roles.host import AskOnce
     from provision.run.on_hosts import Run
@@ -90,18 +91,15 @@ def execute(
     else:
         report = report_for(style, [a.host.name for a in assignments], roles, as_json=order.as_json)
     prompt = Prompt(report)
-    run = Run(
-        assignments,
+    options = RunOptions(
         plan=plan,
         forks=1 if order.step else order.forks,
         ask=ask or (AskOnce(prompt) if can_ask(order.as_json) else None),
         confirm=Stepper(prompt) if order.step else None,
         on_send=on_send,
-        work=work_of(order),
         maybe_counts=not drift,
-        ahead=ahead,
     )
-    return watch(run, report, prompt)
+    return watch(Run(assignments, options, work_of(order), ahead), report, prompt)
 
 
 def work_of(order: Order) -> Work:

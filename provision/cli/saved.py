@@ -26,7 +26,7 @@ IN_SYNC, CHANGES, UNREACHABLE = 0, 3, 4
 
 def plan_and_save(order: Order, place: Path) -> int:
     """Plan, show it, and save it if it is whole; returns the exit status of the plan."""
-    from provision.roles.host import who
+    from provision.controller.run_options import who
     from provision.saved import plan_file
     from provision.saved.holding import Recorder, code_of
 
@@ -107,11 +107,12 @@ def asker(order: Order) -> AskOnce | None:
 def plan_again(order: Order, assignments: list[Assignment], recorder: Recorder, ask: AskOnce | None) -> int:
     """Plan without showing it; returns the exit status. Raises ProvError if a host can't be planned to its end."""
     from provision.cli.watch import Prompt, watch
+    from provision.controller.run_options import RunOptions
     from provision.report.answers import Answers
     from provision.run.on_hosts import Run
 
     report = Answers()
-    run = Run(assignments, plan=True, forks=order.forks, ask=ask, on_send=recorder)
+    run = Run(assignments, RunOptions(plan=True, forks=order.forks, ask=ask, on_send=recorder))
     status = watch(run, report, Prompt(report))
     if status not in (IN_SYNC, CHANGES, INTERRUPTED) or (status != INTERRUPTED and recorder.unplanned()):
         kind = UnreachableError if status == UNREACHABLE else ProvError

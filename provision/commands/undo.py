@@ -40,6 +40,7 @@ def undo(
     """
     hosts = select(inventory, target, limit) if run is None else [select_one(inventory, target)]
     from provision.cli.watch import Prompt, can_ask, report_for, watch
+    from provision.controller.run_options import RunOptions
     from provision.report.base import Style
     from provision.roles.host import AskOnce
     from provision.roles.model import Assignment
@@ -57,9 +58,7 @@ def undo(
 
     made = Run(
         [Assignment(host, ()) for host in hosts],
-        plan=check,
-        forks=forks,
-        ask=AskOnce(prompt) if can_ask(as_json) else None,
-        work=work,
+        RunOptions(plan=check, forks=forks, ask=AskOnce(prompt) if can_ask(as_json) else None),
+        work,
     )
     return watch(made, report, prompt)

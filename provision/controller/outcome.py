@@ -37,7 +37,7 @@ class Outcome(Ref):
         self.where = where
         self.line = line
         self._answer: Done | None = None
-        self.error: StepError | None = None
+        self.error: StepFailed | None = None
 
     def wait(self) -> Outcome:
         """Wait until the step has run. Raises StepFailed, UnreachableError."""
@@ -104,11 +104,5 @@ class Outcome(Ref):
         """Take the host's answer."""
         self._answer = answer
         if answer.error is not None:
-            self.error = StepError(where=self.where, **vars(answer.error))
-
-    def failure(self) -> StepFailed:
-        """The exception for a step that failed."""
-        assert self.answer.error is not None
-        failed = StepFailed(where=self.where, **vars(self.answer.error))
-        failed.outcome = self
-        return failed
+            self.error = StepFailed(where=self.where, **vars(answer.error))
+            self.error.outcome = self

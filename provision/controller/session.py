@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from provision.agent.masks import Masks
 from provision.agent.protocol import (
@@ -37,11 +36,12 @@ from provision.controller.bootstrap import AGENT, module_payload, needed
 from provision.controller.calling import calling_line
 from provision.controller.carried import check, encoded
 from provision.controller.channel import Channel
-from provision.controller.events import Event, StepDone, StepRunning
+from provision.controller.events import StepDone, StepRunning
 from provision.controller.facts import Facts
 from provision.controller.login import Login
-from provision.controller.outcome import Outcome
+from provision.controller.outcome import Outcome, StepFailed
 from provision.controller.reboot import comes_back
+from provision.controller.run_options import RunOptions
 from provision.controller.talk import Talk
 from provision.errors import ProvError, UnreachableError
 from provision.steps.base import Change, Step
@@ -51,25 +51,19 @@ from provision.system.source import CHUNK, Source
 INSTALL_PYTHON = "package python3"
 
 
-#: host, step, its message, whether the session has learnt; returns the message that is sent
-OnSend = Callable[[str, Outcome, Submission, bool], Submission]
-
 #: what people see of an outcome; its streams are for Python code
 SHOWN = ("why", "diff", "error")
-NOTHING_MORE: Mapping[str, Any] = {}
 
 
 class Session:
     """Steps for one host over one channel.
 
-    open_channel: opens a channel and runs a command on it.  login: how to become root.  plan: predict only.
-    who: shown to others while the host is locked.  emit: takes events.
-    confirm: asked about each step before it is sent; what it says no to is left out, and each is waited for.
+    open_channel: opens a channel and runs a command on it.  login: how to become root.  options: of the run; with
+    `confirm` in them, each step is waited for.
     reopen: opens the connection anew after the host has rebooted.
-    on_send: told of each step, and may send another message for it.
     masks: secrets that are known already; those that steps carry are added.
-    opening: what else the agent is told with its start.  prove: logs in anew and confirms a token there, when the
-    agent asks for it (system/guard.py); returns "" or why it could not.
+    prove: logs in anew and confirms a token there, when the agent asks for it (system/guard.py); returns "" or why
+    it could not.
 
     learnt: whether a role has read what came of a step that acted, or failed: what it does from now on no plan
     could tell.
@@ -80,40 +74,31 @@ class Session:
         host: str,
         open_channel: Callable[[str], Channel],
         login: Login,
+        options: RunOptions,
         *,
-        plan: bool,
-        who: str,
-        emit: Callable[[Event], None],
-        confirm: Callable[[str, Outcome], bool] | None = None,
         reopen: Callable[[], None] = lambda: None,
-        on_send: OnSend | None = None,
         masks: Masks | None = None,
-        opening: Mapping[str, Any] = NOTHING_MORE,
         prove: Callable[[str], str] = lambda token: "there is no second way in",
     ) -> None:
         self.host = host
         self.learnt = False
         #: whether all that the host is to have has been declared, once it has
         self.whole = False
-        self.plan = plan
         self.role = ""
         self.frames_sent = 0
         self._open_channel = open_channel
         self._login = login
-        self._who = who
-        self._emit = emit
-        self._confirm = confirm
+        self._options = options
+        self._emit = options.emit
         self._reopen = reopen
-        self._on_send = on_send
         self.masks = masks or Masks()
-        self._opening = opening
         self._prove = prove
         self._outcomes: dict[int, Outcome] = {}
         self._waiting: dict[int, Outcome] = {}
         #: what was sent of the waiting ones: after a reboot of the host it is sent again
         self._messages: dict[int, Submission] = {}
         self._failures_seen = 0
-        self._unseen: list[Outcome] = []
+        self._unseen: list[StepFailed] = []
         self._sources: dict[str, Source] = {}
         self._next = 1
         self._stopped = False
@@ -151,15 +136,16 @@ class Session:
             units=list(step.units()),
             ignore=step.ignore_errors,
         )
-        if self._on_send is not None:
-            message = self._on_send(self.host, outcome, message, self.learnt)
+        on_send, confirm = self._options.on_send, self._options.confirm
+        if on_send is not None:
+            message = on_send(self.host, outcome, message, self.learnt)
         # nobody is asked about steps that an earlier failure skips
-        if self._confirm is not None and not self._unseen and not self._confirm(self.host, outcome):
+        if confirm is not None and not self._unseen and not confirm(self.host, outcome):
             message = message.replace(leave=True)
         self._outcomes[outcome.id] = self._waiting[outcome.id] = outcome
         self._messages[outcome.id] = message
         self._send(message)
-        while self._confirm is not None and not outcome.done:
+        while confirm is not None and not outcome.done:
             self._pump()
         return outcome
 
@@ -181,7 +167,7 @@ class Session:
             self.learnt = True
             first = self._unseen[0]
             self.acknowledge()
-            raise first.failure()
+            raise first
 
     def wait_for_all(self) -> None:
         """Wait for every step. Raises StepFailed for the first failure that nobody has taken note of."""
@@ -224,11 +210,12 @@ class Session:
         self._talk = Talk(
             self._login,
             self._open_channel,
-            plan=self.plan,
+            plan=self._options.plan,
             installing=lambda text: self._emit(StepRunning(self.host, "", INSTALL_PYTHON, text)),
         )
-        commit = "" if self.plan else project_commit.commit()
-        self._send(Start(plan=self.plan, who=self._who, commit=commit, resume=resume, **self._opening))
+        options = self._options
+        commit = "" if options.plan else project_commit.commit()
+        self._send(Start(plan=options.plan, who=options.who, commit=commit, resume=resume, **options.opening))
 
     def _resume(self, done: Done, reboot: Reboot) -> None:
         """Wait until the host has rebooted, and go on there with all that is left. Raises UnreachableError.
@@ -352,7 +339,7 @@ class Session:
         del self._messages[done.id]
         outcome.settle(done)
         if outcome.error is not None and not outcome.step.ignore_errors:
-            self._unseen.append(outcome)
+            self._unseen.append(outcome.error)
         self._emit(
             StepDone(
                 self.host,

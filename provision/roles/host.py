@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import getpass
 import importlib
-import os
-import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from fabric import Config
-
 from provision.agent.masks import Masks
 from provision.controller.calling import calling_path
 from provision.controller.channel import Channel, SshChannel
-from provision.controller.connection import VerifiedConnection
-from provision.controller.events import Event
+from provision.controller.connection import VerifiedConnection, fabric_config
 from provision.controller.facts import Facts
 from provision.controller.login import Login
 from provision.controller.outcome import Outcome
-from provision.controller.session import NOTHING_MORE, OnSend, Session
+from provision.controller.run_options import RunOptions
+from provision.controller.session import Session
 from provision.errors import ProvError
 from provision.inventory.model import InventoryHost
 from provision.roles.model import Params
@@ -53,8 +50,7 @@ class Host(VerifiedConnection):
     """A host of the inventory: `c.run()` and the rest of fabric.Connection, with facts, apps and steps.
 
     inventory: its entry there.  name: the name there (`c.host` is the address).  vars: its variables.
-    masks: the secrets in its variables.  ahead: a connection to it that is being opened.
-    opening: what else the agent is told with its start.
+    options: of the run.  masks: the secrets in its variables.  ahead: a connection to it that is being opened.
     role_folders: of the role that is running, then of those that it extends: where templates/ and files/ are.
     """
 
@@ -63,34 +59,23 @@ class Host(VerifiedConnection):
     role_folders: tuple[Path, ...]
     session: Session | None
     role_params: tuple[Params, ...]
-    _emit: Callable[[Event], None]
+    _options: RunOptions
+    _masks: Masks | None
+    _ahead: Ahead | None
     _reached: tuple[str, dict[str, Any]]
-    _plan: bool
     _later: list[tuple[str, tuple[Path, ...], Callable[[], None]]]
-    _ask: Callable[[], Secret] | None = None
-    _confirm: Callable[[str, Outcome], bool] | None = None
-    _on_send: OnSend | None = None
-    _masks: Masks | None = None
-    _ahead: Ahead | None = None
-    _opening: Mapping[str, Any] = NOTHING_MORE
 
     def __init__(
         self,
         inventory: InventoryHost,
+        options: RunOptions,
         *,
-        config: Config,
         role_params: tuple[Params, ...] = (),
-        plan: bool = False,
-        emit: Callable[[Event], None],
-        ask: Callable[[], Secret] | None = None,
-        confirm: Callable[[str, Outcome], bool] | None = None,
-        on_send: OnSend | None = None,
         masks: Masks | None = None,
         ahead: Ahead | None = None,
-        opening: Mapping[str, Any] = NOTHING_MORE,
     ) -> None:
-        address, options = self._reach(inventory)
-        super().__init__(address, config=config, **options)
+        address, how = self._reach(inventory)
+        super().__init__(address, config=fabric_config(), **how)
         # _set: fabric keeps attributes that it does not know in its configuration, which it copies
         self._set(
             inventory=inventory,
@@ -98,15 +83,10 @@ class Host(VerifiedConnection):
             role_params=role_params,
             role_folders=(),
             session=None,
-            _reached=(address, options),
-            _plan=plan,
-            _emit=emit,
-            _ask=ask,
-            _confirm=confirm,
-            _on_send=on_send,
+            _options=options,
             _masks=masks,
             _ahead=ahead,
-            _opening=opening,
+            _reached=(address, how),
             _later=[],
         )
 
@@ -136,7 +116,7 @@ class Host(VerifiedConnection):
     @property
     def planning(self) -> bool:
         """Whether this run only predicts."""
-        return self._plan
+        return self._options.plan
 
     def params(self, model: type[P]) -> P:
         """The checked parameters of one of this host's roles, by their class; its defaults if it is not listed."""
@@ -202,18 +182,14 @@ class Host(VerifiedConnection):
         """The session with the agent, started if need be. Raises UnreachableError."""
         if self.session is None:
             self.open()
+            opening = {"login": self.user, "guard": self._guard_seconds(), **self._options.opening}
             self.session = Session(
                 self.name,
                 self._open_channel,
                 self._login(),
-                plan=self._plan,
-                who=who(),
-                emit=self._emit,
-                confirm=self._confirm,
+                replace(self._options, opening=opening),
                 reopen=self._reopen,
-                on_send=self._on_send,
                 masks=self._masks,
-                opening={"login": self.user, "guard": self._guard_seconds(), **self._opening},
                 prove=self._prove,
             )
         return self.session
@@ -242,12 +218,12 @@ class Host(VerifiedConnection):
     def _prove(self, token: str) -> str:
         """Log in anew, as the first time, and confirm a change."""
         # not looked up again: a lab's VM seems to be down while its sshd begins anew
-        address, options = self._reached
-        options = {**options, "connect_timeout": max(1, int(self._guard_seconds() / 2))}
+        address, how = self._reached
+        how = {**how, "connect_timeout": max(1, int(self._guard_seconds() / 2))}
         # sshd(8): on SIGHUP it executes itself anew, and nobody listens for that moment
         last = time.monotonic() + min(REOPENS, self._guard_seconds() / 3)
         while True:
-            second = VerifiedConnection(address, config=self.config, **options)
+            second = VerifiedConnection(address, config=self.config, **how)
             reason = log_in_anew(self.name, second, self._login(), token)
             if not reason or time.monotonic() > last:
                 return reason
@@ -266,15 +242,15 @@ class Host(VerifiedConnection):
             found = lab.find(self.name)
             if found is not None and found.password:
                 password = Secret(found.password)
-        return Login(sudo, password, self._ask, settings.python_interpreter or "")
+        return Login(sudo, password, self._options.ask, settings.python_interpreter or "")
 
 
 def log_in_anew(host: str, second: VerifiedConnection, login: Login, token: str) -> str:
     """Log in, become root, and confirm the change that the host guards with that token; "" or why not."""
-    channel, opening = partial(SshChannel, second), {"confirm": token}
+    channel, options = partial(SshChannel, second), RunOptions(opening={"confirm": token}, who="")
     try:
         second.open()
-        Session(host, channel, login, plan=False, who="", emit=lambda _: None, opening=opening).finish()
+        Session(host, channel, login, options).finish()
     except ProvError as error:
         return error.message
     finally:
@@ -285,11 +261,6 @@ def log_in_anew(host: str, second: VerifiedConnection, login: Login, token: str)
 def role_folder(name: str) -> Path:
     """The folder of a role that is in use in this process."""
     return Path(str(importlib.import_module(f"roles.{name}").__file__)).parent
-
-
-def who() -> str:
-    """The person and machine that a run comes from, for locks and the ledger."""
-    return f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
 
 
 class AskOnce:

@@ -25,10 +25,10 @@ from provision.controller.connection import open_explained
 from provision.controller.events import Event, Note, StepDone
 from provision.controller.login import Login
 from provision.controller.outcome import Outcome, StepFailed
+from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.controller.visible import visible
 from provision.errors import ConfigError, ProvError, UsageError
-from provision.roles.host import who
 from provision.secrets import Secret
 from provision.steps.base import Step
 
@@ -81,7 +81,7 @@ def session_of(c: Any) -> Session:
 
     password = c.config.sudo.password
     login = Login(sudo=c.user != "root", password=Secret(password) if password else None)
-    session = Session(c.host, partial(SshChannel, c), login, plan=False, who=who(), emit=log, reopen=reopen)
+    session = Session(c.host, partial(SshChannel, c), login, RunOptions(emit=log), reopen=reopen)
     _open.append(session)
     # _set: fabric keeps attributes that it does not know in its configuration
     c._set(_prov_session=session, close=lambda: close(c))

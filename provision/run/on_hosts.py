@@ -6,12 +6,11 @@ import contextlib
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import replace
 
 from provision.agent.masks import Masks
-from provision.controller.connection import fabric_config
 from provision.controller.events import (
     Connected,
     Connecting,
@@ -27,10 +26,11 @@ from provision.controller.events import (
 )
 from provision.controller.login import NoPython
 from provision.controller.outcome import Outcome, StepFailed
-from provision.controller.session import INSTALL_PYTHON, NOTHING_MORE, OnSend
+from provision.controller.run_options import Confirm, RunOptions
+from provision.controller.session import INSTALL_PYTHON
 from provision.controller.ssh_config import user_config
 from provision.errors import LabError, ProvError, UnreachableError
-from provision.roles.host import AskOnce, Host
+from provision.roles.host import Host
 from provision.roles.model import Assignment
 from provision.roles.reach import Ahead
 from provision.roles.variables import secrets_in
@@ -104,50 +104,34 @@ class Run:
     """Some work on some hosts, a deploy or plan by default. Iterate over it for its events; it ends when all
     hosts have.
 
-    forks: hosts at a time.  ask: asks a person for sudo's password; None if nobody is there.
-    confirm: asked before each step, one host at a time; what it says no to is left out.
-    on_send: told of each step, by the hosts' threads: see Session.
+    options: what holds for all hosts, but `emit`, which is the run's own.
     ahead: a connection to the first host that is being opened.  began: when, by time.monotonic().
-    opening: what else agents are told with their start.
-    maybe_counts: whether a plan whose only changes are of the kind that may be none is one with changes.
     """
 
     def __init__(
         self,
         assignments: Sequence[Assignment],
-        *,
-        plan: bool,
-        forks: int = 20,
-        ask: AskOnce | None = None,
+        options: RunOptions,
         work: Work = run_roles,
-        confirm: Callable[[str, Outcome], bool] | None = None,
-        on_send: OnSend | None = None,
-        maybe_counts: bool = True,
         ahead: Ahead | None = None,
-        opening: Mapping[str, Any] = NOTHING_MORE,
     ) -> None:
         # whatever is wrong in ssh's own configuration is said before the first connection
         user_config()
         self.assignments = assignments
-        self.plan = plan
-        self.forks = forks
         self.tallies = {a.host.name: Tally() for a in assignments}
         self._queue: Events = Events()
-        self._ask = ask
+        confirm = self._shown_before(options.confirm) if options.confirm else None
+        self._options = replace(options, emit=self._queue.put, confirm=confirm)
         self._work = work
-        self._confirm = confirm
-        self._on_send = on_send
-        self._maybe_counts = maybe_counts
         self.began = ahead.began if ahead else time.monotonic()
         self._ahead = ahead
-        self._opening = opening
         self._running: dict[str, Host] = {}
         self._lock = threading.Lock()
         self._stopped = False
 
     def __iter__(self) -> Iterator[Event]:
         left = len(self.assignments)
-        pool = ThreadPoolExecutor(self.forks, thread_name_prefix="host")
+        pool = ThreadPoolExecutor(self._options.forks, thread_name_prefix="host")
         try:
             for assignment in self.assignments:
                 pool.submit(self._run_host, assignment)
@@ -173,13 +157,16 @@ class Run:
         self._stopped = True
         self._queue.put(Stopping(""))
 
-    def _asked(self, host: str, outcome: Outcome) -> bool:
-        """Ask about a step, once all that came before it has been shown."""
-        assert self._confirm is not None
-        before = Reached("", threading.Event())
-        self._queue.put(before)
-        before.shown.wait()
-        return self._confirm(host, outcome)
+    def _shown_before(self, confirm: Confirm) -> Confirm:
+        """Have a question about a step asked once all that came before it has been shown."""
+
+        def ask(host: str, outcome: Outcome) -> bool:
+            before = Reached("", threading.Event())
+            self._queue.put(before)
+            before.shown.wait()
+            return confirm(host, outcome)
+
+        return ask
 
     def _stop_sessions(self) -> None:
         with self._lock:
@@ -194,7 +181,7 @@ class Run:
             return 1
         if any(t.unreachable for t in tallies):
             return 4
-        if self.plan and any(t.changed or (t.maybe and self._maybe_counts) for t in tallies):
+        if self._options.plan and any(t.changed or (t.maybe and self._options.maybe_counts) for t in tallies):
             return 3
         return 0
 
@@ -235,16 +222,10 @@ class Run:
         self._queue.put(Connecting(name))
         host = Host(
             assignment.host,
-            config=fabric_config(),
+            self._options,
             role_params=assignment.params,
-            plan=self.plan,
-            emit=self._queue.put,
-            ask=self._ask,
-            confirm=self._asked if self._confirm else None,
-            on_send=self._on_send,
             masks=masks,
             ahead=ahead,
-            opening=self._opening,
         )
         try:
             session = host.started()

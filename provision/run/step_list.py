@@ -11,9 +11,9 @@ from provision.agent.masks import Masks
 from provision.agent.protocol import Done
 from provision.controller.calling import calling_line
 from provision.controller.carried import check, encoded
-from provision.controller.connection import fabric_config
 from provision.controller.facts import Facts
 from provision.controller.outcome import Outcome
+from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.errors import ProvError, StepError
 from provision.inventory import InventoryHost
@@ -88,9 +88,7 @@ class Recorder(Host):
     _recording: Recording
 
     def __init__(self, inventory: InventoryHost, params: tuple[Params, ...], recording: Recording) -> None:
-        super().__init__(
-            inventory, config=fabric_config(), role_params=params, plan=True, emit=lambda event: None
-        )
+        super().__init__(inventory, RunOptions(plan=True), role_params=params)
         self._set(_recording=recording)
 
     @staticmethod

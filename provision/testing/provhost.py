@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 from provision.apps.authority import Authority
 from provision.apps.model import App
 from provision.apps.reading import apps_of
-from provision.controller.connection import fabric_config
 from provision.controller.facts import Facts
+from provision.controller.run_options import RunOptions
 from provision.inventory import InventoryHost
 from provision.roles.host import Host
 from provision.roles.model import Assignment
@@ -157,7 +157,7 @@ class ProvHost:
     @cached_property
     def _host(self) -> Host:
         # a session that plans changes nothing, and waits for nobody's lock
-        host = Host(self.inventory, config=fabric_config(), plan=True, emit=lambda _event: None)
+        host = Host(self.inventory, RunOptions(plan=True))
         host.open()
         return host
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from provision import lab
 from provision.controller.events import HostDone, StepDone
+from provision.controller.run_options import RunOptions
 from provision.errors import ProvError
 from provision.roles.host import Host
 from provision.roles.model import Assignment
@@ -172,7 +173,7 @@ class Stages:
     ) -> tuple[list[StepDone], StageDone]:
         """A run on all hosts: its steps, and the stage as failed if one of them has."""
         assignments = self.trial.assignments
-        run = Run(assignments, plan=plan, forks=len(assignments), work=work)
+        run = Run(assignments, RunOptions(plan=plan, forks=len(assignments)), work)
         self._started(run)
         steps: list[StepDone] = []
         errors: list[tuple[str, ProvError]] = []

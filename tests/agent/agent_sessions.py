@@ -18,7 +18,8 @@ from provision.controller import bootstrap
 from provision.controller.channel import Channel, ProcessChannel
 from provision.controller.events import Event
 from provision.controller.login import Login
-from provision.controller.session import NOTHING_MORE, OnSend, Session
+from provision.controller.run_options import OnSend, RunOptions
+from provision.controller.session import Session
 from provision.system.memory.ledger import Ledger
 
 MAIN = "\nmain()"
@@ -49,7 +50,7 @@ class Agents:
         wrap: Callable[[str], list[str]] = lambda command: ["sh", "-c", command],
         who: str = "test",
         on_send: OnSend | None = None,
-        opening: Mapping[str, str] = NOTHING_MORE,
+        opening: Mapping[str, str] | None = None,
     ) -> Session:
         """A session with a new agent. wrap: the argv that runs the bootstrap's command."""
 
@@ -63,11 +64,7 @@ class Agents:
             "local",
             open_channel,
             login,
-            plan=plan,
-            who=who,
-            emit=self.events.append,
-            on_send=on_send,
-            opening=opening,
+            RunOptions(plan=plan, emit=self.events.append, on_send=on_send, opening=opening or {}, who=who),
         )
 
     @contextmanager

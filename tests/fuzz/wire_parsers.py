@@ -16,6 +16,7 @@ from provision.agent.link import Link
 from provision.agent.protocol import Submission
 from provision.controller.events import Event
 from provision.controller.login import Login
+from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.report.base import Style
 from provision.report.jsonl import JsonLines
@@ -88,7 +89,7 @@ def talk(says: bytes) -> None:
         for report in reports:
             report.take(event)
 
-    session = Session("h", lambda command: Says(says), Login(), plan=False, who="x", emit=emit)
+    session = Session("h", lambda command: Says(says), Login(), RunOptions(emit=emit, who="x"))
     try:
         for path in ("/x", "/y"):
             session.submit(File(path, "text"))

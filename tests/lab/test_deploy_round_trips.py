@@ -18,6 +18,7 @@ from helpers.projects import Project, by_address
 
 from provision import lab
 from provision.controller.events import HostDone, StepDone
+from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.inventory import load
 from provision.roles.model import assign
@@ -73,7 +74,7 @@ def run(
         began = time.monotonic()
         assignments = assign(load(None).select(name, None))
         begun = Ahead(assignments[0].host, plan=plan) if ahead else None
-        deploy = Run(assignments, plan=plan, ahead=begun)
+        deploy = Run(assignments, RunOptions(plan=plan), ahead=begun)
         events = list(deploy)
         counts.seconds = time.monotonic() - began
     assert [e.error for e in events if isinstance(e, HostDone)] == [None]

@@ -11,6 +11,7 @@ import pytest
 from provision.controller.channel import ProcessChannel
 from provision.controller.login import Login
 from provision.controller.outcome import Outcome, StepFailed
+from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.errors import ConfigError
 from provision.steps.base import Step
@@ -60,9 +61,8 @@ class Bench:
             return channels[0]
 
         interpreter = "" if self.argv else sys.executable
-        session = Session(
-            "t", open_channel, Login(interpreter=interpreter), plan=plan, who="test", emit=lambda event: None
-        )
+        options = RunOptions(plan=plan, who="test")
+        session = Session("t", open_channel, Login(interpreter=interpreter), options)
         try:
             outcomes = []
             for step in steps:

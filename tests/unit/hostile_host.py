@@ -10,6 +10,7 @@ from typing import Any
 
 from provision.controller.events import Event
 from provision.controller.login import Login
+from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.steps.files import File
 from provision.system.frames import LENGTHS, MARKER, pack
@@ -77,7 +78,7 @@ def without(head: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def session(channel: Liar, emit: Callable[[Event], None] = lambda event: None) -> Session:
     """A session with it."""
-    return Session("web1", lambda command: channel, Login(), plan=False, who="test", emit=emit)
+    return Session("web1", lambda command: channel, Login(), RunOptions(emit=emit, who="test"))
 
 
 def one_step(*heads: dict[str, Any] | bytes, endless: Iterable[bytes] = ()) -> list[Event]:

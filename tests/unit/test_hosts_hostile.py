@@ -12,6 +12,7 @@ from hostile_host import BYE, FACTS, HELLO, OK, Liar, Mute, frames, one_step, ra
 
 from provision.controller import conduct, login
 from provision.controller.events import StepDone, StepRunning
+from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.errors import ProvError, UnreachableError
 from provision.secrets import Secret
@@ -187,7 +188,7 @@ def started(out: bytes, err: bytes, **options: Any) -> ProvError:
     channel = Liar([out] if out else [], err=[err], greets=False)
     starter = login.Login(sudo=True, **options)
     with pytest.raises(ProvError) as raised:
-        assert Session("h", lambda _: channel, starter, plan=True, who="", emit=lambda _: None).facts
+        assert Session("h", lambda _: channel, starter, RunOptions(plan=True, who="")).facts
     return raised.value
 
 
@@ -252,7 +253,7 @@ def test_a_password_is_asked_for_whatever_sudo_says(refusal: str) -> None:
         return opened[-1]
 
     asked = login.Login(sudo=True, ask=lambda: Secret("right"))
-    found = Session("h", open_channel, asked, plan=True, who="", emit=lambda _: None)
+    found = Session("h", open_channel, asked, RunOptions(plan=True, who=""))
     assert found.facts.cpus == 1
     assert len(opened) == 2
     assert opened[0].sent.startswith(b"exit 97; keep\n"), (
@@ -269,7 +270,5 @@ def test_without_anybody_to_ask_it_is_told(refusal: str) -> None:
             "h",
             lambda command: Sudo(command, refusal),
             login.Login(sudo=True),
-            plan=True,
-            who="",
-            emit=lambda _: None,
+            RunOptions(plan=True, who=""),
         ).facts

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provision.controller.login import Login
+from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.errors import ProvError, UnreachableError
 from provision.system.frames import (
@@ -128,7 +129,7 @@ FACTS = {
 
 def session(says: bytes) -> Session:
     open_channel: Callable[[str], Scripted] = lambda command: Scripted(says)  # noqa: E731
-    return Session("web1", open_channel, Login(), plan=False, who="test", emit=lambda event: None)
+    return Session("web1", open_channel, Login(), RunOptions(who="test"))
 
 
 @given(st.binary(max_size=200))
