@@ -34,6 +34,7 @@ from provision.controller.bootstrap import MODES
 from provision.controller.channel import PIECE
 from provision.controller.login import Login
 from provision.controller.outcome import Outcome, StepFailed
+from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.steps.base import Step
 from provision.system.planned import host as _planned  # noqa: F401 (loaded once, before any fork)
@@ -73,7 +74,7 @@ class Host:
     def run(self, *steps: Step, plan: bool = False) -> list[Outcome]:
         """What came of steps that one new agent took."""
         channel = _Forked(self._enter, str(self.folder / "ledger"))
-        session = Session("t", channel.opened, Login(), plan=plan, who="test", emit=lambda event: None)
+        session = Session("t", channel.opened, Login(), RunOptions(plan=plan, who="test"))
         try:
             outcomes = []
             for step in steps:
