@@ -2,6 +2,7 @@
 with `_if`, facts for what has no operation."""
 
 from pathlib import Path
+from typing import Any
 
 from pyinfra import host
 from pyinfra.facts.files import File
@@ -13,7 +14,7 @@ VALUES = {name: host.data.get(name) for name in host.data.variables}
 KEY, CERTIFICATE = f"/etc/shop/tls/{DOMAIN}.key", f"/etc/shop/tls/{DOMAIN}.pem"
 
 
-def template(name, dest, mode="644", group="root"):
+def template(name: str, dest: str, mode: str = "644", group: str = "root") -> Any:
     return files.template(
         name=dest,
         src=str(STACK / "templates" / name),
@@ -26,7 +27,7 @@ def template(name, dest, mode="644", group="root"):
     )
 
 
-def copy(name, dest):
+def copy(name: str, dest: str) -> Any:
     return files.put(
         name=dest,
         src=str(STACK / "files" / name),

@@ -19,7 +19,7 @@ RUNNING = UnitState("loaded", "active", "running", "enabled")
 class Controller:
     """Nobody is at the other end."""
 
-    def fetch(self, source: Source, request: bytes = b"") -> Iterator[bytes]:  # type: ignore[override]
+    def fetch(self, source: Source, request: bytes = b"") -> Iterator[bytes]:
         assert source.open is not None
         with source.open(request) as f:
             yield f.read()

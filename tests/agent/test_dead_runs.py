@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from provision.steps.base import Ref
 from provision.steps.command import Command
 from provision.steps.files import File
 from provision.steps.history import History
-from provision.steps.systemd import Service
+from provision.steps.services import Service
 from provision.steps.undo import Undo
 from provision.system.memory.ledger import Ledger
 from provision.system.unit_state import UnitState
@@ -144,7 +145,7 @@ class Host:
         """A step is about to act."""
         self.ledger.begin().step_begins(label)
 
-    def unit(self, service: Service) -> list[str]:
+    def unit(self, service: Service) -> Sequence[str]:
         """Run the step of a unit; what it did."""
         self.units.done.clear()
         diff = service.check(self)  # type: ignore[arg-type]

@@ -32,7 +32,8 @@ def test_pip_logs_in_and_tells_nobody(
 ) -> None:
     with guarded(index, {"build": WORD}) as (address, seen):
         url = f"http://{address}/simple"
-        indexes, text = (Index(url=url, username="build", password=Secret(WORD), default=True),), "shopdep\n"
+        indexes: tuple[Index, ...] = (Index(url=url, username="build", password=Secret(WORD), default=True),)
+        text = "shopdep\n"
         if place == "variable":
             indexes, text = (), f"--index-url http://build:${{WORD}}@{address}/simple\nshopdep\n"
         wanted = requirements_with(text, indexes, {"WORD": Secret(WORD)}, where="requirements.txt")

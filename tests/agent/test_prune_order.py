@@ -15,7 +15,7 @@ from provision.steps import prune as pruning
 from provision.steps import unit_files
 from provision.steps.base import Diff, Ref
 from provision.steps.prune import Prune
-from provision.steps.systemd import Service
+from provision.steps.services import Service
 from provision.system.memory.ledger import Ledger
 from provision.system.memory.undeclared import undeclared
 
@@ -136,7 +136,7 @@ def test_a_run_that_was_not_whole_prunes_nothing(machine: Machine) -> None:
 
 
 def test_a_unit_file_that_goes_takes_its_socket_out_of_the_way_first(machine: Machine) -> None:
-    machine.host.run_step(unit_files.NoUnit(SERVICE))  # type: ignore[arg-type]
+    machine.host.run_step(unit_files.NoUnit(SERVICE))
     stops = [word.split(",")[0] for word in machine.units.done if word.startswith("stop")]
     assert stops == [f"stop {SOCKET}", f"stop {SERVICE}"]
     assert machine.socket.exists()

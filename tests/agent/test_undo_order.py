@@ -12,7 +12,7 @@ from pictured import RUNNING, Host, Units
 
 from provision.errors import StepError
 from provision.steps.base import Ref
-from provision.steps.systemd import Service
+from provision.steps.services import Service
 from provision.steps.tree import Tree
 from provision.steps.undo import Undo
 from provision.system.source import Source

@@ -53,7 +53,7 @@ def build(root: Path, tree: Tree) -> None:
         gid = grp.getgrnam(entry["group"]).gr_gid if "group" in entry else -1
         os.chown(at, uid, gid, follow_symlinks=False)
         if "age" in entry:
-            then = time.time() - entry["age"]
+            then = time.time() - float(entry["age"])
             os.utime(at, (then, then), follow_symlinks=False)
 
 

@@ -15,6 +15,7 @@ from provision.controller.ssh_config import user_config
 from provision.errors import ConfigError, ProvError
 from provision.report.base import Style
 from provision.report.plain import Plain
+from provision.steps.base import Change
 
 
 class Inventory(Parser):
@@ -105,7 +106,7 @@ class Plan(JsonParser):
         from provision.saved import plan_file as plans
 
         step = plans.PlannedStep(
-            role="r", step="s", state="changed", diff=(plans.Change("a", "b", "c"),), wanted="w", digest="d"
+            role="r", step="s", state="changed", diff=(Change("a", "b", "c"),), wanted="w", digest="d"
         )
         body = plans.SavedPlan(
             made=1.0,

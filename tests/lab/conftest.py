@@ -13,7 +13,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 
-class ByHosts(LoadScopeScheduling):
+class ByHosts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """With `pytest -n 3`: the tests of a file are run by one process, as they share hosts, and so are all that look
     at what a journey has left."""
 

@@ -280,7 +280,7 @@ for number in range(4000):
 
 def test_a_link_that_takes_nothing_more(project: Project, impatient: Impatient) -> None:
     project.role("own", MUCH, head="import subprocess")
-    stop = [str(PROV), "lab", "ssh", NAME, "--", "sh", "-c", SIGNAL_SSHD, "sh", "STOP"]
+    stop = [PROV, "lab", "ssh", NAME, "--", "sh", "-c", SIGNAL_SSHD, "sh", "STOP"]
     project.inventory({NAME: {"stop": stop}}, ansible_connection="lab", roles=["own"])
     began = time.monotonic()
     (end,) = [event for event in impatient(NAME) if isinstance(event, HostDone)]

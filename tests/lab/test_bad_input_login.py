@@ -52,7 +52,7 @@ def refused(run: Run) -> dict[str, Any]:
 
 def new_key(path: Path) -> str:
     """Make a key pair; returns the public half."""
-    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path]
+    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)]
     subprocess.run(argv, check=True, timeout=10)
     return " ".join(path.with_suffix(".pub").read_text().split()[:2])
 

@@ -122,8 +122,8 @@ def test_sudoers_are_judged_as_a_whole(bench: Bench) -> None:
 
 
 def test_a_checkout_over_ssh_with_a_deploy_key_made_on_the_host(bench: Bench) -> None:
-    for step in (Packages(["git"]), User("git", home="/srv/git"), User("shop", home="/srv/shop")):
-        bench.run(step)
+    for first in (Packages(["git"]), User("git", home="/srv/git"), User("shop", home="/srv/shop")):
+        bench.run(first)
     made = "git init -q -b main /srv/git/x.git && cd /srv/git/x.git && git config user.email t@t.test &&"
     commit = "git config user.name t && git commit -q --allow-empty -m one"
     on(NAME, "runuser", "-u", "git", "--", "sh", "-c", f"{made} {commit}")

@@ -25,7 +25,7 @@ from provision.lab import disk, forwarding, machine, network, store
 
 pytestmark = pytest.mark.lab
 
-PROV = Path(sys.executable).with_name("prov")
+PROV = str(Path(sys.executable).with_name("prov"))
 
 
 def prov(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -205,7 +205,7 @@ def test_sudo_logins(lab: store.Lab, login: str) -> None:
         "-F",
         "none",
         "-i",
-        host.key,
+        str(host.key),
         f"-oUserKnownHostsFile={host.known_hosts}",
         "-oBatchMode=yes",
     ]
@@ -307,7 +307,7 @@ def test_the_lab_works_where_systemd_is_init_and_installs_what_it_needs() -> Non
     send("t-1", Path(labs.__file__).parents[2], ["provision"], "/lab/python")
     send("t-1", Path(click.__file__).parents[1], ["click"], "/lab/python")
     images = store.DEFAULT_DIR / "images"
-    pack = ["tar", "-C", images, "--exclude=./*/var/lib/apt/lists", "-cf", "-", "debian-12-r1"]
+    pack = ["tar", "-C", str(images), "--exclude=./*/var/lib/apt/lists", "-cf", "-", "debian-12-r1"]
     with subprocess.Popen(pack, stdout=subprocess.PIPE) as packing:
         unpack = [PROV, "lab", "ssh", "t-1", "--", "sudo", "tar", "-C", "/lab/l/images", "-xf", "-"]
         subprocess.run(unpack, stdin=packing.stdout, check=True)

@@ -29,8 +29,8 @@ from provision.steps.mounts import Mount, NoMount
 from provision.steps.nftables import Firewall
 from provision.steps.postgres import Database, Extension, Grant, Role, Setting
 from provision.steps.repository import NoRepository, Repository
+from provision.steps.services import Service
 from provision.steps.swap import SwapFile
-from provision.steps.systemd import Service
 from provision.steps.ufw import Ufw
 from provision.steps.users import User
 

@@ -27,6 +27,6 @@ NAMES = (
 @pytest.mark.parametrize("name", NAMES)
 def test_no_input_does_harm(name: str) -> None:
     seed = os.environ.get("FUZZ_SEED") or str(random.randrange(2**32))
-    argv = [sys.executable, WORKER, name, str(SECONDS), seed, TESTS / "corpus"]
+    argv = [sys.executable, str(WORKER), name, str(SECONDS), seed, str(TESTS / "corpus")]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS + PATIENCE)
     assert done.returncode == 0, f"FUZZ_SEED={seed}\n{done.stdout}{done.stderr}"

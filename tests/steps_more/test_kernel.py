@@ -8,7 +8,7 @@ from steps_bench import Bench, refuses
 from provision.steps.base import Step
 from provision.steps.kernel import Module, Sysctl
 
-SETTINGS = {"net.ipv4.ip_forward": 1, "net.ipv4.tcp_rmem": "4096   131072 6291456"}
+SETTINGS: dict[str, int | str] = {"net.ipv4.ip_forward": 1, "net.ipv4.tcp_rmem": "4096   131072 6291456"}
 
 
 def test_sysctl_writes_the_file_and_the_kernel(bench: Bench) -> None:

@@ -63,8 +63,8 @@ def server(bench: Bench) -> Iterator[TlsServer]:
     found.close()
 
 
-def served(server: TlsServer, path: Path, **options: float) -> ServedCertificate:
-    return ServedCertificate(str(path), "one.test", port=server.port, **options)
+def served(server: TlsServer, path: Path, within: float = 10) -> ServedCertificate:
+    return ServedCertificate(str(path), "one.test", port=server.port, within=within)
 
 
 def test_the_certificate_in_the_file_is_the_one_that_is_shown(bench: Bench, server: TlsServer) -> None:

@@ -239,7 +239,7 @@ def step_modules() -> list[str]:
 def top_imports(name: str) -> set[str]:
     """Modules of ours that a module imports when it is imported."""
     path = Path(str(importlib.import_module(name).__file__))
-    found = set()
+    found: set[str] = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("provision."):
             package = node.module in bootstrap.PACKAGES

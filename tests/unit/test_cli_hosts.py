@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from inventories import project
 
 from provision.cli import main as cli
+
+#: runs the command line; gives exit status, lines of stdout, and stderr
+Prov = Callable[..., tuple[object, list[str], str]]
 
 INVENTORY = """
     web:
@@ -28,7 +32,7 @@ INVENTORY = """
 
 
 @pytest.fixture
-def prov(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def prov(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Prov:
     """Runs the command line in a project; gives exit status, lines of stdout, and stderr."""
     monkeypatch.chdir(project(tmp_path, {"inventory/hosts.yml": INVENTORY}))
 
@@ -42,7 +46,7 @@ def prov(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return run
 
 
-def test_plain_lines(prov) -> None:
+def test_plain_lines(prov: Prov) -> None:
     assert prov("hosts") == (
         0,
         [
@@ -56,7 +60,7 @@ def test_plain_lines(prov) -> None:
     assert [line.split()[0] for line in prov("hosts", "web,!web1")[1]] == ["NAME", "web2"]
 
 
-def test_graph(prov) -> None:
+def test_graph(prov: Prov) -> None:
     """The shape of ansible-inventory --graph."""
     assert prov("hosts", "--graph")[1] == [
         "@all:",
@@ -76,7 +80,7 @@ def test_graph(prov) -> None:
     ]
 
 
-def test_json(prov) -> None:
+def test_json(prov: Prov) -> None:
     status, lines, _ = prov("hosts", "web1", "--json")
     host, summary = (json.loads(line) for line in lines)
     assert status == 0
@@ -99,7 +103,7 @@ def test_json(prov) -> None:
     assert summary == {"event": "summary", "hosts": {}}
 
 
-def test_errors(prov, tmp_path: Path) -> None:
+def test_errors(prov: Prov, tmp_path: Path) -> None:
     assert prov("hosts", "wbe1") == (
         2,
         [],
@@ -117,14 +121,14 @@ def test_errors(prov, tmp_path: Path) -> None:
     ]
 
 
-def test_a_table_on_a_terminal(prov, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_on_a_terminal(prov: Prov, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "100")
     _, lines, _ = prov("hosts", "web1")
     assert any("192.0.2.1 port 2222" in line and "base nginx" in line for line in lines)
 
 
-def test_help_has_an_example(prov) -> None:
+def test_help_has_an_example(prov: Prov) -> None:
     status, lines, _ = prov("hosts", "--help")
     assert status == 0
     assert any(line.strip().startswith("Example:  prov hosts") for line in lines)

@@ -19,7 +19,7 @@ from provision.secrets import Secret
 from provision.steps.base import Ref, Step
 from provision.steps.command import Command
 from provision.steps.files import Directory, File
-from provision.steps.systemd import Service
+from provision.steps.services import Service
 from provision.steps.tree import Tree
 from provision.system.source import Source
 
@@ -49,7 +49,7 @@ def test_values_of_all_types_survive(argv: Any, environment: Any, stdin: Any, ti
 
 
 def test_contents_travel_by_their_hash() -> None:
-    kept: list[Source] = []
+    kept: list[Source | Secret] = []
     step = File("/x", "hello", mode=0o600)
     kind, fields = encode_step(step, kept.append)
     assert "hello" not in json.dumps(fields)

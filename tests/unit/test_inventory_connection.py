@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -146,7 +147,7 @@ def test_roles(tmp_path: Path) -> None:
         ),
     ):
         web1 = host(tmp_path, variables)
-        assert errors(lambda web1=web1: web1.roles) == expected
+        assert errors(partial(getattr, web1, "roles")) == expected
 
 
 def test_secrets_do_not_show() -> None:

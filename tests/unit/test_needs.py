@@ -41,7 +41,7 @@ def test_pytest_refuses_to_begin_without_what_the_tests_call(tmp_path: Path) -> 
 
 
 def test_what_is_there_need_not_be_installed() -> None:
-    argv = [sys.executable, ROOT / "tests/needs.py", "unit"]
+    argv = [sys.executable, str(ROOT / "tests/needs.py"), "unit"]
     assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == "\n"
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import pytest
 from report_events import FAILURE
-from rich.console import Console as Terminal
 
 from provision.controller.events import Event, HostDone, StepDone, Summary, Tally
 from provision.report.base import Style
@@ -15,6 +14,7 @@ from provision.report.console import Console
 from provision.report.drift import DriftShown
 from provision.report.fleet import Fleet, merged, whom
 from provision.report.plain import Plain
+from provision.report.terminal import Terminal
 from provision.steps.base import Change
 
 HOSTS = [f"web{n}" for n in range(1, 31)]

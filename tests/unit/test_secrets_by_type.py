@@ -92,7 +92,7 @@ def test_the_type_tells_what_is_hidden(value: Any, shown: Any) -> None:
 
 
 def test_applications_by_type() -> None:
-    apps = {
+    apps: dict[str, dict[str, Any]] = {
         "shop": {
             "source": "https://ghp_0123456789abcdefABCDEF@h/shop.git",
             "auth": {"by": "basic", "users": {"bob": WORD}, "realm": "off"},

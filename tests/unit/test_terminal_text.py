@@ -45,7 +45,7 @@ EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\u2066\u200f\u2028\r\udcff\ud800"
 BAD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 WORDS = "distribution version codename family architecture kernel hostname python python_path init user login_user"
-FACTS = Facts(**dict.fromkeys(WORDS.split(), EVIL), cpus=1, memory_mb=1, addresses=(EVIL,))  # type: ignore[arg-type]
+FACTS = Facts(**dict.fromkeys(WORDS.split(), EVIL), cpus=1, memory_mb=1, addresses=(EVIL,))
 ERROR = StepError(EVIL, where=EVIL, hint=EVIL, argv=[EVIL], status=1, stdout=EVIL, stderr=EVIL)
 STEP = StepDone(
     "h", "r", EVIL, "changed", why=EVIL, diff=[Change(EVIL, EVIL, EVIL), Change("c", text=f"@@\n+{EVIL}")]

@@ -15,7 +15,7 @@ from provision.cli.main import cli
 from provision.errors import ConfigError, UsageError
 from provision.testing import pytests
 from provision.testing.deployed import Deployed, Step
-from provision.testing.plugin import role_of
+from provision.testing.ownership import role_of
 from provision.testing.trials import Trial, trial_of
 
 ROLE = """

@@ -7,10 +7,9 @@ import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from rich.console import Console as Terminal
-
 from provision.controller.events import StepDone
 from provision.errors import LabError, StepError
+from provision.report.terminal import Terminal
 from provision.steps.base import Change
 from provision.testing.junit import write_junit
 from provision.testing.results import Event, Finished, StageDone, StageStarted, TrialDone, Verdict

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-PROV = Path(sys.executable).with_name("prov")
+PROV = str(Path(sys.executable).with_name("prov"))
 
 
 @dataclass(frozen=True)

@@ -298,9 +298,9 @@ def attack(site: Site, own: str) -> int:
         try:
             judge(site, request.send(site), own, request.path)
             if number % 8 == 0 or "Content-Length" in request.data.decode("latin-1"):
-                honest = ask(site, plain(f"/honest/{number}", site.domain))
-                assert [r.status for r in honest] == [200]
-                judge(site, honest, own, f"/honest/{number}")
+                plainly = ask(site, plain(f"/honest/{number}", site.domain))
+                assert [r.status for r in plainly] == [200]
+                judge(site, plainly, own, f"/honest/{number}")
         except AssertionError as error:
             raise AssertionError(f"{site.domain}, {request}: {error}") from None
     for path in ("absolute", "port", "forwarded", "method"):

@@ -138,7 +138,7 @@ def link_and_controller(host: str, run: Stepped) -> Back:
 def power(host: str, run: Stepped) -> Back:
     """All of the host's processes end at once; its disk is as it is."""
     cgroup.end(store.current().cgroup(host), remove=False)
-    return lambda: _run(str(PROV), "lab", "up", host)
+    return lambda: _run(PROV, "lab", "up", host)
 
 
 KINDS: Mapping[str, Callable[[str, Stepped], Back]] = {

@@ -144,7 +144,8 @@ class Interrupting:
         try:
             _lab("restore", host, BEFORE[deploy])
             run = Stepped(self.folders[deploy], host)
-            found, since = [], 0.0
+            found: list[tuple[str, float]] = []
+            since = 0.0
             for step in run.questions():
                 now = time.monotonic()
                 found[-1:] = [(found[-1][0], now - since)] if found else []

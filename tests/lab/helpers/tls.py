@@ -14,7 +14,7 @@ from typing import Any
 
 from helpers.cli import PROV
 
-UV = PROV.with_name("uv")
+UV = Path(PROV).with_name("uv")
 #: in the order in which they came
 PROTOCOLS = ("ssl_2_0", "ssl_3_0", "tls_1_0", "tls_1_1", "tls_1_2", "tls_1_3")
 
@@ -22,7 +22,7 @@ PROTOCOLS = ("ssl_2_0", "ssl_3_0", "tls_1_0", "tls_1_1", "tls_1_2", "tls_1_3")
 def own_request(folder: Path) -> bytes:
     """Ask for a certificate with a new key, own.key in a folder; the request in PEM."""
     kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    argv = ["openssl", "req", *kind, "-subj", "/CN=x", "-keyout", folder / "own.key"]
+    argv = ["openssl", "req", *kind, "-subj", "/CN=x", "-keyout", str(folder / "own.key")]
     return subprocess.run(argv, capture_output=True, check=True).stdout
 
 

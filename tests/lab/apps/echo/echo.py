@@ -39,7 +39,7 @@ async def asgi(
     """The ASGI specification, "HTTP & WebSocket Message Format"."""
     if scope["type"] != "http":
         raise ValueError(scope["type"])
-    headers = {}
+    headers: dict[str, str] = {}
     for name, value in scope["headers"]:
         key = name.decode("latin-1").upper().replace("-", "_")
         headers[key] = ", ".join(filter(None, [headers.get(key), value.decode("latin-1")]))
