@@ -1,4 +1,4 @@
-"""Host: a fabric.Connection that takes steps. The first argument of every role's tasks."""
+"""Host: what takes steps, and runs commands as a fabric.Connection does. The first argument of every role's tasks."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from provision.agent.masks import Masks
 from provision.controller.calling import calling_path
-from provision.controller.channel import Channel, SshChannel
-from provision.controller.connection import VerifiedConnection, fabric_config
+from provision.controller.channel import Channel
 from provision.controller.facts import Facts
 from provision.controller.login import Login
 from provision.controller.outcome import Outcome
 from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
+from provision.controller.transport import Transport
+from provision.controller.transport_choice import transport_to
 from provision.errors import ProvError
 from provision.inventory.model import InventoryHost
 from provision.roles.model import Params
@@ -46,24 +47,22 @@ class Steps(Protocol):
     def submit(self, step: Step) -> Outcome: ...
 
 
-class Host(VerifiedConnection):
-    """A host of the inventory: `c.run()` and the rest of fabric.Connection, with facts, apps and steps.
+#: what a Host has of a fabric.Connection, which is made when one of them is asked for
+WORDS = (
+    "run sudo local put get sftp cd cwd prefix shell forward_local forward_remote config command_cwds"
+    " command_prefixes client transport gateway original_host is_connected create_session ssh_config"
+    " connect_kwargs connect_timeout inline_ssh_env forward_agent"
+)
+OF_FABRIC = frozenset(WORDS.split())
+
+
+class Host:
+    """A host of the inventory: steps, facts and apps; and `c.run()` and the rest of a fabric.Connection.
 
     inventory: its entry there.  name: the name there (`c.host` is the address).  vars: its variables.
     options: of the run.  masks: the secrets in its variables.  ahead: a connection to it that is being opened.
     role_folders: of the role that is running, then of those that it extends: where templates/ and files/ are.
     """
-
-    inventory: InventoryHost
-    name: str
-    role_folders: tuple[Path, ...]
-    session: Session | None
-    role_params: tuple[Params, ...]
-    _options: RunOptions
-    _masks: Masks | None
-    _ahead: Ahead | None
-    _reached: tuple[str, dict[str, Any]]
-    _later: list[tuple[str, tuple[Path, ...], Callable[[], None]]]
 
     def __init__(
         self,
@@ -74,25 +73,48 @@ class Host(VerifiedConnection):
         masks: Masks | None = None,
         ahead: Ahead | None = None,
     ) -> None:
-        address, how = self._reach(inventory)
-        super().__init__(address, config=fabric_config(), **how)
-        # _set: fabric keeps attributes that it does not know in its configuration, which it copies
-        self._set(
-            inventory=inventory,
-            name=inventory.name,
-            role_params=role_params,
-            role_folders=(),
-            session=None,
-            _options=options,
-            _masks=masks,
-            _ahead=ahead,
-            _reached=(address, how),
-            _later=[],
-        )
+        self.inventory = inventory
+        self.name = inventory.name
+        self.role_params = role_params
+        self.role_folders: tuple[Path, ...] = ()
+        self.session: Session | None = None
+        self._way: Transport = self._way_to(inventory)
+        self._options = options
+        self._masks = masks
+        self._ahead = ahead
+        self._later: list[tuple[str, tuple[Path, ...], Callable[[], None]]] = []
 
     @staticmethod
-    def _reach(inventory: InventoryHost) -> tuple[str, dict[str, Any]]:
-        return reach(inventory)
+    def _way_to(inventory: InventoryHost) -> Transport:
+        return transport_to(reach(inventory))
+
+    # -- what it has of a fabric.Connection
+
+    @property
+    def host(self) -> str:
+        """The address that one logs in at."""
+        return self._way.address
+
+    @property
+    def user(self) -> str:
+        """The user that one logs in as."""
+        return self._way.user
+
+    @property
+    def port(self) -> int:
+        """The port of its sshd."""
+        return self._way.port
+
+    @cached_property
+    def connection(self) -> Any:
+        """A fabric.Connection to the host. Raises UnreachableError."""
+        self.open()
+        return self._way.connection()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in OF_FABRIC:
+            return getattr(self.connection, name)
+        raise AttributeError(f"a host has no {name!r}")
 
     # -- what roles read
 
@@ -188,7 +210,7 @@ class Host(VerifiedConnection):
                 self._open_channel,
                 self._login(),
                 replace(self._options, opening=opening),
-                reopen=self._reopen,
+                reopen=lambda: self._way.reopen(),
                 masks=self._masks,
                 prove=self._prove,
             )
@@ -197,15 +219,13 @@ class Host(VerifiedConnection):
     def open(self) -> None:
         """Connect and log in, unless that has been begun already. Raises UnreachableError."""
         ahead, self._ahead = self._ahead, None
-        if ahead is None:
-            super().open()
-        else:
-            ahead.hand_over(self)
+        if ahead is not None:
+            self._way = ahead.transport()
+        self._way.open()
 
-    def _reopen(self) -> None:
-        """Connect anew to the host, which has rebooted. Raises UnreachableError while it is not there."""
-        self.close()
-        self.open()
+    def close(self) -> None:
+        """End the connection."""
+        self._way.close()
 
     def _guard_seconds(self) -> float:
         """In how many seconds a change that can lock us out has to be proved by a new login."""
@@ -217,20 +237,17 @@ class Host(VerifiedConnection):
 
     def _prove(self, token: str) -> str:
         """Log in anew, as the first time, and confirm a change."""
-        # not looked up again: a lab's VM seems to be down while its sshd begins anew
-        address, how = self._reached
-        how = {**how, "connect_timeout": max(1, int(self._guard_seconds() / 2))}
+        within = max(1, int(self._guard_seconds() / 2))
         # sshd(8): on SIGHUP it executes itself anew, and nobody listens for that moment
         last = time.monotonic() + min(REOPENS, self._guard_seconds() / 3)
         while True:
-            second = VerifiedConnection(address, config=self.config, **how)
-            reason = log_in_anew(self.name, second, self._login(), token)
+            reason = log_in_anew(self.name, self._way.new_login(within), self._login(), token)
             if not reason or time.monotonic() > last:
                 return reason
             time.sleep(0.2)
 
     def _open_channel(self, command: str) -> Channel:
-        return SshChannel(self, command)
+        return self._way.channel(command)
 
     def _login(self) -> Login:
         settings = self.inventory.connection
@@ -245,12 +262,12 @@ class Host(VerifiedConnection):
         return Login(sudo, password, self._options.ask, settings.python_interpreter or "")
 
 
-def log_in_anew(host: str, second: VerifiedConnection, login: Login, token: str) -> str:
+def log_in_anew(host: str, second: Transport, login: Login, token: str) -> str:
     """Log in, become root, and confirm the change that the host guards with that token; "" or why not."""
-    channel, options = partial(SshChannel, second), RunOptions(opening={"confirm": token}, who="")
+    options = RunOptions(opening={"confirm": token}, who="")
     try:
         second.open()
-        Session(host, channel, login, options).finish()
+        Session(host, second.channel, login, options).finish()
     except ProvError as error:
         return error.message
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import field
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 from provision.agent.masks import Masks
 from provision.agent.protocol import Done
@@ -15,6 +15,8 @@ from provision.controller.facts import Facts
 from provision.controller.outcome import Outcome
 from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
+from provision.controller.transport import Target, Transport
+from provision.controller.transport_choice import transport_to
 from provision.errors import ProvError, StepError
 from provision.inventory import InventoryHost
 from provision.roles.host import Host
@@ -85,15 +87,13 @@ class Recording:
 class Recorder(Host):
     """A host that takes steps and runs nothing."""
 
-    _recording: Recording
-
     def __init__(self, inventory: InventoryHost, params: tuple[Params, ...], recording: Recording) -> None:
         super().__init__(inventory, RunOptions(plan=True), role_params=params)
-        self._set(_recording=recording)
+        self._recording = recording
 
     @staticmethod
-    def _reach(inventory: InventoryHost) -> tuple[str, dict[str, Any]]:
-        return inventory.name, {}
+    def _way_to(inventory: InventoryHost) -> Transport:
+        return transport_to(Target(inventory.name))
 
     def open(self) -> None:
         """Raises NotConnected."""
