@@ -24,6 +24,8 @@ def init(folder: Path, as_json: bool) -> None:
     made = []
     for path in sorted(p for p in SKELETON.rglob("*") if p.is_file() and p.suffix != ".pyc"):
         name = path.relative_to(SKELETON).as_posix()
+        if name.startswith("steps/"):
+            continue  # `prov new step` copies these
         made.append(folder / (".gitignore" if name == "gitignore" else name))
         copy(path, made[-1])
     tell(made, f"cd {folder}  &&  prov lab up web1  &&  prov deploy web1", as_json=as_json)

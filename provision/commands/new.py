@@ -1,9 +1,10 @@
-"""prov new role: a role to start from."""
+"""prov new: a role or a step to start from."""
 
 from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -15,13 +16,14 @@ from provision.errors import UsageError
 from provision.report.screen import say
 from provision.roles.folders import BUILTIN
 
-#: the role in the skeleton, that new ones are copies of
-MODEL = "hello"
+#: the role and the step in the skeleton, that new ones are copies of
+ROLE = "hello"
+STEP = "line_in_file"
 
 
 @click.group(cls=NearestNames, epilog="Example:  prov new role memcached")
 def new() -> None:
-    """Add a role to the project."""
+    """Add a role or a step to the project."""
 
 
 @new.command(epilog="Example:  prov new role memcached")
@@ -29,27 +31,72 @@ def new() -> None:
 @json_option
 def role(name: str, as_json: bool) -> None:
     """Add a role with parameters, a template and a test, in roles/NAME."""
-    if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
-        raise UsageError(f"{name!r} is no name for a role: use a-z, 0-9 and _, as for a module of Python")
-    if (Path("roles") / name).exists():
-        raise UsageError(f"roles/{name} is there already")
+    check_name(name, "role")
+    refuse_existing(Path("roles") / name)
     if (BUILTIN / name).is_dir():
         say(
             f"There is a built-in role {name}; the new one takes its place in this project."
             " To build on it instead: EXTENDS, see docs/roles.md.",
             err=True,
         )
-    made = []
-    for path in sorted((SKELETON / "roles").rglob("*")):
-        if path.is_file() and path.suffix != ".pyc":
-            made.append(Path(renamed(path.relative_to(SKELETON).as_posix(), name)))
-            copy(path, made[-1], lambda text: renamed(text, name))
+    made = copied("roles", lambda text: renamed_role(text, name))
     tell(made, f"prov roles {name}, and list it in the inventory:  roles: [{name}]", as_json=as_json)
 
 
-def renamed(text: str, name: str) -> str:
-    """A text about the skeleton's role as one about another."""
-    cls = "".join(word.capitalize() for word in name.split("_"))
+@new.command(epilog="Example:  prov new step login_shell  &&  pytest steps")
+@click.argument("name")
+@json_option
+def step(name: str, as_json: bool) -> None:
+    """Add a step in steps/NAME.py, and a test of it that needs no host.
+
+    The test runs with pytest in less than a second, as any user.
+    """
+    check_name(name, "step")
+    if name == "tests":
+        raise UsageError("a step cannot be called 'tests': steps/tests has the tests of steps")
+    refuse_existing(Path("steps") / f"{name}.py")
+    refuse_existing(Path("steps") / name)
+    refuse_existing(Path("steps/tests") / f"test_{name}.py")
+    made = copied("steps", lambda text: renamed_step(text, name))
+    tell(made, f"pytest steps, and call it in a role:  from steps.{name} import {name}", as_json=as_json)
+
+
+def check_name(name: str, kind: str) -> None:
+    """Raise UsageError unless a module of Python can have the name."""
+    if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+        raise UsageError(
+            f"{name!r} cannot be the name of a {kind}: use a-z, 0-9 and _, as for a module of Python"
+        )
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise UsageError if something is at the path."""
+    if path.exists():
+        raise UsageError(f"{path} already exists")
+
+
+def copied(folder: str, renamed: Callable[[str], str]) -> list[Path]:
+    """Copy a folder of the skeleton into the project, with names and texts renamed; return the files made."""
+    made = []
+    for path in sorted((SKELETON / folder).rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            made.append(Path(renamed(path.relative_to(SKELETON).as_posix())))
+            copy(path, made[-1], renamed)
+    return made
+
+
+def renamed_role(text: str, name: str) -> str:
+    """Return a text about the skeleton's role as one about another."""
     # its class, not the word that it greets with
-    text = re.sub(rf"(?<=class ){MODEL.capitalize()}\b|(?<=p: ){MODEL.capitalize()}\b", cls, text)
-    return re.sub(rf"(?<![a-z]){MODEL}\b|(?<=_){MODEL}(?=_)", name, text)
+    text = re.sub(rf"(?<=class ){ROLE.capitalize()}\b|(?<=p: ){ROLE.capitalize()}\b", class_name(name), text)
+    return re.sub(rf"(?<![a-z]){ROLE}\b|(?<=_){ROLE}(?=_)", name, text)
+
+
+def renamed_step(text: str, name: str) -> str:
+    """Return a text about the skeleton's step as one about another."""
+    return text.replace(class_name(STEP), class_name(name)).replace(STEP, name)
+
+
+def class_name(name: str) -> str:
+    """Return a module's name as that of a class: "login_shell" as "LoginShell"."""
+    return "".join(word.capitalize() for word in name.split("_"))

@@ -1,6 +1,6 @@
-"""Roles tested on throwaway hosts: `prov test`, and the fixtures that tests of roles use (docs/testing.md).
+"""Roles tested on throwaway hosts: `prov test`, and the fixtures that tests of roles and steps use (docs/testing.md).
 
-What tests import for their annotations is here: Host, which is pytest-testinfra's, ProvHost, and Deployed.
+What tests import for their annotations is here: Host, which is pytest-testinfra's, ProvHost, Deployed, StepHost.
 Each comes when it is first asked for: pytest loads the plugin in this package also for those who do not use it.
 """
 
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from provision.testing.deployed import Deployed
     from provision.testing.provhost import Answer, ProvHost, Ran
+    from provision.testing.stephost import StepHost
 
-__all__ = ["Answer", "Deployed", "Host", "ProvHost", "Ran"]
+__all__ = ["Answer", "Deployed", "Host", "ProvHost", "Ran", "StepHost"]
 
 #: what to do without pytest-testinfra
 INSTALL = "pip install 'prov-deploy[test]'"
@@ -29,6 +30,7 @@ def __getattr__(name: str) -> Any:
         except ImportError:
             raise ImportError(f"tests of roles need pytest-testinfra: {INSTALL}") from None
         return Host
-    from provision.testing import deployed, provhost
+    from importlib import import_module
 
-    return getattr(deployed if name == "Deployed" else provhost, name)
+    home = {"Deployed": "deployed", "StepHost": "stephost"}.get(name, "provhost")
+    return getattr(import_module(f"provision.testing.{home}"), name)

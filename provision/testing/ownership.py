@@ -23,3 +23,11 @@ def role_of(path: Path) -> str:
         if folder.name == "tests" and (role / "__init__.py").is_file():
             return role.name if role.parent.name in ("roles", "builtin") else ""
     return ""
+
+
+def project_of_steps(path: Path) -> Path | None:
+    """The project whose steps a file tests: PROJECT/steps/tests/...; None if it tests something else."""
+    for folder in path.parents:
+        if folder.name == "tests" and folder.parent.name == "steps":
+            return folder.parent.parent
+    return None

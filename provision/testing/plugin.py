@@ -1,4 +1,5 @@
-"""The pytest plugin `prov`: the fixtures host, prov_host and deployed for tests of roles (docs/testing.md).
+"""The pytest plugin `prov`: the fixtures host, prov_host and deployed for tests of roles, and step_host for tests of
+steps (docs/testing.md).
 
 pytest imports it in every run of every project that has prov installed, so it imports next to nothing itself.
 """
@@ -6,6 +7,7 @@ pytest imports it in every run of every project that has prov installed, so it i
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +15,12 @@ import pytest
 
 from provision.testing import INSTALL
 from provision.testing.lender import lender
-from provision.testing.ownership import TESTINFRAS, is_ours, role_of
+from provision.testing.ownership import TESTINFRAS, is_ours, project_of_steps, role_of
 
 if TYPE_CHECKING:
     from provision.testing.deployed import Deployed
     from provision.testing.provhost import ProvHost
+    from provision.testing.stephost import StepHost
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,6 +53,14 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makemodule(module_path: Path) -> None:
+    """Let a test in steps/tests/ import `steps.NAME`, from wherever pytest was started."""
+    project = project_of_steps(module_path)
+    if project is not None and str(project) not in sys.path:
+        sys.path.insert(0, str(project))
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Leave tests that are none of ours to pytest-testinfra."""
     if "host" not in metafunc.fixturenames:
@@ -74,3 +85,11 @@ def deployed(request: pytest.FixtureRequest) -> Deployed:
     if found is None:
         pytest.skip("nothing was deployed in this run: the host is tested as it is")
     return found
+
+
+@pytest.fixture
+def step_host(tmp_path: Path) -> StepHost:
+    """Return a host to try steps on: this machine, with what they write kept in memory."""
+    from provision.testing.stephost import StepHost
+
+    return StepHost(tmp_path / "ledger")

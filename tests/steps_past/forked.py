@@ -95,10 +95,14 @@ class Host:
         """Do something on the host by other means than prov: in a process that sees what the agent sees."""
         child = os.fork()
         if not child:
-            _leave(lambda: (self._enter(), action()))
+            _leave(lambda: self._entered(action))
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, (
             "what happened to the host before has failed"
         )
+
+    def _entered(self, action: Callable[[], object]) -> None:
+        self._enter()
+        action()
 
     def sh(self, script: str) -> None:
         """Run lines of sh on the host."""
@@ -242,7 +246,7 @@ def _serve(enter: Callable[[], None], ledger: str, size: int) -> None:
     incoming.read(size)
     enter()
     sys.stdin = io.TextIOWrapper(incoming)
-    sys.meta_path.append(SimpleNamespace(modules={}, compiled=None, find_spec=lambda *found: None))  # type: ignore[arg-type]
+    sys.meta_path.append(SimpleNamespace(modules={}, compiled=None, find_spec=lambda *found: None))
     agent_main.main(ledger)
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
@@ -71,8 +71,7 @@ def drawn(**drawing: SearchStrategy[Any]) -> Callable[[T], T]:
     )
 
     def decorate(test: T) -> T:
-        found: T = how(given(**drawing)(test))
-        return found
+        return cast("T", how(given(**drawing)(test)))
 
     return decorate
 

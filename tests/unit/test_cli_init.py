@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -58,10 +59,80 @@ def test_a_new_role(made: Path) -> None:
     assert "hello" not in text
 
 
+def test_a_new_step_and_its_test(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test runs as any user, from any folder, in less than a second: most of it imports."""
+    prov("new", "step", "login_shell")
+    files = {p.relative_to(made).as_posix() for p in (made / "steps").rglob("*") if p.is_file()}
+    assert files == {"steps/login_shell.py", "steps/tests/test_login_shell.py"}
+    assert "line_in_file" not in "".join((made / file).read_text() for file in files)
+    for folder, argument in ((made, "steps"), (made / "steps/tests", "test_login_shell.py")):
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", argument]
+        begun = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and "5 passed" in done.stdout, done.stdout + done.stderr
+        assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - begun < 1.5
+    assert not Path("/etc/login_shell.conf").exists()
+
+
+def test_a_new_step_that_does_nothing_fails_its_test(made: Path) -> None:
+    prov("new", "step", "login_shell")
+    module = made / "steps/login_shell.py"
+    module.write_text(module.read_text().replace("host.files.write(", "print("))
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "steps"], capture_output=True, text=True)
+    assert done.returncode == 1 and "2 failed, 3 passed" in done.stdout, done.stdout
+
+
+def test_a_step_that_hosts_could_not_import_fails_its_test(made: Path) -> None:
+    prov("new", "step", "login_shell")
+    module = made / "steps/login_shell.py"
+    module.write_text("import yaml\n" + module.read_text())
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "steps"], capture_output=True, text=True)
+    assert done.returncode == 1 and "imports yaml, which hosts do not have" in done.stdout, done.stdout
+
+
+def test_a_role_takes_a_new_step(made: Path) -> None:
+    prov("new", "step", "login_shell")
+    project(
+        made,
+        {
+            "roles/shells/__init__.py": '''
+                """Shells."""
+
+                from provision.role import Host, task
+                from steps.login_shell import login_shell
+
+
+                @task
+                def install(c: Host) -> None:
+                    """Let people have fish."""
+                    login_shell(c, "/etc/shells", "/usr/bin/fish")
+                '''
+        },
+    )
+    assert "login_shell" in prov("roles", "shells")
+    assert mypy(made) == []
+
+
 def test_as_json(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in prov("init", str(tmp_path / "new"), "--json").splitlines()]
     assert {"event": "file", "path": str(tmp_path / "new/README.md")} in lines
     assert lines[-1]["event"] == "summary"
+
+
+@pytest.mark.parametrize("name", ["tests", "Shop", "9to5", "class", "a-b", "../x", "a\nb", ""])
+@pytest.mark.usefixtures("made")
+def test_names_that_no_step_can_have(name: str) -> None:
+    with pytest.raises(UsageError):
+        prov("new", "step", name)
+
+
+@pytest.mark.parametrize("there", ["steps/fish.py", "steps/fish/__init__.py", "steps/tests/test_fish.py"])
+def test_a_step_is_not_overwritten(made: Path, there: str) -> None:
+    project(made, {there: ""})
+    with pytest.raises(UsageError, match="already exists"):
+        prov("new", "step", "fish")
+    files = [p.relative_to(made).as_posix() for p in (made / "steps").rglob("*") if p.is_file()]
+    assert files == [there]
 
 
 @pytest.mark.parametrize("name", ["hello", "Shop", "9to5", "class", "a-b", "../x", "a\nb", ""])
@@ -97,7 +168,7 @@ def mypy(folder: Path) -> list[str]:
 
 
 def test_misspelt_parameters_are_found_by_mypy(made: Path) -> None:
-    """One run of mypy finds what is wrong, and nothing in what is right: it takes a while."""
+    """One run of mypy finds what is wrong, and nothing in what is right; the test that the docs show passes."""
     role = (made / "roles/hello/__init__.py").read_text()
     wrong = role + (
         '    files.file(c, "/etc/a", "text", mod=0o600)\n'
@@ -108,10 +179,13 @@ def test_misspelt_parameters_are_found_by_mypy(made: Path) -> None:
     )
     # the roles and steps of the docs are right
     memcached, python, nginx, _ = blocks("roles.md")
-    shells, user_of_shells = blocks("own-steps.md")
+    shells, user_of_shells, test_of_shells = blocks("own-steps.md")
     texts = {"roles/memcached": memcached, "roles/web": python, "roles/nginx": nginx, "roles/other": wrong}
     texts |= {"steps/shells.py": shells, "roles/shells": user_of_shells}
+    texts["steps/tests/test_shells.py"] = test_of_shells
     project(made, {n if n.endswith(".py") else f"{n}/__init__.py": text for n, text in texts.items()})
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "steps"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
     found = mypy(made)
     first = len(role.splitlines()) + 1
     where = [line.split(" error: ")[0] for line in found if " error: " in line]

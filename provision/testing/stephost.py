@@ -1,0 +1,86 @@
+"""A host to try steps on in a test, without a lab: the fixture `step_host`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from pathlib import Path
+
+from provision.agent import host_facts
+from provision.agent.masks import Masks
+from provision.agent.protocol import Submission
+from provision.agent.runner import Runner
+from provision.controller import bootstrap
+from provision.controller.calling import calling_line
+from provision.controller.carried import check, encoded
+from provision.controller.outcome import Outcome
+from provision.steps.base import Step
+from provision.system.memory.ledger import Ledger
+from provision.system.planned.host import PlannedSystem
+from provision.system.source import Source
+
+
+class StepHost:
+    """This machine as a plan sees it: steps read its real files, users and packages, and what they write is kept
+    in memory, where later steps find it. Nothing on the machine changes, and a test needs no root.
+
+    It takes the place of a role's `c`: `files.file(step_host, "/etc/motd", "hello")`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """folder: where the ledger would be; nothing is written there."""
+        self._masks = Masks()
+        self._sources: dict[str, Source] = {}
+        self._system = PlannedSystem(self, host_facts.gather(), Ledger(str(folder)))
+        self._runner = Runner(self._system, threading.Event(), self._masks)
+
+    def submit(self, step: Step) -> Outcome:
+        """Run a step as a plan does; what it found is in the outcome.
+
+        Raises ConfigError if its arguments make no sense or its module could not travel to a host, and StepFailed if
+        it fails and has no `ignore_errors`.
+        """
+        where, line = calling_line()
+        check(step, self._masks, where)
+        bootstrap.needed(type(step).__module__)
+        carried = encoded(step, self._sources, self._masks)
+        outcome = Outcome(self, len(self._runner.refs) + 1, step, "", where, line)
+        message = Submission(
+            id=outcome.id,
+            kind=carried.kind,
+            fields=carried.fields,
+            hide=carried.hide,
+            label=outcome.label,
+            role="",
+            deadline=step.deadline(),
+            seen=len(self._runner.failed),
+            ignore=step.ignore_errors,
+        )
+        outcome.settle(self._runner.run(message))
+        self.wait_for(outcome)
+        return outcome
+
+    def wait_for(self, outcome: Outcome) -> None:
+        """Raise StepFailed if the step failed and nobody said to ignore that: it has run already."""
+        if outcome.error is not None and not outcome.answer.ignored:
+            raise outcome.error
+
+    def read(self, path: str) -> str:
+        """Return the text of a file as the steps so far leave it. Raises StepError, OSError."""
+        return self._system.files.read(path).decode()
+
+    def exists(self, path: str) -> bool:
+        """Tell whether there is something at a path, after the steps so far."""
+        return self._system.files.exists(path)
+
+    # -- what a host asks of the controller
+
+    def fetch(self, source: Source, request: bytes = b"") -> Generator[bytes, None, None]:
+        """Yield what a source of a step contains."""
+        opened = self._sources[source.key].open
+        assert opened is not None  # sources on the controller can be opened
+        with opened(request) as f:
+            yield f.read()
+
+    def progress(self, text: str) -> None:
+        """Take what a step prints while it runs: a test does not wait for it."""
