@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from provision import lab
 from provision.apps.model import App
-from provision.apps.reading import apps_of
 from provision.apps.settings import Front, Settings
 from provision.errors import ConfigErrors, ProvError, UsageError
-from provision.inventory import InventoryHost, Problems
+from provision.inventory import Inventory, InventoryHost, Problems
 from provision.inventory.fields import address
 from provision.inventory.validation import validate
 from provision.inventory.values import shown
@@ -60,26 +58,21 @@ class Balanced:
     hosts: tuple[InventoryHost, ...]
 
 
-@cache
-def balanced_of(host: InventoryHost) -> tuple[Balanced, ...]:
-    """What a host balances, from its variable `balance`, in the order of the inventory.
+#: the applications of a host; raises ConfigErrors
+AppsOf = Callable[[InventoryHost], Sequence[App]]
 
-    Worked out once for each host: every host of a fleet asks all others whether they stand before it.
+
+def balanced_of(host: InventoryHost, apps_of: AppsOf) -> tuple[Balanced, ...]:
+    """Return what a host balances, from its variable `balance`, in the order of the inventory.
 
     Raises ConfigErrors with all that is wrong: no such hosts, hosts without the application, names in weights or
     backup that are none of them, applications that differ in their domains or tls.
     """
-    settings = host.vars.get("balance")
-    if settings is None:
-        return ()
-    if not isinstance(settings, Mapping):
-        message = f"must be a mapping of applications to hosts, not {shown(settings)}"
-        raise ConfigErrors([host.error(("balance",), message)])
     problems = Problems()
     found: list[Balanced] = []
-    for name, value in settings.items():
+    for name, value in entries(host):
         with problems.gathered():
-            found.append(balanced(host, name, value))
+            found.append(balanced(host, name, value, apps_of))
     fronts = {app.front: app.name for app in apps_of(host)}
     for each in found:
         other = next((name for front, name in fronts.items() if front != each.balance.front), None)
@@ -91,14 +84,31 @@ def balanced_of(host: InventoryHost) -> tuple[Balanced, ...]:
     return tuple(found)
 
 
-def balanced(host: InventoryHost, name: Any, value: Any) -> Balanced:
-    """One entry of `balance`. Raises ConfigErrors."""
+def entries(host: InventoryHost) -> Iterator[tuple[Any, Any]]:
+    """Yield the names and settings in a host's `balance`. Raises ConfigErrors."""
+    settings = host.vars.get("balance")
+    if settings is None:
+        return
+    if not isinstance(settings, Mapping):
+        message = f"must be a mapping of applications to hosts, not {shown(settings)}"
+        raise ConfigErrors([host.error(("balance",), message)])
+    yield from settings.items()
+
+
+def servers_of(host: InventoryHost, name: Any, value: Any) -> tuple[Balance, list[InventoryHost]]:
+    """Return one entry of `balance`, and the hosts that it names. Raises ConfigErrors."""
     path = ("balance", name)
     balance = validate(Balance, {"hosts": value} if isinstance(value, str) else value, host, path)
     try:
-        servers = host.inventory.select(balance.hosts)
+        return balance, host.inventory.select(balance.hosts)
     except UsageError as error:
         raise host.error((*path, "hosts"), error.message, error.hint) from None
+
+
+def balanced(host: InventoryHost, name: Any, value: Any, apps_of: AppsOf) -> Balanced:
+    """Return one entry of `balance`, checked against the applications of its hosts. Raises ConfigErrors."""
+    path = ("balance", name)
+    balance, servers = servers_of(host, name, value)
     for field, names in (("weights", list(balance.weights)), ("backup", list(balance.backup))):
         known = [server.name for server in servers]
         for other in names:
@@ -106,12 +116,7 @@ def balanced(host: InventoryHost, name: Any, value: Any) -> Balanced:
                 message = f"{other!r} is none of its hosts ({', '.join(known)}).{suggestion(other, known)}"
                 raise host.error((*path, field), message)
     for server in servers:
-        inner = server.vars.get("internal_address")
-        if inner is not None:
-            try:
-                address(str(inner))
-            except ValueError as error:
-                raise server.error(("internal_address",), str(error)) from None
+        check_address(server)
     if set(balance.backup) >= {server.name for server in servers}:
         raise host.error((*path, "backup"), "leaves no host that is not a backup")
     apps = []
@@ -127,13 +132,30 @@ def balanced(host: InventoryHost, name: Any, value: Any) -> Balanced:
     return Balanced(apps[0], balance, tuple(servers))
 
 
-def balancers_of(host: InventoryHost) -> list[InventoryHost]:
-    """The hosts that stand before a host, by their `balance`: what they say of clients is believed."""
-    return [
-        other
-        for other in host.inventory.hosts.values()
-        if other is not host and any(host in found.hosts for found in balanced_of(other))
-    ]
+def balancers_in(inventory: Inventory) -> dict[str, tuple[InventoryHost, ...]]:
+    """Return, by a host's name, the other hosts that stand before it by their `balance`. Raises ConfigErrors."""
+    problems = Problems()
+    found: dict[str, dict[str, InventoryHost]] = {}
+    for host in inventory.hosts.values():
+        with problems.gathered():
+            for name, value in entries(host):
+                for server in servers_of(host, name, value)[1]:
+                    if server is not host:
+                        found.setdefault(server.name, {})[host.name] = host
+    problems.raise_any()
+    return {name: tuple(hosts.values()) for name, hosts in found.items()}
+
+
+def check_address(host: InventoryHost) -> None:
+    """Raise ConfigErrors if where other hosts reach a host makes no sense."""
+    inner = host.vars.get("internal_address")
+    if inner is None:
+        host.connection  # noqa: B018 - made, and so checked, on access
+        return
+    try:
+        address(str(inner))
+    except ValueError as error:
+        raise host.error(("internal_address",), str(error)) from None
 
 
 def addresses_of(hosts: Iterable[InventoryHost]) -> list[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from provision.inventory import InventoryHost
     from provision.report.base import Report
     from provision.roles.host import Host
-    from provision.roles.model import Assignment
+    from provision.roles.project import Assignment
     from provision.run.on_hosts import Emit, Work
 
 
@@ -47,14 +47,14 @@ def ask(
     from provision.controller.run_options import RunOptions
     from provision.report.jsonl import JsonLines
     from provision.roles.host import AskOnce
-    from provision.roles.model import Assignment
+    from provision.roles.project import Assignment
     from provision.run.on_hosts import Run
 
     tolerant_streams()
     shown = JsonLines(sys.stdout) if question.as_json else report(hosts)
     prompt = Prompt(shown)
     run = Run(
-        [Assignment(host, ()) for host in hosts],
+        [Assignment(host) for host in hosts],
         RunOptions(
             plan=plan,
             forks=question.forks,

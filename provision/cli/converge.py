@@ -13,7 +13,7 @@ from provision.values import dataclass
 if TYPE_CHECKING:
     from provision.controller.run_options import OnSend
     from provision.roles.host import AskOnce
-    from provision.roles.model import Assignment
+    from provision.roles.project import Assignment
     from provision.roles.reach import Ahead
     from provision.run.on_hosts import Work
 

@@ -11,7 +11,7 @@ from provision.values import dataclass
 
 if TYPE_CHECKING:
     from provision.inventory import InventoryHost
-    from provision.roles.model import Assignment
+    from provision.roles.project import Assignment
 
 
 def select(inventory: Sequence[str], target: str, limit: str | None = None) -> list[InventoryHost]:
@@ -67,12 +67,12 @@ def assigned(
     if len(sound) == len(hosts):
         begin(sound)
     # only now, as it brings pydantic
-    from provision.roles.model import assign
+    from provision.roles.project import resolve
     from provision.run.selection import Selection
 
     found: list[Assignment] = []
     with problems.gathered():
-        found = assign([host for host in sound if host.roles], only=part.roles)
+        found = resolve([host for host in sound if host.roles], only=part.roles)
     problems.raise_any()
     tell_bare([host for host in hosts if not host.roles], of=len(hosts))
     found = [a for a in found if a.roles]

@@ -14,7 +14,7 @@ from provision.report.screen import say
 
 if TYPE_CHECKING:
     from provision.roles.host import AskOnce
-    from provision.roles.model import Assignment
+    from provision.roles.project import Assignment
     from provision.saved.holding import Recorder
     from provision.saved.plan_file import SavedPlan
 

@@ -10,7 +10,7 @@ from provision.cli.columns import aligned
 from provision.report.screen import say, say_json
 
 if TYPE_CHECKING:
-    from provision.roles.model import Assignment
+    from provision.roles.project import Assignment
     from provision.run.step_list import TaskSteps
 
 

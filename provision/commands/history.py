@@ -13,7 +13,7 @@ from provision.errors import ProvError
 
 if TYPE_CHECKING:
     from provision.roles.host import Host
-    from provision.roles.model import Assignment
+    from provision.roles.project import Assignment
     from provision.run.on_hosts import Emit
 
 

@@ -12,7 +12,7 @@ from provision.cli.options import several_hosts
 
 if TYPE_CHECKING:
     from provision.roles.host import Host
-    from provision.roles.model import Assignment
+    from provision.roles.project import Assignment
     from provision.run.on_hosts import Emit
 
 

@@ -12,7 +12,7 @@ from provision.cli.prepare import select, select_one
 
 if TYPE_CHECKING:
     from provision.roles.host import Host
-    from provision.roles.model import Assignment
+    from provision.roles.project import Assignment
     from provision.run.on_hosts import Emit
 
 
@@ -43,7 +43,7 @@ def undo(
     from provision.controller.run_options import RunOptions
     from provision.report.base import Style
     from provision.roles.host import AskOnce
-    from provision.roles.model import Assignment
+    from provision.roles.project import Assignment
     from provision.run.on_hosts import Run
 
     style = Style(check, verbose=True, fleet=len(hosts) > 1)
@@ -57,7 +57,7 @@ def undo(
         put_back(host, LAST if run is None else run)
 
     made = Run(
-        [Assignment(host, ()) for host in hosts],
+        [Assignment(host) for host in hosts],
         RunOptions(plan=check, forks=forks, ask=AskOnce(prompt) if can_ask(as_json) else None),
         work,
     )

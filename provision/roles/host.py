@@ -26,11 +26,13 @@ from provision.controller.transport_choice import transport_to
 from provision.errors import ProvError
 from provision.inventory.model import InventoryHost
 from provision.roles.model import Params
+from provision.roles.project import Assignment
 from provision.roles.reach import Ahead, reach
 from provision.secrets import Secret
 from provision.steps.base import Step
 
 if TYPE_CHECKING:
+    from provision.apps.balancing import Balanced
     from provision.apps.model import App
 
 #: seconds within which sshd listens again after it was told to reload
@@ -59,26 +61,25 @@ OF_FABRIC = frozenset(WORDS.split())
 class Host:
     """A host of the inventory: steps, facts and apps; and `c.run()` and the rest of a fabric.Connection.
 
-    inventory: its entry there.  name: the name there (`c.host` is the address).  vars: its variables.
-    options: of the run.  masks: the secrets in its variables.  ahead: a connection to it that is being opened.
+    assignment: what it gets.  options: of the run.  masks: the secrets in its variables.
+    ahead: a connection to it that is being opened.
     role_folders: of the role that is running, then of those that it extends: where templates/ and files/ are.
     """
 
     def __init__(
         self,
-        inventory: InventoryHost,
+        assignment: Assignment,
         options: RunOptions,
         *,
-        role_params: tuple[Params, ...] = (),
         masks: Masks | None = None,
         ahead: Ahead | None = None,
     ) -> None:
-        self.inventory = inventory
-        self.name = inventory.name
-        self.role_params = role_params
+        self.assignment = assignment
+        self.inventory = assignment.host
+        self.name = assignment.host.name
         self.role_folders: tuple[Path, ...] = ()
         self.session: Session | None = None
-        self._way: Transport = self._way_to(inventory)
+        self._way: Transport = self._way_to(assignment.host)
         self._options = options
         self._masks = masks
         self._ahead = ahead
@@ -128,12 +129,20 @@ class Host:
         """What the host is. Waits for the agent's first message."""
         return self.started().facts
 
-    @cached_property
-    def apps(self) -> list[App]:
+    @property
+    def apps(self) -> tuple[App, ...]:
         """The applications of this host."""
-        from provision.apps.reading import apps_of
+        return self.assignment.served.apps
 
-        return apps_of(self.inventory)
+    @property
+    def balanced(self) -> tuple[Balanced, ...]:
+        """The applications of other hosts that this one balances."""
+        return self.assignment.served.balanced
+
+    @property
+    def balancers(self) -> tuple[InventoryHost, ...]:
+        """The hosts that stand before this one."""
+        return self.assignment.served.balancers
 
     @property
     def planning(self) -> bool:
@@ -142,7 +151,7 @@ class Host:
 
     def params(self, model: type[P]) -> P:
         """The checked parameters of one of this host's roles, by their class; its defaults if it is not listed."""
-        return next((p for p in self.role_params if isinstance(p, model)), model())
+        return next((p for p in self.assignment.params if isinstance(p, model)), model())
 
     def render(self, name: str, *, role: str = "", **values: Any) -> str:
         """The text of a template, of the running role or of another one. Raises ProvError, also if a secret went into

@@ -1,4 +1,4 @@
-"""Roles: folders of tasks. Finds them, checks their parameters, puts them in order (decision D7)."""
+"""Roles: folders of tasks, and their parameters (decision D7)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from provision.errors import ConfigError, ConfigErrors
-from provision.inventory import InventoryHost, check
-from provision.inventory.validation import validate
-from provision.names import suggestion
+from provision.errors import ConfigError
 from provision.roles.folders import BUILTIN, names, search_path
 from provision.roles.importing import load
 from provision.values import dataclass
@@ -26,7 +23,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 H = TypeVar("H")
 
-__all__ = ["BUILTIN", "Assignment", "Params", "Role", "assign", "find", "names", "search_path", "task"]
+__all__ = ["BUILTIN", "Params", "Role", "find", "names", "search_path", "task"]
 
 
 class HasFolders(Protocol):
@@ -40,8 +37,8 @@ class Params(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
-    def misfits(self, host: InventoryHost) -> Iterable[tuple[str, str]]:
-        """What of them does not fit the host's applications, before anything is connected to: (parameter, why)."""
+    def misfits(self, apps: Sequence[App]) -> Iterable[tuple[str, str]]:
+        """Return which of them do not fit the host's applications, with why: (parameter, why)."""
         return ()
 
 
@@ -200,133 +197,3 @@ def wrong_params(function: Callable[..., None], message: str, hint: str = "") ->
     """The error for a task's second argument."""
     where = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
     return ConfigError(f"task {function.__name__}: {message}", where=where, hint=hint)
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """What one host gets: its roles in the order in which they run, with their parameters.
-
-    params: of all roles that the host has, those among them that do not run this time as well.
-    """
-
-    host: InventoryHost
-    roles: tuple[tuple[Role, Params | None], ...]
-    params: tuple[Params, ...] = ()
-
-
-def assign(
-    hosts: Sequence[InventoryHost], only: Sequence[str] = (), project: Path | None = None
-) -> list[Assignment]:
-    """Roles and checked parameters for every host. Raises ConfigErrors with all that is wrong, of all hosts.
-
-    only: names of roles to run; the others are left out.
-    """
-    check(hosts)
-    folders = search_path(project)
-    errors: list[ConfigError] = []
-    found: dict[str, Role | None] = {}
-    assignments = []
-    wanted: dict[str, tuple[str, ...]] = {}
-    for host in hosts:
-        try:
-            wanted[host.name] = (*host.roles, *implied_roles(host))
-        except ConfigErrors as error:
-            errors.extend(error.errors)
-            wanted[host.name] = host.roles
-    for name in only:
-        if not any(name in roles for roles in wanted.values()):
-            listed = sorted({role for roles in wanted.values() for role in roles})
-            raise ConfigError(
-                f"no selected host has the role {name!r}.{suggestion(name, listed)}",
-                hint=f"They have: {', '.join(listed) or 'no roles'}",
-            )
-    for host in hosts:
-        listed_roles = []
-        for index, name in enumerate(wanted[host.name]):
-            if name not in found:
-                found[name] = find(name, folders)
-            role = found[name]
-            if role is None:
-                known = names(folders)
-                message = f"there is no role {name!r}.{suggestion(name, known)}"
-                errors.append(host.error(("roles", index), message, f"There are: {', '.join(known)}"))
-                continue
-            listed_roles.append(role)
-        for role in listed_roles:
-            for needed in role.requires:
-                if needed not in wanted[host.name]:
-                    at = ("roles", wanted[host.name].index(role.name))
-                    errors.append(host.error(at, f"role {role.name!r} needs the role {needed!r} as well"))
-        pairs = []
-        for role in in_order(listed_roles):
-            try:
-                params = params_for(role, host)
-            except ConfigErrors as error:
-                errors.extend(error.errors)
-                continue
-            pairs.append((role, params))
-        run = tuple(pair for pair in pairs if not only or pair[0].name in only)
-        assignments.append(Assignment(host, run, tuple(params for _, params in pairs if params is not None)))
-    if errors:
-        raise ConfigErrors(list({str(e): e for e in errors}.values()))
-    return assignments
-
-
-def implied_roles(host: InventoryHost) -> tuple[str, ...]:
-    """The roles that a host's applications bring by `server`, `front` and `tls`, and those that it balances,
-    besides those that are listed: to change any is one line. Raises ConfigErrors if they make no sense.
-
-    Applications do so only where the role `app` is listed: others may have a use of their own for the variable.
-    """
-    apps: list[App] = []
-    named: list[str] = []
-    if "apps" in host.vars:
-        from provision.apps.reading import apps_of
-
-        apps = apps_of(host)
-        if "app" not in host.roles:
-            apps = []
-        named += [name for app in apps for name in (app.server, app.front)]
-    if "balance" in host.vars:
-        from provision.apps.balancing import balanced_of
-
-        for balanced in balanced_of(host):
-            apps.append(balanced.app)
-            named.append(balanced.balance.front)
-    if any(app.tls != "none" for app in apps):
-        named.append("tls")
-    return tuple(name for name in dict.fromkeys(named) if name not in host.roles)
-
-
-def params_for(role: Role, host: InventoryHost) -> Params | None:
-    """The role's parameters from the variable of its name. Raises ConfigErrors."""
-    value = host.vars.get(role.name)
-    if role.params is None:
-        if isinstance(value, Mapping) and value:
-            raise ConfigErrors([host.error((role.name,), f"role {role.name!r} takes no parameters")])
-        return None
-    found = validate(role.params, {} if value is None else value, host, (role.name,))
-    misfits = [host.error((role.name, parameter), why) for parameter, why in found.misfits(host)]
-    if misfits:
-        raise ConfigErrors(misfits)
-    return found
-
-
-def in_order(roles: Sequence[Role]) -> list[Role]:
-    """Roles as listed, but each after those that it names in AFTER. Raises ConfigError for a circle."""
-    done: list[Role] = []
-    by_name = {role.name: role for role in roles}
-
-    def put(role: Role, path: tuple[str, ...]) -> None:
-        if role.name in path:
-            raise ConfigError(f"roles wait for one another: {' -> '.join([*path, role.name])}")
-        if role in done:
-            return
-        for earlier in role.after:
-            if earlier in by_name:
-                put(by_name[earlier], (*path, role.name))
-        done.append(role)
-
-    for role in roles:
-        put(role, ())
-    return done

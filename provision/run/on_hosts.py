@@ -31,7 +31,7 @@ from provision.controller.session import INSTALL_PYTHON
 from provision.controller.ssh_config import user_config
 from provision.errors import LabError, ProvError, UnreachableError
 from provision.roles.host import Host
-from provision.roles.model import Assignment
+from provision.roles.project import Assignment
 from provision.roles.reach import Ahead
 from provision.roles.variables import secrets_in
 from provision.steps.base import Change
@@ -220,13 +220,7 @@ class Run:
     def _converge(self, assignment: Assignment, began: float, ahead: Ahead | None, masks: Masks) -> None:
         name = assignment.host.name
         self._queue.put(Connecting(name))
-        host = Host(
-            assignment.host,
-            self._options,
-            role_params=assignment.params,
-            masks=masks,
-            ahead=ahead,
-        )
+        host = Host(assignment, self._options, masks=masks, ahead=ahead)
         try:
             session = host.started()
             with self._lock:

@@ -20,7 +20,7 @@ from provision.controller.transport_choice import transport_to
 from provision.errors import ProvError, StepError
 from provision.inventory import InventoryHost
 from provision.roles.host import Host
-from provision.roles.model import Assignment, Params
+from provision.roles.project import Assignment
 from provision.roles.variables import secrets_in
 from provision.steps.base import Step
 from provision.values import dataclass
@@ -87,8 +87,8 @@ class Recording:
 class Recorder(Host):
     """A host that takes steps and runs nothing."""
 
-    def __init__(self, inventory: InventoryHost, params: tuple[Params, ...], recording: Recording) -> None:
-        super().__init__(inventory, RunOptions(plan=True), role_params=params)
+    def __init__(self, assignment: Assignment, recording: Recording) -> None:
+        super().__init__(assignment, RunOptions(plan=True))
         self._recording = recording
 
     @staticmethod
@@ -109,7 +109,7 @@ def steps_of(assignment: Assignment) -> Iterator[TaskSteps]:
     current = TaskSteps("", "")
     masks = Masks(secrets_in(assignment.host))
     recording = Recording(lambda: current, masks)
-    host = Recorder(assignment.host, assignment.params, recording)
+    host = Recorder(assignment, recording)
     for role, params in assignment.roles:
         recording.role = role.name
         for function in role.tasks:

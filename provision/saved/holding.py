@@ -13,7 +13,7 @@ from provision.agent.protocol import Submission
 from provision.controller.outcome import Outcome
 from provision.inventory import InventoryHost
 from provision.roles.folders import BUILTIN
-from provision.roles.model import Assignment
+from provision.roles.project import Assignment
 from provision.roles.variables import secrets_in, shown_vars
 from provision.saved.plan_file import PlannedHost, PlannedStep, SavedPlan
 from provision.secrets import MASK

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from provision.apps.balancing import Balanced, address_of, addresses_of, balanced_of, balancers_of
+from provision.apps.balancing import Balanced, address_of, addresses_of
 from provision.apps.model import App
 from provision.apps.releases import Release, release_of
 from provision.apps.tls import authority_path, certificate_path, key_path
@@ -132,7 +132,7 @@ def virtual_hosts(c: Host, front: Front) -> list[VirtualHost]:
         for app in c.apps
         if app.front == front
     ]
-    others = [site_of(b) for b in balanced_of(c.inventory) if b.balance.front == front]
+    others = [site_of(b) for b in c.balanced if b.balance.front == front]
     return grouped([*own, *others])
 
 
@@ -161,7 +161,7 @@ def bracketed(address: str) -> str:
 
 def proxies(c: Host) -> list[str]:
     """Addresses of the hosts that balance to this one."""
-    return addresses_of(balancers_of(c.inventory))
+    return addresses_of(c.balancers)
 
 
 def grouped(sites: Iterable[Site]) -> list[VirtualHost]:

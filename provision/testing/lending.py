@@ -12,7 +12,7 @@ import pytest
 from provision import lab
 from provision.errors import ProvError, UsageError
 from provision.inventory import load
-from provision.roles.model import assign
+from provision.roles.project import resolve
 from provision.testing.deployed import Deployed
 from provision.testing.ownership import role_of
 from provision.testing.provhost import ProvHost, authority_of
@@ -75,8 +75,8 @@ class Lender:
             return on_trial(json.loads(Path(self._trial).read_text(encoding="utf-8")))
         if self._host:
             hosts = load().select(self._host)
-            (assignment,) = assign(hosts[:1])
-            return Lent(ProvHost(hosts[0], authority_of(assignment)), None)
+            (assignment,) = resolve(hosts[:1])
+            return Lent(ProvHost(assignment, authority_of(assignment)), None)
         if not role:
             raise UsageError(
                 f"{path} is in no role's folder of tests, so there is no role to boot a host for",
@@ -97,7 +97,7 @@ class Lender:
             if done.state == "failed":
                 pytest.fail("\n".join(line.text for line in failure(done)), pytrace=False)
         (assignment,) = trial.assignments
-        host = ProvHost(assignment.host, authority_of(assignment))
+        host = ProvHost(assignment, authority_of(assignment))
         return Lent(host, stages.deployed[assignment.host.name])
 
 
@@ -105,4 +105,4 @@ def on_trial(told: dict[str, Any]) -> Lent:
     """The host that `prov test` is about (provision.testing.trials.save)."""
     trial = trial_of(told["subject"], told["image"], Path(told["authority"]), told["inventory"])
     assignment = next(a for a in trial.assignments if a.host.name == told["host"])
-    return Lent(ProvHost(assignment.host, authority_of(assignment)), Deployed.from_json(told["deployed"]))
+    return Lent(ProvHost(assignment, authority_of(assignment)), Deployed.from_json(told["deployed"]))

@@ -16,12 +16,10 @@ from urllib.parse import urlsplit
 
 from provision.apps.authority import Authority
 from provision.apps.model import App
-from provision.apps.reading import apps_of
 from provision.controller.facts import Facts
 from provision.controller.run_options import RunOptions
-from provision.inventory import InventoryHost
 from provision.roles.host import Host
-from provision.roles.model import Assignment
+from provision.roles.project import Assignment
 from provision.values import dataclass
 
 PORTS = {"http": 80, "https": 443}
@@ -57,8 +55,9 @@ class Answer:
 class ProvHost:
     """A host that has been deployed. ca: the certificate of the authority that signs for its applications."""
 
-    def __init__(self, inventory: InventoryHost, ca: Path) -> None:
-        self.inventory = inventory
+    def __init__(self, assignment: Assignment, ca: Path) -> None:
+        self.assignment = assignment
+        self.inventory = assignment.host
         self.ca = ca
 
     @property
@@ -71,10 +70,10 @@ class ProvHost:
         """Its variables in the inventory."""
         return self.inventory.vars
 
-    @cached_property
-    def apps(self) -> list[App]:
+    @property
+    def apps(self) -> tuple[App, ...]:
         """Its applications."""
-        return apps_of(self.inventory)
+        return self.assignment.served.apps
 
     @property
     def address(self) -> str:
@@ -157,7 +156,7 @@ class ProvHost:
     @cached_property
     def _host(self) -> Host:
         # a session that plans changes nothing, and waits for nobody's lock
-        host = Host(self.inventory, RunOptions(plan=True))
+        host = Host(self.assignment, RunOptions(plan=True))
         host.open()
         return host
 

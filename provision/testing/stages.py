@@ -15,7 +15,7 @@ from provision.controller.events import HostDone, StepDone
 from provision.controller.run_options import RunOptions
 from provision.errors import ProvError
 from provision.roles.host import Host
-from provision.roles.model import Assignment
+from provision.roles.project import Assignment
 from provision.run.on_hosts import Emit, Run, Work, run_roles
 from provision.steps import command, history, reboot, undo
 from provision.testing import results

@@ -14,7 +14,8 @@ from provision.inventory.sources import display
 from provision.inventory.values import shown
 from provision.lab.model import is_label
 from provision.names import suggestion
-from provision.roles.model import Assignment, Role, assign, find, names, search_path
+from provision.roles.model import Role, find, names, search_path
+from provision.roles.project import Assignment, resolve
 from provision.values import dataclass
 
 VARIABLES = "inventory.yml"
@@ -58,7 +59,7 @@ def trial_of(subject: str, image: str, authority: Path, inventory: Sequence[str]
     else:
         hosts = throwaway(inventory, subject, authority)
         tests = {host.name: tests_of(host) for host in hosts}
-    return Trial(subject, role is not None, image, tuple(assign(hosts)), tests, tuple(inventory))
+    return Trial(subject, role is not None, image, tuple(resolve(hosts)), tests, tuple(inventory))
 
 
 # -- a role

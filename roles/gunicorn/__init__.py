@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from provision.apps.model import App
-from provision.apps.reading import apps_of
 from provision.apps.releases import Release, release_of
-from provision.inventory import InventoryHost
 from provision.role import Host, task
 from provision.serving.instances import SERVED, Instance, Program, ServerParams, instance_of, serve
 from provision.system.writers import HERE
@@ -32,8 +30,8 @@ class Gunicorn(ServerParams):
     websocket_max_size: int = Field(default=1_048_576, ge=1)
     """Bytes of the largest WebSocket message that is accepted (ASGI)."""
 
-    def misfits(self, host: InventoryHost) -> Iterator[tuple[str, str]]:
-        for app in apps_of(host):
+    def misfits(self, apps: Sequence[App]) -> Iterator[tuple[str, str]]:
+        for app in apps:
             if app.server == "gunicorn" and (self.worker(app) == "asgi") != (app.interface == "asgi"):
                 message = f"{self.worker(app)!r} does not serve {app.name!r}, which speaks {app.interface}"
                 yield "worker_class", f"{message}; left out, each gets a worker that does"

@@ -8,7 +8,6 @@ from pathlib import Path
 from pydantic import Field
 
 from provision.apps.authority import Authority
-from provision.apps.balancing import balanced_of
 from provision.apps.model import App
 from provision.apps.settings import OwnCertificate
 from provision.apps.tls import TLS_FOLDER, certificate_path, key_path
@@ -30,7 +29,7 @@ class Tls(Params):
 @task
 def install(c: Host, p: Tls) -> None:
     """A certificate for every application that this host serves or balances and that wants one."""
-    served = {app.name: app for app in [*(b.app for b in balanced_of(c.inventory)), *c.apps]}
+    served = {app.name: app for app in [*(b.app for b in c.balanced), *c.apps]}
     own_certificates(c, list(served.values()))
     apps = [app for app in served.values() if app.tls == "private-ca"]
     if not apps:

@@ -18,7 +18,7 @@ from provision.controller import channel, login, talk
 from provision.controller.events import HostDone, StepRunning
 from provision.controller.run_options import RunOptions
 from provision.inventory import load
-from provision.roles.model import assign
+from provision.roles.project import resolve
 from provision.run.on_hosts import Run as RunOfRoles
 
 pytestmark = pytest.mark.lab
@@ -247,7 +247,7 @@ def impatient(project: Project, monkeypatch: pytest.MonkeyPatch) -> Impatient:
     monkeypatch.setattr(login, "START_TIMEOUT", 7.0)
     for module in (talk, channel):
         monkeypatch.setattr(module, "SILENCE", 7.0)
-    return lambda name: RunOfRoles(assign(load(None).select(name, None)), RunOptions())
+    return lambda name: RunOfRoles(resolve(load(None).select(name, None)), RunOptions())
 
 
 def test_a_link_that_falls_silent(project: Project, impatient: Impatient) -> None:

@@ -21,7 +21,7 @@ from provision.controller.events import HostDone, StepDone
 from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.inventory import load
-from provision.roles.model import assign
+from provision.roles.project import resolve
 from provision.roles.reach import Ahead
 from provision.run.on_hosts import Run
 
@@ -72,7 +72,7 @@ def run(
         counted(paramiko.Channel, "exec_command", "commands")
         counted(Session, "_send", "frames")
         began = time.monotonic()
-        assignments = assign(load(None).select(name, None))
+        assignments = resolve(load(None).select(name, None))
         begun = Ahead(assignments[0].host, plan=plan) if ahead else None
         deploy = Run(assignments, RunOptions(plan=plan), ahead=begun)
         events = list(deploy)

@@ -129,6 +129,22 @@ def test_nothing_imports_in_a_circle() -> None:
     assert graph == {}, "these import each other, or modules that do"
 
 
+def test_configuration_is_resolved_in_one_place() -> None:
+    """What has been resolved is handed down; nothing asks for it again (decision D19)."""
+    asks = {
+        "provision.apps.reading.apps_of": {"provision/apps/fleet.py"},
+        "provision.apps.balancing.balanced_of": {"provision/apps/fleet.py"},
+        "provision.apps.balancing.balancers_in": {"provision/apps/fleet.py"},
+        "provision.apps.fleet.Fleet": {"provision/roles/project.py"},
+    }
+    found: dict[str, set[str]] = {name: set() for name in asks}
+    for path in MODULES + ROLES:
+        for name, _ in imports(path):
+            if name in asks:
+                found[name].add(named(path))
+    assert found == asks
+
+
 def test_every_room_has_a_place() -> None:
     found = {room(path) for path in MODULES} - {"__init__"}
     assert found == {*ROOMS, *SHARED}, "add it to ROOMS, and to docs/design.md"

@@ -7,9 +7,14 @@ from pathlib import Path
 import pytest
 from inventories import errors, inventory
 
-from provision.apps.balancing import address_of, addresses_of, balanced_of, balancers_of
-from provision.errors import ProvError
-from provision.inventory import Inventory
+from provision.apps import fleet
+from provision.apps.balancing import address_of, addresses_of
+from provision.apps.fleet import Fleet
+from provision.apps.model import App
+from provision.apps.reading import apps_of
+from provision.errors import ConfigErrors, ProvError
+from provision.inventory import Inventory, InventoryHost
+from provision.roles.project import resolve
 
 GIT = "source: https://git.example.com/x.git, target: x:y"
 HOSTS = f"""
@@ -39,7 +44,7 @@ def given(folder: Path, balance: str) -> Inventory:
 
 def test_a_group_by_its_name_is_enough(tmp_path: Path) -> None:
     found = given(tmp_path, "{shop: web}")
-    (balanced,) = balanced_of(found.hosts["lb1"])
+    (balanced,) = Fleet(found).balanced(found.hosts["lb1"])
     assert balanced.app.domains == ("shop.example",)
     assert [host.name for host in balanced.hosts] == ["web1", "web2"]
     assert (balanced.balance.method, balanced.balance.front) == ("least_conn", "nginx")
@@ -47,8 +52,9 @@ def test_a_group_by_its_name_is_enough(tmp_path: Path) -> None:
 
 def test_who_stands_before_whom(tmp_path: Path) -> None:
     found = given(tmp_path, "{shop: {hosts: web, weights: {web1: 3}, backup: [web2]}}")
-    assert [host.name for host in balancers_of(found.hosts["web1"])] == ["lb1"]
-    assert balancers_of(found.hosts["lb1"]) == balancers_of(found.hosts["old1"]) == []
+    whole = Fleet(found)
+    assert [host.name for host in whole.balancers(found.hosts["web1"])] == ["lb1"]
+    assert whole.balancers(found.hosts["lb1"]) == whole.balancers(found.hosts["old1"]) == ()
 
 
 def test_hosts_reach_each_other_by_their_inner_addresses(tmp_path: Path) -> None:
@@ -80,9 +86,48 @@ BAD = {
 
 @pytest.mark.parametrize(("balance", "message"), BAD.items())
 def test_bad_balances(tmp_path: Path, balance: str, message: str) -> None:
-    lb1 = given(tmp_path, balance).hosts["lb1"]
+    found = given(tmp_path, balance)
+    lb1 = found.hosts["lb1"]
     if not message:
-        assert balanced_of(lb1) == ()
+        assert Fleet(found).balanced(lb1) == ()
         return
-    (error,) = errors(lambda: balanced_of(lb1))
+    (error,) = errors(lambda: Fleet(found).balanced(lb1))
     assert error == f"inv.yml:4 lb1.{message}"
+
+
+def test_of_a_host_in_front_no_more_is_read_than_who_it_stands_before_and_where_it_is(tmp_path: Path) -> None:
+    found = given(tmp_path / "a", "{shop: 'web,db1'}")
+    assert [host.name for host in Fleet(found).balancers(found.hosts["web1"])] == ["lb1"]
+    with pytest.raises(ConfigErrors, match="db1 has no application 'shop'"):
+        Fleet(found).balanced(found.hosts["lb1"])
+    for line in ("ansible_port: http", "internal_address: '10.0.0.1; return 200'"):
+        found = given(tmp_path / line[:3], f"{{shop: web}}\n          {line}")
+        (error,) = errors(lambda found=found: Fleet(found).balancers(found.hosts["web1"]))  # type: ignore[misc]
+        assert error.startswith(f"inv.yml:5 lb1.{line.split(':')[0]}: ")
+
+
+@pytest.mark.parametrize("target", ["web1", "lb1"])
+def test_what_is_wrong_between_hosts_is_found_before_the_first_connection(
+    tmp_path: Path, target: str
+) -> None:
+    found = given(tmp_path, "{shop: nobody}")
+    (error,) = errors(lambda: resolve([found.hosts[target]], project=tmp_path))
+    assert error.startswith("inv.yml:4 lb1.balance.shop.hosts: no host or group 'nobody'.")
+
+
+def test_each_host_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = given(tmp_path, "{shop: web}")
+    read: list[str] = []
+
+    def noted(host: InventoryHost) -> list[App]:
+        read.append(host.name)
+        return apps_of(host)
+
+    monkeypatch.setattr(fleet, "apps_of", noted)
+    resolved = {a.host.name: a.served for a in resolve(found.select("front,web"), project=tmp_path)}
+    assert sorted(read) == ["lb1", "web1", "web2"]
+    assert resolved["lb1"].balanced[0].app is resolved["web1"].apps[0]
+    assert [host.name for host in resolved["web2"].balancers] == ["lb1"]
+    read.clear()
+    resolve([found.hosts["web1"]], project=tmp_path)
+    assert read == ["web1"], "others are read only as far as the target needs them"

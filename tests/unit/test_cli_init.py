@@ -15,7 +15,8 @@ from inventories import project
 
 from provision.cli.main import cli
 from provision.errors import UsageError
-from provision.roles.model import assign, find, search_path
+from provision.roles.model import find, search_path
+from provision.roles.project import resolve
 
 
 def prov(*words: str) -> str:
@@ -44,7 +45,7 @@ def test_what_a_project_begins_with(made: Path) -> None:
     }
     from provision.inventory import load
 
-    (found,) = assign(load().select("all"))
+    (found,) = resolve(load().select("all"))
     assert [role.name for role, _ in found.roles] == ["base", "hello"]
 
 

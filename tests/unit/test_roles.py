@@ -9,7 +9,8 @@ from inventories import errors, host, project
 
 from provision.errors import ConfigError
 from provision.roles import model as roles
-from provision.roles.model import Role, assign, find, in_order, search_path
+from provision.roles.model import Role, find, search_path
+from provision.roles.project import in_order, resolve
 
 ROLE = '''
     """Greets."""
@@ -163,12 +164,12 @@ def test_roles_that_wait_for_one_another() -> None:
 def test_roles_and_parameters_of_a_host(tmp_path: Path) -> None:
     with_roles(tmp_path, greeter=ROLE, other=task_role())
     web1 = host(tmp_path, "roles: [greeter, other]\ngreeter: {folder: /srv, times: 2}")
-    (found,) = assign([web1], project=tmp_path)
+    (found,) = resolve([web1], project=tmp_path)
     assert [(r.name, p.model_dump() if p else None) for r, p in found.roles] == [
         ("greeter", {"folder": "/srv", "times": 2}),
         ("other", None),
     ]
-    (only,) = assign([web1], only=["other"], project=tmp_path)
+    (only,) = resolve([web1], only=["other"], project=tmp_path)
     assert [r.name for r, _ in only.roles] == ["other"]
     assert len(only.params) == 1, "parameters of roles that do not run are there for others to read"
 
@@ -176,7 +177,7 @@ def test_roles_and_parameters_of_a_host(tmp_path: Path) -> None:
 def test_all_mistakes_at_once_with_their_lines(tmp_path: Path) -> None:
     with_roles(tmp_path, greeter=ROLE, needy=task_role("REQUIRES = ['base']"), bare=task_role())
     text = "roles: [greeter, gretter, needy, bare]\ngreeter: {folder: 7, tims: 2}\nbare: {x: 1}\n"
-    found = errors(lambda: assign([host(tmp_path, text)], project=tmp_path))
+    found = errors(lambda: resolve([host(tmp_path, text)], project=tmp_path))
     joined = "\n".join(found)
     assert len(found) == 5
     assert all(line.startswith("inv.yml:") for line in found)
@@ -193,4 +194,4 @@ def test_a_role_that_no_host_has(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"no selected host has the role 'gretter'\. Did you mean 'greeter'\?"
     ):
-        assign([web1], only=["gretter"], project=tmp_path)
+        resolve([web1], only=["gretter"], project=tmp_path)

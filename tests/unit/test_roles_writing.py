@@ -10,7 +10,8 @@ from inventories import host, project
 
 from provision.controller import bootstrap
 from provision.errors import ConfigError, UsageError
-from provision.roles.model import Assignment, assign, find, search_path
+from provision.roles.model import find, search_path
+from provision.roles.project import Assignment, resolve
 from provision.run.selection import Selection
 from provision.steps.base import Ref
 from provision.steps.command import Command
@@ -93,7 +94,7 @@ def assignments(tmp_path: Path) -> list[Assignment]:
         "end": text.format("end", ""),
     }
     project(tmp_path, {f"roles/{name}/__init__.py": role for name, role in files.items()})
-    return assign([host(tmp_path, "roles: [one, two, end]")], project=tmp_path)
+    return resolve([host(tmp_path, "roles: [one, two, end]")], project=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from inventories import errors, host, inventory, project
 from pydantic import ValidationError
 
-from provision.apps.balancing import balanced_of
+from provision.apps.fleet import Fleet
 from provision.apps.model import App
 from provision.apps.reading import apps_of
 from roles.apache import Apache
@@ -91,7 +91,7 @@ def test_an_inner_address_is_one(tmp_path: Path) -> None:
             web1: {{internal_address: "10.0.0.1; return 200", apps: {app}}}
     """
     found = inventory(tmp_path, text)
-    (error,) = errors(lambda: balanced_of(found.hosts["lb1"]))
+    (error,) = errors(lambda: Fleet(found).balanced(found.hosts["lb1"]))
     assert "neither an IP address nor a host name" in error
 
 

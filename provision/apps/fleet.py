@@ -1,0 +1,46 @@
+"""What hosts serve and balance. Each host is read once, and other hosts only as far as a target needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from provision.apps.balancing import Balanced, balanced_of, balancers_in, check_address
+from provision.apps.model import App
+from provision.apps.reading import apps_of
+from provision.inventory import Inventory, InventoryHost, Problems
+
+
+class Fleet:
+    """The hosts of an inventory. Each method raises ConfigErrors for what is wrong in what it reads."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._apps: dict[str, tuple[App, ...]] = {}
+
+    def apps(self, host: InventoryHost) -> tuple[App, ...]:
+        """Return the applications of a host."""
+        if host.name not in self._apps:
+            self._apps[host.name] = tuple(apps_of(host))
+        return self._apps[host.name]
+
+    def balanced(self, host: InventoryHost) -> tuple[Balanced, ...]:
+        """Return what a host balances, which needs the applications of the hosts behind it."""
+        return balanced_of(host, self.apps)
+
+    def balancers(self, host: InventoryHost) -> tuple[InventoryHost, ...]:
+        """Return the hosts that stand before a host, by their `balance`: what they say of clients is believed.
+
+        Of their variables, nothing but that and their addresses is read: the rest is checked when they are targets.
+        """
+        found = self._balancers.get(host.name, ())
+        problems = Problems()
+        for other in found:
+            with problems.gathered():
+                check_address(other)
+        problems.raise_any()
+        return found
+
+    @cached_property
+    def _balancers(self) -> Mapping[str, tuple[InventoryHost, ...]]:
+        return balancers_in(self._inventory)

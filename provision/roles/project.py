@@ -1,0 +1,194 @@
+"""The resolved project: what each host gets, read once and from the top down, before the first connection.
+
+Hosts come first, then their applications and what they balance, then the roles that these bring, then the roles'
+parameters. What comes later is given what came before, and asks for nothing again (decision D19).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provision.errors import ConfigError, ConfigErrors
+from provision.inventory import InventoryHost, Problems, check
+from provision.inventory.validation import validate
+from provision.names import suggestion
+from provision.roles.folders import names, search_path
+from provision.roles.model import Params, Role, find
+from provision.values import dataclass
+
+if TYPE_CHECKING:
+    from provision.apps.balancing import Balanced
+    from provision.apps.model import App
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a host serves. apps: its own applications.  balanced: those of the hosts behind it.
+
+    balancers: the hosts that stand before it.
+    """
+
+    apps: tuple[App, ...] = ()
+    balanced: tuple[Balanced, ...] = ()
+    balancers: tuple[InventoryHost, ...] = ()
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What one host gets.
+
+    roles: those that run, in their order, with their parameters.  served: what it serves by them.
+    params: of all roles that the host has, also of those that do not run this time.
+    """
+
+    host: InventoryHost
+    roles: tuple[tuple[Role, Params | None], ...] = ()
+    params: tuple[Params, ...] = ()
+    served: Served = Served()
+
+
+def resolve(
+    hosts: Sequence[InventoryHost], only: Sequence[str] = (), project: Path | None = None
+) -> list[Assignment]:
+    """Resolve what each host gets. Raises ConfigErrors with all that is wrong, of all hosts.
+
+    only: names of roles to run; the others are left out.  project: its folder; the process's own by default.
+    """
+    check(hosts)
+    problems = Problems()
+    served = served_by(hosts, problems)
+    wanted = {host.name: (*host.roles, *implied_roles(host, served[host.name])) for host in hosts}
+    check_known(only, wanted)
+    known = Known(search_path(project))
+    assignments = []
+    for host in hosts:
+        roles = roles_of(host, wanted[host.name], known, problems)
+        pairs = []
+        for role in roles:
+            with problems.gathered():
+                pairs.append((role, params_for(role, host, served[host.name].apps)))
+        run = tuple(pair for pair in pairs if not only or pair[0].name in only)
+        params = tuple(params for _, params in pairs if params is not None)
+        assignments.append(Assignment(host, run, params, served[host.name]))
+    problems.raise_any()
+    return assignments
+
+
+# -- applications
+
+
+def served_by(hosts: Sequence[InventoryHost], problems: Problems) -> dict[str, Served]:
+    """Return what each host serves, by its name. What is wrong is added to the problems."""
+    serving = [host for host in hosts if "apps" in host.vars or "balance" in host.vars]
+    found = {host.name: Served() for host in hosts}
+    if serving:
+        # here, as it brings the models of applications
+        from provision.apps.fleet import Fleet
+
+        fleet = Fleet(serving[0].inventory)
+        for host in serving:
+            with problems.gathered():
+                apps = fleet.apps(host)
+                found[host.name] = Served(apps, fleet.balanced(host), fleet.balancers(host) if apps else ())
+    return found
+
+
+def implied_roles(host: InventoryHost, served: Served) -> tuple[str, ...]:
+    """Return the roles that a host's applications bring by `server`, `front` and `tls`, and those that it balances,
+    besides those that are listed: to change any is one line.
+
+    Applications do so only where the role `app` is listed: others may have a use of their own for the variable.
+    """
+    own = served.apps if "app" in host.roles else ()
+    named: list[str] = [name for app in own for name in (app.server, app.front)]
+    named += [balanced.balance.front for balanced in served.balanced]
+    if any(app.tls != "none" for app in (*own, *(balanced.app for balanced in served.balanced))):
+        named.append("tls")
+    return tuple(name for name in dict.fromkeys(named) if name not in host.roles)
+
+
+# -- roles
+
+
+class Known:
+    """Roles by their names, each found once. folders: where they are looked for."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = folders
+        self._found: dict[str, Role | None] = {}
+
+    def role(self, name: str) -> Role | None:
+        """Return the role of that name, or None. Raises ConfigError if its module can't be imported."""
+        if name not in self._found:
+            self._found[name] = find(name, self._folders)
+        return self._found[name]
+
+    def names(self) -> list[str]:
+        """Return the names of all roles that there are."""
+        return names(self._folders)
+
+
+def check_known(only: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> None:
+    """Raise ConfigError for the first role that no host has. wanted: the roles of each host."""
+    listed = sorted({role for roles in wanted.values() for role in roles})
+    for name in only:
+        if name not in listed:
+            raise ConfigError(
+                f"no selected host has the role {name!r}.{suggestion(name, listed)}",
+                hint=f"They have: {', '.join(listed) or 'no roles'}",
+            )
+
+
+def roles_of(host: InventoryHost, wanted: Sequence[str], known: Known, problems: Problems) -> list[Role]:
+    """Return a host's roles in the order in which they run. What is wrong is added to the problems."""
+    found = []
+    for index, name in enumerate(wanted):
+        role = known.role(name)
+        if role is None:
+            every = known.names()
+            message = f"there is no role {name!r}.{suggestion(name, every)}"
+            problems.add(host.error(("roles", index), message, f"There are: {', '.join(every)}"))
+            continue
+        found.append(role)
+    for role in found:
+        for needed in role.requires:
+            if needed not in wanted:
+                at = ("roles", wanted.index(role.name))
+                problems.add(host.error(at, f"role {role.name!r} needs the role {needed!r} as well"))
+    return in_order(found)
+
+
+def in_order(roles: Sequence[Role]) -> list[Role]:
+    """Return roles as listed, but each after those that it names in AFTER. Raises ConfigError for a circle."""
+    done: list[Role] = []
+    by_name = {role.name: role for role in roles}
+
+    def put(role: Role, path: tuple[str, ...]) -> None:
+        if role.name in path:
+            raise ConfigError(f"roles wait for one another: {' -> '.join([*path, role.name])}")
+        if role in done:
+            return
+        for earlier in role.after:
+            if earlier in by_name:
+                put(by_name[earlier], (*path, role.name))
+        done.append(role)
+
+    for role in roles:
+        put(role, ())
+    return done
+
+
+def params_for(role: Role, host: InventoryHost, apps: Sequence[App]) -> Params | None:
+    """Return the role's parameters from the variable of its name. Raises ConfigErrors."""
+    value = host.vars.get(role.name)
+    if role.params is None:
+        if isinstance(value, Mapping) and value:
+            raise ConfigErrors([host.error((role.name,), f"role {role.name!r} takes no parameters")])
+        return None
+    found = validate(role.params, {} if value is None else value, host, (role.name,))
+    misfits = [host.error((role.name, parameter), why) for parameter, why in found.misfits(apps)]
+    if misfits:
+        raise ConfigErrors(misfits)
+    return found
