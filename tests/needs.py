@@ -30,7 +30,7 @@ _HOST = {
 NEEDS = {
     "unit": _UNIT,
     "agent": {**_UNIT, **_HOST},
-    "steps_more": {**_UNIT, **_HOST},
+    "steps_more": {**_UNIT, **_HOST, "iptables-restore": "iptables", "ufw": "ufw"},
     "steps_past": {**_UNIT, **_HOST},
     "lab": _UNIT,
     "prove": {**_UNIT, **_HOST},

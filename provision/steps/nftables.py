@@ -1,40 +1,46 @@
 """A firewall with nftables. Shipped to hosts (Python 3.8, standard library)."""
 
-import hashlib
 import re
 from typing import TYPE_CHECKING, List, Optional, Sequence
 
 from provision.errors import StepError
-from provision.steps.base import Change, Diff, Step, check_text, step, wanted
-from provision.steps.files import File
-from provision.steps.kernel import put
-from provision.steps.support.foresight import foresee, foreseen
+from provision.steps.base import Diff, Step, check_text, step, wanted
 from provision.steps.support.lockout import Guarded
-from provision.steps.support.ports import parse_opening, with_ssh
+from provision.steps.support.nft_tables import FOLDER, UNIT, Table
+from provision.steps.support.ports import Opening, parse_opening, refuse_denied, ssh_openings, with_ssh
 
 if TYPE_CHECKING:
     from provision.system.host import System
 
-TABLE = ("inet", "prov")
-RULES = "/etc/nftables.d/prov.nft"
-#: with a wildcard, because nft(8) takes it for an error if a file that it names is not there
-INCLUDE = 'include "/etc/nftables.d/prov*.nft"'
-UNIT = "nftables.service"
-ENABLED = ("enabled", "enabled-runtime", "static", "alias")
+FAMILIES = ("inet", "ip", "ip6", "arp", "bridge", "netdev")
+NAME = re.compile(r"^[A-Za-z][\w-]*\Z", re.ASCII)
+#: who has begun a connection lately, for each family of addresses
+LIMITED = """\
+    set limited%s {
+        type %s . inet_service
+        flags dynamic,timeout
+        timeout 30s
+    }
+"""
 
 
 @wanted()
 class Firewall(Step):
     """What other machines may reach on this host; all else is dropped. nftables, now and at boot.
 
-        nftables.firewall(c, ["80", "443/tcp", "443/udp", "5432 from 10.0.0.0/8"])
+        nftables.firewall(c, ["80", "443/tcp", "443/udp", "5432 from 10.0.0.0/8", "any on wg0"], limited=["22"])
 
-    openings: a port or a range ("8000-8010"), "/udp" if it is not tcp, and from where, if not from everywhere.
+    openings: a port or a range ("8000-8010"), or "any"; "/udp" if it is not tcp; "from" a network and "on" an
+    interface, if not from everywhere.
+    limited: openings as above, in which an address may begin six connections in 30 seconds; more are rejected.
+    On the port of SSH prov's own logins count as well.
+    denied: the same, closed although an opening lets it in: ["22 from 203.0.113.7"].
     rules: more rules of the input chain, in nft's own language, that come after the openings.
     present: False takes the table away: what it held back is let in again.
     The port by which prov has come in, and those on which sshd listens, are always open, and in the same
     transaction as everything else: there is no moment in which the host can't be reached. Connections that are
-    under way, the host's own (lo), and ICMP stay. What the host sends and forwards is not touched.
+    under way, the host's own (lo), and ICMP stay. What the host sends and forwards is not touched: see
+    nftables.table.
     The rules are a table of their own (inet prov), so those of others, such as containers, stay; they are
     judged by `nft -c` before they are in place, and loaded again if somebody has changed them.
     Needs nftables on the host: apt.packages(c, "nftables").  Source: nft(8).
@@ -43,6 +49,8 @@ class Firewall(Step):
     openings: Sequence[str] = ()
     rules: Sequence[str] = ()
     present: bool = True
+    limited: Sequence[str] = ()
+    denied: Sequence[str] = ()
 
     def label(self) -> str:
         return "firewall"
@@ -51,76 +59,53 @@ class Firewall(Step):
         return [UNIT]
 
     def validate(self) -> None:
-        if isinstance(self.openings, str) or isinstance(self.rules, str):
-            raise ValueError("openings and rules must be lists")
-        for opening in self.openings:
+        for texts in (self.openings, self.rules, self.limited, self.denied):
+            if isinstance(texts, str):
+                raise ValueError("openings and rules must be lists")
+        for opening in (*self.openings, *self.limited):
+            refuse_denied(parse_opening(opening), self.denied, ValueError)
+        for opening in self.limited:
+            if parse_opening(opening).protocol == "any":
+                raise ValueError("%r: a limit is for ports of tcp or udp" % opening)
+        for opening in self.denied:
             parse_opening(opening)
         for rule in self.rules:
             check_text(rule, "a rule")
             if rule.count("{") != rule.count("}"):
                 raise ValueError("a rule must be complete: %r" % rule)
-        if not self.present and (self.openings or self.rules):
+        if not self.present and (self.openings or self.rules or self.limited or self.denied):
             raise ValueError("openings of a firewall that shall not be there make no sense")
 
     def check(self, host: "System") -> Diff:
-        found: List[Change] = []
         if not self.present:
-            if host.files.stat(RULES) is not None:
-                found.append(Change("removed", RULES, ""))
-            if host.files.exists(self._main(host)):
-                found += self._include(host).check(host).changes
-            if self._loaded(host) != "no":
-                found.append(Change("loaded", "yes", "no"))
+            found = self._table(host).changes_without(host)
             return Diff(found) if found else Diff.none("there is none of prov's")
-        if not host.files.exists(self._main(host)):
-            raise StepError(
-                "there is no %s: nftables is not installed" % self._main(host),
-                hint='Add apt.packages(c, "nftables") before this step.',
-            )
-        found += self._file(host).check(host).changes
-        found += self._include(host).check(host).changes
-        loaded = self._loaded(host)
-        if loaded != self._digest(host):
-            before = {"no": "no", "other": "other rules"}.get(loaded, "older rules")
-            found.append(Change("loaded", before, "%d rules" % len(self._lines(host))))
-        if not self._enabled(host):
-            found.append(Change("enabled", "no", "yes"))
-        return Diff(found) if found else Diff.none("has these %d rules" % len(self._lines(host)))
+        for opening in ssh_openings(host):
+            refuse_denied(opening, self.denied, StepError)
+        count = "%d rules" % len(self._lines(host))
+        found = self._table(host).changes(host, count)
+        return Diff(found) if found else Diff.none("has these %s" % count)
 
     def apply(self, host: "System", diff: Diff) -> None:
-        what = {c.what for c in diff.changes}
-        if not self.present:
-            if host.files.exists(self._main(host)):
-                put(host, self._include(host))
-            if "removed" in what:
-                host.files.remove(RULES)
-            if "loaded" in what:
-                host.run(("nft", "delete", "table", *TABLE)).require("taking the firewall away")
-                foresee(host, self.label(), "no")
-            return
-        put(host, self._file(host))
-        # loaded before it is made to count at boot: what can't be loaded must not be there then
-        host.run(("nft", "-f", RULES)).require("loading the firewall's rules")
-        foresee(host, self.label(), self._digest(host))
-        put(host, self._include(host))
-        if "enabled" in what:
-            host.units.do("enable", UNIT)
+        if self.present:
+            self._table(host).apply(host, list(diff.changes))
+        else:
+            self._table(host).remove(host, list(diff.changes))
 
     def guarded(self, host: "System", diff: Diff) -> Optional[Guarded]:
-        now = host.ask(("nft", "-s", "list", "table", *TABLE), timeout=20)
-        table = " ".join(TABLE)
-        # the table goes in the transaction that brings the former one, if there was any
-        text = "table %s\ndelete table %s\n%s" % (table, table, "" if now.status else now.stdout)
-        path = "%s/guard/rules.nft" % host.ledger.home
-        return Guarded([RULES, self._main(host)], [["nft", "-f", path]], contents={"rules.nft": text})
+        return self._table(host).guarded(host)
 
     def fingerprint(self, host: "System") -> str:
-        return self._loaded(host)
+        table = self._table(host)
+        return "%s %s" % (table.loaded(host), table.digest)
 
-    def _main(self, host: "System") -> str:
-        """What nftables.service loads."""
-        redhat = host.facts.get("family") == "redhat"
-        return "/etc/sysconfig/nftables.conf" if redhat else "/etc/nftables.conf"
+    def _table(self, host: "System") -> Table:
+        lines = self._lines(host) if self.present else []
+        sets = LIMITED % (4, "ipv4_addr") + LIMITED % (6, "ipv6_addr") if self.limited else ""
+        inner = (
+            "%s    chain input {\n        type filter hook input priority filter; policy drop;\n%s    }\n"
+        ) % (sets, "".join("        %s\n" % line for line in lines))
+        return Table("inet", "prov", FOLDER + "/prov.nft", inner)
 
     def _lines(self, host: "System") -> List[str]:
         lines = [
@@ -129,63 +114,105 @@ class Firewall(Step):
             'iifname "lo" accept',
             "meta l4proto { icmp, ipv6-icmp } accept",
         ]
-        for opening in with_ssh(host, self.openings):
-            family = "ip6" if ":" in opening.origin else "ip"
-            origin = "%s saddr %s " % (family, opening.origin) if opening.origin else ""
-            lines.append("%s%s dport %s accept" % (origin, opening.protocol, opening.ports("-")))
+        lines += [matched(opening) + "drop" for opening in map(parse_opening, self.denied)]
+        for opening in map(parse_opening, self.limited):
+            match = matched(opening)
+            for version, address in ((4, "ip saddr"), (6, "ip6 saddr")):
+                keys = "%s . %s dport" % (address, opening.protocol)
+                rate = "limit rate over 12/minute burst 6 packets"
+                lines.append(
+                    "%sct state new update @limited%d { %s %s } reject" % (match, version, keys, rate)
+                )
+            lines.append(match + "accept")
+        lines += [matched(opening) + "accept" for opening in with_ssh(host, self.openings)]
         return [*lines, *self.rules]
 
-    def _digest(self, host: "System") -> str:
-        return hashlib.sha256("\n".join(self._lines(host)).encode()).hexdigest()[:16]
 
-    def _file(self, host: "System") -> File:
-        table = " ".join(TABLE)
-        lines = self._lines(host)
-        lines[0] += ' comment "prov %s"' % self._digest(host)
-        text = (
-            "# written by prov; changes made here are undone\n"
-            # made if it is not there, so that it can be deleted; all of the file is one transaction
-            "table %s\ndelete table %s\ntable %s {\n"
-            "    chain input {\n"
-            "        type filter hook input priority filter; policy drop;\n%s"
-            "    }\n}\n"
-        ) % (table, table, table, "".join("        %s\n" % line for line in lines))
-        return File(
-            RULES, text, mode=0o644, owner="root", group="root", validate_with=["nft", "-c", "-f", "%s"]
-        )
+@wanted()
+class OwnTable(Step):
+    """A table of your own, in nft's language: forwarding, NAT, sets, what the host sends. Now and at boot.
 
-    def _include(self, host: "System") -> File:
-        path = self._main(host)
-        text = host.files.read(path).decode(errors="replace")
-        if not self.present:
-            return File(path, text.replace(INCLUDE + "\n", ""))
-        if INCLUDE in text or re.search(r'^\s*include\s+"/etc/nftables\.d/\*(\.nft)?"', text, re.MULTILINE):
-            return File(path, text)
-        return File(path, text + ("" if text.endswith("\n") else "\n") + INCLUDE + "\n")
+        nftables.table(c, "nat", '''
+            chain postrouting {
+                type nat hook postrouting priority srcnat
+                oifname "eth0" ip saddr 10.8.0.0/24 masquerade
+            }
+        ''', family="ip")
 
-    def _loaded(self, host: "System") -> str:
-        """ "no", the digest of the rules that are loaded, or "other" if somebody has changed them."""
-        known = foreseen(host, self.label())
-        if known is not None:
-            return known
-        said = host.ask(("nft", "-s", "list", "table", *TABLE), timeout=20)
-        if said.status:
-            return "no"
-        digest = re.search(r'comment "prov ([0-9a-f]{16})"', said.stdout)
-        rules = [
-            line for line in said.stdout.splitlines() if line.startswith("\t\t") and "policy" not in line
-        ]
-        expected = len(self._lines(host)) if self.present else 0
-        if digest is None or "policy drop" not in said.stdout:
-            return "other"
-        if digest.group(1) == self._digest(host) and len(rules) != expected:
-            return "other"
-        return digest.group(1)
+    name: of the table, and of its file /etc/nftables.d/prov-NAME.nft.
+    content: what is in the table: chains, sets, maps. "" takes the table away.
+    family: "inet" (both kinds of IP), "ip", "ip6", "arp", "bridge" or "netdev".
+    Tables of others stay: one of this name that prov has not made is refused. All of the table is loaded in one
+    transaction, judged by `nft -c` before it is in place, and loaded again if somebody has changed it; elements of
+    sets that are dynamic or have a timeout may come and go. Forwarding also needs kernel.sysctl, "net.ipv4.ip_forward".
+    Needs nftables on the host: apt.packages(c, "nftables").  Source: nft(8).
+    """
 
-    def _enabled(self, host: "System") -> bool:
-        if host.facts.get("init") != "systemd":
-            return True
-        return host.units.state(UNIT).enabled in ENABLED
+    name: str
+    content: str
+    family: str = "inet"
+
+    def label(self) -> str:
+        return "nftables table %s %s" % (self.family, self.name)
+
+    def units(self) -> Sequence[str]:
+        return [UNIT]
+
+    def validate(self) -> None:
+        if not isinstance(self.name, str) or not NAME.match(self.name):
+            raise ValueError("%r is not the name of a table" % (self.name,))
+        if self.family not in FAMILIES:
+            raise ValueError("family must be one of %s, not %r" % (", ".join(FAMILIES), self.family))
+        if (self.family, self.name) == ("inet", "prov"):
+            raise ValueError("the table inet prov is that of nftables.firewall")
+        if not isinstance(self.content, str) or "\0" in self.content:
+            raise ValueError("content must be text without NUL")
+        if self.content.count("{") != self.content.count("}"):
+            raise ValueError("content must be complete: its braces do not match")
+
+    def check(self, host: "System") -> Diff:
+        table = self._table()
+        if not self.content.strip():
+            found = table.changes_without(host) if self._is_ours(host) else []
+            return Diff(found) if found else Diff.none("there is none of prov's")
+        if table.loaded(host) == "other" and not self._is_ours(host):
+            raise StepError(
+                "there is a table %s %s already, which prov has not made" % table.words,
+                hint="Take another name: tables of the same kind work side by side.",
+            )
+        found = table.changes(host, "yes")
+        return Diff(found) if found else Diff.none("is loaded")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        if self.content.strip():
+            self._table().apply(host, list(diff.changes))
+        else:
+            self._table().remove(host, list(diff.changes))
+
+    def guarded(self, host: "System", diff: Diff) -> Optional[Guarded]:
+        return self._table().guarded(host)
+
+    def fingerprint(self, host: "System") -> str:
+        return "%s %s" % (self._table().loaded(host), self._table().digest)
+
+    def _is_ours(self, host: "System") -> bool:
+        return bool(host.files.stat(self._table().path) or self._table().remembered(host))
+
+    def _table(self) -> Table:
+        path = "%s/prov-%s-%s.nft" % (FOLDER, self.family, self.name)
+        inner = "".join("    %s\n" % line.strip() for line in self.content.strip().splitlines())
+        return Table(self.family, self.name, path, inner)
 
 
 firewall = step(Firewall)
+table = step(OwnTable)
+
+
+def matched(opening: Opening) -> str:
+    """Which packets an opening is about, in nft's words."""
+    words = 'iifname "%s" ' % opening.interface if opening.interface else ""
+    if opening.origin:
+        words += "%s saddr %s " % ("ip6" if ":" in opening.origin else "ip", opening.origin)
+    if opening.first:
+        return "%s%s dport %s " % (words, opening.protocol, opening.ports("-"))
+    return words + ("" if opening.protocol == "any" else "meta l4proto %s " % opening.protocol)

@@ -1,32 +1,73 @@
 """A firewall with ufw. Shipped to hosts (Python 3.8, standard library)."""
 
-import re
-from typing import TYPE_CHECKING, List, Optional, Sequence
+from typing import TYPE_CHECKING, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, step, wanted
+from provision.steps.support.foresight import foresee, foreseen
 from provision.steps.support.lockout import Guarded
-from provision.steps.support.ports import Opening, parse_opening, with_ssh
+from provision.steps.support.ports import Opening, parse_opening, refuse_denied, ssh_openings
+from provision.steps.support.ufw_rules import (
+    ANYWHERE,
+    FILES,
+    POLICIES,
+    V4,
+    V6,
+    Family,
+    Rule,
+    counted,
+    families,
+    position,
+    put_rules,
+    replace,
+    rules,
+    setting,
+    signatures,
+    text_of,
+    verdict,
+    wanted_rule,
+)
 
 if TYPE_CHECKING:
     from provision.system.host import System
 
 CONF = "/etc/ufw/ufw.conf"
-POLICIES = "/etc/default/ufw"
-TUPLE = "### tuple ### "
-#: ANY of ufw's rules, by their file
-FILES = (("/etc/ufw/user.rules", "0.0.0.0/0"), ("/etc/ufw/user6.rules", "::/0"))
+#: which verbs are as good as the wanted one, and what an opening is called in a diff
+AS_GOOD = {"limit": ("limit",), "allow": ("allow", "limit"), "deny": ("deny", "reject")}
+WORDS = {"limit": "limited opening", "allow": "opening", "deny": "denial"}
+#: the kernel's tools and chains for the rules of each family
+CHAINS = {V4: ("iptables", "ufw-user-input"), V6: ("ip6tables", "ufw6-user-input")}
+
+
+class Lack(NamedTuple):
+    """A rule that a family needs. at: where the rule is that decides before it; len(held) if none does."""
+
+    family: Family
+    rule: Rule
+    held: Sequence[Rule]
+    at: int
+
+    @property
+    def before(self) -> Optional[Rule]:
+        return self.held[self.at] if self.at < len(self.held) else None
 
 
 @wanted()
 class Ufw(Step):
     """What other machines may reach on this host; all else is denied. ufw, now and at boot.
 
-        ufw.ufw(c, ["80", "443", "5432/tcp from 10.0.0.0/8"])
+        ufw.ufw(c, ["80", "443", "5432/tcp from 10.0.0.0/8", "any on wg0"], limited=["22"])
 
-    openings: a port or a range ("8000-8010"), "/udp" if it is not tcp, and from where, if not from everywhere.
-    exclusive: remove other plain allow rules, those that ufw keeps for itself or with options stay.
+    openings: a port or a range ("8000-8010"), or "any"; "/udp" if it is not tcp; "from" a network and "on" an
+    interface, if not from everywhere.
+    limited: openings as above, in which an address may begin six connections in 30 seconds, and is refused after that;
+    on the port of SSH prov's own logins count as well.
+    denied: the same, closed although an opening lets it in: ["22 from 203.0.113.7"].
+    exclusive: remove other rules that let packets in, those with more conditions than these stay.
     enabled: False turns ufw off: everything is let in; its rules stay.
+    What a rule that somebody has made lets in already, by allow or limit, is open, and the rule stays. A deny that
+    comes before an opening, and closes it for everybody, is overtaken by a rule before it; one that is narrower
+    (of one address, of one interface) stays an exception.
     The port by which prov has come in, and those on which sshd listens, are opened before anything is
     closed, and are never removed.  Needs ufw on the host: apt.packages(c, "ufw").  On a host with containers
     take nftables.firewall: ufw and Docker do not know of each other.  Source: ufw(8).
@@ -35,6 +76,8 @@ class Ufw(Step):
     openings: Sequence[str] = ()
     exclusive: bool = False
     enabled: bool = True
+    limited: Sequence[str] = ()
+    denied: Sequence[str] = ()
 
     DEADLINE = 180.0
 
@@ -42,28 +85,38 @@ class Ufw(Step):
         return "ufw"
 
     def validate(self) -> None:
-        if isinstance(self.openings, str):
-            raise ValueError("openings must be a list")
-        for opening in self.openings:
-            parse_opening(opening)
-        if not self.enabled and (self.openings or self.exclusive):
+        for texts in (self.openings, self.limited, self.denied):
+            if isinstance(texts, str):
+                raise ValueError("openings must be a list")
+            for opening in texts:
+                parse_opening(opening)
+        if not self.enabled and (self.openings or self.exclusive or self.limited or self.denied):
             raise ValueError("openings make no sense if ufw is to be off")
+        for text in (*self.openings, *self.limited):
+            refuse_denied(parse_opening(text), self.denied, ValueError)
 
     def check(self, host: "System") -> Diff:
         if not host.files.exists(CONF):
             if not self.enabled:
                 return Diff.none("there is no ufw")
             raise StepError("this host has no ufw", hint='Add apt.packages(c, "ufw") before this step.')
-        on = setting(host, CONF, "ENABLED") == "yes"
+        on = setting(host, CONF, "ENABLED").lower() == "yes"
         if not self.enabled:
             return Diff([Change("enabled", "yes", "no")]) if on else Diff.none("is off")
-        found = [Change("opening", "", shown(o)) for o in self._missing(host)]
-        found += [Change("opening", line, "") for line in self._others(host)]
-        policy = setting(host, POLICIES, "DEFAULT_INPUT_POLICY")
+        found = []
+        ssh = ssh_openings(host)
+        for action, opening in self._wanted(host, ssh):
+            lacking = self._lacking(host, action, opening, ssh)
+            found += [change(action, opening, lacking)] if lacking else []
+        others = dict.fromkeys(shown(rule) for _, rule in self._others(host, ssh))
+        found += [Change("opening", text, "") for text in others]
+        policy = setting(host, POLICIES, "DEFAULT_INPUT_POLICY").upper()
         if policy not in ("DROP", "REJECT"):
             found.append(Change("incoming", policy.lower(), "deny"))
         if not on:
             found.append(Change("enabled", "no", "yes"))
+        elif not runs(host):
+            found.append(Change("running", "other rules", "these"))
         return Diff(found) if found else Diff.none("is on, with these openings")
 
     def apply(self, host: "System", diff: Diff) -> None:
@@ -72,29 +125,29 @@ class Ufw(Step):
             self._ufw(host, "disable")
             replace(host, CONF, r"^ENABLED=.*$", "ENABLED=no")
             return
-        for opening in self._missing(host):
-            self._ufw(host, *rule(opening))
-            add_tuples(host, opening)
-        for line in self._others(host):
-            self._ufw(host, "delete", *rule_of(line))
-            for path, anywhere in FILES:
-                gone = re.escape(TUPLE + line.replace("0.0.0.0/0", anywhere))
-                replace(host, path, r"^%s( .*)?\n" % gone, "")
+        ssh = ssh_openings(host)
+        for action, opening in self._wanted(host, ssh):
+            self._put(host, self._lacking(host, action, opening, ssh))
+        for family, rule in self._others(host, ssh):
+            self._remove(host, family, rule)
         if "incoming" in what:
             self._ufw(host, "default", "deny", "incoming")
             replace(host, POLICIES, r"^DEFAULT_INPUT_POLICY=.*$", 'DEFAULT_INPUT_POLICY="DROP"')
         if "enabled" in what:
             self._ufw(host, "--force", "enable")
             replace(host, CONF, r"^ENABLED=.*$", "ENABLED=yes")
+        elif "running" in what:
+            self._ufw(host, "reload")
+        foresee(host, "ufw", "running")
 
     def guarded(self, host: "System", diff: Diff) -> Optional[Guarded]:
         on = host.files.exists(CONF) and setting(host, CONF, "ENABLED") == "yes"
         commands = [["ufw", "reload"]] if on else [["ufw", "--force", "disable"]]
-        return Guarded([CONF, POLICIES, *(path for path, _ in FILES)], commands)
+        return Guarded([CONF, POLICIES, *FILES], commands)
 
     def fingerprint(self, host: "System") -> str:
         state = setting(host, CONF, "ENABLED") if host.files.exists(CONF) else ""
-        return " ".join([state, *(line for path, _ in FILES for line in tuples(host, path))])
+        return " ".join([state, *(rule.text() for family in (V4, V6) for rule in rules(host, family))])
 
     def _ufw(self, host: "System", *words: str) -> None:
         host.run(("ufw", *words)).require(
@@ -102,91 +155,115 @@ class Ufw(Step):
             "Can this kernel filter packets? `ufw --version` and `iptables -L` tell.",
         )
 
-    def _missing(self, host: "System") -> List[Opening]:
-        have = {path: tuples(host, path) for path, _ in FILES}
+    def _wanted(self, host: "System", ssh: Sequence[Opening]) -> Iterator[Tuple[str, Opening]]:
+        """Limits first, as they are openings too; ssh before all others. Raises StepError for what can't be."""
+        for opening in ssh:
+            refuse_denied(opening, self.denied, StepError)
+        limited, denied = map(parse_opening, self.limited), map(parse_opening, self.denied)
+        openings = map(parse_opening, self.openings)
+        each = [("limit", o) for o in limited] + [("allow", o) for o in (*ssh, *openings)]
+        each += [("deny", o) for o in denied]
+        for action, opening in dict.fromkeys(each):
+            if ":" in opening.origin and V6 not in families(host):
+                raise StepError(
+                    "%s is about IPv6, which ufw leaves alone on this host" % opening.shown(),
+                    hint="Set IPV6=yes in %s before this step." % POLICIES,
+                )
+            yield action, opening
+
+    def _lacking(self, host: "System", action: str, opening: Opening, ssh: Sequence[Opening]) -> List[Lack]:
         found = []
-        for opening in with_ssh(host, self.openings):
-            if any(line not in have[path] for path, line in lines_of(opening)):
-                found.append(opening)
+        for family in families(host):
+            rule = wanted_rule(action, opening, family)
+            if rule is None:
+                continue
+            held = rules(host, family)
+            going = [other for of, other in self._others(host, ssh) if of == family]
+            staying = [other for other in held if other not in going]
+            at = verdict(staying, opening, AS_GOOD[action])
+            if at is not None:
+                found.append(
+                    Lack(family, rule, held, held.index(staying[at]) if at < len(staying) else len(held))
+                )
         return found
 
-    def _others(self, host: "System") -> List[str]:
-        if not self.exclusive:
-            return []
-        ours = {line for o in with_ssh(host, self.openings) for _, line in lines_of(o)}
-        found = [line for path, _ in FILES for line in tuples(host, path) if line not in ours]
-        # for "anywhere" ufw keeps two lines, and deletes both by one command
-        plain = [line for line in found if rule_of(line)]
-        return [
-            line for line in plain if "::/0" not in line or line.replace("::/0", "0.0.0.0/0") not in plain
-        ]
+    def _put(self, host: "System", lacking: Sequence[Lack]) -> None:
+        if len(lacking) == 2 and not any(lack.before for lack in lacking):
+            # of both families at once
+            words = lacking[0].rule._replace(src="any").words()
+            self._ufw(host, *words)
+            for lack in lacking:
+                put_rules(host, lack.family, [*lack.held, lack.rule])
+            return
+        for lack in lacking:
+            held = list(lack.held)
+            same = [n for n, rule in enumerate(held) if rule.same_packets(lack.rule)]
+            if lack.before is None or same[:1] == [lack.at]:
+                # at its end; or in the place of one with another action
+                self._ufw(host, *lack.rule.words())
+                held[lack.at : lack.at + 1] = [lack.rule]
+            else:
+                for n in same:
+                    # ufw moves none that is there
+                    self._ufw(host, "delete", *held.pop(n).words())
+                first = counted(rules(host, V4)) if lack.family == V6 else 0
+                at = position(held, lack.at)
+                self._ufw(host, "insert", str(first + at), *lack.rule.words())
+                held.insert(lack.at, lack.rule)
+            put_rules(host, lack.family, held)
+
+    def _others(self, host: "System", ssh: Sequence[Opening]) -> List[Tuple[Family, Rule]]:
+        """Rules that let in more than is wanted, if they are to go."""
+        found: List[Tuple[Family, Rule]] = []
+        openings = [*ssh, *map(parse_opening, (*self.openings, *self.limited))]
+        for family in families(host) if self.exclusive else ():
+            ours = [wanted_rule("allow", opening, family) for opening in openings]
+            for rule in rules(host, family):
+                plain = rule.dst in ANYWHERE and rule.sport == "any" and rule.sapp == "-"
+                wanted_too = any(own is not None and own.same_packets(rule) for own in ours)
+                if plain and rule.verb in ("allow", "limit") and not wanted_too:
+                    found.append((family, rule))
+        return found
+
+    def _remove(self, host: "System", family: Family, rule: Rule) -> None:
+        held = rules(host, family)
+        if rule not in held:
+            # with another one of its application
+            return
+        self._ufw(host, "delete", *rule.words())
+        put_rules(host, family, [r for r in held if r != rule and (not rule.app or r.app != rule.app)])
 
 
 ufw = step(Ufw)
 
 
-def lines_of(opening: Opening) -> "List[tuple[str, str]]":
-    """(file, tuple) that ufw keeps for an opening."""
-    found = []
-    for path, anywhere in FILES:
-        if opening.origin and (":" in opening.origin) != (":" in anywhere):
-            continue
-        origin = opening.origin or anywhere
-        if origin.endswith("/128" if ":" in origin else "/32"):
-            origin = origin.rsplit("/", 1)[0]
-        words = ("allow", opening.protocol, opening.ports(":"), anywhere, "any", origin, "in")
-        found.append((path, " ".join(words)))
-    return found
+def change(action: str, opening: Opening, lacking: Sequence[Lack]) -> Change:
+    """What has to be done for an opening."""
+    before = next((lack.before for lack in lacking if lack.before), None)
+    if before is None:
+        return Change(WORDS[action], "", opening.shown())
+    what = "%s %s" % (WORDS[action], opening.shown())
+    if any(lack.before and lack.before.same_packets(lack.rule) for lack in lacking):
+        return Change(what, before.verb, action)
+    return Change(what, "behind %s" % shown(before), "before it")
 
 
-def rule(opening: Opening) -> "List[str]":
-    """Words for ufw(8)."""
-    origin = opening.origin or "any"
-    return ["allow", "proto", opening.protocol, "from", origin, "to", "any", "port", opening.ports(":")]
+def shown(rule: Rule) -> str:
+    """A rule in the words of its family for IPv4: those of both families are alike."""
+    return rule.text().replace(ANYWHERE[1], ANYWHERE[0])
 
 
-def rule_of(line: str) -> "List[str]":
-    """Words for ufw(8) from a tuple; none if it is more than a plain opening."""
-    words = line.split()
-    if len(words) != 7 or words[0] != "allow" or words[4] != "any" or words[6] != "in":
-        return []
-    origin = "any" if words[5] in ("0.0.0.0/0", "::/0") else words[5]
-    protocol = [] if words[1] == "any" else ["proto", words[1]]
-    return ["allow", *protocol, "from", origin, "to", "any", "port", words[2]]
-
-
-def shown(opening: Opening) -> str:
-    """An opening in few words."""
-    origin = " from %s" % opening.origin if opening.origin else ""
-    return "%s/%s%s" % (opening.ports("-"), opening.protocol, origin)
-
-
-def text_of(host: "System", path: str) -> str:
-    """The text of a file; "" if there is none."""
-    return host.files.read(path).decode(errors="replace") if host.files.exists(path) else ""
-
-
-def tuples(host: "System", path: str) -> List[str]:
-    """ufw's own record of the rules in a file, without their comments."""
-    lines = (line for line in text_of(host, path).splitlines() if line.startswith(TUPLE))
-    return [re.sub(r" comment=\S+", "", line[len(TUPLE) :]).strip() for line in lines]
-
-
-def setting(host: "System", path: str, name: str) -> str:
-    """A value of a file of shell variables."""
-    found = re.findall(r'^%s="?([^"\n]*)"?' % name, text_of(host, path), re.MULTILINE)
-    return found[-1].strip() if found else ""
-
-
-def replace(host: "System", path: str, pattern: str, new: str) -> None:
-    """In a plan: what ufw will have written."""
-    if host.planned and host.files.exists(path):
-        text = re.sub(pattern, new, text_of(host, path), flags=re.MULTILINE)
-        host.files.write(path, text.encode(), 0o640, 0, 0)
-
-
-def add_tuples(host: "System", opening: Opening) -> None:
-    """In a plan: what ufw will have written."""
-    for path, line in lines_of(opening) if host.planned else ():
-        if line not in tuples(host, path):
-            host.files.write(path, (text_of(host, path) + TUPLE + line + "\n").encode(), 0o640, 0, 0)
+def runs(host: "System") -> bool:
+    """Whether the kernel has the rules of ufw's files; where nobody can tell, it has."""
+    if foreseen(host, "ufw"):
+        return True
+    for family in families(host):
+        program, chain = CHAINS[family]
+        said = host.ask((program, "-S", chain), timeout=20)
+        if said.status == 1:
+            return False
+        if said.status == 0 and signatures(said.stdout, chain) != signatures(
+            text_of(host, family.path), chain
+        ):
+            return False
+    return True

@@ -1,14 +1,14 @@
-"""nftables in a network namespace of the agent's own; ufw with a tool that keeps its records only."""
+"""nftables in a network namespace of the agent's own."""
 
 from __future__ import annotations
 
 import pytest
 from steps_bench import Bench, refuses
 
+from provision.controller.outcome import Outcome
 from provision.steps.base import Step
-from provision.steps.nftables import Firewall
+from provision.steps.nftables import Firewall, OwnTable
 from provision.steps.support.ports import Opening, parse_opening
-from provision.steps.ufw import Ufw
 
 MAIN = "#!/usr/sbin/nft -f\nflush ruleset\n"
 OPENINGS = ["80", "8000-8010/udp", "5432 from 10.0.0.0/8", "443 from 2001:db8::/32"]
@@ -51,6 +51,76 @@ def test_nftables_sees_what_somebody_has_changed(bench: Bench) -> None:
     bench.settled(Firewall(["80"]))
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        # as many rules as before
+        "replace rule inet prov input handle {last} tcp dport 1-65535 accept",
+        "add set inet prov mine '{{ type ipv4_addr; }}'",
+        "add chain inet prov input '{{ policy accept; }}'",
+    ],
+)
+def test_nftables_compares_what_its_rules_do(bench: Bench, changed: str) -> None:
+    bench.over("/etc")
+    (bench.root / "etc/nftables.conf").write_text(MAIN)
+    # words of programs, and of former versions of prov, in the comment of a rule
+    words = 'tcp dport 7 counter accept comment "policy drop; prov 0123456789abcdef"'
+    step = Firewall(rules=[words, "tcp dport 80 accept"])
+    bench.run(step)
+    plain = bench.script + "nft -f /etc/nftables.conf && "
+    bench.script = plain
+    bench.settled(step)
+    last = "$(nft -a list table inet prov | sed -n 's/.*dport 80 .*handle //p')"
+    bench.script = plain + f"nft {changed.format(last=last)} && "
+    planned, again = bench.run(step, step, plan=True)
+    real, after = bench.run(step, step)
+    assert [c[:3] for c in real.diff] == [("loaded", "other rules", "7 rules")] and real.diff == planned.diff
+    assert (again.state, after.state) == ("ok", "ok")
+
+
+def test_nftables_limits_and_denies(bench: Bench) -> None:
+    bench.over("/etc")
+    (bench.root / "etc/nftables.conf").write_bytes(MAIN.encode() + b"# Fr\xfchling\n")
+    step = Firewall(
+        ["any on wg0", "any/udp from 10.0.0.0/8", "443"], limited=["2222"], denied=["443 from 203.0.113.0/24"]
+    )
+    done = planned_then_done_in(bench, step)
+    assert [c[:3] for c in done.diff if c.what == "loaded"] == [("loaded", "no", "12 rules")]
+    assert (bench.root / "etc/nftables.conf").read_bytes().startswith(MAIN.encode() + b"# Fr\xfchling\n")
+    bench.fails(Firewall(denied=["22 from 0.0.0.0/0", "22"]), "22/tcp can't be denied")
+
+
+def test_an_own_table_beside_those_of_others(bench: Bench) -> None:
+    bench.over("/etc")
+    (bench.root / "etc/nftables.conf").write_text(MAIN)
+    bench.script += "nft add table ip nat && "
+    chain = 'chain out {\n type nat hook postrouting priority srcnat\n oifname "e0" masquerade\n}'
+    bench.fails(OwnTable("nat", chain, family="ip"), "which prov has not made")
+    own = OwnTable("own", "set seen { type ipv4_addr; flags timeout; timeout 1h; }\n" + chain)
+    planned_then_done_in(bench, own)
+    planned_then_done_in(bench, Firewall(["80"]))
+    plain = bench.script + "nft -f /etc/nftables.conf && "
+    bench.script = plain + "nft add element inet own seen '{ 10.0.0.1 }' && "
+    bench.settled(own)
+    bench.script = plain
+    main = bench.root / "etc/nftables.conf"
+    bench.run(Firewall(present=False))
+    assert main.read_text().startswith(MAIN) and "include" in main.read_text(), (
+        "the other table still needs it"
+    )
+    assert [c.what for c in bench.run(OwnTable("own", ""))[0].diff] == ["removed", "content", "loaded"]
+    assert main.read_text() == MAIN
+
+
+def planned_then_done_in(bench: Bench, step: Step) -> Outcome:
+    """Planned and deployed twice each, by agents whose kernel has no rules yet."""
+    planned, settled = bench.run(step, step, plan=True)
+    real, again = bench.run(step, step)
+    assert [o.error for o in (planned, settled, real, again)] == [None] * 4
+    assert real.diff == planned.diff and [settled.state, again.state] == ["ok", "ok"]
+    return real
+
+
 def test_rules_that_nft_refuses_are_never_in_place(bench: Bench) -> None:
     bench.over("/etc")
     (bench.root / "etc/nftables.conf").write_text(MAIN)
@@ -58,41 +128,6 @@ def test_rules_that_nft_refuses_are_never_in_place(bench: Bench) -> None:
     assert not (bench.root / "etc/nftables.d/prov.nft").exists()
     bench.script += "rm -f /etc/nftables.conf && "
     bench.fails(Firewall(["80"]), "nftables is not installed")
-
-
-UFW = r"""
-echo "$@" >> /etc/ufw/asked
-case "$1 $2" in
-  "--force enable") sed -i s/ENABLED=.*/ENABLED=yes/ /etc/ufw/ufw.conf ;;
-  "disable "*) sed -i s/ENABLED=.*/ENABLED=no/ /etc/ufw/ufw.conf ;;
-  "default deny") sed -i 's/^DEFAULT_INPUT.*/DEFAULT_INPUT_POLICY="DROP"/' /etc/default/ufw ;;
-  "delete allow") sed -i "/allow $4 ${10} /d" /etc/ufw/user.rules /etc/ufw/user6.rules ;;
-  "allow proto")
-    [ "$5" = any ] && v4=0.0.0.0/0 v6=::/0 || case $5 in *:*) v4= v6=$5 ;; *) v4=$5 v6= ;; esac
-    [ -z "$v4" ] || echo "### tuple ### allow $3 $9 0.0.0.0/0 any $v4 in" >> /etc/ufw/user.rules
-    [ -z "$v6" ] || echo "### tuple ### allow $3 $9 ::/0 any $v6 in" >> /etc/ufw/user6.rules ;;
-esac
-"""
-
-
-def test_ufw_opens_ssh_before_it_closes_anything(bench: Bench) -> None:
-    bench.over("/etc")
-    bench.tool("ufw", UFW)
-    folder = bench.root / "etc/ufw"
-    folder.mkdir()
-    (bench.root / "etc/default").mkdir()
-    (folder / "ufw.conf").write_text("ENABLED=no\nLOGLEVEL=low\n")
-    (folder / "user.rules").write_text("### tuple ### allow tcp 99 0.0.0.0/0 any 0.0.0.0/0 in\n")
-    (folder / "user6.rules").write_text("")
-    (bench.root / "etc/default/ufw").write_text('DEFAULT_INPUT_POLICY="ACCEPT"\n')
-    bench.cycle(Ufw(OPENINGS))
-    asked = (folder / "asked").read_text().splitlines()
-    assert asked[0] == "allow proto tcp from any to any port 22"
-    assert asked[-2:] == ["default deny incoming", "--force enable"]
-    (folder / "user6.rules").write_text("")
-    assert [c.what for c in bench.cycle(Ufw(OPENINGS)).diff] == ["opening"] * 4
-    assert next(c.before for c in bench.cycle(Ufw(OPENINGS, exclusive=True)).diff).startswith("allow tcp 99")
-    bench.cycle(Ufw(enabled=False))
 
 
 @pytest.mark.parametrize(
@@ -108,9 +143,12 @@ def test_ufw_opens_ssh_before_it_closes_anything(bench: Bench) -> None:
         (Firewall(rules=["accept }"]), "complete"),
         (Firewall(rules=["tcp dport { 1, 2 drop"]), "complete"),
         (Firewall(["80"], present=False), "no sense"),
-        (Ufw(["80/icmp"]), "not an opening"),
-        (Ufw("80"), "list"),
-        (Ufw(["80"], enabled=False), "no sense"),
+        (Firewall(["80"], denied=["80"]), "can't be denied"),
+        (Firewall(limited=["any on eth0"]), "ports of tcp or udp"),
+        (OwnTable("prov", "x"), "nftables.firewall"),
+        (OwnTable("a b", "x"), "name of a table"),
+        (OwnTable("a", "chain x {"), "complete"),
+        (OwnTable("a", "x", family="ipx"), "family"),
     ],
 )
 def test_bad_arguments_are_refused(step: Step, message: str) -> None:

@@ -7,46 +7,106 @@ from typing import TYPE_CHECKING, List, NamedTuple, Sequence, Set
 if TYPE_CHECKING:
     from provision.system.host import System
 
-OPENING = re.compile(r"^([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp))?(?: from (\S+))?\Z")
+OPENING = re.compile(
+    r"^(?:([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp))?|any(?:/(tcp|udp))?)"
+    r"(?: on (\S+))?(?: from (\S+))?(?: on (\S+))?\Z"
+)
+#: as ufw takes a name, which is stricter than the kernel; "+" and "*" would be patterns
+INTERFACE = re.compile(r"^[A-Za-z0-9_.,=%@-]{1,15}\Z", re.ASCII)
+ALL = 65535
 
 
 class Opening(NamedTuple):
-    """Ports from first to last of a protocol, for a network in CIDR notation or, if "", for everybody."""
+    """Ports from first to last (0 to 65535 are all) of a protocol ("any": of all).
+
+    origin: a network in CIDR notation; "" is everybody.  interface: where packets come in; "" is everywhere.
+    """
 
     first: int
     last: int
     protocol: str
     origin: str
+    interface: str = ""
 
     def ports(self, to: str) -> str:
-        """ "80", or a range with its sign between."""
+        """ "80", or a range with its sign between; "any" for all."""
+        if not self.first:
+            return "any"
         return str(self.first) if self.first == self.last else "%d%s%d" % (self.first, to, self.last)
+
+    def shown(self) -> str:
+        """In few words, as people write it."""
+        words = self.ports("-") if self.protocol == "any" else "%s/%s" % (self.ports("-"), self.protocol)
+        words += " on %s" % self.interface if self.interface else ""
+        return words + (" from %s" % self.origin if self.origin else "")
+
+    def covers(self, other: "Opening") -> bool:
+        """Whether this one is about all packets that the other one is about."""
+        return (
+            self.first <= other.first
+            and other.last <= self.last
+            and self.protocol in ("any", other.protocol)
+            and self.interface in ("", other.interface)
+            and within(other.origin, self.origin)
+        )
 
 
 def parse_opening(text: str) -> Opening:
-    """ "443", "53/udp", "8000-8010/tcp from 10.0.0.0/8". Raises ValueError."""
+    """ "443", "53/udp", "8000-8010/tcp from 10.0.0.0/8", "any on wg0". Raises ValueError."""
     import ipaddress
 
     match = OPENING.match(text) if isinstance(text, str) else None
-    if match is None:
-        raise ValueError("%r is not an opening such as 443, 53/udp or '5432/tcp from 10.0.0.0/8'" % (text,))
-    first = int(match.group(1))
-    last = int(match.group(2) or first)
-    if not 0 < first <= last < 65536:
+    if match is None or (match.group(5) and match.group(7)):
+        raise ValueError(
+            "%r is not an opening such as 443, 53/udp, '5432/tcp from 10.0.0.0/8' or 'any on wg0'" % (text,)
+        )
+    first = int(match.group(1) or 0)
+    last = int(match.group(2) or first) if match.group(1) else ALL
+    if match.group(1) and not 0 < first <= last <= ALL:
         raise ValueError("%r: ports are numbers from 1 to 65535, the smaller one first" % text)
-    origin = match.group(4) or ""
+    interface, origin = match.group(5) or match.group(7) or "", match.group(6) or ""
+    if interface and not INTERFACE.match(interface):
+        raise ValueError("%r: %r is not the name of an interface" % (text, interface))
     if origin:
         try:
             origin = str(ipaddress.ip_network(origin))
         except ValueError as error:
             raise ValueError("%r: %s" % (text, error)) from None
-    return Opening(first, last, match.group(3) or "tcp", origin)
+    if not (first or origin or interface):
+        raise ValueError("%r opens everything: say from where, or on which interface" % text)
+    protocol = match.group(3) or match.group(4) or ("tcp" if first else "any")
+    return Opening(first, last, protocol, origin, interface)
+
+
+def refuse_denied(opening: Opening, denied: Sequence[str], error: "type[Exception]") -> None:
+    """Raise an error if something that is denied closes an opening for everybody."""
+    for other in map(parse_opening, denied):
+        closed = other._replace(first=opening.first, last=opening.last)
+        if other.first <= opening.last and opening.first <= other.last and closed.covers(opening):
+            raise error("%s can't be denied: %s is to be open" % (other.shown(), opening.shown()))
+
+
+def within(origin: str, other: str) -> bool:
+    """Whether a network ("" is everybody) lies within another one."""
+    import ipaddress
+
+    if not other or origin == other:
+        return True
+    if not origin or (":" in origin) != (":" in other):
+        return False
+    inner, outer = ipaddress.ip_network(origin, False), ipaddress.ip_network(other, False)
+    # not subnet_of, whose types want one version
+    return outer.prefixlen <= inner.prefixlen and inner.network_address in outer
+
+
+def ssh_openings(host: "System") -> List[Opening]:
+    """Openings of the ports of SSH."""
+    return [Opening(port, port, "tcp", "") for port in ssh_ports(host)]
 
 
 def with_ssh(host: "System", openings: Sequence[str]) -> List[Opening]:
     """Openings, the ports of SSH first; each once."""
-    ours = [Opening(port, port, "tcp", "") for port in ssh_ports(host)]
-    return list(dict.fromkeys([*ours, *map(parse_opening, openings)]))
+    return list(dict.fromkeys([*ssh_openings(host), *map(parse_opening, openings)]))
 
 
 def ssh_ports(host: "System") -> List[int]:

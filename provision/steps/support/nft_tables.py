@@ -1,0 +1,179 @@
+"""Tables of nftables: loaded, compared with what was loaded, told to the next boot. Shipped to hosts (Python 3.8).
+
+nft writes every rule in a form of its own, so what is loaded can't be compared with a file. The host remembers what
+nft has said of a table right after it was loaded; if it says something else now, somebody has changed the table.
+"""
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+
+from provision.errors import StepError
+from provision.steps.base import Change
+from provision.steps.files import File
+from provision.steps.kernel import put
+from provision.steps.support.foresight import foresee, foreseen
+from provision.steps.support.lockout import Guarded
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+FOLDER = "/etc/nftables.d"
+#: with a wildcard, because nft(8) takes it for an error if a file that it names is not there
+INCLUDE = 'include "/etc/nftables.d/prov*.nft"'
+ALL_INCLUDED = re.compile(r'^\s*include\s+"/etc/nftables\.d/\*(\.nft)?"', re.MULTILINE)
+UNIT = "nftables.service"
+ENABLED = ("enabled", "enabled-runtime", "static", "alias")
+HEADER = "# written by prov; changes made here are undone\n"
+#: libnftables-json(5): what counts on, and what tells one loading from the next
+COUNTED = ("handle", "packets", "bytes", "used", "expires", "index")
+
+
+class Table:
+    """family, name: of the table.  path: its file.  inner: what is in it, in nft's language."""
+
+    def __init__(self, family: str, name: str, path: str, inner: str) -> None:
+        self.words = (family, name)
+        self.path = path
+        self.inner = inner
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.inner.encode()).hexdigest()
+
+    def file(self) -> File:
+        """Its file, which is one transaction: the table is made if it is not there, so that it can be deleted."""
+        table = " ".join(self.words)
+        text = HEADER + "table %s\ndelete table %s\ntable %s {\n%s}\n" % (table, table, table, self.inner)
+        judged = ["nft", "-c", "-f", "%s"]
+        return File(self.path, text, mode=0o644, owner="root", group="root", validate_with=judged)
+
+    def changes(self, host: "System", count: str) -> List[Change]:
+        """What has to be done so that the table is loaded, now and at boot. count: what it holds, for people."""
+        if not host.files.exists(main(host)):
+            raise StepError(
+                "there is no %s: nftables is not installed" % main(host),
+                hint='Add apt.packages(c, "nftables") before this step.',
+            )
+        found = [*self.file().check(host).changes, *include(host, True).check(host).changes]
+        loaded = self.loaded(host)
+        if loaded != "these":
+            before = {"older": "older rules", "other": "other rules"}.get(loaded, "no")
+            found.append(Change("loaded", before, count))
+        if host.facts.get("init") == "systemd" and host.units.state(UNIT).enabled not in ENABLED:
+            found.append(Change("enabled", "no", "yes"))
+        return found
+
+    def apply(self, host: "System", changes: List[Change]) -> None:
+        """Do it."""
+        put(host, self.file())
+        # loaded before it is made to count at boot: what can't be loaded must not be there then
+        host.run(("nft", "-f", self.path)).require("loading the firewall's rules")
+        foresee(host, self._label(), self.digest)
+        if not host.planned:
+            told = {"wanted": self.digest, "loaded": listing(host, self.words) or ""}
+            host.remembered.put("nftables", " ".join(self.words), told)
+        put(host, include(host, True))
+        if any(change.what == "enabled" for change in changes):
+            host.units.do("enable", UNIT)
+
+    def changes_without(self, host: "System") -> List[Change]:
+        """What has to be done so that it is not there."""
+        found: List[Change] = []
+        if host.files.stat(self.path) is not None:
+            found.append(Change("removed", self.path, ""))
+        if host.files.exists(main(host)):
+            found += include(host, False, but=self.path).check(host).changes
+        if self.loaded(host) != "no":
+            found.append(Change("loaded", "yes", "no"))
+        return found
+
+    def remove(self, host: "System", changes: List[Change]) -> None:
+        """Do that."""
+        what = {change.what for change in changes}
+        if host.files.exists(main(host)):
+            put(host, include(host, False, but=self.path))
+        if "removed" in what:
+            host.files.remove(self.path)
+        if "loaded" in what:
+            host.run(("nft", "delete", "table", *self.words)).require("taking the table away")
+            foresee(host, self._label(), "no")
+        if not host.planned:
+            host.remembered.drop("nftables", " ".join(self.words))
+
+    def loaded(self, host: "System") -> str:
+        """ "these" rules, "older" ones that prov has loaded, "other" ones, or "no"."""
+        known = foreseen(host, self._label())
+        if known is not None:
+            return {"no": "no", self.digest: "these"}.get(known, "older")
+        now = listing(host, self.words)
+        if now is None:
+            return "no"
+        told = self.remembered(host)
+        if now != told.get("loaded"):
+            return "other"
+        return "these" if told.get("wanted") == self.digest else "older"
+
+    def remembered(self, host: "System") -> Dict[str, Any]:
+        """What the host remembers of its last loading."""
+        return host.remembered.get("nftables", " ".join(self.words)) or {}
+
+    def guarded(self, host: "System") -> Guarded:
+        """What to put back if nobody can log in."""
+        now = host.ask(("nft", "-s", "list", "table", *self.words), timeout=20)
+        table = " ".join(self.words)
+        # the table goes in the transaction that brings the former one, if there was any
+        text = "table %s\ndelete table %s\n%s" % (table, table, "" if now.status else now.stdout)
+        path = "%s/guard/rules.nft" % host.ledger.home
+        return Guarded([self.path, main(host)], [["nft", "-f", path]], contents={"rules.nft": text})
+
+    def _label(self) -> str:
+        return "nftables %s %s" % self.words
+
+
+def listing(host: "System", words: Tuple[str, str]) -> Optional[str]:
+    """The digest of what nft says of a table, without what changes by itself; None if there is no such table."""
+    said = host.ask(("nft", "-j", "list", "table", *words), timeout=20)
+    if said.status:
+        return None
+    try:
+        found = [still(entry) for entry in json.loads(said.stdout)["nftables"] if "metainfo" not in entry]
+    except (ValueError, KeyError, TypeError):
+        raise StepError(
+            "nft does not say in JSON what is in the table %s %s" % words,
+            hint="prov needs an nft that was built with JSON, as all distributions have it.",
+        ) from None
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+
+
+def still(entry: Any) -> Any:
+    """An entry of libnftables-json(5) without what packets change: counters, and elements that come and go."""
+    if isinstance(entry, list):
+        return [still(each) for each in entry]
+    if not isinstance(entry, dict):
+        return entry
+    flags = entry.get("flags", ())
+    moving = ("elem",) if {"dynamic", "timeout"} & set([flags] if isinstance(flags, str) else flags) else ()
+    return {key: still(value) for key, value in entry.items() if key not in (*COUNTED, *moving)}
+
+
+def main(host: "System") -> str:
+    """What nftables.service loads."""
+    redhat = host.facts.get("family") == "redhat"
+    return "/etc/sysconfig/nftables.conf" if redhat else "/etc/nftables.conf"
+
+
+def include(host: "System", wanted: bool, but: str = "") -> File:
+    """The main file with the line that reads ours, or without it if none of ours but one is left."""
+    path = main(host)
+    text = host.files.read(path).decode(errors="surrogateescape")
+    if not wanted:
+        names = host.files.list(FOLDER) if host.files.exists(FOLDER) else []
+        others = [n for n in names if re.match(r"prov.*\.nft\Z", n) and "%s/%s" % (FOLDER, n) != but]
+        new = text if others else text.replace(INCLUDE + "\n", "")
+    elif INCLUDE in text.splitlines() or ALL_INCLUDED.search(text):
+        new = text
+    else:
+        new = text + ("" if text.endswith("\n") else "\n") + INCLUDE + "\n"
+    return File(path, new.encode(errors="surrogateescape"))
