@@ -14,7 +14,8 @@ AS_ROOT := sh tests/as_root
 # the programs that these folders of tests call
 NEED = @missing=$$($(PYTHON) tests/needs.py $(1)) && sh tests/install $$missing
 
-.PHONY: help demo test check unit lab-test vagrant-test fresh test-roles prove bench security-page docs format clean
+.PHONY: help demo test check unit lab-test coverage vagrant-test fresh test-roles prove bench security-page docs format \
+	release clean
 
 # a lab host, a real application on it, and its page as fetched over verified HTTPS
 demo: $(STAMP)
@@ -25,9 +26,9 @@ demo: $(STAMP)
 # all of it: lint, types, logic, the agent, real hosts
 test: check unit lab-test
 
-# every goal, with what it does
+# list the goals: the first line above each
 help:
-	@awk '/^#/ { text = text substr($$0, 2) } /^$$/ { text = "" } \
+	@awk '/^#/ { if (!text) text = substr($$0, 2) } /^$$/ { text = "" } \
 		/^[a-z-]+:/ { if (text) printf "%-14s%s\n", substr($$1, 1, length($$1) - 1), text; text = "" }' Makefile
 
 # format all code
@@ -61,13 +62,25 @@ lab-test: $(STAMP)
 	$(AS_ROOT) $(PYTEST) tests/lab/test_lab.py
 	$(AS_ROOT) $(PYTEST) -n $(LAB_WORKERS) tests/lab --ignore tests/lab/test_lab.py
 
+# show which lines of provision/ the tests of `make unit` leave out; not a gate
+# What agents run in processes of their own is not counted.
+coverage: $(STAMP)
+	$(call NEED,unit agent steps_more)
+	@$(VENV)/bin/python -c 'import pytest_cov' 2>/dev/null || $(VENV)/bin/python -m pip install -q -e '.[coverage]'
+	$(AS_ROOT) $(PYTEST) -q -n $(WORKERS) --cov=provision --cov-report=term tests/unit tests/agent tests/steps_more
+
+# the sdist and the wheel of this commit, built into dist/ and checked; publishes nothing, TAG=1 tags the commit
+release: $(STAMP)
+	@$(VENV)/bin/python -c 'import build, twine' 2>/dev/null || $(VENV)/bin/python -m pip install -q -e '.[release]'
+	bash .ci/release
+
 # a real VM, from its box to its end; installs Vagrant and a provider where apt can, else says what is missing
 vagrant-test: $(STAMP)
 	$(call NEED,vagrant)
 	$(AS_ROOT) $(PYTEST) tests/vagrant
 
-# `make check unit` and `make demo` from a clone of HEAD, on a bare host that has make, git and certificates:
-# as root, and as a user with sudo
+# `make check unit` and `make demo` from a clone of HEAD, on a bare host, as root and as a user with sudo
+# The host has make, git and certificates.
 fresh: $(STAMP)
 	$(call NEED,fresh)
 	$(AS_ROOT) $(PROV) lab up t-first --install
@@ -124,4 +137,4 @@ $(STAMP): pyproject.toml
 
 # forget the virtual environment and all caches of tools
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist build

@@ -14,6 +14,7 @@ from io import StringIO
 
 import click
 
+from provision import __version__
 from provision.errors import ConfigErrors, ProvError, UsageError
 from provision.report.screen import say, say_json, show_bug
 
@@ -33,7 +34,7 @@ COMMANDS: dict[str, str] = {
     "ssh": "Open a shell on a host.",
     "roles": "List roles, or say what one takes and does.",
     "init": "Start a project in a new folder.",
-    "new": "Add a role to the project.",
+    "new": "Add a role or a step to the project.",
     "completion": "Print the script that lets a shell complete.",
     "test": "Test roles on throwaway hosts, from bare to rebooted.",
     "lab": "Boot and remove throwaway hosts to try things on.",
@@ -72,7 +73,7 @@ EPILOG = "Example:  prov lab up web1  &&  prov deploy web1"
 
 
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="prov-deploy", prog_name="prov")
+@click.version_option(__version__, prog_name="prov")
 def cli() -> None:
     """Bring bare hosts to the state in which they serve a Python web application, over SSH."""
 
