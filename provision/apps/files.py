@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provision.apps.requirements import USUAL, Folder, listed_in
 from provision.errors import ConfigError
 from provision.inventory import InventoryHost
 from provision.inventory.located import Origin
@@ -50,7 +51,13 @@ def files_missing(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]
         if app.error_pages is not None and not is_folder(root / app.error_pages):
             message = f"no such folder: {root / app.error_pages}"
             errors.append(host.error(("apps", app.name, "error_pages"), message))
-        wanted: dict[tuple[str, ...], str] = {("requirements",): app.requirements}
+        wanted: dict[tuple[str, ...], str] = {}
+        if app.requirements:
+            wanted[("requirements",)] = app.requirements
+        elif listed_in(Folder(app.source), app.subdirectory or "") is None:
+            message = f"nothing lists its packages: {root} has no {', '.join(USUAL[:3])} or the like"
+            hint = "An empty requirements.txt will do if nothing is required."
+            errors.append(host.error(("apps", app.name), message, hint))
         if app.django:
             wanted[("django", "manage")] = app.django.manage
         for parameter, file in wanted.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from pathlib import Path
 from typing import Annotated
@@ -22,13 +23,26 @@ from provision.apps.settings import (
     Tls,
     servers_for,
 )
-from provision.inventory.fields import Domain, InnerPath, Place, UrlPrefix, UserName, VariableName, matching
+from provision.inventory.fields import (
+    Domain,
+    InnerPath,
+    PartName,
+    Place,
+    SourcePath,
+    UrlPrefix,
+    UserName,
+    VariableName,
+    matching,
+)
 from provision.inventory.masking import is_secret
 from provision.secrets import Secret
 from provision.system.writers import CONTROL
 
 GIT_URL = re.compile(r"(https?|ssh|git|file)://\S+|[\w.-]+@[\w.-]+:\S+")
 
+#: Python of the distribution, and the folder of others, by their version (roles/python)
+SYSTEM = "/usr/bin/python3"
+PYTHONS = "/opt/python"
 
 # app-NAME is a user, so that an application called `news` or `backup` does not run as Debian's own user
 AppName = Annotated[
@@ -54,8 +68,14 @@ class App(Settings):
     )
     interface: Interface = Field(default="wsgi", description="What the application speaks.")
     target: Annotated[
-        str, matching(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*", "of the form module:callable")
-    ] = Field(description="The application object, as module:callable.")
+        str,
+        matching(
+            r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*(\(\))?",
+            "of the form module:callable, or module:factory()",
+        ),
+    ] = Field(
+        description="The application object, as module:callable, or a factory of it, as module:factory()."
+    )
     server: Server = Field(
         default_factory=lambda data: servers_for(data["interface"])[0],
         description="What runs it. Default: gunicorn for wsgi, uvicorn for asgi.",
@@ -87,14 +107,33 @@ class App(Settings):
     health: Annotated[str, matching(r"/[!-\"$->@-~]*", "a path of printable ASCII that begins with /")] = (
         Field(default="/", description="Path that answers 200 when a release is ready.")
     )
-    requirements: InnerPath = Field(
-        default="requirements.txt", description="File in the source that lists the Python packages."
+    requirements: SourcePath | None = Field(
+        default=None,
+        description="File that lists the Python packages; it may be above `subdirectory`. Default: see below.",
+    )
+    extras: tuple[PartName, ...] = Field(
+        default=(), description="Extras that are installed as well, of a pyproject.toml or uv.lock."
+    )
+    groups: tuple[PartName, ...] = Field(
+        default=(),
+        description="Dependency groups that are installed as well, of a pyproject.toml or uv.lock.",
+    )
+    install: bool = Field(
+        default=False,
+        description="Install the project itself, too: for its entry points and metadata. Needs a pyproject.toml.",
+    )
+    pythonpath: tuple[InnerPath, ...] = Field(
+        default=(),
+        description="Folders below the application's that modules are imported from, such as `src`.",
     )
     indexes: tuple[Index, ...] = Field(
         default=(), description="Where its packages come from, besides PyPI; see below."
     )
-    python: Annotated[str, matching(r"/[\w./+-]+", "an absolute path like /usr/bin/python3.13")] = Field(
-        default="/usr/bin/python3", description="The Python on the host that its environment is made with."
+    python: Annotated[
+        str, matching(r"/[\w./+-]+|3\.\d+", "a version like '3.13', or a path like /usr/bin/python3.13")
+    ] = Field(
+        default=SYSTEM,
+        description="The Python that its environment is made with: a path on the host, or a version; see below.",
     )
     django: Django | None = Field(default=None, description="Set for Django projects; see below.")
     workers: int | None = Field(
@@ -193,6 +232,13 @@ class App(Settings):
         return indexes
 
     @model_validator(mode="after")
+    def _stays_in_the_source(self) -> App:
+        for path in filter(None, [self.requirements, self.django.manage if self.django else None]):
+            if self.in_source(path).startswith(".."):
+                raise ValueError(f"{path!r} leads out of the source")
+        return self
+
+    @model_validator(mode="after")
     def _parts_agree(self) -> App:
         if self.django is not None and self.django.collectstatic and not self.static:
             raise ValueError(
@@ -206,6 +252,15 @@ class App(Settings):
             if self.front != "apache":
                 raise ValueError("`auth: django` is what Apache's mod_wsgi does: set `front: apache`")
         return self
+
+    @property
+    def interpreter(self) -> str:
+        """The path of its Python on the host."""
+        return self.python if self.python.startswith("/") else f"{PYTHONS}/{self.python}/bin/python3"
+
+    def in_source(self, path: str) -> str:
+        """Where a path that begins in the application's folder is in the source."""
+        return posixpath.normpath(posixpath.join(self.subdirectory or "", path))
 
     @property
     def collects_static(self) -> bool:

@@ -12,17 +12,20 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 from provision.apps.indexes import requirements_with, without_logins_in
 from provision.apps.model import App
-from provision.apps.requirements import requirements_of
+from provision.apps.requirement_files import Packages
+from provision.apps.requirements import listed_in, packages_of, project_of, requires_python, with_project
 from provision.apps.settings import SERVER_PACKAGES
+from provision.apps.surroundings import asked_for, surroundings
 from provision.errors import ProvError
 from provision.secrets import Secret
 from provision.sources.files import contents
 from provision.sources.local import source_entries
+from provision.steps.support.projects import locals_in
 from provision.steps.tree import Entry, summary
 from provision.values import dataclass
 
@@ -39,13 +42,17 @@ _lock = threading.Lock()
 class Release:
     """One state of an application, and its places on a host.
 
-    entries: manifest of the source.  requirements: text of its requirements file.
-    installing: environment of what installs them.
+    entries: manifest of the source.  wanted: what its environment gets, besides a server.
+    requires_python: what the project says of the versions of Python that it runs on, such as ">=3.11".
+    asked_for: names that the application's settings want to have told (surroundings.py).
+    installing: environment of what installs its packages.
     """
 
     app: App
     entries: list[Entry]
-    requirements: str
+    wanted: Packages
+    requires_python: str = ""
+    asked_for: tuple[str, ...] = ()
     installing: Mapping[str, str | Secret] = field(default_factory=dict)
 
     @cached_property
@@ -53,8 +60,8 @@ class Release:
         """Twelve hex digits: of the source, the settings that shape it and the environment without secrets."""
         shaped_by = {
             "files": summary(self.entries),
-            "packages": self.packages,
-            "python": self.app.python,
+            "venv": self.venv,
+            "pythonpath": self.app.pythonpath,
             "django": self.app.django.model_dump() if self.app.django else None,
             "environment": visible(self.app.environment),
         }
@@ -86,8 +93,39 @@ class Release:
     @property
     def venv(self) -> str:
         """The release's virtual environment; releases with the same packages share one."""
-        made_of = [self.app.python, self.requirements, self.packages]
+        projects = [found.path for found in locals_in(self.requirements.splitlines())]
+        inside = [
+            e for e in self.entries if any(f"{e[0]}/".startswith(f"{p}/" if p else "") for p in projects)
+        ]
+        made_of = [
+            self.app.interpreter,
+            self.requirements,
+            self.wanted.constraints,
+            self.packages,
+            summary(inside),
+        ]
         return f"{self.home}/venvs/{short_hash(json.dumps(made_of))}"
+
+    @property
+    def requirements(self) -> str:
+        """The text of a requirements file."""
+        return self.wanted.text
+
+    def search_path(self, folder: str) -> list[str]:
+        """Folders that modules are imported from, in a folder that holds the release's files."""
+        root = self.inside(folder)
+        edited = (f"{each}/src" if self._has_folder(f"{each}/src") else each for each in self.wanted.edited)
+        own = self.app.environment.get("PYTHONPATH")
+        places = [
+            *(f"{root}/{each}" for each in self.app.pythonpath),
+            root,
+            *(f"{folder}/{each}".rstrip("/") for each in edited),
+            *([str(own)] if own else []),
+        ]
+        return list(dict.fromkeys(places))
+
+    def _has_folder(self, path: str) -> bool:
+        return any(entry[0].startswith(f"{path.lstrip('/')}/") for entry in self.entries)
 
     @property
     def packages(self) -> list[str]:
@@ -100,7 +138,7 @@ class Release:
             return []
         if "--hash=" in self.requirements:
             raise ProvError(
-                f"{self.app.requirements} of {self.app.name} has hashes, and does not list {self.app.server}",
+                f"the requirements of {self.app.name} have hashes, and do not list {self.app.server}",
                 where=str(self.app.source),
                 hint=f"pip takes nothing without a hash then: add {package} with its own.",
             )
@@ -127,12 +165,9 @@ class Release:
         """What the application's processes find in their environment."""
         app = self.app
         given: dict[str, str | Secret] = {
-            "DATA_DIR": self.data,
-            "ALLOWED_HOSTS": ",".join("." + d[2:] if d.startswith("*.") else d for d in app.domains),
+            **surroundings(app, self.data, self.asked_for),
             "PYTHONUNBUFFERED": "1",
         }
-        if app.tls != "none":
-            given["BEHIND_PROXY"] = "1"
         if app.django:
             given["DJANGO_SETTINGS_MODULE"] = app.django.settings
         return {**given, **app.environment, **app.secrets}
@@ -140,29 +175,49 @@ class Release:
 
 def release_of(app: App) -> Release:
     """The release that the application's source is now. Raises ProvError."""
-    entries = {entry[0]: entry for entry in manifest_of(app)}
-    root = f"{app.subdirectory}/" if app.subdirectory else ""
-    wanted = root + app.requirements
-    if wanted not in entries:
+    tree = SourceTree({entry[0]: entry for entry in manifest_of(app)})
+    root, where = app.subdirectory or "", str(app.source)
+    path = app.in_source(app.requirements) if app.requirements else listed_in(tree, root)
+    if path is None or not tree.has(path):
         ignored = "Is it ignored by .gitignore? " if isinstance(app.source, Path) else ""
         raise ProvError(
-            f"{app.requirements} is not in the source of {app.name}",
-            where=str(app.source),
-            hint=f"{ignored}An empty file will do if nothing is required.",
+            f"{app.requirements or 'a list of packages'} is not in the source of {app.name}",
+            where=where,
+            hint=f"{ignored}An empty requirements.txt will do if nothing is required.",
         )
-    folder, slash, name = wanted.rpartition("/")
-    text = requirements_of(
-        name, partial(content_of, entries, folder + slash), where=f"{app.source}: {wanted}"
-    )
+    wanted = packages_of(path, tree, where=where, root=root, extras=app.extras, groups=app.groups)
+    if app.install:
+        wanted = with_project(wanted, project_of(tree, root, where=where))
     known = {**app.environment, **app.secrets}
-    wanted_packages = requirements_with(text, app.indexes, known, where=f"{app.source}: {wanted}")
-    shipped = list(without_logins_in(entries.values(), wanted))
-    return Release(app, shipped, wanted_packages.text, wanted_packages.environment)
+    listed = requirements_with(wanted.text, app.indexes, known, where=f"{where}: {path}")
+    shipped = list(without_logins_in(tree.entries.values(), path))
+    wanted = Packages(listed.text, wanted.constraints, wanted.edited)
+    return Release(
+        app, shipped, wanted, requires_python(tree, root), asked_for(app, tree), listed.environment
+    )
 
 
-def content_of(entries: Mapping[str, Entry], folder: str, name: str) -> bytes:
-    """What a file of the source holds. entries: by path. Raises OSError, ProvError."""
-    return contents(entries, folder + name, MOST_REQUIREMENTS)
+@dataclass(frozen=True)
+class SourceTree:
+    """A source as what reads requirements sees it. entries: by path."""
+
+    entries: Mapping[str, Entry]
+
+    def read(self, path: str) -> bytes:
+        """Contents of a file of the source. Raises OSError, ProvError."""
+        return contents(self.entries, path, MOST_REQUIREMENTS)
+
+    def has(self, path: str) -> bool:
+        """Whether the source has such a file."""
+        return path in self.entries
+
+    def named(self, name: str) -> list[str]:
+        """Paths of all files of that name."""
+        return [path for path in self.entries if path.rpartition("/")[2] == name]
+
+    def below(self, folder: str) -> list[str]:
+        """Paths of all files in a folder and those in it."""
+        return [path for path in self.entries if path.startswith(f"{folder}/" if folder else "")]
 
 
 def manifest_of(app: App) -> list[Entry]:

@@ -5,49 +5,159 @@ That text is what hosts get, whatever it came from: pip and uv of any version re
 
 from __future__ import annotations
 
+import posixpath
 import subprocess
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from provision.apps.requirement_files import Packages, Tree, flattened, project_line
 from provision.errors import ConfigError
+from provision.steps.support.projects import MARKS, locals_in
 
+#: what an application's packages are listed in, if the inventory names no file; the first that is there counts
+USUAL = (
+    "requirements.txt",
+    "pylock.toml",
+    "uv.lock",
+    "poetry.lock",
+    "pdm.lock",
+    "Pipfile.lock",
+    "pyproject.toml",
+)
 #: what uv is asked for: uv.lock as it is, for what is deployed
 EXPORT = ["export", "--frozen", "--no-emit-project", "--no-dev", "--no-header", "--no-annotate", "--quiet"]
+#: lock files that only their own tools read, and how those write one that everybody reads
+EXPORTERS = {
+    "poetry.lock": "poetry export -o requirements.txt (needs the plugin poetry-plugin-export)",
+    "pdm.lock": "pdm export -o requirements.txt",
+    "Pipfile": "pipenv requirements > requirements.txt",
+    "Pipfile.lock": "pipenv requirements > requirements.txt",
+}
 
 
-def requirements_of(name: str, read: Callable[[str], bytes], *, where: str) -> str:
-    """The requirements that a file asks for, by its name.
+def packages_of(
+    path: str,
+    tree: Tree,
+    *,
+    where: str,
+    root: str = "",
+    extras: Sequence[str] = (),
+    groups: Sequence[str] = (),
+) -> Packages:
+    """What a file asks for, by its name.
 
-    read: gives the contents of the file of that name, and of others beside it.  where: named in errors.
-    Raises ConfigError.
+    path: of the file in the source.  root: folder of the application in it.  where: of the source, for errors.
+    extras, groups: of pyproject.toml and uv.lock.  Raises ConfigError.
     """
+    name = posixpath.basename(path)
+    at = f"{where}: {path}"
     try:
+        if name in EXPORTERS:
+            raise ConfigError("is read by its own tool alone", hint=f"Write what all read: {EXPORTERS[name]}")
         if name == "uv.lock":
-            return from_uv_lock(read)
+            return from_uv_lock(path, tree, root, [*options("extra", extras), *options("group", groups)])
         if name == "pyproject.toml":
-            return from_pyproject(tomllib.loads(read(name).decode()))
+            return Packages(from_pyproject(tomllib.loads(tree.read(path).decode()), extras, groups))
+        if extras or groups:
+            raise ConfigError("has no extras and no groups", hint="pyproject.toml and uv.lock have.")
         if name == "pylock.toml" or (name.startswith("pylock.") and name.endswith(".toml")):
-            return from_pylock(tomllib.loads(read(name).decode()))
-        return read(name).decode()
+            return Packages(from_pylock(tomllib.loads(tree.read(path).decode())))
+        return flattened(path, tree, (root, ""))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"can't be read: {error}", where=where) from None
+        raise ConfigError(f"can't be read: {error}", where=at) from None
     except (KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"is not as such a file should be: {error!r}", where=where) from None
+        raise ConfigError(f"is not as such a file should be: {error!r}", where=at) from None
     except ConfigError as error:
-        raise ConfigError(error.message, where=where, hint=error.hint) from None
+        raise ConfigError(
+            error.message, where=f"{where}: {error.where}" if error.where else at, hint=error.hint
+        ) from None
 
 
-def from_pyproject(data: dict[str, Any]) -> str:
-    """The dependencies of a project (packaging specifications, "pyproject.toml")."""
+def upwards(root: str) -> Iterator[str]:
+    """A folder of the source, and those above it; "" is all of it."""
+    while root:
+        yield root
+        root = posixpath.dirname(root)
+    yield ""
+
+
+def listed_in(tree: Tree, root: str) -> str | None:
+    """The file that lists an application's packages, in its folder or the nearest one above it."""
+    found = (posixpath.join(folder, name) for folder in upwards(root) for name in USUAL)
+    return next((path for path in found if tree.has(path)), None)
+
+
+def project_of(tree: Tree, root: str, *, where: str) -> str:
+    """The folder of the project that an application is part of. Raises ConfigError if there is none."""
+    for folder in upwards(root):
+        if any(tree.has(posixpath.join(folder, mark)) for mark in MARKS):
+            return folder
+    raise ConfigError("`install` needs a pyproject.toml or setup.py, and there is none", where=where)
+
+
+def requires_python(tree: Tree, root: str) -> str:
+    """What the project says of the versions of Python that it runs on (packaging specifications, "requires-python");
+    "" if nothing."""
+    for folder in upwards(root):
+        path = posixpath.join(folder, "pyproject.toml")
+        if tree.has(path):
+            try:
+                said = tomllib.loads(tree.read(path).decode()).get("project", {}).get("requires-python", "")
+            except (UnicodeDecodeError, tomllib.TOMLDecodeError, AttributeError):
+                # what reads it for its packages says what is wrong with it
+                return ""
+            return said if isinstance(said, str) else ""
+    return ""
+
+
+def options(name: str, values: Sequence[str]) -> list[str]:
+    """An option for each value."""
+    return [f"--{name}={value}" for value in values]
+
+
+def from_pyproject(data: dict[str, Any], extras: Sequence[str] = (), groups: Sequence[str] = ()) -> str:
+    """The dependencies of a project (packaging specifications, "pyproject.toml", "Dependency Groups")."""
+    if "project" not in data and "poetry" in data.get("tool", {}):
+        raise ConfigError(
+            "has no [project], and Poetry's own table is read by Poetry alone",
+            hint=f"Write what all read: {EXPORTERS['poetry.lock']}",
+        )
+    if "project" not in data:
+        raise ConfigError("has no [project], which says what it depends on")
     project = data["project"]
     if "dependencies" in project.get("dynamic", []):
         raise ConfigError(
             "its dependencies are dynamic: only a build tells them", hint="Lock them, with uv or pip."
         )
-    return "".join(f"{line}\n" for line in project.get("dependencies", []))
+    lines = list(project.get("dependencies", []))
+    optional = project.get("optional-dependencies", {})
+    for extra in extras:
+        lines += known(optional, extra, "extra")
+    for group in groups:
+        lines += grouped(data.get("dependency-groups", {}), group, ())
+    return "".join(f"{line}\n" for line in dict.fromkeys(lines))
+
+
+def grouped(groups: dict[str, Any], name: str, way: tuple[str, ...]) -> Iterator[str]:
+    """The requirements of a group, and of those that it includes."""
+    if name in way:
+        raise ConfigError(f"the group {name!r} includes itself")
+    for line in known(groups, name, "group"):
+        if isinstance(line, str):
+            yield line
+        else:
+            yield from grouped(groups, line["include-group"], (*way, name))
+
+
+def known(found: dict[str, Any], name: str, kind: str) -> list[Any]:
+    """What is listed under a name. Raises ConfigError."""
+    if name not in found:
+        raise ConfigError(f"has no {kind} {name!r}", hint=f"It has: {', '.join(found) or 'none'}.")
+    listed: list[Any] = found[name]
+    return listed
 
 
 def from_pylock(data: dict[str, Any]) -> str:
@@ -75,13 +185,22 @@ def locked(package: dict[str, Any]) -> Iterator[str]:
     yield " ".join([wanted + (f" ; {marker}" if marker else ""), *hashes])
 
 
-def from_uv_lock(read: Callable[[str], bytes]) -> str:
-    """The packages of a uv.lock, with their hashes. Its format is uv's own, so uv reads it."""
+def from_uv_lock(path: str, tree: Tree, root: str, asked: Sequence[str]) -> Packages:
+    """The packages of a uv.lock, with their hashes, and the members of its workspace as projects of the source.
+
+    Its format is uv's own, so uv reads it. root: of the application, which may be a member.  asked: further options.
+    """
+    top = posixpath.dirname(path)
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("pyproject.toml", "uv.lock"):
-            Path(folder, name).write_bytes(read(name))
+        Path(folder, "uv.lock").write_bytes(tree.read(path))
+        for each in tree.named("pyproject.toml"):
+            if posixpath.commonpath([each, top]) == top:
+                copy = Path(folder, posixpath.relpath(each, top or "."))
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(tree.read(each))
+        argv = ["uv", *EXPORT, *member(tree, root, top), *asked, "--directory", folder]
         try:
-            argv = ["uv", *EXPORT, "--directory", folder, "--format", "requirements.txt"]
+            argv += ["--format", "requirements.txt"]
             done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
         except FileNotFoundError:
             raise ConfigError(
@@ -90,4 +209,63 @@ def from_uv_lock(read: Callable[[str], bytes]) -> str:
             ) from None
     if done.returncode:
         raise ConfigError("uv: " + (done.stderr.strip().splitlines() or ["failed"])[-1])
-    return done.stdout
+    return flattened(path, Exported(tree, path, done.stdout.lstrip("\n")), (top,))
+
+
+def member(tree: Tree, root: str, top: str) -> list[str]:
+    """The option that names an application which is a member of a workspace, not all of it."""
+    own = posixpath.join(root, "pyproject.toml")
+    if root == top or not tree.has(own):
+        return []
+    name = tomllib.loads(tree.read(own).decode()).get("project", {}).get("name")
+    return [f"--package={name}"] if name else []
+
+
+class Exported:
+    """A source in which one file is as its tool has written it for all to read."""
+
+    def __init__(self, tree: Tree, path: str, text: str) -> None:
+        self._tree, self._path, self._text = tree, path, text
+        self.has, self.named, self.below = tree.has, tree.named, tree.below
+
+    def read(self, path: str) -> bytes:
+        return self._text.encode() if path == self._path else self._tree.read(path)
+
+
+def with_project(packages: Packages, folder: str) -> Packages:
+    """The same, and a project of the source itself, imported from where it is. folder: its path, "" for all."""
+    if folder in packages.edited:
+        return packages
+    text = packages.text + project_line(folder) + "\n"
+    return Packages(text, packages.constraints, (*packages.edited, folder))
+
+
+class Folder:
+    """A folder of this machine as a tree."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self, path: str) -> bytes:
+        return Path(self._path, path).read_bytes()
+
+    def has(self, path: str) -> bool:
+        return Path(self._path, path).is_file()
+
+    def named(self, name: str) -> list[str]:
+        return [found.relative_to(self._path).as_posix() for found in self._path.rglob(name)]
+
+    def below(self, folder: str) -> list[str]:
+        return [found.relative_to(self._path).as_posix() for found in Path(self._path, folder).rglob("*")]
+
+
+def of_file(path: Path) -> str:
+    """The text of a requirements file of this machine, with what it includes. Raises ConfigError."""
+    found = packages_of(path.name, Folder(path.parent), where=str(path.parent))
+    if found.constraints or locals_in(found.text.splitlines()):
+        raise ConfigError(
+            "has constraints, or names projects by their folder, and a host has neither",
+            where=str(path),
+            hint="Give python.venv `constraints`, and its `folder` with the projects.",
+        )
+    return found.text

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from provision.inventory.fields import InnerPath, OneLine, Place, matching
+from provision.inventory.fields import OneLine, Place, SourcePath, matching
 from provision.secrets import Secret, logins
 
 Interface = Literal["wsgi", "asgi"]
@@ -62,7 +62,9 @@ class Django(Settings):
     settings: Annotated[str, matching(r"\w+(\.\w+)*", "a module like shop.settings")] = Field(
         description="Module of the settings, as in DJANGO_SETTINGS_MODULE."
     )
-    manage: InnerPath = Field(default="manage.py", description="Path of manage.py in the source.")
+    manage: SourcePath = Field(
+        default="manage.py", description="Path of manage.py; it may be above `subdirectory`."
+    )
     migrate: bool = Field(default=True, description="Run `migrate` before a release goes into service.")
     collectstatic: bool | None = Field(
         default=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import posixpath
 import re
 from pathlib import PurePosixPath
 from typing import Annotated
@@ -45,6 +46,14 @@ def inner_path(text: str) -> str:
     return path.as_posix()
 
 
+def source_path(text: str) -> str:
+    """A path from the application's folder to a place in its source, which may be above that folder."""
+    path = posixpath.normpath(text)
+    if not text or path.startswith("/") or not text.isprintable():
+        raise ValueError(f"{text!r} is not a relative path")
+    return path
+
+
 def network(text: str) -> str:
     """An address or a network, as fronts take it."""
     try:
@@ -74,6 +83,7 @@ def one_line(text: str) -> str:
 
 Domain = Annotated[str, AfterValidator(domain)]
 InnerPath = Annotated[str, AfterValidator(inner_path)]
+SourcePath = Annotated[str, AfterValidator(source_path)]
 Network = Annotated[str, AfterValidator(network)]
 Address = Annotated[str, AfterValidator(address)]
 OneLine = Annotated[str, AfterValidator(one_line)]
@@ -81,5 +91,9 @@ OneLine = Annotated[str, AfterValidator(one_line)]
 Place = Annotated[str, matching(r"/([\w.~-]+/)*([\w.~-]+)?", "a path like /admin/ or /")]
 UrlPrefix = Annotated[str, matching(r"/([\w.~-]+/)+", "a URL prefix like /static/")]
 VariableName = Annotated[str, matching(r"[A-Z_][A-Z0-9_]*", "a name of capital letters, digits and _")]
+# extras and dependency groups (packaging specifications, "Name format")
+PartName = Annotated[
+    str, matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of an extra or a group")
+]
 # useradd(8) and systemd agree on these; 32 is the longest name that Linux keeps in utmp
 UserName = Annotated[str, matching(r"(?!root$)[a-z_][a-z0-9_-]{0,31}", "the name of a user other than root")]

@@ -37,6 +37,13 @@ class Params(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
+    def unmet(self, host: Any) -> Iterable[ConfigError]:
+        """Return what the host lacks for the role, as errors of `host.inventory.error`.
+
+        host: a Host, connected, with its facts; no role has begun yet.
+        """
+        return ()
+
     def misfits(self, apps: Sequence[App]) -> Iterable[tuple[str, str]]:
         """Return which of them do not fit the host's applications, with why: (parameter, why)."""
         return ()

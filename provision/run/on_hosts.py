@@ -30,6 +30,7 @@ from provision.controller.run_options import Confirm, RunOptions
 from provision.controller.session import INSTALL_PYTHON
 from provision.controller.ssh_config import user_config
 from provision.errors import LabError, ProvError, UnreachableError
+from provision.inventory import Problems
 from provision.roles.host import Host
 from provision.roles.project import Assignment
 from provision.roles.reach import Ahead
@@ -44,8 +45,7 @@ Work = Callable[[Host, Assignment, Emit], None]
 def run_roles(host: Host, assignment: Assignment, emit: Emit) -> None:
     """The work of a deploy or plan: every role in its order, then what they have put off."""
     session = host.started()
-    if any(role.name == "app" for role, _ in assignment.roles):
-        read_sources(host)
+    refuse_unmet(host, assignment)
     for role, params in assignment.roles:
         session.role = role.name
         emit(RoleStarted(host.name, role.name))
@@ -53,12 +53,14 @@ def run_roles(host: Host, assignment: Assignment, emit: Emit) -> None:
     host.run_later()
 
 
-def read_sources(host: Host) -> None:
-    """Read the applications' sources: one that is refused ends the run before anything is touched. Raises ProvError."""
-    from provision.apps.releases import manifest_of
-
-    for app in host.apps:
-        manifest_of(app)
+def refuse_unmet(host: Host, assignment: Assignment) -> None:
+    """Ask all roles whether the host has what they need, and sources are what they should be, before anything is
+    touched. Raises ProvError, ConfigErrors with all that is not met."""
+    problems = Problems()
+    for _, params in assignment.roles:
+        for error in params.unmet(host) if params else ():
+            problems.add(error)
+    problems.raise_any()
 
 
 def run_whole(host: Host, assignment: Assignment, emit: Emit) -> None:

@@ -123,7 +123,6 @@ def instance_of(c: Host, release: Release, program: Program, p: ServerParams) ->
     app = release.app
     link = release.instance_link(HERE)
     folder = release.inside(link)
-    own = release.environment.get("PYTHONPATH")
     argv = [word for words in program.argv for word in words.split()]
     values = {
         "app": app,
@@ -131,7 +130,7 @@ def instance_of(c: Host, release: Release, program: Program, p: ServerParams) ->
         "program": program,
         "argv": [f"{link}/.venv/bin/{argv[0]}", *argv[1:]],
         "environment": {
-            "PYTHONPATH": ":".join(map(str, filter(None, [f"{link}/{OURS[0]}", folder, own]))),
+            "PYTHONPATH": ":".join([f"{link}/{OURS[0]}", *release.search_path(link)]),
             "PROV_INTERFACE": app.interface,
             "PROV_TARGET": app.target,
             "PROV_PREFIX": app.path.rstrip("/"),
@@ -216,7 +215,7 @@ def loads(c: Host, instance: Instance) -> None:
     release, app = instance.release, instance.app
     environment = {
         **release.environment,
-        "PYTHONPATH": ":".join(filter(None, [release.root, str(app.environment.get("PYTHONPATH", ""))])),
+        "PYTHONPATH": ":".join(release.search_path(release.path)),
         "PROV_INTERFACE": app.interface,
         "PROV_TARGET": app.target,
         "PROV_PREFIX": "",

@@ -57,11 +57,11 @@ def local_entries(folder: str, excluded: Callable[[str], bool], *, outside_links
     return files.local_entries(folder, excluded, outside_links=outside_links)
 
 
-def requirements_of(name: str, read: Callable[[str], bytes], *, where: str) -> str:
-    """Return the requirements that a file asks for. Raises ConfigError with the file and line."""
+def requirements_of(path: "Path") -> str:
+    """Return the requirements that a file of this machine asks for. Raises ConfigError with the file and line."""
     from provision.apps import requirements
 
-    return requirements.requirements_of(name, read, where=where)
+    return requirements.of_file(path)
 
 
 def hashes_of(path: str, users: "Mapping[str, Secret]") -> "Source":

@@ -9,17 +9,33 @@ from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, listed, mode_text, step, wanted
 from provision.steps.support.environment import Environment, check_environment, revealed
-from provision.steps.support.indexes import check_no_logins, index_changes, joined, without_comment
+from provision.steps.support.indexes import (
+    check_no_logins,
+    index_changes,
+    joined,
+    without_comment,
+    without_hashes,
+)
 from provision.steps.support.installed import (
     STAMP,
     entries,
     folders,
     interpreter_folders,
     minor_version,
+    name_version,
     read_stamp,
-    walk,
 )
 from provision.steps.support.installers import Installer, find_uv, named_paths
+from provision.steps.support.projects import (
+    archives,
+    as_a_build_sees,
+    at,
+    copied,
+    dropped,
+    local,
+    locals_in,
+    state,
+)
 from provision.system.builds.sandbox import Build, building
 from provision.system.builds.user import is_builder
 from provision.system.memory.removal import take_away
@@ -35,6 +51,8 @@ NO_VENV = (
     "Debian and Ubuntu need the package python3-venv for this: the role `python` installs it, and so does "
     "python.interpreter."
 )
+#: the constraints, where the installer finds them
+CONSTRAINTS = "prov-constraints.txt"
 #: what venv(1) makes in the folder of an environment
 ENVIRONMENT = ("bin", "lib", "lib64", "include", "pyvenv.cfg")
 #: how changes of the modes of its folders begin
@@ -49,10 +67,12 @@ class Venv(Step):
 
     path: of the environment.  python: the interpreter it is made with (see python.interpreter).
     requirements: the text of a requirements file; python.requirements reads one, and locks, and pyproject.toml.
-    If it has hashes, whatever lacks one is refused.
+    If it has hashes, whatever lacks one is refused. A line such as "./libs/x" is a project in `folder`.
     packages: further requirement specifiers.
+    constraints: the text of a constraints file (pip: "Constraints Files").
+    folder: of the host, where paths in the requirements begin.
     project: a folder of the host that holds a Python project, which is installed as well, as a copy; requirements,
-    if given, are then taken for all that it needs.
+    if given, are then taken for all that it needs. So they are for projects in them, if they have hashes.
     installer: "uv", "pip", or "" for uv where the host has it (see python.uv), else pip, with the same result.
     environment: of the installer, such as PIP_INDEX_URL; values may be Secrets. What /etc/pip.conf and PIP_
     variables say of indexes holds for uv as well. A login for an index belongs there, as a Secret.
@@ -71,6 +91,8 @@ class Venv(Step):
     python: str = "/usr/bin/python3"
     requirements: str = ""
     packages: Sequence[str] = ()
+    constraints: str = ""
+    folder: str = ""
     project: str = ""
     installer: str = ""
     environment: Environment = ()  # type: ignore[assignment]
@@ -84,10 +106,12 @@ class Venv(Step):
     def validate(self) -> None:
         check_path(self.path)
         check_path(self.python, "python")
-        if self.project:
-            check_path(self.project, "project")
-        if not isinstance(self.requirements, str) or "\0" in self.requirements:
-            raise ValueError("requirements must be the text of a requirements file")
+        for name, path in (("project", self.project), ("folder", self.folder)):
+            if path:
+                check_path(path, name)
+        for name, text in (("requirements", self.requirements), ("constraints", self.constraints)):
+            if not isinstance(text, str) or "\0" in text:
+                raise ValueError("%s must be the text of a %s file" % (name, name))
         if isinstance(self.packages, str):
             raise ValueError("packages must be a list of requirements")
         for name in self.packages:
@@ -97,6 +121,9 @@ class Venv(Step):
             raise ValueError("the requirements have hashes, so all packages need one: write them there")
         if self.installer not in ("", "uv", "pip"):
             raise ValueError('installer must be "uv" or "pip", not %r' % (self.installer,))
+        named = locals_in(self._lines())
+        if named and not self.folder:
+            raise ValueError("the requirements name ./%s: give `folder`, where that is" % named[0].path)
         check_environment(self.environment)
         check_no_logins(self.requirements, self.packages)
         if not isinstance(self.cache, str) or not re.match(r"^([A-Za-z0-9][\w.-]*)?\Z", self.cache):
@@ -114,7 +141,8 @@ class Venv(Step):
         return Diff.none("has these packages")
 
     def apply(self, host: "System", diff: Diff) -> None:
-        installer = Installer(self._uv(host), self.path, revealed(self.environment))
+        held = self.path + "/" + CONSTRAINTS if self.constraints.strip() else ""
+        installer = Installer(self._uv(host), self.path, revealed(self.environment), held)
         before = read_stamp(host, self.path) or {}
         kinds = {change.what for change in diff.changes if not change.what.startswith(MODE)}
         for change in diff.changes:
@@ -130,6 +158,8 @@ class Venv(Step):
             if host.files.stat(self.path) is None:
                 host.files.mkdir(self.path, 0o755, *host.owner(None, None))
         host.files.filling(self.path)
+        if held:
+            host.files.write(held, self.constraints.encode(), 0o644, *host.owner(None, None))
         self._remove_stamp(host)
         with building(
             host, self.path, STAMP, self._shows(host, installer), [self.python], self.cache
@@ -137,11 +167,11 @@ class Venv(Step):
             if kinds & {"new environment", "environment"}:
                 self._make(host, build)
                 before = {"base": entries(host, self.path)}
-            if self.requirements.strip() or self.packages:
+            if self._lines() and kinds != {"project"}:
                 again = ["--force-reinstall"] if "missing" in kinds else []
-                installer.install(build, self._with_sources(host, build), [], *again)
-            if self.project and kinds - {"requirement"}:
-                self._install_project(host, build, installer)
+                installer.install(build, self._with_sources(host, build), *again)
+            if kinds - {"requirement"}:
+                self._install_projects(host, build, installer, alone=kinds == {"project"})
         stamp = self.path + "/" + STAMP
         host.files.write(stamp, self._record(host, before), 0o644, *host.owner(None, None))
 
@@ -170,8 +200,8 @@ class Venv(Step):
         gone = [name for name in now["installed"] if name not in there]
         if gone:
             found.append(Change("missing", listed(gone), "installed again"))
-        if self.project and now["project"] != self._state_of_project(host):
-            found.append(Change("project", "another state", self.project))
+        if self._projects() and now["project"] != state(host, self._projects()):
+            found.append(Change("project", "another state", listed(self._projects())))
         return found + self._closed(host)
 
     def _is_a_builds(self, host: "System") -> bool:
@@ -201,11 +231,10 @@ class Venv(Step):
         version = minor_version(host, self.path + "/bin/python")
         if version and now["version"] and version != now["version"]:
             return "made with Python %s, which is %s now" % (now["version"], version)
-        kept = {distribution(line) for line in self._lines()}
-        dropped = [line for line in now["requirements"] if distribution(line) not in kept]
-        if dropped:
-            return "has %s, dropped" % listed([without_hashes(line) for line in dropped])
-        return "has a project, dropped" if now["project"] and not self.project else ""
+        gone = dropped(now["requirements"], self._lines())
+        if gone:
+            return "has %s, dropped" % listed([without_hashes(line) for line in gone])
+        return "has a project, dropped" if now["project"] and not self._projects() else ""
 
     def _wants(self) -> List[Change]:
         """All that goes into a new environment."""
@@ -224,14 +253,15 @@ class Venv(Step):
         lines = (without_comment(line).strip() for line in joined(self.requirements).splitlines())
         return [line for line in lines if line] + list(self.packages)
 
-    def _digest(self) -> str:
-        return hashlib.sha256("\n".join(self._lines()).encode()).hexdigest()
+    def _projects(self) -> List[str]:
+        """Folders and archives of the host that are installed."""
+        return [at(self.folder, each) for each in locals_in(self._lines())] + (
+            [self.project] if self.project else []
+        )
 
-    def _state_of_project(self, host: "System") -> str:
-        digest = hashlib.sha256()
-        for path in walk(host, self.project):
-            digest.update(("%s\0%s\0" % (path, host.files.sha256(path))).encode())
-        return digest.hexdigest()
+    def _digest(self) -> str:
+        held = ["constraints", self.constraints] if self.constraints.strip() else []
+        return hashlib.sha256("\n".join([*self._lines(), *held]).encode()).hexdigest()
 
     def _tell(self, there: Sequence[str]) -> None:
         names = (name[: -len(".dist-info")] for name in there if name.endswith(".dist-info"))
@@ -254,16 +284,15 @@ class Venv(Step):
     def _shows(self, host: "System", installer: Installer) -> List[str]:
         """What a build has to see: the interpreter, uv, and what the settings name by its path."""
         given = [self.requirements, *self.packages, *revealed(self.environment).values()]
-        words = named_paths(host, given)
+        words = [*named_paths(host, given), *archives(host, self._projects())]
         return [*interpreter_folders(host, self.python), *filter(None, [installer.uv]), *words]
 
     def _with_sources(self, host: "System", build: Build) -> str:
-        """All requirements, with copies of the projects that they name by their folder: builds write to these."""
-        text = "\n".join([self.requirements, *self.packages]) + "\n"
-        for path in named_paths(host, [text]):
-            if not host.planned and {"setup.py", "pyproject.toml"} & set(host.files.list(path)):
-                text = text.replace(path, build.copy(path, leave=self.path))
-        return text
+        """What is installed together: all requirements, but projects beside hashes, which have none."""
+        lines = self._lines()
+        if "--hash=" in self.requirements:
+            lines = [line for line in lines if local(line) is None]
+        return as_a_build_sees(host, build, lines, self.folder, leave=self.path)
 
     def _clear(self, host: "System") -> None:
         """Remove what makes up the environment. What others have put into its folder stays."""
@@ -284,14 +313,15 @@ class Venv(Step):
             host.files.link(self.path + "/bin/python", self.python)
             host.files.write(self.path + "/pyvenv.cfg", b"", 0o644, *owner)
 
-    def _install_project(self, host: "System", build: Build, installer: Installer) -> None:
-        names = host.files.list(self.project)
-        if not host.planned and "pyproject.toml" not in names and "setup.py" not in names:
-            raise StepError("%s holds no Python project: there is no pyproject.toml" % self.project)
-        complete = ["--no-deps"] if self.requirements.strip() else []
+    def _install_projects(self, host: "System", build: Build, installer: Installer, *, alone: bool) -> None:
+        """Install what the requirements have left out. alone: nothing else has changed."""
+        named = locals_in(self._lines()) if alone or "--hash=" in self.requirements else []
+        left = [(at(self.folder, each), each.rest) for each in named] + [(self.project, "")]
         # a version that stays the same says nothing about what is in it
-        source = build.copy(self.project, leave=self.path)
-        installer.install(build, "", [source], "--force-reinstall", *complete)
+        lines = [copied(host, build, path, leave=self.path) + rest for path, rest in left if path]
+        if lines:
+            complete = ["--no-deps"] if self._lines() else []
+            installer.install(build, "\n".join(lines), "--force-reinstall", *complete)
 
     def _record(self, host: "System", before: Dict[str, Any]) -> bytes:
         there = entries(host, self.path)
@@ -302,28 +332,11 @@ class Venv(Step):
             "version": minor_version(host, self.path + "/bin/python"),
             "digest": self._digest(),
             "requirements": self._lines(),
-            "project": self._state_of_project(host) if self.project else "",
+            "project": state(host, self._projects()),
             "base": base,
             "installed": [name for name in there if name not in base],
         }
         return json.dumps(stamp, indent=1).encode() + b"\n"
-
-
-def without_hashes(line: str) -> str:
-    """A requirement as people write it."""
-    return line.split(" --hash=")[0].strip()
-
-
-def distribution(line: str) -> str:
-    """What a requirement is for, in its normal form (packaging specifications, "Name normalization")."""
-    found = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)
-    return re.sub(r"[-_.]+", "-", found.group(0)).lower() if found else ""
-
-
-def name_version(name: str) -> Tuple[str, str]:
-    """The two parts of the name of a .dist-info folder."""
-    first, _, second = name.rpartition("-")
-    return first, second
 
 
 venv = step(Venv)
@@ -380,9 +393,6 @@ def requirements(c: "Host", origin: str) -> str:
     origin: absolute, or relative to the role's files/ folder.
     Raises ConfigError if there is no such local file, or if it can't be read.
     """
-    from pathlib import Path
-
     from provision.steps.on_controller import requirements_of, role_file
 
-    path = role_file(c, "files", origin)
-    return requirements_of(path.name, lambda name: Path(path.parent, name).read_bytes(), where=str(path))
+    return requirements_of(role_file(c, "files", origin))

@@ -5,11 +5,13 @@ Nothing here touches what is in service: a server role starts the new release be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
+from provision.apps.interpreters import unfit
 from provision.apps.model import App
 from provision.apps.releases import OURS, Release, release_of
+from provision.errors import ConfigError
 from provision.role import Host, Params, task
 from provision.serving.instances import environment_file
 from provision.steps import command, files, python, releases, service_users, tree
@@ -22,6 +24,13 @@ class AppRole(Params):
 
     check_deploy: bool = True
     """Have Django's `check --deploy --fail-level WARNING` pass before a release goes on."""
+
+    def unmet(self, host: Host) -> Iterator[ConfigError]:
+        for app in host.apps:
+            why = unfit(release_of(app), host.facts.python)
+            if why:
+                hint = f"Name another one: `python: '3.13'`, or a path on {host.name}."
+                yield host.inventory.error(("apps", app.name, "python"), why, hint)
 
 
 @task
@@ -60,9 +69,11 @@ def files_of(c: Host, release: Release) -> None:
     python.venv(
         c,
         release.venv,
-        python=release.app.python,
+        python=release.app.interpreter,
         requirements=release.requirements,
         packages=release.packages,
+        constraints=release.wanted.constraints,
+        folder=release.path,
         environment=release.installing,
         cache=release.app.name,
     )
@@ -84,7 +95,7 @@ def chores(c: Host, app: App, release: Release, p: AppRole) -> None:
             fills=fills,
             user=user,
             cwd=release.root,
-            environment=release.environment,
+            environment={**release.environment, "PYTHONPATH": ":".join(release.search_path(release.path))},
         )
 
     if p.check_deploy:

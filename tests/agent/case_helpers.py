@@ -88,7 +88,8 @@ def placeholders(root: Path, server: Server) -> dict[str, Any]:
         "$T": str(root),
         "$PORT": server.port,
         "$PASSWD": passwd(f"{root}/home"),
-        # the tests' own belongs to whoever ran make, and root follows no link of theirs
+        # the one of the tests belongs to whoever ran make, and root follows no link of theirs
+        "$RUNNING": sys.executable,
         "$PYTHON": str(Path(sys.executable).resolve()),
         "$PACKAGES": f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages",
         "$ISSUER": issued_by(authority, ["a.test"], 90),

@@ -7,13 +7,14 @@ from typing import Any
 
 from provision.apps.model import App
 from provision.apps.releases import Release
+from provision.apps.requirement_files import Packages
 from provision.serving.sites import Backend, Site, grouped
 
 
 def site(**settings: Any) -> Site:
     common = {"name": "shop", "source": Path("/src"), "target": "shop:app", "domains": ("shop.example",)}
     app = App(**{**common, **settings})
-    return Site(app, Release(app, [], ""), (Backend("/run/shop.sock"),))
+    return Site(app, Release(app, [], Packages("")), (Backend("/run/shop.sock"),))
 
 
 def places(found: Site) -> dict[str, str]:

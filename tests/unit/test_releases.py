@@ -17,9 +17,11 @@ from provision.apps.model import App
 from provision.apps.reading import apps_of
 from provision.apps.releases import Release, release_of
 from provision.errors import ProvError
+from provision.role import Params
 from provision.run.on_hosts import run_roles
 from provision.sources.local import source_entries
 from provision.steps.tree import Entry
+from roles.app import AppRole
 
 
 @pytest.fixture(autouse=True)
@@ -228,11 +230,16 @@ def test_requirements_that_are_missing_or_ignored(source: Path) -> None:
 def test_a_source_that_is_refused_ends_the_run_before_any_role(source: Path) -> None:
     ran: list[str] = []
     roles = [
-        (SimpleNamespace(name=name, run=lambda host, p, n=name: ran.append(n)), None)
-        for name in ("base", "app")
+        (SimpleNamespace(name=name, run=lambda host, p, n=name: ran.append(n)), params)
+        for name, params in (("base", Params()), ("app", AppRole()))
     ]
+    facts = SimpleNamespace(python="3.11.2")
     host: Any = SimpleNamespace(
-        name="web1", apps=[app(source)], started=lambda: SimpleNamespace(role=""), run_later=lambda: None
+        name="web1",
+        apps=[app(source)],
+        facts=facts,
+        started=lambda: SimpleNamespace(role=""),
+        run_later=lambda: None,
     )
     assignment: Any = SimpleNamespace(roles=roles)
     run_roles(host, assignment, lambda event: None)

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from provision.apps.requirements import requirements_of
+from provision.apps.requirements import (
+    Folder,
+    listed_in,
+    packages_of,
+    project_of,
+    requires_python,
+    with_project,
+)
 from provision.errors import ConfigError
 
 PYLOCK = """
@@ -28,15 +35,36 @@ archive = { url = "https://x.test/tool.zip", hashes = { sha256 = "cc" } }
 """
 
 
-def of(name: str, **files: str) -> str:
-    def read(wanted: str) -> bytes:
-        return files[wanted.replace(".", "_")].encode()
+class Files:
+    """A source that is a dictionary."""
 
-    return requirements_of(name, read, where="here")
+    def __init__(self, files: dict[str, str]) -> None:
+        self._files = files
+
+    def read(self, path: str) -> bytes:
+        if path not in self._files:
+            raise FileNotFoundError(2, "No such file", path)
+        return self._files[path].encode()
+
+    def has(self, path: str) -> bool:
+        return path in self._files
+
+    def named(self, name: str) -> list[str]:
+        return [path for path in self._files if path.split("/")[-1] == name]
+
+    def below(self, folder: str) -> list[str]:
+        return [path for path in self._files if path.startswith(f"{folder}/")]
+
+
+def of(name: str, **files: str) -> str:
+    return packages_of(
+        name, Files({key.replace("_", "."): text for key, text in files.items()}), where="here"
+    ).text
 
 
 def test_a_requirements_file_is_taken_as_it_is() -> None:
-    assert of("requirements.txt", requirements_txt="a==1  # why\n-c x\n") == "a==1  # why\n-c x\n"
+    text = "a==1  # why\n--extra-index-url https://x.test/simple\nb @ https://x.test/b-1.whl\n"
+    assert of("requirements.txt", requirements_txt=text) == text
 
 
 def test_what_a_project_depends_on() -> None:
@@ -57,7 +85,7 @@ def test_a_lock_with_its_hashes() -> None:
     ("name", "text", "message"),
     [
         ("pyproject.toml", "[project", "can't be read"),
-        ("pyproject.toml", "[tool.x]", "is not as such a file should be: KeyError('project')"),
+        ("pyproject.toml", "[tool.x]", "has no [project], which says what it depends on"),
         ("pyproject.toml", '[project]\ndynamic = ["dependencies"]', "its dependencies are dynamic"),
         ("pylock.toml", 'lock-version = "2.0"\npackages = []', "version 2.0 of this format is not known"),
         (
@@ -70,14 +98,9 @@ def test_a_lock_with_its_hashes() -> None:
     ],
 )
 def test_what_can_not_be_read_says_where_and_why(name: str, text: str | None, message: str) -> None:
-    def read(wanted: str) -> bytes:
-        if text is None:
-            raise FileNotFoundError(2, "No such file", wanted)
-        return text.encode()
-
     with pytest.raises(ConfigError) as raised:
-        requirements_of(name, read, where="shop/" + name)
-    assert raised.value.where == "shop/" + name
+        packages_of(name, Files({} if text is None else {name: text}), where="shop")
+    assert raised.value.where == "shop: " + name
     assert message in raised.value.message
 
 
@@ -97,10 +120,10 @@ def test_a_lock_of_uv_is_read_by_uv(tmp_path: Path, uv_first: None) -> None:
         "[dependency-groups]\ndev = []\n"
     )
     subprocess.run(["uv", "lock", "--offline", "--quiet", "--directory", project], check=True, timeout=60)
-    assert requirements_of("uv.lock", lambda name: (project / name).read_bytes(), where="x") == ""
+    assert packages_of("uv.lock", Folder(project), where="x").text == ""
     (project / "uv.lock").write_text("version = 99\n")
     with pytest.raises(ConfigError, match="uv: "):
-        requirements_of("uv.lock", lambda name: (project / name).read_bytes(), where="x")
+        packages_of("uv.lock", Folder(project), where="x")
 
 
 def test_without_uv_its_lock_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,3 +131,142 @@ def test_without_uv_its_lock_is_refused_with_what_to_do(monkeypatch: pytest.Monk
     with pytest.raises(ConfigError, match="only uv can read") as raised:
         of("uv.lock", uv_lock="", pyproject_toml="")
     assert "uv export -o pylock.toml" in raised.value.hint
+
+
+PROJECT = '[project]\nname = "member"\nversion = "1"\nrequires-python = ">=3.8"\ndependencies = []\n'
+
+
+def test_members_of_a_workspace_of_uv_are_projects_of_the_source(tmp_path: Path, uv_first: None) -> None:
+    (tmp_path / "member").mkdir()
+    (tmp_path / "member" / "pyproject.toml").write_text(PROJECT)
+    (tmp_path / "pyproject.toml").write_text(
+        PROJECT.replace('"member"', '"x"').replace("[]", '["member"]')
+        + '[tool.uv.workspace]\nmembers = ["member"]\n[tool.uv.sources]\nmember = { workspace = true }\n'
+    )
+    subprocess.run(["uv", "lock", "--offline", "--quiet", "--directory", tmp_path], check=True, timeout=60)
+    found = packages_of("uv.lock", Folder(tmp_path), where="x")
+    assert found.text == "./member\n"
+    assert found.edited == ("member",)
+    # the member itself is the application
+    found = packages_of("uv.lock", Folder(tmp_path), where="x", root="member")
+    assert (found.text, found.edited) == ("", ())
+
+
+INCLUDED = {
+    "requirements.txt": "-r requirements/prod.txt\n",
+    "requirements/prod.txt": "--requirement=base.txt  # all\ngunicorn\n-c ../constraints.txt\n",
+    "requirements/base.txt": (
+        "flask \\\n    >=3\n-e ../libs/x[fast]\n./libs/y ; python_version > '3'\n-e .\nvendor/z-1.whl\n"
+    ),
+    "constraints.txt": "werkzeug==3.0\n-r more.txt\n",
+    "more.txt": "jinja2<4\n",
+    "libs/x/setup.py": "",
+    "libs/y/pyproject.toml": "",
+    "vendor/z-1.whl": "",
+    "pyproject.toml": "",
+}
+
+
+def test_what_a_requirements_file_includes_is_in_its_place() -> None:
+    found = packages_of("requirements.txt", Files(INCLUDED), where="shop")
+    assert found.text.splitlines() == [
+        "flask >=3",
+        "./libs/x[fast]",
+        "./libs/y ; python_version > '3'",
+        "./",
+        "./vendor/z-1.whl",
+        "gunicorn",
+    ]
+    assert found.constraints == "werkzeug==3.0\njinja2<4\n"
+    assert found.edited == ("libs/x", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "where", "message"),
+    [
+        ("-r gone.txt", "shop: requirements.txt:2", "gone.txt is not in the source"),
+        ("-c ../../etc/passwd", "shop: requirements.txt:2", "outside of the source"),
+        ("-r requirements.txt", "shop: requirements.txt:2", "includes itself"),
+        ("./nothing", "shop: requirements.txt:2", "./nothing is no Python project of the source"),
+        ("-e /srv/x", "shop: requirements.txt:2", "/srv/x is outside of the source"),
+        ("../x-1.whl", "shop: requirements.txt:2", "outside of the source"),
+        ("-r 'x", "shop: requirements.txt:2", "is not a line of requirements"),
+    ],
+)
+def test_what_a_source_does_not_have_is_told_with_its_line(line: str, where: str, message: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        packages_of("requirements.txt", Files({"requirements.txt": f"flask\n{line}\n"}), where="shop")
+    assert raised.value.where == where
+    assert message in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("-e git+https://x.test/a.git@v1#egg=a", "git+https://x.test/a.git@v1#egg=a"),
+        ("-r https://x.test/r.txt", "-r https://x.test/r.txt"),
+        ("a @ https://x.test/a.tar.gz", "a @ https://x.test/a.tar.gz"),
+        (
+            "a[b,c]>=1 ; python_version < '3.9' --hash=sha256:aa",
+            "a[b,c]>=1 ; python_version < '3.9' --hash=sha256:aa",
+        ),
+        ("--no-binary :all:", "--no-binary :all:"),
+        ("https://x.test/a-1.whl", "https://x.test/a-1.whl"),
+    ],
+)
+def test_what_is_no_file_of_the_source_stays_as_it_is(line: str, kept: str) -> None:
+    assert of("requirements.txt", requirements_txt=f"{line}\n") == f"{kept}\n"
+
+
+def test_extras_and_groups() -> None:
+    text = (
+        '[project]\ndependencies = ["a"]\n[project.optional-dependencies]\npg = ["b"]\n'
+        '[dependency-groups]\nprod = ["c", {include-group = "more"}]\nmore = ["d"]\n'
+        'round = [{include-group = "round"}]\n'
+    )
+
+    def asked(extras: list[str], groups: list[str]) -> str:
+        return packages_of(
+            "pyproject.toml", Files({"pyproject.toml": text}), where="x", extras=extras, groups=groups
+        ).text
+
+    assert asked(["pg"], ["prod"]) == "a\nb\nc\nd\n"
+    with pytest.raises(ConfigError, match="has no extra 'x'"):
+        asked(["x"], [])
+    with pytest.raises(ConfigError, match="'round' includes itself"):
+        asked([], ["round"])
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("poetry.lock", "poetry export"),
+        ("pdm.lock", "pdm export"),
+        ("Pipfile.lock", "pipenv requirements"),
+        ("pyproject.toml", "poetry export"),
+    ],
+)
+def test_locks_of_other_tools_are_refused_with_the_command_that_exports(name: str, command: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        packages_of(name, Files({name: "[tool.poetry]\n"}), where="x")
+    assert command in raised.value.hint
+
+
+def test_packages_are_looked_for_in_the_applications_folder_and_above() -> None:
+    assert (
+        listed_in(Files({"requirements.txt": "", "uv.lock": "", "src/app.py": ""}), "src")
+        == "requirements.txt"
+    )
+    assert listed_in(Files({"requirements.txt": "", "src/uv.lock": ""}), "src") == "src/uv.lock"
+    assert listed_in(Files({"poetry.lock": "", "pyproject.toml": ""}), "") == "poetry.lock"
+    assert listed_in(Files({"other/requirements.txt": ""}), "src") is None
+
+
+def test_the_project_of_a_source() -> None:
+    files = Files({"pyproject.toml": PROJECT, "src/app.py": ""})
+    assert project_of(files, "src", where="x") == ""
+    assert requires_python(files, "src") == ">=3.8"
+    assert with_project(packages_of("pyproject.toml", files, where="x"), "").text == "./\n"
+    assert requires_python(Files({"pyproject.toml": "[nonsense"}), "") == ""
+    with pytest.raises(ConfigError, match="needs a pyproject"):
+        project_of(Files({}), "src", where="x")

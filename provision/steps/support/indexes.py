@@ -45,3 +45,8 @@ def index_changes(environment: Environment) -> Iterator[Change]:
     for name in VARIABLES:
         for url in given.get(name, "").split():
             yield Change("index", "", without_logins(url) if "://" in url else MASK)
+
+
+def without_hashes(line: str) -> str:
+    """A requirement as people write it."""
+    return line.split(" --hash=")[0].strip()

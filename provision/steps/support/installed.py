@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple
 
 from provision.system.paths import MAX_LINKS
 
@@ -81,3 +81,9 @@ def walk(host: "System", folder: str) -> Iterator[str]:
             yield from walk(host, path)
         elif now.kind == "file":
             yield path
+
+
+def name_version(name: str) -> Tuple[str, str]:
+    """The two parts of the name of a .dist-info folder."""
+    first, _, second = name.rpartition("-")
+    return first, second

@@ -32,27 +32,30 @@ PATH = re.compile(r"(?:^|[\s=,@\"'])(?:file://)?(/[^\s,;#\"']+)", re.MULTILINE)
 
 
 class Installer(NamedTuple):
-    """What installs packages into an environment. uv: its path, or "" for the environment's own pip."""
+    """What installs packages into an environment.
+
+    uv: its path, or "" for the environment's own pip.  constraints: path of a file of them, or "".
+    """
 
     uv: str
     venv: str
     environment: Dict[str, str]
+    constraints: str
 
     @property
     def name(self) -> str:
         return "uv" if self.uv else "pip"
 
-    def install(self, build: "Build", requirements: str, sources: Sequence[str], *flags: str) -> None:
-        """Install what a requirements file asks for, and folders with sources, in a build. Raises StepError.
+    def install(self, build: "Build", requirements: str, *flags: str) -> None:
+        """Install what the text of a requirements file asks for, in a build. Raises StepError.
 
         flags: --no-deps, and --force-reinstall for what is there already, but not as it should be.
         """
         if "--hash=" in requirements:
             flags = (*flags, "--require-hashes")
         argv = self._uv(flags) if self.uv else self._pip(flags)
-        argv += sources
-        if requirements:
-            argv += ["--requirement", "-" if self.uv else "/dev/stdin"]
+        argv += ["--constraint", self.constraints] if self.constraints else []
+        argv += ["--requirement", "-" if self.uv else "/dev/stdin"]
         environment = (
             {**uv_environment(build.host, self.environment), **self.environment}
             if self.uv

@@ -26,16 +26,31 @@ def loaded() -> Any:
     module, _, path = TARGET.partition(":")
     code = importlib.import_module(module)
     try:
-        found = functools.reduce(getattr, path.split("."), code)
+        found = functools.reduce(getattr, path.removesuffix("()").split("."), code)
     except AttributeError as error:
         raise SystemExit(f"{TARGET}: there is no such name in it: {error}") from None
     if not callable(found):
         raise SystemExit(f"{TARGET} is {found!r}, which can't be called")
+    if path.endswith("()") or makes_one(found):
+        found = found()
+        if not callable(found):
+            raise SystemExit(f"{TARGET} has made {found!r}, which can't be called")
     other = "asgi" if INTERFACE == "wsgi" else "wsgi"
     if takes(found, other) and not takes(found, INTERFACE):
         advice = f"set `interface: {other}`, and a server that speaks it"
         raise SystemExit(f"{TARGET} takes {ARGUMENTS[other]}: it speaks {other}; {advice}")
     return found
+
+
+def makes_one(found: Callable[..., Any]) -> bool:
+    """Whether it is a factory: it can be called with nothing, which no application can. Any number of arguments may
+    be those of an application, behind a decorator."""
+    try:
+        arguments = inspect.signature(found)
+        arguments.bind()
+    except (TypeError, ValueError):
+        return False
+    return all(each.kind is not each.VAR_POSITIONAL for each in arguments.parameters.values())
 
 
 def takes(found: Callable[..., Any], interface: str) -> bool:

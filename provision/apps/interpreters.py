@@ -1,0 +1,39 @@
+"""Which Python an application runs on, and whether its project allows that."""
+
+from __future__ import annotations
+
+import re
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from provision.apps.model import SYSTEM, App
+from provision.apps.releases import Release
+
+
+def version_of(app: App, system: str) -> str:
+    """The version of an application's Python, as far as its setting tells: "3.13", "3.11.2", or "" for any.
+
+    system: version of the host's own.
+    """
+    if app.python == SYSTEM:
+        return system
+    found = re.search(r"(?:^|/python-?)(3\.\d+)(?=$|[./])|/python3\.(\d+)$", app.python)
+    return (found[1] or f"3.{found[2]}") if found else ""
+
+
+def unfit(release: Release, system: str) -> str:
+    """Why a release can't run on its application's Python; "" if it can, or if nobody can tell.
+
+    system: version of the host's own Python, such as "3.11.2".
+    """
+    version = version_of(release.app, system)
+    try:
+        allowed = SpecifierSet(release.requires_python)
+    except InvalidSpecifier:
+        # a build of the project says so, if there is one
+        return ""
+    # "3.13" stands for any of its patch releases
+    candidates = [version] if version.count(".") > 1 else [f"{version}.{patch}" for patch in (0, 99)]
+    if not version or any(allowed.contains(each, prereleases=True) for each in candidates):
+        return ""
+    return f"{release.app.name} requires Python {release.requires_python}, and would run on {version}"

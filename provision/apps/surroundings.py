@@ -1,0 +1,51 @@
+"""What prov tells an application of where it runs, by its environment."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+from provision.apps.model import App
+from provision.apps.requirement_files import Tree
+
+#: names that settings of Django projects ask for; prov's own for the same have PROV_ before them
+ASKED_FOR = ("ALLOWED_HOSTS", "BEHIND_PROXY", "DATA_DIR")
+
+
+def asked_for(app: App, tree: Tree) -> tuple[str, ...]:
+    """Which of these names the settings of a Django project have in quotes, as in `os.environ["ALLOWED_HOSTS"]`.
+
+    Other applications have settings of their own that are called so, and read by libraries (pydantic): they get none.
+    """
+    if app.django is None:
+        return ()
+    texts = [tree.read(path).decode(errors="replace") for path in settings_files(app, tree)]
+    return tuple(name for name in ASKED_FOR if any(re.search(f"[\"']{name}[\"']", text) for text in texts))
+
+
+def settings_files(app: App, tree: Tree) -> list[str]:
+    """The files of the source that hold its settings: the module, and those beside it in a package of settings."""
+    assert app.django is not None
+    path = app.django.settings.replace(".", "/")
+    for folder in (*app.pythonpath, ""):
+        module = app.in_source(posixpath.join(folder, path))
+        if tree.has(f"{module}.py"):
+            package = posixpath.dirname(module)
+            if posixpath.basename(package) != "settings":
+                return [f"{module}.py"]
+            return [each for each in tree.below(package) if each.endswith(".py")]
+        if tree.has(f"{module}/__init__.py"):
+            return [each for each in tree.below(module) if each.endswith(".py")]
+    return []
+
+
+def surroundings(app: App, data: str, asked: tuple[str, ...]) -> dict[str, str]:
+    """The variables. data: folder that outlives releases.  asked: names that the settings ask for."""
+    found = {
+        "DATA_DIR": data,
+        "ALLOWED_HOSTS": ",".join("." + d[2:] if d.startswith("*.") else d for d in app.domains),
+    }
+    if app.tls != "none":
+        found["BEHIND_PROXY"] = "1"
+    own = {f"PROV_{name}": value for name, value in found.items()}
+    return {**own, **{name: value for name, value in found.items() if name in asked}}
