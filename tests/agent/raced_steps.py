@@ -150,7 +150,7 @@ ELSEWHERE = {
     ],
     "programs of the system do it, which hold locks of their own": [
         "Ageing", "Answers", "Autoremove", "Boolean", "Database", "Either", "Extension", "Firewall", "Grant", "Group",
-        "Hold", "Linger", "Module", "NoGroup", "NoPackages", "NoUser", "Packages", "Role", "Setting", "Ufw", "Upgrade",
+        "Hold", "Linger", "Module", "OwnTable", "NoGroup", "NoPackages", "NoUser", "Packages", "Role", "Setting", "Ufw", "Upgrade",
         "ServiceUser", "User",
     ],
     "systemd-tmpfiles(8) and restorecon(8) look for links themselves": ["Tmpfiles", "Restored"],
