@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from provision import lab
-from provision.apps.model import App
+from provision.apps.application import Application
 from provision.apps.settings import Front, Settings
 from provision.errors import ConfigErrors, ProvError, UsageError
 from provision.inventory import Inventory, InventoryHost, Problems
@@ -53,13 +53,13 @@ class Balance(Settings):
 class Balanced:
     """An application with the hosts that serve it. app: as the first of them declares it."""
 
-    app: App
+    app: Application
     balance: Balance
     hosts: tuple[InventoryHost, ...]
 
 
 #: the applications of a host; raises ConfigErrors
-AppsOf = Callable[[InventoryHost], Sequence[App]]
+AppsOf = Callable[[InventoryHost], Sequence[Application]]
 
 
 def balanced_of(host: InventoryHost, apps_of: AppsOf) -> tuple[Balanced, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
+from provision.apps.application import Application
 from provision.apps.balancing import Balanced, balanced_of, balancers_in, check_address
-from provision.apps.model import App
 from provision.apps.reading import apps_of
 from provision.inventory import Inventory, InventoryHost, Problems
+from provision.sources.manifests import Manifests
 
 
 class Fleet:
@@ -16,12 +17,13 @@ class Fleet:
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
-        self._apps: dict[str, tuple[App, ...]] = {}
+        self._manifests = Manifests()
+        self._apps: dict[str, tuple[Application, ...]] = {}
 
-    def apps(self, host: InventoryHost) -> tuple[App, ...]:
+    def apps(self, host: InventoryHost) -> tuple[Application, ...]:
         """Return the applications of a host."""
         if host.name not in self._apps:
-            self._apps[host.name] = tuple(apps_of(host))
+            self._apps[host.name] = tuple(apps_of(host, self._manifests))
         return self._apps[host.name]
 
     def balanced(self, host: InventoryHost) -> tuple[Balanced, ...]:

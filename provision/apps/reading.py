@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from provision.apps.application import Application
 from provision.apps.files import files_missing, local
 from provision.apps.model import GIT_URL, App
 from provision.apps.settings import (
@@ -15,10 +17,13 @@ from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import InventoryHost, Problems
 from provision.inventory.validation import validate
 from provision.inventory.values import shown
+from provision.sources.manifests import Manifests
 
 
-def apps_of(host: InventoryHost) -> list[App]:
+def apps_of(host: InventoryHost, manifests: Manifests) -> list[Application]:
     """The applications of a host, from its variable `apps` (name: settings), in the order of the inventory.
+
+    manifests: reads their sources, once somebody wants a release.
 
     Raises ConfigErrors with all that is wrong in all of them; also if two claim a domain, or if a local
     source, its requirements or its manage.py is not there.
@@ -31,10 +36,10 @@ def apps_of(host: InventoryHost) -> list[App]:
             [host.error(("apps",), f"must be a mapping of names to settings, not {shown(settings)}")]
         )
     problems = Problems()
-    apps: list[App] = []
+    apps: list[Application] = []
     for name, value in settings.items():
         with problems.gathered():
-            apps.append(app_of(host, name, value))
+            apps.append(app_of(host, name, value).read_by(manifests))
     for error in [
         *fronts_that_differ(host, apps),
         *domains_claimed_twice(host, apps),
@@ -47,7 +52,7 @@ def apps_of(host: InventoryHost) -> list[App]:
     return apps
 
 
-def app_of(host: InventoryHost, name: Any, settings: Any) -> App:
+def app_of(host: InventoryHost, name: Any, settings: Any) -> Application:
     """One application from its settings in the inventory."""
     path = ("apps", name)
     if not isinstance(settings, dict):
@@ -66,10 +71,10 @@ def app_of(host: InventoryHost, name: Any, settings: Any) -> App:
             else file
             for part, file in tls.items()
         }
-    return validate(App, settings, host, path)
+    return validate(Application, settings, host, path)
 
 
-def fronts_that_differ(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
+def fronts_that_differ(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
     """An error for each application with another front than the host's first one: both want ports 80 and 443."""
     return [
         host.error(
@@ -82,7 +87,7 @@ def fronts_that_differ(host: InventoryHost, apps: list[App]) -> list[ConfigError
     ]
 
 
-def domains_claimed_twice(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
+def domains_claimed_twice(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
     """An error for each domain that an earlier application of the host has, unless both agree to share it.
 
     They do if they have the same domains, front and tls, and another `path` each.
@@ -109,7 +114,7 @@ def domains_claimed_twice(host: InventoryHost, apps: list[App]) -> list[ConfigEr
     return errors
 
 
-def users_that_are_people(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
+def users_that_are_people(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
     """An error for each application that would run as a person of the inventory: of base.users, or prov's login."""
     base = host.vars.get("base")
     people = base.get("users") if isinstance(base, dict) else None
@@ -136,7 +141,7 @@ def shared(app: App) -> tuple[set[str], Front, Tls]:
     return set(app.domains), app.front, app.tls
 
 
-def certificates_unfit(host: InventoryHost, apps: list[App]) -> list[ConfigError]:
+def certificates_unfit(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
     """An error for each certificate or key of the user's own that would not do for its domains."""
     errors: list[ConfigError] = []
     for app in apps:

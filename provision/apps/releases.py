@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +23,6 @@ from provision.apps.surroundings import asked_for, surroundings
 from provision.errors import ProvError
 from provision.secrets import Secret
 from provision.sources.files import contents
-from provision.sources.local import source_entries
 from provision.steps.support.projects import locals_in
 from provision.steps.tree import Entry, summary
 from provision.values import dataclass
@@ -33,9 +31,6 @@ from provision.values import dataclass
 MOST_REQUIREMENTS = 16 << 20
 #: what prov itself puts into a release's folder
 OURS = (".prov", ".venv")
-
-_manifests: dict[tuple[str, str | None, str], list[Entry]] = {}
-_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -173,9 +168,12 @@ class Release:
         return {**given, **app.environment, **app.secrets}
 
 
-def release_of(app: App) -> Release:
-    """The release that the application's source is now. Raises ProvError."""
-    tree = SourceTree({entry[0]: entry for entry in manifest_of(app)})
+def release_of(app: App, manifest: Sequence[Entry]) -> Release:
+    """Return the release that an application's source makes. Raises ProvError.
+
+    manifest: every file of the source.
+    """
+    tree = SourceTree({entry[0]: entry for entry in manifest})
     root, where = app.subdirectory or "", str(app.source)
     path = app.in_source(app.requirements) if app.requirements else listed_in(tree, root)
     if path is None or not tree.has(path):
@@ -218,21 +216,6 @@ class SourceTree:
     def below(self, folder: str) -> list[str]:
         """Paths of all files in a folder and those in it."""
         return [path for path in self.entries if path.startswith(f"{folder}/" if folder else "")]
-
-
-def manifest_of(app: App) -> list[Entry]:
-    """Every file of the application's source; read once for all hosts of a run."""
-    key = (str(app.source), app.ref, app.max_source)
-    with _lock:
-        if key not in _manifests:
-            most = in_bytes(app.max_source)
-            if isinstance(app.source, Path):
-                _manifests[key] = source_entries(app.source, most)
-            else:
-                from provision.sources.checkouts import checkout
-
-                _manifests[key] = source_entries(checkout(app.source, app.ref, most), most, whole=True)
-        return _manifests[key]
 
 
 def in_bytes(size: str) -> int:

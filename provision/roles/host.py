@@ -32,8 +32,8 @@ from provision.secrets import Secret
 from provision.steps.base import Step
 
 if TYPE_CHECKING:
+    from provision.apps.application import Application
     from provision.apps.balancing import Balanced
-    from provision.apps.model import App
 
 #: seconds within which sshd listens again after it was told to reload
 REOPENS = 3.0
@@ -130,7 +130,7 @@ class Host:
         return self.started().facts
 
     @property
-    def apps(self) -> tuple[App, ...]:
+    def apps(self) -> tuple[Application, ...]:
         """The applications of this host."""
         return self.assignment.served.apps
 

@@ -19,8 +19,8 @@ from provision.roles.model import Params, Role, find
 from provision.values import dataclass
 
 if TYPE_CHECKING:
+    from provision.apps.application import Application
     from provision.apps.balancing import Balanced
-    from provision.apps.model import App
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Served:
     balancers: the hosts that stand before it.
     """
 
-    apps: tuple[App, ...] = ()
+    apps: tuple[Application, ...] = ()
     balanced: tuple[Balanced, ...] = ()
     balancers: tuple[InventoryHost, ...] = ()
 
@@ -180,7 +180,7 @@ def in_order(roles: Sequence[Role]) -> list[Role]:
     return done
 
 
-def params_for(role: Role, host: InventoryHost, apps: Sequence[App]) -> Params | None:
+def params_for(role: Role, host: InventoryHost, apps: Sequence[Application]) -> Params | None:
     """Return the role's parameters from the variable of its name. Raises ConfigErrors."""
     value = host.vars.get(role.name)
     if role.params is None:

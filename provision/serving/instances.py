@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from provision.apps.model import App
-from provision.apps.releases import OURS, Release, release_of, short_hash, visible
+from provision.apps.releases import OURS, Release, short_hash, visible
 from provision.inventory.fields import matching
 from provision.roles.model import Params
 from provision.secrets import Secret
@@ -26,6 +26,7 @@ from provision.system.writers import HERE, systemd_environment
 from provision.values import dataclass
 
 if TYPE_CHECKING:
+    from provision.apps.application import Application
     from provision.controller.outcome import Outcome
     from provision.roles.host import Host
 
@@ -243,8 +244,8 @@ def healthy(c: Host, app: App, socket: str, unit: str) -> None:
     wait.url(c, f"http://{rest}", socket=socket, headers=headers, service=unit)
 
 
-def upstream(c: Host, app: App) -> tuple[str, ...]:
+def upstream(c: Host, app: Application) -> tuple[str, ...]:
     """Paths of the sockets on which the application's server role serves it on this host."""
     role = importlib.import_module(f"roles.{app.server}")
-    instance: Instance = role.instance(c, release_of(app))
+    instance: Instance = role.instance(c, app.release)
     return instance.listens

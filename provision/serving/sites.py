@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from provision.apps.application import Application
 from provision.apps.balancing import Balanced, address_of, addresses_of
 from provision.apps.model import App
-from provision.apps.releases import Release, release_of
+from provision.apps.releases import Release
 from provision.apps.tls import authority_path, certificate_path, key_path
 from provision.serving.instances import upstream
 from provision.serving.locations import Location, at, locations
@@ -38,15 +39,19 @@ class Backend:
 class Site:
     """An application below one prefix of a virtual host.
 
-    release: its release; its files are on this host unless it is balanced.  backends: at least one.
+    app: its release's files are on this host unless it is balanced.  backends: at least one.
     balanced: whether they are fronts of other hosts, spoken to by TLS where the application has it.
     """
 
-    app: App
-    release: Release
+    app: Application
     backends: tuple[Backend, ...]
     method: Method = "round_robin"
     balanced: bool = False
+
+    @property
+    def release(self) -> Release:
+        """The application's release."""
+        return self.app.release
 
     @property
     def prefix(self) -> str:
@@ -127,11 +132,7 @@ class VirtualHost:
 
 def virtual_hosts(c: Host, front: Front) -> list[VirtualHost]:
     """What a front serves on this host, in the order of the inventory: its applications, and those it balances."""
-    own = [
-        Site(app, release_of(app), tuple(map(Backend, upstream(c, app))))
-        for app in c.apps
-        if app.front == front
-    ]
+    own = [Site(app, tuple(map(Backend, upstream(c, app)))) for app in c.apps if app.front == front]
     others = [site_of(b) for b in c.balanced if b.balance.front == front]
     return grouped([*own, *others])
 
@@ -151,7 +152,7 @@ def site_of(balanced: Balanced) -> Site:
         )
         for host in balanced.hosts
     )
-    return Site(app, release_of(app), backends, balance.method, balanced=True)
+    return Site(app, backends, balance.method, balanced=True)
 
 
 def bracketed(address: str) -> str:

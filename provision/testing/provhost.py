@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from provision.apps.application import Application
 from provision.apps.authority import Authority
-from provision.apps.model import App
 from provision.controller.facts import Facts
 from provision.controller.run_options import RunOptions
 from provision.roles.host import Host
@@ -71,7 +71,7 @@ class ProvHost:
         return self.inventory.vars
 
     @property
-    def apps(self) -> tuple[App, ...]:
+    def apps(self) -> tuple[Application, ...]:
         """Its applications."""
         return self.assignment.served.apps
 

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from provision.apps.interpreters import unfit
 from provision.apps.model import App
-from provision.apps.releases import OURS, Release, release_of
+from provision.apps.releases import OURS, Release
 from provision.errors import ConfigError
 from provision.role import Host, Params, task
 from provision.serving.instances import environment_file
@@ -27,7 +27,7 @@ class AppRole(Params):
 
     def unmet(self, host: Host) -> Iterator[ConfigError]:
         for app in host.apps:
-            why = unfit(release_of(app), host.facts.python)
+            why = unfit(app.release, host.facts.python)
             if why:
                 hint = f"Name another one: `python: '3.13'`, or a path on {host.name}."
                 yield host.inventory.error(("apps", app.name, "python"), why, hint)
@@ -37,7 +37,7 @@ class AppRole(Params):
 def install(c: Host, p: AppRole) -> None:
     """Bring every application of this host to its current release, ready to be served."""
     for app in c.apps:
-        release = release_of(app)
+        release = app.release
         account(c, app, release)
         environment_file(c, release)
         files_of(c, release)

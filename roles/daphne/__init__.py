@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from provision.apps.releases import Release, release_of
+from provision.apps.releases import Release
 from provision.role import Host, task
 from provision.serving.instances import SERVED, Instance, Program, ServerParams, instance_of, serve
 from provision.system.writers import HERE
@@ -30,7 +30,7 @@ def install(c: Host, p: Daphne) -> None:
     """Serve every application of this host that names daphne."""
     for app in c.apps:
         if app.server == "daphne":
-            serve(c, instance(c, release_of(app)))
+            serve(c, instance(c, app.release))
 
 
 def instance(c: Host, release: Release) -> Instance:

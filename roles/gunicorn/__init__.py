@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from provision.apps.model import App
-from provision.apps.releases import Release, release_of
+from provision.apps.releases import Release
 from provision.role import Host, task
 from provision.serving.instances import SERVED, Instance, Program, ServerParams, instance_of, serve
 from provision.system.writers import HERE
@@ -46,7 +46,7 @@ def install(c: Host, p: Gunicorn) -> None:
     """Serve every application of this host that names gunicorn."""
     for app in c.apps:
         if app.server == "gunicorn":
-            serve(c, instance(c, release_of(app)))
+            serve(c, instance(c, app.release))
 
 
 def instance(c: Host, release: Release) -> Instance:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from provision.apps.model import App
-from provision.apps.releases import Release, release_of, short_hash
+from provision.apps.releases import Release, short_hash
 from provision.role import Host, task
 from provision.serving.instances import SERVED, Instance, Program, ServerParams, instance_of, serve
 from provision.system.writers import HERE
@@ -33,7 +33,7 @@ def install(c: Host, p: Hypercorn) -> None:
     """Serve every application of this host that names hypercorn."""
     for app in c.apps:
         if app.server == "hypercorn":
-            serve(c, instance(c, release_of(app)))
+            serve(c, instance(c, app.release))
 
 
 def instance(c: Host, release: Release) -> Instance:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from provision.apps.releases import OURS, Release, named_in, release_of
+from provision.apps.releases import OURS, Release, named_in
 from provision.role import Host, task
 from provision.serving.instances import SHIM, Instance, Program, ServerParams, instance_of, serve
 from provision.steps import apt
@@ -33,7 +33,7 @@ def install(c: Host, p: ModWsgi) -> None:
     """Serve every application of this host that names mod_wsgi."""
     for app in c.apps:
         if app.server == "mod_wsgi":
-            release = release_of(app)
+            release = app.release
             # one that the application lists itself was built for its own Python
             own = "mod-wsgi" in named_in(release.requirements)
             apt.packages(c, ["apache2-bin", *([] if own else ["libapache2-mod-wsgi-py3"])])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from provision.apps.releases import Release, release_of
+from provision.apps.releases import Release
 from provision.role import Host, task
 from provision.serving.instances import SERVED, Instance, Program, ServerParams, instance_of, serve
 
@@ -30,7 +30,7 @@ def install(c: Host, p: Uvicorn) -> None:
     """Serve every application of this host that names uvicorn."""
     for app in c.apps:
         if app.server == "uvicorn":
-            serve(c, instance(c, release_of(app)))
+            serve(c, instance(c, app.release))
 
 
 def instance(c: Host, release: Release) -> Instance:

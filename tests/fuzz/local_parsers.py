@@ -65,6 +65,7 @@ class Inventory(Parser):
         from provision.apps.reading import apps_of
         from provision.commands.hosts import as_event, row, tree
         from provision.inventory import load
+        from provision.sources.manifests import Manifests
 
         (folder / "hosts.yml").write_bytes(data)
         loaded = load([str(folder / "hosts.yml")])
@@ -73,7 +74,7 @@ class Inventory(Parser):
             with contextlib.suppress(ProvError):
                 row(host)
                 json.dumps(as_event(host))
-            apps_of(host)
+            apps_of(host, Manifests())
 
 
 BOMB = b"""all:

@@ -25,6 +25,7 @@ from provision.apps.settings import (
 )
 from provision.inventory import load
 from provision.secrets import Secret
+from provision.sources.manifests import Manifests
 
 REPO = Path(__file__).parents[2]
 BASE = {"source": "source: src", "target": "target: shop:app", "domains": "domains: [shop.example.com]"}
@@ -34,7 +35,7 @@ def app_errors(folder: Path, settings: str) -> list[str]:
     """The errors of an app whose settings are these lines and, where they do not say otherwise, BASE."""
     project(folder, {"src/requirements.txt": "", "src/manage.py": ""})
     web1 = host(folder, yaml_of(settings))
-    return errors(lambda: apps_of(web1))
+    return errors(lambda: apps_of(web1, Manifests()))
 
 
 def yaml_of(settings: str) -> str:
@@ -45,7 +46,7 @@ def yaml_of(settings: str) -> str:
 
 def one_app(folder: Path, settings: str = "") -> App:
     project(folder, {"src/requirements.txt": "", "src/manage.py": ""})
-    (app,) = apps_of(host(folder, yaml_of(settings)))
+    (app,) = apps_of(host(folder, yaml_of(settings)), Manifests())
     return app
 
 
@@ -225,7 +226,7 @@ def test_all_mistakes_of_all_apps_come_together(tmp_path: Path) -> None:
           news: yes
         """,
     )
-    assert errors(lambda: apps_of(web1)) == [
+    assert errors(lambda: apps_of(web1, Manifests())) == [
         "inv.yml:5 web1.apps.shop.target: is required",
         f"inv.yml:7 web1.apps.shop.server: 'gunicron' is not one of {SERVERS}. Did you mean 'gunicorn'?",
         "inv.yml:5 web1.apps.shop.domains: is required",
@@ -247,7 +248,7 @@ def test_a_domain_has_one_owner_on_a_host(tmp_path: Path) -> None:
               blog: {{{git}, domains: [c.example, B.example]}}
         """
     expected = ["inv.yml:7 web1.apps.blog.domains.1: 'b.example' belongs to 'shop' already (inv.yml:6)"]
-    assert errors(lambda: apps_of(inventory(tmp_path, text).hosts["web1"])) == expected
+    assert errors(lambda: apps_of(inventory(tmp_path, text).hosts["web1"], Manifests())) == expected
 
 
 def test_applications_share_domains_by_their_paths(tmp_path: Path) -> None:
@@ -263,7 +264,7 @@ def test_applications_share_domains_by_their_paths(tmp_path: Path) -> None:
               wiki: {{{git}, domains: [a.example], path: /wiki/}}
               news: {{{git}, domains: [b.example, a.example], path: /blog/}}
         """
-    assert errors(lambda: apps_of(inventory(tmp_path, text).hosts["web1"])) == [
+    assert errors(lambda: apps_of(inventory(tmp_path, text).hosts["web1"], Manifests())) == [
         "inv.yml:8 web1.apps.wiki.domains.0: is shared with 'shop' (inv.yml:6): both need the same domains, "
         "front and tls",
         "inv.yml:9 web1.apps.news.domains.0: 'b.example' belongs to 'blog' already (inv.yml:7)",
@@ -282,7 +283,7 @@ def test_a_host_has_one_front(tmp_path: Path) -> None:
               shop: {{{git}, domains: [a.example]}}
               blog: {{{git}, domains: [b.example], front: apache}}
         """
-    assert errors(lambda: apps_of(inventory(tmp_path, text).hosts["web1"])) == [
+    assert errors(lambda: apps_of(inventory(tmp_path, text).hosts["web1"], Manifests())) == [
         "inv.yml:7 web1.apps.blog.front: shop has nginx as its front, and both want ports 80 and 443"
     ]
 
@@ -328,10 +329,10 @@ def test_passwords_of_people_are_secrets(tmp_path: Path) -> None:
 
 
 def test_apps_that_are_no_mapping(tmp_path: Path) -> None:
-    assert apps_of(host(tmp_path, "a: 1")) == []
-    assert apps_of(host(tmp_path, "apps:")) == []
+    assert apps_of(host(tmp_path, "a: 1"), Manifests()) == []
+    assert apps_of(host(tmp_path, "apps:"), Manifests()) == []
     web1 = host(tmp_path, "apps: [shop]")
-    assert errors(lambda: apps_of(web1)) == [
+    assert errors(lambda: apps_of(web1, Manifests())) == [
         "inv.yml:4 web1.apps: must be a mapping of names to settings, not a list"
     ]
 
@@ -343,7 +344,7 @@ def test_sources_start_at_the_file_that_names_them(tmp_path: Path) -> None:
         "shop/requirements.txt": "",
     }
     web1 = load(cwd=project(tmp_path, files)).hosts["web1"]
-    assert apps_of(web1)[0].source == tmp_path / "shop"
+    assert apps_of(web1, Manifests())[0].source == tmp_path / "shop"
 
 
 def test_which_server_speaks_what() -> None:
@@ -366,7 +367,9 @@ def test_which_server_speaks_what() -> None:
 
 def test_our_own_inventory_is_right() -> None:
     loaded = load(["inventory"], cwd=REPO)
-    assert {name: [app.name for app in apps_of(host)] for name, host in loaded.hosts.items()} == {
+    assert {
+        name: [app.name for app in apps_of(host, Manifests())] for name, host in loaded.hosts.items()
+    } == {
         "lb1": [],
         "web1": ["hello", "polls"],
         "web2": ["hello"],
@@ -378,7 +381,7 @@ def test_our_own_inventory_is_right() -> None:
 
 def test_the_example_for_production_is_right() -> None:
     loaded = load(["inventory/production.example.yml"], cwd=REPO)
-    assert [apps_of(host)[0].server for host in loaded.hosts.values()] == ["gunicorn"] * 3
+    assert [apps_of(host, Manifests())[0].server for host in loaded.hosts.values()] == ["gunicorn"] * 3
 
 
 @pytest.mark.parametrize("model", [App, OwnCertificate, Django, Auth, Cache, RateLimit, Index, Balance])
@@ -407,7 +410,7 @@ def test_an_application_does_not_run_as_a_person(tmp_path: Path) -> None:
         """,
     )
     own = "and an application runs as a user of its own"
-    assert errors(lambda: apps_of(web1)) == [
+    assert errors(lambda: apps_of(web1, Manifests())) == [
         "inv.yml:11 web1.apps.news.user: 'root' is not the name of a user other than root",
         "inv.yml:9 web1.apps.shop.user: 'ada' is an account of base.users (inv.yml:7), " + own,
         "inv.yml:10 web1.apps.blog.user: 'deploy' is whom prov logs in as, " + own,

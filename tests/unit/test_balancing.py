@@ -8,13 +8,14 @@ import pytest
 from inventories import errors, inventory
 
 from provision.apps import fleet
+from provision.apps.application import Application
 from provision.apps.balancing import address_of, addresses_of
 from provision.apps.fleet import Fleet
-from provision.apps.model import App
 from provision.apps.reading import apps_of
 from provision.errors import ConfigErrors, ProvError
 from provision.inventory import Inventory, InventoryHost
 from provision.roles.project import resolve
+from provision.sources.manifests import Manifests
 
 GIT = "source: https://git.example.com/x.git, target: x:y"
 HOSTS = f"""
@@ -119,9 +120,9 @@ def test_each_host_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     found = given(tmp_path, "{shop: web}")
     read: list[str] = []
 
-    def noted(host: InventoryHost) -> list[App]:
+    def noted(host: InventoryHost, manifests: Manifests) -> list[Application]:
         read.append(host.name)
-        return apps_of(host)
+        return apps_of(host, manifests)
 
     monkeypatch.setattr(fleet, "apps_of", noted)
     resolved = {a.host.name: a.served for a in resolve(found.select("front,web"), project=tmp_path)}

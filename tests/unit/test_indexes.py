@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from provision.apps.indexes import requirements_with
 from provision.apps.model import App
 from provision.apps.reading import apps_of
-from provision.apps.releases import release_of
 from provision.apps.settings import Index
 from provision.errors import ConfigError
 from provision.secrets import Secret
 from provision.serving.instances import environment_file
+from provision.sources.manifests import Manifests
 from provision.steps.base import Change
 from provision.steps.python import Venv
 from provision.steps.support.indexes import index_changes
@@ -140,8 +140,8 @@ APP = """
 def test_an_application_with_both(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("--extra-index-url https://x:${FERNET}@own/s\nsix\n")
     (tmp_path / "base-requirements.txt").write_text("--index-url https://me:w0rd@h/s\n")
-    (app,) = apps_of(host(tmp_path, APP))
-    release = release_of(app)
+    (app,) = apps_of(host(tmp_path, APP), Manifests())
+    release = app.release
     assert release.environment["FERNET"] == Secret("k3gb") == app.secrets["FERNET"]
     assert release.requirements == "six\n"
     shipped = {e[0]: e[2].data for e in release.entries if e[2] is not None}
@@ -151,7 +151,7 @@ def test_an_application_with_both(tmp_path: Path) -> None:
         "https://build:w0rd@h/simple",
     ]
     changed = app.model_copy(update={"secrets": {"FERNET": Secret("other")}, "indexes": ()})
-    assert release.id == release_of(changed).id, "a secret does not shape names"
+    assert release.id == changed.release.id, "a secret does not shape names"
     assert isinstance(app, App)
 
 
@@ -170,9 +170,9 @@ def test_an_environment_without_secrets_is_one_all_the_same(tmp_path: Path) -> N
     """Its difference would show the last secret that goes."""
     (tmp_path / "requirements.txt").write_text("")
     kept = [line for line in APP.splitlines() if "secrets" not in line and "indexes" not in line]
-    (app,) = apps_of(host(tmp_path, "\n".join(kept)))
+    (app,) = apps_of(host(tmp_path, "\n".join(kept)), Manifests())
     taken: Any = Taken()
-    environment_file(taken, release_of(app))
+    environment_file(taken, app.release)
     file = taken.steps[-1]
     assert (file.path, file.mode, file.source.secret) == ("/etc/prov/shop.env", 0o600, True)
 
@@ -189,5 +189,5 @@ def test_an_environment_without_secrets_is_one_all_the_same(tmp_path: Path) -> N
 def test_settings_that_do_not_fit(tmp_path: Path, more: str, message: str) -> None:
     name = more.partition(":")[0]
     kept = [line for line in APP.splitlines() if name not in line]
-    (said,) = errors(lambda: apps_of(host(tmp_path, "\n".join([*kept, " " * 8 + more]))))
+    (said,) = errors(lambda: apps_of(host(tmp_path, "\n".join([*kept, " " * 8 + more])), Manifests()))
     assert message in said

@@ -5,16 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from provision.apps.model import App
-from provision.apps.releases import Release
-from provision.apps.requirement_files import Packages
+from provision.apps.application import Application
 from provision.serving.sites import Backend, Site, grouped
+from provision.sources.manifests import Manifests
+from provision.steps.tree import Entry
+from provision.system.source import Source
+
+
+class OneFile(Manifests):
+    """Sources with the file that each has to have."""
+
+    def of(self, source: Path | str, ref: str | None, max_size: int) -> list[Entry]:
+        return [("requirements.txt", 0o644, Source.of(""), "")]
 
 
 def site(**settings: Any) -> Site:
     common = {"name": "shop", "source": Path("/src"), "target": "shop:app", "domains": ("shop.example",)}
-    app = App(**{**common, **settings})
-    return Site(app, Release(app, [], Packages("")), (Backend("/run/shop.sock"),))
+    app = Application(**{**common, **settings}).read_by(OneFile())
+    return Site(app, (Backend("/run/shop.sock"),))
 
 
 def places(found: Site) -> dict[str, str]:

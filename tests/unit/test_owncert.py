@@ -18,6 +18,7 @@ from provision.apps.own_certificate import covered, faults
 from provision.apps.reading import apps_of
 from provision.apps.settings import OwnCertificate
 from provision.errors import ConfigError
+from provision.sources.manifests import Manifests
 
 Key = ec.EllipticCurvePrivateKey
 PEM = serialization.Encoding.PEM
@@ -74,9 +75,9 @@ def faults_of(
         """,
     )
     try:
-        (app,) = apps_of(web1)
+        (app,) = apps_of(web1, Manifests())
     except ConfigError:
-        return [line.replace(f"{folder}/", "") for line in errors(lambda: apps_of(web1))]
+        return [line.replace(f"{folder}/", "") for line in errors(lambda: apps_of(web1, Manifests()))]
     assert app.tls == OwnCertificate(certificate=folder / "own.crt", key=folder / "own.key")
     return []
 

@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from inventories import host, project
+from inventories import host, inventory, project
 
-from provision.apps import releases
-from provision.apps.model import App
+from provision.apps.application import Application
 from provision.apps.reading import apps_of
-from provision.apps.releases import Release, release_of
+from provision.apps.releases import Release
 from provision.errors import ProvError
 from provision.role import Params
+from provision.roles.project import resolve
 from provision.run.on_hosts import run_roles
 from provision.sources.local import source_entries
+from provision.sources.manifests import Manifests
 from provision.steps.tree import Entry
 from roles.app import AppRole
-
-
-@pytest.fixture(autouse=True)
-def _read_anew() -> Iterator[None]:
-    """Manifests are read once per run; each test is a run of its own."""
-    releases._manifests.clear()
-    yield
-    releases._manifests.clear()
 
 
 def repository(folder: Path, files: dict[str, str]) -> Path:
@@ -139,16 +131,15 @@ def test_links_modes_and_what_is_neither_file_nor_link(tmp_path: Path) -> None:
 # -- names
 
 
-def app(folder: Path, **settings: Any) -> App:
+def app(folder: Path, **settings: Any) -> Application:
     lines = "".join(f"    {name}: {value}\n" for name, value in settings.items())
     text = f"apps:\n  shop:\n    source: {folder}\n    target: shop:app\n    domains: [shop.test]\n{lines}"
     where = folder.parent / f"inventory-{len(list(folder.parent.iterdir()))}"
-    return apps_of(host(where, text))[0]
+    return apps_of(host(where, text), Manifests())[0]
 
 
 def release(folder: Path, **settings: Any) -> Release:
-    releases._manifests.clear()
-    return release_of(app(folder, **settings))
+    return app(folder, **settings).release
 
 
 @pytest.fixture
@@ -244,8 +235,43 @@ def test_a_source_that_is_refused_ends_the_run_before_any_role(source: Path) -> 
     assignment: Any = SimpleNamespace(roles=roles)
     run_roles(host, assignment, lambda event: None)
     assert ran == ["base", "app"]
-    releases._manifests.clear()
     (source / "static").symlink_to("/etc")
+    host.apps = [app(source)]
     with pytest.raises(ProvError, match="leads outside"):
         run_roles(host, assignment, lambda event: None)
     assert ran == ["base", "app"]
+
+
+def test_a_source_is_read_once_and_a_copy_with_other_settings_has_its_own_release(source: Path) -> None:
+    read: list[Path | str] = []
+
+    class Counted(Manifests):
+        def of(self, source: Path | str, ref: str | None, max_size: int) -> list[Entry]:
+            read.append(source)
+            return super().of(source, ref, max_size)
+
+    shop = app(source).read_by(Counted())
+    assert read == [], "it is read when a release is asked for"
+    assert shop.release is shop.release
+    assert read == [source]
+    assert shop.model_copy().release.id == shop.release.id
+    other = shop.model_copy(update={"environment": {"A": "b"}})
+    assert other.release.id != shop.release.id
+    assert other.release.app is other
+
+
+def test_hosts_share_what_was_read(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    walks: list[Path] = []
+
+    def noted(folder: Path, max_size: int, *, whole: bool = False) -> list[Entry]:
+        walks.append(folder)
+        return source_entries(folder, max_size, whole=whole)
+
+    monkeypatch.setattr("provision.sources.local.source_entries", noted)
+    text = f"apps:\n  shop:\n    source: {source}\n    target: shop:app\n    domains: [shop.test]\n"
+    text = (
+        "all:\n  vars:\n" + "".join(f"    {line}\n" for line in text.splitlines()) + "  hosts: {a: , b: }\n"
+    )
+    a, b = resolve(inventory(source.parent / "inv", text).select("all"), project=source.parent)
+    assert a.served.apps[0].release.id == b.served.apps[0].release.id
+    assert walks == [source]

@@ -20,6 +20,7 @@ from provision.inventory.masking import is_secret, masked, secrets_of
 from provision.inventory.validation import validate
 from provision.roles.model import Params
 from provision.secrets import MASK, Secret, logins, without_logins
+from provision.sources.manifests import Manifests
 
 WORD = "k3gbKQz1"
 
@@ -168,7 +169,7 @@ def test_an_application_that_is_not_one_does_not_show_its_passwords(tmp_path: Pa
             auth: {by: basic, users: {bob: 12345678, "b b": k3gbKQz1}}
         """,
     )
-    told = errors(lambda: apps_of(web1))
+    told = errors(lambda: apps_of(web1, Manifests()))
     assert len(told) == 2 and not any("12345678" in line or "k3gbKQz1" in line for line in told)
 
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from provision.apps.fleet import Fleet
 from provision.apps.model import App
 from provision.apps.reading import apps_of
+from provision.sources.manifests import Manifests
 from roles.apache import Apache
 from roles.base import Person
 from roles.nginx import Nginx
@@ -28,7 +29,7 @@ def refused(folder: Path, line: str) -> str:
     project(folder, {"src/requirements.txt": ""})
     others = "" if line.startswith("domains") else "    domains: [a.test]\n"
     own = f"    source: src\n    target: a:b\n{others}    {line}\n"
-    (error,) = errors(lambda: apps_of(host(folder, f"apps:\n  shop:\n{own}")))
+    (error,) = errors(lambda: apps_of(host(folder, f"apps:\n  shop:\n{own}"), Manifests()))
     return error
 
 

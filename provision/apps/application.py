@@ -1,0 +1,44 @@
+"""An application as roles have it: its settings, and the release that its source is now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import PrivateAttr
+
+from provision.apps.model import App
+from provision.sources.manifests import Manifests
+
+if TYPE_CHECKING:
+    from provision.apps.releases import Release
+
+
+class Application(App):
+    """An application of a resolved host."""
+
+    _manifests: Manifests = PrivateAttr(default_factory=Manifests)
+
+    def read_by(self, manifests: Manifests) -> Self:
+        """Have its source read together with those of other applications, and return it."""
+        self._manifests = manifests
+        return self
+
+    @cached_property
+    def release(self) -> Release:
+        """The release that its source is now. Raises ProvError.
+
+        The source is read when this is first asked for: runs that need no release fetch nothing, and a deploy reads
+        while it waits for the host to log in.
+        """
+        # here, so that it is imported while the host logs in
+        from provision.apps.releases import in_bytes, release_of
+
+        return release_of(self, self._manifests.of(self.source, self.ref, in_bytes(self.max_source)))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with some settings changed; its release is its own (pydantic copies what is cached)."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("release", None)
+        return copied

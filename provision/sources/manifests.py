@@ -1,0 +1,42 @@
+"""The manifests of sources: each source is read once for all the hosts of a run."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from provision.steps.tree import Entry
+
+
+class Manifests:
+    """Every file of each source. May be asked by several threads: one reads, the others wait."""
+
+    def __init__(self) -> None:
+        self._read: dict[tuple[Path | str, str | None, int], list[Entry]] = {}
+        self._lock = threading.Lock()
+
+    def of(self, source: Path | str, ref: str | None, max_size: int) -> list[Entry]:
+        """Return the files of a source, sorted by path. Raises ProvError if it can't be read or is refused.
+
+        source: a local folder, or the URL of a git repository.  ref: branch, tag or commit, of that.
+        max_size: bytes of all files.
+        """
+        key = (source, ref, max_size)
+        with self._lock:
+            if key not in self._read:
+                self._read[key] = read(source, ref, max_size)
+            return self._read[key]
+
+
+def read(source: Path | str, ref: str | None, max_size: int) -> list[Entry]:
+    """Read a source; see Manifests.of."""
+    # here, as most commands read none
+    from provision.sources.local import source_entries
+
+    if isinstance(source, Path):
+        return source_entries(source, max_size)
+    from provision.sources.checkouts import checkout
+
+    return source_entries(checkout(source, ref, max_size), max_size, whole=True)
