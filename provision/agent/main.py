@@ -39,7 +39,7 @@ from provision.errors import ProvError, StepError
 from provision.system import caches
 from provision.system.caches import Hashes
 from provision.system.frames import MARKER, MAX_HEADER
-from provision.system.guard import Guard, confirm, settle_earlier
+from provision.system.guard_proof import Proof, confirm, settle_earlier
 from provision.system.host import System
 from provision.system.memory.ledger import HOME, Ledger, now
 from provision.system.proxies import proxies
@@ -173,7 +173,7 @@ class Agent:
         runner = Runner(self._system(start.plan, ledger), self.link.stopping, self._masks)
         runner.system.login, runner.system.recorded = start.login, start.recorded
         if start.recorded and start.guard is not None:
-            runner.system.guard = Guard(self.ledger_home, start.guard, self.prove)
+            runner.system.proof = Proof(self.ledger_home, start.guard, self.prove)
             told = settle_earlier(self.ledger_home)
             if told:
                 self.link.send(Note(told))

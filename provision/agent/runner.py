@@ -172,13 +172,13 @@ class Runner:
     def _apply(self, step: Step, diff: Diff) -> None:
         if not self.system.planned:
             self.system.begin()
-        guard = None if self.system.planned else self.system.guard
-        guarded = step.guarded(self.system, diff) if guard is not None else None
-        if guard is None or guarded is None:
+        proof = None if self.system.planned else self.system.proof
+        guarded = step.guarded(self.system, diff) if proof is not None else None
+        if proof is None or guarded is None:
             self._act(step, diff)
             return
         try:
-            with guard.around(guarded):
+            with guarded.against(proof):
                 self._act(step, diff)
         except StepError:
             # what units were started with may be gone again

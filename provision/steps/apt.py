@@ -110,7 +110,7 @@ class Packages(Step):
             apt.mark("manual", marks)
         came = [c for c in diff.changes if c == REPAIRED] + difference(before, apt.installed())
         came += [Change("package %s" % n, "automatic", "manual") for n in marks]
-        self.tell(came)
+        self.scratch["changes"] = came
 
     def fingerprint(self, host: "System") -> str:
         return " ".join(with_version(host, name) for name in self.wanted_versions)
@@ -177,7 +177,7 @@ class NoPackages(Step):
         apt.act(verb, "--", *(n for n in many(self.names) if apt.version(n) or n in left))
         gone = [c for c in diff.changes if c == REPAIRED] + difference(before, apt.installed())
         gone += [Change("configuration of %s" % n, "there", "") for n in left]
-        self.tell(gone)
+        self.scratch["changes"] = gone
         host.units.forget()
 
     def fingerprint(self, host: "System") -> str:
@@ -317,7 +317,7 @@ def act(wanted_state: Step, host: "System", words: Sequence[str]) -> None:
     repaired = [REPAIRED] if host.packages.interrupted() else []
     before = host.packages.installed()
     host.packages.act(*words)
-    wanted_state.tell(repaired + difference(before, host.packages.installed()))
+    wanted_state.scratch["changes"] = repaired + difference(before, host.packages.installed())
     host.units.forget()
 
 

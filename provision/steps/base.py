@@ -7,7 +7,19 @@ calls `check`, then, if there is a difference, `apply`. Both act through a `Syst
 
 import sys
 from dataclasses import MISSING, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Sequence, Tuple, Type, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+    TypeVar,
+)
 
 from provision.system.ref import Ref as Ref
 
@@ -119,13 +131,16 @@ class Step:
             self.__post_init__()
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
+        return type(self) is type(other) and self._values() == other._values()
 
     def __hash__(self) -> int:
         return hash(self.label())
 
     def __repr__(self) -> str:
-        return "%s(%s)" % (type(self).__name__, ", ".join("%s=%r" % item for item in vars(self).items()))
+        return "%s(%s)" % (type(self).__name__, ", ".join("%s=%r" % item for item in self._values()))
+
+    def _values(self) -> "List[Tuple[str, Any]]":
+        return [(f.name, getattr(self, f.name)) for f in fields(self)]
 
     def label(self) -> str:
         """What the step is about, as shown to people: "file /etc/motd"."""
@@ -158,13 +173,19 @@ class Step:
         """What to put back if nobody can log in after `apply`; None if that does not depend on it."""
         return None
 
-    def tell(self, changes: "Sequence[Change]") -> None:
-        """Keep what `apply` has found that it changed, for steps that only know it afterwards."""
-        object.__setattr__(self, "_applied", changes)
+    @property
+    def scratch(self) -> "Dict[str, Any]":
+        """What one method of a step has found, for a later one, on the host only; never sent, compared or shown.
+
+        "changes" and "why" in it are what `done` says, "stdout" and "stderr" what `streams` does.
+        """
+        return vars(self).setdefault("_scratch", {})  # type: ignore[no-any-return]
 
     def done(self, diff: Diff) -> Diff:
-        """What has been applied: what `apply` told, or the changes of its check."""
-        return diff._replace(changes=getattr(self, "_applied", diff.changes))
+        """What has been applied: `diff`, but for what is in the scratch."""
+        return diff._replace(
+            **{name: self.scratch[name] for name in ("changes", "why") if name in self.scratch}
+        )
 
     def fingerprint(self, host: "System") -> str:
         """What this step's state looks like now; a unit that depends on it compares (decision D5)."""
@@ -175,8 +196,8 @@ class Step:
         return ()
 
     def streams(self) -> "Tuple[str, str]":
-        """What the step has to say to later Python code: `outcome.stdout` and `outcome.stderr`."""
-        return "", ""
+        """What later Python code reads: `outcome.stdout` and `outcome.stderr`."""
+        return self.scratch.get("stdout", ""), self.scratch.get("stderr", "")
 
     def deadline(self) -> float:
         """Seconds this step may take."""

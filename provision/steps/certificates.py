@@ -1,7 +1,7 @@
 """Server certificates: the key is made on the host and stays there. Shipped to hosts (Python 3.8)."""
 
 import re
-from typing import TYPE_CHECKING, List, Mapping, Sequence, Tuple
+from typing import TYPE_CHECKING, List, Mapping, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, step, wanted
@@ -158,11 +158,8 @@ class CertificateRequest(Keyed):
         if host.files.exists(self.path) and not host.files.predicted(self.path):
             text = host.files.read(self.path).decode(errors="replace")
             # what else a user may have put there is not shown
-            object.__setattr__(self, "_text", text if REQUEST.match(text) else "")
+            self.scratch["stdout"] = text if REQUEST.match(text) else ""
         return super().fingerprint(host)
-
-    def streams(self) -> Tuple[str, str]:
-        return getattr(self, "_text", ""), ""
 
     def _faults(self, host: "System") -> List[Change]:
         values = read(host, "req", self.path, self.key)

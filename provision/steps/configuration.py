@@ -102,10 +102,7 @@ class Configuration(Step):
         else:
             said = self._judge(host)
             self._put(host, self.folder)
-        object.__setattr__(self, "_said", warnings(said))
-
-    def done(self, diff: Diff) -> Diff:
-        return diff._replace(why=getattr(self, "_said", ""))
+        self.scratch["why"] = warnings(said)
 
     def fingerprint(self, host: "System") -> str:
         states = [

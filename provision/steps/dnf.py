@@ -83,7 +83,7 @@ class Packages(Step):
             dnf.act("install", weak, *(spec(n, v) for n, v in lacking.items()))
         if outdated:
             dnf.act("upgrade", weak, *outdated)
-        self.tell(difference(before, dnf.installed()))
+        self.scratch["changes"] = difference(before, dnf.installed())
         host.units.forget()
 
     def fingerprint(self, host: "System") -> str:
@@ -294,7 +294,7 @@ def act(wanted_state: Step, host: "System", words: Sequence[str]) -> None:
     dnf = manager(host)
     before = dict(dnf.installed())
     dnf.act(*words)
-    wanted_state.tell(difference(before, dnf.installed()))
+    wanted_state.scratch["changes"] = difference(before, dnf.installed())
     host.units.forget()
 
 

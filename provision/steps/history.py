@@ -42,14 +42,11 @@ class History(Step):
             told["runs"][-1].setdefault("state", "running")
         if self.run:
             told["steps"] = runs.steps(self.run)
-        object.__setattr__(self, "_told", json.dumps(told))
+        self.scratch["stdout"] = json.dumps(told)
         return Diff.none("%d runs" % len(ids))
 
     def apply(self, host: "System", diff: Diff) -> None:
         raise AssertionError("reading changes nothing")
-
-    def streams(self) -> "tuple[str, str]":
-        return getattr(self, "_told", ""), ""
 
 
 history = step(History)

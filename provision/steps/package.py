@@ -30,21 +30,21 @@ class Either(Step):
         self._own(host).apply(host, diff)
 
     def done(self, diff: Diff) -> Diff:
-        return cast(Step, vars(self)["own"]).done(diff)
+        return cast(Step, self.scratch["step"]).done(diff)
 
     def fingerprint(self, host: "System") -> str:
         return self._own(host).fingerprint(host)
 
     def _own(self, host: "System") -> Step:
-        if "own" not in vars(self):
+        if "step" not in self.scratch:
             family = host.facts["family"]
             if family not in ("debian", "redhat"):
                 raise StepError(
                     "prov knows no package manager for %s" % host.facts["distribution"],
                     hint="Packages are installed with apt (Debian, Ubuntu) and dnf (Fedora, RHEL, Amazon Linux).",
                 )
-            object.__setattr__(self, "own", self.apt_step() if family == "debian" else self.dnf_step())
-        return cast(Step, vars(self)["own"])
+            self.scratch["step"] = self.apt_step() if family == "debian" else self.dnf_step()
+        return cast(Step, self.scratch["step"])
 
 
 @wanted()

@@ -80,9 +80,8 @@ class Prune(Step):
                 "nothing was pruned, as not every step was done: %s" % listed(host.unsettled),
                 hint="What is declared can only be told from a run in which every step succeeds.",
             )
-        if not hasattr(self, "_looked"):
-            # the steps that remove things will look at them
-            object.__setattr__(self, "_looked", host.files.looked | host.accounts.looked)
+        # once: the steps that remove things will look at them
+        self.scratch.setdefault("looked", host.files.looked | host.accounts.looked)
         things = self._things(host)
         order = self._order(host, things)
         found = [self._named(each, change) for each in order.front for change in each.check(host).changes]
@@ -128,7 +127,7 @@ class Prune(Step):
             host.run(("systemctl", "reset-failed", *names))
 
     def _things(self, host: "System") -> List[Thing]:
-        return undeclared(host, getattr(self, "_looked", None))
+        return undeclared(host, self.scratch.get("looked"))
 
     def _order(self, host: "System", things: List[Thing]) -> Order:
         """The ordinary steps by which things go."""

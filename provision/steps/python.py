@@ -179,9 +179,6 @@ class Venv(Step):
         stamp = self.path + "/" + STAMP
         return host.files.sha256(stamp) if host.files.exists(stamp) else "absent"
 
-    def streams(self) -> Tuple[str, str]:
-        return getattr(self, "_installed", ""), ""
-
     # -- what there is
 
     def _differences(self, host: "System") -> List[Change]:
@@ -265,7 +262,7 @@ class Venv(Step):
 
     def _tell(self, there: Sequence[str]) -> None:
         names = (name[: -len(".dist-info")] for name in there if name.endswith(".dist-info"))
-        object.__setattr__(self, "_installed", "".join("%s %s\n" % name_version(name) for name in names))
+        self.scratch["stdout"] = "".join("%s %s\n" % name_version(name) for name in names)
 
     # -- making it so
 

@@ -97,7 +97,7 @@ class KeyPair(Step):
         else:
             host.files.set_owner(path, uid, gid)
             host.files.set_mode(path, 0o600)
-            public = self._said if host.planned else self._derived(host, path)
+            public = self._public if host.planned else self._derived(host, path)
         host.files.write(path + ".pub", public.encode(), 0o644, uid, gid)
         self._say(public)
 
@@ -114,15 +114,15 @@ class KeyPair(Step):
         return words if PUBLIC.match(words) else "no key"
 
     def fingerprint(self, host: "System") -> str:
-        return self._said
+        return self._public
 
-    def streams(self) -> Tuple[str, str]:
-        return self._said, ""
+    @property
+    def _public(self) -> str:
+        """The public key as far as it is known; "" before that."""
+        return str(self.scratch.get("stdout", ""))
 
     def _say(self, public: str) -> None:
-        object.__setattr__(self, "_said", public.strip() + "\n")
-
-    _said = ""
+        self.scratch["stdout"] = public.strip() + "\n"
 
     def _place(self, host: "System") -> "Tuple[Account, str]":
         account = host.accounts.user(self.user)
@@ -137,7 +137,7 @@ class KeyPair(Step):
         import tempfile
 
         if host.planned:
-            return b"", self._said
+            return b"", self._public
         comment = self.comment or "%s@%s" % (self.user, host.hostname())
         size = ["-b", str(self.bits)] if self.kind == "rsa" else []
         place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

@@ -75,9 +75,7 @@ class Tree(Step):
             raise ValueError("refusing to synchronise %r, a directory of the root" % self.path)
 
     def check(self, host: "System") -> Diff:
-        new, changed, gone = differences = self._differences(host)
-        # `apply` follows at once, and needs them again
-        vars(self)["_found"] = differences
+        new, changed, gone = self.scratch["differences"] = self._differences(host)
         found = [Change("new file", "", path) for path in new[:SHOWN]]
         found += [Change("changed file", "", path) for path in changed[:SHOWN]]
         found += [Change("removed", path, "") for path in gone[:SHOWN]]
@@ -96,7 +94,7 @@ class Tree(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         uid, gid = host.owner(self.owner, self.group)
-        new, changed, gone = vars(self)["_found"]
+        new, changed, gone = self.scratch["differences"]
         for path in gone:
             if host.files.stat(self._at(path)) is not None:
                 host.files.remove(self._at(path))

@@ -56,10 +56,7 @@ class Unit(Step):
         return check_file(host, self._file(), self.name)
 
     def apply(self, host: "System", diff: Diff) -> None:
-        object.__setattr__(self, "_said", put_file(host, self._file(), self.name, diff))
-
-    def done(self, diff: Diff) -> Diff:
-        return diff._replace(why=getattr(self, "_said", ""))
+        self.scratch["why"] = put_file(host, self._file(), self.name, diff)
 
     def fingerprint(self, host: "System") -> str:
         return self._file().fingerprint(host)
@@ -110,17 +107,13 @@ class DropIn(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         if self.content is not None:
-            said = put_file(host, self._file(self.content), full_name(self.unit), diff)
-            object.__setattr__(self, "_said", said)
+            self.scratch["why"] = put_file(host, self._file(self.content), full_name(self.unit), diff)
             return
         host.files.remove(self._path())
         folder = self._path().rsplit("/", 1)[0]
         if not host.files.list(folder):
             host.files.remove(folder)
         host.units.file_changed()
-
-    def done(self, diff: Diff) -> Diff:
-        return diff._replace(why=getattr(self, "_said", ""))
 
     def fingerprint(self, host: "System") -> str:
         return self._file(self.content or "").fingerprint(host)

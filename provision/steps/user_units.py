@@ -113,13 +113,10 @@ class UserUnit(Step):
             file = self._file(host, account)
             if not host.planned:
                 file = fetched(host, file)
-                object.__setattr__(self, "_said", verify(host, file, self.name, "--user"))
+                self.scratch["why"] = verify(host, file, self.name, "--user")
             self._folders(host, account)
             file.apply(host, diff)
         manager(host, self.user).reload_manager()
-
-    def done(self, diff: Diff) -> Diff:
-        return diff._replace(why=getattr(self, "_said", ""))
 
     def fingerprint(self, host: "System") -> str:
         account = account_of(host, self.user)

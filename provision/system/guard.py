@@ -1,4 +1,4 @@
-"""The lock-out guard: a change that can lock us out is proved by a new login, or put back. Shipped.
+"""The lock-out guard: a change that can lock us out is proved by a new login, or put back. Shipped with such steps.
 
 What is there before is kept, and a process of the host's own waits with it (guard_watch.py): unless somebody has
 logged in anew in time, it puts everything back, whatever became of the agent, the link and the controller.
@@ -10,11 +10,11 @@ import shutil
 import subprocess
 import sys
 import time
-from typing import Any, Callable, Dict, Iterator
+from typing import Any, Callable, Iterator
 
 from provision.errors import StepError
 from provision.system import guard_watch
-from provision.system.memory import records
+from provision.system.guard_proof import BOOT_LINK, BOOT_UNIT, Proof, folder_of
 
 #: what guard_watch imports
 MODULES = (
@@ -23,6 +23,7 @@ MODULES = (
     "provision.system.paths",
     "provision.system.source",
     "provision.system.descriptors",
+    "provision.system.guard_proof",
 )
 #: seconds that whoever is putting things back gets
 RESTORING = 60.0
@@ -44,14 +45,12 @@ ExecStart=%s now
 
 
 class Guard:
-    """home: the ledger's folder.  seconds: in which a change has to be proved.
-    prove: has the controller log in anew, and confirm a token there; "" or why it could not.
-    """
+    """proof: what a change is proved with."""
 
-    def __init__(self, home: str, seconds: float, prove: Callable[[str, float], str]) -> None:
-        self.folder = folder_of(home)
-        self.seconds = seconds
-        self._prove = prove
+    def __init__(self, proof: Proof) -> None:
+        self.folder = folder_of(proof.home)
+        self.seconds = proof.seconds
+        self._prove = proof.prove
 
     @contextlib.contextmanager
     def around(self, guarded: Any) -> Iterator[None]:
@@ -95,11 +94,11 @@ class Guard:
         guard_watch.save(self.folder, "armed", {"token": token, "until": until})
         argv = [sys.executable, "-B", program, self.folder]
         if os.path.isdir("/run/systemd/system"):  # sd_booted(3)
-            with open(guard_watch.BOOT_UNIT, "w", encoding="utf-8") as f:
+            with open(BOOT_UNIT, "w", encoding="utf-8") as f:
                 f.write(BOOT % (self.folder, " ".join(argv)))
-            os.makedirs(os.path.dirname(guard_watch.BOOT_LINK), exist_ok=True)
+            os.makedirs(os.path.dirname(BOOT_LINK), exist_ok=True)
             with contextlib.suppress(FileExistsError):
-                os.symlink(guard_watch.BOOT_UNIT, guard_watch.BOOT_LINK)
+                os.symlink(BOOT_UNIT, BOOT_LINK)
         unit = ["systemd-run", "--quiet", "--collect", "--unit=prov-guard-" + token, "--", *argv]
         null = subprocess.DEVNULL
         with contextlib.suppress(OSError, subprocess.SubprocessError):
@@ -120,39 +119,6 @@ class Guard:
             "a new login failed after this change, so it was put back: %s" % (why or "too late"),
             hint="Nobody is locked out. Look why the login needs what the change forbids.",
         )
-
-
-def confirm(home: str, token: str) -> None:
-    """Somebody has logged in anew: what is armed with that token stays."""
-    folder = folder_of(home)
-    with contextlib.suppress(FileNotFoundError):
-        with open(folder + "/armed", encoding="utf-8") as f:
-            ours = token in f.read()
-        if ours and guard_watch.take(folder, "confirmed"):
-            os.unlink(folder + "/former.json")
-
-
-def settle_earlier(home: str) -> str:
-    """A run has logged in, so what an earlier one left armed stays. What was put back since then, in words."""
-    path = folder_of(home) + "/restored"
-    if guard_watch.take(folder_of(home), "confirmed"):
-        shutil.rmtree(folder_of(home), ignore_errors=True)
-    if not os.path.exists(path):
-        return ""
-    try:
-        found: Dict[str, Any] = records.load(path, records.RESTORED)
-    except (OSError, records.Damaged):
-        found = {"at": "an unknown time", "paths": []}
-    os.unlink(path)
-    what = ", ".join(found["paths"]) or "a unit's state"
-    told = "nobody confirmed a change by a new login, so the host put it back at %s: %s" % (found["at"], what)
-    left = ", ".join(found.get("left", ()))
-    return "%s; could not put back %s" % (told, left) if left else told
-
-
-def folder_of(home: str) -> str:
-    """Where the guard keeps things."""
-    return home + "/guard"
 
 
 def write_program(folder: str, source: Callable[[str], str]) -> str:

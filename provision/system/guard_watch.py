@@ -1,7 +1,7 @@
 """Puts back what nobody has confirmed in time. Shipped; runs on the host as a program of its own, with few modules.
 
 The folder of the guard holds `former.json`, what was there before; `armed`, until when it may be confirmed; copies of
-files; `now`, if nobody is to be waited for. Whoever moves `armed` away has the say: the one that confirms, or this
+files; `now`, if nobody is to be waited for. Whoever moves `armed` away has claimed it: the one that confirms, or this
 program. It alone puts back: it is there whatever is killed. What it puts back can be in folders of users, who may
 exchange names meanwhile: it goes there as steps do (paths.py).
 """
@@ -18,6 +18,7 @@ from typing import Any, Dict
 
 from provision.errors import StepError
 from provision.system.descriptors import LABEL, attribute, create, make_directory, named, remove_at, reopen
+from provision.system.guard_proof import claim
 from provision.system.paths import FOLDER, NoWay, Way, kind_of, reached, way
 
 COMMAND_TIMEOUT = 30
@@ -25,9 +26,6 @@ COMMAND_TIMEOUT = 30
 WRONG = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 #: seconds between looks
 LOOK = 0.1
-#: has a host that boots meanwhile put everything back before anybody can log in (systemd.special(7), bootup(7))
-BOOT_UNIT = "/etc/systemd/system/prov-guard.service"
-BOOT_LINK = "/etc/systemd/system/multi-user.target.wants/prov-guard.service"
 
 
 def load(folder: str) -> Dict[str, Any]:
@@ -133,18 +131,6 @@ def put_attributes(at: Way, was: Dict[str, Any]) -> None:
         os.close(fd)
 
 
-def take(folder: str, to: str) -> bool:
-    """Have the say about what is armed; False if somebody else has had it."""
-    try:
-        os.rename(folder + "/armed", "%s/%s" % (folder, to))
-    except FileNotFoundError:
-        return False
-    for path in (BOOT_LINK, BOOT_UNIT):
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-    return True
-
-
 def restore(folder: str) -> None:
     """Put everything back, and have it read. Goes on after what can't be: the rest may let us in."""
     former = load(folder)
@@ -177,7 +163,7 @@ def watch(folder: str) -> None:
             # nobody can confirm that
             left = 0.0
         if left <= 0 or os.path.exists(folder + "/now"):
-            if take(folder, "taken"):
+            if claim(folder, "taken"):
                 restore(folder)
             return
         time.sleep(min(LOOK, left))

@@ -19,7 +19,7 @@ from provision.system.source import Source
 from provision.system.units import Units
 
 if TYPE_CHECKING:
-    from provision.system.guard import Guard
+    from provision.system.guard_proof import Proof
     from provision.system.packages.apt import Apt
 
 
@@ -48,7 +48,7 @@ class System:
 
     #: whom the controller logs in as, and what proves that they still can; None: nobody can ask
     login = ""
-    guard: "Optional[Guard]" = None
+    proof: "Optional[Proof]" = None
 
     def __init__(self, controller: Controller, facts: Dict[str, Any], ledger: Ledger) -> None:
         self.controller = controller

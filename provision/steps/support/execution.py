@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Union
 
 from provision.errors import StepError
 from provision.secrets import Secret
@@ -114,7 +114,7 @@ class Execution(Step):
         for folder in self.fills:
             host.files.filling(folder)
         result = self.start(host, **self._options(), stdin=self._input())
-        object.__setattr__(self, "_streams", (result.stdout, result.stderr))
+        self.scratch.update(stdout=result.stdout, stderr=result.stderr)
         if not host.planned:
             self._judge(result)
             if self.creates and not host.files.exists(self.creates):
@@ -126,10 +126,6 @@ class Execution(Step):
                 )
         if self.stamp:
             host.files.write(self.stamp[0], self.stamp[1].encode(), 0o644, *host.owner(None, None))
-
-    def streams(self) -> Tuple[str, str]:
-        said: Tuple[str, str] = getattr(self, "_streams", ("", ""))
-        return said
 
     def fingerprint(self, host: "System") -> str:
         return self.stamp[1] if self.stamp else ""

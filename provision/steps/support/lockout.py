@@ -1,9 +1,12 @@
 """What to put back if nobody can log in after a step. Shipped to hosts (Python 3.8, standard library)."""
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Mapping, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, ContextManager, Mapping, NamedTuple, Optional, Sequence
+
+from provision.system.guard import Guard
 
 if TYPE_CHECKING:
+    from provision.system.guard_proof import Proof
     from provision.system.host import System
 
 SSH_UNITS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
@@ -23,6 +26,10 @@ class Guarded(NamedTuple):
     commands: Sequence[Sequence[str]] = ()
     effective: bool = True
     contents: Mapping[str, str] = MappingProxyType({})
+
+    def against(self, proof: "Proof") -> "ContextManager[None]":
+        """Around the step's change, which stays only if a new login proves it. Raises StepError if it was put back."""
+        return Guard(proof).around(self)
 
 
 def sshd_settings(*paths: str) -> Guarded:
