@@ -11,6 +11,7 @@ from pathlib import Path
 OURS = str(Path(__file__).parents[1]) + "/"
 STANDARD_LIBRARY = sysconfig.get_path("stdlib") + "/"
 BUILTIN_ROLES = OURS + "builtin/"
+COMMANDS = OURS + "commands/"
 
 
 def calling_line() -> tuple[str, str]:
@@ -18,7 +19,7 @@ def calling_line() -> tuple[str, str]:
     empty strings if no role or fabfile has called."""
     frame = calling_frame()
     path = frame.f_code.co_filename
-    if path.startswith(STANDARD_LIBRARY):
+    if path.startswith(STANDARD_LIBRARY) or _is_ours(path):
         return "", ""
     return f"{shown_path(path)}:{frame.f_lineno}", linecache.getline(path, frame.f_lineno).strip()
 
@@ -32,6 +33,9 @@ def calling_frame() -> types.FrameType:
     """The innermost caller outside prov's own modules."""
     frame = sys._getframe(1)
     while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
+        if frame.f_code.co_filename.startswith(COMMANDS):
+            # what calls these is click, and no role
+            return frame
         frame = frame.f_back
     return frame
 

@@ -69,6 +69,7 @@ class ConnectionSettings:
     port, user, private_key_file: None leaves them to ~/.ssh/config and its defaults.
     python_interpreter: an absolute path on the host; None finds python3 there.
     become: whether to use sudo; None means if the login user is not root.
+    guard_seconds: until a change that can lock us out is put back, unless a new login has proved it.
     """
 
     kind: Literal["ssh", "lab"]
@@ -80,6 +81,7 @@ class ConnectionSettings:
     python_interpreter: str | None = None
     become: bool | None = None
     become_password: Secret | None = None
+    guard_seconds: float = 60.0
 
 
 def connection_settings(host: HostVariables) -> ConnectionSettings:
@@ -96,6 +98,7 @@ def connection_settings(host: HostVariables) -> ConnectionSettings:
         python_interpreter=reader.interpreter("ansible_python_interpreter"),
         become=reader.boolean("ansible_become"),
         become_password=reader.secret(*BECOME_PASSWORDS),
+        guard_seconds=reader.guard_seconds("prov_guard_seconds"),
     )
     reader.problems.raise_any()
     return settings
@@ -198,6 +201,15 @@ class Reader:
             )
             return None
         return value
+
+    def guard_seconds(self, name: str) -> float:
+        _, value = self.value(name)
+        if value is None:
+            return ConnectionSettings.guard_seconds
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1 <= value <= 3600:
+            self.wrong(name, f"must be a number of seconds from 1 to 3600, not {shown(value)}")
+            return ConnectionSettings.guard_seconds
+        return float(value)
 
     def kind(self) -> Literal["ssh", "lab"]:
         name = "ansible_connection"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -54,16 +55,25 @@ def validate(model: type[M], value: Any, host: InventoryHost, path: Sequence[str
 
 
 class Discreet:
-    """Keeps the secrets of a value, which need not be valid, out of what is said of it."""
+    """Keeps the secrets of a value, which need not be valid, out of what is said of it.
+
+    They are looked for with the first thing that is said: of most values there is nothing to say, and to look takes
+    longer than to check them.
+    """
 
     def __init__(self, model: type[BaseModel], value: Any) -> None:
+        self._model = model
+        self._value = value
+
+    @cached_property
+    def _found(self) -> tuple[Any, Masks]:
+        """The value with its secrets masked, and what masks them in a text."""
         walk = Walk()
-        self._masked = walk.masked(value, "", Kind(model), hide=False)
-        self._masks = Masks(walk.found)
+        return walk.masked(self._value, "", Kind(self._model), hide=False), Masks(walk.found)
 
     def hides(self, place: YamlPath) -> bool:
         """Whether what is at a place is a secret."""
-        here = self._masked
+        here, _ = self._found
         for step in place:
             try:
                 here = here[step if isinstance(here, list) else str(step)]
@@ -73,7 +83,7 @@ class Discreet:
 
     def text(self, text: str) -> str:
         """A message without the secrets, which a model's own validator may have quoted."""
-        return self._masks.hide(text)
+        return self._found[1].hide(text)
 
 
 def converted(model: type[BaseModel], value: Any) -> Any:

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 #: seconds within which sshd listens again after it was told to reload
 REOPENS = 3.0
-#: until a change that can lock us out is put back; the variable prov_guard_seconds says otherwise
-GUARD_SECONDS = 60.0
 
 P = TypeVar("P", bound=Params)
 
@@ -213,7 +211,11 @@ class Host:
         """The session with the agent, started if need be. Raises UnreachableError."""
         if self.session is None:
             self.open()
-            opening = {"login": self.user, "guard": self._guard_seconds(), **self._options.opening}
+            opening = {
+                "login": self.user,
+                "guard": self.inventory.connection.guard_seconds,
+                **self._options.opening,
+            }
             self.session = Session(
                 self.name,
                 self._open_channel,
@@ -236,19 +238,12 @@ class Host:
         """End the connection."""
         self._way.close()
 
-    def _guard_seconds(self) -> float:
-        """In how many seconds a change that can lock us out has to be proved by a new login."""
-        seconds = self.vars.get("prov_guard_seconds", GUARD_SECONDS)
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 1 <= seconds <= 3600:
-            path = ("prov_guard_seconds",)
-            raise self.inventory.error(path, f"must be a number of seconds from 1 to 3600, not {seconds!r}")
-        return float(seconds)
-
     def _prove(self, token: str) -> str:
         """Log in anew, as the first time, and confirm a change."""
-        within = max(1, int(self._guard_seconds() / 2))
+        seconds = self.inventory.connection.guard_seconds
+        within = max(1, int(seconds / 2))
         # sshd(8): on SIGHUP it executes itself anew, and nobody listens for that moment
-        last = time.monotonic() + min(REOPENS, self._guard_seconds() / 3)
+        last = time.monotonic() + min(REOPENS, seconds / 3)
         while True:
             reason = log_in_anew(self.name, self._way.new_login(within), self._login(), token)
             if not reason or time.monotonic() > last:

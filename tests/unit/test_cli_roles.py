@@ -157,6 +157,17 @@ def test_steps_without_a_host() -> None:
     assert "command nproc" not in shown
 
 
+@pytest.mark.usefixtures("here")
+def test_a_step_that_no_role_has_written_names_no_line(tmp_path: Path) -> None:
+    apps = "{shop: {source: ../shop, target: 'shop:app', domains: [shop.example]}}"
+    inventory = f"web: {{hosts: {{web9: {{roles: [app], apps: {apps}}}}}}}"
+    project(tmp_path, {"inventory/hosts.yml": inventory, "shop/requirements.txt": ""})
+    (later,) = [t for t in events("deploy", "web9", "--list-steps") if t.get("task") == "after all roles"]
+    assert [s["step"].partition(" ")[0] for s in later["steps"]] == ["link", "old", "other", "other"]
+    assert ["/app/__init__.py:" in s["where"] for s in later["steps"]] == [True, True, False, False]
+    assert [s["where"] for s in later["steps"]][2:] == ["", ""]
+
+
 # -- step by step
 
 SCRIPT = """

@@ -50,6 +50,7 @@ SETTINGS = {
     "ansible_connection: lab": {"kind": "lab"},
     "ansible_pipelining: true": {},
     'ansible_ssh_common_args: ""': {},
+    "prov_guard_seconds: 2.5": {"guard_seconds": 2.5},
     "ansible_ssh_private_key_file: /keys/id": {"private_key_file": Path("/keys/id")},
 }
 
@@ -71,6 +72,9 @@ REFUSED = {
     "ansible_user: '{{ me }}'": "'{{ me }}' is a template, and prov has no logic in YAML",
     "ansible_password: !vault x": "is encrypted, and vaults are not supported yet",
     "ansible_password: 0123": "must be text",
+    "prov_guard_seconds: soon": "must be a number of seconds from 1 to 3600, not 'soon'",
+    "prov_guard_seconds: 0": "must be a number of seconds from 1 to 3600, not 0",
+    "prov_guard_seconds: true": "must be a number of seconds from 1 to 3600, not true",
     "ansible_become: maybe": "must be true or false, not 'maybe'",
     "ansible_become_user: app": "must be root, not 'app'",
     "ansible_become_method: doas": "'doas' is not supported",
