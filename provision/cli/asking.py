@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from provision.cli.prepare import select
-from provision.errors import Exit
 from provision.values import dataclass
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def ask(
     *,
     plan: bool,
     opening: Mapping[str, Any] = MappingProxyType({}),
-) -> Exit:
+) -> int:
     """Do the work on every host, and show the answers; returns the exit status.
 
     report: makes the one for people.  plan: the session must change nothing, and takes no lock.

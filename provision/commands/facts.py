@@ -8,7 +8,8 @@ import click
 
 from provision.cli.asking import Question, ask, tell_facts
 from provision.cli.options import several_hosts
-from provision.errors import Exit
+
+NO_PYTHON, FAILED = 3, 1
 
 
 @click.command(epilog="Example:  prov facts web1 --json")
@@ -23,4 +24,4 @@ def facts(target: str, inventory: Sequence[str], limit: str | None, forks: int, 
     question = Question(target, inventory, limit, forks, as_json)
     status = ask(question, tell_facts, lambda hosts: FactsShown(named=len(hosts) > 1), plan=True)
     # only a host without python3 has changes to predict here; and it has told nothing
-    return Exit.FAILED if status == Exit.CHANGES else status
+    return FAILED if status == NO_PYTHON else status

@@ -275,7 +275,7 @@ class NoUser(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         if not host.planned:
-            from provision.system.turning import await_ends  # shipped
+            from provision.steps.support.ending import await_ends  # shipped
 
             await_ends(self.name)
         host.accounts.remove_user(self.name, any(change.what == "home" for change in diff.changes))

@@ -5,7 +5,7 @@ import errno
 import hashlib
 import os
 import stat
-from typing import IO, Iterable, Iterator, Tuple, Union
+from typing import IO, Iterable, Iterator, List, Tuple, Union
 
 from provision.errors import StepError
 from provision.system.paths import ACL, FOLDER, Way, open_named, reached, refuse_hard_link, trusted
@@ -161,8 +161,16 @@ def attribute(at: Union[str, int], name: str) -> bytes:
         raise
 
 
+def own_attributes(at: str) -> List[str]:
+    """Names of the attributes that users have given to something."""
+    try:
+        return [name for name in os.listxattr(at) if name.startswith("user.")]
+    except OSError:
+        return []
+
+
 def keep_attributes(fd: int, name: str, new: int) -> None:
-    """Give an open new file what the one that it will replace has of KEPT."""
+    """Give an open new file what the one that it will replace has of KEPT, and its users' own."""
     try:
         old = open_named(name, fd)
     except FileNotFoundError:
@@ -172,7 +180,7 @@ def keep_attributes(fd: int, name: str, new: int) -> None:
         # another user's list is no reason to let them read what is ours
         if not stat.S_ISREG(before.st_mode) or not (trusted(before.st_uid) or before.st_uid == owner):
             return
-        for each in KEPT:
+        for each in (*KEPT, *own_attributes(reached(old))):
             found = attribute(reached(old), each)
             if found and found != attribute(new, each):
                 # in containers labels can be read, not written: then the directory has given the new file its own

@@ -8,10 +8,18 @@ from typing import Any, Dict, Iterator, List, NamedTuple
 
 from provision.errors import StepError
 from provision.system import caches
-from provision.system.descriptors import DEEPEST, DEFAULT_ACL, LABEL, attribute, reopen, too_deep
+from provision.system.descriptors import (
+    DEEPEST,
+    DEFAULT_ACL,
+    LABEL,
+    attribute,
+    own_attributes,
+    reopen,
+    too_deep,
+)
 from provision.system.paths import ACL, FOLDER, NoWay, kind_of, open_named, reached, way
 
-#: extended attributes that are remembered (xattr(7))
+#: extended attributes that are remembered (xattr(7)), besides those that users give
 ATTRIBUTES = (ACL, DEFAULT_ACL, LABEL, "security.capability")
 
 #: {"kind": "absent"}; {"kind": "hidden"} where no safe way leads; or kind, mode, uid, gid; of files size, sha256; of
@@ -57,7 +65,8 @@ def state_of(fd: int) -> State:
     if kind == "file":
         with reopen(fd, reached(fd)) as f:
             found["size"], found["sha256"] = st.st_size, caches.sha256(f)
-    values = {name: attribute(reached(fd), name) for name in ATTRIBUTES}
+    at = reached(fd)
+    values = {name: attribute(at, name) for name in (*ATTRIBUTES, *own_attributes(at))}
     kept = {name: base64.b64encode(value).decode() for name, value in values.items() if value}
     if kept:
         found["attributes"] = kept

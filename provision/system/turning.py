@@ -1,11 +1,10 @@
-"""Whether processes have made way: those of a front after a reload, those of a user before it goes. Shipped."""
+"""Whether a front has turned to its new configuration, and its old processes have made way. Shipped."""
 
-import pwd
 import time
-from typing import Callable, Dict, List, Tuple
+from typing import Callable, Dict, List
 
 from provision.errors import StepError
-from provision.system.processes import is_alive, of_user, said_of
+from provision.system.processes import is_alive, said_of
 
 #: seconds within which a front that was told to reload serves with new processes
 TURNS = 15.0
@@ -15,8 +14,6 @@ FINISHES = 5.0
 DRAIN = 30.0
 #: title of nginx's processes that take no more requests (nginx: "Controlling nginx")
 ENDING = "is shutting down"
-#: seconds in which the processes of a user that goes may end
-ENDS = 5.0
 PAUSE = 0.02
 
 
@@ -78,26 +75,3 @@ def await_quiet(paths: List[str], seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end and any(map(connected, paths)):
         time.sleep(PAUSE)
-
-
-def await_ends(user: str) -> None:
-    """Give processes of a user that were told to end the time for it. Raises StepError that names those which stay."""
-    end = time.monotonic() + ENDS
-    while processes_of(user) and time.monotonic() < end:
-        time.sleep(5 * PAUSE)
-    left = processes_of(user)
-    if left:
-        shown = ", ".join("%d (%s)" % (pid, words[:60] or "?") for pid, words in left[:5])
-        raise StepError(
-            "processes of the user %s still run: %s" % (user, shown),
-            hint="End them, or what starts them, and run again. The user has not been removed.",
-        )
-
-
-def processes_of(user: str) -> List[Tuple[int, str]]:
-    """Number and title of each process of a user."""
-    try:
-        uid = pwd.getpwnam(user).pw_uid
-    except KeyError:
-        return []
-    return sorted((each.pid, title(each.pid)) for each in of_user(uid))

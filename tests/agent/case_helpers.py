@@ -22,7 +22,7 @@ from provision.system.source import Source
 #: not be tried on this machine but in a network of their own
 MODULES = (
     "acl", "ageing", "apt", "authorized_keys", "conditions", "certificates", "command", "configuration", "cron",
-    "fetch", "files", "git", "groups", "hosts", "journald", "keys", "known_hosts", "limits", "logrotate",
+    "fetch", "files", "git", "groups", "hosts", "ini_files", "journald", "keys", "known_hosts", "limits", "logrotate",
     "permissions", "python", "releases", "script", "selinux", "services", "sqlite", "ssh", "ssh_keys",
     "sudoers", "system", "sysusers", "text", "tmpfiles", "tree", "users", "waiting",
 )  # fmt: skip

@@ -38,7 +38,7 @@ from provision.steps.script import Script
 from provision.steps.sqlite import Backup
 from provision.steps.ssh_keys import KeyPair
 from provision.steps.swap import SwapFile
-from provision.steps.text import Block, IniValue, Line
+from provision.steps.text import Block, IniValue, Line, Replace
 from provision.steps.tree import Tree
 from provision.steps.user_units import UserUnit
 from provision.system.source import Source
@@ -120,6 +120,10 @@ RACED: dict[type[Step], Make] = {
         Permissions(f"{way}/sub", owner="root", group="root"),
     ],
     PrivateKey: lambda way, own: [PrivateKey(f"{way}/.ssh/id_ed25519", "Ed25519", owner=USER)],
+    Replace: lambda way, own: [
+        Replace(f"{way}/conf", "a", "b", owner=USER),
+        Replace(f"{way}/sub/conf", "a", "b", mode=0o644),
+    ],
     Script: lambda way, own: [Script("#!/bin/cat\n", ["only"], cwd=way, reason="a test")],
     Tree: tree,
     Unpack: unpack,

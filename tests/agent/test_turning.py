@@ -15,6 +15,7 @@ import pytest
 from agent_sessions import wait_for
 
 from provision.errors import StepError
+from provision.steps.support import ending
 from provision.system import turning
 
 #: a main process: it keeps one child, and another one after each line that it reads
@@ -101,17 +102,17 @@ def test_connections_that_are_open_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_user_with_processes_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turning, "ENDS", 0.2)
+    monkeypatch.setattr(ending, "ENDS", 0.2)
     process = subprocess.Popen(["sleep", "61"], user="games")
     try:
         with pytest.raises(
             StepError, match=rf"processes of the user games still run: {process.pid} \(sleep 61\)"
         ):
-            turning.await_ends("games")
+            ending.await_ends("games")
     finally:
         process.kill()
         process.wait()
-    turning.await_ends("games")
+    ending.await_ends("games")
 
 
 @pytest.mark.trust("9", "process-in-a-container")
@@ -129,7 +130,7 @@ exec chroot --userspec={games.pw_uid}:{games.pw_gid} {tmp_path} /bin/sleep 61
         while Path(f"/proc/{inside.pid}/comm").read_text() != "sleep\n":
             time.sleep(0.01)
         assert Path(f"/proc/{inside.pid}/status").read_text().split("Uid:\t")[1].startswith(str(games.pw_uid))
-        turning.await_ends("games")
+        ending.await_ends("games")
     finally:
         inside.kill()
         inside.wait()

@@ -76,9 +76,11 @@ class Restoration:
         after = Afterwards({place.path: place.was for place in self.places})
         for place in self.places:
             target = place.was.get("target", "/")
-            if place.was["kind"] == "link" and not target.startswith("/") and not after.exists(place.path):
+            if target.startswith("/") or "broken" in place.entry:
+                continue
+            if not after.exists(place.path):
                 yield "%s -> %s" % (place.path, target)
-            elif place.was["kind"] == "link" and not target.startswith("/"):
+            else:
                 # a release that was never whole, or is not any more
                 leads_to = os.path.normpath(os.path.join(os.path.dirname(place.path), target))
                 made = self.host.ledger.data["made"].get("path %s" % leads_to, {})

@@ -6,12 +6,13 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Sequence, Set, Tuple
 
+from provision.steps.support.ending import await_ends
 from provision.steps.support.restore import TOLD, Place, Restoration, UnitWork, refuse_other
 from provision.system.account_lines import with_line
 from provision.system.descriptors import DEFAULT_ACL
 from provision.system.paths import ACL
 from provision.system.states import attributes_of, names_below
-from provision.system.turning import DRAIN, await_ends, await_quiet
+from provision.system.turning import DRAIN, await_quiet
 from provision.system.units import TRIGGERS
 
 if TYPE_CHECKING:

@@ -189,6 +189,8 @@ class Journal:
             return {"was": dict(ABSENT)}
         try:
             was = state_of(fd)
+            if was["kind"] == "link" and not os.access(name, os.F_OK, dir_fd=folder):
+                return {"was": was, "broken": True}
             return {"was": was, **self._contents(fd, was, durable)}
         finally:
             os.close(fd)

@@ -1,0 +1,148 @@
+"""How programs read ini files: what is a comment, what separates, which lines belong together. Shipped to hosts.
+
+Sources: Python's configparser; MySQL's manual, "Using Option Files"; PHP's parse_ini_file() and php.ini;
+systemd.syntax(7). What no reader is known of is read so that nothing is taken for part of a value that might not be.
+"""
+
+import re
+from typing import Dict, List, NamedTuple, Sequence
+
+HEAD = re.compile(r"^\s*\[([^\]]*)\]")
+
+
+class Dialect(NamedTuple):
+    """separators: between key and value.  remarks: what begins a comment after a value, where that is known.
+    continued: how a value goes on in the next line: "indent", "backslash", "" (never), or "words": more deeply indented
+    lines that have no separator, and so can be no keys.  same: how keys are compared."""
+
+    comments: str = "#;"
+    separators: str = "="
+    remarks: str = ""
+    continued: str = ""
+    same: str = ""
+
+
+DIALECTS: Dict[str, Dialect] = {
+    "": Dialect(separators="=:", continued="words"),
+    "configparser": Dialect(separators="=:", continued="indent", same="lower"),
+    "mysql": Dialect(remarks="#", same="dashes"),
+    "php": Dialect(comments=";", remarks=";"),
+    "systemd": Dialect(continued="backslash"),
+}
+
+#: ends of files' names that say who reads them
+NAMES = {
+    ".cnf": "mysql",
+    ".service": "systemd",
+    ".socket": "systemd",
+    ".timer": "systemd",
+    ".mount": "systemd",
+    ".path": "systemd",
+    ".network": "systemd",
+    ".netdev": "systemd",
+    ".link": "systemd",
+}
+
+
+class Entry(NamedTuple):
+    """What a line is. kind: "head", "key", "more" (of the key above), "comment" or "blank".
+
+    name: of a section or key.  before: what comes before the value: indent, key and separator.  separated: whether
+    there is a separator.  value: what comes after it.
+    """
+
+    kind: str
+    name: str = ""
+    before: str = ""
+    separated: bool = False
+    value: str = ""
+
+
+def dialect_of(name: str, path: str) -> Dialect:
+    """The dialect of that name; for "" the one that the file's name tells."""
+    if not name:
+        name = next((known for end, known in NAMES.items() if path.endswith(end)), "")
+        if re.search(r"/systemd/.*\.conf$", path):
+            name = "systemd"
+    return DIALECTS[name]
+
+
+def same_key(one: str, other: str, dialect: Dialect) -> bool:
+    """Whether a program takes two names of keys for the same one."""
+    if dialect.same == "lower":
+        return one.lower() == other.lower()
+    if dialect.same == "dashes":
+        return one.replace("_", "-") == other.replace("_", "-")
+    return one == other
+
+
+def entries(lines: Sequence[str], dialect: Dialect) -> List[Entry]:
+    """What each line of a file is to a program that reads this dialect."""
+    found: List[Entry] = []
+    indent = -1  # of the key whose value may go on
+    goes_on = False  # after a backslash
+    for line in lines:
+        entry = entry_of(line, dialect)
+        deeper = indent >= 0 and indent_of(line) > indent
+        if entry.kind == "comment":
+            found.append(entry)
+            continue
+        if goes_on:
+            entry = Entry("more", value=line)
+        elif entry.kind in ("head", "key") and deeper and belongs(entry, dialect):
+            if dialect.continued == "indent":
+                blanks_belong(found)
+            entry = Entry("more", value=line)
+        elif entry.kind in ("head", "key"):
+            indent = indent_of(line) if entry.kind == "key" else -1
+        elif dialect.continued != "indent":
+            indent = -1  # an empty line ends it
+        goes_on = dialect.continued == "backslash" and entry.value.endswith("\\")
+        found.append(entry)
+    return found
+
+
+def entry_of(line: str, dialect: Dialect) -> Entry:
+    """What a line is if it belongs to none above it."""
+    text = line.strip()
+    if not text:
+        return Entry("blank")
+    if text[0] in dialect.comments:
+        return Entry("comment")
+    head = HEAD.match(line)
+    if head:
+        return Entry("head", head.group(1).strip())
+    match = re.match(
+        r"([ \t]*)([^%s]*?)([ \t]*[%s][ \t]*)(.*)$" % (dialect.separators, dialect.separators), line
+    )
+    if match:
+        return Entry("key", match.group(2), "".join(match.groups()[:3]), True, match.group(4))
+    return Entry("key", text, line.rstrip())
+
+
+def belongs(entry: Entry, dialect: Dialect) -> bool:
+    """Whether a line that is more deeply indented than the key above it is part of its value."""
+    return dialect.continued == "indent" or (
+        dialect.continued == "words" and entry.kind == "key" and not entry.separated
+    )
+
+
+def blanks_belong(found: List[Entry]) -> None:
+    """Empty lines between a value and more of it are part of it as well (configparser's empty_lines_in_values)."""
+    for at in range(len(found) - 1, -1, -1):
+        if found[at].kind == "blank":
+            found[at] = Entry("more")
+        elif found[at].kind != "comment":
+            return
+
+
+def indent_of(line: str) -> int:
+    """How many characters of white space a line begins with."""
+    return len(line) - len(line.lstrip())
+
+
+def plain(value: str, dialect: Dialect) -> str:
+    """A value without a remark after it."""
+    if dialect.remarks and not value.startswith(('"', "'")):
+        value = re.split(r"\s*[%s]" % re.escape(dialect.remarks), value, maxsplit=1)[0]
+    return value.rstrip()
