@@ -4,9 +4,21 @@ A person reads `message` (what went wrong), `where` (file:line, host or path) an
 `hint` (what to do next). Only `provision.cli` turns an error into an exit status.
 """
 
+from enum import IntEnum
 from typing import Callable, List, Optional, Sequence
 
 from provision.secrets import without_logins
+
+
+class Exit(IntEnum):
+    """Exit statuses of prov: scripts rely on them (docs/commands.md)."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    CHANGES = 3
+    UNREACHABLE = 4
+    INTERRUPTED = 130
 
 
 class ProvError(Exception):
@@ -16,7 +28,7 @@ class ProvError(Exception):
     hint: what the person can do next.  All of them lose the logins of URLs.
     """
 
-    exit_code = 1
+    exit_code = Exit.FAILED
 
     def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
         self.message = without_logins(message)
@@ -34,15 +46,15 @@ class ProvError(Exception):
 
 
 class UsageError(ProvError):
-    """The command line asks for something that does not exist (exit status 2)."""
+    """The command line asks for something that does not exist (Exit.USAGE)."""
 
-    exit_code = 2
+    exit_code = Exit.USAGE
 
 
 class ConfigError(ProvError):
-    """Inventory, role or parameter errors: found before the first connection (exit status 2)."""
+    """Inventory, role or parameter errors: found before the first connection (Exit.USAGE)."""
 
-    exit_code = 2
+    exit_code = Exit.USAGE
 
 
 class ConfigErrors(ConfigError):
@@ -59,9 +71,9 @@ class ConfigErrors(ConfigError):
 
 
 class UnreachableError(ProvError):
-    """No session with the host: network, host key, login, or the link was lost (exit status 4)."""
+    """No session with the host: network, host key, login, or the link was lost (Exit.UNREACHABLE)."""
 
-    exit_code = 4
+    exit_code = Exit.UNREACHABLE
 
 
 class StepError(ProvError):

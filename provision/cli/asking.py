@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from provision.cli.prepare import select
+from provision.errors import Exit
 from provision.values import dataclass
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def ask(
     *,
     plan: bool,
     opening: Mapping[str, Any] = MappingProxyType({}),
-) -> int:
+) -> Exit:
     """Do the work on every host, and show the answers; returns the exit status.
 
     report: makes the one for people.  plan: the session must change nothing, and takes no lock.

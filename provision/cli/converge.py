@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from provision.cli.ahead import Early
 from provision.cli.prepare import Part, assigned
-from provision.errors import UsageError
+from provision.errors import Exit, UsageError
 from provision.values import dataclass
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Order:
     undo_on_failure: bool = False
 
 
-def converge(order: Order, *, plan: bool) -> int:
+def converge(order: Order, *, plan: bool) -> Exit:
     """Deploy or plan; returns the exit status. Raises ConfigErrors and UsageErrors before any connection."""
     early = Early([order.target, order.limit or "", *order.inventory], plan=plan)
     assignments = assigned(order.inventory, order.target, order.limit, order.part, early.begin)
@@ -55,7 +55,7 @@ def execute(
     ask: AskOnce | None = None,
     drift: bool = False,
     ahead: Ahead | None = None,
-) -> int:
+) -> Exit:
     """Run what the configuration says, and show it; returns the exit status.
 
     on_send: told of each step.  ask: knows sudo's password, if a run before this one has asked for it.
@@ -116,12 +116,12 @@ def work_of(order: Order) -> Work:
     return or_undo(work) if order.undo_on_failure else work
 
 
-def list_only(order: Order) -> int:
+def list_only(order: Order) -> Exit:
     """Show the steps that a deploy would take, as far as that can be told without a host."""
     from provision.cli.step_list import show_steps
 
     show_steps(assigned(order.inventory, order.target, order.limit, order.part), as_json=order.as_json)
-    return 0
+    return Exit.DONE
 
 
 def diff_limit(diff: bool | None, *, plan: bool) -> int | None:

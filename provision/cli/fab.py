@@ -12,7 +12,7 @@ from invoke.tasks import Task
 from provision.cli.converge import Order, converge
 from provision.cli.main import show_error
 from provision.cli.prepare import Part
-from provision.errors import ProvError
+from provision.errors import ProvError, UsageError
 from provision.roles.model import Role, find, names, search_path
 
 
@@ -43,7 +43,10 @@ def deploying(what: Role | Callable[..., None], part: Part) -> Callable[[Connect
 
     def deploy(c: Connection) -> None:
         if not isinstance(c, Connection):
-            raise Exit(f"Name hosts of the inventory: fab -H web1 {part.roles[0]}".replace("_", "-"), code=2)
+            raise Exit(
+                f"Name hosts of the inventory: fab -H web1 {part.roles[0]}".replace("_", "-"),
+                code=UsageError.exit_code,
+            )
         order = Order(
             target=c.original_host,
             inventory=(),

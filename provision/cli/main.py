@@ -15,7 +15,7 @@ from io import StringIO
 import click
 
 from provision import __version__
-from provision.errors import ConfigErrors, ProvError, UsageError
+from provision.errors import ConfigErrors, Exit, ProvError, UsageError
 from provision.report.screen import say, say_json, show_bug
 
 # Command -> module under provision.cli; each module has a click command (or group) of the same name.
@@ -109,24 +109,24 @@ def main() -> None:
         status = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
         say("prov: interrupted", err=True)
-        sys.exit(130)
+        sys.exit(Exit.INTERRUPTED)
     except KeyboardInterrupt:
         say("prov: interrupted", err=True)
-        sys.exit(130)
+        sys.exit(Exit.INTERRUPTED)
     except click.ClickException as error:
         if "--json" in sys.argv:
             show_error(UsageError(error.format_message()))
         else:
             show_usage(error)
-        sys.exit(2)
+        sys.exit(Exit.USAGE)
     except ProvError as error:
         show_error(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # the reader of our output went away (`prov hosts | head`); nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    sys.exit(status if isinstance(status, int) else 0)
+        sys.exit(Exit.FAILED)
+    sys.exit(status if isinstance(status, int) else Exit.DONE)
 
 
 def entry() -> None:
@@ -144,4 +144,4 @@ def entry() -> None:
             sys.stdout.flush()
             sys.stderr.flush()
         finally:
-            os._exit(end.code if isinstance(end.code, int) else 1)
+            os._exit(end.code if isinstance(end.code, int) else Exit.FAILED)

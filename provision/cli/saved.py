@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.cli.converge import Order, execute
 from provision.cli.prepare import Part, assigned
-from provision.cli.watch import INTERRUPTED
-from provision.errors import ProvError, UnreachableError
+from provision.errors import Exit, ProvError, UnreachableError
 from provision.report.screen import say
 
 if TYPE_CHECKING:
@@ -21,10 +20,11 @@ if TYPE_CHECKING:
 #: days after which a plan's age is worth a word; what counts is whether it is still the same
 OLD = 7
 DAY = 86400.0
-IN_SYNC, CHANGES, UNREACHABLE = 0, 3, 4
+#: of a plan of which every host came to its end
+PLANNED = (Exit.DONE, Exit.CHANGES)
 
 
-def plan_and_save(order: Order, place: Path) -> int:
+def plan_and_save(order: Order, place: Path) -> Exit:
     """Plan, show it, and save it if it is whole; returns the exit status of the plan."""
     from provision.controller.run_options import who
     from provision.saved import plan_file
@@ -36,11 +36,11 @@ def plan_and_save(order: Order, place: Path) -> int:
     made = time.time()
     status = execute(order, assignments, plan=True, on_send=recorder)
     seconds = time.time() - made
-    bare = recorder.unplanned() if status in (IN_SYNC, CHANGES) else []
-    if status not in (IN_SYNC, CHANGES) or bare:
+    bare = recorder.unplanned() if status in PLANNED else []
+    if status not in PLANNED or bare:
         why = f"no python3 yet on {', '.join(bare)}" if bare else "not every host could be planned to its end"
         say(f"prov: {place} was not saved: {why}", err=True)
-        return 1 if bare else status
+        return Exit.FAILED if bare else status
     part = order.part
     asked = plan_file.Asked(
         target=order.target,
@@ -71,7 +71,7 @@ def plan_and_save(order: Order, place: Path) -> int:
     return status
 
 
-def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, as_json: bool) -> int:
+def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, as_json: bool) -> Exit:
     """Do what a saved plan says, if it is still what would be done; returns the exit status.
 
     Raises ConfigErrors with all that differs, and UnreachableError, before anything is changed.
@@ -90,8 +90,8 @@ def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, as
     differences.check_configuration(plan, variables, code_of(assignments))
     recorder = Recorder(assignments)
     ask = asker(order)
-    if plan_again(order, assignments, recorder, ask) == INTERRUPTED:
-        return INTERRUPTED
+    if plan_again(order, assignments, recorder, ask) == Exit.INTERRUPTED:
+        return Exit.INTERRUPTED
     differences.check_hosts(plan, recorder.hosts(), recorder.secrets)
     return execute(order, assignments, plan=False, on_send=Guard(plan), ask=ask)
 
@@ -104,7 +104,7 @@ def asker(order: Order) -> AskOnce | None:
     return AskOnce() if can_ask(order.as_json) else None
 
 
-def plan_again(order: Order, assignments: list[Assignment], recorder: Recorder, ask: AskOnce | None) -> int:
+def plan_again(order: Order, assignments: list[Assignment], recorder: Recorder, ask: AskOnce | None) -> Exit:
     """Plan without showing it; returns the exit status. Raises ProvError if a host can't be planned to its end."""
     from provision.cli.watch import Prompt, watch
     from provision.controller.run_options import RunOptions
@@ -114,8 +114,8 @@ def plan_again(order: Order, assignments: list[Assignment], recorder: Recorder, 
     report = Answers()
     run = Run(assignments, RunOptions(plan=True, forks=order.forks, ask=ask, on_send=recorder))
     status = watch(run, report, Prompt(report))
-    if status not in (IN_SYNC, CHANGES, INTERRUPTED) or (status != INTERRUPTED and recorder.unplanned()):
-        kind = UnreachableError if status == UNREACHABLE else ProvError
+    if status not in (*PLANNED, Exit.INTERRUPTED) or (status != Exit.INTERRUPTED and recorder.unplanned()):
+        kind = UnreachableError if status == Exit.UNREACHABLE else ProvError
         raise kind("whether the plan still holds can't be told of every host, so nothing was changed")
     return status
 

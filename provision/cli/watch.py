@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 from provision.cli.interrupts import Interrupts
 from provision.controller.events import Summary
+from provision.errors import Exit
 from provision.report.base import Report, Style
 from provision.report.screen import say
 
 if TYPE_CHECKING:
     from provision.run.on_hosts import Run
-
-INTERRUPTED = 130
 
 
 def report_for(style: Style, hosts: Sequence[str], roles: Sequence[str], *, as_json: bool) -> Report:
@@ -66,7 +65,7 @@ class Prompt:
                 self.open = False
 
 
-def watch(run: Run, report: Report, prompt: Prompt) -> int:
+def watch(run: Run, report: Report, prompt: Prompt) -> Exit:
     """Show the events of a run until it ends; returns the exit status."""
     left = False
     with Interrupts(run.stop, at_once=lambda: prompt.open) as interrupts:
@@ -82,7 +81,7 @@ def watch(run: Run, report: Report, prompt: Prompt) -> int:
         leave(interrupts)
     if interrupts.came:
         say("prov: stopped before the end; run again, and prov continues from there", err=True)
-        return INTERRUPTED
+        return Exit.INTERRUPTED
     return run.exit_status()
 
 
@@ -91,4 +90,4 @@ def leave(interrupts: Interrupts) -> NoReturn:
     interrupts.restore_terminal()
     say("prov: interrupted; hosts end after the step that they are at", err=True)
     sys.stdout.flush()
-    os._exit(INTERRUPTED)
+    os._exit(Exit.INTERRUPTED)

@@ -8,8 +8,7 @@ import click
 
 from provision.cli.asking import Question, ask, tell_facts
 from provision.cli.options import several_hosts
-
-NO_PYTHON, FAILED = 3, 1
+from provision.errors import Exit
 
 
 @click.command(epilog="Example:  prov facts web1 --json")
@@ -24,4 +23,4 @@ def facts(target: str, inventory: Sequence[str], limit: str | None, forks: int, 
     question = Question(target, inventory, limit, forks, as_json)
     status = ask(question, tell_facts, lambda hosts: FactsShown(named=len(hosts) > 1), plan=True)
     # only a host without python3 has changes to predict here; and it has told nothing
-    return FAILED if status == NO_PYTHON else status
+    return Exit.FAILED if status == Exit.CHANGES else status

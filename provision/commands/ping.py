@@ -8,8 +8,7 @@ import click
 
 from provision.cli.asking import Question, ask, tell_facts
 from provision.cli.options import several_hosts
-
-IN_SYNC, FOUND_CHANGES = 0, 3
+from provision.errors import Exit
 
 
 @click.command(epilog="Example:  prov ping all")
@@ -26,4 +25,4 @@ def ping(target: str, inventory: Sequence[str], limit: str | None, forks: int, a
     question = Question(target, inventory, limit, forks, as_json)
     status = ask(question, tell_facts, lambda hosts: Ping(max(len(host.name) for host in hosts)), plan=True)
     # a host without python3 would get it from a deploy; it can be reached all the same
-    return IN_SYNC if status == FOUND_CHANGES else status
+    return Exit.DONE if status == Exit.CHANGES else status

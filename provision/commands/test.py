@@ -17,7 +17,7 @@ from provision import lab
 from provision.cli.complete import complete_roles
 from provision.cli.interrupts import Interrupts
 from provision.cli.options import inventory_option, json_option, words
-from provision.errors import ConfigError, ConfigErrors, ProvError, UsageError
+from provision.errors import ConfigError, ConfigErrors, Exit, ProvError, UsageError
 from provision.lab.model import check_choice
 from provision.report.screen import say
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from provision.testing.runner import Trials
     from provision.testing.trial_report import TrialReport
     from provision.testing.trials import Trial
-
-INTERRUPTED = 130
 
 
 @click.command(epilog="Example:  prov test nginx --image debian-12,debian-13")
@@ -139,7 +137,7 @@ def report_for(trials: Sequence[Trial], *, as_json: bool) -> TrialReport:
     return PlainTrials(sys.stdout)
 
 
-def watch(run: Trials, report: TrialReport) -> int:
+def watch(run: Trials, report: TrialReport) -> Exit:
     """Show the events of the trials until they end; returns the exit status."""
     began = time.monotonic()
     with Interrupts(run.stop, at_once=lambda: False) as interrupts:
@@ -155,7 +153,7 @@ def watch(run: Trials, report: TrialReport) -> int:
         finally:
             report.close()
         report.finish(run.finished, time.monotonic() - began)
-    return INTERRUPTED if interrupts.came else run.exit_status()
+    return Exit.INTERRUPTED if interrupts.came else run.exit_status()
 
 
 def write(path: Path, run: Trials) -> None:

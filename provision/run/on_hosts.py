@@ -29,7 +29,7 @@ from provision.controller.outcome import Outcome, StepFailed
 from provision.controller.run_options import Confirm, RunOptions
 from provision.controller.session import INSTALL_PYTHON
 from provision.controller.ssh_config import user_config
-from provision.errors import LabError, ProvError, UnreachableError
+from provision.errors import Exit, LabError, ProvError, UnreachableError
 from provision.inventory import Problems
 from provision.roles.host import Host
 from provision.roles.project import Assignment
@@ -176,16 +176,16 @@ class Run:
                 if host.session is not None:
                     host.session.stop()
 
-    def exit_status(self) -> int:
-        """The worst of all hosts: 1 a step or host failed, 4 unreachable, 3 a plan found changes, 0."""
+    def exit_status(self) -> Exit:
+        """The worst of all hosts."""
         tallies = self.tallies.values()
         if any(t.failed for t in tallies):
-            return 1
+            return Exit.FAILED
         if any(t.unreachable for t in tallies):
-            return 4
+            return Exit.UNREACHABLE
         if self._options.plan and any(t.changed or (t.maybe and self._options.maybe_counts) for t in tallies):
-            return 3
-        return 0
+            return Exit.CHANGES
+        return Exit.DONE
 
     def _run_host(self, assignment: Assignment) -> None:
         name = assignment.host.name

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from provision import lab
-from provision.errors import ProvError, UsageError
+from provision.errors import Exit, ProvError, UsageError
 from provision.testing import results
 from provision.testing.results import Event, Finished, StageDone, StageStarted, TrialDone
 from provision.testing.stages import Options, Stages, timed
@@ -57,9 +57,9 @@ class Trials:
         """Names of hosts that have not been removed, or not yet."""
         return [name for stages in self._stages for name in self._hosts(stages)]
 
-    def exit_status(self) -> int:
-        """0 if all have passed, else 1."""
-        return 0 if all(trial.passed for trial in self.finished.trials) else 1
+    def exit_status(self) -> Exit:
+        """Whether all have passed."""
+        return Exit.DONE if all(trial.passed for trial in self.finished.trials) else Exit.FAILED
 
     def _try(self, chain: Sequence[Stages]) -> None:
         for stages in chain:

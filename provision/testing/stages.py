@@ -13,7 +13,7 @@ from pathlib import Path
 from provision import lab
 from provision.controller.events import HostDone, StepDone
 from provision.controller.run_options import RunOptions
-from provision.errors import ProvError
+from provision.errors import Exit, ProvError
 from provision.roles.host import Host
 from provision.roles.project import Assignment
 from provision.run.on_hosts import Emit, Run, Work, run_roles
@@ -182,7 +182,7 @@ class Stages:
                 steps.append(event)
             elif isinstance(event, HostDone) and event.error is not None:
                 errors.append((event.host, event.error))
-        if run.exit_status() in (0, 3):
+        if run.exit_status() in (Exit.DONE, Exit.CHANGES):
             return steps, self._done(stage)
         failed = [step for step in steps if step.state == "failed" and not step.ignored]
         why = failed[0].step if failed else errors[0][1].message.split("\n")[0]

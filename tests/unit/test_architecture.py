@@ -199,6 +199,24 @@ def test_only_reports_print_and_only_the_cli_exits(path: Path) -> None:
             assert here in ("cli", "commands"), f"{named(path)}:{node.lineno} exits"
 
 
+@pytest.mark.parametrize("path", [p for p in MODULES if room(p) != "controller"], ids=named)
+def test_exit_statuses_have_names(path: Path) -> None:
+    """`provision.errors.Exit` has all of them; the controller's are those of its program for hosts."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        numbers: list[ast.expr] = []
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("sys.exit", "os._exit"):
+            numbers = list(node.args)
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "exit_code":
+            numbers = [node.value]
+        elif isinstance(node, ast.Compare) and ast.unparse(node.left).endswith(
+            ("exit_status()", "exit_code")
+        ):
+            numbers = list(node.comparators)
+        for number in numbers:
+            for each in ast.walk(number):
+                assert not isinstance(each, ast.Constant), f"{named(path)}:{node.lineno} has a number"
+
+
 @pytest.mark.parametrize("path", MODULES + ROLES, ids=named)
 def test_files_are_short(path: Path) -> None:
     """40 to 150 lines, one noun each; past 400 a file wants splitting."""
