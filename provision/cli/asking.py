@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from provision.inventory import InventoryHost
     from provision.report.base import Report
     from provision.roles.host import Host
-    from provision.roles.project import Assignment
-    from provision.run.on_hosts import Emit, Work
+    from provision.run.work import Work
 
 
 @dataclass(frozen=True)
@@ -44,10 +43,10 @@ def ask(
     opening: what else agents are told with their start.
     """
     hosts = select(question.inventory, question.target, question.limit)
+    from provision.cli.sudo_password import AskOnce
     from provision.cli.watch import Prompt, can_ask, tolerant_streams, watch
     from provision.controller.run_options import RunOptions
     from provision.report.jsonl import JsonLines
-    from provision.roles.host import AskOnce
     from provision.roles.project import Assignment
     from provision.run.on_hosts import Run
 
@@ -67,8 +66,8 @@ def ask(
     return watch(run, shown, prompt)
 
 
-def tell_facts(host: Host, _: Assignment, emit: Emit) -> None:
+def tell_facts(host: Host) -> None:
     """Work: wait for the agent's first message and pass on what it says."""
     from provision.controller.events import FactsKnown
 
-    emit(FactsKnown(host.name, host.facts))
+    host.emit(FactsKnown(host.name, host.facts))

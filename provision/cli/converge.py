@@ -11,11 +11,11 @@ from provision.errors import Exit, UsageError
 from provision.values import dataclass
 
 if TYPE_CHECKING:
+    from provision.cli.sudo_password import AskOnce
     from provision.controller.run_options import OnSend
-    from provision.roles.host import AskOnce
     from provision.roles.project import Assignment
     from provision.roles.reach import Ahead
-    from provision.run.on_hosts import Work
+    from provision.run.work import Work
 
 #: lines of one difference that a deploy shows, unless --diff asks for all
 SHORT_DIFF = 12
@@ -72,10 +72,10 @@ def execute(
 
     ahead = ahead or Ahead(assignments[0].host, plan=plan)
     from provision.cli.stepping import Stepper, check_can_step
+    from provision.cli.sudo_password import AskOnce
     from provision.cli.watch import Prompt, can_ask, report_for, tolerant_streams, watch
     from provision.controller.run_options import RunOptions
     from provision.report.base import Report, Style
-    from provision.roles.host import AskOnce
     from provision.run.on_hosts import Run
 
     if order.step:
@@ -104,7 +104,7 @@ def execute(
 
 def work_of(order: Order) -> Work:
     """What is done with each host. Raises UsageError if a part of it is to be pruned."""
-    from provision.run.on_hosts import or_undo, run_and_prune, run_roles, run_whole
+    from provision.run.work import or_undo, run_and_prune, run_roles, run_whole
 
     whole = order.part == Part() and not order.step
     if order.prune and not whole:

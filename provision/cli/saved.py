@@ -12,7 +12,7 @@ from provision.errors import Exit, ProvError, UnreachableError
 from provision.report.screen import say
 
 if TYPE_CHECKING:
-    from provision.roles.host import AskOnce
+    from provision.cli.sudo_password import AskOnce
     from provision.roles.project import Assignment
     from provision.saved.holding import Recorder
     from provision.saved.plan_file import SavedPlan
@@ -98,8 +98,8 @@ def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, as
 
 def asker(order: Order) -> AskOnce | None:
     """Who asks for sudo's password, once for both runs."""
+    from provision.cli.sudo_password import AskOnce
     from provision.cli.watch import can_ask
-    from provision.roles.host import AskOnce
 
     return AskOnce() if can_ask(order.as_json) else None
 

@@ -13,8 +13,6 @@ from provision.errors import ProvError
 
 if TYPE_CHECKING:
     from provision.roles.host import Host
-    from provision.roles.project import Assignment
-    from provision.run.on_hosts import Emit
 
 
 @click.command(epilog="Example:  prov history web1 12")
@@ -32,14 +30,14 @@ def history(
     """
     from provision.report.history import HistoryShown
 
-    def work(host: Host, _: Assignment, emit: Emit) -> None:
-        tell(host, run or 0, emit)
+    def work(host: Host) -> None:
+        tell(host, run or 0)
 
     question = Question(target, inventory, limit, forks, as_json)
     return ask(question, work, lambda hosts: HistoryShown(named=len(hosts) > 1), plan=True)
 
 
-def tell(host: Host, run: int, emit: Emit) -> None:
+def tell(host: Host, run: int) -> None:
     """Ask one host. Raises StepFailed if it has no such run."""
     from provision.controller.events import PastRun
     from provision.steps.history import history as asked
@@ -50,4 +48,4 @@ def tell(host: Host, run: int, emit: Emit) -> None:
     except Damaged as error:
         raise ProvError(f"what the host tells of its runs makes no sense: {error}") from None
     for each in told["runs"]:
-        emit(PastRun(host.name, each, told.get("steps")))
+        host.emit(PastRun(host.name, each, told.get("steps")))

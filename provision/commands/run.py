@@ -12,8 +12,6 @@ from provision.cli.options import several_hosts
 
 if TYPE_CHECKING:
     from provision.roles.host import Host
-    from provision.roles.project import Assignment
-    from provision.run.on_hosts import Emit
 
 
 @click.command(epilog="Example:  prov run web1,web2 -- systemctl is-active nginx")
@@ -43,15 +41,15 @@ def run(
     """
     from provision.report.output import OutputShown
 
-    def work(host: Host, _: Assignment, emit: Emit) -> None:
-        run_one(host, argv, emit)
+    def work(host: Host) -> None:
+        run_one(host, argv)
 
     question = Question(target, inventory, limit, forks, as_json)
     opening = {"aside": "locked" if lock else "free"}
     return ask(question, work, lambda hosts: OutputShown(named=len(hosts) > 1), plan=False, opening=opening)
 
 
-def run_one(host: Host, argv: Sequence[str], emit: Emit) -> None:
+def run_one(host: Host, argv: Sequence[str]) -> None:
     """Run the command on one host. Raises StepFailed if it could not be run or its status was not 0."""
     from provision.controller.events import Output
     from provision.controller.outcome import StepFailed
@@ -59,8 +57,8 @@ def run_one(host: Host, argv: Sequence[str], emit: Emit) -> None:
 
     try:
         outcome = command(host, list(argv), reason="asked for with prov run")
-        emit(Output(host.name, 0, outcome.stdout, outcome.stderr))
+        host.emit(Output(host.name, 0, outcome.stdout, outcome.stderr))
     except StepFailed as failed:
         if failed.status is not None:
-            emit(Output(host.name, failed.status, failed.stdout, failed.stderr))
+            host.emit(Output(host.name, failed.status, failed.stdout, failed.stderr))
         raise

@@ -12,8 +12,6 @@ from provision.cli.prepare import select, select_one
 
 if TYPE_CHECKING:
     from provision.roles.host import Host
-    from provision.roles.project import Assignment
-    from provision.run.on_hosts import Emit
 
 
 @click.command(epilog="Example:  prov undo web1 12 --check")
@@ -39,10 +37,10 @@ def undo(
     back; 4 a host could not be reached; 130 interrupted.
     """
     hosts = select(inventory, target, limit) if run is None else [select_one(inventory, target)]
+    from provision.cli.sudo_password import AskOnce
     from provision.cli.watch import Prompt, can_ask, report_for, watch
     from provision.controller.run_options import RunOptions
     from provision.report.base import Style
-    from provision.roles.host import AskOnce
     from provision.roles.project import Assignment
     from provision.run.on_hosts import Run
 
@@ -50,7 +48,7 @@ def undo(
     report = report_for(style, [host.name for host in hosts], [], as_json=as_json)
     prompt = Prompt(report)
 
-    def work(host: Host, _: Assignment, emit: Emit) -> None:  # noqa: ARG001
+    def work(host: Host) -> None:
         from provision.steps.undo import LAST
         from provision.steps.undo import undo as put_back
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import importlib
-import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from provision.agent.masks import Masks
 from provision.controller.calling import calling_path
 from provision.controller.channel import Channel
+from provision.controller.events import Event
 from provision.controller.facts import Facts
 from provision.controller.login import Login
 from provision.controller.outcome import Outcome
@@ -141,6 +139,10 @@ class Host:
     def balancers(self) -> tuple[InventoryHost, ...]:
         """The hosts that stand before this one."""
         return self.assignment.served.balancers
+
+    def emit(self, event: Event) -> None:
+        """Tell the run's report of something that no step tells."""
+        self._options.emit(event)
 
     @property
     def planning(self) -> bool:
@@ -282,22 +284,3 @@ def log_in_anew(host: str, second: Transport, login: Login, token: str) -> str:
 def role_folder(name: str) -> Path:
     """The folder of a role that is in use in this process."""
     return Path(str(importlib.import_module(f"roles.{name}").__file__)).parent
-
-
-class AskOnce:
-    """Asks for sudo's password without echo, once for all hosts of a run.
-
-    around: entered while somebody is asked, to keep other things off the terminal.
-    """
-
-    def __init__(self, around: Callable[[], AbstractContextManager[object]] = nullcontext) -> None:
-        self._around = around
-        self._lock = threading.Lock()
-        self._answer: Secret | None = None
-
-    def __call__(self) -> Secret:
-        with self._lock:
-            if self._answer is None:
-                with self._around():
-                    self._answer = Secret(getpass.getpass("sudo password: "))
-            return self._answer

@@ -7,6 +7,7 @@ parameters. What comes later is given what came before, and asks for nothing aga
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,14 @@ class Assignment:
     roles: tuple[tuple[Role, Params | None], ...] = ()
     params: tuple[Params, ...] = ()
     served: Served = Served()
+
+    @cached_property
+    def secrets(self) -> list[str]:
+        """Every secret in the host's variables, in order."""
+        # here, as it takes as long as all else: the host logs in beside it
+        from provision.roles.variables import secrets_in
+
+        return secrets_in(self.host)
 
 
 def resolve(

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -19,7 +19,6 @@ from provision.controller.events import (
     HostDone,
     Note,
     Reached,
-    RoleStarted,
     StepDone,
     Stopping,
     Tally,
@@ -30,76 +29,11 @@ from provision.controller.run_options import Confirm, RunOptions
 from provision.controller.session import INSTALL_PYTHON
 from provision.controller.ssh_config import user_config
 from provision.errors import Exit, LabError, ProvError, UnreachableError
-from provision.inventory import Problems
 from provision.roles.host import Host
 from provision.roles.project import Assignment
 from provision.roles.reach import Ahead
-from provision.roles.variables import secrets_in
+from provision.run.work import Work, run_roles
 from provision.steps.base import Change
-
-Emit = Callable[[Event], None]
-#: what is done with a host once its session has begun; the steps that it submits are waited for
-Work = Callable[[Host, Assignment, Emit], None]
-
-
-def run_roles(host: Host, assignment: Assignment, emit: Emit) -> None:
-    """The work of a deploy or plan: every role in its order, then what they have put off."""
-    session = host.started()
-    refuse_unmet(host, assignment)
-    for role, params in assignment.roles:
-        session.role = role.name
-        emit(RoleStarted(host.name, role.name))
-        role.run(host, params)
-    host.run_later()
-
-
-def refuse_unmet(host: Host, assignment: Assignment) -> None:
-    """Ask all roles whether the host has what they need, and sources are what they should be, before anything is
-    touched. Raises ProvError, ConfigErrors with all that is not met."""
-    problems = Problems()
-    for _, params in assignment.roles:
-        for error in params.unmet(host) if params else ():
-            problems.add(error)
-    problems.raise_any()
-
-
-def run_whole(host: Host, assignment: Assignment, emit: Emit) -> None:
-    """The same for all roles that a host has: what earlier runs made, and this one is not about, is named."""
-    run_roles(host, assignment, emit)
-    host.started().whole = True
-
-
-def run_and_prune(host: Host, assignment: Assignment, emit: Emit) -> None:
-    """The same, and it goes."""
-    from provision.steps.prune import prune
-
-    run_roles(host, assignment, emit)
-    session = host.started()
-    session.role = ""
-    # nobody can tell what is declared if something failed
-    session.wait_for_all()
-    prune(host)
-
-
-def or_undo(work: Work) -> Work:
-    """Some work, whose changes are put back if it fails. Raises what it has raised."""
-
-    def work_or_undo(host: Host, assignment: Assignment, emit: Emit) -> None:
-        from provision.steps.undo import THIS, undo
-
-        session = host.started()
-        try:
-            work(host, assignment, emit)
-            session.wait_for_all()
-        except UnreachableError:
-            raise
-        except Exception:
-            session.acknowledge()
-            session.role = ""
-            undo(host, THIS).wait()
-            raise
-
-    return work_or_undo
 
 
 class Run:
@@ -197,7 +131,7 @@ class Run:
         masks = Masks()
         try:
             # what runs no roles shows no variables, and need not wait for what tells secrets in them
-            masks = Masks(secrets_in(assignment.host)) if assignment.roles else masks
+            masks = Masks(assignment.secrets) if assignment.roles else masks
             if not self._stopped:
                 self._converge(assignment, began, ahead, masks)
         except StepFailed:
@@ -230,16 +164,16 @@ class Run:
             if self._stopped:
                 session.stop()
             self._queue.put(Connected(name, time.monotonic() - began))
-            self._use(host, assignment)
+            self._use(host)
         finally:
             with self._lock:
                 self._running.pop(name, None)
             host.close()
 
-    def _use(self, host: Host, assignment: Assignment) -> None:
+    def _use(self, host: Host) -> None:
         session = host.started()
         try:
-            self._work(host, assignment, self._queue.put)
+            self._work(host)
         except UnreachableError:
             session.abandon()
             raise

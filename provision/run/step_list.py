@@ -21,7 +21,6 @@ from provision.errors import ProvError, StepError
 from provision.inventory import InventoryHost
 from provision.roles.host import Host
 from provision.roles.project import Assignment
-from provision.roles.variables import secrets_in
 from provision.steps.base import Step
 from provision.values import dataclass
 
@@ -107,7 +106,7 @@ class Recorder(Host):
 def steps_of(assignment: Assignment) -> Iterator[TaskSteps]:
     """The steps that the roles of a host would take, task by task. Raises ConfigError for wrong arguments."""
     current = TaskSteps("", "")
-    masks = Masks(secrets_in(assignment.host))
+    masks = Masks(assignment.secrets)
     recording = Recording(lambda: current, masks)
     host = Recorder(assignment, recording)
     for role, params in assignment.roles:

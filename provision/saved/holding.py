@@ -14,7 +14,7 @@ from provision.controller.outcome import Outcome
 from provision.inventory import InventoryHost
 from provision.roles.folders import BUILTIN
 from provision.roles.project import Assignment
-from provision.roles.variables import secrets_in, shown_vars
+from provision.roles.variables import shown_vars
 from provision.saved.plan_file import PlannedHost, PlannedStep, SavedPlan
 from provision.secrets import MASK
 
@@ -25,7 +25,7 @@ class Recorder:
     def __init__(self, assignments: Sequence[Assignment]) -> None:
         self._hosts = {a.host.name: a.host for a in assignments}
         self._sent: dict[str, list[tuple[Outcome, str]]] = {name: [] for name in self._hosts}
-        self._secrets = {name: secrets_in(host) for name, host in self._hosts.items()}
+        self._secrets = {a.host.name: list(a.secrets) for a in assignments}
 
     def __call__(self, host: str, outcome: Outcome, message: Submission, learnt: bool) -> Submission:
         """Take down a step; called by the host's own thread."""

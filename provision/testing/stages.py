@@ -15,8 +15,8 @@ from provision.controller.events import HostDone, StepDone
 from provision.controller.run_options import RunOptions
 from provision.errors import Exit, ProvError
 from provision.roles.host import Host
-from provision.roles.project import Assignment
-from provision.run.on_hosts import Emit, Run, Work, run_roles
+from provision.run.on_hosts import Run
+from provision.run.work import Work, run_roles
 from provision.steps import command, history, reboot, undo
 from provision.testing import results
 from provision.testing.deployed import Deployed
@@ -208,13 +208,13 @@ class Stages:
         return StageDone(self.trial, stage, state, 0.0, why, steps, errors, tests, output)
 
 
-def boots_anew(host: Host, _: Assignment, __: Emit) -> None:
+def boots_anew(host: Host) -> None:
     """Work: a reboot."""
     reboot.reboot(host, "asked for by prov test")
     command.command(host, SETTLED, reason="services come up after the login does").wait()
 
 
-def undoes(host: Host, _: Assignment, __: Emit) -> None:
+def undoes(host: Host) -> None:
     """Work: the oldest run that changed something, which is the first deploy, is taken back."""
     runs = json.loads(history.history(host).stdout)["runs"]
     if runs:

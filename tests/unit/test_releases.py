@@ -17,7 +17,7 @@ from provision.apps.releases import Release
 from provision.errors import ProvError
 from provision.role import Params
 from provision.roles.project import resolve
-from provision.run.on_hosts import run_roles
+from provision.run.work import run_roles
 from provision.sources.local import source_entries
 from provision.sources.manifests import Manifests
 from provision.steps.tree import Entry
@@ -227,18 +227,19 @@ def test_a_source_that_is_refused_ends_the_run_before_any_role(source: Path) -> 
     facts = SimpleNamespace(python="3.11.2")
     host: Any = SimpleNamespace(
         name="web1",
+        assignment=SimpleNamespace(roles=roles),
+        emit=lambda event: None,
         apps=[app(source)],
         facts=facts,
         started=lambda: SimpleNamespace(role=""),
         run_later=lambda: None,
     )
-    assignment: Any = SimpleNamespace(roles=roles)
-    run_roles(host, assignment, lambda event: None)
+    run_roles(host)
     assert ran == ["base", "app"]
     (source / "static").symlink_to("/etc")
     host.apps = [app(source)]
     with pytest.raises(ProvError, match="leads outside"):
-        run_roles(host, assignment, lambda event: None)
+        run_roles(host)
     assert ran == ["base", "app"]
 
 

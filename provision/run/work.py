@@ -1,0 +1,72 @@
+"""What a run does with a host once its session has begun. The steps that it submits are waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from provision.controller.events import RoleStarted
+from provision.errors import UnreachableError
+from provision.inventory import Problems
+from provision.roles.host import Host
+
+Work = Callable[[Host], None]
+
+
+def run_roles(host: Host) -> None:
+    """Run every role in its order, then what they have put off: the work of a deploy or plan."""
+    session = host.started()
+    refuse_unmet(host)
+    for role, params in host.assignment.roles:
+        session.role = role.name
+        host.emit(RoleStarted(host.name, role.name))
+        role.run(host, params)
+    host.run_later()
+
+
+def refuse_unmet(host: Host) -> None:
+    """Ask all roles whether the host has what they need, and sources are what they should be, before anything is
+    touched. Raises ProvError, ConfigErrors with all that is not met."""
+    problems = Problems()
+    for _, params in host.assignment.roles:
+        for error in params.unmet(host) if params else ():
+            problems.add(error)
+    problems.raise_any()
+
+
+def run_whole(host: Host) -> None:
+    """Run all roles that a host has, and have it name what earlier runs made and this one does not declare."""
+    run_roles(host)
+    host.started().whole = True
+
+
+def run_and_prune(host: Host) -> None:
+    """Run all roles that a host has, then remove what is no longer declared."""
+    from provision.steps.prune import prune
+
+    run_roles(host)
+    session = host.started()
+    session.role = ""
+    # nobody can tell what is declared if something failed
+    session.wait_for_all()
+    prune(host)
+
+
+def or_undo(work: Work) -> Work:
+    """Return some work whose changes are put back if it fails. It raises what failed."""
+
+    def work_or_undo(host: Host) -> None:
+        from provision.steps.undo import THIS, undo
+
+        session = host.started()
+        try:
+            work(host)
+            session.wait_for_all()
+        except UnreachableError:
+            raise
+        except Exception:
+            session.acknowledge()
+            session.role = ""
+            undo(host, THIS).wait()
+            raise
+
+    return work_or_undo
