@@ -2,26 +2,15 @@
 
 import os
 import re
-from typing import TYPE_CHECKING, List, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, List, Optional
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, check_text, step, wanted
-from provision.steps.files import File
+from provision.steps.support.fstab import Entry, fstab_file, in_fstab, mounted_at, put_mounted, write_fstab
+from provision.steps.support.mounted import remount, same_kind, same_source, taken_away, told_source
 
 if TYPE_CHECKING:
     from provision.system.host import System
-
-FSTAB = "/etc/fstab"
-MOUNTED = "/proc/self/mounts"
-
-
-class Entry(NamedTuple):
-    """A line of fstab(5) or of /proc/self/mounts."""
-
-    source: str
-    path: str
-    kind: str
-    options: str
 
 
 @wanted()
@@ -32,18 +21,20 @@ class Mount(Step):
 
     path: where; the directory is made (0755, root) if its parent is there.
     source: a device, UUID=..., LABEL=..., host:/path for nfs, a directory with options="bind", or tmpfs.
-    kind: of file system: "ext4", "xfs", "tmpfs", "nfs", "none" for bind.  options: as in fstab(5).
-    check_order: the last field of fstab: when fsck looks at it; 0 is never, 1 the root, 2 the others.
+    kind: of file system: "ext4", "xfs", "tmpfs", "nfs", "none" for bind.
+    options: as in fstab(5); None leaves those of the line that is there, or is "defaults".
+    check_order: the last field of fstab: when fsck looks at it; 0 is never, 1 the root, 2 the others; None leaves it.
     mounted: False writes the line only, and leaves what is mounted alone.
-    When only options have changed it is mounted again in place (mount -o remount); another source or kind is
-    refused while the old one is mounted: use mounts.no_mount first.  Source: fstab(5), mount(8).
+    When options have changed, or somebody has mounted it with others, it is mounted again in place (mount -o remount);
+    another source or kind is refused while the old one is mounted: use mounts.no_mount first. Compared is what the
+    kernel says: the directory that is bound, the device that has the UUID.  Source: fstab(5), mount(8).
     """
 
     path: str
     source: str
     kind: str
-    options: str = "defaults"
-    check_order: int = 0
+    options: Optional[str] = None
+    check_order: Optional[int] = None
     mounted: bool = True
 
     DEADLINE = 180.0
@@ -55,59 +46,67 @@ class Mount(Step):
         check_mount_point(self.path)
         check_text(self.source, "source")
         for what, text in (("kind", self.kind), ("options", self.options)):
-            if not isinstance(text, str) or not re.match(r"^[^\s#]+\Z", text):
+            if text is not None and (not isinstance(text, str) or not re.match(r"^[^\s#]+\Z", text)):
                 raise ValueError("%s must be one word: %r" % (what, text))
-        if self.check_order not in (0, 1, 2):
+        if self.kind is None:
+            raise ValueError("kind must be one word: None")
+        if self.check_order not in (None, 0, 1, 2):
             raise ValueError("check_order must be 0, 1 or 2, not %r" % (self.check_order,))
 
     def check(self, host: "System") -> Diff:
         host.files.refuse_shared(os.path.dirname(self.path), "mount would follow what they put there")
-        found: List[Change] = list(fstab_file(host, self.path, self._line()).check(host).changes)
+        entry = self._entry(host)
+        found: List[Change] = list(fstab_file(host, self.path, entry).check(host).changes)
         now = mounted_at(host, self.path)
         if now is not None and self.mounted:
-            other = now.kind != self.kind and self.kind not in ("none", "auto")
-            if other or (self.source.startswith("/dev/") and now.source != self._device(host, now)):
+            if not same_kind(self.kind, now, entry.words) or not same_source(host, entry, now):
                 raise StepError(
-                    "%s on %s is mounted at %s already" % (now.kind, now.source, self.path),
+                    "%s on %s is mounted at %s already" % (now.kind, told_source(now), self.path),
                     hint="Add mounts.no_mount before this step if it shall go.",
                 )
-            if found and self._was_ours(host):
-                found.append(Change("mounted", now.options, "again, with %s" % self.options))
+            if (found and self._was_ours(host)) or remount(entry, now):
+                found.append(Change("mounted", now.options, "again, with %s" % entry.options))
         elif self.mounted:
             found.append(Change("mounted", "", "%s on %s" % (self.kind, self.source)))
         return Diff(found) if found else Diff.none("is mounted" if self.mounted else "is in fstab")
 
     def apply(self, host: "System", diff: Diff) -> None:
         what = {c.what for c in diff.changes}
+        entry, former = self._entry(host), in_fstab(host, self.path)
         if what - {"mounted"}:
-            write_fstab(host, self.path, self._line())
+            write_fstab(host, self.path, entry)
         if "mounted" not in what:
             return
         now = mounted_at(host, self.path)
         if now is None and host.files.stat(self.path + "/.") is None:
             host.files.mkdir(self.path, 0o755, 0, 0)
-        argv = ("mount", self.path) if now is None else ("mount", "-o", "remount", self.path)
+        words = []
+        if now is not None:
+            gone = taken_away(former, entry) if former is not None else []
+            words = ["-o", ",".join(["remount", *gone, *remount(entry, now)])]
         hint = "Does the source exist, and does it hold a file system of this kind (see `blkid`)?"
-        host.run(argv).require("mounting %s" % self.path, hint)
-        if host.planned:
-            text = host.files.read(MOUNTED).decode(errors="replace")
-            line = "%s %s %s %s 0 0\n" % (escaped(self.source), escaped(self.path), self.kind, self.options)
-            host.files.write(MOUNTED, (text + line).encode(), 0o444, 0, 0)
+        host.run(("mount", *words, self.path)).require("mounting %s" % self.path, hint)
+        put_mounted(host, self.path, [entry])
+        after = mounted_at(host, self.path)
+        wrong = remount(entry, after) if after is not None else []
+        if after is not None and wrong:
+            raise StepError(
+                "%s is mounted with %s, and not with %s" % (self.path, after.options, ",".join(wrong)),
+                hint="The kernel says why: `dmesg`. A damaged or write-protected file system stays read-only.",
+            )
 
     def fingerprint(self, host: "System") -> str:
         return "%s %s" % (in_fstab(host, self.path), mounted_at(host, self.path) is not None)
 
-    def _line(self) -> str:
-        words = (escaped(self.source), escaped(self.path), self.kind, self.options)
-        return "%s 0 %d" % (" ".join(words), self.check_order)
+    def _entry(self, host: "System") -> Entry:
+        now = in_fstab(host, self.path) or Entry("", "", "", "defaults")
+        order = now.check_order if self.check_order is None else str(self.check_order)
+        options = now.options if self.options is None else self.options
+        return Entry(self.source, self.path, self.kind, options, now.dump, order)
 
     def _was_ours(self, host: "System") -> bool:
         """Whether fstab has had a line for this: only then is the mount what that line said."""
         return in_fstab(host, self.path) is not None
-
-    def _device(self, host: "System", now: Entry) -> str:
-        same = os.path.realpath(self.source) == os.path.realpath(now.source)
-        return now.source if same else self.source
 
 
 @wanted()
@@ -135,7 +134,7 @@ class NoMount(Step):
         if now is not None:
             found.append(Change("mounted", "%s on %s" % (now.kind, now.source), ""))
         if in_fstab(host, self.path) is not None:
-            found += fstab_file(host, self.path, "").check(host).changes
+            found += fstab_file(host, self.path, None).check(host).changes
         return Diff(found) if found else Diff.none("nothing is mounted there")
 
     def apply(self, host: "System", diff: Diff) -> None:
@@ -143,12 +142,9 @@ class NoMount(Step):
             host.run(("umount", "--", self.path)).require(
                 "unmounting %s" % self.path, "Who uses it? `fuser -vm %s` tells." % self.path
             )
-            if host.planned:
-                lines = host.files.read(MOUNTED).decode(errors="replace").splitlines(True)
-                kept = [line for line in lines if parsed(line, self.path) is None]
-                host.files.write(MOUNTED, "".join(kept).encode(), 0o444, 0, 0)
+            put_mounted(host, self.path, [])
         if in_fstab(host, self.path) is not None:
-            write_fstab(host, self.path, "")
+            write_fstab(host, self.path, None)
 
     def fingerprint(self, host: "System") -> str:
         return "%s %s" % (in_fstab(host, self.path), mounted_at(host, self.path) is not None)
@@ -163,68 +159,3 @@ def check_mount_point(path: str) -> None:
     check_path(path)
     if path.rstrip("/") != path or path in ("/proc", "/sys", "/dev", "/run"):
         raise ValueError("refusing %r: neither the root nor what the system itself mounts" % path)
-
-
-def escaped(word: str) -> str:
-    """A word as fstab(5) writes it."""
-    for plain, code in (("\\", "\\134"), (" ", "\\040"), ("\t", "\\011"), ("#", "\\043")):
-        word = word.replace(plain, code)
-    return word
-
-
-def plain(word: str) -> str:
-    """The word that fstab(5) wrote."""
-    return re.sub(r"\\([0-7]{3})", lambda m: chr(int(m.group(1), 8)), word)
-
-
-def parsed(line: str, path: str) -> Optional[Entry]:
-    """The entry in a line, if it is one for this path (of swap: for this source)."""
-    words = line.split()
-    if len(words) < 3 or words[0].startswith("#"):
-        return None
-    at = plain(words[0]) if words[2] == "swap" else plain(words[1])
-    if at != path:
-        return None
-    return Entry(plain(words[0]), path, words[2], words[3] if len(words) > 3 else "defaults")
-
-
-def entry(host: "System", table: str, path: str) -> Optional[Entry]:
-    """The last entry for a path: later mounts hide earlier ones."""
-    text = host.files.read(table).decode(errors="replace") if host.files.exists(table) else ""
-    found = [e for e in (parsed(line, path) for line in text.splitlines()) if e is not None]
-    return found[-1] if found else None
-
-
-def mounted_at(host: "System", path: str) -> Optional[Entry]:
-    """What is mounted at a path."""
-    return entry(host, MOUNTED, path)
-
-
-def in_fstab(host: "System", path: str) -> Optional[Entry]:
-    """What fstab has for a path, or for a swap file."""
-    return entry(host, FSTAB, path)
-
-
-def fstab_file(host: "System", path: str, line: str) -> File:
-    """fstab with this line for a path, in the place of the one there; without any if line is ""."""
-    text = host.files.read(FSTAB).decode(errors="surrogateescape") if host.files.exists(FSTAB) else ""
-    lines: Sequence[str] = text.splitlines()
-    at = [n for n, old in enumerate(lines) if parsed(old, path) is not None]
-    if len(at) == 1 and line and lines[at[0]].split() == line.split():
-        # as wanted, in somebody's own columns
-        new = list(lines)
-    else:
-        new = [line if n in at[:1] else old for n, old in enumerate(lines) if n not in at[1:]]
-        new = [*new, line] if not at and line else [old for n, old in enumerate(new) if old or n not in at]
-    content = "".join(each + "\n" for each in new).encode(errors="surrogateescape")
-    return File(FSTAB, content)
-
-
-def write_fstab(host: "System", path: str, line: str) -> None:
-    """Put the line into fstab, and tell systemd, which makes units of it (systemd-fstab-generator(8))."""
-    file = fstab_file(host, path, line)
-    found = file.check(host)
-    if found:
-        file.apply(host, found)
-        if host.facts.get("init") == "systemd":
-            host.units.reload_manager()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, List, Optional
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, mode_text, step, wanted
-from provision.steps.mounts import fstab_file, in_fstab, write_fstab
 from provision.steps.support.contents import size_text
+from provision.steps.support.fstab import Entry, fstab_file, in_fstab, write_fstab
 from provision.system.source import Source
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class SwapFile(Step):
 
     size_mb: its size in MiB (2^20 bytes); 0 takes it out of use and out of fstab, and removes it.
     path: of the file; only root can read it (0600).
-    priority: 0 to 32767, higher is used first; None leaves it to the kernel.
+    priority: 0 to 32767, higher is used first; None leaves what fstab says, or leaves it to the kernel.
     A file of another size is taken out of use and made anew; so the host needs memory for what is in it.
     The file system must be one that swap files can be on (not overlay, not a network).
     Source: mkswap(8), swapon(8), fstab(5).
@@ -65,7 +65,7 @@ class SwapFile(Step):
         if used != bool(self.size_mb):
             found.append(Change("in use", "yes" if used else "no", "yes" if self.size_mb else "no"))
         if self.size_mb or in_fstab(host, self.path) is not None:
-            found += fstab_file(host, self.path, self._line()).check(host).changes
+            found += fstab_file(host, self.path, self._entry(host)).check(host).changes
         return Diff(found) if found else Diff.none("%d MB in use" % self.size_mb if used else "is absent")
 
     def apply(self, host: "System", diff: Diff) -> None:
@@ -79,7 +79,7 @@ class SwapFile(Step):
             if host.files.stat(self.path) is not None:
                 host.files.remove(self.path)
             if in_fstab(host, self.path) is not None:
-                write_fstab(host, self.path, "")
+                write_fstab(host, self.path, None)
             return
         if "size" in what:
             self._make(host)
@@ -87,17 +87,22 @@ class SwapFile(Step):
             host.files.set_mode(self.path, 0o600)
         if not self._used(host):
             self._use(host)
-        write_fstab(host, self.path, self._line())
+        write_fstab(host, self.path, self._entry(host))
 
     def fingerprint(self, host: "System") -> str:
         now = host.files.stat(self.path)
         return "absent" if now is None else "%d %s" % (now.size, self._used(host))
 
-    def _line(self) -> str:
+    def _entry(self, host: "System") -> Optional[Entry]:
         if not self.size_mb:
-            return ""
+            return None
+        now = in_fstab(host, self.path)
         pri = "" if self.priority is None else ",pri=%d" % self.priority
-        return "%s none swap sw%s 0 0" % (self.path, pri)
+        if now is None:
+            return Entry(self.path, "none", "swap", "sw" + pri)
+        # options of somebody's own stay
+        others = [word for word in now.words if self.priority is None or not word.startswith("pri=")]
+        return now._replace(options=",".join(others) + pri)
 
     def _used(self, host: "System") -> bool:
         # a kernel without swap has no such table

@@ -1,0 +1,124 @@
+"""Tables of file systems: /etc/fstab, and what the kernel has mounted. Shipped to hosts (Python 3.8)."""
+
+import os
+import re
+from typing import TYPE_CHECKING, List, NamedTuple, Optional, Sequence, Tuple
+
+from provision.steps.files import File
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+FSTAB = "/etc/fstab"
+MOUNTED = "/proc/self/mounts"
+#: fields of fstab(5); what comes after them nobody reads
+FIELDS = 6
+
+
+class Entry(NamedTuple):
+    """A line of fstab(5) or of /proc/self/mounts. check_order: the last field, when fsck looks at it."""
+
+    source: str
+    path: str
+    kind: str
+    options: str
+    dump: str = "0"
+    check_order: str = "0"
+
+    @property
+    def words(self) -> Tuple[str, ...]:
+        """Its options, one by one."""
+        return tuple(self.options.split(","))
+
+    def line(self) -> str:
+        """As fstab(5) has it."""
+        return " ".join((escaped(self.source), escaped(self.path), *self[2:]))
+
+
+def escaped(word: str) -> str:
+    """A word as fstab(5) writes it."""
+    for plain, code in (("\\", "\\134"), (" ", "\\040"), ("\t", "\\011"), ("#", "\\043")):
+        word = word.replace(plain, code)
+    return word
+
+
+def plain(word: str) -> str:
+    """The word that fstab(5) wrote."""
+    return re.sub(r"\\([0-7]{3})", lambda m: chr(int(m.group(1), 8)), word)
+
+
+def parsed(line: str, *paths: str) -> Optional[Entry]:
+    """The entry in a line, if it is one for these names of a path (of swap: for this source)."""
+    words = line.split()
+    if len(words) < 3 or words[0].startswith("#"):
+        return None
+    at = plain(words[0]) if words[2] == "swap" else plain(words[1])
+    if (at.rstrip("/") or "/") not in paths:
+        return None
+    more = [*words[3:FIELDS], *("defaults", "0", "0")[len(words[3:FIELDS]) :]]
+    return Entry(plain(words[0]), plain(words[1]) if words[2] == "swap" else paths[0], words[2], *more)
+
+
+def names_of(path: str) -> Tuple[str, ...]:
+    """A path, and what it is without links, which is what the kernel has."""
+    return tuple(dict.fromkeys((path, os.path.realpath(path))))
+
+
+def entry(host: "System", table: str, path: str) -> Optional[Entry]:
+    """The last entry for a path: later mounts hide earlier ones."""
+    text = host.files.read(table).decode(errors="surrogateescape") if host.files.exists(table) else ""
+    names = names_of(path)
+    found = [e for e in (parsed(line, *names) for line in text.split("\n")) if e is not None]
+    return found[-1] if found else None
+
+
+def mounted_at(host: "System", path: str) -> Optional[Entry]:
+    """What is mounted at a path."""
+    return entry(host, MOUNTED, path)
+
+
+def in_fstab(host: "System", path: str) -> Optional[Entry]:
+    """What fstab has for a path, or for a swap file."""
+    return entry(host, FSTAB, path)
+
+
+def fstab_file(host: "System", path: str, wanted: Optional[Entry]) -> File:
+    """fstab with this entry for a path, in the place of the one there; without any if it is None."""
+    text = host.files.read(FSTAB).decode(errors="surrogateescape") if host.files.exists(FSTAB) else ""
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    names = names_of(path)
+    at = [n for n, old in enumerate(lines) if parsed(old, *names) is not None]
+    if wanted is not None and len(at) == 1 and parsed(lines[at[0]], *names) == wanted:
+        # as wanted, in somebody's own columns
+        return File(FSTAB, text.encode(errors="surrogateescape"))
+    new: List[str] = []
+    for n, old in enumerate(lines):
+        if n not in at:
+            new.append(old)
+        elif n == at[0] and wanted is not None:
+            new.append(" ".join([wanted.line(), *old.split()[FIELDS:]]))
+    if not at and wanted is not None:
+        new.append(wanted.line())
+    return File(FSTAB, "".join(each + "\n" for each in new).encode(errors="surrogateescape"))
+
+
+def write_fstab(host: "System", path: str, wanted: Optional[Entry]) -> None:
+    """Put the entry into fstab, and tell systemd, which makes units of it (systemd-fstab-generator(8))."""
+    file = fstab_file(host, path, wanted)
+    found = file.check(host)
+    if found:
+        file.apply(host, found)
+        if host.facts.get("init") == "systemd":
+            host.units.reload_manager()
+
+
+def put_mounted(host: "System", path: str, found: Sequence[Entry]) -> None:
+    """In a plan: what the kernel will have mounted at a path."""
+    if host.planned:
+        names = names_of(path)
+        lines = host.files.read(MOUNTED).decode(errors="surrogateescape").splitlines(True)
+        kept = [line for line in lines if parsed(line, *names) is None]
+        text = "".join([*kept, *(each.line() + "\n" for each in found)])
+        host.files.write(MOUNTED, text.encode(errors="surrogateescape"), 0o444, 0, 0)

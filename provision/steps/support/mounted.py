@@ -1,0 +1,129 @@
+"""Whether what is mounted is what was asked for. Shipped to hosts (Python 3.8, standard library)."""
+
+import os
+import re
+from typing import TYPE_CHECKING, Dict, List, Sequence
+
+from provision.steps.support.fstab import Entry, names_of, plain
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+#: mount(8): kinds that the kernel mounts under another name
+ALIASES = {"nfs": ("nfs4",), "ntfs": ("ntfs3", "fuseblk"), "ntfs-3g": ("fuseblk",), "smb3": ("cifs",)}
+#: tags of fstab(5), which blkid(8) tells of a device
+TAG = re.compile(r"^(UUID|LABEL|PARTUUID|PARTLABEL)=\"?([^\"]*)\"?\Z")
+BIND = ("bind", "rbind")
+#: flags as /proc/self/mounts has them, each with the option that takes it away (mount(8))
+FLAGS = {
+    "ro": "rw",
+    "noexec": "exec",
+    "nosuid": "suid",
+    "nodev": "dev",
+    "noatime": "atime",
+    "nodiratime": "diratime",
+    "sync": "async",
+    "dirsync": "",
+}
+#: kinds that nothing can be written to
+READ_ONLY = ("iso9660", "squashfs", "erofs", "cramfs", "romfs")
+#: options of mount(8) that stand for several
+MEANT = {
+    "defaults": ("rw", "suid", "dev", "exec", "async"),
+    "user": ("noexec", "nosuid", "nodev"),
+    "users": ("noexec", "nosuid", "nodev"),
+    "owner": ("nosuid", "nodev"),
+    "group": ("nosuid", "nodev"),
+}
+
+
+def same_kind(kind: str, now: Entry, options: Sequence[str]) -> bool:
+    """Whether a mounted file system is of a kind, as fstab(5) names it."""
+    if kind in ("none", "auto") or set(BIND) & set(options):
+        return True
+    each = kind.split(",")
+    others = [alias for one in each for alias in ALIASES.get(one, ())]
+    return now.kind in (*each, *others, *("fuse." + one for one in each))
+
+
+def same_source(host: "System", wanted: Entry, now: Entry) -> bool:
+    """Whether what is mounted came from this source. Those of tmpfs, proc and the like are names only."""
+    source = wanted.source
+    if set(BIND) & set(wanted.words):
+        if now.source == source and host.planned:
+            # an earlier step of this plan will have mounted it
+            return True
+        try:
+            return os.path.samestat(os.stat(source), os.stat(wanted.path))
+        except OSError:
+            return False
+    if source.rstrip("/") == now.source.rstrip("/"):
+        return True
+    tag = TAG.match(source)
+    if tag:
+        argv = ("blkid", "-c", "/dev/null", "-o", "value", "-s", tag.group(1), "--", now.source)
+        return host.ask(argv, timeout=20).stdout.strip().casefold() == tag.group(2).casefold()
+    if "loop" in wanted.words or any(word.startswith("loop=") for word in wanted.words):
+        return source in backing(now.source)
+    if source.startswith("/"):
+        return os.path.realpath(source) in (os.path.realpath(now.source), *backing(now.source))
+    # a server's share; else a name that means nothing
+    return ":" not in source
+
+
+def told_source(now: Entry) -> str:
+    """A source for people: of a directory that is bound, the directory in its file system (proc(5), mountinfo)."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as f:
+        fields = [line.split() for line in f]
+    roots = [plain(each[3]) for each in fields if plain(each[4]) in names_of(now.path)]
+    return roots[-1] if roots and roots[-1] != "/" else now.source
+
+
+def backing(device: str) -> List[str]:
+    """The file behind a loop device, if it is one."""
+    path = "/sys/block/%s/loop/backing_file" % os.path.basename(device)
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as f:
+            return [f.read().rstrip("\n")]
+    except OSError:
+        return []
+
+
+def flags_of(options: Sequence[str]) -> Dict[str, bool]:
+    """Which flags options of fstab(5) set (True) and take away; later ones win."""
+    off = {option: flag for flag, option in FLAGS.items() if option}
+    found: Dict[str, bool] = {}
+    for word in options:
+        for each in MEANT.get(word, (word,)):
+            if each in FLAGS:
+                found[each] = True
+            elif each in off:
+                found[off[each]] = False
+    return found
+
+
+def is_read_only(path: str) -> bool:
+    """Whether nothing can be written to a file system as it is seen at a path; True if nobody can tell."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return True
+
+
+def taken_away(former: Entry, wanted: Entry) -> List[str]:
+    """Options that take away what only the former line of fstab has asked for."""
+    asked = flags_of(wanted.words)
+    return [
+        FLAGS[flag] for flag, on in flags_of(former.words).items() if on and flag not in asked and FLAGS[flag]
+    ]
+
+
+def remount(wanted: Entry, now: Entry) -> List[str]:
+    """Options that make a mount what was asked for, where it is something else; those that nobody has named may be
+    as they are, but for read-only, which nobody means without saying so."""
+    bind = bool(set(BIND) & set(wanted.words))
+    asked = flags_of(wanted.words)
+    if now.kind not in READ_ONLY and not (bind and is_read_only(wanted.source)):
+        asked.setdefault("ro", False)
+    wrong = [flag for flag, value in asked.items() if (flag in now.words) != value]
+    return [flag if asked[flag] else FLAGS[flag] for flag in wrong if asked[flag] or FLAGS[flag]]
