@@ -78,28 +78,29 @@ class Firewall(Step):
 
     def check(self, host: "System") -> Diff:
         if not self.present:
-            found = self._table(host).changes_without(host)
+            found = self.table(host).changes_without(host)
             return Diff(found) if found else Diff.none("there is none of prov's")
         for opening in ssh_openings(host):
             refuse_denied(opening, self.denied, StepError)
         count = "%d rules" % len(self._lines(host))
-        found = self._table(host).changes(host, count)
+        found = self.table(host).changes(host, count)
         return Diff(found) if found else Diff.none("has these %s" % count)
 
     def apply(self, host: "System", diff: Diff) -> None:
         if self.present:
-            self._table(host).apply(host, list(diff.changes))
+            self.table(host).apply(host, list(diff.changes))
         else:
-            self._table(host).remove(host, list(diff.changes))
+            self.table(host).remove(host, list(diff.changes))
 
     def guarded(self, host: "System", diff: Diff) -> Optional[Guarded]:
-        return self._table(host).guarded(host)
+        return self.table(host).guarded(host)
 
     def fingerprint(self, host: "System") -> str:
-        table = self._table(host)
+        table = self.table(host)
         return "%s %s" % (table.loaded(host), table.digest)
 
-    def _table(self, host: "System") -> Table:
+    def table(self, host: "System") -> Table:
+        """Its table."""
         lines = self._lines(host) if self.present else []
         sets = LIMITED % (4, "ipv4_addr") + LIMITED % (6, "ipv6_addr") if self.limited else ""
         inner = (
@@ -171,7 +172,7 @@ class OwnTable(Step):
             raise ValueError("content must be complete: its braces do not match")
 
     def check(self, host: "System") -> Diff:
-        table = self._table()
+        table = self.table(host)
         if not self.content.strip():
             found = table.changes_without(host) if self._is_ours(host) else []
             return Diff(found) if found else Diff.none("there is none of prov's")
@@ -185,20 +186,21 @@ class OwnTable(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         if self.content.strip():
-            self._table().apply(host, list(diff.changes))
+            self.table(host).apply(host, list(diff.changes))
         else:
-            self._table().remove(host, list(diff.changes))
+            self.table(host).remove(host, list(diff.changes))
 
     def guarded(self, host: "System", diff: Diff) -> Optional[Guarded]:
-        return self._table().guarded(host)
+        return self.table(host).guarded(host)
 
     def fingerprint(self, host: "System") -> str:
-        return "%s %s" % (self._table().loaded(host), self._table().digest)
+        return "%s %s" % (self.table(host).loaded(host), self.table(host).digest)
 
     def _is_ours(self, host: "System") -> bool:
-        return bool(host.files.stat(self._table().path) or self._table().remembered(host))
+        return bool(host.files.stat(self.table(host).path) or self.table(host).remembered(host))
 
-    def _table(self) -> Table:
+    def table(self, host: "System") -> Table:
+        """Its table."""
         path = "%s/prov-%s-%s.nft" % (FOLDER, self.family, self.name)
         inner = "".join("    %s\n" % line.strip() for line in self.content.strip().splitlines())
         return Table(self.family, self.name, path, inner)

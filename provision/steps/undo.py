@@ -20,11 +20,13 @@ SHOWN = 10
 
 @wanted()
 class Undo(Step):
-    """What a run changed is as it was before it: files, links, folders, users, and units with what they run.
+    """What a run changed is as it was before it: files, links, folders, users, units with what they run, and in the
+    kernel its name, mounts, settings, swap files and tables of nftables.
 
     run: its number; 0 is the last one that has not been undone, -1 the one that is running.
     Packages stay, and so does what commands have done: both are named. A folder goes if it is empty then. What was
-    changed since the run is not touched: the step fails and names it, before it has done anything.
+    changed since the run, or is in use, is not touched: the step fails and names it, before it has done anything. An
+    undo that fails half-way goes on when it is called again.
     """
 
     run: int = LAST
@@ -67,7 +69,10 @@ class Undo(Step):
         if self.run == THIS:
             # what is put back has been kept already
             host.files.record = host.units.record = host.accounts.record = host.remembered.record = None
-        Restoring(self._work(host, runs, id)).apply()
+        work = self._work(host, runs, id)
+        if not host.planned:
+            self._mark_begun(host, runs, id)
+        Restoring(work).apply()
         if not host.planned:
             self._mark(host, runs, id)
 
@@ -81,7 +86,7 @@ class Undo(Step):
                 "run %d can't be undone: not all that was there before could be kept" % id,
                 hint="Most likely the disk was full. What it changed: prov history HOST %d" % id,
             )
-        return Restoration(host, kept, about["began"])
+        return Restoration(host, kept, about["began"], runs.steps(id))
 
     def _id(self, host: "System", runs: Runs) -> int:
         """The number of the run that is meant. Raises StepError if there is none."""
@@ -111,7 +116,8 @@ class Undo(Step):
             for change in told.get("diff", ())
             if change[0].startswith("package ")
         ]
-        ran = [told["step"] for told in steps if told.get("ran")]
+        back = work.kernel.labels()
+        ran = [told["step"] for told in steps if told.get("ran") and told["step"] not in back]
         found = []
         if packages:
             found.append("packages stay as they are: %s" % listed(packages, most=20))
@@ -120,6 +126,13 @@ class Undo(Step):
         if work.stays:
             found.append("can't be put back: %s" % listed(work.stays, most=20))
         return found
+
+    def _mark_begun(self, host: "System", runs: Runs, id: int) -> None:
+        """Remember what this run is about: if it fails half-way, the next undo goes on with that, and not with this."""
+        record = host.ledger.record
+        if record is not None and record.id != id:
+            record.about["undoes"] = id
+            runs.write(record.id, record.about)
 
     def _mark(self, host: "System", runs: Runs, id: int) -> None:
         """Remember that the run is undone; and if it was an undo itself, that the one before is in force again."""

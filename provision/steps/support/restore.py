@@ -7,6 +7,7 @@ from provision.errors import StepError
 from provision.steps.base import Change
 from provision.steps.support.afterwards import Afterwards
 from provision.steps.support.contents import DIFF_LIMIT, text_change
+from provision.steps.support.kernel_states import Kernel, mounts_below
 from provision.system.account_lines import by_name
 from provision.system.memory.kept_states import Kept
 from provision.system.states import State, described, look
@@ -44,21 +45,25 @@ class UnitWork(NamedTuple):
 class Restoration:
     """What differs from the state before a run.
 
-    refused: what was changed since.  stays: what can't be put back, and why.  gone: what would be turned to, and is
-    not there any more.
+    steps: what they have told (Runs.steps).
+    refused: what was changed since, or is in use.  stays: what can't be put back, and why.  gone: what would be turned
+    to, and is not there any more.
     """
 
-    def __init__(self, host: "System", kept: Kept, began: str) -> None:
+    def __init__(self, host: "System", kept: Kept, began: str, steps: Sequence[Dict[str, Any]]) -> None:
         self.host = host
         self.kept = kept
         self.refused: List[str] = []
         self.stays: List[str] = []
         now = kept.now(host.units)
         left = kept.left() or now
+        self.kernel = Kernel(host, steps)
         self.places = list(self._places(now["paths"], left["paths"]))
         self.lines = list(self._lines())
         self.units = list(self._units(left["units"], began))
         self.gone = list(self._gone())
+        ending = [unit.name for unit in self.units if "stop" in unit.first]
+        self.refused += [*self.kernel.refused, *self.kernel.busy(ending)]
 
     def changes(self) -> List[Change]:
         """All that would be put back."""
@@ -67,6 +72,7 @@ class Restoration:
             words = ["" if line[which] is None else which for which in ("now", "was")]
             words = [{"now": "as it is", "was": "as it was"}.get(word, "") for word in words]
             found.append(Change("%s in %s" % (line["name"], line["file"]), *words))
+        found += [each.change() for each in self.kernel.work]
         return found + [Change("unit %s" % u.name, "", ", ".join([*u.first, *u.then])) for u in self.units]
 
     # -- what is not there any more
@@ -124,7 +130,12 @@ class Restoration:
             if copy.get("sha256") != entry["was"]["sha256"]:
                 self.stays.append("%s (what was kept of it is damaged)" % path)
                 return False
-        if now["kind"] == "dir" and entry["was"]["kind"] != "dir":
+        unmounted = self.kernel.unmounted()
+        mounted = [at for at in mounts_below(self.host, path) if at not in unmounted]
+        if mounted and entry["was"]["kind"] == "absent":
+            self.refused += ["%s (something is mounted at %s)" % (path, at) for at in mounted]
+            return False
+        if now["kind"] == "dir" and entry["was"]["kind"] != "dir" and path not in unmounted:
             names = set(then.get("names", ()))
             others = [
                 name

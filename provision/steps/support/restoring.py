@@ -53,10 +53,15 @@ class Restoring:
         self._remove_all(turning)
         self._tell(self.work.units, "mask", "enable", *TOLD)
         self._end(self.work.units)
+        mounts = tuple(path + "/" for path in self.work.kernel.unmounted())
+        self._remove_all([place for place in self.work.places if place.path.startswith(mounts)])
+        self.work.kernel.unmount()
+        self.work.kernel.swap_off()
         self._remove_all(self.work.places)
         self._await_ends()
         self._put_lines([line for line in self.work.lines if line["was"] is None])
         self._settle()
+        self.work.kernel.turn()
         for name, entry in self.work.kept.fed.items():
             self.host.ledger.set_unit(name, entry)
 

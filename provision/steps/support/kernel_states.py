@@ -1,0 +1,201 @@
+"""What a run has changed in the running kernel, by what its steps have told: its name, mounts, settings, swap, tables
+of nftables. Shipped for undo (Python 3.8, standard library).
+
+Files are kept before they change; these are not files. A run writes down the differences of each step, with the former
+value, so they can be taken back as long as they are what the run has left.
+"""
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from provision.steps.base import Change
+from provision.steps.kernel import proc_path
+from provision.steps.nftables import Firewall, OwnTable
+from provision.steps.support.foresight import foresee
+from provision.steps.support.fstab import MOUNTED, mounted_at, plain, put_mounted
+from provision.system.processes import pids, process
+
+if TYPE_CHECKING:
+    from provision.steps.support.nft_tables import Table
+    from provision.system.host import System
+
+SWAPS = "/proc/swaps"
+
+
+class Turned(NamedTuple):
+    """Something that a run has turned: kind is a key of KINDS, name says which.  label: of the last such step."""
+
+    kind: str
+    name: str
+    before: str
+    after: str
+    label: str
+
+    def change(self) -> Change:
+        what = "the kernel's name" if self.kind == "hostname" else "%s %s" % (self.kind, self.name)
+        return Change(what, self.after, self.before)
+
+
+def turned(steps: Sequence[Dict[str, Any]]) -> List[Turned]:
+    """All that steps of a run have turned, each from its first value to its last. steps: as of Runs.steps."""
+    found: Dict[Tuple[str, str], Turned] = {}
+    for told in steps:
+        for what, before, after in (tuple(change[:3]) for change in told.get("diff", ())):
+            key = key_of(told["step"], what, before, after)
+            if key is None:
+                continue
+            if key[0] in ("mount", "swap"):
+                before, after = state_of(before), state_of(after)
+            first = found[key].before if key in found else before
+            found[key] = Turned(*key, first, after, told["step"])
+    return [each for each in found.values() if each.before != each.after]
+
+
+def key_of(label: str, what: str, before: str, after: str) -> Optional[Tuple[str, str]]:
+    """Which thing of the kernel a difference of a step is about; None if it is about files, or can't be taken back."""
+    kind = label.partition(" ")[0]
+    if kind == "hostname" and what == "kernel":
+        return "hostname", ""
+    if kind == "sysctl" and what.startswith("running ") and before:
+        return "setting", what[len("running ") :]
+    if what == "mounted" and "" in (before, after):
+        for start in ("mount /", "no mount /"):
+            if label.startswith(start):
+                return "mount", label[len(start) - 1 :]
+    if label.startswith("swap file /") and what == "in use":
+        return "swap", label[len("swap file ") :]
+    if what == "loaded" and (label == "firewall" or label.startswith("nftables table ")):
+        return "table", " ".join(label.split()[2:]) or "inet prov"
+    return None
+
+
+def state_of(text: str) -> str:
+    """ "in use" or "": whether a difference says that something is mounted, or used for swap."""
+    return "" if text in ("", "no") else "in use"
+
+
+class Kernel:
+    """What is to be turned back. refused: what is not as the run has left it."""
+
+    def __init__(self, host: "System", steps: Sequence[Dict[str, Any]]) -> None:
+        self.host = host
+        self.refused: List[str] = []
+        self.work = [each for each in turned(steps) if self._differs(each)]
+
+    def busy(self, ending: Sequence[str]) -> List[str]:
+        """What keeps mounts from going, but for units that will have been stopped by then."""
+        return [
+            "%s (in use: %s)" % (path, each) for path in self.unmounted() for each in users_of(path, ending)
+        ]
+
+    def labels(self) -> List[str]:
+        """Steps all of whose commands are taken back."""
+        return [each.label for each in self.work]
+
+    def unmounted(self) -> List[str]:
+        """Where something will be unmounted, what is inside first."""
+        paths = [each.name for each in self.work if each.kind == "mount" and not each.before]
+        return sorted(paths, key=lambda path: -path.count("/"))
+
+    def unmount(self) -> None:
+        """Do that. Raises StepError."""
+        for path in self.unmounted():
+            self.host.run(("umount", "--", path)).require("unmounting %s" % path)
+            put_mounted(self.host, path, [])
+
+    def swap_off(self) -> None:
+        """Take swap files out of use. Raises StepError."""
+        for each in self.work:
+            if each.kind == "swap" and not each.before:
+                self.host.run(("swapoff", each.name)).require("taking %s out of use" % each.name)
+
+    def turn(self) -> None:
+        """Do the rest, once files are as they were. Raises StepError."""
+        for each in self.work:
+            if each.kind == "hostname":
+                self.host.set_hostname(each.before)
+            elif each.kind == "setting":
+                path = proc_path(each.name)
+                done = self.host.run(("tee", path), stdin=each.before.encode() + b"\n")
+                done.require("setting %s to %s" % (each.name, each.before))
+            elif each.kind == "mount" and each.before:
+                self.host.run(("mount", each.name)).require("mounting %s" % each.name)
+            elif each.kind == "swap" and each.before:
+                self.host.run(("swapon", each.name)).require("using the swap file %s" % each.name)
+            elif each.kind == "table":
+                self._turn_table(each)
+
+    def _turn_table(self, each: Turned) -> None:
+        table = table_of(self.host, each.name)
+        away, again = ("delete", "table", *table.words), ("-f", table.path)
+        argv = ("nft", *(away if each.before == "no" else again))
+        self.host.run(argv).require("putting back the table %s" % each.name)
+        foresee(self.host, "nftables %s" % each.name, "no" if each.before == "no" else "as it was")
+
+    def _differs(self, each: Turned) -> bool:
+        """Whether it is to be turned back; adds to `refused` if it is neither as it was nor as the run has left it."""
+        now = self._now(each)
+        if now == each.before:
+            return False
+        if now != each.after:
+            self.refused.append("%s (now %s)" % (each.change().what, now or "not there"))
+            return False
+        return True
+
+    def _now(self, each: Turned) -> str:
+        if each.kind == "hostname":
+            return self.host.hostname()
+        if each.kind == "setting":
+            path = proc_path(each.name)
+            return (
+                " ".join(self.host.files.read(path).decode().split()) if self.host.files.exists(path) else ""
+            )
+        if each.kind == "mount":
+            return "in use" if mounted_at(self.host, each.name) is not None else ""
+        if each.kind == "swap":
+            lines = self.host.files.read(SWAPS).decode(errors="replace").splitlines()
+            return "in use" if any(line.split()[:1] == [each.name] for line in lines) else ""
+        loaded = table_of(self.host, each.name).loaded(self.host)
+        if each.before == "other rules":
+            # nobody has kept them
+            return each.before
+        return "no" if loaded == "no" else each.after
+
+
+def table_of(host: "System", name: str) -> "Table":
+    """The table of nftables of that name."""
+    family, _, own = name.partition(" ")
+    wanted = Firewall(present=False) if name == "inet prov" else OwnTable(own, "", family)
+    return wanted.table(host)
+
+
+def users_of(path: str, ending: Sequence[str]) -> Iterator[str]:
+    """Processes that keep a file system from being unmounted, but for those of units that end before."""
+    for pid in pids():
+        if pid != os.getpid() and holds(pid, path):
+            found = process(pid)
+            if found is not None and found.unit not in ending:
+                yield str(found)
+
+
+def holds(pid: int, path: str) -> bool:
+    """Whether a process has something open below a path, is there, or runs a program or library from there."""
+    at = "/proc/%d" % pid
+    targets: List[str] = []
+    # it may end meanwhile
+    with contextlib.suppress(OSError):
+        links = ["cwd", "root", "exe", *("fd/" + name for name in os.listdir(at + "/fd"))]
+        for link in links:
+            with contextlib.suppress(OSError):
+                targets.append(os.readlink("%s/%s" % (at, link)))
+        with open(at + "/maps", encoding="utf-8", errors="surrogateescape") as f:
+            targets += [line.rstrip("\n").split(None, 5)[5] for line in f if line.count("/")]
+    return any(target == path or target.startswith(path + "/") for target in targets)
+
+
+def mounts_below(host: "System", path: str) -> List[str]:
+    """Where something is mounted, at a path or below it."""
+    text = host.files.read(MOUNTED).decode(errors="surrogateescape") if host.files.exists(MOUNTED) else ""
+    points = [plain(line.split()[1]) for line in text.split("\n") if line.count(" ") > 2]
+    return [point for point in points if point == path or point.startswith(path + "/")]
