@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from provision.values import dataclass
 if TYPE_CHECKING:
     from provision.inventory import InventoryHost
     from provision.report.base import Report
+    from provision.report.formats import Format
     from provision.roles.host import Host
     from provision.run.work import Work
 
@@ -26,7 +26,7 @@ class Question:
     inventory: Sequence[str]
     limit: str | None
     forks: int
-    as_json: bool
+    out: Format
 
 
 def ask(
@@ -44,21 +44,19 @@ def ask(
     """
     hosts = select(question.inventory, question.target, question.limit)
     from provision.cli.sudo_password import AskOnce
-    from provision.cli.watch import Prompt, can_ask, tolerant_streams, watch
+    from provision.cli.watch import Prompt, can_ask, watch
     from provision.controller.run_options import RunOptions
-    from provision.report.jsonl import JsonLines
     from provision.roles.project import Assignment
     from provision.run.on_hosts import Run
 
-    tolerant_streams()
-    shown = JsonLines(sys.stdout) if question.as_json else report(hosts)
+    shown = question.out.answers(lambda: report(hosts))
     prompt = Prompt(shown)
     run = Run(
         [Assignment(host) for host in hosts],
         RunOptions(
             plan=plan,
             forks=question.forks,
-            ask=AskOnce(prompt) if can_ask(question.as_json) else None,
+            ask=AskOnce(prompt) if can_ask(question.out) else None,
             opening=opening,
         ),
         work,

@@ -13,6 +13,7 @@ from provision.values import dataclass
 if TYPE_CHECKING:
     from provision.cli.sudo_password import AskOnce
     from provision.controller.run_options import OnSend
+    from provision.report.formats import Format
     from provision.roles.project import Assignment
     from provision.roles.reach import Ahead
     from provision.run.work import Work
@@ -32,7 +33,7 @@ class Order:
     forks: int
     diff: bool | None
     verbose: bool
-    as_json: bool
+    out: Format
     step: bool = False
     prune: bool = False
     undo_on_failure: bool = False
@@ -73,28 +74,26 @@ def execute(
     ahead = ahead or Ahead(assignments[0].host, plan=plan)
     from provision.cli.stepping import Stepper, check_can_step
     from provision.cli.sudo_password import AskOnce
-    from provision.cli.watch import Prompt, can_ask, report_for, tolerant_streams, watch
+    from provision.cli.watch import Prompt, can_ask, watch
     from provision.controller.run_options import RunOptions
-    from provision.report.base import Report, Style
+    from provision.report.base import Style
+    from provision.report.drift import DriftShown
     from provision.run.on_hosts import Run
 
     if order.step:
-        check_can_step(plan=plan, as_json=order.as_json)
+        check_can_step(plan=plan, out=order.out)
     fleet = len(assignments) > 1
     style = Style(plan, order.verbose, diff_limit(order.diff, plan=plan), fleet)
     roles = sorted({role.name for a in assignments for role, _ in a.roles})
-    if drift and not order.as_json:
-        tolerant_streams()
-        from provision.report.drift import DriftShown
-
-        report: Report = DriftShown()
+    if drift:
+        report = order.out.answers(DriftShown)
     else:
-        report = report_for(style, [a.host.name for a in assignments], roles, as_json=order.as_json)
+        report = order.out.report(style, [a.host.name for a in assignments], roles)
     prompt = Prompt(report)
     options = RunOptions(
         plan=plan,
         forks=1 if order.step else order.forks,
-        ask=ask or (AskOnce(prompt) if can_ask(order.as_json) else None),
+        ask=ask or (AskOnce(prompt) if can_ask(order.out) else None),
         confirm=Stepper(prompt) if order.step else None,
         on_send=on_send,
         maybe_counts=not drift,
@@ -120,7 +119,7 @@ def list_only(order: Order) -> Exit:
     """Show the steps that a deploy would take, as far as that can be told without a host."""
     from provision.cli.step_list import show_steps
 
-    show_steps(assigned(order.inventory, order.target, order.limit, order.part), as_json=order.as_json)
+    show_steps(assigned(order.inventory, order.target, order.limit, order.part), order.out)
     return Exit.DONE
 
 

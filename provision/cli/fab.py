@@ -13,6 +13,7 @@ from provision.cli.converge import Order, converge
 from provision.cli.main import show_error
 from provision.cli.prepare import Part
 from provision.errors import ProvError, UsageError
+from provision.report import formats
 from provision.roles.model import Role, find, names, search_path
 
 
@@ -55,7 +56,7 @@ def deploying(what: Role | Callable[..., None], part: Part) -> Callable[[Connect
             forks=1,
             diff=None,
             verbose=False,
-            as_json=False,
+            out=formats.find(formats.DEFAULT),
         )
         try:
             status = converge(order, plan=False)

@@ -15,8 +15,10 @@ from io import StringIO
 import click
 
 from provision import __version__
+from provision.cli.options import Invocation
 from provision.errors import ConfigErrors, Exit, ProvError, UsageError
-from provision.report.screen import say, say_json, show_bug
+from provision.report import formats
+from provision.report.screen import say, show_bug
 
 # Command -> module under provision.cli; each module has a click command (or group) of the same name.
 # Modules are imported only when asked for, so that `prov --help` costs no SSH library.
@@ -78,18 +80,14 @@ def cli() -> None:
     """Bring bare hosts to the state in which they serve a Python web application, over SSH."""
 
 
-def show_error(error: ProvError) -> None:
+def show_error(error: ProvError, out: formats.Format | None = None) -> None:
     """Print an error to stderr: what and where, then, after a blank line, what to do next.
 
-    With --json on the command line, one `error` object goes to stdout as well, so that a script
-    reading lines sees why there is no summary of hosts.
+    out: gets it as well, so that a script that reads objects sees why there is no summary of hosts.
     """
     single = error.errors if isinstance(error, ConfigErrors) else [error]
-    if "--json" in sys.argv:
-        for e in single:
-            line = {"event": "error", "message": e.message, "where": e.where, "hint": e.hint}
-            say_json(line)
-        say_json({"event": "summary", "hosts": {}, "seconds": 0.0})
+    if out is not None:
+        out.errors(single)
     for e in single:
         say(f"prov: {e}", err=True)
     for hint in dict.fromkeys(e.hint for e in single if e.hint):
@@ -105,8 +103,9 @@ def show_usage(error: click.ClickException) -> None:
 
 def main() -> None:
     """Run the command line. Raises SystemExit with its exit status."""
+    invocation = Invocation()
     try:
-        status = cli.main(standalone_mode=False)
+        status = cli.main(standalone_mode=False, obj=invocation)
     except click.exceptions.Abort:
         say("prov: interrupted", err=True)
         sys.exit(Exit.INTERRUPTED)
@@ -114,13 +113,14 @@ def main() -> None:
         say("prov: interrupted", err=True)
         sys.exit(Exit.INTERRUPTED)
     except click.ClickException as error:
-        if "--json" in sys.argv:
-            show_error(UsageError(error.format_message()))
+        out = invocation.out or formats.asked_for(sys.argv[1:])
+        if out.FOR_PROGRAMS:
+            show_error(UsageError(error.format_message()), out)
         else:
             show_usage(error)
         sys.exit(Exit.USAGE)
     except ProvError as error:
-        show_error(error)
+        show_error(error, invocation.out)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # the reader of our output went away (`prov hosts | head`); nothing is left to say

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from provision.cli.complete import complete_roles, complete_target
+from provision.report import formats
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,9 +25,48 @@ def inventory_option(command: F) -> F:
     )(command)
 
 
-def json_option(command: F) -> F:
-    """--json: JSON lines on stdout and nothing else there."""
-    return click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")(command)
+def format_option(command: F) -> F:
+    """--format NAME, and --format for --format json: the command gets the Format as `out`."""
+    command = click.option(
+        "--json",
+        "json",
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=note_json,
+        help="--format json.",
+    )(command)
+    return click.option(
+        "--format",
+        "out",
+        type=click.Choice(formats.names()),
+        default=formats.DEFAULT,
+        show_default=True,
+        callback=chosen_format,
+        help="text: for people; plain: the same without colours and moving lines; json: one object a line.",
+    )(command)
+
+
+def note_json(ctx: click.Context, param: click.Parameter, given: bool) -> None:
+    """Remember that --json was given, for `chosen_format`."""
+    ctx.meta["prov.json"] = given
+
+
+def chosen_format(ctx: click.Context, param: click.Parameter, name: str) -> formats.Format | None:
+    """The format of a command, also as its context's object, for the errors that end it."""
+    if ctx.resilient_parsing:
+        return None
+    out = formats.find("json" if ctx.meta.get("prov.json") else name)
+    if isinstance(ctx.obj, Invocation):
+        ctx.obj.out = out
+    return out
+
+
+class Invocation:
+    """What click's contexts share in one run of prov. out: the format of the command, once it is known."""
+
+    def __init__(self) -> None:
+        self.out: formats.Format | None = None
 
 
 def limit_option(command: F) -> F:
@@ -52,7 +92,7 @@ def forks_option(command: F) -> F:
 
 
 def several_hosts(command: F) -> F:
-    """TARGET, -i, --limit, --forks and --json: for every command that works on hosts in parallel."""
+    """TARGET, -i, --limit, --forks and --format: for every command that works on hosts in parallel."""
     return target_argument(on_several(command))
 
 
@@ -62,8 +102,8 @@ def several_hosts_unless_saved(command: F) -> F:
 
 
 def on_several(command: F) -> F:
-    """-i, --limit, --forks and --json."""
-    for option in (json_option, forks_option, limit_option, inventory_option):
+    """-i, --limit, --forks and --format."""
+    for option in (format_option, forks_option, limit_option, inventory_option):
         command = option(command)
     return command
 

@@ -13,6 +13,7 @@ from provision.report.screen import say
 
 if TYPE_CHECKING:
     from provision.cli.sudo_password import AskOnce
+    from provision.report.formats import Format
     from provision.roles.project import Assignment
     from provision.saved.holding import Recorder
     from provision.saved.plan_file import SavedPlan
@@ -71,7 +72,7 @@ def plan_and_save(order: Order, place: Path) -> Exit:
     return status
 
 
-def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, as_json: bool) -> Exit:
+def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, out: Format) -> Exit:
     """Do what a saved plan says, if it is still what would be done; returns the exit status.
 
     Raises ConfigErrors with all that differs, and UnreachableError, before anything is changed.
@@ -83,7 +84,7 @@ def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, as
     tell_age(plan)
     asked = plan.asked
     part = Part(asked.roles, asked.tags, asked.skip_tags, asked.start_at)
-    order = Order(asked.target, asked.inventory, asked.limit, part, forks, diff, verbose, as_json)
+    order = Order(asked.target, asked.inventory, asked.limit, part, forks, diff, verbose, out)
     check_known(plan)
     assignments = assigned(order.inventory, order.target, order.limit, order.part)
     variables = {a.host.name: variables_of(a.host) for a in assignments}
@@ -101,7 +102,7 @@ def asker(order: Order) -> AskOnce | None:
     from provision.cli.sudo_password import AskOnce
     from provision.cli.watch import can_ask
 
-    return AskOnce() if can_ask(order.as_json) else None
+    return AskOnce() if can_ask(order.out) else None
 
 
 def plan_again(order: Order, assignments: list[Assignment], recorder: Recorder, ask: AskOnce | None) -> Exit:

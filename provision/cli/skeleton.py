@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from provision.errors import UsageError
-from provision.report.screen import say, say_json
+from provision.report.formats import Format
+from provision.report.screen import say
 
 SKELETON = Path(__file__).parent.parent / "skeleton"
 
@@ -21,13 +22,9 @@ def copy(path: Path, target: Path, change: Callable[[str], str] = str) -> None:
         raise UsageError(f"{target}: {(error.strerror or str(error)).lower()}") from None
 
 
-def tell(paths: Iterable[Path], what_now: str, *, as_json: bool) -> None:
+def tell(paths: Iterable[Path], what_now: str, out: Format) -> None:
     """Name the files that were made, and what can be done with them now."""
     for path in paths:
-        if as_json:
-            say_json({"event": "file", "path": str(path)})
-        else:
-            say(str(path))
-    if as_json:
-        say_json({"event": "summary", "hosts": {}, "seconds": 0.0})
+        out.show([{"event": "file", "path": str(path)}], [str(path)])
+    out.end()
     say(f"\nNow:  {what_now}", err=True)

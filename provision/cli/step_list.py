@@ -2,46 +2,44 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from provision.cli.columns import aligned
-from provision.report.screen import say, say_json
+from provision.report.columns import aligned
+from provision.report.screen import say
 
 if TYPE_CHECKING:
+    from provision.report.formats import Format
     from provision.roles.project import Assignment
     from provision.run.step_list import TaskSteps
 
 
-def show_steps(assignments: Sequence[Assignment], *, as_json: bool) -> None:
+def show_steps(assignments: Sequence[Assignment], out: Format) -> None:
     """Print every host's roles, tasks and steps, with the lines of the roles that take them."""
     from provision.run.step_list import ASSUMED, steps_of
 
-    begun = time.monotonic()
     say(ASSUMED, err=True)
     for assignment in assignments:
-        host = assignment.host.name
-        if as_json:
-            for task in steps_of(assignment):
-                say_json(as_event(host, task))
-            continue
-        say(host)
-        rows: list[tuple[str, str]] = []
-        role = ""
-        for task in steps_of(assignment):
-            if task.role != role:
-                rows.append((f"  {task.role or task.task}", ""))
-            if task.role:
-                rows.append((f"    {task.task}", ""))
-            role = task.role
-            rows += [(f"      {label}", where) for label, where in task.steps]
-            if task.unknown:
-                rows.append((f"      ... {task.unknown}", ""))
-        for line in aligned(rows):
-            say(line)
-    if as_json:
-        say_json({"event": "summary", "hosts": {}, "seconds": round(time.monotonic() - begun, 3)})
+        host, tasks = assignment.host.name, steps_of(assignment)
+        out.show((as_event(host, task) for task in tasks), page(host, tasks))
+    out.end()
+
+
+def page(host: str, tasks: Iterable[TaskSteps]) -> Iterator[str]:
+    """A host's tasks for people."""
+    yield host
+    rows: list[tuple[str, str]] = []
+    role = ""
+    for task in tasks:
+        if task.role != role:
+            rows.append((f"  {task.role or task.task}", ""))
+        if task.role:
+            rows.append((f"    {task.task}", ""))
+        role = task.role
+        rows += [(f"      {label}", where) for label, where in task.steps]
+        if task.unknown:
+            rows.append((f"      ... {task.unknown}", ""))
+    yield from aligned(rows)
 
 
 def as_event(host: str, task: TaskSteps) -> dict[str, object]:

@@ -13,16 +13,17 @@ from provision.report.screen import say
 if TYPE_CHECKING:
     from provision.cli.watch import Prompt
     from provision.controller.outcome import Outcome
+    from provision.report.formats import Format
 
 CHOICES = "y: run it, n: leave it out, c: run it and all the rest without asking"
 
 
-def check_can_step(*, plan: bool, as_json: bool) -> None:
+def check_can_step(*, plan: bool, out: Format) -> None:
     """Raise UsageError if nobody can be asked, or there is nothing to ask about."""
     if plan:
         raise UsageError("--step asks before changes, and a plan makes none")
-    if as_json or not sys.stdin.isatty():
-        raise UsageError("--step asks questions, so it needs a terminal and no --json")
+    if out.FOR_PROGRAMS or not sys.stdin.isatty():
+        raise UsageError("--step asks questions, so it needs a terminal and a format for people, not --json")
 
 
 class Stepper:

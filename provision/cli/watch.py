@@ -5,47 +5,24 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn
 
 from provision.cli.interrupts import Interrupts
 from provision.controller.events import Summary
 from provision.errors import Exit
-from provision.report.base import Report, Style
+from provision.report.base import Report
 from provision.report.screen import say
 
 if TYPE_CHECKING:
+    from provision.report.formats import Format
     from provision.run.on_hosts import Run
 
 
-def report_for(style: Style, hosts: Sequence[str], roles: Sequence[str], *, as_json: bool) -> Report:
-    """The report that suits where stdout goes: scripts, a terminal, or a log. hosts, roles: names that will occur."""
-    tolerant_streams()
-    if as_json:
-        from provision.report.jsonl import JsonLines
-
-        return JsonLines(sys.stdout)
-    if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        from provision.report.console import Console
-
-        return Console(style, hosts, roles)
-    from provision.report.plain import Plain
-
-    return Plain(sys.stdout, style)
-
-
-def tolerant_streams() -> None:
-    """Let stdout and stderr take every character: those that this terminal's encoding lacks are shown escaped."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def can_ask(as_json: bool) -> bool:
+def can_ask(out: Format) -> bool:
     """Whether a person is there who can be asked for a password."""
-    return sys.stdin.isatty() and not as_json
+    return sys.stdin.isatty() and not out.FOR_PROGRAMS
 
 
 class Prompt:

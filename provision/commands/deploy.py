@@ -11,6 +11,7 @@ from provision.cli.converge import Order, converge, list_only
 from provision.cli.options import role_options, several_hosts_unless_saved
 from provision.cli.prepare import Part
 from provision.errors import UsageError
+from provision.report.formats import Format
 
 
 @click.command(epilog="Example:  prov deploy 'web*,!web3' --role nginx")
@@ -39,7 +40,7 @@ def deploy(
     inventory: Sequence[str],
     limit: str | None,
     forks: int,
-    as_json: bool,
+    out: Format,
     roles: Sequence[str],
     tags: Sequence[str],
     skip_tags: Sequence[str],
@@ -71,10 +72,10 @@ def deploy(
                 "--plan takes hosts, roles and inventory from the file, and does all of it",
                 hint=f"Write:  prov deploy --plan {saved}",
             )
-        return deploy_saved(saved, forks, diff, verbose=verbose, as_json=as_json)
+        return deploy_saved(saved, forks, diff, verbose=verbose, out=out)
     if target is None:
         raise UsageError("whom to deploy to: a TARGET or --plan FILE is missing", hint="prov deploy --help")
-    order = Order(target, inventory, limit, part, forks, diff, verbose, as_json, step, prune, undo_on_failure)
+    order = Order(target, inventory, limit, part, forks, diff, verbose, out, step, prune, undo_on_failure)
     if list_steps:
         return list_only(order)
     return converge(order, plan=check)

@@ -9,6 +9,7 @@ import click
 from provision.cli.converge import Order, execute
 from provision.cli.options import role_part, several_hosts
 from provision.cli.prepare import Part, assigned
+from provision.report.formats import Format
 
 
 @click.command(epilog="Example:  prov drift all || mail -s drift ops  (in a crontab: see docs/plan.md)")
@@ -19,7 +20,7 @@ def drift(
     inventory: Sequence[str],
     limit: str | None,
     forks: int,
-    as_json: bool,
+    out: Format,
     roles: Sequence[str],
     tags: Sequence[str],
     skip_tags: Sequence[str],
@@ -35,5 +36,5 @@ def drift(
     """
     part = Part(roles, tags, skip_tags, start_at)
     assignments = assigned(inventory, target, limit, part)
-    order = Order(target, inventory, limit, part, forks, None, False, as_json)
+    order = Order(target, inventory, limit, part, forks, None, False, out)
     return execute(order, assignments, plan=True, drift=True)

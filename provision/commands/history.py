@@ -10,6 +10,7 @@ import click
 from provision.cli.asking import Question, ask
 from provision.cli.options import several_hosts
 from provision.errors import ProvError
+from provision.report.formats import Format
 
 if TYPE_CHECKING:
     from provision.roles.host import Host
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @several_hosts
 @click.argument("run", type=click.IntRange(min=1), required=False)
 def history(
-    target: str, inventory: Sequence[str], limit: str | None, forks: int, as_json: bool, run: int | None
+    target: str, inventory: Sequence[str], limit: str | None, forks: int, out: Format, run: int | None
 ) -> int:
     """Tell which runs have changed a host: who, when, from which commit, what, and how they ended.
 
@@ -33,7 +34,7 @@ def history(
     def work(host: Host) -> None:
         tell(host, run or 0)
 
-    question = Question(target, inventory, limit, forks, as_json)
+    question = Question(target, inventory, limit, forks, out)
     return ask(question, work, lambda hosts: HistoryShown(named=len(hosts) > 1), plan=True)
 
 

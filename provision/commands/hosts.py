@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterator, Sequence
 
 import click
 
-from provision.cli.columns import aligned
 from provision.cli.complete import complete_target
-from provision.cli.options import inventory_option, json_option
+from provision.cli.options import format_option, inventory_option
 from provision.errors import UsageError
 from provision.inventory import Inventory, InventoryHost, check, load
 from provision.inventory.target import members
-from provision.report.screen import say, say_json
+from provision.report.formats import Format
 
 COLUMNS = ("NAME", "ADDRESS", "GROUPS", "ROLES")
 
@@ -22,33 +19,24 @@ COLUMNS = ("NAME", "ADDRESS", "GROUPS", "ROLES")
 @click.command(epilog="Example:  prov hosts 'web*,!web3' --graph")
 @click.argument("target", default="all", shell_complete=complete_target)
 @inventory_option
-@json_option
+@format_option
 @click.option("--graph", is_flag=True, help="The groups as a tree, as ansible-inventory --graph shows them.")
-def hosts(target: str, inventory: Sequence[str], as_json: bool, graph: bool) -> None:
+def hosts(target: str, inventory: Sequence[str], out: Format, graph: bool) -> None:
     """List the inventory's hosts with their addresses, groups and roles.
 
     TARGET is a host, a group, a glob, or several with commas; !x leaves out. Default: all.
     With --json, each host's variables too, with secrets masked.
     """
-    begun = time.monotonic()
-    if graph and as_json:
+    if graph and out.FOR_PROGRAMS:
         raise UsageError("--graph and --json exclude each other")
     loaded = load(inventory or None)
     chosen = loaded.select(target)
     if graph:
-        for line in tree(loaded, {host.name for host in chosen}):
-            say(line)
+        out.show((), tree(loaded, {host.name for host in chosen}))
         return
     check(chosen)
-    if as_json:
-        for host in chosen:
-            say_json(as_event(host))
-        say_json({"event": "summary", "hosts": {}, "seconds": round(time.monotonic() - begun, 3)})
-    elif sys.stdout.isatty():
-        show_table([row(host) for host in chosen])
-    else:
-        for line in aligned([COLUMNS, *(row(host) for host in chosen)]):
-            say(line)
+    out.table(chosen, COLUMNS, row, as_event)
+    out.end()
 
 
 def as_event(host: InventoryHost) -> dict[str, object]:
@@ -74,22 +62,6 @@ def row(host: InventoryHost) -> tuple[str, ...]:
     if connection.port:
         address += f" port {connection.port}"
     return host.name, address, " ".join(host.groups), " ".join(host.roles)
-
-
-def show_table(rows: Sequence[Sequence[str]]) -> None:
-    """Rows for a person at a terminal."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from provision.report.terminal import Terminal
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in COLUMNS:
-        table.add_column(column.capitalize())
-    for cells in rows:
-        table.add_row(*(Text(cell) for cell in cells))  # Text: a name in brackets is no markup
-    Terminal().print(table)
 
 
 def tree(inventory: Inventory, chosen: set[str], group: str = "all", depth: int = 0) -> Iterator[str]:

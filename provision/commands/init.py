@@ -6,15 +6,16 @@ from pathlib import Path
 
 import click
 
-from provision.cli.options import json_option
+from provision.cli.options import format_option
 from provision.cli.skeleton import SKELETON, copy, tell
 from provision.errors import UsageError
+from provision.report.formats import Format
 
 
 @click.command(epilog="Example:  prov init hosts  &&  cd hosts  &&  prov lab up web1  &&  prov deploy web1")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@json_option
-def init(folder: Path, as_json: bool) -> None:
+@format_option
+def init(folder: Path, out: Format) -> None:
     """Start a project in DIR: an inventory, a role with its test, a Vagrantfile, settings.
 
     DIR must be new or empty.
@@ -28,4 +29,4 @@ def init(folder: Path, as_json: bool) -> None:
             continue  # `prov new step` copies these
         made.append(folder / (".gitignore" if name == "gitignore" else name))
         copy(path, made[-1])
-    tell(made, f"cd {folder}  &&  prov lab up web1  &&  prov deploy web1", as_json=as_json)
+    tell(made, f"cd {folder}  &&  prov lab up web1  &&  prov deploy web1", out)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from typing import Any
 
 import click
 
 from provision import lab as labs
 from provision.cli.complete import complete_lab_hosts
-from provision.cli.options import json_option
+from provision.cli.options import format_option
 from provision.errors import LabError, UsageError
 from provision.lab import LabHost
 from provision.names import suggestion
-from provision.report.screen import say, say_json
+from provision.report.columns import aligned
+from provision.report.formats import Format
+from provision.report.screen import say
 
 
 class NearestNames(click.Group):
@@ -33,10 +33,6 @@ class NearestNames(click.Group):
 @click.group(cls=NearestNames, epilog="Example:  prov lab up web1 web2  &&  prov lab ssh web1")
 def lab() -> None:
     """Boot and remove throwaway hosts to try things on."""
-
-
-def _progress(as_json: bool) -> Callable[[str], None]:
-    return lambda line: say(line, err=as_json)
 
 
 def _event(host: LabHost, **more: object) -> dict[str, Any]:
@@ -58,10 +54,6 @@ def _event(host: LabHost, **more: object) -> dict[str, Any]:
     }
 
 
-def _summary(begun: float) -> dict[str, Any]:
-    return {"event": "summary", "hosts": {}, "seconds": round(time.monotonic() - begun, 3)}
-
-
 @lab.command(epilog="Example:  prov lab up web1 web2 --image debian-13 --login sudo")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @click.option(
@@ -73,7 +65,7 @@ def _summary(begun: float) -> dict[str, Any]:
 )
 @click.option("--without-python", is_flag=True, help="A host that has no python3 yet.")
 @click.option("--install", is_flag=True, help="Install the system packages that the lab needs, with apt.")
-@json_option
+@format_option
 def up(
     names: tuple[str, ...],
     driver: str,
@@ -81,32 +73,27 @@ def up(
     login: str,
     without_python: bool,
     install: bool,
-    as_json: bool,
+    out: Format,
 ) -> None:
     """Boot hosts, until each answers on SSH. Those that run already are left alone."""
-    begun = time.monotonic()
-    progress = _progress(as_json)
     if install:
         for package in labs.install(driver):
-            progress(f"installed {package}")
+            out.message(f"installed {package}")
     before = {host.name for host in labs.hosts() if host.state == "running"}
     ready = labs.up(
-        names, driver=driver, image=image, login=login, python=not without_python, progress=progress
+        names, driver=driver, image=image, login=login, python=not without_python, progress=out.message
     )
-    if as_json:
-        for host in ready:
-            say_json(_event(host, changed=host.name not in before))
-        say_json(_summary(begun))
+    out.show(_event(host, changed=host.name not in before) for host in ready)
+    out.end()
 
 
 @lab.command(epilog="Example:  prov lab down web1    or    prov lab down --all")
 @click.argument("names", metavar="NAME...", nargs=-1, shell_complete=complete_lab_hosts)
 @click.option("--all", "everything", is_flag=True, help="Every host of the lab.")
 @click.option("--images", is_flag=True, help="With --all: the cached base images and boxes too.")
-@json_option
-def down(names: tuple[str, ...], everything: bool, images: bool, as_json: bool) -> None:
+@format_option
+def down(names: tuple[str, ...], everything: bool, images: bool, out: Format) -> None:
     """Remove hosts and all that belongs to them."""
-    begun = time.monotonic()
     if bool(names) == everything:
         raise UsageError("name the hosts to remove, or say --all", hint="prov lab down web1")
     if images and not everything:
@@ -115,65 +102,54 @@ def down(names: tuple[str, ...], everything: bool, images: bool, as_json: bool) 
         )
     gone = list(dict.fromkeys(names))
     if everything:
-        gone = labs.down_all(images=images, progress=_progress(as_json))
-        if not gone and not as_json:
-            say("The lab has no hosts.")
+        gone = labs.down_all(images=images, progress=out.message)
+        if not gone:
+            out.show((), ["The lab has no hosts."])
     else:
-        labs.down(gone, progress=_progress(as_json))
-    if as_json:
-        for name in gone:
-            say_json({"event": "lab_host", "name": name, "state": "gone"})
-        say_json(_summary(begun))
+        labs.down(gone, progress=out.message)
+    out.show({"event": "lab_host", "name": name, "state": "gone"} for name in gone)
+    out.end()
 
 
 @lab.command(name="list", epilog="Example:  prov lab list --json")
-@json_option
-def list_(as_json: bool) -> None:
+@format_option
+def list_(out: Format) -> None:
     """List the lab's hosts."""
-    begun = time.monotonic()
     known = labs.hosts()
-    if as_json:
-        for host in known:
-            say_json(_event(host))
-        say_json(_summary(begun))
-        return
-    if not known:
+    if not known and not out.FOR_PROGRAMS:
         say("The lab has no hosts. Boot one:  prov lab up web1", err=True)
         return
-    rows = [("NAME", "ADDRESS", "DRIVER", "IMAGE", "LOGIN", "STATE")]
-    rows += [(host.name, host.address, host.driver, host.image, host.login, host.state) for host in known]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    columns = ("NAME", "ADDRESS", "DRIVER", "IMAGE", "LOGIN", "STATE")
+    rows = [(host.name, host.address, host.driver, host.image, host.login, host.state) for host in known]
+    out.show(map(_event, known), aligned([columns, *rows]))
+    out.end()
 
 
 @lab.command(epilog="Example:  prov lab snapshot web1 clean")
 @click.argument("name")
 @click.argument("snapshot", default="saved", required=False)
-@json_option
-def snapshot(name: str, snapshot: str, as_json: bool) -> None:
+@format_option
+def snapshot(name: str, snapshot: str, out: Format) -> None:
     """Keep what a host is now, to be restored later. SNAPSHOT is "saved" if none is named."""
-    begun = time.monotonic()
-    labs.snapshot(name, snapshot, progress=_progress(as_json))
-    _tell_one(name, begun, as_json, snapshot=snapshot)
+    labs.snapshot(name, snapshot, progress=out.message)
+    _tell_one(name, out, snapshot=snapshot)
 
 
 @lab.command(epilog="Example:  prov lab restore web1 clean")
 @click.argument("name")
 @click.argument("snapshot", default="saved", required=False)
-@json_option
-def restore(name: str, snapshot: str, as_json: bool) -> None:
+@format_option
+def restore(name: str, snapshot: str, out: Format) -> None:
     """Make a host what it was when `prov lab snapshot` was run."""
-    begun = time.monotonic()
-    labs.restore(name, snapshot, progress=_progress(as_json))
-    _tell_one(name, begun, as_json, snapshot=snapshot)
+    labs.restore(name, snapshot, progress=out.message)
+    _tell_one(name, out, snapshot=snapshot)
 
 
-def _tell_one(name: str, begun: float, as_json: bool, **more: object) -> None:
+def _tell_one(name: str, out: Format, **more: object) -> None:
     found = labs.find(name)
-    if as_json and found:
-        say_json(_event(found, **more))
-        say_json(_summary(begun))
+    if found:
+        out.show([_event(found, **more)])
+        out.end()
 
 
 @lab.group(cls=NearestNames, epilog="Example:  prov lab box build --image debian-13")
@@ -185,20 +161,16 @@ def box() -> None:
 @click.option("--image", default="debian-12", show_default=True, help=f"One of {', '.join(labs.IMAGES)}.")
 @click.option("--again", is_flag=True, help="Build it anew if it is there.")
 @click.option("--install", is_flag=True, help="Install the system packages that this needs, with apt.")
-@json_option
-def build(image: str, again: bool, install: bool, as_json: bool) -> None:
+@format_option
+def build(image: str, again: bool, install: bool, out: Format) -> None:
     """Build a Vagrant box (for libvirt) from the package mirror that this machine uses."""
-    begun = time.monotonic()
-    progress = _progress(as_json)
     if install:
         for package in labs.install("vagrant"):
-            progress(f"installed {package}")
-    path = labs.build_box(image, again=again, progress=progress)
-    if as_json:
-        say_json({"event": "lab_box", "image": image, "path": path})
-        say_json(_summary(begun))
-    else:
-        say(f"The box is {path}; `prov lab up NAME --driver vagrant` takes it by itself.")
+            out.message(f"installed {package}")
+    path = labs.build_box(image, again=again, progress=out.message)
+    words = f"The box is {path}; `prov lab up NAME --driver vagrant` takes it by itself."
+    out.show([{"event": "lab_box", "image": image, "path": path}], [words])
+    out.end()
 
 
 @lab.command(epilog="Example:  prov lab ssh web1 -- systemctl --failed")

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 
-from provision.cli.options import json_option
+from provision.cli.options import format_option
 from provision.cli.skeleton import SKELETON, copy, tell
 from provision.commands.lab import NearestNames
 from provision.errors import UsageError
+from provision.report.formats import Format
 from provision.report.screen import say
 from provision.roles.folders import BUILTIN
 
@@ -28,8 +29,8 @@ def new() -> None:
 
 @new.command(epilog="Example:  prov new role memcached")
 @click.argument("name")
-@json_option
-def role(name: str, as_json: bool) -> None:
+@format_option
+def role(name: str, out: Format) -> None:
     """Add a role with parameters, a template and a test, in roles/NAME."""
     check_name(name, "role")
     refuse_existing(Path("roles") / name)
@@ -40,13 +41,13 @@ def role(name: str, as_json: bool) -> None:
             err=True,
         )
     made = copied("roles", lambda text: renamed_role(text, name))
-    tell(made, f"prov roles {name}, and list it in the inventory:  roles: [{name}]", as_json=as_json)
+    tell(made, f"prov roles {name}, and list it in the inventory:  roles: [{name}]", out)
 
 
 @new.command(epilog="Example:  prov new step login_shell  &&  pytest steps")
 @click.argument("name")
-@json_option
-def step(name: str, as_json: bool) -> None:
+@format_option
+def step(name: str, out: Format) -> None:
     """Add a step in steps/NAME.py, and a test of it that needs no host.
 
     The test runs with pytest in less than a second, as any user.
@@ -58,7 +59,7 @@ def step(name: str, as_json: bool) -> None:
     refuse_existing(Path("steps") / name)
     refuse_existing(Path("steps/tests") / f"test_{name}.py")
     made = copied("steps", lambda text: renamed_step(text, name))
-    tell(made, f"pytest steps, and call it in a role:  from steps.{name} import {name}", as_json=as_json)
+    tell(made, f"pytest steps, and call it in a role:  from steps.{name} import {name}", out)
 
 
 def check_name(name: str, kind: str) -> None:

@@ -9,11 +9,12 @@ import click
 from provision.cli.asking import Question, ask, tell_facts
 from provision.cli.options import several_hosts
 from provision.errors import Exit
+from provision.report.formats import Format
 
 
 @click.command(epilog="Example:  prov ping all")
 @several_hosts
-def ping(target: str, inventory: Sequence[str], limit: str | None, forks: int, as_json: bool) -> int:
+def ping(target: str, inventory: Sequence[str], limit: str | None, forks: int, out: Format) -> int:
     """Open a session with each host, as a deploy would, and say how long it took. Changes nothing.
 
     TARGET is a host, a group, a glob, or several with commas; !x leaves out.
@@ -22,7 +23,7 @@ def ping(target: str, inventory: Sequence[str], limit: str | None, forks: int, a
     """
     from provision.report.ping import Ping
 
-    question = Question(target, inventory, limit, forks, as_json)
+    question = Question(target, inventory, limit, forks, out)
     status = ask(question, tell_facts, lambda hosts: Ping(max(len(host.name) for host in hosts)), plan=True)
     # a host without python3 would get it from a deploy; it can be reached all the same
     return Exit.DONE if status == Exit.CHANGES else status

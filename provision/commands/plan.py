@@ -11,6 +11,7 @@ from provision.cli.converge import Order, converge, list_only
 from provision.cli.options import role_options, several_hosts
 from provision.cli.prepare import Part
 from provision.errors import UsageError
+from provision.report.formats import Format
 
 
 @click.command(epilog="Example:  prov plan web1 -o web1.plan  &&  prov deploy --plan web1.plan")
@@ -28,7 +29,7 @@ def plan(
     inventory: Sequence[str],
     limit: str | None,
     forks: int,
-    as_json: bool,
+    out: Format,
     roles: Sequence[str],
     tags: Sequence[str],
     skip_tags: Sequence[str],
@@ -47,7 +48,7 @@ def plan(
     could not be reached; 130 interrupted.
     """
     part = Part(roles, tags, skip_tags, start_at)
-    order = Order(target, inventory, limit, part, forks, diff, verbose, as_json, prune=prune)
+    order = Order(target, inventory, limit, part, forks, diff, verbose, out, prune=prune)
     if list_steps:
         return list_only(order)
     if output is not None:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import ast
 import shutil
 import textwrap
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.columns import aligned
 from provision.cli.complete import complete_roles
-from provision.cli.options import json_option
+from provision.cli.options import format_option
 from provision.errors import UsageError
 from provision.names import suggestion
-from provision.report.screen import say, say_json
+from provision.report.columns import aligned
+from provision.report.formats import Format
 from provision.roles.folders import BUILTIN, names, search_path
 
 if TYPE_CHECKING:
@@ -27,13 +26,12 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example:  prov roles nginx")
 @click.argument("names_", metavar="[NAME]...", nargs=-1, shell_complete=complete_roles)
-@json_option
-def roles(names_: Sequence[str], as_json: bool) -> None:
+@format_option
+def roles(names_: Sequence[str], out: Format) -> None:
     """List the roles; or, with names, what each does: parameters, tasks and steps.
 
     A role in the project's folder roles/ comes before a built-in one of the same name.
     """
-    begun = time.monotonic()
     folders = search_path()
     known = names(folders)
     for name in names_:
@@ -43,16 +41,13 @@ def roles(names_: Sequence[str], as_json: bool) -> None:
             )
     if not names_:
         rows = [(name, origin(name, folders), summary(name, folders)) for name in known]
-        if as_json:
-            for name, source, text in rows:
-                say_json({"event": "role", "name": name, "from": source, "summary": text})
-        else:
-            for line in aligned([("NAME", "FROM", "WHAT"), *rows]):
-                say(line)
+        events = (
+            {"event": "role", "name": name, "from": source, "summary": text} for name, source, text in rows
+        )
+        out.show(events, aligned([("NAME", "FROM", "WHAT"), *rows]))
     for name in names_:
-        show(name, folders, as_json=as_json)
-    if as_json:
-        say_json({"event": "summary", "hosts": {}, "seconds": round(time.monotonic() - begun, 3)})
+        show(name, folders, out)
+    out.end()
 
 
 def origin(name: str, folders: Sequence[Path]) -> str:
@@ -73,7 +68,7 @@ def summary(name: str, folders: Sequence[Path]) -> str:
     return text.split("\n", 1)[0]
 
 
-def show(name: str, folders: Sequence[Path], *, as_json: bool) -> None:
+def show(name: str, folders: Sequence[Path], out: Format) -> None:
     """One role. Raises ConfigError if it can't be imported."""
     from provision.roles import docs as roledocs
     from provision.roles.model import find
@@ -82,11 +77,8 @@ def show(name: str, folders: Sequence[Path], *, as_json: bool) -> None:
     assert role is not None  # the name is known
     parameters = list(roledocs.parameters(role.params))
     tasks = roledocs.task_docs(role)
-    if as_json:
-        say_json(as_event(role, origin(name, folders), parameters, tasks))
-    else:
-        for line in page(role, origin(name, folders), parameters, tasks):
-            say(line)
+    source = origin(name, folders)
+    out.show([as_event(role, source, parameters, tasks)], page(role, source, parameters, tasks))
 
 
 def as_event(

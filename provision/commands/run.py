@@ -9,6 +9,7 @@ import click
 
 from provision.cli.asking import Question, ask
 from provision.cli.options import several_hosts
+from provision.report.formats import Format
 
 if TYPE_CHECKING:
     from provision.roles.host import Host
@@ -23,7 +24,7 @@ def run(
     inventory: Sequence[str],
     limit: str | None,
     forks: int,
-    as_json: bool,
+    out: Format,
     argv: Sequence[str],
     lock: bool,
 ) -> int:
@@ -44,7 +45,7 @@ def run(
     def work(host: Host) -> None:
         run_one(host, argv)
 
-    question = Question(target, inventory, limit, forks, as_json)
+    question = Question(target, inventory, limit, forks, out)
     opening = {"aside": "locked" if lock else "free"}
     return ask(question, work, lambda hosts: OutputShown(named=len(hosts) > 1), plan=False, opening=opening)
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from provision.cli.converge import diff_limit
-from provision.cli.options import json_option
+from provision.cli.options import format_option
 from provision.errors import ProvError
-from provision.report.screen import say, say_json
+from provision.report.formats import Format
+from provision.report.screen import say
 
 if TYPE_CHECKING:
     from provision.controller.events import StepDone
@@ -23,29 +24,27 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--diff/--no-diff", default=None, help="Show whole differences (the default), or none.")
 @click.option("-v", "--verbose", is_flag=True, help="Show unchanged steps too, with the reason.")
-@json_option
-def show(file: Path, diff: bool | None, verbose: bool, as_json: bool) -> int:
+@format_option
+def show(file: Path, diff: bool | None, verbose: bool, out: Format) -> int:
     """Show a saved plan as it was shown when it was made. Connects to no host.
 
     Exit status: 0; 2 there is no such file, or it is no plan, or damaged.
     """
-    from provision.cli.watch import report_for
     from provision.controller.events import Summary, Tally
     from provision.report.base import Style
     from provision.saved import plan_file
 
     plan = plan_file.read(file)
     made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(plan.made))
-    if as_json:
-        about = {"target": plan.asked.target, "made": plan.made, "by": plan.by, "prov": plan.prov}
-        say_json({"event": "plan", **about})
-    else:
+    if not out.FOR_PROGRAMS:
         say(f"plan for {plan.asked.target}, made {made} by {plan.by}", err=True)
+    about = {"target": plan.asked.target, "made": plan.made, "by": plan.by, "prov": plan.prov}
+    out.show([{"event": "plan", **about}])
     style = Style(
         plan=True, verbose=verbose, diff_lines=diff_limit(diff, plan=True), fleet=len(plan.hosts) > 1
     )
     roles = {step.role for host in plan.hosts.values() for step in host.steps}
-    report = report_for(style, list(plan.hosts), sorted(roles), as_json=as_json)
+    report = out.report(style, list(plan.hosts), sorted(roles))
     summary = Summary({name: Tally() for name in plan.hosts}, plan.seconds)
     try:
         for event in events(plan):

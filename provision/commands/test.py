@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -16,9 +14,10 @@ import click
 from provision import lab
 from provision.cli.complete import complete_roles
 from provision.cli.interrupts import Interrupts
-from provision.cli.options import inventory_option, json_option, words
+from provision.cli.options import format_option, inventory_option, words
 from provision.errors import ConfigError, ConfigErrors, Exit, ProvError, UsageError
 from provision.lab.model import check_choice
+from provision.report.formats import Format
 from provision.report.screen import say
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 @click.option("--no-reboot", is_flag=True, help="Leave out the reboot, and the tests after it.")
 @click.option("--keep", is_flag=True, help="Leave the hosts for a look.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML, for CI.")
-@json_option
+@format_option
 def test(
     subjects: Sequence[str],
     inventory: Sequence[str],
@@ -55,7 +54,7 @@ def test(
     no_reboot: bool,
     keep: bool,
     junit: Path | None,
-    as_json: bool,
+    out: Format,
 ) -> int:
     """Test roles, or hosts of the inventory, on throwaway hosts.
 
@@ -77,7 +76,7 @@ def test(
         check_free(trials, keep=keep)
         check_pytest(trials)
         run = Trials(trials, Options(authority, driver, not no_reboot, only, keep))
-        status = watch(run, report_for(trials, as_json=as_json))
+        status = watch(run, report_for(trials, out))
         if junit is not None:
             write(junit, run)
     return status
@@ -122,19 +121,15 @@ def check_pytest(trials: Sequence[Trial]) -> None:
         raise UsageError(f"the tests need {names}", hint="Install it:  pip install 'prov-deploy[test]'")
 
 
-def report_for(trials: Sequence[Trial], *, as_json: bool) -> TrialReport:
-    """The report that suits where stdout goes: scripts, a terminal, or a log."""
-    from provision.cli.watch import tolerant_streams
-    from provision.testing.trial_report import JsonTrials, PlainTrials
-
-    tolerant_streams()
-    if as_json:
-        return JsonTrials(sys.stdout)
-    if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+def report_for(trials: Sequence[Trial], out: Format) -> TrialReport:
+    """The report of trials in a format."""
+    if out.moves:
         from provision.testing.trial_table import TrialTable
 
         return TrialTable(trials)
-    return PlainTrials(sys.stdout)
+    from provision.testing.trial_report import TrialItems
+
+    return TrialItems(out)
 
 
 def watch(run: Trials, report: TrialReport) -> Exit:

@@ -9,6 +9,7 @@ import click
 
 from provision.cli.options import several_hosts
 from provision.cli.prepare import select, select_one
+from provision.report.formats import Format
 
 if TYPE_CHECKING:
     from provision.roles.host import Host
@@ -23,7 +24,7 @@ def undo(
     inventory: Sequence[str],
     limit: str | None,
     forks: int,
-    as_json: bool,
+    out: Format,
     run: int | None,
     check: bool,
 ) -> int:
@@ -38,14 +39,14 @@ def undo(
     """
     hosts = select(inventory, target, limit) if run is None else [select_one(inventory, target)]
     from provision.cli.sudo_password import AskOnce
-    from provision.cli.watch import Prompt, can_ask, report_for, watch
+    from provision.cli.watch import Prompt, can_ask, watch
     from provision.controller.run_options import RunOptions
     from provision.report.base import Style
     from provision.roles.project import Assignment
     from provision.run.on_hosts import Run
 
     style = Style(check, verbose=True, fleet=len(hosts) > 1)
-    report = report_for(style, [host.name for host in hosts], [], as_json=as_json)
+    report = out.report(style, [host.name for host in hosts], [])
     prompt = Prompt(report)
 
     def work(host: Host) -> None:
@@ -56,7 +57,7 @@ def undo(
 
     made = Run(
         [Assignment(host) for host in hosts],
-        RunOptions(plan=check, forks=forks, ask=AskOnce(prompt) if can_ask(as_json) else None),
+        RunOptions(plan=check, forks=forks, ask=AskOnce(prompt) if can_ask(out) else None),
         work,
     )
     return watch(made, report, prompt)

@@ -40,7 +40,12 @@ class JsonLines(Report):
 
     def finish(self, summary: Summary) -> None:
         hosts = {host: asdict(tally) for host, tally in summary.hosts.items()}
-        write_json(self._out, {"event": "summary", "hosts": hosts, "seconds": round(summary.seconds, 3)})
+        write_json(self._out, summary_line(hosts, summary.seconds))
+
+
+def summary_line(hosts: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """The last line of every command. hosts: numbers of each host, by what they count."""
+    return {"event": "summary", "hosts": hosts, "seconds": round(seconds, 3)}
 
 
 def as_line(event: Event, ends: Ends) -> dict[str, Any] | None:

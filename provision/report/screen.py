@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 from provision.controller.visible import uncoloured, visible
+
+
+def tolerate_all_characters() -> None:
+    """Let stdout and stderr take every character: those that this terminal's encoding lacks are shown escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -16,11 +25,6 @@ def say(text: str, *, err: bool = False) -> None:
     # what the terminal's encoding lacks is shown escaped
     encoding = getattr(stream, "encoding", None) or "utf-8"
     _line(stream, text.encode(encoding, "backslashreplace").decode(encoding))
-
-
-def say_json(event: dict[str, Any]) -> None:
-    """Print an object on a line of stdout, exactly: JSON escapes what terminals would obey."""
-    write_json(sys.stdout, event)
 
 
 def write(stream: TextIO, text: str) -> None:
@@ -33,8 +37,8 @@ def _line(stream: TextIO, text: str) -> None:
     stream.flush()
 
 
-def write_json(stream: TextIO, event: dict[str, Any]) -> None:
-    """Write an object on a line, exactly."""
+def write_json(stream: TextIO, event: Mapping[str, Any]) -> None:
+    """Write an object on a line, exactly: JSON escapes what terminals would obey."""
     _line(stream, json.dumps(event))
 
 

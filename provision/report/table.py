@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich import box
 from rich.table import Table
@@ -11,6 +11,7 @@ from rich.text import Text
 from provision.controller.events import Summary
 from provision.report.base import STATES, Style
 from provision.report.palette import STATES as COLOURS
+from provision.report.terminal import Terminal
 
 ALWAYS = ("ok", "changed", "failed")
 
@@ -32,3 +33,13 @@ def summary_table(summary: Summary, style: Style, seconds: Mapping[str, float]) 
         took = f"{seconds[host]:.1f} s" if host in seconds else "-"
         table.add_row(Text(host, "bold"), *cells, Text(took))
     return table
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows as a table. columns: their names, in capitals."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column.capitalize())
+    for cells in rows:
+        table.add_row(*(Text(cell) for cell in cells))  # Text: a name in brackets is no markup
+    Terminal().print(table)

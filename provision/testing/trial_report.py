@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 from provision.report.base import counted
 from provision.report.diffs import diff_lines
 from provision.report.failure import host_failure, step_failure
+from provision.report.formats import Format
 from provision.report.jsonl import error
-from provision.report.screen import write, write_json
 from provision.report.text import Line, flat, lines
 from provision.testing.results import Event, Finished, StageDone, StageStarted, TrialDone, Verdict
 
@@ -31,49 +31,23 @@ class TrialReport(Protocol):
         return
 
 
-class PlainTrials(TrialReport):
-    """A line for each stage that has ended, failures below it."""
+class TrialItems(TrialReport):
+    """Each stage and trial that has ended, in any format; failures below it. JSON has an object for each test too."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: Format) -> None:
         self._out = out
 
     def take(self, event: Event) -> None:
-        for line in told(event):
-            self._write(line.text)
+        self._out.show(objects(event), (line.text for line in told(event)))
 
     def finish(self, finished: Finished, seconds: float) -> None:
-        self._write(outcome(finished, seconds))
-
-    def _write(self, text: str) -> None:
-        write(self._out, text)
-
-
-class JsonTrials(TrialReport):
-    """One object a line: stages, tests, trials, at the end the summary."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-
-    def take(self, event: Event) -> None:
-        if isinstance(event, StageDone):
-            for test in event.tests:
-                self._write(test_line(event, test))
-            self._write(stage_line(event))
-        elif isinstance(event, TrialDone):
-            line = {**of_trial(event), "event": "trial", "state": "passed" if event.passed else "failed"}
-            line["kept"] = list(event.kept)
-            self._write(line | ({"error": error(event.error)} if event.error else {}))
-
-    def finish(self, finished: Finished, seconds: float) -> None:
+        self._out.show((), [outcome(finished, seconds)])
         hosts: dict[str, dict[str, int]] = {}
         for stage in finished.stages:
             for host in stage.trial.hosts:
                 count = hosts.setdefault(host, {"passed": 0, "failed": 0, "skipped": 0})
                 count[stage.state] += 1
-        self._write({"event": "summary", "hosts": hosts, "seconds": round(seconds, 3)})
-
-    def _write(self, line: dict[str, Any]) -> None:
-        write_json(self._out, line)
+        self._out.end(hosts, seconds)
 
 
 # -- as lines for people
@@ -133,6 +107,17 @@ def outcome(finished: Finished, seconds: float) -> str:
 
 
 # -- as objects
+
+
+def objects(event: Event) -> Iterator[dict[str, Any]]:
+    """What programs are told of an event."""
+    if isinstance(event, StageDone):
+        yield from (test_line(event, test) for test in event.tests)
+        yield stage_line(event)
+    elif isinstance(event, TrialDone):
+        line = {**of_trial(event), "event": "trial", "state": "passed" if event.passed else "failed"}
+        line["kept"] = list(event.kept)
+        yield line | ({"error": error(event.error)} if event.error else {})
 
 
 def of_trial(event: Event) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from provision.controller.events import StepDone
 from provision.errors import LabError, StepError
+from provision.report.formats.as_json import Json
+from provision.report.formats.as_plain import Plain
 from provision.report.terminal import Terminal
 from provision.steps.base import Change
 from provision.testing.junit import write_junit
 from provision.testing.results import Event, Finished, StageDone, StageStarted, TrialDone, Verdict
-from provision.testing.trial_report import JsonTrials, PlainTrials
+from provision.testing.trial_report import TrialItems
 from provision.testing.trial_table import TrialTable
 from provision.testing.trials import Trial
 
@@ -60,7 +62,7 @@ def finished() -> Finished:
 
 def test_plain_lines() -> None:
     out = io.StringIO()
-    report = PlainTrials(out)
+    report = TrialItems(Plain(out))
     for event in EVENTS:
         report.take(event)
     report.finish(finished(), 6.25)
@@ -81,7 +83,7 @@ def test_plain_lines() -> None:
 
 def test_json_lines() -> None:
     out = io.StringIO()
-    report = JsonTrials(out)
+    report = TrialItems(Json(out))
     for event in EVENTS:
         report.take(event)
     report.finish(finished(), 6.25)

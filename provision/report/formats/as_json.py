@@ -1,0 +1,49 @@
+"""`--format json`, or `--json`: one object a line, each with "event"; the last one is the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from provision.errors import ProvError
+from provision.report.base import Report, Style
+from provision.report.formats import Format
+from provision.report.jsonl import JsonLines, summary_line
+from provision.report.screen import write_json
+
+T = TypeVar("T")
+
+
+class Json(Format):
+    """For scripts: all steps, and whole differences."""
+
+    FOR_PROGRAMS = True
+
+    def report(self, style: Style, hosts: Sequence[str], roles: Sequence[str]) -> Report:
+        return JsonLines(self._out)
+
+    def answers(self, for_people: Callable[[], Report]) -> Report:
+        return JsonLines(self._out)
+
+    def show(self, events: Iterable[Mapping[str, Any]], lines: Iterable[str] = ()) -> None:
+        for event in events:
+            write_json(self._out, event)
+
+    def table(
+        self,
+        items: Iterable[T],
+        columns: Sequence[str],
+        row: Callable[[T], Sequence[str]],
+        event: Callable[[T], Mapping[str, Any]],
+    ) -> None:
+        self.show(map(event, items))
+
+    def errors(self, errors: Sequence[ProvError]) -> None:
+        self.show({"event": "error", "message": e.message, "where": e.where, "hint": e.hint} for e in errors)
+        self.end()
+
+    def end(self, hosts: Mapping[str, Any] | None = None, seconds: float | None = None) -> None:
+        write_json(self._out, summary_line(hosts or {}, self.took() if seconds is None else seconds))
+
+
+FORMAT = Json

@@ -1,0 +1,46 @@
+"""`--format text`, the default: moving lines, colours and tables at a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from provision.report.formats.as_plain import Plain
+
+if TYPE_CHECKING:
+    from provision.report.base import Report, Style
+
+T = TypeVar("T")
+
+
+class Text(Plain):
+    """What suits the place where stdout goes."""
+
+    @property
+    def moves(self) -> bool:
+        return self._out.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+    def report(self, style: Style, hosts: Sequence[str], roles: Sequence[str]) -> Report:
+        if not self.moves:
+            return super().report(style, hosts, roles)
+        from provision.report.console import Console
+
+        return Console(style, hosts, roles)
+
+    def table(
+        self,
+        items: Iterable[T],
+        columns: Sequence[str],
+        row: Callable[[T], Sequence[str]],
+        event: Callable[[T], Mapping[str, Any]],
+    ) -> None:
+        if not self._out.isatty():
+            super().table(items, columns, row, event)
+            return
+        from provision.report.table import show_table
+
+        show_table(columns, map(row, items))
+
+
+FORMAT = Text
