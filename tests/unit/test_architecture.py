@@ -179,7 +179,7 @@ PRINTERS = {
     "provision/agent/link.py",
     "provision/agent/main.py",
     # ours, of that name, made of Terminal
-    "provision/cli/watch.py",
+    "provision/report/formats/as_text.py",
 }
 
 
