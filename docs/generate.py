@@ -1,4 +1,7 @@
-"""Writes docs/steps.md and docs/builtin-roles.md from docstrings: `python docs/generate.py`. A test compares them."""
+"""Writes docs/steps.md, docs/builtin-roles.md and the table in docs/servers.md: `python docs/generate.py`.
+
+They say what docstrings and declarations say; a test compares them.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,14 @@ from types import ModuleType
 from typing import Any
 
 import provision.steps
+from provision.declared import folders as rolefolders
+from provision.declared.servers import Server, servers
 from provision.roles import docs as roledocs
-from provision.roles import folders as rolefolders
 from provision.roles.model import find
 from provision.steps.base import Step
 
 PAGE = Path(__file__).parent / "steps.md"
+SERVERS_PAGE = Path(__file__).parent / "servers.md"
 ROLES_PAGE = Path(__file__).parent / "builtin-roles.md"
 COMMON = {f.name for f in fields(Step)}
 HEAD = """# Steps
@@ -56,8 +61,14 @@ def roles_page() -> str:
         role = find(name, [rolefolders.BUILTIN])
         assert role is not None
         parts.append(f"\n## {name}\n\n{role.doc}\n")
+        if role.server:
+            parts.append(f"\nServes {spoken(role.server)}. Package: {package(role.server)}.\n")
+        if role.front:
+            parts.append(f"\nOffers {', '.join(f'`{word}`' for word in role.front.offers)}.\n")
         notes = {"Has to be listed with": role.requires, "Runs after": role.after}
         told = [f"{what}: {', '.join(f'`{n}`' for n in names)}." for what, names in notes.items() if names]
+        if role.front:
+            told[-1] = told[-1].replace(".", ", and every server.")
         parts += ["\n" + line + "\n" for line in told]
         rows = [row(parameter) for parameter in roledocs.parameters(role.params)]
         if rows:
@@ -65,6 +76,35 @@ def roles_page() -> str:
         tasks = [f"- `{name}.{task.name}`: {task.doc}\n" for task in roledocs.task_docs(role)]
         parts.append("\nTasks:\n\n" + "".join(tasks))
     return "".join(parts)
+
+
+def spoken(server: Server) -> str:
+    """The interfaces that a server speaks, as people write them."""
+    return ", ".join(word.upper() for word in server.serves)
+
+
+def package(server: Server) -> str:
+    """What a server brings into an application's environment."""
+    return f"`{server.package}`" if server.package else "the distribution's"
+
+
+def servers_table() -> str:
+    """The built-in servers, for docs/servers.md."""
+    lines = ["| server | speaks | package | what it is |", "|---|---|---|---|"]
+    for server in servers([rolefolders.BUILTIN]):
+        role = find(server.name, [rolefolders.BUILTIN])
+        assert role is not None
+        what = role.doc.split("\n", 1)[0].partition(": ")[2]
+        default = "".join(f" Default for {word.upper()}." for word in server.default_for)
+        link = f"[{server.name}](builtin-roles.md#{server.name})"
+        lines.append(f"| {link} | {spoken(server)} | {package(server)} | {what}{default} |")
+    return "\n".join(lines)
+
+
+def servers_page(text: str) -> str:
+    """docs/servers.md with its table as the roles declare it."""
+    before, _, rest = text.partition("<!-- servers -->\n")
+    return f"{before}<!-- servers -->\n{servers_table()}\n{rest[rest.index('<!-- end of servers -->') :]}"
 
 
 def row(parameter: roledocs.Parameter) -> str:
@@ -160,3 +200,4 @@ def shipped_removed(text: str) -> str:
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
     ROLES_PAGE.write_text(roles_page(), encoding="utf-8")
+    SERVERS_PAGE.write_text(servers_page(SERVERS_PAGE.read_text(encoding="utf-8")), encoding="utf-8")

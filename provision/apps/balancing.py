@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from provision import lab
 from provision.apps.application import Application
-from provision.apps.settings import Front, Settings
+from provision.apps.settings import FrontName, Settings, known_roles, role_folders
+from provision.declared import fronts
+from provision.declared.fronts import DEFAULT_FRONT
 from provision.errors import ConfigErrors, ProvError, UsageError
 from provision.inventory import Inventory, InventoryHost, Problems
 from provision.inventory.fields import address
@@ -33,12 +35,19 @@ class Balance(Settings):
     backup: tuple[str, ...] = Field(
         default=(), description="Hosts that get requests only while all others are down."
     )
-    front: Front = Field(default="nginx", description="What stands before them.")
+    front: FrontName = Field(default=DEFAULT_FRONT, description="The role that stands before them.")
 
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
         return {"hosts": value} if isinstance(value, str) else value
+
+    @field_validator("front")
+    @classmethod
+    def _balances(cls, front: str, info: ValidationInfo) -> str:
+        if "balance" not in fronts.named(front, role_folders(info)).offers:
+            raise ValueError(f"the front {front!r} does not balance")
+        return front
 
     @model_validator(mode="after")
     def _fits(self) -> Balance:
@@ -73,10 +82,10 @@ def balanced_of(host: InventoryHost, apps_of: AppsOf) -> tuple[Balanced, ...]:
     for name, value in entries(host):
         with problems.gathered():
             found.append(balanced(host, name, value, apps_of))
-    fronts = {app.front: app.name for app in apps_of(host)}
+    taken = {app.front: app.name for app in apps_of(host)}
     for each in found:
-        other = next((name for front, name in fronts.items() if front != each.balance.front), None)
-        fronts.setdefault(each.balance.front, each.app.name)
+        other = next((name for front, name in taken.items() if front != each.balance.front), None)
+        taken.setdefault(each.balance.front, each.app.name)
         if other is not None:
             message = f"{other} has another front here, and both want ports 80 and 443"
             problems.add(host.error(("balance", each.app.name, "front"), message))
@@ -98,7 +107,9 @@ def entries(host: InventoryHost) -> Iterator[tuple[Any, Any]]:
 def servers_of(host: InventoryHost, name: Any, value: Any) -> tuple[Balance, list[InventoryHost]]:
     """Return one entry of `balance`, and the hosts that it names. Raises ConfigErrors."""
     path = ("balance", name)
-    balance = validate(Balance, {"hosts": value} if isinstance(value, str) else value, host, path)
+    balance = validate(
+        Balance, {"hosts": value} if isinstance(value, str) else value, host, path, known_roles(host)
+    )
     try:
         return balance, host.inventory.select(balance.hosts)
     except UsageError as error:

@@ -7,22 +7,23 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from provision.apps.settings import (
-    INTERFACES,
     Auth,
     Cache,
     Django,
-    Front,
+    FrontName,
     Index,
-    Interface,
     RateLimit,
-    Server,
+    ServerName,
     Settings,
     Tls,
-    servers_for,
+    role_folders,
 )
+from provision.declared import fronts, servers
+from provision.declared.fronts import DEFAULT_FRONT, Front
+from provision.declared.servers import Interface, Server
 from provision.inventory.fields import (
     Domain,
     InnerPath,
@@ -76,11 +77,13 @@ class App(Settings):
     ] = Field(
         description="The application object, as module:callable, or a factory of it, as module:factory()."
     )
-    server: Server = Field(
-        default_factory=lambda data: servers_for(data["interface"])[0],
-        description="What runs it. Default: gunicorn for wsgi, uvicorn for asgi.",
+    server: ServerName = Field(
+        default_factory=lambda data: servers.default_server(data["interface"]),
+        description="The role that runs it. Default: by `interface`, see [servers](servers.md).",
     )
-    front: Front = Field(default="nginx", description="What stands before it, with TLS and static files.")
+    front: FrontName = Field(
+        default=DEFAULT_FRONT, description="The role that stands before it, with TLS and static files."
+    )
     domains: tuple[Domain, ...] = Field(
         min_length=1, description="Host names it is served under; the first label may be `*`."
     )
@@ -166,6 +169,9 @@ class App(Settings):
         description="User it runs as; prov makes it, and refuses an account that is somebody's. Default: app-NAME.",
     )
 
+    _server: Server = PrivateAttr()
+    _front: Front = PrivateAttr()
+
     @field_validator("source")
     @classmethod
     def _local_or_git(cls, source: Path | str) -> Path | str:
@@ -182,10 +188,10 @@ class App(Settings):
 
     @field_validator("server")
     @classmethod
-    def _speaks_interface(cls, server: Server, info: ValidationInfo) -> Server:
-        interface = info.data.get("interface")
-        if interface is not None and interface not in INTERFACES[server]:
-            able = ", ".join(servers_for(interface))
+    def _speaks_interface(cls, server: str, info: ValidationInfo) -> str:
+        interface, folders = info.data.get("interface"), role_folders(info)
+        if interface is not None and interface not in servers.named(server, folders).serves:
+            able = ", ".join(servers.serving(interface, folders))
             raise ValueError(f"{server!r} does not speak {interface}; these do: {able}")
         return server
 
@@ -246,12 +252,37 @@ class App(Settings):
             )
         if self.auth is not None and self.tls == "none":
             raise ValueError("`auth` sends passwords: it needs `tls`")
-        if self.auth is not None and self.auth.by == "django":
-            if self.django is None:
-                raise ValueError("`auth: django` is for Django projects: set `django`")
-            if self.front != "apache":
-                raise ValueError("`auth: django` is what Apache's mod_wsgi does: set `front: apache`")
+        if self.auth is not None and self.auth.by == "django" and self.django is None:
+            raise ValueError("`auth: django` is for Django projects: set `django`")
         return self
+
+    @model_validator(mode="after")
+    def _suits_its_roles(self, info: ValidationInfo) -> App:
+        folders = role_folders(info)
+        front = fronts.named(self.front, folders)
+        for wanted in self.asks_of_front:
+            if wanted not in front.offers:
+                able = [each.name for each in fronts.fronts(folders) if wanted in each.offers]
+                does = f"set `front` to one that does: {', '.join(able)}" if able else "no front here does"
+                raise ValueError(f"the front {self.front!r} has no `{wanted}`; {does}")
+        self._server, self._front = servers.named(self.server, folders), front
+        return self
+
+    @property
+    def server_package(self) -> str | None:
+        """What its server needs in its environment; None for nothing."""
+        return self._server.package
+
+    @property
+    def draining(self) -> str:
+        """Title of its front's processes that only finish requests; "" if they have none."""
+        return self._front.draining
+
+    @property
+    def asks_of_front(self) -> list[str]:
+        """What of its settings its front has to take care of."""
+        names = ("static", "media", "streams", "cache", "rate_limit", "error_pages", "maintenance")
+        return [*filter(self.__getattribute__, names), *([f"auth: {self.auth.by}"] if self.auth else [])]
 
     @property
     def interpreter(self) -> str:

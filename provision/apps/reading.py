@@ -8,11 +8,7 @@ from typing import Any
 from provision.apps.application import Application
 from provision.apps.files import files_missing, local
 from provision.apps.model import GIT_URL, App
-from provision.apps.settings import (
-    Front,
-    OwnCertificate,
-    Tls,
-)
+from provision.apps.settings import OwnCertificate, Tls, known_roles
 from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import InventoryHost, Problems
 from provision.inventory.validation import validate
@@ -71,7 +67,7 @@ def app_of(host: InventoryHost, name: Any, settings: Any) -> Application:
             else file
             for part, file in tls.items()
         }
-    return validate(Application, settings, host, path)
+    return validate(Application, settings, host, path, known_roles(host))
 
 
 def fronts_that_differ(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
@@ -136,7 +132,7 @@ def users_that_are_people(host: InventoryHost, apps: Sequence[App]) -> list[Conf
     ]
 
 
-def shared(app: App) -> tuple[set[str], Front, Tls]:
+def shared(app: App) -> tuple[set[str], str, Tls]:
     """What applications have in common that share their domains."""
     return set(app.domains), app.front, app.tls
 

@@ -18,7 +18,6 @@ from provision.apps.indexes import requirements_with, without_logins_in
 from provision.apps.model import App
 from provision.apps.requirement_files import Packages
 from provision.apps.requirements import listed_in, packages_of, project_of, requires_python, with_project
-from provision.apps.settings import SERVER_PACKAGES
 from provision.apps.surroundings import asked_for, surroundings
 from provision.errors import ProvError
 from provision.secrets import Secret
@@ -128,7 +127,7 @@ class Release:
 
         Raises ProvError if they have hashes and don't: pip then takes nothing without one.
         """
-        package = SERVER_PACKAGES.get(self.app.server)
+        package = self.app.server_package
         if package is None or named_in(self.requirements) & {bare_name(package), self.app.server}:
             return []
         if "--hash=" in self.requirements:

@@ -2,52 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from provision.declared import fronts, servers
+from provision.declared.folders import BUILTIN, search_path
+from provision.inventory import InventoryHost
 from provision.inventory.fields import OneLine, Place, SourcePath, matching
 from provision.secrets import Secret, logins
 
-Interface = Literal["wsgi", "asgi"]
-Server = Literal["gunicorn", "uwsgi", "mod_wsgi", "uvicorn", "hypercorn", "daphne", "granian"]
-Front = Literal["nginx", "apache"]
 LoginName = Annotated[str, matching(r"[\w.@+-]{1,64}", "a login name of letters, digits and . @ + - _")]
 HeaderName = Annotated[str, matching(r"[A-Za-z][A-Za-z0-9-]*", "the name of a header")]
 CookieName = Annotated[str, matching(r"[A-Za-z0-9_.-]+", "the name of a cookie")]
 
-# Which interfaces a server speaks. Source: each server's own documentation. uvicorn's WSGI mode is deprecated in
-# favour of a wrapper, and daphne never had one.
-INTERFACES: Mapping[Server, tuple[Interface, ...]] = {
-    "gunicorn": ("wsgi", "asgi"),
-    "uvicorn": ("asgi",),
-    "uwsgi": ("wsgi",),
-    "mod_wsgi": ("wsgi",),
-    "hypercorn": ("asgi", "wsgi"),
-    "daphne": ("asgi",),
-    "granian": ("asgi", "wsgi"),
-}
-# What the release's environment needs for a server, besides what the application requires. Wheels all of them: a host
-# needs no compiler. pyuwsgi is uWSGI, built as one; its own package on PyPI is source only.
-SERVER_PACKAGES: Mapping[Server, str] = {
-    "gunicorn": "gunicorn>=25.1,<28",
-    "uvicorn": "uvicorn[standard]>=0.34,<1",
-    "uwsgi": "pyuwsgi>=2.0.28,<2.1",
-    "hypercorn": "hypercorn>=0.17.3,<1",
-    "daphne": "daphne>=4.1.2,<5",
-    # its launcher (roles/granian) knows the inside of this one
-    "granian": "granian>=2.8,<2.9",
-}
-DEFAULT_SERVER: Mapping[Interface, Server] = {"wsgi": "gunicorn", "asgi": "uvicorn"}
+
+def role_folders(info: ValidationInfo) -> Sequence[Path]:
+    """The folders of roles that a model is validated with; the built-in ones by default."""
+    found: Sequence[Path] = (info.context or {}).get("roles", [BUILTIN])
+    return found
 
 
-def servers_for(interface: Interface) -> list[Server]:
-    """The servers that speak the interface; the first one is the default."""
-    first = DEFAULT_SERVER[interface]
-    return [first, *(s for s, spoken in INTERFACES.items() if interface in spoken and s != first)]
+def known_roles(host: InventoryHost) -> dict[str, Sequence[Path]]:
+    """The context in which settings of a host are validated: where its project's roles are."""
+    return {"roles": search_path(host.inventory.project)}
+
+
+def server_role(name: str, info: ValidationInfo) -> str:
+    """Refuse what is no server."""
+    return servers.named(name, role_folders(info)).name
+
+
+def front_role(name: str, info: ValidationInfo) -> str:
+    """Refuse what is no front."""
+    return fronts.named(name, role_folders(info)).name
+
+
+ServerName = Annotated[str, AfterValidator(server_role)]
+FrontName = Annotated[str, AfterValidator(front_role)]
 
 
 class Settings(BaseModel):

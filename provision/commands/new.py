@@ -12,10 +12,10 @@ import click
 from provision.cli.options import format_option
 from provision.cli.skeleton import SKELETON, copy, tell
 from provision.commands.lab import NearestNames
+from provision.declared.folders import BUILTIN
 from provision.errors import UsageError
 from provision.report.formats import Format
 from provision.report.screen import say
-from provision.roles.folders import BUILTIN
 
 #: the role and the step in the skeleton, that new ones are copies of
 ROLE = "hello"

@@ -13,11 +13,11 @@ import click
 
 from provision.cli.complete import complete_roles
 from provision.cli.options import format_option
+from provision.declared.folders import BUILTIN, names, search_path
 from provision.errors import UsageError
 from provision.names import suggestion
 from provision.report.columns import aligned
 from provision.report.formats import Format
-from provision.roles.folders import BUILTIN, names, search_path
 
 if TYPE_CHECKING:
     from provision.roles.docs import Parameter, TaskDoc
@@ -92,6 +92,9 @@ def as_event(
         "doc": role.doc,
         "after": list(role.after),
         "requires": list(role.requires),
+        "serves": list(role.server.serves) if role.server else [],
+        "package": role.server.package if role.server else None,
+        "offers": list(role.front.offers) if role.front else [],
         "parameters": [
             {
                 "name": p.name,
@@ -118,10 +121,14 @@ def page(role: Role, source: str, parameters: Sequence[Parameter], tasks: Sequen
     """A role for people."""
     yield f"{role.name} ({source})"
     yield from wrapped(role.doc, "  ")
+    if role.server:
+        yield f"  Serves: {', '.join(role.server.serves)}; package: {role.server.package or 'its own steps bring it'}"
+    if role.front:
+        yield f"  Offers: {', '.join(role.front.offers)}"
     if role.requires:
         yield f"  Has to be listed with: {', '.join(role.requires)}"
     if role.after:
-        yield f"  Runs after: {', '.join(role.after)}"
+        yield f"  Runs after: {', '.join(role.after)}{', and every server' if role.front else ''}"
     yield ""
     yield f"Parameters, in the variable {role.name}:" if parameters else "No parameters."
     for p in parameters:

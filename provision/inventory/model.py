@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -64,10 +65,14 @@ class InventoryHost(HostVariables):
 
 @dataclass(frozen=True, eq=False)
 class Inventory:
-    """Every host and group, in the order in which the inventory names them."""
+    """Every host and group, in the order in which the inventory names them.
+
+    project: the folder whose roles/ they mean; None is the process's own folder.
+    """
 
     hosts: Mapping[str, InventoryHost]
     groups: Mapping[str, Group]
+    project: Path | None = None
 
     def __post_init__(self) -> None:
         for host in self.hosts.values():

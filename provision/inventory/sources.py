@@ -88,7 +88,7 @@ def build(draft: Draft, folders: Sequence[Path], here: Path) -> Inventory:
         for name, groups in graph.memberships(draft).items()
     }
     draft.problems.raise_any()
-    return Inventory(hosts=hosts, groups=draft.groups)
+    return Inventory(hosts=hosts, groups=draft.groups, project=here)
 
 
 def project_settings(cwd: Path) -> tuple[Path, list[str]]:

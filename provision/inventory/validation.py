@@ -7,7 +7,7 @@ number, and a number no text, because YAML has guessed once already (0123 is 83,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -28,10 +28,17 @@ M = TypeVar("M", bound=BaseModel)
 YamlPath = tuple[str | int, ...]
 
 
-def validate(model: type[M], value: Any, host: InventoryHost, path: Sequence[str | int]) -> M:
+def validate(
+    model: type[M],
+    value: Any,
+    host: InventoryHost,
+    path: Sequence[str | int],
+    context: Mapping[str, Any] | None = None,
+) -> M:
     """An instance of the model, from the value of host.vars[path...].
 
     Beyond pydantic's strict mode, a list may become a tuple, and text a Path or Secret.
+    context: what the model's own validators read as `info.context`.
     Raises ConfigErrors, one for each thing that is wrong, each with file, line and path.
     """
     path = tuple(path)
@@ -41,9 +48,9 @@ def validate(model: type[M], value: Any, host: InventoryHost, path: Sequence[str
     for bad, message, hint in unusable(value, path):
         known_bad.add(bad)
         problems.add(host.error(bad, discreet.text(message), hint))
-    value = converted(model, value)
+    value = converted(model, value, context)
     try:
-        result = model.model_validate(value, strict=True)
+        result = model.model_validate(value, strict=True, context=context)
     except ValidationError as error:
         for place, details in by_place(error, value).items():
             if (*path, *place) not in known_bad:
@@ -86,11 +93,11 @@ class Discreet:
         return self._found[1].hide(text)
 
 
-def converted(model: type[BaseModel], value: Any) -> Any:
+def converted(model: type[BaseModel], value: Any, context: Mapping[str, Any] | None) -> Any:
     """The value with what YAML cannot write (tuples and paths) wherever pydantic misses it."""
     while True:
         try:
-            model.model_validate(value, strict=True)
+            model.model_validate(value, strict=True, context=context)
             return value
         except ValidationError as error:
             missed = [(details, convert) for details in error.errors() if (convert := conversion(details))]

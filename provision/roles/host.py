@@ -21,6 +21,7 @@ from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.controller.transport import Transport
 from provision.controller.transport_choice import transport_to
+from provision.declared.folders import BUILTIN
 from provision.errors import ProvError
 from provision.inventory.model import InventoryHost
 from provision.roles.model import Params
@@ -174,7 +175,7 @@ class Host:
         # here, so that it is imported while the host is still starting the agent
         from provision.roles.templates import render
 
-        path = role_folder(role) / "templates" / name if role else self.role_file("templates", name)
+        path = role_file(role, "templates", name) if role else self.role_file("templates", name)
         return render(path, {"c": self, **values})
 
     def role_file(self, kind: str, name: str) -> Path:
@@ -281,6 +282,10 @@ def log_in_anew(host: str, second: Transport, login: Login, token: str) -> str:
     return ""
 
 
-def role_folder(name: str) -> Path:
-    """The folder of a role that is in use in this process."""
-    return Path(str(importlib.import_module(f"roles.{name}").__file__)).parent
+def role_file(role: str, kind: str, name: str) -> Path:
+    """A file of a role that is in use in this process: the project's, else that of the built-in role of this name.
+
+    kind: its folder there, templates or files.
+    """
+    own = Path(str(importlib.import_module(f"roles.{role}").__file__)).parent / kind / name
+    return own if own.is_file() else BUILTIN / role / kind / name

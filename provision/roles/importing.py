@@ -16,8 +16,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from provision.controller import bootstrap
+from provision.declared.folders import BUILTIN
 from provision.errors import ConfigError
-from provision.roles.folders import BUILTIN
 
 BUILTIN_PACKAGE = "provision.builtin"
 

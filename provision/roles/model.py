@@ -5,19 +5,22 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
-from pydantic import BaseModel, ConfigDict
-
+from provision.declared import fronts, servers
+from provision.declared.folders import BUILTIN, names, search_path
+from provision.declared.fronts import Front
+from provision.declared.servers import Server
 from provision.errors import ConfigError
-from provision.roles.folders import BUILTIN, names, search_path
 from provision.roles.importing import load
+from provision.roles.params import Params, params_of
+from provision.roles.server import check_program, is_program
 from provision.values import dataclass
 
 if TYPE_CHECKING:
-    from provision.apps.model import App
+    pass
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,23 +33,6 @@ class HasFolders(Protocol):
     """What a role sets on the host that it runs on. role_folders: its own, then those of roles that it extends."""
 
     role_folders: tuple[Path, ...]
-
-
-class Params(BaseModel):
-    """Base of a role's parameters: typed, documented, no unknown names, not changed once checked."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
-
-    def unmet(self, host: Any) -> Iterable[ConfigError]:
-        """Return what the host lacks for the role, as errors of `host.inventory.error`.
-
-        host: a Host, connected, with its facts; no role has begun yet.
-        """
-        return ()
-
-    def misfits(self, apps: Sequence[App]) -> Iterable[tuple[str, str]]:
-        """Return which of them do not fit the host's applications, with why: (parameter, why)."""
-        return ()
 
 
 @overload
@@ -88,6 +74,7 @@ class Role:
 
     after: names of roles that run before this one where both are listed (the module's AFTER).
     requires: names of roles that have to be listed with it (REQUIRES).
+    server, front: what it declares, if it is one. A front runs after every server.
     folders: its own, then those of the roles that it extends: where templates/ and files/ are looked for.
     """
 
@@ -99,6 +86,8 @@ class Role:
     after: tuple[str, ...]
     requires: tuple[str, ...]
     folders: tuple[Path, ...] = ()
+    server: Server | None = None
+    front: Front | None = None
 
     def run(self, c: HasFolders, params: Params | None) -> None:
         """Call the role's tasks with a host."""
@@ -115,12 +104,17 @@ class Role:
 
 
 def find(name: str, folders: Sequence[Path]) -> Role | None:
-    """The role of that name, or None. Raises ConfigError if its module can't be imported."""
+    """The role of that name, or None. Raises ConfigError if its module can't be imported, or declares what is wrong."""
     folder = next((f / name for f in folders if (f / name / "__init__.py").is_file()), None)
     if folder is None:
         return None
+    server, front = servers.server(name, folders), fronts.front(name, folders)
     module = load(name, folders)
     chain = [module, *extended(module)]
+    if server is not None:
+        check_program(chain)
+    elif is_program(chain):
+        servers.named(name, folders)
     tasks = tasks_of(chain)
     if not tasks:
         raise ConfigError(
@@ -132,10 +126,24 @@ def find(name: str, folders: Sequence[Path]) -> Role | None:
         inspect.getdoc(module) or "",
         params_of(tasks),
         tasks,
-        tuple(name for m in chain for name in getattr(m, "AFTER", ())),
-        tuple(name for m in chain for name in getattr(m, "REQUIRES", ())),
+        tuple(dict.fromkeys([*order(server, front), *listed(chain, "AFTER")])),
+        tuple(dict.fromkeys([*(["app"] if server else []), *listed(chain, "REQUIRES")])),
         tuple(Path(str(m.__file__)).parent for m in chain),
+        server,
+        front,
     )
+
+
+def listed(chain: Sequence[types.ModuleType], constant: str) -> list[str]:
+    """What AFTER or REQUIRES names, in a role and those that it extends."""
+    return [name for module in chain for name in getattr(module, constant, ())]
+
+
+def order(server: Server | None, front: Front | None) -> list[str]:
+    """The roles that servers and fronts run after; a front also runs after every server."""
+    if front is not None:
+        return ["app", "tls"]
+    return ["app"] if server is not None else []
 
 
 def extended(module: types.ModuleType) -> list[types.ModuleType]:
@@ -168,39 +176,3 @@ def tasks_of(chain: Sequence[types.ModuleType]) -> tuple[Callable[..., None], ..
         ]
         found.update((f.__name__, f) for f in sorted(own, key=lambda f: f.__code__.co_firstlineno))
     return tuple(found.values())
-
-
-def params_of(tasks: Iterable[Callable[..., None]]) -> type[Params] | None:
-    """The model that the tasks take as their second argument, by annotation: the most special of them, where a
-    role extends another one's."""
-    found: type[Params] | None = None
-    for function in tasks:
-        arguments = list(inspect.signature(function).parameters.values())
-        if len(arguments) < 2:
-            continue
-        annotation = arguments[1].annotation
-        if isinstance(annotation, str):
-            annotation = named(annotation, function.__globals__)
-        if not (isinstance(annotation, type) and issubclass(annotation, Params)):
-            raise wrong_params(function, "the second argument's type is not a Params class")
-        if found is None or issubclass(annotation, found):
-            found = annotation
-        elif not issubclass(found, annotation):
-            hint = f"Derive it:  class {annotation.__name__}({found.__name__})"
-            raise wrong_params(function, f"{annotation.__name__} is not a {found.__name__}", hint)
-    return found
-
-
-def named(annotation: str, names: Mapping[str, Any]) -> Any:
-    """What a name with dots means among these names; None if nothing."""
-    first, *rest = annotation.split(".")
-    found = names.get(first)
-    for word in rest:
-        found = getattr(found, word, None)
-    return found
-
-
-def wrong_params(function: Callable[..., None], message: str, hint: str = "") -> ConfigError:
-    """The error for a task's second argument."""
-    where = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
-    return ConfigError(f"task {function.__name__}: {message}", where=where, hint=hint)

@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provision.declared.folders import names, search_path
 from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import InventoryHost, Problems, check
 from provision.inventory.validation import validate
 from provision.names import suggestion
-from provision.roles.folders import names, search_path
 from provision.roles.model import Params, Role, find
 from provision.values import dataclass
 
@@ -170,7 +170,10 @@ def roles_of(host: InventoryHost, wanted: Sequence[str], known: Known, problems:
 
 
 def in_order(roles: Sequence[Role]) -> list[Role]:
-    """Return roles as listed, but each after those that it names in AFTER. Raises ConfigError for a circle."""
+    """Return roles as listed, but each after those that it names in AFTER, and fronts after servers.
+
+    Raises ConfigError for a circle.
+    """
     done: list[Role] = []
     by_name = {role.name: role for role in roles}
 
@@ -179,7 +182,9 @@ def in_order(roles: Sequence[Role]) -> list[Role]:
             raise ConfigError(f"roles wait for one another: {' -> '.join([*path, role.name])}")
         if role in done:
             return
-        for earlier in role.after:
+        # an instance has to be there before a front turns to it
+        servers = [each.name for each in roles if each.server] if role.front else []
+        for earlier in (*role.after, *servers):
             if earlier in by_name:
                 put(by_name[earlier], (*path, role.name))
         done.append(role)

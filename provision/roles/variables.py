@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from provision.declared.folders import names, search_path
 from provision.errors import ConfigError
 from provision.inventory import InventoryHost
 from provision.inventory.kinds import Kinds
 from provision.inventory.masking import masked, secrets_of
-from provision.roles.folders import names, search_path
 from provision.roles.model import find
 from provision.secrets import Secret
 

@@ -11,8 +11,8 @@ from typing import Any
 from provision.agent.masks import Masks
 from provision.agent.protocol import Submission
 from provision.controller.outcome import Outcome
+from provision.declared.folders import BUILTIN
 from provision.inventory import InventoryHost
-from provision.roles.folders import BUILTIN
 from provision.roles.project import Assignment
 from provision.roles.variables import shown_vars
 from provision.saved.plan_file import PlannedHost, PlannedStep, SavedPlan
@@ -102,7 +102,7 @@ def variables_of(host: InventoryHost) -> dict[str, str]:
 
 
 def leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """("apps.shop.server", '"gunicorn"') for every value that has no parts."""
+    """("apps.shop.front", '"apache"') for every value that has no parts."""
     parts: Iterable[tuple[Any, Any]] = ()
     if isinstance(value, dict):
         parts = value.items()

@@ -12,14 +12,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated
-
-from pydantic import Field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from provision.apps.model import App
 from provision.apps.releases import OURS, Release, short_hash, visible
-from provision.inventory.fields import matching
-from provision.roles.model import Params
+from provision.roles.model import extended
+from provision.roles.server import ServerParams, check_program, program_of
 from provision.secrets import Secret
 from provision.steps import command, files, systemd, wait
 from provision.system.writers import HERE, systemd_environment
@@ -33,33 +32,9 @@ if TYPE_CHECKING:
 ENVIRONMENT_FOLDER = "/etc/prov"
 #: seconds that requests under way get at most, after the front has switched, before the old instance is stopped
 DRAIN = 30.0
-#: title of nginx's processes that only finish what they have begun (nginx: "Controlling nginx")
-DRAINING = "nginx: worker process is shutting down"
 #: the module that stands before the application (roles/app/files), and what of it servers serve
 SHIM = "behind_front"
 SERVED = f"{SHIM}:application"
-
-
-Size = Annotated[str, matching(r"[1-9]\d*(%|[KMGT]?)|infinity", "a size like 512M, 2G or 80%")]
-
-
-class ServerParams(Params):
-    """What the roles of all application servers take."""
-
-    workers: int | None = Field(default=None, ge=1)
-    """Processes per application; an application's own `workers` comes first. Default: from the host's processors."""
-    graceful_timeout: int = Field(default=30, ge=1)
-    """Seconds that requests under way get when an instance is stopped."""
-    memory_max: Size = "80%"
-    """Memory limit of an instance (systemd's MemoryMax=)."""
-    tasks_max: int = Field(default=1024, ge=16)
-    """Processes and threads of an instance (TasksMax=)."""
-    open_files: int = Field(default=65536, ge=256)
-    """Files and connections that a process may have open (LimitNOFILE=)."""
-    private_users: bool = True
-    """Run in a user namespace of its own (PrivateUsers=)."""
-    deny_write_execute: bool = False
-    """Forbid memory that is writable and executable; breaks some cffi and JIT packages (MemoryDenyWriteExecute=)."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +47,8 @@ class Program:
     stop_signal: has it finish its requests and end.  environment: variables of its own.
     files: further files for `.prov/` in the release: name, text.
     processes: how many of it make up an instance, for one that has no workers.
+    keeps_connections: the front keeps its connections to it for more requests. Those to others end with the answer,
+    so that none is closed under a request when a server starts its processes anew.
     """
 
     argv: Sequence[str]
@@ -81,13 +58,14 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     processes: int = 1
+    keeps_connections: bool = False
 
 
 @dataclass(frozen=True)
 class Instance:
     """One instance of an application. service, socket: texts of its units.  files: in `.prov/` of its release.
 
-    processes: how many services, with a socket each, make it up.
+    processes: how many services, with a socket each, make it up.  keeps_connections: as of its Program.
     """
 
     release: Release
@@ -95,6 +73,7 @@ class Instance:
     socket: str
     files: Mapping[str, str]
     processes: int = 1
+    keeps_connections: bool = False
 
     @property
     def app(self) -> App:
@@ -144,16 +123,22 @@ def instance_of(c: Host, release: Release, program: Program, p: ServerParams) ->
         "health": health_url(app),
     }
     # here, as only a deploy needs it: it brings fabric
-    from provision.roles.host import role_folder
+    from provision.roles.host import role_file
 
-    shim = role_folder("app") / "files" / f"{SHIM}.py"
+    shim = role_file("app", "files", f"{SHIM}.py")
     return Instance(
         release,
         service=c.render("service.j2", role="app", **values),
         socket=c.render("socket.j2", role="app", **values),
         files={shim.name: shim.read_text(encoding="utf-8"), **program.files},
         processes=program.processes,
+        keeps_connections=program.keeps_connections,
     )
+
+
+def shipped(release: Release, name: str) -> str:
+    """Where an instance finds one of the `files` of its Program."""
+    return f"{release.instance_link(HERE)}/{OURS[0]}/{name}"
 
 
 def unit_name(app: App) -> str:
@@ -162,7 +147,7 @@ def unit_name(app: App) -> str:
 
 
 def socket_folder(app: App) -> str:
-    """Folder of the sockets. Not the service's RuntimeDirectory, which goes when it stops (gunicorn#2053)."""
+    """Folder of the sockets. Not the service's RuntimeDirectory, which goes when it stops (systemd.exec(5))."""
     return f"/run/app-{app.name}"
 
 
@@ -184,7 +169,31 @@ def environment_file(c: Host, release: Release) -> Outcome:
     return files.file(c, environment_path(release.app), Secret(text), mode=0o600, owner="root")
 
 
-def serve(c: Host, instance: Instance) -> None:
+def serve(c: Host) -> None:
+    """Serve every application of this host that names the running role as its server."""
+    for app in served(c):
+        start(c, instance(c, app))
+
+
+def served(c: Host) -> list[Application]:
+    """The applications of this host that the running role serves."""
+    return [app for app in c.apps if app.server == c.role_folders[0].name]
+
+
+def instance(c: Host, app: Application) -> Instance:
+    """The instance in which its server serves an application on this host, whatever role is running."""
+    module = importlib.import_module(f"roles.{app.server}")
+    chain = [module, *extended(module)]
+    p = c.params(check_program(chain))
+    # templates and files are the server's, also while a front asks
+    running, c.role_folders = c.role_folders, tuple(Path(str(m.__file__)).parent for m in chain)
+    try:
+        return instance_of(c, app.release, program_of(chain)(c, app.release, p), p)
+    finally:
+        c.role_folders = running
+
+
+def start(c: Host, instance: Instance) -> None:
     """Start an instance beside the ones before it, wait until it is healthy, and stop those at the end."""
     release, name = instance.release, unit_name(instance.app)
     for file, text in instance.files.items():
@@ -203,8 +212,11 @@ def serve(c: Host, instance: Instance) -> None:
         healthy(c, instance.app, path, f"{name}@{each}.service")
 
     def stop_others() -> None:
-        keep = instance.names
-        systemd.only_instances(c, f"{name}@.service", keep, after=DRAIN, until_gone=DRAINING)
+        keep, draining = instance.names, instance.app.draining
+        # a front whose processes have no title of their own by then leaves the requests to the instance itself
+        systemd.only_instances(
+            c, f"{name}@.service", keep, after=DRAIN if draining else 0, until_gone=draining
+        )
         systemd.only_instances(c, f"{name}@.socket", keep)
 
     c.later(stop_others)
@@ -242,10 +254,3 @@ def healthy(c: Host, app: App, socket: str, unit: str) -> None:
     scheme, _, rest = health_url(app).partition("://")
     headers = {"Host": rest.partition("/")[0], "X-Forwarded-Proto": scheme}
     wait.url(c, f"http://{rest}", socket=socket, headers=headers, service=unit)
-
-
-def upstream(c: Host, app: Application) -> tuple[str, ...]:
-    """Paths of the sockets on which the application's server role serves it on this host."""
-    role = importlib.import_module(f"roles.{app.server}")
-    instance: Instance = role.instance(c, app.release)
-    return instance.listens

@@ -11,12 +11,14 @@ from provision.apps.balancing import Balanced, address_of, addresses_of
 from provision.apps.model import App
 from provision.apps.releases import Release
 from provision.apps.tls import authority_path, certificate_path, key_path
-from provision.serving.instances import upstream
+from provision.declared.folders import search_path
+from provision.declared.fronts import Front, fronts
+from provision.serving.instances import instance
 from provision.serving.locations import Location, at, locations
+from provision.steps import files
 from provision.values import dataclass
 
 if TYPE_CHECKING:
-    from provision.apps.settings import Front
     from provision.roles.host import Host
 
 Method = Literal["round_robin", "least_conn", "ip_hash"]
@@ -41,12 +43,14 @@ class Site:
 
     app: its release's files are on this host unless it is balanced.  backends: at least one.
     balanced: whether they are fronts of other hosts, spoken to by TLS where the application has it.
+    kept: whether connections to them are kept for more requests.
     """
 
     app: Application
     backends: tuple[Backend, ...]
     method: Method = "round_robin"
     balanced: bool = False
+    kept: bool = False
 
     @property
     def release(self) -> Release:
@@ -66,13 +70,6 @@ class Site:
     def scheme(self) -> str:
         """How its backends are spoken to."""
         return "https" if self.balanced and self.app.tls != "none" else "http"
-
-    @property
-    def kept(self) -> bool:
-        """Whether connections to its backends are kept for more requests: those to other hosts, and those to
-        mod_wsgi, as each is a second one through its relay (roles/mod_wsgi). Others end with the answer, so that
-        none is closed under a request when a server starts its processes anew."""
-        return self.balanced or self.app.server == "mod_wsgi"
 
     @cached_property
     def locations(self) -> list[Location]:
@@ -130,11 +127,32 @@ class VirtualHost:
         return authority_path(self.first)
 
 
-def virtual_hosts(c: Host, front: Front) -> list[VirtualHost]:
+def virtual_hosts(c: Host, front: str) -> list[VirtualHost]:
     """What a front serves on this host, in the order of the inventory: its applications, and those it balances."""
-    own = [Site(app, tuple(map(Backend, upstream(c, app)))) for app in c.apps if app.front == front]
+    own = [own_site(c, app) for app in c.apps if app.front == front]
     others = [site_of(b) for b in c.balanced if b.balance.front == front]
     return grouped([*own, *others])
+
+
+def idle_fronts(c: Host, own: str) -> list[Front]:
+    """The other fronts that this host has no use for: by its roles, its applications or those that it balances."""
+    used = {*c.inventory.roles, *(app.front for app in c.apps)}
+    used.update(balanced.balance.front for balanced in c.balanced)
+    folders = search_path(c.inventory.inventory.project)
+    return [each for each in fronts(folders) if each.name != own and each.name not in used]
+
+
+def sites_elsewhere_gone(c: Host, own: str) -> None:
+    """Remove the applications' sites from the time when another front served them."""
+    for front in idle_fronts(c, own):
+        for app in c.apps:
+            files.absent(c, front.site(app.name))
+
+
+def own_site(c: Host, app: Application) -> Site:
+    """An application of this host as a site."""
+    found = instance(c, app)
+    return Site(app, tuple(map(Backend, found.listens)), kept=found.keeps_connections)
 
 
 def site_of(balanced: Balanced) -> Site:
@@ -152,7 +170,7 @@ def site_of(balanced: Balanced) -> Site:
         )
         for host in balanced.hosts
     )
-    return Site(app, backends, balance.method, balanced=True)
+    return Site(app, backends, balance.method, balanced=True, kept=True)
 
 
 def bracketed(address: str) -> str:

@@ -10,16 +10,20 @@ from provision.apps.settings import HeaderName
 from provision.controller.outcome import Outcome
 from provision.inventory.fields import Network, matching
 from provision.role import Host, Params, task
-from provision.roles.host import role_folder
 from provision.serving.client_headers import DOT_SEGMENT, METHOD_OVERRIDES, dropped
 from provision.serving.front_files import front_files, passwords_path
-from provision.serving.sites import VirtualHost, proxies, virtual_hosts
+from provision.serving.sites import VirtualHost, idle_fronts, proxies, sites_elsewhere_gone, virtual_hosts
 from provision.steps import apt, configuration, files, logrotate, served, systemd
 from roles.apache import cache, guard, places
 from roles.apache.limits import counter, libraries, limits_of, marks
 from roles.tls import Tls
 
-AFTER = ("app", "tls", "gunicorn", "uwsgi", "mod_wsgi", "uvicorn", "hypercorn", "daphne", "granian")
+OFFERS = (
+    "static", "media", "streams", "cache", "rate_limit", "error_pages", "maintenance", "auth: basic", "auth: django",
+    "balance",
+)  # fmt: skip
+UNIT = "apache2"
+SITES = "/etc/apache2/sites-enabled/app-{}.conf"
 FOLDER = "/etc/apache2"
 #: Mozilla's intermediate profile
 CIPHERS = (
@@ -63,7 +67,6 @@ class Apache(Params):
 def install(c: Host, p: Apache) -> None:
     """Install Apache and serve every application of this host that names it as its front."""
     hosts = virtual_hosts(c, "apache")
-    others = virtual_hosts(c, "nginx")
     limited = limits_of(hosts)
     # without the package apache2: it starts a server with a page of its own, on ports that another front may have
     apt.packages(c, ["apache2-bin", "media-types", "logrotate", *(["libapache2-mod-qos"] if limited else [])])
@@ -83,13 +86,11 @@ def install(c: Host, p: Apache) -> None:
         restart_on=[unit],
         reload_on=[conf, *inputs],
         check_with=["apache2", "-t"],
-        instead_of=["nginx"] if not others else [],
+        instead_of=[other.unit for other in idle_fronts(c, "apache")],
         renews=True,
         ports=[80, 443] if any(host.tls for host in hosts) else [80],
     )
-    for app in [] if others else c.apps:
-        # a site of ours, from the time when nginx was the front
-        files.absent(c, f"/etc/nginx/sites-enabled/{app.name}.conf")
+    sites_elsewhere_gone(c, "apache")
     for host in hosts:
         if host.tls:
             served.served_certificate(c, host.certificate, places.names(host)[0], when=[apache])
@@ -125,7 +126,7 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
         dropped=dropped(p.trusted_headers if trusted else ()),
         overrides=METHOD_OVERRIDES,
     )
-    headers = role_folder("apache") / "files" / "headers.lua"
+    headers = c.role_file("files", "headers.lua")
     texts = {"apache2.conf": main, "headers.lua": headers.read_text(encoding="utf-8")}
     if p.access_log == "json":
         texts["json-log.sed"] = c.render("json-log.sed")

@@ -14,8 +14,8 @@ from typing import Any
 from provision.apps.model import App
 from provision.apps.releases import OURS, named_in, short_hash, visible
 from provision.role import Host
-from provision.roles.host import role_folder
-from provision.serving.instances import DRAIN, DRAINING, environment_path
+from provision.roles.host import role_file
+from provision.serving.instances import environment_path
 from provision.serving.sites import Site, VirtualHost
 from provision.steps import apt, command, files, systemd, wait
 from provision.system.writers import HERE
@@ -93,8 +93,8 @@ def guard(c: Host, site: Site) -> Guard:
         script=f"{ours}/{SCRIPT}",
         python_path=":".join(map(str, filter(None, [folder, own]))),
     )
-    launcher = role_folder("mod_wsgi") / "files" / LAUNCHER
-    script = role_folder("apache") / "files" / SCRIPT
+    launcher = role_file("mod_wsgi", "files", LAUNCHER)
+    script = c.role_file("files", SCRIPT)
     return Guard(
         site,
         {
@@ -140,7 +140,7 @@ def start(c: Host, found: Guard) -> None:
     )
 
     def stop_others() -> None:
-        systemd.only_instances(c, f"{found.name}@.service", [found.id], after=DRAIN, until_gone=DRAINING)
+        systemd.only_instances(c, f"{found.name}@.service", [found.id])
         systemd.only_instances(c, f"{found.name}@.socket", [found.id])
 
     c.later(stop_others)

@@ -6,13 +6,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from provision.apps.releases import Release
 from provision.role import Host, task
-from provision.serving.instances import SERVED, Instance, Program, ServerParams, instance_of, serve
-from provision.system.writers import HERE
+from provision.server import SERVED, Program, Release, ServerParams, serve, shipped
 
-AFTER = ("app",)
-REQUIRES = ("app",)
+SERVES = ("asgi",)
+PACKAGE = "daphne>=4.1.2,<5"
 LAUNCHER = Path(__file__).parent / "files" / "daphne_on_systemd.py"
 
 
@@ -28,17 +26,14 @@ class Daphne(ServerParams):
 @task
 def install(c: Host, p: Daphne) -> None:
     """Serve every application of this host that names daphne."""
-    for app in c.apps:
-        if app.server == "daphne":
-            serve(c, instance(c, app.release))
+    serve(c)
 
 
-def instance(c: Host, release: Release) -> Instance:
-    """The instance in which daphne serves a release on this host: a single process each, on a socket of its own."""
-    p = c.params(Daphne)
+def program(c: Host, release: Release, p: Daphne) -> Program:
+    """How daphne serves a release on this host: a single process each, on a socket of its own."""
     app = release.app
     argv = [
-        f"python {release.instance_link(HERE)}/.prov/{LAUNCHER.name} --endpoint systemd:domain=UNIX:index=0",
+        f"python {shipped(release, LAUNCHER.name)} --endpoint systemd:domain=UNIX:index=0",
         # it cuts answers off that take longer, streams as well
         *([] if app.streams else [f"--http-timeout {app.timeout}"]),
         f"--application-close-timeout {p.graceful_timeout}",
@@ -50,4 +45,4 @@ def instance(c: Host, release: Release) -> Instance:
     ]
     processes = app.workers or p.workers or c.facts.cpus
     files = {LAUNCHER.name: LAUNCHER.read_text(encoding="utf-8")}
-    return instance_of(c, release, Program(argv, files=files, processes=processes), p)
+    return Program(argv, files=files, processes=processes)

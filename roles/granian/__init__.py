@@ -6,13 +6,12 @@ from pathlib import Path
 
 from pydantic import Field
 
-from provision.apps.releases import Release
 from provision.role import Host, task
-from provision.serving.instances import SERVED, Instance, Program, ServerParams, instance_of, serve
-from provision.system.writers import HERE
+from provision.server import SERVED, Program, Release, ServerParams, serve, shipped
 
-AFTER = ("app",)
-REQUIRES = ("app",)
+SERVES = ("asgi", "wsgi")
+# its launcher knows the inside of this one
+PACKAGE = "granian>=2.8,<2.9"
 LAUNCHER = Path(__file__).parent / "files" / "granian_on_systemd.py"
 
 
@@ -28,18 +27,15 @@ class Granian(ServerParams):
 @task
 def install(c: Host, p: Granian) -> None:
     """Serve every application of this host that names granian."""
-    for app in c.apps:
-        if app.server == "granian":
-            serve(c, instance(c, app.release))
+    serve(c)
 
 
-def instance(c: Host, release: Release) -> Instance:
-    """The instance in which granian serves a release on this host."""
-    p = c.params(Granian)
+def program(c: Host, release: Release, p: Granian) -> Program:
+    """How granian serves a release on this host."""
     app = release.app
     argv = [
         # it is given systemd's socket in the place of this one, which it looks for when it ends
-        f"python {release.instance_link(HERE)}/.prov/{LAUNCHER.name} --uds /nonexistent/granian",
+        f"python {shipped(release, LAUNCHER.name)} --uds /nonexistent/granian",
         f"--interface {app.interface} --workers {app.workers or p.workers or c.facts.cpus} --backlog 2048",
         *([f"--blocking-threads {p.threads}"] if app.interface == "wsgi" else []),
         *([f"--workers-max-rss {p.max_rss}"] if p.max_rss else []),
@@ -47,4 +43,4 @@ def instance(c: Host, release: Release) -> Instance:
         SERVED,
     ]
     files = {LAUNCHER.name: LAUNCHER.read_text(encoding="utf-8")}
-    return instance_of(c, release, Program(argv, reload_signal="HUP", files=files), p)
+    return Program(argv, reload_signal="HUP", files=files)

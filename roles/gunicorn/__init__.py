@@ -8,13 +8,13 @@ from typing import Literal
 from pydantic import Field
 
 from provision.apps.model import App
-from provision.apps.releases import Release
 from provision.role import Host, task
-from provision.serving.instances import SERVED, Instance, Program, ServerParams, instance_of, serve
+from provision.server import SERVED, Program, Release, ServerParams, serve
 from provision.system.writers import HERE
 
-AFTER = ("app",)
-REQUIRES = ("app",)
+SERVES = ("wsgi", "asgi")
+PACKAGE = "gunicorn>=25.1,<28"
+DEFAULT_FOR = ("wsgi",)
 
 
 class Gunicorn(ServerParams):
@@ -44,14 +44,11 @@ class Gunicorn(ServerParams):
 @task
 def install(c: Host, p: Gunicorn) -> None:
     """Serve every application of this host that names gunicorn."""
-    for app in c.apps:
-        if app.server == "gunicorn":
-            serve(c, instance(c, app.release))
+    serve(c)
 
 
-def instance(c: Host, release: Release) -> Instance:
-    """The instance in which gunicorn serves a release on this host."""
-    p = c.params(Gunicorn)
+def program(c: Host, release: Release, p: Gunicorn) -> Program:
+    """How gunicorn serves a release on this host."""
     app = release.app
     kind = p.worker(app)
     # a process per processor, and one more for when one waits; sync ones do nothing else while they wait
@@ -71,5 +68,4 @@ def instance(c: Host, release: Release) -> Instance:
     ]
     # its control socket goes there (gunicorn 25.1 and later), each instance's its own
     environment = {"XDG_RUNTIME_DIR": f"/run/app-{app.name}-{HERE}"}
-    program = Program(argv, notifies=True, reload_signal="HUP", environment=environment)
-    return instance_of(c, release, program, p)
+    return Program(argv, notifies=True, reload_signal="HUP", environment=environment)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pydantic import Field
 
 from provision.apps.model import App
-from provision.apps.releases import Release, short_hash
+from provision.apps.releases import short_hash
 from provision.role import Host, task
-from provision.serving.instances import SERVED, Instance, Program, ServerParams, instance_of, serve
-from provision.system.writers import HERE
+from provision.server import SERVED, Program, Release, ServerParams, serve, shipped
 
-AFTER = ("app",)
-REQUIRES = ("app",)
+SERVES = ("asgi", "wsgi")
+PACKAGE = "hypercorn>=0.17.3,<1"
 UNITS = {"k": 1024, "m": 1024**2, "g": 1024**3}
 
 
@@ -31,22 +30,19 @@ class Hypercorn(ServerParams):
 @task
 def install(c: Host, p: Hypercorn) -> None:
     """Serve every application of this host that names hypercorn."""
-    for app in c.apps:
-        if app.server == "hypercorn":
-            serve(c, instance(c, app.release))
+    serve(c)
 
 
-def instance(c: Host, release: Release) -> Instance:
-    """The instance in which hypercorn serves a release on this host."""
-    p = c.params(Hypercorn)
+def program(c: Host, release: Release, p: Hypercorn) -> Program:
+    """How hypercorn serves a release on this host."""
     app = release.app
-    config = c.render("hypercorn.toml.j2", role="hypercorn", p=p, app=app, max_body=in_bytes(app))
+    config = c.render("hypercorn.toml.j2", p=p, app=app, max_body=in_bytes(app))
     # called after what is in it, as an instance before this one may still run on the same release
     name = f"hypercorn-{short_hash(config)}.toml"
     served = f"wsgi:{SERVED}" if app.interface == "wsgi" else SERVED
     workers = app.workers or p.workers or c.facts.cpus
-    argv = [f"hypercorn --config {release.instance_link(HERE)}/.prov/{name} --workers {workers}", served]
-    return instance_of(c, release, Program(argv, files={name: config}), p)
+    argv = [f"hypercorn --config {shipped(release, name)} --workers {workers}", served]
+    return Program(argv, files={name: config})
 
 
 def in_bytes(app: App) -> int:

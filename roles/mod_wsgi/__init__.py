@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from provision.apps.releases import OURS, Release, named_in
+from provision.apps.releases import OURS, named_in
 from provision.role import Host, task
-from provision.serving.instances import SHIM, Instance, Program, ServerParams, instance_of, serve
+from provision.server import SHIM, Program, Release, ServerParams, serve, served
 from provision.steps import apt
 from provision.system.writers import HERE
 
-AFTER = ("app",)
-REQUIRES = ("app",)
+SERVES = ("wsgi",)
+# the distribution's, which `install` brings
+PACKAGE = None
 CONFIGURATION = "mod_wsgi.conf"
 LAUNCHER = "run_apache.py"
 
@@ -31,18 +32,15 @@ class ModWsgi(ServerParams):
 @task
 def install(c: Host, p: ModWsgi) -> None:
     """Serve every application of this host that names mod_wsgi."""
-    for app in c.apps:
-        if app.server == "mod_wsgi":
-            release = app.release
-            # one that the application lists itself was built for its own Python
-            own = "mod-wsgi" in named_in(release.requirements)
-            apt.packages(c, ["apache2-bin", *([] if own else ["libapache2-mod-wsgi-py3"])])
-            serve(c, instance(c, release))
+    for release in (app.release for app in served(c)):
+        # one that the application lists itself was built for its own Python
+        own = "mod-wsgi" in named_in(release.requirements)
+        apt.packages(c, ["apache2-bin", *([] if own else ["libapache2-mod-wsgi-py3"])])
+    serve(c)
 
 
-def instance(c: Host, release: Release) -> Instance:
-    """The instance in which mod_wsgi serves a release on this host."""
-    p = c.params(ModWsgi)
+def program(c: Host, release: Release, p: ModWsgi) -> Program:
+    """How mod_wsgi serves a release on this host."""
     app = release.app
     # the unit's %i, and what its Apache has of that in a variable
     link = release.instance_link(HERE)
@@ -50,7 +48,6 @@ def instance(c: Host, release: Release) -> Instance:
     own = release.environment.get("PYTHONPATH")
     configuration = c.render(
         "apache.conf.j2",
-        role="mod_wsgi",
         app=app,
         p=p,
         workers=app.workers or p.workers or c.facts.cpus + 1,
@@ -58,13 +55,12 @@ def instance(c: Host, release: Release) -> Instance:
         folder=folder,
         python_path=":".join(map(str, filter(None, [ours, folder, own]))),
     )
-    from provision.roles.host import role_folder
-
-    launcher = (role_folder("mod_wsgi") / "files" / LAUNCHER).read_text(encoding="utf-8")
-    program = Program(
+    launcher = c.role_file("files", LAUNCHER).read_text(encoding="utf-8")
+    return Program(
         ["python", f"{ours}/{LAUNCHER}", HERE, f"{ours}/{CONFIGURATION}"],
         notifies=True,
         environment={"PROV_INSTANCE": HERE},
         files={LAUNCHER: launcher, CONFIGURATION: configuration},
+        # each is a second one through its relay
+        keeps_connections=True,
     )
-    return instance_of(c, release, program, p)

@@ -7,16 +7,22 @@ from typing import Literal
 from pydantic import Field
 
 from provision.apps.model import App
-from provision.apps.settings import Cache, Front, HeaderName
+from provision.apps.settings import Cache, HeaderName
 from provision.inventory.fields import Network
 from provision.role import Host, Params, task
 from provision.serving.client_headers import DOT_SEGMENT, METHOD_OVERRIDES, dropped, variable
 from provision.serving.front_files import front_files, passwords_path
-from provision.serving.sites import VirtualHost, proxies, virtual_hosts
+from provision.serving.sites import VirtualHost, idle_fronts, proxies, sites_elsewhere_gone, virtual_hosts
 from provision.steps import apt, configuration, files, served, systemd
 from roles.tls import Tls
 
-AFTER = ("app", "tls", "gunicorn", "uwsgi", "mod_wsgi", "uvicorn", "hypercorn", "daphne", "granian")
+OFFERS = (
+    "static", "media", "streams", "cache", "rate_limit", "error_pages", "maintenance", "auth: basic", "balance",
+)  # fmt: skip
+UNIT = "nginx"
+SITES = "/etc/nginx/sites-enabled/{}.conf"
+# nginx: "Controlling nginx"
+DRAINING = "nginx: worker process is shutting down"
 CACHE = "/var/cache/nginx-prov"
 
 
@@ -80,13 +86,11 @@ def install(c: Host, p: Nginx) -> None:
         restart_on=[hardened],
         reload_on=[conf, *inputs],
         check_with=["nginx", "-t"],
-        instead_of=[] if serves(c, "apache") else ["apache2"],
+        instead_of=[other.unit for other in idle_fronts(c, "nginx")],
         renews=True,
         ports=[80, 443] if any(host.tls for host in hosts) else [80],
     )
-    for app in [] if serves(c, "apache") else c.apps:
-        # a site of ours, from the time when Apache was the front
-        files.absent(c, f"/etc/apache2/sites-enabled/app-{app.name}.conf")
+    sites_elsewhere_gone(c, "nginx")
     for host in hosts:
         if host.tls:
             name = host.domains[0].replace("*", "www", 1)
@@ -125,11 +129,6 @@ def bypassed(app: App) -> list[str]:
     assert isinstance(app.cache, Cache)
     names = [f"http_{variable(name)}" for name in app.cache.bypass_headers]
     return [*names, cookies(app)] if app.cache.bypass_cookies else names
-
-
-def serves(c: Host, front: Front) -> bool:
-    """Whether this host has a use for a front: by its roles, its applications or those that it balances."""
-    return front in c.inventory.roles or bool(virtual_hosts(c, front))
 
 
 def has_http2_directive(c: Host) -> bool:

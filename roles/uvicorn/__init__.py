@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from provision.apps.releases import Release
 from provision.role import Host, task
-from provision.serving.instances import SERVED, Instance, Program, ServerParams, instance_of, serve
+from provision.server import SERVED, Program, Release, ServerParams, serve
 
-AFTER = ("app",)
-REQUIRES = ("app",)
+SERVES = ("asgi",)
+# its WSGI mode is deprecated in favour of a wrapper
+PACKAGE = "uvicorn[standard]>=0.34,<1"
+DEFAULT_FOR = ("asgi",)
 
 
 class Uvicorn(ServerParams):
@@ -28,14 +29,11 @@ class Uvicorn(ServerParams):
 @task
 def install(c: Host, p: Uvicorn) -> None:
     """Serve every application of this host that names uvicorn."""
-    for app in c.apps:
-        if app.server == "uvicorn":
-            serve(c, instance(c, app.release))
+    serve(c)
 
 
-def instance(c: Host, release: Release) -> Instance:
-    """The instance in which uvicorn serves a release on this host."""
-    p = c.params(Uvicorn)
+def program(c: Host, release: Release, p: Uvicorn) -> Program:
+    """How uvicorn serves a release on this host."""
     workers = release.app.workers or p.workers or c.facts.cpus
     argv = [
         f"uvicorn --fd 3 --workers {workers}",
@@ -50,4 +48,4 @@ def instance(c: Host, release: Release) -> Instance:
         SERVED,
     ]
     # a single process has no parent that could start it anew: it is restarted, and its socket waits meanwhile
-    return instance_of(c, release, Program(argv, reload_signal="HUP" if workers > 1 else ""), p)
+    return Program(argv, reload_signal="HUP" if workers > 1 else "")

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from provision.apps.releases import Release
 from provision.role import Host, task
-from provision.serving.instances import SERVED, Instance, Program, ServerParams, instance_of, serve
+from provision.server import SERVED, Program, Release, ServerParams, serve
 
-AFTER = ("app",)
-REQUIRES = ("app",)
+SERVES = ("wsgi",)
+# uWSGI built as a wheel, so that a host needs no compiler; its own package on PyPI is source only
+PACKAGE = "pyuwsgi>=2.0.28,<2.1"
 
 
 class Uwsgi(ServerParams):
@@ -29,14 +29,11 @@ class Uwsgi(ServerParams):
 @task
 def install(c: Host, p: Uwsgi) -> None:
     """Serve every application of this host that names uwsgi."""
-    for app in c.apps:
-        if app.server == "uwsgi":
-            serve(c, instance(c, app.release))
+    serve(c)
 
 
-def instance(c: Host, release: Release) -> Instance:
-    """The instance in which uWSGI serves a release on this host."""
-    p = c.params(Uwsgi)
+def program(c: Host, release: Release, p: Uwsgi) -> Program:
+    """How uWSGI serves a release on this host."""
     app = release.app
     workers = app.workers or p.workers or c.facts.cpus + 1
     argv = [
@@ -52,4 +49,4 @@ def instance(c: Host, release: Release) -> Instance:
         "--disable-logging --log-5xx --auto-procname --thunder-lock",
     ]
     # HUP: workers finish their requests and load the code anew, while the socket stays
-    return instance_of(c, release, Program(argv, notifies=True, reload_signal="HUP", stop_signal="HUP"), p)
+    return Program(argv, notifies=True, reload_signal="HUP", stop_signal="HUP")

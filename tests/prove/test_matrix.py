@@ -27,23 +27,25 @@ from helpers.units import SERVICES, exposures, main_processes, of, sockets
 from helpers.web import Site
 
 from provision import lab
-from provision.apps.settings import Front
+from provision.apps.releases import bare_name
+from provision.declared.folders import BUILTIN
+from provision.declared.fronts import front
+from provision.declared.servers import server
 
 pytestmark = pytest.mark.lab
 
 PAGE = Path(__file__).parents[2] / "docs/matrix.md"
 #: name of a host: its front and image
-HOSTS: Mapping[str, tuple[Front, str]] = {
+HOSTS: Mapping[str, tuple[str, str]] = {
     "t-mx-nginx12": ("nginx", "debian-12"),
     "t-mx-nginx13": ("nginx", "debian-13"),
     "t-mx-apache12": ("apache", "debian-12"),
     "t-mx-apache13": ("apache", "debian-13"),
 }
-#: unit and package of each front, and what its unit may score (docs/fronts.md says why)
-FRONTS: Mapping[Front, tuple[str, str, float]] = {
-    "nginx": ("nginx.service", "nginx", 2.6),
-    "apache": ("apache2.service", "apache2-bin", 2.2),
-}
+#: package of each front, and what its unit may score (docs/fronts.md says why)
+FRONTS: Mapping[str, tuple[str, float]] = {"nginx": ("nginx", 2.6), "apache": ("apache2-bin", 2.2)}
+#: of servers that declare no package for an environment
+OF_THE_DISTRIBUTION = {"mod_wsgi": "libapache2-mod-wsgi-py3"}
 EACH = pytest.mark.parametrize("one", COMBINATIONS, ids=str)
 #: seconds in which all of them have to serve again at once, on two processors
 BACK = 120
@@ -69,7 +71,7 @@ class Matrix:
     runs: Runs
 
     @property
-    def front(self) -> Front:
+    def front(self) -> str:
         return HOSTS[self.name][0]
 
     @property
@@ -144,8 +146,10 @@ def test_a_name_that_nobody_has_is_refused(matrix: Matrix) -> None:
 
 
 def test_the_fronts_unit_is_hardened(matrix: Matrix) -> None:
-    unit, package, limit = FRONTS[matrix.front]
-    name = matrix.name
+    package, limit = FRONTS[matrix.front]
+    declared = front(matrix.front, [BUILTIN])
+    assert declared is not None
+    unit, name = f"{declared.unit}.service", matrix.name
     matrix.seen.versions[matrix.front] = version(on(name, "dpkg-query", "-W", "-f", "${Version}", package))
     matrix.seen.versions["Python"] = on(name, "python3", "-V").split()[1]
     matrix.seen.versions["systemd"] = on(name, "systemctl", "--version").split()[1]
@@ -169,11 +173,13 @@ def packages(matrix: Matrix) -> dict[str, dict[str, str]]:
 @EACH
 def test_versions(matrix: Matrix, packages: dict[str, dict[str, str]], one: Combination) -> None:
     with matrix.seen.noting("version", one) as row:
-        if one.server == "mod_wsgi":
-            package = "libapache2-mod-wsgi-py3"
+        declared = server(one.server, [BUILTIN])
+        assert declared is not None
+        if declared.package is None:
+            package = OF_THE_DISTRIBUTION[one.server]
             row["version"] = version(on(matrix.name, "dpkg-query", "-W", "-f", "${Version}", package))
         else:
-            row["version"] = packages[str(one)][{"uwsgi": "pyuwsgi"}.get(one.server, one.server)]
+            row["version"] = packages[str(one)][bare_name(declared.package)]
 
 
 def version(debian: str) -> str:

@@ -13,7 +13,6 @@ from provision.apps.balancing import Balance
 from provision.apps.model import App
 from provision.apps.reading import apps_of
 from provision.apps.settings import (
-    INTERFACES,
     Auth,
     Cache,
     Django,
@@ -21,8 +20,9 @@ from provision.apps.settings import (
     OwnCertificate,
     RateLimit,
     Settings,
-    servers_for,
 )
+from provision.declared.folders import BUILTIN
+from provision.declared.servers import servers, serving
 from provision.inventory import load
 from provision.secrets import Secret
 from provision.sources.manifests import Manifests
@@ -131,13 +131,13 @@ user: shop"""
     assert "abc" not in repr(app) and "pw@" not in repr(app)
 
 
-SERVERS = "gunicorn, uwsgi, mod_wsgi, uvicorn, hypercorn, daphne, granian"
+SERVERS = "daphne, granian, gunicorn, hypercorn, mod_wsgi, uvicorn, uwsgi"
 QUOTED = "is not a host name like shop.example.com or *.example.com"
 BAD = {
     "server: gunicron": f"server: 'gunicron' is not one of {SERVERS}. Did you mean 'gunicorn'?",
     "sevrer: gunicorn": "sevrer: unknown parameter 'sevrer'. Did you mean 'server'?",
-    "server: uvicorn": "server: 'uvicorn' does not speak wsgi; these do: gunicorn, uwsgi, mod_wsgi, hypercorn, granian",
-    "server: daphne": "server: 'daphne' does not speak wsgi; these do: gunicorn, uwsgi, mod_wsgi, hypercorn, granian",
+    "server: uvicorn": "server: 'uvicorn' does not speak wsgi; these do: gunicorn, granian, hypercorn, mod_wsgi, uwsgi",
+    "server: daphne": "server: 'daphne' does not speak wsgi; these do: gunicorn, granian, hypercorn, mod_wsgi, uwsgi",
     "target: shop": "target: 'shop' is not of the form module:callable, or module:factory()",
     "target: 'shop:create app()'": (
         "target: 'shop:create app()' is not of the form module:callable, or module:factory()"
@@ -314,7 +314,7 @@ def test_what_needs_other_settings(tmp_path: Path) -> None:
         ("auth: django\nfront: apache", "`auth: django` is for Django projects: set `django`"),
         (
             "auth: django\ndjango: {settings: a}",
-            "`auth: django` is what Apache's mod_wsgi does: set `front: apache`",
+            "the front 'nginx' has no `auth: django`; set `front` to one that does: apache",
         ),
     ):
         (error,) = app_errors(tmp_path, settings)
@@ -348,21 +348,21 @@ def test_sources_start_at_the_file_that_names_them(tmp_path: Path) -> None:
 
 
 def test_which_server_speaks_what() -> None:
-    assert servers_for("wsgi") == ["gunicorn", "uwsgi", "mod_wsgi", "hypercorn", "granian"]
-    assert servers_for("asgi") == ["uvicorn", "gunicorn", "hypercorn", "daphne", "granian"]
+    assert serving("wsgi", [BUILTIN]) == ["gunicorn", "granian", "hypercorn", "mod_wsgi", "uwsgi"]
+    assert serving("asgi", [BUILTIN]) == ["uvicorn", "daphne", "granian", "gunicorn", "hypercorn"]
     common = {
         "name": "x",
         "source": "https://git.example.com/x.git",
         "target": "x:y",
         "domains": ("x.example",),
     }
-    for server, spoken in INTERFACES.items():
+    for server in servers([BUILTIN]):
         for interface in ("wsgi", "asgi"):
-            if interface in spoken:
-                assert App(**common, server=server, interface=interface).server == server  # type: ignore[arg-type]
+            if interface in server.serves:
+                assert App(**common, server=server.name, interface=interface).server == server.name  # type: ignore[arg-type]
             else:
                 with pytest.raises(ValidationError, match=f"does not speak {interface}"):
-                    App(**common, server=server, interface=interface)  # type: ignore[arg-type]
+                    App(**common, server=server.name, interface=interface)  # type: ignore[arg-type]
 
 
 def test_our_own_inventory_is_right() -> None:

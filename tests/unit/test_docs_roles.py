@@ -42,6 +42,7 @@ def test_the_references_are_what_the_docstrings_say() -> None:
     pages = generated()
     for name, page in (("steps.md", pages.page()), ("builtin-roles.md", pages.roles_page())):
         assert read(name) == page, "run: python docs/generate.py"
+    assert read("servers.md") == pages.servers_page(read("servers.md")), "run: python docs/generate.py"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -19,7 +19,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from provision.apps.settings import SERVER_PACKAGES
+from provision.declared.folders import BUILTIN
+from provision.declared.servers import server
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DIGEST = {"bytes": 100_000, "sha256": hashlib.sha256(b"x" * 100_000).hexdigest()}
@@ -126,9 +127,9 @@ def install(name: str, tmp: Path) -> Example:
     subprocess.run([sys.executable, "-m", "venv", tmp / "venv"], check=True)
     example = Example(folder, tmp / "venv" / "bin")
     # the application's requirements name no server: any that speaks its interface will do
-    example.run(
-        "python", "-m", "pip", "install", "--quiet", "-r", "requirements.txt", SERVER_PACKAGES["gunicorn"]
-    )
+    gunicorn = server("gunicorn", [BUILTIN])
+    assert gunicorn is not None and gunicorn.package is not None
+    example.run("python", "-m", "pip", "install", "--quiet", "-r", "requirements.txt", gunicorn.package)
     return example
 
 

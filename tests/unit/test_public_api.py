@@ -20,6 +20,7 @@ LIST = Path(__file__).with_name("public_api.txt")
 MODULES = (
     "provision",
     "provision.role",
+    "provision.server",
     "provision.testing",
     "provision.errors",
     "provision.secrets",

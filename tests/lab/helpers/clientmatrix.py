@@ -13,22 +13,18 @@ from urllib.parse import unquote
 from helpers.hostile import Reply, ask, ask2, plain
 from helpers.projects import Project
 from helpers.web import Site
+from provision.declared.folders import BUILTIN
+from provision.declared.servers import servers
 from provision.serving.client_headers import PROXY_HEADERS
 from provision.values import dataclass
 
 ECHO = Path(__file__).parents[1] / "apps/echo"
-#: application: interface and server
+#: application: interface and server; the first interface of a server goes without saying
 SERVERS: dict[str, tuple[str, str]] = {
-    "gunicorn": ("wsgi", "gunicorn"),
-    "gunicorn-asgi": ("asgi", "gunicorn"),
-    "uwsgi": ("wsgi", "uwsgi"),
-    "mod-wsgi": ("wsgi", "mod_wsgi"),
-    "uvicorn": ("asgi", "uvicorn"),
-    "hypercorn": ("asgi", "hypercorn"),
-    "hypercorn-wsgi": ("wsgi", "hypercorn"),
-    "daphne": ("asgi", "daphne"),
-    "granian": ("asgi", "granian"),
-    "granian-wsgi": ("wsgi", "granian"),
+    (name if interface == server.serves[0] else f"{name}-{interface}"): (interface, server.name)
+    for server in servers([BUILTIN])
+    for name in [server.name.replace("_", "-")]
+    for interface in server.serves
 }
 #: what nothing that an application sees may have in it
 EVIL = ("6.6.6.6", "evil.example", "forged")

@@ -7,10 +7,11 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from helpers.projects import EXAMPLES
-from provision.apps.settings import INTERFACES, Front, Interface, Server
+from provision.declared.folders import BUILTIN
+from provision.declared.servers import Interface, servers
 
 #: a stylesheet that is worth compressing, with a hash in its name, in each example's static files
 STYLE = "".join(f".prov-{number} {{ margin: {number}px }}\n" for number in range(200)).encode()
@@ -84,7 +85,7 @@ EVERY = (
 class Combination:
     """An example under a server."""
 
-    server: Server
+    server: str
     example: Example
 
     def __str__(self) -> str:
@@ -94,7 +95,7 @@ class Combination:
     def domain(self) -> str:
         return f"{self}.test"
 
-    def settings(self, front: Front) -> dict[str, Any]:
+    def settings(self, front: str) -> dict[str, Any]:
         """The application as the inventory has it; it is called as the combination is."""
         return {
             **self.example.settings,
@@ -112,10 +113,10 @@ class Combination:
 
 #: all that fit
 COMBINATIONS = tuple(
-    Combination(server, example)
-    for server in get_args(Server)
+    Combination(server.name, example)
+    for server in servers([BUILTIN])
     for example in EVERY
-    if example.interface in INTERFACES[server]
+    if example.interface in server.serves
 )
 
 

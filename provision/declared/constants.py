@@ -1,0 +1,188 @@
+"""Read the constants of a role's module from its source, with their lines.
+
+Nothing is imported: what an application may name is known before any role runs, and a broken role does not hide
+the others.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from provision.declared.folders import BUILTIN, names
+from provision.errors import ConfigError
+from provision.names import suggestion
+from provision.values import dataclass
+
+#: packages by which a role names another one for EXTENDS (provision.roles.importing)
+BUILTIN_PACKAGE, OWN_PACKAGE = "provision.builtin", "roles"
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A constant at the top of a module. value: None unless is_literal.  where: file:line."""
+
+    name: str
+    value: Any
+    is_literal: bool
+    where: str
+
+
+@dataclass(frozen=True)
+class Module:
+    """What the top of a role's module says.
+
+    names: of functions, classes and imports, with their file:line.  extends: (package, role) of its EXTENDS.
+    """
+
+    file: str
+    constants: Mapping[str, Constant]
+    names: Mapping[str, str]
+    extends: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """The modules of a role: its own, then those of the roles that it extends."""
+
+    role: str
+    modules: tuple[Module, ...]
+
+    @property
+    def file(self) -> str:
+        """The file of the role's own module."""
+        return self.modules[0].file
+
+    def get(self, name: str) -> Constant | None:
+        """The constant of that name: the role's own, else that of the nearest role that it extends."""
+        return next((m.constants[name] for m in self.modules if name in m.constants), None)
+
+    def where(self, name: str) -> str | None:
+        """file:line of a function, a class or an import of that name."""
+        return next((m.names[name] for m in self.modules if name in m.names), None)
+
+    def misspelt(self, name: str) -> Constant | None:
+        """A constant of the role's own whose name is close to one that it lacks."""
+        own = self.modules[0].constants.values()
+        return next((constant for constant in own if suggestion(constant.name, [name])), None)
+
+
+def source_of(role: str, folders: Sequence[Path]) -> Source | None:
+    """The source of a role; None if the folders hold none of that name. Raises ConfigError: not Python."""
+    modules: list[Module] = []
+    places: Sequence[Path] = folders
+    name = role
+    while (file := module_file(name, places)) is not None:
+        module = read(file)
+        if module in modules:
+            break
+        modules.append(module)
+        if module.extends is None:
+            break
+        package, name = module.extends
+        places = [BUILTIN] if package == BUILTIN_PACKAGE else folders
+    return Source(role, tuple(modules)) if modules else None
+
+
+def mentioning(word: str, folders: Sequence[Path]) -> Iterator[str]:
+    """Names of the roles whose source has a word in it, or extends another role.
+
+    Most roles declare neither a server nor a front; finding a word takes a tenth of the time of parsing.
+    """
+    for name in names(folders):
+        file = module_file(name, folders)
+        text = file.read_text(encoding="utf-8", errors="replace") if file else ""
+        if word in text or "EXTENDS" in text:
+            yield name
+
+
+def words(constant: Constant, *, example: tuple[str, ...]) -> tuple[str, ...]:
+    """The words in a constant. Raises ConfigError unless it is a tuple or list of text, written out."""
+    value = constant.value
+    if isinstance(value, (tuple, list)) and all(isinstance(word, str) for word in value):
+        return tuple(dict.fromkeys(value))
+    shown = f", not {value!r}" if constant.is_literal else ": prov reads it without running the role"
+    raise ConfigError(
+        f"{constant.name} must be a tuple of words, written out{shown}",
+        where=constant.where,
+        hint=f"Write it with its comma:  {constant.name} = {example!r}",
+    )
+
+
+def module_file(role: str, folders: Sequence[Path]) -> Path | None:
+    """The file of the first role of that name."""
+    if not role.isidentifier():
+        return None
+    return next((file for f in folders if (file := f / role / "__init__.py").is_file()), None)
+
+
+def read(file: Path) -> Module:
+    """What a module's file says; read again only if the file has changed. Raises ConfigError."""
+    status = file.stat()
+    return parsed(str(file), status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=256)
+def parsed(file: str, _mtime: int, _size: int) -> Module:
+    """What a module's source says. Raises ConfigError."""
+    try:
+        tree = ast.parse(Path(file).read_bytes(), file)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        told, line = (error.msg, error.lineno) if isinstance(error, SyntaxError) else (error, 1)
+        message = f"role {Path(file).parent.name!r} can't be imported: {type(error).__name__}: {told}"
+        raise ConfigError(message, where=f"{file}:{line}") from None
+    imported = dict(imports(tree))
+    names = {name: f"{file}:{line}" for name, line in defined(tree)}
+    constants: dict[str, Constant] = {}
+    extends = None
+    for name, node, line in assigned(tree):
+        constants[name] = constant(name, node, f"{file}:{line}")
+        if name == "EXTENDS":
+            extends = imported.get(ast.unparse(node))
+    return Module(file, constants, names, extends)
+
+
+def assigned(tree: ast.Module) -> Iterator[tuple[str, ast.expr, int]]:
+    """(name, value, line) of what is assigned at the top of a module, in capital letters."""
+    for node in tree.body:
+        targets: Sequence[ast.expr] = ()
+        if isinstance(node, ast.Assign):
+            targets = node.targets
+        elif isinstance(node, ast.AnnAssign):
+            targets = [node.target]
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+            for target in targets:
+                if isinstance(target, ast.Name) and target.id.isupper():
+                    yield target.id, node.value, node.lineno
+
+
+def constant(name: str, node: ast.expr, where: str) -> Constant:
+    """One constant; what only running the module would tell has no value."""
+    try:
+        return Constant(name, ast.literal_eval(node), is_literal=True, where=where)
+    except (ValueError, TypeError, RecursionError):
+        return Constant(name, None, is_literal=False, where=where)
+
+
+def imports(tree: ast.Module) -> Iterator[tuple[str, tuple[str, str]]]:
+    """(how a module writes it, (package, role)) of each role that it imports."""
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module in (BUILTIN_PACKAGE, OWN_PACKAGE):
+            yield from ((alias.asname or alias.name, (node.module, alias.name)) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                package, _, role = alias.name.rpartition(".")
+                if package in (BUILTIN_PACKAGE, OWN_PACKAGE):
+                    yield alias.asname or alias.name, (package, role)
+
+
+def defined(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """(name, line) of each function, class and import at the top of a module."""
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name, node.lineno
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from ((alias.asname or alias.name, node.lineno) for alias in node.names)

@@ -1,0 +1,104 @@
+"""Fronts: roles that declare what of an application's settings they do.
+
+OFFERS = ("static", "cache", "auth: basic", "balance")    settings of applications that it takes care of
+UNIT = "caddy"                                            its unit: another front has it stopped
+SITES = "/etc/caddy/sites/{}.conf"                        an application's file: another front removes it
+DRAINING = "caddy: finishing"                             title of processes that only finish requests; optional
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from provision.declared.constants import Constant, Source, mentioning, source_of, words
+from provision.errors import ConfigError
+from provision.names import suggestion
+from provision.values import dataclass
+
+#: what an application, or `balance`, may ask of a front
+OFFERS = (
+    *("static", "media", "streams", "cache", "rate_limit", "error_pages", "maintenance"),
+    *("auth: basic", "auth: django", "balance"),
+)
+UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\-]+")
+DEFAULT_FRONT = "nginx"
+
+
+@dataclass(frozen=True)
+class Front:
+    """What the role of a front declares. sites: path of an application's file, with {} for its name."""
+
+    name: str
+    file: str
+    offers: tuple[str, ...]
+    unit: str
+    sites: str
+    draining: str = ""
+
+    def site(self, app: str) -> str:
+        """Path of the file of an application, by its name."""
+        return self.sites.replace("{}", app)
+
+
+def front(name: str, folders: Sequence[Path]) -> Front | None:
+    """The front of that name; None if there is no such role, or it is not a front.
+
+    Raises ConfigError, with file and line, if the role declares itself wrongly.
+    """
+    source = source_of(name, folders)
+    offers = source.get("OFFERS") if source else None
+    if source is None or offers is None:
+        return None
+    known = words(offers, example=("static", "media"))
+    for word in known:
+        if word not in OFFERS:
+            message = f"OFFERS: {word!r} is not one of {', '.join(OFFERS)}.{suggestion(word, OFFERS)}"
+            raise ConfigError(message, where=offers.where)
+    unit, sites = text(source, "UNIT", offers), text(source, "SITES", offers)
+    if not UNIT_NAME.fullmatch(unit.value):
+        raise ConfigError(f"UNIT must be the name of a unit, not {unit.value!r}", where=unit.where)
+    if not sites.value.startswith("/") or sites.value.count("{}") != 1:
+        message = f"SITES must be an absolute path with {{}} for the application's name, not {sites.value!r}"
+        raise ConfigError(message, where=sites.where)
+    draining = text(source, "DRAINING", offers).value if source.get("DRAINING") else ""
+    return Front(name, source.file, known, unit.value, sites.value, draining)
+
+
+def text(source: Source, name: str, offers: Constant) -> Constant:
+    """A constant that is text. Raises ConfigError."""
+    constant = source.get(name)
+    if constant is None:
+        near = source.misspelt(name)
+        if near is not None:
+            raise ConfigError(f"{near.name} declares nothing. Did you mean {name}?", where=near.where)
+        raise ConfigError(f"role {source.role!r} has OFFERS, but no {name}", where=offers.where)
+    if not isinstance(constant.value, str) or not constant.value:
+        raise ConfigError(f"{name} must be text, written out", where=constant.where)
+    return constant
+
+
+def named(name: str, folders: Sequence[Path]) -> Front:
+    """The front that an application names. Raises ValueError if none has that name, and ConfigError as `front`."""
+    found = front(name, folders)
+    if found is not None:
+        return found
+    known = [each.name for each in fronts(folders)]
+    source = source_of(name, folders)
+    if source is None:
+        raise ValueError(f"{name!r} is not one of {', '.join(known)}.{suggestion(name, known)}")
+    near = source.misspelt("OFFERS")
+    if near is not None:
+        raise ConfigError(f"{near.name} declares nothing. Did you mean OFFERS?", where=near.where)
+    raise ValueError(f"{name!r} is a role without OFFERS, so not a front; these are: {', '.join(known)}")
+
+
+def fronts(folders: Sequence[Path]) -> list[Front]:
+    """Every front, by name; roles that declare themselves wrongly are left out."""
+    found = []
+    for name in mentioning("OFFERS", folders):
+        with contextlib.suppress(ConfigError):
+            found.append(front(name, folders))
+    return [each for each in found if each is not None]

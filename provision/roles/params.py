@@ -1,0 +1,71 @@
+"""The parameters of roles: their base class, and how they are found by the annotations of functions."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from provision.errors import ConfigError
+
+if TYPE_CHECKING:
+    from provision.apps.model import App
+
+
+class Params(BaseModel):
+    """Base of a role's parameters: typed, documented, no unknown names, not changed once checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    def unmet(self, host: Any) -> Iterable[ConfigError]:
+        """Return what the host lacks for the role, as errors of `host.inventory.error`.
+
+        host: a Host, connected, with its facts; no role has begun yet.
+        """
+        return ()
+
+    def misfits(self, apps: Sequence[App]) -> Iterable[tuple[str, str]]:
+        """Return which of them do not fit the host's applications, with why: (parameter, why)."""
+        return ()
+
+
+def params_of(tasks: Iterable[Callable[..., None]]) -> type[Params] | None:
+    """The model that the tasks take as their second argument, by annotation: the most special of them, where a
+    role extends another one's."""
+    found: type[Params] | None = None
+    for function in tasks:
+        arguments = list(inspect.signature(function).parameters.values())
+        if len(arguments) < 2:
+            continue
+        annotation = annotation_of(function, arguments[1])
+        if not (isinstance(annotation, type) and issubclass(annotation, Params)):
+            raise wrong_params(function, "the second argument's type is not a Params class")
+        if found is None or issubclass(annotation, found):
+            found = annotation
+        elif not issubclass(found, annotation):
+            hint = f"Derive it:  class {annotation.__name__}({found.__name__})"
+            raise wrong_params(function, f"{annotation.__name__} is not a {found.__name__}", hint)
+    return found
+
+
+def annotation_of(function: Callable[..., Any], argument: inspect.Parameter) -> Any:
+    """The type that a function gives an argument."""
+    annotation = argument.annotation
+    return named(annotation, function.__globals__) if isinstance(annotation, str) else annotation
+
+
+def named(annotation: str, names: Mapping[str, Any]) -> Any:
+    """What a name with dots means among these names; None if nothing."""
+    first, *rest = annotation.split(".")
+    found = names.get(first)
+    for word in rest:
+        found = getattr(found, word, None)
+    return found
+
+
+def wrong_params(function: Callable[..., None], message: str, hint: str = "") -> ConfigError:
+    """The error for a task's second argument."""
+    where = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
+    return ConfigError(f"{function.__name__}: {message}", where=where, hint=hint)

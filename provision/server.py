@@ -1,0 +1,9 @@
+"""What authors of server roles import: `from provision.server import SERVED, Program, Release, ServerParams, serve`."""
+
+from __future__ import annotations
+
+from provision.apps.releases import Release
+from provision.roles.server import ServerParams
+from provision.serving.instances import SERVED, SHIM, Program, serve, served, shipped
+
+__all__ = ["SERVED", "SHIM", "Program", "Release", "ServerParams", "serve", "served", "shipped"]
