@@ -7,7 +7,7 @@ thread that owns the session also does the reading, while it waits.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from provision.agent.masks import Masks
 from provision.agent.protocol import (
@@ -39,9 +39,10 @@ from provision.controller.channel import Channel
 from provision.controller.events import StepDone, StepRunning
 from provision.controller.facts import Facts
 from provision.controller.login import Login
-from provision.controller.outcome import Outcome, StepFailed
+from provision.controller.outcome import Outcome
 from provision.controller.reboot import comes_back
 from provision.controller.run_options import RunOptions
+from provision.controller.sent_steps import SentSteps
 from provision.controller.talk import Talk
 from provision.errors import ProvError, UnreachableError
 from provision.steps.base import Change, Step
@@ -93,14 +94,8 @@ class Session:
         self._reopen = reopen
         self.masks = masks or Masks()
         self._prove = prove
-        self._outcomes: dict[int, Outcome] = {}
-        self._waiting: dict[int, Outcome] = {}
-        #: what was sent of the waiting ones: after a reboot of the host it is sent again
-        self._messages: dict[int, Submission] = {}
-        self._failures_seen = 0
-        self._unseen: list[StepFailed] = []
+        self._sent = SentSteps()
         self._sources: dict[str, Source] = {}
-        self._next = 1
         self._stopped = False
         self._ending: End | None = None
         self._boot = ""
@@ -119,8 +114,7 @@ class Session:
         """Send a step; does not wait. Raises ConfigError if its arguments make no sense."""
         where, line = calling_line()
         check(step, self.masks, where)
-        outcome = Outcome(self, self._next, step, self.role, where, self.masks.hide(line))
-        self._next += 1
+        outcome = Outcome(self, self._sent.next_number, step, self.role, where, self.masks.hide(line))
         self._ship(type(step).__module__)
         carried = encoded(step, self._sources, self.masks)
         outcome.label = self.masks.hide(outcome.label)
@@ -132,7 +126,7 @@ class Session:
             label=outcome.label,
             role=self.role,
             deadline=step.deadline(),
-            seen=self._failures_seen,
+            seen=self._sent.noted,
             units=list(step.units()),
             ignore=step.ignore_errors,
         )
@@ -140,10 +134,9 @@ class Session:
         if on_send is not None:
             message = on_send(self.host, outcome, message, self.learnt)
         # nobody is asked about steps that an earlier failure skips
-        if confirm is not None and not self._unseen and not confirm(self.host, outcome):
+        if confirm is not None and not self._sent.failing and not confirm(self.host, outcome):
             message = message.replace(leave=True)
-        self._outcomes[outcome.id] = self._waiting[outcome.id] = outcome
-        self._messages[outcome.id] = message
+        self._sent.add(outcome, message)
         self._send(message)
         while confirm is not None and not outcome.done:
             self._pump()
@@ -158,20 +151,18 @@ class Session:
 
     def acknowledge(self) -> None:
         """Take note of failures without raising them: steps sent from now on run all the same."""
-        self._failures_seen += len(self._unseen)
-        self._unseen = []
+        self._sent.acknowledge()
 
     def raise_failure(self) -> None:
         """Raise StepFailed for the first failure that nobody has taken note of."""
-        if self._unseen:
+        first = self._sent.acknowledge()
+        if first is not None:
             self.learnt = True
-            first = self._unseen[0]
-            self.acknowledge()
             raise first
 
     def wait_for_all(self) -> None:
         """Wait for every step. Raises StepFailed for the first failure that nobody has taken note of."""
-        while self._waiting:
+        while self._sent.waiting:
             self._pump()
         self.raise_failure()
 
@@ -222,7 +213,7 @@ class Session:
 
         done: the outcome of the step that made it reboot.
         """
-        before, step = self._boot, self._outcomes[done.id]
+        before, step = self._boot, self._sent.named(done.id)
         self._talk.close()
 
         def is_back() -> bool:
@@ -242,9 +233,9 @@ class Session:
         self._settle(done.replace(ms=done.ms + round(seconds * 1000, 1)))
         if self._stopped:
             self._send(Stop())
-        for waiting in self._waiting.values():
-            self._ship(type(waiting.step).__module__)
-            self._send(self._messages[waiting.id])
+        for outcome, message in self._sent.unanswered:
+            self._ship(type(outcome.step).__module__)
+            self._send(message)
         if self._ending is not None:
             self._send(self._ending)
 
@@ -290,7 +281,7 @@ class Session:
             case Done() as done:
                 self._settle_or_reboot(done)
             case Running() as running:
-                outcome = self._known(running.id, self._outcomes)
+                outcome = self._sent.named(running.id)
                 if self._talk.conduct.worth_showing():
                     self._emit(
                         StepRunning(self.host, outcome.role, outcome.label, self.masks.hide(running.text))
@@ -318,14 +309,8 @@ class Session:
             case Alive():
                 pass
 
-    def _known(self, id: int, steps: Mapping[int, Outcome]) -> Outcome:
-        """The step of a number that the host has named. Raises ProtocolError."""
-        if id not in steps:
-            raise ProtocolError(f"word of step {id}, which it was not sent or has answered for")
-        return steps[id]
-
     def _settle_or_reboot(self, done: Done) -> None:
-        outcome = self._known(done.id, self._waiting)
+        outcome = self._sent.answered(done.id)
         if done.reboot is None:
             self._settle(done)
         elif done.reboot.within != getattr(outcome.step, "within", None):
@@ -335,11 +320,7 @@ class Session:
 
     def _settle(self, done: Done) -> None:
         done = done.replace(**{name: self.masks.hide_in(getattr(done, name)) for name in SHOWN})
-        outcome = self._waiting.pop(done.id)
-        del self._messages[done.id]
-        outcome.settle(done)
-        if outcome.error is not None and not outcome.step.ignore_errors:
-            self._unseen.append(outcome.error)
+        outcome = self._sent.settle(done)
         self._emit(
             StepDone(
                 self.host,
