@@ -149,17 +149,19 @@ from provision.agent.compiled import Compiled
 shipped.compiled = Compiled()
 shipped.code = shipped.compiled.code
 from provision.agent.main import main
-main()
 """
 
 
 @functools.cache
-def payload(plan: bool) -> bytes:
-    """The compressed program: the agent's modules, those of a plan if it is one, and what imports from them."""
+def payload(plan: bool, ledger: str = "") -> bytes:
+    """The compressed program: the agent's modules, those of a plan if it is one, and what imports from them.
+
+    ledger: the folder of what the host remembers; "" for the agent's own.
+    """
     names = dict.fromkeys([*needed(AGENT), *(needed(PLAN) if plan else ())])
     modules: dict[str, str | None] = dict.fromkeys(("provision", *PACKAGES))
     modules.update({name: source(name) for name in names})
-    return zlib.compress(f"MODULES = {modules!r}\n{LOADER}".encode(), 9)
+    return zlib.compress(f"MODULES = {modules!r}\n{LOADER}main({ledger!r})\n".encode(), 9)
 
 
 @functools.cache

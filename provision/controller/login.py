@@ -31,12 +31,14 @@ class Login:
 
     sudo: the login is not root, and has to become it.  password: for sudo, if known.
     ask: asks a person for it, once; None if nobody is there.  interpreter: tried before the host's python3.
+    ledger: the folder of what the host remembers; "" for the agent's own.
     """
 
     sudo: bool = False
     password: Secret | None = None
     ask: Callable[[], Secret] | None = None
     interpreter: str = ""
+    ledger: str = ""
 
     def start(self, open_channel: Callable[[str], Channel], *, plan: bool) -> Starter:
         """Start the agent; returns as soon as its program is on the way, but for sudo's password."""
@@ -72,7 +74,7 @@ class Starter:
     def run(self, *, prompted: bool) -> None:
         """Open the channel and send the program. prompted: sudo may ask for a password, and is waited for.
         Raises UnreachableError."""
-        code = payload(self._plan)
+        code = payload(self._plan, self._login.ledger)
         login, self._prompted, self._began = self._login, prompted, time.monotonic()
         self._heard = self._began
         line = command(len(code), interpreter=login.interpreter, sudo=login.sudo, password=prompted)

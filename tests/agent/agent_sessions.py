@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from provision.controller import bootstrap
 from provision.controller.channel import Channel, ProcessChannel
 from provision.controller.events import Event
 from provision.controller.login import Login
@@ -22,25 +21,17 @@ from provision.controller.run_options import OnSend, RunOptions
 from provision.controller.session import Session
 from provision.system.memory.ledger import Ledger
 
-MAIN = "\nmain()"
 HOST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Agents:
-    """Starts sessions whose agents keep their ledger below a folder.
+    """Starts sessions whose agents keep their ledger below a folder."""
 
-    patch: called with an object, an attribute's name and its new value (pytest's monkeypatch.setattr).
-    """
-
-    def __init__(self, folder: Path, patch: Callable[[object, str, object], None]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ledger = folder / "ledger"
         self.events: list[Event] = []
         self.channels: list[Counted] = []
-        # the agent's main takes the ledger's folder; only what starts it is different here
-        assert bootstrap.LOADER.endswith(MAIN + "\n")
-        patch(bootstrap, "LOADER", bootstrap.LOADER.replace(MAIN, f"\nmain({str(self.ledger)!r})"))
-        bootstrap.payload.cache_clear()
 
     def start(
         self,
@@ -59,7 +50,7 @@ class Agents:
             self.channels.append(channel)
             return channel
 
-        login = Login(interpreter=interpreter)
+        login = Login(interpreter=interpreter, ledger=str(self.ledger))
         return Session(
             "local",
             open_channel,
@@ -91,7 +82,6 @@ class Agents:
 
     def close(self) -> None:
         """End what tests have left behind."""
-        bootstrap.payload.cache_clear()
         for channel in self.channels:
             if channel.process.poll() is None:
                 channel.kill()

@@ -22,9 +22,9 @@ def tmp_path() -> Iterator[Path]:
 
 
 @pytest.fixture
-def agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Agents]:
+def agents(tmp_path: Path) -> Iterator[Agents]:
     """Starts sessions with real agents; their ledger is tmp_path/ledger."""
-    found = Agents(tmp_path, monkeypatch.setattr)
+    found = Agents(tmp_path)
     yield found
     found.close()
 

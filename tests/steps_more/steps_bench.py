@@ -62,7 +62,9 @@ class Bench:
 
         interpreter = "" if self.argv else sys.executable
         options = RunOptions(plan=plan, who="test")
-        session = Session("t", open_channel, Login(interpreter=interpreter), options)
+        session = Session(
+            "t", open_channel, Login(interpreter=interpreter, ledger=str(self.folder / "ledger")), options
+        )
         try:
             outcomes = []
             for step in steps:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
 from inventories import project
 
-from provision.controller import bootstrap
 from provision.controller.channel import Channel, ProcessChannel
+from provision.controller.login import Login
 from provision.roles.host import Host
 
 ROLE = '''
@@ -54,13 +56,22 @@ def greeting_project(folder: Path, words: str = "[]") -> Path:
 
 
 class LocalHost(Host):
-    """A host whose agent is a process on this machine: everything is real but SSH."""
+    """A host whose agent is a process on this machine: everything is real but SSH.
+
+    ledgers: where each agent has one of its own, with a number after that.
+    """
+
+    ledgers: Path
+    numbers = itertools.count()
 
     def open(self) -> None:
         """There is nothing to connect to."""
 
     def _open_channel(self, command: str) -> Channel:
         return ProcessChannel(["sh", "-c", command])
+
+    def _login(self) -> Login:
+        return dataclasses.replace(super()._login(), ledger=f"{self.ledgers}-{next(self.numbers)}")
 
 
 def use_local_agents(patch: Any, folder: Path) -> None:
@@ -70,7 +81,7 @@ def use_local_agents(patch: Any, folder: Path) -> None:
     """
     import provision.run.on_hosts
 
-    home = f'"{folder}/ledger-%d" % __import__("os").getpid()'
-    patch(bootstrap, "LOADER", bootstrap.LOADER.replace("\nmain()", f"\nmain({home})"))
-    bootstrap.payload.cache_clear()
-    patch(provision.run.on_hosts, "Host", LocalHost)
+    class HostHere(LocalHost):
+        ledgers = folder / "ledger"
+
+    patch(provision.run.on_hosts, "Host", HostHere)

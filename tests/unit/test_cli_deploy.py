@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,13 @@ import pytest
 from cli_project import greeting_project, use_local_agents
 
 from provision.cli import main as cli
-from provision.controller import bootstrap
 
 Prov = Callable[..., tuple[object, str, str]]
 FAILING = '["sh", "-c", "echo said; echo wrong >&2; exit 3"]'
 
 
 @pytest.fixture
-def prov(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Prov]:
+def prov(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Prov:
     """Runs the command line in the current folder; gives exit status, stdout and stderr."""
     use_local_agents(monkeypatch.setattr, tmp_path)
 
@@ -32,8 +29,7 @@ def prov(
         out = capsys.readouterr()
         return caught.value.code, out.out, out.err
 
-    yield run
-    bootstrap.payload.cache_clear()
+    return run
 
 
 @pytest.fixture
