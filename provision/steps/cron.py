@@ -9,7 +9,7 @@ from provision.steps.base import Change, Diff, Step, check_text, step, wanted
 from provision.steps.files import File
 from provision.steps.groups import check_name
 from provision.system.source import Source
-from provision.system.writers import cron_command, cron_value
+from provision.system.writers import CRON_LINE, cron_command, cron_value, line
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -40,7 +40,8 @@ class Job(Step):
 
     name: of the file: letters, digits, "_" and "-" (cron passes over others).
     schedule: the five fields of crontab(5), in the host's time zone, or @reboot, @hourly, @daily, @weekly...
-    argv: the command as a list of words; they are quoted for the shell that cron starts, and "%" for cron.
+    argv: the command as a list of words; they are quoted for the shell that cron starts, and "%" and backslashes for
+    cron. With the quotes it has at most 998 bytes: cron would pass over the whole file otherwise.
     user: whose job it is; must exist on the host.
     environment: variables for the job; PATH is "/usr/bin:/bin" if it is not given. A value may be a
     Secret; then only root can read the file.
@@ -65,8 +66,7 @@ class Job(Step):
         check_name(self.user)
         if isinstance(self.argv, str) or not self.argv or not all(isinstance(a, str) for a in self.argv):
             raise ValueError("argv must be a list of words, such as ['/usr/bin/true']")
-        for word in self.argv:
-            cron_command([word])
+        check_command(self.argv)
         if not self.argv[0]:
             raise ValueError("argv must begin with a program")
         for key, value in dict(self.environment).items():
@@ -80,8 +80,9 @@ class Job(Step):
                 raise ValueError(
                     "variable %s: cron cannot express its value" % key if text is not value else str(error)
                 ) from None
+            check_length("%s=%s" % (key, cron_value(text)), "variable %s" % key)
         if self.mail:
-            cron_value(self.mail)
+            check_length("MAILTO=%s" % cron_value(self.mail), "mail")
 
     def check(self, host: "System") -> Diff:
         if host.files.stat(FOLDER) is None:
@@ -150,6 +151,24 @@ class NoJob(Step):
 
     def fingerprint(self, host: "System") -> str:
         return "absent" if host.files.stat("%s/%s" % (FOLDER, self.name)) is None else "present"
+
+
+def check_command(argv: Sequence[str]) -> None:
+    """Raise ValueError unless cron can run the command as it is given."""
+    for word in argv:
+        line(word, "cron")
+    try:
+        cron_command(argv)
+    except ValueError as error:
+        raise ValueError("%s. Put it into a script, and give cron that." % error) from None
+
+
+def check_length(text: str, what: str) -> None:
+    """Raise ValueError, which does not show the text, if cron would not read such a line of a variable."""
+    if len(text.encode()) > CRON_LINE:
+        raise ValueError(
+            "%s: cron takes %d bytes with the name and quotes, not %d" % (what, CRON_LINE, len(text.encode()))
+        )
 
 
 job = step(Job)

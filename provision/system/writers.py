@@ -17,6 +17,9 @@ DOLLAR = "${prov_dollar}"
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 #: stands in a text for what the language itself fills in, given as `here`: systemd's %i, a variable of Apache
 HERE = "\0"
+#: bytes of a command, or of a variable with its value, that cron takes (MAX_COMMAND, MAX_ENVSTR); with one more it
+#: passes over the whole file
+CRON_LINE = 998
 #: plain words mean the same in every language here
 WORD = re.compile(r"[A-Za-z0-9_.:/@+,~*-]+\Z")
 
@@ -184,10 +187,17 @@ def shell_command(argv: Sequence[Value]) -> str:
 
 
 def cron_command(argv: Sequence[str]) -> str:
-    """A command in a crontab: cron reads "%" before the shell does, and a backslash before it (crontab(5))."""
+    """A command in a crontab: cron reads "%" before the shell does, and a backslash before it (crontab(5)).
+
+    Debian's cron also reads two backslashes as one; cronie does not. So no backslash stands before another one.
+    """
     found = shell_command([line(each, "cron") for each in argv])
-    # "\%" is read as "%", but what stands before it must not be a backslash; only quoted words have one
-    return re.sub(r"(\\?)%", lambda percent: "\\''\\%" if percent.group(1) else "\\%", found)
+    # only words in single quotes have backslashes: such a word ends and begins again behind each
+    found = re.sub(r"\\(?=[\\%])", r"\\''", found).replace("%", "\\%")
+    size = len(found.encode())
+    if size > CRON_LINE:
+        raise ValueError("cron cannot express a command of %d bytes: it takes %d" % (size, CRON_LINE))
+    return found
 
 
 def cron_value(text: str) -> str:

@@ -162,7 +162,7 @@ def test_a_second_deploy_changes_nothing(nasty: Nasty) -> None:
 
 
 WRITE = "import json, sys; json.dump(sys.argv[2:], open(sys.argv[1], 'w'))"
-WORDS = [*NASTY, "\\%", "a\\%b c"]
+WORDS = [*NASTY, "\\%", "a\\%b c", "a\\\\b", "\\\\%", "\\" * 5]
 
 
 @pytest.mark.trust("5", "commands-of-cron-systemd-logrotate")

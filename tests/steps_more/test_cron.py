@@ -61,6 +61,10 @@ def test_what_the_host_lacks_is_said(bench: Bench) -> None:
         (Job("a", "@daily", ["true"], user="Root!"), "not a name"),
         (Job("a", "@daily", ["true"], environment={"A B": "1"}), "variable"),
         (Job("a", "@daily", ["true"], environment={"A": "1\n2"}), "cannot express"),
+        (Job("a", "@daily", ["sh", "-c", ": " + "x" * 1200]), "Put it into a script"),
+        (Job("a", "@daily", ["true"], environment={"A": "x" * 995}), "cron takes 998 bytes"),
+        (Job("a", "@daily", ["true"], environment={"A": Secret("x" * 995)}), "variable A: cron takes 998"),
+        (Job("a", "@daily", ["true"], mail="x" * 990), "mail: cron takes 998"),
         (NoJob("../passwd"), "named with letters"),
     ],
 )
