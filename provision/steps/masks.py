@@ -4,7 +4,13 @@ from typing import TYPE_CHECKING, Tuple
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, wanted
-from provision.steps.support.unit_judging import UNIT_FOLDER, check_unit_name, full_name, unmask
+from provision.steps.support.unit_judging import (
+    UNIT_FOLDER,
+    check_unit_name,
+    full_name,
+    some_instance,
+    unmask,
+)
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -32,14 +38,14 @@ class Masked(Step):
         return "mask of %s" % full_name(self.unit)
 
     def units(self) -> "Tuple[str, ...]":
-        return (full_name(self.unit),)
+        return (some_instance(full_name(self.unit)),)
 
     def validate(self) -> None:
         check_unit_name(full_name(self.unit))
 
     def check(self, host: "System") -> Diff:
         name = full_name(self.unit)
-        state = host.units.state(name)
+        state = host.units.state(some_instance(name))
         if (state.load == "masked") != self.masked:
             own = host.files.stat("%s/%s" % (UNIT_FOLDER, name))
             if self.masked and own is not None and own.kind == "file":
@@ -67,7 +73,7 @@ class Masked(Step):
             unmask(host, host.units, name)
 
     def fingerprint(self, host: "System") -> str:
-        return host.units.state(full_name(self.unit)).load
+        return host.units.state(some_instance(full_name(self.unit))).load
 
 
 @wanted()

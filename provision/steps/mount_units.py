@@ -6,7 +6,7 @@ from provision.steps.base import check_text
 from provision.steps.mounts import check_mount_point
 from provision.steps.systemd import no_unit, service
 from provision.steps.systemd import unit as unit_file
-from provision.steps.timers import section, setting
+from provision.steps.timers import given, section
 from provision.system.writers import systemd_line, systemd_path
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def mount_unit(
     if idle and not automount:
         raise ValueError("idle is for automounts")
     name = escaped_path(path)
-    more = [(key, setting(key, value)) for key, value in dict(settings).items()]
+    more = given(settings)
     wanted_by = section("Install", [("WantedBy", "multi-user.target" if automount else "local-fs.target")])
     what_is_mounted = [("What", systemd_line(source)), ("Where", systemd_path(path))]
     mount = unit_file(

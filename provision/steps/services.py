@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Ref, Step, wanted
+from provision.steps.support.enabling import enabled_otherwise, set_enabled
 from provision.steps.support.held_ports import Port, check_ports, claim, of_socket, refuse_held
 from provision.steps.support.lockout import Guarded, ssh_unit
 from provision.steps.support.unit_judging import UNIT, UNIT_FOLDER, fragment_of, full_name, unmask
@@ -17,15 +18,14 @@ if TYPE_CHECKING:
 
 #: seconds after which a front that was told to reload has marked the processes that are to end
 NOTICED = 1.0
-#: words of systemctl(1) for a unit that starts at boot, or needs no symlink to be started by others
-ENABLED = ("enabled", "enabled-runtime", "static", "indirect", "alias", "generated", "transient")
 
 
 @wanted()
 class Service(Step):
     """A unit that runs (or does not) and starts at boot (or does not). Source: systemctl(1).
 
-    unit: a name; ".service" is added if it has no type.  running, enabled: None leaves it as it is.
+    unit: a name; ".service" is added if it has no type.  running, enabled: None leaves it as it is. A static unit is
+    started by others, and is as well as enabled or disabled; what can't be disabled has to be masked: systemd.masked.
     reload_on, restart_on: earlier steps whose state the unit reads when it starts. The host remembers with
     which state it last started or reloaded; if that is not the state now, the reload or restart is owed and
     is done, in this run or a later one, whatever came in between.
@@ -64,6 +64,10 @@ class Service(Step):
     def validate(self) -> None:
         if not UNIT.fullmatch(self.name):
             raise ValueError("%r is not the name of a unit" % self.unit)
+        if "@." in self.name:
+            raise ValueError(
+                "%r is a template: name an instance, such as %s" % (self.unit, self.name.replace("@.", "@1."))
+            )
         for other in map(full_name, self.instead_of):
             if not UNIT.fullmatch(other) or other == self.name:
                 raise ValueError("instead_of: %r is not the name of another unit" % other)
@@ -94,8 +98,10 @@ class Service(Step):
             )
         if state.load == "masked" and (self.running or self.enabled):
             found.append(Change("masked", "yes", "no"))
-        if self.enabled is not None and (state.enabled in ENABLED) != self.enabled:
-            found.append(Change("enabled", state.enabled or "no", "enabled" if self.enabled else "disabled"))
+        if self.enabled is not None:
+            otherwise = enabled_otherwise(host, self.manager(host), self.name, self.enabled)
+            if otherwise:
+                found.append(Change("enabled", otherwise, "enabled" if self.enabled else "disabled"))
         if self.running is not None and state.running != self.running:
             found.append(Change("running", state.active, "active" if self.running else "inactive"))
         elif self.running and state.running:
@@ -124,7 +130,7 @@ class Service(Step):
                 "The unit has not been touched: it runs as before.",
             )
         if "enabled" in what and not self.instead_of:
-            self.manager(host).do("enable" if self.enabled else "disable", self.name)
+            set_enabled(host, self.manager(host), self.name, bool(self.enabled))
         others = [full_name(o) for o in self.instead_of if full_name(o) in what]
         stopped = [name for name in others if self.manager(host).state(name).running]
         if stopped:
@@ -139,9 +145,10 @@ class Service(Step):
             claim(host, self.name, self._listens(host, self.manager(host).state(self.name)))
         # not before: two that want the same ports must not both start at boot
         if others:
-            self.manager(host).do("disable", *others)
+            for name in others:
+                set_enabled(host, self.manager(host), name, False)
         if "enabled" in what and self.instead_of:
-            self.manager(host).do("enable" if self.enabled else "disable", self.name)
+            set_enabled(host, self.manager(host), self.name, bool(self.enabled))
         if self.running and ({"running", "reload", "restart"} & set(what) or not host.ledger.unit(self.key)):
             self._remember(host, (*self.restart_on, *self.reload_on))
 

@@ -42,7 +42,8 @@ def timer(
     after_boot: how long after the boot it runs: "2min". At least one of these three is needed.
     user: who runs it; "" is root.  spread: a random delay up to this long, so that not all hosts run at once.
     catch_up: run at boot what a calendar had wanted while the host was down (Persistent=).
-    settings: more of the service's [Service] settings: {"Nice": 10, "TimeoutStartSec": "1h"}.
+    settings: more of the service's [Service] settings: {"Nice": 10, "Environment": ["A=1", "B=2"]}; a list is a line
+    for each, in the order given.
     restart_on: as for systemd.service.  Both files are judged by systemd-analyze before they are in place.
     What the command prints is in the journal: `journalctl -u NAME`. Source: systemd.timer(5).
     """
@@ -57,7 +58,7 @@ def timer(
         if text and not SPAN.match(text):
             raise ValueError('%s must be a time span such as "15min", not %r' % (what, text))
     service_lines = [("Type", "oneshot"), ("User", systemd_line(user)), ("ExecStart", systemd_command(argv))]
-    service_lines += [(key, setting(key, value)) for key, value in dict(settings).items()]
+    service_lines += given(settings)
     timer_lines = [
         ("OnCalendar", systemd_line(calendar)),
         ("OnActiveSec", every),
@@ -98,11 +99,24 @@ def section(name: str, lines: "Sequence[tuple[str, str]]") -> str:
     return "".join(["[%s]\n" % name, *("%s=%s\n" % line for line in lines if line[1])])
 
 
+def given(settings: "Mapping[str, object]") -> "list[tuple[str, str]]":
+    """Settings as lines, one for each value of a list. Raises ValueError."""
+    found = []
+    for key, value in dict(settings).items():
+        values = value if isinstance(value, (list, tuple)) else [value]
+        if not values:
+            raise ValueError("%s: the list is empty; leave the setting out" % key)
+        found += [(key, setting(key, each)) for each in values]
+    return found
+
+
 def setting(key: str, value: object) -> str:
     """The value of a setting. Raises ValueError."""
-    if not re.match(r"^[A-Z][A-Za-z0-9]*\Z", key):
+    if not isinstance(key, str) or not re.match(r"^[A-Z][A-Za-z0-9]*\Z", key):
         raise ValueError("%r is not the name of a setting, such as Nice" % (key,))
-    text = {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    if not isinstance(value, (str, int, float)) or value != value or value in (float("inf"), -float("inf")):
+        raise ValueError("%s must be text, a number, yes or no, or a list of these, not %r" % (key, value))
+    text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
     check_text(text, key)
     # what is written here is systemd's own language; it must not reach into the next line
     if text.endswith("\\"):

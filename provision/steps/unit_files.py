@@ -6,7 +6,9 @@ from provision.errors import StepError
 from provision.secrets import Secret
 from provision.steps.base import Change, Diff, Step, listed, wanted
 from provision.steps.files import File
+from provision.steps.support.enabling import set_enabled
 from provision.steps.support.unit_judging import (
+    RUNTIME_FOLDER,
     UNIT_FOLDER,
     check_drop_in_name,
     check_file,
@@ -125,6 +127,16 @@ class DropIn(Step):
         return File(self._path(), content, mode=0o644)
 
 
+#: folders of links to units that a unit starts (systemd.unit(5))
+STARTING = (".wants", ".requires", ".upholds")
+
+
+def target_of(host: "System", path: str) -> str:
+    """Where a link leads; "" for what is none."""
+    now = host.files.stat(path)
+    return now.target if now is not None else ""
+
+
 def stop(host: "System", names: Sequence[str]) -> None:
     """Stop units in this order, and see that none of them runs. Raises StepError."""
     for name in names:
@@ -143,8 +155,9 @@ class NoUnit(Step):
 
         systemd.no_unit(c, "old-shop")
 
-    unit: ".service" is added if it has no type. Of a template, all instances. A socket, timer or path that would
-    start it again is stopped first.  drop_ins: False leaves those that are there.
+    unit: ".service" is added if it has no type. Of a template, all instances, with the links that start them at boot
+    and their own files and drop-ins. A socket, timer or path that would start it again is stopped first.
+    drop_ins: False leaves those that are there.
     A file that a package brings stays: mask the unit, or remove the package.
     """
 
@@ -157,13 +170,14 @@ class NoUnit(Step):
         return "no unit file %s" % full_name(self.unit)
 
     def units(self) -> "Tuple[str, ...]":
-        return () if "@." in self.unit else (full_name(self.unit),)
+        return (some_instance(full_name(self.unit)),)
 
     def validate(self) -> None:
         check_unit_name(full_name(self.unit))
 
     def check(self, host: "System") -> Diff:
         paths = [path for path in self._paths() if host.files.stat(path) is not None]
+        paths += self._of_instances(host, paths)
         found: List[Change] = []
         if paths:
             found += [Change("running %s" % name, "active", "inactive") for name in self.running(host)]
@@ -175,10 +189,8 @@ class NoUnit(Step):
         running = [c.what.split(" ", 1)[1] for c in diff.changes if c.what.startswith("running ")]
         own = [name for name in running if self._is_one(name)]
         stop(host, running)
-        if "@." in self.unit and own:
-            host.units.do("disable", *own)
         if any(c.what == "enabled" for c in diff.changes):
-            host.units.do("disable", full_name(self.unit))
+            set_enabled(host, host.units, full_name(self.unit), False)
         for change in diff.changes:
             if change.what == "removed":
                 host.files.remove(change.before)
@@ -195,6 +207,27 @@ class NoUnit(Step):
     def _paths(self) -> List[str]:
         path = "%s/%s" % (UNIT_FOLDER, full_name(self.unit))
         return [path, path + ".d"] if self.drop_ins else [path]
+
+    def _of_instances(self, host: "System", paths: List[str]) -> List[str]:
+        """What belongs to single instances of a template: files, drop-ins, and links that start them at boot."""
+        name = full_name(self.unit)
+        if "@." not in name or not (paths or host.units.state(some_instance(name)).load == "not-found"):
+            # a package's template
+            return []
+        found = []
+        for folder in (UNIT_FOLDER, RUNTIME_FOLDER):
+            for each in host.files.list(folder) if host.files.exists(folder) else ():
+                path = "%s/%s" % (folder, each)
+                if each.endswith(STARTING):
+                    found += [
+                        "%s/%s" % (path, other) for other in host.files.list(path) if self._is_one(other)
+                    ]
+                elif each != name and self._is_one(
+                    each[:-2] if self.drop_ins and each.endswith(".d") else each
+                ):
+                    found.append(path)
+        # a mask keeps what it hides from running: the administrator's word
+        return [path for path in found if path not in paths and target_of(host, path) != "/dev/null"]
 
     def _is_one(self, name: str) -> bool:
         """Whether a unit is the one that goes, or an instance of it."""

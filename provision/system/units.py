@@ -58,7 +58,7 @@ class Units:
         if self.record is not None:
             for name in names:
                 self.record.unit(verb, name, self.state(name))
-        result = self._run(("systemctl", "--no-ask-password", verb, *names), timeout=timeout)
+        result = self._run(("systemctl", "--no-ask-password", *verb.split(), *names), timeout=timeout)
         self.forget()
         if result.status == 0:
             return

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.hosts import Hosts, on
+from helpers.stepping import exact, gathered
 
 from provision.controller.outcome import Outcome
 from provision.lab import ssh
@@ -42,38 +43,6 @@ def bench(lab_hosts: Hosts, tmp_path: Path) -> Iterator[Bench]:
     found = Bench(tmp_path)
     found.argv = ssh.argv(lab_hosts.one(NAME), batch=True)
     yield found
-
-
-class Gathered:
-    """Stands for a host: keeps the steps that a function of several steps submits."""
-
-    def __init__(self) -> None:
-        self.steps: list[Step] = []
-
-    def submit(self, step: Step) -> Any:
-        self.steps.append(step)
-        return Outcome(None, len(self.steps), step, "", "", "")  # type: ignore[arg-type]
-
-
-def gathered(function: Callable[..., Any], *args: Any, **options: Any) -> list[Step]:
-    """The steps that it submits; refs among them are numbered as one agent will number them."""
-    c = Gathered()
-    function(c, *args, **options)
-    for step in c.steps:
-        step.validate()
-    return c.steps
-
-
-def exact(bench: Bench, steps: list[Step]) -> list[Outcome]:
-    """Plan, and deploy: the plan says what the steps do, and that they do nothing when they come again."""
-    planned = bench.run(*steps, *steps, plan=True)
-    real: list[Outcome] = bench.run(*steps, *steps)
-    assert [o.error for o in real] == [None] * len(real)
-    assert [(o.state, o.diff) for o in planned] == [(o.state, o.diff) for o in real]
-    again = real[len(steps) :]
-    assert [o.state for o in again] == ["ok"] * len(steps), [(o.label, o.diff) for o in again]
-    assert all(o.why for o in again)
-    return real[: len(steps)]
 
 
 def shown(name: str, what: str) -> str:

@@ -43,7 +43,7 @@ def test_a_timer_is_a_service_and_its_times() -> None:
         calendar="daily",
         user="shop",
         spread="1h",
-        settings={"Nice": 5, "PrivateTmp": True},
+        settings={"Nice": 5, "PrivateTmp": True, "Environment": ["A=1", '"B=2 3"']},
     )
     assert [s.label() for s in c.steps] == [
         "unit file backup.service",
@@ -53,6 +53,7 @@ def test_a_timer_is_a_service_and_its_times() -> None:
     assert c.text("backup.service") == (
         "[Unit]\nDescription=backup\n"
         '[Service]\nType=oneshot\nUser=shop\nExecStart=/bin/tar "a b"\nNice=5\nPrivateTmp=yes\n'
+        'Environment=A=1\nEnvironment="B=2 3"\n'
     )
     assert c.text("backup.timer") == (
         "[Unit]\nDescription=times of backup\n"
@@ -73,6 +74,11 @@ def test_a_timer_is_a_service_and_its_times() -> None:
         ({"every": "1h", "argv": ["/bin/a\nb"]}, "absolute path"),
         ({"every": "1h", "settings": {"nice": 1}}, "name of a setting"),
         ({"every": "1h", "settings": {"Nice": "1\nUser=root"}}, "one line"),
+        ({"every": "1h", "settings": {"Environment": ["A=1", "B=\n"]}}, "one line"),
+        ({"every": "1h", "settings": {"Environment": []}}, "the list is empty"),
+        ({"every": "1h", "settings": {"Environment": {"A": "1"}}}, "must be text"),
+        ({"every": "1h", "settings": {"Environment": None}}, "must be text"),
+        ({"every": "1h", "settings": {"Environment": [["A=1"]]}}, "must be text"),
     ],
 )
 def test_a_timer_refuses(options: dict[str, Any], message: str) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from provision.system.host import System
 
 ENABLED = ("enabled", "enabled-runtime")
+ENABLING = ("enable", "enable --runtime")
 MASKED = ("masked", "masked-runtime")
 #: verbs by which a unit takes in what has changed
 TOLD = ("start", "restart", "reload-or-restart")
@@ -220,12 +221,18 @@ class Restoration:
             first.append("unmask")
         if state.enabled in ENABLED and was["enabled"] not in ENABLED:
             first.append("disable")
+        if was["enabled"] == state.enabled == "generated":
+            # an old script's: systemd's word for it stays the same
+            told = [verb for verb in did if verb in ("enable", "disable")]
+            if told and told[0] == told[-1]:
+                first += ["disable"] if told[0] == "enable" else []
+                then += ["enable"] if told[0] == "disable" else []
         if state.running and not ran:
             first.append("stop")
         if was["load"] == "masked" and state.load != "masked":
             then.append("mask")
         if was["enabled"] in ENABLED and state.enabled not in ENABLED:
-            then.append("enable")
+            then.append("enable --runtime" if was["enabled"] == "enabled-runtime" else "enable")
         if ran and not state.running:
             then.append("start")
         elif ran and restored and set(TOLD) & set(did):

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Sequence, Set, Tuple
 
 from provision.steps.support.ending import await_ends
-from provision.steps.support.restore import TOLD, Place, Restoration, UnitWork, refuse_other
+from provision.steps.support.restore import ENABLING, TOLD, Place, Restoration, UnitWork, refuse_other
 from provision.system.account_lines import with_line
 from provision.system.descriptors import DEFAULT_ACL
 from provision.system.paths import ACL
@@ -47,11 +47,11 @@ class Restoring:
         self._put_all([place for place in self.work.places if place not in turning])
         self._put_lines([line for line in self.work.lines if line["was"] is not None])
         self._settle()
-        self._tell(starting, "mask", "enable", "start")
+        self._tell(starting, "mask", *ENABLING, "start")
         self._ask_health(starting)
         self._put_all(turning)
         self._remove_all(turning)
-        self._tell(self.work.units, "mask", "enable", *TOLD)
+        self._tell(self.work.units, "mask", *ENABLING, *TOLD)
         self._end(self.work.units)
         mounts = tuple(path + "/" for path in self.work.kernel.unmounted())
         self._remove_all([place for place in self.work.places if place.path.startswith(mounts)])

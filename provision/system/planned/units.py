@@ -69,7 +69,9 @@ class PlannedUnits(Units):
                     "stop": {"active": "inactive", "sub": "dead"},
                     "reset-failed": {"active": "inactive", "sub": "dead", "result": "success"},
                     "enable": {"enabled": "enabled"},
+                    "enable --runtime": {"enabled": "enabled-runtime"},
                     "disable": {"enabled": "disabled"},
+                    "disable --runtime": {"enabled": "disabled"},
                 }[verb]
             )
 
