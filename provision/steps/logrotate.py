@@ -7,13 +7,12 @@ from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, step, wanted
 from provision.steps.files import File
 from provision.steps.groups import check_name
+from provision.steps.support.rotations import FOLDER, PROGRAM, refuse_duplicates
 from provision.system.writers import logrotate_command, logrotate_path
 
 if TYPE_CHECKING:
     from provision.system.host import System
 
-FOLDER = "/etc/logrotate.d"
-PROGRAM = "/usr/sbin/logrotate"
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 TIMES = ("hourly", "daily", "weekly", "monthly", "yearly")
 SIZE = re.compile(r"^[0-9]+[kMG]?\Z")
@@ -27,7 +26,8 @@ class Rotation(Step):
         logrotate.rotation(c, "shop", "/var/log/shop/*.log", keep=30,
                            after=[["systemctl", "kill", "-s", "USR1", "shop.service"]])
 
-    name: of the file: letters, digits, "-" and "_".  paths: one or several, absolute; "*" and "?" as in a shell.
+    name: of the file: letters, digits, "-" and "_".  paths: one or several, absolute; "*" and "?" as in a shell. A log
+    that another file has is refused with that file's name: logrotate would skip one of the two as a whole.
     every: "hourly", "daily", "weekly", "monthly" or "yearly" (hourly needs logrotate itself to run that often).
     keep: how many old files stay.  size: rotate only those that are larger, as "100M"; min_size: both must be so.
     max_age: days after which old files go; 0 keeps them by number only.
@@ -92,6 +92,7 @@ class Rotation(Step):
             raise StepError(
                 "this host has no logrotate", hint='Add apt.packages(c, "logrotate") before this step.'
             )
+        refuse_duplicates(host, self._file().path, self._paths())
         return self._file().check(host) or Diff.none("is there, %s, %d are kept" % (self.every, self.keep))
 
     def apply(self, host: "System", diff: Diff) -> None:
