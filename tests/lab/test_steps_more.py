@@ -10,7 +10,6 @@ import pytest
 from helpers.hosts import Hosts, on
 
 from provision.lab import ssh
-from provision.secrets import Secret
 
 sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
 from steps_bench import Bench, planned_then_done
@@ -27,7 +26,6 @@ from provision.steps.locale import Locale
 from provision.steps.logrotate import NoRotation, Rotation
 from provision.steps.mounts import Mount, NoMount
 from provision.steps.nftables import Firewall
-from provision.steps.postgres import Database, Extension, Grant, Role, Setting
 from provision.steps.repository import NoRepository, Repository
 from provision.steps.services import Service
 from provision.steps.swap import SwapFile
@@ -119,48 +117,6 @@ def test_firewalls_never_shut_us_out(bench: Bench) -> None:
     bench.settled(Firewall(["80", "5432 from 10.0.0.0/8"]))
     bench.fails(Firewall(rules=["tcp dport nonsense accept"]), "judging", plan=False)
     bench.cycle(Firewall(present=False))
-
-
-def test_postgres_from_a_bare_host(bench: Bench) -> None:
-    steps = (
-        Packages(["postgresql"]),
-        Role("staff", login=False),
-        Role("shop", password=Secret("it's \\ ge'heim")),
-        Role("report", member_of=["staff"]),
-        Database("shop", owner="shop"),
-        Extension("pg_trgm", "shop"),
-        Grant("report", ["CONNECT", "CREATE"], "shop"),
-        Setting("work_mem", "8MB"),
-    )
-    planned = bench.run(*steps, *steps, plan=True)
-    assert [o.state for o in planned] == ["changed"] * 8 + ["ok"] * 8, [(o.error, o.diff) for o in planned]
-    real = bench.run(*steps)
-    assert [o.state for o in real] == ["changed"] * 8, [o.error for o in real]
-    # everybody may connect to a new database: only the host could tell
-    assert [o.diff for o in real][1:6] == [o.diff for o in planned][1:6]
-    for step in steps:
-        bench.settled(step)
-    sql = ["runuser", "-u", "postgres", "--", "psql", "-Atc"]
-    assert on(NAME, *sql, "show work_mem") == "8MB"
-    login = ["env", "PGPASSWORD=it's \\ ge'heim", "psql", "-h", "127.0.0.1", "-U", "shop", "shop", "-Atc"]
-    assert on(NAME, *login, "select current_user") == "shop"
-
-    on(NAME, *sql, "alter role shop createdb password 'drift'")
-    assert [c.what for c in bench.cycle(steps[2]).diff] == ["createdb", "password"]
-    assert on(NAME, *login, "select 1") == "1"
-    on(NAME, *login, "create table t (x int)")
-    bench.cycle(Grant("report", ["SELECT"], "shop", on="tables"))
-    bench.cycle(Database("shop", owner="staff"))
-    bench.cycle(Setting("work_mem", None))
-    bench.fails(Database("shop", encoding="LATIN1"), "has the encoding UTF8")
-    bench.fails(Role("shop", present=False), "failed", plan=False)
-    bench.fails(Extension("no_such", "shop"), "not available", plan=False)
-    bench.fails(Setting("no_such", "1"), "failed", plan=False)
-    bench.fails(Extension("pg_trgm", "none"), "asking PostgreSQL")
-    bench.cycle(Extension("pg_trgm", "shop", present=False))
-    bench.cycle(Database("shop", present=False))
-    for name in ("report", "shop", "staff"):
-        bench.cycle(Role(name, present=False))
 
 
 def test_debconf_and_a_repository_of_the_host_itself(bench: Bench) -> None:

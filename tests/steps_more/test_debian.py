@@ -11,7 +11,7 @@ from steps_bench import Bench, refuses
 from provision.secrets import Secret
 from provision.steps.base import Step
 from provision.steps.debconf import Answers
-from provision.steps.postgres import Database, Extension, Grant, Role, Setting
+from provision.steps.postgres import Database, DefaultPrivileges, Extension, Grant, Role, Setting
 from provision.steps.repository import NoRepository, Repository
 from provision.steps.support.psql import identifier, literal, matches, scram, verifier
 
@@ -115,6 +115,21 @@ def test_a_host_without_postgres_says_so(bench: Bench) -> None:
         (Grant("a", ["SELECT"], "d"), "not a privilege"),
         (Grant("a", "SELECT", "d", on="tables"), "list"),
         (Grant("a", ["SELECT"], "d", on="table"), "one of"),
+        (Role("a", createdb="yes"), "True, False or None"),
+        (Role("a", connection_limit=-2), "connection_limit"),
+        (Role("a", member_of="b"), "list"),
+        (Role("a", drop_owned=True), "present=False"),
+        (Role("a", present=False, drop_owned=True, reassign_owned_to="b"), "contradicts"),
+        (Database("a", force=True), "present=False"),
+        (Extension("a", "b", version="1", latest=True), "contradict"),
+        (Grant("a", ["CONNECT"], "d", names=["x"]), "names is a list of tables"),
+        (DefaultPrivileges("a", ["CREATE"], "d", owner="b", on="schema"), "one of tables"),
+        (Setting("work_mem", ["1"]), "must be text"),
+        (Setting("search_path", ""), "to nothing"),
+        (Setting("Search_Path", []), "to nothing"),
+        (Setting("search_path", 'a, "b'), "not a list of names"),
+        (Setting("search_path", "a,, b"), "not a list of names"),
+        (Setting("search_path", ["a\nb"]), "one line"),
         (Setting("work mem", "1"), "not the name"),
         (Setting("work_mem", "1\n2"), "one line"),
     ],

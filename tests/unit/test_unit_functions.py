@@ -9,6 +9,7 @@ import pytest
 from provision.steps import journald, mount_units, timers
 from provision.steps.base import Step
 from provision.steps.mount_units import escaped_path
+from provision.steps.postgres_settings import names_in
 from provision.steps.sysusers import parsed as user_line
 from provision.steps.tmpfiles import parsed as tmpfiles_line
 from provision.steps.unit_files import DropIn, NoUnit, Unit
@@ -174,3 +175,29 @@ def test_lines_of_tmpfiles_and_sysusers() -> None:
     assert tmpfiles_line("f+ /run/x 0644 - - - some words")[5] == "some words"
     assert tmpfiles_line('d "/run/a"')[1] == "/run/a"
     assert user_line('u shop - "The shop" /srv') == ("u", "shop", "", "The shop", "/srv", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("pg_stat_statements, auto_explain", ["pg_stat_statements", "auto_explain"]),
+        ('"$user", public', ["$user", "public"]),
+        ('"a ""b"", c",D', ['a "b", c', "D"]),
+        (' "x" ', ["x"]),
+        ("$libdir/a.so", ["$libdir/a.so"]),
+        ("", []),
+        ("  ", []),
+    ],
+)
+def test_lists_of_postgresql_are_read_as_the_server_does(text: str, names: list[str]) -> None:
+    assert names_in(text, folded=False) == names
+
+
+def test_identifiers_without_quotes_are_small() -> None:
+    assert names_in('Public, "Sales", A_b', folded=True) == ["public", "Sales", "a_b"]
+
+
+@pytest.mark.parametrize("text", [",", "a,", "a,,b", '"a', 'a"b"', '"a" b', 'a, "b'])
+def test_lists_that_postgresql_would_refuse(text: str) -> None:
+    with pytest.raises(ValueError, match="not a list of names"):
+        names_in(text, folded=False)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from provision.errors import StepError
 from provision.secrets import Secret
-from provision.steps.base import check_text
-from provision.steps.support.foresight import foresee, foreseen
+from provision.steps.base import Step, check_text
 from provision.system.commands import failure
 
 if TYPE_CHECKING:
@@ -16,9 +15,31 @@ if TYPE_CHECKING:
     from provision.system.host import System
 
 PSQL = "/usr/bin/psql"
-SEPARATOR = "\x1f"
+#: what ends a field and a row in psql's output: names may have all else in them
+FIELD, ROW = "\x1f", "\x1e"
 #: what PostgreSQL itself takes for a new password (scram_iterations)
 ITERATIONS = 4096
+#: psql's picture of the place of an error: two lines
+STATEMENT = re.compile(r"(?m)^LINE \d+: .*\n.*\n?")
+#: words of an error, and what to do then
+HINTS = (
+    (
+        ("permission denied to set parameter",),
+        "The role postgres is no superuser any more. Make it one in single-user mode: postgres --single.",
+    ),
+    (
+        ("could not connect", "Is the server running", "Connection refused"),
+        "Does the server run, on this port? `pg_lsclusters` on the host tells.",
+    ),
+    (
+        ("is not available", "could not open extension"),
+        "Install the package that brings it, often postgresql-contrib.",
+    ),
+)
+#: passwords that are hashed already (PostgreSQL's manual, CREATE ROLE)
+HASHED = re.compile(
+    r"md5[0-9a-f]{32}\Z|SCRAM-SHA-256\$\d+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]{44}:[A-Za-z0-9+/=]{44}\Z"
+)
 USER = re.compile(r"^[a-z_][a-z0-9_-]*\Z")
 
 
@@ -32,27 +53,66 @@ def ask(host: "System", s: Any, database: str, query: str) -> Optional[List[List
         import pwd
 
         known = s.user in {entry.pw_name for entry in pwd.getpwall()}
-        if not known or not host.runnable(PSQL) or foreseen(host, "postgres database %s" % database):
+        if not known or not host.runnable(PSQL) or "exists" in picture(host, s, "database", database):
             return None
     result = host.ask(
         argv(s, database), user=s.user, stdin=query.encode(), environment=environment(s), timeout=60
     )
     if result.status:
         raise explained(result, "asking PostgreSQL")
-    return [line.split(SEPARATOR) for line in result.stdout.splitlines() if line]
+    found = result.stdout[:-1] if result.stdout.endswith("\n") else result.stdout
+    return [row.split(FIELD) for row in found.split(ROW)] if found else []
 
 
 def execute(host: "System", s: Any, database: str, statements: str) -> None:
-    """Change something, and remember it in a plan. Raises StepError, which does not show the statements."""
+    """Change something. Raises StepError, which does not show the statements."""
     result = host.run(argv(s, database), user=s.user, stdin=statements.encode(), environment=environment(s))
     if result.status:
         raise explained(result, s.label())
-    foresee(host, s.label(), signature(s))
+
+
+def picture(host: "System", s: Any, *what: str) -> Dict[str, Any]:
+    """What earlier steps of a plan have made of something of a server, such as ("role", "shop").
+
+    Its "exists" is whether it is there then. Empty in a deploy: there the server itself can tell.
+    """
+    known: Dict[Any, Dict[str, Any]] = vars(host).setdefault("postgres", {})
+    return known.setdefault((s.port, *what), {})
+
+
+def role_exists(host: "System", s: Any, name: str) -> bool:
+    """Whether the server has a role of that name, or will have."""
+    foreseen = picture(host, s, "role", name).get("exists")
+    if foreseen is not None:
+        return bool(foreseen)
+    rows = ask(host, s, "postgres", "SELECT 1 FROM pg_roles WHERE rolname = %s" % literal(name))
+    # a new server has its own roles only
+    return bool(rows) if rows is not None else name == s.user or name.startswith("pg_")
+
+
+def require_role(host: "System", s: Any, *names: str) -> None:
+    """Raise StepError unless the server has roles of these names."""
+    for name in names:
+        if not role_exists(host, s, name):
+            raise StepError(
+                "PostgreSQL has no role %s" % name, hint="Add postgres.role(c, %r) before this step." % name
+            )
+
+
+def require_database(host: "System", s: Any, name: str) -> None:
+    """Raise StepError if it is known that the server will have no such database. Others show when they are asked."""
+    foreseen = picture(host, s, "database", name).get("exists")
+    new = foreseen is None and ask(host, s, "postgres", "SELECT 1") is None
+    if foreseen is False or (new and name not in ("postgres", "template1")):
+        raise StepError(
+            "PostgreSQL has no database %s" % name,
+            hint="Add postgres.database(c, %r) before this step." % name,
+        )
 
 
 def argv(s: Any, database: str) -> List[str]:
     """psql that reads no file of its user's, stops at the first error, and prints plain rows."""
-    options = ["-X", "-q", "-A", "-t", "-F", SEPARATOR, "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse"]
+    options = ["-X", "-q", "-A", "-t", "-F", FIELD, "-R", ROW, "-v", "ON_ERROR_STOP=1"]
     return [PSQL, *options, "-p", str(s.port), "-d", "dbname='%s'" % conninfo(database), "-f", "-"]
 
 
@@ -67,18 +127,10 @@ def conninfo(text: str) -> str:
 
 
 def explained(result: "Result", doing: str) -> StepError:
-    """psql's failure, with what to do about the common ones."""
-    hint = ""
-    if "could not connect" in result.stderr or "connection to server" in result.stderr:
-        hint = "Does the server run, on this port? `pg_lsclusters` on the host tells."
-    elif "is not available" in result.stderr or "could not open extension" in result.stderr:
-        hint = "Install the package that brings it, often postgresql-contrib."
+    """psql's failure, with what to do about the common ones, and without the statement, which may hold a verifier."""
+    result = result._replace(stderr=STATEMENT.sub("", result.stderr))
+    hint = next((hint for words, hint in HINTS if any(word in result.stderr for word in words)), "")
     return failure("%s failed" % doing, result, hint)
-
-
-def is_foreseen(host: "System", s: Any) -> bool:
-    """Whether an earlier step of this plan has done just this."""
-    return foreseen(host, s.label()) == signature(s)
 
 
 def signature(s: Any) -> str:
@@ -86,7 +138,7 @@ def signature(s: Any) -> str:
     found = []
     for f in fields(s):
         value = getattr(s, f.name)
-        if f.name not in ("timeout", "when", "ignore_errors"):
+        if f.name not in Step.__dataclass_fields__:
             found.append("%s=%r" % (f.name, value.reveal() if isinstance(value, Secret) else value))
     return hashlib.sha256(";".join(found).encode()).hexdigest()
 
@@ -133,17 +185,19 @@ def scram(password: str, salt: bytes, iterations: int) -> str:
 
 
 def verifier(password: str) -> str:
-    """A new verifier of a password."""
+    """What the server is to keep of a password: a new verifier, or the password itself if it is one."""
     import os
 
-    return scram(password, os.urandom(16), ITERATIONS)
+    return password if HASHED.match(password) else scram(password, os.urandom(16), ITERATIONS)
 
 
 def matches(password: str, name: str, kept: str) -> bool:
-    """Whether what the server keeps is of this password."""
+    """Whether what the server keeps is of this password, which may itself be what it keeps."""
     import base64
 
     found = re.match(r"^SCRAM-SHA-256\$(\d+):([^$]+)\$", kept)
+    if HASHED.match(password):
+        return password == kept
     if found:
         return scram(password, base64.b64decode(found.group(2)), int(found.group(1))) == kept
     return kept == "md5" + hashlib.md5((password + name).encode()).hexdigest()

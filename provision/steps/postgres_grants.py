@@ -1,0 +1,324 @@
+"""Privileges in PostgreSQL; roles call them by postgres.py. Shipped to hosts (Python 3.8, standard library)."""
+
+from typing import TYPE_CHECKING, List, Optional, Sequence, Set
+
+from provision.errors import StepError
+from provision.steps.base import Change, Diff, Step, listed, wanted
+from provision.steps.support.psql import (
+    ask,
+    check_identifier,
+    check_server,
+    execute,
+    identifier,
+    literal,
+    picture,
+    require_database,
+    require_role,
+    signature,
+)
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+#: GRANT of PostgreSQL, what it takes by kind of object
+PRIVILEGES = {
+    "database": ("CREATE", "CONNECT", "TEMPORARY"),
+    "schema": ("CREATE", "USAGE"),
+    "tables": ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"),
+    "sequences": ("USAGE", "SELECT", "UPDATE"),
+    "functions": ("EXECUTE",),
+}
+#: objects with their names and lists of rights, by kind: catalog, kinds in it, and acldefault's letter
+OBJECTS = {
+    "database": ("SELECT oid, datname AS name, datacl AS acl, datdba AS owner FROM pg_database", "d"),
+    "schema": ("SELECT oid, nspname AS name, nspacl AS acl, nspowner AS owner FROM pg_namespace", "n"),
+    "tables": (
+        "SELECT oid, relname AS name, relacl AS acl, relowner AS owner FROM pg_class"
+        " WHERE relkind IN ('r','p','v','m','f') AND relnamespace = %s::regnamespace",
+        "r",
+    ),
+    "sequences": (
+        "SELECT oid, relname AS name, relacl AS acl, relowner AS owner FROM pg_class"
+        " WHERE relkind = 'S' AND relnamespace = %s::regnamespace",
+        "s",
+    ),
+    "functions": (
+        "SELECT oid, proname AS name, proacl AS acl, proowner AS owner FROM pg_proc"
+        " WHERE prokind IN ('f','a','w') AND pronamespace = %s::regnamespace",
+        "f",
+    ),
+}
+#: GRANT's word for one object
+ONE = {
+    "tables": "TABLE",
+    "sequences": "SEQUENCE",
+    "functions": "FUNCTION",
+    "schema": "SCHEMA",
+    "database": "DATABASE",
+}
+#: stands for everybody
+PUBLIC = "public"
+#: what everybody may do with a new database, and with its schema public (PostgreSQL's manual, "Privileges")
+EVERYBODY = {"database": ("CONNECT", "TEMPORARY"), "schema": ("USAGE",)}
+
+
+class Privileged:
+    """What steps on privileges have in common: a role, a server, and how both are named."""
+
+    role: str
+    privileges: Sequence[str]
+    database: str
+    on: str
+    schema: str
+    port: int
+    user: str
+    present: bool
+
+    def check_privileges(self, kinds: Sequence[str]) -> None:
+        """Raise ValueError unless these can be granted."""
+        check_server(self.port, self.user)
+        for name in (self.role, self.database, self.schema or "public"):
+            check_identifier(name)
+        if self.on not in kinds:
+            raise ValueError("on must be one of %s, not %r" % (", ".join(kinds), self.on))
+        if isinstance(self.privileges, str) or not self.privileges:
+            raise ValueError("privileges must be a list")
+        for privilege in self.privileges:
+            if privilege not in PRIVILEGES[self.on]:
+                known = ", ".join(PRIVILEGES[self.on])
+                raise ValueError("%r is not a privilege on %s: %s" % (privilege, self.on, known))
+
+    def require(self, host: "System", *roles: str) -> None:
+        """Raise StepError unless there are these roles, the one that is granted to, and the database."""
+        require_role(host, self, *(name for name in (self.role, *roles) if name != PUBLIC))
+        require_database(host, self, self.database)
+
+    @property
+    def grantee(self) -> str:
+        """The role in SQL."""
+        return "PUBLIC" if self.role == PUBLIC else identifier(self.role)
+
+    @property
+    def grantee_id(self) -> str:
+        """The role in lists of rights."""
+        return "0" if self.role == PUBLIC else "%s::regrole" % literal(identifier(self.role))
+
+    def changed(self, privileges: Sequence[str]) -> Diff:
+        """These have to be granted, or taken back."""
+        words = [("", each) if self.present else (each, "") for each in privileges]
+        none = "has them" if self.present else "has none of them"
+        return Diff([Change("privilege", *pair) for pair in words]) if words else Diff.none(none)
+
+    def words(self, diff: Diff) -> str:
+        """GRANT or REVOKE of what a diff says, up to the object."""
+        verb = "GRANT" if self.present else "REVOKE"
+        return "%s %s" % (verb, ", ".join(c.after or c.before for c in diff.changes))
+
+    @property
+    def to(self) -> str:
+        """The end of the statement."""
+        return "%s %s" % ("TO" if self.present else "FROM", self.grantee)
+
+
+@wanted()
+class Grant(Privileged, Step):
+    """Privileges of a role in a database of PostgreSQL.
+
+        postgres.grant(c, "report", ["SELECT"], "shop", on="tables")
+        postgres.grant(c, "report", ["SELECT"], "shop", on="tables", names=["orders", "customers"])
+        postgres.grant(c, "public", ["CONNECT"], "shop", present=False)
+
+    role: who gets them; "public" is everybody.  privileges: as in GRANT: "SELECT", "USAGE", "CONNECT"...
+    database: where.
+    on: "database", "schema", or all "tables" (views too), "sequences" or "functions" of the schema, those of today: run
+    it again after new ones have been made, it finds them; postgres.default_privileges is for those to come.
+    schema: which.  names: of single tables, sequences or functions instead of all.
+    present: False revokes them. What counts is what was granted to just this role: what it may do like everybody, or
+    as a member of another role, is neither enough nor revoked.
+    port, user: as of postgres.role.  Source: PostgreSQL's manual, GRANT, REVOKE, aclexplode.
+    """
+
+    role: str
+    privileges: Sequence[str]
+    database: str
+    on: str = "database"
+    schema: str = "public"
+    port: int = 5432
+    user: str = "postgres"
+    present: bool = True
+    names: Sequence[str] = ()
+
+    def label(self) -> str:
+        shown = "%s %s" % (self.on, listed(self.names)) if self.names else self.on
+        return "postgres %s on %s of %s %s %s" % (
+            "grant" if self.present else "revoke",
+            shown,
+            self.database,
+            "to" if self.present else "from",
+            self.role,
+        )
+
+    def validate(self) -> None:
+        self.check_privileges(tuple(PRIVILEGES))
+        if isinstance(self.names, str) or (self.names and self.on in ("database", "schema")):
+            raise ValueError("names is a list of tables, sequences or functions")
+        for name in self.names:
+            check_identifier(name)
+
+    def check(self, host: "System") -> Diff:
+        self.require(host)
+        has = self._granted(host)
+        foreseen = picture(host, self, *self._place(), self.role)
+        return self.changed([p for p in self.privileges if foreseen.get(p, p in has) != self.present])
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        schema = identifier(self.schema)
+        if self.on in ("database", "schema"):
+            what = "%s %s" % (ONE[self.on], identifier(self.database) if self.on == "database" else schema)
+        elif self.names:
+            what = "%s %s" % (ONE[self.on], ", ".join("%s.%s" % (schema, identifier(n)) for n in self.names))
+        else:
+            what = "ALL %s IN SCHEMA %s" % (self.on.upper(), schema)
+        execute(host, self, self.database, "%s ON %s %s" % (self.words(diff), what, self.to))
+        if host.planned:
+            done = dict.fromkeys([c.after or c.before for c in diff.changes], self.present)
+            picture(host, self, *self._place(), self.role).update(done)
+
+    def fingerprint(self, host: "System") -> str:
+        return signature(self)
+
+    def _place(self) -> List[str]:
+        schema = "" if self.on == "database" else self.schema
+        return ["rights", self.database, self.on, schema, "\0".join(sorted(self.names))]
+
+    def _objects(self) -> str:
+        """A query for the objects that it is about, in its database."""
+        query, letter = OBJECTS[self.on]
+        query = query % literal(identifier(self.schema)) if "%s" in query else query
+        name = {"database": [self.database], "schema": [self.schema]}.get(self.on, self.names)
+        words = "SELECT oid, name, coalesce(acl, acldefault('%s', owner)) AS acl FROM (%s) AS every" % (
+            letter,
+            query,
+        )
+        return words + (" WHERE name IN (%s)" % ", ".join(map(literal, name)) if name else "")
+
+    def _granted(self, host: "System") -> Set[str]:
+        """Which of the privileges the role itself was granted: on one object at least, or on all of them."""
+        rows = ask(host, self, self.database, "SELECT name FROM (%s) AS o" % self._objects())
+        if rows is None:
+            return self._of_a_new_one(host)
+        missing = [name for name in self.names if [name] not in rows]
+        if missing or (self.on == "schema" and not rows):
+            raise StepError(
+                "database %s has no %s" % (self.database, "schema %s" % self.schema)
+                if not missing
+                else "schema %s of database %s has no %s: %s"
+                % (self.schema, self.database, self.on, listed(missing)),
+                hint="What makes them, such as migrations, has to come before this step.",
+            )
+        if self.role != PUBLIC and not role_is_real(host, self):
+            # of all objects, where there are none
+            return set(self.privileges) if not rows and self.present else set()
+        query = (
+            "SELECT p.word FROM (VALUES %s) AS p(word) WHERE %s (SELECT 1 FROM (%s) AS o WHERE %s EXISTS"
+            " (SELECT 1 FROM aclexplode(o.acl) AS a WHERE a.grantee = %s AND a.privilege_type = p.word))"
+        )
+        words = ", ".join("(%s)" % literal(privilege) for privilege in self.privileges)
+        verbs = ("NOT EXISTS", "NOT") if self.present else ("EXISTS", "")
+        found = ask(
+            host, self, self.database, query % (words, verbs[0], self._objects(), verbs[1], self.grantee_id)
+        )
+        return {row[0] for row in found or ()}
+
+    def _of_a_new_one(self, host: "System") -> Set[str]:
+        """What a role was granted in a database that is still to be made, of template0."""
+        if self.on in ("tables", "sequences", "functions"):
+            # there are none; single ones may be made by a command before this step
+            return set(self.privileges) if self.present and not self.names else set()
+        if self.on == "schema" and self.schema != "public":
+            return set()
+        owner = picture(host, self, "database", self.database).get("owner")
+        # the schema public is of pg_database_owner
+        everything = self.on == "database" and self.role == owner
+        return set(PRIVILEGES[self.on] if everything else EVERYBODY[self.on] if self.role == PUBLIC else ())
+
+
+@wanted()
+class DefaultPrivileges(Privileged, Step):
+    """Privileges that a role will have on what another role makes in a database of PostgreSQL from now on.
+
+        postgres.default_privileges(c, "report", ["SELECT"], "shop", owner="shop", on="tables")
+
+    role: who gets them; "public" is everybody.  privileges, database: as of postgres.grant.
+    owner: the role that will make the objects.  on: "tables" (views too), "sequences" or "functions".
+    schema: in which; "" is in all of them.
+    present: False takes them back.  port, user: as of postgres.role.
+    Use postgres.grant for those that exist.  Source: PostgreSQL's manual, ALTER DEFAULT PRIVILEGES, pg_default_acl.
+    """
+
+    role: str
+    privileges: Sequence[str]
+    database: str
+    owner: str
+    on: str = "tables"
+    schema: str = "public"
+    port: int = 5432
+    user: str = "postgres"
+    present: bool = True
+
+    def label(self) -> str:
+        words = (self.on, self.owner, self.database, self.role)
+        return "postgres default privileges on %s of %s in %s for %s" % words
+
+    def validate(self) -> None:
+        self.check_privileges(("tables", "sequences", "functions"))
+        check_identifier(self.owner)
+
+    def check(self, host: "System") -> Diff:
+        self.require(host, self.owner)
+        has = self._has(host)
+        foreseen = picture(host, self, *self._place())
+        return self.changed([p for p in self.privileges if foreseen.get(p, p in has) != self.present])
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        schema = " IN SCHEMA %s" % identifier(self.schema) if self.schema else ""
+        whose = "ALTER DEFAULT PRIVILEGES FOR ROLE %s%s" % (identifier(self.owner), schema)
+        words = "%s %s ON %s %s" % (whose, self.words(diff), self.on.upper(), self.to)
+        execute(host, self, self.database, words)
+        if host.planned:
+            done = dict.fromkeys([c.after or c.before for c in diff.changes], self.present)
+            picture(host, self, *self._place()).update(done)
+
+    def fingerprint(self, host: "System") -> str:
+        return signature(self)
+
+    def _place(self) -> List[str]:
+        return ["defaults", self.database, self.on, self.schema, self.owner, self.role]
+
+    def _has(self, host: "System") -> Set[str]:
+        """Which of the privileges the role will have by a rule for just this owner and schema."""
+        new = [r for r in (self.role, self.owner) if r != PUBLIC and not role_is_real(host, self, r)]
+        letter = {"tables": "r", "sequences": "s", "functions": "f"}[self.on]
+        where = "%s::regnamespace" % literal(identifier(self.schema)) if self.schema else "0"
+        owner = "%s::regrole" % literal(identifier(self.owner))
+        none = "NULL::aclitem[]" if self.schema else "acldefault('%s', %s)" % (letter, owner)
+        rule = (
+            "SELECT defaclacl FROM pg_default_acl"
+            " WHERE defaclrole = %s AND defaclnamespace = %s AND defaclobjtype = '%s'"
+        ) % (owner, where, letter.upper() if letter == "s" else letter)
+        query = "SELECT privilege_type FROM aclexplode(coalesce((%s), %s)) WHERE grantee = %s"
+        rows: "Optional[List[List[str]]]" = None
+        if not new:
+            rows = ask(host, self, self.database, query % (rule, none, self.grantee_id))
+        everywhere = not self.schema and (
+            self.role == self.owner or (self.role, self.on) == (PUBLIC, "functions")
+        )
+        if rows is None:
+            return set(self.privileges) if everywhere else set()
+        return {row[0] for row in rows}
+
+
+def role_is_real(host: "System", s: Privileged, name: str = "") -> bool:
+    """Whether the server itself has the role, not only a plan's picture."""
+    query = "SELECT 1 FROM pg_roles WHERE rolname = %s" % literal(name or s.role)
+    return bool(ask(host, s, "postgres", query)) or (name or s.role) == PUBLIC

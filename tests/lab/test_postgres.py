@@ -1,0 +1,297 @@
+"""Steps of PostgreSQL on servers that are bare, and on servers with a past: 15 on Debian 12, 17 on Debian 13."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers.hosts import Hosts, Kind, on
+from helpers.stepping import exact
+
+from provision.lab import ssh
+from provision.secrets import Secret
+
+sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
+from steps_bench import Bench
+
+from provision.steps.apt import Packages
+from provision.steps.postgres import Database, DefaultPrivileges, Extension, Grant, Role, Setting
+from provision.steps.support.psql import scram
+
+pytestmark = pytest.mark.lab
+VERSIONS = {"t-pg15": "debian-12", "t-pg17": "debian-13"}
+PASSWORD = "it's \\ ge'heim"
+ODD = 'Ab "c" \\ d\'e $f'
+
+#: what people have made by hand
+PAST = """
+create role boss superuser createdb createrole replication bypassrls noinherit connection limit 7
+  password 'x' valid until '2031-02-03 04:05:06+00';
+create role owns; create role heir; create role reader; create role writer in role reader; create role watcher login;
+create table mine (x int); alter table mine owner to owns;
+create database old encoding 'LATIN1' locale 'C' template template0;
+"""
+INSIDE = """
+create schema sales; create table orders (x int); create table secrets (x int); create sequence numbers;
+create function answer() returns int language sql as 'select 42';
+grant select, insert on orders to reader; alter table orders owner to owns;
+"""
+
+
+@pytest.fixture(params=VERSIONS)
+def host(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def bench(host: str, lab_hosts: Hosts, tmp_path: Path) -> Iterator[Bench]:
+    found = lab_hosts.up({host: Kind(VERSIONS[host])})
+    bench = Bench(tmp_path)
+    bench.argv = ssh.argv(found[host], batch=True)
+    yield bench
+
+
+def sql(host: str, *statements: str, database: str = "postgres", check: bool = True) -> str:
+    """What psql says as the server's own user."""
+    words = [word for each in statements for word in ("-c", each)]
+    argv = ["env", "-C", "/", "runuser", "-u", "postgres", "--", "psql", "-XAtq", "-d", database, *words]
+    return on(host, *argv, check=check)
+
+
+def login(host: str, role: str, statement: str, password: str = PASSWORD, database: str = "shop") -> str:
+    """What psql says over TCP."""
+    argv = [
+        "env",
+        f"PGPASSWORD={password}",
+        "psql",
+        "-h",
+        "127.0.0.1",
+        "-U",
+        role,
+        "-d",
+        database,
+        "-Atc",
+        statement,
+    ]
+    return on(host, *argv, check=False)
+
+
+def test_a_bare_host_is_planned_as_it_is_then_done(bench: Bench, host: str) -> None:
+    steps = (
+        Packages(["postgresql"]),
+        Role("staff", login=False),
+        Role("shop", password=Secret(PASSWORD)),
+        Role("report", member_of=["staff"], connection_limit=5),
+        Database("shop", owner="shop", connection_limit=20),
+        Extension("pg_trgm", "shop"),
+        Grant("report", ["CONNECT", "CREATE"], "shop"),
+        Grant("public", ["CONNECT", "TEMPORARY"], "shop", present=False),
+        Grant("report", ["USAGE"], "shop", on="schema"),
+        Grant("report", ["SELECT"], "shop", on="tables"),
+        DefaultPrivileges("report", ["SELECT"], "shop", owner="shop"),
+        Setting("work_mem", "8MB"),
+        Setting("shared_preload_libraries", "pg_stat_statements, auto_explain"),
+        Setting("search_path", ["$user", "public"]),
+        Role(ODD, password=Secret(PASSWORD)),
+        Database(ODD, owner=ODD),
+        Role("temporary"),
+        Role("temporary", createdb=True),
+        Role("temporary", present=False),
+    )
+    planned = bench.run(*steps, *steps[:-3], plan=True)
+    assert [o.error for o in planned] == [None] * len(planned)
+    real = bench.run(*steps, *steps[:-3])
+    assert [o.error for o in real] == [None] * len(real)
+    assert [(o.label, o.state, o.diff) for o in planned][1:] == [(o.label, o.state, o.diff) for o in real][1:]
+    assert [o.state for o in real][len(steps) :] == ["ok"] * (len(steps) - 3)
+    assert sql(host, "show work_mem") == "8MB"
+    assert login(host, "shop", "select current_user") == "shop"
+    login(host, "shop", "create table t (x int)")
+    assert sql(host, "select has_table_privilege('report', 't', 'SELECT')", database="shop") == "t"
+    assert login(host, ODD, "select current_user", database=ODD) == ODD
+
+
+def test_the_server_starts_again_with_lists(bench: Bench, host: str) -> None:
+    cluster = f"postgresql@{host[-2:]}-main"
+    on(host, "systemctl", "restart", cluster)
+    assert on(host, "systemctl", "is-active", cluster) == "active"
+    assert sql(host, "show shared_preload_libraries", "show search_path").splitlines() == [
+        "pg_stat_statements, auto_explain",
+        '"$user", public',
+    ]
+    missing = Setting("shared_preload_libraries", ["pg_stat_statements", "pg_cron"])
+    bench.fails(missing, "PostgreSQL has no library pg_cron here")
+    sockets = Setting("unix_socket_directories", ["/var/run/postgresql", "/run/more of it"])
+    bench.fails(sockets, "Debian's psql would no longer find the server")
+    # written by hand, and equal
+    sql(host, "alter system set search_path = '$user', public", "alter system set DateStyle = 'ISO, DMY'")
+    bench.settled(Setting("search_path", '"$user",PUBLIC'))
+    bench.settled(Setting("DateStyle", "ISO, DMY"))
+    for name in (
+        "shared_preload_libraries",
+        "search_path",
+        "datestyle",
+        "work_mem",
+    ):
+        exact(bench, [Setting(name, None)])
+    bench.fails(Setting("no_such", "1"), "PostgreSQL has no setting no_such")
+    bench.fails(Setting("work_mem", "much"), "invalid value for parameter", plan=False)
+
+
+def test_what_was_not_asked_about_stays(bench: Bench, host: str) -> None:
+    sql(host, *filter(None, PAST.split(";\n")))
+    sql(host, *filter(None, INSIDE.split(";\n")), database="shop")
+    everything = "select * from pg_authid where rolname = '%s'"
+    role = "select rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls, rolcanlogin from pg_authid"
+    (changed,) = exact(bench, [Role("postgres", password=Secret("hunter22"))])
+    assert [c.what for c in changed.diff] == ["password"]
+    assert sql(host, role + " where rolname = 'postgres'") == "t|t|t|t|t|t"
+    bench.fails(Role("postgres", superuser=False), "refusing to take superuser from postgres")
+    bench.fails(Role("postgres", login=False), "refusing to take login from postgres")
+    bench.fails(Role("postgres", present=False), "refusing to drop postgres")
+    before = sql(host, everything % "boss")
+    for step, column, value in (
+        (Role("boss"), "", ""),
+        (Role("boss", createdb=False), "rolcreatedb", "f"),
+        (Role("boss", connection_limit=9), "rolconnlimit", "9"),
+        (Role("boss", valid_until="infinity"), "rolvaliduntil", "infinity"),
+        (Role("boss", inherit=True), "rolinherit", "t"),
+    ):
+        if not column:
+            bench.settled(step)
+            continue
+        was = sql(host, f"select {column} from pg_authid where rolname = 'boss'")
+        (changed,) = exact(bench, [step])
+        assert len(changed.diff) == 1
+        assert sql(host, f"select {column} from pg_authid where rolname = 'boss'") == value
+        sql(host, f"update pg_authid set {column} = '{was}' where rolname = 'boss'")
+        assert sql(host, everything % "boss") == before
+    bench.settled(Role("boss", valid_until="2031-02-03 05:05:06+01"))
+    bench.settled(Database("old", owner="postgres"))
+    bench.fails(Database("old", encoding="UTF8"), "has the encoding LATIN1")
+    exact(bench, [Database("old", connection_limit=3)])
+
+
+def test_a_hash_is_kept_as_it_is(bench: Bench, host: str) -> None:
+    ready = scram(PASSWORD, b"0123456789abcdef", 4096)
+    old = "md5" + hashlib.md5((PASSWORD + "watcher").encode()).hexdigest()
+    for kept in (ready, old):
+        (changed,) = exact(bench, [Role("watcher", password=Secret(kept))])
+        assert kept not in repr(changed.diff)
+        assert sql(host, "select rolpassword from pg_authid where rolname = 'watcher'") == kept
+        # the same password in the clear is what it is of
+        bench.settled(Role("watcher", password=Secret(PASSWORD)))
+    assert sql(host, "select 1") == "1"
+
+
+def test_what_is_in_the_way_is_named(bench: Bench, host: str) -> None:
+    failed = bench.fails(Role("owns", present=False), "owner of table mine")
+    assert failed.error is not None and not failed.error.hint
+    bench.fails(Role("owns", present=False, reassign_owned_to="none"), "PostgreSQL has no role none")
+    bench.fails(Database("x", owner="none"), "PostgreSQL has no role none")
+    bench.fails(Role("x", member_of=["none"]), "PostgreSQL has no role none")
+    bench.fails(Extension("no_such", "shop"), "PostgreSQL has no extension no_such")
+    bench.fails(Extension("pg_trgm", "shop", version="0.1"), "not available in version 0.1: ")
+    bench.fails(Extension("pg_trgm", "none"), 'database "none" does not exist')
+    bench.fails(Grant("reader", ["SELECT"], "shop", on="tables", names=["nope"]), "has no tables: nope")
+    (changed,) = exact(bench, [Role("owns", present=False, reassign_owned_to="heir")])
+    assert [c[:3] for c in changed.diff] == [
+        ("what it has in postgres", "", "given to heir"),
+        ("what it has in shop", "", "given to heir"),
+        ("role", "owns", ""),
+    ]
+    assert sql(host, "select tableowner from pg_tables where tablename = 'mine'") == "heir"
+    exact(bench, [Role("heir", present=False, drop_owned=True)])
+    assert sql(host, "select count(*) from pg_tables where tablename = 'mine'") == "0"
+
+
+def test_privileges_come_and_go(bench: Bench, host: str) -> None:
+    sql(
+        host,
+        "create table orders (x int)",
+        "grant select, insert on orders to reader",
+        database="shop",
+        check=False,
+    )
+    may = "select has_table_privilege('%s', '%s', '%s')"
+    one = Grant("watcher", ["SELECT"], "shop", on="tables", names=["secrets"])
+    exact(bench, [one])
+    assert (
+        sql(
+            host,
+            may % ("watcher", "secrets", "SELECT"),
+            may % ("watcher", "orders", "SELECT"),
+            database="shop",
+        )
+        == "t\nf"
+    )
+    revoke = Grant("reader", ["SELECT", "UPDATE"], "shop", on="tables", present=False)
+    (changed,) = exact(bench, [revoke])
+    assert [c[:3] for c in changed.diff] == [("privilege", "SELECT", "")]
+    assert sql(host, may % ("reader", "orders", "INSERT"), database="shop") == "t"
+    exact(bench, [Grant("public", ["EXECUTE"], "shop", on="functions", names=["answer"], present=False)])
+    assert (
+        sql(host, "select has_function_privilege('watcher', 'answer()', 'EXECUTE')", database="shop") == "f"
+    )
+    # by a group, which is new in this plan as well
+    exact(
+        bench,
+        [
+            Role("new-group"),
+            Grant("new-group", ["USAGE"], "shop", on="schema", schema="sales"),
+            Role("newest", member_of=["new-group", "reader"]),
+            Grant("newest", ["INSERT"], "shop", on="tables", names=["orders"]),
+            Grant("newest", ["SELECT"], "shop", on="sequences"),
+        ],
+    )
+    later = DefaultPrivileges("watcher", ["SELECT"], "shop", owner="shop", schema="sales")
+    everywhere = DefaultPrivileges(
+        "public", ["EXECUTE"], "shop", owner="shop", on="functions", schema="", present=False
+    )
+    exact(bench, [later, everywhere])
+    sql(
+        host,
+        "grant all on schema sales to shop",
+        "set role shop",
+        "create table sales.next (x int)",
+        database="shop",
+    )
+    assert sql(host, may % ("watcher", "sales.next", "SELECT"), database="shop") == "t"
+    gone = DefaultPrivileges("watcher", ["SELECT"], "shop", owner="shop", schema="sales", present=False)
+    exact(bench, [gone])
+
+
+def test_extensions_databases_and_roles_go(bench: Bench, host: str) -> None:
+    sql(host, "drop extension pg_trgm", "create extension pg_trgm version '1.5'", database="shop")
+    bench.settled(Extension("pg_trgm", "shop"))
+    (changed,) = exact(bench, [Extension("pg_trgm", "shop", latest=True)])
+    assert [c[:3] for c in changed.diff] == [("version", "1.5", "1.6")]
+    exact(bench, [Extension("pg_trgm", "shop", present=False)])
+    exact(bench, [Extension("pg_trgm", "shop", version="1.5")])
+    unit = [
+        "systemd-run",
+        "-q",
+        "--uid=postgres",
+        "--unit=session",
+        "psql",
+        "-d",
+        "shop",
+        "-c",
+        "select pg_sleep(600)",
+    ]
+    on(host, *unit)
+    deadline = time.monotonic() + 20
+    while sql(host, "select 1 from pg_stat_activity where datname = 'shop'") != "1":
+        assert time.monotonic() < deadline
+    bench.fails(Database("shop", present=False), "1 other session using the database", plan=False)
+    exact(bench, [Database("shop", present=False, force=True)])
+    steps = [
+        Database(ODD, present=False),
+        *(Role(name, present=False) for name in ("report", "shop", "staff", ODD)),
+    ]
+    exact(bench, [*steps, Role("newest", present=False), Role("new-group", present=False)])
