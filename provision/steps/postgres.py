@@ -6,10 +6,12 @@ The steps are in modules of their own, because each travels to hosts with all of
 """
 
 from provision.steps.base import step
-from provision.steps.postgres_databases import Database, Extension
-from provision.steps.postgres_grants import DefaultPrivileges, Grant
-from provision.steps.postgres_roles import Role
-from provision.steps.postgres_settings import Setting
+from provision.steps.postgres_databases import Database as Database
+from provision.steps.postgres_databases import Extension as Extension
+from provision.steps.postgres_grants import DefaultPrivileges as DefaultPrivileges
+from provision.steps.postgres_grants import Grant as Grant
+from provision.steps.postgres_roles import Role as Role
+from provision.steps.postgres_settings import Setting as Setting
 
 role = step(Role)
 database = step(Database)

@@ -115,7 +115,7 @@ def test_a_host_without_postgres_says_so(bench: Bench) -> None:
         (Grant("a", ["SELECT"], "d"), "not a privilege"),
         (Grant("a", "SELECT", "d", on="tables"), "list"),
         (Grant("a", ["SELECT"], "d", on="table"), "one of"),
-        (Role("a", createdb="yes"), "True, False or None"),
+        (Role("a", createdb="yes"), "True, False or None"),  # type: ignore[arg-type]
         (Role("a", connection_limit=-2), "connection_limit"),
         (Role("a", member_of="b"), "list"),
         (Role("a", drop_owned=True), "present=False"),
