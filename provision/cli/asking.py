@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from provision.cli.prepare import select
+from provision.cli.prepare import Scope, select
 from provision.errors import Exit
-from provision.values import dataclass
 
 if TYPE_CHECKING:
     from provision.inventory import InventoryHost
@@ -18,19 +17,9 @@ if TYPE_CHECKING:
     from provision.run.work import Work
 
 
-@dataclass(frozen=True)
-class Question:
-    """Whom to ask; see the options' help."""
-
-    target: str
-    inventory: Sequence[str]
-    limit: str | None
-    forks: int
-    out: Format
-
-
 def ask(
-    question: Question,
+    scope: Scope,
+    out: Format,
     work: Work,
     report: Callable[[Sequence[InventoryHost]], Report],
     *,
@@ -42,21 +31,21 @@ def ask(
     report: makes the one for people.  plan: the session must change nothing, and takes no lock.
     opening: what else agents are told with their start.
     """
-    hosts = select(question.inventory, question.target, question.limit)
+    hosts = select(scope)
     from provision.cli.sudo_password import AskOnce
     from provision.cli.watch import Prompt, can_ask, watch
     from provision.controller.run_options import RunOptions
     from provision.roles.project import Assignment
     from provision.run.on_hosts import Run
 
-    shown = question.out.answers(lambda: report(hosts))
+    shown = out.answers(lambda: report(hosts))
     prompt = Prompt(shown)
     run = Run(
         [Assignment(host) for host in hosts],
         RunOptions(
             plan=plan,
-            forks=question.forks,
-            ask=AskOnce(prompt) if can_ask(question.out) else None,
+            forks=scope.forks,
+            ask=AskOnce(prompt) if can_ask(out) else None,
             opening=opening,
         ),
         work,

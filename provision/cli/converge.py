@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from provision.cli.ahead import Early
-from provision.cli.prepare import Part, assigned
+from provision.cli.prepare import Part, Scope, assigned
 from provision.errors import Exit, UsageError
 from provision.values import dataclass
 
@@ -26,14 +26,11 @@ SHORT_DIFF = 12
 class Order:
     """What the command line asks for; see the options' help."""
 
-    target: str
-    inventory: Sequence[str]
-    limit: str | None
+    scope: Scope
     part: Part
-    forks: int
-    diff: bool | None
-    verbose: bool
     out: Format
+    diff: bool | None = None
+    verbose: bool = False
     step: bool = False
     prune: bool = False
     undo_on_failure: bool = False
@@ -41,8 +38,9 @@ class Order:
 
 def converge(order: Order, *, plan: bool) -> Exit:
     """Deploy or plan; returns the exit status. Raises ConfigErrors and UsageErrors before any connection."""
-    early = Early([order.target, order.limit or "", *order.inventory], plan=plan)
-    assignments = assigned(order.inventory, order.target, order.limit, order.part, early.begin)
+    scope = order.scope
+    early = Early([scope.target, scope.limit or "", *scope.inventory], plan=plan)
+    assignments = assigned(scope, order.part, early.begin)
     early.found_good()
     return execute(order, assignments, plan=plan, ahead=early.ahead)
 
@@ -92,7 +90,7 @@ def execute(
     prompt = Prompt(report)
     options = RunOptions(
         plan=plan,
-        forks=1 if order.step else order.forks,
+        forks=1 if order.step else order.scope.forks,
         ask=ask or (AskOnce(prompt) if can_ask(order.out) else None),
         confirm=Stepper(prompt) if order.step else None,
         on_send=on_send,
@@ -119,7 +117,7 @@ def list_only(order: Order) -> Exit:
     """Show the steps that a deploy would take, as far as that can be told without a host."""
     from provision.cli.step_list import show_steps
 
-    show_steps(assigned(order.inventory, order.target, order.limit, order.part), order.out)
+    show_steps(assigned(order.scope, order.part), order.out)
     return Exit.DONE
 
 

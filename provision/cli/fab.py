@@ -11,7 +11,7 @@ from invoke.tasks import Task
 
 from provision.cli.converge import Order, converge
 from provision.cli.main import show_error
-from provision.cli.prepare import Part
+from provision.cli.prepare import Part, Scope
 from provision.errors import ProvError, UsageError
 from provision.report import formats
 from provision.roles.model import Role, find, names, search_path
@@ -48,16 +48,8 @@ def deploying(what: Role | Callable[..., None], part: Part) -> Callable[[Connect
                 f"Name hosts of the inventory: fab -H web1 {part.roles[0]}".replace("_", "-"),
                 code=UsageError.exit_code,
             )
-        order = Order(
-            target=c.original_host,
-            inventory=(),
-            limit=None,
-            part=part,
-            forks=1,
-            diff=None,
-            verbose=False,
-            out=formats.find(formats.DEFAULT),
-        )
+        scope = Scope(c.original_host, forks=1)
+        order = Order(scope, part, formats.find(formats.DEFAULT))
         try:
             status = converge(order, plan=False)
         except ProvError as error:

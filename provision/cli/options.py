@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from dataclasses import fields
+from typing import Any, TypeVar, cast
 
 import click
 
 from provision.cli.complete import complete_roles, complete_target
+from provision.cli.prepare import Part, Scope
 from provision.report import formats
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -92,25 +95,40 @@ def forks_option(command: F) -> F:
 
 
 def several_hosts(command: F) -> F:
-    """TARGET, -i, --limit, --forks and --format: for every command that works on hosts in parallel."""
+    """TARGET, -i, --limit and --forks as `scope`, and --format: for every command that works on hosts in parallel."""
     return target_argument(on_several(command))
 
 
 def several_hosts_unless_saved(command: F) -> F:
-    """The same for a command that may find its hosts in a file: TARGET may be missing."""
+    """The same for a command that may find its hosts in a file: TARGET may be missing, and is "" then."""
     return target_argument(on_several(command), required=False)
 
 
 def on_several(command: F) -> F:
     """-i, --limit, --forks and --format."""
+    command = gathered(command, "scope", Scope)
     for option in (format_option, forks_option, limit_option, inventory_option):
         command = option(command)
     return command
 
 
+def gathered(command: F, name: str, kind: type[Any]) -> F:
+    """Have a command take options as one value. name: of its parameter.  kind: the value's class."""
+    options = [field.name for field in fields(kind)]
+
+    @functools.wraps(command)
+    def call(**given: Any) -> Any:
+        value = kind(**{option: given.pop(option) for option in options})
+        return command(**{name: value}, **given)
+
+    return cast(F, call)
+
+
 def target_argument(command: F, *, required: bool = True) -> F:
     """TARGET: hosts, groups, globs."""
-    return click.argument("target", required=required, shell_complete=complete_target)(command)
+    # a default of None would be one
+    default: dict[str, Any] = {} if required else {"default": ""}
+    return click.argument("target", required=required, shell_complete=complete_target, **default)(command)
 
 
 def words(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -> tuple[str, ...]:
@@ -119,7 +137,8 @@ def words(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -> t
 
 
 def role_part(command: F) -> F:
-    """Which part of the hosts' roles is meant."""
+    """Which part of the hosts' roles is meant, as `part`."""
+    command = gathered(command, "part", Part)
     options = (
         click.option(
             "--role",

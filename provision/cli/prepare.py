@@ -14,19 +14,29 @@ if TYPE_CHECKING:
     from provision.roles.project import Assignment
 
 
-def select(inventory: Sequence[str], target: str, limit: str | None = None) -> list[InventoryHost]:
-    """The hosts of a target. Raises UsageError, and ConfigErrors if how to reach them makes no sense."""
+@dataclass(frozen=True)
+class Scope:
+    """Which hosts the command line means, and how many at a time. See the options' help."""
+
+    target: str
+    inventory: Sequence[str] = ()
+    limit: str | None = None
+    forks: int = 20
+
+
+def select(scope: Scope) -> list[InventoryHost]:
+    """The hosts of a scope. Raises UsageError, and ConfigErrors if how to reach them makes no sense."""
     from provision.inventory import load
     from provision.inventory.model import check
 
-    hosts = load(inventory or None).select(target, limit)
+    hosts = load(scope.inventory or None).select(scope.target, scope.limit)
     check(hosts)
     return hosts
 
 
 def select_one(inventory: Sequence[str], target: str) -> InventoryHost:
     """The one host of a target. Raises UsageError if it stands for several."""
-    hosts = select(inventory, target)
+    hosts = select(Scope(target, inventory))
     if len(hosts) > 1:
         names = ", ".join(host.name for host in hosts[:5])
         raise UsageError(f"{target!r} is {len(hosts)} hosts, and this takes one: {names}, ...")
@@ -44,20 +54,18 @@ class Part:
 
 
 def assigned(
-    inventory: Sequence[str],
-    target: str,
-    limit: str | None,
+    scope: Scope,
     part: Part,
     begin: Callable[[Sequence[InventoryHost]], None] = lambda hosts: None,
 ) -> list[Assignment]:
-    """The hosts of a target with what each gets. Raises ConfigErrors with all that is wrong, and UsageError.
+    """The hosts of a scope with what each gets. Raises ConfigErrors with all that is wrong, and UsageError.
 
     begin: told of the hosts as soon as it is known how to reach them.
     """
     from provision.inventory import Problems, load
     from provision.inventory.model import check
 
-    hosts = load(inventory or None).select(target, limit)
+    hosts = load(scope.inventory or None).select(scope.target, scope.limit)
     problems = Problems()
     sound = []
     for host in hosts:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.cli.converge import Order, execute
-from provision.cli.prepare import Part, assigned
+from provision.cli.prepare import Part, Scope, assigned
 from provision.errors import Exit, ProvError, UnreachableError
 from provision.report.screen import say
 
@@ -32,7 +32,7 @@ def plan_and_save(order: Order, place: Path) -> Exit:
     from provision.saved.holding import Recorder, code_of
 
     plan_file.check_place(place)
-    assignments = assigned(order.inventory, order.target, order.limit, order.part)
+    assignments = assigned(order.scope, order.part)
     code, recorder = code_of(assignments), Recorder(assignments)
     made = time.time()
     status = execute(order, assignments, plan=True, on_send=recorder)
@@ -44,9 +44,9 @@ def plan_and_save(order: Order, place: Path) -> Exit:
         return Exit.FAILED if bare else status
     part = order.part
     asked = plan_file.Asked(
-        target=order.target,
-        inventory=tuple(order.inventory),
-        limit=order.limit,
+        target=order.scope.target,
+        inventory=tuple(order.scope.inventory),
+        limit=order.scope.limit,
         roles=tuple(part.roles),
         tags=tuple(part.tags),
         skip_tags=tuple(part.skip_tags),
@@ -84,9 +84,10 @@ def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, ou
     tell_age(plan)
     asked = plan.asked
     part = Part(asked.roles, asked.tags, asked.skip_tags, asked.start_at)
-    order = Order(asked.target, asked.inventory, asked.limit, part, forks, diff, verbose, out)
+    scope = Scope(asked.target, asked.inventory, asked.limit, forks)
+    order = Order(scope, part, out, diff, verbose)
     check_known(plan)
-    assignments = assigned(order.inventory, order.target, order.limit, order.part)
+    assignments = assigned(order.scope, order.part)
     variables = {a.host.name: variables_of(a.host) for a in assignments}
     differences.check_configuration(plan, variables, code_of(assignments))
     recorder = Recorder(assignments)
@@ -113,7 +114,7 @@ def plan_again(order: Order, assignments: list[Assignment], recorder: Recorder, 
     from provision.run.on_hosts import Run
 
     report = Answers()
-    run = Run(assignments, RunOptions(plan=True, forks=order.forks, ask=ask, on_send=recorder))
+    run = Run(assignments, RunOptions(plan=True, forks=order.scope.forks, ask=ask, on_send=recorder))
     status = watch(run, report, Prompt(report))
     if status not in (*PLANNED, Exit.INTERRUPTED) or (status != Exit.INTERRUPTED and recorder.unplanned()):
         kind = UnreachableError if status == Exit.UNREACHABLE else ProvError

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from provision.cli.converge import Order, converge, list_only
 from provision.cli.options import role_options, several_hosts_unless_saved
-from provision.cli.prepare import Part
+from provision.cli.prepare import Part, Scope
 from provision.errors import UsageError
 from provision.report.formats import Format
 
@@ -36,15 +35,9 @@ from provision.report.formats import Format
     help="If a step fails, put back what this run has changed on that host.",
 )
 def deploy(
-    target: str | None,
-    inventory: Sequence[str],
-    limit: str | None,
-    forks: int,
+    scope: Scope,
     out: Format,
-    roles: Sequence[str],
-    tags: Sequence[str],
-    skip_tags: Sequence[str],
-    start_at: str,
+    part: Part,
     prune: bool,
     list_steps: bool,
     diff: bool | None,
@@ -62,20 +55,19 @@ def deploy(
     Exit status: 0 done; 1 a step or host failed; 2 usage or configuration; 4 a host could not be reached;
     130 interrupted. With --check as of prov plan.
     """
-    part = Part(roles, tags, skip_tags, start_at)
     if saved is not None:
         from provision.cli.saved import deploy_saved
 
-        others = (target, inventory, limit, check, list_steps, step, prune, undo_on_failure)
+        others = (scope.target, scope.inventory, scope.limit, check, list_steps, step, prune, undo_on_failure)
         if any(others) or part != Part():
             raise UsageError(
                 "--plan takes hosts, roles and inventory from the file, and does all of it",
                 hint=f"Write:  prov deploy --plan {saved}",
             )
-        return deploy_saved(saved, forks, diff, verbose=verbose, out=out)
-    if target is None:
+        return deploy_saved(saved, scope.forks, diff, verbose=verbose, out=out)
+    if not scope.target:
         raise UsageError("whom to deploy to: a TARGET or --plan FILE is missing", hint="prov deploy --help")
-    order = Order(target, inventory, limit, part, forks, diff, verbose, out, step, prune, undo_on_failure)
+    order = Order(scope, part, out, diff, verbose, step, prune, undo_on_failure)
     if list_steps:
         return list_only(order)
     return converge(order, plan=check)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import click
 
 from provision.cli.converge import Order, execute
 from provision.cli.options import role_part, several_hosts
-from provision.cli.prepare import Part, assigned
+from provision.cli.prepare import Part, Scope, assigned
 from provision.report.formats import Format
 
 
@@ -16,15 +14,9 @@ from provision.report.formats import Format
 @role_part
 @several_hosts
 def drift(
-    target: str,
-    inventory: Sequence[str],
-    limit: str | None,
-    forks: int,
+    scope: Scope,
     out: Format,
-    roles: Sequence[str],
-    tags: Sequence[str],
-    skip_tags: Sequence[str],
-    start_at: str,
+    part: Part,
 ) -> int:
     """List what is not as the inventory declares: a line for each cause, with the hosts that have it.
 
@@ -34,7 +26,6 @@ def drift(
     Exit status: 0 no drift; 3 drift; 1 a step or host failed; 2 usage or configuration; 4 a host could not be
     reached; 130 interrupted.
     """
-    part = Part(roles, tags, skip_tags, start_at)
-    assignments = assigned(inventory, target, limit, part)
-    order = Order(target, inventory, limit, part, forks, None, False, out)
+    assignments = assigned(scope, part)
+    order = Order(scope, part, out)
     return execute(order, assignments, plan=True, drift=True)

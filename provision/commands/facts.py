@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import click
 
-from provision.cli.asking import Question, ask, tell_facts
+from provision.cli.asking import ask, tell_facts
 from provision.cli.options import several_hosts
+from provision.cli.prepare import Scope
 from provision.errors import Exit
 from provision.report.formats import Format
 
 
 @click.command(epilog="Example:  prov facts web1 --json")
 @several_hosts
-def facts(target: str, inventory: Sequence[str], limit: str | None, forks: int, out: Format) -> int:
+def facts(scope: Scope, out: Format) -> int:
     """Print what prov knows about a host: what a role reads as c.facts. Changes nothing.
 
     TARGET is a host, a group, a glob, or several with commas; !x leaves out.
     """
     from provision.report.facts import FactsShown
 
-    question = Question(target, inventory, limit, forks, out)
-    status = ask(question, tell_facts, lambda hosts: FactsShown(named=len(hosts) > 1), plan=True)
+    status = ask(scope, out, tell_facts, lambda hosts: FactsShown(named=len(hosts) > 1), plan=True)
     # only a host without python3 has changes to predict here; and it has told nothing
     return Exit.FAILED if status == Exit.CHANGES else status

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.asking import Question, ask
+from provision.cli.asking import ask
 from provision.cli.options import several_hosts
+from provision.cli.prepare import Scope
 from provision.errors import ProvError
 from provision.report.formats import Format
 
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 @click.command(epilog="Example:  prov history web1 12")
 @several_hosts
 @click.argument("run", type=click.IntRange(min=1), required=False)
-def history(
-    target: str, inventory: Sequence[str], limit: str | None, forks: int, out: Format, run: int | None
-) -> int:
+def history(scope: Scope, out: Format, run: int | None) -> int:
     """Tell which runs have changed a host: who, when, from which commit, what, and how they ended.
 
     With RUN, the number of one of them: what it changed, with differences. TARGET is a host, a group, a glob, or
@@ -34,8 +32,7 @@ def history(
     def work(host: Host) -> None:
         tell(host, run or 0)
 
-    question = Question(target, inventory, limit, forks, out)
-    return ask(question, work, lambda hosts: HistoryShown(named=len(hosts) > 1), plan=True)
+    return ask(scope, out, work, lambda hosts: HistoryShown(named=len(hosts) > 1), plan=True)
 
 
 def tell(host: Host, run: int) -> None:

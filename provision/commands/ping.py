@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import click
 
-from provision.cli.asking import Question, ask, tell_facts
+from provision.cli.asking import ask, tell_facts
 from provision.cli.options import several_hosts
+from provision.cli.prepare import Scope
 from provision.errors import Exit
 from provision.report.formats import Format
 
 
 @click.command(epilog="Example:  prov ping all")
 @several_hosts
-def ping(target: str, inventory: Sequence[str], limit: str | None, forks: int, out: Format) -> int:
+def ping(scope: Scope, out: Format) -> int:
     """Open a session with each host, as a deploy would, and say how long it took. Changes nothing.
 
     TARGET is a host, a group, a glob, or several with commas; !x leaves out.
@@ -23,7 +22,6 @@ def ping(target: str, inventory: Sequence[str], limit: str | None, forks: int, o
     """
     from provision.report.ping import Ping
 
-    question = Question(target, inventory, limit, forks, out)
-    status = ask(question, tell_facts, lambda hosts: Ping(max(len(host.name) for host in hosts)), plan=True)
+    status = ask(scope, out, tell_facts, lambda hosts: Ping(max(len(host.name) for host in hosts)), plan=True)
     # a host without python3 would get it from a deploy; it can be reached all the same
     return Exit.DONE if status == Exit.CHANGES else status

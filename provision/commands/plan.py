@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from provision.cli.converge import Order, converge, list_only
 from provision.cli.options import role_options, several_hosts
-from provision.cli.prepare import Part
+from provision.cli.prepare import Part, Scope
 from provision.errors import UsageError
 from provision.report.formats import Format
 
@@ -25,15 +24,9 @@ from provision.report.formats import Format
     help="Save the plan as well; prov deploy --plan FILE does that and nothing else.",
 )
 def plan(
-    target: str,
-    inventory: Sequence[str],
-    limit: str | None,
-    forks: int,
+    scope: Scope,
     out: Format,
-    roles: Sequence[str],
-    tags: Sequence[str],
-    skip_tags: Sequence[str],
-    start_at: str,
+    part: Part,
     prune: bool,
     list_steps: bool,
     diff: bool | None,
@@ -47,8 +40,7 @@ def plan(
     Exit status: 0 in sync; 3 there are changes; 1 a step or host failed; 2 usage or configuration; 4 a host
     could not be reached; 130 interrupted.
     """
-    part = Part(roles, tags, skip_tags, start_at)
-    order = Order(target, inventory, limit, part, forks, diff, verbose, out, prune=prune)
+    order = Order(scope, part, out, diff, verbose, prune=prune)
     if list_steps:
         return list_only(order)
     if output is not None:

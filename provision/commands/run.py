@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.asking import Question, ask
+from provision.cli.asking import ask
 from provision.cli.options import several_hosts
+from provision.cli.prepare import Scope
 from provision.report.formats import Format
 
 if TYPE_CHECKING:
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option("--lock", is_flag=True, help="Take each host's lock, so that no deploy runs at the same time.")
 def run(
-    target: str,
-    inventory: Sequence[str],
-    limit: str | None,
-    forks: int,
+    scope: Scope,
     out: Format,
     argv: Sequence[str],
     lock: bool,
@@ -45,9 +43,8 @@ def run(
     def work(host: Host) -> None:
         run_one(host, argv)
 
-    question = Question(target, inventory, limit, forks, out)
     opening = {"aside": "locked" if lock else "free"}
-    return ask(question, work, lambda hosts: OutputShown(named=len(hosts) > 1), plan=False, opening=opening)
+    return ask(scope, out, work, lambda hosts: OutputShown(named=len(hosts) > 1), plan=False, opening=opening)
 
 
 def run_one(host: Host, argv: Sequence[str]) -> None:

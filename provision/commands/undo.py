@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from provision.cli.options import several_hosts
-from provision.cli.prepare import select, select_one
+from provision.cli.prepare import Scope, select, select_one
 from provision.report.formats import Format
 
 if TYPE_CHECKING:
@@ -20,10 +19,7 @@ if TYPE_CHECKING:
 @click.argument("run", type=click.IntRange(min=1), required=False)
 @click.option("--check", is_flag=True, help="Change nothing, only show what would be put back.")
 def undo(
-    target: str,
-    inventory: Sequence[str],
-    limit: str | None,
-    forks: int,
+    scope: Scope,
     out: Format,
     run: int | None,
     check: bool,
@@ -37,7 +33,7 @@ def undo(
     Exit status: 0 done; 1 it can't be undone; 2 usage or configuration; 3 with --check, there is something to put
     back; 4 a host could not be reached; 130 interrupted.
     """
-    hosts = select(inventory, target, limit) if run is None else [select_one(inventory, target)]
+    hosts = select(scope) if run is None else [select_one(scope.inventory, scope.target)]
     from provision.cli.sudo_password import AskOnce
     from provision.cli.watch import Prompt, can_ask, watch
     from provision.controller.run_options import RunOptions
@@ -57,7 +53,7 @@ def undo(
 
     made = Run(
         [Assignment(host) for host in hosts],
-        RunOptions(plan=check, forks=forks, ask=AskOnce(prompt) if can_ask(out) else None),
+        RunOptions(plan=check, forks=scope.forks, ask=AskOnce(prompt) if can_ask(out) else None),
         work,
     )
     return watch(made, report, prompt)

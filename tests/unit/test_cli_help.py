@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from inventories import project
 
 from provision.cli.main import COMMANDS, cli
+from provision.errors import UsageError
 
 HEAVY = ("fabric", "paramiko", "jinja2", "rich", "cryptography")
 #: runs a command line and prints which of the heavy modules it has imported
@@ -119,3 +120,11 @@ def test_a_misspelt_command() -> None:
     result = CliRunner().invoke(cli, ["deplyo"])
     assert result.exit_code == 2
     assert "Did you mean 'deploy'?" in result.output
+
+
+@pytest.mark.parametrize("command", ["plan", "ping", "drift", "run", "undo", "history", "facts", "deploy"])
+def test_a_command_without_its_target_is_a_usage_error(command: str) -> None:
+    result = CliRunner().invoke(cli, [command], standalone_mode=False)
+    error = result.exception
+    assert isinstance(error, (click.UsageError, UsageError))
+    assert "TARGET" in (error.format_message() if isinstance(error, click.UsageError) else error.message)
