@@ -1,7 +1,6 @@
 """System users and groups in systemd's own form. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-import shlex
 from typing import TYPE_CHECKING, List, NamedTuple, Sequence
 
 from provision.errors import StepError
@@ -9,6 +8,7 @@ from provision.steps.base import Change, Diff, Step, step, wanted
 from provision.steps.files import File
 from provision.steps.kernel import HEADER, check_gone, put
 from provision.steps.support.unit_judging import check_drop_in_name, check_lines
+from provision.steps.support.unquoted import unquoted
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -129,11 +129,11 @@ def foresee_user(host: "System", line: Line, numbers: "dict[str, str]") -> None:
 
 def parsed(line: str) -> Line:
     """The fields of a line. Raises ValueError."""
-    words = shlex.split(line)
+    words, more = unquoted(line, 6)
     if len(words) < 2 or words[0] not in KINDS:
         raise ValueError("a line begins with one of %s, and a name: %r" % (", ".join(KINDS), line))
     rest = ["" if word == "-" else word for word in words[2:]] + [""] * 4
-    if len(words) > 6:
+    if more:
         raise ValueError("a line has six fields at most: %r" % line)
     if words[0] != "r" and not NAME.match(words[1]):
         raise ValueError("%r is not a user's or a group's name" % words[1])

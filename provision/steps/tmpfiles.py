@@ -1,7 +1,6 @@
 """Files and directories that systemd-tmpfiles makes at boot and now. Shipped to hosts (Python 3.8)."""
 
 import re
-import shlex
 from typing import TYPE_CHECKING, List, NamedTuple, Sequence
 
 from provision.errors import StepError
@@ -9,6 +8,7 @@ from provision.steps.base import Change, Diff, Step, mode_text, step, wanted
 from provision.steps.files import File
 from provision.steps.kernel import HEADER, check_gone, put
 from provision.steps.support.unit_judging import check_drop_in_name, check_lines
+from provision.steps.support.unquoted import unescaped, unquoted
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -37,7 +37,8 @@ class Tmpfiles(Step):
         tmpfiles.tmpfiles(c, "shop", ["d /run/shop 0750 shop www-data", "L /run/shop/conf - - - - /etc/shop"])
 
     name: of the file in /etc/tmpfiles.d, without ".conf".
-    lines: as in tmpfiles.d(5); none of them removes the file, and leaves what its lines have made.
+    lines: as in tmpfiles.d(5), also with its quotes: 'd "/run/my shop" 0750'; none of them removes the file, and leaves
+    what its lines have made.
     The lines are carried out by `systemd-tmpfiles --create` before the file is put in place, and again where what
     they make is missing. A line that systemd-tmpfiles refuses keeps the file from being put there.
     """
@@ -90,8 +91,11 @@ class Tmpfiles(Step):
         if line.kind[0] not in MAKES or "!" in line.kind or "%" in line.path:
             return []
         what = MAKES[line.kind[0]]
-        if host.files.stat(line.path) is None:
+        there = host.files.stat(line.path)
+        if there is None:
             return [Change(line.path, "", what)]
+        if line.kind.startswith("L+") and "%" not in line.argument and there.target != line.argument:
+            return [Change(line.path, "-> %s" % there.target if there.target else there.kind, "link")]
         now = None if what == "link" else host.files.end(line.path)
         if now is None:
             return []
@@ -109,7 +113,7 @@ class Tmpfiles(Step):
     def _foresee(self, host: "System", line: Line) -> None:
         if not self._made(host, line):
             return
-        if host.files.stat(line.path) is not None:
+        if host.files.stat(line.path) is not None and line.kind[0] != "L":
             if line.mode:
                 host.files.set_mode(line.path, int(line.mode, 8))
             now, (uid, gid) = host.files.end(line.path), owner_of(host, line)
@@ -128,7 +132,7 @@ class Tmpfiles(Step):
         if what == "dir":
             host.files.mkdir(line.path, mode, uid, gid)
         else:
-            host.files.write(line.path, line.argument.encode(), mode, uid, gid)
+            host.files.write(line.path, unescaped(line.argument), mode, uid, gid)
 
 
 tmpfiles = step(Tmpfiles)
@@ -145,17 +149,18 @@ def owner_of(host: "System", line: Line) -> "tuple[int, int]":
 
 def parsed(line: str) -> Line:
     """The fields of a line. Raises ValueError."""
-    words: List[str] = line.split(None, 6)
+    words, argument = unquoted(line, 6)
     if len(words) < 2:
         raise ValueError("a line needs a type and a path at least: %r" % line)
-    kind = words[0]
+    kind, path = words[:2]
     if kind[0] not in TYPES or kind[1:].strip(MODIFIERS):
         raise ValueError("%r is not a type of tmpfiles.d(5)" % kind)
-    path = shlex.split(words[1])[0] if words[1][0] in "\"'" and line.count(words[1][0]) > 1 else words[1]
     if not path.startswith(("/", "%")) or ".." in path.split("/"):
         raise ValueError("the path must be absolute, not %r" % path)
-    rest = ["" if word == "-" else word for word in words[2:]] + [""] * 5
+    # systemd-tmpfiles takes "/run//x/./y/" for /run/x/y
+    path = "/".join(part for n, part in enumerate(path.split("/")) if n == 0 or part not in ("", "."))
+    rest = ["" if word == "-" else word for word in words[2:]] + [""] * 4
     mode = rest[0].lstrip("~:")
     if mode and not re.match(r"^[0-7]{1,4}\Z", mode):
         raise ValueError("%r is not a mode such as 0755" % rest[0])
-    return Line(kind, path.rstrip("/"), mode, rest[1], rest[2], rest[4])
+    return Line(kind, path, mode, rest[1], rest[2], "" if argument == "-" else argument)
