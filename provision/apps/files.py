@@ -37,6 +37,9 @@ def files_missing(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]
     """An error for each file or folder of this machine that an application names and that is not there."""
     errors: list[ConfigError] = []
     for app in apps:
+        for place, template in app.files.items():
+            if not os.path.isfile(template):  # noqa: PTH113 (as is_folder)
+                errors.append(host.error(("apps", app.name, "files", place), f"no such file: {template}"))
         if not isinstance(app.source, Path):
             continue
         root = app.source / (app.subdirectory or "")

@@ -43,6 +43,20 @@ class Fleet:
         problems.raise_any()
         return found
 
+    def leads(self, host: InventoryHost) -> frozenset[str]:
+        """Return the names of the applications that no earlier host of the inventory has."""
+        return frozenset(name for name, first in self._first.items() if first == host.name)
+
+    @cached_property
+    def _first(self) -> Mapping[str, str]:
+        """The first host of each application."""
+        found: dict[str, str] = {}
+        for host in self._inventory.hosts.values():
+            apps = host.vars.get("apps")
+            for name in apps if isinstance(apps, Mapping) else ():
+                found.setdefault(str(name), host.name)
+        return found
+
     @cached_property
     def _balancers(self) -> Mapping[str, tuple[InventoryHost, ...]]:
         return balancers_in(self._inventory)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
+from provision.apps.parts import Chore, Job, Openings, Packages, PartName, Process
 from provision.apps.settings import (
     Auth,
     Cache,
@@ -26,8 +27,8 @@ from provision.declared.fronts import DEFAULT_FRONT, Front
 from provision.declared.servers import Interface, Server
 from provision.inventory.fields import (
     Domain,
+    ExtraName,
     InnerPath,
-    PartName,
     Place,
     SourcePath,
     UrlPrefix,
@@ -45,6 +46,7 @@ GIT_URL = re.compile(r"(https?|ssh|git|file)://\S+|[\w.-]+@[\w.-]+:\S+")
 SYSTEM = "/usr/bin/python3"
 PYTHONS = "/opt/python"
 
+Status = Annotated[int, Field(ge=100, le=599)]
 # app-NAME is a user, so that an application called `news` or `backup` does not run as Debian's own user
 AppName = Annotated[
     str, matching(r"[a-z]([a-z0-9-]{0,26}[a-z0-9])?", "a name of a-z, 0-9 and '-', from a letter, 28 at most")
@@ -108,16 +110,16 @@ class App(Settings):
         default={}, description="Environment variables that are secrets, whatever they are called."
     )
     health: Annotated[str, matching(r"/[!-\"$->@-~]*", "a path of printable ASCII that begins with /")] = (
-        Field(default="/", description="Path that answers 200 when a release is ready.")
+        Field(default="/", description="Path that answers when a release is ready.")
     )
     requirements: SourcePath | None = Field(
         default=None,
         description="File that lists the Python packages; it may be above `subdirectory`. Default: see below.",
     )
-    extras: tuple[PartName, ...] = Field(
+    extras: tuple[ExtraName, ...] = Field(
         default=(), description="Extras that are installed as well, of a pyproject.toml or uv.lock."
     )
-    groups: tuple[PartName, ...] = Field(
+    groups: tuple[ExtraName, ...] = Field(
         default=(),
         description="Dependency groups that are installed as well, of a pyproject.toml or uv.lock.",
     )
@@ -139,6 +141,28 @@ class App(Settings):
         description="The Python that its environment is made with: a path on the host, or a version; see below.",
     )
     django: Django | None = Field(default=None, description="Set for Django projects; see below.")
+    processes: dict[PartName, Process] = Field(
+        default={}, description="Processes beside the web process, such as workers of a queue; see below."
+    )
+    jobs: dict[PartName, Job] = Field(default={}, description="Commands at certain times; see below.")
+    chores: tuple[Chore, ...] = Field(
+        default=(),
+        alias="release",
+        description="Commands for each release, in order, before it goes into service; see below.",
+    )
+    writable: tuple[InnerPath, ...] = Field(
+        default=(),
+        description="Paths of the release that the application writes to: they lie in the data folder in truth.",
+    )
+    files: dict[InnerPath, Path] = Field(
+        default={}, description="Path in the release: template, relative to the inventory file that says so."
+    )
+    packages: Packages = Field(
+        default=Packages(), description="Packages of the distribution, `run` and `build`; see below."
+    )
+    sandbox: Openings = Field(
+        default=Openings(), description="What the sandbox of its processes leaves open; see below."
+    )
     workers: int | None = Field(
         default=None, ge=1, description="Worker processes. Default: from the host's processors."
     )
@@ -146,6 +170,12 @@ class App(Settings):
         default="10m", description="Largest request body."
     )
     timeout: int = Field(default=30, ge=1, description="Seconds a request may take.")
+    start_timeout: int = Field(
+        default=60, ge=1, description="Seconds that a release gets until its health path answers."
+    )
+    expect: tuple[Status, ...] = Field(
+        default=(), description="Statuses of the health path that count as healthy. Default: 200 to 399."
+    )
     streams: tuple[Place, ...] = Field(
         default=(), description="Prefixes of answers that the front passes on as they come, unbuffered."
     )
@@ -242,6 +272,13 @@ class App(Settings):
         for path in filter(None, [self.requirements, self.django.manage if self.django else None]):
             if self.in_source(path).startswith(".."):
                 raise ValueError(f"{path!r} leads out of the source")
+        return self
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> App:
+        both = sorted(set(self.processes) & set(self.jobs))
+        if both:
+            raise ValueError(f"{both[0]!r} is a process and a job: their units would have one name")
         return self
 
     @model_validator(mode="after")

@@ -67,6 +67,13 @@ def app_of(host: InventoryHost, name: Any, settings: Any) -> Application:
             else file
             for part, file in tls.items()
         }
+    if isinstance(settings.get("files"), dict):
+        settings["files"] = {
+            place: local(host, (*path, "files", place), at, file)
+            if isinstance(file, str) and (at := host.origin(*path, "files", place)) is not None
+            else file
+            for place, file in settings["files"].items()
+        }
     return validate(Application, settings, host, path, known_roles(host))
 
 

@@ -20,7 +20,7 @@ from provision.apps.requirement_files import Packages
 from provision.apps.requirements import listed_in, packages_of, project_of, requires_python, with_project
 from provision.apps.surroundings import asked_for, surroundings
 from provision.errors import ProvError
-from provision.secrets import Secret
+from provision.secrets import Secret, logins, without_logins
 from provision.sources.files import contents
 from provision.steps.support.projects import locals_in
 from provision.steps.tree import Entry, summary
@@ -28,6 +28,8 @@ from provision.values import dataclass
 
 #: bytes of a file that lists packages
 MOST_REQUIREMENTS = 16 << 20
+#: files of migrations: in a folder of that name, or numbered as Django does, wherever MIGRATION_MODULES has them
+MIGRATION = re.compile(r"/migrations/.*\.py$|/\d{4}_\w+\.py$")
 #: what prov itself puts into a release's folder
 OURS = (".prov", ".venv")
 
@@ -38,6 +40,7 @@ class Release:
 
     entries: manifest of the source.  wanted: what its environment gets, besides a server.
     requires_python: what the project says of the versions of Python that it runs on, such as ">=3.11".
+    seeding: what the source has at paths that are `writable`, by their path in the application's folder.
     asked_for: names that the application's settings want to have told (surroundings.py).
     installing: environment of what installs its packages.
     """
@@ -48,6 +51,7 @@ class Release:
     requires_python: str = ""
     asked_for: tuple[str, ...] = ()
     installing: Mapping[str, str | Secret] = field(default_factory=dict)
+    seeding: Sequence[Entry] = ()
 
     @cached_property
     def id(self) -> str:
@@ -56,10 +60,16 @@ class Release:
             "files": summary(self.entries),
             "venv": self.venv,
             "pythonpath": self.app.pythonpath,
+            "writable": [*self.app.writable, summary(list(self.seeding))],
             "django": self.app.django.model_dump() if self.app.django else None,
             "environment": visible(self.app.environment),
         }
         return short_hash(json.dumps(shaped_by, sort_keys=True))
+
+    def seeds(self, path: str) -> list[Entry]:
+        """What the source has at a path that is `writable`, with paths that begin there."""
+        place = self.app.in_source(path)
+        return [(e[0][len(place) + 1 :], *e[1:]) for e in self.seeding if e[0].startswith(f"{place}/")]
 
     @property
     def home(self) -> str:
@@ -150,9 +160,19 @@ class Release:
 
     @property
     def migrations(self) -> str:
-        """Names the state of all migrations in the source, and the requirements that bring others."""
-        files = [e for e in self.entries if "/migrations/" in f"/{e[0]}" and e[0].endswith(".py")]
-        return short_hash(json.dumps([summary(files), self.requirements]))
+        """Names what migrations are made for: those in the source, the requirements that bring others, the settings
+        and the database, as far as the environment tells which one it is."""
+        files = [e for e in self.entries if MIGRATION.search(f"/{e[0]}")]
+        settings = self.app.django.settings if self.app.django else ""
+        places = {name: without_logins(value.reveal()) for name, value in self.secret_urls.items()}
+        made_for = [summary(files), self.requirements, settings, visible(self.environment), places]
+        return short_hash(json.dumps(made_for, sort_keys=True))
+
+    @property
+    def secret_urls(self) -> dict[str, Secret]:
+        """The secrets of the environment that are URLs, such as DATABASE_URL: what they lead to is none."""
+        found = {name: value for name, value in self.environment.items() if isinstance(value, Secret)}
+        return {name: value for name, value in found.items() if logins(value.reveal())}
 
     @property
     def environment(self) -> dict[str, str | Secret]:
@@ -189,8 +209,16 @@ def release_of(app: App, manifest: Sequence[Entry]) -> Release:
     listed = requirements_with(wanted.text, app.indexes, known, where=f"{where}: {path}")
     shipped = list(without_logins_in(tree.entries.values(), path))
     wanted = Packages(listed.text, wanted.constraints, wanted.edited)
+    writable = [app.in_source(path) for path in app.writable]
+    inner = [e for e in shipped if any(f"{e[0]}/".startswith(f"{path}/") for path in writable)]
     return Release(
-        app, shipped, wanted, requires_python(tree, root), asked_for(app, tree), listed.environment
+        app,
+        [e for e in shipped if e not in inner],
+        wanted,
+        requires_python(tree, root),
+        asked_for(app, tree),
+        listed.environment,
+        inner,
     )
 
 

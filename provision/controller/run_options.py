@@ -12,6 +12,7 @@ from typing import Any
 from provision.agent.protocol import Submission
 from provision.controller.events import Event
 from provision.controller.outcome import Outcome
+from provision.controller.together import Together
 from provision.secrets import Secret
 from provision.values import dataclass
 
@@ -39,6 +40,7 @@ class RunOptions:
     confirm: asked about each step before it is sent, one host at a time; a step that it refuses is left out.
     on_send: called with each step by the hosts' threads, and may send another message for it.
     opening: what else agents are told with their start.  who: shown to other runs while a host is locked.
+    together: what the hosts of the run wait for.
     maybe_counts: whether "may change" steps alone make a plan exit with 3.
     """
 
@@ -50,4 +52,5 @@ class RunOptions:
     on_send: OnSend | None = None
     opening: Mapping[str, Any] = field(default_factory=dict)
     who: str = field(default_factory=who)
+    together: Together = field(default_factory=Together)
     maybe_counts: bool = True

@@ -92,7 +92,7 @@ Place = Annotated[str, matching(r"/([\w.~-]+/)*([\w.~-]+)?", "a path like /admin
 UrlPrefix = Annotated[str, matching(r"/([\w.~-]+/)+", "a URL prefix like /static/")]
 VariableName = Annotated[str, matching(r"[A-Z_][A-Z0-9_]*", "a name of capital letters, digits and _")]
 # extras and dependency groups (packaging specifications, "Name format")
-PartName = Annotated[
+ExtraName = Annotated[
     str, matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of an extra or a group")
 ]
 # useradd(8) and systemd agree on these; 32 is the longest name that Linux keeps in utmp

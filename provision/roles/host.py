@@ -33,6 +33,7 @@ from provision.steps.base import Step
 if TYPE_CHECKING:
     from provision.apps.application import Application
     from provision.apps.balancing import Balanced
+    from provision.apps.model import App
 
 #: seconds within which sshd listens again after it was told to reload
 REOPENS = 3.0
@@ -80,6 +81,7 @@ class Host:
         self._options = options
         self._masks = masks
         self._ahead = ahead
+        self._on_failure: list[tuple[str, Callable[[], None]]] = []
         self._later: list[tuple[str, tuple[Path, ...], Callable[[], None]]] = []
 
     @staticmethod
@@ -171,6 +173,12 @@ class Host:
         text = self._rendered(name, role, values)
         return text if isinstance(text, Secret) else Secret(text)
 
+    def render_file(self, path: Path, **values: Any) -> str | Secret:
+        """The text of a template that the inventory names; a Secret if one went into it. Raises ProvError."""
+        from provision.roles.templates import render
+
+        return render(path, {"c": self, **values})
+
     def _rendered(self, name: str, role: str, values: dict[str, Any]) -> str | Secret:
         # here, so that it is imported while the host is still starting the agent
         from provision.roles.templates import render
@@ -203,6 +211,41 @@ class Host:
         while self._later:
             self.started().role, self.role_folders, action = self._later.pop(0)
             action()
+
+    def on_failure(self, action: Callable[[], None]) -> None:
+        """Call action if the run of the roles fails: for what must not stay as it is then."""
+        self._on_failure.append((self.started().role, action))
+
+    def run_on_failure(self) -> None:
+        """Call what roles want done after a failure. Steps that failed have been taken note of."""
+        session = self.started()
+        session.acknowledge()
+        while self._on_failure:
+            session.role, action = self._on_failure.pop(0)
+            action()
+        session.wait_for_all()
+
+    def is_first(self, app: App) -> bool:
+        """Whether this host is the first one of the run that has an application."""
+        return self._options.together.is_first(app.name, self.name)
+
+    def first_is_done(self, app: App) -> None:
+        """Have the other hosts of the run go on, which wait for the first one. Waits for all steps so far."""
+        self.started().wait_for_all()
+        self._options.together.done(app.name)
+
+    def wait_for_first(self, app: App) -> None:
+        """Wait for the first host of the run that has an application. Raises ProvError if it has failed."""
+        failed = "" if self.planning else self._options.together.wait(app.name)
+        if failed:
+            raise ProvError(
+                f"{failed} has not done what is done once for all hosts of {app.name}",
+                hint=f"See what is said of {failed}. Nothing of {app.name} has been switched on {self.name}.",
+            )
+
+    def leads(self, app: App) -> bool:
+        """Whether this host is the first one of the inventory that has an application."""
+        return app.name in self.assignment.served.leads
 
     def finish(self) -> None:
         """End the session in good order."""

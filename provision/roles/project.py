@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 class Served:
     """What a host serves. apps: its own applications.  balanced: those of the hosts behind it.
 
-    balancers: the hosts that stand before it.
+    balancers: the hosts that stand before it.  leads: names of the applications whose first host it is.
     """
 
     apps: tuple[Application, ...] = ()
     balanced: tuple[Balanced, ...] = ()
     balancers: tuple[InventoryHost, ...] = ()
+    leads: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,9 @@ def served_by(hosts: Sequence[InventoryHost], problems: Problems) -> dict[str, S
         for host in serving:
             with problems.gathered():
                 apps = fleet.apps(host)
-                found[host.name] = Served(apps, fleet.balanced(host), fleet.balancers(host) if apps else ())
+                found[host.name] = Served(
+                    apps, fleet.balanced(host), fleet.balancers(host) if apps else (), fleet.leads(host)
+                )
     return found
 
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 
+from provision.apps.parts import Size
 from provision.declared.servers import PROGRAM
 from provision.errors import ConfigError
-from provision.inventory.fields import matching
 from provision.roles.params import Params, annotation_of, wrong_params
-
-Size = Annotated[str, matching(r"[1-9]\d*(%|[KMGT]?)|infinity", "a size like 512M, 2G or 80%")]
 
 
 class ServerParams(Params):

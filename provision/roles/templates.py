@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -80,10 +81,17 @@ def environment(folder: Path) -> jinja2.Environment:
         autoescape=False,  # configuration files, not HTML
         finalize=reveal,
     )
-    found.filters.update(FILTERS)
+    found.filters.update({**FILTERS, "size": size})
     found.globals["HERE"] = HERE
     found.filters.update({name: discreet(each) for name, each in found.filters.items()})
     return found
+
+
+def size(text: str) -> str:
+    """A size of systemd, in which % is no specifier: MemoryMax=80% (systemd.resource-control(5)). Raises ValueError."""
+    if not re.fullmatch(r"\d+(%|[KMGT]?)|infinity", text):
+        raise ValueError(f"{text!r} is not a size")
+    return text
 
 
 class Environment(jinja2.Environment):

@@ -28,6 +28,7 @@ from provision.controller.outcome import Outcome, StepFailed
 from provision.controller.run_options import Confirm, RunOptions
 from provision.controller.session import INSTALL_PYTHON
 from provision.controller.ssh_config import user_config
+from provision.controller.together import Together
 from provision.errors import Exit, LabError, ProvError, UnreachableError
 from provision.roles.host import Host
 from provision.roles.project import Assignment
@@ -56,8 +57,13 @@ class Run:
         self.assignments = assignments
         self.tallies = {a.host.name: Tally() for a in assignments}
         self._queue: Events = Events()
+        first: dict[str, str] = {}
+        for assignment in assignments:
+            for app in assignment.served.apps:
+                first.setdefault(app.name, assignment.host.name)
+        self._together = Together(first)
         confirm = self._shown_before(options.confirm) if options.confirm else None
-        self._options = replace(options, emit=self._queue.put, confirm=confirm)
+        self._options = replace(options, emit=self._queue.put, confirm=confirm, together=self._together)
         self._work = work
         self.began = ahead.began if ahead else time.monotonic()
         self._ahead = ahead
@@ -148,6 +154,7 @@ class Run:
             # a mistake in a role, or ours: the host's run ends, the others go on
             shown = "".join(traceback.format_exception(bug)[-3:])
             error = ProvError(f"{type(bug).__name__}: {bug}", hint=shown)
+        self._together.ended(name)
         if error is not None:
             error.hide(masks.hide)
         unreachable = isinstance(error, (UnreachableError, LabError))

@@ -16,11 +16,18 @@ def run_roles(host: Host) -> None:
     """Run every role in its order, then what they have put off: the work of a deploy or plan."""
     session = host.started()
     refuse_unmet(host)
-    for role, params in host.assignment.roles:
-        session.role = role.name
-        host.emit(RoleStarted(host.name, role.name))
-        role.run(host, params)
-    host.run_later()
+    try:
+        for role, params in host.assignment.roles:
+            session.role = role.name
+            host.emit(RoleStarted(host.name, role.name))
+            role.run(host, params)
+        host.run_later()
+        session.wait_for_all()
+    except UnreachableError:
+        raise
+    except Exception:
+        host.run_on_failure()
+        raise
 
 
 def refuse_unmet(host: Host) -> None:

@@ -13,13 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from provision.apps.model import App
 from provision.apps.releases import OURS, Release, short_hash, visible
 from provision.roles.model import extended
 from provision.roles.server import ServerParams, check_program, program_of
 from provision.secrets import Secret
+from provision.serving import workers
 from provision.steps import command, files, systemd, wait
 from provision.system.writers import HERE, systemd_environment
 from provision.values import dataclass
@@ -66,6 +67,8 @@ class Instance:
     """One instance of an application. service, socket: texts of its units.  files: in `.prov/` of its release.
 
     processes: how many services, with a socket each, make it up.  keeps_connections: as of its Program.
+    workers: texts of the units of the application's own processes, by their names.  shared: what templates of jobs
+    share with these.
     """
 
     release: Release
@@ -74,6 +77,8 @@ class Instance:
     files: Mapping[str, str]
     processes: int = 1
     keeps_connections: bool = False
+    workers: Mapping[str, str] = field(default_factory=dict)
+    shared: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def app(self) -> App:
@@ -83,7 +88,8 @@ class Instance:
     def id(self) -> str:
         """Twelve hex digits: of everything that the instance is made of, but secrets."""
         parts = [self.release.id, self.service, self.socket, dict(self.files), self.processes]
-        return short_hash(json.dumps([*parts, visible(self.release.environment)]))
+        counts = {name: self.app.processes[name].count for name in self.workers}
+        return short_hash(json.dumps([*parts, visible(self.release.environment), dict(self.workers), counts]))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -91,6 +97,13 @@ class Instance:
         if self.processes == 1:
             return (self.id,)
         return tuple(f"{self.id}-{n}" for n in range(1, self.processes + 1))
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """The same, of its web process and of all others."""
+        counts = [self.app.processes[name].count for name in self.workers]
+        others = [each for count in counts for each in workers.instances(self.id, count)]
+        return tuple(dict.fromkeys([*self.names, *others]))
 
     @property
     def listens(self) -> tuple[str, ...]:
@@ -121,11 +134,11 @@ def instance_of(c: Host, release: Release, program: Program, p: ServerParams) ->
         "environment_path": environment_path(app),
         "socket_folder": socket_folder(app),
         "health": health_url(app),
+        "current_folder": release.inside(release.current),
+        "current_environment": {"PYTHONPATH": ":".join(release.search_path(release.current))},
     }
-    # here, as only a deploy needs it: it brings fabric
-    from provision.roles.host import role_file
-
-    shim = role_file("app", "files", f"{SHIM}.py")
+    plain = {**values, "environment": {"PYTHONPATH": ":".join(release.search_path(link))}}
+    shim = shim_file()
     return Instance(
         release,
         service=c.render("service.j2", role="app", **values),
@@ -133,6 +146,8 @@ def instance_of(c: Host, release: Release, program: Program, p: ServerParams) ->
         files={shim.name: shim.read_text(encoding="utf-8"), **program.files},
         processes=program.processes,
         keeps_connections=program.keeps_connections,
+        workers=workers.texts(c, release, plain),
+        shared=plain,
     )
 
 
@@ -198,18 +213,28 @@ def start(c: Host, instance: Instance) -> None:
     release, name = instance.release, unit_name(instance.app)
     for file, text in instance.files.items():
         files.file(c, f"{release.path}/{OURS[0]}/{file}", text, mode=0o644)
-    loads(c, instance)
     files.directory(c, f"{release.home}/instances", mode=0o755)
-    settings = files.watched(c, environment_path(instance.app))
-    for each in instance.names:
+    settings = [
+        files.watched(c, path)
+        for path in (
+            environment_path(instance.app),
+            *(f"{release.root}/{file}" for file in instance.app.files),
+        )
+    ]
+    for each in instance.all_names:
         # unit files of its own: the one before it, if it has to start again, starts as what it was
         files.link(c, release.instance_link(each), f"../releases/{release.id}")
+    started: list[Outcome] = []
+    for each in instance.names:
         service = systemd.unit(c, f"{name}@{each}.service", instance.service)
         socket = systemd.unit(c, f"{name}@{each}.socket", instance.socket)
         systemd.service(c, f"{name}@{each}.socket", restart_on=[socket])
-        systemd.service(c, f"{name}@{each}.service", restart_on=[service, settings])
-    for each, path in zip(instance.names, instance.listens):
+        started.append(systemd.service(c, f"{name}@{each}.service", restart_on=[service, *settings]))
+    answers = [
         healthy(c, instance.app, path, f"{name}@{each}.service")
+        for each, path in zip(instance.names, instance.listens)
+    ]
+    answers += workers.start(c, release, instance.id, instance.workers, settings)
 
     def stop_others() -> None:
         keep, draining = instance.names, instance.app.draining
@@ -218,14 +243,33 @@ def start(c: Host, instance: Instance) -> None:
             c, f"{name}@.service", keep, after=DRAIN if draining else 0, until_gone=draining
         )
         systemd.only_instances(c, f"{name}@.socket", keep)
+        workers.stop_others(c, instance.app, "*", instance.all_names)
+        workers.jobs(c, release, instance.shared)
 
     c.later(stop_others)
+    c.on_failure(lambda: withdraw(c, instance, started, answers))
 
 
-def loads(c: Host, instance: Instance) -> None:
+def withdraw(c: Host, instance: Instance, started: Sequence[Outcome], answers: Sequence[Outcome]) -> None:
+    """Stop an instance that this run has started and that does not work: the front has not turned to it yet, and
+    nothing else would stop it before the next good run."""
+    if not any(each.known_change for each in started) or not any(each.error for each in (*started, *answers)):
+        return
+    name = unit_name(instance.app)
+    for each in instance.names:
+        for kind in ("service", "socket"):
+            systemd.service(c, f"{name}@{each}.{kind}", running=False, enabled=False)
+    for each in workers.units(instance.app, instance.id, instance.workers):
+        systemd.service(c, each, running=False, enabled=False)
+
+
+def loads(c: Host, release: Release) -> None:
     """Import the application once as its own user, so that one that can't be is told of by its own traceback,
-    before anything is started."""
-    release, app = instance.release, instance.app
+    before anything is started, and before a database is migrated for it."""
+    app = release.app
+    shim = shim_file()
+    files.file(c, f"{release.path}/{OURS[0]}/{shim.name}", shim.read_text(encoding="utf-8"), mode=0o644)
+    state = [visible(release.environment), app.interface, app.target, shim.read_text(encoding="utf-8")]
     environment = {
         **release.environment,
         "PYTHONPATH": ":".join(release.search_path(release.path)),
@@ -236,11 +280,19 @@ def loads(c: Host, instance: Instance) -> None:
     command.command(
         c,
         [f"{release.path}/.venv/bin/python", f"{release.path}/{OURS[0]}/{SHIM}.py"],
-        stamp=(f"{release.path}/{OURS[0]}/loads", instance.id),
+        stamp=(f"{release.path}/{OURS[0]}/loads", short_hash(json.dumps(state))),
         user=app.user,
         cwd=release.root,
         environment=environment,
     )
+
+
+def shim_file() -> Path:
+    """The module that stands before the application, on this machine."""
+    # here, as only a deploy needs it: it brings fabric
+    from provision.roles.host import role_file
+
+    return role_file("app", "files", f"{SHIM}.py")
 
 
 def health_url(app: App) -> str:
@@ -249,8 +301,16 @@ def health_url(app: App) -> str:
     return f"{'http' if app.tls == 'none' else 'https'}://{domain}{app.path.rstrip('/')}{app.health}"
 
 
-def healthy(c: Host, app: App, socket: str, unit: str) -> None:
+def healthy(c: Host, app: App, socket: str, unit: str) -> Outcome:
     """Ask an instance's own socket for the health path, as the front would."""
     scheme, _, rest = health_url(app).partition("://")
     headers = {"Host": rest.partition("/")[0], "X-Forwarded-Proto": scheme}
-    wait.url(c, f"http://{rest}", socket=socket, headers=headers, service=unit)
+    return wait.url(
+        c,
+        f"http://{rest}",
+        socket=socket,
+        headers=headers,
+        service=unit,
+        within=app.start_timeout,
+        expect=app.expect,
+    )

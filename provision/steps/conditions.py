@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from typing import TYPE_CHECKING, List, Sequence
 
 from provision.errors import StepError
@@ -186,11 +187,14 @@ class AwaitedUnit(Step):
 
     unit: ".service" is added if it has no type.  state: "active", "inactive" or "failed", as systemctl(1) says.
     within: seconds to keep looking. Once a unit that is to be active has failed nobody waits any longer.
+    steady: seconds for which it has to stay so, and not start anew: a program that ends at once is started again and
+    again.
     """
 
     unit: str
     state: str = "active"
     within: float = 30
+    steady: float = 0
 
     DEADLINE = 3600.0
 
@@ -202,17 +206,21 @@ class AwaitedUnit(Step):
         if self.state not in ("active", "inactive", "failed"):
             raise ValueError("state must be active, inactive or failed, not %r" % (self.state,))
         check_seconds(self.within, "within")
+        check_seconds(self.steady, "steady")
 
     def check(self, host: "System") -> Diff:
         name = full_name(self.unit)
         try:
-            return waited(
+            found = waited(
                 host,
                 lambda: self._look(host),
                 self.within,
                 "%s is not %s" % (name, self.state),
                 "is " + self.state,
             )
+            if self.steady and not host.planned:
+                self._stays(host, name)
+            return found
         except StepError as error:
             error.stderr = host.units.journal(name)
             error.hint = (
@@ -222,6 +230,17 @@ class AwaitedUnit(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         raise AssertionError("waiting changes nothing")
+
+    def _stays(self, host: "System", name: str) -> None:
+        host.units.forget()
+        before = host.units.state(name)
+        end = time.monotonic() + self.steady
+        while time.monotonic() < end:
+            time.sleep(0.2)
+            host.units.forget()
+            now = host.units.state(name)
+            if now.active != self.state or now.invocation != before.invocation:
+                raise StepError("%s does not last: it ended within %g s of its start" % (name, self.steady))
 
     def _look(self, host: "System") -> str:
         host.units.forget()

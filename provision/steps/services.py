@@ -1,5 +1,6 @@
 """Units that run or do not. Shipped to hosts (Python 3.8, standard library)."""
 
+import fnmatch
 import os
 import time
 from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
@@ -291,7 +292,9 @@ class Service(Step):
 class OnlyInstances(Step):
     """Of a template unit, only these instances run; others are stopped and disabled, and their own files go.
 
-    template: "shop@.service"; instances may as well have a unit file each, shop@NAME.service.
+    template: "shop@.service"; instances may as well have a unit file each, shop@NAME.service. A "*" in it stands for
+    any text, as in "shop_*@.service".
+    own_files: only instances with a unit file of their own are looked for.
     keep: instance names.  after: seconds that requests which are under way get before others are stopped: a
     front that has just switched still finishes some.
     until_gone: title of the front's processes that do; when none is left, nobody waits any longer.
@@ -301,6 +304,7 @@ class OnlyInstances(Step):
     keep: Sequence[str]
     after: float = 0
     until_gone: str = ""
+    own_files: bool = False
 
     DEADLINE = 300.0
 
@@ -308,7 +312,7 @@ class OnlyInstances(Step):
         return "other instances of %s" % self.template
 
     def validate(self) -> None:
-        if "@." not in self.template or not UNIT.fullmatch(self.template):
+        if "@." not in self.template or not UNIT.fullmatch(self.template.replace("*", "")):
             raise ValueError("%r is not the name of a template unit" % self.template)
 
     def check(self, host: "System") -> Diff:
@@ -345,11 +349,12 @@ class OnlyInstances(Step):
     def _is_other(self, name: str) -> bool:
         """Whether it is an instance of the template, and none of those that stay."""
         prefix, suffix = self.template.split("@", 1)
-        is_one = name.startswith(prefix + "@") and name.endswith(suffix) and name != self.template
-        return is_one and name[len(prefix) + 1 : -len(suffix)] not in self.keep
+        before, _, instance = name.partition("@")
+        is_one = fnmatch.fnmatchcase(before, prefix) and instance.endswith(suffix) and instance != suffix
+        return is_one and instance[: -len(suffix)] not in self.keep
 
     def _others(self, host: "System") -> List[str]:
-        found = host.units.instances(self.template)
+        found = {} if self.own_files else host.units.instances(self.template)
         names = {name for name, state in found.items() if state.active != "inactive"}
         # what systemd takes for no unit is none of ours either
         names.update(filter(UNIT.fullmatch, host.files.list(UNIT_FOLDER)))

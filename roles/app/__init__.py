@@ -5,7 +5,7 @@ Nothing here touches what is in service: a server role starts the new release be
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from provision.apps.interpreters import unfit
@@ -13,10 +13,14 @@ from provision.apps.model import App
 from provision.apps.releases import OURS, Release
 from provision.errors import ConfigError
 from provision.role import Host, Params, task
-from provision.serving.instances import environment_file
-from provision.steps import command, files, python, releases, service_users, tree
+from provision.serving.instances import environment_file, loads
+from provision.serving.workers import are_there
+from provision.steps import apt, command, files, python, releases, service_users, tree
+from roles.app import chores
 
 AFTER = ("python",)
+#: in the data folder: what the application sees in its release
+WRITABLE = "release"
 
 
 class AppRole(Params):
@@ -39,10 +43,13 @@ def install(c: Host, p: AppRole) -> None:
     for app in c.apps:
         release = app.release
         account(c, app, release)
+        if app.packages.run or app.packages.build:
+            apt.packages(c, [*app.packages.run, *app.packages.build])
         environment_file(c, release)
         files_of(c, release)
-        if app.django:
-            chores(c, app, release, p)
+        loads(c, release)
+        are_there(c, release)
+        chores.all_of(c, app, release, check_deploy=p.check_deploy)
         c.later(lambda r=release: settle(c, r))  # type: ignore[misc]
 
 
@@ -52,20 +59,29 @@ def account(c: Host, app: App, release: Release) -> None:
     service_users.service_user(c, app.user, home=release.data, said_in=str(said_in or ""))
     # the front may pass through to media files; other applications may not, whatever the mode of a database
     files.directory(c, release.data, mode=0o710, owner=app.user, group="www-data")
-    # "uploads/images" is two folders, one in the other
-    parts = (PurePosixPath(folder) for folder in app.media.values())
-    for folder in sorted({str(p) for path in parts for p in (path, *path.parents) if p.name}):
+    for folder in folders_of(app.media.values()):
         # what the application uploads is readable for the front by its group, which new files inherit
         files.directory(c, f"{release.data}/{folder}", mode=0o2750, owner=app.user, group="www-data")
+    for folder in folders_of([f"{WRITABLE}/{path}" for path in app.writable]):
+        files.directory(c, f"{release.data}/{folder}", mode=0o750, owner=app.user, group=app.user)
     for folder in (release.home, f"{release.home}/releases", f"{release.home}/venvs"):
         files.directory(c, folder, mode=0o755)
 
 
 def files_of(c: Host, release: Release) -> None:
     """The release's files, owned by root, and its virtual environment."""
-    kept = [*OURS, *(f"{prefix_of(release)}{folder}" for folder in release.app.static.values())]
+    app, prefix = release.app, prefix_of(release)
+    kept = [*OURS, *(f"{prefix}{path}" for path in (*app.static.values(), *app.writable, *app.files))]
     tree.tree(c, release.path, release.entries, like=release.current, keep=kept, folder_mode=0o755)
     files.directory(c, f"{release.path}/.prov", mode=0o755)
+    for path, template in app.files.items():
+        # secrets may be in it, and the application has to read it
+        text = c.render_file(template, app=app, release=release, vars=c.vars)
+        folder = f"{release.root}/{path}".rpartition("/")[0]
+        files.directory(c, folder, mode=0o755, parents=True)
+        files.file(c, f"{release.root}/{path}", text, mode=0o640, owner="root", group=app.user)
+    for path in app.writable:
+        writable(c, release, path)
     python.venv(
         c,
         release.venv,
@@ -82,43 +98,27 @@ def files_of(c: Host, release: Release) -> None:
     files.link(c, f"{release.path}/.venv", f"../../venvs/{release.venv.rsplit('/', 1)[-1]}")
 
 
-def chores(c: Host, app: App, release: Release, p: AppRole) -> None:
-    """Django's checks, static files and migrations; each once for the state that it is for."""
-    assert app.django is not None
-    manage = [f"{release.path}/.venv/bin/python", app.django.manage]
-
-    def run(*arguments: str, user: str, stamp: str, state: str, fills: Sequence[str] = ()) -> None:
+def writable(c: Host, release: Release, path: str) -> None:
+    """A path of the release that leads into the data folder; what the source has there is copied to it once."""
+    app, place = release.app, f"{release.data}/{WRITABLE}/{path}"
+    seeds = release.seeds(path)
+    if seeds:
+        files.directory(c, f"{release.path}/{OURS[0]}/seeds/{path}", mode=0o755, parents=True)
+        tree.tree(c, f"{release.path}/{OURS[0]}/seeds/{path}", seeds, folder_mode=0o755)
         command.command(
             c,
-            [*manage, *arguments],
-            stamp=(stamp, state),
-            fills=fills,
-            user=user,
-            cwd=release.root,
-            environment={**release.environment, "PYTHONPATH": ":".join(release.search_path(release.path))},
-        )
-
-    if p.check_deploy:
-        arguments = ("check", "--deploy", "--fail-level", "WARNING")
-        run(*arguments, user=app.user, stamp=f"{release.path}/.prov/checked", state=release.id)
-    if app.django.migrate:
-        run("migrate", "--noinput", user=app.user, stamp=f"{release.home}/migrated", state=release.migrations)
-    if app.collects_static:
-        static(c, app, release)
-        run(
-            "collectstatic",
-            "--noinput",
+            ["cp", "--recursive", "--no-clobber", "--", f"{release.path}/{OURS[0]}/seeds/{path}/.", place],
+            stamp=(f"{release.path}/{OURS[0]}/seeded-{path.replace('/', '-')}", release.id),
             user=app.user,
-            stamp=f"{release.path}/.prov/static",
-            state=release.id,
-            fills=[f"{release.root}/{folder}" for folder in app.static.values()],
         )
+    files.directory(c, f"{release.root}/{path}".rpartition("/")[0], mode=0o755, parents=True)
+    files.link(c, f"{release.root}/{path}", place)
 
 
-def static(c: Host, app: App, release: Release) -> None:
-    """Folders that collectstatic fills: the application's user writes there, and nowhere else in a release."""
-    for folder in app.static.values():
-        files.directory(c, f"{release.root}/{folder}", mode=0o755, owner=app.user, parents=True)
+def folders_of(paths: Iterable[str]) -> list[str]:
+    """Folders and those above them: "uploads/images" is two, one in the other."""
+    parts = (PurePosixPath(path) for path in paths)
+    return sorted({str(each) for path in parts for each in (path, *path.parents) if each.name})
 
 
 def settle(c: Host, release: Release) -> None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from provision.apps.balancing import Balance
 from provision.apps.model import App
+from provision.apps.parts import Chore, Job, Openings, Packages, Process
 from provision.apps.reading import apps_of
 from provision.apps.settings import (
     Auth,
@@ -74,6 +75,15 @@ def test_defaults(tmp_path: Path) -> None:
         "groups": (),
         "install": False,
         "pythonpath": (),
+        "start_timeout": 60,
+        "expect": (),
+        "processes": {},
+        "jobs": {},
+        "chores": (),
+        "writable": (),
+        "files": {},
+        "packages": {"run": (), "build": ()},
+        "sandbox": {"writable_paths": (), "proc": False, "netlink": False},
         "indexes": (),
         "python": "/usr/bin/python3",
         "django": None,
@@ -384,12 +394,29 @@ def test_the_example_for_production_is_right() -> None:
     assert [apps_of(host, Manifests())[0].server for host in loaded.hosts.values()] == ["gunicorn"] * 3
 
 
-@pytest.mark.parametrize("model", [App, OwnCertificate, Django, Auth, Cache, RateLimit, Index, Balance])
+@pytest.mark.parametrize(
+    "model",
+    [
+        App,
+        OwnCertificate,
+        Django,
+        Auth,
+        Cache,
+        RateLimit,
+        Index,
+        Balance,
+        Process,
+        Job,
+        Chore,
+        Packages,
+        Openings,
+    ],
+)
 def test_every_parameter_is_in_the_docs(model: type[Settings]) -> None:
     """One source for parameters, their validation and their documentation."""
     page = (REPO / "docs/inventory.md").read_text()
     for name, field in model.model_fields.items():
-        rows = re.findall(rf"^\| `{name}` \| .* \| (.*) \|$", page, re.MULTILINE)
+        rows = re.findall(rf"^\| `{field.alias or name}` \| .* \| (.*) \|$", page, re.MULTILINE)
         assert field.description in rows, f"{model.__name__}.{name} is not in docs/inventory.md"
 
 

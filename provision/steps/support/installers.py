@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Dict, Iterable, List, NamedTuple, Sequence
 
 from provision.errors import StepError
+from provision.steps.support.build_errors import missing_packages, output_of
 from provision.system.builds.view import closed_above
 from provision.system.commands import BASE_ENVIRONMENT
 
@@ -83,13 +84,22 @@ class Installer(NamedTuple):
         said = [line.strip() for line in result.stderr.splitlines()]
         marks = ("error: ", "\u00d7 ") if self.uv else ("ERROR: ",)
         first = [line[len(mark) :] for line in said for mark in marks if line.startswith(mark)][:1]
+        built = output_of(result.stderr + "\n" + result.stdout)
+        needed = missing_packages("\n".join(built))
+        advice = "Nothing that runs uses this environment yet: what ran before still runs."
+        if needed:
+            advice = "The build needs %s: an application asks for them with `packages: {build: [%s]}`. %s" % (
+                ", ".join(needed),
+                ", ".join(needed),
+                advice,
+            )
         return StepError(
             ": ".join([self.name, *first]) if first else "%s failed" % self.name,
             argv=result.argv,
             status=result.status,
             stdout="\n".join(result.stdout.splitlines()[-10:]),
-            stderr="\n".join(result.stderr.splitlines()[-10:]),
-            hint="Nothing that runs uses this environment yet: what ran before still runs.",
+            stderr="\n".join([*built, *result.stderr.splitlines()[-10:]]),
+            hint=advice,
         )
 
 

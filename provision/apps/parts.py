@@ -1,0 +1,124 @@
+"""Parts of an application beside its web process: processes, jobs, chores, packages, what its sandbox leaves open."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from provision.apps.schedules import calendars
+from provision.apps.settings import Settings
+from provision.inventory.fields import matching
+
+#: words that only a shell would understand
+SHELL = {"|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1"}
+
+PartName = Annotated[
+    str, matching(r"[a-z]([a-z0-9-]{0,26}[a-z0-9])?", "a name of a-z, 0-9 and '-', from a letter, 28 at most")
+]
+Size = Annotated[str, matching(r"[1-9]\d*(%|[KMGT]?)|infinity", "a size like 512M, 2G or 80%")]
+
+
+def words(value: Any) -> Any:
+    """A command as a list of words; a text is split as a shell would, but no shell runs it."""
+    if not isinstance(value, str):
+        return value
+    try:
+        found = tuple(shlex.split(value))
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not a command: {str(error).lower()}") from None
+    shell = [word for word in found if word in SHELL]
+    if shell:
+        raise ValueError(
+            f"{value!r} is for a shell ({shell[0]}), and none runs it: write [sh, -c, '...'] if you want one"
+        )
+    return found
+
+
+Words = Annotated[
+    tuple[Annotated[str, matching(r"[^\0\n]*", "one line of text")], ...],
+    BeforeValidator(words),
+    Field(min_length=1),
+]
+
+
+class Command(Settings):
+    """What has a command, and may be given as that alone."""
+
+    command: Words = Field(
+        description="Its words: a text, or a list. A program of the environment is named without its path."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return value if isinstance(value, Mapping) else {"command": value}
+
+
+class Process(Command):
+    """A process beside the web process. `worker: celery -A shop worker` is short for `worker: {command: ...}`."""
+
+    count: int = Field(default=1, ge=1, le=64, description="How many of it run on a host.")
+    on: Literal["all", "one"] = Field(
+        default="all",
+        description="`one`: it runs on the first host of the inventory that has the application, never twice at once.",
+    )
+    stop_timeout: int = Field(
+        default=60, ge=1, description="Seconds that it gets to finish what it has begun when it is stopped."
+    )
+    stop_signal: Literal["TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "WINCH"] = Field(
+        default="TERM", description="The signal that has it finish and end."
+    )
+    memory_max: Size | None = Field(
+        default=None, description="Memory limit (systemd's MemoryMax=). Default: the server's."
+    )
+
+
+class Job(Command):
+    """A command at certain times."""
+
+    schedule: str = Field(description="When: by systemd.time(7) (`daily`), or in the five fields of cron.")
+    on: Literal["all", "one"] = Field(
+        default="all",
+        description="`one`: it runs on the first host of the inventory that has the application.",
+    )
+    timeout: int = Field(default=3600, ge=1, description="Seconds after which it is ended.")
+
+    @field_validator("schedule")
+    @classmethod
+    def _understood(cls, schedule: str) -> str:
+        calendars(schedule)
+        return schedule
+
+
+class Chore(Command):
+    """A command that is run for each release, before it goes into service."""
+
+    once: Literal["host", "group"] = Field(
+        default="host",
+        description="`group`: once in a run, by the first host that has the application; the others wait for it.",
+    )
+    timeout: int = Field(default=600, ge=1, description="Seconds after which it has failed.")
+
+
+class Packages(Settings):
+    """Packages of the distribution."""
+
+    run: tuple[str, ...] = Field(
+        default=(), description="What the application needs while it runs: `libpq5`."
+    )
+    build: tuple[str, ...] = Field(
+        default=(), description="What its environment is built with: `libpq-dev`, `gcc`, `python3-dev`."
+    )
+
+
+class Openings(Settings):
+    """What the sandbox of its processes leaves open."""
+
+    writable_paths: tuple[Annotated[str, matching(r"/[^\0\n:]+", "an absolute path")], ...] = Field(
+        default=(), description="Folders of the host that it may write to, besides its data folder."
+    )
+    proc: bool = Field(default=False, description="All of /proc, as psutil reads it.")
+    netlink: bool = Field(default=False, description="Questions about network interfaces (AF_NETLINK).")

@@ -1,0 +1,137 @@
+"""Processes and jobs of an application, beside its web process: their units, and when they start and stop (D14).
+
+A process belongs to an instance, as the web process does: NAME_PROCESS@INSTANCE.service. Those of a new instance start
+once it is healthy, and the ones before them are stopped at the end of the run, with the time that they need to finish.
+A job is of the release in service: job-NAME@JOB.timer, and a service that begins in the folder that `current` leads to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from provision.apps.model import App
+from provision.apps.parts import Job, Process
+from provision.apps.releases import Release
+from provision.apps.schedules import calendars
+from provision.steps import command, systemd, wait
+from provision.system.writers import HERE
+
+if TYPE_CHECKING:
+    from provision.controller.outcome import Outcome
+    from provision.roles.host import Host
+
+#: seconds for which a new process has to run before it is believed in
+STEADY = 3.0
+#: where programs are looked for, after the environment's own
+PROGRAMS = "/usr/local/bin:/usr/bin:/bin"
+
+
+def unit_of(app: App, name: str) -> str:
+    """What the units of a process are called. Names of applications have no `_`."""
+    return f"app-{app.name}_{name}"
+
+
+def here(c: Host, app: App, part: Process | Job) -> bool:
+    """Whether a process or job runs on this host."""
+    return part.on == "all" or c.leads(app)
+
+
+def texts(c: Host, release: Release, values: Mapping[str, Any]) -> dict[str, str]:
+    """The unit of each process that runs on this host. values: what the template shares with the web process's."""
+    link = release.instance_link(HERE)
+    return {
+        name: c.render(
+            "process.j2",
+            role="app",
+            **{**values, "part": name, "process": process, "argv": argv_of(process.command)},
+            path=f"{link}/.venv/bin:{PROGRAMS}",
+        )
+        for name, process in release.app.processes.items()
+        if here(c, release.app, process)
+    }
+
+
+def argv_of(words: Sequence[str]) -> list[str]:
+    """The words of a command as a unit has them: env(1) finds the program in the environment, then on the host."""
+    return ["/usr/bin/env", *words]
+
+
+def instances(instance: str, count: int) -> list[str]:
+    """What stands behind the @ of a process's units."""
+    return [instance] if count == 1 else [f"{instance}-{number}" for number in range(1, count + 1)]
+
+
+def are_there(c: Host, release: Release) -> None:
+    """Fail if the program of a process or job is not there, before anything is started."""
+    app = release.app
+    parts: list[Process | Job] = [*app.processes.values(), *app.jobs.values()]
+    wanted = sorted({part.command[0] for part in parts if here(c, app, part)})
+    if not wanted:
+        return
+    code = (
+        "import shutil, sys\n"
+        "gone = [name for name in sys.argv[1:] if not shutil.which(name)]\n"
+        "sys.exit(f'there is no program {gone[0]!r} in the environment, nor on the host' if gone else 0)\n"
+    )
+    command.command(
+        c,
+        [f"{release.path}/.venv/bin/python", "-c", code, *wanted],
+        stamp=(f"{release.path}/.prov/programs", " ".join(wanted)),
+        user=app.user,
+        cwd=release.root,
+        environment={"PATH": f"{release.path}/.venv/bin:{PROGRAMS}"},
+    )
+
+
+def start(
+    c: Host, release: Release, instance: str, units: Mapping[str, str], settings: Sequence[Outcome]
+) -> list[Outcome]:
+    """Start the processes of an instance, and return what has to go well. One that may never run twice makes way first.
+
+    units: the text for each process.  settings: what a process reads when it starts, besides its unit.
+    """
+    app = release.app
+    found: list[Outcome] = []
+    for name, text in units.items():
+        process, unit = app.processes[name], unit_of(app, name)
+        names = instances(instance, process.count)
+        if process.on == "one":
+            stop_others(c, app, name, names)
+        for each in names:
+            written = systemd.unit(c, f"{unit}@{each}.service", text)
+            started = systemd.service(c, f"{unit}@{each}.service", restart_on=[written, *settings])
+            lasts = wait.unit(c, f"{unit}@{each}.service", steady=STEADY, when=[written, started])
+            found += [started, lasts]
+    return found
+
+
+def units(app: App, instance: str, names: Iterable[str]) -> list[str]:
+    """The units of an instance's processes."""
+    return [
+        f"{unit_of(app, name)}@{each}.service"
+        for name in names
+        for each in instances(instance, app.processes[name].count)
+    ]
+
+
+def stop_others(c: Host, app: App, name: str, keep: Sequence[str]) -> None:
+    """Stop what runs of a process besides these instances, in the time that it needs. name: "*" for all of them."""
+    longest = max((process.stop_timeout for process in app.processes.values()), default=0)
+    systemd.only_instances(c, f"{unit_of(app, name)}@.service", keep, own_files=True, timeout=longest + 60)
+
+
+def jobs(c: Host, release: Release, values: Mapping[str, Any]) -> None:
+    """The jobs of an application: their timers run from now on, and what they start is of the release in service."""
+    app = release.app
+    unit = f"job-{app.name}"
+    ours = {name: job for name, job in app.jobs.items() if here(c, app, job)}
+    for name, job in ours.items():
+        given = {**values, "part": name, "job": job, "argv": argv_of(job.command)}
+        path = f"{release.current}/.venv/bin:{PROGRAMS}"
+        systemd.unit(c, f"{unit}@{name}.service", c.render("job.j2", role="app", **given, path=path))
+        text = c.render("timer.j2", role="app", **given, calendars=calendars(job.schedule))
+        times = systemd.unit(c, f"{unit}@{name}.timer", text)
+        systemd.service(c, f"{unit}@{name}.timer", restart_on=[times])
+    for kind in ("timer", "service"):
+        systemd.only_instances(c, f"{unit}@.{kind}", list(ours), own_files=True, timeout=600)

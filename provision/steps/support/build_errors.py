@@ -1,0 +1,48 @@
+"""Why a package could not be built, from what pip and uv print. Shipped to hosts (Python 3.8, standard library)."""
+
+import re
+from typing import List
+
+#: lines that are kept of what the build itself has printed
+KEPT = 20
+#: where pip and uv show the output of a build, and where that ends
+BEGINNINGS = re.compile(r"lines of output\]\s*$|^\s*\[std(?:out|err)\]\s*$")
+END = re.compile(r"\[end of output\]\s*$")
+#: what a build says that misses something, and the package of Debian that has it
+MISSING = (
+    (re.compile(r"pg_config(\.exe)? executable not found|libpq-fe\.h"), ("libpq-dev", "gcc", "python3-dev")),
+    (re.compile(r"mysql_config|mysqlclient|mariadb_config"), ("libmariadb-dev", "pkg-config", "gcc", "python3-dev")),
+    (re.compile(r"Python\.h: No such file"), ("python3-dev",)),
+    (re.compile(r"command '(?:[\w-]*-)?(?:gcc|cc)' failed: No such file"), ("gcc", "python3-dev")),
+    (re.compile(r"[Uu]nable to execute '\S*gcc'"), ("gcc", "python3-dev")),
+    (re.compile(r"command '(?:[\w-]*-)?(?:g\+\+|c\+\+)' failed: No such file"), ("g++", "python3-dev")),
+    (re.compile(r"Unknown compiler\(s\)"), ("gcc", "g++", "python3-dev")),
+    (re.compile(r"ffi\.h: No such file"), ("libffi-dev",)),
+    (re.compile(r"libxml/xmlversion\.h|libxslt|xml2-config|xslt-config"), ("libxml2-dev", "libxslt1-dev")),
+    (re.compile(r"ldap\.h: No such file|lber\.h: No such file"), ("libldap-dev", "libsasl2-dev")),
+    (re.compile(r"openssl/\w+\.h: No such file"), ("libssl-dev",)),
+    (re.compile(r"headers or library files could not be found for jpeg"), ("libjpeg-dev", "zlib1g-dev")),
+    (re.compile(r"xmlsec1 is not installed|xmlsec"), ("libxmlsec1-dev", "pkg-config")),
+    (re.compile(r"pkg-config.*(?:not found|No such file)|Did not find pkg-config"), ("pkg-config",)),
+    (re.compile(r"can't find Rust compiler|rustc(?: is|:)? not (?:found|installed)|`cargo`.*not"), ("cargo", "rustc")),
+)  # fmt: skip
+
+
+def output_of(printed: str) -> List[str]:
+    """The last lines that the build itself has printed; none if the installer shows none."""
+    found: List[str] = []
+    inside = False
+    for line in printed.splitlines():
+        if END.search(line):
+            inside = False
+        elif BEGINNINGS.search(line):
+            inside = True
+        elif inside and line.strip():
+            found.append(line.strip())
+    return found[-KEPT:]
+
+
+def missing_packages(printed: str) -> List[str]:
+    """Packages of Debian that a build has missed, as far as its words tell."""
+    found = [name for pattern, names in MISSING if pattern.search(printed) for name in names]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,93 @@
+"""What is done for a release before it goes into service: Django's chores, and the application's own commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from provision.apps.model import App
+from provision.apps.parts import Chore
+from provision.apps.releases import Release, short_hash
+from provision.role import Host
+from provision.secrets import Secret
+from provision.serving.workers import PROGRAMS
+from provision.steps import command, files
+
+
+def all_of(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
+    """Every chore of a release, each once for the state that it is for."""
+    if app.django:
+        django(c, app, release, check_deploy=check_deploy)
+    if not app.chores:
+        return
+    first = c.is_first(app)
+    for number, chore in enumerate(app.chores, 1):
+        if chore.once == "host" or first:
+            own(c, release, chore, number)
+        else:
+            c.wait_for_first(app)
+    if first and any(chore.once == "group" for chore in app.chores) and not c.planning:
+        c.first_is_done(app)
+
+
+def own(c: Host, release: Release, chore: Chore, number: int) -> None:
+    """One of the application's own commands."""
+    state = short_hash(json.dumps([release.id, *chore.command]))
+    command.command(
+        c,
+        ["/usr/bin/env", *chore.command],
+        stamp=(f"{release.path}/.prov/command-{number}", state),
+        user=release.app.user,
+        cwd=release.root,
+        environment=environment(release),
+        timeout=chore.timeout,
+    )
+
+
+def environment(release: Release) -> dict[str, str | Secret]:
+    """What commands of an application find in their environment: what its processes do."""
+    return {
+        **release.environment,
+        "PYTHONPATH": ":".join(release.search_path(release.path)),
+        "PATH": f"{release.path}/.venv/bin:{PROGRAMS}",
+        "HOME": release.data,
+    }
+
+
+def django(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
+    """Django's checks, static files and migrations."""
+    assert app.django is not None
+    manage = [f"{release.path}/.venv/bin/python", app.django.manage]
+
+    def run(*arguments: str, user: str, stamp: str, state: str, fills: Sequence[str] = ()) -> None:
+        command.command(
+            c,
+            [*manage, *arguments],
+            stamp=(stamp, state),
+            fills=fills,
+            user=user,
+            cwd=release.root,
+            environment=environment(release),
+        )
+
+    if check_deploy:
+        arguments = ("check", "--deploy", "--fail-level", "WARNING")
+        run(*arguments, user=app.user, stamp=f"{release.path}/.prov/checked", state=release.id)
+    if app.collects_static:
+        static(c, app, release)
+        run(
+            "collectstatic",
+            "--noinput",
+            user=app.user,
+            stamp=f"{release.path}/.prov/static",
+            state=release.id,
+            fills=[f"{release.root}/{folder}" for folder in app.static.values()],
+        )
+    if app.django.migrate:
+        run("migrate", "--noinput", user=app.user, stamp=f"{release.home}/migrated", state=release.migrations)
+
+
+def static(c: Host, app: App, release: Release) -> None:
+    """Folders that collectstatic fills: the application's user writes there, and nowhere else in a release."""
+    for folder in app.static.values():
+        files.directory(c, f"{release.root}/{folder}", mode=0o755, owner=app.user, parents=True)
