@@ -231,7 +231,7 @@ def test_a_source_that_is_refused_ends_the_run_before_any_role(source: Path) -> 
         emit=lambda event: None,
         apps=[app(source)],
         facts=facts,
-        started=lambda: SimpleNamespace(role=""),
+        started=lambda: SimpleNamespace(role="", wait_for_all=lambda: None),
         run_later=lambda: None,
     )
     run_roles(host)
