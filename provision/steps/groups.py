@@ -9,8 +9,12 @@ from provision.steps.base import Change, Diff, Step, listed, wanted
 if TYPE_CHECKING:
     from provision.system.host import System
 
-#: useradd(8): the pattern recommended there, 32 characters at most
-NAME = re.compile(r"^[a-z_][a-z0-9_-]{0,30}[a-z0-9_$-]?$")
+#: names that every useradd and groupadd takes (shadow 4.17, chkname.c; Debian up to 12 takes more)
+ALWAYS = re.compile(r"^(?!\d+\Z|\.{1,2}\Z)[A-Za-z0-9_.][A-Za-z0-9_.-]{0,30}[A-Za-z0-9_.$-]?\Z", re.ASCII)
+#: what a name in passwd(5) and in the files of the programs that read it can be, also of a directory
+POSSIBLE = re.compile(r"^(?!\.{1,2}\Z)[^\s:,/~+@%#!*\x00-\x1f\x7f-][^\s:,/\x00-\x1f\x7f]{0,255}\Z")
+#: useradd(8), groupadd(8): the id is in use. They ask that after they have judged the name, and before they write
+IN_USE = 4
 
 
 @wanted()
@@ -21,6 +25,8 @@ class Group(Step):
 
     name: as groupadd(8) takes it.  gid: None lets the host choose.  system: of the range for services.
     members: users who have it as a supplementary group.  exclusive: nobody else has.
+    renumber: give a group that is there another gid. Files keep the old number: files.directory and
+    permissions.permissions change them.
     """
 
     name: str
@@ -28,6 +34,7 @@ class Group(Step):
     system: bool = False
     members: Sequence[str] = ()
     exclusive: bool = False
+    renumber: bool = False
 
     def label(self) -> str:
         return "group %s" % self.name
@@ -48,12 +55,18 @@ class Group(Step):
                 hint="Add a users.user step first.",
             )
         now = host.accounts.group(self.name)
-        if now is not None and self.gid is not None and now != self.gid:
-            raise StepError(
-                "group %s has the id %d, not %d" % (self.name, now, self.gid),
-                hint="Files keep the old id, so prov does not change it; use groupmod by hand if you must.",
-            )
+        if now is None:
+            refuse_name(host, self.name, "groupadd", "--gid", "0")
+        if self.gid is not None and now != self.gid:
+            if now is not None and not self.renumber:
+                raise StepError(
+                    "group %s has the id %d, not %d" % (self.name, now, self.gid),
+                    hint="Files keep the old id, so prov changes it only with renumber=True.",
+                )
+            refuse_id(self.name, self.gid, host.accounts.group_name(self.gid))
         found = [Change("new group", "", self.name)] if now is None else []
+        if now is not None and self.gid not in (None, now):
+            found.append(Change("gid", str(now), str(self.gid)))
         have, want = host.accounts.members(self.name), self._wanted_members(host)
         found += [Change("member", "", name) for name in want if name not in have]
         found += [Change("member", name, "") for name in have if name not in want]
@@ -63,6 +76,8 @@ class Group(Step):
         if host.accounts.group(self.name) is None:
             options = {} if self.gid is None else {"--gid": str(self.gid)}
             host.accounts.add_group(self.name, options, ["--system"] if self.system else [])
+        elif any(change.what == "gid" for change in diff.changes):
+            host.accounts.set_gid(self.name, str(self.gid))
         want = self._wanted_members(host)
         if want != host.accounts.members(self.name):
             host.accounts.set_members(self.name, want)
@@ -115,9 +130,28 @@ class NoGroup(Step):
 
 
 def check_name(name: str) -> None:
-    """Raise ValueError unless name is one that useradd(8) takes."""
-    if not isinstance(name, str) or not NAME.fullmatch(name):
+    """Raise ValueError unless name can be one of passwd(5): what useradd(8) takes is for the host to say."""
+    if not isinstance(name, str) or not POSSIBLE.match(name):
         raise ValueError("%r is not a name for a user or group" % (name,))
+
+
+def refuse_name(host: "System", name: str, *argv: str) -> None:
+    """Raise StepError if a name is one that this host's program, useradd or groupadd, does not take for a new one."""
+    if not ALWAYS.match(name):
+        said = host.ask((*argv, "--", name))
+        if said.status != IN_USE:
+            said.require(
+                "judging the name %r" % name, "Letters, digits, '_', '.' and '-' are taken everywhere."
+            )
+
+
+def refuse_id(name: str, number: int, owner: str) -> None:
+    """Raise StepError if an id has an owner. owner: what Accounts.user_name or group_name has said."""
+    if owner not in (name, str(number)):
+        raise StepError(
+            "%s can't have the id %d, which is that of %s" % (name, number, owner),
+            hint="Give another id, or leave it to the host.",
+        )
 
 
 def check_id(number: Optional[int], what: str) -> None:

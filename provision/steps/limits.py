@@ -25,7 +25,7 @@ ITEMS = (
         "nonewprivs",
     ),
 )
-DOMAIN = re.compile(r"^(\*|%[\w-]*|@?[a-z_][a-z0-9_-]*\$?|[@%]?[0-9]*:[0-9]*)\Z")
+DOMAIN = re.compile(r"^(\*|[@%]?[^\s:,/~+@%#!*\x00-\x1f\x7f-][^\s:,/\x00-\x1f\x7f]*|%|[@%]?[0-9]*:[0-9]*)\Z")
 
 Value = Union[int, str]
 
@@ -51,7 +51,7 @@ class Limits(Step):
 
     @property
     def path(self) -> str:
-        made = re.sub(r"[^\w-]", "", self.domain.replace("*", "all").replace("@", "group-"))
+        made = re.sub(r"[^\w.-]", "", self.domain.replace("*", "all").replace("@", "group-"))
         return "/etc/security/limits.d/%s.conf" % (self.name or "prov-" + made)
 
     def label(self) -> str:

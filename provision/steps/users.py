@@ -8,7 +8,8 @@ from provision.secrets import MASK, Secret
 from provision.steps.ageing import Ageing, shadow_of
 from provision.steps.authorized_keys import AuthorizedKeys
 from provision.steps.base import Change, Diff, Step, check_path, listed, step, wanted
-from provision.steps.groups import Group, NoGroup, check_id, check_name
+from provision.steps.groups import Group, NoGroup, check_id, check_name, refuse_id, refuse_name
+from provision.steps.support.ending import await_ends
 from provision.steps.support.lockout import Guarded, login_account
 from provision.steps.support.running import goes_on
 from provision.system.processes import of_user
@@ -29,7 +30,9 @@ class User(Step):
 
         users.user(c, "ada", groups=["www-data"], password=p.ada_hash, expires="2027-12-31")
 
-    name: as useradd(8) takes it.  uid: None lets the host choose.
+    name: as useradd(8) takes it on this host: letters, digits, "_", "." and "-" everywhere.
+    uid: None lets the host choose.  renumber: give a user who is there another uid, and the files in their home with
+    it; others keep the old number. Refused while processes of the user run.
     group: the primary group; None leaves it, and is one of the user's own name for a new user.
     groups: supplementary groups that the user must be in; others are left, unless exact_groups.
     home, shell, comment: as in passwd(5); None leaves them.  move_home: take along what is in the old home; without
@@ -58,6 +61,7 @@ class User(Step):
     keep_password: bool = False
     locked: Optional[bool] = None
     expires: Optional[str] = None
+    renumber: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.password, str):
@@ -99,15 +103,20 @@ class User(Step):
                 hint="Add a users.group step first.",
             )
         if now is None:
+            refuse_name(host, self.name, "useradd", "--no-create-home", "--no-user-group", "--uid", "0")
+            self._refuse_id(host)
             options = [
                 Change(WORDS.get(o, o.lstrip("-")), "", v) for o, v in self._options(host, None).items()
             ]
             return Diff([Change("new user", "", self.name), *options, *self._login_changes(host, None)])
         if self.uid is not None and now.uid != self.uid:
-            raise StepError(
-                "user %s has the id %d, not %d" % (self.name, now.uid, self.uid),
-                hint="Files keep the old id, so prov does not change it; use usermod by hand if you must.",
-            )
+            if not self.renumber:
+                raise StepError(
+                    "user %s has the id %d, not %d" % (self.name, now.uid, self.uid),
+                    hint="Files outside of the home keep the old id, so prov changes it only with renumber=True.",
+                )
+            self._refuse_id(host)
+            self._refuse_busy(host, now, "the id of %s can't be changed while their processes run: %s", "")
         if self._moves(host, now) and host.files.stat(str(self.home)) is not None:
             raise StepError(
                 "the home of %s can't be moved from %s: %s is there already"
@@ -131,6 +140,8 @@ class User(Step):
         elif options:
             flags = ["--move-home"] if self._moves(host, now) else []
             host.accounts.change_user(self.name, options, flags)
+            if host.planned and "--uid" in options:
+                foresee_owner(host, options.get("--home", now.home), now.uid, int(options["--uid"]))
         what = {change.what for change in diff.changes}
         if what & {"password", "locked"}:
             host.accounts.set_password(self.name, self._hash(shadow_of(host, self.name).password))
@@ -165,7 +176,7 @@ class User(Step):
             found["--shell"] = shell
         if self.comment is not None and (now is None or now.comment != self.comment):
             found["--comment"] = self.comment
-        if self.uid is not None and now is None:
+        if self.uid is not None and (now is None or now.uid != self.uid):
             found["--uid"] = str(self.uid)
         if self.group is not None and (now is None or host.accounts.group(self.group) != now.gid):
             found["--gid"] = self.group
@@ -177,6 +188,7 @@ class User(Step):
 
     def _now(self, host: "System", now: "Account", option: str) -> str:
         return {
+            "--uid": str(now.uid),
             "--home": now.home,
             "--shell": now.shell,
             "--comment": now.comment,
@@ -196,13 +208,19 @@ class User(Step):
                 % (self.name, now.home, self.home),
                 hint="Give move_home=True to take along what is in the home, or move_home=False if that is meant.",
             )
-        # usermod(8) refuses that too, but only when it is asked
+        said = "the home of %s can't be changed while their processes run: %s"
+        self._refuse_busy(host, now, said, ", or leave the home as it is: %s" % now.home)
+
+    def _refuse_busy(self, host: "System", now: "Account", said: str, otherwise: str) -> None:
+        """Raise StepError if processes of the user run. usermod(8) refuses that too, but only when it is asked."""
         busy = [str(each) for each in of_user(now.uid) if goes_on(host, each)]
         if busy:
-            raise StepError(
-                "the home of %s can't be changed while their processes run: %s" % (self.name, listed(busy)),
-                hint="End them first, or leave the home as it is: %s." % now.home,
-            )
+            raise StepError(said % (self.name, listed(busy)), hint="End them first%s." % otherwise)
+
+    def _refuse_id(self, host: "System") -> None:
+        """Raise StepError if the id is somebody else's."""
+        if self.uid is not None:
+            refuse_id(self.name, self.uid, host.accounts.user_name(self.uid))
 
     # -- what shadow(5) has
 
@@ -271,13 +289,10 @@ class NoUser(Step):
                 "the home of %s, %s, is not a directory of its own" % (self.name, now.home),
                 hint="Remove the user without with_home, and what is theirs by files.absent.",
             )
+        await_ends(host, self.name, now.uid)
         return Diff([*found, Change("home", now.home, "")] if home is not None else found)
 
     def apply(self, host: "System", diff: Diff) -> None:
-        if not host.planned:
-            from provision.steps.support.ending import await_ends  # shipped
-
-            await_ends(self.name)
         host.accounts.remove_user(self.name, any(change.what == "home" for change in diff.changes))
 
     def guarded(self, host: "System", diff: Diff) -> "Optional[Guarded]":
@@ -290,6 +305,17 @@ group = step(Group)
 no_group = step(NoGroup)
 authorized_keys = step(AuthorizedKeys)
 ageing = step(Ageing)
+
+
+def foresee_owner(host: "System", path: str, former: int, uid: int) -> None:
+    """In a plan: usermod(8) gives what is a user's in their home to the new id."""
+    found = host.files.stat(path)
+    if found is None:
+        return
+    if found.uid == former:
+        host.files.set_owner(path, uid, found.gid)
+    for name in host.files.list(path) if found.kind == "dir" else ():
+        foresee_owner(host, "%s/%s" % (path, name), former, uid)
 
 
 def is_locked(hashed: str) -> bool:

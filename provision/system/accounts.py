@@ -210,6 +210,11 @@ class Accounts:
                 "setting the members of %s" % group
             )
 
+    def set_gid(self, group: str, gid: str) -> None:
+        """groupmod(8)."""
+        with self._kept():
+            self._run(("groupmod", "--gid", gid, "--", group)).require("changing the group %s" % group)
+
     def remove_group(self, name: str) -> None:
         """groupdel(8)."""
         with self._kept():

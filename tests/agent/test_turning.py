@@ -10,6 +10,8 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from agent_sessions import wait_for
@@ -17,6 +19,7 @@ from agent_sessions import wait_for
 from provision.errors import StepError
 from provision.steps.support import ending
 from provision.system import turning
+from provision.system.host import System
 
 #: a main process: it keeps one child, and another one after each line that it reads
 MAIN = """
@@ -101,6 +104,11 @@ def test_connections_that_are_open_are_counted(tmp_path: Path) -> None:
     turning.await_quiet([path], 30)
 
 
+#: a deploy's host, as far as it is asked
+DEPLOY = cast(System, SimpleNamespace(planned=False))
+GAMES = pwd.getpwnam("games").pw_uid
+
+
 def test_a_user_with_processes_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ending, "ENDS", 0.2)
     process = subprocess.Popen(["sleep", "61"], user="games")
@@ -108,11 +116,11 @@ def test_a_user_with_processes_stays(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(
             StepError, match=rf"processes of the user games still run: {process.pid} \(sleep 61\)"
         ):
-            ending.await_ends("games")
+            ending.await_ends(DEPLOY, "games", GAMES)
     finally:
         process.kill()
         process.wait()
-    ending.await_ends("games")
+    ending.await_ends(DEPLOY, "games", GAMES)
 
 
 @pytest.mark.trust("9", "process-in-a-container")
@@ -130,7 +138,7 @@ exec chroot --userspec={games.pw_uid}:{games.pw_gid} {tmp_path} /bin/sleep 61
         while Path(f"/proc/{inside.pid}/comm").read_text() != "sleep\n":
             time.sleep(0.01)
         assert Path(f"/proc/{inside.pid}/status").read_text().split("Uid:\t")[1].startswith(str(games.pw_uid))
-        ending.await_ends("games")
+        ending.await_ends(DEPLOY, "games", GAMES)
     finally:
         inside.kill()
         inside.wait()

@@ -1,24 +1,28 @@
 """Whether the processes of a user that goes have ended. Shipped to hosts (Python 3.8, standard library)."""
 
-import pwd
 import time
-from typing import List, Tuple
+from typing import TYPE_CHECKING, List, Tuple
 
 from provision.errors import StepError
+from provision.steps.support.running import goes_on
 from provision.system.processes import of_user
 from provision.system.turning import title
+
+if TYPE_CHECKING:
+    from provision.system.host import System
 
 #: seconds in which they may end
 ENDS = 5.0
 PAUSE = 0.1
 
 
-def await_ends(user: str) -> None:
-    """Give processes of a user that were told to end the time for it. Raises StepError that names those which stay."""
+def await_ends(host: "System", user: str, uid: int) -> None:
+    """Give processes of a user that were told to end the time for it. Raises StepError that names those which stay;
+    in a plan at once, and not those of units that an earlier step has stopped."""
     end = time.monotonic() + ENDS
-    while processes_of(user) and time.monotonic() < end:
+    while not host.planned and processes_of(host, uid) and time.monotonic() < end:
         time.sleep(PAUSE)
-    left = processes_of(user)
+    left = processes_of(host, uid)
     if left:
         shown = ", ".join("%d (%s)" % (pid, words[:60] or "?") for pid, words in left[:5])
         raise StepError(
@@ -27,10 +31,6 @@ def await_ends(user: str) -> None:
         )
 
 
-def processes_of(user: str) -> List[Tuple[int, str]]:
-    """Number and title of each process of a user."""
-    try:
-        uid = pwd.getpwnam(user).pw_uid
-    except KeyError:
-        return []
-    return sorted((each.pid, title(each.pid)) for each in of_user(uid))
+def processes_of(host: "System", uid: int) -> List[Tuple[int, str]]:
+    """Number and title of each process of a user that goes on."""
+    return sorted((each.pid, title(each.pid)) for each in of_user(uid) if goes_on(host, each))

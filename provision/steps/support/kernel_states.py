@@ -33,7 +33,9 @@ class Turned(NamedTuple):
     label: str
 
     def change(self) -> Change:
-        what = "the kernel's name" if self.kind == "hostname" else "%s %s" % (self.kind, self.name)
+        what = {"hostname": "the kernel's name", "uid": "files in the home of %s" % self.name}.get(
+            self.kind, "%s %s" % (self.kind, self.name)
+        )
         return Change(what, self.after, self.before)
 
 
@@ -63,6 +65,8 @@ def key_of(label: str, what: str, before: str, after: str) -> Optional[Tuple[str
         for start in ("mount /", "no mount /"):
             if label.startswith(start):
                 return "mount", label[len(start) - 1 :]
+    if kind == "user" and what == "uid" and before:
+        return "uid", label[len("user ") :]
     if label.startswith("swap file /") and what == "in use":
         return "swap", label[len("swap file ") :]
     if what == "loaded" and (label == "firewall" or label.startswith("nftables table ")):
@@ -123,8 +127,17 @@ class Kernel:
                 self.host.run(("mount", each.name)).require("mounting %s" % each.name)
             elif each.kind == "swap" and each.before:
                 self.host.run(("swapon", each.name)).require("using the swap file %s" % each.name)
+            elif each.kind == "uid":
+                self._turn_home(each)
             elif each.kind == "table":
                 self._turn_table(each)
+
+    def _turn_home(self, each: Turned) -> None:
+        """What is in a user's home goes back to the id that they have again."""
+        account = self.host.accounts.user(each.name)
+        if account is not None and self.host.files.exists(account.home):
+            argv = ("chown", "-R", "-h", "--from=" + each.after, each.before, "--", account.home)
+            self.host.run(argv).require("giving %s back to %s" % (account.home, each.name))
 
     def _turn_table(self, each: Turned) -> None:
         table = table_of(self.host, each.name)
@@ -151,6 +164,9 @@ class Kernel:
             return (
                 " ".join(self.host.files.read(path).decode().split()) if self.host.files.exists(path) else ""
             )
+        if each.kind == "uid":
+            account = self.host.accounts.user(each.name)
+            return str(account.uid) if account is not None else ""
         if each.kind == "mount":
             return "in use" if mounted_at(self.host, each.name) is not None else ""
         if each.kind == "swap":

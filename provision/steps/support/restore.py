@@ -1,7 +1,7 @@
 """What it takes to put back the states from before a run: compared, refused, described. Shipped for undo."""
 
 import os
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Sequence, Set
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Sequence, Set, Tuple
 
 from provision.errors import StepError
 from provision.steps.base import Change
@@ -10,6 +10,7 @@ from provision.steps.support.contents import DIFF_LIMIT, text_change
 from provision.steps.support.kernel_states import Kernel, mounts_below
 from provision.system.account_lines import by_name
 from provision.system.memory.kept_states import Kept
+from provision.system.processes import of_user
 from provision.system.states import State, described, look
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Restoration:
         self.units = list(self._units(left["units"], began))
         self.gone = list(self._gone())
         ending = [unit.name for unit in self.units if "stop" in unit.first]
-        self.refused += [*self.kernel.refused, *self.kernel.busy(ending)]
+        self.refused += [*self.kernel.refused, *self.kernel.busy(ending), *self._running(ending)]
 
     def changes(self) -> List[Change]:
         """All that would be put back."""
@@ -189,6 +190,18 @@ class Restoration:
                 self.refused.append("%s in %s" % (name, path))
             else:
                 yield line
+
+    def leaving(self) -> List[Tuple[str, int]]:
+        """Users who were not there before, with their ids."""
+        lines = [line for line in self.lines if line["file"] == "/etc/passwd" and line["was"] is None]
+        return [(line["name"], int(line["now"].split(":")[2])) for line in lines]
+
+    def _running(self, ending: Sequence[str]) -> Iterator[str]:
+        """Processes of such users, but for those of units that will have been stopped by then."""
+        for name, uid in self.leaving():
+            for each in of_user(uid):
+                if each.unit not in ending:
+                    yield "the user %s (who runs %s)" % (name, each)
 
     def text(self, path: str) -> str:
         """A file of accounts; "" if there is none."""

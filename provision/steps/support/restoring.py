@@ -144,12 +144,8 @@ class Restoring:
 
     def _await_ends(self) -> None:
         """Users who were not there before go once nothing of theirs runs. Raises StepError."""
-        gone = [
-            line["name"] for line in self.work.lines if line["file"] == "/etc/passwd" and line["was"] is None
-        ]
-        if gone and not self.host.planned:
-            for name in gone:
-                await_ends(name)
+        for name, uid in self.work.leaving() if not self.host.planned else ():
+            await_ends(self.host, name, uid)
 
     def _remove(self, place: Place) -> None:
         """Remove what the run has made; of a folder what the run has put there, and itself if nothing else is in it."""

@@ -78,13 +78,15 @@ class PlannedAccounts(Accounts):
         for name, account in self._users.items():
             if account is not None and account.uid == uid:
                 return name
-        return super().user_name(uid)
+        found = super().user_name(uid)
+        return str(uid) if found in self._users else found
 
     def group_name(self, gid: int) -> str:
         for name, found in self._groups.items():
             if found == gid:
                 return name
-        return super().group_name(gid)
+        name = super().group_name(gid)
+        return str(gid) if name in self._groups else name
 
     def members(self, group: str) -> List[str]:
         if group in self._groups and self._groups[group] is None:
@@ -125,6 +127,7 @@ class PlannedAccounts(Accounts):
         now = self.user(name)
         assert now is not None  # steps change users that they have seen
         self._users[name] = now._replace(
+            uid=int(options.get("--uid", now.uid)),
             gid=self.gid(options["--gid"]) if "--gid" in options else now.gid,
             home=options.get("--home", now.home),
             shell=options.get("--shell", now.shell),
@@ -166,6 +169,13 @@ class PlannedAccounts(Accounts):
                 others = set(account.groups) - {group}
                 groups = others | {group} if name in names else others
                 self._users[name] = account._replace(groups=sorted(groups))
+
+    def set_gid(self, group: str, gid: str) -> None:
+        former, self._groups[group] = self.group(group), int(gid)
+        for name in self.users_of(former) if former is not None else ():
+            account = self.user(name)
+            if account is not None:
+                self._users[name] = account._replace(gid=int(gid))
 
     def remove_group(self, name: str) -> None:
         self.set_members(name, [])
