@@ -26,14 +26,16 @@ _HOST = {
     "systemd-tmpfiles": "systemd",
 }
 
+_PAST = {**_UNIT, **_HOST, "chattr": "e2fsprogs", "zstd": "zstd"}
+
 #: folder of the tests -> program -> Debian package. Programs of essential packages are left out.
 NEEDS = {
     "unit": _UNIT,
     "agent": {**_UNIT, **_HOST},
     "steps_more": {**_UNIT, **_HOST, "iptables-restore": "iptables", "ufw": "ufw"},
-    "steps_past": {**_UNIT, **_HOST},
+    "steps_past": _PAST,
     "lab": _UNIT,
-    "prove": {**_UNIT, **_HOST},
+    "prove": _PAST,
     "vagrant": _UNIT,
     "fresh": _UNIT,
     "bench": {**_SSH, "git": "git", "rsync": "rsync"},

@@ -265,10 +265,9 @@ def check_names(step: Any, *names: str) -> None:
 
 def check_mode(mode: Optional[int]) -> None:
     """Raise ValueError unless mode is a permission number such as 0o644."""
-    if mode is None:
-        return
-    if not isinstance(mode, int) or isinstance(mode, bool) or not 0 <= mode <= 0o7777:
-        raise ValueError("mode must be a number such as 0o644, not %r" % (mode,))
+    from provision.steps.modes import check
+
+    check(mode)
 
 
 def mode_text(mode: int) -> str:

@@ -1,14 +1,11 @@
 """Files and archives that the host fetches itself. Shipped to hosts (Python 3.8, standard library)."""
 
-import os
 import re
 import shutil
 import tempfile
-import time
-from typing import IO, TYPE_CHECKING, List, Mapping, Optional, Sequence, Union
+from typing import IO, TYPE_CHECKING, List, Mapping, Optional, Sequence, Tuple
 
 from provision.errors import StepError
-from provision.secrets import Secret, logins
 from provision.steps.base import (
     Change,
     Diff,
@@ -16,38 +13,37 @@ from provision.steps.base import (
     changes,
     check_mode,
     check_path,
-    check_text,
     listed,
     step,
     wanted,
 )
-from provision.steps.support.archives import Member, read_members, too_large
+from provision.steps.support.archives import Member, read_members
 from provision.steps.support.contents import (
     attribute_words,
     attributes,
     kept_mode,
     set_attributes,
-    size_text,
     wanted_owner,
 )
 from provision.steps.support.extraction import put, refuse_in_the_way, scratch
-from provision.steps.support.unpacked import Unpacked, former, remember, remembered
+from provision.steps.support.fetching import (
+    Headers,
+    check_digest,
+    check_origin,
+    check_size,
+    fetched,
+    wrong_hash,
+)
+from provision.steps.support.unpacked import Unpacked, contents, former, remember, remembered
+from provision.steps.support.zstandard import zstd_is_foreseen
 from provision.system.caches import sha256
-from provision.system.proxies import proxies
 from provision.system.source import CHUNK, Source
 
 if TYPE_CHECKING:
     from provision.system.host import System
 
-DIGEST = re.compile(r"^[0-9a-f]{64}\Z")
-#: of a connection that gives nothing, seconds
-SILENCE = 60.0
-#: answers after which asking again can help (RFC 9110, section 15.6; RFC 6585, section 4)
-TRANSIENT = (408, 429, 500, 502, 503, 504)
 #: bytes of a download or of an unpacked archive that nobody has said another number for
 MAX_SIZE = 4 * 1024**3
-
-Headers = Mapping[str, Union[str, Secret]]
 
 
 @wanted()
@@ -127,18 +123,20 @@ class Unpack(Step):
 
         fetch.unpack(c, "https://example.org/tool-1.2.tar.gz", "/opt/tool", sha256="9f86d0...", strip=1)
 
-    archive: a URL (http, https) or an absolute path on the host: tar (plain, gz, bz2, xz) or zip.
+    archive: a URL (http, https) or an absolute path on the host: tar (plain, gz, bz2, xz; zstd where the host has the
+    program zstd) or zip. Its first bytes say which, not its name.
     path: the directory; made if its parent is there.  sha256: of the archive, 64 hex digits.
     strip: leading folders of each member that are left out, as tar's --strip-components.
     name: tells archives from each other that are unpacked into the same directory.
-    owner, group: of everything that is unpacked; None is the login's own.
+    owner, group: of all files that are unpacked; None leaves them, and is the login's own for new ones.
     headers, attempts, ca: as of fetch.download.
+    verify: also look whether the files still hold what was unpacked; else only whether they are there.
     max_size: bytes that the archive, and all that is in it, may have; more is refused before anything is written.
     Members that would land outside (an absolute path, "..", through a link of the archive or of the directory, a
     link that leads out) are refused before anything is written, and so are devices; set-user-ID bits and writing
-    by group and others are dropped (PEP 706, the "data" filter). prov remembers, where only root can write, what
-    came from which archive: files of an older archive that the new one lacks are removed, others stay, and a file
-    that is missing is unpacked again.
+    by group and others are dropped (PEP 706, the "data" filter). Hard links become copies, sparse files whole ones.
+    prov remembers, where only root can write, what came from which archive: files of an older archive that the new
+    one lacks are removed, or make way for its folders; others stay, and a file that is missing is unpacked again.
     """
 
     archive: str
@@ -152,6 +150,7 @@ class Unpack(Step):
     attempts: int = 3
     ca: str = ""
     max_size: int = MAX_SIZE
+    verify: bool = False
 
     DEADLINE = 3600.0
 
@@ -184,28 +183,51 @@ class Unpack(Step):
         if before.sha256 != self.sha256 or before.strip != self.strip:
             old = before.sha256
             return Diff([Change("archive", "sha256 %s..." % old[:12] if old else "", new)])
-        missing = [m for m in before.members if host.files.stat("%s/%s" % (self.path, m)) is None]
-        if missing:
-            return Diff([Change("unpacked again", "", "missing: %s" % listed(missing))])
+        missing, others, changed = self._drift(host, before)
+        words = ["missing: %s" % listed(missing)] if missing else []
+        words += ["changed: %s" % listed(changed)] if changed else []
+        if words:
+            return Diff([Change("unpacked again", "", "; ".join(words))])
+        if others:
+            who = ":".join(name or "" for name in (self.owner, self.group))
+            return Diff([Change("owner", "", "%s of %s" % (who, listed(others)))])
         return Diff.none("has the %d files of this archive" % len(before.members))
+
+    def _drift(self, host: "System", before: Unpacked) -> "Tuple[List[str], List[str], List[str]]":
+        """What was unpacked and is missing, what has another owner, and what has other contents (if asked for)."""
+        missing, others, changed = [], [], []
+        uid, gid = host.owner(self.owner, self.group)
+        for member in before.members:
+            at = "%s/%s" % (self.path, member)
+            now = host.files.stat(at)
+            if now is None:
+                missing.append(member)
+                continue
+            if (self.owner is not None and now.uid != uid) or (self.group is not None and now.gid != gid):
+                others.append(member)
+            if self.verify and contents(host, at, now) != before.contents.get(member):
+                changed.append(member)
+        return missing, others, changed
 
     def apply(self, host: "System", diff: Diff) -> None:
         uid, gid = host.owner(self.owner, self.group)
-        before = remembered(host, self.path, self.name).members
+        was = remembered(host, self.path, self.name)
+        before = was.members
+        if diff.changes[0].what == "owner":
+            self._own(host, was, uid, gid)
+            return
         if host.planned:
-            self._foresee(host)
+            self._foresee(host, before)
             self._folder(host, uid, gid)
-            self._remember(host, self.sha256, ())
+            self._remember(host, self.sha256, (), {})
             return
         with self._opened(host) as f:
-            members = self._judged(host, f)
+            members = self._judged(host, f, before)
             self._folder(host, uid, gid)
             names = [m.path for m in members if m.kind != "dir"]
             # cut short, it is neither taken for the old archive nor for the new one
-            self._remember(host, "", sorted({*before, *names}))
-            for gone in sorted(set(before) - {m.path for m in members}):
-                if host.files.stat("%s/%s" % (self.path, gone)) is not None:
-                    host.files.remove("%s/%s" % (self.path, gone))
+            self._remember(host, "", sorted({*before, *names}), {})
+            self._make_way(host, before, members)
             for member in members:
                 put(host, self.path, member, self.archive, uid, gid)
         stamp = former(self.path, self.name)
@@ -213,26 +235,50 @@ class Unpack(Step):
         if now is not None and now.kind != "dir":
             host.files.remove(stamp)
         host.files.sync()
-        self._remember(host, self.sha256, names)
+        found = {m: contents(host, "%s/%s" % (self.path, m)) for m in names}
+        self._remember(host, self.sha256, names, found)
+
+    def _own(self, host: "System", was: Unpacked, uid: int, gid: int) -> None:
+        for member in self._drift(host, was)[1]:
+            at = "%s/%s" % (self.path, member)
+            now = host.files.stat(at)
+            assert now is not None  # it has been looked at
+            host.files.set_owner(
+                at, now.uid if self.owner is None else uid, now.gid if self.group is None else gid
+            )
+
+    def _make_way(self, host: "System", before: Sequence[str], members: "Sequence[Member]") -> None:
+        """Remove what came from the archive before and is not in this one, and folders that are files now."""
+        kept = {m.path for m in members if m.kind != "dir"}
+        for gone in sorted(set(before) - kept):
+            if host.files.stat("%s/%s" % (self.path, gone)) is not None:
+                host.files.remove("%s/%s" % (self.path, gone))
+        for path in sorted(kept):
+            now = host.files.stat("%s/%s" % (self.path, path))
+            if now is not None and now.kind == "dir":
+                # judged before: nothing is in it any more, but folders
+                host.files.remove("%s/%s" % (self.path, path))
 
     def fingerprint(self, host: "System") -> str:
         return remembered(host, self.path, self.name).sha256
 
-    def _remember(self, host: "System", sha256: str, members: Sequence[str]) -> None:
-        remember(host, self.path, self.name, Unpacked(sha256, self.strip, members))
+    def _remember(
+        self, host: "System", sha256: str, members: Sequence[str], found: Mapping[str, str]
+    ) -> None:
+        remember(host, self.path, self.name, Unpacked(sha256, self.strip, members, found))
 
     def _folder(self, host: "System", uid: int, gid: int) -> None:
         """Make the directory, if it is not there."""
         if host.files.stat(self.path + "/.") is None:
             host.files.mkdir(self.path, 0o755, uid, gid)
 
-    def _judged(self, host: "System", f: IO[bytes]) -> "List[Member]":
-        """The archive's members, none of which lands elsewhere."""
+    def _judged(self, host: "System", f: IO[bytes], before: Sequence[str]) -> "List[Member]":
+        """The archive's members, none of which lands elsewhere. before: what came from it earlier, and makes way."""
         members = read_members(f, self.strip, self.archive, self.max_size)
-        refuse_in_the_way(host, self.path, members, self.archive)
+        refuse_in_the_way(host, self.path, members, self.archive, before)
         return members
 
-    def _foresee(self, host: "System") -> None:
+    def _foresee(self, host: "System", before: Sequence[str]) -> None:
         """Refuse in a plan what the deploy would, if the archive is on this host already."""
         if not self.archive.startswith("/") or not host.runnable(self.archive):
             return
@@ -240,7 +286,8 @@ class Unpack(Step):
             # an earlier step of the plan may put another one there
             if sha256(f) == self.sha256:
                 f.seek(0)
-                self._judged(host, f)
+                if not zstd_is_foreseen(host, f):
+                    self._judged(host, f, before)
 
     def _opened(self, host: "System") -> IO[bytes]:
         """The archive's bytes, hash checked."""
@@ -263,118 +310,3 @@ class Unpack(Step):
 
 download = step(Download)
 unpack = step(Unpack)
-
-
-# -- fetching
-
-
-def check_digest(sha256: str) -> None:
-    """Raise ValueError unless it is a SHA-256 in hex."""
-    if not isinstance(sha256, str) or not DIGEST.match(sha256):
-        raise ValueError("sha256 must be 64 hex digits (as sha256sum prints them), not %r" % (sha256,))
-
-
-def check_origin(url: str, sha256: str, headers: Headers, attempts: int, ca: str) -> None:
-    """Raise ValueError unless a request can be made of it."""
-    check_text(url, "url")
-    if not re.match(r"^https?://[^/\s]+(/\S*)?\Z", url):
-        raise ValueError("url must begin with http:// or https://, name a host and have no spaces: %r" % url)
-    if logins(url):
-        raise ValueError("url must not have a login in it: pass a header, such as Authorization, as a Secret")
-    check_digest(sha256)
-    if not isinstance(attempts, int) or attempts < 1:
-        raise ValueError("attempts must be 1 or more, not %r" % (attempts,))
-    if ca:
-        check_path(ca, "ca")
-    for key, value in dict(headers).items():
-        check_text(key, "name of a header")
-        check_text(value.reveal() if isinstance(value, Secret) else value, "header %s" % key)
-
-
-def check_size(size: int) -> None:
-    """Raise ValueError unless it is a number of bytes."""
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ValueError("max_size must be a number of bytes, not %r" % (size,))
-
-
-def wrong_hash(origin: str, found: str, expected: str) -> StepError:
-    """The refusal of contents that are not those that were asked for."""
-    return StepError(
-        "%s has another hash: %s, not %s" % (origin, found, expected),
-        hint="Nothing has been changed. Is it a new version? Compare with what its publisher says.",
-    )
-
-
-def fetched(host: "System", s: "Union[Download, Unpack]") -> IO[bytes]:
-    """The bytes of a step's URL in a nameless file, hash checked. Raises StepError."""
-    pause = 1.0
-    end = time.monotonic() + s.deadline()
-    for attempt in range(1, s.attempts + 1):
-        try:
-            return attempt_fetch(host, s, end)
-        except Transient as error:
-            if attempt == s.attempts or time.monotonic() + pause > end:
-                raise StepError(
-                    "%s: %s (tried %d times)" % (s.url, error, attempt),
-                    hint="The host itself asks: can it reach that address? Its proxy belongs in /etc/environment.",
-                ) from None
-            host.controller.progress("%s; trying again" % error)
-            time.sleep(pause)
-            pause *= 2
-    raise AssertionError("attempts are counted")
-
-
-class Transient(Exception):
-    """Asking again can help."""
-
-
-def attempt_fetch(host: "System", s: "Union[Download, Unpack]", end: float) -> IO[bytes]:
-    """One attempt at fetching a URL, into a temporary file that has no name."""
-    import hashlib
-    import http.client
-    import ssl
-    import urllib.error
-    import urllib.request
-
-    request = urllib.request.Request(s.url, headers={"User-Agent": "prov"})
-    for key, value in dict(s.headers).items():
-        request.add_unredirected_header(key, value.reveal() if isinstance(value, Secret) else value)
-    context = ssl.create_default_context(cafile=s.ca or None) if s.url.startswith("https") else None
-    # where urllib looks for them
-    os.environ.update(proxies())
-    digest, size = hashlib.sha256(), 0
-    out = tempfile.TemporaryFile(dir=scratch())  # noqa: SIM115 (given to the caller)
-    try:
-        with urllib.request.urlopen(request, timeout=SILENCE, context=context) as answer:
-            said = answer.headers.get("Content-Length") or ""
-            length = int(said) if said.isdecimal() else None
-            for chunk in iter(lambda: answer.read(CHUNK), b""):
-                out.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
-                host.controller.progress("%s of %s" % (size_text(size), size_text(length or size)))
-                if max(size, length or 0) > s.max_size:
-                    raise too_large(s.url, s.max_size)
-                if time.monotonic() > end:
-                    raise StepError("%s did not come within %g s" % (s.url, s.deadline()))
-        if length is not None and size < length:
-            raise Transient("the connection was cut after %s" % size_text(size))
-        if digest.hexdigest() != s.sha256:
-            raise wrong_hash(s.url, digest.hexdigest(), s.sha256)
-        out.flush()
-        out.seek(0)
-        return out
-    except BaseException as error:
-        out.close()
-        if isinstance(error, urllib.error.HTTPError):
-            answered = "the server answered %d %s" % (error.code, error.reason)
-            if error.code in TRANSIENT:
-                raise Transient(answered) from None
-            raise StepError("%s: %s" % (s.url, answered)) from None
-        if isinstance(error, urllib.error.URLError):
-            if isinstance(error.reason, ssl.SSLError):
-                raise StepError("%s: %s" % (s.url, error.reason)) from None
-            raise Transient(str(error.reason)) from None
-        if isinstance(error, (http.client.HTTPException, ConnectionError, TimeoutError)):
-            raise Transient(str(error) or type(error).__name__) from None
-        raise

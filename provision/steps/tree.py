@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from provision.errors import StepError
 from provision.steps.base import (
@@ -12,11 +12,10 @@ from provision.steps.base import (
     check_mode,
     check_names,
     check_path,
-    mode_text,
     step,
     wanted,
 )
-from provision.steps.support.contents import check_patterns, excluded
+from provision.steps.support.contents import attributes, check_patterns, excluded
 from provision.steps.support.inside import folders_of, name_fault
 from provision.system.source import Source
 
@@ -36,12 +35,21 @@ FEW = 20
 Entry = Tuple[str, int, Optional[Source], str]
 
 
+class Wanted(NamedTuple):
+    """What a folder of the tree gets, as steps on files say it."""
+
+    mode: Optional[int]
+    owner: Optional[str]
+    group: Optional[str]
+
+
 @wanted()
 class Tree(Step):
     """The files of a folder, as on the controller. Only contents that the host lacks are sent.
 
     path: the folder on the host.  entries: (path below it, mode, Source or None, link target).
-    owner, group: of everything in it; None is the login's own user.
+    owner, group: of the folder and of all entries, with the folders and links on their way; None leaves them, and is
+    the login's own for what is new.
     like: another folder on the host, such as the last release: files with the same contents are copied
     from there.  delete: remove what is in the folder, but not in entries nor in `keep` (paths below it).
     exclude: names or paths that are left where they are, as of permissions.permissions.
@@ -79,13 +87,16 @@ class Tree(Step):
         found = [Change("new file", "", path) for path in new[:SHOWN]]
         found += [Change("changed file", "", path) for path in changed[:SHOWN]]
         found += [Change("removed", path, "") for path in gone[:SHOWN]]
-        found += [
-            Change("mode of %s" % at, mode_text(mode), mode_text(self.folder_mode or 0))
-            for at, mode in self._modes(host)
-        ]
-        for what, paths in (("new file", new), ("changed file", changed), ("removed", gone)):
-            if len(paths) > SHOWN:
-                found.append(Change(what, "", "and %d more" % (len(paths) - SHOWN)))
+        folders = self._folders(host, set(gone))
+        found += [change for _, changes in folders[:SHOWN] for change in changes]
+        for what, count in (
+            ("new file", len(new)),
+            ("changed file", len(changed)),
+            ("removed", len(gone)),
+            ("folder", len(folders)),
+        ):
+            if count > SHOWN:
+                found.append(Change(what, "", "and %d more" % (count - SHOWN)))
         if not found:
             # a run that died may have put the last of them there
             host.ledger.filled(self.path, self._names())
@@ -98,8 +109,14 @@ class Tree(Step):
         for path in gone:
             if host.files.stat(self._at(path)) is not None:
                 host.files.remove(self._at(path))
-        for at, _ in self._modes(host):
-            host.files.set_mode(at, self.folder_mode or 0)
+        for at, _ in self._folders(host, set()):
+            now = host.files.stat(at)
+            assert now is not None  # it is one of those that are there
+            if self.owner is not None or self.group is not None:
+                wanted_ids = [now.uid if self.owner is None else uid, now.gid if self.group is None else gid]
+                host.files.set_owner(at, *wanted_ids)
+            if self.folder_mode is not None:
+                host.files.set_mode(at, self.folder_mode)
         made: Set[str] = set()
         self._folder(host, self.path, uid, gid, made)
         todo = set(new) | set(changed)
@@ -110,6 +127,8 @@ class Tree(Step):
             self._folder(host, self._at(path).rsplit("/", 1)[0], uid, gid, made)
             if source is None:
                 host.files.link(self._at(path), target)
+                if self.owner is not None or self.group is not None:
+                    host.files.set_owner(self._at(path), uid, gid)
             elif not self._copied(host, path, source, mode, uid, gid):
                 host.files.write(self._at(path), source, mode, uid, gid, durable=few)
         if not few:
@@ -143,6 +162,8 @@ class Tree(Step):
             seen[path] = now is not None and now.kind == "dir"
             if now is None or not self._in_folders(host, path, folders):
                 new.append(path)
+            elif (self.owner is not None and now.uid != uid) or (self.group is not None and now.gid != gid):
+                changed.append(path)
             elif source is None:
                 if now.kind != "link" or now.target != target:
                     changed.append(path)
@@ -150,26 +171,33 @@ class Tree(Step):
                 now.kind != "file"
                 or now.mode != mode
                 or now.size != source.size
-                or (self.owner is not None and now.uid != uid)
-                or (self.group is not None and now.gid != gid)
                 or host.files.sha256(self._at(path)) != source.sha256
             ):
                 changed.append(path)
         return new, changed, self._gone(host, seen) if self.delete and top is not None else []
 
-    def _modes(self, host: "System") -> List[Tuple[str, int]]:
-        """The folders that are there with another mode than they should have, with that."""
-        if self.folder_mode is None:
+    def _folders(self, host: "System", gone: Set[str]) -> List[Tuple[str, List[Change]]]:
+        """The folders that are there with another mode or owner than they should have, with what changes.
+
+        gone: paths below the folder that make way.
+        """
+        if self.folder_mode is None and self.owner is None and self.group is None:
             return []
         below = {e[0].rsplit("/", n)[0] for e in self.entries for n in range(1, e[0].count("/") + 1)}
         known: Dict[str, bool] = {}
         real = [path for path in sorted(below) if self._in_folders(host, path + "/", known)]
-        found = [(at, host.files.stat(at)) for at in (self.path, *map(self._at, real))]
-        return [
-            (at, now.mode)
-            for at, now in found
-            if now is not None and now.kind == "dir" and now.mode != self.folder_mode
-        ]
+        found = []
+        for at in (self.path, *(self._at(path) for path in real if path not in gone)):
+            now = host.files.stat(at)
+            if now is None or now.kind != "dir":
+                continue
+            changes = [
+                change._replace(what="%s of %s" % (change.what, at))
+                for change in attributes(Wanted(self.folder_mode, self.owner, self.group), host, now, None)
+            ]
+            if changes:
+                found.append((at, changes))
+        return found
 
     def _gone(self, host: "System", seen: Dict[str, bool]) -> List[str]:
         """Paths that are there and should not be; of a whole folder only its own path. seen: those that have been

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Union
 from provision.errors import StepError
 from provision.secrets import MASK, Secret
 from provision.steps.ageing import Ageing, shadow_of
-from provision.steps.authorized_keys import AuthorizedKeys
+from provision.steps.authorized_keys import AuthorizedKeys, NoAuthorizedKeys
 from provision.steps.base import Change, Diff, Step, check_path, listed, step, wanted
 from provision.steps.groups import Group, NoGroup, check_id, check_name, refuse_id, refuse_name
 from provision.steps.support.ending import await_ends
@@ -304,6 +304,7 @@ no_user = step(NoUser)
 group = step(Group)
 no_group = step(NoGroup)
 authorized_keys = step(AuthorizedKeys)
+no_authorized_keys = step(NoAuthorizedKeys)
 ageing = step(Ageing)
 
 

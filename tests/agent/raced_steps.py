@@ -17,7 +17,7 @@ from racing import CANARY, USER
 
 import provision.steps
 from provision.steps.acl import Acl
-from provision.steps.authorized_keys import AuthorizedKeys
+from provision.steps.authorized_keys import AuthorizedKeys, NoAuthorizedKeys
 from provision.steps.base import Step
 from provision.steps.certificates import Certificate, CertificateRequest, SelfSigned, ValidCertificate
 from provision.steps.command import Command
@@ -78,7 +78,14 @@ def tree(way: str, own: Path) -> list[Step]:
 #: kinds that act in folders of users
 RACED: dict[type[Step], Make] = {
     Acl: lambda way, own: [Acl(way, ["u:nobody:rX"], recursive=True)],
-    AuthorizedKeys: lambda way, own: [AuthorizedKeys(USER, [KEY])],
+    AuthorizedKeys: lambda way, own: [
+        AuthorizedKeys(USER, [KEY]),
+        AuthorizedKeys(USER, [KEY], path=f"{way}/conf"),
+    ],
+    NoAuthorizedKeys: lambda way, own: [
+        NoAuthorizedKeys(USER, [KEY]),
+        NoAuthorizedKeys(USER, [KEY], f"{way}/conf"),
+    ],
     AwaitedFile: lambda way, own: [AwaitedFile(f"{way}/conf", contains="nowhere", within=0)],
     AwaitedCommand: lambda way, own: [AwaitedCommand(["cat", "only"], cwd=way, within=0)],
     AwaitedProcess: lambda way, own: [AwaitedProcess(pid_file=f"{way}/conf", within=0)],

@@ -60,7 +60,7 @@ ON_LAB_HOSTS = {
 WAITING = ("url", "port", "awaited_file", "awaited_process", "awaited_command")
 #: kinds that change /etc: their agent gets one of its own
 PRIVATE_ETC = {
-    "user", "no_user", "group", "no_group", "ageing", "authorized_keys", "hostname", "timezone",
+    "user", "no_user", "group", "no_group", "ageing", "authorized_keys", "no_authorized_keys", "hostname", "timezone",
     "sshd_drop_in", "tmpfiles", "sysusers", "journal_settings",
     "client_drop_in", "known_host", "key_pair", "sudoers", "no_sudoers", "job", "no_job", "rotation", "no_rotation",
     "limits", "hosts_entry",

@@ -76,6 +76,8 @@ ALLOWED = {
     "steps/services.py": KERNEL,
     "steps/support/extraction.py": "temporary files without a name",
     "steps/fetch.py": "temporary files without a name",
+    "steps/support/fetching.py": "temporary files without a name",
+    "steps/support/zstandard.py": "temporary files without a name, and whether a program is there",
     "steps/git.py": "looks for the program in PATH",
     "steps/support/installers.py": "looks whether a build could reach a path; the build's own user opens it",
     "steps/mounts.py": "compares names of devices below /dev",

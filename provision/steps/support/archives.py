@@ -8,6 +8,7 @@ from typing import IO, Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 from provision.errors import StepError
 from provision.steps.support.contents import size_text
 from provision.steps.support.inside import MAX_PATH, faults
+from provision.steps.support.zstandard import MAGIC, is_zstd, plain
 
 #: members of one archive, and bytes that a tar may read at once for a header, which it keeps in memory
 MAX_MEMBERS, MAX_HEADER = 200_000, 1024 * 1024
@@ -81,7 +82,7 @@ def tarred(f: IO[bytes]) -> bool:
     """Tell whether a file begins as a tar does, plain or compressed."""
     f.seek(0)
     begin = f.read(512)
-    return begin[257:262] == b"ustar" or begin.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"))
+    return begin[257:262] == b"ustar" or begin.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", MAGIC))
 
 
 def stripped(member: Member, strip: int) -> Optional[Member]:
@@ -183,10 +184,10 @@ class Plain(io.RawIOBase):
 
     def __init__(self, f: IO[bytes], origin: str, max_size: int) -> None:
         super().__init__()
-        self._f = decompressed(f)
         self._origin = origin
         self._max_size = max_size
         self._most = max_size + 2048 * MAX_MEMBERS
+        self._f = decompressed(f, self._most)
         self.headers = 0
         self.listed = False
 
@@ -233,8 +234,11 @@ class Plain(io.RawIOBase):
             raise too_large(self._origin, self._max_size)
 
 
-def decompressed(f: IO[bytes]) -> Any:
-    """Return what reads the plain bytes of a file that may be compressed with gzip, bzip2 or xz."""
+def decompressed(f: IO[bytes], most: int) -> Any:
+    """Return what reads the plain bytes of a file that may be compressed with gzip, bzip2, xz or zstd.
+
+    most: bytes after which it may end; only zstd needs that, the others are read as they are asked for.
+    """
     import bz2
     import gzip
 
@@ -247,7 +251,7 @@ def decompressed(f: IO[bytes]) -> Any:
         return bz2.BZ2File(f)
     if begin.startswith((b"\xfd7zXZ\0", b"\x5d\0\0")):
         return lzma.LZMAFile(f)
-    return f
+    return plain(f, most) if is_zstd(f) else f
 
 
 # -- zip

@@ -2,7 +2,8 @@
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Union
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Union
 
 from provision.errors import StepError
 from provision.secrets import Secret
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 @wanted(kw_only=True)
 class Execution(Step):
-    """creates: a path that it makes: if that is there, nothing is done.
+    """creates: a path that it makes: if that is there, nothing is done. In its last parts *, ? and [ stand for any
+    characters, as in a shell: "/opt/tool-*/bin/tool".
+    removes: a path that it removes: if that is not there, nothing is done; likewise.
     unless: argv of a question: if its exit status is 0, nothing is done.
     only_if: argv of a question: if its exit status is not 0, nothing is done. Plans ask these questions as well,
     so they must not change anything.
@@ -34,6 +37,7 @@ class Execution(Step):
     """
 
     creates: str = ""
+    removes: str = ""
     unless: Sequence[str] = ()
     only_if: Sequence[str] = ()
     stamp: Sequence[str] = ()
@@ -57,10 +61,19 @@ class Execution(Step):
     def validate(self) -> None:
         if self.run_on:
             raise ValueError("run_on must be a list of outcomes, not %r" % (self.run_on,))
-        if not (self.creates or self.unless or self.only_if or self.stamp or self.reason or self.when):
+        conditions = (
+            self.creates,
+            self.removes,
+            self.unless,
+            self.only_if,
+            self.stamp,
+            self.reason,
+            self.when,
+        )
+        if not any(conditions):
             raise ValueError(
-                "say when it has to run: creates, unless, only_if, stamp or run_on; or give a reason why it must "
-                "run always"
+                "say when it has to run: creates, removes, unless, only_if, stamp or run_on; or give a reason why it "
+                "must run always"
             )
         for what, question in (("unless", self.unless), ("only_if", self.only_if)):
             if question:
@@ -77,8 +90,9 @@ class Execution(Step):
             check_text(self.user, "user")
             if self.as_user:
                 raise ValueError("user and as_user say the same: give one of them")
-        if self.creates:
-            check_path(self.creates, "creates")
+        for what, path in (("creates", self.creates), ("removes", self.removes)):
+            if path:
+                check_path(path, what)
         if self.stamp:
             if len(self.stamp) != 2:
                 raise ValueError("stamp must be a path and the text that it shall hold")
@@ -97,8 +111,11 @@ class Execution(Step):
         raise NotImplementedError
 
     def check(self, host: "System") -> Diff:
-        if self.creates and host.files.exists(self.creates):
-            return Diff.none("%s exists" % self.creates)
+        made = found(host, self.creates)
+        if made:
+            return Diff.none("%s exists" % made)
+        if self.removes and not found(host, self.removes):
+            return Diff.none("%s does not exist" % self.removes)
         if self.stamp and self._stamped(host) == self.stamp[1]:
             return Diff.none("was done for the same state")
         if self.unless and self._ask(host, self.unless) == 0:
@@ -106,7 +123,7 @@ class Execution(Step):
         wanted = self._ask(host, self.only_if) if self.only_if else 0
         if wanted:
             return Diff.none("%s fails" % shlex.join(self.only_if))
-        known = self.creates or self.unless or self.only_if or self.stamp or self.when
+        known = self.creates or self.removes or self.unless or self.only_if or self.stamp or self.when
         change = Change(self.label().split(" ")[0], "", self.shown())
         return Diff([change], why=self.reason, maybe=not known or wanted is None)
 
@@ -117,15 +134,27 @@ class Execution(Step):
         self.scratch.update(stdout=result.stdout, stderr=result.stderr)
         if not host.planned:
             self._judge(result)
-            if self.creates and not host.files.exists(self.creates):
-                raise StepError(
-                    "the command ended well, but %s does not exist" % self.creates,
-                    argv=result.argv,
-                    status=result.status,
-                    hint="Is it what the command creates?",
-                )
+            self._refuse_undone(host, result)
         if self.stamp:
             host.files.write(self.stamp[0], self.stamp[1].encode(), 0o644, *host.owner(None, None))
+
+    def _refuse_undone(self, host: "System", result: "Result") -> None:
+        """Raise StepError unless what it creates is there, and what it removes is not."""
+        made, left = found(host, self.creates), found(host, self.removes)
+        if self.creates and not made:
+            raise StepError(
+                "the command ended well, but %s does not exist" % self.creates,
+                argv=result.argv,
+                status=result.status,
+                hint="Is it what the command creates?",
+            )
+        if left:
+            raise StepError(
+                "the command ended well, but %s still exists" % left,
+                argv=result.argv,
+                status=result.status,
+                hint="Is it what the command removes?",
+            )
 
     def fingerprint(self, host: "System") -> str:
         return self.stamp[1] if self.stamp else ""
@@ -170,6 +199,33 @@ class Execution(Step):
 
     def _input(self) -> bytes:
         return self.stdin if isinstance(self.stdin, bytes) else revealed_text(self.stdin).encode()
+
+
+def found(host: "System", pattern: str) -> str:
+    """The path itself if it exists, else the first one that fits a pattern; "" if there is none."""
+    if not pattern or host.files.exists(pattern):
+        return pattern
+    if not set(pattern) & set("*?["):
+        return ""
+    paths = [""]
+    for part in pattern.strip("/").split("/"):
+        paths = [
+            "%s/%s" % (path, name)
+            for path in paths
+            for name in (fitting(host, path or "/", part) if set(part) & set("*?[") else [part])
+        ]
+    return next(filter(host.files.exists, paths), "")
+
+
+def fitting(host: "System", folder: str, pattern: str) -> List[str]:
+    """Names in a folder that fit a pattern; those that begin with a dot only if it does, as in a shell."""
+    end = host.files.end(folder)
+    names = host.files.list(folder) if end is not None and end.kind == "dir" else []
+    return [
+        name
+        for name in names
+        if fnmatchcase(name, pattern) and (pattern.startswith(".") or not name.startswith("."))
+    ]
 
 
 def check_argv(argv: Sequence[str], what: str) -> None:

@@ -18,9 +18,15 @@ def scratch() -> Optional[str]:
     return "/var/tmp" if os.access("/var/tmp", os.W_OK) else None
 
 
-def refuse_in_the_way(host: "System", base: str, members: Sequence[Member], origin: str) -> None:
-    """Raise StepError if something in the directory stands where a folder of the archive, or a file, belongs."""
+def refuse_in_the_way(
+    host: "System", base: str, members: Sequence[Member], origin: str, before: Sequence[str] = ()
+) -> None:
+    """Raise StepError if something in the directory stands where a folder of the archive, or a file, belongs.
+
+    before: files that an earlier archive has put there; they make way.
+    """
     looked: Set[str] = set()
+    ours = set(before) - {member.path for member in members if member.kind != "dir"}
     for member in members:
         parts = member.path.split("/")
         for n in range(1, len(parts) + 1):
@@ -30,13 +36,25 @@ def refuse_in_the_way(host: "System", base: str, members: Sequence[Member], orig
                 continue
             looked.add(path)
             now = host.files.stat("%s/%s" % (base, path))
-            if now is None:
+            if now is None or (now.kind != "dir" and path in ours):
                 break
             if folder and now.kind != "dir":
                 why = "%s/%s is a %s, and nothing is unpacked through it" % (base, path, now.kind)
                 raise refused(origin, member.path, why)
-            if not folder and now.kind == "dir":
+            if not folder and now.kind == "dir" and not makes_way(host, base, path, ours):
                 raise refused(origin, member.path, "%s/%s is a directory" % (base, path))
+
+
+def makes_way(host: "System", base: str, folder: str, ours: "Set[str]") -> bool:
+    """Return whether nothing is in a folder but what makes way, and folders of that."""
+    for name in host.files.list("%s/%s" % (base, folder)):
+        path = "%s/%s" % (folder, name)
+        now = host.files.stat("%s/%s" % (base, path))
+        if now is not None and (
+            not makes_way(host, base, path, ours) if now.kind == "dir" else path not in ours
+        ):
+            return False
+    return True
 
 
 def put(host: "System", base: str, member: Member, origin: str, uid: int, gid: int) -> None:

@@ -2,20 +2,24 @@
 
 import json
 import os
-from typing import TYPE_CHECKING, List, NamedTuple, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, List, Mapping, NamedTuple, Optional, Sequence
 
 from provision.steps.support.inside import name_fault
 
 if TYPE_CHECKING:
+    from provision.system.files import Stat
     from provision.system.host import System
 
 
 class Unpacked(NamedTuple):
-    """sha256: of the archive; "" if it is not known, or was not unpacked to its end.  members: files and links."""
+    """sha256: of the archive; "" if it is not known, or was not unpacked to its end.  members: files and links.
+    contents: of each what `contents` gave."""
 
     sha256: str = ""
     strip: int = 0
     members: Sequence[str] = ()
+    contents: Mapping[str, str] = MappingProxyType({})
 
 
 def remembered(host: "System", path: str, name: str) -> Unpacked:
@@ -26,12 +30,21 @@ def remembered(host: "System", path: str, name: str) -> Unpacked:
         return Unpacked()
     # files are removed by what this says
     below: List[str] = [m for m in members if isinstance(m, str) and m and not name_fault(m)]
-    return Unpacked(str(found.get("sha256", "")), strip, below)
+    held = found.get("contents")
+    return Unpacked(str(found.get("sha256", "")), strip, below, held if isinstance(held, dict) else {})
+
+
+def contents(host: "System", at: str, now: "Optional[Stat]" = None) -> str:
+    """Return what tells whether a file or link still is as it was unpacked."""
+    now = now or host.files.stat(at)
+    if now is None or now.kind not in ("file", "link"):
+        return ""
+    return "-> %s" % now.target if now.kind == "link" else host.files.sha256(at)
 
 
 def remember(host: "System", path: str, name: str, what: Unpacked) -> None:
     """Remember it, on disk before this returns."""
-    told = {**what._asdict(), "members": list(what.members)}
+    told = {**what._asdict(), "members": list(what.members), "contents": dict(what.contents)}
     host.remembered.put("unpack", "%s %s" % (path, name), told)
 
 
