@@ -1,4 +1,4 @@
-"""The password that sudo wants, asked for on the terminal."""
+"""Passwords that sudo and ssh want, asked for on the terminal."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
+from provision.controller.visible import visible
 from provision.secrets import Secret
+
+SUDO_QUESTION = "sudo password: "
 
 
 class AskOnce:
-    """Asks for sudo's password without echo, once for all hosts of a run.
+    """Asks for passwords without echo, for each once for all hosts of a run.
 
-    around: entered while somebody is asked, to keep other things off the terminal.
+    around: entered while a person is asked, to keep other things off the terminal.
     """
 
     def __init__(self, around: Callable[[], AbstractContextManager[object]] = nullcontext) -> None:
         self._around = around
         self._lock = threading.Lock()
-        self._answer: Secret | None = None
+        self._answers: dict[str, Secret] = {}
 
-    def __call__(self) -> Secret:
+    def __call__(self, question: str = SUDO_QUESTION) -> Secret:
         with self._lock:
-            if self._answer is None:
+            if question not in self._answers:
                 with self._around():
-                    self._answer = Secret(getpass.getpass("sudo password: "))
-            return self._answer
+                    self._answers[question] = Secret(getpass.getpass(visible(question)))
+            return self._answers[question]

@@ -12,10 +12,10 @@ import click
 from provision.cli.complete import complete_target
 from provision.cli.options import inventory_option
 from provision.cli.prepare import select_one
-from provision.errors import LabError, ProvError
+from provision.errors import ProvError
 
 if TYPE_CHECKING:
-    from provision.inventory import ConnectionSettings, InventoryHost
+    from provision.inventory import InventoryHost
 
 
 @click.command(epilog="Example:  prov ssh web1 -- journalctl -u nginx -n 20")
@@ -35,32 +35,20 @@ def ssh(host: str, argv: Sequence[str], inventory: Sequence[str]) -> None:
 
 
 def ssh_argv(host: InventoryHost, argv: Sequence[str]) -> list[str]:
-    """The ssh command line for a host, its command's words quoted for the login shell there."""
-    settings = host.connection
-    if settings.kind == "lab":
-        return lab_argv(host.name, argv)
-    words = ["ssh", *options(settings), "--", settings.address]
+    """Return the ssh command line for a host, its command's words quoted for the login shell there.
+
+    It uses the connection that prov keeps, or keeps one for prov.
+    """
+    from provision.controller.openssh.arguments import target_words
+    from provision.controller.openssh.client import find_client
+    from provision.controller.openssh.transport import OpenSshTransport
+    from provision.roles.reach import reach
+
+    target = reach(host)
+    client = find_client(target.executable)
+    if client is None:
+        # too old for prov, and good enough for a person
+        words = [target.executable, *target_words(target), "--", target.address]
+    else:
+        words = OpenSshTransport(client, target).argv([])
     return [*words, shlex.join(argv)] if argv else words
-
-
-def options(settings: ConnectionSettings) -> list[str]:
-    """What the inventory says; the rest is up to ~/.ssh/config, as it is for prov itself."""
-    found: list[str] = []
-    if settings.user is not None:
-        found += ["-l", settings.user]
-    if settings.port is not None:
-        found += ["-p", str(settings.port)]
-    if settings.private_key_file is not None:
-        found += ["-i", str(settings.private_key_file)]
-    return found
-
-
-def lab_argv(name: str, argv: Sequence[str]) -> list[str]:
-    """The lab's own command line, with its key and its known hosts."""
-    from provision import lab
-    from provision.lab import ssh as lab_ssh
-
-    found = lab.find(name)
-    if found is None or found.state != "running":
-        raise LabError(f"the lab host {name} is not up", hint=f"Boot it: prov lab up {name}")
-    return lab_ssh.argv(found, argv)

@@ -1,8 +1,8 @@
 """How the agent gets to a host: modules as one compressed program on stdin, nothing installed.
 
 `command` is what the login shell is told to run: a POSIX sh script that finds (or installs) python3 and
-hands stdin over to it. `payload` is what follows on stdin: the agent's own modules. Modules of steps follow
-with the first step that needs them.
+hands stdin over to it. On stdin follow the size of `payload`, and `payload`: the agent's own modules. Modules of steps
+follow with the first step that needs them.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ except ImportError:
     sys.exit(95)
 if sys.version_info < (3, 8):
     sys.exit(95)
-exec(zlib.decompress(sys.stdin.buffer.read(%d)))
+exec(zlib.decompress(sys.stdin.buffer.read(int(sys.stdin.buffer.readline()))))
 """
 
 # What the program does: serve imports from the dictionary, then run the agent.
@@ -226,13 +226,13 @@ def forget_own_steps() -> None:
         cached.cache_clear()
 
 
-def command(size: int, *, interpreter: str = "", sudo: bool = False, password: bool = False) -> str:
+def command(*, interpreter: str = "", sudo: bool = False, password: bool = False) -> str:
     """What the login shell runs.
 
-    size: of the payload, bytes.  interpreter: tried before the host's own python3.
+    interpreter: tried before the host's own python3.
     sudo: become root first.  password: let sudo ask, on stderr, with a prompt that we know.
     """
-    loader = shlex.quote(f"exec({json.dumps(FIRST_WORDS % size)})")
+    loader = shlex.quote(f"exec({json.dumps(FIRST_WORDS)})")
     script = f"python={shlex.quote(interpreter)}; loader={loader}; {' '.join(SCRIPT.split())}"
     inner = ["sh", "-c", script]
     if sudo:

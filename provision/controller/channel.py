@@ -10,6 +10,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
+from provision.errors import ProvError
+
 if TYPE_CHECKING:
     import paramiko
 
@@ -25,12 +27,20 @@ class Channel(Protocol):
     """Streams of one command. out, err: what has arrived and was not taken yet. eof: no more will come.
 
     silent: it was given up, as the other end neither took anything nor said anything for SILENCE seconds.
+    failure: why there was no login; None if there was one, or may still be.
     """
 
     out: bytearray
     err: bytearray
     eof: bool
     silent: bool
+    failure: ProvError | None
+
+    def logged_in(self) -> bool:
+        """Whether the login has worked."""
+
+    def asking(self) -> bool:
+        """Whether a person is being asked for a password."""
 
     def send(self, data: bytes) -> None: ...
 
@@ -43,7 +53,19 @@ class Channel(Protocol):
     def close(self) -> None: ...
 
 
-class SshChannel:
+class LoggedIn:
+    """A channel that there is only once the login has worked."""
+
+    failure: ProvError | None = None
+
+    def logged_in(self) -> bool:
+        return True
+
+    def asking(self) -> bool:
+        return False
+
+
+class SshChannel(LoggedIn):
     """A command over paramiko. Both streams are read, because they share one window (paramiko#1778).
 
     connection: a fabric.Connection that is open.
@@ -144,7 +166,7 @@ class Arrival(threading.Event):
         super().clear()
 
 
-class ProcessChannel:
+class ProcessChannel(LoggedIn):
     """A command on this machine: the same agent without SSH, for tests at the edge of the network."""
 
     def __init__(self, argv: list[str]) -> None:

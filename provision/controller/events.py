@@ -28,7 +28,7 @@ class Connecting(Event):
 
 @dataclass(frozen=True)
 class Connected(Event):
-    """The login worked, and the agent is on its way. seconds: since the connection began."""
+    """The login worked, and the agent has answered. seconds: since the connection began."""
 
     seconds: float
 

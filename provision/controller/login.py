@@ -15,6 +15,8 @@ from provision.values import dataclass
 
 #: bytes that may come before the agent speaks, on each stream: banners, and the installation of python3
 MOST_WORDS = 1024 * 1024
+#: seconds for a login, but for the time that a person takes to answer
+LOGIN_TIMEOUT = 60.0
 #: seconds until the agent speaks where python3 has to be installed first, perhaps behind another program's lock
 INSTALL_TIMEOUT = 3600.0
 #: seconds until a login shell that has not begun our script is asked for a word, and that this may take
@@ -43,8 +45,17 @@ class Login:
     def start(self, open_channel: Callable[[str], Channel], *, plan: bool) -> Starter:
         """Start the agent; returns as soon as its program is on the way, but for sudo's password."""
         starter = Starter(self, open_channel, plan=plan)
-        starter.run(prompted=self.sudo and self.password is not None)
+        starter.run(prompted=self.prompted)
         return starter
+
+    @property
+    def prompted(self) -> bool:
+        """Whether sudo gets its password in the first attempt."""
+        return self.sudo and self.password is not None
+
+    def command(self, *, prompted: bool) -> str:
+        """Return what the login shell runs. prompted: sudo may ask for a password."""
+        return command(interpreter=self.interpreter, sudo=self.sudo, password=prompted)
 
 
 class NoPython(ProvError):
@@ -69,7 +80,7 @@ class Starter:
         self._installing = False
         self._began = self._heard = time.monotonic()
         self._arrived = 0
-        self._probed = False
+        self._probed = self._there = False
 
     def run(self, *, prompted: bool) -> None:
         """Open the channel and send the program. prompted: sudo may ask for a password, and is waited for.
@@ -77,12 +88,11 @@ class Starter:
         code = payload(self._plan, self._login.ledger)
         login, self._prompted, self._began = self._login, prompted, time.monotonic()
         self._heard = self._began
-        line = command(len(code), interpreter=login.interpreter, sudo=login.sudo, password=prompted)
-        self.channel = self._open(line)
+        self.channel = self._open(login.command(prompted=prompted))
         if prompted:
             self._answer_sudo()
         # a plan installs nothing, not even python3
-        self.channel.send(MODES["keep" if self._plan else "install"] + code)
+        self.channel.send(MODES["keep" if self._plan else "install"] + b"%d\n" % len(code) + code)
 
     def _answer_sudo(self) -> None:
         """Wait for sudo's prompt, or for our shell if sudo wants none; a second prompt means a wrong one."""
@@ -120,6 +130,8 @@ class Starter:
 
         Not by its words alone: it speaks other languages, and there are others of its kind.
         """
+        if self.channel.failure is not None:
+            return False
         if not self._login.sudo or self._prompted or said(self._said(), "shell"):
             return False
         known = refusal(self._said())
@@ -135,16 +147,33 @@ class Starter:
         out: what came on stdout.
         """
         arrived, now = len(out) + len(self.channel.err), time.monotonic()
+        if not self._there:
+            self._check_login(now)
         if max(len(out), len(self.channel.err)) > MOST_WORDS:
             raise self._give_up(endless(out or bytes(self.channel.err)))
         if arrived != self._arrived:
             self._arrived, self._heard = arrived, now
+        if not self._there:
+            return
         if not self._probed and now - self._began > PROBE_AFTER and not said(self._said(), "shell"):
             self._probed = True
             self._probe()
         limit = INSTALL_TIMEOUT if self.installing() else START_TIMEOUT
         if now - self._began > limit:
             raise self._give_up(self._never_began(limit, out, now - self._heard))
+
+    def _check_login(self, now: float) -> None:
+        """Note that the login has worked; raise UnreachableError if that takes too long."""
+        if self.channel.logged_in() or self.channel.asking():
+            self._there = self.channel.logged_in()
+            self._began = self._heard = now
+        elif now - self._began > LOGIN_TIMEOUT:
+            raise self._give_up(
+                UnreachableError(
+                    f"the login did not end within {LOGIN_TIMEOUT:.0f} s",
+                    hint="Try `prov ssh HOST`, which shows the same login.",
+                )
+            )
 
     def _probe(self) -> None:
         """Ask the login for a word: another shell in its place (`exec fish`) reads its input instead of a command.
@@ -197,6 +226,8 @@ class Starter:
 
     def explain(self, out: bytes) -> ProvError:
         """Why there is no agent. out: what came on stdout instead."""
+        if self.channel.failure is not None:
+            return self.channel.failure
         told = self._said()
         words = {line[0]: line[1:] for line in (each.split() for each in sayings(told)) if line}
         text = "\n".join(line for line in told.splitlines() if not line.startswith(SAYS))

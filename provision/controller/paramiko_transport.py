@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from provision.controller.channel import Channel, SshChannel
 from provision.controller.connection import VerifiedConnection, fabric_config
 from provision.controller.transport import Target, Transport
+from provision.secrets import Secret
 
 
 class ParamikoTransport:
@@ -48,6 +50,12 @@ class ParamikoTransport:
 
     def open(self) -> None:
         self._connection.open()
+
+    def begin(self, command: str) -> None:
+        self.open()
+
+    def may_ask(self, person: Callable[[str], Secret] | None) -> None:
+        """Nobody is asked: what needs a password of a person's needs the inventory's."""
 
     def reopen(self) -> None:
         self._connection.close()

@@ -18,6 +18,8 @@ from provision.values import dataclass
 
 #: host, step, its message, whether the session has learnt; returns the message that is sent
 OnSend = Callable[[str, Outcome, Submission, bool], Submission]
+#: takes a question; sudo's password is asked for without one
+Ask = Callable[..., Secret]
 #: host, step; returns whether to run it
 Confirm = Callable[[str, Outcome], bool]
 
@@ -36,7 +38,7 @@ class RunOptions:
     """What holds for all hosts of a run.
 
     plan: predict only.  forks: hosts at a time.  emit: takes events, from the hosts' threads.
-    ask: asks a person for sudo's password; None if there is no terminal to ask on.
+    ask: asks a person for a password, sudo's if no question is given; None if there is no terminal to ask on.
     confirm: asked about each step before it is sent, one host at a time; a step that it refuses is left out.
     on_send: called with each step by the hosts' threads, and may send another message for it.
     opening: what else agents are told with their start.  who: shown to other runs while a host is locked.
@@ -47,7 +49,7 @@ class RunOptions:
     plan: bool = False
     forks: int = 20
     emit: Callable[[Event], None] = unheard
-    ask: Callable[[], Secret] | None = None
+    ask: Ask | None = None
     confirm: Confirm | None = None
     on_send: OnSend | None = None
     opening: Mapping[str, Any] = field(default_factory=dict)

@@ -7,7 +7,8 @@ thread that owns the session also does the reading, while it waits.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 
 from provision.agent.masks import Masks
 from provision.agent.protocol import (
@@ -36,13 +37,12 @@ from provision.controller.bootstrap import AGENT, module_payload, needed
 from provision.controller.calling import calling_line
 from provision.controller.carried import check, encoded
 from provision.controller.channel import Channel
-from provision.controller.events import StepDone, StepRunning
+from provision.controller.events import Connected, StepDone, StepRunning
 from provision.controller.facts import Facts
 from provision.controller.login import Login
-from provision.controller.outcome import Outcome
+from provision.controller.outcome import Outcome, StepFailed
 from provision.controller.reboot import comes_back
 from provision.controller.run_options import RunOptions
-from provision.controller.sent_steps import SentSteps
 from provision.controller.talk import Talk
 from provision.errors import ProvError, UnreachableError
 from provision.steps.base import Change, Step
@@ -61,6 +61,7 @@ class Session:
 
     open_channel: opens a channel and runs a command on it.  login: how to become root.  options: of the run; with
     `confirm` in them, each step is waited for.
+    began: when the connection was begun, by time.monotonic(); `Connected` is told if it is given.
     reopen: opens the connection anew after the host has rebooted.
     masks: secrets that are known already; those that steps carry are added.
     prove: logs in anew and confirms a token there, when the agent asks for it (system/guard.py); returns "" or why
@@ -77,6 +78,7 @@ class Session:
         login: Login,
         options: RunOptions,
         *,
+        began: float | None = None,
         reopen: Callable[[], None] = lambda: None,
         masks: Masks | None = None,
         prove: Callable[[str], str] = lambda token: "there is no second way in",
@@ -91,11 +93,18 @@ class Session:
         self._login = login
         self._options = options
         self._emit = options.emit
+        self._began = began
         self._reopen = reopen
         self.masks = masks or Masks()
         self._prove = prove
-        self._sent = SentSteps()
+        self._outcomes: dict[int, Outcome] = {}
+        self._waiting: dict[int, Outcome] = {}
+        #: what was sent of the waiting ones: after a reboot of the host it is sent again
+        self._messages: dict[int, Submission] = {}
+        self._failures_seen = 0
+        self._unseen: list[StepFailed] = []
         self._sources: dict[str, Source] = {}
+        self._next = 1
         self._stopped = False
         self._ending: End | None = None
         self._boot = ""
@@ -114,7 +123,8 @@ class Session:
         """Send a step; does not wait. Raises ConfigError if its arguments make no sense."""
         where, line = calling_line()
         check(step, self.masks, where)
-        outcome = Outcome(self, self._sent.next_number, step, self.role, where, self.masks.hide(line))
+        outcome = Outcome(self, self._next, step, self.role, where, self.masks.hide(line))
+        self._next += 1
         self._ship(type(step).__module__)
         carried = encoded(step, self._sources, self.masks)
         outcome.label = self.masks.hide(outcome.label)
@@ -126,7 +136,7 @@ class Session:
             label=outcome.label,
             role=self.role,
             deadline=step.deadline(),
-            seen=self._sent.noted,
+            seen=self._failures_seen,
             units=list(step.units()),
             ignore=step.ignore_errors,
         )
@@ -134,9 +144,10 @@ class Session:
         if on_send is not None:
             message = on_send(self.host, outcome, message, self.learnt)
         # nobody is asked about steps that an earlier failure skips
-        if confirm is not None and not self._sent.failing and not confirm(self.host, outcome):
+        if confirm is not None and not self._unseen and not confirm(self.host, outcome):
             message = message.replace(leave=True)
-        self._sent.add(outcome, message)
+        self._outcomes[outcome.id] = self._waiting[outcome.id] = outcome
+        self._messages[outcome.id] = message
         self._send(message)
         while confirm is not None and not outcome.done:
             self._pump()
@@ -151,18 +162,20 @@ class Session:
 
     def acknowledge(self) -> None:
         """Take note of failures without raising them: steps sent from now on run all the same."""
-        self._sent.acknowledge()
+        self._failures_seen += len(self._unseen)
+        self._unseen = []
 
     def raise_failure(self) -> None:
         """Raise StepFailed for the first failure that nobody has taken note of."""
-        first = self._sent.acknowledge()
-        if first is not None:
+        if self._unseen:
             self.learnt = True
+            first = self._unseen[0]
+            self.acknowledge()
             raise first
 
     def wait_for_all(self) -> None:
         """Wait for every step. Raises StepFailed for the first failure that nobody has taken note of."""
-        while self._sent.waiting:
+        while self._waiting:
             self._pump()
         self.raise_failure()
 
@@ -213,7 +226,7 @@ class Session:
 
         done: the outcome of the step that made it reboot.
         """
-        before, step = self._boot, self._sent.named(done.id)
+        before, step = self._boot, self._outcomes[done.id]
         self._talk.close()
 
         def is_back() -> bool:
@@ -233,9 +246,9 @@ class Session:
         self._settle(done.replace(ms=done.ms + round(seconds * 1000, 1)))
         if self._stopped:
             self._send(Stop())
-        for outcome, message in self._sent.unanswered:
-            self._ship(type(outcome.step).__module__)
-            self._send(message)
+        for waiting in self._waiting.values():
+            self._ship(type(waiting.step).__module__)
+            self._send(self._messages[waiting.id])
         if self._ending is not None:
             self._send(self._ending)
 
@@ -281,7 +294,7 @@ class Session:
             case Done() as done:
                 self._settle_or_reboot(done)
             case Running() as running:
-                outcome = self._sent.named(running.id)
+                outcome = self._known(running.id, self._outcomes)
                 if self._talk.conduct.worth_showing():
                     self._emit(
                         StepRunning(self.host, outcome.role, outcome.label, self.masks.hide(running.text))
@@ -291,6 +304,9 @@ class Session:
             case Hello() as hello:
                 self._facts = Facts.from_message(hello.facts)
                 self._boot = hello.boot
+                if self._began is not None:
+                    self._emit(Connected(self.host, time.monotonic() - self._began))
+                    self._began = None
                 if self._talk.python_came:
                     change = Change("package python3", "", "installed")
                     self._emit(StepDone(self.host, "", INSTALL_PYTHON, "changed", diff=[change]))
@@ -309,8 +325,14 @@ class Session:
             case Alive():
                 pass
 
+    def _known(self, id: int, steps: Mapping[int, Outcome]) -> Outcome:
+        """The step of a number that the host has named. Raises ProtocolError."""
+        if id not in steps:
+            raise ProtocolError(f"word of step {id}, which it was not sent or has answered for")
+        return steps[id]
+
     def _settle_or_reboot(self, done: Done) -> None:
-        outcome = self._sent.answered(done.id)
+        outcome = self._known(done.id, self._waiting)
         if done.reboot is None:
             self._settle(done)
         elif done.reboot.within != getattr(outcome.step, "within", None):
@@ -320,7 +342,11 @@ class Session:
 
     def _settle(self, done: Done) -> None:
         done = done.replace(**{name: self.masks.hide_in(getattr(done, name)) for name in SHOWN})
-        outcome = self._sent.settle(done)
+        outcome = self._waiting.pop(done.id)
+        del self._messages[done.id]
+        outcome.settle(done)
+        if outcome.error is not None and not outcome.step.ignore_errors:
+            self._unseen.append(outcome.error)
         self._emit(
             StepDone(
                 self.host,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from provision.controller.channel import Channel
 from provision.secrets import Secret
@@ -16,6 +17,10 @@ class Target:
 
     address: a name, an address, or an alias in ~/.ssh/config.  key: file of a private key.
     known_hosts: a file that alone says by which key the host is known: a lab's. Nothing of the user's is read then.
+    name: what the host is called in the inventory.
+    paramiko: whether paramiko is asked for, though there may be an ssh client.
+    executable: the ssh client.  arguments, more_arguments: for it, before and after those for user, port and key.
+    persist: seconds for which the connection is kept after its last use; 0 keeps none.
     """
 
     address: str
@@ -24,6 +29,12 @@ class Target:
     key: Path | None = None
     password: Secret | None = None
     known_hosts: Path | None = None
+    name: str = ""
+    paramiko: bool = False
+    executable: str = "ssh"
+    arguments: tuple[str, ...] = ()
+    more_arguments: tuple[str, ...] = ()
+    persist: int = 0
 
 
 class Transport(Protocol):
@@ -39,18 +50,21 @@ class Transport(Protocol):
     def port(self) -> int: ...
 
     def open(self) -> None:
-        """Log in, or begin to. Raises UnreachableError."""
+        """Log in, or prepare to: OpenSSH logs in with the first channel. Raises UnreachableError."""
+
+    def begin(self, command: str) -> None:
+        """Open, and already run what the first channel is for where that takes no longer. Raises UnreachableError."""
 
     def reopen(self) -> None:
-        """Log in again to a host that has rebooted. Raises UnreachableError while it is not there."""
+        """Forget the connection to a host that has rebooted, and open another one. Raises UnreachableError."""
+
+    def may_ask(self, person: Callable[[str], Secret] | None) -> None:
+        """Say who asks a person for passwords; None if there is none to ask."""
 
     def channel(self, command: str) -> Channel:
         """Run a command there. Raises UnreachableError."""
 
     def new_login(self, within: int) -> Transport:
         """Return a way to the same host that shares no connection with this one. within: seconds to connect."""
-
-    def connection(self) -> Any:
-        """Return a fabric.Connection over it, for `c.run()` and the like of roles."""
 
     def close(self) -> None: ...

@@ -1,12 +1,54 @@
-"""Which transport a host gets."""
+"""Which transport a host gets: OpenSSH where there is a client of it, paramiko elsewhere and where it is asked for."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
+from provision.controller.openssh.client import find_client
+from provision.controller.openssh.transport import OpenSshTransport
 from provision.controller.transport import Target, Transport
+from provision.errors import UnreachableError
 
 
 def transport_to(target: Target) -> Transport:
-    """Return the way to a host. Raises ConfigError for a configuration of ssh that can't be followed."""
+    """Return the way to a host. Raises ConfigError for a configuration of ssh that paramiko can't follow, and
+    UnreachableError for arguments that only an ssh client could take."""
+    client = None if target.paramiko else find_client(target.executable)
+    if client is not None:
+        return OpenSshTransport(client, target)
+    if target.executable != "ssh" or target.arguments or target.more_arguments:
+        raise UnreachableError(
+            f"the inventory has arguments for ssh, and {target.executable!r} is no OpenSSH of 8.4 or newer"
+            if not target.paramiko
+            else "the inventory has arguments for ssh, which paramiko does not take",
+            hint="Install openssh-client, or take ansible_ssh_args and the like out."
+            if not target.paramiko
+            else "Leave ansible_connection: paramiko out.",
+        )
     from provision.controller.paramiko_transport import ParamikoTransport
 
     return ParamikoTransport(target)
+
+
+def connection_over(way: Transport) -> Any:
+    """Return a fabric.Connection over the way to a host, for `c.run()` and the like of roles."""
+    if isinstance(way, OpenSshTransport):
+        from provision.controller.openssh.role_connection import RoleConnection
+
+        return RoleConnection(way)
+    from provision.controller.paramiko_transport import ParamikoTransport
+
+    assert isinstance(way, ParamikoTransport)
+    return way.connection()
+
+
+def check_configuration(paramiko: Iterable[bool]) -> None:
+    """Raise ConfigError for what paramiko can't follow in ssh's configuration, where a host needs it.
+
+    paramiko: for each host, whether it is asked for. What OpenSSH has against its configuration it says for each host.
+    """
+    if any(paramiko) or find_client("ssh") is None:
+        from provision.controller.ssh_config import user_config
+
+        user_config()

@@ -8,6 +8,7 @@ would change how the host is reached is refused: without it, prov would reach an
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,12 +35,12 @@ SSH_CONFIG = (
     "Write it in ~/.ssh/config, which prov honours: ProxyJump, ProxyCommand, Port, IdentityFile and so on."
 )
 SSH_AGENT = "Load the key into ssh-agent (ssh-add), or name its file with ansible_ssh_private_key_file."
+#: seconds for which connections are kept by default, as Ansible does
+PERSIST = 60
+LONGEST_PERSIST = 24 * 3600
+
 PLAIN_SUDO = "prov becomes root with plain sudo; what sudo needs belongs in the host's sudoers."
 REFUSED: dict[str, str] = {
-    "ansible_ssh_args": SSH_CONFIG,
-    "ansible_ssh_common_args": SSH_CONFIG,
-    "ansible_ssh_extra_args": SSH_CONFIG,
-    "ansible_ssh_executable": SSH_CONFIG,
     "ansible_paramiko_proxy_command": SSH_CONFIG,
     "ansible_ssh_pkcs11_provider": SSH_AGENT,
     "ansible_private_key": SSH_AGENT,
@@ -68,6 +69,9 @@ class ConnectionSettings:
     address: ansible_host, else the host's name (which may be an alias in ~/.ssh/config).
     port, user, private_key_file: None leaves them to ~/.ssh/config and its defaults.
     python_interpreter: an absolute path on the host; None finds python3 there.
+    paramiko: whether paramiko is asked for.  ssh_executable: the ssh client, by name or path.
+    ssh_arguments, more_ssh_arguments: for ssh, before and after those that come of the variables above.
+    persist: seconds for which a connection is kept after its last use; 0 keeps none.
     become: whether to use sudo; None means if the login user is not root.
     guard_seconds: until a change that can lock us out is put back, unless a new login has proved it.
     """
@@ -79,6 +83,11 @@ class ConnectionSettings:
     password: Secret | None = None
     private_key_file: Path | None = None
     python_interpreter: str | None = None
+    paramiko: bool = False
+    ssh_executable: str = "ssh"
+    ssh_arguments: tuple[str, ...] = ()
+    more_ssh_arguments: tuple[str, ...] = ()
+    persist: int = PERSIST
     become: bool | None = None
     become_password: Secret | None = None
     guard_seconds: float = 60.0
@@ -96,6 +105,14 @@ def connection_settings(host: HostVariables) -> ConnectionSettings:
         password=reader.secret(*LOGIN_PASSWORDS),
         private_key_file=reader.path("ansible_private_key_file", "ansible_ssh_private_key_file"),
         python_interpreter=reader.interpreter("ansible_python_interpreter"),
+        paramiko=reader.paramiko(),
+        ssh_executable=reader.executable("ansible_ssh_executable"),
+        ssh_arguments=reader.words("ansible_ssh_args"),
+        more_ssh_arguments=(
+            *reader.words("ansible_ssh_common_args"),
+            *reader.words("ansible_ssh_extra_args"),
+        ),
+        persist=reader.seconds("prov_persist", PERSIST),
         become=reader.boolean("ansible_become"),
         become_password=reader.secret(*BECOME_PASSWORDS),
         guard_seconds=reader.guard_seconds("prov_guard_seconds"),
@@ -168,6 +185,36 @@ class Reader:
             return None
         return number
 
+    def seconds(self, name: str, default: int) -> int:
+        _, value = self.value(name)
+        if value is None:
+            return default
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LONGEST_PERSIST:
+            self.wrong(name, f"must be a number of seconds (0 to {LONGEST_PERSIST}), not {shown(value)}")
+            return default
+        return value
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """Arguments of a program, as a shell splits them."""
+        _, value = self.value(name)
+        if value is None:
+            return ()
+        if not isinstance(value, str) or not value.isprintable():
+            self.wrong(name, f"must be arguments of ssh on one line, not {shown(value)}")
+            return ()
+        try:
+            return tuple(shlex.split(value))
+        except ValueError as error:
+            self.wrong(name, f"can't be split into arguments: {str(error).lower()}")
+            return ()
+
+    def executable(self, name: str) -> str:
+        """A program: its name, or its path, which starts at the inventory file unless it is absolute."""
+        value = self.text(name)
+        if value is None:
+            return "ssh"
+        return str(self.path(name) or value) if "/" in value else value
+
     def boolean(self, name: str) -> bool | None:
         _, value = self.value(name)
         word = str(value).lower()
@@ -219,6 +266,10 @@ class Reader:
             hint = "prov reaches hosts over SSH; hosts of `prov lab` have ansible_connection: lab."
             self.wrong(name, f"{value!r} is not one of ssh, lab.{suggestion(value, KINDS)}", hint)
         return KINDS.get(short, "ssh")
+
+    def paramiko(self) -> bool:
+        """Whether Ansible's plugin of that name is asked for."""
+        return (self.text("ansible_connection") or "").rpartition(".")[2] in ("paramiko", "paramiko_ssh")
 
     def refuse_others(self) -> None:
         """Variables that change how a host is reached or who root is there, in ways prov does not follow."""

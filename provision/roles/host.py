@@ -20,13 +20,13 @@ from provision.controller.outcome import Outcome
 from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.controller.transport import Transport
-from provision.controller.transport_choice import transport_to
+from provision.controller.transport_choice import connection_over, transport_to
 from provision.declared.folders import BUILTIN
 from provision.errors import ProvError
 from provision.inventory.model import InventoryHost
 from provision.roles.model import Params
 from provision.roles.project import Assignment
-from provision.roles.reach import Ahead, reach
+from provision.roles.reach import Ahead, login_of, reach
 from provision.secrets import Secret
 from provision.steps.base import Step
 
@@ -54,6 +54,7 @@ WORDS = (
     " connect_kwargs connect_timeout inline_ssh_env forward_agent"
 )
 OF_FABRIC = frozenset(WORDS.split())
+OF_PARAMIKO = ("client", "transport")
 
 
 class Host:
@@ -61,6 +62,7 @@ class Host:
 
     assignment: what it gets.  options: of the run.  masks: the secrets in its variables.
     ahead: a connection to it that is being opened.
+    began: when the connection was begun, by time.monotonic(), if that is to be told.
     role_folders: of the role that is running, then of those that it extends: where templates/ and files/ are.
     """
 
@@ -71,6 +73,7 @@ class Host:
         *,
         masks: Masks | None = None,
         ahead: Ahead | None = None,
+        began: float | None = None,
     ) -> None:
         self.assignment = assignment
         self.inventory = assignment.host
@@ -82,6 +85,7 @@ class Host:
         self._masks = masks
         self._ahead = ahead
         self._on_failure: list[tuple[str, Callable[[], None]]] = []
+        self._began = began
         self._later: list[tuple[str, tuple[Path, ...], Callable[[], None]]] = []
 
     @staticmethod
@@ -109,11 +113,17 @@ class Host:
     def connection(self) -> Any:
         """A fabric.Connection to the host. Raises UnreachableError."""
         self.open()
-        return self._way.connection()
+        return connection_over(self._way)
 
     def __getattr__(self, name: str) -> Any:
         if name in OF_FABRIC:
-            return getattr(self.connection, name)
+            value = getattr(self.connection, name)
+            if value is None and name in OF_PARAMIKO:
+                raise ProvError(
+                    f"c.{name} is paramiko's, and this host is reached by OpenSSH",
+                    hint="Give the host ansible_connection: paramiko.",
+                )
+            return value
         raise AttributeError(f"a host has no {name!r}")
 
     # -- what roles read
@@ -267,6 +277,7 @@ class Host:
                 self._open_channel,
                 self._login(),
                 replace(self._options, opening=opening),
+                began=self._began,
                 reopen=lambda: self._way.reopen(),
                 masks=self._masks,
                 prove=self._prove,
@@ -278,7 +289,9 @@ class Host:
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             self._way = ahead.transport()
-        self._way.open()
+        self._way.may_ask(self._options.ask)
+        if ahead is None:
+            self._way.open()
 
     def close(self) -> None:
         """End the connection."""
@@ -300,16 +313,7 @@ class Host:
         return self._way.channel(command)
 
     def _login(self) -> Login:
-        settings = self.inventory.connection
-        sudo = self.user != "root" if settings.become is None else settings.become
-        password = settings.become_password
-        if settings.kind == "lab":
-            from provision import lab
-
-            found = lab.find(self.name)
-            if found is not None and found.password:
-                password = Secret(found.password)
-        return Login(sudo, password, self._options.ask, settings.python_interpreter or "")
+        return login_of(self.inventory, self.user, self._options.ask)
 
 
 def log_in_anew(host: str, second: Transport, login: Login, token: str) -> str:

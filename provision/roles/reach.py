@@ -5,21 +5,36 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import Future
+from dataclasses import replace
 
 from provision.controller.bootstrap import payload
+from provision.controller.login import Login
+from provision.controller.run_options import Ask
 from provision.controller.transport import Target, Transport
 from provision.controller.transport_choice import transport_to
 from provision.errors import LabError
 from provision.inventory.model import InventoryHost
+from provision.secrets import Secret
 
 
 def reach(inventory: InventoryHost) -> Target:
     """Return where and how to log in to a host. Raises LabError if it is a lab host that is not up."""
     settings = inventory.connection
+    target = Target(
+        name=inventory.name,
+        address=settings.address,
+        user=settings.user,
+        port=settings.port,
+        key=settings.private_key_file,
+        password=settings.password,
+        paramiko=settings.paramiko,
+        executable=settings.ssh_executable,
+        arguments=settings.ssh_arguments,
+        more_arguments=settings.more_ssh_arguments,
+        persist=settings.persist,
+    )
     if settings.kind != "lab":
-        return Target(
-            settings.address, settings.user, settings.port, settings.private_key_file, settings.password
-        )
+        return target
     from provision import lab
 
     found = lab.find(inventory.name)
@@ -27,13 +42,34 @@ def reach(inventory: InventoryHost) -> Target:
         raise LabError(
             f"the lab host {inventory.name} is not up", hint=f"Boot it: prov lab up {inventory.name}"
         )
-    key = settings.private_key_file or found.key
-    return Target(found.address, found.user, found.port, key, settings.password, found.known_hosts)
+    return replace(
+        target,
+        address=found.address,
+        user=found.user,
+        port=found.port,
+        key=target.key or found.key,
+        known_hosts=found.known_hosts,
+    )
+
+
+def login_of(inventory: InventoryHost, user: str, ask: Ask | None) -> Login:
+    """Return how the login becomes root's python3. user: of the login.  ask: see RunOptions."""
+    settings = inventory.connection
+    sudo = user != "root" if settings.become is None else settings.become
+    password = settings.become_password
+    if settings.kind == "lab":
+        from provision import lab
+
+        found = lab.find(inventory.name)
+        if found is not None and found.password:
+            password = Secret(found.password)
+    return Login(sudo, password, ask, settings.python_interpreter or "")
 
 
 class Ahead:
     """A connection that a thread opens while another one imports what else a run needs: each takes about as long
-    as the other. Nothing is done with it before `transport` is called.
+    as the other. OpenSSH already has the host's shell run what starts the agent, which waits for its first line;
+    nothing is said to it before `transport` is called.
 
     plan: whether what is to be done there is only predicted.
     began: when, by time.monotonic().
@@ -47,7 +83,8 @@ class Ahead:
     def _open(self, inventory: InventoryHost, plan: bool) -> None:
         try:
             transport = transport_to(reach(inventory))
-            transport.open()
+            login = login_of(inventory, transport.user, None)
+            transport.begin(login.command(prompted=login.prompted))
             # made here, as compressing keeps nobody else from working
             payload(plan)
             self._opened.set_result(transport)

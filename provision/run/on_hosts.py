@@ -12,7 +12,6 @@ from dataclasses import replace
 
 from provision.agent.masks import Masks
 from provision.controller.events import (
-    Connected,
     Connecting,
     Event,
     Events,
@@ -27,8 +26,8 @@ from provision.controller.login import NoPython
 from provision.controller.outcome import Outcome, StepFailed
 from provision.controller.run_options import Confirm, RunOptions
 from provision.controller.session import INSTALL_PYTHON
-from provision.controller.ssh_config import user_config
 from provision.controller.together import Together
+from provision.controller.transport_choice import check_configuration
 from provision.errors import Exit, LabError, ProvError, UnreachableError
 from provision.roles.host import Host
 from provision.roles.project import Assignment
@@ -52,8 +51,7 @@ class Run:
         work: Work = run_roles,
         ahead: Ahead | None = None,
     ) -> None:
-        # whatever is wrong in ssh's own configuration is said before the first connection
-        user_config()
+        check_configuration(a.host.connection.paramiko for a in assignments)
         self.assignments = assignments
         self.tallies = {a.host.name: Tally() for a in assignments}
         self._queue: Events = Events()
@@ -163,14 +161,13 @@ class Run:
     def _converge(self, assignment: Assignment, began: float, ahead: Ahead | None, masks: Masks) -> None:
         name = assignment.host.name
         self._queue.put(Connecting(name))
-        host = Host(assignment, self._options, masks=masks, ahead=ahead)
+        host = Host(assignment, self._options, masks=masks, ahead=ahead, began=began)
         try:
             session = host.started()
             with self._lock:
                 self._running[name] = host
             if self._stopped:
                 session.stop()
-            self._queue.put(Connected(name, time.monotonic() - began))
             self._use(host)
         finally:
             with self._lock:

@@ -22,7 +22,7 @@ trust = pytest.mark.trust
 @pytest.mark.parametrize("sudo", [True, False])
 def test_csh_can_take_the_command(sudo: bool) -> None:
     """csh(1) ends a quoted word at the line's end, and looks for events after an exclamation mark in any quotes."""
-    line = command(12345, interpreter="/opt/my python/bin/python3", sudo=sudo)
+    line = command(interpreter="/opt/my python/bin/python3", sudo=sudo)
     assert "\n" not in line
     assert "!" not in line
     script = shlex.split(line)[-1]

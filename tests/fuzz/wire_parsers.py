@@ -14,6 +14,7 @@ from fuzzed import JsonParser, Parser
 from provision.agent.codec import decode_step, encode_step
 from provision.agent.link import Link
 from provision.agent.protocol import Submission
+from provision.controller.channel import LoggedIn
 from provision.controller.events import Event
 from provision.controller.login import Login
 from provision.controller.run_options import RunOptions
@@ -60,7 +61,7 @@ TOLD: list[dict[str, Any]] = [
 ]
 
 
-class Says:
+class Says(LoggedIn):
     """A channel on which a host has said something."""
 
     def __init__(self, says: bytes) -> None:

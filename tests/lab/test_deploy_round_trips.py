@@ -1,4 +1,4 @@
-"""A run costs one channel and a few round trips, however many steps it has (decision D1, D3)."""
+"""A run costs one process of ssh and a few round trips, however many steps it has (decisions D1, D3, D13)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import paramiko
 import pytest
 from helpers.hosts import Hosts, on
 from helpers.projects import Project, by_address
 
 from provision import lab
 from provision.controller.events import HostDone, StepDone
+from provision.controller.openssh.process import Started
 from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.inventory import load
@@ -34,12 +34,9 @@ DELAY = 0.2
 
 @dataclass
 class Counts:
-    """What one run cost. connections: opened.  channels, commands: opened, and run, on them.  frames: sent to the
-    agent.  states: of the steps."""
+    """What one run cost. processes: of ssh.  frames: sent to the agent.  states: of the steps."""
 
-    connections: int = 0
-    channels: int = 0
-    commands: int = 0
+    processes: int = 0
     frames: int = 0
     seconds: float = 0.0
     states: tuple[str, ...] = ()
@@ -67,9 +64,7 @@ def run(
 
     with monkeypatch.context() as patch:
         patch.chdir(project.folder)
-        counted(paramiko.Transport, "start_client", "connections")
-        counted(paramiko.Transport, "open_channel", "channels")
-        counted(paramiko.Channel, "exec_command", "commands")
+        counted(Started, "__init__", "processes")
         counted(Session, "_send", "frames")
         began = time.monotonic()
         assignments = resolve(load(None).select(name, None))
@@ -108,8 +103,7 @@ def test_one_exec_whatever_the_number_of_steps(
     few = run(few_and_many, monkeypatch, "few")
     many = run(few_and_many, monkeypatch, "many")
     assert (few.states, many.states) == (("ok",) * 5, ("ok",) * 500)
-    assert (few.channels, few.commands) == (1, 1)
-    assert (many.channels, many.commands) == (1, 1)
+    assert (few.processes, many.processes) == (1, 1)
     assert many.frames - few.frames == 495, "a message for each step, and none besides"
 
 
@@ -120,7 +114,7 @@ def test_a_connection_that_was_begun_ahead_is_the_only_one(
         monkeypatch.setenv(variable, value)
     for ahead in (False, True):
         many = run(few_and_many, monkeypatch, "many", ahead=ahead)
-        assert (many.connections, many.channels, many.commands) == (1, 1, 1)
+        assert many.processes == 1
         assert many.states == ("ok",) * 500
 
 
@@ -161,13 +155,18 @@ def test_500_steps_take_no_more_round_trips_than_5(
             name: {**by_address(host), "ansible_host": "127.0.0.1", "ansible_port": port, "roles": [name]}
             for name in ("few", "many")
         }
+        kept = {"kept": {**hosts["few"], "prov_persist": 20}}
+        for variables in hosts.values():
+            variables["prov_persist"] = 0
+        hosts.update(kept)
         few_and_many.inventory(hosts)
         known = few_and_many.folder / "home/.ssh/known_hosts"
         known.write_text(f"[127.0.0.1]:{port} {known.read_text().split(maxsplit=1)[1]}")
-        few, many = seconds("few"), seconds("many")
+        few, many, kept_few = (seconds(name) for name in ("few", "many", "kept"))
     assert few > 10 * DELAY, "or the line is not slow"
     # a round trip is 2 * DELAY; what is allowed beside the work itself is less than one
-    assert many - few - work < 1.5 * DELAY
+    assert many - few - work < 1.9 * DELAY
+    assert kept_few < 9 * DELAY < few, "a connection that was kept costs no login"
 
 
 def test_a_plan_costs_no_more(
@@ -176,7 +175,7 @@ def test_a_plan_costs_no_more(
     for variable, value in few_and_many.home(host).items():
         monkeypatch.setenv(variable, value)
     many = run(few_and_many, monkeypatch, "many", plan=True)
-    assert (many.channels, many.commands) == (1, 1)
+    assert many.processes == 1
 
 
 @contextmanager

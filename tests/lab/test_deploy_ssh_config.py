@@ -81,7 +81,10 @@ def test_an_unknown_key_of_a_jump_host_is_refused(hosts: dict[str, lab.LabHost],
     )
     project.role("own", 'files.file(c, "/srv/alias", "text")').inventory({"shop": None}, roles=["own"])
     error = prov("deploy", "shop", cwd=project.folder, env=environment, status=4).error()
-    assert error["message"].startswith(f"the host key of {gate.address} is not known: ssh-ed25519 SHA256:")
+    assert error["message"].startswith(
+        f"Host key verification failed: no host key is known for the jump host {gate.address}; it is ED25519 SHA256:"
+    )
+    assert error["hint"].endswith("to accept it: prov ssh shop -- true")
 
 
 def test_whether_the_gate_or_the_host_refuses_is_told(
@@ -106,12 +109,13 @@ def test_whether_the_gate_or_the_host_refuses_is_told(
         target, gate, config=config.format(target=target, gate=gate, user="nobody", port=22)
     )
     error = prov("deploy", "shop", cwd=project.folder, env=stranger, status=4).error()
-    assert error["message"].startswith(f"{gate.address} port 22 refused the login as 'nobody'")
+    denied = f"nobody@{gate.address}: Permission denied (publickey,password)."
+    assert error["message"] == f"the jump host gate: {denied}"
 
     closed = project.home(
         target, gate, config=config.format(target=target, gate=gate, user=gate.user, port=2)
     )
     error = prov("deploy", "shop", cwd=project.folder, env=closed, status=4).error()
-    assert (
-        error["message"] == f"{target.address} port 2: {gate.address} could not connect to it: connect failed"
-    )
+    refused = "channel 0: open failed: connect failed: Connection refused"
+    assert error["message"] == f"the jump host gate: {refused} / stdio forwarding failed"
+    assert error["hint"] == "Is the host up, and may the jump host connect to it?"

@@ -13,7 +13,6 @@ import itertools
 import os
 import pickle
 import pkgutil
-import re
 import selectors
 import shutil
 import signal
@@ -31,7 +30,7 @@ from pictures import Picture, photograph
 import provision.steps
 from provision.agent import main as agent_main
 from provision.controller.bootstrap import MODES
-from provision.controller.channel import PIECE
+from provision.controller.channel import PIECE, LoggedIn
 from provision.controller.login import Login
 from provision.controller.outcome import Outcome, StepFailed
 from provision.controller.run_options import RunOptions
@@ -45,7 +44,6 @@ T = TypeVar("T")
 NEW_MOUNTS, NEW_NAME, NEW_NETWORK = 0x00020000, 0x04000000, 0x40000000
 #: mount(2): MS_REC | MS_PRIVATE
 PRIVATE = 0x4000 | 0x40000
-_PAYLOAD = re.compile(r"buffer\.read\((\d+)\)")
 
 for _module in pkgutil.walk_packages(provision.steps.__path__, "provision.steps."):
     importlib.import_module(_module.name)
@@ -177,7 +175,7 @@ def immutable(path: Path) -> bool:
     return said.returncode == 0 and "i" in said.stdout.split()[0]
 
 
-class _Forked:
+class _Forked(LoggedIn):
     """A channel to an agent that is a fork of this process (controller.channel.Channel)."""
 
     def __init__(self, enter: Callable[[], None], ledger: str) -> None:
@@ -188,8 +186,6 @@ class _Forked:
 
     def opened(self, command: str) -> _Forked:
         """Start it; the sh script that a login would run is left out."""
-        found = _PAYLOAD.search(command)
-        assert found, command
         ours, theirs = socket.socketpair()
         self._errors, errors = os.pipe()
         self._pid = os.fork()
@@ -197,7 +193,7 @@ class _Forked:
             for fd, to in ((theirs.fileno(), 0), (theirs.fileno(), 1), (errors, 2)):
                 os.dup2(fd, to)
             os.closerange(3, 1024)
-            _leave(lambda: _serve(self._enter, self._ledger, int(found.group(1))))
+            _leave(lambda: _serve(self._enter, self._ledger))
         theirs.close()
         os.close(errors)
         self._socket = ours
@@ -239,11 +235,11 @@ class _Forked:
         os.kill(self._pid, signal.SIGKILL)
 
 
-def _serve(enter: Callable[[], None], ledger: str, size: int) -> None:
+def _serve(enter: Callable[[], None], ledger: str) -> None:
     """What the bootstrap does, in a fork: its program has been imported already."""
     incoming = open(0, "rb", closefd=False)  # noqa: SIM115 (a descriptor)
     assert incoming.readline() in MODES.values()
-    incoming.read(size)
+    incoming.read(int(incoming.readline()))
     enter()
     sys.stdin = io.TextIOWrapper(incoming)
     sys.meta_path.append(SimpleNamespace(modules={}, compiled=None, find_spec=lambda *found: None))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
+from provision.controller.channel import LoggedIn
 from provision.controller.events import Event
 from provision.controller.login import Login
 from provision.controller.run_options import RunOptions
@@ -25,7 +26,7 @@ OK: dict[str, Any] = {"op": "outcome", "id": 1, "state": "ok", "ms": 1.0}
 BYE: dict[str, Any] = {"op": "bye"}
 
 
-class Liar:
+class Liar(LoggedIn):
     """A channel on which somebody says what a test wants, whatever is sent to it."""
 
     def __init__(self, says: Iterable[bytes], *, err: Iterable[bytes] = (), greets: bool = True) -> None:

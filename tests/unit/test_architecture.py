@@ -56,8 +56,18 @@ SHIPPED = ("agent", "steps", "system", "errors", "secrets")
 TO_BE_SPLIT: dict[str, int] = {}
 #: libraries that cost time to import, or that belong in one place, and who may import them
 PLACES = {
-    "fabric": {"controller/connection", "roles/plain_fabric", "cli/fab"},
-    "paramiko": {"controller/channel", "controller/connection", "controller/ssh_config"},
+    "fabric": {
+        "controller/connection",
+        "controller/openssh/role_connection",
+        "roles/plain_fabric",
+        "cli/fab",
+    },
+    "paramiko": {
+        "controller/channel",
+        "controller/connection",
+        "controller/openssh/role_connection",
+        "controller/ssh_config",
+    },
     "invoke": {"cli/fab"},
     "jinja2": {"roles/templates"},
     "rich": {"report", "cli", "commands", "testing/trial_table"},

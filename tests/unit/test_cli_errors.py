@@ -119,7 +119,7 @@ def test_unreachable(prov: Prov) -> None:
     for command in ("deploy", "plan"):
         status, out, _ = prov(command, "web1,web2")
         assert status == 4
-        assert "web1: unreachable" in out and "connection refused" in out
+        assert "web1: unreachable" in out and "Connection refused" in out
         assert "2 hosts unreachable" in out
     status, out, err = prov("ping", "web1")
     assert (status, out) == (4, "") and "web1: unreachable" in err
@@ -135,7 +135,7 @@ def test_unreachable_as_json(prov: Prov) -> None:
         ("host", "unreachable"),
         ("summary", None),
     ]
-    assert found[0]["error"]["message"].endswith("connection refused")
+    assert found[0]["error"]["message"].endswith("Connection refused")
     assert found[-1]["hosts"]["web1"]["unreachable"] == 1
 
 

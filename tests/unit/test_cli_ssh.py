@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,17 @@ from inventories import host
 
 from provision import lab
 from provision.commands.ssh import ssh_argv
+from provision.controller.openssh import client, folders
 from provision.errors import LabError
 from provision.lab import LabHost
+
+
+@pytest.fixture(autouse=True)
+def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders of this test's own, and a connection kept nowhere else."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    folders.socket_folder.cache_clear()
 
 
 def test_what_the_inventory_says(tmp_path: Path) -> None:
@@ -23,13 +33,27 @@ def test_what_the_inventory_says(tmp_path: Path) -> None:
         ansible_ssh_private_key_file: /keys/web
         """,
     )
-    expected = ["ssh", "-l", "admin", "-p", "2222", "-i", "/keys/web", "--", "192.0.2.1"]
-    assert ssh_argv(web1, []) == expected
-    assert ssh_argv(web1, ["ls", "a  b", "$HOME"]) == [*expected, "ls 'a  b' '$HOME'"]
+    words = ssh_argv(web1, [])
+    assert words[0] == shutil.which("ssh")
+    assert words[-8:] == ["-p", "2222", "-i", "/keys/web", "-l", "admin", "--", "192.0.2.1"]
+    assert ssh_argv(web1, ["ls", "a  b", "$HOME"]) == [*words, "ls 'a  b' '$HOME'"]
+
+
+def test_it_uses_the_kept_connection(tmp_path: Path) -> None:
+    words = ssh_argv(host(tmp_path, "x: 1"), [])
+    (path,) = [word for word in words if word.startswith("-oControlPath=")]
+    assert words[1:] == ["-oControlMaster=auto", "-oControlPersist=60", path, "--", "web1"]
+    assert ssh_argv(host(tmp_path, "prov_persist: 0"), [])[1:] == ["--", "web1"]
 
 
 def test_the_rest_is_up_to_ssh_config(tmp_path: Path) -> None:
-    assert ssh_argv(host(tmp_path, "x: 1"), []) == ["ssh", "--", "web1"]
+    words = ssh_argv(host(tmp_path, "ansible_ssh_common_args: -o ControlPath=/mine"), [])
+    assert words[1:] == ["-o", "ControlPath=/mine", "--", "web1"], "one's own way to keep connections"
+
+
+def test_an_old_client_is_good_enough_for_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "find_client", lambda name: None)
+    assert ssh_argv(host(tmp_path, "ansible_user: ann"), []) == ["ssh", "-l", "ann", "--", "web1"]
 
 
 def test_a_lab_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,8 +72,8 @@ def test_a_lab_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(lab, "find", lambda _: found)
     words = ssh_argv(web1, ["id", "-u"])
-    assert words[-3:] == ["root@192.0.2.7", "--", "id -u"]
-    assert f"-oUserKnownHostsFile={tmp_path}/known_hosts" in words and "-oIdentitiesOnly=yes" in words
+    assert words[-5:] == ["-l", "root", "--", "192.0.2.7", "id -u"]
+    assert f'-oUserKnownHostsFile="{tmp_path}/known_hosts"' in words and "-oIdentitiesOnly=yes" in words
     monkeypatch.setattr(lab, "find", lambda _: None)
     with pytest.raises(LabError, match="the lab host web1 is not up"):
         ssh_argv(web1, [])

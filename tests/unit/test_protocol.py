@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provision.controller.channel import LoggedIn
 from provision.controller.login import Login
 from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
@@ -96,7 +97,7 @@ def test_what_came_instead_of_the_marker() -> None:
     assert reader.before_marker().startswith(b"This account is closed.")
 
 
-class Scripted:
+class Scripted(LoggedIn):
     """A channel on which somebody says what a test wants, whatever is sent to it."""
 
     def __init__(self, says: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import textwrap
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ import yaml
 
 from provision import lab
 
+#: found before any test puts another one before it
+SSH = shutil.which("ssh")
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 HELLO: dict[str, Any] = {
@@ -79,8 +82,16 @@ class Project:
             known += [line for line in lines if host.address in line.split()[0].split(",")]
         assert len(known) >= len(trusted)
         (ssh / "known_hosts").write_text("".join(f"{line}\n" for line in known))
-        (ssh / "config").write_text(textwrap.dedent(config))
-        return {"HOME": str(ssh.parent), "SSH_AUTH_SOCK": ""}
+        # where nothing above says otherwise
+        files = f"\nHost *\n    UserKnownHostsFile {ssh}/known_hosts\n"
+        (ssh / "config").write_text(textwrap.dedent(config) + files)
+        # ssh takes the home from the account, and not from the environment
+        program = ssh.parent / "bin/ssh"
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f'#!/bin/sh\nexec {SSH} -F {ssh}/config "$@"\n')
+        program.chmod(0o755)
+        path = f"{program.parent}:{os.environ['PATH']}"
+        return {"HOME": str(ssh.parent), "SSH_AUTH_SOCK": "", "PATH": path}
 
 
 def by_address(host: lab.LabHost) -> dict[str, Any]:

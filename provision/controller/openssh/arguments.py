@@ -1,0 +1,105 @@
+"""The words of an ssh command line: what the inventory says first, and what prov needs of ssh before that.
+
+Source: ssh(1), ssh_config(5): of each setting the first value counts. Ansible's plugin ssh: `ansible_ssh_args` come
+before what its variables say, `ansible_ssh_common_args` and `ansible_ssh_extra_args` after that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from provision.controller.openssh.client import Client
+from provision.controller.openssh.configuration import Settings
+from provision.controller.openssh.folders import NAME_LENGTH, socket_folder
+from provision.controller.transport import Target
+
+#: seconds: for TCP's connection and the banner; between signs of life, of which three may stay out
+CONNECT_TIMEOUT, ALIVE_INTERVAL = 10, 15
+#: what an agent's stream does not go with, whatever the configuration says
+PLAIN = {
+    "LogLevel": "DEBUG1",
+    "RemoteCommand": "none",
+    "PermitLocalCommand": "no",
+    "ForwardX11": "no",
+    "VisualHostKey": "no",
+    "NumberOfPasswordPrompts": "1",
+}
+#: the same, since OpenSSH 8.7
+PLAIN_LATER = {"SessionType": "default", "StdinNull": "no", "ForkAfterAuthentication": "no"}
+NO_MASTER = ("-oControlMaster=no", "-oControlPath=none")
+#: ssh's words for StrictHostKeyChecking under which it may ask; it is made to refuse instead
+ASKS = ("ask", "true", "yes")
+
+
+def target_words(target: Target) -> list[str]:
+    """Return what says where and how to log in; the rest is up to ssh's configuration."""
+    words = [word for word in target.arguments if word != "-q"]
+    if target.known_hosts is not None:
+        words += ["-F", "none", "-oIdentitiesOnly=yes", "-oGlobalKnownHostsFile=none"]
+        words += ["-oStrictHostKeyChecking=yes"]
+        words += [f"-oUserKnownHostsFile={quoted(target.known_hosts)}"]
+    if target.port is not None:
+        words += ["-p", str(target.port)]
+    if target.key is not None:
+        words += ["-i", str(target.key).replace("%", "%%")]
+    if target.user is not None:
+        words += ["-l", target.user]
+    return words + [word for word in target.more_arguments if word != "-q"]
+
+
+def quoted(path: Path) -> str:
+    """Return a path as a value of `-o`, which has words and tokens (ssh_config(5), TOKENS)."""
+    return '"' + str(path).replace("%", "%%") + '"'
+
+
+def plain_words(client: Client, settings: Settings, within: int | None) -> list[str]:
+    """Return what prov needs for the stream of an agent. within: seconds to connect; None for the default."""
+    options = dict(PLAIN)
+    if client.version >= (8, 7):
+        options.update(PLAIN_LATER)
+    if one(settings, "stricthostkeychecking") in ASKS:
+        options["StrictHostKeyChecking"] = "yes"
+    if within is not None or one(settings, "connecttimeout") in ("none", ""):
+        options["ConnectTimeout"] = str(within or CONNECT_TIMEOUT)
+    if one(settings, "serveraliveinterval") in ("0", ""):
+        options["ServerAliveInterval"] = str(ALIVE_INTERVAL)
+    return [f"-o{name}={value}" for name, value in options.items()]
+
+
+def one(settings: Settings, name: str) -> str:
+    """Return a setting's value, or its first one; empty if it has none."""
+    values = settings.get(name, ())
+    return values[0] if values else ""
+
+
+def has_own_master(settings: Settings) -> bool:
+    """Return whether ssh's own configuration, or the inventory's arguments, say how connections are kept."""
+    path = one(settings, "controlpath")
+    return path not in ("", "none") or one(settings, "controlmaster") not in ("false", "no", "")
+
+
+def socket_path(client: Client, words: Sequence[str], target: Target, settings: Settings) -> Path | None:
+    """Return where the socket of a kept connection is; None if none is kept.
+
+    Not ssh's %C: that names host, port and user, and not the key nor the known hosts by which they were verified.
+    """
+    if not target.persist or has_own_master(settings):
+        return None
+    folder = socket_folder()
+    identity = repr(
+        (client.path, socket.gethostname(), list(words), target.address, sorted(settings.items()))
+    )
+    name = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:NAME_LENGTH]
+    return None if folder is None else folder / name
+
+
+def keeping_words(path: Path, persist: int) -> list[str]:
+    """Return what has ssh use a kept connection, or keep the one that it opens."""
+    return [
+        "-oControlMaster=auto",
+        f"-oControlPersist={persist}",
+        f"-oControlPath={quoted(path)}",
+    ]

@@ -1,0 +1,69 @@
+"""Where the OpenSSH transport keeps its files: sockets of kept connections, what ssh -G has said, this run's own."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import shutil
+import stat
+import tempfile
+import threading
+from pathlib import Path
+
+#: characters of a socket's name
+NAME_LENGTH = 20
+#: bytes of its folder's path: of unix(7)'s, less the name, and what ssh appends to it while it makes one (mux.c)
+LONGEST = 107 - 1 - NAME_LENGTH - 17
+
+_making = threading.Lock()
+
+
+def cache_folder() -> Path:
+    """Return ~/.cache/prov/ssh, which may not be there yet."""
+    # not Path.home(), which fails for users that the system does not know
+    home = os.path.expanduser("~/.cache")  # noqa: PTH111
+    return Path(os.environ.get("XDG_CACHE_HOME") or home) / "prov" / "ssh"
+
+
+@functools.cache
+def socket_folder() -> Path | None:
+    """Return the folder of kept connections' sockets, for its owner alone; None where there can't be one."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    folders = [Path(runtime) / "prov"] if runtime else []
+    folders += [cache_folder(), Path(tempfile.gettempdir()) / f"prov-{os.geteuid()}"]
+    return next((folder for folder in folders if len(bytes(folder)) <= LONGEST and is_private(folder)), None)
+
+
+def is_private(folder: Path) -> bool:
+    """Return whether a folder is ours alone, once it has been made. A link in its place is not."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        st = folder.lstat()
+        if st.st_uid != os.geteuid() or not stat.S_ISDIR(st.st_mode):
+            return False
+        if stat.S_IMODE(st.st_mode) & 0o077:
+            folder.chmod(0o700)
+    except OSError:
+        return False
+    return True
+
+
+def run_folder() -> Path:
+    """Return a folder for files of this process: logs of ssh, the program that answers its questions."""
+    with _making:
+        return _only_folder()
+
+
+@functools.cache
+def _only_folder() -> Path:
+    folder = tempfile.mkdtemp(prefix="prov-ssh-")
+    owner = os.getpid()
+
+    def remove() -> None:
+        # not by a child that was forked
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    return Path(folder)

@@ -1,0 +1,303 @@
+"""A command on a host, run by one ssh process: its streams, and what it takes until there is a login.
+
+Until the login has worked nothing has been done on the host. So a process that ends before that can be replaced by
+another one, to which all is said again: after a kept connection that has died, a busy sshd, too many keys.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from provision.controller.channel import PIECE, SILENCE
+from provision.controller.openssh.log import Log
+from provision.errors import ProvError, UnreachableError
+
+#: seconds in which a kept connection has to take a command; its host may be gone
+MASTER_TIMEOUT = 3.0
+#: seconds for a process to end after its streams, and after it was told to
+END_TIMEOUT, KILL_TIMEOUT = 5.0, 2.0
+#: seconds between looks at the log of a process that has not logged in
+LOOK = 0.5
+
+
+class Started:
+    """One ssh process. log: its own.  questions: what it has asked so far."""
+
+    def __init__(self, argv: list[str], environment: dict[str, str], log: Path) -> None:
+        self.log = Log(log)
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            # Ctrl-C is for prov: it ends the run in good order
+            start_new_session=True,
+        )
+        assert self.process.stdin and self.process.stdout and self.process.stderr
+        self.stdin, self.out, self.err = (
+            stream.fileno() for stream in (self.process.stdin, self.process.stdout, self.process.stderr)
+        )
+        for stream in (self.stdin, self.out, self.err):
+            os.set_blocking(stream, False)
+
+    def end(self) -> None:
+        """Close its streams, and end it if it does not by itself."""
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None:
+                with suppress(BrokenPipeError):
+                    stream.close()
+        if self.process.poll() is None:
+            self.process.terminate()
+            threading.Thread(target=self._bury, daemon=True).start()
+        with suppress(FileNotFoundError):
+            self.log.path.unlink()
+
+    def _bury(self) -> None:
+        try:
+            self.process.wait(KILL_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+#: what came of a process that ended without a login: another one, or the error. Takes the process, what was written to
+#: stderr, and how many there were before it
+Again = Callable[[Started, str, int], "Started | UnreachableError"]
+
+
+class OpenSshChannel:
+    """The streams of a command. See `Channel`.
+
+    first: the process.  again: says what follows on one that ended without a login.
+    logged_in: called once, when a login has worked or all has failed.
+    asking: whether a person is being asked for a password.
+    """
+
+    def __init__(
+        self, first: Started, again: Again, logged_in: Callable[[], None], asking: Callable[[], bool]
+    ) -> None:
+        self.out = bytearray()
+        self.err = bytearray()
+        self.eof = False
+        self.silent = False
+        self.failure: ProvError | None = None
+        self._started = first
+        self._again = again
+        self._tell = logged_in
+        self._asking = asking
+        self._tries = 1
+        self._there = False
+        #: what was said so far, until there is a login; then None
+        self._said: list[bytes] | None = []
+        #: what was said and not written yet
+        self._pending = bytearray()
+        self._ended_input = False
+        self._closed = False
+        #: what came while we wrote; for `wait` to hand out
+        self._early: tuple[bytearray, bytearray] = (bytearray(), bytearray())
+        self._lock = threading.RLock()
+        self._last = time.monotonic()
+        self._selector = selectors.DefaultSelector()
+        self._watch()
+
+    # -- as all channels
+
+    def send(self, data: bytes) -> None:
+        with self._lock:
+            if self._said is not None:
+                self._said.append(data)
+            if not self._there:
+                # ssh reads nothing before the login: whoever sends need not wait for that
+                self._pending += data
+                self._push()
+                return
+            data, self._pending = bytes(self._pending) + data, bytearray()
+        self._write(self._started, memoryview(data))
+
+    def end_input(self) -> None:
+        self._ended_input = True
+        if not self._pending:
+            self._close_input()
+
+    def wait(self, timeout: float) -> bool:
+        end = time.monotonic() + timeout
+        while not self._take():
+            left = end - time.monotonic()
+            if self.silent or left <= 0:
+                return False
+            if self._pending:
+                self._push(wait=min(left, LOOK))
+            else:
+                self._selector.select(left if self._there else min(left, LOOK))
+            if not self._there:
+                self._look()
+        return not self.silent
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._arrived()
+        self._selector.close()
+        self._started.end()
+
+    def logged_in(self) -> bool:
+        """Return whether the login has worked."""
+        if not self._there and self._started.log.logged_in():
+            self._arrived()
+        return self._there
+
+    def asking(self) -> bool:
+        """Return whether a person is being asked for a password."""
+        return self._asking()
+
+    # -- inside
+
+    def _watch(self) -> None:
+        for number, stream in enumerate((self._started.out, self._started.err)):
+            self._selector.register(stream, selectors.EVENT_READ, number)
+
+    def _arrived(self) -> None:
+        """Note that there is a login, or never will be."""
+        with self._lock:
+            told, self._there, self._said = self._there, True, None
+        if not told:
+            self._tell()
+
+    def _close_input(self) -> None:
+        stdin = self._started.process.stdin
+        assert stdin is not None
+        with suppress(BrokenPipeError):
+            stdin.close()
+
+    def _push(self, wait: float = 0.0) -> None:
+        """Write what is pending as far as the process takes it at once, or in so many seconds."""
+        stdin = self._started.stdin
+        with selectors.DefaultSelector() as ready:
+            if wait:
+                for fd in (self._started.out, self._started.err):
+                    ready.register(fd, selectors.EVENT_READ)
+                ready.register(stdin, selectors.EVENT_WRITE)
+                ready.select(wait)
+        with self._lock, suppress(BlockingIOError):
+            try:
+                while self._pending:
+                    del self._pending[: os.write(stdin, self._pending[:PIECE])]
+            except BlockingIOError:
+                raise
+            except OSError:
+                # it has ended: what there is to say is said again to the next one, if there is one
+                self._pending.clear()
+            if self._ended_input:
+                self._close_input()
+
+    def _write(self, started: Started, data: memoryview) -> None:
+        """Write to a process, and read what it says meanwhile: it might wait for that to be read."""
+        self._last = time.monotonic()
+        with selectors.DefaultSelector() as writable:
+            try:
+                writable.register(started.stdin, selectors.EVENT_WRITE)
+            except (ValueError, KeyError, PermissionError):
+                return
+            while data and started is self._started and not self._closed:
+                try:
+                    data = data[os.write(started.stdin, data[:PIECE]) :]
+                    self._last = time.monotonic()
+                    continue
+                except BlockingIOError:
+                    pass
+                except (BrokenPipeError, OSError):
+                    # it has ended: `wait` gives what it said before that, then the end
+                    return
+                self._read_early()
+                writable.select(LOOK)
+                if time.monotonic() - self._last > SILENCE and self._there:
+                    self.silent = True
+                    started.process.kill()
+                    return
+
+    def _read_early(self) -> None:
+        with self._lock:
+            for fd, into in zip((self._started.out, self._started.err), self._early):
+                piece = read(fd)
+                if piece:
+                    into += piece
+                    self._last = time.monotonic()
+
+    def _take(self) -> bool:
+        """Move what has arrived to `out` and `err`; False if there was nothing, and more may come."""
+        with self._lock:
+            found = False
+            for early, into in zip(self._early, (self.out, self.err)):
+                into += early
+                found = found or bool(early)
+                early.clear()
+            out, err = read(self._started.out), read(self._started.err)
+            self.out += out or b""
+            self.err += err or b""
+        if out or err or found:
+            self._last = time.monotonic()
+            if out:
+                self._arrived()
+            return True
+        if out is None:
+            return False
+        return self._at_end()
+
+    def _at_end(self) -> bool:
+        """After the end of a process: True at the end of all, False if another one has begun."""
+        with suppress(subprocess.TimeoutExpired):
+            self._started.process.wait(END_TIMEOUT)
+        rest = read(self._started.err)
+        if rest:
+            self.err += rest
+        if not self.logged_in() and not self._closed:
+            following = self._again(self._started, self.err.decode(errors="replace"), self._tries)
+            if isinstance(following, Started):
+                self._replace(following)
+                return False
+            self.failure = following
+            self._arrived()
+        self.eof = True
+        return True
+
+    def _look(self) -> None:
+        """Look how far a login has come: a kept connection that does not answer is given up."""
+        log = self._started.log
+        if self.logged_in():
+            return
+        if time.monotonic() - self._started.began > MASTER_TIMEOUT and log.waits_for_master():
+            self._started.process.kill()
+
+    def _replace(self, following: Started) -> None:
+        """Say to another process all that was said to the one before it."""
+        self._selector.close()
+        self._started.end()
+        with self._lock:
+            self._tries += 1
+            self._started = following
+            self.out.clear()
+            self.err.clear()
+            self._pending = bytearray().join(self._said or ())
+        self._selector = selectors.DefaultSelector()
+        self._watch()
+        self._push()
+
+
+def read(fd: int) -> bytes | None:
+    """Return what can be read at once; empty at the end, None if nothing has come."""
+    try:
+        return os.read(fd, PIECE)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""

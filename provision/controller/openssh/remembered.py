@@ -1,0 +1,60 @@
+"""What ssh has said and would say again: kept in ~/.cache/prov/ssh until a file that it depends on changes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from provision.controller.openssh.folders import cache_folder, is_private
+
+#: (device, inode, size, time of change in ns); None for a file that is not there
+FileState = tuple[int, int, int, int]
+#: files in the folder; when there are more, all are forgotten
+MOST = 5000
+
+
+def state_of(path: str) -> FileState | None:
+    """Return what tells a file from another or changed one; None if it is not there."""
+    try:
+        st = os.stat(path)  # noqa: PTH116 (as quick as can be)
+    except OSError:
+        return None
+    return st.st_dev, st.st_ino, st.st_size, st.st_mtime_ns
+
+
+def recall(kind: str, question: str) -> Any:
+    """Return what was remembered, if all files that it depends on are as they were; else None."""
+    try:
+        kept = json.loads(path_of(kind, question).read_bytes())
+        states = {path: tuple(state) if state else None for path, state in kept["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if any(state_of(path) != state for path, state in states.items()):
+        return None
+    return kept.get("answer")
+
+
+def remember(kind: str, question: str, files: Mapping[str, FileState | None], answer: Any) -> None:
+    """Keep an answer. files: what it depends on, and how they are. Where it can't be kept, ssh is asked again."""
+    path = path_of(kind, question)
+    if not is_private(path.parent):
+        return
+    with contextlib.suppress(OSError):
+        known = os.listdir(path.parent)  # noqa: PTH208
+        for name in known if len(known) > MOST else ():
+            if name.endswith(".json"):
+                (path.parent / name).unlink(missing_ok=True)
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_text(json.dumps({"files": files, "answer": answer}))
+        part.replace(path)
+
+
+def path_of(kind: str, question: str) -> Path:
+    """Return where an answer is kept."""
+    digest = hashlib.sha256(f"{kind}\0{question}".encode(errors="surrogateescape")).hexdigest()
+    return cache_folder() / f"{digest[:32]}.json"

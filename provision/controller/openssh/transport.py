@@ -1,0 +1,285 @@
+"""The way to a host by the ssh client of this machine: one process of it for each command."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import subprocess
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+from provision.controller.channel import Channel
+from provision.controller.openssh.arguments import (
+    NO_MASTER,
+    keeping_words,
+    one,
+    plain_words,
+    socket_path,
+    target_words,
+)
+from provision.controller.openssh.askpass import AskPerson, Questions, listener
+from provision.controller.openssh.client import Client
+from provision.controller.openssh.configuration import Settings, settings_of
+from provision.controller.openssh.folders import run_folder
+from provision.controller.openssh.log import Log
+from provision.controller.openssh.process import OpenSshChannel, Started
+from provision.controller.openssh.reasons import Failure
+from provision.controller.transport import Target
+from provision.errors import UnreachableError
+
+#: logins at once through one jump host: its sshd drops new connections at random above MaxStartups (sshd_config(5))
+AT_ONCE = 8
+#: processes of one channel
+TRIES = 5
+#: seconds for the master of a kept connection to end
+EXIT_TIMEOUT = 2.0
+
+_logs = itertools.count(1)
+_limits: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(AT_ONCE))
+
+
+class OpenSshTransport:
+    """Logins on one host. within: seconds to connect; None for the default.
+
+    kept: whether a connection that is kept may be used, and this one kept.
+    """
+
+    def __init__(
+        self, client: Client, target: Target, *, within: int | None = None, kept: bool = True
+    ) -> None:
+        self._client = client
+        self._target = target
+        self._within = within
+        self._kept = kept
+        self._person: AskPerson | None = None
+        self._asked_whom = False
+        self._open: list[Questions] = []
+        self._begun: tuple[str, OpenSshChannel] | None = None
+
+    # -- what ssh's configuration says
+
+    @cached_property
+    def words(self) -> list[str]:
+        """The words of the inventory for ssh."""
+        return target_words(self._target)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What ssh takes from its configuration. Raises UnreachableError."""
+        return settings_of(self._client, self.words, self._target.address)
+
+    @property
+    def address(self) -> str:
+        return one(self.settings, "hostname") or self._target.address
+
+    @property
+    def user(self) -> str:
+        return self._target.user or one(self.settings, "user")
+
+    @property
+    def port(self) -> int:
+        return self._target.port or int(one(self.settings, "port"))
+
+    @property
+    def socket(self) -> Path | None:
+        """Where the kept connection's socket is; None if it is not prov that keeps one."""
+        if not self._kept:
+            return None
+        return socket_path(self._client, self.words, self._target, self.settings)
+
+    # -- logins
+
+    def may_ask(self, person: AskPerson | None) -> None:
+        """Say who asks a person for passwords; None if there is none to ask."""
+        self._person, self._asked_whom = person, True
+        for questions in self._open:
+            questions.may_ask(person)
+
+    def open(self) -> None:
+        """Read ssh's configuration; the login comes with the first channel. Raises UnreachableError."""
+        key = self._target.key
+        if key is not None and not os.access(key, os.R_OK):
+            there = "may not be read" if key.exists() else "is not there"
+            raise UnreachableError(
+                f"the private key {key} {there}", hint="Check ansible_ssh_private_key_file."
+            )
+        _ = self.settings
+
+    def reopen(self) -> None:
+        self.forget_master()
+        # whether it is there shows with the first channel
+
+    def forget_master(self) -> None:
+        """End the kept connection, if there is one."""
+        path = self.socket
+        if path is None or not path.exists():
+            return
+        argv = [self._client.path, *keeping_words(path, 0), "-O", "exit", "--", self._target.address]
+        with suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=EXIT_TIMEOUT,
+                check=False,
+            )
+        path.unlink(missing_ok=True)
+
+    def new_login(self, within: int) -> OpenSshTransport:
+        found = OpenSshTransport(self._client, self._target, within=within, kept=False)
+        found.may_ask(self._person)
+        return found
+
+    def begin(self, command: str) -> None:
+        self.open()
+        self._begun = command, Attempts(self, command).channel()
+
+    def channel(self, command: str) -> Channel:
+        begun, self._begun = self._begun, None
+        if begun is not None and begun[0] == command:
+            return begun[1]
+        if begun is not None:
+            begun[1].close()
+        return Attempts(self, command).channel()
+
+    def close(self) -> None:
+        if self._begun is not None:
+            self._begun[1].close()
+            self._begun = None
+        for questions in self._open:
+            listener().forget(questions)
+        self._open.clear()
+
+    # -- for commands
+
+    def argv(self, own: Sequence[str]) -> list[str]:
+        """Return ssh's command line, without a command. own: options that come first."""
+        master: list[str] = []
+        if not self._kept:
+            master = list(NO_MASTER)
+        elif path := self.socket:
+            master = keeping_words(path, self._target.persist)
+        return [self._client.path, *own, *master, *self.words, "--", self._target.address]
+
+    def environment(self) -> dict[str, str]:
+        """Return what ssh runs with: questions come to prov."""
+        questions = Questions(self.user, self.address, self._target.password)
+        if self._asked_whom:
+            questions.may_ask(self._person)
+        self._open.append(questions)
+        return {**os.environ, **listener().environment(questions)}
+
+    def new_log(self) -> Path:
+        """Return a file for the log of one process."""
+        return run_folder() / f"log-{next(_logs)}"
+
+    def failure(self, log: Log, said: str, questions: Sequence[str] = ()) -> Failure:
+        """Return why a process has not logged in. See Failure."""
+        return Failure(self._target, self.settings, log, said, questions)
+
+    def last_questions(self) -> Questions:
+        """Return the questions of the process that was started last."""
+        return self._open[-1]
+
+    @property
+    def target(self) -> Target:
+        """Where and how to log in."""
+        return self._target
+
+    def plain_words(self, log: Path) -> list[str]:
+        """Return the options for an agent's stream. log: where ssh writes what it does."""
+        words = plain_words(self._client, self.settings, self._within)
+        return ["-T", "-oRequestTTY=no", "-oClearAllForwardings=yes", *words, "-E", str(log)]
+
+    def role_words(self, log: Path, *, pty: bool) -> list[str]:
+        """Return the options for what a role runs. pty: on a terminal there."""
+        words = plain_words(self._client, self.settings, self._within)
+        return ["-tt" if pty else "-T", *words, "-E", str(log)]
+
+
+class Attempts:
+    """The processes of one channel, one after the other."""
+
+    def __init__(self, transport: OpenSshTransport, command: str) -> None:
+        self._transport = transport
+        self._command = command
+        self._more: list[str] = []
+        self._replaced_master = False
+        self._limit: threading.Semaphore | None = None
+        self._questions: Questions | None = None
+
+    def channel(self) -> OpenSshChannel:
+        """Start the first one. Raises UnreachableError if there is no ssh to start."""
+        jump = one(self._transport.settings, "proxyjump") or one(self._transport.settings, "proxycommand")
+        if jump:
+            self._limit = _limits[jump]
+            self._limit.acquire()
+        try:
+            return OpenSshChannel(self._start(), self._again, self._logged_in, self._asking)
+        except BaseException:
+            self._logged_in()
+            raise
+
+    def _start(self) -> Started:
+        log = self._transport.new_log()
+        own = [*self._more, *self._transport.plain_words(log)]
+        environment = {**self._transport.environment(), "LC_ALL": "C"}
+        self._questions = self._transport.last_questions()
+        try:
+            return Started([*self._transport.argv(own), self._command], environment, log)
+        except OSError as error:
+            raise UnreachableError(f"ssh can't be started: {error}") from None
+
+    def _logged_in(self) -> None:
+        if self._limit is not None:
+            self._limit.release()
+            self._limit = None
+
+    def _asking(self) -> bool:
+        return self._questions is not None and self._questions.asking
+
+    def _again(self, ended: Started, said: str, tries: int) -> Started | UnreachableError:
+        """Return another process if that may help, else why there is no login."""
+        log = ended.log
+        log.read()
+        asked = self._questions.asked if self._questions else []
+        failure = self._transport.failure(log, said, asked)
+        pause = 0.0
+        if log.used_master() and not self._replaced_master:
+            # it took no command: the host, or the network, has gone since. One of the user's own is left alone
+            self._replaced_master = True
+            self._transport.forget_master()
+            if self._transport.socket is None:
+                self._more += NO_MASTER
+        elif failure.hides_a_proxys_words() and NO_MASTER[0] not in self._more:
+            # with ControlPersist, what a jump host's ssh says goes nowhere (ssh_proxy_connect in sshconnect.c)
+            self._more += NO_MASTER
+        elif tries >= TRIES:
+            return failure.error()
+        elif failure.was_dropped():
+            pause = random.uniform(0.1, 0.4) * 2**tries
+        elif failure.was_refused():
+            # an sshd that reloads executes itself anew, and nobody listens for that moment (sshd(8), SIGHUP)
+            pause = 0.1 * tries
+        elif failure.had_too_many_keys() and (fewer := self._fewer_keys()):
+            self._more += fewer
+        else:
+            return failure.error()
+        time.sleep(pause)
+        return self._start()
+
+    def _fewer_keys(self) -> list[str]:
+        """Return what has ssh offer less than all keys of an agent: the one that was named, or the password."""
+        target = self._transport.target
+        if target.key is not None and "-oIdentitiesOnly=yes" not in self._more:
+            return ["-oIdentitiesOnly=yes"]
+        if target.password is not None and "-oPubkeyAuthentication=no" not in self._more:
+            return ["-oPubkeyAuthentication=no"]
+        return []
