@@ -140,7 +140,17 @@ def balanced(host: InventoryHost, name: Any, value: Any, apps_of: AppsOf) -> Bal
         if (app.domains, app.tls, app.path) != (apps[0].domains, apps[0].tls, apps[0].path):
             message = f"{servers[0].name} and {server.name} differ in domains, tls or path of {name!r}"
             raise host.error((*path, "hosts"), message)
+    for wanted in ("streams", "cache", "rate_limit"):
+        if wanted in apps[0].asks_of_front and wanted not in offered_by(host, balance.front):
+            raise host.error(
+                (*path, "front"), f"the front {balance.front!r} has no `{wanted}`, which {name} asks for"
+            )
     return Balanced(apps[0], balance, tuple(servers))
+
+
+def offered_by(host: InventoryHost, front: str) -> tuple[str, ...]:
+    """What a front of the host's project does."""
+    return fronts.named(front, known_roles(host)["roles"]).offers
 
 
 def balancers_in(inventory: Inventory) -> dict[str, tuple[InventoryHost, ...]]:

@@ -294,26 +294,20 @@ class App(Settings):
         return self
 
     @model_validator(mode="after")
-    def _suits_its_roles(self, info: ValidationInfo) -> App:
+    def _finds_its_roles(self, info: ValidationInfo) -> App:
         folders = role_folders(info)
-        front = fronts.named(self.front, folders)
-        for wanted in self.asks_of_front:
-            if wanted not in front.offers:
-                able = [each.name for each in fronts.fronts(folders) if wanted in each.offers]
-                does = f"set `front` to one that does: {', '.join(able)}" if able else "no front here does"
-                raise ValueError(f"the front {self.front!r} has no `{wanted}`; {does}")
-        self._server, self._front = servers.named(self.server, folders), front
+        self._server, self._front = servers.named(self.server, folders), fronts.named(self.front, folders)
         return self
 
     @property
-    def server_package(self) -> str | None:
-        """What its server needs in its environment; None for nothing."""
-        return self._server.package
+    def server_role(self) -> Server:
+        """What its server declares."""
+        return self._server
 
     @property
-    def draining(self) -> str:
-        """Title of its front's processes that only finish requests; "" if they have none."""
-        return self._front.draining
+    def front_role(self) -> Front:
+        """What its front declares."""
+        return self._front
 
     @property
     def asks_of_front(self) -> list[str]:

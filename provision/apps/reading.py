@@ -9,6 +9,7 @@ from provision.apps.application import Application
 from provision.apps.files import files_missing, local
 from provision.apps.model import GIT_URL, App
 from provision.apps.settings import OwnCertificate, Tls, known_roles
+from provision.declared.fronts import fronts
 from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import InventoryHost, Problems
 from provision.inventory.validation import validate
@@ -38,6 +39,7 @@ def apps_of(host: InventoryHost, manifests: Manifests) -> list[Application]:
             apps.append(app_of(host, name, value).read_by(manifests))
     for error in [
         *fronts_that_differ(host, apps),
+        *beyond_fronts(host, apps),
         *domains_claimed_twice(host, apps),
         *files_missing(host, apps),
         *certificates_unfit(host, apps),
@@ -88,6 +90,20 @@ def fronts_that_differ(host: InventoryHost, apps: Sequence[App]) -> list[ConfigE
         for app in apps[1:]
         if app.front != apps[0].front
     ]
+
+
+def beyond_fronts(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
+    """An error for each setting of an application that its front does nothing for (the role's OFFERS)."""
+    folders = known_roles(host)["roles"]
+    errors: list[ConfigError] = []
+    for app in apps:
+        for wanted in app.asks_of_front:
+            if wanted not in app.front_role.offers:
+                able = [each.name for each in fronts(folders) if wanted in each.offers]
+                message = f"the front {app.front!r} has no `{wanted}`"
+                hint = f"Set `front` to one that has: {', '.join(able)}" if able else ""
+                errors.append(host.error(("apps", app.name, wanted.partition(":")[0]), message, hint))
+    return errors
 
 
 def domains_claimed_twice(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:

@@ -137,12 +137,13 @@ class Release:
 
         Raises ProvError if they have hashes and don't: pip then takes nothing without one.
         """
-        package = self.app.server_package
-        if package is None or named_in(self.requirements) & {bare_name(package), self.app.server}:
+        server = self.app.server_role
+        package = server.package
+        if package is None or named_in(self.requirements) & set(map(bare_name, (package, *server.aliases))):
             return []
         if "--hash=" in self.requirements:
             raise ProvError(
-                f"the requirements of {self.app.name} have hashes, and do not list {self.app.server}",
+                f"the requirements of {self.app.name} have hashes, and do not list {bare_name(package)}",
                 where=str(self.app.source),
                 hint=f"pip takes nothing without a hash then: add {package} with its own.",
             )

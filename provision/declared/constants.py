@@ -7,10 +7,11 @@ the others.
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from provision.declared.folders import BUILTIN, names
 from provision.errors import ConfigError
@@ -35,7 +36,8 @@ class Constant:
 class Module:
     """What the top of a role's module says.
 
-    names: of functions, classes and imports, with their file:line.  extends: (package, role) of its EXTENDS.
+    names: of functions, classes and imports, with their file:line.  extends: (package, role) of its EXTENDS, if the
+    module imports that.
     """
 
     file: str
@@ -94,7 +96,10 @@ def mentioning(word: str, folders: Sequence[Path]) -> Iterator[str]:
     """
     for name in names(folders):
         file = module_file(name, folders)
-        text = file.read_text(encoding="utf-8", errors="replace") if file else ""
+        text = ""
+        if file is not None:
+            with contextlib.suppress(OSError):
+                text = file.read_text(encoding="utf-8", errors="replace")
         if word in text or "EXTENDS" in text:
             yield name
 
@@ -114,15 +119,19 @@ def words(constant: Constant, *, example: tuple[str, ...]) -> tuple[str, ...]:
 
 def module_file(role: str, folders: Sequence[Path]) -> Path | None:
     """The file of the first role of that name."""
-    if not role.isidentifier():
+    if not (role.isascii() and role.isidentifier()):
         return None
     return next((file for f in folders if (file := f / role / "__init__.py").is_file()), None)
 
 
 def read(file: Path) -> Module:
     """What a module's file says; read again only if the file has changed. Raises ConfigError."""
-    status = file.stat()
-    return parsed(str(file), status.st_mtime_ns, status.st_size)
+    try:
+        status = file.stat()
+        return parsed(str(file), status.st_mtime_ns, status.st_size)
+    except OSError as error:
+        message = f"role {file.parent.name!r} can't be read: {error.strerror}"
+        raise ConfigError(message, where=str(file)) from None
 
 
 @functools.lru_cache(maxsize=256)
@@ -134,29 +143,37 @@ def parsed(file: str, _mtime: int, _size: int) -> Module:
         told, line = (error.msg, error.lineno) if isinstance(error, SyntaxError) else (error, 1)
         message = f"role {Path(file).parent.name!r} can't be imported: {type(error).__name__}: {told}"
         raise ConfigError(message, where=f"{file}:{line}") from None
-    imported = dict(imports(tree))
     names = {name: f"{file}:{line}" for name, line in defined(tree)}
-    constants: dict[str, Constant] = {}
+    # what another module says is known only by running it
+    constants = {name: Constant(name, None, False, where) for name, where in names.items() if name.isupper()}
     extends = None
-    for name, node, line in assigned(tree):
+    for name, node, line in assigned(tree.body):
         constants[name] = constant(name, node, f"{file}:{line}")
         if name == "EXTENDS":
-            extends = imported.get(ast.unparse(node))
+            extends = role_named(node, dict(imports(tree)))
     return Module(file, constants, names, extends)
 
 
-def assigned(tree: ast.Module) -> Iterator[tuple[str, ast.expr, int]]:
-    """(name, value, line) of what is assigned at the top of a module, in capital letters."""
-    for node in tree.body:
-        targets: Sequence[ast.expr] = ()
-        if isinstance(node, ast.Assign):
-            targets = node.targets
-        elif isinstance(node, ast.AnnAssign):
-            targets = [node.target]
+def assigned(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.expr, int]]:
+    """(name, value, line) of what is assigned in capital letters at the top of a module.
+
+    Of what depends on something (`if`, `try`, `+=`), the value is an expression that is not written out.
+    """
+    for node in body:
         if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
-            for target in targets:
-                if isinstance(target, ast.Name) and target.id.isupper():
-                    yield target.id, node.value, node.lineno
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from ((t.id, node.value, node.lineno) for t in targets if is_constant(t))
+        elif isinstance(node, ast.AugAssign) and is_constant(node.target):
+            yield node.target.id, node.target, node.lineno
+        elif isinstance(node, (ast.If, ast.Try, ast.With, ast.For, ast.While)):
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store) and is_constant(inner):
+                    yield inner.id, inner, inner.lineno
+
+
+def is_constant(target: ast.expr) -> TypeGuard[ast.Name]:
+    """Whether a name in capital letters is assigned."""
+    return isinstance(target, ast.Name) and target.id.isupper()
 
 
 def constant(name: str, node: ast.expr, where: str) -> Constant:
@@ -167,16 +184,22 @@ def constant(name: str, node: ast.expr, where: str) -> Constant:
         return Constant(name, None, is_literal=False, where=where)
 
 
-def imports(tree: ast.Module) -> Iterator[tuple[str, tuple[str, str]]]:
-    """(how a module writes it, (package, role)) of each role that it imports."""
+def imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """(name, what it stands for, with dots) of what a module imports."""
     for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node.module in (BUILTIN_PACKAGE, OWN_PACKAGE):
-            yield from ((alias.asname or alias.name, (node.module, alias.name)) for alias in node.names)
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names)
         elif isinstance(node, ast.Import):
             for alias in node.names:
-                package, _, role = alias.name.rpartition(".")
-                if package in (BUILTIN_PACKAGE, OWN_PACKAGE):
-                    yield alias.asname or alias.name, (package, role)
+                first = alias.name.partition(".")[0]
+                yield (alias.asname, alias.name) if alias.asname else (first, first)
+
+
+def role_named(node: ast.expr, imported: Mapping[str, str]) -> tuple[str, str] | None:
+    """(package, role) of an expression such as `nginx` or `builtin.nginx`; None if it is no imported role."""
+    first, dot, rest = ast.unparse(node).partition(".")
+    package, _, role = (imported.get(first, "") + dot + rest).rpartition(".")
+    return (package, role) if package in (BUILTIN_PACKAGE, OWN_PACKAGE) else None
 
 
 def defined(tree: ast.Module) -> Iterator[tuple[str, int]]:

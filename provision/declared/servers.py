@@ -2,6 +2,7 @@
 
 SERVES = ("wsgi", "asgi")         the interfaces that it speaks
 PACKAGE = "waitress>=3,<4"        what an application's environment needs; None if the role's own steps install it
+ALIASES = ("waitress-ng",)        other packages that bring the same server, if an application lists one; optional
 DEFAULT_FOR = ("wsgi",)           built-in roles only: the server of applications that name none
 
 A module with SERVES also has a function `program(c, release, p) -> Program` (provision.serving.instances).
@@ -34,13 +35,17 @@ PROGRAM = "program"
 
 @dataclass(frozen=True)
 class Server:
-    """What the role of a server declares. file: of its module.  package: a requirement, or None."""
+    """What the role of a server declares. file: of its module.  package: a requirement, or None.
+
+    aliases: packages by which the server comes as well.
+    """
 
     name: str
     file: str
     serves: tuple[Interface, ...]
     package: str | None
     default_for: tuple[Interface, ...] = ()
+    aliases: tuple[str, ...] = ()
 
 
 def server(name: str, folders: Sequence[Path]) -> Server | None:
@@ -72,7 +77,9 @@ def server(name: str, folders: Sequence[Path]) -> Server | None:
             where=default.where,
             hint=f"Remove it; applications name this server by `server: {name}`.",
         )
-    return Server(name, source.file, spoken, package(source, serves), chosen)
+    others = source.get("ALIASES")
+    aliases = words(others, example=("other",)) if others else ()
+    return Server(name, source.file, spoken, package(source, serves), chosen, aliases)
 
 
 def named(name: str, folders: Sequence[Path]) -> Server:
@@ -84,17 +91,28 @@ def named(name: str, folders: Sequence[Path]) -> Server:
     found = server(name, folders)
     if found is not None:
         return found
-    known = [each.name for each in servers(folders)]
     source = source_of(name, folders)
+    if source is not None and (source.misspelt("SERVES") or source.where(PROGRAM)):
+        raise undeclared(name, folders)
+    known = [each.name for each in servers(folders)]
     if source is None:
         raise ValueError(f"{name!r} is not one of {', '.join(known)}.{suggestion(name, known)}")
-    near, program = source.misspelt("SERVES"), source.where(PROGRAM)
-    if near is not None:
-        raise ConfigError(f"{near.name} declares nothing. Did you mean SERVES?", where=near.where)
-    if program is not None:
-        message, hint = f"role {name!r} has no SERVES", 'Declare what it serves:  SERVES = ("wsgi",)'
-        raise ConfigError(message, where=program, hint=hint)
     raise ValueError(f"{name!r} is a role without SERVES, so not a server; these are: {', '.join(known)}")
+
+
+def undeclared(name: str, folders: Sequence[Path]) -> ConfigError:
+    """The error for a role that is a server in all but SERVES."""
+    source = source_of(name, folders)
+    assert source is not None
+    near, program, extends = source.misspelt("SERVES"), source.where(PROGRAM), source.get("EXTENDS")
+    if near is not None:
+        return ConfigError(f"{near.name} declares nothing. Did you mean SERVES?", where=near.where)
+    if program is None and extends is not None:
+        message = f"role {name!r} extends a server, but prov cannot read which"
+        hint = "Write:  from provision.builtin import NAME  and  EXTENDS = NAME"
+        return ConfigError(message, where=extends.where, hint=hint)
+    hint = 'Declare what it serves:  SERVES = ("wsgi",)'
+    return ConfigError(f"role {name!r} has no SERVES", where=program or source.file, hint=hint)
 
 
 def interfaces(constant: Constant) -> tuple[Interface, ...]:
@@ -128,7 +146,7 @@ def package(source: Source, serves: Constant) -> str | None:
         raise ConfigError(message, where=constant.where, hint=example)
     if value is None or (isinstance(value, str) and REQUIREMENT.fullmatch(value)):
         return value
-    message = f"PACKAGE must be a requirement with its versions, or None, not {value!r}"
+    message = f"PACKAGE must be a requirement such as 'name>=1,<2', or None, not {value!r}"
     raise ConfigError(message, where=constant.where, hint=example)
 
 

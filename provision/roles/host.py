@@ -164,7 +164,12 @@ class Host:
 
     def params(self, model: type[P]) -> P:
         """The checked parameters of one of this host's roles, by their class; its defaults if it is not listed."""
-        return next((p for p in self.assignment.params if isinstance(p, model)), model())
+        return next((p for p in self.assignment.params.values() if isinstance(p, model)), model())
+
+    def params_of(self, role: str, model: type[P]) -> P:
+        """The checked parameters of a role by its name, as of several of one class; the class's defaults without."""
+        found = self.assignment.params.get(role)
+        return found if isinstance(found, model) else model()
 
     def render(self, name: str, *, role: str = "", **values: Any) -> str:
         """The text of a template, of the running role or of another one. Raises ProvError, also if a secret went into

@@ -114,7 +114,7 @@ def find(name: str, folders: Sequence[Path]) -> Role | None:
     if server is not None:
         check_program(chain)
     elif is_program(chain):
-        servers.named(name, folders)
+        raise servers.undeclared(name, folders)
     tasks = tasks_of(chain)
     if not tasks:
         raise ConfigError(

@@ -27,7 +27,10 @@ class Params(BaseModel):
         return ()
 
     def misfits(self, apps: Sequence[App]) -> Iterable[tuple[str, str]]:
-        """Return which of them do not fit the host's applications, with why: (parameter, why)."""
+        """Return which of them do not fit the host's applications, with why: (parameter, why).
+
+        apps: those that the role serves if it is a server, else all of the host.
+        """
         return ()
 
 

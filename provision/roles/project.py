@@ -7,6 +7,7 @@ parameters. What comes later is given what came before, and asks for nothing aga
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,12 +43,12 @@ class Assignment:
     """What one host gets.
 
     roles: those that run, in their order, with their parameters.  served: what it serves by them.
-    params: of all roles that the host has, also of those that do not run this time.
+    params: by role, of all that the host has, also of those that do not run this time.
     """
 
     host: InventoryHost
     roles: tuple[tuple[Role, Params | None], ...] = ()
-    params: tuple[Params, ...] = ()
+    params: Mapping[str, Params] = field(default_factory=dict)
     served: Served = Served()
 
     @cached_property
@@ -80,7 +81,7 @@ def resolve(
             with problems.gathered():
                 pairs.append((role, params_for(role, host, served[host.name].apps)))
         run = tuple(pair for pair in pairs if not only or pair[0].name in only)
-        params = tuple(params for _, params in pairs if params is not None)
+        params = {role.name: params for role, params in pairs if params is not None}
         assignments.append(Assignment(host, run, params, served[host.name]))
     problems.raise_any()
     return assignments
@@ -205,6 +206,8 @@ def params_for(role: Role, host: InventoryHost, apps: Sequence[Application]) -> 
             raise ConfigErrors([host.error((role.name,), f"role {role.name!r} takes no parameters")])
         return None
     found = validate(role.params, {} if value is None else value, host, (role.name,))
+    if role.server is not None:
+        apps = [app for app in apps if app.server == role.name]
     misfits = [host.error((role.name, parameter), why) for parameter, why in found.misfits(apps)]
     if misfits:
         raise ConfigErrors(misfits)

@@ -192,14 +192,19 @@ def serve(c: Host) -> None:
 
 def served(c: Host) -> list[Application]:
     """The applications of this host that the running role serves."""
-    return [app for app in c.apps if app.server == c.role_folders[0].name]
+    return [app for app in c.apps if app.server == running_role(c)]
+
+
+def running_role(c: Host) -> str:
+    """The name of the role whose task is running."""
+    return c.role_folders[0].name
 
 
 def instance(c: Host, app: Application) -> Instance:
     """The instance in which its server serves an application on this host, whatever role is running."""
     module = importlib.import_module(f"roles.{app.server}")
     chain = [module, *extended(module)]
-    p = c.params(check_program(chain))
+    p = c.params_of(app.server, check_program(chain))
     # templates and files are the server's, also while a front asks
     running, c.role_folders = c.role_folders, tuple(Path(str(m.__file__)).parent for m in chain)
     try:
@@ -237,7 +242,7 @@ def start(c: Host, instance: Instance) -> None:
     answers += workers.start(c, release, instance.id, instance.workers, settings)
 
     def stop_others() -> None:
-        keep, draining = instance.names, instance.app.draining
+        keep, draining = instance.names, instance.app.front_role.draining
         # a front whose processes have no title of their own by then leaves the requests to the instance itself
         systemd.only_instances(
             c, f"{name}@.service", keep, after=DRAIN if draining else 0, until_gone=draining

@@ -13,7 +13,7 @@ from provision.apps.releases import Release
 from provision.apps.tls import authority_path, certificate_path, key_path
 from provision.declared.folders import search_path
 from provision.declared.fronts import Front, fronts
-from provision.serving.instances import instance
+from provision.serving.instances import instance, running_role
 from provision.serving.locations import Location, at, locations
 from provision.steps import files
 from provision.values import dataclass
@@ -127,24 +127,29 @@ class VirtualHost:
         return authority_path(self.first)
 
 
-def virtual_hosts(c: Host, front: str) -> list[VirtualHost]:
-    """What a front serves on this host, in the order of the inventory: its applications, and those it balances."""
+def virtual_hosts(c: Host) -> list[VirtualHost]:
+    """What the running front serves on this host, in the order of the inventory: its applications, and those it
+    balances."""
+    front = running_role(c)
     own = [own_site(c, app) for app in c.apps if app.front == front]
     others = [site_of(b) for b in c.balanced if b.balance.front == front]
     return grouped([*own, *others])
 
 
-def idle_fronts(c: Host, own: str) -> list[Front]:
-    """The other fronts that this host has no use for: by its roles, its applications or those that it balances."""
+def idle_fronts(c: Host) -> list[Front]:
+    """The fronts besides the running one that this host has no use for: by its roles, its applications or those that
+    it balances. One with the same unit is the same program."""
     used = {*c.inventory.roles, *(app.front for app in c.apps)}
     used.update(balanced.balance.front for balanced in c.balanced)
     folders = search_path(c.inventory.inventory.project)
-    return [each for each in fronts(folders) if each.name != own and each.name not in used]
+    known = fronts(folders)
+    own = {each.unit for each in known if each.name == running_role(c)}
+    return [each for each in known if each.unit not in own and each.name not in used]
 
 
-def sites_elsewhere_gone(c: Host, own: str) -> None:
+def sites_elsewhere_gone(c: Host) -> None:
     """Remove the applications' sites from the time when another front served them."""
-    for front in idle_fronts(c, own):
+    for front in idle_fronts(c):
         for app in c.apps:
             files.absent(c, front.site(app.name))
 

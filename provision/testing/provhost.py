@@ -163,5 +163,5 @@ class ProvHost:
 
 def authority_of(assignment: Assignment) -> Path:
     """The certificate of the authority that signs for a host (role `tls`)."""
-    folder = next((p.ca for p in assignment.params if hasattr(p, "ca")), ".prov/ca")
+    folder = next((p.ca for p in assignment.params.values() if hasattr(p, "ca")), ".prov/ca")
     return Authority(Path(folder).expanduser()).certificate_path.absolute()

@@ -66,7 +66,7 @@ class Apache(Params):
 @task
 def install(c: Host, p: Apache) -> None:
     """Install Apache and serve every application of this host that names it as its front."""
-    hosts = virtual_hosts(c, "apache")
+    hosts = virtual_hosts(c)
     limited = limits_of(hosts)
     # without the package apache2: it starts a server with a page of its own, on ports that another front may have
     apt.packages(c, ["apache2-bin", "media-types", "logrotate", *(["libapache2-mod-qos"] if limited else [])])
@@ -86,11 +86,11 @@ def install(c: Host, p: Apache) -> None:
         restart_on=[unit],
         reload_on=[conf, *inputs],
         check_with=["apache2", "-t"],
-        instead_of=[other.unit for other in idle_fronts(c, "apache")],
+        instead_of=[other.unit for other in idle_fronts(c)],
         renews=True,
         ports=[80, 443] if any(host.tls for host in hosts) else [80],
     )
-    sites_elsewhere_gone(c, "apache")
+    sites_elsewhere_gone(c)
     for host in hosts:
         if host.tls:
             served.served_certificate(c, host.certificate, places.names(host)[0], when=[apache])

@@ -32,7 +32,7 @@ class Gunicorn(ServerParams):
 
     def misfits(self, apps: Sequence[App]) -> Iterator[tuple[str, str]]:
         for app in apps:
-            if app.server == "gunicorn" and (self.worker(app) == "asgi") != (app.interface == "asgi"):
+            if (self.worker(app) == "asgi") != (app.interface == "asgi"):
                 message = f"{self.worker(app)!r} does not serve {app.name!r}, which speaks {app.interface}"
                 yield "worker_class", f"{message}; left out, each gets a worker that does"
 

@@ -52,7 +52,7 @@ def install(c: Host, p: Nginx) -> None:
     """Install nginx and serve every application of this host that names it as its front."""
     # a configuration that is broken would keep it from starting, and so the package from coming
     apt.packages(c, "nginx", start=False)
-    hosts = virtual_hosts(c, "nginx")
+    hosts = virtual_hosts(c)
     inputs = front_files(c, hosts, c.params(Tls).ca)
     if any(site.app.cache for host in hosts for site in host.sites):
         files.directory(c, CACHE, mode=0o700, owner="www-data")
@@ -86,11 +86,11 @@ def install(c: Host, p: Nginx) -> None:
         restart_on=[hardened],
         reload_on=[conf, *inputs],
         check_with=["nginx", "-t"],
-        instead_of=[other.unit for other in idle_fronts(c, "nginx")],
+        instead_of=[other.unit for other in idle_fronts(c)],
         renews=True,
         ports=[80, 443] if any(host.tls for host in hosts) else [80],
     )
-    sites_elsewhere_gone(c, "nginx")
+    sites_elsewhere_gone(c)
     for host in hosts:
         if host.tls:
             name = host.domains[0].replace("*", "www", 1)

@@ -13,6 +13,7 @@ from provision.server import SERVED, Program, Release, ServerParams, serve
 SERVES = ("wsgi",)
 # uWSGI built as a wheel, so that a host needs no compiler; its own package on PyPI is source only
 PACKAGE = "pyuwsgi>=2.0.28,<2.1"
+ALIASES = ("uwsgi",)
 
 
 class Uwsgi(ServerParams):

@@ -324,7 +324,7 @@ def test_what_needs_other_settings(tmp_path: Path) -> None:
         ("auth: django\nfront: apache", "`auth: django` is for Django projects: set `django`"),
         (
             "auth: django\ndjango: {settings: a}",
-            "the front 'nginx' has no `auth: django`; set `front` to one that does: apache",
+            "the front 'nginx' has no `auth: django`",
         ),
     ):
         (error,) = app_errors(tmp_path, settings)

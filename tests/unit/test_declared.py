@@ -6,13 +6,16 @@ import re
 from pathlib import Path
 
 import pytest
-from inventories import errors, host, project
+from inventories import errors, host, inventory, project
 
 import provision
+from provision.apps.fleet import Fleet
 from provision.apps.reading import apps_of
+from provision.declared.constants import source_of
 from provision.declared.folders import BUILTIN, search_path
 from provision.declared.fronts import fronts
 from provision.declared.servers import server, servers
+from provision.errors import ConfigErrors
 from provision.roles.model import find
 from provision.roles.project import in_order, resolve
 from provision.sources.manifests import Manifests
@@ -139,14 +142,17 @@ WRONG = {
     ('("wsgi",)', '("wsgi")'): f"{ROLE}:5: SERVES must be a tuple of words, written out, not 'wsgi'",
     ('("wsgi",)', '("wgsi",)'): f"{ROLE}:5: SERVES: 'wgsi' is not an interface (wsgi, asgi). Did you mean 'wsgi'?",
     ('("wsgi",)', '("WSGI",)'): f"{ROLE}:5: SERVES: 'WSGI' is not an interface (wsgi, asgi).",
+    ('SERVES = ("wsgi",)', "from roles.app import SERVES"): f"{ROLE}:5: SERVES must be a tuple of words, ",
+    ('SERVES = ("wsgi",)', 'if 1:\n    SERVES = ("wsgi",)'): f"{ROLE}:6: SERVES must be a tuple of words, ",
+    ('SERVES = ("wsgi",)', 'SERVES = ("wsgi",)\nSERVES += ("asgi",)'): f"{ROLE}:6: SERVES must be a tuple of words, ",
     ('("wsgi",)', "()"): f"{ROLE}:5: SERVES must name at least one interface",
     ('("wsgi",)', "(3,)"): f"{ROLE}:5: SERVES must be a tuple of words, written out, not (3,)",
-    ('("wsgi",)', "tuple(['wsgi'])"): f"{ROLE}:5: SERVES must be a tuple of words, written out: prov reads it without",
+    ('("wsgi",)', "tuple(['wsgi'])"): f"{ROLE}:5: SERVES must be a tuple of words, ",
     ('PACKAGE = "waitress>=3,<4"', ""): f"{ROLE}:5: role 'waitress' has SERVES, but no PACKAGE",
     ("PACKAGE", "PACKAGES"): f"{ROLE}:6: PACKAGES declares nothing. Did you mean PACKAGE?",
-    ('"waitress>=3,<4"', '""'): f"{ROLE}:6: PACKAGE must be a requirement with its versions, or None, not ''",
-    ('"waitress>=3,<4"', '"--index-url=x"'): f"{ROLE}:6: PACKAGE must be a requirement with its versions, or None, not",
-    ('"waitress>=3,<4"', '"a\\nb"'): f"{ROLE}:6: PACKAGE must be a requirement with its versions, or None, not",
+    ('"waitress>=3,<4"', '""'): f"{ROLE}:6: PACKAGE must be a requirement such as 'name>=1,<2', or None, not ''",
+    ('"waitress>=3,<4"', '"--index-url=x"'): f"{ROLE}:6: PACKAGE must be a requirement such as 'name>=1,<2', or None",
+    ('"waitress>=3,<4"', '"a\\nb"'): f"{ROLE}:6: PACKAGE must be a requirement such as 'name>=1,<2', or None",
     ('"waitress>=3,<4"', "str()"): f"{ROLE}:6: PACKAGE must be text, written out: prov reads it without",
     ("def program", "def programme"): f"{ROLE}:5: role 'waitress' has SERVES, but no function `program`",
     ("SERVES", "DEFAULT_FOR = SERVES"): f"{ROLE}:5: DEFAULT_FOR is for built-in servers",
@@ -208,6 +214,65 @@ def test_a_role_that_extends_a_server_is_one(tmp_path: Path) -> None:
     assert [each.name for each in servers(folders)].count("uvicorn") == 1
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("from provision.builtin import uvicorn", "uvicorn"),
+        ("from provision.builtin import uvicorn as theirs", "theirs"),
+        ("from provision import builtin\nimport provision.builtin.uvicorn", "builtin.uvicorn"),
+        ("import roles.uvicorn as theirs", "theirs"),
+        ("from roles import uvicorn", "uvicorn"),
+    ],
+)
+def test_a_role_may_extend_a_server_by_any_import(tmp_path: Path, line: str, name: str) -> None:
+    folders = search_path(project(tmp_path, {"roles/ours/__init__.py": f"{line}\nEXTENDS = {name}\n"}))
+    found = find("ours", folders)
+    assert found is not None and found.server is not None
+    assert (found.server.name, found.server.serves, found.requires) == ("ours", ("asgi",), ("app",))
+
+
+def test_a_server_that_is_extended_by_a_way_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    text = "import importlib\n\nEXTENDS = importlib.import_module('provision.builtin.uvicorn')\n"
+    folders = search_path(project(tmp_path, {"roles/ours/__init__.py": text}))
+    message = f"{tmp_path}/roles/ours/__init__.py:3: role 'ours' extends a server, but prov cannot read which"
+    assert errors(lambda: find("ours", folders)) == [message]
+
+
+def test_roles_that_extend_each_other_end(tmp_path: Path) -> None:
+    one, two = (f"from roles import {name}\nEXTENDS = {name}\n" for name in ("two", "one"))
+    folders = search_path(project(tmp_path, {"roles/one/__init__.py": one, "roles/two/__init__.py": two}))
+    source = source_of("one", folders)
+    assert source is not None and len(source.modules) == 2
+
+
+def test_two_servers_of_one_class_have_parameters_of_their_own(tmp_path: Path) -> None:
+    extending = """\
+        from provision.builtin import gunicorn
+
+        EXTENDS = gunicorn
+        """
+    project(tmp_path, {"roles/ours/__init__.py": extending, "src/requirements.txt": ""})
+    text = """
+        roles: [python, app]
+        ours: {threads: 9, worker_class: asgi}
+        gunicorn: {threads: 3}
+        apps:
+          shop: {source: src, target: shop:app, domains: [a.test], interface: asgi, server: ours}
+          blog: {source: src, target: blog:app, domains: [b.test], server: gunicorn}
+    """
+    (assignment,) = resolve([host(tmp_path, text)], project=tmp_path)
+    assert [(name, p.threads) for name, p in assignment.params.items() if hasattr(p, "threads")] == [
+        ("ours", 9),
+        ("gunicorn", 3),
+    ]
+    # each is judged by the applications that it serves
+    wrong = text.replace("interface: asgi, server: ours", "server: ours")
+    assert errors(lambda: resolve([host(tmp_path, wrong)], project=tmp_path)) == [
+        "inv.yml:5 web1.ours.worker_class: 'asgi' does not serve 'shop', which speaks wsgi; "
+        "left out, each gets a worker that does"
+    ]
+
+
 def test_any_role_may_have_constants_that_look_like_declarations(tmp_path: Path) -> None:
     text = '''
         """A package."""
@@ -256,8 +321,40 @@ def test_a_projects_own_front_is_one_of_them(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_front_does_not_do_is_refused(tmp_path: Path, settings: str, lacks: str) -> None:
-    (error,) = shop(tmp_path, f"front: caddy\n{settings}", caddy=FRONT)
-    assert f"the front 'caddy' has no `{lacks}`; set `front` to one that does: apache, nginx" in error
+    project(tmp_path, {"roles/caddy/__init__.py": FRONT, "src/requirements.txt": ""})
+    web1 = host(tmp_path, f"{INVENTORY}    front: caddy\n    {settings}\n")
+    with pytest.raises(ConfigErrors) as raised:
+        apps_of(web1, Manifests())
+    (error,) = raised.value.errors
+    at = f"inv.yml:11 web1.apps.shop.{settings.partition(':')[0]}: "
+    assert str(error) == f"{at}the front 'caddy' has no `{lacks}`"
+    assert error.hint == "Set `front` to one that has: apache, nginx"
+
+
+def test_a_front_that_does_not_balance_or_cache_does_not_stand_before_others(tmp_path: Path) -> None:
+    project(
+        tmp_path,
+        {
+            "roles/caddy/__init__.py": FRONT,
+            "roles/half/__init__.py": FRONT.replace('("static",)', '("balance",)'),
+            "src/requirements.txt": "",
+        },
+    )
+    text = """\
+        all:
+          hosts:
+            lb1: {balance: {shop: {hosts: web1, front: FRONT}}}
+            web1: {apps: {shop: {source: src, target: a:b, domains: [a.test], cache: {}}}}
+        """
+    for front, message in (
+        ("caddy", "the front 'caddy' does not balance"),
+        ("half", "the front 'half' has no `cache`, which shop asks for"),
+        ("apache2", "'apache2' is not one of apache, caddy, half, nginx. Did you mean 'apache'?"),
+    ):
+        lb1 = inventory(tmp_path, text.replace("FRONT", front)).hosts["lb1"]
+        assert errors(lambda: Fleet(lb1.inventory).balanced(lb1)) == [  # noqa: B023
+            f"inv.yml:3 lb1.balance.shop.front: {message}"
+        ]
 
 
 @pytest.mark.parametrize(

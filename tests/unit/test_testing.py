@@ -103,7 +103,7 @@ def test_the_authority_is_not_the_projects(made: Path) -> None:
         made, {"roles/shop/tests/inventory.yml": "roles: [store, shop, tls]\ntls: {days: 3, ca: .prov/ca}\n"}
     )
     (assignment,) = trial("shop").assignments
-    (tls,) = assignment.params
+    (tls,) = assignment.params.values()
     assert (tls.ca, tls.days) == ("/nowhere/ca", 3)  # type: ignore[attr-defined]
 
 
