@@ -14,7 +14,8 @@ from provision.system import writers
 
 REPOSITORY = Path(provision.__file__).parents[1]
 TEMPLATES = sorted(REPOSITORY.glob("roles/*/templates/*"))
-WHOLE = set(writers.FILTERS) - {each.__name__ for each in writers.QUOTED}
+#: size takes numbers with a unit alone (roles/templates.py)
+WHOLE = {*writers.FILTERS, "size"} - {each.__name__ for each in writers.QUOTED}
 
 
 def macros(tree: nodes.Template) -> set[str]:
