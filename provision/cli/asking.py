@@ -32,25 +32,13 @@ def ask(
     opening: what else agents are told with their start.
     """
     hosts = select(scope)
-    from provision.cli.sudo_password import AskOnce
-    from provision.cli.watch import Prompt, can_ask, watch
+    from provision.cli.watch import Prompt, run_shown
     from provision.controller.run_options import RunOptions
     from provision.roles.project import Assignment
-    from provision.run.on_hosts import Run
 
-    shown = out.answers(lambda: report(hosts))
-    prompt = Prompt(shown)
-    run = Run(
-        [Assignment(host) for host in hosts],
-        RunOptions(
-            plan=plan,
-            forks=scope.forks,
-            ask=AskOnce(prompt) if can_ask(out) else None,
-            opening=opening,
-        ),
-        work,
-    )
-    return watch(run, shown, prompt)
+    prompt = Prompt(out.answers(lambda: report(hosts)))
+    options = RunOptions(plan=plan, forks=scope.forks, opening=opening)
+    return run_shown([Assignment(host) for host in hosts], options, prompt, out, work)
 
 
 def tell_facts(host: Host) -> None:

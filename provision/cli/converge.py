@@ -71,12 +71,10 @@ def execute(
 
     ahead = ahead or Ahead(assignments[0].host, plan=plan)
     from provision.cli.stepping import Stepper, check_can_step
-    from provision.cli.sudo_password import AskOnce
-    from provision.cli.watch import Prompt, can_ask, watch
+    from provision.cli.watch import Prompt, run_shown
     from provision.controller.run_options import RunOptions
     from provision.report.base import Style
     from provision.report.drift import DriftShown
-    from provision.run.on_hosts import Run
 
     if order.step:
         check_can_step(plan=plan, out=order.out)
@@ -91,12 +89,12 @@ def execute(
     options = RunOptions(
         plan=plan,
         forks=1 if order.step else order.scope.forks,
-        ask=ask or (AskOnce(prompt) if can_ask(order.out) else None),
+        ask=ask,
         confirm=Stepper(prompt) if order.step else None,
         on_send=on_send,
         maybe_counts=not drift,
     )
-    return watch(Run(assignments, options, work_of(order), ahead), report, prompt)
+    return run_shown(assignments, options, prompt, order.out, work_of(order), ahead)
 
 
 def work_of(order: Order) -> Work:

@@ -108,14 +108,12 @@ def asker(order: Order) -> AskOnce | None:
 
 def plan_again(order: Order, assignments: list[Assignment], recorder: Recorder, ask: AskOnce | None) -> Exit:
     """Plan without showing it; returns the exit status. Raises ProvError if a host can't be planned to its end."""
-    from provision.cli.watch import Prompt, watch
+    from provision.cli.watch import Prompt, run_shown
     from provision.controller.run_options import RunOptions
     from provision.report.answers import Answers
-    from provision.run.on_hosts import Run
 
-    report = Answers()
-    run = Run(assignments, RunOptions(plan=True, forks=order.scope.forks, ask=ask, on_send=recorder))
-    status = watch(run, report, Prompt(report))
+    options = RunOptions(plan=True, forks=order.scope.forks, ask=ask, on_send=recorder)
+    status = run_shown(assignments, options, Prompt(Answers()), order.out)
     if status not in (*PLANNED, Exit.INTERRUPTED) or (status != Exit.INTERRUPTED and recorder.unplanned()):
         kind = UnreachableError if status == Exit.UNREACHABLE else ProvError
         raise kind("whether the plan still holds can't be told of every host, so nothing was changed")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from provision.cli.interrupts import Interrupts
@@ -16,8 +17,12 @@ from provision.report.base import Report
 from provision.report.screen import say
 
 if TYPE_CHECKING:
+    from provision.controller.run_options import RunOptions
     from provision.report.formats import Format
+    from provision.roles.project import Assignment
+    from provision.roles.reach import Ahead
     from provision.run.on_hosts import Run
+    from provision.run.work import Work
 
 
 def can_ask(out: Format) -> bool:
@@ -29,12 +34,12 @@ class Prompt:
     """Pauses a report while somebody is asked a question. open: whether that is the case."""
 
     def __init__(self, report: Report) -> None:
-        self._report = report
+        self.report = report
         self.open = False
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        with self._report.paused():
+        with self.report.paused():
             self.open = True
             try:
                 yield
@@ -42,8 +47,31 @@ class Prompt:
                 self.open = False
 
 
-def watch(run: Run, report: Report, prompt: Prompt) -> Exit:
+def run_shown(
+    assignments: Sequence[Assignment],
+    options: RunOptions,
+    prompt: Prompt,
+    out: Format,
+    work: Work | None = None,
+    ahead: Ahead | None = None,
+) -> Exit:
+    """Run some work on hosts, their roles by default, and show it; returns the exit status.
+
+    options: without `ask`, a person is asked for sudo's password if the format and the terminal allow it.
+    prompt: of the report that shows the run.  ahead: see Run.
+    """
+    from provision.cli.sudo_password import AskOnce
+    from provision.run.on_hosts import Run
+    from provision.run.work import run_roles
+
+    if options.ask is None and can_ask(out):
+        options = replace(options, ask=AskOnce(prompt))
+    return watch(Run(assignments, options, work or run_roles, ahead), prompt)
+
+
+def watch(run: Run, prompt: Prompt) -> Exit:
     """Show the events of a run until it ends; returns the exit status."""
+    report = prompt.report
     left = False
     with Interrupts(run.stop, at_once=lambda: prompt.open) as interrupts:
         try:

@@ -34,16 +34,13 @@ def undo(
     back; 4 a host could not be reached; 130 interrupted.
     """
     hosts = select(scope) if run is None else [select_one(scope.inventory, scope.target)]
-    from provision.cli.sudo_password import AskOnce
-    from provision.cli.watch import Prompt, can_ask, watch
+    from provision.cli.watch import Prompt, run_shown
     from provision.controller.run_options import RunOptions
     from provision.report.base import Style
     from provision.roles.project import Assignment
-    from provision.run.on_hosts import Run
 
     style = Style(check, verbose=True, fleet=len(hosts) > 1)
     report = out.report(style, [host.name for host in hosts], [])
-    prompt = Prompt(report)
 
     def work(host: Host) -> None:
         from provision.steps.undo import LAST
@@ -51,9 +48,5 @@ def undo(
 
         put_back(host, LAST if run is None else run)
 
-    made = Run(
-        [Assignment(host) for host in hosts],
-        RunOptions(plan=check, forks=scope.forks, ask=AskOnce(prompt) if can_ask(out) else None),
-        work,
-    )
-    return watch(made, report, prompt)
+    options = RunOptions(plan=check, forks=scope.forks)
+    return run_shown([Assignment(host) for host in hosts], options, Prompt(report), out, work)
