@@ -34,7 +34,10 @@ class Checkout(Step):
     submodules: also theirs, recursively, at the commits that the repository names.
     force: give up changes to tracked files, and other files that are in the way of the commit; else such a checkout is
     refused.
-    Files that git does not track always stay.
+    Files that git does not track always stay. A plan looks for those that are in the way, too, and fetches the list of
+    the commit's files for that, if there are any.
+    depth: commits of history that a fetch brings; 0 brings all.
+    remote: a name for the url in the checkout, such as "origin", for people who work there; "" leaves its remotes.
     key_file: a private key on the host (a deploy key; readable for the user only), put there by files.file.
     known_hosts: a file with the server's key, else the user's own; an unknown server is never trusted.
     user: as whom git runs, and whose the files are; "" is the login's own.
@@ -50,6 +53,8 @@ class Checkout(Step):
     key_file: str = ""
     known_hosts: str = ""
     user: str = ""
+    depth: int = 0
+    remote: str = ""
 
     DEADLINE = 1800.0
 
@@ -69,6 +74,10 @@ class Checkout(Step):
             )
         if not REF.match(self.ref) or ".." in self.ref:
             raise ValueError("%r is not the name of a branch, tag or commit" % (self.ref,))
+        if isinstance(self.depth, bool) or not isinstance(self.depth, int) or self.depth < 0:
+            raise ValueError("depth must be a number of commits, not %r" % (self.depth,))
+        if self.remote and (not REF.match(self.remote) or "/" in self.remote):
+            raise ValueError("%r is not the name of a remote" % (self.remote,))
         for what, path in (("key_file", self.key_file), ("known_hosts", self.known_hosts)):
             if path:
                 check_path(path, what)
@@ -86,15 +95,21 @@ class Checkout(Step):
         known = foreseen(host, self.label())
         now = known.split(" ")[0] if known else self._now(host) if there else ""
         want = self.ref if COMMIT.match(self.ref) else self._remote(host)
-        if known == "%s %s" % (want, self.submodules):
+        if known == self._foreseen(want):
             return Diff.none("is at %s" % want[:12])
         found: List[Change] = []
         if now != want or not want:
             found.append(Change("commit", now[:12], "%s %s" % (self.ref, want[:12])))
         if there and known is None:
-            found += self._edited(host)
+            edited = self._edited(host)
+            if host.planned and found and not self.force:
+                self._refuse_to_overwrite(host, want)
+            found += edited
             if not found and self.submodules:
                 found += self._modules(host)
+        remote = self._remote_url(host) if there and self.remote else ""
+        if self.remote and remote != self.url:
+            found.append(Change("remote %s" % self.remote, remote, self.url))
         return Diff(found) if found else Diff.none("is at %s" % want[:12])
 
     def apply(self, host: "System", diff: Diff) -> None:
@@ -106,25 +121,51 @@ class Checkout(Step):
                 for folder in (self.path, self.path + "/.git"):
                     if not host.files.exists(folder):
                         host.files.mkdir(folder, 0o755, *host.owner(self.user or None, None))
-        if not host.planned and self._ask(host, "cat-file", "-e", want + "^{commit}").status:
-            # a server need not give out a commit by its name alone: then all branches are fetched
-            refs = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
-            self._run(host, "fetch", "--quiet", "--no-tags", "--", self.url, *refs)
-            if self._ask(host, "cat-file", "-e", want + "^{commit}").status:
-                raise StepError("no branch or tag of %s has the commit %s" % (self.url, want))
-        if not host.planned and not self.force:
-            self._refuse_to_overwrite(host, want)
+        if not host.planned:
+            self._fetch(host, want)
+            if not self.force:
+                self._refuse_to_overwrite(host, want)
+        if self.remote:
+            kept = "remote.%s." % self.remote
+            self._run(host, "config", kept + "url", self.url)
+            self._run(host, "config", kept + "fetch", "+refs/heads/*:refs/remotes/%s/*" % self.remote)
         self._run(host, "checkout", "--quiet", "--detach", "--force", want)
         if self.submodules:
             self._run(host, "submodule", "sync", "--quiet", "--recursive")
             self._run(host, "submodule", "update", "--quiet", "--init", "--recursive", "--force")
-        foresee(host, self.label(), "%s %s" % (want, self.submodules))
+        foresee(host, self.label(), self._foreseen(want))
 
     def fingerprint(self, host: "System") -> str:
         known = foreseen(host, self.label())
         if known is not None:
             return known.split(" ")[0]
         return self._now(host) if host.files.exists(self.path + "/.git") else "absent"
+
+    def _foreseen(self, want: str) -> str:
+        return "%s %s %s %s" % (want, self.submodules, self.remote, self.url if self.remote else "")
+
+    def _remote_url(self, host: "System") -> str:
+        return self._ask(host, "config", "--get", "remote.%s.url" % self.remote).stdout.strip()
+
+    def _has(self, host: "System", want: str) -> bool:
+        return self._ask(host, "cat-file", "-e", want + "^{commit}").status == 0
+
+    def _fetch(self, host: "System", want: str) -> None:
+        """Have the commit here. Raises StepError."""
+        if self._has(host, want):
+            return
+        if self.depth:
+            argv = self._argv(
+                ("fetch", "--quiet", "--no-tags", "--depth=%d" % self.depth, "--", self.url, want), ""
+            )
+            host.run(argv, user=self.user, environment=self._environment())
+            if self._has(host, want):
+                return
+        # a server need not give out a commit by its name alone: then all branches are fetched
+        refs = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+        self._run(host, "fetch", "--quiet", "--no-tags", "--", self.url, *refs)
+        if not self._has(host, want):
+            raise StepError("no branch or tag of %s has the commit %s" % (self.url, want))
 
     def _now(self, host: "System") -> str:
         """The commit that is checked out; "" if a run ended before there was one."""
@@ -191,7 +232,12 @@ class Checkout(Step):
         theirs = self._ask(host, "ls-files", "--others", "-z").require("listing files").stdout.split("\0")
         if theirs == [""]:
             return
-        listing = self._ask(host, "ls-tree", "-r", "-z", want).require("listing files of the commit").stdout
+        if self._has(host, want):
+            listing = (
+                self._ask(host, "ls-tree", "-r", "-z", want).require("listing files of the commit").stdout
+            )
+        else:
+            listing = self._listing(host, want)
         blobs = {entry.partition("\t")[2]: entry.split()[2] for entry in listing.split("\0") if entry}
         folders = folders_of(dict.fromkeys(blobs, "file"))
         lost = []
@@ -208,6 +254,22 @@ class Checkout(Step):
                 % (want[:12], self.url, self.path, listed(lost)),
                 hint="Move them away; force=True gives them up.",
             )
+
+    def _listing(self, host: "System", want: str) -> str:
+        """The files of a commit that only the remote has, as ls-tree gives them; "" if it does not give them out.
+
+        It is fetched into a folder that is removed again: a plan leaves nothing.
+        """
+        options = {"user": self.user, "environment": self._environment()}
+        folder = host.ask(["mktemp", "-d"], **options).require("making a folder").stdout.strip()
+        try:
+            self._ask(host, "init", "--quiet", "--bare", where=folder).require("making a repository")
+            fetch = ("fetch", "--quiet", "--no-tags", "--depth=1", "--filter=blob:none", "--", self.url, want)
+            if self._ask(host, *fetch, where=folder).status:
+                return ""
+            return self._ask(host, "ls-tree", "-r", "-z", want, where=folder).stdout
+        finally:
+            host.ask(["rm", "-rf", "--", folder], **options)
 
     def _modules(self, host: "System") -> List[Change]:
         """Submodules that are not there, or at another commit (git-submodule(1), "status")."""
