@@ -210,6 +210,7 @@ def release_of(app: App, manifest: Sequence[Entry]) -> Release:
     listed = requirements_with(wanted.text, app.indexes, known, where=f"{where}: {path}")
     shipped = list(without_logins_in(tree.entries.values(), path))
     wanted = Packages(listed.text, wanted.constraints, wanted.edited)
+    refuse_empty_static(app, tree)
     writable = [app.in_source(path) for path in app.writable]
     inner = [e for e in shipped if any(f"{e[0]}/".startswith(f"{path}/") for path in writable)]
     return Release(
@@ -221,6 +222,18 @@ def release_of(app: App, manifest: Sequence[Entry]) -> Release:
         listed.environment,
         inner,
     )
+
+
+def refuse_empty_static(app: App, tree: SourceTree) -> None:
+    """Raise ProvError for a folder of `static` that the source does not have, and nothing fills."""
+    for prefix, folder in () if app.collects_static else app.static.items():
+        if not tree.below(app.in_source(folder)) and folder not in app.writable:
+            ignored = " Is it ignored by .gitignore?" if isinstance(app.source, Path) else ""
+            raise ProvError(
+                f"{folder}, which {prefix} of {app.name} is to show, has no file in the source.{ignored}",
+                where=str(app.source),
+                hint="What is built, and not in git, has to be there and not ignored when prov reads the source.",
+            )
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,10 @@ class Django(Settings):
     manage: SourcePath = Field(
         default="manage.py", description="Path of manage.py; it may be above `subdirectory`."
     )
+    check_deploy: bool | None = Field(
+        default=None,
+        description="Have `check --deploy` pass before a release goes on. Default: as the role `app` says.",
+    )
     migrate: bool = Field(default=True, description="Run `migrate` before a release goes into service.")
     collectstatic: bool | None = Field(
         default=None,

@@ -13,6 +13,11 @@ from provision.secrets import Secret
 from provision.serving.workers import PROGRAMS
 from provision.steps import command, files
 
+#: runs manage.py
+CHORES = "django_chores.py"
+#: what Django would have an application do, and the front does: HSTS, and http that is redirected to https
+COVERED = ("security.W004", "security.W008")
+
 
 def all_of(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
     """Every chore of a release, each once for the state that it is for."""
@@ -57,7 +62,9 @@ def environment(release: Release) -> dict[str, str | Secret]:
 def django(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
     """Django's checks, static files and migrations."""
     assert app.django is not None
-    manage = [f"{release.path}/.venv/bin/python", app.django.manage]
+    files.copy(c, CHORES, to=f"{release.path}/.prov/{CHORES}", mode=0o644)
+    manage = [f"{release.path}/.venv/bin/python", f"{release.path}/.prov/{CHORES}", app.django.manage]
+    covered = {"PROV_COVERED": " ".join(COVERED)} if app.tls != "none" else {}
 
     def run(*arguments: str, user: str, stamp: str, state: str, fills: Sequence[str] = ()) -> None:
         command.command(
@@ -67,10 +74,10 @@ def django(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
             fills=fills,
             user=user,
             cwd=release.root,
-            environment=environment(release),
+            environment={**environment(release), **covered},
         )
 
-    if check_deploy:
+    if check_deploy if app.django.check_deploy is None else app.django.check_deploy:
         arguments = ("check", "--deploy", "--fail-level", "WARNING")
         run(*arguments, user=app.user, stamp=f"{release.path}/.prov/checked", state=release.id)
     if app.collects_static:
