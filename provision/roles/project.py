@@ -178,24 +178,24 @@ def in_order(roles: Sequence[Role]) -> list[Role]:
 
     Raises ConfigError for a circle.
     """
-    done: list[Role] = []
+    done: dict[str, Role] = {}
     by_name = {role.name: role for role in roles}
 
     def put(role: Role, path: tuple[str, ...]) -> None:
         if role.name in path:
             raise ConfigError(f"roles wait for one another: {' -> '.join([*path, role.name])}")
-        if role in done:
+        if role.name in done:
             return
         # an instance has to be there before a front turns to it
         servers = [each.name for each in roles if each.server] if role.front else []
         for earlier in (*role.after, *servers):
             if earlier in by_name:
                 put(by_name[earlier], (*path, role.name))
-        done.append(role)
+        done[role.name] = role
 
     for role in roles:
         put(role, ())
-    return done
+    return list(done.values())
 
 
 def params_for(role: Role, host: InventoryHost, apps: Sequence[Application]) -> Params | None:
