@@ -261,7 +261,11 @@ class Folder:
 
 def of_file(path: Path) -> str:
     """The text of a requirements file of this machine, with what it includes. Raises ConfigError."""
-    found = packages_of(path.name, Folder(path.parent), where=str(path.parent))
+    try:
+        found = packages_of(path.name, Folder(path.parent), where=str(path.parent))
+    except ConfigError as error:
+        where = error.where.replace(f"{path.parent}: ", f"{path.parent}/", 1)
+        raise ConfigError(error.message, where=where, hint=error.hint) from None
     if found.constraints or locals_in(found.text.splitlines()):
         raise ConfigError(
             "has constraints, or names projects by their folder, and a host has neither",

@@ -17,7 +17,8 @@ def check(mode: object) -> None:
 
 def meant(mode: object) -> str:
     """The octal number that somebody may have meant by these digits, as a question."""
-    digits = str(mode).removeprefix("0o")
+    digits = str(mode)
+    digits = digits[2:] if digits.startswith("0o") else digits
     octal = 3 <= len(digits.lstrip("0")) <= 4 and set(digits) <= set("01234567")
     return f": did you mean 0o{digits.lstrip('0')}?" if octal else ""
 

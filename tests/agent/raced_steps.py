@@ -160,7 +160,8 @@ ELSEWHERE = {
         "Rotation", "SshdDropIn", "Sudoers", "Sysctl", "Sysusers", "Timezone", "Unit",
     ],
     "programs of the system do it, which hold locks of their own": [
-        "Ageing", "Answers", "Autoremove", "Boolean", "Database", "Either", "Extension", "Firewall", "Grant", "Group",
+        "Ageing", "Answers", "Autoremove", "Boolean", "Database", "DefaultPrivileges",
+        "Either", "Extension", "Firewall", "Grant", "Group",
         "Hold", "Linger", "Module", "OwnTable", "NoGroup", "NoPackages", "NoUser", "Packages", "Role", "Setting", "Ufw",
         "Upgrade", "ServiceUser", "User",
     ],

@@ -119,6 +119,7 @@ def test_an_ignored_failure_ends_nothing(agents: Agents, root: Path) -> None:
 
 def test_a_mistake_in_a_step_is_told_as_one(agents: Agents, root: Path) -> None:
     """Arguments that get past the controller's checks, and that the step's own code fails on."""
+    (root / "x").write_text("b\n")
     with agents.session() as session:
         step = Line(f"{root}/x", "a", match="a", create=True)
         object.__setattr__(step, "match", 7)

@@ -58,7 +58,7 @@ def test_what_the_host_lacks_is_said(bench: Bench) -> None:
         (Job("a", "*/0 * * * *", ["true"]), "not a minute"),
         (Job("a", "@daily", "true"), "list of words"),
         (Job("a", "@daily", ["a\nb"]), "cannot express"),
-        (Job("a", "@daily", ["true"], user="Root!"), "not a name"),
+        (Job("a", "@daily", ["true"], user="ro:ot"), "not a name"),
         (Job("a", "@daily", ["true"], environment={"A B": "1"}), "variable"),
         (Job("a", "@daily", ["true"], environment={"A": "1\n2"}), "cannot express"),
         (Job("a", "@daily", ["sh", "-c", ": " + "x" * 1200]), "Put it into a script"),
