@@ -44,12 +44,12 @@ def params_of(tasks: Iterable[Callable[..., None]]) -> type[Params] | None:
             continue
         annotation = annotation_of(function, arguments[1])
         if not (isinstance(annotation, type) and issubclass(annotation, Params)):
-            raise wrong_params(function, "the second argument's type is not a Params class")
+            raise wrong_function(function, "the second argument's type is not a Params class")
         if found is None or issubclass(annotation, found):
             found = annotation
         elif not issubclass(found, annotation):
             hint = f"Derive it:  class {annotation.__name__}({found.__name__})"
-            raise wrong_params(function, f"{annotation.__name__} is not a {found.__name__}", hint)
+            raise wrong_function(function, f"{annotation.__name__} is not a {found.__name__}", hint)
     return found
 
 
@@ -68,7 +68,7 @@ def named(annotation: str, names: Mapping[str, Any]) -> Any:
     return found
 
 
-def wrong_params(function: Callable[..., None], message: str, hint: str = "") -> ConfigError:
-    """The error for a task's second argument."""
+def wrong_function(function: Callable[..., None], message: str, hint: str = "") -> ConfigError:
+    """The error for what a function of a role takes or returns, with its line."""
     where = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
     return ConfigError(f"{function.__name__}: {message}", where=where, hint=hint)

@@ -12,7 +12,7 @@ from pydantic import Field
 from provision.apps.parts import Size
 from provision.declared.servers import PROGRAM
 from provision.errors import ConfigError
-from provision.roles.params import Params, annotation_of, wrong_params
+from provision.roles.params import Params, annotation_of, wrong_function
 
 
 class ServerParams(Params):
@@ -56,5 +56,5 @@ def check_program(chain: Sequence[types.ModuleType]) -> type[ServerParams]:
     if not (isinstance(model, type) and issubclass(model, ServerParams)):
         hint = "Write:  def program(c: Host, release: Release, p: MyServer) -> Program"
         message = "takes a host, a release and parameters of a class that is derived from ServerParams"
-        raise wrong_params(function, message, hint)
+        raise wrong_function(function, message, hint)
     return model

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from provision.apps.model import App
 from provision.apps.releases import OURS, Release, short_hash, visible
 from provision.roles.model import extended
+from provision.roles.params import wrong_function
 from provision.roles.server import ServerParams, check_program, program_of
 from provision.secrets import Secret
 from provision.serving import workers
@@ -207,10 +208,28 @@ def instance(c: Host, app: Application) -> Instance:
     p = c.params_of(app.server, check_program(chain))
     # templates and files are the server's, also while a front asks
     running, c.role_folders = c.role_folders, tuple(Path(str(m.__file__)).parent for m in chain)
+    function = program_of(chain)
     try:
-        return instance_of(c, app.release, program_of(chain)(c, app.release, p), p)
+        return instance_of(c, app.release, checked(function, function(c, app.release, p)), p)
     finally:
         c.role_folders = running
+
+
+def checked(function: Callable[..., Any], found: Any) -> Program:
+    """What the function `program` of a role has returned. Raises ConfigError, with its line, if that starts nothing."""
+    if not isinstance(found, Program):
+        raise wrong_function(function, f"must return a Program, not {found!r}")
+    words = found.argv
+    if (
+        isinstance(words, str)
+        or not all(isinstance(word, str) for word in words)
+        or not " ".join(words).split()
+    ):
+        hint = 'Write:  Program(["my-server --option"])'
+        raise wrong_function(function, f"argv must be a list of words, not {words!r}", hint)
+    if found.processes < 1:
+        raise wrong_function(function, f"processes must be at least 1, not {found.processes}")
+    return found
 
 
 def start(c: Host, instance: Instance) -> None:

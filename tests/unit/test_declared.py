@@ -18,6 +18,7 @@ from provision.declared.servers import server, servers
 from provision.errors import ConfigErrors
 from provision.roles.model import find
 from provision.roles.project import in_order, resolve
+from provision.serving.instances import Program, checked
 from provision.sources.manifests import Manifests
 
 TOP = Path(provision.__file__).parent
@@ -180,6 +181,32 @@ def test_a_program_of_another_form_is_refused_before_any_host(tmp_path: Path, si
     )
     takes = "program: takes a host, a release and parameters of a class that is derived from ServerParams"
     assert found == [f"{tmp_path}/{ROLE}:9: {takes}"]
+
+
+def program() -> None:
+    """What the errors are about."""
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (None, "must return a Program, not None"),
+        (["waitress-serve"], "must return a Program, not ['waitress-serve']"),
+        (Program("waitress-serve --x"), "argv must be a list of words, not 'waitress-serve --x'"),
+        (Program([]), "argv must be a list of words, not []"),
+        (Program([" "]), "argv must be a list of words, not [' ']"),
+        (Program(["waitress-serve", 8]), "argv must be a list of words, not ['waitress-serve', 8]"),  # type: ignore[list-item]
+        (Program(["waitress-serve"], processes=0), "processes must be at least 1, not 0"),
+    ],
+)
+def test_a_program_that_starts_nothing_is_refused_with_its_line(returned: object, message: str) -> None:
+    line = program.__code__.co_firstlineno
+    assert errors(lambda: checked(program, returned)) == [f"{__file__}:{line}: program: {message}"]
+
+
+def test_a_program_is_what_it_is() -> None:
+    good = Program(["waitress-serve --x", "--y"], processes=2)
+    assert checked(program, good) is good
 
 
 def test_a_server_without_serves_is_refused_wherever_it_is_found(tmp_path: Path) -> None:
