@@ -21,14 +21,14 @@ class HostsEntry(Step):
 
         hosts.hosts_entry(c, "10.0.0.7", ["db.internal", "db"])
 
-    address: IPv4 or IPv6.  names: one or several; the first one is the canonical name. None removes what
-    the file has for this address.
+    address: IPv4 or IPv6.  names: one or several; the first one is the canonical name, which is put first in the
+    line. None, or no names, removes what the file has for this address.
     The names are taken off other addresses of the same family, because the first line with a name counts;
     other names of the same address stay. Comments and all other lines stay too.  Source: hosts(5).
     """
 
     address: str
-    names: Union[str, Sequence[str]] = ()
+    names: Union[str, Sequence[str], None] = ()
 
     def label(self) -> str:
         return "hosts entry %s" % self.address
@@ -52,6 +52,8 @@ class HostsEntry(Step):
 
     def check(self, host: "System") -> Diff:
         why = "has %s" % listed(self._names()) if self._names() else "is not in %s" % PATH
+        if not self._names() and not host.files.exists(PATH):
+            return Diff.none(why)
         return self._file(host).check(host) or Diff.none(why)
 
     def apply(self, host: "System", diff: Diff) -> None:
@@ -61,39 +63,42 @@ class HostsEntry(Step):
         return host.files.sha256(PATH) if host.files.exists(PATH) else "absent"
 
     def _names(self) -> List[str]:
-        return [self.names] if isinstance(self.names, str) else list(self.names)
+        return [self.names] if isinstance(self.names, str) else list(self.names or ())
 
     def _file(self, host: "System") -> File:
         old = host.files.read(PATH).decode(errors="surrogateescape") if host.files.exists(PATH) else FIRST
-        names = self._names()
-        lines: List[str] = []
-        missing = list(names)
-        last = -1
-        for line in old.splitlines():
-            text, mark, comment = line.partition("#")
-            words = text.split()
-            if len(words) < 2:
-                lines.append(line)
-            elif same(words[0], self.address):
-                if names:
-                    missing = [name for name in missing if name not in words[1:]]
-                    lines.append(line)
-                    last = len(lines) - 1
-            elif (":" in words[0]) == (":" in self.address) and set(words[1:]) & set(names):
-                kept = [word for word in words[1:] if word not in names]
-                if kept:
-                    lines.append(" ".join([words[0], *kept]) + (" " + mark + comment if mark else ""))
-            else:
-                lines.append(line)
-        if missing and last >= 0 and len(missing) < len(names):
-            text, mark, comment = lines[last].partition("#")
-            lines[last] = text.rstrip() + " " + " ".join(missing) + (" " + mark + comment if mark else "")
-        elif missing:
-            lines.insert(last if last >= 0 else len(lines), " ".join([self.address, *names]))
-        new = "".join(line + "\n" for line in lines)
-        if new.rstrip("\n") == old.rstrip("\n") and host.files.exists(PATH):
-            new = old
+        new = self._text(old)
         return File(PATH, new.encode(errors="surrogateescape"))
+
+    def _text(self, old: str) -> str:
+        """The file as it should be: of lines that need not change, nothing does."""
+        names = self._names()
+        lines = old.split("\n")
+        if lines[-1] == "":
+            lines.pop()
+        end = "\r" if lines and lines[0].endswith("\r") else ""
+        ours = [n for n, line in enumerate(lines) if is_for(line, self.address)]
+        there = {name for n in ours for name in words_of(lines[n])[1:]}
+        as_wanted = ours and words_of(lines[ours[0]])[1] == names[0] if names else not ours
+        new = []
+        for n, line in enumerate(lines):
+            address, *known = words_of(line)
+            if n in ours and not names:
+                continue
+            if n in ours and not (as_wanted and set(names) <= there):
+                # all of them in the first line, the canonical name before all others
+                others = [name for name in known if name not in names]
+                known = [*names, *others] if n == ours[0] else others
+            elif n not in ours and (":" in address) == (":" in self.address):
+                known = [name for name in known if name not in names]
+            if known == words_of(line)[1:]:
+                new.append(line)
+            elif known:
+                new.append(with_words(line, address, known))
+        if names and not ours:
+            new.append(" ".join([self.address, *names]) + end)
+        text = "".join(line + "\n" for line in new)
+        return old if text.rstrip("\n") == old.rstrip("\n") else text
 
 
 hosts_entry = step(HostsEntry)
@@ -108,3 +113,21 @@ def same(one: str, other: str) -> bool:
     except ValueError:
         # an address with a scope, "fe80::1%lo0": not one of ours on every Python
         return one == other
+
+
+def words_of(line: str) -> List[str]:
+    """Address and names of a line; an address of "" if there is neither."""
+    return line.partition("#")[0].split() or [""]
+
+
+def is_for(line: str, address: str) -> bool:
+    """Whether a line gives names to an address."""
+    words = words_of(line)
+    return len(words) > 1 and same(words[0], address)
+
+
+def with_words(line: str, address: str, names: Sequence[str]) -> str:
+    """A line with other names; its comment and its end stay."""
+    text, mark, comment = line.partition("#")
+    rest = " " + mark + comment if mark else "\r" if text.endswith("\r") else ""
+    return " ".join([address, *names]) + rest

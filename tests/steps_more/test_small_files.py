@@ -60,11 +60,11 @@ def test_hosts_entries(bench: Bench) -> None:
     bench.cycle(HostsEntry("10.0.0.2", ["db.internal", "db"]))
     assert at.read_text() == HOSTS + "10.0.0.2 db.internal db\n"
     bench.cycle(HostsEntry("10.0.0.2", ["db", "old"]))
-    assert at.read_text() == HOSTS.replace(" old", "") + "10.0.0.2 db.internal db old\n"
+    assert at.read_text() == HOSTS.replace(" old", "") + "10.0.0.2 db old db.internal\n"
     bench.cycle(HostsEntry("10.0.0.1", "new"))
-    assert "10.0.0.1 new\n10.0.0.1 a # first\n" in at.read_text()
+    assert "10.0.0.1 new a # first\n" in at.read_text()
     bench.cycle(HostsEntry("::1", "localhost"))
-    at.write_text(at.read_text().replace("10.0.0.2 db.internal", "10.0.0.9 db.internal"))
+    at.write_text(at.read_text().replace("10.0.0.2 db", "10.0.0.9 db"))
     bench.cycle(HostsEntry("10.0.0.2", ["db.internal", "db"]))
     assert "10.0.0.9 old\n" in at.read_text()
     bench.cycle(HostsEntry("10.0.0.2"))
@@ -72,6 +72,32 @@ def test_hosts_entries(bench: Bench) -> None:
     at.unlink()
     bench.script += "rm -f /etc/hosts && "
     assert "127.0.0.1 localhost" in bench.run(HostsEntry("10.0.0.2", "x"))[0].diff[0].text
+
+
+@pytest.mark.parametrize(
+    ("past", "after"),
+    [
+        # the first name that the file has for an address is the canonical one
+        ("10.0.0.7 db db.internal\n", "10.0.0.7 db.internal db\n"),
+        ("10.0.0.7\tdb.internal  db\t# as wanted\n", "10.0.0.7\tdb.internal  db\t# as wanted\n"),
+        ("10.0.0.7 x # one\n10.0.0.7 db.internal y\n", "10.0.0.7 db.internal db x # one\n10.0.0.7 y\n"),
+        ("10.0.0.7 db.internal\n10.0.0.7 db\n", "10.0.0.7 db.internal\n10.0.0.7 db\n"),
+        ("1.1.1.1 a\r\n10.0.0.7 db\r\n", "1.1.1.1 a\r\n10.0.0.7 db.internal db\r\n"),
+        ("1.1.1.1 a\r\n", "1.1.1.1 a\r\n10.0.0.7 db.internal db\r\n"),
+        ("1.1.1.1 a\x0bb # \x85\n10.0.0.7\n", "1.1.1.1 a\x0bb # \x85\n10.0.0.7\n10.0.0.7 db.internal db\n"),
+    ],
+)
+def test_the_first_name_of_an_address_is_the_canonical_one(bench: Bench, past: str, after: str) -> None:
+    bench.over("/etc")
+    at = bench.root / "etc/hosts"
+    at.write_bytes(past.encode("latin-1"))
+    planned, again = bench.run(step := HostsEntry("10.0.0.7", ["db.internal", "db"]), step, plan=True)
+    (real,) = bench.run(step)
+    assert (real.state, real.diff) == (planned.state, planned.diff) and again.state == "ok"
+    assert at.read_bytes() == after.encode("latin-1")
+    bench.settled(step)
+    bench.run(HostsEntry("10.0.0.7", None))
+    assert b"db" not in at.read_bytes()
 
 
 def test_locale_with_a_generator_that_pretends(bench: Bench) -> None:
