@@ -68,6 +68,9 @@ class Packages(Step):
 
     def check(self, host: "System") -> Diff:
         apt = host.packages
+        if apt.lists_age() == float("inf") and not all(map(apt.version, self.wanted_versions)):
+            # only the lists tell a virtual package, which others stand for, from one that is to be installed
+            apt.update()
         lacking = self._lacking(apt)
         if (lacking or self.latest) and apt.lists_age() > self.cache_age:
             apt.update()
@@ -132,7 +135,8 @@ class Packages(Step):
 
     def _unmarked(self, apt: Apt, lacking: Dict[str, str]) -> List[str]:
         """Packages that are there as dependencies only. apt marks those that it installs."""
-        return sorted(apt.automatic() & (set(self.wanted_versions) - set(lacking)))
+        automatic = apt.automatic()
+        return sorted(n for n in self.wanted_versions if n not in lacking and apt.key(n) in automatic)
 
 
 @wanted()
@@ -185,8 +189,10 @@ class NoPackages(Step):
 
     def _left(self, apt: Apt) -> List[str]:
         """Packages of which only configuration files are there, if they are to go."""
-        known = apt.all()
-        return [n for n in many(self.names) if self.purge and n in known and known[n].state == "config-files"]
+        each = [(n, apt.find(n)) for n in many(self.names)]
+        return [
+            n for n, package in each if self.purge and package is not None and package.state == "config-files"
+        ]
 
 
 @wanted()
@@ -211,14 +217,13 @@ class Hold(Step):
         check_names(self.names, NAME, versions=False)
 
     def check(self, host: "System") -> Diff:
-        known = host.packages.all()
         missing = [n for n in many(self.names) if not host.packages.version(n)]
         if missing and self.held:
             raise StepError(
                 "%s can't be held: not installed" % listed(missing),
                 hint="Add apt.packages before this step.",
             )
-        there = [n for n in many(self.names) if n not in missing and known[n].held != self.held]
+        there = [n for n in many(self.names) if n not in missing and is_held(host.packages, n) != self.held]
         if not there:
             return Diff.none("held" if self.held else "not held")
         return Diff([Change("package %s" % n, *self._words()) for n in there])
@@ -228,8 +233,7 @@ class Hold(Step):
         host.packages.mark("hold" if self.held else "unhold", names)
 
     def fingerprint(self, host: "System") -> str:
-        known = host.packages.all()
-        return " ".join(n for n in many(self.names) if n in known and known[n].held)
+        return " ".join(n for n in many(self.names) if is_held(host.packages, n))
 
     def _words(self) -> Sequence[str]:
         return ("free", "held") if self.held else ("held", "free")
@@ -321,10 +325,15 @@ def act(wanted_state: Step, host: "System", words: Sequence[str]) -> None:
     host.units.forget()
 
 
+def is_held(apt: Apt, name: str) -> bool:
+    """Whether a package is on hold."""
+    found = apt.find(name)
+    return found is not None and found.held
+
+
 def refuse_held(apt: Apt, names: Sequence[str]) -> None:
     """Raise StepError if one of these packages, which would be changed, is on hold."""
-    known = apt.all()
-    held = [n for n in names if n in known and known[n].held]
+    held = [n for n in names if is_held(apt, n)]
     if held:
         raise StepError(
             "%s would have to be changed, but is on hold"

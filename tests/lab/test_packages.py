@@ -25,7 +25,8 @@ NAME = "t-packages"
 OLD = [
     Tiny("t-app", "1.0", needs="t-lib"),
     Tiny("t-lib", "1.0"),
-    Tiny("t-other", "1.0", needs="t-lib (>= 1.0)", fields={"Provides": "t-virtual"}),
+    Tiny("t-other", "1.0", needs="t-lib (>= 1.0)", fields={"Provides": "t-virtual, t-real"}),
+    Tiny("t-real", "1.0"),
 ]
 NEW = [*OLD, Tiny("t-app", "1.1", needs="t-lib, t-extra"), Tiny("t-lib", "1.2"), Tiny("t-extra", "1.0")]
 
@@ -97,6 +98,25 @@ def test_what_needs_it_goes_too_and_then_what_nothing_needs(bench: Bench) -> Non
     assert [c.what for c in rest.diff] == ["configuration of t-lib", "configuration of t-other"]
     assert on(NAME, "sh", "-c", "ls /etc/t-*.conf") == "/etc/t-extra.conf"
     bench.cycle(NoPackages("t-extra"))
+
+
+def test_a_provider_counts_only_for_a_virtual_package_and_names_may_have_an_architecture(
+    bench: Bench,
+) -> None:
+    own = on(NAME, "dpkg", "--print-architecture")
+    bench.run(Packages(["t-other"]))
+    # t-other provides its name, and there is a package of that name all the same
+    bench.cycle(Packages(["t-real", "t-virtual"]))
+    assert on(NAME, "dpkg-query", "-W", "-f", "${db:Status-Status}", "t-real") == "installed"
+    bench.cycle(Hold(f"bash:{own}"))
+    assert on(NAME, "apt-mark", "showhold") == "bash"
+    bench.fails(NoPackages(f"bash:{own}"), "on hold")
+    bench.cycle(Hold(f"bash:{own}", held=False))
+    on(NAME, "apt-mark", "auto", "bash")
+    assert [c[:3] for c in bench.cycle(Packages(f"bash:{own}")).diff] == [
+        (f"package bash:{own}", "automatic", "manual")
+    ]
+    bench.fails(Hold("bash:sparc"), "not installed")
 
 
 def test_what_is_not_there_is_said_with_what_is(bench: Bench) -> None:

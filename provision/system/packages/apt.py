@@ -73,21 +73,29 @@ class Apt:
         """Version of every installed package by name."""
         return {name: p.version for name, p in self.all().items() if p.works}
 
+    def key(self, name: str) -> str:
+        """Under which name `all` has a package ("nginx", "libc6:i386", "bash:amd64"); the name itself if under none."""
+        alone, _, architecture = name.partition(":")
+        found = self.all().get(alone)
+        own = found is not None and found.architecture == architecture
+        return alone if own and name not in self.all() else name
+
+    def find(self, name: str) -> Optional[Package]:
+        """What dpkg knows of a package, or None."""
+        return self.all().get(self.key(name))
+
     def version(self, name: str) -> str:
         """The installed version of a package ("nginx", "libc6:i386"), or ""."""
-        found = self.all().get(name)
-        if found is None and ":" in name:
-            # of the host's own architecture
-            found = self.all().get(name.split(":")[0])
-            if found is not None and found.architecture != name.split(":")[1]:
-                found = None
+        found = self.find(name)
         return found.version if found is not None and found.works else ""
 
     def provider(self, name: str) -> str:
-        """An installed package that stands for a virtual one, or "" (Debian policy, 7.5)."""
+        """An installed package that stands for a virtual one, or "" (Debian policy, 7.5). Where there is a package of
+        that name, apt-get installs that, whoever provides the name as well."""
         word = re.compile(r"(^|[\s,])%s($|[\s,(])" % re.escape(name))
         given = (n for n, p in self.all().items() if p.works and word.search(p.field("Provides")))
-        return next(given, "")
+        found = next(given, "")
+        return "" if found and self.candidates([name]).get(name) else found
 
     def automatic(self) -> Set[str]:
         """Names of packages that are there as dependencies only: autoremove takes them."""
@@ -96,8 +104,14 @@ class Apt:
                 blocks = f.read().split("\n\n")
         except FileNotFoundError:
             return set()
-        marked = (block for block in blocks if "Auto-Installed: 1" in block)
-        return {block.strip().split("\n")[0].replace("Package: ", "") for block in marked}
+        marked = [block.strip().split("\n") for block in blocks if "Auto-Installed: 1" in block]
+        fields = [dict(line.partition(": ")[::2] for line in block) for block in marked]
+        # apt has the host's own architecture for packages of all of them
+        native = [p.architecture for p in self.all().values() if p.name == "dpkg"]
+        return {
+            name if architecture in ("", *native) else "%s:%s" % (name, architecture)
+            for name, architecture in ((f.get("Package", ""), f.get("Architecture", "")) for f in fields)
+        }
 
     def interrupted(self) -> bool:
         """Whether a killed dpkg has to be finished before anything else."""

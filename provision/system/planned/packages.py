@@ -80,10 +80,10 @@ class PlannedApt(Apt):
 
     def mark(self, how: str, names: Sequence[str]) -> None:
         if how == "manual":
-            self._automatic = self.automatic() - set(names)
+            self._automatic = self.automatic() - {self.key(name) for name in names}
             return
         for name in names:
-            self._set_state(name, "hold" if how == "hold" else "install", "installed")
+            self._set_state(self.key(name), "hold" if how == "hold" else "install", "installed")
 
     def repair(self) -> None:
         """A deploy repairs; a plan says so, and takes it for done."""
@@ -113,7 +113,7 @@ class PlannedApt(Apt):
 
     def _install(self, new: List[Simulated], words: Sequence[str]) -> None:
         before = self.all()
-        asked = {word.split("=")[0] for word in words}
+        asked = {self.key(word.split("=")[0]) for word in words}
         came = {s.name for s in new if not s.before}
         self._automatic = (self.automatic() | came) - asked
         archives = self._archives(new, words)
