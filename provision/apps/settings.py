@@ -58,7 +58,8 @@ FrontName = Annotated[str, AfterValidator(front_role)]
 class Settings(BaseModel):
     """What the models here have in common: they do not change, and no parameter goes unnoticed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    # most are only parts of others: none is built before it is asked to judge something
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
 
 class Django(Settings):
