@@ -17,7 +17,7 @@ from typing import Any
 
 import provision.steps
 from provision.declared import folders as rolefolders
-from provision.declared.servers import Server, servers
+from provision.declared.serving_roles import Server, servers
 from provision.roles import docs as roledocs
 from provision.roles.model import find
 from provision.steps.base import Step

@@ -5,7 +5,7 @@ This is the only list. `make` installs what is missing, and pytest refuses to be
     python3 tests/needs.py agent bench      print the missing packages of these folders (default: all)
 
 Standard library only: it runs before there is a virtual environment. What `prov lab` needs is not here;
-`prov lab up --install` installs that (provision/lab/commands.py).
+`prov lab up --install` installs that (provision/lab/programs_run.py).
 """
 
 from __future__ import annotations

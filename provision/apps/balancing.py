@@ -16,7 +16,7 @@ from provision.errors import ConfigErrors, ProvError, UsageError
 from provision.inventory import Inventory, InventoryHost, Problems
 from provision.inventory.fields import address
 from provision.inventory.validation import validate
-from provision.inventory.values import shown
+from provision.inventory.yaml_values import shown
 from provision.names import suggestion
 from provision.values import dataclass
 

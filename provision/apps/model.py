@@ -22,9 +22,9 @@ from provision.apps.settings import (
     Tls,
     role_folders,
 )
-from provision.declared import fronts, servers
+from provision.declared import fronts, serving_roles
 from provision.declared.fronts import DEFAULT_FRONT, Front
-from provision.declared.servers import Interface, Server
+from provision.declared.serving_roles import Interface, Server
 from provision.inventory.fields import (
     Domain,
     ExtraName,
@@ -80,7 +80,7 @@ class App(Settings):
         description="The application object, as module:callable, or a factory of it, as module:factory()."
     )
     server: ServerName = Field(
-        default_factory=lambda data: servers.default_server(data["interface"]),
+        default_factory=lambda data: serving_roles.default_server(data["interface"]),
         description="The role that runs it. Default: by `interface`, see [servers](servers.md).",
     )
     front: FrontName = Field(
@@ -220,8 +220,8 @@ class App(Settings):
     @classmethod
     def _speaks_interface(cls, server: str, info: ValidationInfo) -> str:
         interface, folders = info.data.get("interface"), role_folders(info)
-        if interface is not None and interface not in servers.named(server, folders).serves:
-            able = ", ".join(servers.serving(interface, folders))
+        if interface is not None and interface not in serving_roles.named(server, folders).serves:
+            able = ", ".join(serving_roles.serving(interface, folders))
             raise ValueError(f"{server!r} does not speak {interface}; these do: {able}")
         return server
 
@@ -296,7 +296,10 @@ class App(Settings):
     @model_validator(mode="after")
     def _finds_its_roles(self, info: ValidationInfo) -> App:
         folders = role_folders(info)
-        self._server, self._front = servers.named(self.server, folders), fronts.named(self.front, folders)
+        self._server, self._front = (
+            serving_roles.named(self.server, folders),
+            fronts.named(self.front, folders),
+        )
         return self
 
     @property

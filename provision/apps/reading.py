@@ -13,7 +13,7 @@ from provision.declared.fronts import fronts
 from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import InventoryHost, Problems
 from provision.inventory.validation import validate
-from provision.inventory.values import shown
+from provision.inventory.yaml_values import shown
 from provision.sources.manifests import Manifests
 
 

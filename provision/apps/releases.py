@@ -21,7 +21,7 @@ from provision.apps.requirements import listed_in, packages_of, project_of, requ
 from provision.apps.surroundings import asked_for, surroundings
 from provision.errors import ProvError
 from provision.secrets import Secret, logins, without_logins
-from provision.sources.files import contents
+from provision.sources.folder_manifests import contents
 from provision.steps.support.projects import locals_in
 from provision.steps.tree import Entry, summary
 from provision.values import dataclass

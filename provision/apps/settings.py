@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from provision.declared import fronts, servers
+from provision.declared import fronts, serving_roles
 from provision.declared.folders import BUILTIN, search_path
 from provision.inventory import InventoryHost
 from provision.inventory.fields import OneLine, Place, SourcePath, matching
@@ -43,7 +43,7 @@ def known_roles(host: InventoryHost) -> dict[str, Sequence[Path]]:
 
 def server_role(name: str, info: ValidationInfo) -> str:
     """Refuse what is no server."""
-    return servers.named(name, role_folders(info)).name
+    return serving_roles.named(name, role_folders(info)).name
 
 
 def front_role(name: str, info: ValidationInfo) -> str:

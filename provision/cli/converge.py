@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from provision.cli.ahead import Early
+from provision.cli.eager_connection import Early
 from provision.cli.prepare import Part, Scope, assigned
 from provision.errors import Exit, UsageError
 from provision.values import dataclass
@@ -73,8 +73,8 @@ def execute(
     from provision.cli.stepping import Stepper, check_can_step
     from provision.cli.watch import Prompt, run_shown
     from provision.controller.run_options import RunOptions
-    from provision.report.base import Style
-    from provision.report.drift import DriftShown
+    from provision.report.drift_report import DriftShown
+    from provision.report.reporting import Style
 
     if order.step:
         check_can_step(plan=plan, out=order.out)
@@ -113,7 +113,7 @@ def work_of(order: Order) -> Work:
 
 def list_only(order: Order) -> Exit:
     """Show the steps that a deploy would take, as far as that can be told without a host."""
-    from provision.cli.step_list import show_steps
+    from provision.cli.list_steps import show_steps
 
     show_steps(assigned(order.scope, order.part), order.out)
     return Exit.DONE

@@ -27,7 +27,7 @@ class Scope:
 def select(scope: Scope) -> list[InventoryHost]:
     """The hosts of a scope. Raises UsageError, and ConfigErrors if how to reach them makes no sense."""
     from provision.inventory import load
-    from provision.inventory.model import check
+    from provision.inventory.loaded import check
 
     hosts = load(scope.inventory or None).select(scope.target, scope.limit)
     check(hosts)
@@ -63,7 +63,7 @@ def assigned(
     begin: told of the hosts as soon as it is known how to reach them.
     """
     from provision.inventory import Problems, load
-    from provision.inventory.model import check
+    from provision.inventory.loaded import check
 
     hosts = load(scope.inventory or None).select(scope.target, scope.limit)
     problems = Problems()

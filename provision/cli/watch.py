@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from provision.cli.interrupts import Interrupts
 from provision.controller.events import Summary
 from provision.errors import Exit
-from provision.report.base import Report
+from provision.report.reporting import Report
 from provision.report.screen import say
 
 if TYPE_CHECKING:

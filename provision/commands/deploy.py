@@ -56,7 +56,7 @@ def deploy(
     130 interrupted. With --check as of prov plan.
     """
     if saved is not None:
-        from provision.cli.saved import deploy_saved
+        from provision.cli.saved_plans import deploy_saved
 
         others = (scope.target, scope.inventory, scope.limit, check, list_steps, step, prune, undo_on_failure)
         if any(others) or part != Part():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from provision.cli.asking import ask, tell_facts
 from provision.cli.options import several_hosts
 from provision.cli.prepare import Scope
+from provision.cli.questions import ask, tell_facts
 from provision.errors import Exit
 from provision.report.formats import Format
 
@@ -18,7 +18,7 @@ def facts(scope: Scope, out: Format) -> int:
 
     TARGET is a host, a group, a glob, or several with commas; !x leaves out.
     """
-    from provision.report.facts import FactsShown
+    from provision.report.facts_report import FactsShown
 
     status = ask(scope, out, tell_facts, lambda hosts: FactsShown(named=len(hosts) > 1), plan=True)
     # only a host without python3 has changes to predict here; and it has told nothing

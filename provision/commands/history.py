@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.asking import ask
 from provision.cli.options import several_hosts
 from provision.cli.prepare import Scope
+from provision.cli.questions import ask
 from provision.errors import ProvError
 from provision.report.formats import Format
 
@@ -27,7 +27,7 @@ def history(scope: Scope, out: Format, run: int | None) -> int:
 
     Exit status: 0 told; 1 there is no such run; 2 usage or configuration; 4 a host could not be reached.
     """
-    from provision.report.history import HistoryShown
+    from provision.report.history_report import HistoryShown
 
     def work(host: Host) -> None:
         tell(host, run or 0)

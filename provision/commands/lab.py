@@ -184,7 +184,7 @@ def ssh(name: str, argv: tuple[str, ...]) -> None:
         raise UsageError(f"no lab host {name!r}.{suggestion(name, known)}", hint=f"prov lab up {name}")
     if host.state != "running":
         raise LabError(f"{name} is stopped", hint=f"prov lab up {name}")
-    from provision.lab import ssh as openssh
+    from provision.lab import openssh as openssh
 
     words = openssh.argv(host, argv)
     os.execvp(words[0], words)

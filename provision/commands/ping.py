@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from provision.cli.asking import ask, tell_facts
 from provision.cli.options import several_hosts
 from provision.cli.prepare import Scope
+from provision.cli.questions import ask, tell_facts
 from provision.errors import Exit
 from provision.report.formats import Format
 
@@ -20,7 +20,7 @@ def ping(scope: Scope, out: Format) -> int:
 
     Exit status: 0 all answered; 2 usage or configuration; 4 a host could not be reached.
     """
-    from provision.report.ping import Ping
+    from provision.report.ping_report import Ping
 
     status = ask(scope, out, tell_facts, lambda hosts: Ping(max(len(host.name) for host in hosts)), plan=True)
     # a host without python3 would get it from a deploy; it can be reached all the same

@@ -46,7 +46,7 @@ def plan(
     if output is not None:
         if prune:
             raise UsageError("a saved plan prunes nothing", hint="Write:  prov deploy --prune TARGET")
-        from provision.cli.saved import plan_and_save
+        from provision.cli.saved_plans import plan_and_save
 
         return plan_and_save(order, output)
     return converge(order, plan=True)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.asking import ask
 from provision.cli.options import several_hosts
 from provision.cli.prepare import Scope
+from provision.cli.questions import ask
 from provision.report.formats import Format
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ def show(file: Path, diff: bool | None, verbose: bool, out: Format) -> int:
     Exit status: 0; 2 there is no such file, or it is no plan, or damaged.
     """
     from provision.controller.events import Summary, Tally
-    from provision.report.base import Style
+    from provision.report.reporting import Style
     from provision.saved import plan_file
 
     plan = plan_file.read(file)

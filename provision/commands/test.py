@@ -16,13 +16,13 @@ from provision.cli.complete import complete_roles
 from provision.cli.interrupts import Interrupts
 from provision.cli.options import format_option, inventory_option, words
 from provision.errors import ConfigError, ConfigErrors, Exit, ProvError, UsageError
-from provision.lab.model import check_choice
+from provision.lab.lab_host import check_choice
 from provision.report.formats import Format
 from provision.report.screen import say
 
 if TYPE_CHECKING:
-    from provision.testing.runner import Trials
     from provision.testing.trial_report import TrialReport
+    from provision.testing.trial_runner import Trials
     from provision.testing.trials import Trial
 
 
@@ -70,8 +70,8 @@ def test(
     with tempfile.TemporaryDirectory(prefix="prov-test-") as folder:
         authority = Path(folder) / "ca"
         trials = prepared(subjects, images, authority, inventory)
-        from provision.testing.runner import Trials, check_free
-        from provision.testing.stages import Options
+        from provision.testing.trial_runner import Trials, check_free
+        from provision.testing.trial_stages import Options
 
         check_free(trials, keep=keep)
         check_pytest(trials)

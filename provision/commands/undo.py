@@ -36,7 +36,7 @@ def undo(
     hosts = select(scope) if run is None else [select_one(scope.inventory, scope.target)]
     from provision.cli.watch import Prompt, run_shown
     from provision.controller.run_options import RunOptions
-    from provision.report.base import Style
+    from provision.report.reporting import Style
     from provision.roles.project import Assignment
 
     style = Style(check, verbose=True, fleet=len(hosts) > 1)

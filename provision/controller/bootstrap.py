@@ -21,7 +21,7 @@ from provision.controller.own_steps import TRAVELS, check_own
 from provision.errors import ConfigError
 
 #: where the agent begins; what these import is shipped with them
-AGENT = "provision.agent.main"
+AGENT = "provision.agent.resident"
 PLAN = "provision.system.planned.host"
 #: packages whose modules are shipped; others have to be in the host's standard library
 PACKAGES = (
@@ -148,7 +148,7 @@ sys.meta_path.insert(0, shipped)
 from provision.agent.compiled import Compiled
 shipped.compiled = Compiled()
 shipped.code = shipped.compiled.code
-from provision.agent.main import main
+from provision.agent.resident import main
 """
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from provision.agent.codec import encode_step
-from provision.agent.masks import Masks
+from provision.agent.secret_masks import Masks
 from provision.errors import ConfigError
 from provision.secrets import Secret
 from provision.steps.base import Step

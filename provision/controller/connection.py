@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from provision.controller.known_hosts import Known, KnownKey, known
+from provision.controller.host_keys import Known, KnownKey, known
 from provision.controller.ssh_config import PUBLIC, SshConfig, user_config, words_of
 from provision.controller.without_mock import without_mock
 from provision.errors import UnreachableError

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from provision.controller.facts import Facts
+from provision.controller.fact_types import Facts
 from provision.errors import ProvError
 from provision.steps.base import Change
 from provision.values import dataclass

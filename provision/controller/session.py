@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from provision.agent.masks import Masks
 from provision.agent.protocol import (
     Alive,
     Bye,
@@ -32,16 +31,17 @@ from provision.agent.protocol import (
     Undeclared,
     Verdict,
 )
+from provision.agent.secret_masks import Masks
 from provision.controller import events, project_commit
 from provision.controller.bootstrap import AGENT, module_payload, needed
 from provision.controller.calling import calling_line
 from provision.controller.carried import check, encoded
 from provision.controller.channel import Channel
 from provision.controller.events import Connected, StepDone, StepRunning
-from provision.controller.facts import Facts
+from provision.controller.fact_types import Facts
 from provision.controller.login import Login
 from provision.controller.outcome import Outcome, StepFailed
-from provision.controller.reboot import comes_back
+from provision.controller.reboot_wait import comes_back
 from provision.controller.run_options import RunOptions
 from provision.controller.talk import Talk
 from provision.errors import ProvError, UnreachableError

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from provision.inventory.draft import Draft
 from provision.inventory.located import Origin
+from provision.inventory.unresolved import Draft
 
 ALL = "all"
 UNGROUPED = "ungrouped"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from provision.inventory.values import Encrypted
+from provision.inventory.yaml_values import Encrypted
 from provision.secrets import MASK, Secret, logins, without_logins
 
 if TYPE_CHECKING:

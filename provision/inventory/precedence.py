@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from provision.inventory.draft import Draft
 from provision.inventory.graph import ALL
 from provision.inventory.located import Located
+from provision.inventory.unresolved import Draft
 from provision.inventory.varsfolder import VarsFolder
 
 

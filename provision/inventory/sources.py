@@ -10,10 +10,10 @@ from typing import Any
 
 from provision.errors import ConfigError
 from provision.inventory import graph, precedence, yaml_groups
-from provision.inventory.draft import Draft
-from provision.inventory.model import Inventory, InventoryHost
-from provision.inventory.values import shown
+from provision.inventory.loaded import Inventory, InventoryHost
+from provision.inventory.unresolved import Draft
 from provision.inventory.varsfolder import VarsFolder
+from provision.inventory.yaml_values import shown
 
 # One loader per format: (file, its name in messages, draft to fill). Chosen by the end of the file's name.
 Loader = Callable[[Path, str, Draft], None]

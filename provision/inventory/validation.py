@@ -15,12 +15,12 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from provision.agent.masks import Masks
+from provision.agent.secret_masks import Masks
 from provision.inventory.kinds import Kind
+from provision.inventory.loaded import InventoryHost
 from provision.inventory.masking import Walk
-from provision.inventory.model import InventoryHost
 from provision.inventory.problems import Problems
-from provision.inventory.values import shown, unusable
+from provision.inventory.yaml_values import shown, unusable
 from provision.names import suggestion
 from provision.secrets import MASK
 

@@ -13,7 +13,7 @@ from provision.errors import ConfigError
 from provision.inventory import yamlfile
 from provision.inventory.located import Located, LocatedError
 from provision.inventory.problems import Problems
-from provision.inventory.values import shown
+from provision.inventory.yaml_values import shown
 
 SUFFIXES = ("", ".yml", ".yaml", ".json")
 

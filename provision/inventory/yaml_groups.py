@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from provision.inventory import ranges, yamlfile
-from provision.inventory.draft import Draft
 from provision.inventory.located import Located, LocatedError
-from provision.inventory.values import shown
+from provision.inventory.unresolved import Draft
+from provision.inventory.yaml_values import shown
 from provision.names import suggestion
 
 SECTIONS = ("hosts", "children", "vars")

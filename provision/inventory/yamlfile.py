@@ -10,7 +10,7 @@ import yaml
 from provision.errors import ConfigError
 from provision.inventory.located import Located, LocatedError, Origin
 from provision.inventory.problems import Problems
-from provision.inventory.values import Encrypted, Verbatim
+from provision.inventory.yaml_values import Encrypted, Verbatim
 
 LOADER: Any = getattr(
     yaml, "CSafeLoader", yaml.SafeLoader

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from provision.lab.model import DRIVERS, IMAGES, LOGINS, HostExists, LabHost, check_choice
+from provision.lab.lab_host import DRIVERS, IMAGES, LOGINS, HostExists, LabHost, check_choice
 from provision.lab.store import find, hosts
 
 __all__ = [
@@ -77,16 +77,16 @@ def down(names: Sequence[str], *, progress: Progress = _silent) -> None:
 
     Raises UsageError for a name that the lab does not know, LabError if something cannot be removed.
     """
-    from provision.lab import removal
+    from provision.lab import host_removal
 
-    removal.down(names, progress=progress)
+    host_removal.down(names, progress=progress)
 
 
 def down_all(*, images: bool = False, progress: Progress = _silent) -> list[str]:
     """Remove every host; with images, the cached base images and boxes as well. Returns the names removed."""
-    from provision.lab import removal
+    from provision.lab import host_removal
 
-    return removal.down_all(with_images=images, progress=progress)
+    return host_removal.down_all(with_images=images, progress=progress)
 
 
 def snapshot(name: str, label: str, *, progress: Progress = _silent) -> None:
@@ -122,14 +122,14 @@ def build_box(image: str, *, again: bool = False, progress: Progress = _silent) 
 def install(driver: str) -> list[str]:
     """Install with apt what a driver needs of this machine and it lacks. Returns the packages."""
     check_choice("driver", driver, DRIVERS)
-    from provision.lab import commands
+    from provision.lab import programs_run
 
-    commands.check_root()
+    programs_run.check_root()
     if driver == "vagrant":
         from provision.lab import provider
 
         packages = provider.missing_packages()
     else:
-        packages = commands.missing_packages()
-    commands.install(packages)
+        packages = programs_run.missing_packages()
+    programs_run.install(packages)
     return packages

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from provision.errors import LabError
-from provision.lab import commands, images, memory, provider, store
-from provision.lab.model import IMAGES, check_choice
+from provision.lab import images, memory_disk, programs_run, provider, store
+from provision.lab.lab_host import IMAGES, check_choice
 from provision.lab.store import Lab, foreseen
 from provision.locks import locked
 
@@ -44,25 +44,25 @@ def path(lab: Lab, image: str) -> Path:
 
 def can_build() -> bool:
     """Whether boxes can be built on this kind of machine."""
-    return commands.has_apt() and platform.machine() == "x86_64"
+    return programs_run.has_apt() and platform.machine() == "x86_64"
 
 
 @foreseen()
 def ensure(image: str, *, again: bool = False, progress: Progress) -> Path:
     """See provision.lab.build_box."""
     check_choice("image", image, IMAGES)
-    commands.check_root()
+    programs_run.check_root()
     if not can_build():
         raise LabError(
             "boxes are built on Debian and its relatives, on amd64",
             hint="Elsewhere use a public one: PROV_VM_BOX=debian/bookworm64 prov lab up NAME --driver vagrant",
         )
-    commands.refuse_missing(provider.missing_packages(), "prov lab box build --install")
+    programs_run.refuse_missing(provider.missing_packages(), "prov lab box build --install")
     lab = store.current()
     made = path(lab, image)
     if made.exists() and not again:
         return made
-    memory.ensure(lab, progress)
+    memory_disk.ensure(lab, progress)
     layers = images.ensure(lab, image, True, progress)
     with locked(lab.images, waiting=lambda: progress(f"{image}: waiting for another prov that builds")):
         images.sweep(lab)
@@ -102,7 +102,7 @@ def _disk(lab: Lab, build: Path, layers: tuple[str, ...], image: str, progress: 
         str(disk),
         str(small),
     ]
-    commands.run(convert, timeout=images.BUILD_SECONDS)
+    programs_run.run(convert, timeout=images.BUILD_SECONDS)
     return small
 
 

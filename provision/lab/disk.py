@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from provision.errors import LabError
-from provision.lab import commands
-from provision.lab.model import Record
+from provision.lab import programs_run
+from provision.lab.lab_host import Record
 from provision.lab.store import HostDir, Lab
 
 # Where systemd-nspawn keeps a lock for each image and folders for each machine, unix-export as a mount (since
@@ -41,7 +41,7 @@ def mount(lab: Lab, host: HostDir, record: Record) -> None:
     # after a crash of the machine a lab host may have lost what it thought was on the disk.
     options = f"lowerdir={lower},upperdir={upper},workdir={work},volatile"
     try:
-        commands.run(["mount", "-t", "overlay", "overlay", "-o", options, str(host.root)])
+        programs_run.run(["mount", "-t", "overlay", "overlay", "-o", options, str(host.root)])
     except LabError as error:
         raise LabError(
             f"{host.name}'s disk cannot be mounted: {error.message}",
@@ -64,7 +64,7 @@ def forget_runtime(host: HostDir, machine: str) -> None:
         folder = _NSPAWN / kind / machine
         if folder.is_dir():
             if folder.is_mount():
-                commands.run(["umount", str(folder)])
+                programs_run.run(["umount", str(folder)])
             shutil.rmtree(folder)
 
 
@@ -80,10 +80,10 @@ def unmount(host: HostDir) -> None:
     if not is_mounted(host):
         return
     try:
-        commands.run(["umount", "--recursive", str(host.root)])
+        programs_run.run(["umount", "--recursive", str(host.root)])
     except LabError:
         # a shell of the machine that stands in the host's root keeps it busy: it keeps its files, we ours
-        commands.run(["umount", "--recursive", "--lazy", str(host.root)])
+        programs_run.run(["umount", "--recursive", "--lazy", str(host.root)])
 
 
 def wipe(host: HostDir) -> None:
@@ -96,5 +96,5 @@ def wipe(host: HostDir) -> None:
         shutil.rmtree(host.disk)
     except PermissionError:
         # root is refused only by chattr(1)'s immutable and append-only, which hardened hosts use
-        commands.run(["chattr", "-R", "-f", "-i", "-a", os.fspath(host.disk)])
+        programs_run.run(["chattr", "-R", "-f", "-i", "-a", os.fspath(host.disk)])
         shutil.rmtree(host.disk)

@@ -12,7 +12,7 @@ import json
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from provision.lab import commands
+from provision.lab import programs_run
 
 # what libvirt since 10.4 has of its own
 _LIBVIRTS = {"ip libvirt_network", "ip6 libvirt_network"}
@@ -20,7 +20,7 @@ _LIBVIRTS = {"ip libvirt_network", "ip6 libvirt_network"}
 
 def _objects(kind: str) -> Iterator[dict[str, Any]]:
     """The chains, or the rules, of all tables."""
-    listing = json.loads(commands.run(["nft", "--json", "list", "ruleset"]))
+    listing = json.loads(programs_run.run(["nft", "--json", "list", "ruleset"]))
     for entry in listing["nftables"]:
         if kind in entry:
             yield entry[kind]
@@ -88,4 +88,4 @@ def _own_rules(bridge: str) -> list[dict[str, Any]]:
 
 def _apply(lines: list[str]) -> None:
     if lines:
-        commands.run(["nft", "-f", "-"], stdin="".join(f"{line}\n" for line in lines))
+        programs_run.run(["nft", "-f", "-"], stdin="".join(f"{line}\n" for line in lines))

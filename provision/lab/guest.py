@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from provision.lab import commands
-from provision.lab.model import ADMIN, Record
+from provision.lab import programs_run
+from provision.lab.lab_host import ADMIN, Record
 
 _BEGIN = "# prov lab: the other hosts"
 _END = "# prov lab: end"
@@ -115,7 +115,7 @@ def personalise(root: Path, record: Record, client_key: str, password: str) -> s
     for path in (ssh, ssh / "authorized_keys"):
         os.chown(path, owner.st_uid, owner.st_gid)
     key = root / "etc/ssh/ssh_host_ed25519_key"
-    commands.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", record.name, "-f", str(key)])
+    programs_run.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", record.name, "-f", str(key)])
     return " ".join(key.with_suffix(".pub").read_text().split()[:2])
 
 
@@ -124,8 +124,8 @@ def _add_admin(root: Path, login: str, password: str) -> None:
     inside = ["chroot", str(root)]
     add = ["useradd", "--create-home", "--shell", "/bin/bash", "--uid", "1000"]
     if login == "sudo":
-        commands.run([*inside, *add, ADMIN])
+        programs_run.run([*inside, *add, ADMIN])
         write(root, f"etc/sudoers.d/90-{ADMIN}", f"{ADMIN} ALL=(ALL:ALL) NOPASSWD: ALL\n", 0o440)
     else:
-        commands.run([*inside, *add, "--groups", "sudo", ADMIN])
-        commands.run([*inside, "chpasswd"], stdin=f"{ADMIN}:{password}\n")
+        programs_run.run([*inside, *add, "--groups", "sudo", ADMIN])
+        programs_run.run([*inside, "chpasswd"], stdin=f"{ADMIN}:{password}\n")

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from provision.errors import LabError
-from provision.lab import commands, sources, trust
-from provision.lab.model import IMAGES
+from provision.lab import package_mirrors, programs_run, trust
+from provision.lab.lab_host import IMAGES
 from provision.lab.store import Lab
 from provision.locks import locked
 
@@ -78,7 +78,7 @@ def ensure(lab: Lab, image: str, python: bool, progress: Progress) -> tuple[str,
                         else _python(build, lab, wanted, progress)
                     )
                     # what is moved into place must be on the disk by then, or a power cut leaves a hollow image
-                    commands.run(["sync", "--file-system", str(made)])
+                    programs_run.run(["sync", "--file-system", str(made)])
                     made.rename(lab.images / layer)
         except OSError as error:
             raise LabError(f"the image {image} cannot be written: {error}") from error
@@ -112,12 +112,14 @@ def _base(build: Path, image: str, progress: Progress) -> Path:
     codename = IMAGES[image]
     root = build / "root"
     settings = build / "apt.conf"
-    settings.write_text(sources.settings(commands.run(["apt-config", "dump"])) or "// as apt comes\n")
-    mirrors = sources.for_release(sources.read(Path("/etc/apt")), codename)
+    settings.write_text(
+        package_mirrors.settings(programs_run.run(["apt-config", "dump"])) or "// as apt comes\n"
+    )
+    mirrors = package_mirrors.for_release(package_mirrors.read(Path("/etc/apt")), codename)
     given: list[str] = []
     if mirrors:
         listed = build / "debian.sources"
-        listed.write_text(sources.render(mirrors))
+        listed.write_text(package_mirrors.render(mirrors))
         given = [str(listed)]
     progress(f"{image}: building the base image, once")
     argv = [
@@ -205,7 +207,7 @@ def run_build(argv: Sequence[str], image: str, progress: Progress) -> None:
     last: deque[str] = deque(maxlen=15)
     process = subprocess.Popen(
         [*isolated, *argv],
-        env={**commands.ENVIRONMENT, "DEBIAN_FRONTEND": "noninteractive"},
+        env={**programs_run.ENVIRONMENT, "DEBIAN_FRONTEND": "noninteractive"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from provision.errors import LabError
-from provision.lab import cgroup, commands, firewall, forwarding, network, provider, store
+from provision.lab import cgroup, firewall, forwarding, network, programs_run, provider, store
 from provision.lab.store import Lab
 from provision.locks import locked
 
@@ -44,7 +44,7 @@ exec nice -n 5 libvirtd -d -p "$1/libvirtd.pid"
 
 def virsh(*argv: str, timeout: float = 120.0) -> str:
     """What a virsh command prints. Raises LabError."""
-    return commands.run(["virsh", "--quiet", "--connect", "qemu:///system", *argv], timeout=timeout)
+    return programs_run.run(["virsh", "--quiet", "--connect", "qemu:///system", *argv], timeout=timeout)
 
 
 def pool_path(lab: Lab) -> Path:
@@ -86,7 +86,7 @@ def _start_by_systemd() -> None:
             "libvirt does not let this user in, or does not run",
             hint="sudo systemctl start libvirtd && sudo adduser $USER libvirt   (and log in anew)",
         )
-    commands.run(["systemctl", "start", "libvirtd"])
+    programs_run.run(["systemctl", "start", "libvirtd"])
 
 
 def _count(lab: Lab) -> None:
@@ -110,12 +110,12 @@ def _start(progress: Callable[[str], None]) -> None:
         kept = {"forwards": forwarding.is_everywhere(), "tables": firewall.tables()}
         store.write_atomic(before, json.dumps(kept) + "\n")
     if not _runs("virtlogd"):
-        commands.run(["virtlogd", "-d", "-p", str(STATE / "virtlogd.pid")])
+        programs_run.run(["virtlogd", "-d", "-p", str(STATE / "virtlogd.pid")])
     if not _runs("libvirtd"):
         if provider.choose().emulated:
-            commands.run(["unshare", "--mount", "sh", "-c", _HIDING_KVM, "prov-lab", str(STATE)])
+            programs_run.run(["unshare", "--mount", "sh", "-c", _HIDING_KVM, "prov-lab", str(STATE)])
         else:
-            commands.run(["libvirtd", "-d", "-p", str(STATE / "libvirtd.pid")])
+            programs_run.run(["libvirtd", "-d", "-p", str(STATE / "libvirtd.pid")])
 
 
 def _runs(daemon: str) -> bool:
@@ -163,7 +163,7 @@ def _answers() -> bool:
 def release(lab: Lab) -> None:
     """After the lab's last VM: remove its pool with the boxes' disks, and end the daemons if nobody else needs
     them. The caller holds the lab's lock."""
-    if not shutil.which("virsh", path=commands.PATH):
+    if not shutil.which("virsh", path=programs_run.PATH):
         return
     if _answers():
         _remove_pool(lab)

@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from provision.errors import LabError
-from provision.lab import cgroup, commands, disk, ssh, store
-from provision.lab.model import Record
+from provision.lab import cgroup, disk, openssh, programs_run, store
+from provision.lab.lab_host import Record
 from provision.lab.store import SSH_PORT, HostDir, Lab
 
 BOOT_SECONDS = 60.0
@@ -82,12 +82,12 @@ def start(lab: Lab, host: HostDir, record: Record) -> None:
     host.console.write_bytes(b"")
     host.console.chmod(0o600)
     if cgroup.under_systemd():
-        commands.run(_transient_unit(lab, host, supervisor))
+        programs_run.run(_transient_unit(lab, host, supervisor))
     else:
         cgroup.make(lab.cgroup(host.name))
         # --fork: the shell is init's child and not ours, so a caller that lives on has no zombie to reap
         redirected = ["sh", "-c", 'exec "$@" < /dev/null > "$0" 2>&1', str(host.console), *supervisor]
-        commands.run(["setsid", "--fork", *redirected], environment=_ENVIRONMENT)
+        programs_run.run(["setsid", "--fork", *redirected], environment=_ENVIRONMENT)
 
 
 def _transient_unit(lab: Lab, host: HostDir, argv: Sequence[str]) -> list[str]:
@@ -105,7 +105,7 @@ def _transient_unit(lab: Lab, host: HostDir, argv: Sequence[str]) -> list[str]:
         f"--unit={unit(lab, host.name)}.service",
         f"--description=prov lab host {host.name}",
         *(f"--property={name}={value}" for name, value in properties.items()),
-        *(f"--setenv={name}={value}" for name, value in {**commands.ENVIRONMENT, **_ENVIRONMENT}.items()),
+        *(f"--setenv={name}={value}" for name, value in {**programs_run.ENVIRONMENT, **_ENVIRONMENT}.items()),
         *argv,
     ]
 
@@ -116,8 +116,11 @@ def stop(lab: Lab, host: HostDir) -> None:
     cgroup.end(group, remove=not cgroup.under_systemd())
     if cgroup.under_systemd():
         name = f"{unit(lab, host.name)}.service"
-        if commands.run(["systemctl", "show", "--property=LoadState", "--value", name]).strip() == "loaded":
-            commands.run(["systemctl", "stop", name])
+        if (
+            programs_run.run(["systemctl", "show", "--property=LoadState", "--value", name]).strip()
+            == "loaded"
+        ):
+            programs_run.run(["systemctl", "stop", name])
     disk.forget_runtime(host, _machine(lab, host.name))
 
 
@@ -144,7 +147,7 @@ def _lets_in(name: str) -> bool:
     if not found:
         return False
     try:
-        commands.run(ssh.argv(found, ["true"], batch=True), timeout=2 * ssh.CONNECT_SECONDS)
+        programs_run.run(openssh.argv(found, ["true"], batch=True), timeout=2 * openssh.CONNECT_SECONDS)
     except LabError:
         return False
     return True

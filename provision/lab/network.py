@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from provision.errors import LabError
-from provision.lab import commands, firewall, forwarding, guest, store
+from provision.lab import firewall, forwarding, guest, programs_run, store
 from provision.lab.store import HostDir, Lab
 from provision.locks import locked
 
@@ -57,7 +57,7 @@ def candidates() -> Iterator[Network]:
 
 def _routes() -> list[tuple[Network, str]]:
     """What this machine has routes to besides the default ones, and the interface that each leads to."""
-    routes = json.loads(commands.run(["ip", "-json", "-4", "route", "show", "table", "all"]) or "[]")
+    routes = json.loads(programs_run.run(["ip", "-json", "-4", "route", "show", "table", "all"]) or "[]")
     found = []
     for route in routes:
         with suppress(ValueError):  # "default"
@@ -158,21 +158,21 @@ def ensure(lab: Lab) -> None:
         f'ip saddr {net} oifname != "{bridge}" masquerade; }}'
     )
     # the first two lines empty it if it is there: one transaction, so no packet sees it missing
-    commands.run(["nft", "-f", "-"], stdin=f"add {table}\ndelete {table}\n{table} {{\n{chain}\n}}\n")
+    programs_run.run(["nft", "-f", "-"], stdin=f"add {table}\ndelete {table}\n{table} {{\n{chain}\n}}\n")
     firewall.open_for(bridge)
     forwarding.open_for(bridge, uplinks())
 
 
 def uplinks() -> list[str]:
     """The interfaces of the machine's default routes; none if it is offline."""
-    routes = json.loads(commands.run(["ip", "-json", "-4", "route", "show", "default"]) or "[]")
+    routes = json.loads(programs_run.run(["ip", "-json", "-4", "route", "show", "default"]) or "[]")
     return sorted({route["dev"] for route in routes if "dev" in route})
 
 
 def remove(lab: Lab) -> None:
     """Undo ensure(). The caller holds the lab's lock, and no host is left."""
     table = f"table ip {lab.tag}"
-    commands.run(["nft", "-f", "-"], stdin=f"add {table}\ndelete {table}\n")
+    programs_run.run(["nft", "-f", "-"], stdin=f"add {table}\ndelete {table}\n")
     firewall.close_for(lab.tag)
     if _exists(lab.tag):
         _ip([f"link delete {lab.tag}"])
@@ -186,7 +186,7 @@ def connect(lab: Lab, host: HostDir, address: str) -> None:
     net = subnet(lab)
     veth = _veth(lab, address)
     host.netns.touch()
-    commands.run(["unshare", f"--net={host.netns}", "true"])
+    programs_run.run(["unshare", f"--net={host.netns}", "true"])
     _ip(
         [
             f"link add {veth} type veth peer name eth0 address {_mac(address)} netns {host.netns}",
@@ -212,10 +212,10 @@ def disconnect(lab: Lab, host: HostDir, address: str) -> None:
     if address and _exists(_veth(lab, address)):
         _ip([f"link delete {_veth(lab, address)}"])
     if os.path.ismount(host.netns):  # Path.is_mount() denies any file up to Python 3.11
-        commands.run(["umount", str(host.netns)])
+        programs_run.run(["umount", str(host.netns)])
 
 
 def _ip(lines: Iterable[str], namespace: Path | None = None) -> None:
     """Run several ip(8) commands in one process, up to the first that fails."""
     inside = ["nsenter", f"--net={namespace}"] if namespace else []
-    commands.run([*inside, "ip", "-batch", "-"], stdin="".join(f"{line}\n" for line in lines))
+    programs_run.run([*inside, "ip", "-batch", "-"], stdin="".join(f"{line}\n" for line in lines))

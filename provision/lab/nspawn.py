@@ -15,18 +15,18 @@ from dataclasses import replace
 from provision.errors import LabError, UsageError
 from provision.lab import (
     cgroup,
-    commands,
     disk,
     guest,
     images,
     machine,
-    memory,
+    memory_disk,
     network,
     parallel,
+    programs_run,
     shared,
     store,
 )
-from provision.lab.model import IMAGES, LOGINS, HostExists, LabHost, Record, check_choice, check_names
+from provision.lab.lab_host import IMAGES, LOGINS, HostExists, LabHost, Record, check_choice, check_names
 from provision.lab.store import HostDir, Lab, foreseen
 from provision.locks import locked
 
@@ -41,10 +41,10 @@ def up(
     wanted = check_names(names)
     check_choice("image", image, IMAGES)
     check_choice("login", login, LOGINS)
-    commands.check()
+    programs_run.check()
     cgroup.check()
     lab = store.current()
-    memory.ensure(lab, progress)
+    memory_disk.ensure(lab, progress)
     blank = [Record(name, "", image, login, python) for name in wanted]
     for record in blank:
         refuse_other(lab, record)

@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from provision.errors import LabError
-from provision.lab import commands
+from provision.lab import programs_run
 from provision.values import dataclass
 
 # what the provider libvirt needs on Debian, as commands.NEEDS; the plugin is looked for by itself
@@ -83,25 +83,25 @@ def missing_packages() -> list[str]:
     """The Debian packages that the chosen provider, and boxes for it, need and this machine lacks."""
     found = choose()
     if found.name == "virtualbox":
-        return commands.missing_packages({"vagrant": "vagrant", "ssh-keyscan": "openssh-client"})
+        return programs_run.missing_packages({"vagrant": "vagrant", "ssh-keyscan": "openssh-client"})
     machine = platform.machine()
     needs = {**_NEEDS, f"qemu-system-{machine}": _QEMU.get(machine, "qemu-system")}
     if os.geteuid() == 0:
-        needs.update({**commands.NEEDS, **_BOX_NEEDS})
-    return [*commands.missing_packages(needs), *([] if _has_plugin() else [_PLUGIN])]
+        needs.update({**programs_run.NEEDS, **_BOX_NEEDS})
+    return [*programs_run.missing_packages(needs), *([] if _has_plugin() else [_PLUGIN])]
 
 
 def check() -> Provider:
     """The chosen provider. Raises LabError that says what to install if something is missing."""
     found = choose()
     packages = missing_packages()
-    if packages and not commands.has_apt():
+    if packages and not programs_run.has_apt():
         raise LabError(
             f"virtual machines need {', '.join(packages)}, as Debian calls them",
             hint="Install them as your system does. Vagrant: https://developer.hashicorp.com/vagrant/install;"
             " its plugin: vagrant plugin install vagrant-libvirt",
         )
-    commands.refuse_missing(packages, "prov lab up --driver vagrant --install ...")
+    programs_run.refuse_missing(packages, "prov lab up --driver vagrant --install ...")
     return found
 
 

@@ -10,8 +10,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from provision.lab import cgroup, commands, disk, forwarding, guest, memory, network, store
-from provision.lab.model import Record
+from provision.lab import cgroup, disk, forwarding, guest, memory_disk, network, programs_run, store
+from provision.lab.lab_host import Record
 from provision.lab.store import Lab
 from provision.locks import locked
 
@@ -34,7 +34,7 @@ def client_key(lab: Lab) -> str:
         new = lab.path / "client_key.new"
         for left in (new, new.with_suffix(".new.pub")):
             left.unlink(missing_ok=True)
-        commands.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", lab.tag, "-f", str(new)])
+        programs_run.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", lab.tag, "-f", str(new)])
         give_to_user(new)
         new.with_suffix(".new.pub").rename(public)
         new.rename(lab.key)
@@ -91,7 +91,7 @@ def settle(lab: Lab) -> None:
     for folder in (lab.hosts, lab.images):
         with suppress(OSError):  # there are images, or another process has just made a host's folder
             folder.rmdir()
-    memory.release(lab)
+    memory_disk.release(lab)
     with suppress(OSError):
         lab.path.rmdir()
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from provision.errors import LabError, UsageError
-from provision.lab import cgroup, commands, disk, libvirt, machine, nspawn, ssh, store, vagrantfile
-from provision.lab.model import Record, is_label
+from provision.lab import cgroup, disk, libvirt, machine, nspawn, openssh, programs_run, store, vagrantfile
+from provision.lab.lab_host import Record, is_label
 from provision.lab.store import HostDir, Lab, foreseen
 from provision.lab.vagrantfile import Project
 from provision.locks import locked
@@ -76,7 +76,7 @@ def _find(name: str, label: str) -> tuple[Lab, HostDir, Record]:
     if not is_label(label):
         raise UsageError(f"{label!r} cannot be a snapshot's name", hint="It has 1 to 63 of a-z, 0-9 and '-'.")
     if record.driver == "nspawn":
-        commands.check_root()
+        programs_run.check_root()
     return lab, lab.host(name), record
 
 
@@ -94,7 +94,9 @@ def _set_clock(name: str) -> None:
         try:
             found = store.find(name)
             assert found
-            commands.run(ssh.argv(found, ["sudo", "date", "-u", "-s", f"@{time.time():.0f}"], batch=True))
+            programs_run.run(
+                openssh.argv(found, ["sudo", "date", "-u", "-s", f"@{time.time():.0f}"], batch=True)
+            )
             return
         except LabError as error:
             if time.monotonic() > deadline:
@@ -124,4 +126,4 @@ def _copy_disk(lab: Lab, host: HostDir, label: str) -> None:
 def _copy(source: Path, target: Path) -> None:
     """Copy a folder with all attributes: overlayfs marks in them what is hidden (its documentation, "whiteouts")."""
     argv = ["cp", "--archive", "--reflink=auto", "--no-target-directory", str(source), str(target)]
-    commands.run(argv, timeout=_COPY_SECONDS)
+    programs_run.run(argv, timeout=_COPY_SECONDS)

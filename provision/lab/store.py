@@ -24,7 +24,7 @@ from typing import Any
 
 from provision.errors import LabError
 from provision.lab import cgroup
-from provision.lab.model import LabHost, Record, is_label
+from provision.lab.lab_host import LabHost, Record, is_label
 from provision.values import dataclass
 
 # root's lab; anyone else has one, of VMs alone, in their home

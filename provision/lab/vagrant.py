@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from provision.errors import LabError, ProvError, UsageError
-from provision.lab import box, commands, libvirt, machine, nspawn, provider, shared, store, vagrantfile
-from provision.lab.model import IMAGES, OWN_BOX, HostExists, LabHost, Record, check_choice, check_names
+from provision.lab import box, libvirt, machine, nspawn, programs_run, provider, shared, store, vagrantfile
+from provision.lab.lab_host import IMAGES, OWN_BOX, HostExists, LabHost, Record, check_choice, check_names
 from provision.lab.provider import Provider
 from provision.lab.store import HostDir, Lab, foreseen
 from provision.lab.vagrantfile import Project
@@ -166,7 +166,9 @@ def _learn(lab: Lab, project: Project, record: Record) -> None:
 def _scan(address: str, port: int) -> str:
     """The public key of a VM that was just made, over a network that does not leave this machine."""
     argv = ["ssh-keyscan", "-T", str(_SCAN_SECONDS), "-p", str(port), "-t", "ed25519,ecdsa,rsa", address]
-    lines = [line for line in commands.run(argv, timeout=3 * _SCAN_SECONDS).splitlines() if line[:1] != "#"]
+    lines = [
+        line for line in programs_run.run(argv, timeout=3 * _SCAN_SECONDS).splitlines() if line[:1] != "#"
+    ]
     for kind in ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"):
         for line in lines:
             if line.split()[1] == kind:
@@ -206,7 +208,7 @@ def remove(lab: Lab, host: HostDir, progress: Progress) -> None:
 
 def _forget(lab: Lab, host: HostDir, project: Project) -> None:
     """Remove what Vagrant does not know of, and our record. The caller holds the host's lock."""
-    if shutil.which("virsh", path=commands.PATH):
+    if shutil.which("virsh", path=programs_run.PATH):
         libvirt.remove_machine(lab, project.domain(host.name), project.file)
     shutil.rmtree(project.state(host.name), ignore_errors=True)
     with locked(lab.path):

@@ -8,10 +8,10 @@ from typing import TextIO
 
 from provision.controller.events import Event, HostDone, Note, StepDone, Stopping, Summary
 from provision.controller.session import INSTALL_PYTHON
-from provision.report.base import Ends, Report
 from provision.report.failure import host_failure, step_failure
+from provision.report.reporting import Ends, Report
 from provision.report.screen import write
-from provision.report.text import Line, flat
+from provision.report.shown_lines import Line, flat
 
 
 class Answers(Report):

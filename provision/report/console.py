@@ -11,15 +11,15 @@ from rich.live import Live
 from rich.text import Text
 
 from provision.controller.events import Event, HostDone, Note, StepDone, Stopping, Summary, Undeclared
-from provision.report.base import Report, Style, outcome
 from provision.report.diffs import diff_lines
 from provision.report.failure import host_failure, step_failure
-from provision.report.fleet import Fleet
+from provision.report.live_rows import Rows
 from provision.report.palette import KINDS, STATES
-from provision.report.rows import Rows
+from provision.report.reporting import Report, Style, outcome
+from provision.report.shared_steps import Fleet
+from provision.report.shown_lines import Line, flat
 from provision.report.table import summary_table
 from provision.report.terminal import Terminal
-from provision.report.text import Line, flat
 
 INDENT = "    "
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from provision.controller.visible import visible
-from provision.report.text import Line, flat
+from provision.report.shown_lines import Line, flat
 from provision.steps.base import Change
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from provision.controller.events import StepDone
 from provision.controller.visible import uncoloured
 from provision.errors import ConfigErrors, ProvError, StepError
-from provision.report.text import Line, lines
+from provision.report.shown_lines import Line, lines
 
 #: lines of each stream; the host has sent the last ones already
 STREAM_LINES = 30

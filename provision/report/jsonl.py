@@ -20,7 +20,7 @@ from provision.controller.events import (
     Undeclared,
 )
 from provision.errors import ProvError, StepError
-from provision.report.base import Ends, Report
+from provision.report.reporting import Ends, Report
 from provision.report.screen import write_json
 from provision.steps.base import Change
 

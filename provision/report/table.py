@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from provision.controller.events import Summary
-from provision.report.base import STATES, Style
 from provision.report.palette import STATES as COLOURS
+from provision.report.reporting import STATES, Style
 from provision.report.terminal import Terminal
 
 ALWAYS = ("ok", "changed", "failed")

@@ -10,11 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from provision.agent.masks import Masks
+from provision.agent.secret_masks import Masks
 from provision.controller.calling import calling_path
 from provision.controller.channel import Channel
 from provision.controller.events import Event
-from provision.controller.facts import Facts
+from provision.controller.fact_types import Facts
 from provision.controller.login import Login
 from provision.controller.outcome import Outcome
 from provision.controller.run_options import RunOptions
@@ -23,7 +23,7 @@ from provision.controller.transport import Transport
 from provision.controller.transport_choice import connection_over, transport_to
 from provision.declared.folders import BUILTIN
 from provision.errors import ProvError
-from provision.inventory.model import InventoryHost
+from provision.inventory.loaded import InventoryHost
 from provision.roles.model import Params
 from provision.roles.project import Assignment
 from provision.roles.reach import Ahead, login_of, reach

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
-from provision.declared import fronts, servers
+from provision.declared import fronts, serving_roles
 from provision.declared.folders import BUILTIN, names, search_path
 from provision.declared.fronts import Front
-from provision.declared.servers import Server
+from provision.declared.serving_roles import Server
 from provision.errors import ConfigError
 from provision.roles.importing import load
 from provision.roles.params import Params, params_of
@@ -108,13 +108,13 @@ def find(name: str, folders: Sequence[Path]) -> Role | None:
     folder = next((f / name for f in folders if (f / name / "__init__.py").is_file()), None)
     if folder is None:
         return None
-    server, front = servers.server(name, folders), fronts.front(name, folders)
+    server, front = serving_roles.server(name, folders), fronts.front(name, folders)
     module = load(name, folders)
     chain = [module, *extended(module)]
     if server is not None:
         check_program(chain)
     elif is_program(chain):
-        raise servers.undeclared(name, folders)
+        raise serving_roles.undeclared(name, folders)
     tasks = tasks_of(chain)
     if not tasks:
         raise ConfigError(

@@ -13,7 +13,7 @@ from provision.controller.run_options import Ask
 from provision.controller.transport import Target, Transport
 from provision.controller.transport_choice import transport_to
 from provision.errors import LabError
-from provision.inventory.model import InventoryHost
+from provision.inventory.loaded import InventoryHost
 from provision.secrets import Secret
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from provision.agent.masks import Masks
+from provision.agent.secret_masks import Masks
 from provision.errors import ProvError
 from provision.secrets import MASK, Secret
 from provision.system.writers import FILTERS, HERE

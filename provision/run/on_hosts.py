@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from provision.agent.masks import Masks
+from provision.agent.secret_masks import Masks
 from provision.controller.events import (
     Connecting,
     Event,

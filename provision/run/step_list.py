@@ -7,11 +7,11 @@ from dataclasses import field
 from functools import partial
 from typing import cast
 
-from provision.agent.masks import Masks
 from provision.agent.protocol import Done
+from provision.agent.secret_masks import Masks
 from provision.controller.calling import calling_line
 from provision.controller.carried import check, encoded
-from provision.controller.facts import Facts
+from provision.controller.fact_types import Facts
 from provision.controller.outcome import Outcome
 from provision.controller.run_options import RunOptions
 from provision.controller.session import Session

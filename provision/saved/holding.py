@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from provision.agent.masks import Masks
 from provision.agent.protocol import Submission
+from provision.agent.secret_masks import Masks
 from provision.controller.outcome import Outcome
 from provision.declared.folders import BUILTIN
 from provision.inventory import InventoryHost

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from provision.errors import ProvError
-from provision.sources.git import process, run
+from provision.sources.git_program import process, run
 from provision.sources.mirror import Mirror
 from provision.sources.urls import Remote, submodule_of
 from provision.steps.support.inside import MAX_PATH, faults

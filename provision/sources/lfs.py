@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from provision.errors import ProvError
-from provision.sources.git import run
+from provision.sources.git_program import run
 from provision.sources.git_tree import Blob
 
 #: bytes of a pointer, at most

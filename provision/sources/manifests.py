@@ -33,7 +33,7 @@ class Manifests:
 def read(source: Path | str, ref: str | None, max_size: int) -> list[Entry]:
     """Read a source; see Manifests.of."""
     # here, as most commands read none
-    from provision.sources.local import source_entries
+    from provision.sources.local_folder import source_entries
 
     if isinstance(source, Path):
         return source_entries(source, max_size)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from provision.errors import ProvError
 from provision.locks import taken
-from provision.sources.git import GIT_TIMEOUT, process, run
+from provision.sources.git_program import GIT_TIMEOUT, process, run
 from provision.sources.urls import Remote
 
 COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")

@@ -52,9 +52,9 @@ def render(path: "Path", values: Dict[str, Any]) -> "Union[str, Secret]":
 
 def local_entries(folder: str, excluded: Callable[[str], bool], *, outside_links: bool) -> "List[Entry]":
     """Return the files of a local folder as a tree has them. Raises ProvError for what can't travel."""
-    from provision.sources import files
+    from provision.sources import folder_manifests
 
-    return files.local_entries(folder, excluded, outside_links=outside_links)
+    return folder_manifests.local_entries(folder, excluded, outside_links=outside_links)
 
 
 def requirements_of(path: "Path") -> str:

@@ -36,8 +36,8 @@ from provision.steps.support.projects import (
     locals_in,
     state,
 )
+from provision.system.builds.build_user import is_builder
 from provision.system.builds.sandbox import Build, building
-from provision.system.builds.user import is_builder
 from provision.system.memory.removal import take_away
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from provision.testing.lending import Lender
+    from provision.testing.borrowed_hosts import Lender
 
 LENDER: pytest.StashKey[Lender] = pytest.StashKey()
 
@@ -15,7 +15,7 @@ LENDER: pytest.StashKey[Lender] = pytest.StashKey()
 def lender(config: pytest.Config) -> Lender:
     """Who has the hosts of this run of pytest."""
     if LENDER not in config.stash:
-        from provision.testing.lending import Lender
+        from provision.testing.borrowed_hosts import Lender
 
         config.stash[LENDER] = Lender(
             image=config.getoption("prov_image"),

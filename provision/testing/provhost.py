@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from provision.apps.application import Application
 from provision.apps.authority import Authority
-from provision.controller.facts import Facts
+from provision.controller.fact_types import Facts
 from provision.controller.run_options import RunOptions
 from provision.roles.host import Host
 from provision.roles.project import Assignment

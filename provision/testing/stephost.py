@@ -7,9 +7,9 @@ from collections.abc import Generator
 from pathlib import Path
 
 from provision.agent import host_facts
-from provision.agent.masks import Masks
 from provision.agent.protocol import Submission
-from provision.agent.runner import Runner
+from provision.agent.secret_masks import Masks
+from provision.agent.step_runner import Runner
 from provision.controller import bootstrap
 from provision.controller.calling import calling_line
 from provision.controller.carried import check, encoded

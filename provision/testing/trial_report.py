@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from provision.report.base import counted
 from provision.report.diffs import diff_lines
 from provision.report.failure import host_failure, step_failure
 from provision.report.formats import Format
 from provision.report.jsonl import error
-from provision.report.text import Line, flat, lines
+from provision.report.reporting import counted
+from provision.report.shown_lines import Line, flat, lines
 from provision.testing.results import Event, Finished, StageDone, StageStarted, TrialDone, Verdict
 
 #: lines of one difference

@@ -13,8 +13,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from provision.report.live_rows import duration
 from provision.report.palette import KINDS
-from provision.report.rows import duration
 from provision.report.terminal import Terminal
 from provision.testing.results import STAGES, Event, Finished, StageDone, StageStarted, TrialDone
 from provision.testing.trial_report import TrialReport, outcome, told

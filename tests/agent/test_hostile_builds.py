@@ -14,7 +14,7 @@ from test_cases import submit
 
 from provision.controller.outcome import Outcome
 from provision.steps.python import Venv
-from provision.system.builds.user import FIRST_ID, HOME, IDS, end_processes, free_id
+from provision.system.builds.build_user import FIRST_ID, HOME, IDS, end_processes, free_id
 from provision.system.processes import with_id
 
 #: a backend of its own, so that nothing has to be fetched

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from provision.lab import memory
+from provision.lab import memory_disk
 
 #: what `up` and `down --all --images` do with the folder of a lab; several processes at once
 CODE = """
@@ -78,7 +78,7 @@ def test_a_lab_on_an_overlay_is_kept_in_memory(tmp_path: Path) -> None:
 
 
 def test_the_file_system_of_a_folder_that_is_yet_to_be(tmp_path: Path) -> None:
-    kind, source = memory.file_system(tmp_path)
+    kind, source = memory_disk.file_system(tmp_path)
     assert kind and source
-    assert memory.file_system(tmp_path / "a/b") == (kind, source)
-    assert memory.file_system(Path("/proc/self"))[0] == "proc"
+    assert memory_disk.file_system(tmp_path / "a/b") == (kind, source)
+    assert memory_disk.file_system(Path("/proc/self"))[0] == "proc"

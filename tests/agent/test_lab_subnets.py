@@ -17,7 +17,7 @@ import json, multiprocessing, os, signal, sys
 from pathlib import Path
 from provision.errors import LabError
 from provision.lab import forwarding, network, shared, store
-from provision.lab.model import Record
+from provision.lab.lab_host import Record
 from provision.locks import locked
 
 together = multiprocessing.get_context("fork")

@@ -14,7 +14,7 @@ from agent_sessions import Agents
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.agent.masks import Masks
+from provision.agent.secret_masks import Masks
 from provision.secrets import MASK, Secret
 from provision.steps.command import Command
 from provision.steps.files import File

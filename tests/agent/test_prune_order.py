@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pictured import RUNNING, Host, Units
 
-from provision.agent.masks import Masks
-from provision.agent.runner import Runner
+from provision.agent.secret_masks import Masks
+from provision.agent.step_runner import Runner
 from provision.errors import StepError
 from provision.steps import prune as pruning
 from provision.steps import unit_files

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from fuzzed import JsonParser, Parser
 
-from provision.controller.known_hosts import parsed
+from provision.controller.host_keys import parsed
 from provision.controller.ssh_config import user_config
 from provision.errors import ConfigError, ProvError
-from provision.report.base import Style
-from provision.report.plain import Plain
+from provision.report.plain_lines import Plain
+from provision.report.reporting import Style
 from provision.steps.base import Change
 
 
@@ -121,7 +121,7 @@ class Plan(JsonParser):
         return [json.dumps(body).encode()]
 
     def run(self, data: bytes, folder: Path) -> None:
-        from provision.cli.saved import tell_age
+        from provision.cli.saved_plans import tell_age
         from provision.commands.show import events
         from provision.saved import plan_file as plans
         from provision.saved.differences import check_configuration

@@ -166,7 +166,7 @@ class History(JsonParser):
 
     def run(self, data: bytes, folder: Path) -> None:
         from provision.controller.events import PastRun
-        from provision.report.history import HistoryShown
+        from provision.report.history_report import HistoryShown
 
         with contextlib.suppress(Damaged):
             told = understood(data, PAST)

@@ -19,9 +19,9 @@ from provision.controller.events import Event
 from provision.controller.login import Login
 from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
-from provision.report.base import Style
 from provision.report.jsonl import JsonLines
-from provision.report.plain import Plain
+from provision.report.plain_lines import Plain
+from provision.report.reporting import Style
 from provision.secrets import Secret
 from provision.steps.files import File
 from provision.steps.users import User

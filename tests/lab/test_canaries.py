@@ -14,7 +14,7 @@ from helpers.cli import PROV, prov
 from helpers.hosts import Hosts, on
 from helpers.projects import HELLO, STACK, Project
 
-from provision.agent.masks import encodings
+from provision.agent.secret_masks import encodings
 from provision.secrets import MASK
 
 pytestmark = pytest.mark.lab

@@ -14,7 +14,7 @@ import pytest
 from helpers.hosts import Hosts, on
 
 from provision.controller.outcome import Outcome
-from provision.lab import ssh
+from provision.lab import openssh
 from provision.roles.host import Host
 from provision.steps import python
 
@@ -52,7 +52,7 @@ class Collected:
 def bench(lab_hosts: Hosts, tmp_path: Path) -> Iterator[Bench]:
     """Runs steps on the host t-python, whose state these tests share."""
     found = Bench(tmp_path)
-    found.argv = ssh.argv(lab_hosts.one(NAME), batch=True)
+    found.argv = openssh.argv(lab_hosts.one(NAME), batch=True)
     yield found
 
 

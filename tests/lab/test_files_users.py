@@ -13,7 +13,7 @@ from helpers.hosts import Hosts, on
 from helpers.projects import Project
 
 from provision.controller.outcome import Outcome
-from provision.lab import ssh
+from provision.lab import openssh
 
 sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
 from steps_bench import Bench
@@ -42,7 +42,7 @@ NAME = "t-fu1"
 def bench(lab_hosts: Hosts, tmp_path: Path) -> Iterator[Bench]:
     """Runs steps on the host t-fu1, whose state these tests share."""
     found = Bench(tmp_path)
-    found.argv = ssh.argv(lab_hosts.one(NAME), batch=True)
+    found.argv = openssh.argv(lab_hosts.one(NAME), batch=True)
     yield found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from helpers.hosts import Hosts, on
 
-from provision.lab import ssh
+from provision.lab import openssh
 
 sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
 from steps_bench import Bench
@@ -29,7 +29,7 @@ SERVED = Unit("w.service", "[Service]\nExecStart=/bin/sleep 1000\n")
 @pytest.fixture
 def bench(lab_hosts: Hosts, tmp_path: Path) -> Iterator[Bench]:
     found = Bench(tmp_path)
-    found.argv = ssh.argv(lab_hosts.one(NAME), batch=True)
+    found.argv = openssh.argv(lab_hosts.one(NAME), batch=True)
     yield found
 
 

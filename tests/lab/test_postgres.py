@@ -12,7 +12,7 @@ import pytest
 from helpers.hosts import Hosts, Kind, on
 from helpers.stepping import exact
 
-from provision.lab import ssh
+from provision.lab import openssh
 from provision.secrets import Secret
 
 sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
@@ -52,7 +52,7 @@ def host(request: pytest.FixtureRequest) -> str:
 def bench(host: str, lab_hosts: Hosts, tmp_path: Path) -> Iterator[Bench]:
     found = lab_hosts.up({host: Kind(VERSIONS[host])})
     bench = Bench(tmp_path)
-    bench.argv = ssh.argv(found[host], batch=True)
+    bench.argv = openssh.argv(found[host], batch=True)
     yield bench
 
 

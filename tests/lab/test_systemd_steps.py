@@ -12,7 +12,7 @@ from helpers.hosts import Hosts, on
 from helpers.stepping import exact, gathered
 
 from provision.controller.outcome import Outcome
-from provision.lab import ssh
+from provision.lab import openssh
 from provision.steps.base import Step
 
 sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
@@ -41,7 +41,7 @@ SLEEPS = "[Service]\nExecStart=/bin/sleep 1000\n[Install]\nWantedBy=multi-user.t
 def bench(lab_hosts: Hosts, tmp_path: Path) -> Iterator[Bench]:
     """Runs steps on the host t-s1, whose state these tests share with those of other steps."""
     found = Bench(tmp_path)
-    found.argv = ssh.argv(lab_hosts.one(NAME), batch=True)
+    found.argv = openssh.argv(lab_hosts.one(NAME), batch=True)
     yield found
 
 

@@ -10,7 +10,7 @@ import pytest
 from helpers.hosts import Hosts, Kind, on
 from helpers.stepping import exact
 
-from provision.lab import ssh
+from provision.lab import openssh
 
 sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
 from steps_bench import Bench
@@ -65,7 +65,7 @@ def bench(host: str, lab_hosts: Hosts, tmp_path: Path) -> Iterator[Bench]:
     if new:
         on(host, "sh", "-c", PAST)
     bench = Bench(tmp_path)
-    bench.argv = ssh.argv(found[host], batch=True)
+    bench.argv = openssh.argv(found[host], batch=True)
     yield bench
 
 

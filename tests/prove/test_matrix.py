@@ -30,7 +30,7 @@ from provision import lab
 from provision.apps.releases import bare_name
 from provision.declared.folders import BUILTIN
 from provision.declared.fronts import front
-from provision.declared.servers import server
+from provision.declared.serving_roles import server
 
 pytestmark = pytest.mark.lab
 

@@ -28,7 +28,7 @@ from typing import TypeVar
 from pictures import Picture, photograph
 
 import provision.steps
-from provision.agent import main as agent_main
+from provision.agent import resident as agent_main
 from provision.controller.bootstrap import MODES
 from provision.controller.channel import PIECE, LoggedIn
 from provision.controller.login import Login

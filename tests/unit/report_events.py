@@ -14,7 +14,7 @@ from provision.controller.events import (
     Summary,
     Tally,
 )
-from provision.controller.facts import Facts
+from provision.controller.fact_types import Facts
 from provision.errors import StepError, UnreachableError
 from provision.steps.base import Change
 

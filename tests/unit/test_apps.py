@@ -23,7 +23,7 @@ from provision.apps.settings import (
     Settings,
 )
 from provision.declared.folders import BUILTIN
-from provision.declared.servers import servers, serving
+from provision.declared.serving_roles import servers, serving
 from provision.inventory import load
 from provision.secrets import Secret
 from provision.sources.manifests import Manifests

@@ -189,7 +189,7 @@ PRINTERS = {
     "provision/report/screen.py",
     # streams of agents: the agent's own frames, and what a program on this machine reads
     "provision/agent/link.py",
-    "provision/agent/main.py",
+    "provision/agent/resident.py",
     # ours, of that name, made of Terminal
     "provision/report/formats/as_text.py",
 }

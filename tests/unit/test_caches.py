@@ -9,7 +9,7 @@ import pytest
 
 from provision.agent import compiled
 from provision.agent.compiled import Compiled
-from provision.cli.ahead import MOST, Early, memory
+from provision.cli.eager_connection import MOST, Early, memory
 from provision.inventory import InventoryHost, load
 from provision.system.caches import Hashes, keep, kept
 

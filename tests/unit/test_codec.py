@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import provision.steps
 from provision.agent.codec import decode_step, encode_step, step_class
-from provision.agent.masks import Masks
+from provision.agent.secret_masks import Masks
 from provision.secrets import Secret
 from provision.steps.base import Ref, Step
 from provision.steps.command import Command

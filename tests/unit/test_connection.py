@@ -24,7 +24,7 @@ from provision.controller.connection import (
     split_known_host,
     was_dropped,
 )
-from provision.controller.known_hosts import Known, KnownKey
+from provision.controller.host_keys import Known, KnownKey
 from provision.errors import UnreachableError
 
 

@@ -14,7 +14,7 @@ from provision.apps.reading import apps_of
 from provision.declared.constants import source_of
 from provision.declared.folders import BUILTIN, search_path
 from provision.declared.fronts import fronts
-from provision.declared.servers import server, servers
+from provision.declared.serving_roles import server, servers
 from provision.errors import ConfigErrors
 from provision.roles.model import find
 from provision.roles.project import in_order, resolve

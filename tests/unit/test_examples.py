@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 import pytest
 
 from provision.declared.folders import BUILTIN
-from provision.declared.servers import server
+from provision.declared.serving_roles import server
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DIGEST = {"bytes": 100_000, "sha256": hashlib.sha256(b"x" * 100_000).hexdigest()}

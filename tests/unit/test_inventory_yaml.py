@@ -11,7 +11,7 @@ from inventories import errors, inventory, project
 
 from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import load, yamlfile
-from provision.inventory.values import Encrypted, Verbatim
+from provision.inventory.yaml_values import Encrypted, Verbatim
 
 BAD = {
     "a tab": ("all:\n\thosts:\n", ["inv.yml:2: a tab in the indentation; YAML allows only spaces there"]),

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from provision.controller.connection import HostKeys, fingerprint
-from provision.controller.known_hosts import Known, known, parsed
+from provision.controller.host_keys import Known, known, parsed
 from provision.errors import UnreachableError
 
 KEY = paramiko.ECDSAKey.generate(curve=ec.SECP256R1())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from provision.lab import guest
-from provision.lab.model import Record
+from provision.lab.lab_host import Record
 
 FRESH = "127.0.0.1\tlocalhost\n# prov lab: the other hosts\n# prov lab: end\n10.0.0.1\tmine\n"
 WEB1 = Record("web1", "192.0.2.11", "debian-12", "root", True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provision.errors import LabError
-from provision.lab import commands, firewall, forwarding, network
+from provision.lab import firewall, forwarding, network, programs_run
 
 
 def test_a_subnet_in_use_is_not_chosen() -> None:
@@ -120,7 +120,7 @@ def test_firewalls_that_drop_are_opened_once_and_closed_again(monkeypatch: pytes
             return ""
         return json.dumps({"nftables": ruleset})
 
-    monkeypatch.setattr(commands, "run", run)
+    monkeypatch.setattr(programs_run, "run", run)
     firewall.open_for("prov-lab")
     assert applied == [
         'insert rule ip filter FORWARD iifname "prov-lab" accept comment "prov-lab"',

@@ -17,19 +17,19 @@ from provision.errors import LabError
 from provision.lab import (
     box,
     cgroup,
-    commands,
     disk,
+    host_removal,
     images,
     machine,
-    memory,
+    memory_disk,
     network,
     nspawn,
-    removal,
+    programs_run,
     shared,
     store,
 )
-from provision.lab.model import Record
-from provision.testing.stages import Options, Stages
+from provision.lab.lab_host import Record
+from provision.testing.trial_stages import Options, Stages
 from provision.testing.trials import Trial
 
 
@@ -39,9 +39,9 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> store.Lab:
     monkeypatch.setenv("PROV_LAB_DIR", str(tmp_path / "lab"))
     monkeypatch.setattr(network, "subnet", lambda lab: IPv4Network("192.0.2.0/24"))
     for module, name in (
-        (commands, "check"),
+        (programs_run, "check"),
         (cgroup, "check"),
-        (memory, "ensure"),
+        (memory_disk, "ensure"),
         (machine, "stop"),
         (network, "disconnect"),
         (disk, "unmount"),
@@ -101,7 +101,7 @@ def test_a_host_that_is_asked_for_while_images_go_finds_none_and_not_half_of_one
         told.append("removing")
 
     monkeypatch.setattr(box, "forget_all", forgets)
-    removal._remove_images(lab, lambda _line: None)
+    host_removal._remove_images(lab, lambda _line: None)
     other.join(10)
     assert told == ["removing", "reserved"]
     record = Record("web1", "192.0.2.11", "debian-12", "root", True, ("x",))
@@ -109,7 +109,7 @@ def test_a_host_that_is_asked_for_while_images_go_finds_none_and_not_half_of_one
         disk.mount(lab, lab.host("web1"), record)
     lab.images.mkdir()
     with pytest.raises(LabError, match="a host was made meanwhile"):
-        removal._remove_images(lab, lambda _line: None)
+        host_removal._remove_images(lab, lambda _line: None)
     assert lab.images.is_dir() and not (lab.path / "images.old").exists()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from provision.lab import box, cgroup, firewall, forwarding, libvirt, provider, store, vagrant, vagrantfile
-from provision.lab.model import Record
+from provision.lab.lab_host import Record
 from provision.lab.provider import Provider
 from provision.locks import locked
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from provision.lab import sources
-from provision.lab.sources import KEYRING, Source
+from provision.lab import package_mirrors
+from provision.lab.package_mirrors import KEYRING, Source
 
 MIRROR = "http://mirror.example/debian"
 
@@ -21,7 +21,7 @@ def test_one_line_sources() -> None:
     deb
     deb {MIRROR}
     """
-    assert list(sources.parse_list(text)) == [
+    assert list(package_mirrors.parse_list(text)) == [
         Source(MIRROR, "bookworm", ("main", "contrib")),
         Source(MIRROR, "bookworm-updates", ("main",), "/k.gpg"),
     ]
@@ -47,7 +47,7 @@ URIs: {MIRROR}
 Suites: sid
 Components: main
 """
-    assert [(s.uri, s.suite) for s in sources.parse_deb822(text)] == [
+    assert [(s.uri, s.suite) for s in package_mirrors.parse_deb822(text)] == [
         (MIRROR, "bookworm"),
         (MIRROR, "bookworm-updates"),
     ]
@@ -59,7 +59,7 @@ def test_a_release_is_swapped_and_its_kinds_are_kept() -> None:
         Source(MIRROR, "bookworm-updates", ("main",)),
         Source(MIRROR + "-security", "bookworm-security", ("main",)),
     ]
-    assert sources.for_release(own, "trixie") == [
+    assert package_mirrors.for_release(own, "trixie") == [
         Source(MIRROR, "trixie", ("main", "non-free-firmware"), KEYRING),
         Source(MIRROR, "trixie-updates", ("main",), KEYRING),
         Source(MIRROR + "-security", "trixie-security", ("main",), KEYRING),
@@ -79,20 +79,20 @@ def test_a_release_is_swapped_and_its_kinds_are_kept() -> None:
 )
 def test_what_is_not_the_archive_is_left_out(vendor: Source) -> None:
     own = Source(MIRROR, "bookworm", ("main",))
-    assert [source.uri for source in sources.for_release([vendor, own], "bookworm")] == [MIRROR]
+    assert [source.uri for source in package_mirrors.for_release([vendor, own], "bookworm")] == [MIRROR]
 
 
 def test_without_an_archive_there_is_nothing_to_take_over() -> None:
     only_security = [Source(MIRROR, "bookworm-security", ("main",))]
-    assert sources.for_release([], "trixie") == []
-    assert sources.for_release(only_security, "trixie") == []
+    assert package_mirrors.for_release([], "trixie") == []
+    assert package_mirrors.for_release(only_security, "trixie") == []
 
 
 def test_a_list_of_mirrors_on_this_machine_is_looked_up(tmp_path: Path) -> None:
     listed = tmp_path / "debian.list"
     listed.write_text(f"# ours\n{MIRROR}\tpriority:1\nhttp://other.example/debian\n")
     own = [Source(f"mirror+file://{listed}", "bookworm", ("main",), KEYRING)]
-    assert [source.uri for source in sources.for_release(own, "bookworm")] == [MIRROR]
+    assert [source.uri for source in package_mirrors.for_release(own, "bookworm")] == [MIRROR]
 
 
 def test_files_are_read_in_both_formats_and_back(tmp_path: Path) -> None:
@@ -100,10 +100,12 @@ def test_files_are_read_in_both_formats_and_back(tmp_path: Path) -> None:
     parts.mkdir()
     (tmp_path / "sources.list").write_text(f"deb {MIRROR} bookworm main\n")
     (parts / "vendor.list.disabled").write_text("deb http://off.example/debian bookworm main\n")
-    (parts / "b.sources").write_text(sources.render([Source(MIRROR, "bookworm-updates", ("main",), KEYRING)]))
-    assert [source.suite for source in sources.read(tmp_path)] == ["bookworm", "bookworm-updates"]
+    (parts / "b.sources").write_text(
+        package_mirrors.render([Source(MIRROR, "bookworm-updates", ("main",), KEYRING)])
+    )
+    assert [source.suite for source in package_mirrors.read(tmp_path)] == ["bookworm", "bookworm-updates"]
     written = [Source(MIRROR, "a", ("main",), KEYRING), Source(MIRROR, "b", ("main", "contrib"), KEYRING)]
-    assert list(sources.parse_deb822(sources.render(written))) == written
+    assert list(package_mirrors.parse_deb822(package_mirrors.render(written))) == written
 
 
 def test_only_settings_about_fetching_are_taken_over() -> None:
@@ -124,7 +126,7 @@ Acquire::cdrom::mount "/media/cdrom/";
 DPkg::Post-Invoke:: "touch /x";
 Dir::Cache::pkgcache "";
 """
-    assert sources.settings(dump).splitlines() == [
+    assert package_mirrors.settings(dump).splitlines() == [
         'Acquire::Check-Valid-Until "false";',
         'Acquire::http::Proxy "http://proxy.example:3128";',
         'Acquire::http::Proxy::mirror.example "DIRECT";',

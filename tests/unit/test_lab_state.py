@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from provision import lab as labs
 from provision.commands.lab import lab as command
 from provision.errors import LabError, ProvError, UsageError
-from provision.lab import cgroup, commands, images, machine, ssh, store
-from provision.lab.model import LabHost, Record
+from provision.lab import cgroup, images, machine, openssh, programs_run, store
+from provision.lab.lab_host import LabHost, Record
 from provision.locks import locked
 
 WEB1 = Record("web1", "192.0.2.11", "debian-12", "sudo-password", True, ("debian-12-r1",), "ssh-ed25519 AAAA")
@@ -125,7 +125,7 @@ def test_not_being_root_is_said_with_the_way_out(lab: store.Lab, monkeypatch: py
 def test_all_missing_packages_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(
-        commands, "NEEDS", {"no-such-a": "alpha", "no-such-b": "alpha", "/no/such": "beta", "sh": "dash"}
+        programs_run, "NEEDS", {"no-such-a": "alpha", "no-such-b": "alpha", "/no/such": "beta", "sh": "dash"}
     )
     error = fails("up", "web1")
     assert error.message == "the lab needs alpha, beta"
@@ -134,8 +134,8 @@ def test_all_missing_packages_are_named_at_once(monkeypatch: pytest.MonkeyPatch)
 
 def test_install_without_apt_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(commands, "NEEDS", {"/no/such": "beta"})
-    monkeypatch.setattr(commands, "PATH", "/nonexistent")
+    monkeypatch.setattr(programs_run, "NEEDS", {"/no/such": "beta"})
+    monkeypatch.setattr(programs_run, "PATH", "/nonexistent")
     assert "beta" in fails("up", "web1", "--install").message
 
 
@@ -186,18 +186,18 @@ def test_ssh_hands_words_over_as_they_are() -> None:
     host = LabHost(
         *("web1", "192.0.2.11", "debian-12", "running", "root", "root", 22, Path("/k"), Path("/kh"), "nspawn")
     )
-    assert ssh.argv(host, ["ls", "a b", "*"])[-2:] == ["--", "ls 'a b' '*'"]
-    assert ssh.argv(host)[-1] == "root@192.0.2.11"
-    assert "-oStrictHostKeyChecking=yes" in ssh.argv(host)
+    assert openssh.argv(host, ["ls", "a b", "*"])[-2:] == ["--", "ls 'a b' '*'"]
+    assert openssh.argv(host)[-1] == "root@192.0.2.11"
+    assert "-oStrictHostKeyChecking=yes" in openssh.argv(host)
 
 
 def test_a_command_that_fails_is_quoted() -> None:
     with pytest.raises(LabError, match="status 3: out of luck"):
-        commands.run(["sh", "-c", "echo out of luck >&2; exit 3"])
+        programs_run.run(["sh", "-c", "echo out of luck >&2; exit 3"])
     with pytest.raises(LabError, match="not installed"):
-        commands.run(["no-such-program"])
+        programs_run.run(["no-such-program"])
     with pytest.raises(LabError, match="did not end within"):
-        commands.run(["sleep", "5"], timeout=0.1)
+        programs_run.run(["sleep", "5"], timeout=0.1)
 
 
 def test_too_little_room_for_an_image_is_said_before_it_is_built(

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from provision import lab as labs
 from provision.commands.lab import lab as command
 from provision.errors import LabError, ProvError, UsageError
-from provision.lab import box, commands, provider, shared, store, vagrantfile
-from provision.lab.model import Record
+from provision.lab import box, programs_run, provider, shared, store, vagrantfile
+from provision.lab.lab_host import Record
 from provision.lab.provider import Provider
 
 #: a `vagrant` that makes machines of VirtualBox, as far as anyone can see from its state and its words
@@ -61,8 +61,8 @@ def stub(lab: store.Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stu
     monkeypatch.setenv("PATH", path)
     monkeypatch.setenv("STUB_LOG", str(log))
     monkeypatch.setenv("STUB_FAILS", "")
-    monkeypatch.setattr(commands, "PATH", str(programs))
-    monkeypatch.setattr(commands, "ENVIRONMENT", {**commands.ENVIRONMENT, "PATH": path})
+    monkeypatch.setattr(programs_run, "PATH", str(programs))
+    monkeypatch.setattr(programs_run, "ENVIRONMENT", {**programs_run.ENVIRONMENT, "PATH": path})
     monkeypatch.setattr(provider, "virtualises", lambda: True)
     return lambda: log.read_text().splitlines() if log.exists() else []
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from provision.agent.masks import Masks
+from provision.agent.secret_masks import Masks
 from provision.errors import ConfigError, ConfigErrors, UsageError
 from provision.inventory.masking import masked, secrets_of
 from provision.saved import plan_file as plans

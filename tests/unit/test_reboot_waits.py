@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from provision.controller.reboot import comes_back
+from provision.controller.reboot_wait import comes_back
 from provision.errors import UnreachableError
 from provision.steps.base import Ref
 from provision.steps.reboot import Reboot

@@ -18,7 +18,7 @@ from provision.errors import ProvError
 from provision.role import Params
 from provision.roles.project import resolve
 from provision.run.work import run_roles
-from provision.sources.local import source_entries
+from provision.sources.local_folder import source_entries
 from provision.sources.manifests import Manifests
 from provision.steps.tree import Entry
 from roles.app import AppRole
@@ -268,7 +268,7 @@ def test_hosts_share_what_was_read(source: Path, monkeypatch: pytest.MonkeyPatch
         walks.append(folder)
         return source_entries(folder, max_size, whole=whole)
 
-    monkeypatch.setattr("provision.sources.local.source_entries", noted)
+    monkeypatch.setattr("provision.sources.local_folder.source_entries", noted)
     text = f"apps:\n  shop:\n    source: {source}\n    target: shop:app\n    domains: [shop.test]\n"
     text = (
         "all:\n  vars:\n" + "".join(f"    {line}\n" for line in text.splitlines()) + "  hosts: {a: , b: }\n"

@@ -9,10 +9,10 @@ from report_events import FACTS, FAILURE, summary
 
 from provision.controller.events import Event, FactsKnown, HostDone, Note, Output, StepDone, Stopping
 from provision.errors import StepError, UnreachableError
-from provision.report.base import Report
-from provision.report.facts import FactsShown
+from provision.report.facts_report import FactsShown
 from provision.report.output import OutputShown
-from provision.report.ping import Ping
+from provision.report.ping_report import Ping
+from provision.report.reporting import Report
 
 #: shows events with a report; gives the lines of both streams
 Streams = Callable[[Report, list[Event]], tuple[list[str], list[str]]]

@@ -9,9 +9,9 @@ import pytest
 from report_events import EVENTS, summary
 
 from provision.controller.events import Connecting, Event, HostDone, StepDone, StepRunning, Summary, Tally
-from provision.report.base import Style
 from provision.report.console import Console
-from provision.report.rows import Rows
+from provision.report.live_rows import Rows
+from provision.report.reporting import Style
 from provision.report.terminal import Terminal
 
 HOSTS, ROLES = ["web1", "web2", "db1"], ["nginx"]

@@ -9,11 +9,11 @@ import pytest
 from report_events import FAILURE
 
 from provision.controller.events import Event, HostDone, StepDone, Summary, Tally
-from provision.report.base import Style
 from provision.report.console import Console
-from provision.report.drift import DriftShown
-from provision.report.fleet import Fleet, merged, whom
-from provision.report.plain import Plain
+from provision.report.drift_report import DriftShown
+from provision.report.plain_lines import Plain
+from provision.report.reporting import Style
+from provision.report.shared_steps import Fleet, merged, whom
 from provision.report.terminal import Terminal
 from provision.steps.base import Change
 

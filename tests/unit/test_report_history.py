@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 from provision.controller.events import HostDone, PastRun, Undeclared
-from provision.report.base import Style
-from provision.report.history import HistoryShown
+from provision.report.history_report import HistoryShown
 from provision.report.jsonl import JsonLines
-from provision.report.plain import Plain
+from provision.report.plain_lines import Plain
+from provision.report.reporting import Style
 
 RUN: dict[str, Any] = {
     "id": 13,

@@ -8,8 +8,8 @@ from report_events import EVENTS, FAILURE, summary
 
 from provision.controller.events import Event, HostDone, StepDone, Stopping, Summary, Tally
 from provision.errors import ConfigError, ConfigErrors
-from provision.report.base import Style
-from provision.report.plain import Plain
+from provision.report.plain_lines import Plain
+from provision.report.reporting import Style
 from provision.steps.base import Change
 
 

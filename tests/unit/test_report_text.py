@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from provision.controller.visible import uncoloured, visible
-from provision.report.rows import duration
-from provision.report.text import Line, flat, last_line, lines
+from provision.report.live_rows import duration
+from provision.report.shown_lines import Line, flat, last_line, lines
 
 #: an emoji of two, and Persian: joiners have their place there
 JOINED = "\U0001f469\u200d\U0001f680 \u0646\u0645\u06cc\u200c\u062e"

@@ -11,7 +11,7 @@ import pytest
 from inventories import errors, host
 from pydantic import BaseModel, Field, RootModel, SecretStr, field_validator, model_validator
 
-from provision.agent.masks import Masks
+from provision.agent.secret_masks import Masks
 from provision.apps.model import App
 from provision.apps.reading import apps_of
 from provision.errors import ConfigErrors, StepError

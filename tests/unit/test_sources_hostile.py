@@ -15,9 +15,9 @@ import pytest
 from git_objects import Raw
 
 from provision.errors import ConfigError, ProvError
-from provision.sources import files
+from provision.sources import folder_manifests
 from provision.sources.git_index import parsed, tracked_in
-from provision.sources.local import source_entries
+from provision.sources.local_folder import source_entries
 from provision.steps.tree import Tree
 
 ROOM = 1 << 30
@@ -100,15 +100,15 @@ def test_requirements_may_be_a_link_inside(folder: Path) -> None:
     (folder / "current").symlink_to("requirements")
     (folder / "requirements.txt").symlink_to("./current/prod.txt")
     entries = {entry[0]: entry for entry in source_entries(folder, ROOM)}
-    assert files.contents(entries, "requirements.txt", 100) == b"flask\n"
-    assert files.contents(entries, "current/prod.txt", 100) == b"flask\n"
+    assert folder_manifests.contents(entries, "requirements.txt", 100) == b"flask\n"
+    assert folder_manifests.contents(entries, "current/prod.txt", 100) == b"flask\n"
     with pytest.raises(ProvError, match="has more than"):
-        files.contents(entries, "requirements.txt", 3)
+        folder_manifests.contents(entries, "requirements.txt", 3)
     (folder / "requirements.txt").unlink()
     (folder / "requirements.txt").symlink_to("requirements.txt")
     entries = {entry[0]: entry for entry in source_entries(folder, ROOM)}
     with pytest.raises(OSError):
-        files.contents(entries, "requirements.txt", 100)
+        folder_manifests.contents(entries, "requirements.txt", 100)
 
 
 @pytest.mark.trust("1", "local-source-pipes")
@@ -143,7 +143,7 @@ def test_deep_folders_end_in_an_error(folder: Path) -> None:
     try:
         assert "more than 128 folders deep" in fault(folder)
         with pytest.raises(ProvError, match="folders deep"):
-            files.local_entries(str(folder), lambda path: False)
+            folder_manifests.local_entries(str(folder), lambda path: False)
         (folder / ".gitignore").write_text("deep/\n")
         assert paths(folder) == [".gitignore", "app.py"]
     finally:
@@ -322,14 +322,14 @@ def test_another_file_of_the_same_size_and_time_is_hashed_again(
     monkeypatch.setattr("provision.system.caches.CLOCK_TICK", -1)
     before = source_entries(folder, ROOM)
     st = (folder / "app.py").stat()
-    monkeypatch.setattr(files, "_hashes", {})
+    monkeypatch.setattr(folder_manifests, "_hashes", {})
     (folder / "other").write_text("ppa")
     os.utime(folder / "other", ns=(st.st_atime_ns, st.st_mtime_ns))
     (folder / "other").replace(folder / "app.py")
     assert source_entries(folder, ROOM) != before
     (folder / "app.py").write_text("app")
     os.utime(folder / "app.py", ns=(st.st_atime_ns, st.st_mtime_ns))
-    monkeypatch.setattr(files, "_hashes", {})
+    monkeypatch.setattr(folder_manifests, "_hashes", {})
     assert source_entries(folder, ROOM) == before
     kept = list((folder.parent / "cache/prov/hashes").iterdir())
     assert kept and all(path.stat().st_mode & 0o777 == 0o600 for path in kept)
@@ -342,12 +342,16 @@ def test_another_file_of_the_same_size_and_time_is_hashed_again(
 def test_a_tree_is_sent_without_links_to_elsewhere(folder: Path) -> None:
     (folder / "inside").symlink_to("app.py")
     nothing = (str(folder), lambda path: False)
-    assert [e[0] for e in files.local_entries(*nothing)] == ["app.py", "inside"]
+    assert [e[0] for e in folder_manifests.local_entries(*nothing)] == ["app.py", "inside"]
     (folder / "out").symlink_to("/etc")
     with pytest.raises(ProvError, match="'out' is refused: a link to /etc leads outside") as raised:
-        files.local_entries(*nothing)
+        folder_manifests.local_entries(*nothing)
     assert "outside_links=True" in raised.value.hint
-    assert [e[0] for e in files.local_entries(*nothing, outside_links=True)] == ["app.py", "inside", "out"]
+    assert [e[0] for e in folder_manifests.local_entries(*nothing, outside_links=True)] == [
+        "app.py",
+        "inside",
+        "out",
+    ]
 
 
 @pytest.mark.trust("1", "tree-double-names")

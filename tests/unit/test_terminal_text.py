@@ -26,17 +26,17 @@ from provision.controller.events import (
     Tally,
     Undeclared,
 )
-from provision.controller.facts import Facts
+from provision.controller.fact_types import Facts
 from provision.errors import StepError
-from provision.report.base import Report, Style
 from provision.report.console import Console
-from provision.report.drift import DriftShown
-from provision.report.facts import FactsShown
-from provision.report.history import HistoryShown
+from provision.report.drift_report import DriftShown
+from provision.report.facts_report import FactsShown
+from provision.report.history_report import HistoryShown
 from provision.report.jsonl import JsonLines
 from provision.report.output import OutputShown
-from provision.report.ping import Ping
-from provision.report.plain import Plain
+from provision.report.ping_report import Ping
+from provision.report.plain_lines import Plain
+from provision.report.reporting import Report, Style
 from provision.report.screen import say, show_bug
 from provision.report.terminal import Terminal
 from provision.steps.base import Change

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from provision.sources import files
+from provision.sources import folder_manifests
 from provision.steps.support.contents import excluded
 from provision.steps.tree import Entry
 
 
 def local_entries(folder: str, exclude: list[str]) -> list[Entry]:
-    return files.local_entries(folder, lambda path: excluded(path, exclude), outside_links=True)
+    return folder_manifests.local_entries(folder, lambda path: excluded(path, exclude), outside_links=True)
 
 
 def test_files_links_and_what_is_left_out(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from provision.errors import ProvError
 from provision.report.screen import say, tolerate_all_characters
 
 if TYPE_CHECKING:
-    from provision.report.base import Report, Style
+    from provision.report.reporting import Report, Style
 
 PREFIX = "as_"
 DEFAULT = "text"

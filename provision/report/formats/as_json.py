@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from provision.errors import ProvError
-from provision.report.base import Report, Style
 from provision.report.formats import Format
 from provision.report.jsonl import JsonLines, summary_line
+from provision.report.reporting import Report, Style
 from provision.report.screen import write_json
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from provision.report.formats import Format
 from provision.report.screen import write
 
 if TYPE_CHECKING:
-    from provision.report.base import Report, Style
+    from provision.report.reporting import Report, Style
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ class Plain(Format):
     """For people who read a file, or want to."""
 
     def report(self, style: Style, hosts: Sequence[str], roles: Sequence[str]) -> Report:
-        from provision.report.plain import Plain as Lines
+        from provision.report.plain_lines import Plain as Lines
 
         return Lines(self._out, style)
 

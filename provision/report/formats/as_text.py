@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from provision.report.formats.as_plain import Plain
 
 if TYPE_CHECKING:
-    from provision.report.base import Report, Style
+    from provision.report.reporting import Report, Style
 
 T = TypeVar("T")
 

@@ -13,8 +13,8 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from provision.errors import StepError
+from provision.system.builds.build_user import NAME, Own, end_processes, free_id, own_folder, put
 from provision.system.builds.handover import Left, copy, give, take
-from provision.system.builds.user import NAME, Own, end_processes, free_id, own_folder, put
 from provision.system.builds.view import RESOLVERS, hidden, refuse_closed, shown
 from provision.system.commands import BASE_ENVIRONMENT, Result, communicate
 from provision.system.descriptors import remove_at

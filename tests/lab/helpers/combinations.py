@@ -11,7 +11,7 @@ from typing import Any
 
 from helpers.projects import EXAMPLES
 from provision.declared.folders import BUILTIN
-from provision.declared.servers import Interface, servers
+from provision.declared.serving_roles import Interface, servers
 
 #: a stylesheet that is worth compressing, with a hash in its name, in each example's static files
 STYLE = "".join(f".prov-{number} {{ margin: {number}px }}\n" for number in range(200)).encode()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from provision.role import Host, Params, task
 from provision.sources.checkouts import MAX_SOURCE
-from provision.sources.local import source_entries
+from provision.sources.local_folder import source_entries
 from provision.steps import tree
 
 

@@ -9,8 +9,8 @@ from typing import Any, Dict, List, Optional, Sequence
 
 from provision.agent.acting import acting_as
 from provision.agent.codec import decode_step
-from provision.agent.masks import Masks
 from provision.agent.protocol import Done, Failure, Reboot, State, Submission
+from provision.agent.secret_masks import Masks
 from provision.errors import ProvError, StepError
 from provision.steps.base import Change, Diff, Ref, Step
 from provision.system.host import System

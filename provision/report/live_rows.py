@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from provision.controller.events import Connected, Connecting, Event, HostDone, StepDone, StepRunning
-from provision.report.base import counted
-from provision.report.text import flat, last_line
+from provision.report.reporting import counted
+from provision.report.shown_lines import flat, last_line
 from provision.values import dataclass
 
 #: hosts shown at most, however tall the screen

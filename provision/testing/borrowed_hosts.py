@@ -16,9 +16,9 @@ from provision.roles.project import resolve
 from provision.testing.deployed import Deployed
 from provision.testing.ownership import role_of
 from provision.testing.provhost import ProvHost, authority_of
-from provision.testing.runner import check_free
-from provision.testing.stages import Options, Stages
 from provision.testing.trial_report import failure
+from provision.testing.trial_runner import check_free
+from provision.testing.trial_stages import Options, Stages
 from provision.testing.trials import trial_of
 from provision.values import dataclass
 

@@ -13,7 +13,7 @@ from provision import lab
 from provision.errors import Exit, ProvError, UsageError
 from provision.testing import results
 from provision.testing.results import Event, Finished, StageDone, StageStarted, TrialDone
-from provision.testing.stages import Options, Stages, timed
+from provision.testing.trial_stages import Options, Stages, timed
 from provision.testing.trials import Trial
 
 

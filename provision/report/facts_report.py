@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from provision.controller.events import Event, FactsKnown
 from provision.report.answers import Answers
-from provision.report.text import flat
+from provision.report.shown_lines import flat
 
 
 class FactsShown(Answers):

@@ -11,8 +11,8 @@ from provision.errors import Exit
 
 if TYPE_CHECKING:
     from provision.inventory import InventoryHost
-    from provision.report.base import Report
     from provision.report.formats import Format
+    from provision.report.reporting import Report
     from provision.roles.host import Host
     from provision.run.work import Work
 

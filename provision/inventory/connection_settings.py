@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from provision.inventory.problems import Problems
-from provision.inventory.values import shown, unusable
 from provision.inventory.variables import HostVariables
+from provision.inventory.yaml_values import shown, unusable
 from provision.names import suggestion
 from provision.secrets import Secret
 from provision.values import dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from provision.lab.model import LabHost
+from provision.lab.lab_host import LabHost
 
 CONNECT_SECONDS = 5
 # an emulated processor takes its time for the handshake

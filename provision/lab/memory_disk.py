@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from provision.errors import LabError
-from provision.lab import commands
+from provision.lab import programs_run
 from provision.lab.store import Lab
 from provision.locks import locked
 
@@ -34,14 +34,14 @@ def ensure(lab: Lab, progress: Callable[[str], None]) -> None:
                 hint="Name an empty folder, or one on a disk: PROV_LAB_DIR=/somewhere/prov-lab.",
             )
         progress(f"{lab.path} is on an overlay, where no host's disk can be: the lab is kept in memory")
-        commands.run(["mount", "-t", "tmpfs", "-o", "mode=755", _NAME, str(lab.path)])
+        programs_run.run(["mount", "-t", "tmpfs", "-o", "mode=755", _NAME, str(lab.path)])
 
 
 def release(lab: Lab) -> None:
     """Undo ensure() once nothing is left in the lab, not even an image. The caller holds the lab's lock."""
     if lab.path.is_dir() and file_system(lab.path)[1] == _NAME and not any(lab.path.iterdir()):
         # lazy: whoever waits for the lab's lock has the folder open
-        commands.run(["umount", "--lazy", str(lab.path)])
+        programs_run.run(["umount", "--lazy", str(lab.path)])
 
 
 def file_system(path: Path, mounts: Path = _MOUNTS) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from provision.errors import ProvError
 from provision.sources import lfs
-from provision.sources.files import entry_of, hashes_of, judge, open_below, walked
+from provision.sources.folder_manifests import entry_of, hashes_of, judge, open_below, walked
 from provision.sources.git_index import bounded, tracked_in
 from provision.sources.git_tree import MOST_ATTRIBUTES, MOST_FILES
 from provision.sources.ignored import Governing, Ignored, excludes

@@ -14,7 +14,6 @@ from typing import IO, Any, Dict, Generator, Optional
 from provision.agent import host_facts
 from provision.agent.compiled import Compiled
 from provision.agent.link import Link
-from provision.agent.masks import Masks, passwords
 from provision.agent.protocol import (
     VERSION,
     Alive,
@@ -34,7 +33,8 @@ from provision.agent.protocol import (
     Submission,
     Undeclared,
 )
-from provision.agent.runner import Runner, describe
+from provision.agent.secret_masks import Masks, passwords
+from provision.agent.step_runner import Runner, describe
 from provision.errors import ProvError, StepError
 from provision.system import caches
 from provision.system.caches import Hashes

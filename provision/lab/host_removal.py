@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 
 from provision.errors import LabError, UsageError
-from provision.lab import commands, images, parallel, shared, store
+from provision.lab import images, parallel, programs_run, shared, store
 from provision.lab.store import Lab, foreseen
 from provision.locks import locked
 from provision.names import suggestion
@@ -22,11 +22,11 @@ def down(names: Sequence[str], *, progress: Progress) -> None:
     for name in names:
         if name not in known:
             if store.find(name):
-                commands.check_root()  # it is in root's lab
+                programs_run.check_root()  # it is in root's lab
             there = f"The lab has: {', '.join(known)}." if known else "The lab has no hosts."
             raise UsageError(f"no lab host {name!r}.{suggestion(name, known)}", hint=there)
     if any(not _is_vm(lab, name) for name in names):
-        commands.check_root()
+        programs_run.check_root()
     images.sweep_if_idle(lab)
     parallel.each(list(dict.fromkeys(names)), lambda name: _remove(lab, name, progress))
 
@@ -37,7 +37,7 @@ def down_all(*, with_images: bool, progress: Progress) -> list[str]:
     lab = store.current()
     names = lab.names()
     if with_images or not (names and all(_is_vm(lab, name) for name in names)):
-        commands.check_root()
+        programs_run.check_root()
     down(names, progress=progress)
     if with_images:
         _remove_images(lab, progress)

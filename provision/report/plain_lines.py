@@ -16,12 +16,12 @@ from provision.controller.events import (
     Tally,
     Undeclared,
 )
-from provision.report.base import STATES, Ends, Report, Style, outcome
 from provision.report.diffs import diff_lines
 from provision.report.failure import host_failure, step_failure
-from provision.report.fleet import Fleet
+from provision.report.reporting import STATES, Ends, Report, Style, outcome
 from provision.report.screen import write
-from provision.report.text import Line, flat
+from provision.report.shared_steps import Fleet
+from provision.report.shown_lines import Line, flat
 
 INDENT = "    "
 

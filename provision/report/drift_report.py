@@ -7,9 +7,9 @@ from typing import TextIO
 from provision.controller.events import Event, StepDone, Summary
 from provision.controller.session import INSTALL_PYTHON
 from provision.report.answers import Answers
-from provision.report.base import counted
-from provision.report.fleet import Fleet
-from provision.report.text import flat
+from provision.report.reporting import counted
+from provision.report.shared_steps import Fleet
+from provision.report.shown_lines import flat
 from provision.steps.base import Change
 
 OWED = ("restart", "reload")

@@ -7,9 +7,9 @@ from typing import Any, TextIO
 
 from provision.controller.events import Event, HostDone, PastRun
 from provision.report.answers import Answers
-from provision.report.base import counted
 from provision.report.diffs import diff_lines
-from provision.report.text import flat
+from provision.report.reporting import counted
+from provision.report.shown_lines import flat
 from provision.steps.base import Change
 
 

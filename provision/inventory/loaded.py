@@ -10,11 +10,11 @@ from types import MappingProxyType
 from typing import Any
 
 from provision.inventory import target as targets
-from provision.inventory.connection import PASSWORDS, ConnectionSettings, connection_settings
-from provision.inventory.draft import Group
+from provision.inventory.connection_settings import PASSWORDS, ConnectionSettings, connection_settings
 from provision.inventory.problems import Problems
-from provision.inventory.values import shown, unusable
+from provision.inventory.unresolved import Group
 from provision.inventory.variables import HostVariables
+from provision.inventory.yaml_values import shown, unusable
 from provision.secrets import Secret
 from provision.values import dataclass
 

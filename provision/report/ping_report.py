@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from provision.controller.events import Event, FactsKnown, HostDone, StepDone, Summary
-from provision.controller.facts import Facts
+from provision.controller.fact_types import Facts
 from provision.controller.session import INSTALL_PYTHON
 from provision.report.answers import Answers
-from provision.report.base import counted
+from provision.report.reporting import counted
 
 
 class Ping(Answers):

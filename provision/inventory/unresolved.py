@@ -7,7 +7,7 @@ from typing import Any
 
 from provision.inventory.located import Located, LocatedError, Origin
 from provision.inventory.problems import Problems
-from provision.inventory.values import shown
+from provision.inventory.yaml_values import shown
 from provision.values import dataclass
 
 # Ansible's inventory guide, "How variables are merged": read from inventory files only, not from group_vars/,
