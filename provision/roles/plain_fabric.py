@@ -16,10 +16,8 @@ import logging
 import shlex
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from provision.controller.calling import calling_path
 from provision.controller.channel import SshChannel
 from provision.controller.connection import open_explained
 from provision.controller.events import Event, Note, StepDone
@@ -121,11 +119,3 @@ def log(event: Event) -> None:
         LOG.info("%s: %s: %s %s", event.host, visible(event.step), event.state, visible(event.why))
     elif isinstance(event, Note):
         LOG.warning("%s: %s", event.host, visible(event.text))
-
-
-def role_file(c: Any, kind: str, name: str) -> Path:
-    """A file of the running role; in a fabfile, of the folder that it is in. kind: templates or files."""
-    if hasattr(type(c), "role_file"):
-        found: Path = c.role_file(kind, name)
-        return found
-    return calling_path().parent / kind / name

@@ -38,9 +38,9 @@ def submit_awaited(connection: Any, step: "Step") -> "Outcome":
 
 def role_file(connection: Any, kind: str, name: str) -> "Path":
     """Return the path of a file of the running role. kind: "templates" or "files". Raises ConfigError."""
-    from provision.roles import plain_fabric
+    from provision.roles import role_files
 
-    return plain_fabric.role_file(connection, kind, name)
+    return role_files.role_file(connection, kind, name)
 
 
 def render(path: "Path", values: Dict[str, Any]) -> "Union[str, Secret]":
