@@ -144,4 +144,7 @@ def entry() -> None:
             sys.stdout.flush()
             sys.stderr.flush()
         finally:
+            # what has registered itself with atexit is not called
+            if folders := sys.modules.get("provision.controller.openssh.folders"):
+                folders.remove_run_folder()
             os._exit(end.code if isinstance(end.code, int) else Exit.FAILED)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def ssh(host: str, argv: Sequence[str], inventory: Sequence[str]) -> None:
     """Open a shell on a host, or run the command after -- there, with ssh.
 
-    The login is the inventory's own (not root's, where prov would use sudo). The exit status is ssh's.
+    The login is the inventory's own (not root's, where prov would use sudo), over the connection that prov keeps,
+    if there is one. The exit status is ssh's.
     """
     words = ssh_argv(select_one(inventory, host), argv)
     try:

@@ -70,5 +70,8 @@ class ParamikoTransport:
     def connection(self) -> Any:
         return self._connection
 
+    def warnings(self) -> list[str]:
+        return []
+
     def close(self) -> None:
         self._connection.close()

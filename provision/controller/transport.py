@@ -67,4 +67,7 @@ class Transport(Protocol):
     def new_login(self, within: int) -> Transport:
         """Return a way to the same host that shares no connection with this one. within: seconds to connect."""
 
+    def warnings(self) -> list[str]:
+        """Return what people should know of this way, each once for a run."""
+
     def close(self) -> None: ...

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from provision.agent.secret_masks import Masks
 from provision.controller.calling import calling_path
 from provision.controller.channel import Channel
-from provision.controller.events import Event
+from provision.controller.events import Event, Note
 from provision.controller.fact_types import Facts
 from provision.controller.login import Login
 from provision.controller.outcome import Outcome
@@ -295,6 +295,8 @@ class Host:
         if ahead is not None:
             self._way = ahead.transport()
         self._way.may_ask(self._options.ask)
+        for text in self._way.warnings():
+            self._options.emit(Note(self.name, text))
         if ahead is None:
             self._way.open()
 

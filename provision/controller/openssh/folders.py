@@ -17,6 +17,8 @@ NAME_LENGTH = 20
 LONGEST = 107 - 1 - NAME_LENGTH - 17
 
 _making = threading.Lock()
+#: (process, its folder)
+_made: list[tuple[int, Path]] = []
 
 
 def cache_folder() -> Path:
@@ -57,13 +59,14 @@ def run_folder() -> Path:
 
 @functools.cache
 def _only_folder() -> Path:
-    folder = tempfile.mkdtemp(prefix="prov-ssh-")
-    owner = os.getpid()
+    folder = Path(tempfile.mkdtemp(prefix="prov-ssh-"))
+    _made.append((os.getpid(), folder))
+    atexit.register(remove_run_folder)
+    return folder
 
-    def remove() -> None:
-        # not by a child that was forked
-        if os.getpid() == owner:
+
+def remove_run_folder() -> None:
+    """Remove the folder of this process, if it has one. A child that was forked has none."""
+    for owner, folder in _made:
+        if owner == os.getpid():
             shutil.rmtree(folder, ignore_errors=True)
-
-    atexit.register(remove)
-    return Path(folder)

@@ -40,6 +40,11 @@ TRIES = 5
 #: seconds for the master of a kept connection to end
 EXIT_TIMEOUT = 2.0
 
+#: ssh's words for StrictHostKeyChecking under which any key is taken
+NOT_CHECKED = ("no", "off", "false")
+
+#: hosts for which that was told: one, as it is told once
+_warned: list[str] = []
 _logs = itertools.count(1)
 _limits: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(AT_ONCE))
 
@@ -148,6 +153,15 @@ class OpenSshTransport:
         if begun is not None:
             begun[1].close()
         return Attempts(self, command).channel()
+
+    def warnings(self) -> list[str]:
+        checking = one(self.settings, "stricthostkeychecking")
+        if checking not in NOT_CHECKED or _warned:
+            return []
+        _warned.append(self._target.address)
+        return [
+            f"ssh's configuration has StrictHostKeyChecking {checking}: whoever answers is believed to be the host"
+        ]
 
     def close(self) -> None:
         if self._begun is not None:
