@@ -7,6 +7,7 @@ from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, step, wanted
 from provision.steps.files import File
 from provision.steps.support.foresight import foresee, foreseen
+from provision.steps.support.sysctl_files import later
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -23,7 +24,8 @@ class Sysctl(Step):
 
         kernel.sysctl(c, "60-web", {"net.core.somaxconn": 4096, "net.ipv4.tcp_rmem": "4096 131072 6291456"})
 
-    name: of the file, ".conf" is added; files are read in the order of their names, the last one wins.
+    name: of the file, ".conf" is added; files are read in the order of their names, the last one wins. If a later one
+    sets something else, the step fails and names it.
     settings: key -> value, keys with dots as in sysctl(8) (or slashes: "net/ipv4/conf/eth0.1/forwarding").
     None as settings, or none of them, removes the file; what runs stays as it is until the next boot.
     now: False leaves the running kernel alone, for settings that it will only have after a reboot.
@@ -49,6 +51,7 @@ class Sysctl(Step):
     def check(self, host: "System") -> Diff:
         if not self.settings:
             return check_gone(host, self._path())
+        self._refuse_overruled(host)
         found = list(self._file().check(host).changes)
         for key, value in self._wanted().items():
             running = self._running(host, key) if self.now else value
@@ -95,6 +98,18 @@ class Sysctl(Step):
     def _file(self) -> File:
         text = "".join("%s = %s\n" % item for item in self._wanted().items())
         return File(self._path(), HEADER + text, mode=0o644, owner="root", group="root")
+
+    def _refuse_overruled(self, host: "System") -> None:
+        """Raise StepError if a file that is read later sets something else: the next boot would take that."""
+        others = {proc_path(key): found for key, found in later(host, self._path()).items()}
+        for key, value in self._wanted().items():
+            other, path = others.get(proc_path(key), (value, ""))
+            if other != value:
+                raise StepError(
+                    "%s sets %s to %s, and is read after %s" % (path, key, other, self._path()),
+                    hint="Name this one so that it is the last, such as 99-zz-%s, or remove the line there."
+                    % self.name,
+                )
 
     def _running(self, host: "System", key: str) -> str:
         path = proc_path(key)

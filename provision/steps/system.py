@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, step, wanted
+from provision.steps.hosts import with_words, words_of
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -54,8 +55,8 @@ class Hostname(Step):
         return host.hostname()
 
     def _names(self) -> str:
-        short = self.name.split(".")[0]
-        return self.name if short == self.name else "%s %s" % (self.name, short)
+        first = short(self.name)
+        return self.name if first == self.name else "%s %s" % (self.name, first)
 
     def _written(self, host: "System") -> str:
         return self._read(host, "/etc/hostname").decode(errors="replace").strip()
@@ -66,17 +67,24 @@ class Hostname(Step):
     def _hosts(self, host: "System") -> bytes:
         """/etc/hosts as it should be."""
         text = self._read(host, "/etc/hosts").decode(errors="surrogateescape")
-        for line in text.splitlines():
-            if self.name in line.split("#")[0].split()[1:]:
+        lines = text.split("\n")
+        if lines[-1] == "":
+            lines.pop()
+        for line in lines:
+            if self.name in words_of(line)[1:]:
                 # somebody has given the name an address already: that may be a better one than 127.0.1.1
                 return text.encode(errors="surrogateescape")
-        lines = text.splitlines() or ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
-        ours = "127.0.1.1 %s" % self._names()
-        at = [n for n, line in enumerate(lines) if line.split()[:1] == ["127.0.1.1"]]
+        lines = lines or ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
+        at = [n for n, line in enumerate(lines) if words_of(line)[0] == "127.0.1.1"]
         if at:
-            lines[at[0]] = ours
+            # other names of this host stay its names
+            former = {short(name) for name in (self._written(host), host.hostname())}
+            others = [
+                name for name in words_of(lines[at[0]])[1:] if short(name) not in {*former, short(self.name)}
+            ]
+            lines[at[0]] = with_words(lines[at[0]], "127.0.1.1", [*self._names().split(), *others])
         else:
-            lines.insert(1, ours)
+            lines.insert(1, "127.0.1.1 %s" % self._names() + ("\r" if lines[0].endswith("\r") else ""))
         return "".join(line + "\n" for line in lines).encode(errors="surrogateescape")
 
 
@@ -140,3 +148,8 @@ class Timezone(Step):
 
 hostname = step(Hostname)
 timezone = step(Timezone)
+
+
+def short(name: str) -> str:
+    """A host's name without its domain."""
+    return name.split(".")[0]
