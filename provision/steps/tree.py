@@ -160,6 +160,11 @@ class Tree(Step):
         for path, mode, source, target in self.entries:
             now = host.files.stat(self._at(path))
             seen[path] = now is not None and now.kind == "dir"
+            if seen[path] and not self.delete:
+                raise StepError(
+                    "%s is a directory, and a file is wanted there" % self._at(path),
+                    hint="If nothing in it is needed, remove it with files.absent before this step.",
+                )
             if now is None or not self._in_folders(host, path, folders):
                 new.append(path)
             elif (self.owner is not None and now.uid != uid) or (self.group is not None and now.gid != gid):
