@@ -183,7 +183,7 @@ class Agent:
 
     def _system(self, plan: bool, ledger: Ledger) -> System:
         if plan:
-            from provision.system.planned.host import PlannedSystem
+            from provision.system.planned.planned_host import PlannedSystem
 
             system: System = PlannedSystem(self, self.facts, ledger)
         else:

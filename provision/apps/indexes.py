@@ -14,7 +14,7 @@ from urllib.parse import quote
 from provision.apps.settings import Index
 from provision.errors import ConfigError
 from provision.secrets import Secret, logins, without_logins
-from provision.steps.support.indexes import joined, without_comment
+from provision.steps.support.index_lines import joined, without_comment
 from provision.steps.tree import Entry
 from provision.system.source import Source
 from provision.values import dataclass

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
-from provision.apps.parts import Chore, Job, Openings, Packages, PartName, Process
+from provision.apps.process_parts import Chore, Job, Openings, Packages, PartName, Process
 from provision.apps.settings import (
     Auth,
     Cache,

@@ -22,7 +22,7 @@ from provision.apps.surroundings import asked_for, surroundings
 from provision.errors import ProvError
 from provision.secrets import Secret, logins, without_logins
 from provision.sources.folder_manifests import contents
-from provision.steps.support.projects import locals_in
+from provision.steps.support.local_projects import locals_in
 from provision.steps.tree import Entry, summary
 from provision.values import dataclass
 

@@ -13,8 +13,8 @@ from dataclasses import field
 from typing import Protocol
 
 from provision.errors import ConfigError
-from provision.steps.support.indexes import joined, without_comment
-from provision.steps.support.projects import MARKS
+from provision.steps.support.index_lines import joined, without_comment
+from provision.steps.support.local_projects import MARKS
 from provision.values import dataclass
 
 #: options that name another file, and those that name a project

@@ -15,7 +15,7 @@ from typing import Any
 
 from provision.apps.requirement_files import Packages, Tree, flattened, project_line
 from provision.errors import ConfigError
-from provision.steps.support.projects import MARKS, locals_in
+from provision.steps.support.local_projects import MARKS, locals_in
 
 #: what an application's packages are listed in, if the inventory names no file; the first that is there counts
 USUAL = (

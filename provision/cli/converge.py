@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from provision.cli.eager_connection import Early
+from provision.cli.eager_connection import EagerConnection
 from provision.cli.prepare import Part, Scope, assigned
 from provision.errors import Exit, UsageError
 from provision.values import dataclass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from provision.controller.run_options import OnSend
     from provision.report.formats import Format
     from provision.roles.project import Assignment
-    from provision.roles.reach import Ahead
+    from provision.roles.reach import PendingConnection
     from provision.run.work import Work
 
 #: lines of one difference that a deploy shows, unless --diff asks for all
@@ -39,7 +39,7 @@ class Order:
 def converge(order: Order, *, plan: bool) -> Exit:
     """Deploy or plan; returns the exit status. Raises ConfigErrors and UsageErrors before any connection."""
     scope = order.scope
-    early = Early([scope.target, scope.limit or "", *scope.inventory], plan=plan)
+    early = EagerConnection([scope.target, scope.limit or "", *scope.inventory], plan=plan)
     assignments = assigned(scope, order.part, early.begin)
     early.found_good()
     return execute(order, assignments, plan=plan, ahead=early.ahead)
@@ -53,7 +53,7 @@ def execute(
     on_send: OnSend | None = None,
     ask: AskOnce | None = None,
     drift: bool = False,
-    ahead: Ahead | None = None,
+    ahead: PendingConnection | None = None,
 ) -> Exit:
     """Run what the configuration says, and show it; returns the exit status.
 
@@ -67,9 +67,9 @@ def execute(
 
         project_commit.ask_early()
     # only now, as it brings the SSH library: help and configuration errors do without
-    from provision.roles.reach import Ahead
+    from provision.roles.reach import PendingConnection
 
-    ahead = ahead or Ahead(assignments[0].host, plan=plan)
+    ahead = ahead or PendingConnection(assignments[0].host, plan=plan)
     from provision.cli.stepping import Stepper, check_can_step
     from provision.cli.watch import Prompt, run_shown
     from provision.controller.run_options import RunOptions

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from provision.inventory import InventoryHost
-    from provision.roles.reach import Ahead
+    from provision.roles.reach import PendingConnection
 
 #: configurations; when there are more, all are forgotten
 MOST = 500
 
 
-class Early:
+class EagerConnection:
     """The connection to the one host of a run. words: what the command line says of hosts and inventories.
     plan: whether it only predicts.
 
@@ -32,7 +32,7 @@ class Early:
         self._words = words
         self._plan = plan
         self._mark: Path | None = None
-        self.ahead: Ahead | None = None
+        self.ahead: PendingConnection | None = None
 
     def begin(self, hosts: Sequence[InventoryHost]) -> None:
         """Connect to it, if this very inventory was found good before."""
@@ -40,9 +40,9 @@ class Early:
             return
         self._mark = memory() / self._digest(hosts[0])
         if state(str(self._mark)):
-            from provision.roles.reach import Ahead
+            from provision.roles.reach import PendingConnection
 
-            self.ahead = Ahead(hosts[0], plan=self._plan)
+            self.ahead = PendingConnection(hosts[0], plan=self._plan)
 
     def found_good(self) -> None:
         """Remember that the configuration is good. Where that can't be done, the next run takes a little longer."""

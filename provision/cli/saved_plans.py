@@ -78,7 +78,7 @@ def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, ou
     Raises ConfigErrors with all that differs, and UnreachableError, before anything is changed.
     """
     from provision.saved import differences, plan_file
-    from provision.saved.holding import Guard, Recorder, code_of, variables_of
+    from provision.saved.holding import PlannedOnly, Recorder, code_of, variables_of
 
     plan = plan_file.read(path)
     tell_age(plan)
@@ -95,7 +95,7 @@ def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, ou
     if plan_again(order, assignments, recorder, ask) == Exit.INTERRUPTED:
         return Exit.INTERRUPTED
     differences.check_hosts(plan, recorder.hosts(), recorder.secrets)
-    return execute(order, assignments, plan=False, on_send=Guard(plan), ask=ask)
+    return execute(order, assignments, plan=False, on_send=PlannedOnly(plan), ask=ask)
 
 
 def asker(order: Order) -> AskOnce | None:

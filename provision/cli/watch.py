@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from provision.controller.run_options import RunOptions
     from provision.report.formats import Format
     from provision.roles.project import Assignment
-    from provision.roles.reach import Ahead
+    from provision.roles.reach import PendingConnection
     from provision.run.on_hosts import Run
     from provision.run.work import Work
 
@@ -53,7 +53,7 @@ def run_shown(
     prompt: Prompt,
     out: Format,
     work: Work | None = None,
-    ahead: Ahead | None = None,
+    ahead: PendingConnection | None = None,
 ) -> Exit:
     """Run some work on hosts, their roles by default, and show it; returns the exit status.
 

@@ -22,7 +22,7 @@ from provision.errors import ConfigError
 
 #: where the agent begins; what these import is shipped with them
 AGENT = "provision.agent.resident"
-PLAN = "provision.system.planned.host"
+PLAN = "provision.system.planned.planned_host"
 #: packages whose modules are shipped; others have to be in the host's standard library
 PACKAGES = (
     "provision.agent",

@@ -16,7 +16,7 @@ from provision.report.failure import host_failure, step_failure
 from provision.report.live_rows import Rows
 from provision.report.palette import KINDS, STATES
 from provision.report.reporting import Report, Style, outcome
-from provision.report.shared_steps import Fleet
+from provision.report.shared_steps import SharedSteps
 from provision.report.shown_lines import Line, flat
 from provision.report.table import summary_table
 from provision.report.terminal import Terminal
@@ -35,7 +35,7 @@ class Console(Report):
         self._host_width = max(map(len, hosts), default=0)
         self._role_width = max(map(len, roles), default=0)
         self._rows = Rows(len(hosts), self._terminal)
-        self._fleet = Fleet()
+        self._fleet = SharedSteps()
         self._seconds: dict[str, float] = {}
         # held while somebody is asked something: what happens meanwhile is shown afterwards
         self._talking = threading.Lock()

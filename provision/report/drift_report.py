@@ -8,7 +8,7 @@ from provision.controller.events import Event, StepDone, Summary
 from provision.controller.session import INSTALL_PYTHON
 from provision.report.answers import Answers
 from provision.report.reporting import counted
-from provision.report.shared_steps import Fleet
+from provision.report.shared_steps import SharedSteps
 from provision.report.shown_lines import flat
 from provision.steps.base import Change
 
@@ -20,7 +20,7 @@ class DriftShown(Answers):
 
     def __init__(self, out: TextIO | None = None, err: TextIO | None = None) -> None:
         super().__init__(out, err)
-        self._drift = Fleet(same=causes)
+        self._drift = SharedSteps(same=causes)
         self._unknown = 0
 
     def take(self, event: Event) -> None:

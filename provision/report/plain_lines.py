@@ -20,7 +20,7 @@ from provision.report.diffs import diff_lines
 from provision.report.failure import host_failure, step_failure
 from provision.report.reporting import STATES, Ends, Report, Style, outcome
 from provision.report.screen import write
-from provision.report.shared_steps import Fleet
+from provision.report.shared_steps import SharedSteps
 from provision.report.shown_lines import Line, flat
 
 INDENT = "    "
@@ -33,7 +33,7 @@ class Plain(Report):
         self._out = out
         self._style = style
         self._ends = Ends()
-        self._fleet = Fleet()
+        self._fleet = SharedSteps()
 
     def take(self, event: Event) -> None:
         self._ends.take(event)

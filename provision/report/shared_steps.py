@@ -33,7 +33,7 @@ def same_in_plan(step: StepDone) -> Hashable:
 
 
 @dataclass
-class Fleet:
+class SharedSteps:
     """Gathers steps until the run has ended. same: what two hosts' steps must share to be shown as one."""
 
     same: Callable[[StepDone], Hashable] = same_in_plan

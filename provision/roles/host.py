@@ -26,7 +26,7 @@ from provision.errors import ProvError
 from provision.inventory.loaded import InventoryHost
 from provision.roles.model import Params
 from provision.roles.project import Assignment
-from provision.roles.reach import Ahead, login_of, reach
+from provision.roles.reach import PendingConnection, login_of, reach
 from provision.secrets import Secret
 from provision.steps.base import Step
 
@@ -72,7 +72,7 @@ class Host:
         options: RunOptions,
         *,
         masks: Masks | None = None,
-        ahead: Ahead | None = None,
+        ahead: PendingConnection | None = None,
         began: float | None = None,
     ) -> None:
         self.assignment = assignment

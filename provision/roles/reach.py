@@ -66,7 +66,7 @@ def login_of(inventory: InventoryHost, user: str, ask: Ask | None) -> Login:
     return Login(sudo, password, ask, settings.python_interpreter or "")
 
 
-class Ahead:
+class PendingConnection:
     """A connection that a thread opens while another one imports what else a run needs: each takes about as long
     as the other. OpenSSH already has the host's shell run what starts the agent, which waits for its first line;
     nothing is said to it before `transport` is called.

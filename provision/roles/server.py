@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from provision.apps.parts import Size
+from provision.apps.process_parts import Size
 from provision.declared.serving_roles import PROGRAM
 from provision.errors import ConfigError
 from provision.roles.params import Params, annotation_of, wrong_function

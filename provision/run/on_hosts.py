@@ -31,7 +31,7 @@ from provision.controller.transport_choice import check_configuration
 from provision.errors import Exit, LabError, ProvError, UnreachableError
 from provision.roles.host import Host
 from provision.roles.project import Assignment
-from provision.roles.reach import Ahead
+from provision.roles.reach import PendingConnection
 from provision.run.work import Work, run_roles
 from provision.steps.base import Change
 
@@ -49,7 +49,7 @@ class Run:
         assignments: Sequence[Assignment],
         options: RunOptions,
         work: Work = run_roles,
-        ahead: Ahead | None = None,
+        ahead: PendingConnection | None = None,
     ) -> None:
         check_configuration(a.host.connection.paramiko for a in assignments)
         self.assignments = assignments
@@ -158,7 +158,9 @@ class Run:
         unreachable = isinstance(error, (UnreachableError, LabError))
         self._queue.put(HostDone(name, time.monotonic() - began, error, unreachable, recovered and not error))
 
-    def _converge(self, assignment: Assignment, began: float, ahead: Ahead | None, masks: Masks) -> None:
+    def _converge(
+        self, assignment: Assignment, began: float, ahead: PendingConnection | None, masks: Masks
+    ) -> None:
         name = assignment.host.name
         self._queue.put(Connecting(name))
         host = Host(assignment, self._options, masks=masks, ahead=ahead, began=began)

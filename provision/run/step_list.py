@@ -83,7 +83,7 @@ class Recording:
         """It has been settled already."""
 
 
-class Recorder(Host):
+class StepCollector(Host):
     """A host that takes steps and runs nothing."""
 
     def __init__(self, assignment: Assignment, recording: Recording) -> None:
@@ -108,7 +108,7 @@ def steps_of(assignment: Assignment) -> Iterator[TaskSteps]:
     current = TaskSteps("", "")
     masks = Masks(assignment.secrets)
     recording = Recording(lambda: current, masks)
-    host = Recorder(assignment, recording)
+    host = StepCollector(assignment, recording)
     for role, params in assignment.roles:
         recording.role = role.name
         for function in role.tasks:

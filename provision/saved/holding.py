@@ -135,7 +135,7 @@ def hashed(folder: Path) -> dict[str, str]:
     }
 
 
-class Guard:
+class PlannedOnly:
     """Holds a deploy to a plan: each step travels with what was planned for it, and the host compares.
 
     A step that was `maybe` may do what it does. One that the plan does not have must find nothing to do, unless

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from provision.apps.model import App
-from provision.apps.parts import Job, Process
+from provision.apps.process_parts import Job, Process
 from provision.apps.releases import Release
 from provision.apps.schedules import calendars
 from provision.steps import command, systemd, wait

@@ -10,8 +10,8 @@ from provision.system.packages.dnf import Dnf, spec
 
 if TYPE_CHECKING:
     from provision.system.host import System
-    from provision.system.planned.files import PlannedFiles
-    from provision.system.planned.units import PlannedUnits
+    from provision.system.planned.planned_files import PlannedFiles
+    from provision.system.planned.planned_units import PlannedUnits
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 MODULES = "/etc/dnf/modules.d"
@@ -23,7 +23,7 @@ def manager(host: "System") -> Dnf:
     if "dnf" not in known:
         given = (host.run, host.ask, host.controller.progress)
         if host.planned:
-            from provision.system.planned.dnf import PlannedDnf  # shipped
+            from provision.system.planned.planned_dnf import PlannedDnf  # shipped
 
             files, units = cast("PlannedFiles", host.files), cast("PlannedUnits", host.units)
             known["dnf"] = PlannedDnf(*given, files, units)

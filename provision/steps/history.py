@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict
 
 from provision.errors import StepError
 from provision.steps.base import Diff, Step, step, wanted
-from provision.system.memory.runs import Runs
+from provision.system.memory.past_runs import Runs
 
 if TYPE_CHECKING:
     from provision.system.host import System

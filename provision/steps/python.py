@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Sequence
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, listed, mode_text, step, wanted
 from provision.steps.support.environment import Environment, check_environment, revealed
-from provision.steps.support.indexes import (
+from provision.steps.support.index_lines import (
     check_no_logins,
     index_changes,
     joined,
@@ -26,7 +26,7 @@ from provision.steps.support.installed import (
     read_stamp,
 )
 from provision.steps.support.installers import Installer, find_uv, named_paths
-from provision.steps.support.projects import (
+from provision.steps.support.local_projects import (
     archives,
     as_a_build_sees,
     at,

@@ -82,7 +82,7 @@ class Reboot(Step):
         host.rebooting = self.within
 
     def _foresee(self, host: "System") -> None:
-        from provision.system.planned.units import PlannedUnits
+        from provision.system.planned.planned_units import PlannedUnits
 
         if host.files.exists(REQUIRED):
             host.files.remove(REQUIRED)

@@ -6,8 +6,8 @@ from provision.errors import StepError
 from provision.steps.base import Diff, Step, listed, step, wanted
 from provision.steps.support.restore import Restoration
 from provision.steps.support.restoring import Restoring
-from provision.system.memory.kept_states import Kept
-from provision.system.memory.runs import Runs
+from provision.system.memory.former_states import Kept
+from provision.system.memory.past_runs import Runs
 
 if TYPE_CHECKING:
     from provision.system.host import System

@@ -239,8 +239,8 @@ def talk_to(host: "System", user: str) -> Units:
         return host.ask(as_user(argv), user=user, environment=environment, **options)
 
     if host.planned:
-        from provision.system.planned.files import PlannedFiles
-        from provision.system.planned.units import PlannedUnits
+        from provision.system.planned.planned_files import PlannedFiles
+        from provision.system.planned.planned_units import PlannedUnits
 
         assert isinstance(host.files, PlannedFiles)
         own = "%s/%s" % (account_of(host, user).home, OWN)

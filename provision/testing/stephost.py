@@ -16,7 +16,7 @@ from provision.controller.carried import check, encoded
 from provision.controller.outcome import Outcome
 from provision.steps.base import Step
 from provision.system.memory.ledger import Ledger
-from provision.system.planned.host import PlannedSystem
+from provision.system.planned.planned_host import PlannedSystem
 from provision.system.source import Source
 
 

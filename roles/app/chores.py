@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from provision.apps.model import App
-from provision.apps.parts import Chore
+from provision.apps.process_parts import Chore
 from provision.apps.releases import Release, short_hash
 from provision.role import Host
 from provision.secrets import Secret

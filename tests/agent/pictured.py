@@ -8,8 +8,8 @@ from pathlib import Path
 from provision.errors import StepError
 from provision.steps.base import Diff, Step
 from provision.system.host import System
-from provision.system.memory.journal import Journal
 from provision.system.memory.ledger import Ledger
+from provision.system.memory.run_journal import Journal
 from provision.system.source import Source
 from provision.system.unit_state import UnitState
 

@@ -11,7 +11,7 @@ from agent_sessions import Agents, private_etc
 from provision.steps.undo import Undo
 from provision.steps.users import User
 from provision.system.account_lines import by_name, with_line
-from provision.system.memory.kept_states import account_changes
+from provision.system.memory.former_states import account_changes
 
 #: blank lines, comments, two lines of a name, an entry of NIS, a separator of other languages, no newline at the end
 ODD = "root:x:0:\n\n# by hand: ann\nann:1:2\nann:5:9\nbob:with \x0b \x85 \u2028 in it:\n+::::\n\nlast:7"

@@ -16,7 +16,7 @@ from provision.steps.permissions import Permissions
 from provision.steps.tree import Tree
 from provision.steps.undo import Undo
 from provision.system import descriptors
-from provision.system.memory.runs import Runs
+from provision.system.memory.past_runs import Runs
 from provision.system.source import Source
 
 pytestmark = pytest.mark.trust("7", "deep-folders")

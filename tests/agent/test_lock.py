@@ -12,7 +12,7 @@ from agent_sessions import Agents, wait_for
 from provision.errors import ProvError, UnreachableError
 from provision.steps.command import Command
 from provision.steps.files import File
-from provision.system.memory.runs import Runs
+from provision.system.memory.past_runs import Runs
 
 
 def test_two_runs_at_once_on_one_host(agents: Agents, root: Path) -> None:

@@ -18,7 +18,7 @@ from provision.steps.undo import Undo
 from provision.system import caches, guard_proof, guard_watch
 from provision.system.memory import records
 from provision.system.memory.ledger import Ledger
-from provision.system.memory.runs import Runs
+from provision.system.memory.past_runs import Runs
 
 pytestmark = pytest.mark.trust("7", "damaged-records")
 

@@ -21,7 +21,7 @@ from provision.steps.base import Step
 from provision.steps.command import Command
 from provision.steps.files import Absent, Directory, File
 from provision.steps.text import Line
-from provision.system.memory.runs import Runs
+from provision.system.memory.past_runs import Runs
 
 PASSWORD = "correct-horse-battery"
 

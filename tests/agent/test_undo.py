@@ -22,7 +22,7 @@ from provision.steps.text import Line
 from provision.steps.tree import Tree
 from provision.steps.undo import THIS, Undo
 from provision.steps.users import NoUser, User
-from provision.system.memory.runs import Runs
+from provision.system.memory.past_runs import Runs
 from provision.system.source import Source
 
 

@@ -15,10 +15,10 @@ from provision.steps.command import Command
 from provision.steps.files import Directory, File
 from provision.steps.undo import Undo
 from provision.system.account_lines import by_name, with_line
-from provision.system.memory import runs
-from provision.system.memory.journal import Journal
-from provision.system.memory.kept_states import Kept, account_changes
-from provision.system.memory.runs import Runs
+from provision.system.memory import past_runs
+from provision.system.memory.former_states import Kept, account_changes
+from provision.system.memory.past_runs import Runs
+from provision.system.memory.run_journal import Journal
 
 
 @pytest.fixture
@@ -85,14 +85,14 @@ def test_a_run_goes_on_after_a_reboot(tmp_path: Path) -> None:
 
 
 def test_old_runs_make_room(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(runs, "KEEP_RUNS", 3)
+    monkeypatch.setattr(past_runs, "KEEP_RUNS", 3)
     for number in range(5):
         (tmp_path / "x").write_text(str(number))
         run = journal(tmp_path)
         run.keep_path(str(tmp_path / "x"))
         run.end(None, ended="2", changed=[], failed=[])
     assert Runs(str(tmp_path)).ids() == [3, 4, 5]
-    monkeypatch.setattr(runs, "KEEP_BYTES", 1)
+    monkeypatch.setattr(past_runs, "KEEP_BYTES", 1)
     Runs(str(tmp_path)).discard_old()
     assert Runs(str(tmp_path)).ids() == [5], "the newest stays"
 

@@ -14,10 +14,10 @@ from fuzzed import JsonParser
 
 from provision.errors import ProvError
 from provision.report.jsonl import JsonLines
-from provision.system.memory.kept_states import Kept
+from provision.system.memory.former_states import Kept
 from provision.system.memory.ledger import Ledger
+from provision.system.memory.past_runs import Runs
 from provision.system.memory.records import PAST, Damaged, understood
-from provision.system.memory.runs import Runs
 from provision.system.memory.undeclared import undeclared
 
 RECORDS: list[Any] = [

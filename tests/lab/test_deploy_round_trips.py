@@ -22,7 +22,7 @@ from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.inventory import load
 from provision.roles.project import resolve
-from provision.roles.reach import Ahead
+from provision.roles.reach import PendingConnection
 from provision.run.on_hosts import Run
 
 pytestmark = pytest.mark.lab
@@ -68,7 +68,7 @@ def run(
         counted(Session, "_send", "frames")
         began = time.monotonic()
         assignments = resolve(load(None).select(name, None))
-        begun = Ahead(assignments[0].host, plan=plan) if ahead else None
+        begun = PendingConnection(assignments[0].host, plan=plan) if ahead else None
         deploy = Run(assignments, RunOptions(plan=plan), ahead=begun)
         events = list(deploy)
         counts.seconds = time.monotonic() - began

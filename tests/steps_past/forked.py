@@ -36,7 +36,7 @@ from provision.controller.outcome import Outcome, StepFailed
 from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.steps.base import Step
-from provision.system.planned import host as _planned  # noqa: F401 (loaded once, before any fork)
+from provision.system.planned import planned_host as _planned  # noqa: F401 (loaded once, before any fork)
 
 T = TypeVar("T")
 

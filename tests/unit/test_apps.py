@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from provision.apps.balancing import Balance
 from provision.apps.model import App
-from provision.apps.parts import Chore, Job, Openings, Packages, Process
+from provision.apps.process_parts import Chore, Job, Openings, Packages, Process
 from provision.apps.reading import apps_of
 from provision.apps.settings import (
     Auth,

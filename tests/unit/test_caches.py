@@ -9,7 +9,7 @@ import pytest
 
 from provision.agent import compiled
 from provision.agent.compiled import Compiled
-from provision.cli.eager_connection import MOST, Early, memory
+from provision.cli.eager_connection import MOST, EagerConnection, memory
 from provision.inventory import InventoryHost, load
 from provision.system.caches import Hashes, keep, kept
 
@@ -116,8 +116,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InventoryHost:
     return load(["hosts.yml"]).hosts["web1"]
 
 
-def early(host: InventoryHost) -> Early:
-    found = Early(["web", "hosts.yml"], plan=False)
+def early(host: InventoryHost) -> EagerConnection:
+    found = EagerConnection(["web", "hosts.yml"], plan=False)
     found.begin([host])
     return found
 
@@ -129,14 +129,14 @@ def test_a_connection_begins_early_only_where_all_was_good(host: InventoryHost) 
     assert early(host).ahead is not None
     os.utime("hosts.yml", (LONG_AGO, LONG_AGO))
     assert early(host).ahead is None, "the inventory has changed"
-    other = Early(["web", "other.yml"], plan=False)
+    other = EagerConnection(["web", "other.yml"], plan=False)
     other.begin([host])
     assert other.ahead is None
 
 
 def test_a_fleet_is_not_begun_early(host: InventoryHost) -> None:
     early(host).found_good()
-    both = Early(["web", "hosts.yml"], plan=False)
+    both = EagerConnection(["web", "hosts.yml"], plan=False)
     both.begin([host, host])
     both.found_good()
     assert both.ahead is None

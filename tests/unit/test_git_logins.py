@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from guarded import guarded
-from test_gitsource import Repository
+from test_git_sources import Repository
 
 from provision.errors import ProvError
 from provision.sources import checkouts as gitsource

@@ -19,7 +19,7 @@ from provision.serving.instances import environment_file
 from provision.sources.manifests import Manifests
 from provision.steps.base import Change
 from provision.steps.python import Venv
-from provision.steps.support.indexes import index_changes
+from provision.steps.support.index_lines import index_changes
 
 WORD = "k3gb@Qz1"
 KNOWN: dict[str, str | Secret] = {

@@ -8,12 +8,12 @@ from typing import Any
 from test_plans import plan, step
 
 from provision.agent.protocol import Submission
-from provision.saved.holding import Guard
+from provision.saved.holding import PlannedOnly
 
 NO_LIMIT = "no limit"
 
 
-def told(guard: Guard, name: str, *, learnt: bool = False) -> Any:
+def told(guard: PlannedOnly, name: str, *, learnt: bool = False) -> Any:
     message = Submission(id=1, kind="a:B", fields={}, label=name, role="base", deadline=1.0, seen=0)
     outcome: Any = SimpleNamespace(role="base", label=name)
     planned = guard("web1", outcome, message, learnt).planned
@@ -21,7 +21,7 @@ def told(guard: Guard, name: str, *, learnt: bool = False) -> Any:
 
 
 def test_each_step_keeps_to_its_own() -> None:
-    guard = Guard(
+    guard = PlannedOnly(
         plan(
             step("file /a"),
             step("file /a", digest="second"),
@@ -40,7 +40,7 @@ def test_each_step_keeps_to_its_own() -> None:
 
 
 def test_a_step_that_no_plan_has_may_act_only_if_python_has_learnt_something() -> None:
-    guard = Guard(plan(step("file /a")))
+    guard = PlannedOnly(plan(step("file /a")))
     assert told(guard, "file /other") == ""
     assert told(guard, "file /other", learnt=True) == NO_LIMIT
     assert told(guard, "file /a") == "d"

@@ -13,7 +13,7 @@ from provision.report.console import Console
 from provision.report.drift_report import DriftShown
 from provision.report.plain_lines import Plain
 from provision.report.reporting import Style
-from provision.report.shared_steps import Fleet, merged, whom
+from provision.report.shared_steps import SharedSteps, merged, whom
 from provision.report.terminal import Terminal
 from provision.steps.base import Change
 
@@ -102,7 +102,7 @@ def test_steps_come_in_the_order_in_which_hosts_ran_them() -> None:
 
 
 def test_the_same_step_twice_on_a_host_stays_two() -> None:
-    fleet = Fleet()
+    fleet = SharedSteps()
     for host in ("a", "b"):
         fleet.take(changed(host, "one"))
         fleet.take(changed(host, "two"))

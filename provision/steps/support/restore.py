@@ -9,7 +9,7 @@ from provision.steps.support.afterwards import Afterwards
 from provision.steps.support.contents import DIFF_LIMIT, text_change
 from provision.steps.support.kernel_states import Kernel, mounts_below
 from provision.system.account_lines import by_name
-from provision.system.memory.kept_states import Kept
+from provision.system.memory.former_states import Kept
 from provision.system.processes import of_user
 from provision.system.states import State, described, look
 

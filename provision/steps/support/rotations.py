@@ -75,7 +75,7 @@ def predicted(host: "System") -> List[str]:
     """In a plan: the files that are only in its picture, and which logrotate can't be asked about."""
     if not host.planned:
         return []
-    from provision.system.planned.files import PlannedFiles
+    from provision.system.planned.planned_files import PlannedFiles
 
     assert isinstance(host.files, PlannedFiles)
     paths = ["%s/%s" % (FOLDER, name) for name in host.files.list(FOLDER)]

@@ -76,8 +76,8 @@ class Contents:
     def _left(self, folder: str) -> Optional[List[str]]:
         """What an earlier prov, which did not write it down here, has seen in a folder at the end of the run that
         filled it."""
-        from provision.system.memory.kept_states import Kept  # shipped
-        from provision.system.memory.runs import Runs  # shipped
+        from provision.system.memory.former_states import Kept  # shipped
+        from provision.system.memory.past_runs import Runs  # shipped
 
         runs = Runs(self._home)
         for id in reversed(runs.ids()):

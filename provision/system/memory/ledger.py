@@ -19,7 +19,7 @@ from provision.system.memory.contents import Contents, names_in
 from provision.system.memory.made import Made, put
 
 if TYPE_CHECKING:
-    from provision.system.memory.journal import Journal
+    from provision.system.memory.run_journal import Journal
     from provision.system.ref import Ref
 
 HOME = "/var/lib/prov"
@@ -193,7 +193,7 @@ class Ledger(Made):
         # most have not, and nothing is compiled for them
         if not last or self._saved_by(last):
             return
-        from provision.system.memory.runs import Runs, lines  # shipped
+        from provision.system.memory.past_runs import Runs, lines  # shipped
 
         runs = Runs(self.home)
         lost = list(itertools.takewhile(lambda id: not self._saved_by(id), reversed(runs.ids())))
@@ -237,7 +237,7 @@ class Ledger(Made):
         """This run is about to change something. Said on disk first: if it dies, the next one knows."""
         if self.record is None:
             # most runs change nothing, and do not compile it
-            from provision.system.memory.journal import Journal  # shipped
+            from provision.system.memory.run_journal import Journal  # shipped
 
             about = {"who": self._who, "commit": self._commit, "began": now()}
             self.record = Journal(self.home, about, self.whole, self.resumed, self.has_made)
@@ -260,7 +260,7 @@ class Ledger(Made):
         """
         if self._last_run() <= since:
             return False
-        from provision.system.memory.runs import Runs  # shipped
+        from provision.system.memory.past_runs import Runs  # shipped
 
         this, runs = self.record.id if self.record is not None else self.resumed, Runs(self.home)
         before = [id for id in runs.ids() if id != this and id > since]
@@ -271,7 +271,7 @@ class Ledger(Made):
         self.contents.save()
         text = json.dumps(self.data, sort_keys=True)
         if text != self._saved:
-            from provision.system.memory.runs import write_whole  # shipped
+            from provision.system.memory.past_runs import write_whole  # shipped
 
             os.makedirs(self.home, mode=0o700, exist_ok=True)
             write_whole(self.path, text)

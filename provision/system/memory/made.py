@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, Sequence, Tuple
 from provision.system.memory.contents import Contents, source_of
 
 if TYPE_CHECKING:
-    from provision.system.memory.journal import Journal
+    from provision.system.memory.run_journal import Journal
 
 
 class Made:

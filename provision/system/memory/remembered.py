@@ -40,7 +40,7 @@ class Remembered:
 
     def put(self, kind: str, path: str, values: Dict[str, Any]) -> None:
         """Remember that, on disk before it returns. Raises OSError."""
-        from provision.system.memory.runs import write_whole  # shipped
+        from provision.system.memory.past_runs import write_whole  # shipped
 
         at, told = self._place(kind, path), {**values, "kind": kind, "path": path}
         if self._planned is not None:

@@ -8,7 +8,7 @@ import tarfile
 from typing import Callable, List, Optional, Tuple
 
 from provision.system.files import Stat
-from provision.system.planned.files import Node
+from provision.system.planned.planned_files import Node
 
 #: contents that later steps may read and show
 READ = ("./etc/", "./lib/systemd/system/", "./usr/lib/systemd/system/")

@@ -9,7 +9,7 @@ import shutil
 from typing import Callable, Dict, List, Optional, Sequence
 
 from provision.system.commands import BASE_ENVIRONMENT, Result
-from provision.system.planned.files import Node, PlannedFiles
+from provision.system.planned.planned_files import Node, PlannedFiles
 
 STAGED = "/run/prov-judged-%d"
 #: exit status if the namespace can't be made, as in some containers

@@ -6,7 +6,7 @@ from typing import Any, Callable, Sequence
 
 from provision.system.commands import BASE_ENVIRONMENT, Result
 from provision.system.packages import deb
-from provision.system.planned.files import PlannedFiles
+from provision.system.planned.planned_files import PlannedFiles
 
 #: how a plan names contents that it knows to be in a package: deb.contents
 FROM = "from "

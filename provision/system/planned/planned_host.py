@@ -10,10 +10,10 @@ from provision.system.commands import Result
 from provision.system.host import Controller, System
 from provision.system.memory.ledger import Ledger
 from provision.system.planned import judging, programs
-from provision.system.planned.files import PlannedFiles
 from provision.system.planned.ids import free_id
-from provision.system.planned.packages import PlannedApt
-from provision.system.planned.units import PlannedUnits
+from provision.system.planned.planned_files import PlannedFiles
+from provision.system.planned.planned_packages import PlannedApt
+from provision.system.planned.planned_units import PlannedUnits
 
 LOGIN_DEFS = "/etc/login.defs"
 

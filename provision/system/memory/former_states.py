@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 from provision.errors import StepError
 from provision.system.account_lines import by_name
 from provision.system.memory import records
-from provision.system.memory.runs import INCOMPLETE, Runs, lines, write_whole
+from provision.system.memory.past_runs import INCOMPLETE, Runs, lines, write_whole
 from provision.system.states import State, look, names_below
 
 if TYPE_CHECKING:

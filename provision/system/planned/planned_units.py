@@ -3,7 +3,7 @@
 import re
 from typing import Dict, List, Optional, Set, Tuple
 
-from provision.system.planned.files import PlannedFiles
+from provision.system.planned.planned_files import PlannedFiles
 from provision.system.unit_state import UnitState
 from provision.system.units import Run, Units
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Set
 from provision.errors import StepError
 from provision.system.descriptors import reopen
 from provision.system.identity import as_root
-from provision.system.memory.kept_states import ACCOUNTS, Kept, account_changes, account_texts
-from provision.system.memory.runs import INCOMPLETE, Runs
+from provision.system.memory.former_states import ACCOUNTS, Kept, account_changes, account_texts
+from provision.system.memory.past_runs import INCOMPLETE, Runs
 from provision.system.paths import NoWay, open_named, way
 from provision.system.source import CHUNK
 from provision.system.states import ABSENT, State, below, look_in, state_of

@@ -25,8 +25,8 @@ from provision.system.paths import kind_of
 from provision.system.planned.picture import draw
 
 if TYPE_CHECKING:
-    from provision.system.planned.files import Node, PlannedFiles
-    from provision.system.planned.units import PlannedUnits
+    from provision.system.planned.planned_files import Node, PlannedFiles
+    from provision.system.planned.planned_units import PlannedUnits
 
 #: where dnf 4 and dnf 5 keep what they have downloaded
 CACHES = ("/var/cache/dnf/*/packages/", "/var/cache/libdnf5/*/packages/")
@@ -165,7 +165,7 @@ class PlannedDnf(Dnf):
 def node(entry: rpm.Entry, content: Optional[bytes], archive: str) -> "Node":
     """What a package puts at a path, for the plan's picture."""
     # only a plan gets here, and has it
-    from provision.system.planned.files import Node
+    from provision.system.planned.planned_files import Node
 
     kind = kind_of(entry.mode)
     try:
