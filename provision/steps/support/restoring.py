@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from provision.system.host import System
 
 PASSWD_LOCK = "/etc/.pwd.lock"
+#: what systemd reads with a daemon-reload; journald.conf.d and the like are not
+UNIT_FILES = re.compile(r"/systemd/(system|user)/")
 #: where a unit says how its application is asked whether it is well (roles/app)
 HEALTH = re.compile(r"(?m)^X-Prov-Health=(https?)://([^/\s]+)(/\S*)$")
 
@@ -102,7 +104,7 @@ class Restoring:
     def _settle(self) -> None:
         """Put files on disk, and have systemd read those that are its own."""
         self.host.files.sync()
-        if any("/systemd/" in place.path for place in self.work.places):
+        if any(UNIT_FILES.search(place.path) for place in self.work.places):
             self.host.units.file_changed()
             self.host.units.settle()
 
