@@ -315,6 +315,7 @@ def copy(
 ) -> "Outcome":
     """A local file's contents at `to`. origin: absolute, or relative to the role's files/ folder.
 
+    mode, owner, group, validate_with, backup: as of files.file.
     Raises ConfigError if there is no such local file.
     """
     import os
@@ -353,9 +354,11 @@ def template(
 ) -> "Outcome":
     """A rendered Jinja template of the role's templates/ folder at `to`.
 
+    name: of the template in that folder.
     values: names for the template; `c` (the host) is always there. The options of all steps, such as `when`, are
     not among them. Undefined names are errors that tell the template's file and line. If a Secret goes into it, the
     whole file is treated as one.
+    mode, owner, group, validate_with, backup: as of files.file.
     """
     from provision.steps.on_controller import render, role_file
 

@@ -80,12 +80,18 @@ class ClientDropIn(SshdDropIn):
 
 
 def sshd_drop_in(c: "Steps", name: str, content: str, **options: "Unpack[Options]") -> "Outcome":
-    """Settings for sshd under that name (10-prov.conf), mode 0644."""
+    """Settings for sshd, mode 0644.
+
+    name: of the file: 10-prov.conf.  content: its lines, judged by `sshd -t`.
+    """
     judge = ["sshd", "-t", "-f", "%s"]
     return step(SshdDropIn)(c, name, content, mode=0o644, validate_with=judge, **options)
 
 
 def client_drop_in(c: "Steps", name: str, content: str, **options: "Unpack[Options]") -> "Outcome":
-    """Settings for ssh under that name (10-prov.conf), mode 0644, such as a `Host` block with a jump host."""
+    """Settings for ssh, mode 0644, such as a `Host` block with a jump host.
+
+    name: of the file: 10-prov.conf.  content: its lines, judged by `ssh -G`.
+    """
     judge = ["ssh", "-G", "-F", "%s", "prov.invalid"]
     return step(ClientDropIn)(c, name, content, mode=0o644, validate_with=judge, **options)

@@ -25,5 +25,8 @@ only_instances = step(OnlyInstances)
 
 
 def socket(c: "Steps", name: str, restart_on: Sequence[Ref] = (), **options: "Unpack[Options]") -> "Outcome":
-    """A socket unit that listens now and after boot."""
+    """A socket unit that listens now and after boot.
+
+    name: of the unit, without ".socket".  restart_on: as for systemd.service.
+    """
     return service(c, "%s.socket" % name, restart_on=restart_on, **options)

@@ -126,6 +126,9 @@ class Tmpfiles(Step):
         uid, gid = owner_of(host, line)
         what = MAKES[line.kind[0]]
         if what == "link":
+            if host.files.stat(line.path) is not None:
+                # "L+" removes what is in the way, a directory with all that is in it too
+                host.files.remove(line.path)
             host.files.link(line.path, line.argument)
             return
         mode = int(line.mode or ("755" if what == "dir" else "644"), 8)

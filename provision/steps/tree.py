@@ -297,7 +297,8 @@ def sync(
 
         tree.sync(c, "pages", to="/srv/www", exclude=["*.orig", "drafts"], owner="www-data")
 
-    origin: absolute, or relative to the role's files/ folder.  delete: remove what is there and not in the folder.
+    origin: absolute, or relative to the role's files/ folder.  owner, group: as of tree.tree.
+    delete: remove what is there and not in the folder.
     exclude: names ("*.orig") and paths ("var/cache") that are neither sent nor removed.
     outside_links: also send links that lead out of the folder; else one such link is refused.
     Files are 0755 if their owner may execute them here, else 0644; links are sent as links, and what they lead to is

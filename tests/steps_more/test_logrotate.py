@@ -37,6 +37,11 @@ def test_a_log_of_another_file_is_refused_with_that_files_name(host: Bench, name
     assert not (host.root / f"etc/logrotate.d/{name}").exists()
 
 
+def test_a_log_that_two_patterns_match_is_refused_in_the_plan_too(host: Bench) -> None:
+    logs = f"{host.folder}/logs"
+    host.fails(Rotation("mine", [f"{logs}/two*.log", f"{logs}/two.log"]), "paths name a log twice")
+
+
 def test_a_duplicate_that_comes_later_is_no_more_ok(host: Bench) -> None:
     step = Rotation("mine", f"{host.folder}/logs/two.log")
     host.cycle(step)

@@ -26,7 +26,14 @@ QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|\S+")
 
 def refuse_duplicates(host: "System", path: str, patterns: Sequence[str]) -> None:
     """Raise StepError that names the other file, if one has a log of those that `path` is to have."""
-    ours = set(expanded(patterns))
+    every = expanded(patterns)
+    ours = set(every)
+    if len(every) > len(ours):
+        raise StepError(
+            "paths name a log twice, and logrotate would skip the file: %s"
+            % listed(sorted(log for log in ours if every.count(log) > 1)),
+            hint="Give each log, or a pattern that matches it, once.",
+        )
     files = [name for name in files_read(host) if name != path and host.files.exists(name)]
     coming = [name for name in predicted(host) if name != path]
     known = logs_of(host, [name for name in files if name not in coming])
