@@ -14,7 +14,7 @@ AS_ROOT := sh tests/as_root
 # the programs that these folders of tests call
 NEED = @missing=$$($(PYTHON) tests/needs.py $(1)) && sh tests/install $$missing
 
-.PHONY: help demo test check unit lab-test coverage vagrant-test fresh test-roles prove bench security-page docs format \
+.PHONY: help demo test check unit lab-test coverage vagrant-test fresh test-roles prove bench security-page docs picture format \
 	release clean
 
 # a lab host, a real application on it, and its page as fetched over verified HTTPS
@@ -41,14 +41,20 @@ docs: $(STAMP)
 	@$(VENV)/bin/python -c 'import material' 2>/dev/null || $(VENV)/bin/python -m pip install -q -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build -q
 
-# lint and types
+# docs/picture.svg, the terminal of the README, recorded on a lab host
+picture: $(STAMP)
+	@$(VENV)/bin/python -c 'import pyte' 2>/dev/null || $(VENV)/bin/python -m pip install -q -e '.[docs]'
+	$(AS_ROOT) $(VENV)/bin/python docs/picture.py
+
+# lint, types, and texts that read translated
 check: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	for file in tests/*/conftest.py; do $(VENV)/bin/mypy --no-error-summary $$file || exit 1; done
+	$(PYTEST) -q tests/unit/test_voice.py
 
-# logic, as whoever runs make; and the agent on real files, as root
+# logic, as the user who runs make; and the agent on real files, as root
 unit: $(STAMP)
 	$(call NEED,unit agent steps_more steps_past)
 	$(PYTEST) -n $(WORKERS) tests/unit

@@ -16,7 +16,7 @@ from provision.errors import ProvError
 PREFIX = "b-"
 
 # Ansible's apt and pip modules need these on the host. They are put there before the clock starts, so that
-# nobody pays for them, and package lists are made old, so that everybody fetches them.
+# no one pays for them, and package lists are made old, so that everyone fetches them.
 BASELINE = """
 set -e
 export DEBIAN_FRONTEND=noninteractive

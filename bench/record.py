@@ -26,7 +26,7 @@ class Record:
             self.data = json.loads(path.read_text())
 
     def begin(self, part: str) -> None:
-        """Start a part anew."""
+        """Start a part again."""
         self.data["machine"] = machine()
         self.data["versions"] = {tool.name: tool.version() for tool in TOOLS.values()}
         self.data["parts"][part] = {

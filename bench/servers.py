@@ -233,9 +233,7 @@ def main(*names: str) -> None:
         return
     before, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- measured -->\n")
     after = rest.partition("<!-- end -->\n")[2]
-    busy = (
-        f"Load average of the machine meanwhile: {os.getloadavg()[2]:.0f}, with {os.cpu_count()} processors."
-    )
+    busy = f"Load average of the machine in the meantime: {os.getloadavg()[2]:.0f}, with {os.cpu_count()} processors."
     table = "\n".join([*lines, "", busy])
     PAGE.write_text(f"{before}<!-- measured -->\n{table}\n<!-- end -->\n{after}", encoding="utf-8")
 

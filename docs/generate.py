@@ -65,7 +65,7 @@ def roles_page() -> str:
             parts.append(f"\nServes {spoken(role.server)}. Package: {package(role.server)}.\n")
         if role.front:
             parts.append(f"\nOffers {', '.join(f'`{word}`' for word in role.front.offers)}.\n")
-        notes = {"Has to be listed with": role.requires, "Runs after": role.after}
+        notes = {"Requires": role.requires, "Runs after": role.after}
         told = [f"{what}: {', '.join(f'`{n}`' for n in names)}." for what, names in notes.items() if names]
         if role.front:
             told[-1] = told[-1].replace(".", ", and every server.")

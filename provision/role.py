@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 else:
 
     class Later(type):
-        """Asks the class itself only when somebody wants to know what is one of its instances."""
+        """Asks the class itself only when someone wants to know what is one of its instances."""
 
         def __instancecheck__(cls, instance: Any) -> bool:
             from provision.roles.host import Host as real

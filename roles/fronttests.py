@@ -13,7 +13,7 @@ class FrontTests:
     """What every front does, whatever it is called."""
 
     def test_ports(self, host: Host) -> None:
-        # what is for the host itself, such as systemd-resolved, nobody else reaches
+        # what is for the host itself, such as systemd-resolved, no one else reaches
         reachable = [
             s for s in host.socket.get_listening_sockets() if "//127." not in s and "//::1:" not in s
         ]
@@ -44,7 +44,7 @@ class FrontTests:
             status = prov_host.fetch("http://nobody.test/").status
         except OSError:
             return
-        assert status in (400, 403, 404, 421), "the first site is not everybody's"
+        assert status in (400, 403, 404, 421), "the first site is not everyone's"
 
     def test_passwords(self, prov_host: ProvHost, host: Host) -> None:
         def status(login: str = "") -> int:

@@ -49,7 +49,7 @@ def deploy(points: Sequence[Endpoint], work: Path, variables: Mapping[str, objec
     # JSON is YAML
     text = json.dumps({"all": {"vars": variables, "hosts": hosts}}, indent=1)
     if not inventory.exists() or inventory.read_text() != text:
-        # nobody writes an inventory anew for each run
+        # no one writes an inventory again for each run
         inventory.write_text(text)
     argv = [str(PROV), "deploy", "all", "-i", str(inventory), *options]
     return Command(argv, home(points, work), PROJECT)

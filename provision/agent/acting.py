@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def acting_as(system: "System", user: str) -> Iterator[None]:
-    """Have the kernel judge all that is done meanwhile as for that user, and commands be run as that user.
+    """Have the kernel judge the block as for that user, and commands be run as that user.
 
     Effective ids and groups are the user's (credentials(7)), so files that are made are theirs, and no link or
     mode lets the step where they could not go themselves. The real id stays root's, which keeps the user from

@@ -13,7 +13,7 @@ from provision.system.source import Source
 STEP_PACKAGES = ("provision.steps.", "steps.")
 
 
-#: told of every Source, because the host may ask for it later, and of every Secret, because it must not be shown
+#: called with every Source, which the host may ask for later, and with every Secret, which must not be shown
 Keep = Callable[[Union[Source, Secret]], None]
 
 

@@ -1,7 +1,7 @@
 """Messages between controller and agent, both ways: what each is called, and what its fields must look like. Shipped.
 
 The first message from the host is `hello`, after a marker that tells it from whatever a login shell may have printed.
-Whoever receives a message has it checked here, field by field: neither side believes the other.
+The receiver of a message has it checked here, field by field: neither side believes the other.
 """
 
 from typing import Any, Dict, Literal, Mapping, Optional, Sequence, Tuple, Type
@@ -155,7 +155,7 @@ class Need(Message):
 
 @shape
 class Note(Message):
-    """Something worth telling that is no step."""
+    """Something worth telling that is not a step."""
 
     op = "note"
     text: str = of(SENTENCE)
@@ -184,7 +184,7 @@ class Refused(Message):
 
 @shape
 class Prove(Message):
-    """Somebody is to log in anew and confirm a token there (guard.py)."""
+    """Someone is to log in again and confirm a token there (guard.py)."""
 
     op = "prove"
     token: str = of(text(64))
@@ -209,9 +209,9 @@ class Bye(Message):
 
 @shape
 class Start(Message):
-    """What the run is. who, commit: for its record.  login: whom the controller logs in as.
-    guard: seconds in which a change that can lock us out has to be proved; None: nobody can ask.
-    aside: a command of `prov run` is no run to be remembered; without the lock, or locked.
+    """What the run is. who, commit: for its record.  login: the user that the controller logs in as.
+    guard: seconds in which a change that can lock us out has to be proved; None: no one can ask.
+    aside: a command of `prov run` is not a run to be remembered; without the lock, or locked.
     confirm: all that is wanted is to confirm this token.  resume: what the agent before a reboot knew."""
 
     op = "start"
@@ -234,7 +234,7 @@ class Start(Message):
 class Submission(Message):
     """A step. kind, fields: as codec.py writes it.  deadline: seconds.  seen: failures that note was taken of.
     units: that it will ask about.  planned: digest of what a saved plan says that it finds; None: anything.
-    leave: the person has said no to it.  hide: secrets in it that are no Secrets."""
+    leave: the person has said no to it.  hide: secrets in it that are not Secrets."""
 
     op = "step"
     id: int = of(NUMBER)

@@ -89,7 +89,7 @@ class Agent:
                 if chunk.payload:
                     yield chunk.payload
         finally:
-            # whoever stops taking (a full disk) must not leave the rest to the next fetch
+            # a step that stops taking (a full disk) must not leave the rest to the next fetch
             while not last:
                 last = self._chunk().last
 
@@ -101,7 +101,7 @@ class Agent:
         return chunk
 
     def prove(self, token: str, seconds: float) -> str:
-        """Have the controller log in anew and confirm a token there (guard.py); "" or why it could not."""
+        """Have the controller log in again and confirm a token there (guard.py); "" or why it could not."""
         self.link.send(Prove(token), flush=True)
         end = time.monotonic() + seconds
         while True:
@@ -151,7 +151,7 @@ class Agent:
             ledger.unlock()
         self.link.send(Bye(), flush=True)
         if self.caching and start.recorded:
-            # now that nobody waits
+            # now that no one waits
             runner.system.files.hashes.save()
             compiled: Compiled = importer().compiled
             compiled.save()

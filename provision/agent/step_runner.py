@@ -21,7 +21,7 @@ class NotPlanned(StepError):
 
 
 class Runner:
-    """system: what steps act on.  stopping: set when the controller is gone or wants no more.  masks: told of
+    """system: what steps act on.  stopping: set when the controller is gone or wants no more.  masks: given
     every step's secrets.
 
     changed, failed: labels of the steps that did, for the ledger.

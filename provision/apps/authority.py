@@ -53,7 +53,7 @@ class Authority(AuthorityFiles):
 
         check(self)
         found = key_id(self)
-        with suppress(OSError):  # somebody who may only read here looks at the certificate each time
+        with suppress(OSError):  # someone who may only read here looks at the certificate each time
             write_whole(self.id_path, f"{found} {state}\n".encode(), 0o644)
         return found
 
@@ -67,7 +67,7 @@ class Authority(AuthorityFiles):
         """A digest of both files: ca.id counts for these only."""
         digest = hashlib.sha256()
         for path in (self.certificate_path, self.key_path):
-            with suppress(OSError):  # whoever plans need not be allowed to sign
+            with suppress(OSError):  # a user who plans need not be allowed to sign
                 digest.update(path.read_bytes())
         return digest.hexdigest()
 

@@ -1,6 +1,6 @@
 """Where an application's packages come from: indexes of the inventory and of its requirements, with their logins.
 
-A login never stays in the text of the requirements, which hosts keep in a file that everybody can read. It goes to
+A login never stays in the text of the requirements, which hosts keep in a file that everyone can read. It goes to
 the environment of the installer, a secret of that one process.
 """
 
@@ -32,7 +32,7 @@ OPTIONS = {
 LISTS = re.compile(r"(^|/)(requirements/[^/]+|[^/]*requirements[^/]*)\.(txt|in)$")
 VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 ADVICE = (
-    "The host would keep it in a file that everybody can read. Serve the package from an index, with a login "
+    "The host would keep it in a file that everyone can read. Serve the package from an index, with a login "
     "under `indexes` in the inventory."
 )
 
@@ -77,7 +77,7 @@ def requirements_with(
 
 
 def without_logins_in(entries: Iterable[Entry], requirements: str) -> Iterator[Entry]:
-    """The files of a source as a host gets them: those that list packages without logins, as everybody can read them.
+    """The files of a source as a host gets them: those that list packages without logins, as everyone can read them.
 
     requirements: path of the application's own.
     """

@@ -22,7 +22,7 @@ def version_of(app: App, system: str) -> str:
 
 
 def unfit(release: Release, system: str) -> str:
-    """Why a release can't run on its application's Python; "" if it can, or if nobody can tell.
+    """Why a release can't run on its application's Python; "" if it can, or if no one can tell.
 
     system: version of the host's own Python, such as "3.11.2".
     """

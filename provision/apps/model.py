@@ -196,7 +196,8 @@ class App(Settings):
     )
     user: UserName = Field(
         default_factory=lambda data: f"app-{data['name']}",
-        description="User it runs as; prov makes it, and refuses an account that is somebody's. Default: app-NAME.",
+        description="User it runs as; prov creates it, and refuses an existing account that is not its own."
+        " Default: app-NAME.",
     )
 
     _server: Server = PrivateAttr()
@@ -257,7 +258,7 @@ class App(Settings):
             if name in info.data.get("environment", {}):
                 raise ValueError(f"{name} is in `environment` as well")
             if name == "PYTHONPATH":
-                raise ValueError("PYTHONPATH is read by everybody: it belongs in `environment`")
+                raise ValueError("PYTHONPATH is read by everyone: it belongs in `environment`")
         return secrets
 
     @field_validator("indexes")

@@ -62,7 +62,10 @@ def chain_faults(chain: Sequence[x509.Certificate], domains: Sequence[str]) -> I
             one.verify_directly_issued_by(above)
         except (ValueError, TypeError, InvalidSignature):
             subject = above.subject.rfc4514_string()
-            yield f"goes on with {subject}, which has not signed the one before it: the order is the site's own first"
+            yield (
+                f"continues with {subject}, which has not signed the certificate above it;"
+                " put the site's own certificate first"
+            )
             return
 
 
@@ -100,7 +103,7 @@ def key_fault(path: Path, certificate: x509.Certificate) -> str:
     except OSError as error:
         return f": {(error.strerror or str(error)).lower()}"
     except TypeError:
-        return " has a passphrase, which nobody is there to type when the front starts"
+        return " is encrypted; the web server starts unattended and cannot ask for a passphrase"
     except ValueError:
         return " holds no private key in PEM"
     if key.public_key().public_bytes(*PUBLIC) != certificate.public_key().public_bytes(*PUBLIC):

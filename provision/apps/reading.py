@@ -20,7 +20,7 @@ from provision.sources.manifests import Manifests
 def apps_of(host: InventoryHost, manifests: Manifests) -> list[Application]:
     """The applications of a host, from its variable `apps` (name: settings), in the order of the inventory.
 
-    manifests: reads their sources, once somebody wants a release.
+    manifests: reads their sources, once someone wants a release.
 
     Raises ConfigErrors with all that is wrong in all of them; also if two claim a domain, or if a local
     source, its requirements or its manage.py is not there.
@@ -143,7 +143,7 @@ def users_that_are_people(host: InventoryHost, apps: Sequence[App]) -> list[Conf
         if isinstance(person, dict)
     }
     login = host.vars.get("ansible_user", host.vars.get("ansible_ssh_user"))
-    known.setdefault(str(login), "whom prov logs in as")
+    known.setdefault(str(login), "the user that prov logs in as")
     return [
         host.error(
             ("apps", app.name, "user"),

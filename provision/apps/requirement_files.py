@@ -102,7 +102,7 @@ def _read(
             data = reading.tree.read(inner).decode()
             _read(reading, inner, data, roots, (*way, inner), constrains=constrains or FILES[option])
         elif option in EDITABLE and "://" in argument:
-            # of a repository: what is on a host is edited by nobody, and uv takes none
+            # of a repository: what is on a host is edited by no one, and uv takes none
             kept.append(argument + rest)
         elif option in EDITABLE or (not option and _is_path(argument + rest)):
             found = _project(reading.tree, path, argument, roots, at)
@@ -176,7 +176,7 @@ def _project(tree: Tree, path: str, given: str, roots: tuple[str, ...], at: str)
     if not tried:
         raise ConfigError(f"{given} is outside of the source", where=at, hint="A host gets the source alone.")
     raise ConfigError(
-        f"{given} is no Python project of the source: it has no pyproject.toml and no setup.py",
+        f"{given} is not a Python project: it has neither pyproject.toml nor setup.py",
         where=at,
         hint=_ignored(tried[0] or "it"),
     )

@@ -29,7 +29,7 @@ USUAL = (
 )
 #: what uv is asked for: uv.lock as it is, for what is deployed
 EXPORT = ["export", "--frozen", "--no-emit-project", "--no-dev", "--no-header", "--no-annotate", "--quiet"]
-#: lock files that only their own tools read, and how those write one that everybody reads
+#: lock files that only their own tools read, and how those write one that everyone reads
 EXPORTERS = {
     "poetry.lock": "poetry export -o requirements.txt (needs the plugin poetry-plugin-export)",
     "pdm.lock": "pdm export -o requirements.txt",
@@ -171,9 +171,7 @@ def locked(package: dict[str, Any]) -> Iterator[str]:
     """The line for one package of a pylock.toml."""
     name, marker = package["name"], package.get("marker", "")
     if "extras" in marker or "dependency_groups" in marker:
-        raise ConfigError(
-            f"{name} is there for an extra or a group only", hint="Lock what is deployed, and no more."
-        )
+        raise ConfigError(f"{name} is there for an extra or a group only", hint="Lock only what is deployed.")
     if "archive" in package:
         wanted, files = f"{name} @ {package['archive']['url']}", [package["archive"]]
     elif "version" in package and ("wheels" in package or "sdist" in package):

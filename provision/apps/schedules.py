@@ -22,7 +22,7 @@ def calendars(schedule: str) -> list[str]:
     if text.startswith("@"):
         found = NAMED.get(text, text[1:])
         if not found:
-            raise ValueError("'@reboot' is no time: a process runs after each boot")
+            raise ValueError("'@reboot' is not a time: a process runs after each boot")
         return [found]
     fields = text.split(" ")
     if len(fields) != len(FIELDS) or not all(re.fullmatch(r"[\d*,/-]+", field) for field in fields[:2]):

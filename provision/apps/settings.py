@@ -42,12 +42,12 @@ def known_roles(host: InventoryHost) -> dict[str, Sequence[Path]]:
 
 
 def server_role(name: str, info: ValidationInfo) -> str:
-    """Refuse what is no server."""
+    """Refuse what is not a server."""
     return serving_roles.named(name, role_folders(info)).name
 
 
 def front_role(name: str, info: ValidationInfo) -> str:
-    """Refuse what is no front."""
+    """Refuse what is not a front."""
     return fronts.named(name, role_folders(info)).name
 
 
@@ -188,7 +188,7 @@ class Index(Settings):
     ] = Field(description="Of the index, such as `https://pypi.example.com/simple`.")
     username: str | None = Field(default=None, description="Of its login, if it wants one.")
     password: Secret | None = Field(default=None, description="Of its login; a token, for most.")
-    default: bool = Field(default=False, description="Ask it instead of PyPI, not besides.")
+    default: bool = Field(default=False, description="Ask only this index, and not PyPI.")
 
     @field_validator("url", mode="before")
     @classmethod

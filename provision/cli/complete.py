@@ -39,5 +39,5 @@ def complete_lab_hosts(ctx: click.Context, param: click.Parameter, incomplete: s
 
 
 def offered(names: Iterable[str], incomplete: str, before: str = "") -> list[CompletionItem]:
-    """The names that go on as somebody has begun. before: what stands in front of the name."""
+    """The names that go on as someone has begun. before: what stands in front of the name."""
     return [CompletionItem(before + name) for name in dict.fromkeys(names) if name.startswith(incomplete)]

@@ -57,7 +57,7 @@ def execute(
 ) -> Exit:
     """Run what the configuration says, and show it; returns the exit status.
 
-    on_send: told of each step.  ask: knows sudo's password, if a run before this one has asked for it.
+    on_send: called for each step.  ask: knows sudo's password, if a run before this one has asked for it.
     ahead: a connection to the first host that has been begun already.
     drift: people only want to know what is not as it should be, and why; what may change does not count.
     """

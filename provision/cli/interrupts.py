@@ -16,7 +16,7 @@ class Interrupts:
     """While entered, the first signal calls `stop`; the second raises KeyboardInterrupt in the main thread.
 
     A handler that returns does not disturb what the main thread waits for, so events go on being read.
-    at_once: asked at the first signal; if true, that one is as good as a second, as for somebody who is asked
+    at_once: asked at the first signal; if true, that one is as good as a second, as for someone who is asked
     for a password. One more signal ends the process whatever it does.
     """
 

@@ -60,7 +60,7 @@ def assigned(
 ) -> list[Assignment]:
     """The hosts of a scope with what each gets. Raises ConfigErrors with all that is wrong, and UsageError.
 
-    begin: told of the hosts as soon as it is known how to reach them.
+    begin: called with the hosts as soon as it is known how to reach them.
     """
     from provision.inventory import Problems, load
     from provision.inventory.loaded import check
@@ -88,7 +88,7 @@ def assigned(
     if len(left) < len(found):
         names = {a.host.name for a in left}
         without = ", ".join(a.host.name for a in found if a.host.name not in names)
-        say(f"left out, as nothing that was asked for is theirs: {without}", err=True)
+        say(f"skipped, no matching tasks: {without}", err=True)
     return left
 
 

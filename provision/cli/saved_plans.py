@@ -116,7 +116,7 @@ def plan_again(order: Order, assignments: list[Assignment], recorder: Recorder, 
     status = run_shown(assignments, options, Prompt(Answers()), order.out)
     if status not in (*PLANNED, Exit.INTERRUPTED) or (status != Exit.INTERRUPTED and recorder.unplanned()):
         kind = UnreachableError if status == Exit.UNREACHABLE else ProvError
-        raise kind("whether the plan still holds can't be told of every host, so nothing was changed")
+        raise kind("could not re-check the plan on every host; nothing was changed")
     return status
 
 

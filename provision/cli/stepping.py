@@ -19,7 +19,7 @@ CHOICES = "y: run it, n: leave it out, c: run it and all the rest without asking
 
 
 def check_can_step(*, plan: bool, out: Format) -> None:
-    """Raise UsageError if nobody can be asked, or there is nothing to ask about."""
+    """Raise UsageError if no one can be asked, or there is nothing to ask about."""
     if plan:
         raise UsageError("--step asks before changes, and a plan makes none")
     if out.FOR_PROGRAMS or not sys.stdin.isatty():
@@ -27,7 +27,7 @@ def check_can_step(*, plan: bool, out: Format) -> None:
 
 
 class Stepper:
-    """Asks about one step after the other, until somebody says `c`."""
+    """Asks about one step after the other, until someone says `c`."""
 
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt

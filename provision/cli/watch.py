@@ -31,7 +31,7 @@ def can_ask(out: Format) -> bool:
 
 
 class Prompt:
-    """Pauses a report while somebody is asked a question. open: whether that is the case."""
+    """Pauses a report while someone is asked a question. open: whether that is the case."""
 
     def __init__(self, report: Report) -> None:
         self.report = report

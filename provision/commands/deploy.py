@@ -66,7 +66,7 @@ def deploy(
             )
         return deploy_saved(saved, scope.forks, diff, verbose=verbose, out=out)
     if not scope.target:
-        raise UsageError("whom to deploy to: a TARGET or --plan FILE is missing", hint="prov deploy --help")
+        raise UsageError("name the hosts to deploy to: a TARGET, or --plan FILE", hint="prov deploy --help")
     order = Order(scope, part, out, diff, verbose, step, prune, undo_on_failure)
     if list_steps:
         return list_only(order)

@@ -21,7 +21,7 @@ def drift(
     """List what is not as the inventory declares: a line for each cause, with the hosts that have it.
 
     TARGET is a host, a group, a glob, or several with commas; !x leaves out. Owed restarts are listed too;
-    commands of which only running can tell count as no drift. Nothing is touched.
+    commands that cannot be checked without running them do not count. Nothing is touched.
 
     Exit status: 0 no drift; 3 drift; 1 a step or host failed; 2 usage or configuration; 4 a host could not be
     reached; 130 interrupted.

@@ -21,7 +21,7 @@ def init(folder: Path, out: Format) -> None:
     DIR must be new or empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is there already, and not an empty folder", hint="Name a new one.")
+        raise UsageError(f"{folder} already exists and is not an empty folder", hint="Name a new one.")
     made = []
     for path in sorted(p for p in SKELETON.rglob("*") if p.is_file() and p.suffix != ".pyc"):
         name = path.relative_to(SKELETON).as_posix()

@@ -159,7 +159,7 @@ def box() -> None:
 
 @box.command(epilog="Example:  prov lab box build --image debian-13")
 @click.option("--image", default="debian-12", show_default=True, help=f"One of {', '.join(labs.IMAGES)}.")
-@click.option("--again", is_flag=True, help="Build it anew if it is there.")
+@click.option("--again", is_flag=True, help="Build it again if it exists.")
 @click.option("--install", is_flag=True, help="Install the system packages that this needs, with apt.")
 @format_option
 def build(image: str, again: bool, install: bool, out: Format) -> None:

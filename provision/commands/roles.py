@@ -126,7 +126,7 @@ def page(role: Role, source: str, parameters: Sequence[Parameter], tasks: Sequen
     if role.front:
         yield f"  Offers: {', '.join(role.front.offers)}"
     if role.requires:
-        yield f"  Has to be listed with: {', '.join(role.requires)}"
+        yield f"  Requires: {', '.join(role.requires)}"
     if role.after:
         yield f"  Runs after: {', '.join(role.after)}{', and every server' if role.front else ''}"
     yield ""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def show(file: Path, diff: bool | None, verbose: bool, out: Format) -> int:
     """Show a saved plan as it was shown when it was made. Connects to no host.
 
-    Exit status: 0; 2 there is no such file, or it is no plan, or damaged.
+    Exit status: 0; 2 there is no such file, or it is not a plan, or damaged.
     """
     from provision.controller.events import Summary, Tally
     from provision.report.reporting import Style
@@ -74,5 +74,5 @@ def events(plan: SavedPlan) -> Iterator[StepDone]:
                 line=step.line,
                 error=ProvError("failed when the plan was made") if failed else None,
                 # a plan is saved only if its roles have come to their end
-                ignored=step.ignored or ("the role goes on after it" if failed else ""),
+                ignored=step.ignored or ("the role continues after it" if failed else ""),
             )

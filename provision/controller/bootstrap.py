@@ -54,7 +54,7 @@ MODES = {"install": b"exit 97; install\n", "keep": b"exit 97; keep\n"}
 # So a good one is started only once.
 # Whatever the locale of the login is, names of files and what programs print are UTF-8 (-X utf8).
 # Of /etc/environment an installation gets the proxies, which sudo has taken away (system/proxies.py).
-# An installation may be silent for minutes, behind another program's lock or cloud-init: a loop speaks meanwhile.
+# An installation may be silent for minutes, behind another program's lock or cloud-init: a loop speaks in the meantime.
 # Login shells see it as one line, without single quotes or exclamation marks inside: csh takes nothing else in quotes.
 SCRIPT = r"""
 echo PROV:shell >&2;

@@ -53,7 +53,7 @@ def one_line(source: Source) -> Iterator[str]:
 
 
 def encoded(step: Step, sources: dict[str, Source], masks: Masks) -> Carried:
-    """What the message of a step has. sources, masks: are told of what it carries."""
+    """What the message of a step has. sources, masks: get what it carries."""
     held: list[bytes] = []
 
     def keep(value: Source | Secret) -> None:

@@ -15,7 +15,7 @@ from provision.errors import ProvError
 if TYPE_CHECKING:
     import paramiko
 
-#: seconds until somebody speaks for the first time, and between first words: logins and sudo have delays of their own
+#: seconds until someone speaks for the first time, and between first words: logins and sudo have delays of their own
 START_TIMEOUT = 60.0
 #: the agent speaks at least every 5 s; this much silence (seconds) means that the link is gone
 SILENCE = 45.0
@@ -80,7 +80,7 @@ class SshChannel(LoggedIn):
         self.err = bytearray()
         self.eof = False
         self.silent = False
-        # since when a write waits for somebody to take it (monotonic); 0.0: none does
+        # since when a write waits for someone to take it (monotonic); 0.0: none does
         self._writing = 0.0
         self._closed = threading.Event()
         # not channel.fileno(): its pipe for two streams has a race that leaves it readable with nothing to read
@@ -134,7 +134,7 @@ class SshChannel(LoggedIn):
         # asked before reading: what came before the end is then read in any case
         ended = bool(channel.closed or channel.eof_received)
         before = len(self.err) + len(self.out)
-        # one piece of each, and not until there is no more: whoever prints without end would never let us go
+        # one piece of each, and not until there is no more: a program that prints without end would never let us go
         if channel.recv_stderr_ready():
             self.err += channel.recv_stderr(PIECE)
         if channel.recv_ready():

@@ -163,7 +163,7 @@ def chain(connection: Connection) -> list[Connection]:
 
 def open_patiently(connection: Connection) -> None:
     """Open one connection; drops by a busy sshd (MaxStartups) are tried again with jitter, refusals at once and
-    soon again: an sshd that reloads executes itself anew, and nobody listens for that moment (sshd(8), SIGHUP)."""
+    soon again: an sshd that reloads executes itself again, and does not listen for that moment (sshd(8), SIGHUP)."""
     for attempt in range(1, TRIES + 1):
         try:
             with _limits[connection.host, connection.port]:
@@ -290,14 +290,14 @@ def refused_login(connection: Connection) -> UnreachableError:
 
 
 def changed_key(hostname: str, key: paramiko.PKey, lines: Sequence[KnownKey]) -> UnreachableError:
-    """The key is another one than known_hosts has: a new host under an old name, or somebody in between."""
+    """The key is another one than known_hosts has: a new host under an old name, or someone in between."""
     host, port = split_known_host(hostname)
     name = host if port == 22 else f"[{host}]:{port}"
     had = ", ".join(dict.fromkeys(fingerprint_of(line.blob) for line in lines))
     places = ", ".join(line.where for line in lines)
     return UnreachableError(
         f"the host key of {hostname} has CHANGED: it is {fingerprint(key)}, known_hosts says {had} ({places})",
-        hint="If the host was made anew, forget the old key: " + shlex.join(["ssh-keygen", "-R", name]),
+        hint="If the host was reinstalled, remove the old key: " + shlex.join(["ssh-keygen", "-R", name]),
     )
 
 

@@ -71,7 +71,7 @@ class StepDone(Event):
 
 @dataclass(frozen=True)
 class Note(Event):
-    """Something worth telling that is no step."""
+    """Something worth telling that is not a step."""
 
     text: str
 
@@ -120,7 +120,7 @@ class PastRun(Event):
 
 @dataclass(frozen=True)
 class Stopping(Event):
-    """Somebody wants the run to end; host is empty, because it is about all of them."""
+    """Someone wants the run to end; host is empty, because it is about all of them."""
 
     TEXT = "stopping after the running steps; press Ctrl-C again to leave at once"
 
@@ -149,7 +149,7 @@ class HostDone(Event):
 class Tally:
     """Steps of one host by state, as the summary counts them.
 
-    A failure that its role ignores, or catches, counts as skipped: the state is not reached, and nobody needs to
+    A failure that its role ignores, or catches, counts as skipped: the state is not reached, and no one needs to
     act.
     """
 
@@ -177,7 +177,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Summary:
-    """The end of a run. seconds: wall time of the whole.  interrupted: somebody ended it before its end."""
+    """The end of a run. seconds: wall time of the whole.  interrupted: someone ended it before its end."""
 
     hosts: dict[str, Tally] = field(default_factory=dict)
     seconds: float = 0.0

@@ -1,7 +1,7 @@
 """The keys that a host is known by: files of known hosts, read as ssh reads them.
 
 Source: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"; OpenSSH's hostfile.c and match.c. A line that can't be used is passed
-over, as ssh does: it is told only to whom it concerns.
+over, as ssh does: it is shown only for hosts that it concerns.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class KnownKey:
 class Known:
     """What files of known hosts say of one host.
 
-    keys: its own.  revoked: those that nobody accepts.  authorities: lines of certificate authorities.
+    keys: its own.  revoked: those that no one accepts.  authorities: lines of certificate authorities.
     loose: its keys under the name without the port, which count if there are no others.  wrong: lines about it whose
     keys can't be used.
     """
@@ -126,7 +126,7 @@ def key_of(kind: str, text: str) -> tuple[bytes, str]:
     try:
         blob = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        return b"", "the key is no base64"
+        return b"", "the key is not base64"
     inner = kind.encode()
     if not blob.startswith(len(inner).to_bytes(4, "big") + inner):
         return b"", "the key is not of the kind that the line says"

@@ -32,7 +32,7 @@ class Login:
     """How the login becomes root's python3.
 
     sudo: the login is not root, and has to become it.  password: for sudo, if known.
-    ask: asks a person for it, once; None if nobody is there.  interpreter: tried before the host's python3.
+    ask: asks a person for it, once; None if no one is there.  interpreter: tried before the host's python3.
     ledger: the folder of what the host remembers; "" for the agent's own.
     """
 

@@ -1,6 +1,6 @@
 """One channel to one host and run: starts the agent, sends steps, hands out what came of them (decisions D1 and D3).
 
-Steps are sent as they are submitted and nothing waits for an answer until somebody reads an outcome. The
+Steps are sent as they are submitted and nothing waits for an answer until someone reads an outcome. The
 thread that owns the session also does the reading, while it waits.
 """
 
@@ -62,9 +62,9 @@ class Session:
     open_channel: opens a channel and runs a command on it.  login: how to become root.  options: of the run; with
     `confirm` in them, each step is waited for.
     began: when the connection was begun, by time.monotonic(); `Connected` is told if it is given.
-    reopen: opens the connection anew after the host has rebooted.
+    reopen: opens the connection again after the host has rebooted.
     masks: secrets that are known already; those that steps carry are added.
-    prove: logs in anew and confirms a token there, when the agent asks for it (system/guard.py); returns "" or why
+    prove: logs in again and confirms a token there, when the agent asks for it (system/guard.py); returns "" or why
     it could not.
 
     learnt: whether a role has read what came of a step that acted, or failed: what it does from now on no plan
@@ -143,7 +143,7 @@ class Session:
         on_send, confirm = self._options.on_send, self._options.confirm
         if on_send is not None:
             message = on_send(self.host, outcome, message, self.learnt)
-        # nobody is asked about steps that an earlier failure skips
+        # no one is asked about steps that an earlier failure skips
         if confirm is not None and not self._unseen and not confirm(self.host, outcome):
             message = message.replace(leave=True)
         self._outcomes[outcome.id] = self._waiting[outcome.id] = outcome
@@ -166,7 +166,7 @@ class Session:
         self._unseen = []
 
     def raise_failure(self) -> None:
-        """Raise StepFailed for the first failure that nobody has taken note of."""
+        """Raise StepFailed for the first failure that no one has taken note of."""
         if self._unseen:
             self.learnt = True
             first = self._unseen[0]
@@ -174,7 +174,7 @@ class Session:
             raise first
 
     def wait_for_all(self) -> None:
-        """Wait for every step. Raises StepFailed for the first failure that nobody has taken note of."""
+        """Wait for every step. Raises StepFailed for the first failure that no one has taken note of."""
         while self._waiting:
             self._pump()
         self.raise_failure()
@@ -185,7 +185,7 @@ class Session:
         """Ask the agent to end after the step that is running; the rest is skipped. From any thread."""
         self._stopped = True
         self._talk.give_up_start()
-        # by a thread of its own: a write to a host that takes nothing would hold up whoever stops the run
+        # by a thread of its own: a write to a host that takes nothing would hold up the thread that stops the run
         threading.Thread(target=self._send, args=[Stop()], daemon=True).start()
 
     def finish(self) -> None:

@@ -14,7 +14,7 @@ from provision.system.frames import Reader
 
 
 class Talk:
-    """installing: told of the last line of python3's installation, while there is one.
+    """installing: called with the last line of python3's installation, while there is one.
 
     ended: the agent says nothing more.  python_came: python3 was missing, and has been installed.
     """
@@ -80,7 +80,7 @@ class Talk:
         if not channel.wait(SILENCE):
             raise silent(SILENCE)
         if self._unanswered is None:
-            # the agent says nothing there; whoever does is not listened to
+            # the agent says nothing there; what another program says is not read
             channel.err.clear()
         return taken(channel)
 

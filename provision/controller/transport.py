@@ -38,7 +38,7 @@ class Target:
 
 
 class Transport(Protocol):
-    """The way to one host. address, user, port: where one logs in, as whom."""
+    """The way to one host. address, user, port: where to log in, and as which user."""
 
     @property
     def address(self) -> str: ...

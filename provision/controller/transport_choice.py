@@ -19,7 +19,7 @@ def transport_to(target: Target) -> Transport:
         return OpenSshTransport(client, target)
     if target.executable != "ssh" or target.arguments or target.more_arguments:
         raise UnreachableError(
-            f"the inventory has arguments for ssh, and {target.executable!r} is no OpenSSH of 8.4 or newer"
+            f"the inventory has arguments for ssh, and {target.executable!r} is not an OpenSSH of 8.4 or newer"
             if not target.paramiko
             else "the inventory has arguments for ssh, which paramiko does not take",
             hint="Install openssh-client, or take ansible_ssh_args and the like out."

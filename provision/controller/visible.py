@@ -20,7 +20,7 @@ COLOURS = re.compile(r"\x1b\[[0-9;:]*[mK]")
 
 
 def visible(text: str) -> str:
-    """The text with all that a terminal obeys, or that nobody sees, shown as \\x1b or <U+202E>; lines and tabs stay."""
+    """The text with all that a terminal obeys, or that no one sees, shown as \\x1b or <U+202E>; lines and tabs stay."""
     if text.isascii() and text.isprintable():
         return text
     return SHOWN.sub(lambda found: named(ord(found[0])), text)

@@ -25,7 +25,7 @@ class Mock:
 
 @contextmanager
 def without_mock() -> Iterator[None]:
-    """Let what is imported meanwhile have the stand-in, unless the real one is there already."""
+    """Let what is imported in the meantime have the stand-in, unless the real one is loaded."""
     if NAME in sys.modules:
         yield
         return

@@ -196,7 +196,7 @@ def imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def role_named(node: ast.expr, imported: Mapping[str, str]) -> tuple[str, str] | None:
-    """(package, role) of an expression such as `nginx` or `builtin.nginx`; None if it is no imported role."""
+    """(package, role) of an expression such as `nginx` or `builtin.nginx`; None if it is not an imported role."""
     first, dot, rest = ast.unparse(node).partition(".")
     package, _, role = (imported.get(first, "") + dot + rest).rpartition(".")
     return (package, role) if package in (BUILTIN_PACKAGE, OWN_PACKAGE) else None

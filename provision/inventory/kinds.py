@@ -87,7 +87,7 @@ def branches(annotation: Any) -> Iterator[Any]:
 
 
 def takes(each: Any, value: Any) -> bool:
-    """Whether a type takes a value as it is; text that is no text, such as a number without quotes, included."""
+    """Whether a type takes a value as it is; a number written without quotes counts as text."""
     if get_origin(each) is Literal:
         return value in get_args(each)
     if each is str:

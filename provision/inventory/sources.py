@@ -25,7 +25,7 @@ FORMATS: dict[str, Loader] = {
 
 DEFAULT = "inventory"
 
-# What is no inventory file in a folder of them: Ansible's INVENTORY_IGNORE_EXTS, and our own examples.
+# What is not an inventory file in a folder of them: Ansible's INVENTORY_IGNORE_EXTS, and our own examples.
 IGNORED_ENDS = (
     ".pyc",
     ".pyo",

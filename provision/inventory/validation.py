@@ -147,7 +147,7 @@ def by_place(error: ValidationError, value: Any) -> dict[YamlPath, list[ErrorDet
         # the field that a default is made from has an error of its own
         if details["type"] != "default_factory_not_called":
             places.setdefault(place_of(details, value), []).append(details)
-    # pydantic counts only the good items of a list: with a bad one in it, too short is no news
+    # pydantic counts only the good items of a list: with a bad one in it, too short is not news
     counted = [place for place, found in places.items() if found[0]["type"] == "too_short"]
     for place in counted:
         if any(other[:-1] == place for other in places if other):
@@ -195,7 +195,7 @@ def kind(error: ErrorDetails) -> str:
 def in_plain_words(
     model: type[BaseModel], place: YamlPath, errors: Sequence[ErrorDetails], *, hidden: bool = False
 ) -> tuple[str, str]:
-    """Message and hint for what is wrong at one place. hidden: what is there is a secret, and not quoted."""
+    """Message and hint for what is wrong at one place. hidden: the value is a secret, and not quoted."""
     for error in errors:
         if not kind(error):  # of the branches of a union, one whose type fits knows best
             return sentence(model, place, error, hidden=hidden)
@@ -253,7 +253,7 @@ def parameters(model: type[BaseModel], place: YamlPath) -> list[str]:
         ]
         models = (
             inner or models
-        )  # a step that is no field is a key of a dict or an index: still the same models
+        )  # a step that is not a field is a key of a dict or an index: still the same models
     return [field.alias or name for owner in models for name, field in owner.model_fields.items()]
 
 

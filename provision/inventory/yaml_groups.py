@@ -84,7 +84,7 @@ def _entries(draft: Draft, section: Located, path: YamlPath) -> Mapping[str | in
 
 
 def _variables(draft: Draft, located: Located, path: YamlPath) -> dict[str, Located]:
-    """The variables of a group or host; nothing at all is no variables."""
+    """The variables of a group or host; nothing at all means no variables."""
     if located.value is not None and not isinstance(located.value, dict):
         draft.wrong(located.origin, path, f"variables are a mapping, not {shown(located.value)}")
         return {}

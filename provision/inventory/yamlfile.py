@@ -239,7 +239,7 @@ class Document:
             return None
         key = self.scalar(node, path)
         if isinstance(key, bool) and str(node.value).lower() not in ("true", "false"):
-            # YAML 1.1 takes `on`, `off`, `yes` and `no` for them, and nobody who writes `on: one` does
+            # YAML 1.1 takes `on`, `off`, `yes` and `no` for them, and no one who writes `on: one` does
             key = str(node.value)
         if key is None:
             self.wrong(node, path, "a key is empty")

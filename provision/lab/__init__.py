@@ -112,7 +112,7 @@ def restore(name: str, label: str, *, progress: Progress = _silent) -> None:
 def build_box(image: str, *, again: bool = False, progress: Progress = _silent) -> str:
     """Build the Vagrant box of an image from this machine's own package mirror, unless it is there.
 
-    again: build it anew if it is.  Returns the path of the box.  Raises LabError if it cannot be built.
+    again: build it again if it is.  Returns the path of the box.  Raises LabError if it cannot be built.
     """
     from provision.lab import box
 

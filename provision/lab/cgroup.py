@@ -84,7 +84,7 @@ def thaw(group: Path) -> None:
 def end(group: Path, *, remove: bool) -> None:
     """End every process of the group with SIGKILL, wait until they are gone, and remove the group if asked to.
 
-    Raises LabError if they stay. A process that joins meanwhile (a host that was just being started) is
+    Raises LabError if they stay. A process that joins in the meantime (a host that was just being started) is
     ended too.
     """
     deadline = time.monotonic() + KILL_SECONDS

@@ -50,7 +50,7 @@ def close_for(bridge: str) -> None:
     """Close the uplinks that a lab opened and that no other uses now. The bridge is gone already."""
     with locked(STATE):
         users = _read()
-        # somebody who turned forwarding on for the whole machine since then (Docker does) still wants it
+        # someone who turned forwarding on for the whole machine since then (Docker does) still wants it
         everywhere = _is_open("all")
         for uplink, bridges in list(users.items()):
             left = [other for other in bridges if other != bridge and (_INTERFACES / other).exists()]

@@ -1,6 +1,6 @@
 """What a host's disk holds of its own: name, keys, accounts, resolver, the other hosts' names.
 
-Whoever is root on a host can put links where the lab writes. So no path is followed through one: every
+Root on a host can put links where the lab writes. So no path is followed through one: every
 folder is opened by itself, and a file is replaced by renaming within its folder.
 """
 
@@ -74,7 +74,7 @@ def resolv_conf(files: Iterable[Path] = _RESOLVERS) -> str:
 
 def with_names(text: str, records: Iterable[Record], own: str) -> str:
     """An /etc/hosts with the lab's block naming every host but own. A text that has no block stays as it is:
-    then the host's owner has written the file anew."""
+    then the host's owner has written the file again."""
     lines = text.splitlines()
     if _BEGIN not in lines or _END not in lines:
         return text

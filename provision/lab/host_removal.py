@@ -74,7 +74,8 @@ def _remove_images(lab: Lab, progress: Progress) -> None:
         with locked(lab.images), locked(lab.path):
             if lab.names():
                 raise LabError(
-                    "the images stay: a host was made meanwhile", hint="prov lab down --all --images"
+                    "the images stay, because a host was made in the meantime",
+                    hint="prov lab down --all --images",
                 )
             box.forget_all(lab, progress)
             if aside.exists():

@@ -18,7 +18,7 @@ LOGINS = ("root", "sudo", "sudo-password")
 
 DRIVERS = ("nspawn", "vagrant")
 
-# the image of a VM whose Vagrantfile, somebody's own, chooses the box
+# the image of a VM whose Vagrantfile, someone's own, chooses the box
 OWN_BOX = "as in Vagrantfile"
 
 # the account of the two sudo logins; Debian's cloud images name theirs so too

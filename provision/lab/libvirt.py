@@ -27,7 +27,7 @@ _ANSWER_SECONDS = 30.0
 _END_SECONDS = 20.0
 _DAEMONS = ("libvirtd", "virtlogd")  # in the order in which they end
 
-# Where the processor is emulated. A /dev/kvm that no VM can use makes libvirt probe QEMU anew at each call, for a
+# Where the processor is emulated. A /dev/kvm that no VM can use makes libvirt probe QEMU again at each call, for a
 # minute, so libvirtd gets a /dev of which it may not read that; its VMs' own /dev would not carry the mount.
 # nice: QEMU takes all the processors there are.
 _HIDING_KVM = """
@@ -48,7 +48,7 @@ def virsh(*argv: str, timeout: float = 120.0) -> str:
 
 
 def pool_path(lab: Lab) -> Path:
-    """Where the disks of the lab's VMs are. libvirtd makes it, whoever asks for it."""
+    """Where the disks of the lab's VMs are. libvirtd makes it, for any user."""
     return Path("/var/lib/libvirt") / f"{lab.tag}-vms"
 
 
@@ -84,7 +84,7 @@ def _start_by_systemd() -> None:
     if os.geteuid() != 0:
         raise LabError(
             "libvirt does not let this user in, or does not run",
-            hint="sudo systemctl start libvirtd && sudo adduser $USER libvirt   (and log in anew)",
+            hint="sudo systemctl start libvirtd && sudo adduser $USER libvirt   (and log in again)",
         )
     programs_run.run(["systemctl", "start", "libvirtd"])
 
@@ -161,7 +161,7 @@ def _answers() -> bool:
 
 
 def release(lab: Lab) -> None:
-    """After the lab's last VM: remove its pool with the boxes' disks, and end the daemons if nobody else needs
+    """After the lab's last VM: remove its pool with the boxes' disks, and end the daemons if no one else needs
     them. The caller holds the lab's lock."""
     if not shutil.which("virsh", path=programs_run.PATH):
         return
@@ -186,7 +186,7 @@ def _remove_pool(lab: Lab) -> None:
         for volume in virsh("vol-list", lab.tag).splitlines():
             virsh("vol-delete", "--pool", lab.tag, volume.split()[0])
         virsh("pool-destroy", lab.tag)
-    with suppress(LabError):  # the folder is gone, or somebody has put something there
+    with suppress(LabError):  # the folder is gone, or someone has put something there
         virsh("pool-delete", lab.tag)
     virsh("pool-undefine", lab.tag)
 

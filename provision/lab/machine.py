@@ -138,7 +138,7 @@ def wait_for_login(lab: Lab, record: Record) -> None:
         if not running and (seen or time.monotonic() > begun + _START_SECONDS):
             raise _boot_failure(host, "ended while it booted")
         time.sleep(_POLL_SECONDS)
-    raise _boot_failure(host, f"lets nobody in on port {SSH_PORT} after {BOOT_SECONDS:g} s")
+    raise _boot_failure(host, f"accepts no login on port {SSH_PORT} after {BOOT_SECONDS:g} s")
 
 
 def _lets_in(name: str) -> bool:
@@ -189,5 +189,5 @@ def _inotify_is_used_up(proc: Path = Path("/proc")) -> bool:
     used = 0
     for link in proc.glob("[0-9]*/fd/*"):
         with suppress(OSError):  # the process or its file has gone
-            used += os.readlink(link) == "anon_inode:inotify"  # noqa: PTH115 (as it is, also for what is no path)
+            used += os.readlink(link) == "anon_inode:inotify"  # noqa: PTH115 (as it is, also for what is not a path)
     return used >= int((proc / "sys/fs/inotify/max_user_instances").read_text())

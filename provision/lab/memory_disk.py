@@ -40,7 +40,7 @@ def ensure(lab: Lab, progress: Callable[[str], None]) -> None:
 def release(lab: Lab) -> None:
     """Undo ensure() once nothing is left in the lab, not even an image. The caller holds the lab's lock."""
     if lab.path.is_dir() and file_system(lab.path)[1] == _NAME and not any(lab.path.iterdir()):
-        # lazy: whoever waits for the lab's lock has the folder open
+        # lazy: a process that waits for the lab's lock has the folder open
         programs_run.run(["umount", "--lazy", str(lab.path)])
 
 

@@ -35,7 +35,7 @@ def _gateway(subnet: Network) -> str:
 
 def _mac(address: str) -> str:
     """A hardware address that belongs to the IP address, so that no neighbour's table goes stale when a host
-    is made anew. The first byte says "locally administered"."""
+    is made again. The first byte says "locally administered"."""
     return "02:70:" + ":".join(f"{byte:02x}" for byte in Address(address).packed)
 
 

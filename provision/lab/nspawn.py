@@ -137,7 +137,7 @@ def boot(lab: Lab, asked: Record, progress: Progress) -> None:
 
 
 def _make(lab: Lab, host: HostDir, record: Record, layers: tuple[str, ...]) -> Record:
-    """Make the host's disk anew and mount it; whatever an earlier try left is removed. Returns its full record."""
+    """Make the host's disk again and mount it; whatever an earlier try left is removed. Returns its full record."""
     disk.unmount(host)
     disk.wipe(host)
     record = replace(record, layers=layers)

@@ -17,7 +17,7 @@ ALIVE_SECONDS = 5
 def argv(host: LabHost, command: Sequence[str] = (), *, batch: bool = False) -> list[str]:
     """ssh's arguments for a login, or for one command, which the host runs word by word as it is given.
 
-    batch: never ask anything, as where nobody could answer.
+    batch: never ask anything, as where no one could answer.
     """
     options = {
         "IdentitiesOnly": "yes",

@@ -122,7 +122,7 @@ def _has_plugin() -> bool:
 
 
 def insecure_key() -> Path:
-    """The public key, known to everybody, that boxes let in until Vagrant has put one of its own there."""
+    """The public key, known to everyone, that boxes let in until Vagrant has put one of its own there."""
     for folder, pattern in _KEYS:
         for path in Path(folder).glob(pattern):
             return path

@@ -22,7 +22,7 @@ def records(lab: Lab) -> list[Record]:
 
 
 def give_to_user(path: Path) -> None:
-    """Let whoever called sudo read a private file as well: their own prov and ssh need it."""
+    """Let the user who called sudo read a private file as well: their own prov and ssh need it."""
     if "SUDO_UID" in os.environ and "SUDO_GID" in os.environ:
         os.chown(path, int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"]))
 

@@ -151,7 +151,7 @@ def current() -> Lab:
 
 
 def readable() -> list[Lab]:
-    """The current lab, and root's, whose hosts are for whoever called sudo too."""
+    """The current lab, and root's, whose hosts are for the user who called sudo too."""
     named = os.environ.get("PROV_LAB_DIR")
     if not named:
         own = [] if os.geteuid() == 0 else [Lab(Path.home() / _OWN_DIR)]
@@ -175,7 +175,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def write_atomic(path: Path, text: str, mode: int = 0o644) -> None:
-    """Replace a file whole: whoever reads it, also after a crash of this process, sees the old or the new."""
+    """Replace a file whole: a reader, also after a crash of this process, sees the old or the new."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w") as file:
@@ -201,7 +201,7 @@ def write_record(lab: Lab, record: Record) -> None:
 def _labhost(lab: Lab, record: Record) -> LabHost:
     password = ""
     if record.login == "sudo-password":
-        # it is there once the disk is made, and readable for whoever made the host
+        # it is there once the disk is made, and readable for the user who made the host
         with suppress(FileNotFoundError, PermissionError):
             password = lab.host(record.name).password.read_text().strip()
     return LabHost(
@@ -263,6 +263,6 @@ def foreseen() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        raise  # whoever read the progress has gone: the command line's affair
+        raise  # the reader of the progress has gone: the command line's affair
     except OSError as error:
         raise LabError(str(error), hint=f"The lab's folder is {current().path} (PROV_LAB_DIR).") from error

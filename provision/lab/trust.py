@@ -51,7 +51,7 @@ def pip_conf(
 ) -> str:
     """A pip.conf for lab hosts; empty if pip needs none.
 
-    certificates_added: pip before 24.2 trusts only the certificates that it carries, unless told of the system's.
+    certificates_added: pip before 24.2 trusts only its own certificates, unless told to use the system's.
     files: this machine's pip configuration; an index that is reached over the network is taken over.
     environment: whose PIP_INDEX_URL and the like come before the files (pip's documentation, "Configuration").
     """

@@ -37,7 +37,7 @@ class Console(Report):
         self._rows = Rows(len(hosts), self._terminal)
         self._fleet = SharedSteps()
         self._seconds: dict[str, float] = {}
-        # held while somebody is asked something: what happens meanwhile is shown afterwards
+        # held while someone is asked something: what happens in the meantime is shown afterwards
         self._talking = threading.Lock()
         self._live = Live(
             self._rows,

@@ -43,7 +43,7 @@ class DriftShown(Answers):
             return
         if self._unknown:
             steps = counted(self._unknown, "command")
-            self._tell(f"{steps} of which only running can tell, and which count as no drift (prov plan)")
+            self._tell(f"{steps} cannot be checked without running them; not counted as drift (prov plan)")
         words = [f"drift on {drifted} of {counted(len(hosts), 'host')}" if drifted else "no drift"]
         words += [f"{silent} could not be looked at to the end"] if silent else []
         self._tell(f"{', '.join(words)}, {summary.seconds:.1f} s")

@@ -25,7 +25,7 @@ def step_failure(event: StepDone) -> Iterator[Line]:
     if isinstance(event.error, StepError):
         yield from command(event.error)
     if event.ignored:
-        yield from lines("dim", f"goes on all the same: {event.ignored}")
+        yield from lines("dim", f"continues: {event.ignored}")
     if event.error is not None:
         yield from hint(event.error)
 

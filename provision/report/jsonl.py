@@ -49,7 +49,7 @@ def summary_line(hosts: Mapping[str, Any], seconds: float) -> dict[str, Any]:
 
 
 def as_line(event: Event, ends: Ends) -> dict[str, Any] | None:
-    """An event as an object; None for what only concerns somebody who watches."""
+    """An event as an object; None for what only concerns someone who watches."""
     match event:
         case StepDone():
             return step(event)

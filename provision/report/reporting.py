@@ -22,7 +22,7 @@ class Report(Protocol):
         """Show how the run ended; nothing follows."""
 
     def paused(self) -> AbstractContextManager[object]:
-        """Keep off the terminal while somebody is asked something; called from any thread."""
+        """Keep off the terminal while someone is asked something; called from any thread."""
         return nullcontext()
 
     def close(self) -> None:

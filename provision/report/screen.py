@@ -1,4 +1,4 @@
-"""Whatever is printed goes through here: people's terminals get nothing that steers them, whoever has said it."""
+"""Whatever is printed goes through here: terminals get nothing that steers them, from any source."""
 
 from __future__ import annotations
 

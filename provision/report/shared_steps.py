@@ -14,7 +14,7 @@ MOST = 12
 #: hosts that are named as those which lack something, instead of all that have it
 FEW = 3
 
-#: role, step, and the how-manieth of that name on its host
+#: role, step, and the occurrence index of that step name on its host
 Key = tuple[str, str, int]
 
 

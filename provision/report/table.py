@@ -41,5 +41,5 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for column in columns:
         table.add_column(column.capitalize())
     for cells in rows:
-        table.add_row(*(Text(cell) for cell in cells))  # Text: a name in brackets is no markup
+        table.add_row(*(Text(cell) for cell in cells))  # Text: a name in brackets is not markup
     Terminal().print(table)

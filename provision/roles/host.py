@@ -305,10 +305,10 @@ class Host:
         self._way.close()
 
     def _prove(self, token: str) -> str:
-        """Log in anew, as the first time, and confirm a change."""
+        """Log in again, as the first time, and confirm a change."""
         seconds = self.inventory.connection.guard_seconds
         within = max(1, int(seconds / 2))
-        # sshd(8): on SIGHUP it executes itself anew, and nobody listens for that moment
+        # sshd(8): on SIGHUP it executes itself again, and does not listen for that moment
         last = time.monotonic() + min(REOPENS, seconds / 3)
         while True:
             reason = log_in_anew(self.name, self._way.new_login(within), self._login(), token)

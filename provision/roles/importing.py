@@ -42,7 +42,7 @@ def prepare(folders: Sequence[Path]) -> None:
     """Let `roles` and `steps` mean those of the project whose folders these are."""
     own = [str(f) for f in folders if f != BUILTIN]
     present = sys.modules.get("roles")
-    # somebody else may have imported the folder under that name, as pytest does for the tests in it
+    # someone else may have imported the folder under that name, as pytest does for the tests in it
     if present is not None and list(present.__path__) == own and ALIAS in sys.meta_path:
         return
     for loaded in list(sys.modules):

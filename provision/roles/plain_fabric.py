@@ -48,7 +48,7 @@ def submit_awaited(c: Any, step: Step) -> Outcome:
     except ConfigError:
         raise
     except ProvError:
-        # the agent is gone: the next step begins anew
+        # the agent is gone: the next step begins again
         forget(c).abandon()
         raise
 
@@ -87,7 +87,7 @@ def session_of(c: Any) -> Session:
 
 
 def close(c: Any) -> None:
-    """End the agent in good order, then the connection; a step after that begins anew."""
+    """End the agent in good order, then the connection; a step after that begins again."""
     try:
         forget(c).finish()
     finally:
@@ -104,7 +104,7 @@ def forget(c: Any) -> Session:
 
 @atexit.register
 def end_all() -> None:
-    """For connections that nobody closes, as fab closes those of its own tasks only."""
+    """For connections that no one closes, as fab closes those of its own tasks only."""
     while _open:
         session = _open.pop()
         try:

@@ -85,7 +85,7 @@ class PendingConnection:
             transport = transport_to(reach(inventory))
             login = login_of(inventory, transport.user, None)
             transport.begin(login.command(prompted=login.prompted))
-            # made here, as compressing keeps nobody else from working
+            # made here, as compressing keeps no one else from working
             payload(plan)
             self._opened.set_result(transport)
         except BaseException as error:

@@ -88,7 +88,7 @@ def environment(folder: Path) -> jinja2.Environment:
 
 
 def size(text: str) -> str:
-    """A size of systemd, in which % is no specifier: MemoryMax=80% (systemd.resource-control(5)). Raises ValueError."""
+    """A size of systemd, where % is not a specifier: MemoryMax=80% (systemd.resource-control(5)). Raises ValueError."""
     if not re.fullmatch(r"\d+(%|[KMGT]?)|infinity", text):
         raise ValueError(f"{text!r} is not a size")
     return text

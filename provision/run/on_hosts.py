@@ -92,7 +92,7 @@ class Run:
     def stop(self) -> None:
         """Let every host end after the step that it is at. Iterating goes on until they have.
 
-        May be called by a signal handler: whoever iterates does the rest.
+        May be called by a signal handler: the iterating thread does the rest.
         """
         self._stopped = True
         self._queue.put(Stopping(""))
@@ -127,7 +127,7 @@ class Run:
 
     def _run_host(self, assignment: Assignment) -> None:
         name = assignment.host.name
-        # nobody else connects to that host
+        # no one else connects to that host
         ahead = self._ahead if assignment is self.assignments[0] else None
         began = ahead.began if ahead else time.monotonic()
         error: ProvError | None = None

@@ -53,7 +53,7 @@ def run_and_prune(host: Host) -> None:
     run_roles(host)
     session = host.started()
     session.role = ""
-    # nobody can tell what is declared if something failed
+    # no one can tell what is declared if something failed
     session.wait_for_all()
     prune(host)
 

@@ -121,7 +121,7 @@ def check_place(path: Path) -> None:
         raise UsageError("is not a file", where=str(path))
     if path.is_file() and path.stat().st_size and not is_plan(path):
         hint = "Choose another name, or remove it first."
-        raise UsageError("is there already, and is no plan", where=str(path), hint=hint)
+        raise UsageError("already exists and is not a plan file", where=str(path), hint=hint)
     if not os.access(path.parent, os.W_OK):
         raise UsageError(f"the folder {path.parent} can't be written to", where=str(path))
 
@@ -139,7 +139,7 @@ def write(path: Path, plan: SavedPlan) -> None:
     head = {"format": FORMAT, "version": VERSION, "sha256": checksum(body), "plan": body}
     temporary = ""
     try:
-        # mkstemp: 0600, and a name that is nobody else's
+        # mkstemp: 0600, and a name that is no one else's
         fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(fd, "w", encoding="utf-8") as f:
             f.write(json.dumps(head) + "\n")

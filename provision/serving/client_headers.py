@@ -37,7 +37,7 @@ DOT_SEGMENT = r"^[^?#\s]*(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\?#;\s]|%2f|%5c|$
 
 
 def dropped(trusted: Iterable[str]) -> list[str]:
-    """The headers that nobody may send. trusted: those that proxies before this host may."""
+    """The headers that no one may send. trusted: those that proxies before this host may."""
     believed = {name.lower() for name in trusted}
     return [name for name in PROXY_HEADERS if name.lower() not in believed]
 

@@ -35,7 +35,7 @@ def front_files(c: Host, hosts: list[VirtualHost], ca: str) -> list[Outcome]:
     for app in (s.app for s in sites if s.app.auth and s.app.auth.by == "basic"):
         assert app.auth is not None
         files.directory(c, PASSWORDS, mode=0o755, parents=True)
-        # read anew for each request: nothing is owed when it changes
+        # read again for each request: nothing is owed when it changes
         passwords.htpasswd(c, passwords_path(app), app.auth.users, group="www-data")
     authority = Authority(Path(ca).expanduser())
     known = {host.authority: host.first.tls for host in hosts if any(s.scheme == "https" for s in host.sites)}

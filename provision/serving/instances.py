@@ -1,7 +1,7 @@
 """What server roles and fronts share: an instance of an application, its units, sockets and settings (decision D9).
 
 Every state of an application that is served (release, unit files, settings) is an instance with a name of
-its own. It runs as NAME@INSTANCE.service on its own socket beside the one before it, until the front has
+its own. It runs as NAME@INSTANCE.service on its own socket beside the previous one, until the front has
 switched; so any change is a change of instances, and no request meets a restart.
 """
 
@@ -45,12 +45,12 @@ class Program:
 
     argv: the program, from the release's environment, and its arguments, words without blanks; what it serves is
     SERVED. HERE in them stands for the instance's name.
-    notifies: it tells systemd when it is ready.  reload_signal: has it start its workers anew, if it can.
+    notifies: it tells systemd when it is ready.  reload_signal: has it start its workers again, if it can.
     stop_signal: has it finish its requests and end.  environment: variables of its own.
     files: further files for `.prov/` in the release: name, text.
     processes: how many of it make up an instance, for one that has no workers.
     keeps_connections: the front keeps its connections to it for more requests. Those to others end with the answer,
-    so that none is closed under a request when a server starts its processes anew.
+    so that none is closed under a request when a server starts its processes again.
     """
 
     argv: Sequence[str]
@@ -246,7 +246,7 @@ def start(c: Host, instance: Instance) -> None:
         )
     ]
     for each in instance.all_names:
-        # unit files of its own: the one before it, if it has to start again, starts as what it was
+        # unit files of its own: the previous one, if it has to start again, starts as what it was
         files.link(c, release.instance_link(each), f"../releases/{release.id}")
     started: list[Outcome] = []
     for each in instance.names:
@@ -288,7 +288,7 @@ def withdraw(c: Host, instance: Instance, started: Sequence[Outcome], answers: S
 
 
 def loads(c: Host, release: Release) -> None:
-    """Import the application once as its own user, so that one that can't be is told of by its own traceback,
+    """Import the application once as its own user, so that one that can't be shows its own traceback,
     before anything is started, and before a database is migrated for it."""
     app = release.app
     shim = shim_file()

@@ -16,7 +16,7 @@ from provision.sources.git_tree import Blob, Contents, blobs_of
 from provision.sources.mirror import Mirror, kept
 from provision.sources.urls import Remote, remote_of
 
-#: bytes of all files of a source, where nobody has said another number
+#: bytes of all files of a source, where no one has said another number
 MAX_SOURCE = 2 * 1024**3
 
 

@@ -17,7 +17,7 @@ from provision.system.caches import Hashes
 from provision.system.paths import FOLDER
 from provision.system.source import Source
 
-#: a pipe would keep whoever opens it waiting
+#: opening a pipe would block
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _hashes: dict[str, Hashes] = {}

@@ -77,7 +77,7 @@ def parsed(data: bytes) -> Tracked:
     """Return what an index tracks. Raises ValueError, struct.error."""
     signature, version, count = struct.unpack_from(">4sII", data)
     if signature != b"DIRC" or version not in (2, 3, 4):
-        raise ValueError("it is no index of a version that prov knows")
+        raise ValueError("prov does not know this version of git's index")
     # an index has a checksum at its end, of the same kind as the names of objects in it
     size = 32 if hashlib.sha256(data[:-32]).digest() == data[-32:] else 20
     found = Tracked(set(), set())

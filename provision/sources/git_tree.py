@@ -197,7 +197,7 @@ def judge(mirror: Mirror, found: dict[str, Blob], contents: Contents) -> None:
             raise refused(mirror, path, "it would be git's own folder")
         if blob.link:
             if blob.size > MAX_PATH:
-                raise refused(mirror, path, "what it links to is no path")
+                raise refused(mirror, path, "its link target is not a path")
             links[path] = contents.all(blob).decode("utf-8", "surrogateescape")
     for fault in faults({p: "link" if b.link else "file" for p, b in found.items()}, links):
         raise refused(mirror, fault.path, fault.why)

@@ -13,7 +13,7 @@ from provision.sources.ignored import Governing, Ignored, excludes
 from provision.steps.support.inside import folders_of
 from provision.steps.tree import Entry
 
-#: never part of a release, whoever tracks it: folders of version control, what Python and prov put there
+#: never part of a release, even if git tracks it: folders of version control, what Python and prov put there
 NEVER = {".git", ".hg", ".svn", "__pycache__", ".prov", ".venv"}
 #: part of a release only if git tracks it: it is made again from a lock file
 MADE_AGAIN = {"node_modules"}
@@ -45,7 +45,7 @@ def source_entries(folder: Path, max_size: int, *, whole: bool = False) -> list[
 
 
 def too_large(where: str, max_size: int) -> ProvError:
-    """The error for a folder that is no application."""
+    """The error for a folder that is not an application."""
     return ProvError(
         f"has more than {max_size >> 20} MB or {MOST_FILES} files",
         where=where,

@@ -46,7 +46,7 @@ class Acl(Step):
         acl.acl(c, "/srv/uploads", ["u:www-data:rwX", "g:editors:rX", "d:u:www-data:rwX"], recursive=True)
 
     path: absolute.  entries: as setfacl(1) takes them: u (user) or g (group), a name, and of r, w, x those that
-    it gets; X is x for directories and for what somebody may execute already; "d:" before it is for what will be
+    it gets; X is x for directories and for what someone may execute already; "d:" before it is for what will be
     made in a directory. "m::rx" limits all of them; without it the mask is what they have together.
     exclusive: remove other users' and groups' entries; with no entries at all, the plain mode is left.
     recursive: also for all that is in the directory.  exclude: as of permissions.permissions.
@@ -103,7 +103,7 @@ class Acl(Step):
         return hashlib.sha256(b"\0".join(lists)).hexdigest()
 
     def _places(self, host: "System") -> "Iterator[Tuple[str, Stat, bool]]":
-        """(path, what is there, whether it is about the default list) of all lists that this is about."""
+        """(path, current state, whether it is about the default list) of all lists that this is about."""
         top = host.files.stat(self.path)
         if top is None:
             raise StepError("%s does not exist" % self.path, hint="Add a step that makes it before this one.")
@@ -120,7 +120,7 @@ class Acl(Step):
                 yield path, now, True
 
     def _differing(self, host: "System") -> "Iterator[Tuple[str, Stat, bool, Rights, Rights]]":
-        """(path, what is there, default, the list as it is, as it should be) where these differ."""
+        """(path, current state, default, the list as it is, as it should be) where these differ."""
         asked = [parse_entry(text) for text in self.entries]
         named = [(e, host_id(host, e)) for e in asked]
         for path, now, default in self._places(host):
@@ -163,7 +163,7 @@ def host_id(host: "System", entry: Entry) -> int:
 
 
 def rights_of(entry: Entry, now: "Stat") -> int:
-    """The three bits that an entry means for what is there."""
+    """The three bits that an entry means for a path."""
     execute = "x" in entry.rights or ("X" in entry.rights and (now.kind == "dir" or now.mode & 0o111))
     return ("r" in entry.rights) << 2 | ("w" in entry.rights) << 1 | bool(execute)
 

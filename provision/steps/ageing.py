@@ -20,7 +20,7 @@ class Ageing(Step):
 
     user: must exist.  max_days: after so many it has to be changed.  min_days: before so many it can't be.
     warn_days: so long before its end the user is told.  inactive_days: so long after it a login still can change
-    it; then the account is closed.  In days; -1 is never, None leaves what is there.
+    it; then the account is closed.  In days; -1 is never, None leaves the current value.
     Logins by key are not stopped by an old password unless sshd uses PAM.  Source: chage(1), shadow(5).
     """
 

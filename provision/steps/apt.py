@@ -188,7 +188,7 @@ class NoPackages(Step):
         return " ".join(with_version(host, name) for name in many(self.names))
 
     def _left(self, apt: Apt) -> List[str]:
-        """Packages of which only configuration files are there, if they are to go."""
+        """Packages that have left only configuration files, if these are to go."""
         each = [(n, apt.find(n)) for n in many(self.names)]
         return [
             n for n, package in each if self.purge and package is not None and package.state == "config-files"

@@ -143,11 +143,11 @@ def check_keys(user: str, keys: Sequence[str], path: str) -> None:
     for key in keys:
         check_text(key, "key")
         if not KEY.fullmatch(key.strip()) or not identity(key):
-            raise ValueError("%r is no public key" % (key[:40] + "..." if len(key) > 40 else key))
+            raise ValueError("%r is not a public key" % (key[:40] + "..." if len(key) > 40 else key))
 
 
 def file_of(host: "System", user: str, path: str) -> "Tuple[str, Optional[Stat]]":
-    """(path, what is there) of a file of keys: the user's own, or the one at path. Raises StepError."""
+    """(path, contents) of a file of keys: the user's own, or the one at path. Raises StepError."""
     account = host.accounts.user(user)
     if account is None:
         raise StepError("there is no user %r on this host" % user, hint="Add a users.user step first.")
@@ -215,7 +215,7 @@ def ssh_folder(account: "Account") -> str:
 
 
 def own_file(host: "System", account: "Account", name: str) -> "Tuple[str, Optional[Stat]]":
-    """(path, what is there) of a file in a user's ~/.ssh.
+    """(path, current state) of a file in a user's ~/.ssh.
 
     Raises StepError if the file or the folder is a link: the user may have put it there, to what only root can read.
     """
@@ -230,7 +230,7 @@ def own_file(host: "System", account: "Account", name: str) -> "Tuple[str, Optio
 
 
 def parts(line: str) -> "Tuple[str, str, str]":
-    """(options, type, base64) of a line as sshd reads it; empty ones for a comment and what is no key.
+    """(options, type, base64) of a line as sshd reads it; empty ones for a comment and what is not a key.
 
     Options end at the first white space that is not in quotes (sshd(8)).
     """

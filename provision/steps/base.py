@@ -170,7 +170,7 @@ class Step:
         raise NotImplementedError
 
     def guarded(self, host: "System", diff: Diff) -> "Optional[Guarded]":
-        """What to put back if nobody can log in after `apply`; None if that does not depend on it."""
+        """What to put back if no one can log in after `apply`; None if that does not depend on it."""
         return None
 
     @property
@@ -210,7 +210,7 @@ def step(cls: "Callable[P, Step]") -> "Callable[Concatenate[Steps, P], Outcome]"
     def submit(c: "Steps", /, *args: "P.args", **kwargs: "P.kwargs") -> "Outcome":
         wanted_state = cls(*args, **kwargs)
         if not hasattr(type(c), "submit"):
-            # a fabric.Connection, in somebody's own fabfile
+            # a fabric.Connection, in someone's own fabfile
             from provision.steps.on_controller import submit_awaited
 
             return submit_awaited(c, wanted_state)

@@ -86,7 +86,7 @@ class Certificate(Keyed):
 
 @wanted()
 class SelfSigned(Keyed):
-    """A certificate that its own key has signed, for what nobody else has to trust; replaced before it ends.
+    """A certificate that its own key has signed, for what no one else has to trust; replaced before it ends.
 
         certificates.self_signed(c, "/etc/ssl/private/x.key", "/etc/ssl/certs/x.crt", ["x.internal"])
 
@@ -225,9 +225,7 @@ class ValidCertificate(Step):
                 "is not for %s, but for %s" % (", ".join(missing), values["names"].replace(" ", ", "))
             )
         if wrong:
-            raise StepError(
-                "%s %s" % (self.path, "; ".join(wrong)), hint="It wants to be renewed, or replaced."
-            )
+            raise StepError("%s %s" % (self.path, "; ".join(wrong)), hint="Renew or replace it.")
         return Diff.none("good until %s" % values["notAfter"])
 
     def apply(self, host: "System", diff: Diff) -> None:

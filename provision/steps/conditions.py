@@ -123,7 +123,7 @@ class AwaitedProcess(Step):
             return "" if self.gone else "there is no %s" % self.pid_file
         text = host.files.read(self.pid_file).decode(errors="replace").strip()
         if not text.isdigit():
-            return "%s holds %r, which is no number" % (self.pid_file, text[:40])
+            return "%s holds %r, which is not a number" % (self.pid_file, text[:40])
         alive = is_alive(int(text))
         if self.gone:
             return "running as %s" % text if alive else ""
@@ -186,8 +186,8 @@ class AwaitedUnit(Step):
         wait.unit(c, "cloud-final.service", within=300)
 
     unit: ".service" is added if it has no type.  state: "active", "inactive" or "failed", as systemctl(1) says.
-    within: seconds to keep looking. Once a unit that is to be active has failed nobody waits any longer.
-    steady: seconds for which it has to stay so, and not start anew: a program that ends at once is started again and
+    within: seconds to keep looking. Once a unit that is to be active has failed no one waits any longer.
+    steady: seconds for which it has to stay so, and not start again: a program that ends at once is started again and
     again.
     """
 
@@ -263,7 +263,7 @@ def processes(name: str) -> List[int]:
             with open("/proc/%s/cmdline" % number, "rb") as f:
                 first = f.read().split(b"\0")[0].decode(errors="replace")
         except (FileNotFoundError, ProcessLookupError):
-            # it has ended meanwhile
+            # it has ended in the meantime
             continue
         same = name in (comm, first, first.rsplit("/", 1)[-1])
         if same and int(number) != os.getpid() and is_alive(int(number)):

@@ -160,7 +160,7 @@ class Configuration(Step):
         """What is said if it is judged to be bad."""
         return (
             "%s judges %s as it would be" % (" ".join(self.check_with), self.folder),
-            "Nothing has been touched: what is in place still is, and what runs goes on.",
+            "Nothing was changed.",
         )
 
     def _judge(self, host: "System") -> str:

@@ -114,7 +114,7 @@ class Job(Step):
         lines.append("%s %s %s" % (self.schedule, self.user, command))
         source = Source.of("\n".join(lines) + "\n")
         source.secret = secret
-        # cron(8): the file must be root's, and writable by nobody else
+        # cron(8): the file must be root's, and writable by no one else
         return File(
             "%s/%s" % (FOLDER, self.name),
             source,

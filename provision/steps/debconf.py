@@ -90,7 +90,7 @@ class Answers(Step):
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _known(self, host: "System") -> Dict[str, Tuple[str, bool]]:
-        """Question -> its value, and whether that was given by somebody, from debconf's own store."""
+        """Question -> its value, and whether that was given by someone, from debconf's own store."""
         found: Dict[str, Tuple[str, bool]] = {}
         for path in STORES:
             text = host.files.read(path).decode(errors="replace") if host.files.exists(path) else ""

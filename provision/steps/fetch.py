@@ -42,7 +42,7 @@ from provision.system.source import CHUNK, Source
 if TYPE_CHECKING:
     from provision.system.host import System
 
-#: bytes of a download or of an unpacked archive that nobody has said another number for
+#: bytes of a download or of an unpacked archive that no one has said another number for
 MAX_SIZE = 4 * 1024**3
 
 

@@ -30,7 +30,7 @@ class Checkout(Step):
     url: https, ssh ("git@host:shop.git"), or an absolute path on the host.  path: the working directory;
     its parent must be there and writable for the user.
     ref: a branch, a tag or a full commit; "HEAD" is the remote's own branch. The checkout is detached at the
-    commit that the remote has for it now; for a commit that is checked out already nobody is asked.
+    commit that the remote has for it now; for a commit that is checked out already no one is asked.
     submodules: also theirs, recursively, at the commits that the repository names.
     force: give up changes to tracked files, and other files that are in the way of the commit; else such a checkout is
     refused.
@@ -40,7 +40,7 @@ class Checkout(Step):
     remote: a name for the url in the checkout, such as "origin", for people who work there; "" leaves its remotes.
     key_file: a private key on the host (a deploy key; readable for the user only), put there by files.file.
     known_hosts: a file with the server's key, else the user's own; an unknown server is never trusted.
-    user: as whom git runs, and whose the files are; "" is the login's own.
+    user: the one that git runs as and that owns the files; "" is the login's own.
     Needs git on the host.  To send a checkout of the controller instead, see the role app.
     Source: git-checkout(1), git-ls-remote(1), ssh_config(5).
     """
@@ -89,7 +89,7 @@ class Checkout(Step):
         there = host.files.exists(self.path + "/.git")
         if not there and host.files.list(self.path):
             raise StepError(
-                "%s is not empty, and no checkout" % self.path,
+                "%s is not empty and not a checkout" % self.path,
                 hint="Remove it with files.absent before this step if nothing in it is needed.",
             )
         known = foreseen(host, self.label())
@@ -215,14 +215,14 @@ class Checkout(Step):
         return [*own, *([self.key_file] if self.key_file else [])]
 
     def _edited(self, host: "System") -> List[Change]:
-        """Tracked files that somebody has changed. Raises StepError unless they may be given up."""
+        """Tracked files that someone has changed. Raises StepError unless they may be given up."""
         said = self._ask(host, "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
         files = [line[3:] for line in said.stdout.splitlines()]
         if not files or not self._now(host):
             return []
         if not self.force:
             raise StepError(
-                "somebody has changed files in %s: %s" % (self.path, listed(files)),
+                "tracked files in %s have local changes: %s" % (self.path, listed(files)),
                 hint="Look at them with `git diff` there; force=True gives such changes up.",
             )
         return [Change("changed file", name, "as in the commit") for name in files[:20]]

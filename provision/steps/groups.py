@@ -24,7 +24,7 @@ class Group(Step):
         users.group(c, "deploy", members=["ada", "bob"], exclusive=True)
 
     name: as groupadd(8) takes it.  gid: None lets the host choose.  system: of the range for services.
-    members: users who have it as a supplementary group.  exclusive: nobody else has.
+    members: users who have it as a supplementary group.  exclusive: no one else has.
     renumber: give a group that is there another gid. Files keep the old number: files.directory and
     permissions.permissions change them.
     """

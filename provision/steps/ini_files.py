@@ -1,4 +1,4 @@
-"""Keys of ini files that somebody else writes as well. Shipped to hosts (Python 3.8, standard library)."""
+"""Keys of ini files that someone else writes as well. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
 from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Union
@@ -35,7 +35,7 @@ class IniValue(Step):
     does not matter. "mysql": every line is a key of its own, - and _ are the same, # begins a remark. "php": ; begins
     a remark. "systemd": a value that ends in a backslash goes on in the next line. "" goes by the file's name (*.cnf,
     units, /etc/systemd/*.conf); for others an indented line belongs to the value above it if it has neither =
-    nor : and is no comment.
+    nor : and is not a comment.
     If the section has the key several times, and one value is wanted, the last line stays, as readers of ini files take
     that one. Lines that belong to its old value go with it.
     """

@@ -29,8 +29,8 @@ class PrivateKey(Step):
         keys.private_key(c, "/etc/ssl/private/mail.key", "RSA-3072", mode=0o640, group="ssl-cert")
 
     path: absolute.  kind: P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519; a key of another kind is replaced.
-    mode, owner, group: of the file; never readable for everybody.
-    What is there and no key is left alone: the step fails.  Needs openssl on the host.
+    mode, owner, group: of the file; never readable for everyone.
+    A file that is not a key is left alone: the step fails.  Needs openssl on the host.
     """
 
     path: str
@@ -49,7 +49,7 @@ class PrivateKey(Step):
         if self.kind not in KINDS:
             raise ValueError("kind must be one of %s, not %r" % (", ".join(KINDS), self.kind))
         if self.mode & 0o007:
-            raise ValueError("mode %04o would let everybody read a private key" % self.mode)
+            raise ValueError("mode %04o would let everyone read a private key" % self.mode)
 
     def check(self, host: "System") -> Diff:
         now = host.files.stat(self.path)
@@ -100,7 +100,7 @@ def kind_of_key(host: "System", path: str) -> str:
             said.require("looking at the key", INSTALL)
         if said.status:
             raise StepError(
-                "%s is no private key, or has a passphrase" % path,
+                "%s is not a private key, or is encrypted" % path,
                 hint="If nothing needs it, remove it with files.absent before this step.",
             )
         known = {"kind": named_kind(said.stdout)}

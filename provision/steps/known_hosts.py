@@ -23,16 +23,16 @@ Key = Tuple[str, str]
 
 @wanted()
 class KnownHost(Step):
-    """The keys of another host, so that ssh from here trusts it, and nobody else under its name.
+    """The keys of another host, so that ssh from here trusts it, and no one else under its name.
 
         known_hosts.known_host(c, "git.example.org", ["ssh-ed25519 AAAAC3Nz..."], user="shop")
 
     name: as ssh is given it: a name or an address.  port: of its sshd.
     keys: all keys that it has, as its own /etc/ssh/ssh_host_*_key.pub have them. Others that are there under its
     name are removed, because a host has changed them; with no keys, it is not known any more.
-    user: whose ~/.ssh/known_hosts; "" is everybody's, /etc/ssh/ssh_known_hosts.
-    hashed: keep the name as a hash, so that who reads the file does not learn whom the user talks to.
-    The keys have to come from somebody who knows them, such as the host's owner: nothing is asked from the net.
+    user: whose ~/.ssh/known_hosts; "" is everyone's, /etc/ssh/ssh_known_hosts.
+    hashed: keep the name as a hash, so that readers of the file do not learn which hosts the user connects to.
+    The keys have to come from someone who knows them, such as the host's owner: nothing is asked from the net.
     Certificate authorities, revoked keys, patterns and all other hosts stay.  Source: sshd(8), "SSH_KNOWN_HOSTS".
     """
 
@@ -55,7 +55,7 @@ class KnownHost(Step):
         for key in self.keys:
             check_text(key, "key")
             if not KEY.match(key.strip()):
-                raise ValueError("%r is no public key of a host, such as 'ssh-ed25519 AAAA...'" % key[:60])
+                raise ValueError("%r is not a host's public key, such as 'ssh-ed25519 AAAA...'" % key[:60])
         if self.user:
             check_name(self.user)
 

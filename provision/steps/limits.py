@@ -36,7 +36,7 @@ class Limits(Step):
 
         limits.limits(c, "shop", {"nofile": 65536, "nproc": (512, 1024)})
 
-    domain: a user, "@group", "*" for everybody but root, or one of the other forms of limits.conf(5).
+    domain: a user, "@group", "*" for everyone but root, or one of the other forms of limits.conf(5).
     values: item -> value for both limits, or (soft, hard); an item is "nofile" (number of files), "nproc"
     (number of processes), "memlock" (KiB), "core" (KiB), "as" (KiB)...; a value is a number or "unlimited".
     None of them removes the file.

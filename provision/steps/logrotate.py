@@ -33,7 +33,7 @@ class Rotation(Step):
     max_age: days after which old files go; 0 keeps them by number only.
     compress: with gzip; the newest old file stays plain, because the program may still write to it.
     create: mode, owner and group of the new file ("0640 www-data adm"); "" leaves logrotate's default.
-    copy: copy and truncate instead of renaming, for programs that can't open their log anew; loses what is
+    copy: copy and truncate instead of renaming, for programs that can't open their log again; loses what is
     written in between.  user, group: who rotates; needed if the folder is writable by others than root.
     before, after: commands, each a list of words, run once and not per file if something is rotated.
     Needs logrotate on the host: apt.packages(c, "logrotate").  Source: logrotate(8).

@@ -16,7 +16,7 @@ def check(mode: object) -> None:
 
 
 def meant(mode: object) -> str:
-    """The octal number that somebody may have meant by these digits, as a question."""
+    """The octal number that someone may have meant by these digits, as a question."""
     digits = str(mode)
     digits = digits[2:] if digits.startswith("0o") else digits
     octal = 3 <= len(digits.lstrip("0")) <= 4 and set(digits) <= set("01234567")
@@ -32,7 +32,7 @@ def is_decimal(mode: int) -> bool:
 
 
 def usual(mode: int) -> bool:
-    """Whether the owner may read, and nobody else may do what the owner may not, or write what they can't read."""
+    """Whether the owner may read, and no one else may do what the owner may not, or write what they can't read."""
     owner, *others = (mode >> shift & 7 for shift in (6, 3, 0))
     return bool(owner & 4) and all(
         not each & ~owner and (each & 6 != 2) and not (each & 2 and owner & 1 and not each & 1)

@@ -27,7 +27,7 @@ def mount_unit(
     settings: "Mapping[str, object]" = {},  # noqa: B006 (never changed)
     **common: "Unpack[Options]",
 ) -> "Outcome":
-    """A file system mounted by a unit of its own, now and at boot; or when somebody first looks at it.
+    """A file system mounted by a unit of its own, now and at boot; or when someone first looks at it.
 
         mount_units.mount_unit(c, "/srv/media", "nas:/media", "nfs", "ro", automount=True, idle="10min")
 

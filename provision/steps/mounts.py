@@ -25,7 +25,7 @@ class Mount(Step):
     options: as in fstab(5); None leaves those of the line that is there, or is "defaults".
     check_order: the last field of fstab: when fsck looks at it; 0 is never, 1 the root, 2 the others; None leaves it.
     mounted: False writes the line only, and leaves what is mounted alone.
-    When options have changed, or somebody has mounted it with others, it is mounted again in place (mount -o remount);
+    When options have changed, or someone has mounted it with others, it is mounted again in place (mount -o remount);
     another source or kind is refused while the old one is mounted: use mounts.no_mount first. Compared is what the
     kernel says: the directory that is bound, the device that has the UUID.  Source: fstab(5), mount(8).
     """

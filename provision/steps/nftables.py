@@ -42,7 +42,7 @@ class Firewall(Step):
     under way, the host's own (lo), and ICMP stay. What the host sends and forwards is not touched: see
     nftables.table.
     The rules are a table of their own (inet prov), so those of others, such as containers, stay; they are
-    judged by `nft -c` before they are in place, and loaded again if somebody has changed them.
+    judged by `nft -c` before they are in place, and loaded again if someone has changed them.
     Needs nftables on the host: apt.packages(c, "nftables").  Source: nft(8).
     """
 
@@ -144,7 +144,7 @@ class OwnTable(Step):
     content: what is in the table: chains, sets, maps. "" takes the table away.
     family: "inet" (both kinds of IP), "ip", "ip6", "arp", "bridge" or "netdev".
     Tables of others stay: one of this name that prov has not made is refused. All of the table is loaded in one
-    transaction, judged by `nft -c` before it is in place, and loaded again if somebody has changed it; elements of
+    transaction, judged by `nft -c` before it is in place, and loaded again if someone has changed it; elements of
     sets that are dynamic or have a timeout may come and go. Forwarding also needs kernel.sysctl, "net.ipv4.ip_forward".
     Needs nftables on the host: apt.packages(c, "nftables").  Source: nft(8).
     """

@@ -163,7 +163,7 @@ def htpasswd(
 
     users: names, and their passwords.  path, mode, owner, group: of the file.
     The controller hashes the passwords, with bcrypt at cost 12 and a random salt, so the host never gets them. A hash
-    stays as long as its password does; a differing one is made anew.
+    stays as long as its password does; a differing one is made again.
     Raises ConfigError for a password that bcrypt can't take whole (72 bytes).
     """
     from provision.steps.on_controller import hashes_of, mark_of

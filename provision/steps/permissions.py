@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: paths named one by one in a diff; the rest is counted
 SHOWN = 20
 
-#: (path, what is there now, mode, uid, gid as wanted)
+#: (path, current state, mode, uid, gid as wanted)
 Wanted = Tuple[str, "Stat", int, int, int]
 
 

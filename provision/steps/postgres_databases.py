@@ -33,7 +33,7 @@ class Database(Step):
     encoding, locale: "UTF8", "de_DE.UTF-8". They can't be changed later, and another one that is there is refused;
     "" leaves them: a new one is in UTF8, with the server's locale.
     connection_limit: how many sessions it may have at once, -1 for any number; None leaves it.
-    present: False drops it, with all data in it; PostgreSQL refuses that while somebody is connected, unless
+    present: False drops it, with all data in it; PostgreSQL refuses that while someone is connected, unless
     force ends their sessions (PostgreSQL 13).
     port, user: as of postgres.role.  Source: PostgreSQL's manual, CREATE DATABASE, DROP DATABASE, pg_database.
     """

@@ -56,9 +56,9 @@ ONE = {
     "schema": "SCHEMA",
     "database": "DATABASE",
 }
-#: stands for everybody
+#: stands for everyone
 PUBLIC = "public"
-#: what everybody may do with a new database, and with its schema public (PostgreSQL's manual, "Privileges")
+#: what everyone may do with a new database, and with its schema public (PostgreSQL's manual, "Privileges")
 EVERYBODY = {"database": ("CONNECT", "TEMPORARY"), "schema": ("USAGE",)}
 
 
@@ -128,12 +128,12 @@ class Grant(Privileged, Step):
         postgres.grant(c, "report", ["SELECT"], "shop", on="tables", names=["orders", "customers"])
         postgres.grant(c, "public", ["CONNECT"], "shop", present=False)
 
-    role: who gets them; "public" is everybody.  privileges: as in GRANT: "SELECT", "USAGE", "CONNECT"...
+    role: who gets them; "public" is everyone.  privileges: as in GRANT: "SELECT", "USAGE", "CONNECT"...
     database: where.
     on: "database", "schema", or all "tables" (views too), "sequences" or "functions" of the schema, those of today: run
     it again after new ones have been made, it finds them; postgres.default_privileges is for those to come.
     schema: which.  names: of single tables, sequences or functions instead of all.
-    present: False revokes them. What counts is what was granted to just this role: what it may do like everybody, or
+    present: False revokes them. What counts is what was granted to just this role: what it may do like everyone, or
     as a member of another role, is neither enough nor revoked.
     port, user: as of postgres.role.  Source: PostgreSQL's manual, GRANT, REVOKE, aclexplode.
     """
@@ -249,7 +249,7 @@ class DefaultPrivileges(Privileged, Step):
 
         postgres.default_privileges(c, "report", ["SELECT"], "shop", owner="shop", on="tables")
 
-    role: who gets them; "public" is everybody.  privileges, database: as of postgres.grant.
+    role: who gets them; "public" is everyone.  privileges, database: as of postgres.grant.
     owner: the role that will make the objects.  on: "tables" (views too), "sequences" or "functions".
     schema: in which; "" is in all of them.
     present: False takes them back.  port, user: as of postgres.role.

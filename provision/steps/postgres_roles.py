@@ -34,7 +34,7 @@ COLUMNS = {
 }
 #: what CREATE ROLE makes of an attribute that is not given; but a new role may log in
 NEW = {**dict.fromkeys(COLUMNS, False), "login": True, "inherit": True}
-#: the superuser that initdb has made (pg_authid.dat); without it nobody can repair the server while it runs
+#: the superuser that initdb has made (pg_authid.dat); without it no one can repair the server while it runs
 BOOTSTRAP = "10"
 
 
@@ -54,7 +54,7 @@ class Role(Step):
     member_of: roles of which it is a member; others are left, unless exact_member_of takes them away.
     present: False drops it; PostgreSQL refuses that while it owns something or has privileges. Then
     reassign_owned_to gives what it owns to another role, and drop_owned drops that, in all databases.
-    port: of the server.  user: of the host, as whom psql runs.
+    port: of the server.  user: of the host, which psql runs as.
     Needs the server: apt.packages(c, "postgresql").  Source: PostgreSQL's manual, CREATE ROLE, DROP OWNED, pg_authid.
     """
 
@@ -206,7 +206,7 @@ class Role(Step):
         if now["oid"] == BOOTSTRAP and lost:
             raise StepError(
                 "refusing to take %s from %s: it is the server's own superuser" % (lost[0], self.name),
-                hint="prov and the server's own tools work as this role. Give its password to nobody instead.",
+                hint="prov and the server's own tools work as this role. Give its password to no one instead.",
             )
 
     # -- dropping

@@ -116,7 +116,7 @@ class Prune(Step):
                 each.apply(host, found)
 
     def _stop(self, host: "System", steps: Sequence[NoUnit]) -> None:
-        """Stop all units that go, those first which start others; once nobody is connected to them."""
+        """Stop all units that go, those first which start others; once no one is connected to them."""
         names = list(dict.fromkeys(name for each in steps for name in each.running(host)))
         paths = [path for name in names for path in host.units.state(name).listens]
         if paths and not host.planned:

@@ -76,13 +76,13 @@ class Venv(Step):
     installer: "uv", "pip", or "" for uv where the host has it (see python.uv), else pip, with the same result.
     environment: of the installer, such as PIP_INDEX_URL; values may be Secrets. What /etc/pip.conf and PIP_
     variables say of indexes holds for uv as well. A login for an index belongs there, as a Secret.
-    cache: a name; environments of the same name share what has been downloaded and built for them. Whoever can put a
+    cache: a name; environments of the same name share what has been downloaded and built for them. A user who can put a
     package into one of them can put it into all of these. "" keeps nothing.
     Packages run code of their authors while they are built and installed. Where the step acts as root, that code runs
     as a user of its own, in a sandbox of systemd's that can write to the environment alone; see docs/builds.md. The
     environment then belongs to root. Don't start its Python as root: what is installed there decides what that runs.
-    What somebody has removed from the environment is installed again, and its folders are opened to all who may enter
-    the environment itself. It is made anew if a run left it unfinished, if its interpreter is gone or has become
+    What someone has removed from the environment is installed again, and its folders are opened to all who may enter
+    the environment itself. It is made again if a run left it unfinished, if its interpreter is gone or has become
     another Python, or if a requirement is dropped, because no installer takes away what that had brought along.
     The outcome's `why` names the installer, and `stdout` lists what is installed.
     """
@@ -131,7 +131,7 @@ class Venv(Step):
 
     def check(self, host: "System") -> Diff:
         if not self.as_user:
-            # what a build has left is made anew; nobody else may change the folder that it is in
+            # what a build has left is made again; no one else may change the folder that it is in
             place = os.path.dirname(self.path) if self._is_a_builds(host) else self.path
             host.files.refuse_shared(place, "root would run what they put there")
         uv = self._uv(host)
@@ -183,14 +183,14 @@ class Venv(Step):
 
     def _differences(self, host: "System") -> List[Change]:
         if self._is_a_builds(host):
-            return [Change("environment", "unfinished", "made anew"), *self._wants()]
+            return [Change("environment", "unfinished", "made again"), *self._wants()]
         if not host.files.exists(self.path + "/bin/python"):
             why = "interpreter is gone" if host.files.stat(self.path) is not None else ""
             return [Change("new environment", why, self.python), *self._wants()]
         now = read_stamp(host, self.path)
         reason = "unfinished" if now is None else self._unfit(host, now)
         if now is None or reason:
-            return [Change("environment", reason, "made anew"), *self._wants()]
+            return [Change("environment", reason, "made again"), *self._wants()]
         there = entries(host, self.path)
         self._tell(there)
         found = self._other_requirements(now["requirements"]) if now["digest"] != self._digest() else []
@@ -202,7 +202,7 @@ class Venv(Step):
         return found + self._closed(host)
 
     def _is_a_builds(self, host: "System") -> bool:
-        """Whether a build has not come to its end: root follows none of what is there."""
+        """Whether a build has not come to its end: root follows none of its links."""
         found = [host.files.stat(self.path + below) for below in ("", "/bin", "/bin/python")]
         return any(now is not None and is_builder(now.uid) for now in found)
 

@@ -1,4 +1,4 @@
-"""The host boots anew, and the run goes on. Shipped to hosts (Python 3.8, standard library)."""
+"""The host boots again, and the run goes on. Shipped to hosts (Python 3.8, standard library)."""
 
 from typing import TYPE_CHECKING, Dict, List, Sequence
 
@@ -54,7 +54,7 @@ class Reboot(Step):
 
     def check(self, host: "System") -> Diff:
         if host.facts.get("init") != "systemd":
-            raise StepError("this host can't be told to reboot: its init is %s" % host.facts.get("init"))
+            raise StepError("this host cannot be rebooted by prov: its init is %s" % host.facts.get("init"))
         if self.on:
             due = self._owed(host)
             why = "%s: changed since the last boot: %s" % (self.reason, ", ".join(due))

@@ -57,7 +57,7 @@ class OldReleases(Step):
                 take_away(host, path)
 
     def _ours(self, host: "System", folder: str, names: Sequence[str], others: List[str]) -> List[str]:
-        """Those in which there is something that prov has made. others: takes what somebody else has put there."""
+        """Those in which there is something that prov has made. others: takes what someone else has put there."""
         found = []
         for name in names:
             ours, foreign = parts(host, "%s/%s/%s" % (self.home, folder, name))
@@ -84,7 +84,7 @@ class OldReleases(Step):
         return sorted(old), venvs
 
     def _with_targets(self, host: "System", folder: str, names: "Set[str]") -> "Set[str]":
-        """These, and what they lead to, if somebody has moved one and put a link in its place."""
+        """These, and what they lead to, if someone has moved one and put a link in its place."""
         links = [host.files.stat("%s/%s" % (folder, name)) for name in names]
         return names | {os.path.basename(link.target) for link in links if link is not None and link.target}
 

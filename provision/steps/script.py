@@ -31,7 +31,7 @@ class Script(Execution):
 
     content: its text, which begins with an interpreter line, such as "#!/bin/sh".
     arguments: words for it.  name: what it is called in what is shown, and on the host while it runs.
-    It is there only while it runs, in memory, readable for its user alone; a noexec mount is no obstacle.
+    It is there only while it runs, in memory, readable for its user alone; a noexec mount is not an obstacle.
     Secrets don't belong in it: pass them as environment or stdin.
     """
 

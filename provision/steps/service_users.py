@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: what tells later that the account was made for this, whatever becomes of prov's records
 MARK = "service user made by prov"
-#: shells that let nobody in
+#: shells that let no one in
 CLOSED = ("nologin", "false")
 #: of the largest id of a service's account, where login.defs(5) says nothing
 LARGEST = 999
@@ -23,12 +23,12 @@ LARGEST = 999
 
 @wanted()
 class ServiceUser(Step):
-    """An account for a service, which nobody logs in as. An account that is somebody's already is never changed.
+    """An account for a service, which no one logs in as. An account that is someone's already is never changed.
 
         service_users.service_user(c, "app-shop", home="/var/lib/app-shop")
 
     name: as useradd(8) takes it.  home: its home directory, which is not made.
-    said_in: where somebody has chosen the name, such as "inventory.yml:12"; an error shows it.
+    said_in: where someone has chosen the name, such as "inventory.yml:12"; an error shows it.
     An account of that name is taken for this one if a step of this name has made it. Any other is refused: a person's
     (their home would move, and their login with it), a package's, root's. Nothing has been changed then.
     """

@@ -162,7 +162,7 @@ class Service(Step):
             self.manager(host).do("stop", self.name, self._served)
         if "running" in what:
             if what["running"].before == "failed":
-                # systemctl(1): starts are counted anew, or one that had failed too often would be refused
+                # systemctl(1): starts are counted again, or one that had failed too often would be refused
                 self.manager(host).do("reset-failed", self.name)
             self.manager(host).do("start" if self.running else "stop", self.name)
         elif "restart" in what:
@@ -182,7 +182,7 @@ class Service(Step):
         return self.name[: -len(".socket")] + ".service" if self.name.endswith(".socket") else ""
 
     def _cut_off(self, host: "System", state: "UnitState") -> List[Change]:
-        """A socket whose path somebody has removed: systemd goes on listening where nobody finds it any more."""
+        """A socket whose path someone has removed: systemd goes on listening where no one finds it any more."""
         gone = [path for path in state.listens if host.files.stat(path) is None]
         return [Change("restart", "", "%s is gone" % ", ".join(gone))] if gone else []
 
@@ -249,7 +249,7 @@ class Service(Step):
                 said = "running with the configuration of %s; changed since: %s" % (since, ", ".join(due))
                 return [Change(word, "", said)]
         if remembered.get("owes"):
-            return [Change("reload", "", "still running with what has gone: %s" % remembered["owes"])]
+            return [Change("reload", "", "still running with files that are gone: %s" % remembered["owes"])]
         if not remembered and (self.restart_on or self.reload_on):
             self._remember(host, (*self.restart_on, *self.reload_on))
         elif remembered:
@@ -297,7 +297,7 @@ class OnlyInstances(Step):
     own_files: only instances with a unit file of their own are looked for.
     keep: instance names.  after: seconds that requests which are under way get before others are stopped: a
     front that has just switched still finishes some.
-    until_gone: title of the front's processes that do; when none is left, nobody waits any longer.
+    until_gone: title of the front's processes that do; when none is left, no one waits any longer.
     """
 
     template: str
@@ -372,6 +372,6 @@ def running(title: str) -> bool:
                 if f.read().startswith(title.encode()):
                     return True
         except (FileNotFoundError, ProcessLookupError):
-            # it has ended meanwhile
+            # it has ended in the meantime
             continue
     return False

@@ -17,7 +17,7 @@ HOUR = 3600.0
 
 @wanted()
 class Backup(Step):
-    """A copy of an SQLite database that is whole, though programs use it meanwhile; old copies go.
+    """A copy of an SQLite database that is whole, though programs use it in the meantime; old copies go.
 
         sqlite.backup(c, "/srv/shop/db.sqlite3", "/var/backups/shop", when=[release])
 

@@ -71,7 +71,7 @@ class SshdDropIn(File):
 
 @wanted()
 class ClientDropIn(SshdDropIn):
-    """A file of settings in /etc/ssh/ssh_config.d for everybody who uses ssh on the host, judged by `ssh -G`.
+    """A file of settings in /etc/ssh/ssh_config.d for everyone who uses ssh on the host, judged by `ssh -G`.
 
     path: its name there, ending in .conf; ssh takes the first value that it reads, and a user's own before these.
     """

@@ -15,7 +15,7 @@ MAIN = "/etc/sudoers"
 FOLDER = "/etc/sudoers.d"
 #: sudoers(5): names with a dot, and those that end in "~", are passed over in silence
 NAME = re.compile(r"^[A-Za-z0-9_-]+\Z", re.ASCII)
-#: sudo before 1.9.1 knows the form with "#" only, which is no comment
+#: sudo before 1.9.1 knows the form with "#" only, which is not a comment
 INCLUDE = re.compile(r'^(\s*[@#]includedir\s+)"?/etc/sudoers\.d"?[ \t]*$', re.MULTILINE)
 #: where the whole is judged; sudo passes over it, as over all names with a dot
 STAGE = "/etc/sudoers.d/.prov-check"
@@ -30,7 +30,7 @@ class Sudoers(Step):
     name: of the file: letters, digits, "-" and "_" (sudo passes over names with a dot).
     content: lines as of sudoers(5).
     Before it is in place, visudo judges the whole: /etc/sudoers and all files of the folder together with the new
-    one, as an alias that two files define would stop sudo for everybody. Needs sudo on the host:
+    one, as an alias that two files define would stop sudo for everyone. Needs sudo on the host:
     apt.packages(c, "sudo").  Source: sudoers(5), visudo(8).
     """
 

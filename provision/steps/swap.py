@@ -26,7 +26,7 @@ class SwapFile(Step):
     size_mb: its size in MiB (2^20 bytes); 0 takes it out of use and out of fstab, and removes it.
     path: of the file; only root can read it (0600).
     priority: 0 to 32767, higher is used first; None leaves what fstab says, or leaves it to the kernel.
-    A file of another size is taken out of use and made anew; so the host needs memory for what is in it.
+    A file of another size is taken out of use and made again; so the host needs memory for what is in it.
     The file system must be one that swap files can be on (not overlay, not a network).
     Source: mkswap(8), swapon(8), fstab(5).
     """
@@ -100,7 +100,7 @@ class SwapFile(Step):
         pri = "" if self.priority is None else ",pri=%d" % self.priority
         if now is None:
             return Entry(self.path, "none", "swap", "sw" + pri)
-        # options of somebody's own stay
+        # options of someone's own stay
         others = [word for word in now.words if self.priority is None or not word.startswith("pri=")]
         return now._replace(options=",".join(others) + pri)
 

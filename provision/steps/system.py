@@ -72,7 +72,7 @@ class Hostname(Step):
             lines.pop()
         for line in lines:
             if self.name in words_of(line)[1:]:
-                # somebody has given the name an address already: that may be a better one than 127.0.1.1
+                # someone has given the name an address already: that may be a better one than 127.0.1.1
                 return text.encode(errors="surrogateescape")
         lines = lines or ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
         at = [n for n, line in enumerate(lines) if words_of(line)[0] == "127.0.1.1"]

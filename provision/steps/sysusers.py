@@ -30,7 +30,7 @@ class Line(NamedTuple):
 
 @wanted()
 class Sysusers(Step):
-    """Users and groups of services, in a file of /etc/sysusers.d: made now, and wherever /etc begins anew.
+    """Users and groups of services, in a file of /etc/sysusers.d: made now, and wherever /etc begins again.
 
         sysusers.sysusers(c, "shop", ['u shop - "The shop" /var/lib/shop', "m shop www-data"])
 
@@ -114,7 +114,7 @@ sysusers = step(Sysusers)
 
 
 def foresee_user(host: "System", line: Line, numbers: "dict[str, str]") -> None:
-    """In a plan: the user that a line adds. Its home stays to be made by somebody else (sysusers.d(5))."""
+    """In a plan: the user that a line adds. Its home stays to be made by someone else (sysusers.d(5))."""
     if host.accounts.user(line.name) is not None:
         return
     options = {

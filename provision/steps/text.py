@@ -1,4 +1,4 @@
-"""Parts of text files that somebody else writes as well. Shipped to hosts (Python 3.8, standard library)."""
+"""Parts of text files that someone else writes as well. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
 from typing import TYPE_CHECKING, List, Match, Optional, Sequence
@@ -141,7 +141,7 @@ class Block(Step):
     after, before: a regular expression: a new block comes after, or before, the last line in which it is found (first:
     the first one); else, and if it is found nowhere, at the end.  create: make the file if there is none.
     mode, owner, group, validate_with, backup: as of files.file.
-    A block that somebody has cut in half (a mark is missing or doubled) is refused, not guessed at.
+    A block that someone has cut in half (a mark is missing or doubled) is refused, not guessed at.
     """
 
     path: str

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: paths named one by one in a diff; the rest is counted
 SHOWN = 20
 
-#: files that are put on disk one by one; for more of them everything is, whoever has written it (sync(2))
+#: files that are put on disk one by one; for more of them everything is, also what others wrote (sync(2))
 FEW = 20
 
 #: one file of a tree: path below the folder, permission bits, contents; or target of a link instead
@@ -220,7 +220,7 @@ class Tree(Step):
                     now = host.files.stat(self._at(path))
                     seen[path] = now is not None and now.kind == "dir"
                 is_folder = seen[path]
-                # a link is no folder: what it leads to is not ours to clear
+                # a link is not a folder: what it leads to is not ours to clear
                 if is_folder and (path in folders or self._holds_excluded(host, path)):
                     walk(path)
                 elif path not in files or is_folder:
@@ -298,7 +298,7 @@ def sync(
         tree.sync(c, "pages", to="/srv/www", exclude=["*.orig", "drafts"], owner="www-data")
 
     origin: absolute, or relative to the role's files/ folder.  owner, group: as of tree.tree.
-    delete: remove what is there and not in the folder.
+    delete: remove what is on the host and not in the folder.
     exclude: names ("*.orig") and paths ("var/cache") that are neither sent nor removed.
     outside_links: also send links that lead out of the folder; else one such link is refused.
     Files are 0755 if their owner may execute them here, else 0644; links are sent as links, and what they lead to is

@@ -65,8 +65,8 @@ class Ufw(Step):
     denied: the same, closed although an opening lets it in: ["22 from 203.0.113.7"].
     exclusive: remove other rules that let packets in, those with more conditions than these stay.
     enabled: False turns ufw off: everything is let in; its rules stay.
-    What a rule that somebody has made lets in already, by allow or limit, is open, and the rule stays. A deny that
-    comes before an opening, and closes it for everybody, is overtaken by a rule before it; one that is narrower
+    What a rule that someone has made lets in already, by allow or limit, is open, and the rule stays. A deny that
+    comes before an opening, and closes it for everyone, is overtaken by a rule before it; one that is narrower
     (of one address, of one interface) stays an exception.
     The port by which prov has come in, and those on which sshd listens, are opened before anything is
     closed, and are never removed.  Needs ufw on the host: apt.packages(c, "ufw").  On a host with containers
@@ -254,7 +254,7 @@ def shown(rule: Rule) -> str:
 
 
 def runs(host: "System") -> bool:
-    """Whether the kernel has the rules of ufw's files; where nobody can tell, it has."""
+    """Whether the kernel has the rules of ufw's files; where no one can tell, it has."""
     if foreseen(host, "ufw"):
         return True
     for family in families(host):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from provision.system.accounts import Account
     from provision.system.host import System
 
-#: crypt(5): the hashes that Linux distributions take today; "*" and "!" are no password
+#: crypt(5): the hashes that Linux distributions take today; "*" and "!" are not passwords
 HASH = re.compile(r"^(\*|!|\$(y|gy|7|6|5|2[abxy]|sha1)\$[\w./$=,+-]+)\Z", re.ASCII)
 #: what options of usermod(8) are called in diffs
 WORDS = {"--gid": "primary group"}
@@ -36,7 +36,7 @@ class User(Step):
     group: the primary group; None leaves it, and is one of the user's own name for a new user.
     groups: supplementary groups that the user must be in; others are left, unless exact_groups.
     home, shell, comment: as in passwd(5); None leaves them.  move_home: take along what is in the old home; without
-    it a home is not changed where that would lock somebody out whose keys are in the old one, unless it is False.
+    it a home is not changed where that would lock someone out whose keys are in the old one, unless it is False.
     A home is not changed while processes of the user run.
     make_home: create the home directory, from /etc/skel, when the user is added.
     system: a service's user, without password or login.
@@ -119,8 +119,7 @@ class User(Step):
             self._refuse_busy(host, now, "the id of %s can't be changed while their processes run: %s", "")
         if self._moves(host, now) and host.files.stat(str(self.home)) is not None:
             raise StepError(
-                "the home of %s can't be moved from %s: %s is there already"
-                % (self.name, now.home, self.home),
+                "the home of %s can't be moved from %s: %s already exists" % (self.name, now.home, self.home),
                 hint="Look at what is in both, and remove one of them.",
             )
         if self.home is not None and now.home != self.home:
@@ -200,7 +199,7 @@ class User(Step):
         return bool(self.move_home) and now.home != self.home and host.files.stat(now.home) is not None
 
     def _refuse_to_move(self, host: "System", now: "Account") -> None:
-        """Raise StepError if somebody uses the home that is to be another one."""
+        """Raise StepError if someone uses the home that is to be another one."""
         keys = ".ssh/authorized_keys"
         if self.move_home is None and host.files.exists("%s/%s" % (now.home, keys)):
             raise StepError(
@@ -218,7 +217,7 @@ class User(Step):
             raise StepError(said % (self.name, listed(busy)), hint="End them first%s." % otherwise)
 
     def _refuse_id(self, host: "System") -> None:
-        """Raise StepError if the id is somebody else's."""
+        """Raise StepError if the id is someone else's."""
         if self.uid is not None:
             refuse_id(self.name, self.uid, host.accounts.user_name(self.uid))
 
@@ -251,7 +250,7 @@ class User(Step):
         kept = self.password is None or (self.keep_password and there not in ("", "*"))
         new = there if kept else self._given().lstrip("!")
         locked = is_locked(old) if self.locked is None else self.locked
-        # an empty field would let in without a password; it is left only where nobody asked for one
+        # an empty field would let in without a password; it is left only where no one asked for one
         none = not new and (old != "" or self.password is not None)
         return "!" + new if none or locked else new
 
@@ -264,7 +263,7 @@ class NoUser(Step):
     """No user of that name. The home directory stays, unless with_home. Refused while a process of the user runs.
 
     name: of the user.  with_home: remove the home directory with all that is in it, and the user's mail; refused
-    for a home that belongs to somebody else, such as /var/www.
+    for a home that belongs to someone else, such as /var/www.
     """
 
     name: str

@@ -28,7 +28,7 @@ class Url(Step):
     expect: acceptable statuses; empty means any below 400.  headers: of the request.
     contains: a regular expression that is to be found in the body (its first MiB).
     ca: file of certificates to verify https with, instead of the system's.  within: seconds to keep trying.
-    service: the unit behind it: once it has failed nobody waits any longer, and its journal is shown.
+    service: the unit behind it: once it has failed no one waits any longer, and its journal is shown.
     """
 
     url: str
@@ -96,7 +96,7 @@ class Url(Step):
 
     def _ask(self) -> str:
         """ "" if the answer is as expected, else what is wrong."""
-        # here, as it is needed where somebody asks, and the controller does not
+        # here, as it is needed where someone asks, and the controller does not
         from http.client import HTTPException
 
         parts = urlsplit(self.url)
@@ -141,13 +141,13 @@ class Url(Step):
 
 @wanted()
 class Port(Step):
-    """A TCP port on which somebody listens, or nobody any more.
+    """A TCP port on which something listens, or nothing any more.
 
         wait.port(c, 5432)
         wait.port(c, 8000, closed=True, within=60)
 
     port: its number.  address: of this host, or of another one that this host can reach.
-    closed: wait until nobody listens there.  within: seconds to keep trying.
+    closed: wait until nothing listens there.  within: seconds to keep trying.
     """
 
     port: int
@@ -168,12 +168,12 @@ class Port(Step):
 
     def check(self, host: "System") -> Diff:
         what = "%s on %s port %d" % (
-            "somebody listens" if self.closed else "nobody listens",
+            "something listens" if self.closed else "nothing listens",
             self.address,
             self.port,
         )
         return waited(
-            host, self._ask, self.within, what, "nobody listens" if self.closed else "somebody listens"
+            host, self._ask, self.within, what, "nothing listens" if self.closed else "something listens"
         )
 
     def apply(self, host: "System", diff: Diff) -> None:
@@ -213,7 +213,7 @@ def waited(
 ) -> Diff:
     """Look until it is as awaited. Raises StepError that says what was last seen. A plan does not wait.
 
-    look: "" if it is, else what is there instead.  what: the problem, for the error.  good: why it is.
+    look: "" if it is, else what was found instead.  what: the problem, for the error.  good: why it is.
     longest: seconds between two looks at most.
     """
     if host.planned:
@@ -240,4 +240,4 @@ def check_pattern(pattern: str, what: str) -> None:
     try:
         re.compile(pattern)
     except re.error as error:
-        raise ValueError("%s is no regular expression: %s" % (what, error)) from None
+        raise ValueError("%s is not a regular expression: %s" % (what, error)) from None

@@ -65,7 +65,7 @@ class Accounts:
     """The real users and groups. run: executes a command on the host.
 
     looked: "user NAME" and "group NAME" that steps have asked about.  record: takes lines before they change.
-    made, gone: told of kind and name of what comes and goes.
+    made, gone: called with kind and name of what comes and goes.
     """
 
     def __init__(self, run: Run) -> None:
@@ -76,12 +76,12 @@ class Accounts:
         self.gone: Callable[[str, str], object] = lambda kind, name: None
 
     def _kept(self) -> "ContextManager[None]":
-        """Whatever lines change meanwhile, an undo can put them back."""
+        """An undo can put back the lines that change within."""
         return contextlib.nullcontext() if self.record is None else self.record.accounts()
 
     @contextlib.contextmanager
     def _making(self, kind: str, name: str) -> Iterator[None]:
-        """A user or group is added meanwhile. Said before, as we may be killed right after."""
+        """A user or group is added within. Recorded before, as we may be killed right after."""
         self.made(kind, name)
         try:
             with self._kept():
@@ -187,7 +187,7 @@ class Accounts:
             self._run(("chage", *pairs(options), "--", name)).require("setting the ages of %s" % name)
 
     def remove_user(self, name: str, with_home: bool = False) -> None:
-        """userdel(8), which also removes the user's own group if nobody else is in it."""
+        """userdel(8), which also removes the user's own group if no one else is in it."""
         flags = ["--remove"] if with_home else []
         now = self.user(name)
         if self.record is not None and with_home and now is not None:

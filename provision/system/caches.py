@@ -1,4 +1,4 @@
-"""Files that only save time: whoever finds none does what it would have spared. Shipped, and used on both sides."""
+"""Files that only save time: without them the work is done again. Shipped, and used on both sides."""
 
 import contextlib
 import hashlib
@@ -19,7 +19,7 @@ CHUNK = 256 * 1024
 
 
 def kept(path: str) -> bytes:
-    """What was kept in a file; b"" if nothing was, or by somebody else."""
+    """What was kept in a file; b"" if nothing was, or by someone else."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as f:
             st = os.fstat(f.fileno())

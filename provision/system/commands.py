@@ -72,7 +72,7 @@ def execute(
     """Run argv to its end and return what came of it.
 
     timeout: seconds, after which the whole process group is killed and StepError raised.
-    user: run as that user, with their groups.  on_line: told of each line of output as it comes.
+    user: run as that user, with their groups.  on_line: called with each line of output as it comes.
     held: descriptors that it keeps open as well (Ledger.held); what runs as a user does not get them.
     """
     try:
@@ -88,7 +88,7 @@ def execute(
         env.update(HOME=entry.pw_dir, USER=user, LOGNAME=user)
 
         def become() -> None:
-            # a step that acts as somebody else (identity.acting_as) has kept root's real id
+            # a step that acts as someone else (identity.acting_as) has kept root's real id
             os.seteuid(os.getuid())
             os.initgroups(user, entry.pw_gid)
             os.setgid(entry.pw_gid)

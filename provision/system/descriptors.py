@@ -111,7 +111,7 @@ def _overwrite(at: Way, temporary: str) -> os.stat_result:
     with os.fdopen(old, "rb") as f, _opened_for_writing(at, flags) as out:
         new = os.fstat(f.fileno())
         if not stat.S_ISREG(os.fstat(out.fileno()).st_mode):
-            raise StepError("%s is mounted there, and it is no file" % at.path)
+            raise StepError("%s is mounted there, and is not a file" % at.path)
         for chunk in iter(lambda: f.read(1024 * 1024), b""):
             out.write(chunk)
         out.truncate()
@@ -177,7 +177,7 @@ def keep_attributes(fd: int, name: str, new: int) -> None:
         return
     try:
         before, owner = os.fstat(old), os.fstat(new).st_uid
-        # another user's list is no reason to let them read what is ours
+        # another user's list is not a reason to let them read what is ours
         if not stat.S_ISREG(before.st_mode) or not (trusted(before.st_uid) or before.st_uid == owner):
             return
         for each in (*KEPT, *own_attributes(reached(old))):
@@ -210,7 +210,7 @@ def remove_at(fd: int, name: str) -> None:
         return
     top = os.open(name, FOLDER, dir_fd=fd)
     try:
-        # what has been moved up is emptied in its turn; what somebody adds meanwhile is not waited for
+        # what has been moved up is emptied in its turn; what is added then stays
         while _empty(top, top, 0):
             pass
     finally:
@@ -282,4 +282,4 @@ def checked(f: IO[bytes], path: str, sha256: str) -> Iterator[bytes]:
         digest.update(chunk)
         yield chunk
     if sha256 and digest.hexdigest() != sha256:
-        raise StepError("what %s should become has changed meanwhile" % path, hint="Run again.")
+        raise StepError("the contents for %s have changed during the run" % path, hint="Run again.")

@@ -69,10 +69,10 @@ class Files:
     """The real file system. fetch: asks the controller for the pieces of a Source.
 
     looked: the paths that steps have asked about.  tended: those below which nothing is "no longer declared".
-    record: takes what is there before it is changed.
-    created: told of each path that was new, and looked at before; and whether all that is in it belongs to it.
-    removed: told of each that was removed; whether it was a whole that the running step had made.
-    wrote: told of each path that was made or replaced.  filling: told of a folder that a command is about to fill.
+    record: keeps the state before a change.
+    created: called for each path that was new, and looked at before; and whether all that is in it belongs to it.
+    removed: called for each that was removed; whether it was a whole that the running step had made.
+    wrote: called for each path that was made or replaced.  filling: called for one that a command will fill.
     """
 
     def __init__(self, fetch: Fetch) -> None:
@@ -84,10 +84,10 @@ class Files:
         self.removed: Callable[[str], bool] = lambda path: False
         self.wrote: Callable[[str], None] = lambda path: None
         self.filling: Callable[[str], None] = lambda path: None
-        #: wholes that the running step had made and has removed: made anew they are that again
+        #: wholes that the running step had made and has removed: made again they are that again
         self.own: Set[str] = set()
         self.hashes = Hashes()
-        #: folders in which nobody else can change names, as seen since `forget`
+        #: folders in which no one else can change names, as seen since `forget`
         self._private: Set[str] = set()
         self._pins = Pins()
 
@@ -200,7 +200,7 @@ class Files:
 
     def list(self, path: str) -> List[str]:
         """Names in a directory, sorted; empty if there is no such directory. Raises StepError if it is too deep."""
-        # whoever walks a tree comes by here
+        # every walk of a tree comes by here
         if path.count("/") > DEEPEST:
             raise too_deep(path)
         try:
@@ -383,7 +383,7 @@ class Files:
 
     @contextlib.contextmanager
     def _changing(self, path: str) -> "Iterator[Tuple[str, os.stat_result]]":
-        """A path that leads to what is at path now, whatever is put there meanwhile; and what that is."""
+        """A path that leads to what is at path now, whatever is put there later; and what that is."""
         with way(path) as at, named(at) as fd:
             self._pins.same(at, os.fstat(fd))
             self._keep(path, at)
@@ -393,5 +393,5 @@ class Files:
 
 
 def stat_of(st: os.stat_result, target: str) -> Stat:
-    """What steps are told of something."""
+    """What steps see of something."""
     return Stat(kind_of(st.st_mode), stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid, st.st_size, target)

@@ -89,7 +89,7 @@ def _whole(text: str) -> int:
 
 
 def _refuse(word: str) -> None:
-    raise ValueError("%s is no JSON" % word)
+    raise ValueError("%s is not JSON" % word)
 
 
 class Reader:

@@ -1,7 +1,7 @@
 """The lock-out guard: a change that can lock us out is proved by a new login, or put back. Shipped with such steps.
 
-What is there before is kept, and a process of the host's own waits with it (guard_watch.py): unless somebody has
-logged in anew in time, it puts everything back, whatever became of the agent, the link and the controller.
+The state before is kept, and a process of the host's own waits with it (guard_watch.py): unless a new login confirms
+the change in time, it puts everything back, whatever became of the agent, the link and the controller.
 """
 
 import contextlib
@@ -25,14 +25,14 @@ MODULES = (
     "provision.system.descriptors",
     "provision.system.guard_proof",
 )
-#: seconds that whoever is putting things back gets
+#: seconds for putting things back
 RESTORING = 60.0
 #: For a host that boots before the change is proved. Everybody's sshd and sockets start after sysinit.target; they are
 #: not named, because one of their names is an alias. While it is not there (the unit is disabled) naming it makes
 #: systemd keep an empty unit of that name, and when the alias comes back, it may take that one's state for the
-#: service's: systemd 252 then holds a running sshd for dead, removes /run/sshd, and nobody can log in any more.
+#: service's: systemd 252 then holds a running sshd for dead, removes /run/sshd, and no one can log in any more.
 BOOT = """[Unit]
-Description=Put back what nobody has proved by a new login (prov)
+Description=Revert a change that no new login has confirmed (prov)
 ConditionPathExists=%s/armed
 DefaultDependencies=no
 After=local-fs.target
@@ -117,7 +117,7 @@ class Guard:
         shutil.rmtree(self.folder, ignore_errors=True)
         return StepError(
             "a new login failed after this change, so it was put back: %s" % (why or "too late"),
-            hint="Nobody is locked out. Look why the login needs what the change forbids.",
+            hint="The old login still works. Find out why a new one needs what the change forbids.",
         )
 
 

@@ -8,14 +8,14 @@ import os
 import shutil
 from typing import Any, Callable, Dict, NamedTuple
 
-#: has a host that boots meanwhile put everything back before anybody can log in (systemd.special(7), bootup(7))
+#: has a booting host put everything back before anybody can log in (systemd.special(7), bootup(7))
 BOOT_UNIT = "/etc/systemd/system/prov-guard.service"
 BOOT_LINK = "/etc/systemd/system/multi-user.target.wants/prov-guard.service"
 
 
 class Proof(NamedTuple):
     """home: the ledger's folder.  seconds: in which a change has to be proved.
-    prove: has the controller log in anew, and confirm a token there; "" or why it could not.
+    prove: has the controller log in again, and confirm a token there; "" or why it could not.
     """
 
     home: str
@@ -36,7 +36,7 @@ def claim(folder: str, to: str) -> bool:
 
 
 def confirm(home: str, token: str) -> None:
-    """Somebody has logged in anew: what is armed with that token stays."""
+    """Someone has logged in again: what is armed with that token stays."""
     folder = folder_of(home)
     with contextlib.suppress(FileNotFoundError):
         with open(folder + "/armed", encoding="utf-8") as f:
@@ -61,7 +61,7 @@ def settle_earlier(home: str) -> str:
         found = {"at": "an unknown time", "paths": []}
     os.unlink(path)
     what = ", ".join(found["paths"]) or "a unit's state"
-    told = "nobody confirmed a change by a new login, so the host put it back at %s: %s" % (found["at"], what)
+    told = "no new login confirmed a change, so the host reverted it at %s: %s" % (found["at"], what)
     left = ", ".join(found.get("left", ()))
     return "%s; could not put back %s" % (told, left) if left else told
 

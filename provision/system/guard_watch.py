@@ -1,9 +1,9 @@
-"""Puts back what nobody has confirmed in time. Shipped; runs on the host as a program of its own, with few modules.
+"""Puts back what no one has confirmed in time. Shipped; runs on the host as a program of its own, with few modules.
 
 The folder of the guard holds `former.json`, what was there before; `armed`, until when it may be confirmed; copies of
-files; `now`, if nobody is to be waited for. Whoever moves `armed` away has claimed it: the one that confirms, or this
+files; `now`, to put it back at once. The process that moves `armed` away claims it: the one that confirms, or this
 program. It alone puts back: it is there whatever is killed. What it puts back can be in folders of users, who may
-exchange names meanwhile: it goes there as steps do (paths.py).
+exchange names: it goes there as steps do (paths.py).
 """
 
 import contextlib
@@ -103,7 +103,7 @@ def put(folder: str, was: Dict[str, Any]) -> None:
 
 
 def put_file(folder: str, at: Way, was: Dict[str, Any]) -> None:
-    """Write a file anew, beside what has its name, which it then takes."""
+    """Write a file again, beside what has its name, which it then takes."""
     beside = ".%s.prov-former" % at.name
     copy = "%s/%s" % (folder, was["copy"])
     with open(copy, "rb") as f, os.fdopen(create(at.fd, beside), "wb") as out:
@@ -152,7 +152,7 @@ def restore(folder: str) -> None:
 
 
 def watch(folder: str) -> None:
-    """Wait until it is confirmed, or too late. Monotonic: a host's clock may be set meanwhile."""
+    """Wait until it is confirmed, or too late. Monotonic: a host's clock may be set."""
     while True:
         try:
             with open(folder + "/armed", encoding="utf-8") as f:
@@ -160,7 +160,7 @@ def watch(folder: str) -> None:
         except FileNotFoundError:
             return
         except WRONG:
-            # nobody can confirm that
+            # no one can confirm that
             left = 0.0
         if left <= 0 or os.path.exists(folder + "/now"):
             if claim(folder, "taken"):
@@ -171,6 +171,6 @@ def watch(folder: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[2:] == ["now"]:
-        # the host has booted, and its monotonic clock begun anew
+        # the host has booted, and its monotonic clock begun again
         save(sys.argv[1], "now", {})
     watch(sys.argv[1])

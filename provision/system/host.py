@@ -35,8 +35,8 @@ class System:
     """The real host.
 
     facts: as sent to the controller.  ledger: what the host remembers.
-    deadline: when the running step has to end, by the monotonic clock.  user: whom commands run as, "" for
-    whoever we are (identity.acting_as).
+    deadline: when the running step has to end, by the monotonic clock.  user: the one that commands run as, "" for
+    the process's own (identity.acting_as).
     """
 
     planned = False
@@ -46,7 +46,7 @@ class System:
     #: another one goes on after the boot
     rebooting = 0.0
 
-    #: whom the controller logs in as, and what proves that they still can; None: nobody can ask
+    #: the user that the controller logs in as, and what proves that they still can; None: there is no one to ask
     login = ""
     proof: "Optional[Proof]" = None
 
@@ -90,7 +90,7 @@ class System:
         self.files.own.clear()
 
     def run(self, argv: Sequence[str], **options: Any) -> Result:
-        """Run a command that may change the host, and pass on what it prints meanwhile.
+        """Run a command that may change the host, and pass on what it prints.
 
         Options are those of `execute`; the deadline is the step's.
         """
@@ -122,7 +122,7 @@ class System:
         return b"".join(self.controller.fetch(source, request))
 
     def owner(self, user: Optional[str], group: Optional[str]) -> "tuple[int, int]":
-        """Ids for names; None is whoever we are."""
+        """Ids for names; None is the process's own."""
         uid = os.geteuid() if user is None else self.accounts.uid(user)
         if group is not None:
             return uid, self.accounts.gid(group)

@@ -7,7 +7,7 @@ from typing import Iterator, Sequence
 
 @contextlib.contextmanager
 def as_ids(uid: int, gid: int, groups: Sequence[int]) -> Iterator[None]:
-    """Have the kernel judge what is done meanwhile as for that user. Nothing if we are not root."""
+    """Have the kernel judge the block as for that user. Nothing if we are not root."""
     if os.geteuid() != 0:
         yield
         return
@@ -25,7 +25,7 @@ def as_ids(uid: int, gid: int, groups: Sequence[int]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def as_root() -> Iterator[None]:
-    """For prov's own records: be root meanwhile, if we are, whoever the step acts as."""
+    """For prov's own records: be root within, if we are, whatever user the step acts as."""
     us = os.geteuid()
     if us and not os.getuid():
         os.seteuid(0)

@@ -147,7 +147,7 @@ def trusted_group(gid: int) -> bool:
 
 
 def refuse_link(folder: Folder, path: str, link: Entry) -> None:
-    """Raise StepError unless a link is root's or ours, where nobody else can put another one."""
+    """Raise StepError unless a link is root's or ours, where no one else can put another one."""
     if not trusted(link.uid):
         raise StepError("%s is a link made by user %d; refusing to follow it" % (path, link.uid))
     if folder.shared:
@@ -241,7 +241,7 @@ def kind_of(mode: int) -> str:
 
 
 def refuse_hard_link(at: Way, st: os.stat_result) -> None:
-    """Raise StepError for a file of somebody else's to which a user has made a second name in a folder of theirs.
+    """Raise StepError for a file of someone else's to which a user has made a second name in a folder of theirs.
 
     fs.protected_hardlinks forbids it (proc_sys_fs(5)), where that is on.
     """
@@ -274,7 +274,7 @@ class Pins:
         """Raise StepError if something else was at this path when the step first looked."""
         if at.folder.shared and self._seen.setdefault(at.path, identity(st)) != identity(st):
             raise StepError(
-                "%s was exchanged for something else meanwhile; refusing to go on" % at.path,
+                "%s was replaced during the step; refusing to continue" % at.path,
                 hint="A user who can change that folder did it, or a program of theirs. Run again.",
             )
 

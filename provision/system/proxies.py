@@ -43,7 +43,7 @@ def _said(path: str, read: Callable[[str], Iterator[Tuple[str, str]]]) -> Dict[s
 
 
 def assigned(text: str) -> Iterator[Tuple[str, str]]:
-    """What /etc/environment says: NAME=value lines, as pam_env reads them; it is no shell."""
+    """What /etc/environment says: NAME=value lines, as pam_env reads them; it is not a shell."""
     for line in text.split("\n"):
         name, sign, value = line.split("#")[0].strip().partition("=")
         if name.startswith("export "):

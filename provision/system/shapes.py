@@ -243,7 +243,7 @@ def optional(check: Check) -> Check:
 
 
 def anything(value: Any) -> Any:
-    """Whatever it is: somebody else looks at it."""
+    """Whatever it is: someone else looks at it."""
     return value
 
 

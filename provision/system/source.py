@@ -45,7 +45,7 @@ class Source:
                 digest.update(chunk)
                 size += len(chunk)
         source = cls(digest.hexdigest(), size)
-        source.open = lambda request: open(path, "rb")  # noqa: SIM115 (whoever asks closes it)
+        source.open = lambda request: open(path, "rb")  # noqa: SIM115 (the reader closes it)
         return source
 
     @classmethod

@@ -71,7 +71,7 @@ def connected(path: str) -> int:
 
 
 def await_quiet(paths: List[str], seconds: float) -> None:
-    """Wait until nobody is connected to any of these sockets any more, or that long."""
+    """Wait until no one is connected to any of these sockets any more, or that long."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and any(map(connected, paths)):
         time.sleep(PAUSE)

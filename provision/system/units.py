@@ -76,7 +76,7 @@ class Units:
         await_turn(name, main, before, lambda: self.journal(name))
 
     def file_changed(self) -> None:
-        """A unit file is not what systemd has read: it reads all of them anew before it is asked or told
+        """A unit file is not what systemd has read: it reads all of them again before it is asked or told
         anything, at the end of the run at the latest. One daemon-reload for several files."""
         self._unread = True
 

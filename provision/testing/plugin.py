@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """A role is no package of tests: pytest would import it, under a name that is not its own."""
+    """A role is not a package of tests: pytest would import it, under a name that is not its own."""
     if (path / "__init__.py").is_file() and role_of(path / "tests" / "x") == path.name:
         folder: pytest.Collector = pytest.Dir.from_parent(parent, path=path)
         return folder

@@ -91,7 +91,7 @@ class ProvHost:
         return self._host.facts
 
     def run(self, argv: Sequence[str], *, timeout: float = 60) -> Ran:
-        """Run a command as root; its words arrive as they are. A status other than 0 is no error."""
+        """Run a command as root; its words arrive as they are. A status other than 0 is not an error."""
         return self.shell(shlex.join(argv if self.is_root else ["sudo", "-n", *argv]), timeout=timeout)
 
     def shell(self, line: str, *, timeout: float = 60) -> Ran:

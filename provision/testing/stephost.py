@@ -61,7 +61,7 @@ class StepHost:
         return outcome
 
     def wait_for(self, outcome: Outcome) -> None:
-        """Raise StepFailed if the step failed and nobody said to ignore that: it has run already."""
+        """Raise StepFailed if the step failed and no one said to ignore that: it has run already."""
         if outcome.error is not None and not outcome.answer.ignored:
             raise outcome.error
 

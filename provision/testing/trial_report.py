@@ -1,4 +1,4 @@
-"""How tests of roles are told of: as lines for logs and pipes, and what each of the reports says of a failure."""
+"""How results of tests of roles are shown: lines for logs and pipes, and what each report says of a failure."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def outcome(finished: Finished, seconds: float) -> str:
 
 
 def objects(event: Event) -> Iterator[dict[str, Any]]:
-    """What programs are told of an event."""
+    """An event as programs read it."""
     if isinstance(event, StageDone):
         yield from (test_line(event, test) for test in event.tests)
         yield stage_line(event)

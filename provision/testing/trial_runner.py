@@ -119,7 +119,7 @@ class Trials:
 
 
 def check_free(trials: Sequence[Trial], *, keep: bool = False) -> None:
-    """Raise UsageError if a host of one of these names is there already: it is not ours to change.
+    """Raise UsageError if a host of one of these names exists already: it is not ours to change.
 
     keep: nor is one that an earlier trial of these would leave.
     """

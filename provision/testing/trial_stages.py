@@ -29,7 +29,7 @@ from provision.values import dataclass
 SETTLED = ["sh", "-c", "timeout 60 systemctl is-system-running --wait >/dev/null 2>&1 || true"]
 #: what undo says of a file that the lab itself writes as other hosts come and go
 LABS_OWN = ": /etc/hosts"
-#: tests that are told of in a line
+#: tests that get a line of their own
 FEW = 3
 
 
@@ -161,7 +161,7 @@ class Stages:
             return self._done(results.UNDO, "skipped", "the deploy has changed nothing")
         steps, done = self._run(results.UNDO, work=undoes)
         if any(step.error is not None and step.error.message.endswith(LABS_OWN) for step in done.steps):
-            why = "the lab has named other hosts in /etc/hosts since, and nothing is undone over somebody's change"
+            why = "the lab has changed /etc/hosts since, and undo does not overwrite later changes"
             return self._done(results.UNDO, "skipped", why)
         told = [step.why for step in steps if step.step.startswith("undo") and step.why]
         return replace(done, why=done.why or "; ".join(told))

@@ -49,7 +49,7 @@ class Trial:
 def trial_of(subject: str, image: str, authority: Path, inventory: Sequence[str] = ()) -> Trial:
     """What a role or TARGET is tested with on an image. Raises ConfigErrors and UsageErrors with all that is wrong.
 
-    authority: folder of the private CA, which is not the project's own: hosts that go are no business of it.
+    authority: folder of the private CA, which is not the project's own: hosts of a test do not need it.
     """
     role = find(subject, search_path())
     if role is not None:
@@ -145,7 +145,7 @@ def select(inventory: Inventory, target: str) -> list[InventoryHost]:
 
 
 def unknown(subject: str, others: Sequence[str]) -> UsageError:
-    """The error for what is neither a role nor in the inventory. others: what is there."""
+    """The error for what is neither a role nor in the inventory. others: the known names."""
     roles = names(search_path())
     return UsageError(
         f"there is no role, host or group {subject!r}.{suggestion(subject, [*roles, *others])}",

@@ -161,7 +161,7 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
 
 
 def logs(c: Host) -> None:
-    """Logs that do not fill the disk. A reload opens them anew, and judges the configuration before."""
+    """Logs that do not fill the disk. A reload opens them again, and judges the configuration before."""
     logrotate.rotation(
         c,
         "apache2",

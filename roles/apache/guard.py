@@ -108,7 +108,7 @@ def guard(c: Host, site: Site) -> Guard:
 
 
 def start(c: Host, found: Guard) -> None:
-    """Start a guard beside the one before it, and stop that once the front has switched."""
+    """Start a guard beside the previous one, and stop that once the front has switched."""
     release, app = found.site.release, found.app
     if "mod-wsgi" not in named_in(release.requirements):
         apt.packages(c, "libapache2-mod-wsgi-py3")

@@ -50,7 +50,7 @@ def guarded(site: Site, place: Location) -> bool:
 
 
 def direct(site: Site) -> bool:
-    """Whether requests go to a socket without a balancer: one that is there needs nobody to watch it."""
+    """Whether requests go to a socket without a balancer: one that is there needs no one to watch it."""
     return len(site.backends) == 1 and site.backends[0].is_socket
 
 

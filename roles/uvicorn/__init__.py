@@ -47,5 +47,5 @@ def program(c: Host, release: Release, p: Uvicorn) -> Program:
         "--no-access-log --no-proxy-headers --no-server-header",
         SERVED,
     ]
-    # a single process has no parent that could start it anew: it is restarted, and its socket waits meanwhile
+    # a single process has no parent that could start it again: it is restarted, and its socket waits in the meantime
     return Program(argv, reload_signal="HUP" if workers > 1 else "")

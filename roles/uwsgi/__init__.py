@@ -49,5 +49,5 @@ def program(c: Host, release: Release, p: Uwsgi) -> Program:
         f"--buffer-size {p.buffer_size} --listen 2048 --die-on-term",
         "--disable-logging --log-5xx --auto-procname --thunder-lock",
     ]
-    # HUP: workers finish their requests and load the code anew, while the socket stays
+    # HUP: workers finish their requests and load the code again, while the socket stays
     return Program(argv, notifies=True, reload_signal="HUP", stop_signal="HUP")

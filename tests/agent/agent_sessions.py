@@ -77,7 +77,7 @@ class Agents:
         session.finish()
 
     def locked(self) -> bool:
-        """Whether somebody has the lock."""
+        """Whether someone has the lock."""
         return Ledger(str(self.ledger)).busy()
 
     def close(self) -> None:

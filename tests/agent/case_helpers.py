@@ -103,7 +103,7 @@ def placeholders(root: Path, server: Server) -> dict[str, Any]:
 
 
 def passwd(home: str) -> str:
-    """This machine's users, and prov-case, who has the ids of nobody."""
+    """This machine's users, and prov-case, who has the ids of the user nobody."""
     nobody = pwd.getpwnam("nobody")
     text = Path("/etc/passwd").read_text(encoding="utf-8")
     return f"{text}prov-case:x:{nobody.pw_uid}:{nobody.pw_gid}::{home}:/bin/sh\n"

@@ -171,7 +171,7 @@ ELSEWHERE = {
     ],
     "its server would have to be there; its file is put in place as Unpack's are": ["Download"],
     "they go by records of root's alone, and have races of their own here": ["History", "Prune", "Undo"],
-    "they are no steps, but what steps are made of": ["Step", "Execution", "Keyed"],
+    "they are not steps, but what steps are made of": ["Step", "Execution", "Keyed"],
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 #: what only root may read, and must not get out of where it is
 CANARY = "only-root-may-read-this"
-#: an account that every distribution has, and nobody logs in with
+#: an account that every distribution has, and no one logs in with
 USER = "games"
 #: renameat2(2)
 AT_FDCWD, RENAME_EXCHANGE = -100, 2

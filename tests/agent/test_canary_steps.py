@@ -131,7 +131,7 @@ class Watch:
 
 
 def submitted(session: Session, name: str, at: Path) -> str:
-    """Send a step that may fail; what is told of it."""
+    """Send a step that may fail; everything said about it."""
     step = STEPS[name](str(at), Secret(CANARY))
     object.__setattr__(step, "ignore_errors", "a test")
     told = repr(step) + step.label()

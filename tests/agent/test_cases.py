@@ -8,7 +8,7 @@ time nothing changes and a reason is given.
     made: [releases/1]                         # of that, what prov has made, with all that is in it
     without: [visudo]                          # programs that the host has not
     prepare: [{...}]                           # steps of the same kind that are applied first; then
-    drift: {motd: null}                        # changes to the tree that somebody else makes
+    drift: {motd: null}                        # changes to the tree that someone else makes
     step: {path: $T/motd, content: "new\n"}
     refused: "must be absolute"                # the controller refuses the arguments, or:
     state: changed                             # changed, ok, maybe, failed

@@ -265,7 +265,7 @@ def test_whatever_happens_files_of_others_survive(
 
     def some_tree() -> list[Step]:
         names = chance.sample(["a", "b", "d/a", "d/b", "d/e/f", "g/h"], 3)
-        # without delete=True nobody has asked for anything to go
+        # without delete=True no one has asked for anything to go
         return [tree(root / "tree", *names, delete=False)]
 
     def some_release() -> list[Step]:

@@ -13,7 +13,7 @@ import pytest
 from provision.errors import StepError
 from provision.system.builds.handover import DEEPEST, Left, copy, give, take
 
-#: an id that nobody has
+#: an id that no one has
 BUILDER = 60900
 OTHER = 60901
 #: of a folder that was given whole

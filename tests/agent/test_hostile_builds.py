@@ -179,7 +179,7 @@ def test_what_a_killed_agent_has_left_to_a_build_is_made_anew(builds: Builds, pa
     uid = free_id(str(builds.venv))
     os.chown(builds.venv / part, uid, uid, follow_symlinks=False)
     again = builds.run()
-    assert again.diff[0][:3] == ("environment", "unfinished", "made anew")
+    assert again.diff[0][:3] == ("environment", "unfinished", "made again")
     assert (builds.venv / part).lstat().st_uid == 0
     assert builds.run().state == "ok"
 

@@ -82,7 +82,7 @@ def test_each_try_has_the_whole_timeout(agents: Agents, root: Path) -> None:
 
 
 def test_what_a_failed_try_has_changed_is_a_change(agents: Agents, root: Path) -> None:
-    """The second try finds nothing to do; units that depend on the step are told of the first one all the same."""
+    """The second try finds nothing to do; units that depend on the step still see the first one."""
     script = f"touch {root}/made; sleep 30"
     step = Command(["sh", "-c", script], creates=f"{root}/made", timeout=0.5, retries=1, delay=0)
     later = Command(["true"], when=[])
@@ -213,7 +213,7 @@ def test_options_that_make_no_sense_are_refused(
 
 
 def test_secrets_of_a_command_show_nowhere(agents: Agents, root: Path) -> None:
-    """In what it prints, how it fails, what it says meanwhile, and in the ledger."""
+    """In what it prints, how it fails, what it says in the meantime, and in the ledger."""
     steps: list[Step] = [
         Command(
             ["sh", "-c", 'echo "$TOKEN"; cat; echo "$TOKEN" >&2; sleep 1.5'],

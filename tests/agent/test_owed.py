@@ -159,7 +159,7 @@ def test_a_failed_check_in_the_first_run_of_all(host: Host) -> None:
 
 
 def test_what_was_changed_back_is_told(host: Host) -> None:
-    """Whoever edited it by hand may have reloaded the unit, too: it runs with nobody knows what."""
+    """Whoever edited it by hand may have reloaded the unit, too: it runs with unknown contents."""
     host.run(nginx(conf("a")))
     assert host.run(nginx(conf("a", changed=True)))
     assert host.units.done == ["reload-or-restart"]

@@ -1,4 +1,4 @@
-"""Accounts that are somebody's: a service never takes them over, and nobody's home changes under them."""
+"""Accounts that are someone's: a service never takes them over, and nobody's home changes under them."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_what_prov_made_earlier_goes_on_working(accounts: Accounts) -> None:
     assert planned.diff == made.diff
     assert accounts.line("shop").split(":")[4:] == [MARK, "/var/lib/shop", "/usr/sbin/nologin"]
     assert accounts.run(step)[0].state == "ok"
-    # as an older prov made it, and somebody gave it a shell
+    # as an older prov made it, and someone gave it a shell
     passwd = accounts.root / "etc/passwd"
     passwd.write_text(passwd.read_text().replace(MARK, "").replace("shop:/usr/sbin/nologin", "shop:/bin/sh"))
     assert accounts.run(step)[0].state == "ok"

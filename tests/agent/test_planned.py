@@ -102,7 +102,7 @@ def test_a_try_after_a_failed_one_is_still_what_was_planned(agents: Agents, root
 
 
 def test_what_a_session_has_learnt(agents: Agents, root: Path) -> None:
-    """Only what no plan can know counts: what came of a step that acted, once somebody has read it."""
+    """Only what no plan can know counts: what came of a step that acted, once someone has read it."""
     with agents.session() as session:
         session.submit(File(str(root / "motd"), "hello\n"))
         assert not session.submit(File(str(root / "motd"), "hello\n")).changed

@@ -61,5 +61,5 @@ def test_pip_logs_in_and_tells_nobody(
 
 
 def readable(folder: Path) -> list[Path]:
-    """The files below a folder that everybody may read."""
+    """The files below a folder that everyone may read."""
     return [p for p in folder.rglob("*") if p.is_file() and p.stat().st_mode & stat.S_IROTH]

@@ -34,7 +34,7 @@ class Machine:
         self.wrap = private_etc(root)
 
     def run(self, *steps: Step, plan: bool = False) -> list[str]:
-        """What is told of as no longer declared."""
+        """What is named as no longer declared."""
         self.agents.events.clear()
         with self.agents.session(plan=plan, wrap=self.wrap) as session:
             for step in steps:

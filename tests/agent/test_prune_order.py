@@ -143,7 +143,7 @@ def test_a_unit_file_that_goes_takes_its_socket_out_of_the_way_first(machine: Ma
 
 
 def test_what_was_declared_before_a_reboot_is_declared_after_it(machine: Machine) -> None:
-    """The agent after the boot is told of it, or a prune would take it away."""
+    """The agent after the boot knows it, or a prune would take it away."""
     for path in (machine.site, machine.socket, machine.service, machine.code):
         machine.host.files.stat(str(path))
     machine.host.ledger.maker = ("", "reboot")

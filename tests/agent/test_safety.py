@@ -139,7 +139,7 @@ def test_a_full_disk_leaves_the_old_file(
 def test_a_disk_that_fills_up_while_a_file_is_written(
     agents: Agents, small_disk: Path, tmp_path: Path
 ) -> None:
-    """Contents whose size nobody knew: the disk is full in the middle of them."""
+    """Contents whose size no one knew: the disk is full in the middle of them."""
     (small_disk / "conf").write_text("old")
     source = Source.of_file(zeros(tmp_path, 3))
     source.size = -1

@@ -208,7 +208,7 @@ def test_this_run_is_undone_by_itself(machine: Machine) -> None:
 
 
 def test_users_and_groups(agents: Agents, root: Path) -> None:
-    """Every file in /etc as before, the copies that useradd makes included, whoever else came meanwhile."""
+    """Every file in /etc as before, the copies that useradd makes included, whoever else came in the meantime."""
     (root / "etc").mkdir()
     machine = Machine(agents, root, wrap=private_etc(root))
     machine.run(Group("staying"), User("staying", shell="/bin/sh", home=f"{root}/staying"))

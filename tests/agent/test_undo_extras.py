@@ -23,7 +23,7 @@ from provision.system.memory.run_journal import Journal
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that everybody can reach and write to: pytest's own are for their owner."""
+    """A folder that everyone can reach and write to: pytest's own are for their owner."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         folder.chmod(0o777)

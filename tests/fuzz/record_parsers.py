@@ -119,7 +119,7 @@ class Ledgers(JsonParser):
 
 
 def contents(data: bytes) -> Iterator[bytes]:
-    """The files of a ledger: one value each, lists as lines; what is no JSON goes into the first."""
+    """The files of a ledger: one value each, lists as lines; what is not JSON goes into the first."""
     try:
         parts = json.loads(data)
     except (ValueError, RecursionError):

@@ -110,7 +110,7 @@ class Messages(JsonParser):
 
 
 def packed(data: bytes) -> Iterator[bytes]:
-    """Each value of a list in a frame of its own; what is no JSON is one."""
+    """Each value of a list in a frame of its own; what is not JSON is one."""
     try:
         heads = json.loads(data)
     except (ValueError, RecursionError):

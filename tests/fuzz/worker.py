@@ -1,4 +1,4 @@
-"""One parser, mutated inputs without end, in a process of its own: little memory, and nobody waits for what hangs.
+"""One parser, mutated inputs without end, in a process of its own: little memory, and no one waits for what hangs.
 
     python tests/fuzz/worker.py PARSER SECONDS SEED FOLDER
 

@@ -52,7 +52,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def two(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Journey:
-    """A host with two applications. Tests may change what it serves, and say so to nobody."""
+    """A host with two applications. Tests may change what it serves, and say so to no one."""
     project = Project(tmp_path_factory.mktemp("two"))
     return travel(lab_hosts, project, {TWO: (Kind(), ["hello", "polls"])})
 

@@ -1,4 +1,4 @@
-"""A web server that wants a password, and notes what every user of this machine could see meanwhile."""
+"""A web server that wants a password, and notes what every user of this machine could see in the meantime."""
 
 from __future__ import annotations
 

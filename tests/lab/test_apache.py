@@ -138,7 +138,7 @@ def test_what_runs_is_hardened(served: Served, name: str) -> None:
         " | cut -d' ' -f1); do systemd-analyze security --no-pager $u | tail -1; done"
     )
     exposures = [float(line.split(": ")[1].split()[0]) for line in on(name, "sh", "-c", script).splitlines()]
-    # its parent is root for the ports and keys, may change users, and talks to everybody
+    # its parent is root for the ports and keys, may change users, and talks to everyone
     assert exposures[0] <= 2.2
     assert len(exposures) == 3 and max(exposures[1:]) <= 1.5
 
@@ -267,7 +267,7 @@ def test_a_bad_snippet_touches_nothing(served: Served) -> None:
     served.project.role("own", body, head=head.format(good))
     served.deploy()
     assert served.site(NEW, "hello").get().headers["X-Own"] == "yes"
-    # what somebody puts there by hand is judged with all the rest, before a reload
+    # what someone puts there by hand is judged with all the rest, before a reload
     on(NEW, "sh", "-c", "echo Redirekt >/etc/apache2/conf-enabled/zz-hand.conf")
     served.project.role("own", body, head=head.format(good + "# again\n"))
     run = served.deploy(status=1)
@@ -291,7 +291,7 @@ def test_the_front_is_swapped_by_one_line_and_back(served: Served) -> None:
         assert time.monotonic() - began < 60
         assert state(unit) == ["active", "enabled"]
         assert state(other) == ["inactive", "disabled"]
-        # the ports change hands: a moment in which nobody answers
+        # the ports change hands: a moment in which no one answers
         assert visitors.silence < 10
         assert site.get().headers["Server"].lower().startswith(unit.removesuffix("2"))
         assert "app-hello" not in on(NEW, "ls", f"/etc/{other}/sites-enabled")

@@ -12,7 +12,7 @@ from helpers.projects import Project
 
 pytestmark = pytest.mark.lab
 
-#: an address that nobody has (RFC 5737): whoever connects waits in vain
+#: an address that no one has (RFC 5737): whoever connects waits in vain
 GOOD = """\
 shops:
   hosts:

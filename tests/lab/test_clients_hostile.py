@@ -1,4 +1,4 @@
-"""Clients who lie, against real fronts and servers: what an application is told of them, and what nobody gets to see.
+"""Clients who lie, against real fronts and servers: what an application learns about them, and what stays hidden.
 
 Here each server is behind one front or both; tests/prove/test_clients.py has all of them behind all.
 """

@@ -134,7 +134,7 @@ ASKED_FOR = (
     "/var/cache/prov",
     "/var/lib/prov",
 )
-#: where programs leave things that nobody has asked for
+#: where programs leave things that no one has asked for
 SCRATCH = ("/tmp/", "/var/tmp/", "/root/", "/home/")
 
 

@@ -1,4 +1,4 @@
-"""The role base with all that it can do: names, people, sshd; and that sshd's settings can lock nobody out."""
+"""The role base with all that it can do: names, people, sshd; and that sshd's settings can lock no one out."""
 
 from __future__ import annotations
 

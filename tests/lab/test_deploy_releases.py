@@ -85,7 +85,7 @@ def test_of_a_release_only_what_changed_is_sent(two: Journey, page: Path) -> Non
 
 
 def received(action: Callable[[], object]) -> int:
-    """Bytes that the host received meanwhile."""
+    """Bytes that the host received in the meantime."""
     counter = ["cat", "/sys/class/net/eth0/statistics/rx_bytes"]
     before = int(on(TWO, *counter))
     action()

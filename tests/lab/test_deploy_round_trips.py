@@ -141,7 +141,7 @@ def test_the_host_agrees(few_and_many: Project, host: lab.LabHost, monkeypatch: 
 def test_500_steps_take_no_more_round_trips_than_5(
     few_and_many: Project, host: lab.LabHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Through a line on which every round trip takes 0.4 s: a step that waited for the one before it would show."""
+    """Through a line on which every round trip takes 0.4 s: a step that waited for the previous one would show."""
     for variable, value in few_and_many.home(host).items():
         monkeypatch.setenv(variable, value)
 

@@ -59,7 +59,7 @@ def test_a_crash_is_mended(two: Journey, app: str) -> None:
     pid = on(TWO, "systemctl", "show", "-P", "MainPID", unit)
     on(TWO, "kill", "-9", pid)
     assert back_within(two.site(TWO, app), 20)
-    # workers that the crash has left may answer before systemd has begun anew
+    # workers that the crash has left may answer before systemd has begun again
     end = time.monotonic() + 10
     while (now := on(TWO, "systemctl", "show", "-P", "MainPID", unit)) in ("0", pid):
         assert time.monotonic() < end, now

@@ -14,7 +14,7 @@ from helpers.projects import HELLO, STACK, Project
 pytestmark = pytest.mark.lab
 
 HOST = "t-exact"
-#: the same ones each time; what nobody has seen yet is for `make prove`
+#: the same ones each time; what no one has seen yet is for `make prove`
 DRAWN = draw("hello", 12, number=1)
 #: what was not exact once, and where a deploy begins or has ended half-way
 KNOWN = (

@@ -68,7 +68,7 @@ def test_a_person_from_first_to_last_day(bench: Bench) -> None:
     assert on(NAME, "id", "-Gn", "ada").split() == ["ada", "www-data", "staff2"]
     said = on(NAME, "chage", "-l", "ada")
     assert "Dec 31, 2099" in said and "between password change\t\t: 90" in said
-    # what somebody else does is put right, and what the user may choose is left
+    # what someone else does is put right, and what the user may choose is left
     on(NAME, "usermod", "--lock", "--expiredate", "1", "-G", "games", "ada")
     on(NAME, "sh", "-c", "echo kept > /home/ada/notes; chown ada: /home/ada/notes")
     second = (
@@ -159,7 +159,7 @@ def test_a_checkout_over_ssh_with_a_deploy_key_made_on_the_host(bench: Bench) ->
         "two",
     )
     assert [c.what for o in walk(bench, step) for c in o.diff] == ["commit"]
-    # the server's key has changed: refused, until somebody who knows says so
+    # the server's key has changed: refused, until someone who knows says so
     bench.run(KnownHost("127.0.0.1", ["ssh-ed25519 " + real.stdout.split()[1]], user="shop"))
     bench.fails(step, "Host key verification failed")
     walk(bench, KnownHost("127.0.0.1", [theirs]), KnownHost("127.0.0.1", user="shop"))

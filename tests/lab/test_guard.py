@@ -1,4 +1,4 @@
-"""Changes that can lock us out: put back by the host itself if nobody can log in anew, kept once somebody has."""
+"""Changes that can lock us out: put back by the host itself if no one can log in again, kept once someone has."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_seconds_that_make_no_sense_are_refused(host: lab.LabHost, project: Proj
 
 @contextmanager
 def killer(then: str = "echo armed") -> Iterator[subprocess.Popen[str]]:
-    """Somebody on the host who kills the agent as soon as it has armed the guard, and then does that."""
+    """Someone on the host who kills the agent as soon as it has armed the guard, and then does that."""
     # at once would be before the change; later, the agent itself has put it back
     script = "until pgrep -f [g]uard/watch.py >&2; do sleep 0.01; done; sleep 0.1;"
     script += f" pkill -KILL -f [s]tdin.buffer; {then}"

@@ -1,4 +1,4 @@
-"""Units whose port something else holds, and units of which only a mask is there: a plan says what a deploy does."""
+"""Units whose port something else holds, and units that have only a mask: a plan says what a deploy does."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_process_is_named_and_the_unit_left_alone(bench: Bench) -> None:
         steps = [Unit("w.socket", SOCKET % address), SERVED, Service("w.socket")]
         assert said(bench, *steps).endswith(held.removeprefix("port 80")), address
     assert said(bench, Unit("w.socket", SOCKET % "127.0.0.1:81"), Service("w.socket")) == ""
-    # its own port, and one that it shares by its own wish, are no obstacle
+    # its own port, and one that it shares by its own wish, do not disturb
     assert said(bench, Unit("a.service", SERVER % 80 + "# x\n"), Service("a", ports=[80])) == ""
     changed = Unit("w.socket", SOCKET % "127.0.0.1:81" + "# x\n")
     assert said(bench, changed, Service("w.socket", running=False), Service("w.socket")) == ""

@@ -1,6 +1,6 @@
 """The lab with real hosts: what it boots, and that nothing of it is left.
 
-Each test runs in a lab folder of its own, so that hosts that somebody else has up stay out of it; the base
+Each test runs in a lab folder of its own, so that hosts that someone else has up stay out of it; the base
 images are those of the machine's lab, built if they are not there.
 """
 
@@ -250,7 +250,7 @@ def test_the_console_is_shown_if_a_host_does_not_come_up(
     on("t-1", "systemctl", "disable", "--now", "ssh", check=False)
     on("t-1", "true", check=False)
     machine.stop(lab, lab.host("t-1"))
-    with pytest.raises(LabError, match="lets nobody in") as caught:
+    with pytest.raises(LabError, match="accepts no login on port") as caught:
         labs.up(["t-1"])
     assert "login:" in caught.value.message
     assert "prov lab down t-1" in caught.value.hint

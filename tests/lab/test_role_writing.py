@@ -73,7 +73,7 @@ def test_a_step_of_ones_own(roles: Project) -> None:
     step, role = blocks("own-steps.md", "python")
     assert len([line for line in step.splitlines() if line]) <= 30
     write(roles.folder / "steps/shells.py", step)
-    # the package that the page installs is no part of what it shows
+    # the package that the page installs is not part of what it shows
     write(roles.folder / "roles/shells/__init__.py", role.replace('    apt.packages(c, ["fish"])\n', ""))
     listed(roles, "shells")
     twice(roles)

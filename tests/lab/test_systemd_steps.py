@@ -59,7 +59,7 @@ def test_a_unit_with_a_drop_in_comes_changes_and_goes(bench: Bench) -> None:
     (_, restarted) = exact(bench, [other, service("t-u", 1)])
     assert "drop-in limits of t-u.service" in restarted.diff[0].after
     assert shown("t-u", "LimitNOFILE") == "5000"
-    # somebody edits it by hand, and tells nobody
+    # someone edits it by hand, and tells no one
     on(NAME, "sed", "-i", "s/5000/6000/", "/etc/systemd/system/t-u.service.d/limits.conf")
     exact(bench, [other, service("t-u", 1)])
     assert shown("t-u", "LimitNOFILE") == "5000"

@@ -135,7 +135,7 @@ def test_folders_are_what_they_are_called(nasty: Nasty, where: tuple[str, str]) 
 def test_the_environment_is_what_was_said(nasty: Nasty, where: tuple[str, str]) -> None:
     told = json.loads(get(nasty.sites[where], "/environment")[1])
     assert told["environment"] == ENVIRONMENT
-    # mod_wsgi is told of them twice
+    # mod_wsgi gets them twice
     assert list(dict.fromkeys(path for path in told["search"] if path.startswith("/opt/"))) == PATHS
     assert Path(told["here"]).name == SUBDIRECTORY
     assert on(where[0], "sh", "-c", "ls /root/injected 2>&1", check=False).endswith(

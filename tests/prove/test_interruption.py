@@ -44,7 +44,7 @@ class Found:
 
     @staticmethod
     def _name(cut: Cut) -> tuple[str, str, str, bool]:
-        """Without the time, which is measured anew by each run."""
+        """Without the time, which is measured again by each run."""
         return cut.deploy, cut.kind, cut.step, cut.after is None
 
     def add(self, verdict: Verdict) -> None:
@@ -79,7 +79,7 @@ def test_one_more_run_converges(
         for verdict in interrupting.all(found.missing(cuts)):
             found.add(verdict)
     finally:
-        # also if somebody has seen enough, and ends it
+        # also if someone has seen enough, and ends it
         if verdicts := found.of(cuts):
             proofspage.write(proofspage.CUTS, report(verdicts, len(draw(steps))))
     assert [v for v in found.of(cuts) if not v.converged] == []
@@ -132,7 +132,7 @@ def rows(cuts: Sequence[Verdict]) -> list[list[str]]:
 
 
 def refusals(cuts: Sequence[Verdict]) -> list[str]:
-    """How often somebody had to wait for the run that was cut."""
+    """How often someone had to wait for the run that was cut."""
     refused = sum(bool(v.refused) for v in cuts)
     return [
         f"After {refused} cuts the next deploy was first refused: the run that was cut had not ended yet.",

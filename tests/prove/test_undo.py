@@ -50,7 +50,7 @@ def report(found: list[Undone]) -> list[str]:
     lines = [
         f"{len(found)} built-in roles, {good} undone. Each with what `prov test` deploys, applications among it, on a",
         "host that has the packages: they stay when a deploy is undone, and so does what they bring, so each role is",
-        "deployed and undone once, and what is there then is the state before. Deployed and undone once more, all of",
+        "deployed and undone once, and the result is the state before. Deployed and undone once more, all of",
         "/etc (contents, modes, owners, links; users and groups are in it), which units are enabled, and which run or",
         "have failed, are what they were. Left out: /etc/hosts, which the lab writes to, and /etc/ld.so.cache.",
         "",

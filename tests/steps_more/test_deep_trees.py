@@ -1,4 +1,4 @@
-"""Folders in one another, deeper than any walk goes: what somebody can make in a folder of theirs."""
+"""Folders in one another, deeper than any walk goes: what someone can make in a folder of theirs."""
 
 from __future__ import annotations
 

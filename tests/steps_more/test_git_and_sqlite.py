@@ -66,7 +66,7 @@ def test_checkout_keeps_edits_unless_told(bench: Bench) -> None:
     at.parent.mkdir()
     bench.run(Checkout(str(origin.path), str(at)))
     (at / "file").write_text("edited")
-    bench.fails(Checkout(str(origin.path), str(at)), "somebody has changed files")
+    bench.fails(Checkout(str(origin.path), str(at)), "have local changes")
     bench.cycle(Checkout(str(origin.path), str(at), force=True))
     assert (at / "file").read_text() == "one"
     other = bench.root / "srv/other"

@@ -27,7 +27,7 @@ def certificate(folder: Path, name: str) -> Path:
 
 
 class TlsServer:
-    """Shows the certificate at `shown`, read anew for each connection."""
+    """Shows the certificate at `shown`, read again for each connection."""
 
     def __init__(self, shown: Path) -> None:
         self.shown = shown

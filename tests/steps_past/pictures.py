@@ -1,4 +1,4 @@
-"""Pictures of file trees: all that somebody may have set by hand, before and after."""
+"""Pictures of file trees: all that someone may have set by hand, before and after."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Picture = dict[str, tuple[Any, ...]]
 
 
 def photograph(root: Path) -> Picture:
-    """All that is below root and that somebody may have set by hand. Times are left out."""
+    """All that is below root and that someone may have set by hand. Times are left out."""
     found: Picture = {}
     first: dict[tuple[int, int], str] = {}
     for at in [root, *sorted(root.rglob("*"))]:

@@ -1,4 +1,4 @@
-"""Users and groups that somebody has made and changed with the tools of the system."""
+"""Users and groups that someone has made and changed with the tools of the system."""
 
 from __future__ import annotations
 

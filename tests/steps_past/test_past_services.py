@@ -28,7 +28,7 @@ left = st.none() | st.tuples(
 
 
 def leave(path: Path, file: tuple[str, int] | None) -> None:
-    """Put a file there as somebody has left it."""
+    """Put a file there as someone has left it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if file is not None:
         path.write_text(file[0])

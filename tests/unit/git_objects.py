@@ -22,7 +22,7 @@ class Raw:
         self.git("init", "--quiet", f"--initial-branch={branch}", str(folder))
 
     def git(self, *arguments: str, **environment: str) -> str:
-        """Run git on it, as somebody."""
+        """Run git on it, as someone."""
         who = ["-c", "user.name=a", "-c", "user.email=a@a.test", "-c", "commit.gpgsign=false"]
         where = ["-C", str(self.folder)] if self.folder.exists() else []
         argv = ["git", *who, "-c", "protocol.file.allow=always", *where, *arguments]

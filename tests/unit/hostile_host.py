@@ -27,7 +27,7 @@ BYE: dict[str, Any] = {"op": "bye"}
 
 
 class Liar(LoggedIn):
-    """A channel on which somebody says what a test wants, whatever is sent to it."""
+    """A channel on which someone says what a test wants, whatever is sent to it."""
 
     def __init__(self, says: Iterable[bytes], *, err: Iterable[bytes] = (), greets: bool = True) -> None:
         self.out, self.err = bytearray(), bytearray(b"PROV:shell\n" if greets else b"")
@@ -54,7 +54,7 @@ class Liar(LoggedIn):
 
 
 class Mute(Liar):
-    """One on which nobody ever says anything."""
+    """One on which no one ever says anything."""
 
     def wait(self, timeout: float) -> bool:
         time.sleep(min(timeout, 0.01))
@@ -83,7 +83,7 @@ def session(channel: Liar, emit: Callable[[Event], None] = lambda event: None) -
 
 
 def one_step(*heads: dict[str, Any] | bytes, endless: Iterable[bytes] = ()) -> list[Event]:
-    """What is told of a run of one step. Raises what ends it."""
+    """Everything said about a run of one step. Raises what ends it."""
     told: list[Event] = []
     found = session(Liar(chain([MARKER + frames(*heads)], endless)), told.append)
     found.submit(File("/srv/x", "text"))

@@ -58,7 +58,7 @@ def test_short_and_long_forms(tmp_path: Path) -> None:
         ("processes: {Worker: a}", "'Worker' is not a name of a-z"),
         ("processes: {a: x}\njobs: {a: {command: x, schedule: daily}}", "'a' is a process and a job"),
         ("jobs: {a: {command: x, schedule: '61 * * * *'}}", "'61' is not a minute from 0 to 59"),
-        ("jobs: {a: {command: x, schedule: '@reboot'}}", "'@reboot' is no time"),
+        ("jobs: {a: {command: x, schedule: '@reboot'}}", "'@reboot' is not a time"),
         ("jobs: {a: x}", "jobs.a.schedule: "),
         ("files: {a: gone.j2}", "files.a: no such file: "),
         ("files: {../a: settings.j2}", "'../a' is not a relative path"),

@@ -440,5 +440,5 @@ def test_an_application_does_not_run_as_a_person(tmp_path: Path) -> None:
     assert errors(lambda: apps_of(web1, Manifests())) == [
         "inv.yml:11 web1.apps.news.user: 'root' is not the name of a user other than root",
         "inv.yml:9 web1.apps.shop.user: 'ada' is an account of base.users (inv.yml:7), " + own,
-        "inv.yml:10 web1.apps.blog.user: 'deploy' is whom prov logs in as, " + own,
+        "inv.yml:10 web1.apps.blog.user: 'deploy' is the user that prov logs in as, " + own,
     ]

@@ -148,7 +148,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     prov("init", str(tmp_path / "empty"))
     for there in (tmp_path, tmp_path / "file", tmp_path / "empty"):
-        with pytest.raises(UsageError, match="is there already"):
+        with pytest.raises(UsageError, match="already exists"):
             prov("init", str(there))
     with pytest.raises(UsageError, match="not a directory"):
         prov("init", str(tmp_path / "file/below"))

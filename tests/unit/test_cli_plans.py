@@ -87,14 +87,14 @@ def test_a_plan_knows_its_hosts_and_roles(prov: Prov, more: tuple[str, ...]) -> 
 def test_neither_a_target_nor_a_plan(prov: Prov) -> None:  # noqa: F811
     status, _, said = prov("deploy")
     assert status == 2
-    assert "a TARGET or --plan FILE is missing" in said
+    assert "a TARGET, or --plan FILE" in said
 
 
 def test_a_place_that_takes_no_plan_is_found_before_planning(prov: Prov, here: Path) -> None:  # noqa: F811
     status, out, said = prov("plan", "web1", "-o", "inventory/hosts.yml")
     assert status == 2
     assert out == ""
-    assert "is there already, and is no plan" in said
+    assert "already exists and is not a plan file" in said
 
 
 def test_a_disk_that_is_full(prov: Prov, here: Path) -> None:  # noqa: F811

@@ -184,7 +184,7 @@ main()
 
 
 def answered(folder: Path, answers: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """prov deploy --step, by somebody who types these answers."""
+    """prov deploy --step, by someone who types these answers."""
     ours, theirs = pty.openpty()
     os.write(ours, answers.encode())
     try:

@@ -25,7 +25,7 @@ def section(page: str, title: str) -> str:
 
 
 def generated() -> ModuleType:
-    """docs/generate.py, which is no part of a package."""
+    """docs/generate.py, which is not part of a package."""
     spec = importlib.util.spec_from_file_location("generate", TOP / "docs" / "generate.py")
     assert spec is not None
     assert spec.loader is not None

@@ -28,7 +28,7 @@ WORDS = {"search_path", "deny", "if", "for", "try"}
 
 
 def generated() -> ModuleType:
-    """docs/generate.py, which is no part of a package."""
+    """docs/generate.py, which is not part of a package."""
     spec = importlib.util.spec_from_file_location("generate", TOP / "docs/generate.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -96,7 +96,7 @@ def test_a_row_names_what_there_is(modules: str, steps: str, differs: str) -> No
         found = re.fullmatch(r"([a-z_]+)(=.*|: .*)?", word)
         if found and "." not in word:
             known = found.group(1) in {*arguments, *words(modules), *WORDS}
-            assert known, f"{word} is no argument of {named}, and no option of {modules}"
+            assert known, f"{word} is not an argument of {named}, and no option of {modules}"
         elif re.fullmatch(r"[a-z_]+\.[a-z_]+", word):
             assert word in STEPS, f"there is no step {word}"
 

@@ -1,4 +1,4 @@
-"""A host that lies, or is broken: its run ends with the reason, within bounds, and nobody else's does."""
+"""A host that lies, or is broken: its run ends with the reason, within bounds, and no one else's does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ODD: dict[str, tuple[dict[str, Any] | bytes, ...]] = {
     "cpus are text": ({**HELLO, "facts": {**FACTS, "cpus": "2"}},),
     "addresses are numbers": ({**HELLO, "facts": {**FACTS, "addresses": [1]}},),
     "a hostname of a megabyte": ({**HELLO, "facts": {**FACTS, "hostname": "x" * 1_000_000}},),
-    "a fact that nobody knows": ({**HELLO, "facts": {**FACTS, "more": 1}},),
+    "a fact that no one knows": ({**HELLO, "facts": {**FACTS, "more": 1}},),
     "two hellos": (HELLO, HELLO),
     "an outcome before hello": (OK,),
     "the end before hello": (BYE,),
@@ -57,7 +57,7 @@ ODD: dict[str, tuple[dict[str, Any] | bytes, ...]] = {
     "a note that is an object": (HELLO, {"op": "note", "text": {"a": 1}}),
     "running of an unknown step": (HELLO, {"op": "running", "id": 5, "text": "x"}),
     "an empty reboot": (HELLO, {**OK, "reboot": {}}),
-    "a reboot that nobody asked for": (HELLO, {**OK, "reboot": REBOOT}),
+    "a reboot that no one asked for": (HELLO, {**OK, "reboot": REBOOT}),
     "an empty undeclared": (HELLO, {"op": "undeclared"}),
     "a message of the other way": (HELLO, {"op": "chunk", "last": True}),
     "an unknown message": (HELLO, {"op": "sudo"}),
@@ -90,7 +90,7 @@ def test_an_honest_host_is_believed() -> None:
 
 @trust("7", "hostile-frames")
 def test_text_that_is_no_text_gets_through_whole() -> None:
-    """Names of files that are no UTF-8 travel as lone surrogates: reports show them, see test_terminal_text."""
+    """Names of files that are not UTF-8 travel as lone surrogates: reports show them, see test_terminal_text."""
     (step,) = [e for e in one_step(HELLO, {**OK, "why": "\udcff\ud800"}, BYE) if isinstance(e, StepDone)]
     assert step.why == "\udcff\ud800"
 

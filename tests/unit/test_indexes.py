@@ -181,7 +181,7 @@ def test_an_environment_without_secrets_is_one_all_the_same(tmp_path: Path) -> N
     ("more", "message"),
     [
         ("environment: {FERNET: x}", "FERNET is in `environment` as well"),
-        ("secrets: {PYTHONPATH: x}", "PYTHONPATH is read by everybody"),
+        ("secrets: {PYTHONPATH: x}", "PYTHONPATH is read by everyone"),
         ('secrets: {A: "\\0"}', "the value of A has a NUL in it"),
         ("indexes: [{url: 'https://h', default: true}, {url: 'https://g', default: true}]", "one of them"),
     ],

@@ -13,7 +13,7 @@ from inventories import errors, inventory, project
 
 from provision.inventory import load
 
-# Places that set the variable, from weak to strong. Each must win against the one before it, and all before.
+# Places that set the variable, from weak to strong. Each must win against the previous one, and all before.
 LADDER = [
     ("inventory/hosts.yml", "all vars"),
     ("inventory/hosts.yml", "parent vars"),

@@ -108,7 +108,7 @@ def test_a_host_that_is_asked_for_while_images_go_finds_none_and_not_half_of_one
     with pytest.raises(LabError, match="which is gone"):
         disk.mount(lab, lab.host("web1"), record)
     lab.images.mkdir()
-    with pytest.raises(LabError, match="a host was made meanwhile"):
+    with pytest.raises(LabError, match="a host was made in the meantime"):
         host_removal._remove_images(lab, lambda _line: None)
     assert lab.images.is_dir() and not (lab.path / "images.old").exists()
 

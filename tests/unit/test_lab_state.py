@@ -110,7 +110,7 @@ def test_one_process_at_a_time_holds_a_lock_also_over_a_removal(tmp_path: Path) 
         folder.rmdir()
     thread.join(5)
     assert len(inside) == 1
-    assert folder.is_dir(), "the second one made it anew, and holds the lock of that"
+    assert folder.is_dir(), "the second one made it again, and holds the lock of that"
 
 
 def test_not_being_root_is_said_with_the_way_out(lab: store.Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,7 @@ def test_with_the_authority_that_signed_it_behind_it(tmp_path: Path, key: Key) -
     # the wrong way round: the authority's comes first
     (names, order, other_key) = faults_of(tmp_path, above + leaf, key_pem(key))
     assert "is not for a.test, but for no name at all" in names
-    assert "goes on with CN=a.test, which has not signed the one before it" in order
+    assert "continues with CN=a.test, which has not signed the certificate above it" in order
     assert "own.key is not the key of that certificate" in other_key
 
 
@@ -130,7 +130,7 @@ def test_files_that_are_none(tmp_path: Path, key: Key) -> None:
         (good, None, "own.key: no such file or directory"),
         (good, b"rubbish", "own.key holds no private key in PEM"),
         (good, key_pem(other), "own.key is not the key of that certificate"),
-        (good, key_pem(key, b"secret"), "own.key has a passphrase, which nobody is there to type"),
+        (good, key_pem(key, b"secret"), "own.key is encrypted; the web server starts unattended"),
     ):
         for file in tmp_path.glob("own.*"):
             file.unlink()

@@ -36,7 +36,7 @@ LOCAL = "the controller's own files, when a role is read; never on a host"
 ALLOWED = {
     "system/paths.py": "the one walk over a path, a name at a time in open folders",
     "system/descriptors.py": "acts on names in open folders that paths.py has found",
-    "system/files.py": "the same; by path only where paths.py has found that nobody else can change names",
+    "system/files.py": "the same; by path only where paths.py has found that no one else can change names",
     "system/states.py": "the same, for what an undo needs",
     "system/commands.py": "opens the folder a command runs in as the user that it runs as",
     "system/builds/handover.py": "acts on names in open folders; realpath compares ends of links, and opens nothing",

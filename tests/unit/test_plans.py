@@ -100,7 +100,7 @@ def test_no_file_and_a_folder(tmp_path: Path) -> None:
 def test_places_that_take_no_plan(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text("tests:\n")
     for place, message in (
-        (tmp_path / "hosts.yml", "is there already, and is no plan"),
+        (tmp_path / "hosts.yml", "already exists and is not a plan file"),
         (tmp_path / "no" / "web1.plan", "there is no folder"),
         (tmp_path, "is not a file"),
     ):

@@ -43,7 +43,7 @@ def test_fewer_are_drawn_evenly(count: int) -> None:
 
 
 def test_steps_are_read_off_the_questions() -> None:
-    """Where the outcome of the step before comes between, where nothing was to be told of it, and without a place."""
+    """Where the outcome of the step before comes between, where nothing was said about it, and without a place."""
     said = (
         b"web1: base: service ssh  (roles/base/__init__.py:82)\n  "
         + QUESTION

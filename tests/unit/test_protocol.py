@@ -98,7 +98,7 @@ def test_what_came_instead_of_the_marker() -> None:
 
 
 class Scripted(LoggedIn):
-    """A channel on which somebody says what a test wants, whatever is sent to it."""
+    """A channel on which someone says what a test wants, whatever is sent to it."""
 
     def __init__(self, says: bytes) -> None:
         self.out, self.err, self.eof = bytearray(), bytearray(b"PROV:shell\n"), False

@@ -157,7 +157,7 @@ def test_drift() -> None:
         "base: command touch /x: has to run  only web3",
     ]
     assert err.getvalue().splitlines() == [
-        "1 command of which only running can tell, and which count as no drift (prov plan)",
+        "1 command cannot be checked without running them; not counted as drift (prov plan)",
         "drift on 3 of 30 hosts, 1.0 s",
     ]
 

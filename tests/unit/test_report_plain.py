@@ -117,7 +117,7 @@ def test_a_diff_that_only_repeats_the_step() -> None:
 
 def test_an_ignored_failure_says_why_the_role_goes_on() -> None:
     event = StepDone("a", "r", "service x", "failed", error=FAILURE, ignored="old hosts have none")
-    assert "    goes on all the same: old hosts have none" in shown([event])
+    assert "    continues: old hosts have none" in shown([event])
     assert shown([event, HostDone("a", 1.0)])[-1] == "a: done, 1.00 s"
     assert summary([event]).hosts["a"].failed == 0
     assert summary([event]).hosts["a"].skipped == 1

@@ -187,7 +187,7 @@ def test_what_a_requirements_file_includes_is_in_its_place() -> None:
         ("-r gone.txt", "shop: requirements.txt:2", "gone.txt is not in the source"),
         ("-c ../../etc/passwd", "shop: requirements.txt:2", "outside of the source"),
         ("-r requirements.txt", "shop: requirements.txt:2", "includes itself"),
-        ("./nothing", "shop: requirements.txt:2", "./nothing is no Python project of the source"),
+        ("./nothing", "shop: requirements.txt:2", "./nothing is not a Python project"),
         ("-e /srv/x", "shop: requirements.txt:2", "/srv/x is outside of the source"),
         ("../x-1.whl", "shop: requirements.txt:2", "outside of the source"),
         ("-r 'x", "shop: requirements.txt:2", "is not a line of requirements"),

@@ -30,7 +30,7 @@ from provision.steps.base import Ref, Step
 
 
 def generated() -> ModuleType:
-    """docs/generate.py, which is no part of a package."""
+    """docs/generate.py, which is not part of a package."""
     spec = importlib.util.spec_from_file_location("generate", Path(__file__).parents[2] / "docs/generate.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -73,7 +73,7 @@ MADE_OF_OTHERS: dict[Callable[..., Any], list[tuple[tuple[Any, ...], dict[str, A
     tree.sync: [(("folder",), {"to": "/srv/www"})],
 }
 
-#: what takes a host and is no step: it reads a local file
+#: what takes a host and is not a step: it reads a local file
 NO_STEPS = {python.requirements}
 
 

@@ -14,7 +14,7 @@ def whoami(request: HttpRequest) -> JsonResponse:
     )
 
 
-@csrf_exempt  # it keeps nothing, and acts for nobody
+@csrf_exempt  # it keeps nothing, and acts for no user
 @require_POST
 def upload(request: HttpRequest) -> JsonResponse:
     """Tells size and hash of what is sent, which is never in memory as a whole."""

@@ -116,7 +116,7 @@ class OpenSshChannel:
             if self._said is not None:
                 self._said.append(data)
             if not self._there:
-                # ssh reads nothing before the login: whoever sends need not wait for that
+                # ssh reads nothing before the login: the sender need not wait for that
                 self._pending += data
                 self._push()
                 return
@@ -201,7 +201,7 @@ class OpenSshChannel:
                 self._close_input()
 
     def _write(self, started: Started, data: memoryview) -> None:
-        """Write to a process, and read what it says meanwhile: it might wait for that to be read."""
+        """Write to a process, and read what it says in the meantime: it might wait for that to be read."""
         self._last = time.monotonic()
         with selectors.DefaultSelector() as writable:
             try:
@@ -279,7 +279,7 @@ class OpenSshChannel:
             self._started.process.kill()
 
     def _replace(self, following: Started) -> None:
-        """Say to another process all that was said to the one before it."""
+        """Say to another process all that was said to the previous one."""
         self._selector.close()
         self._started.end()
         with self._lock:

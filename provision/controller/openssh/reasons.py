@@ -39,7 +39,7 @@ TRAILERS = re.compile(
     r"|Connection reset by |terminating, |kex_exchange_identification: |banner exchange: .*UNKNOWN|@+"
     r"|ssh_dispatch_run_fatal: Connection to UNKNOWN)"
 )
-#: a busy sshd (MaxStartups), or one that executes itself anew: worth another try, and soon
+#: a busy sshd (MaxStartups), or one that executes itself again: worth another try, and soon
 DROPPED = re.compile(
     r"kex_exchange_identification: (read: )?Connection (closed|reset)|ssh_exchange_identification|"
     r"Connection (closed|reset) by \S+ port \d+$",
@@ -150,7 +150,7 @@ class Failure:
             where = f" ({places})" if places else ""
             return UnreachableError(
                 f"{changed[0][0].upper()}{changed[0][1:]}: it is {key}, and another one is known{where}",
-                hint="If the host was made anew, forget the old key: "
+                hint="If the host was reinstalled, remove the old key: "
                 + shlex.join(["ssh-keygen", *self._file_of_keys(), "-R", changed[1]]),
             )
         if revoked := REVOKED_KEY.search(text):

@@ -160,7 +160,7 @@ class OpenSshTransport:
             return []
         _warned.append(self._target.address)
         return [
-            f"ssh's configuration has StrictHostKeyChecking {checking}: whoever answers is believed to be the host"
+            f"ssh's configuration has StrictHostKeyChecking {checking}: any machine that answers passes for the host"
         ]
 
     def close(self) -> None:
@@ -280,7 +280,7 @@ class Attempts:
         elif failure.was_dropped():
             pause = random.uniform(0.1, 0.4) * 2**tries
         elif failure.was_refused():
-            # an sshd that reloads executes itself anew, and nobody listens for that moment (sshd(8), SIGHUP)
+            # an sshd that reloads executes itself again, and does not listen for that moment (sshd(8), SIGHUP)
             pause = 0.1 * tries
         elif failure.had_too_many_keys() and (fewer := self._fewer_keys()):
             self._more += fewer

@@ -28,7 +28,7 @@ T = TypeVar("T")
 class Format(ABC):
     """out: where results go; stdout by default.
 
-    FOR_PROGRAMS: whether programs read it. Then nobody is asked anything, and what is only for people goes to stderr.
+    FOR_PROGRAMS: whether programs read it. Then no one is asked anything, and what is only for people goes to stderr.
     """
 
     FOR_PROGRAMS: ClassVar[bool] = False

@@ -270,7 +270,7 @@ def zip_members(archive: Any, origin: str) -> Iterator[Member]:
             yield Member(m.filename, "dir", 0o755, 0, "", None)
         elif mode & 0o170000 == 0o120000:
             if m.file_size > MAX_PATH:
-                raise refused(origin, m.filename, "what it links to is no path")
+                raise refused(origin, m.filename, "its link target is not a path")
             target = archive.read(m).decode("utf-8", "surrogateescape")
             yield Member(m.filename, "link", 0o777, 0, target, None)
         elif mode & 0o170000 not in (0, 0o100000):

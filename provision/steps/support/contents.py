@@ -51,7 +51,7 @@ def kept_mode(now: "Optional[Stat]", new: int) -> int:
 
 
 def refuse_gift(host: "System", path: str, now: "Optional[Stat]", uid: int, mode: int) -> None:
-    """Raise StepError rather than let a user read, by an edit of it, what somebody else has in a file of theirs alone.
+    """Raise StepError rather than let a user read, by an edit of it, what someone else has in a file of theirs alone.
 
     now: the file whose contents are kept, in a folder where users can rename files.  uid, mode: what it gets.
     """

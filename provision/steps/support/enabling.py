@@ -64,7 +64,7 @@ def set_enabled(host: "System", units: "Units", name: str, wanted: bool) -> None
     if wanted:
         units.do("enable", real)
         return
-    # a unit file that is elsewhere is known by a link, which systemctl takes away as well: nobody asked for that
+    # a unit file that is elsewhere is known by a link, which systemctl takes away as well: no one asked for that
     link = host.files.stat(state.fragment) if units is host.units and state.fragment else None
     units.do("disable", real)
     if units.state(name).enabled == "enabled-runtime":

@@ -1,4 +1,4 @@
-"""What commands and scripts share: when they run, as whom, and when they have worked. Shipped to hosts (Python 3.8)."""
+"""What commands and scripts share: when they run, as which user, and when they have worked. Shipped (Python 3.8)."""
 
 import re
 import shlex
@@ -246,6 +246,6 @@ def check_pattern(pattern: str) -> None:
     try:
         found = re.compile(pattern).search("")
     except re.error as error:
-        raise ValueError("until is no regular expression: %s" % error) from None
+        raise ValueError("until is not a regular expression: %s" % error) from None
     if found:
         raise ValueError("until matches anything: %r" % pattern)

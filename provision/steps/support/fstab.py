@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 FSTAB = "/etc/fstab"
 MOUNTED = "/proc/self/mounts"
-#: fields of fstab(5); what comes after them nobody reads
+#: fields of fstab(5); what comes after them no one reads
 FIELDS = 6
 
 
@@ -91,7 +91,7 @@ def fstab_file(host: "System", path: str, wanted: Optional[Entry]) -> File:
     names = names_of(path)
     at = [n for n, old in enumerate(lines) if parsed(old, *names) is not None]
     if wanted is not None and len(at) == 1 and parsed(lines[at[0]], *names) == wanted:
-        # as wanted, in somebody's own columns
+        # as wanted, in someone's own columns
         return File(FSTAB, text.encode(errors="surrogateescape"))
     new: List[str] = []
     for n, old in enumerate(lines):

@@ -22,7 +22,7 @@ def without_comment(line: str) -> str:
 
 
 def check_no_logins(requirements: str, packages: Sequence[str]) -> None:
-    """Raise ValueError for a login in a URL: everybody could read it on the host."""
+    """Raise ValueError for a login in a URL: everyone could read it on the host."""
     for number, line in enumerate(requirements.splitlines(), 1):
         if logins(without_comment(line)):
             raise ValueError(

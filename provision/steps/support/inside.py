@@ -92,7 +92,7 @@ def link_fault(path: str, links: Mapping[str, str], folders: Set[str]) -> str:
     except UnicodeEncodeError:
         return "what it links to is not UTF-8"
     if not target or "\0" in target or size > MAX_PATH:
-        return "what it links to is no path"
+        return "its link target is not a path"
     return "a link to %s leads outside" % target if leads_out(path, links, folders) else ""
 
 

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 #: a file in the environment that tells what was installed into it; written when all of it was
 STAMP = "prov-installed"
-#: what a project's own tools leave in its folder, and what is no part of it
+#: what a project's own tools leave in its folder, and what is not part of it
 NOT_SOURCE = re.compile(r"^(\..*|__pycache__|build|dist|.*\.egg-info|.*\.pyc)\Z")
 
 
 def read_stamp(host: "System", venv: str) -> Optional[Dict[str, Any]]:
-    """What was installed into an environment; None if nobody can tell."""
+    """What was installed into an environment; None if no one can tell."""
     path = venv + "/" + STAMP
     now = host.files.stat(path)
     if now is None or now.kind != "file" or now.uid != host.owner(None, None)[0]:

@@ -50,7 +50,7 @@ class Installer(NamedTuple):
     def install(self, build: "Build", requirements: str, *flags: str) -> None:
         """Install what the text of a requirements file asks for, in a build. Raises StepError.
 
-        flags: --no-deps, and --force-reinstall for what is there already, but not as it should be.
+        flags: --no-deps, and --force-reinstall for packages that are installed, but not as they should be.
         """
         if "--hash=" in requirements:
             flags = (*flags, "--require-hashes")

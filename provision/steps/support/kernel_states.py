@@ -174,7 +174,7 @@ class Kernel:
             return "in use" if any(line.split()[:1] == [each.name] for line in lines) else ""
         loaded = table_of(self.host, each.name).loaded(self.host)
         if each.before == "other rules":
-            # nobody has kept them
+            # no one has kept them
             return each.before
         return "no" if loaded == "no" else each.after
 
@@ -199,7 +199,7 @@ def holds(pid: int, path: str) -> bool:
     """Whether a process has something open below a path, is there, or runs a program or library from there."""
     at = "/proc/%d" % pid
     targets: List[str] = []
-    # it may end meanwhile
+    # it may end in the meantime
     with contextlib.suppress(OSError):
         links = ["cwd", "root", "exe", *("fd/" + name for name in os.listdir(at + "/fd"))]
         for link in links:

@@ -67,7 +67,7 @@ class Keyed(Step):
         return "" if now is None else "a link" if now.kind == "link" else otherwise
 
     def made(self, host: "System", subject: Mapping[str, str], *options: str) -> bytes:
-        """What openssl-req(1) makes for the key and the names."""
+        """The output of openssl-req(1) for the key and the names."""
         argv = ["openssl", "req", "-new", "-key", self.key, "-config", "/dev/stdin", *options]
         done = host.run(argv, stdin=request_settings(self.names, subject))
         return done.require("making %s" % self.path, INSTALL).stdout.encode()

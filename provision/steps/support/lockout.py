@@ -1,4 +1,4 @@
-"""What to put back if nobody can log in after a step. Shipped to hosts (Python 3.8, standard library)."""
+"""What to put back if no one can log in after a step. Shipped to hosts (Python 3.8, standard library)."""
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ContextManager, Mapping, NamedTuple, Optional, Sequence

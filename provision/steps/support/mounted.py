@@ -103,7 +103,7 @@ def flags_of(options: Sequence[str]) -> Dict[str, bool]:
 
 
 def is_read_only(path: str) -> bool:
-    """Whether nothing can be written to a file system as it is seen at a path; True if nobody can tell."""
+    """Whether nothing can be written to a file system as it is seen at a path; True if no one can tell."""
     try:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
     except OSError:
@@ -119,8 +119,8 @@ def taken_away(former: Entry, wanted: Entry) -> List[str]:
 
 
 def remount(wanted: Entry, now: Entry) -> List[str]:
-    """Options that make a mount what was asked for, where it is something else; those that nobody has named may be
-    as they are, but for read-only, which nobody means without saying so."""
+    """Options that make a mount what was asked for, where it is something else; those that no one has named may be
+    as they are, but for read-only, which no one means without saying so."""
     bind = bool(set(BIND) & set(wanted.words))
     asked = flags_of(wanted.words)
     if now.kind not in READ_ONLY and not (bind and is_read_only(wanted.source)):

@@ -1,7 +1,7 @@
 """Tables of nftables: loaded, compared with what was loaded, told to the next boot. Shipped to hosts (Python 3.8).
 
 nft writes every rule in a form of its own, so what is loaded can't be compared with a file. The host remembers what
-nft has said of a table right after it was loaded; if it says something else now, somebody has changed the table.
+nft has said of a table right after it was loaded; if it says something else now, someone has changed the table.
 """
 
 import hashlib
@@ -120,7 +120,7 @@ class Table:
         return host.remembered.get("nftables", " ".join(self.words)) or {}
 
     def guarded(self, host: "System") -> Guarded:
-        """What to put back if nobody can log in."""
+        """What to put back if no one can log in."""
         now = host.ask(("nft", "-s", "list", "table", *self.words), timeout=20)
         table = " ".join(self.words)
         # the table goes in the transaction that brings the former one, if there was any

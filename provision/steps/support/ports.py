@@ -19,7 +19,7 @@ ALL = 65535
 class Opening(NamedTuple):
     """Ports from first to last (0 to 65535 are all) of a protocol ("any": of all).
 
-    origin: a network in CIDR notation; "" is everybody.  interface: where packets come in; "" is everywhere.
+    origin: a network in CIDR notation; "" is everyone.  interface: where packets come in; "" is everywhere.
     """
 
     first: int
@@ -79,7 +79,7 @@ def parse_opening(text: str) -> Opening:
 
 
 def refuse_denied(opening: Opening, denied: Sequence[str], error: "type[Exception]") -> None:
-    """Raise an error if something that is denied closes an opening for everybody."""
+    """Raise an error if something that is denied closes an opening for everyone."""
     for other in map(parse_opening, denied):
         closed = other._replace(first=opening.first, last=opening.last)
         if other.first <= opening.last and opening.first <= other.last and closed.covers(opening):
@@ -87,7 +87,7 @@ def refuse_denied(opening: Opening, denied: Sequence[str], error: "type[Exceptio
 
 
 def within(origin: str, other: str) -> bool:
-    """Whether a network ("" is everybody) lies within another one."""
+    """Whether a network ("" is everyone) lies within another one."""
     import ipaddress
 
     if not other or origin == other:
@@ -110,7 +110,7 @@ def with_ssh(host: "System", openings: Sequence[str]) -> List[Opening]:
 
 
 def ssh_ports(host: "System") -> List[int]:
-    """Ports by which this host is reached now, and those on which its sshd listens; 22 if nobody can tell."""
+    """Ports by which this host is reached now, and those on which its sshd listens; 22 if no one can tell."""
     found: Set[int] = set()
     pid = os.getpid()
     while pid > 1:

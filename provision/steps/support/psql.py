@@ -25,7 +25,7 @@ STATEMENT = re.compile(r"(?m)^LINE \d+: .*\n.*\n?")
 HINTS = (
     (
         ("permission denied to set parameter",),
-        "The role postgres is no superuser any more. Make it one in single-user mode: postgres --single.",
+        "The role postgres is not a superuser any more. Make it one in single-user mode: postgres --single.",
     ),
     (
         ("could not connect", "Is the server running", "Connection refused"),

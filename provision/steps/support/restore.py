@@ -216,7 +216,7 @@ class Restoration:
         for name, entry in self.kept.units.items():
             then, now = left.get(name, ""), self.host.units.state(name).enabled
             if now in MASKED and then not in (*MASKED, "") and entry["was"]["enabled"] not in MASKED:
-                # somebody does not want it to run
+                # someone does not want it to run
                 self.refused.append("unit %s (%s)" % (name, now))
                 continue
             work = self._work(name, entry, restored)

@@ -203,7 +203,7 @@ class Restoring:
 
 @contextlib.contextmanager
 def accounts_locked(host: "System") -> Iterator[None]:
-    """Keep the tools for accounts away meanwhile (lckpwdf(3))."""
+    """Keep the tools for accounts away in the meantime (lckpwdf(3))."""
     if host.planned or not os.path.exists(PASSWD_LOCK):
         yield
         return

@@ -111,7 +111,7 @@ def check_expression(expression: str, what: str) -> None:
     try:
         re.compile(expression)
     except re.error as error:
-        raise ValueError("%r is no regular expression: %s" % (expression, error)) from None
+        raise ValueError("%r is not a regular expression: %s" % (expression, error)) from None
 
 
 def check_place(after: str, before: str) -> None:

@@ -50,7 +50,7 @@ def judge_at(
     try:
         result = host.ask([beside if word == "%s" else word for word in argv])
         if result.status and source.secret:
-            # whoever judges may quote what it does not like
+            # the judging program may quote what it rejects
             result = result._replace(stdout="", stderr="(withheld: the file holds a secret)")
         result.require("judging the new %s" % path, "The old file is still in place.")
     finally:
@@ -79,6 +79,6 @@ def backup_path(host: "System", path: str) -> str:
 def keep_backup(host: "System", path: str) -> None:
     """Copy the file at path to where backup_path says, with its owner and mode."""
     now = host.files.stat(path)
-    assert now is not None  # there is a backup only of what is there
+    assert now is not None  # only an existing file has a backup
     host.files.copy(path, backup_path(host, path), kept_mode(now, 0o600), now.uid, now.gid)
     host.files.sync()

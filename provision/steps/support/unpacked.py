@@ -54,7 +54,7 @@ def former(path: str, name: str) -> str:
 
 
 def read_former(host: "System", at: str) -> "dict[str, object]":
-    """Return what such a file says, if nobody but root and us can have written it; else nothing."""
+    """Return what such a file says, if no one but root and us can have written it; else nothing."""
     now = host.files.stat(at)
     mine = now is not None and now.kind == "file" and now.uid in (0, os.geteuid()) and not now.mode & 0o022
     if not mine or host.files.shared(at):

@@ -32,7 +32,7 @@ def check_subject(subject: Mapping[str, str]) -> None:
     """Raise ValueError unless these are parts of a name that openssl.cnf can hold as they are."""
     for part, value in dict(subject).items():
         if not PART.match(part) or part == "CN":
-            raise ValueError("%r is no part of a subject; the first name is its CN" % (part,))
+            raise ValueError("%r is not part of a subject; the first name is its CN" % (part,))
         if not isinstance(value, str) or not value.strip() or set(value) & set("\n\0\"'\\$#"):
             raise ValueError("%s of the subject must be text without quotes, \\, $ and #: %r" % (part, value))
 

@@ -66,7 +66,7 @@ def _is_known(number: int) -> bool:
 
 
 def end_processes(uid: int) -> None:
-    """End all processes of a user, also those that start more of them meanwhile. Raises StepError."""
+    """End all processes of a user, also those that keep starting more. Raises StepError."""
     # kill(2): -1 is every process that we may signal, in one go, so none can get away by starting another
     child = os.fork()
     if child == 0:

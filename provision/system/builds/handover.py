@@ -1,6 +1,6 @@
 """Folders that another user has filled become root's, and the other way round. Shipped with the steps that build.
 
-Everything goes through descriptors of directories and never follows a link: whoever filled the folder chose every
+Everything goes through descriptors of directories and never follows a link: the user who filled the folder chose every
 name in it. A directory changes hands before it is listed, so that nothing in it is exchanged after that.
 """
 
@@ -97,7 +97,7 @@ def take(folder: str, uid: int, left: Left, leads_to: Sequence[str] = ()) -> Non
     job = Taking(uid, left, [], [])
     with way(folder) as at:
         _take(at.fd, at.name, job, folder, 0)
-    # only now, as nobody can exchange the links on the way any more
+    # only now, when the links on the way can no longer be exchanged
     inside = os.path.realpath(folder)
     ends = {os.path.realpath(path) for path in leads_to}
     for link in job.links:
@@ -139,7 +139,7 @@ def _take_file(above: int, name: str, uid: int) -> str:
     try:
         now = os.fstat(fd)
         if not stat.S_ISREG(now.st_mode) or now.st_uid not in (uid, 0):
-            return "was exchanged meanwhile"
+            return "was replaced during the build"
         if now.st_uid == 0 and now.st_nlink > 1:
             return "is a hard link to a file of root's"
         _settle(fd, 0o755 if now.st_mode & 0o111 else 0o644)
@@ -199,7 +199,7 @@ def _copy_file(above: int, there: int, name: str, uid: int) -> None:
     with os.fdopen(source, "rb") as f:
         now = os.fstat(source)
         if now.st_nlink > 1 and now.st_uid != os.fstat(above).st_uid:
-            raise _refused(name, "is another name of a file of somebody else's")
+            raise _refused(name, "is a hard link to another user's file")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(name, flags, 0o600, dir_fd=there), "wb") as out:
             shutil.copyfileobj(f, out)

@@ -71,7 +71,7 @@ def building(
     leads_to: Sequence[str] = (),
     cache: str = "",
 ) -> Iterator[Build]:
-    """A folder of root's is filled meanwhile, by commands that can write to nothing else.
+    """A folder of root's is filled within, by commands that can write to nothing else.
 
     mark: name of the file in it by which root knows later that it is finished; the commands can't leave one.
     shows: paths that the commands have to see.  leads_to: files outside that links in the folder may lead to.
@@ -90,7 +90,7 @@ def building(
         try:
             yield Sandbox(host, uid, own, (real, folder), shows)
         except BaseException:
-            # what failed is told; the folder is made anew, whatever is in it
+            # what failed is told; the folder is made again, whatever is in it
             with contextlib.suppress(StepError, OSError):
                 _finish(uid, real, left, leads_to, mark)
             raise
@@ -107,8 +107,8 @@ def _finish(uid: int, folder: str, left: Left, leads_to: Sequence[str], mark: st
 
 
 class Sandbox(Build):
-    """uid: whom commands run as.  own: what they have for themselves.  target: the folder that they fill, and the path
-    at which they see it.  shows: what else they see."""
+    """uid: of the user that commands run as.  own: what they have for themselves.  target: the folder that they fill,
+    and the path at which they see it.  shows: what else they see."""
 
     def __init__(
         self, host: "System", uid: int, own: Own, target: Tuple[str, str], shows: Sequence[str]

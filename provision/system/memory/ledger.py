@@ -50,7 +50,7 @@ class Ledger(Made):
         self._recover()
 
     def lock(self) -> None:
-        """Let nobody else deploy to this host while this process lives. Raises StepError.
+        """Let no one else deploy to this host while this process lives. Raises StepError.
 
         flock(2) goes with the process and the commands that it has started, so a dead run leaves no lock behind.
         """
@@ -59,7 +59,7 @@ class Ledger(Made):
         self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         if not self._locked():
             with open(path) as f:
-                holder = f.read().strip() or "somebody"
+                holder = f.read().strip() or "another process"
             raise StepError(
                 "another run is at work on this host: %s" % holder,
                 hint="Wait until it ends, then run again. Its lock goes with it, even if it dies: with the last"
@@ -70,7 +70,7 @@ class Ledger(Made):
         self._read()
 
     def _locked(self) -> bool:
-        """Take the lock that is open. Tried for as long as somebody may be asking whether it is taken: see busy()."""
+        """Take the lock that is open. Tried for as long as someone may be asking whether it is taken: see busy()."""
         assert self._lock is not None
         for seconds in (0.01, 0.05, 0.2, 0.0):
             try:
@@ -107,7 +107,7 @@ class Ledger(Made):
     @property
     def held(self) -> Sequence[int]:
         """The lock's descriptor, if this process has it. Commands inherit it, and with it the lock (flock(2)): if this
-        process is killed, nobody begins beside what it has left at work."""
+        process is killed, no one begins beside what it has left at work."""
         return () if self._lock is None else (self._lock,)
 
     def sign(self, who: str, commit: str) -> None:
@@ -150,8 +150,8 @@ class Ledger(Made):
         self.set_unit(name, {what: value for what, value in self.unit(name).items() if what != "owes"})
 
     def untold(self, name: str, ref: "Ref") -> bool:
-        """Whether a step has changed something since the unit was told, if only back to what it was told of:
-        whoever had changed it by hand may have told the unit of that."""
+        """Whether a step has changed something since the unit was told, if only back to what the unit has:
+        an edit by hand may have been followed by a reload."""
         if ref.changed and ref.id not in self._told.get(name, ()):
             return True
         return self.may_have_changed(ref.label, since=self.unit(name).get("run", self._last_run()))
@@ -203,7 +203,7 @@ class Ledger(Made):
                     if "inside" in told:
                         self.contents.add(told["inside"], told["name"])
                     elif "filling" in told:
-                        # whatever is in it: nobody has come to look what the command has put there
+                        # whatever is in it: no one has come to look what the command has put there
                         self.contents.add(told["filling"], *names_in(told["filling"]))
                     elif "unit" in told:
                         self._put_unit(told["unit"], told["entry"])

@@ -45,7 +45,7 @@ def content(path: str) -> bytes:
     with os.fdopen(fd, "rb") as f:
         st = os.fstat(fd)
         if not stat.S_ISREG(st.st_mode) or st.st_size > LARGEST:
-            raise Damaged("%s is no file of a size that records have" % path)
+            raise Damaged("%s is larger than any record of prov's, or not a file" % path)
         return f.read()
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Remembered:
-    """home: the ledger's folder.  planned: keep what is new in memory only.  record: takes what is there before."""
+    """home: the ledger's folder.  planned: keep what is new in memory only.  record: keeps the state before."""
 
     def __init__(self, home: str, planned: bool) -> None:
         self._folder = home

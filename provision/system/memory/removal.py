@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 class Parts(NamedTuple):
-    """What is at a path: ours, each thing before the folder that it is in, and what is there of others."""
+    """What is at a path: ours, each thing before the folder that it is in, and what belongs to others."""
 
     ours: Sequence[str]
     foreign: Sequence[str]

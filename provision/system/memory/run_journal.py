@@ -1,7 +1,7 @@
 """A run that changes something is written down while it happens: its steps, and what was there before. Shipped.
 
 The former state of anything is kept before it is first changed; so a run can be undone, also one that died.
-A full disk keeps nobody from changing the host: the run then says that it can't be undone.
+A full disk keeps no one from changing the host: the run then says that it can't be undone.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ LARGEST_RUN = 128 * 1024 * 1024
 
 
 class Journal:
-    """One run. home: the ledger's folder.  about: who, commit, began.  whole: told of folders that a step has filled
+    """One run. home: the ledger's folder.  about: who, commit, began.  whole: called for folders that a step has filled
     as it made them.  resumed: the run's number, if it goes on after a reboot of the host.
     made: whether prov has put something at a path.
 
@@ -72,7 +72,7 @@ class Journal:
 
     @contextlib.contextmanager
     def _trying(self) -> Iterator[None]:
-        """As root, whoever the step acts as. What fails is told at the end of the run, and ends the keeping."""
+        """As root, whatever user the step acts as. What fails is shown at the end of the run, and ends the keeping."""
         with as_root():
             try:
                 yield
@@ -182,7 +182,7 @@ class Journal:
                 self._write({"whole": path}, durable=False)
 
     def _look(self, folder: int, name: str, durable: bool = True) -> Dict[str, Any]:
-        """State and contents of one and the same thing, whatever is put under its name meanwhile."""
+        """State and contents of one and the same thing, whatever is put under its name."""
         try:
             fd = open_named(name, folder)
         except FileNotFoundError:
@@ -252,7 +252,7 @@ class Journal:
 
     @contextlib.contextmanager
     def accounts(self) -> Iterator[None]:
-        """Lines of users and groups are changed meanwhile."""
+        """Lines of users and groups are changed within."""
         before: Dict[str, str] = {}
         self.keep_spares()
         with self._trying():
@@ -269,7 +269,7 @@ class Journal:
     # -- the end
 
     def seal_others(self, units: "Units") -> None:
-        """The run before this one may have died: what is there now is what it left."""
+        """The run before this one may have died: the current state is what it left."""
         earlier = [id for id in self._runs.ids() if id != self.id]
         if earlier and self.id:
             # one that is damaged, or of a newer prov, is nothing to stop for: its undo says so

@@ -19,7 +19,7 @@ SOURCES = "/etc/apt/sources.list.d"
 LISTS = "/var/lib/apt/lists"
 #: which packages came as dependencies only
 EXTENDED_STATES = "/var/lib/apt/extended_states"
-#: A name is no pattern: without Pattern-Only apt-get takes "python3.99" for a regular expression (apt-get(8)).
+#: A name is not a pattern: without Pattern-Only apt-get takes "python3.99" for a regular expression (apt-get(8)).
 #: dpkg must not ask about a configuration file that was changed here: it stays (dpkg(1), --force-things)
 APT = (
     "apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=%d" % LOCK_TIMEOUT, "-o", "Dpkg::Use-Pty=0",
@@ -91,7 +91,7 @@ class Apt:
 
     def provider(self, name: str) -> str:
         """An installed package that stands for a virtual one, or "" (Debian policy, 7.5). Where there is a package of
-        that name, apt-get installs that, whoever provides the name as well."""
+        that name, apt-get installs that, and so it does for packages that provide the name."""
         word = re.compile(r"(^|[\s,])%s($|[\s,(])" % re.escape(name))
         given = (n for n, p in self.all().items() if p.works and word.search(p.field("Provides")))
         found = next(given, "")
@@ -186,7 +186,7 @@ class Apt:
             time.sleep(1)
 
     def act(self, *words: str) -> None:
-        """Run apt-get with these words, after whoever else works with dpkg, and finishing what a killed one left."""
+        """Run apt-get with these words, after other users of dpkg, and finishing what a killed one left."""
         self.repair()
         result = self._run((*APT, *words), environment=APT_ENVIRONMENT)
         if gone_from_mirror(result):

@@ -40,7 +40,7 @@ def explain(result: Result, query: Query) -> StepError:
         return failure(
             "a held package would have to be changed",
             result,
-            "Give it free first: apt.hold(..., held=False).",
+            "Release the hold first: apt.hold(..., held=False).",
         )
     if "Could not get lock" in said or "Unable to acquire the dpkg frontend lock" in said:
         return failure(

@@ -135,7 +135,7 @@ def holder() -> str:
 
 
 def wait(told: Callable[[str], None]) -> None:
-    """Wait until nobody works with dpkg, and say for whom we wait. Raises StepError."""
+    """Wait until no other process works with dpkg, and say which one we wait for. Raises StepError."""
     end = time.monotonic() + LOCK_TIMEOUT
     while True:
         other = holder()

@@ -37,7 +37,7 @@ def installed(query: Query) -> Dict[str, str]:
         "reading rpm's database", "Steps of dnf are for hosts of the Fedora, RHEL and Amazon Linux family."
     )
     rows = sorted(line.split("\t") for line in listed.stdout.splitlines() if line.count("\t") == 3)
-    # of several versions of one package (kernels) the one that came last; keys that dnf trusts are no packages
+    # of several versions of one package (kernels) the one that came last; keys that dnf trusts are not packages
     return {key(name, arch): shown(version) for _, name, version, arch in rows if name != "gpg-pubkey"}
 
 

@@ -126,7 +126,7 @@ class PlannedDnf(Dnf):
                 self._units.bring(unit.group(2), asks and self._preset(unit.group(2)), False)
 
     def _stays(self, entry: rpm.Entry, before: Dict[str, str]) -> bool:
-        """Whether a configuration file stays as somebody has changed it; the package's own lands in .rpmnew."""
+        """Whether a configuration file stays as someone has changed it; the package's own lands in .rpmnew."""
         if entry.flags & rpm.NOREPLACE != rpm.NOREPLACE or not self._files.exists(entry.path):
             return False
         return self._files.sha256(entry.path) != before.get(entry.path)

@@ -191,7 +191,7 @@ class PlannedFiles(Files):
     def move(self, origin: str, path: str) -> None:
         """What usermod(8) does with a home: all that is at origin goes to path."""
         now = self.stat(origin)
-        assert now is not None  # whoever moves has seen it
+        assert now is not None  # the mover has seen it
         if now.kind == "dir":
             self.mkdir(path, now.mode, now.uid, now.gid)
             for name in self.list(origin):
@@ -203,7 +203,7 @@ class PlannedFiles(Files):
         self.remove(origin)
 
     def bring(self, path: str, node: Node) -> None:
-        """A package brings this. Directories that are there already stay as they are."""
+        """A package brings this. Directories that exist stay as they are."""
         here = self._place(path)
         if here is None:
             # the package brings the directory as well, later in its list

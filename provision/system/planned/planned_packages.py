@@ -149,7 +149,7 @@ class PlannedApt(Apt):
 
     def _place(self, package: dpkg.Package) -> None:
         """Configuration files that wait beside their places get there, unless others are there that were changed, or
-        somebody has removed the former ones (deb-conffiles(5); dpkg(1), --force-confmiss)."""
+        someone has removed the former ones (deb-conffiles(5); dpkg(1), --force-confmiss)."""
         known = set(conffiles(package))
         removed = {path for path, digest in known if digest != NEW and not self._files.exists(path)}
         for path in self._info(package, "conffiles").splitlines():

@@ -49,7 +49,7 @@ class PlannedUnits(Units):
             told.pop("enabled", None)
         found = found._replace(**told)  # type: ignore[arg-type]
         if "active" in told:
-            # a socket that is started anew is where it should be
+            # a socket that is started again is where it should be
             found = found._replace(listens=())
         return self._after_boot(name, found) if self._booted and "active" not in told else found
 
@@ -59,7 +59,7 @@ class PlannedUnits(Units):
                 self._mask(name, verb == "mask")
                 continue
             if verb in ("enable", "disable"):
-                # systemctl(1): these have systemd read all files anew
+                # systemctl(1): these have systemd read all files again
                 self.reload_manager()
             self._told.setdefault(name, {}).update(
                 {
@@ -90,7 +90,7 @@ class PlannedUnits(Units):
         self._read = {path: self._contents(path) for path in paths if self._files.predicted(path)}
 
     def boot(self) -> None:
-        """The host starts anew: what is enabled runs, what is not does not."""
+        """The host starts again: what is enabled runs, what is not does not."""
         self.reload_manager()
         self._told = {
             name: {word: value for word, value in told.items() if word == "enabled"}
@@ -99,10 +99,10 @@ class PlannedUnits(Units):
         self._booted = True
 
     def bring(self, name: str, enabled: bool, started: bool, *, first: bool = False) -> None:
-        """A package brings this unit, and may enable and start it. first: also if the unit is there already."""
+        """A package brings this unit, and may enable and start it. first: also if the unit exists."""
         path = self._file(name)
         if path is not None:
-            # its script has systemd read all files anew
+            # its script has systemd read all files again
             self._read[path] = self._contents(path)
         known = super().state(name).load != "not-found" and not first
         if known or self.state(name).load == "masked":
@@ -186,7 +186,7 @@ class PlannedUnits(Units):
         return any(self._files.predicted(each) for each in (path, *self._drop_ins(name)))
 
     def _out_of_date(self, name: str, path: str) -> bool:
-        """Whether systemd would have to read the files of a unit that it knows anew."""
+        """Whether systemd would have to read the files of a unit that it knows again."""
         if super().state(name).load != "loaded":
             return False
         predicted = [each for each in (path, *self._drop_ins(name)) if self._files.predicted(each)]

@@ -1,4 +1,4 @@
-"""Asks Django who somebody is, for Apache (mod_wsgi: "Access Control Mechanisms"). Made by prov, role apache.
+"""Asks Django who someone is, for Apache (mod_wsgi: "Access Control Mechanisms"). Made by prov, role apache.
 
 Browsers send a password with every request, and Django takes a good part of a second to hash one. So what has
 proven right is remembered, by a keyed hash, for as long as the user and its password in the database stay the same.
@@ -25,7 +25,7 @@ proven: set[bytes] = set()
 
 
 def check_password(environ: dict[str, Any], name: str, password: str) -> bool | None:
-    """True: it is them.  False: it is not.  None: there is nobody of that name, or no longer active."""
+    """True: it is them.  False: it is not.  None: there is no one of that name, or no longer active."""
     users: Any = get_user_model()
     db.reset_queries()
     try:

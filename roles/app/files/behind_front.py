@@ -3,7 +3,7 @@
 Servers differ in what they make of X-Forwarded-For and -Proto and of a path prefix: gunicorn leaves REMOTE_ADDR
 empty on a Unix socket, hypercorn passes nothing on, uvicorn takes a --root-path for one that the front has cut off.
 Here it is done once, as PEP 3333 and the ASGI specification have it, so that an application sees the same under
-every server. The headers can be believed: nobody but the front may connect to the socket, and it sets them.
+every server. The headers can be believed: no one but the front may connect to the socket, and it sets them.
 """
 
 from __future__ import annotations

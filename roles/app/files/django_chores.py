@@ -1,6 +1,6 @@
 """A project's manage.py, as prov has its chores run. Made by prov.
 
-What the front sees to is no finding of `check --deploy`, and a project without a database has nothing to migrate.
+What the front sees to is not a finding of `check --deploy`, and a project without a database has nothing to migrate.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ def test_media_files_are_served(prov_host: ProvHost) -> None:
 def test_settings_are_roots_alone(host: Host, prov_host: ProvHost) -> None:
     file = host.file("/etc/prov/polls.env")
     assert (file.user, file.mode) == ("root", 0o600)
-    assert "a word that nobody else may read" in file.content_string
-    # what everybody may see of processes and units
+    assert "a word that no one else may read" in file.content_string
+    # what everyone may see of processes and units
     for argv in (["ps", "axww"], ["systemctl", "cat", "app-polls@*"]):
         assert "a word that nobody" not in prov_host.run(argv).stdout
 

@@ -1,8 +1,8 @@
 """daphne on a socket that is systemd's. Made by prov.
 
 Twisted opens every Unix socket that it is given to all users, shortens its queue to 50, and removes it at the end
-(twisted.internet.unix, Port). This one must stay private, as whoever connects may say who the client is; and it is
-not daphne's to do anything with but accept.
+(twisted.internet.unix, Port). This one must stay private, as a process that connects may say who the client is; daphne
+only accepts on it.
 """
 
 from daphne.cli import CommandLineInterface  # type: ignore[import-not-found]
@@ -12,7 +12,7 @@ BACKLOG = 2048
 
 
 class Port(unix.Port):  # type: ignore[misc]
-    """Listens on what is there already."""
+    """Listens on a socket that is open already."""
 
     def startListening(self) -> None:
         self.backlog = BACKLOG

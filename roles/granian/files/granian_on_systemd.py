@@ -1,7 +1,7 @@
 """granian on a socket that is systemd's. Made by prov.
 
 granian binds its own sockets only. Here what it would bind is the listening socket that systemd has passed, so that
-connections wait in it while granian starts again, and nobody but the front can connect.
+connections wait in it while granian starts again, and no one but the front can connect.
 """
 
 from granian import cli  # type: ignore[import-not-found]

@@ -2,7 +2,7 @@
 
     python run_apache.py INSTANCE CONFIGURATION
 
-Apache listens on addresses only, so it gets one of the loopback network that nobody else has (127.0.0.0/8 is all
+Apache listens on addresses only, so it gets one of the loopback network that no one else has (127.0.0.0/8 is all
 this host's), and systemd-socket-proxyd(8) stands on the socket that the front talks to. If either ends, so does all.
 """
 

@@ -76,7 +76,7 @@ def client(served: Served) -> str:
 
 
 def websocket(served: Served) -> str:
-    """What one says comes back, in a chat to everybody."""
+    """What one says comes back, in a chat to everyone."""
     example = served.combination.example
     if example.chats:
         heard = served.site.said(example.websocket, json.dumps({"text": "hello"}), visitors=2)

@@ -28,7 +28,7 @@ SERVERS: dict[str, tuple[str, str]] = {
 }
 #: what nothing that an application sees may have in it
 EVIL = ("6.6.6.6", "evil.example", "forged")
-#: what only those with a password, or nobody, may read
+#: what only those with a password, or no one, may read
 KEPT = ("closed file", "An application that says", "root:x:0", "PROV_INTERFACE")
 
 
@@ -123,7 +123,7 @@ def underscored() -> Iterator[Request]:
 
 
 def dashed() -> Iterator[Request]:
-    """Headers by which frameworks are told of proxies."""
+    """Headers by which frameworks learn about proxies."""
     yield Request("all", plain("/x", "{host}", [(name, "forged") for name in PROXY_HEADERS]), path="/x")
     own = [
         ("X-Forwarded-For", "6.6.6.6"),

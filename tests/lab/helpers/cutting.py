@@ -15,7 +15,7 @@ from helpers.cli import PROV
 from provision.lab import cgroup, store
 
 #: what prov asks, and the step it means: "web1: nginx: file /etc/nginx/nginx.conf  (roles/nginx/__init__.py:14)",
-#: which is on the line of the question before if nothing was to be told of that step
+#: which is on the line of the question before if there was nothing to say about that step
 QUESTION = b"run it? [y/n/c]"
 STEP = re.compile(rb"(?:^|\[y/n/c\] )\S+: (.*?)(?:  \(\S+\))?(?=\n  run it\?)", re.MULTILINE)
 #: by this the agent's process is known
@@ -25,7 +25,7 @@ PATIENCE = 120.0
 
 
 class Stepped:
-    """A deploy on a terminal of its own, with somebody who is asked before each step."""
+    """A deploy on a terminal of its own, with someone who is asked before each step."""
 
     def __init__(self, folder: Path, host: str) -> None:
         self._terminal, theirs = os.openpty()

@@ -33,7 +33,7 @@ class Reply:
 
     @property
     def seen(self) -> dict[str, Any] | None:
-        """What the application says that it saw; None if somebody else has answered."""
+        """What the application says that it saw; None if someone else has answered."""
         if self.status != 200 or not self.body.startswith(b'{"path"'):
             return None
         found: dict[str, Any] = json.loads(self.body)

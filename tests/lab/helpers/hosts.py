@@ -34,7 +34,7 @@ class Hosts:
 
     def up(self, kinds: dict[str, Kind]) -> dict[str, lab.LabHost]:
         """Boot hosts in parallel, those from earlier tests apart; a host that an earlier run of the tests has
-        left behind is made anew."""
+        left behind is made again."""
         new = {name: kind for name, kind in kinds.items() if name not in self.known}
         self.known |= set(new)
         down([name for name in new if lab.find(name)])

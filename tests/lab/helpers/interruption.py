@@ -235,7 +235,7 @@ class Interrupting:
 
 
 def _once_more(host: str, folder: Path) -> tuple[Run, int]:
-    """Deploy as somebody does who is told that a run is at work still: again, until it is not. And how often."""
+    """Deploy as someone does who is told that a run is at work still: again, until it is not. And how often."""
     end = time.monotonic() + LOCKED
     for refused in range(1000):
         run = prov("deploy", host, cwd=folder, timeout=400)

@@ -126,6 +126,6 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def write(hosts: Sequence[Seen], path: Path, date: str) -> None:
-    """Write the page, if everything has been tried: a part of the tests is no matrix."""
+    """Write the page, if everything has been tried: a part of the tests is not a matrix."""
     if hosts and all(host.whole for host in hosts):
         path.write_text(page(hosts, date), encoding="utf-8")

@@ -161,7 +161,7 @@ _DIGESTS: dict[tuple[object, ...], str] = {}
 
 
 def _digest(at: Path, path: str, st: os.stat_result) -> str:
-    """A file's contents. Most of them are the image's, and are read once: nobody can set a time of change."""
+    """A file's contents. Most of them are the image's, and are read once: no one can set a time of change."""
     key = (path, st.st_size, st.st_ino, st.st_mtime_ns, st.st_ctime_ns)
     if key not in _DIGESTS:
         _DIGESTS[key] = hashlib.sha256(at.read_bytes()).hexdigest()[:16]

@@ -35,7 +35,7 @@ KINDS = {
 HEAD = """\
 # What prov withstands, and which test shows it
 
-SECURITY.md, at the top of the repository, says whom prov trusts with what. This page lists the tests of that.
+SECURITY.md, at the top of the repository, says what prov trusts, and with what. This page lists the tests of that.
 The tests write it: run `make test`, then `make security-page`. Do not edit it.
 """
 

@@ -172,7 +172,7 @@ class Visitors:
 
     @property
     def silence(self) -> float:
-        """Seconds of the longest time in which nobody got the page."""
+        """Seconds of the longest time in which no one got the page."""
         good = sorted(self._good)
         return max(after - before for before, after in pairwise(good))
 
