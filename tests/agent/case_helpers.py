@@ -89,7 +89,7 @@ def placeholders(root: Path, server: Server) -> dict[str, Any]:
         "$PORT": server.port,
         "$PASSWD": passwd(f"{root}/home"),
         # the one of the tests belongs to whoever ran make, and root follows no link of theirs
-        "$RUNNING": sys.executable,
+        "$RUNNING": Path("/proc/1/comm").read_text().strip(),
         "$PYTHON": str(Path(sys.executable).resolve()),
         "$PACKAGES": f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages",
         "$ISSUER": issued_by(authority, ["a.test"], 90),
