@@ -12,16 +12,17 @@ from provision.steps.tree import Entry
 from provision.system.source import Source
 
 
-class OneFile(Manifests):
-    """Sources with the file that each has to have."""
+class FewFiles(Manifests):
+    """Sources with the files that each has to have."""
 
     def of(self, source: Path | str, ref: str | None, max_size: int) -> list[Entry]:
-        return [("requirements.txt", 0o644, Source.of(""), "")]
+        names = ("requirements.txt", "static/a.css", "s/a.css")
+        return [(name, 0o644, Source.of(""), "") for name in names]
 
 
 def site(**settings: Any) -> Site:
     common = {"name": "shop", "source": Path("/src"), "target": "shop:app", "domains": ("shop.example",)}
-    app = Application(**{**common, **settings}).read_by(OneFile())
+    app = Application(**{**common, **settings}).read_by(FewFiles())
     return Site(app, (Backend("/run/shop.sock"),))
 
 
