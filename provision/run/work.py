@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from provision.controller.events import RoleStarted
+from provision.controller.outcome import StepFailed
 from provision.errors import UnreachableError
 from provision.inventory import Problems
 from provision.roles.host import Host
@@ -23,9 +24,8 @@ def run_roles(host: Host) -> None:
             role.run(host, params)
         host.run_later()
         session.wait_for_all()
-    except UnreachableError:
-        raise
-    except Exception:
+    except StepFailed:
+        # the agent is there, and takes steps
         host.run_on_failure()
         raise
 

@@ -15,6 +15,7 @@ from helpers.projects import Project
 
 from provision import lab
 from provision.controller import channel, login, talk
+from provision.controller.openssh import process
 from provision.controller.events import HostDone, StepRunning
 from provision.controller.run_options import RunOptions
 from provision.inventory import load
@@ -245,7 +246,7 @@ def impatient(project: Project, monkeypatch: pytest.MonkeyPatch) -> Impatient:
     silent, and not as much as it really takes."""
     monkeypatch.chdir(project.folder)
     monkeypatch.setattr(login, "START_TIMEOUT", 7.0)
-    for module in (talk, channel):
+    for module in (talk, channel, process):
         monkeypatch.setattr(module, "SILENCE", 7.0)
     return lambda name: RunOfRoles(resolve(load(None).select(name, None)), RunOptions())
 
