@@ -14,7 +14,7 @@ CODE = """
 import json, multiprocessing, sys
 from pathlib import Path
 from provision.errors import LabError
-from provision.lab import memory, shared, store
+from provision.lab import memory_disk, shared, store
 from provision.locks import locked
 
 together = multiprocessing.get_context("fork")
@@ -23,7 +23,7 @@ told = together.SimpleQueue()
 
 def begin(ready):
     ready.wait(20)
-    memory.ensure(lab, told.put)
+    memory_disk.ensure(lab, told.put)
 
 def mounts():
     return [line.split()[2] for line in Path("/proc/mounts").read_text().splitlines() if str(lab.path) in line]
@@ -44,7 +44,7 @@ found["after"] = [mounts(), lab.path.exists()]
 lab.path.mkdir()
 (lab.path / "file").touch()
 try:
-    memory.ensure(lab, told.put)
+    memory_disk.ensure(lab, told.put)
 except LabError as error:
     found["refused"] = [error.message, error.hint]
 print(json.dumps(found))

@@ -126,7 +126,7 @@ first = begin_together([1])[1]
 host = Record("web1", first.replace("0/24", "11"), "debian-12", "root", True)
 lab(1).host("web1").path.mkdir(parents=True)
 store.write_record(lab(1), host)
-network.commands.run(["ip", "link", "delete", lab(1).tag])
+network.programs_run.run(["ip", "link", "delete", lab(1).tag])
 second = begin_together([2])[2]
 said = begin_together([1])[1]
 end(2)

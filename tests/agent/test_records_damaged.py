@@ -191,7 +191,7 @@ def test_the_guard_with_damaged_records(tmp_path: Path, text: str) -> None:
     guard_watch.watch(str(folder))
     assert json.loads((folder / "restored").read_text())["paths"] == []
     (folder / "restored").write_text(text)
-    assert "nobody confirmed a change" in guard_proof.settle_earlier(str(tmp_path))
+    assert "no new login confirmed a change" in guard_proof.settle_earlier(str(tmp_path))
 
 
 def test_one_record_of_the_guard_does_not_keep_the_others(tmp_path: Path) -> None:

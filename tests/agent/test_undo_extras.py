@@ -102,7 +102,7 @@ def test_accounts_that_died_half_way_are_compared_with_what_is_there(
 ) -> None:
     passwd = tmp_path / "passwd"
     passwd.write_text("a:1\nb:2\n")
-    for module in ("kept_states", "journal"):
+    for module in ("former_states", "run_journal"):
         monkeypatch.setattr(f"provision.system.memory.{module}.ACCOUNTS", (str(passwd),))
     run = journal(tmp_path)
     with run.accounts():
