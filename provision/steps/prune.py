@@ -86,7 +86,9 @@ class Prune(Step):
         order = self._order(host, things)
         found = [self._named(each, change) for each in order.front for change in each.check(host).changes]
         found += [Change("unit %s" % unit, "", "reloaded") for unit in order.readers]
-        found += [self._named(each, change) for each in order.steps for change in each.check(host).changes]
+        found += [
+            self._named(each, change) for each in order.steps for change in foreseen(host, each).changes
+        ]
         stays = [thing.name for thing in things if thing.stays]
         why = "kept, as there is something else in it: %s" % listed(stays, most=20) if stays else ""
         return (
@@ -171,6 +173,11 @@ class Prune(Step):
         return (
             change if subject in " ".join(change) else change._replace(what="%s: %s" % (subject, change.what))
         )
+
+
+def foreseen(host: "System", each: Step) -> Diff:
+    """What a step will find once the units that go have been stopped: then no process of a user runs."""
+    return each.differences(host) if isinstance(each, NoUser) else each.check(host)
 
 
 prune = step(Prune)

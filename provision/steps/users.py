@@ -279,6 +279,13 @@ class NoUser(Step):
 
     def check(self, host: "System") -> Diff:
         now = host.accounts.user(self.name)
+        if now is not None:
+            await_ends(host, self.name, now.uid)
+        return self.differences(host)
+
+    def differences(self, host: "System") -> Diff:
+        """What is to go, whether or not processes of the user still run. Raises StepError."""
+        now = host.accounts.user(self.name)
         if now is None:
             return Diff.none("there is no such user")
         found = [Change("user", self.name, "")]
@@ -288,7 +295,6 @@ class NoUser(Step):
                 "the home of %s, %s, is not a directory of its own" % (self.name, now.home),
                 hint="Remove the user without with_home, and what is theirs by files.absent.",
             )
-        await_ends(host, self.name, now.uid)
         return Diff([*found, Change("home", now.home, "")] if home is not None else found)
 
     def apply(self, host: "System", diff: Diff) -> None:

@@ -15,8 +15,8 @@ from helpers.projects import Project
 
 from provision import lab
 from provision.controller import channel, login, talk
-from provision.controller.openssh import process
 from provision.controller.events import HostDone, StepRunning
+from provision.controller.openssh import process
 from provision.controller.run_options import RunOptions
 from provision.inventory import load
 from provision.roles.project import resolve

@@ -70,7 +70,7 @@ def test_the_role_in_the_docs(roles: Project) -> None:
 
 
 def test_a_step_of_ones_own(roles: Project) -> None:
-    step, role = blocks("own-steps.md", "python")
+    step, role, _ = blocks("own-steps.md", "python")
     assert len([line for line in step.splitlines() if line]) <= 30
     write(roles.folder / "steps/shells.py", step)
     # the package that the page installs is not part of what it shows
