@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from provision.apps.model import SYSTEM, App
 from provision.apps.releases import Release
 
@@ -26,6 +24,11 @@ def unfit(release: Release, system: str) -> str:
 
     system: version of the host's own Python, such as "3.11.2".
     """
+    if not release.requires_python:
+        return ""
+    # here, as few say it
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
     version = version_of(release.app, system)
     try:
         allowed = SpecifierSet(release.requires_python)

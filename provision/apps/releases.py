@@ -17,7 +17,14 @@ from pathlib import Path
 from provision.apps.indexes import requirements_with, without_logins_in
 from provision.apps.model import App
 from provision.apps.requirement_files import Packages
-from provision.apps.requirements import listed_in, packages_of, project_of, requires_python, with_project
+from provision.apps.requirements import (
+    imported_from,
+    listed_in,
+    packages_of,
+    project_of,
+    requires_python,
+    with_project,
+)
 from provision.apps.surroundings import asked_for, surroundings
 from provision.errors import ProvError
 from provision.secrets import Secret, logins, without_logins
@@ -94,7 +101,7 @@ class Release:
         """The link by which an instance finds its release."""
         return f"{self.home}/instances/{instance}"
 
-    @property
+    @cached_property
     def venv(self) -> str:
         """The release's virtual environment; releases with the same packages share one."""
         projects = [found.path for found in locals_in(self.requirements.splitlines())]
@@ -115,21 +122,17 @@ class Release:
         """The text of a requirements file."""
         return self.wanted.text
 
-    def search_path(self, folder: str) -> list[str]:
-        """Folders that modules are imported from, in a folder that holds the release's files."""
+    def search_path(self, folder: str) -> str:
+        """PYTHONPATH for a folder that holds the release's files."""
         root = self.inside(folder)
-        edited = (f"{each}/src" if self._has_folder(f"{each}/src") else each for each in self.wanted.edited)
         own = self.app.environment.get("PYTHONPATH")
         places = [
             *(f"{root}/{each}" for each in self.app.pythonpath),
             root,
-            *(f"{folder}/{each}".rstrip("/") for each in edited),
+            *(f"{folder}/{each}".rstrip("/") for each in self.wanted.edited),
             *([str(own)] if own else []),
         ]
-        return list(dict.fromkeys(places))
-
-    def _has_folder(self, path: str) -> bool:
-        return any(entry[0].startswith(f"{path.lstrip('/')}/") for entry in self.entries)
+        return ":".join(dict.fromkeys(places))
 
     @property
     def packages(self) -> list[str]:
@@ -208,19 +211,22 @@ def release_of(app: App, manifest: Sequence[Entry]) -> Release:
         wanted = with_project(wanted, project_of(tree, root, where=where))
     known = {**app.environment, **app.secrets}
     listed = requirements_with(wanted.text, app.indexes, known, where=f"{where}: {path}")
-    shipped = list(without_logins_in(tree.entries.values(), path))
-    wanted = Packages(listed.text, wanted.constraints, wanted.edited)
+    edited = tuple(imported_from(tree, folder) for folder in wanted.edited)
+    wanted = Packages(listed.text, wanted.constraints, edited)
     refuse_empty_static(app, tree)
-    writable = [app.in_source(path) for path in app.writable]
-    inner = [e for e in shipped if any(f"{e[0]}/".startswith(f"{path}/") for path in writable)]
+    writable = tuple(f"{app.in_source(path)}/" for path in app.writable)
+    shipped: list[Entry] = []
+    seeding: list[Entry] = []
+    for entry in without_logins_in(tree.entries.values(), path):
+        (seeding if f"{entry[0]}/".startswith(writable) else shipped).append(entry)
     return Release(
         app,
-        [e for e in shipped if e not in inner],
+        shipped,
         wanted,
         requires_python(tree, root),
         asked_for(app, tree),
         listed.environment,
-        inner,
+        seeding,
     )
 
 

@@ -152,19 +152,31 @@ def _is_path(text: str) -> bool:
 
 def _inside(path: str, given: str, at: str) -> str:
     """The path in the source of a file that another one includes. Raises ConfigError if it is outside."""
-    found = posixpath.normpath(posixpath.join(posixpath.dirname(path), given))
-    if found.startswith(("..", "/")):
-        raise ConfigError(f"{given} is outside of the source", where=at, hint="A host gets the source alone.")
+    found = within(posixpath.dirname(path), given)
+    if found is None:
+        raise outside(given, at)
     return found
+
+
+def within(folder: str, given: str) -> str | None:
+    """Where a path that begins in a folder of the source is in the source, "" for all of it; None if outside."""
+    found = posixpath.normpath(posixpath.join(folder, given))
+    if found.startswith(("..", "/")):
+        return None
+    return "" if found == "." else found
+
+
+def outside(given: str, at: str) -> ConfigError:
+    """The error for what leads out of the source."""
+    return ConfigError(f"{given} is outside of the source", where=at, hint="A host gets the source alone.")
 
 
 def _project(tree: Tree, path: str, given: str, roots: tuple[str, ...], at: str) -> str:
     """The folder or archive in the source that a line names; "" for all of it."""
     tried = []
     for root in dict.fromkeys([posixpath.dirname(path), *roots]):
-        found = posixpath.normpath(posixpath.join(root, given))
-        found = "" if found == "." else found
-        if found.startswith(("..", "/")):
+        found = within(root, given)
+        if found is None:
             continue
         tried.append(found)
         if (found.endswith(ARCHIVES) and tree.has(found)) or any(
@@ -174,7 +186,7 @@ def _project(tree: Tree, path: str, given: str, roots: tuple[str, ...], at: str)
                 raise ConfigError(f"{found!r} has a blank in it, which no requirement can", where=at)
             return found
     if not tried:
-        raise ConfigError(f"{given} is outside of the source", where=at, hint="A host gets the source alone.")
+        raise outside(given, at)
     raise ConfigError(
         f"{given} is not a Python project: it has neither pyproject.toml nor setup.py",
         where=at,

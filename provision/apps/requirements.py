@@ -230,6 +230,12 @@ class Exported:
         return self._text.encode() if path == self._path else self._tree.read(path)
 
 
+def imported_from(tree: Tree, folder: str) -> str:
+    """The folder that the modules of a project are in: its `src`, if it has one."""
+    source = posixpath.join(folder, "src")
+    return source if tree.below(source) else folder
+
+
 def with_project(packages: Packages, folder: str) -> Packages:
     """The same, and a project of the source itself, imported from where it is. folder: its path, "" for all."""
     if folder in packages.edited:

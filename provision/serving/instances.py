@@ -117,6 +117,7 @@ def instance_of(c: Host, release: Release, program: Program, p: ServerParams) ->
     app = release.app
     link = release.instance_link(HERE)
     folder = release.inside(link)
+    modules = release.search_path(link)
     argv = [word for words in program.argv for word in words.split()]
     values = {
         "app": app,
@@ -124,7 +125,7 @@ def instance_of(c: Host, release: Release, program: Program, p: ServerParams) ->
         "program": program,
         "argv": [f"{link}/.venv/bin/{argv[0]}", *argv[1:]],
         "environment": {
-            "PYTHONPATH": ":".join([f"{link}/{OURS[0]}", *release.search_path(link)]),
+            "PYTHONPATH": f"{link}/{OURS[0]}:{modules}",
             "PROV_INTERFACE": app.interface,
             "PROV_TARGET": app.target,
             "PROV_PREFIX": app.path.rstrip("/"),
@@ -136,9 +137,9 @@ def instance_of(c: Host, release: Release, program: Program, p: ServerParams) ->
         "socket_folder": socket_folder(app),
         "health": health_url(app),
         "current_folder": release.inside(release.current),
-        "current_environment": {"PYTHONPATH": ":".join(release.search_path(release.current))},
+        "current_environment": {"PYTHONPATH": release.search_path(release.current)},
     }
-    plain = {**values, "environment": {"PYTHONPATH": ":".join(release.search_path(link))}}
+    plain = {**values, "environment": {"PYTHONPATH": modules}}
     shim = shim_file()
     return Instance(
         release,
@@ -291,19 +292,19 @@ def loads(c: Host, release: Release) -> None:
     """Import the application once as its own user, so that one that can't be shows its own traceback,
     before anything is started, and before a database is migrated for it."""
     app = release.app
-    shim = shim_file()
-    files.file(c, f"{release.path}/{OURS[0]}/{shim.name}", shim.read_text(encoding="utf-8"), mode=0o644)
-    state = [visible(release.environment), app.interface, app.target, shim.read_text(encoding="utf-8")]
+    path, text = f"{release.path}/{OURS[0]}/{SHIM}.py", shim_file().read_text(encoding="utf-8")
+    files.file(c, path, text, mode=0o644)
+    state = [visible(release.environment), app.interface, app.target, text]
     environment = {
         **release.environment,
-        "PYTHONPATH": ":".join(release.search_path(release.path)),
+        "PYTHONPATH": release.search_path(release.path),
         "PROV_INTERFACE": app.interface,
         "PROV_TARGET": app.target,
         "PROV_PREFIX": "",
     }
     command.command(
         c,
-        [f"{release.path}/.venv/bin/python", f"{release.path}/{OURS[0]}/{SHIM}.py"],
+        [f"{release.path}/.venv/bin/python", path],
         stamp=(f"{release.path}/{OURS[0]}/loads", short_hash(json.dumps(state))),
         user=app.user,
         cwd=release.root,

@@ -45,11 +45,16 @@ def texts(c: Host, release: Release, values: Mapping[str, Any]) -> dict[str, str
             "process.j2",
             role="app",
             **{**values, "part": name, "process": process, "argv": argv_of(process.command)},
-            path=f"{link}/.venv/bin:{PROGRAMS}",
+            path=programs_of(link),
         )
         for name, process in release.app.processes.items()
         if here(c, release.app, process)
     }
+
+
+def programs_of(folder: str) -> str:
+    """PATH for a folder that holds a release's files."""
+    return f"{folder}/.venv/bin:{PROGRAMS}"
 
 
 def argv_of(words: Sequence[str]) -> list[str]:
@@ -80,7 +85,7 @@ def are_there(c: Host, release: Release) -> None:
         stamp=(f"{release.path}/.prov/programs", " ".join(wanted)),
         user=app.user,
         cwd=release.root,
-        environment={"PATH": f"{release.path}/.venv/bin:{PROGRAMS}"},
+        environment={"PATH": programs_of(release.path)},
     )
 
 
@@ -128,7 +133,7 @@ def jobs(c: Host, release: Release, values: Mapping[str, Any]) -> None:
     ours = {name: job for name, job in app.jobs.items() if here(c, app, job)}
     for name, job in ours.items():
         given = {**values, "part": name, "job": job, "argv": argv_of(job.command)}
-        path = f"{release.current}/.venv/bin:{PROGRAMS}"
+        path = programs_of(release.current)
         systemd.unit(c, f"{unit}@{name}.service", c.render("job.j2", role="app", **given, path=path))
         text = c.render("timer.j2", role="app", **given, calendars=calendars(job.schedule))
         times = systemd.unit(c, f"{unit}@{name}.timer", text)

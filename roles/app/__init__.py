@@ -70,8 +70,8 @@ def account(c: Host, app: App, release: Release) -> None:
 
 def files_of(c: Host, release: Release) -> None:
     """The release's files, owned by root, and its virtual environment."""
-    app, prefix = release.app, prefix_of(release)
-    kept = [*OURS, *(f"{prefix}{path}" for path in (*app.static.values(), *app.writable, *app.files))]
+    app = release.app
+    kept = [*OURS, *map(app.in_source, (*app.static.values(), *app.writable, *app.files))]
     tree.tree(c, release.path, release.entries, like=release.current, keep=kept, folder_mode=0o755)
     files.directory(c, f"{release.path}/.prov", mode=0o755)
     for path, template in app.files.items():
@@ -125,8 +125,3 @@ def settle(c: Host, release: Release) -> None:
     """Once the front serves the new release: say so, and let the oldest ones go."""
     files.link(c, release.current, f"releases/{release.id}")
     releases.old_releases(c, release.home, release.id, keep=release.app.keep_releases)
-
-
-def prefix_of(release: Release) -> str:
-    """Where the application begins in its release, as the beginning of a path."""
-    return f"{release.app.subdirectory}/" if release.app.subdirectory else ""

@@ -10,7 +10,7 @@ from provision.apps.process_parts import Chore
 from provision.apps.releases import Release, short_hash
 from provision.role import Host
 from provision.secrets import Secret
-from provision.serving.workers import PROGRAMS
+from provision.serving.workers import argv_of, programs_of
 from provision.steps import command, files
 
 #: runs manage.py
@@ -40,7 +40,7 @@ def own(c: Host, release: Release, chore: Chore, number: int) -> None:
     state = short_hash(json.dumps([release.id, *chore.command]))
     command.command(
         c,
-        ["/usr/bin/env", *chore.command],
+        argv_of(chore.command),
         stamp=(f"{release.path}/.prov/command-{number}", state),
         user=release.app.user,
         cwd=release.root,
@@ -53,8 +53,8 @@ def environment(release: Release) -> dict[str, str | Secret]:
     """What commands of an application find in their environment: what its processes do."""
     return {
         **release.environment,
-        "PYTHONPATH": ":".join(release.search_path(release.path)),
-        "PATH": f"{release.path}/.venv/bin:{PROGRAMS}",
+        "PYTHONPATH": release.search_path(release.path),
+        "PATH": programs_of(release.path),
         "HOME": release.data,
     }
 
