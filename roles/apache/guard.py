@@ -79,7 +79,6 @@ def guard(c: Host, site: Site) -> Guard:
         "folder": folder,
         "argv": [f"{link}/.venv/bin/python", f"{ours}/{LAUNCHER}", HERE, f"{ours}/{CONFIGURATION}"],
     }
-    own = release.environment.get("PYTHONPATH")
     text = c.render(
         "auth.conf.j2",
         site=site,
@@ -91,7 +90,7 @@ def guard(c: Host, site: Site) -> Guard:
         target=places.target,
         options=places.options,
         script=f"{ours}/{SCRIPT}",
-        python_path=":".join(map(str, filter(None, [folder, own]))),
+        python_path=release.search_path(link),
     )
     launcher = role_file("mod_wsgi", "files", LAUNCHER)
     script = c.role_file("files", SCRIPT)
@@ -122,7 +121,7 @@ def start(c: Host, found: Guard) -> None:
         stamp=(f"{ours}/auth-loads", found.id),
         user=app.user,
         cwd=release.root,
-        environment={**release.environment, "PYTHONPATH": release.root},
+        environment={**release.environment, "PYTHONPATH": release.search_path(release.path)},
     )
     files.link(c, release.instance_link(found.id), f"../releases/{release.id}")
     settings = files.watched(c, environment_path(app))
