@@ -217,7 +217,11 @@ def release_of(app: App, manifest: Sequence[Entry]) -> Release:
     writable = tuple(f"{app.in_source(path)}/" for path in app.writable)
     shipped: list[Entry] = []
     seeding: list[Entry] = []
+    made = set(map(app.in_source, app.files))
     for entry in without_logins_in(tree.entries.values(), path):
+        if entry[0] in made:
+            # a template takes its place
+            continue
         (seeding if f"{entry[0]}/".startswith(writable) else shipped).append(entry)
     return Release(
         app,

@@ -276,3 +276,14 @@ def test_hosts_share_what_was_read(source: Path, monkeypatch: pytest.MonkeyPatch
     a, b = resolve(inventory(source.parent / "inv", text).select("all"), project=source.parent)
     assert a.served.apps[0].release.id == b.served.apps[0].release.id
     assert walks == [source]
+
+
+def test_a_template_takes_the_place_of_a_file_of_the_source(source: Path) -> None:
+    """Two steps that write one path would each find it changed, in every run."""
+    (source / "conf").mkdir()
+    (source / "conf/shop.ini").write_text("the source's own")
+    template = source.parent / "shop.ini.j2"
+    template.write_text("")
+    made = app(source).model_copy(update={"files": {"conf/shop.ini": template}})
+    assert "conf/shop.ini" in [path for path, *_ in app(source).release.entries]
+    assert "conf/shop.ini" not in [path for path, *_ in made.release.entries]
