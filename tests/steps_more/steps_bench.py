@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from taking import outcomes_of
 
 from provision.controller.channel import ProcessChannel
 from provision.controller.login import Login
-from provision.controller.outcome import Outcome, StepFailed
+from provision.controller.outcome import Outcome
 from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.errors import ConfigError
@@ -65,21 +66,7 @@ class Bench:
         session = Session(
             "t", open_channel, Login(interpreter=interpreter, ledger=str(self.folder / "ledger")), options
         )
-        try:
-            outcomes = []
-            for step in steps:
-                outcome = session.submit(step)
-                try:
-                    outcome.wait()
-                except StepFailed:
-                    assert outcome.state == "failed"
-                outcomes.append(outcome)
-            session.finish()
-        except BaseException:
-            channels[0].process.kill()
-            session.abandon()
-            raise
-        return outcomes
+        return outcomes_of(session, steps, lambda: channels[0].process.kill())
 
     def cycle(self, step: Step, *, before: tuple[Step, ...] = ()) -> Outcome:
         """Plan, apply, apply again, plan again; the plan writes nothing and says what the deploy then does."""

@@ -26,13 +26,14 @@ from types import SimpleNamespace
 from typing import TypeVar
 
 from pictures import Picture, photograph
+from taking import outcomes_of
 
 import provision.steps
 from provision.agent import resident as agent_main
 from provision.controller.bootstrap import MODES
 from provision.controller.channel import PIECE, LoggedIn
 from provision.controller.login import Login
-from provision.controller.outcome import Outcome, StepFailed
+from provision.controller.outcome import Outcome
 from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.steps.base import Step
@@ -73,21 +74,7 @@ class Host:
         """What came of steps that one new agent took."""
         channel = _Forked(self._enter, str(self.folder / "ledger"))
         session = Session("t", channel.opened, Login(), RunOptions(plan=plan, who="test"))
-        try:
-            outcomes = []
-            for step in steps:
-                outcome = session.submit(step)
-                try:
-                    outcome.wait()
-                except StepFailed:
-                    assert outcome.state == "failed"
-                outcomes.append(outcome)
-            session.finish()
-        except BaseException:
-            channel.kill()
-            session.abandon()
-            raise
-        return outcomes
+        return outcomes_of(session, steps, channel.kill)
 
     def does(self, action: Callable[[], object]) -> None:
         """Do something on the host by other means than prov: in a process that sees what the agent sees."""
