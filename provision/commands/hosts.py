@@ -35,7 +35,7 @@ def hosts(target: str, inventory: Sequence[str], out: Format, graph: bool) -> No
         out.show((), tree(loaded, {host.name for host in chosen}))
         return
     check(chosen)
-    out.table(chosen, COLUMNS, row, as_event)
+    out.table(map(as_event, chosen), COLUMNS, map(row, chosen))
     out.end()
 
 

@@ -12,7 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 from provision.errors import ProvError
 from provision.report.screen import say, tolerate_all_characters
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 PREFIX = "as_"
 DEFAULT = "text"
-T = TypeVar("T")
 
 
 class Format(ABC):
@@ -64,13 +63,9 @@ class Format(ABC):
 
     @abstractmethod
     def table(
-        self,
-        items: Iterable[T],
-        columns: Sequence[str],
-        row: Callable[[T], Sequence[str]],
-        event: Callable[[T], Mapping[str, Any]],
+        self, events: Iterable[Mapping[str, Any]], columns: Sequence[str], rows: Iterable[Sequence[str]]
     ) -> None:
-        """Show things of one kind. row: a thing's cells.  event: the thing as an object."""
+        """Show things of one kind. events: as for `show`.  columns: their names.  rows: the cells of each thing."""
 
     def message(self, text: str) -> None:
         """Show a line that is only for people, such as progress."""

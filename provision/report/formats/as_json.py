@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from provision.errors import ProvError
 from provision.report.formats import Format
 from provision.report.jsonl import JsonLines, summary_line
 from provision.report.reporting import Report, Style
 from provision.report.screen import write_json
-
-T = TypeVar("T")
 
 
 class Json(Format):
@@ -30,13 +28,9 @@ class Json(Format):
             write_json(self._out, event)
 
     def table(
-        self,
-        items: Iterable[T],
-        columns: Sequence[str],
-        row: Callable[[T], Sequence[str]],
-        event: Callable[[T], Mapping[str, Any]],
+        self, events: Iterable[Mapping[str, Any]], columns: Sequence[str], rows: Iterable[Sequence[str]]
     ) -> None:
-        self.show(map(event, items))
+        self.show(events)
 
     def errors(self, errors: Sequence[ProvError]) -> None:
         self.show({"event": "error", "message": e.message, "where": e.where, "hint": e.hint} for e in errors)

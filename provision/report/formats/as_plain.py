@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from provision.report.columns import aligned
 from provision.report.formats import Format
@@ -11,8 +11,6 @@ from provision.report.screen import write
 
 if TYPE_CHECKING:
     from provision.report.reporting import Report, Style
-
-T = TypeVar("T")
 
 
 class Plain(Format):
@@ -28,13 +26,9 @@ class Plain(Format):
             write(self._out, line)
 
     def table(
-        self,
-        items: Iterable[T],
-        columns: Sequence[str],
-        row: Callable[[T], Sequence[str]],
-        event: Callable[[T], Mapping[str, Any]],
+        self, events: Iterable[Mapping[str, Any]], columns: Sequence[str], rows: Iterable[Sequence[str]]
     ) -> None:
-        self.show((), aligned([columns, *map(row, items)]))
+        self.show((), aligned([columns, *rows]))
 
 
 FORMAT = Plain

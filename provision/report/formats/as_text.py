@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from provision.report.formats.as_plain import Plain
 
 if TYPE_CHECKING:
     from provision.report.reporting import Report, Style
-
-T = TypeVar("T")
 
 
 class Text(Plain):
@@ -29,18 +27,14 @@ class Text(Plain):
         return Console(style, hosts, roles)
 
     def table(
-        self,
-        items: Iterable[T],
-        columns: Sequence[str],
-        row: Callable[[T], Sequence[str]],
-        event: Callable[[T], Mapping[str, Any]],
+        self, events: Iterable[Mapping[str, Any]], columns: Sequence[str], rows: Iterable[Sequence[str]]
     ) -> None:
         if not self._out.isatty():
-            super().table(items, columns, row, event)
+            super().table(events, columns, rows)
             return
         from provision.report.table import show_table
 
-        show_table(columns, map(row, items))
+        show_table(columns, rows)
 
 
 FORMAT = Text
