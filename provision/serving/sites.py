@@ -82,7 +82,7 @@ class Site:
         folder = self.app.error_pages
         if folder is None:
             return {}
-        beginning = f"{self.app.subdirectory}/{folder}/" if self.app.subdirectory else f"{folder}/"
+        beginning = f"{self.app.in_source(folder)}/"
         names = [e[0].removeprefix(beginning) for e in self.release.entries if e[0].startswith(beginning)]
         stems = {name.removesuffix(".html"): name for name in names if name.endswith(".html")}
         return {
