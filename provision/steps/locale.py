@@ -23,7 +23,7 @@ NAME = re.compile(r"^(C|POSIX|[a-z]{2,3}(_[A-Z]{2})?(@[a-z]+)?)(\.[A-Za-z0-9-]+)
 
 @wanted()
 class Locale(Step):
-    """A locale that programs of this host can use, and the one they use if no one says otherwise.
+    """A locale that programs of this host can use, and their default.
 
         locale.locale(c, "de_DE.UTF-8")
 

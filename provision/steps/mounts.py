@@ -25,9 +25,9 @@ class Mount(Step):
     options: as in fstab(5); None leaves those of the line that is there, or is "defaults".
     check_order: the last field of fstab: when fsck looks at it; 0 is never, 1 the root, 2 the others; None leaves it.
     mounted: False writes the line only, and leaves what is mounted alone.
-    When options have changed, or someone has mounted it with others, it is mounted again in place (mount -o remount);
-    another source or kind is refused while the old one is mounted: use mounts.no_mount first. Compared is what the
-    kernel says: the directory that is bound, the device that has the UUID.  Source: fstab(5), mount(8).
+    When options have changed, or someone has mounted it with different ones, it is mounted again in place (mount -o
+    remount). Another source or kind is refused while the old one is mounted: use mounts.no_mount first. What counts is
+    what the kernel says: the directory that is bound, the device that has the UUID.  Source: fstab(5), mount(8).
     """
 
     path: str
@@ -111,7 +111,7 @@ class Mount(Step):
 
 @wanted()
 class NoMount(Step):
-    """Nothing is mounted at path, and fstab does not say so. The directory stays.
+    """Nothing is mounted at path, and fstab has no line for it. The directory stays.
 
         mounts.no_mount(c, "/srv/old")
 

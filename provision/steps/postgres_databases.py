@@ -30,8 +30,8 @@ class Database(Step):
         postgres.database(c, "shop", owner="shop")
 
     name: of the database.  owner: a role; "" leaves it (a new one is the server's own user's).
-    encoding, locale: "UTF8", "de_DE.UTF-8". They can't be changed later, and another one that is there is refused;
-    "" leaves them: a new one is in UTF8, with the server's locale.
+    encoding, locale: "UTF8", "de_DE.UTF-8". They can't be changed later: the step fails if the database has
+    another one. "" leaves them: a new one is in UTF8, with the server's locale.
     connection_limit: how many sessions it may have at once, -1 for any number; None leaves it.
     present: False drops it, with all data in it; PostgreSQL refuses that while someone is connected, unless
     force ends their sessions (PostgreSQL 13).

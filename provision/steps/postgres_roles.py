@@ -48,13 +48,13 @@ class Role(Step):
     name: of the role.  password: in the clear, or as PostgreSQL keeps it: "SCRAM-SHA-256$..." or "md5...". None leaves
     it as it is; a role without one can come in over the socket only.
     login, superuser, createdb, createrole, replication, bypassrls, inherit: what it may do. None leaves it; a new role
-    may log in, has what its groups have (inherit), and may do nothing of the others.
+    has login and inherit, which gives it what its groups have, and none of the others.
     connection_limit: how many sessions it may have at once, -1 for any number; None leaves it.
     valid_until: when its password ends, as PostgreSQL reads times, or "infinity"; "" leaves it.
-    member_of: roles of which it is a member; others are left, unless exact_member_of takes them away.
+    member_of: roles that it is to be a member of. Its other memberships stay, unless exact_member_of is True.
     present: False drops it; PostgreSQL refuses that while it owns something or has privileges. Then
     reassign_owned_to gives what it owns to another role, and drop_owned drops that, in all databases.
-    port: of the server.  user: of the host, which psql runs as.
+    port: of the server.  user: of the host; psql runs as this user.
     Needs the server: apt.packages(c, "postgresql").  Source: PostgreSQL's manual, CREATE ROLE, DROP OWNED, pg_authid.
     """
 
@@ -151,7 +151,7 @@ class Role(Step):
         groups = self.member_of if new else [c.after for c in changed if c.after]
         lines += ["GRANT %s TO %s" % (identifier(group), name) for group in groups]
         lines += ["REVOKE %s FROM %s" % (identifier(c.before), name) for c in changed if c.before]
-        # all of it or nothing: a role without its groups would be no longer new in the next run
+        # all of it or nothing: a role without its groups would no longer be new in the next run
         execute(host, self, "postgres", "BEGIN;\n%s;\nCOMMIT" % ";\n".join(lines))
         if host.planned:
             self._foresee(host, kept)

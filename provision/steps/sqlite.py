@@ -17,7 +17,7 @@ HOUR = 3600.0
 
 @wanted()
 class Backup(Step):
-    """A copy of an SQLite database that is whole, though programs use it in the meantime; old copies go.
+    """A whole copy of an SQLite database, even while programs use it; old copies go.
 
         sqlite.backup(c, "/srv/shop/db.sqlite3", "/var/backups/shop", when=[release])
 

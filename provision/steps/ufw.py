@@ -63,11 +63,11 @@ class Ufw(Step):
     limited: openings as above, in which an address may begin six connections in 30 seconds, and is refused after that;
     on the port of SSH prov's own logins count as well.
     denied: the same, closed although an opening lets it in: ["22 from 203.0.113.7"].
-    exclusive: remove other rules that let packets in, those with more conditions than these stay.
+    exclusive: remove other rules that let packets in; those with more conditions than these stay.
     enabled: False turns ufw off: everything is let in; its rules stay.
-    What a rule that someone has made lets in already, by allow or limit, is open, and the rule stays. A deny that
-    comes before an opening, and closes it for everyone, is overtaken by a rule before it; one that is narrower
-    (of one address, of one interface) stays an exception.
+    If a rule that someone has made lets packets in already, by allow or limit, the rule stays and counts as the
+    opening. If a deny comes before an opening and closes it for everyone, a rule goes in before the deny; a narrower
+    one (for one address, for one interface) stays as an exception.
     The port by which prov has come in, and those on which sshd listens, are opened before anything is
     closed, and are never removed.  Needs ufw on the host: apt.packages(c, "ufw").  On a host with containers
     take nftables.firewall: ufw and Docker do not know of each other.  Source: ufw(8).

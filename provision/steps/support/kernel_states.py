@@ -24,7 +24,7 @@ SWAPS = "/proc/swaps"
 
 
 class Turned(NamedTuple):
-    """Something that a run has turned: kind is a key of KINDS, name says which.  label: of the last such step."""
+    """Something that a run has turned: kind and name: as of key_of.  label: of the last such step."""
 
     kind: str
     name: str
@@ -55,7 +55,7 @@ def turned(steps: Sequence[Dict[str, Any]]) -> List[Turned]:
 
 
 def key_of(label: str, what: str, before: str, after: str) -> Optional[Tuple[str, str]]:
-    """Which thing of the kernel a difference of a step is about; None if it is about files, or can't be taken back."""
+    """Kind and name of what a difference of a step is about; None if it is about files, or can't be taken back."""
     kind = label.partition(" ")[0]
     if kind == "hostname" and what == "kernel":
         return "hostname", ""
