@@ -216,8 +216,7 @@ class Extension(Step):
         words += ["CASCADE"] if self.cascade and change.what == "extension" else []
         execute(host, self, self.database, " ".join(words))
         if host.planned:
-            version = self._version(host, True) if self.present else ""
-            state = version or ("that is installed" if self.present else "")
+            state = (self._version(host, True) or "that is installed") if self.present else ""
             picture(host, self, "extension", self.database, self.name)["version"] = state
 
     def fingerprint(self, host: "System") -> str:

@@ -103,11 +103,23 @@ class Privileged:
         """The role in lists of rights."""
         return "0" if self.role == PUBLIC else "%s::regrole" % literal(identifier(self.role))
 
-    def changed(self, privileges: Sequence[str]) -> Diff:
-        """These have to be granted, or taken back."""
-        words = [("", each) if self.present else (each, "") for each in privileges]
+    def place(self) -> List[str]:
+        """What a plan's picture of these privileges goes by."""
+        raise NotImplementedError
+
+    def changed(self, host: "System", has: Set[str]) -> Diff:
+        """Return what has to be granted, or taken back. has: what the server says that the role has."""
+        foreseen = picture(host, self, *self.place())
+        wrong = [each for each in self.privileges if foreseen.get(each, each in has) != self.present]
+        words = [("", each) if self.present else (each, "") for each in wrong]
         none = "has them" if self.present else "has none of them"
         return Diff([Change("privilege", *pair) for pair in words]) if words else Diff.none(none)
+
+    def foresee(self, host: "System", diff: Diff) -> None:
+        """In a plan: what a diff will have granted, or taken back."""
+        if host.planned:
+            done = dict.fromkeys([c.after or c.before for c in diff.changes], self.present)
+            picture(host, self, *self.place()).update(done)
 
     def words(self, diff: Diff) -> str:
         """GRANT or REVOKE of what a diff says, up to the object."""
@@ -167,9 +179,7 @@ class Grant(Privileged, Step):
 
     def check(self, host: "System") -> Diff:
         self.require(host)
-        has = self._granted(host)
-        foreseen = picture(host, self, *self._place(), self.role)
-        return self.changed([p for p in self.privileges if foreseen.get(p, p in has) != self.present])
+        return self.changed(host, self._granted(host))
 
     def apply(self, host: "System", diff: Diff) -> None:
         schema = identifier(self.schema)
@@ -180,16 +190,14 @@ class Grant(Privileged, Step):
         else:
             what = "ALL %s IN SCHEMA %s" % (self.on.upper(), schema)
         execute(host, self, self.database, "%s ON %s %s" % (self.words(diff), what, self.to))
-        if host.planned:
-            done = dict.fromkeys([c.after or c.before for c in diff.changes], self.present)
-            picture(host, self, *self._place(), self.role).update(done)
+        self.foresee(host, diff)
 
     def fingerprint(self, host: "System") -> str:
         return signature(self)
 
-    def _place(self) -> List[str]:
+    def place(self) -> List[str]:
         schema = "" if self.on == "database" else self.schema
-        return ["rights", self.database, self.on, schema, "\0".join(sorted(self.names))]
+        return ["rights", self.database, self.on, schema, "\0".join(sorted(self.names)), self.role]
 
     def _objects(self) -> str:
         """A query for the objects that it is about, in its database."""
@@ -216,7 +224,7 @@ class Grant(Privileged, Step):
                 % (self.schema, self.database, self.on, listed(missing)),
                 hint="What makes them, such as migrations, has to come before this step.",
             )
-        if self.role != PUBLIC and not role_is_real(host, self):
+        if not role_is_real(host, self, self.role):
             # of all objects, where there are none
             return set(self.privileges) if not rows and self.present else set()
         query = (
@@ -276,29 +284,24 @@ class DefaultPrivileges(Privileged, Step):
 
     def check(self, host: "System") -> Diff:
         self.require(host, self.owner)
-        has = self._has(host)
-        foreseen = picture(host, self, *self._place())
-        return self.changed([p for p in self.privileges if foreseen.get(p, p in has) != self.present])
+        return self.changed(host, self._has(host))
 
     def apply(self, host: "System", diff: Diff) -> None:
         schema = " IN SCHEMA %s" % identifier(self.schema) if self.schema else ""
         whose = "ALTER DEFAULT PRIVILEGES FOR ROLE %s%s" % (identifier(self.owner), schema)
         words = "%s %s ON %s %s" % (whose, self.words(diff), self.on.upper(), self.to)
         execute(host, self, self.database, words)
-        if host.planned:
-            done = dict.fromkeys([c.after or c.before for c in diff.changes], self.present)
-            picture(host, self, *self._place()).update(done)
+        self.foresee(host, diff)
 
     def fingerprint(self, host: "System") -> str:
         return signature(self)
 
-    def _place(self) -> List[str]:
+    def place(self) -> List[str]:
         return ["defaults", self.database, self.on, self.schema, self.owner, self.role]
 
     def _has(self, host: "System") -> Set[str]:
         """Which of the privileges the role will have by a rule for just this owner and schema."""
-        new = [r for r in (self.role, self.owner) if r != PUBLIC and not role_is_real(host, self, r)]
-        letter = {"tables": "r", "sequences": "s", "functions": "f"}[self.on]
+        _, letter = OBJECTS[self.on]
         where = "%s::regnamespace" % literal(identifier(self.schema)) if self.schema else "0"
         owner = "%s::regrole" % literal(identifier(self.owner))
         none = "NULL::aclitem[]" if self.schema else "acldefault('%s', %s)" % (letter, owner)
@@ -308,7 +311,7 @@ class DefaultPrivileges(Privileged, Step):
         ) % (owner, where, letter.upper() if letter == "s" else letter)
         query = "SELECT privilege_type FROM aclexplode(coalesce((%s), %s)) WHERE grantee = %s"
         rows: "Optional[List[List[str]]]" = None
-        if not new:
+        if all(role_is_real(host, self, name) for name in (self.role, self.owner)):
             rows = ask(host, self, self.database, query % (rule, none, self.grantee_id))
         everywhere = not self.schema and (
             self.role == self.owner or (self.role, self.on) == (PUBLIC, "functions")
@@ -318,7 +321,7 @@ class DefaultPrivileges(Privileged, Step):
         return {row[0] for row in rows}
 
 
-def role_is_real(host: "System", s: Privileged, name: str = "") -> bool:
-    """Whether the server itself has the role, not only a plan's picture."""
-    query = "SELECT 1 FROM pg_roles WHERE rolname = %s" % literal(name or s.role)
-    return bool(ask(host, s, "postgres", query)) or (name or s.role) == PUBLIC
+def role_is_real(host: "System", s: Privileged, name: str) -> bool:
+    """Whether the server itself has the role, not only a plan's picture; everyone is always there."""
+    query = "SELECT 1 FROM pg_roles WHERE rolname = %s" % literal(name)
+    return name == PUBLIC or bool(ask(host, s, "postgres", query))

@@ -11,6 +11,7 @@ from provision.steps.support.psql import (
     check_server,
     execute,
     identifier,
+    is_pictured,
     literal,
     matches,
     picture,
@@ -222,7 +223,7 @@ class Role(Step):
             fate = "given to %s" % self.reassign_owned_to if self.reassign_owned_to else "dropped"
             owned = [Change("what it has in %s" % name, "", fate) for name in self._databases(host)]
             return Diff([*owned, Change("role", self.name, "")])
-        if not any(vars(host).get("postgres", {}).values()):
+        if not is_pictured(host):
             # what is in the way, in PostgreSQL's own words, unless this plan has taken it away before
             ask(host, self, "postgres", "BEGIN;\nDROP ROLE %s;\nROLLBACK" % identifier(self.name))
         return Diff([Change("role", self.name, "")])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, List, Optional, Sequence, Union
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, listed, wanted
-from provision.steps.support.psql import ask, check_server, execute, literal, picture
+from provision.steps.support.psql import ask, check_server, execute, identifier, literal, picture
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -173,9 +173,9 @@ def names_in(text: str, *, folded: bool) -> List[str]:
 
 def quoted(name: str) -> str:
     """A name in a list."""
-    return name if re.match(r"[a-z_][a-z0-9_]*\Z", name) else '"%s"' % name.replace('"', '""')
+    return name if re.match(r"[a-z_][a-z0-9_]*\Z", name) else identifier(name)
 
 
 def quoted_name(name: str) -> str:
     """The name of a setting in SQL, which may have two parts."""
-    return ".".join('"%s"' % part for part in name.split("."))
+    return ".".join(map(identifier, name.split(".")))

@@ -80,6 +80,11 @@ def picture(host: "System", s: Any, *what: str) -> Dict[str, Any]:
     return known.setdefault((s.port, *what), {})
 
 
+def is_pictured(host: "System") -> bool:
+    """Whether earlier steps of this plan have made something of a server."""
+    return any(vars(host).get("postgres", {}).values())
+
+
 def role_exists(host: "System", s: Any, name: str) -> bool:
     """Whether the server has a role of that name, or will have."""
     foreseen = picture(host, s, "role", name).get("exists")
