@@ -100,16 +100,16 @@ class Ufw(Step):
             if not self.enabled:
                 return Diff.none("there is no ufw")
             raise StepError("this host has no ufw", hint='Add apt.packages(c, "ufw") before this step.')
-        on = setting(host, CONF, "ENABLED").lower() == "yes"
+        on = is_on(host)
         if not self.enabled:
             return Diff([Change("enabled", "yes", "no")]) if on else Diff.none("is off")
         found = []
         ssh = ssh_openings(host)
+        going = self._others(host, ssh)
         for action, opening in self._wanted(host, ssh):
-            lacking = self._lacking(host, action, opening, ssh)
+            lacking = self._lacking(host, action, opening, going)
             found += [change(action, opening, lacking)] if lacking else []
-        others = dict.fromkeys(shown(rule) for _, rule in self._others(host, ssh))
-        found += [Change("opening", text, "") for text in others]
+        found += [Change("opening", text, "") for text in dict.fromkeys(shown(rule) for _, rule in going)]
         policy = setting(host, POLICIES, "DEFAULT_INPUT_POLICY").upper()
         if policy not in ("DROP", "REJECT"):
             found.append(Change("incoming", policy.lower(), "deny"))
@@ -126,9 +126,10 @@ class Ufw(Step):
             replace(host, CONF, r"^ENABLED=.*$", "ENABLED=no")
             return
         ssh = ssh_openings(host)
+        going = self._others(host, ssh)
         for action, opening in self._wanted(host, ssh):
-            self._put(host, self._lacking(host, action, opening, ssh))
-        for family, rule in self._others(host, ssh):
+            self._put(host, self._lacking(host, action, opening, going))
+        for family, rule in going:
             self._remove(host, family, rule)
         if "incoming" in what:
             self._ufw(host, "default", "deny", "incoming")
@@ -141,12 +142,11 @@ class Ufw(Step):
         foresee(host, "ufw", "running")
 
     def guarded(self, host: "System", diff: Diff) -> Optional[Guarded]:
-        on = host.files.exists(CONF) and setting(host, CONF, "ENABLED") == "yes"
-        commands = [["ufw", "reload"]] if on else [["ufw", "--force", "disable"]]
+        commands = [["ufw", "reload"]] if is_on(host) else [["ufw", "--force", "disable"]]
         return Guarded([CONF, POLICIES, *FILES], commands)
 
     def fingerprint(self, host: "System") -> str:
-        state = setting(host, CONF, "ENABLED") if host.files.exists(CONF) else ""
+        state = setting(host, CONF, "ENABLED")
         return " ".join([state, *(rule.text() for family in (V4, V6) for rule in rules(host, family))])
 
     def _ufw(self, host: "System", *words: str) -> None:
@@ -171,15 +171,17 @@ class Ufw(Step):
                 )
             yield action, opening
 
-    def _lacking(self, host: "System", action: str, opening: Opening, ssh: Sequence[Opening]) -> List[Lack]:
+    def _lacking(
+        self, host: "System", action: str, opening: Opening, going: Sequence[Tuple[Family, Rule]]
+    ) -> List[Lack]:
+        """Where an opening is not as wanted, once the rules that go have gone."""
         found = []
         for family in families(host):
             rule = wanted_rule(action, opening, family)
             if rule is None:
                 continue
             held = rules(host, family)
-            going = [other for of, other in self._others(host, ssh) if of == family]
-            staying = [other for other in held if other not in going]
+            staying = [other for other in held if (family, other) not in going]
             at = verdict(staying, opening, AS_GOOD[action])
             if at is not None:
                 found.append(
@@ -228,7 +230,7 @@ class Ufw(Step):
     def _remove(self, host: "System", family: Family, rule: Rule) -> None:
         held = rules(host, family)
         if rule not in held:
-            # with another one of its application
+            # gone with another one of its application, or a denial has taken its place
             return
         self._ufw(host, "delete", *rule.words())
         put_rules(host, family, [r for r in held if r != rule and (not rule.app or r.app != rule.app)])
@@ -251,6 +253,11 @@ def change(action: str, opening: Opening, lacking: Sequence[Lack]) -> Change:
 def shown(rule: Rule) -> str:
     """A rule in the words of its family for IPv4: those of both families are alike."""
     return rule.text().replace(ANYWHERE[1], ANYWHERE[0])
+
+
+def is_on(host: "System") -> bool:
+    """Whether ufw filters, or will from the next boot on."""
+    return setting(host, CONF, "ENABLED").lower() == "yes"
 
 
 def runs(host: "System") -> bool:

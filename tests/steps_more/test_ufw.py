@@ -5,14 +5,17 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from steps_bench import Bench, refuses
 
-from provision.steps.base import Step
+from provision.steps.base import Diff, Step
 from provision.steps.support.ports import Opening, parse_opening
 from provision.steps.support.ufw_rules import Rule, parsed, signatures, verdict
 from provision.steps.ufw import Ufw
+from provision.system.host import System
 
 OPENINGS = ["80", "8000-8010/udp", "5432 from 10.0.0.0/8", "443 from 2001:db8::/32"]
 #: of the package, before anybody has changed them
@@ -217,6 +220,13 @@ def test_rules_that_the_kernel_has_lost_are_loaded_again(bench: Bench, past: Pas
         assert [c[:3] for c in planned.diff] == [("running", "other rules", "these")]
         assert real.diff == planned.diff
         assert (again.state, after.state) == ("ok", "ok")
+
+
+@pytest.mark.parametrize("yes", ["yes", "YES"])
+def test_the_guard_turns_off_only_what_was_off(yes: str) -> None:
+    files = SimpleNamespace(exists=lambda path: True, read=lambda path: f"ENABLED={yes}\n".encode())
+    guard = Ufw(["80"]).guarded(cast(System, SimpleNamespace(files=files)), Diff([]))
+    assert guard is not None and guard.commands == [["ufw", "reload"]]
 
 
 def test_what_of_a_rule_counts() -> None:
