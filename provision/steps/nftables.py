@@ -7,7 +7,7 @@ from provision.errors import StepError
 from provision.steps.base import Diff, Step, check_text, step, wanted
 from provision.steps.support.lockout import Guarded
 from provision.steps.support.nft_tables import FOLDER, UNIT, Table
-from provision.steps.support.ports import Opening, parse_opening, refuse_denied, ssh_openings, with_ssh
+from provision.steps.support.ports import Opening, parse_opening, refuse_denied, ssh_openings
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -80,10 +80,12 @@ class Firewall(Step):
         if not self.present:
             found = self.table(host).changes_without(host)
             return Diff(found) if found else Diff.none("there is none of prov's")
-        for opening in ssh_openings(host):
+        ssh = ssh_openings(host)
+        for opening in ssh:
             refuse_denied(opening, self.denied, StepError)
-        count = "%d rules" % len(self._lines(host))
-        found = self.table(host).changes(host, count)
+        lines = self._lines(ssh)
+        count = "%d rules" % len(lines)
+        found = self._table(lines).changes(host, count)
         return Diff(found) if found else Diff.none("has these %s" % count)
 
     def apply(self, host: "System", diff: Diff) -> None:
@@ -101,14 +103,17 @@ class Firewall(Step):
 
     def table(self, host: "System") -> Table:
         """Its table."""
-        lines = self._lines(host) if self.present else []
+        return self._table(self._lines(ssh_openings(host)) if self.present else [])
+
+    def _table(self, lines: Sequence[str]) -> Table:
         sets = LIMITED % (4, "ipv4_addr") + LIMITED % (6, "ipv6_addr") if self.limited else ""
         inner = (
             "%s    chain input {\n        type filter hook input priority filter; policy drop;\n%s    }\n"
         ) % (sets, "".join("        %s\n" % line for line in lines))
         return Table("inet", "prov", FOLDER + "/prov.nft", inner)
 
-    def _lines(self, host: "System") -> List[str]:
+    def _lines(self, ssh: Sequence[Opening]) -> List[str]:
+        """The rules of its chain. ssh: openings that come before all others."""
         lines = [
             "ct state established,related accept",
             "ct state invalid drop",
@@ -125,7 +130,8 @@ class Firewall(Step):
                     "%sct state new update @limited%d { %s %s } reject" % (match, version, keys, rate)
                 )
             lines.append(match + "accept")
-        lines += [matched(opening) + "accept" for opening in with_ssh(host, self.openings)]
+        openings = dict.fromkeys([*ssh, *map(parse_opening, self.openings)])
+        lines += [matched(opening) + "accept" for opening in openings]
         return [*lines, *self.rules]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 from provision.errors import StepError
 from provision.steps.base import Change
 from provision.steps.files import File
-from provision.steps.kernel import put
+from provision.steps.kernel import HEADER, put
 from provision.steps.support.foresight import foresee, foreseen
 from provision.steps.support.lockout import Guarded
 
@@ -25,7 +25,6 @@ INCLUDE = 'include "/etc/nftables.d/prov*.nft"'
 ALL_INCLUDED = re.compile(r'^\s*include\s+"/etc/nftables\.d/\*(\.nft)?"', re.MULTILINE)
 UNIT = "nftables.service"
 ENABLED = ("enabled", "enabled-runtime", "static", "alias")
-HEADER = "# written by prov; changes made here are undone\n"
 #: libnftables-json(5): what counts on, and what tells one loading from the next
 COUNTED = ("handle", "packets", "bytes", "used", "expires", "index")
 

@@ -1,4 +1,4 @@
-"""What firewalls let in: ports as people write them, and those by which we came. Shipped to hosts."""
+"""What firewalls let in: ports as people write them, and those by which prov came in. Shipped to hosts."""
 
 import os
 import re
@@ -53,8 +53,6 @@ class Opening(NamedTuple):
 
 def parse_opening(text: str) -> Opening:
     """ "443", "53/udp", "8000-8010/tcp from 10.0.0.0/8", "any on wg0". Raises ValueError."""
-    import ipaddress
-
     match = OPENING.match(text) if isinstance(text, str) else None
     if match is None or (match.group(5) and match.group(7)):
         raise ValueError(
@@ -68,6 +66,8 @@ def parse_opening(text: str) -> Opening:
     if interface and not INTERFACE.match(interface):
         raise ValueError("%r: %r is not the name of an interface" % (text, interface))
     if origin:
+        import ipaddress
+
         try:
             origin = str(ipaddress.ip_network(origin))
         except ValueError as error:
@@ -88,12 +88,12 @@ def refuse_denied(opening: Opening, denied: Sequence[str], error: "type[Exceptio
 
 def within(origin: str, other: str) -> bool:
     """Whether a network ("" is everyone) lies within another one."""
-    import ipaddress
-
     if not other or origin == other:
         return True
     if not origin or (":" in origin) != (":" in other):
         return False
+    import ipaddress
+
     inner, outer = ipaddress.ip_network(origin, False), ipaddress.ip_network(other, False)
     # not subnet_of, whose types want one version
     return outer.prefixlen <= inner.prefixlen and inner.network_address in outer
@@ -102,11 +102,6 @@ def within(origin: str, other: str) -> bool:
 def ssh_openings(host: "System") -> List[Opening]:
     """Openings of the ports of SSH."""
     return [Opening(port, port, "tcp", "") for port in ssh_ports(host)]
-
-
-def with_ssh(host: "System", openings: Sequence[str]) -> List[Opening]:
-    """Openings, the ports of SSH first; each once."""
-    return list(dict.fromkeys([*ssh_openings(host), *map(parse_opening, openings)]))
 
 
 def ssh_ports(host: "System") -> List[int]:
