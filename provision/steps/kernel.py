@@ -112,16 +112,13 @@ class Sysctl(Step):
                 )
 
     def _running(self, host: "System", key: str) -> str:
-        path = proc_path(key)
-        if not host.files.exists(path):
-            if host.planned:
-                # a module that an earlier step loads may bring it
-                return ""
+        # in a plan, a module that an earlier step loads may bring it
+        if not host.planned and not host.files.exists(proc_path(key)):
             raise StepError(
                 "this kernel has no setting %s" % key,
                 hint="Check the spelling. Some come with a module only: add a kernel.module step before.",
             )
-        return " ".join(host.files.read(path).decode(errors="replace").split())
+        return running_value(host, key)
 
 
 @wanted()
@@ -231,6 +228,14 @@ def proc_path(key: str) -> str:
     if first is not None and first.group() == "/":
         return "/proc/sys/" + key
     return "/proc/sys/" + key.translate(str.maketrans("./", "/."))
+
+
+def running_value(host: "System", key: str) -> str:
+    """The value of a setting in the running kernel; "" if that has none of the name."""
+    path = proc_path(key)
+    if not host.files.exists(path):
+        return ""
+    return " ".join(host.files.read(path).decode(errors="replace").split())
 
 
 def check_file_name(name: str) -> None:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, List, Optional
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, mode_text, step, wanted
 from provision.steps.support.contents import size_text
-from provision.steps.support.fstab import Entry, fstab_file, in_fstab, write_fstab
+from provision.steps.support.fstab import SWAPS, Entry, fstab_file, in_fstab, swaps_to, write_fstab
 from provision.system.source import Source
 
 if TYPE_CHECKING:
     from provision.system.host import System
 
-SWAPS = "/proc/swaps"
 MEGABYTE = 1024 * 1024
 
 
@@ -56,7 +55,7 @@ class SwapFile(Step):
         host.files.refuse_shared(os.path.dirname(self.path), "mkswap would write to what they put there")
         found: List[Change] = []
         size = now.size if now is not None else -1
-        used = self._used(host)
+        used = swaps_to(host, self.path)
         if size != self.size_mb * MEGABYTE and (self.size_mb or now is not None):
             before = size_text(size) if now is not None else ""
             found.append(Change("size", before, "%d MB" % self.size_mb if self.size_mb else ""))
@@ -70,7 +69,7 @@ class SwapFile(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         what = {c.what for c in diff.changes}
-        if self._used(host) and ("size" in what or not self.size_mb):
+        if swaps_to(host, self.path) and ("size" in what or not self.size_mb):
             host.run(("swapoff", self.path)).require(
                 "taking %s out of use" % self.path, "Is there memory enough for what is swapped out?"
             )
@@ -85,13 +84,13 @@ class SwapFile(Step):
             self._make(host)
         elif "mode" in what:
             host.files.set_mode(self.path, 0o600)
-        if not self._used(host):
+        if not swaps_to(host, self.path):
             self._use(host)
         write_fstab(host, self.path, self._entry(host))
 
     def fingerprint(self, host: "System") -> str:
         now = host.files.stat(self.path)
-        return "absent" if now is None else "%d %s" % (now.size, self._used(host))
+        return "absent" if now is None else "%d %s" % (now.size, swaps_to(host, self.path))
 
     def _entry(self, host: "System") -> Optional[Entry]:
         if not self.size_mb:
@@ -103,12 +102,6 @@ class SwapFile(Step):
         # options of someone's own stay
         others = [word for word in now.words if self.priority is None or not word.startswith("pri=")]
         return now._replace(options=",".join(others) + pri)
-
-    def _used(self, host: "System") -> bool:
-        # a kernel without swap has no such table
-        text = host.files.read(SWAPS) if host.files.exists(SWAPS) else b""
-        lines = text.decode(errors="replace").splitlines()[1:]
-        return any(line.split()[:1] == [self.path] for line in lines)
 
     def _make(self, host: "System") -> None:
         """The file, without holes: swapon(8) refuses those."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, step, wanted
-from provision.steps.hosts import with_words, words_of
+from provision.steps.hosts import FIRST, with_words, words_of
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -74,7 +74,7 @@ class Hostname(Step):
             if self.name in words_of(line)[1:]:
                 # someone has given the name an address already: that may be a better one than 127.0.1.1
                 return text.encode(errors="surrogateescape")
-        lines = lines or ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
+        lines = lines or FIRST.splitlines()
         at = [n for n, line in enumerate(lines) if words_of(line)[0] == "127.0.1.1"]
         if at:
             # other names of this host stay its names

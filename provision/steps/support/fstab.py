@@ -1,4 +1,4 @@
-"""Tables of file systems: /etc/fstab, and what the kernel has mounted. Shipped to hosts (Python 3.8)."""
+"""Tables of file systems and swap: /etc/fstab, and what the kernel uses. Shipped to hosts (Python 3.8)."""
 
 import os
 import re
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 FSTAB = "/etc/fstab"
 MOUNTED = "/proc/self/mounts"
+SWAPS = "/proc/swaps"
 #: fields of fstab(5); what comes after them no one reads
 FIELDS = 6
 
@@ -75,6 +76,14 @@ def entry(host: "System", table: str, path: str) -> Optional[Entry]:
 def mounted_at(host: "System", path: str) -> Optional[Entry]:
     """What is mounted at a path."""
     return entry(host, MOUNTED, path)
+
+
+def swaps_to(host: "System", path: str) -> bool:
+    """Whether the kernel uses a file for swap."""
+    # a kernel without swap has no such table
+    text = host.files.read(SWAPS) if host.files.exists(SWAPS) else b""
+    lines = text.decode(errors="replace").splitlines()[1:]
+    return any(line.split()[:1] == [path] for line in lines)
 
 
 def in_fstab(host: "System", path: str) -> Optional[Entry]:

@@ -10,17 +10,15 @@ import os
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from provision.steps.base import Change
-from provision.steps.kernel import proc_path
+from provision.steps.kernel import proc_path, running_value
 from provision.steps.nftables import Firewall, OwnTable
 from provision.steps.support.foresight import foresee
-from provision.steps.support.fstab import MOUNTED, mounted_at, plain, put_mounted
+from provision.steps.support.fstab import MOUNTED, mounted_at, plain, put_mounted, swaps_to
 from provision.system.processes import pids, process
 
 if TYPE_CHECKING:
     from provision.steps.support.nft_tables import Table
     from provision.system.host import System
-
-SWAPS = "/proc/swaps"
 
 
 class Turned(NamedTuple):
@@ -160,18 +158,14 @@ class Kernel:
         if each.kind == "hostname":
             return self.host.hostname()
         if each.kind == "setting":
-            path = proc_path(each.name)
-            return (
-                " ".join(self.host.files.read(path).decode().split()) if self.host.files.exists(path) else ""
-            )
+            return running_value(self.host, each.name)
         if each.kind == "uid":
             account = self.host.accounts.user(each.name)
             return str(account.uid) if account is not None else ""
         if each.kind == "mount":
             return "in use" if mounted_at(self.host, each.name) is not None else ""
         if each.kind == "swap":
-            lines = self.host.files.read(SWAPS).decode(errors="replace").splitlines()
-            return "in use" if any(line.split()[:1] == [each.name] for line in lines) else ""
+            return "in use" if swaps_to(self.host, each.name) else ""
         loaded = table_of(self.host, each.name).loaded(self.host)
         if each.before == "other rules":
             # no one has kept them
