@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from provision.controller.host_keys import Known, KnownKey, known
+from provision.controller.openssh.reasons import scan_command
 from provision.controller.ssh_config import PUBLIC, SshConfig, user_config, words_of
 from provision.controller.without_mock import without_mock
 from provision.errors import UnreachableError
@@ -77,9 +78,7 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
 
     def _refuse_unknown(self, hostname: str, key: paramiko.PKey) -> NoReturn:
         host, port = split_known_host(hostname)
-        scan = shlex.join(
-            ["ssh-keyscan", *(["-p", str(port)] if port != 22 else []), "-t", scan_type(key), host]
-        )
+        scan = scan_command(host, "" if port == 22 else str(port), key.get_name())
         raise UnreachableError(
             f"the host key of {hostname} is not known: {key.get_name()} {fingerprint(key)}",
             hint=f"Compare the fingerprint with the host's own; to accept it: {scan} >> ~/.ssh/known_hosts"
@@ -328,12 +327,6 @@ def split_known_host(name: str) -> tuple[str, int]:
         host, _, port = name[1:].partition("]:")
         return host, int(port)
     return name, 22
-
-
-def scan_type(key: paramiko.PKey) -> str:
-    """The name that ssh-keyscan -t knows a key's type by."""
-    name = key.get_name()
-    return "ed25519" if "ed25519" in name else "ecdsa" if "ecdsa" in name else "rsa"
 
 
 class SshAware(Config):  # type: ignore[misc]

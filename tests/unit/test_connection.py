@@ -20,11 +20,11 @@ from provision.controller.connection import (
     changed_key,
     describe,
     fingerprint,
-    scan_type,
     split_known_host,
     was_dropped,
 )
 from provision.controller.host_keys import Known, KnownKey
+from provision.controller.openssh.reasons import scan_command
 from provision.errors import UnreachableError
 
 
@@ -49,11 +49,8 @@ def test_fingerprints_are_those_of_ssh_keygen(key: paramiko.PKey, tmp_path: Path
      ("ecdsa-sha2-nistp521", "ecdsa"), ("ssh-rsa", "rsa"), ("rsa-sha2-512", "rsa")],
 )  # fmt: skip
 def test_types_as_ssh_keyscan_knows_them(name: str, word: str) -> None:
-    class Key:
-        def get_name(self) -> str:
-            return name
-
-    assert scan_type(Key()) == word  # type: ignore[arg-type]
+    assert scan_command("web1", "", name) == f"ssh-keyscan -t {word} web1"
+    assert scan_command("web1", "2222", name) == f"ssh-keyscan -p 2222 -t {word} web1"
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ CHANGEABLE = re.compile(
     r"^\s*(match\b.*\b(exec|localnetwork)\b|canonicalizehostname[\s=]+\"?(yes|always|true)\b|include\b.*[$%])",
     re.IGNORECASE | re.MULTILINE,
 )
+HINT = "Mend ssh's configuration (~/.ssh/config), or the ansible_ssh_... arguments in the inventory."
 INCLUDE = re.compile(r"^\s*include[\s=]+(.*)$", re.IGNORECASE | re.MULTILINE)
 
 #: (keyword in small letters, its values in their order)
@@ -34,7 +35,6 @@ Settings = Mapping[str, Sequence[str]]
 
 def settings_of(client: Client, words: Sequence[str], address: str) -> Settings:
     """Return ssh's settings for a host. words: ssh's arguments. Raises UnreachableError with file and line."""
-    home = pwd.getpwuid(os.getuid()).pw_dir
     question = repr((client, list(words), address, os.getuid(), Path.cwd().as_posix()))
     found = recall("settings", question)
     if isinstance(found, dict):
@@ -55,6 +55,7 @@ def settings_of(client: Client, words: Sequence[str], address: str) -> Settings:
     if done.returncode:
         raise bad_configuration(done.stderr)
     settings = parsed(done.stdout)
+    home = pwd.getpwuid(os.getuid()).pw_dir
     files = files_read(READ.findall(done.stderr), home, words)
     if files is not None:
         remember("settings", question, files, settings)
@@ -76,7 +77,7 @@ def bad_configuration(said: str) -> UnreachableError:
     shown = [line for line in lines if not line.startswith(("OpenSSH_", "Pseudo-terminal", "terminating"))]
     return UnreachableError(
         "ssh: " + "; ".join(shown or lines[-1:] or ["it can't use its configuration"]),
-        hint="Mend ssh's configuration (~/.ssh/config), or the ansible_ssh_... arguments in the inventory.",
+        hint=HINT,
     )
 
 

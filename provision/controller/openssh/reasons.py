@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from provision.controller.openssh.arguments import one
 from provision.controller.openssh.certificates import expired
-from provision.controller.openssh.configuration import Settings
+from provision.controller.openssh.configuration import HINT, Settings
 from provision.controller.openssh.log import Log
 from provision.controller.transport import Target
 from provision.errors import UnreachableError
@@ -69,7 +69,7 @@ HINTS = (
     ),
     (
         re.compile(r"[Bb]ad configuration option|Bad owner or permissions|: line \d+:|no argument after"),
-        "Mend ssh's configuration (~/.ssh/config), or the ansible_ssh_... arguments in the inventory.",
+        HINT,
     ),
     (
         re.compile(r"account (has |is )?expired", re.IGNORECASE),
@@ -166,15 +166,8 @@ class Failure:
             # it can't be scanned from here, or not by that name
             return f"prov ssh {self.target.name or name} -- true"
         host, _, port = name.removeprefix("[").partition("]:")
-        words = [
-            "ssh-keyscan",
-            *(["-p", port] if port else []),
-            "-t",
-            scan_kind(self.log.host_key()[0]),
-            host,
-        ]
         file = "".join(shlex.quote(name) for name in self._file_of_keys()[1:]) or "~/.ssh/known_hosts"
-        return f"{shlex.join(words)} >> {file}"
+        return f"{scan_command(host, port, self.log.host_key()[0])} >> {file}"
 
     def _file_of_keys(self) -> list[str]:
         """Return ssh-keygen's words for the file of known hosts; none for the user's usual one."""
@@ -261,6 +254,7 @@ def hint_for(reason: str) -> str:
     return next((hint for words, hint in HINTS if words.search(reason)), "")
 
 
-def scan_kind(kind: str) -> str:
-    """Return the name that ssh-keyscan -t knows a kind of key by."""
-    return "ed25519" if "ed25519" in kind else "ecdsa" if "ecdsa" in kind else "rsa"
+def scan_command(host: str, port: str, kind: str) -> str:
+    """Return the command that prints a host's key as a line of known hosts. port: "" for 22.  kind: as ssh names it."""
+    name = "ed25519" if "ed25519" in kind else "ecdsa" if "ecdsa" in kind else "rsa"
+    return shlex.join(["ssh-keyscan", *(["-p", port] if port else []), "-t", name, host])
