@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from provision.controller.openssh.folders import cache_folder, is_private
+from provision.system.caches import keep, kept, name_of
 
-#: (device, inode, size, time of change in ns); None for a file that is not there
-FileState = tuple[int, int, int, int]
+#: what `name_of` says of a file
+FileState = str
 #: files in the folder; when there are more, all are forgotten
 MOST = 5000
 
@@ -21,22 +22,20 @@ MOST = 5000
 def state_of(path: str) -> FileState | None:
     """Return what tells a file from another or changed one; None if it is not there."""
     try:
-        st = os.stat(path)  # noqa: PTH116 (as quick as can be)
+        return name_of(os.stat(path))  # noqa: PTH116 (as quick as can be)
     except OSError:
         return None
-    return st.st_dev, st.st_ino, st.st_size, st.st_mtime_ns
 
 
 def recall(kind: str, question: str) -> Any:
     """Return what was remembered, if all files that it depends on are as they were; else None."""
     try:
-        kept = json.loads(path_of(kind, question).read_bytes())
-        states = {path: tuple(state) if state else None for path, state in kept["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        found = json.loads(kept(str(path_of(kind, question))))
+        if any(state_of(path) != state for path, state in found["files"].items()):
+            return None
+        return found["answer"]
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    if any(state_of(path) != state for path, state in states.items()):
-        return None
-    return kept.get("answer")
 
 
 def remember(kind: str, question: str, files: Mapping[str, FileState | None], answer: Any) -> None:
@@ -49,9 +48,7 @@ def remember(kind: str, question: str, files: Mapping[str, FileState | None], an
         for name in known if len(known) > MOST else ():
             if name.endswith(".json"):
                 (path.parent / name).unlink(missing_ok=True)
-        part = path.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps({"files": files, "answer": answer}))
-        part.replace(path)
+    keep(str(path), json.dumps({"files": files, "answer": answer}).encode())
 
 
 def path_of(kind: str, question: str) -> Path:
