@@ -160,7 +160,7 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=self._way.environment(),
+            env=self._way.environment(self._way.new_questions()),
             start_new_session=True,
             bufsize=0,
         )

@@ -43,7 +43,7 @@ EXIT_TIMEOUT = 2.0
 #: ssh's words for StrictHostKeyChecking under which any key is taken
 NOT_CHECKED = ("no", "off", "false")
 
-#: hosts for which that was told: one, as it is told once
+#: the host for which the warning was shown; it is shown once
 _warned: list[str] = []
 _logs = itertools.count(1)
 _limits: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(AT_ONCE))
@@ -117,8 +117,8 @@ class OpenSshTransport:
         _ = self.settings
 
     def reopen(self) -> None:
+        # the first channel shows whether the host is there
         self.forget_master()
-        # whether it is there shows with the first channel
 
     def forget_master(self) -> None:
         """End the kept connection, if there is one."""
@@ -182,12 +182,16 @@ class OpenSshTransport:
             master = keeping_words(path, self._target.persist)
         return [self._client.path, *own, *master, *self.words, "--", self._target.address]
 
-    def environment(self) -> dict[str, str]:
-        """Return what ssh runs with: questions come to prov."""
+    def new_questions(self) -> Questions:
+        """Return what answers the questions of one process."""
         questions = Questions(self.user, self.address, self._target.password)
         if self._asked_whom:
             questions.may_ask(self._person)
         self._open.append(questions)
+        return questions
+
+    def environment(self, questions: Questions) -> dict[str, str]:
+        """Return what ssh runs with: its questions come to prov."""
         return {**os.environ, **listener().environment(questions)}
 
     def new_log(self) -> Path:
@@ -197,10 +201,6 @@ class OpenSshTransport:
     def failure(self, log: Log, said: str, questions: Sequence[str] = ()) -> Failure:
         """Return why a process has not logged in. See Failure."""
         return Failure(self._target, self.settings, log, said, questions)
-
-    def last_questions(self) -> Questions:
-        """Return the questions of the process that was started last."""
-        return self._open[-1]
 
     @property
     def target(self) -> Target:
@@ -244,8 +244,8 @@ class Attempts:
     def _start(self) -> Started:
         log = self._transport.new_log()
         own = [*self._more, *self._transport.plain_words(log)]
-        environment = {**self._transport.environment(), "LC_ALL": "C"}
-        self._questions = self._transport.last_questions()
+        self._questions = self._transport.new_questions()
+        environment = {**self._transport.environment(self._questions), "LC_ALL": "C"}
         try:
             return Started([*self._transport.argv(own), self._command], environment, log)
         except OSError as error:
