@@ -164,8 +164,8 @@ class Starter:
 
     def _check_login(self, now: float) -> None:
         """Note that the login has worked; raise UnreachableError if that takes too long."""
-        if self.channel.logged_in() or self.channel.asking():
-            self._there = self.channel.logged_in()
+        self._there = self.channel.logged_in()
+        if self._there or self.channel.asking():
             self._began = self._heard = now
         elif now - self._began > LOGIN_TIMEOUT:
             raise self._give_up(

@@ -51,10 +51,6 @@ class Log:
         """Return whether the login has worked, or a kept connection has taken the command."""
         return LOGGED_IN.search(self.read()) is not None
 
-    def waits_for_master(self) -> bool:
-        """Return whether it is a kept connection that has not answered yet."""
-        return not self.logged_in() and self.used_master()
-
     def used_master(self) -> bool:
         """Return whether a kept connection has been tried, and no other one."""
         return OVER_MASTER.search(self.text) is not None

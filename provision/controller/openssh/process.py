@@ -28,7 +28,7 @@ LOOK = 0.5
 
 
 class Started:
-    """One ssh process. log: its own.  questions: what it has asked so far."""
+    """One ssh process. log: its own, and the file of it."""
 
     def __init__(self, argv: list[str], environment: dict[str, str], log: Path) -> None:
         self.log = Log(log)
@@ -50,7 +50,7 @@ class Started:
             os.set_blocking(stream, False)
 
     def end(self) -> None:
-        """Close its streams, and end it if it does not by itself."""
+        """Close its streams, and terminate it if it is still running."""
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None:
                 with suppress(BrokenPipeError):
@@ -180,7 +180,7 @@ class OpenSshChannel:
             stdin.close()
 
     def _push(self, wait: float = 0.0) -> None:
-        """Write what is pending as far as the process takes it at once, or in so many seconds."""
+        """Write what is pending, as far as the process takes it. wait: seconds for it to begin to."""
         stdin = self._started.stdin
         with selectors.DefaultSelector() as ready:
             if wait:
@@ -188,12 +188,12 @@ class OpenSshChannel:
                     ready.register(fd, selectors.EVENT_READ)
                 ready.register(stdin, selectors.EVENT_WRITE)
                 ready.select(wait)
-        with self._lock, suppress(BlockingIOError):
+        with self._lock:
             try:
                 while self._pending:
                     del self._pending[: os.write(stdin, self._pending[:PIECE])]
             except BlockingIOError:
-                raise
+                return
             except OSError:
                 # it has ended: what there is to say is said again to the next one, if there is one
                 self._pending.clear()
@@ -215,7 +215,7 @@ class OpenSshChannel:
                     continue
                 except BlockingIOError:
                     pass
-                except (BrokenPipeError, OSError):
+                except OSError:
                     # it has ended: `wait` gives what it said before that, then the end
                     return
                 self._read_early()
@@ -272,11 +272,11 @@ class OpenSshChannel:
 
     def _look(self) -> None:
         """Look how far a login has come: a kept connection that does not answer is given up."""
-        log = self._started.log
+        started = self._started
         if self.logged_in():
             return
-        if time.monotonic() - self._started.began > MASTER_TIMEOUT and log.waits_for_master():
-            self._started.process.kill()
+        if time.monotonic() - started.began > MASTER_TIMEOUT and started.log.used_master():
+            started.process.kill()
 
     def _replace(self, following: Started) -> None:
         """Say to another process all that was said to the previous one."""
