@@ -18,17 +18,23 @@ def transport_to(target: Target) -> Transport:
     if client is not None:
         return OpenSshTransport(client, target)
     if target.executable != "ssh" or target.arguments or target.more_arguments:
-        raise UnreachableError(
-            f"the inventory has arguments for ssh, and {target.executable!r} is not an OpenSSH of 8.4 or newer"
-            if not target.paramiko
-            else "the inventory has arguments for ssh, which paramiko does not take",
-            hint="Install openssh-client, or take ansible_ssh_args and the like out."
-            if not target.paramiko
-            else "Leave ansible_connection: paramiko out.",
-        )
+        raise not_for_paramiko(target)
     from provision.controller.paramiko_transport import ParamikoTransport
 
     return ParamikoTransport(target)
+
+
+def not_for_paramiko(target: Target) -> UnreachableError:
+    """Return the error for arguments of ssh in the inventory where no ssh client takes them."""
+    if target.paramiko:
+        return UnreachableError(
+            "the inventory has arguments for ssh, which paramiko does not take",
+            hint="Leave ansible_connection: paramiko out.",
+        )
+    return UnreachableError(
+        f"the inventory has arguments for ssh, and {target.executable!r} is not an OpenSSH of 8.4 or newer",
+        hint="Install openssh-client, or take ansible_ssh_args and the like out.",
+    )
 
 
 def connection_over(way: Transport) -> Any:
