@@ -9,7 +9,7 @@ from provision.errors import StepError
 from provision.steps.base import Diff, Step, check_path, check_seconds, check_text, wanted
 from provision.steps.support.unit_judging import check_unit_name, full_name
 from provision.steps.waiting import check_pattern, waited
-from provision.system.processes import is_alive
+from provision.system.processes import is_alive, pids, said_of
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -255,17 +255,10 @@ class AwaitedUnit(Step):
 def processes(name: str) -> List[int]:
     """Numbers of the processes with this program (proc(5), comm and cmdline), but for our own."""
     found = []
-    for number in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/comm" % number, "rb") as f:
-                # the kernel keeps 15 bytes of it
-                comm = f.read().decode(errors="replace").rstrip("\n")
-            with open("/proc/%s/cmdline" % number, "rb") as f:
-                first = f.read().split(b"\0")[0].decode(errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
-            # it has ended in the meantime
-            continue
-        same = name in (comm, first, first.rsplit("/", 1)[-1])
-        if same and int(number) != os.getpid() and is_alive(int(number)):
-            found.append(int(number))
+    for pid in pids():
+        # the kernel keeps 15 bytes of it
+        comm = said_of(pid, "comm").rstrip("\n")
+        first = said_of(pid, "cmdline").split("\0")[0]
+        if name in (comm, first, first.rsplit("/", 1)[-1]) and pid != os.getpid() and is_alive(pid):
+            found.append(pid)
     return sorted(found)

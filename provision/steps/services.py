@@ -1,7 +1,6 @@
 """Units that run or do not. Shipped to hosts (Python 3.8, standard library)."""
 
 import fnmatch
-import os
 import time
 from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 
@@ -11,6 +10,7 @@ from provision.steps.support.enabling import enabled_otherwise, set_enabled
 from provision.steps.support.held_ports import Port, check_ports, claim, of_socket, refuse_held
 from provision.steps.support.lockout import Guarded, ssh_unit
 from provision.steps.support.unit_judging import UNIT, UNIT_FOLDER, fragment_of, full_name, unmask
+from provision.system.processes import pids, said_of
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -145,9 +145,8 @@ class Service(Step):
         if host.planned and self.running:
             claim(host, self.name, self._listens(host, self.manager(host).state(self.name)))
         # not before: two that want the same ports must not both start at boot
-        if others:
-            for name in others:
-                set_enabled(host, self.manager(host), name, False)
+        for name in others:
+            set_enabled(host, self.manager(host), name, False)
         if "enabled" in what and self.instead_of:
             set_enabled(host, self.manager(host), self.name, bool(self.enabled))
         if self.running and ({"running", "reload", "restart"} & set(what) or not host.ledger.unit(self.key)):
@@ -366,12 +365,4 @@ class OnlyInstances(Step):
 
 def running(title: str) -> bool:
     """Whether a process has this title (proc(5), cmdline)."""
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/cmdline" % name, "rb") as f:
-                if f.read().startswith(title.encode()):
-                    return True
-        except (FileNotFoundError, ProcessLookupError):
-            # it has ended in the meantime
-            continue
-    return False
+    return any(said_of(pid, "cmdline").startswith(title) for pid in pids())
