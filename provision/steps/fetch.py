@@ -22,10 +22,11 @@ from provision.steps.support.contents import (
     attribute_words,
     attributes,
     kept_mode,
+    large_files,
     set_attributes,
     wanted_owner,
 )
-from provision.steps.support.extraction import put, refuse_in_the_way, scratch
+from provision.steps.support.extraction import put, refuse_in_the_way
 from provision.steps.support.fetching import (
     Headers,
     check_digest,
@@ -296,7 +297,7 @@ class Unpack(Step):
         if not host.files.exists(self.archive):
             raise StepError("there is no archive %s on this host" % self.archive)
         # a copy: its owner could still write into it after it was judged
-        copy = tempfile.TemporaryFile(dir=scratch())  # noqa: SIM115 (given to the caller)
+        copy = tempfile.TemporaryFile(dir=large_files())  # noqa: SIM115 (given to the caller)
         with host.files.open(self.archive) as f:
             shutil.copyfileobj(f, copy, CHUNK)
         copy.seek(0)

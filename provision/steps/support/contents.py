@@ -1,6 +1,7 @@
 """What steps on files share: contents as diffs, modes and owners. Shipped to hosts (Python 3.8, standard library)."""
 
 import difflib
+import os
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence
 
@@ -110,6 +111,11 @@ def size_text(size: int) -> str:
     if size < 10 * 1024:
         return "%d bytes" % size
     return "%d kB" % (size // 1024) if size < 10 * 1024 * 1024 else "%d MB" % (size // 1024 // 1024)
+
+
+def large_files() -> Optional[str]:
+    """Where large temporary files belong (file-hierarchy(7)); they have no name, so nothing can be left."""
+    return "/var/tmp" if os.access("/var/tmp", os.W_OK) else None
 
 
 def join(lines: List[str]) -> bytes:

@@ -1,21 +1,16 @@
 """Members of an archive made as files, below one directory and through no link in it. Shipped (Python 3.8)."""
 
-import os
 import shutil
 import tempfile
-from typing import TYPE_CHECKING, Optional, Sequence, Set
+from typing import TYPE_CHECKING, Sequence, Set
 
 from provision.errors import StepError
 from provision.steps.support.archives import HARM, Member, broken, refused
+from provision.steps.support.contents import large_files
 from provision.system.source import CHUNK
 
 if TYPE_CHECKING:
     from provision.system.host import System
-
-
-def scratch() -> Optional[str]:
-    """Where large temporary files belong (file-hierarchy(7)); they have no name, so nothing can be left."""
-    return "/var/tmp" if os.access("/var/tmp", os.W_OK) else None
 
 
 def refuse_in_the_way(
@@ -68,7 +63,7 @@ def put(host: "System", base: str, member: Member, origin: str, uid: int, gid: i
     elif member.kind == "same":
         host.files.copy("%s/%s" % (base, member.target), at, member.mode, uid, gid)
     elif member.open is not None:
-        with tempfile.TemporaryFile(dir=scratch()) as copy:
+        with tempfile.TemporaryFile(dir=large_files()) as copy:
             try:
                 with member.open() as f:
                     shutil.copyfileobj(f, copy, CHUNK)

@@ -10,8 +10,7 @@ from provision.errors import StepError
 from provision.secrets import Secret, logins
 from provision.steps.base import check_path, check_text
 from provision.steps.support.archives import too_large
-from provision.steps.support.contents import size_text
-from provision.steps.support.extraction import scratch
+from provision.steps.support.contents import large_files, size_text
 from provision.system.proxies import proxies
 from provision.system.source import CHUNK
 
@@ -122,7 +121,7 @@ def attempt_fetch(host: "System", s: Request, end: float) -> IO[bytes]:
     # where urllib looks for them
     os.environ.update(proxies())
     digest, size = hashlib.sha256(), 0
-    out = tempfile.TemporaryFile(dir=scratch())  # noqa: SIM115 (given to the caller)
+    out = tempfile.TemporaryFile(dir=large_files())  # noqa: SIM115 (given to the caller)
     try:
         with urllib.request.urlopen(request, timeout=SILENCE, context=context) as answer:
             said = answer.headers.get("Content-Length") or ""

@@ -6,6 +6,7 @@ import tempfile
 from typing import IO, TYPE_CHECKING
 
 from provision.errors import StepError
+from provision.steps.support.contents import large_files
 from provision.system.commands import BASE_ENVIRONMENT
 from provision.system.descriptors import reopen
 from provision.system.source import CHUNK
@@ -34,7 +35,7 @@ def zstd_is_foreseen(host: "System", f: IO[bytes]) -> bool:
 
 def plain(f: IO[bytes], most: int) -> "IO[bytes]":
     """Return the plain bytes in a nameless file: one more than `most` at most. Raises StepError, OSError."""
-    out = tempfile.TemporaryFile(dir="/var/tmp" if os.access("/var/tmp", os.W_OK) else None)  # noqa: SIM115
+    out = tempfile.TemporaryFile(dir=large_files())  # noqa: SIM115
     try:
         # a place of its own in the file: that of `f` is Python's, which has read ahead
         with reopen(f.fileno(), "the archive") as own:
