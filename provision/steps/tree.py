@@ -15,7 +15,7 @@ from provision.steps.base import (
     step,
     wanted,
 )
-from provision.steps.support.contents import attributes, check_patterns, excluded
+from provision.steps.support.contents import attributes, check_patterns, excluded, set_attributes
 from provision.steps.support.inside import folders_of, name_fault
 from provision.system.source import Source
 
@@ -87,7 +87,7 @@ class Tree(Step):
         found = [Change("new file", "", path) for path in new[:SHOWN]]
         found += [Change("changed file", "", path) for path in changed[:SHOWN]]
         found += [Change("removed", path, "") for path in gone[:SHOWN]]
-        folders = self._folders(host, set(gone))
+        folders = self._folders(host)
         found += [change for _, changes in folders[:SHOWN] for change in changes]
         for what, count in (
             ("new file", len(new)),
@@ -109,14 +109,10 @@ class Tree(Step):
         for path in gone:
             if host.files.stat(self._at(path)) is not None:
                 host.files.remove(self._at(path))
-        for at, _ in self._folders(host, set()):
+        for at, _ in self._folders(host):
             now = host.files.stat(at)
             assert now is not None  # it is one of those that are there
-            if self.owner is not None or self.group is not None:
-                wanted_ids = [now.uid if self.owner is None else uid, now.gid if self.group is None else gid]
-                host.files.set_owner(at, *wanted_ids)
-            if self.folder_mode is not None:
-                host.files.set_mode(at, self.folder_mode)
+            set_attributes(self._wanted_folder, host, now, at)
         made: Set[str] = set()
         self._folder(host, self.path, uid, gid, made)
         todo = set(new) | set(changed)
@@ -181,24 +177,25 @@ class Tree(Step):
                 changed.append(path)
         return new, changed, self._gone(host, seen) if self.delete and top is not None else []
 
-    def _folders(self, host: "System", gone: Set[str]) -> List[Tuple[str, List[Change]]]:
-        """The folders that are there with another mode or owner than they should have, with what changes.
+    @property
+    def _wanted_folder(self) -> Wanted:
+        return Wanted(self.folder_mode, self.owner, self.group)
 
-        gone: paths below the folder that make way.
-        """
+    def _folders(self, host: "System") -> List[Tuple[str, List[Change]]]:
+        """The folders that are there with another mode or owner than they should have, with what changes."""
         if self.folder_mode is None and self.owner is None and self.group is None:
             return []
-        below = {e[0].rsplit("/", n)[0] for e in self.entries for n in range(1, e[0].count("/") + 1)}
+        below = folders_of({entry[0]: "file" for entry in self.entries})
         known: Dict[str, bool] = {}
         real = [path for path in sorted(below) if self._in_folders(host, path + "/", known)]
         found = []
-        for at in (self.path, *(self._at(path) for path in real if path not in gone)):
+        for at in (self.path, *map(self._at, real)):
             now = host.files.stat(at)
             if now is None or now.kind != "dir":
                 continue
             changes = [
                 change._replace(what="%s of %s" % (change.what, at))
-                for change in attributes(Wanted(self.folder_mode, self.owner, self.group), host, now, None)
+                for change in attributes(self._wanted_folder, host, now, None)
             ]
             if changes:
                 found.append((at, changes))
@@ -208,7 +205,7 @@ class Tree(Step):
         """Paths that are there and should not be; of a whole folder only its own path. seen: those that have been
         looked at, and whether they are folders."""
         files, keep = {entry[0] for entry in self.entries}, set(self.keep)
-        folders = {p.rsplit("/", n)[0] for p in files | keep for n in range(1, p.count("/") + 1)}
+        folders = folders_of(dict.fromkeys(files | keep, "file"))
         found: List[str] = []
 
         def walk(folder: str) -> None:
