@@ -147,7 +147,7 @@ def check_keys(user: str, keys: Sequence[str], path: str) -> None:
 
 
 def file_of(host: "System", user: str, path: str) -> "Tuple[str, Optional[Stat]]":
-    """(path, contents) of a file of keys: the user's own, or the one at path. Raises StepError."""
+    """(path, current state) of a file of keys: the user's own, or the one at path. Raises StepError."""
     account = host.accounts.user(user)
     if account is None:
         raise StepError("there is no user %r on this host" % user, hint="Add a users.user step first.")

@@ -295,9 +295,9 @@ class Checkout(Step):
             ssh += ["-i", self.key_file, "-o", "IdentitiesOnly=yes"]
         if self.known_hosts:
             ssh += ["-o", "UserKnownHostsFile=%s" % self.known_hosts]
-        # git hands this to a shell (git(1)), so it is quoted
         # a question must not write, and `git status` would refresh the index
         quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+        # git hands the command to a shell (git(1)), so it is quoted
         return {**quiet, "GIT_SSH_COMMAND": " ".join(map(shlex.quote, ssh))}
 
     def _explained(self, result: "Result", doing: str) -> StepError:

@@ -132,7 +132,7 @@ STARTING = (".wants", ".requires", ".upholds")
 
 
 def target_of(host: "System", path: str) -> str:
-    """Where a link leads; "" for what is none."""
+    """Where a link leads; "" for anything else."""
     now = host.files.stat(path)
     return now.target if now is not None else ""
 
