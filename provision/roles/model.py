@@ -7,7 +7,7 @@ import inspect
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from provision.declared import fronts, serving_roles
 from provision.declared.folders import BUILTIN, names, search_path
@@ -18,9 +18,6 @@ from provision.roles.importing import load
 from provision.roles.params import Params, params_of
 from provision.roles.server import check_program, is_program
 from provision.values import dataclass
-
-if TYPE_CHECKING:
-    pass
 
 P = ParamSpec("P")
 R = TypeVar("R")
