@@ -56,8 +56,7 @@ class EagerConnection:
             self._mark.touch(mode=0o600)
 
     def _digest(self, host: InventoryHost) -> str:
-        """Another one after each change of a file that says something of the host. Not of what it says: among that
-        are passwords."""
+        """Digest of the inventory files' sizes and times; contents are left out because they may hold passwords."""
         origins = [host.defined, *(located.origin for located in host.located.values())]
         files = sorted({str(origin.folder / Path(origin.file).name) for origin in origins})
         states = [(file, st.st_size, st.st_mtime_ns) for file in files if (st := state(file))]

@@ -29,7 +29,7 @@ def inventory_option(command: F) -> F:
 
 
 def format_option(command: F) -> F:
-    """--format NAME, and --format for --format json: the command gets the Format as `out`."""
+    """--format NAME, and --json for --format json: the command gets the Format as `out`."""
     command = click.option(
         "--json",
         "json",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: days after which a plan's age is worth a word; what counts is whether it is still the same
 OLD = 7
 DAY = 86400.0
-#: of a plan of which every host came to its end
+#: exit statuses of a plan that covers every host completely
 PLANNED = (Exit.DONE, Exit.CHANGES)
 
 

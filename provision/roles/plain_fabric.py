@@ -95,7 +95,7 @@ def close(c: Any) -> None:
 
 
 def forget(c: Any) -> Session:
-    """The connection's session, which is its no more."""
+    """Detach and return the connection's session."""
     session: Session = c.__dict__.pop("_prov_session")
     c.__dict__.pop("close")
     _open.remove(session)

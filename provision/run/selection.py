@@ -25,7 +25,7 @@ class Selection:
     start_at: str = ""
 
     def of(self, assignments: Sequence[Assignment]) -> list[Assignment]:
-        """What is left of these; roles and hosts of which nothing is are left out. Raises UsageError."""
+        """What is left of these; roles and hosts with no remaining tasks are dropped. Raises UsageError."""
         self._check(assignments)
         found = []
         for assignment in assignments:
