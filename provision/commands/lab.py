@@ -168,7 +168,7 @@ def build(image: str, again: bool, install: bool, out: Format) -> None:
         for package in labs.install("vagrant"):
             out.message(f"installed {package}")
     path = labs.build_box(image, again=again, progress=out.message)
-    words = f"The box is {path}; `prov lab up NAME --driver vagrant` takes it by itself."
+    words = f"The box is {path}; `prov lab up NAME --driver vagrant` uses it automatically."
     out.show([{"event": "lab_box", "image": image, "path": path}], [words])
     out.end()
 
@@ -184,7 +184,7 @@ def ssh(name: str, argv: tuple[str, ...]) -> None:
         raise UsageError(f"no lab host {name!r}.{suggestion(name, known)}", hint=f"prov lab up {name}")
     if host.state != "running":
         raise LabError(f"{name} is stopped", hint=f"prov lab up {name}")
-    from provision.lab import openssh as openssh
+    from provision.lab import openssh
 
     words = openssh.argv(host, argv)
     os.execvp(words[0], words)

@@ -54,7 +54,7 @@ class Channel(Protocol):
 
 
 class LoggedIn:
-    """A channel that there is only once the login has worked."""
+    """A channel that exists only after the login has worked."""
 
     failure: ProvError | None = None
 

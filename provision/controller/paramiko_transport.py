@@ -55,7 +55,7 @@ class ParamikoTransport:
         self.open()
 
     def may_ask(self, person: Callable[[str], Secret] | None) -> None:
-        """Nobody is asked: what needs a password of a person's needs the inventory's."""
+        """Ask no one: passwords come from the inventory only."""
 
     def reopen(self) -> None:
         self._connection.close()

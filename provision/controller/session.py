@@ -67,8 +67,8 @@ class Session:
     prove: logs in again and confirms a token there, when the agent asks for it (system/guard.py); returns "" or why
     it could not.
 
-    learnt: whether a role has read what came of a step that acted, or failed: what it does from now on no plan
-    could tell.
+    learnt: whether a role has read what came of a step that acted, or failed: later steps are not
+    predictable, because a role has branched on a result.
     """
 
     def __init__(

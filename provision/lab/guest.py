@@ -74,7 +74,7 @@ def resolv_conf(files: Iterable[Path] = _RESOLVERS) -> str:
 
 def with_names(text: str, records: Iterable[Record], own: str) -> str:
     """An /etc/hosts with the lab's block naming every host but own. A text that has no block stays as it is:
-    then the host's owner has written the file again."""
+    then the host's owner has rewritten the file."""
     lines = text.splitlines()
     if _BEGIN not in lines or _END not in lines:
         return text

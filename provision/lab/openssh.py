@@ -10,7 +10,7 @@ from provision.lab.lab_host import LabHost
 CONNECT_SECONDS = 5
 # an emulated processor takes its time for the handshake
 CONNECT_VM_SECONDS = 30
-# a host that is switched off does not say so: after three times as long without an answer ssh ends by itself
+# a host that is switched off does not say so: after three times as long without an answer ssh ends
 ALIVE_SECONDS = 5
 
 

@@ -16,7 +16,7 @@ from provision.errors import LabError
 from provision.lab import programs_run
 from provision.values import dataclass
 
-# what the provider libvirt needs on Debian, as commands.NEEDS; the plugin is looked for by itself
+# what the provider libvirt needs on Debian, as programs_run.NEEDS; the plugin is looked for separately
 _PLUGIN = "vagrant-libvirt"
 _NEEDS = {
     "vagrant": "vagrant",

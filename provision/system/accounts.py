@@ -76,12 +76,12 @@ class Accounts:
         self.gone: Callable[[str, str], object] = lambda kind, name: None
 
     def _kept(self) -> "ContextManager[None]":
-        """An undo can put back the lines that change within."""
+        """Let an undo put back the lines that change in the block."""
         return contextlib.nullcontext() if self.record is None else self.record.accounts()
 
     @contextlib.contextmanager
     def _making(self, kind: str, name: str) -> Iterator[None]:
-        """A user or group is added within. Recorded before, as we may be killed right after."""
+        """A user or group is added in the block. Recorded before, as we may be killed right after."""
         self.made(kind, name)
         try:
             with self._kept():

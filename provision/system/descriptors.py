@@ -210,7 +210,7 @@ def remove_at(fd: int, name: str) -> None:
         return
     top = os.open(name, FOLDER, dir_fd=fd)
     try:
-        # what has been moved up is emptied in its turn; what is added then stays
+        # what has been moved up is emptied in its turn; what is added in the meantime is not waited for
         while _empty(top, top, 0):
             pass
     finally:

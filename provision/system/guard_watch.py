@@ -103,7 +103,7 @@ def put(folder: str, was: Dict[str, Any]) -> None:
 
 
 def put_file(folder: str, at: Way, was: Dict[str, Any]) -> None:
-    """Write a file again, beside what has its name, which it then takes."""
+    """Write a new file beside the one that has its name, and put it in its place."""
     beside = ".%s.prov-former" % at.name
     copy = "%s/%s" % (folder, was["copy"])
     with open(copy, "rb") as f, os.fdopen(create(at.fd, beside), "wb") as out:

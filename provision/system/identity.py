@@ -25,7 +25,7 @@ def as_ids(uid: int, gid: int, groups: Sequence[int]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def as_root() -> Iterator[None]:
-    """For prov's own records: be root within, if we are, whatever user the step acts as."""
+    """For prov's own records: be root in the block, if we are, whatever user the step acts as."""
     us = os.geteuid()
     if us and not os.getuid():
         os.seteuid(0)

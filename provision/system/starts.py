@@ -1,4 +1,4 @@
-"""Packages that start nothing when they come, as someone configures it first. Shipped with the steps that use apt.
+"""Packages that start nothing when they come: a role configures them first. Shipped with the steps that use apt.
 
 Their scripts ask /usr/sbin/policy-rc.d, if there is one (invoke-rc.d(8), deb-systemd-invoke(1p)).
 """
@@ -27,7 +27,7 @@ def own_policy() -> bool:
 
 @contextlib.contextmanager
 def forbidden(wanted: bool) -> Iterator[None]:
-    """In the meantime, scripts of packages start nothing, if that is wanted and the host has no policy of its own."""
+    """Keep scripts of packages from starting anything in the block, if wanted and the host has no policy of its own."""
     if own_policy():
         yield
         return

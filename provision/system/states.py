@@ -85,7 +85,7 @@ class Inner(NamedTuple):
 def below(folder: int, name: str, prefix: str = "") -> Iterator[Inner]:
     """All that is in a folder, each folder before what is in it; links are not followed. Raises OSError.
 
-    folder, name: an open folder, and the name of a folder in it. What goes away is passed over.
+    folder, name: an open folder, and the name of a folder in it. What disappears during the walk is passed over.
     Raises StepError for a tree that is too deep.
     """
     if prefix.count("/") > DEEPEST:

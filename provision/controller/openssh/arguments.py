@@ -16,9 +16,9 @@ from provision.controller.openssh.configuration import Settings
 from provision.controller.openssh.folders import NAME_LENGTH, socket_folder
 from provision.controller.transport import Target
 
-#: seconds: for TCP's connection and the banner; between signs of life, of which three may stay out
+#: seconds: for TCP's connection and the banner; between signs of life, three of which may be missed
 CONNECT_TIMEOUT, ALIVE_INTERVAL = 10, 15
-#: what an agent's stream does not go with, whatever the configuration says
+#: what an agent's stream needs, whatever the configuration says
 PLAIN = {
     "LogLevel": "DEBUG1",
     "RemoteCommand": "none",

@@ -48,7 +48,7 @@ class Questions:
     """
 
     def __init__(self, user: str, host: str, password: Secret | None) -> None:
-        # ssh shows so much of them
+        # ssh cuts them to these lengths
         self._login = f"{user[:30]}@{host[:128]}".lower()
         self._user = user
         self._password = password

@@ -71,7 +71,7 @@ def building(
     leads_to: Sequence[str] = (),
     cache: str = "",
 ) -> Iterator[Build]:
-    """A folder of root's is filled within, by commands that can write to nothing else.
+    """A folder of root's is filled in the block, by commands that can write to nothing else.
 
     mark: name of the file in it by which root knows later that it is finished; the commands can't leave one.
     shows: paths that the commands have to see.  leads_to: files outside that links in the folder may lead to.

@@ -45,7 +45,7 @@ class Made:
 
     def filled(self, path: str, names: Sequence[str]) -> None:
         """The step that once made a folder has put all into it that belongs there: perhaps only now, after a run that
-        died since, so that this one has made some of it. names: all that belongs there, below the folder."""
+        died half-way, so that this one has made some of it. names: all that belongs there, below the folder."""
         thing = "path %s" % path
         if not self.made_by_this(thing):
             return

@@ -252,7 +252,7 @@ class Journal:
 
     @contextlib.contextmanager
     def accounts(self) -> Iterator[None]:
-        """Lines of users and groups are changed within."""
+        """Lines of users and groups are changed in the block."""
         before: Dict[str, str] = {}
         self.keep_spares()
         with self._trying():

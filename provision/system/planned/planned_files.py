@@ -191,7 +191,7 @@ class PlannedFiles(Files):
     def move(self, origin: str, path: str) -> None:
         """What usermod(8) does with a home: all that is at origin goes to path."""
         now = self.stat(origin)
-        assert now is not None  # the mover has seen it
+        assert now is not None  # steps move what they have seen
         if now.kind == "dir":
             self.mkdir(path, now.mode, now.uid, now.gid)
             for name in self.list(origin):

@@ -186,7 +186,7 @@ class PlannedUnits(Units):
         return any(self._files.predicted(each) for each in (path, *self._drop_ins(name)))
 
     def _out_of_date(self, name: str, path: str) -> bool:
-        """Whether systemd would have to read the files of a unit that it knows again."""
+        """Whether systemd would have to re-read the files of a unit that it knows."""
         if super().state(name).load != "loaded":
             return False
         predicted = [each for each in (path, *self._drop_ins(name)) if self._files.predicted(each)]
