@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.log import say
 from provision import lab
-from provision.errors import ProvError
 
 PREFIX = "b-"
 
@@ -80,17 +78,6 @@ def remove(wanted: Sequence[str]) -> None:
     there = [name for name in wanted if lab.find(name) is not None]
     if there:
         lab.down(there)
-
-
-@contextmanager
-def removed_after(count: int, *, keep: bool) -> Iterator[None]:
-    """Remove our hosts at the end, whatever happens in between."""
-    try:
-        yield
-    finally:
-        if not keep:
-            with suppress(ProvError):
-                remove(names(count))
 
 
 def via(points: Sequence[Endpoint], ports: Sequence[int]) -> list[Endpoint]:

@@ -42,10 +42,6 @@ json.dump(found, sys.stdout)
 """
 
 
-class Unequal(Exception):
-    """Two tools have left different states."""
-
-
 def probe(point: Endpoint) -> dict[str, str]:
     """What of the stack is on a host."""
     want = {"files": SAME_FILES, "attributes": SAME_ATTRIBUTES, "units": UNITS}

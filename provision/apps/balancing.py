@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from provision import lab
 from provision.apps.application import Application
 from provision.apps.settings import FrontName, Settings, known_roles, role_folders
 from provision.declared import fronts
@@ -19,6 +18,9 @@ from provision.inventory.validation import validate
 from provision.inventory.yaml_values import shown
 from provision.names import suggestion
 from provision.values import dataclass
+
+if TYPE_CHECKING:
+    from provision.lab import LabHost
 
 
 class Balance(Settings):
@@ -179,12 +181,20 @@ def check_address(host: InventoryHost) -> None:
         raise host.error(("internal_address",), str(error)) from None
 
 
+def lab_host(name: str) -> LabHost | None:
+    """The host of the lab that has this name."""
+    # here, as few hosts are of a lab
+    from provision import lab
+
+    return lab.find(name)
+
+
 def addresses_of(hosts: Iterable[InventoryHost]) -> list[str]:
     """Addresses of hosts, without those of lab hosts that are not up: they have none."""
     return [
         address_of(host)
         for host in hosts
-        if host.connection.kind != "lab" or "internal_address" in host.vars or lab.find(host.name)
+        if host.connection.kind != "lab" or "internal_address" in host.vars or lab_host(host.name)
     ]
 
 
@@ -199,7 +209,7 @@ def address_of(host: InventoryHost) -> str:
     settings = host.connection
     if settings.kind != "lab":
         return settings.address
-    found = lab.find(host.name)
+    found = lab_host(host.name)
     if found is None:
         raise ProvError(
             f"the address of the lab host {host.name} is not known, as it is not up",

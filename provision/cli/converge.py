@@ -73,7 +73,6 @@ def execute(
     from provision.cli.stepping import Stepper, check_can_step
     from provision.cli.watch import Prompt, run_shown
     from provision.controller.run_options import RunOptions
-    from provision.report.drift_report import DriftShown
     from provision.report.reporting import Style
 
     if order.step:
@@ -82,6 +81,8 @@ def execute(
     style = Style(plan, order.verbose, diff_limit(order.diff, plan=plan), fleet)
     roles = sorted({role.name for a in assignments for role, _ in a.roles})
     if drift:
+        from provision.report.drift_report import DriftShown
+
         report = order.out.answers(DriftShown)
     else:
         report = order.out.report(style, [a.host.name for a in assignments], roles)

@@ -16,10 +16,9 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from provision.controller import bootstrap
+from provision.declared.constants import BUILTIN_PACKAGE
 from provision.declared.folders import BUILTIN
 from provision.errors import ConfigError
-
-BUILTIN_PACKAGE = "provision.builtin"
 
 
 def load(name: str, folders: Sequence[Path]) -> types.ModuleType:
