@@ -16,6 +16,7 @@ from helpers.hosts import Hosts, on
 from helpers.projects import Project, by_address
 
 from provision import lab
+from provision.controller.openssh.folders import socket_folder
 from provision.controller.openssh.transport import OpenSshTransport
 from provision.controller.transport_choice import transport_to
 from provision.inventory import load
@@ -41,11 +42,14 @@ def home(project: Project, host: lab.LabHost, monkeypatch: pytest.MonkeyPatch) -
     environment = project.home(host)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    # another test of this process may have asked from another home
+    socket_folder.cache_clear()
     monkeypatch.chdir(project.folder)
     project.inventory({"web": by_address(host)})
     yield environment
     project.inventory({"web": by_address(host)})
     way().forget_master()
+    socket_folder.cache_clear()
 
 
 def way() -> OpenSshTransport:
