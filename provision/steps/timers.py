@@ -64,6 +64,8 @@ def timer(
         ("OnActiveSec", every),
         ("OnUnitInactiveSec", every),
         ("OnBootSec", after_boot),
+        # a time means that time, as with cron: systemd may otherwise be a minute late, to save power
+        ("AccuracySec", "1s"),
         ("RandomizedDelaySec", spread),
         ("Persistent", "yes" if calendar and catch_up else ""),
     ]

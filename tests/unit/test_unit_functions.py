@@ -58,7 +58,7 @@ def test_a_timer_is_a_service_and_its_times() -> None:
     )
     assert c.text("backup.timer") == (
         "[Unit]\nDescription=times of backup\n"
-        "[Timer]\nOnCalendar=daily\nRandomizedDelaySec=1h\nPersistent=yes\n[Install]\nWantedBy=timers.target\n"
+        "[Timer]\nOnCalendar=daily\nAccuracySec=1s\nRandomizedDelaySec=1h\nPersistent=yes\n[Install]\nWantedBy=timers.target\n"
     )
 
 
