@@ -71,9 +71,10 @@ class StepDone(Event):
 
 @dataclass(frozen=True)
 class Note(Event):
-    """Something worth telling that is not a step."""
+    """Something worth telling that is not a step. detail: only for those who ask for more (-v)."""
 
     text: str
+    detail: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,13 @@ from provision.secrets import Secret
 
 class ParamikoTransport:
     """One connection of paramiko's. within: seconds to connect; None for the default.
+    instead: why it is this transport, where nobody asked for it.
 
     Raises ConfigError for a configuration of ssh that paramiko can't follow.
     """
 
-    def __init__(self, target: Target, within: int | None = None) -> None:
+    def __init__(self, target: Target, within: int | None = None, *, instead: str = "") -> None:
+        self.instead = instead
         self._target = target
         connect: dict[str, Any] = {}
         if target.key is not None:

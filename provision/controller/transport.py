@@ -38,7 +38,12 @@ class Target:
 
 
 class Transport(Protocol):
-    """The way to one host. address, user, port: where to log in, and as which user."""
+    """The way to one host. address, user, port: where to log in, and as which user.
+
+    instead: why it is not the default way; empty if it is, or if the inventory asks for this one.
+    """
+
+    instead: str
 
     @property
     def address(self) -> str: ...

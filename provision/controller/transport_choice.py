@@ -10,6 +10,9 @@ from provision.controller.openssh.transport import OpenSshTransport
 from provision.controller.transport import Target, Transport
 from provision.errors import UnreachableError
 
+#: what -v tells where it is paramiko that logs in, and nobody asked for it
+INSTEAD = "logs in with paramiko, because no OpenSSH client of 8.4 or newer was found in PATH"
+
 
 def transport_to(target: Target) -> Transport:
     """Return the way to a host. Raises ConfigError for a configuration of ssh that paramiko can't follow, and
@@ -21,7 +24,7 @@ def transport_to(target: Target) -> Transport:
         raise not_for_paramiko(target)
     from provision.controller.paramiko_transport import ParamikoTransport
 
-    return ParamikoTransport(target)
+    return ParamikoTransport(target, instead="" if target.paramiko else INSTEAD)
 
 
 def not_for_paramiko(target: Target) -> UnreachableError:

@@ -27,7 +27,7 @@ class Answers(Report):
     def take(self, event: Event) -> None:
         self._ends.take(event)
         match event:
-            case Note():
+            case Note() if not event.detail:
                 self._tell(f"{event.host}: {flat(event.text)}")
             case Stopping():
                 self._tell(event.TEXT)

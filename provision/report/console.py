@@ -56,7 +56,7 @@ class Console(Report):
             match event:
                 case StepDone():
                     self._step(event)
-                case Note():
+                case Note() if self._style.tells(event):
                     self._print(self._lead(event.host, "").append(flat(event.text)))
                 case Undeclared():
                     text = self._lead(event.host, event.role).append(flat(event.what))

@@ -42,7 +42,7 @@ class Plain(Report):
                 self._step(event)
             case Connected():
                 self._write(f"{event.host}: connected, {event.seconds:.2f} s")
-            case Note():
+            case Note() if self._style.tells(event):
                 self._write(f"{event.host}: {flat(event.text)}")
             case Undeclared():
                 told = filter(None, [event.host, event.role, flat(event.what), event.why()])

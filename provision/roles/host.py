@@ -297,6 +297,8 @@ class Host:
         self._way.may_ask(self._options.ask)
         for text in self._way.warnings():
             self._options.emit(Note(self.name, text))
+        if self._way.instead:
+            self._options.emit(Note(self.name, self._way.instead, detail=True))
         if ahead is None:
             self._way.open()
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import functools
 import os
 import shutil
 import stat
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 #: characters of a socket's name
 NAME_LENGTH = 20
 #: bytes of its folder's path: of unix(7)'s, less the name, and what ssh appends to it while it makes one (mux.c)
 LONGEST = 107 - 1 - NAME_LENGTH - 17
+#: of the names of folders that last as long as a run
+PREFIX = "prov-run-"
 
 _making = threading.Lock()
 #: (process, its folder)
@@ -59,10 +63,46 @@ def run_folder() -> Path:
 
 @functools.cache
 def _only_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="prov-ssh-"))
-    _made.append((os.getpid(), folder))
+    remove_abandoned(Path(tempfile.gettempdir()))
+    folder = None
+    while folder is None:
+        folder = locked_folder()
     atexit.register(remove_run_folder)
     return folder
+
+
+def locked_folder() -> Path | None:
+    """Make a folder that is locked while this process lives; None if another run has taken it for an abandoned one."""
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    # stays open: the lock ends with the process, however that ends
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    if not folder.exists():
+        os.close(descriptor)
+        return None
+    _made.append((os.getpid(), folder))
+    return folder
+
+
+def remove_abandoned(parent: Path) -> None:
+    """Remove the folders that runs of this user have left there because they were killed."""
+    with suppress(OSError):
+        for name in os.listdir(parent):  # noqa: PTH208 (as quick as can be)
+            if name.startswith(PREFIX):
+                _remove_if_abandoned(parent / name)
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    # a folder that another user has made, or a link in its place, is left alone
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            if os.fstat(descriptor).st_uid != os.geteuid():
+                return
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder)
+        finally:
+            os.close(descriptor)
 
 
 def remove_run_folder() -> None:

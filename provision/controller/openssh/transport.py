@@ -55,6 +55,8 @@ class OpenSshTransport:
     kept: whether a connection that is kept may be used, and this one kept.
     """
 
+    instead = ""
+
     def __init__(
         self, client: Client, target: Target, *, within: int | None = None, kept: bool = True
     ) -> None:
