@@ -16,10 +16,10 @@ from types import ModuleType
 from typing import Any
 
 import provision.steps
-from provision.declared import folders as rolefolders
+from provision.declared import role_folders as rolefolders
 from provision.declared.serving_roles import Server, servers
 from provision.roles import docs as roledocs
-from provision.roles.model import find
+from provision.roles.role_model import find
 from provision.steps.base import Step
 
 PAGE = Path(__file__).parent / "steps.md"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from provision.apps.releases import Release
-from provision.roles.server import ServerParams
+from provision.apps.app_releases import Release
+from provision.roles.server_params import ServerParams
 from provision.serving.instances import SERVED, SHIM, Program, serve, served, shipped
 
 __all__ = ["SERVED", "SHIM", "Program", "Release", "ServerParams", "serve", "served", "shipped"]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import PrivateAttr
 
-from provision.apps.model import App
+from provision.apps.app_model import App
 from provision.sources.manifests import Manifests
 
 if TYPE_CHECKING:
-    from provision.apps.releases import Release
+    from provision.apps.app_releases import Release
 
 
 class Application(App):
@@ -33,7 +33,7 @@ class Application(App):
         while it waits for the host to log in.
         """
         # here, so that it is imported while the host logs in
-        from provision.apps.releases import in_bytes, release_of
+        from provision.apps.app_releases import in_bytes, release_of
 
         return release_of(self, self._manifests.of(self.source, self.ref, in_bytes(self.max_source)))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from provision.apps.model import SYSTEM, App
-from provision.apps.releases import Release
+from provision.apps.app_model import SYSTEM, App
+from provision.apps.app_releases import Release
 
 
 def version_of(app: App, system: str) -> str:

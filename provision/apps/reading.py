@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from provision.apps.app_model import GIT_URL, App
 from provision.apps.application import Application
-from provision.apps.files import files_missing, local
-from provision.apps.model import GIT_URL, App
+from provision.apps.local_paths import files_missing, local
 from provision.apps.settings import OwnCertificate, Tls, known_roles
 from provision.declared.fronts import fronts
 from provision.errors import ConfigError, ConfigErrors

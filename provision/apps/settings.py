@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from provision.declared import fronts, serving_roles
-from provision.declared.folders import BUILTIN, search_path
+from provision.declared.role_folders import BUILTIN, search_path
 from provision.inventory import InventoryHost
 from provision.inventory.fields import OneLine, Place, SourcePath, matching
 from provision.secrets import Secret, logins

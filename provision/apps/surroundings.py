@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 
-from provision.apps.model import App
+from provision.apps.app_model import App
 from provision.apps.requirement_files import Tree
 
 #: names that settings of Django projects ask for; prov's own for the same have PROV_ before them

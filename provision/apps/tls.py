@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provision.apps.model import App
+from provision.apps.app_model import App
 from provision.apps.settings import OwnCertificate
 
 TLS_FOLDER = "/etc/prov/tls"

@@ -26,7 +26,7 @@ def complete_target(ctx: click.Context, param: click.Parameter, incomplete: str)
 
 def complete_roles(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The project's roles and the built-in ones."""
-    from provision.declared.folders import names, search_path
+    from provision.declared.role_folders import names, search_path
 
     return offered(names(search_path()), incomplete)
 

@@ -14,7 +14,7 @@ from provision.cli.main import show_error
 from provision.cli.prepare import Part, Scope
 from provision.errors import ProvError, UsageError
 from provision.report import formats
-from provision.roles.model import Role, find, names, search_path
+from provision.roles.role_model import Role, find, names, search_path
 
 
 def collection() -> Collection:

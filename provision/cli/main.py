@@ -145,6 +145,6 @@ def entry() -> None:
             sys.stderr.flush()
         finally:
             # what has registered itself with atexit is not called
-            if folders := sys.modules.get("provision.controller.openssh.folders"):
+            if folders := sys.modules.get("provision.controller.openssh.client_folders"):
                 folders.remove_run_folder()
             os._exit(end.code if isinstance(end.code, int) else Exit.FAILED)

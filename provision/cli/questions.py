@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from provision.inventory import InventoryHost
     from provision.report.formats import Format
     from provision.report.reporting import Report
-    from provision.roles.host import Host
+    from provision.roles.role_host import Host
     from provision.run.work import Work
 
 

@@ -13,7 +13,7 @@ from provision.errors import ProvError
 from provision.report.formats import Format
 
 if TYPE_CHECKING:
-    from provision.roles.host import Host
+    from provision.roles.role_host import Host
 
 
 @click.command(epilog="Example:  prov history web1 12")

@@ -42,7 +42,7 @@ def hosts(target: str, inventory: Sequence[str], out: Format, graph: bool) -> No
 def as_event(host: InventoryHost) -> dict[str, object]:
     """A host as a line of --json."""
     # here, as it brings pydantic and the project's roles, which tell what is secret
-    from provision.roles.variables import shown_vars
+    from provision.roles.shown_variables import shown_vars
 
     return {
         "event": "host",

@@ -12,7 +12,7 @@ import click
 from provision.cli.options import format_option
 from provision.cli.skeleton import SKELETON, copy, tell
 from provision.commands.lab import NearestNames
-from provision.declared.folders import BUILTIN
+from provision.declared.role_folders import BUILTIN
 from provision.errors import UsageError
 from provision.report.formats import Format
 from provision.report.screen import say

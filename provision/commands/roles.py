@@ -13,7 +13,7 @@ import click
 
 from provision.cli.complete import complete_roles
 from provision.cli.options import format_option
-from provision.declared.folders import BUILTIN, names, search_path
+from provision.declared.role_folders import BUILTIN, names, search_path
 from provision.errors import UsageError
 from provision.names import suggestion
 from provision.report.columns import aligned
@@ -21,7 +21,7 @@ from provision.report.formats import Format
 
 if TYPE_CHECKING:
     from provision.roles.docs import Parameter, TaskDoc
-    from provision.roles.model import Role
+    from provision.roles.role_model import Role
 
 
 @click.command(epilog="Example:  prov roles nginx")
@@ -71,7 +71,7 @@ def summary(name: str, folders: Sequence[Path]) -> str:
 def show(name: str, folders: Sequence[Path], out: Format) -> None:
     """One role. Raises ConfigError if it can't be imported."""
     from provision.roles import docs as roledocs
-    from provision.roles.model import find
+    from provision.roles.role_model import find
 
     role = find(name, folders)
     assert role is not None  # the name is known

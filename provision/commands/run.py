@@ -13,7 +13,7 @@ from provision.cli.questions import ask
 from provision.report.formats import Format
 
 if TYPE_CHECKING:
-    from provision.roles.host import Host
+    from provision.roles.role_host import Host
 
 
 @click.command(epilog="Example:  prov run web1,web2 -- systemctl is-active nginx")

@@ -42,7 +42,7 @@ def ssh_argv(host: InventoryHost, argv: Sequence[str]) -> list[str]:
     """
     from provision.controller.openssh.arguments import target_words
     from provision.controller.openssh.client import find_client
-    from provision.controller.openssh.transport import OpenSshTransport
+    from provision.controller.openssh.openssh_transport import OpenSshTransport
     from provision.roles.reach import reach
 
     target = reach(host)

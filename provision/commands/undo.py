@@ -11,7 +11,7 @@ from provision.cli.prepare import Scope, select, select_one
 from provision.report.formats import Format
 
 if TYPE_CHECKING:
-    from provision.roles.host import Host
+    from provision.roles.role_host import Host
 
 
 @click.command(epilog="Example:  prov undo web1 12 --check")

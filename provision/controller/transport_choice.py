@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from provision.controller.openssh.client import find_client
-from provision.controller.openssh.transport import OpenSshTransport
+from provision.controller.openssh.openssh_transport import OpenSshTransport
 from provision.controller.transport import Target, Transport
 from provision.errors import UnreachableError
 

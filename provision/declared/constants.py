@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from provision.declared.folders import BUILTIN, names
+from provision.declared.role_folders import BUILTIN, names
 from provision.errors import ConfigError
 from provision.names import suggestion
 from provision.values import dataclass

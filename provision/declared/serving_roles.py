@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from provision.declared.constants import Constant, Source, mentioning, source_of, words
-from provision.declared.folders import BUILTIN
+from provision.declared.role_folders import BUILTIN
 from provision.errors import ConfigError
 from provision.names import suggestion
 from provision.values import dataclass

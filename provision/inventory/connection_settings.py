@@ -12,8 +12,8 @@ import shlex
 from pathlib import Path
 from typing import Any, Literal
 
+from provision.inventory.host_variables import HostVariables
 from provision.inventory.problems import Problems
-from provision.inventory.variables import HostVariables
 from provision.inventory.yaml_values import shown, unusable
 from provision.names import suggestion
 from provision.secrets import Secret

@@ -11,9 +11,9 @@ from typing import Any
 
 from provision.inventory import target as targets
 from provision.inventory.connection_settings import PASSWORDS, ConnectionSettings, connection_settings
+from provision.inventory.host_variables import HostVariables
 from provision.inventory.problems import Problems
 from provision.inventory.unresolved import Group
-from provision.inventory.variables import HostVariables
 from provision.inventory.yaml_values import shown, unusable
 from provision.secrets import Secret
 from provision.values import dataclass

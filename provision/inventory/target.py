@@ -12,8 +12,8 @@ from typing import Protocol
 
 from provision.errors import UsageError
 from provision.inventory.graph import ALL
+from provision.inventory.host_variables import HostVariables
 from provision.inventory.ranges import is_address
-from provision.inventory.variables import HostVariables
 from provision.names import suggestion
 
 SHORT = 20  # as many names as a hint lists

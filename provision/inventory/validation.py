@@ -1,6 +1,6 @@
 """Checks a value of the inventory against a pydantic model, and says in plain words what is wrong and where.
 
-The applications (provision.apps.model) and the parameters of roles go through `validate`. It is strict: text is no
+The applications (provision.apps.app_model) and the parameters of roles go through `validate`. It is strict: text is no
 number, and a number no text, because YAML has guessed once already (0123 is 83, `no` is false).
 """
 

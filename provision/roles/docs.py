@@ -13,7 +13,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from provision.controller.calling import shown_path
-from provision.roles.model import Params, Role, tags_of
+from provision.roles.role_model import Params, Role, tags_of
 from provision.values import dataclass
 
 #: constraints of Field(...) in words (annotated_types)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from provision.controller import bootstrap
 from provision.declared.constants import BUILTIN_PACKAGE
-from provision.declared.folders import BUILTIN
+from provision.declared.role_folders import BUILTIN
 from provision.errors import ConfigError
 
 

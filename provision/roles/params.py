@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from provision.errors import ConfigError
 
 if TYPE_CHECKING:
-    from provision.apps.model import App
+    from provision.apps.app_model import App
 
 
 class Params(BaseModel):

@@ -12,12 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provision.declared.folders import names, search_path
+from provision.declared.role_folders import names, search_path
 from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import InventoryHost, Problems, check
 from provision.inventory.validation import validate
 from provision.names import suggestion
-from provision.roles.model import Params, Role, find
+from provision.roles.role_model import Params, Role, find
 from provision.values import dataclass
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Assignment:
     def secrets(self) -> list[str]:
         """Every secret in the host's variables, in order."""
         # here, as it takes as long as all else: the host logs in beside it
-        from provision.roles.variables import secrets_in
+        from provision.roles.shown_variables import secrets_in
 
         return secrets_in(self.host)
 

@@ -29,9 +29,9 @@ from provision.controller.session import INSTALL_PYTHON
 from provision.controller.together import Together
 from provision.controller.transport_choice import check_configuration
 from provision.errors import Exit, LabError, ProvError, UnreachableError
-from provision.roles.host import Host
 from provision.roles.project import Assignment
 from provision.roles.reach import PendingConnection
+from provision.roles.role_host import Host
 from provision.run.work import Work, run_roles
 from provision.steps.base import Change
 

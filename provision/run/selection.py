@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from provision.errors import UsageError
 from provision.names import suggestion
-from provision.roles.model import Role, tags_of
 from provision.roles.project import Assignment
+from provision.roles.role_model import Role, tags_of
 from provision.values import dataclass
 
 

@@ -19,8 +19,8 @@ from provision.controller.transport import Target, Transport
 from provision.controller.transport_choice import transport_to
 from provision.errors import ProvError, StepError
 from provision.inventory import InventoryHost
-from provision.roles.host import Host
 from provision.roles.project import Assignment
+from provision.roles.role_host import Host
 from provision.steps.base import Step
 from provision.values import dataclass
 

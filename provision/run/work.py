@@ -8,7 +8,7 @@ from provision.controller.events import RoleStarted
 from provision.controller.outcome import StepFailed
 from provision.errors import UnreachableError
 from provision.inventory import Problems
-from provision.roles.host import Host
+from provision.roles.role_host import Host
 
 Work = Callable[[Host], None]
 

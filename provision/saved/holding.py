@@ -11,10 +11,10 @@ from typing import Any
 from provision.agent.protocol import Submission
 from provision.agent.secret_masks import Masks
 from provision.controller.outcome import Outcome
-from provision.declared.folders import BUILTIN
+from provision.declared.role_folders import BUILTIN
 from provision.inventory import InventoryHost
 from provision.roles.project import Assignment
-from provision.roles.variables import shown_vars
+from provision.roles.shown_variables import shown_vars
 from provision.saved.plan_file import PlannedHost, PlannedStep, SavedPlan
 from provision.secrets import MASK
 

@@ -11,9 +11,9 @@ from provision.apps.tls import AUTHORITY_PATH, TLS_FOLDER
 from provision.steps import files, passwords
 
 if TYPE_CHECKING:
-    from provision.apps.model import App
+    from provision.apps.app_model import App
     from provision.controller.outcome import Outcome
-    from provision.roles.host import Host
+    from provision.roles.role_host import Host
     from provision.serving.sites import VirtualHost
 
 PASSWORDS = "/etc/prov/passwords"

@@ -15,11 +15,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provision.apps.model import App
-from provision.apps.releases import OURS, Release, short_hash, visible
-from provision.roles.model import extended
+from provision.apps.app_model import App
+from provision.apps.app_releases import OURS, Release, short_hash, visible
 from provision.roles.params import wrong_function
-from provision.roles.server import ServerParams, check_program, program_of
+from provision.roles.role_model import extended
+from provision.roles.server_params import ServerParams, check_program, program_of
 from provision.secrets import Secret
 from provision.serving import workers
 from provision.steps import command, files, systemd, wait
@@ -29,7 +29,7 @@ from provision.values import dataclass
 if TYPE_CHECKING:
     from provision.apps.application import Application
     from provision.controller.outcome import Outcome
-    from provision.roles.host import Host
+    from provision.roles.role_host import Host
 
 ENVIRONMENT_FOLDER = "/etc/prov"
 #: seconds that requests under way get at most, after the front has switched, before the old instance is stopped
@@ -315,7 +315,7 @@ def loads(c: Host, release: Release) -> None:
 def shim_file() -> Path:
     """The module that stands before the application, on this machine."""
     # here, as only a deploy needs it: it brings fabric
-    from provision.roles.host import role_file
+    from provision.roles.role_host import role_file
 
     return role_file("app", "files", f"{SHIM}.py")
 

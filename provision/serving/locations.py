@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from provision.apps.model import App
-from provision.apps.releases import Release
+from provision.apps.app_model import App
+from provision.apps.app_releases import Release
 from provision.values import dataclass
 
 

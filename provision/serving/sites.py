@@ -6,20 +6,20 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from provision.apps.app_model import App
+from provision.apps.app_releases import Release
 from provision.apps.application import Application
 from provision.apps.balancing import Balanced, address_of, addresses_of
-from provision.apps.model import App
-from provision.apps.releases import Release
 from provision.apps.tls import authority_path, certificate_path, key_path
-from provision.declared.folders import search_path
 from provision.declared.fronts import Front, fronts
+from provision.declared.role_folders import search_path
 from provision.serving.instances import instance, running_role
 from provision.serving.locations import Location, at, locations
 from provision.steps import files
 from provision.values import dataclass
 
 if TYPE_CHECKING:
-    from provision.roles.host import Host
+    from provision.roles.role_host import Host
 
 Method = Literal["round_robin", "least_conn", "ip_hash"]
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from provision.apps.model import App
+from provision.apps.app_model import App
+from provision.apps.app_releases import Release
 from provision.apps.process_parts import Job, Process
-from provision.apps.releases import Release
 from provision.apps.schedules import calendars
 from provision.steps import command, systemd, wait
 from provision.system.writers import HERE
 
 if TYPE_CHECKING:
     from provision.controller.outcome import Outcome
-    from provision.roles.host import Host
+    from provision.roles.role_host import Host
 
 #: seconds for which a new process has to run before it is believed in
 STEADY = 3.0

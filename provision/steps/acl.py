@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Se
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, step, wanted
 from provision.steps.permissions import SHOWN, below
-from provision.steps.support.contents import check_patterns
+from provision.steps.support.file_changes import check_patterns
 
 if TYPE_CHECKING:
-    from provision.system.files import Stat
     from provision.system.host import System
+    from provision.system.host_files import Stat
 
 #: linux/posix_acl_xattr.h: how the kernel keeps a list
 VERSION = 2

@@ -14,7 +14,7 @@ from provision.steps.support.package_names import (
     many,
     split,
 )
-from provision.system.packages.apt import Apt
+from provision.system.packages.apt_packages import Apt
 
 if TYPE_CHECKING:
     from provision.system.host import System

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Tuple
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, check_text, wanted
 from provision.steps.groups import check_name
-from provision.steps.support.contents import kept_mode, refuse_gift, text_change
+from provision.steps.support.file_changes import kept_mode, refuse_gift, text_change
 from provision.steps.support.lockout import Guarded, login_account
 from provision.steps.support.rows import Row, Rows, new_rows, rows_of
 
 if TYPE_CHECKING:
     from provision.system.accounts import Account
-    from provision.system.files import Stat
     from provision.system.host import System
+    from provision.system.host_files import Stat
 
 NOT_FOLLOWED = "It belongs to the user, so prov does not follow it. Remove it before this step."
 TYPE = re.compile(r"ssh-(ed25519|rsa|dss)\S*|ecdsa-sha2-\S+|sk-\S+@openssh\.com")

@@ -7,7 +7,7 @@ from provision.steps.base import step, wanted
 from provision.steps.support.execution import Execution, check_argv
 
 if TYPE_CHECKING:
-    from provision.system.commands import Result
+    from provision.system.command_execution import Result
     from provision.system.host import System
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Dict, List, Mapping, Sequence, Tuple, Union
 from provision.errors import StepError
 from provision.secrets import Secret
 from provision.steps.base import Change, Diff, Step, check_path, check_text, listed, mode_text, step, wanted
-from provision.steps.support.contents import text_change
+from provision.steps.support.file_changes import text_change
 from provision.system.source import Source
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Dict, List, Sequence, Union, cast
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, listed, step, wanted
 from provision.steps.support.package_names import check_exclusive, check_names, difference, fits, many, split
-from provision.system.packages.dnf import Dnf, spec
+from provision.system.packages.dnf_packages import Dnf, spec
 
 if TYPE_CHECKING:
     from provision.system.host import System

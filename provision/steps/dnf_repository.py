@@ -7,8 +7,8 @@ from provision.steps.base import Diff, Step, check_text, step, wanted
 from provision.steps.dnf import manager
 from provision.steps.files import File
 from provision.steps.support.repository_files import check_one_key, compared, compared_gone, put_in_use, there
-from provision.system.commands import Result
-from provision.system.packages.dnf import KEYS, REPOSITORIES
+from provision.system.command_execution import Result
+from provision.system.packages.dnf_packages import KEYS, REPOSITORIES
 
 if TYPE_CHECKING:
     from provision.system.host import System

@@ -18,14 +18,6 @@ from provision.steps.base import (
     wanted,
 )
 from provision.steps.support.archives import Member, read_members
-from provision.steps.support.contents import (
-    attribute_words,
-    attributes,
-    kept_mode,
-    large_files,
-    set_attributes,
-    wanted_owner,
-)
 from provision.steps.support.extraction import put, refuse_in_the_way
 from provision.steps.support.fetching import (
     Headers,
@@ -34,6 +26,14 @@ from provision.steps.support.fetching import (
     check_size,
     fetched,
     wrong_hash,
+)
+from provision.steps.support.file_changes import (
+    attribute_words,
+    attributes,
+    kept_mode,
+    large_files,
+    set_attributes,
+    wanted_owner,
 )
 from provision.steps.support.unpacked import Unpacked, contents, former, remember, remembered
 from provision.steps.support.zstandard import zstd_is_foreseen

@@ -17,7 +17,7 @@ from provision.steps.base import (
     step,
     wanted,
 )
-from provision.steps.support.contents import (
+from provision.steps.support.file_changes import (
     DIFF_LIMIT,
     attribute_words,
     attributes,
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from typing import Unpack  # novm: for type checkers only
 
     from provision.steps.on_controller import Host, Options, Outcome
-    from provision.system.files import Stat
     from provision.system.host import System
+    from provision.system.host_files import Stat
 
 
 @wanted()

@@ -10,10 +10,10 @@ from provision.secrets import logins
 from provision.steps.base import Change, Diff, Step, check_path, check_text, listed, step, wanted
 from provision.steps.support.foresight import foresee, foreseen
 from provision.steps.support.inside import folders_of
-from provision.system.commands import failure
+from provision.system.command_execution import failure
 
 if TYPE_CHECKING:
-    from provision.system.commands import Result
+    from provision.system.command_execution import Result
     from provision.system.host import System
 
 COMMIT = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?\Z")
@@ -196,7 +196,7 @@ class Checkout(Step):
         """Whether git, user, key and known hosts are really there, and not only foreseen by the plan."""
         import shutil
 
-        from provision.system.commands import BASE_ENVIRONMENT
+        from provision.system.command_execution import BASE_ENVIRONMENT
 
         real = shutil.which("git", path=BASE_ENVIRONMENT["PATH"]) is not None
         keys = all(host.runnable(path) for path in (self.key_file, self.known_hosts) if path)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_mode, check_names, check_path, step, wanted
-from provision.steps.support.contents import attribute_words, attributes, set_attributes, wanted_owner
+from provision.steps.support.file_changes import attribute_words, attributes, set_attributes, wanted_owner
 
 if TYPE_CHECKING:
     from provision.system.host import System

@@ -7,7 +7,7 @@ from provision.errors import StepError
 from provision.steps.authorized_keys import own_file, ssh_folder
 from provision.steps.base import Change, Diff, Step, check_text, step, wanted
 from provision.steps.groups import check_name
-from provision.steps.support.contents import join, kept_mode
+from provision.steps.support.file_changes import join, kept_mode
 
 if TYPE_CHECKING:
     from provision.system.accounts import Account

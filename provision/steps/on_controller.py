@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from typing import Sequence, TypedDict
 
     from provision.controller.outcome import Outcome as Outcome
-    from provision.roles.host import Host as Host
-    from provision.roles.host import Steps as Steps
+    from provision.roles.role_host import Host as Host
+    from provision.roles.role_host import Steps as Steps
     from provision.secrets import Secret
     from provision.steps.base import Ref, Step
     from provision.steps.tree import Entry

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Dict, List, Mapping, Optional
 from provision.errors import StepError
 from provision.secrets import MASK, Secret
 from provision.steps.base import Change, Diff, Step, check_mode, check_names, check_path, step, wanted
-from provision.steps.support.contents import (
+from provision.steps.support.file_changes import (
     attribute_words,
     attributes,
     kept_mode,

@@ -15,11 +15,11 @@ from provision.steps.base import (
     step,
     wanted,
 )
-from provision.steps.support.contents import check_patterns, excluded
+from provision.steps.support.file_changes import check_patterns, excluded
 
 if TYPE_CHECKING:
-    from provision.system.files import Stat
     from provision.system.host import System
+    from provision.system.host_files import Stat
 
 #: paths named one by one in a diff; the rest is counted
 SHOWN = 20

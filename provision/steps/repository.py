@@ -13,7 +13,7 @@ from provision.steps.support.repository_files import (
     put_in_use,
     there,
 )
-from provision.system.packages.apt import SOURCES
+from provision.system.packages.apt_packages import SOURCES
 
 if TYPE_CHECKING:
     from provision.system.host import System

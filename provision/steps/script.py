@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Concatenate, ParamSpec  # novm: for type checkers only
 
     from provision.steps.on_controller import Outcome, Steps
-    from provision.system.commands import Result
+    from provision.system.command_execution import Result
     from provision.system.host import System
 
     P = ParamSpec("P")

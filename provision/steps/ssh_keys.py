@@ -9,8 +9,8 @@ from provision.errors import StepError
 from provision.steps.authorized_keys import NOT_FOLLOWED, ssh_folder
 from provision.steps.base import Change, Diff, Step, check_path, check_text, step, wanted
 from provision.steps.groups import check_name
-from provision.steps.support.contents import refuse_gift
-from provision.system.commands import failure
+from provision.steps.support.file_changes import refuse_gift
+from provision.system.command_execution import failure
 
 if TYPE_CHECKING:
     from provision.system.accounts import Account

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, List, Optional
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, mode_text, step, wanted
-from provision.steps.support.contents import size_text
+from provision.steps.support.file_changes import size_text
 from provision.steps.support.fstab import SWAPS, Entry, fstab_file, in_fstab, swaps_to, write_fstab
 from provision.system.source import Source
 

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Optional, Protocol, Sequence
 from provision.errors import StepError
 from provision.steps.base import Diff, check_mode, check_names, check_path
 from provision.steps.files import File
-from provision.steps.support.contents import kept_mode, refuse_gift, wanted_owner
+from provision.steps.support.file_changes import kept_mode, refuse_gift, wanted_owner
 from provision.steps.support.rows import Rows, rows_of
 from provision.steps.support.safeguards import check_judge
 from provision.system.source import Source
 
 if TYPE_CHECKING:
-    from provision.system.files import Stat
     from provision.system.host import System
+    from provision.system.host_files import Stat
 
 
 class Edit(Protocol):

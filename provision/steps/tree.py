@@ -15,7 +15,7 @@ from provision.steps.base import (
     step,
     wanted,
 )
-from provision.steps.support.contents import attributes, check_patterns, excluded, set_attributes
+from provision.steps.support.file_changes import attributes, check_patterns, excluded, set_attributes
 from provision.steps.support.inside import folders_of, name_fault
 from provision.system.source import Source
 

@@ -8,7 +8,7 @@ from provision.steps.files import File
 from provision.steps.services import Service
 from provision.steps.support.unit_judging import check_unit_name, fetched, keep_source, verify
 from provision.steps.unit_files import Text
-from provision.system.commands import Result
+from provision.system.command_execution import Result
 from provision.system.units import Units
 
 if TYPE_CHECKING:

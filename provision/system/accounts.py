@@ -17,7 +17,7 @@ from typing import (
 )
 
 from provision.errors import StepError
-from provision.system.commands import Result
+from provision.system.command_execution import Result
 
 if TYPE_CHECKING:
     from provision.system.undo_record import UndoRecord

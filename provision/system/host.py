@@ -11,16 +11,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Dict, Generator, List, Optional, Protocol, Sequence
 
 from provision.system.accounts import Accounts
-from provision.system.commands import Result, execute
-from provision.system.files import Files
+from provision.system.command_execution import Result, execute
+from provision.system.host_files import Files
+from provision.system.memory.folder_records import Remembered
 from provision.system.memory.ledger import Ledger
-from provision.system.memory.remembered import Remembered
 from provision.system.source import Source
 from provision.system.units import Units
 
 if TYPE_CHECKING:
     from provision.system.guard_proof import Proof
-    from provision.system.packages.apt import Apt
+    from provision.system.packages.apt_packages import Apt
 
 
 class Controller(Protocol):
@@ -68,7 +68,7 @@ class System:
     @cached_property
     def packages(self) -> "Apt":
         """apt's packages. The steps that use them bring the modules."""
-        from provision.system.packages.apt import Apt
+        from provision.system.packages.apt_packages import Apt
 
         return Apt(self.run, self.ask, self.controller.progress)
 

@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING, Callable, Dict, Iterable, Optional
 
 from provision.errors import StepError
-from provision.system.commands import Result, failure
+from provision.system.command_execution import Result, failure
 from provision.system.unit_state import UnitState
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from provision.apps.application import Application
 from provision.apps.authority import Authority
 from provision.controller.fact_types import Facts
 from provision.controller.run_options import RunOptions
-from provision.roles.host import Host
 from provision.roles.project import Assignment
+from provision.roles.role_host import Host
 from provision.values import dataclass
 
 PORTS = {"http": 80, "https": 443}

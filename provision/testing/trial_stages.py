@@ -14,7 +14,7 @@ from provision import lab
 from provision.controller.events import HostDone, StepDone
 from provision.controller.run_options import RunOptions
 from provision.errors import Exit, ProvError
-from provision.roles.host import Host
+from provision.roles.role_host import Host
 from provision.run.on_hosts import Run
 from provision.run.work import Work, run_roles
 from provision.steps import command, history, reboot, undo

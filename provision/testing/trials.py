@@ -9,13 +9,13 @@ from typing import Any
 
 from provision.errors import ConfigError, UsageError
 from provision.inventory import Inventory, InventoryHost, Origin, load, yamlfile
+from provision.inventory.inventory_files import display
 from provision.inventory.located import Located, LocatedError
-from provision.inventory.sources import display
 from provision.inventory.yaml_values import shown
 from provision.lab.lab_host import is_label
 from provision.names import suggestion
-from provision.roles.model import Role, find, names, search_path
 from provision.roles.project import Assignment, resolve
+from provision.roles.role_model import Role, find, names, search_path
 from provision.values import dataclass
 
 VARIABLES = "inventory.yml"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from provision.apps.model import App
-from provision.apps.releases import short_hash
+from provision.apps.app_model import App
+from provision.apps.app_releases import short_hash
 from provision.controller.outcome import Outcome
 from provision.role import Host
 from provision.serving.sites import VirtualHost

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from provision.apps.model import App
-from provision.apps.releases import OURS, named_in, short_hash, visible
+from provision.apps.app_model import App
+from provision.apps.app_releases import OURS, named_in, short_hash, visible
 from provision.role import Host
-from provision.roles.host import role_file
+from provision.roles.role_host import role_file
 from provision.serving.instances import environment_path
 from provision.serving.sites import Site, VirtualHost
 from provision.steps import apt, command, files, systemd, wait

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from provision.apps.model import App
+from provision.apps.app_model import App
 from provision.apps.settings import RateLimit
 from provision.errors import ConfigError
 from provision.role import Host

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from provision.apps.model import App
+from provision.apps.app_model import App
 from provision.serving.locations import Location
 from provision.serving.sites import Backend, Site, VirtualHost
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
+from provision.apps.app_model import App
+from provision.apps.app_releases import OURS, Release
 from provision.apps.interpreters import unfit
-from provision.apps.model import App
-from provision.apps.releases import OURS, Release
 from provision.errors import ConfigError
 from provision.role import Host, Params, task
 from provision.serving.instances import environment_file, loads

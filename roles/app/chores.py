@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from provision.apps.model import App
+from provision.apps.app_model import App
+from provision.apps.app_releases import Release, short_hash
 from provision.apps.process_parts import Chore
-from provision.apps.releases import Release, short_hash
 from provision.role import Host
 from provision.secrets import Secret
 from provision.serving.workers import argv_of, programs_of

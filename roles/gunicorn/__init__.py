@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from provision.apps.model import App
+from provision.apps.app_model import App
 from provision.role import Host, task
 from provision.server import SERVED, Program, Release, ServerParams, serve
 from provision.system.writers import HERE

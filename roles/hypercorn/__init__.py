@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from provision.apps.model import App
-from provision.apps.releases import short_hash
+from provision.apps.app_model import App
+from provision.apps.app_releases import short_hash
 from provision.role import Host, task
 from provision.server import SERVED, Program, Release, ServerParams, serve, shipped
 

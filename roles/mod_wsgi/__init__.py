@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from provision.apps.releases import OURS, named_in
+from provision.apps.app_releases import OURS, named_in
 from provision.role import Host, task
 from provision.server import SHIM, Program, Release, ServerParams, serve, served
 from provision.steps import apt

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from provision.apps.model import App
+from provision.apps.app_model import App
 from provision.apps.settings import Cache, HeaderName
 from provision.inventory.fields import Network
 from provision.role import Host, Params, task

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
-from provision.apps.model import PYTHONS
+from provision.apps.app_model import PYTHONS
 from provision.errors import ConfigError
 from provision.inventory.fields import matching
 from provision.role import Host, Params, task

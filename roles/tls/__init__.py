@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import Field
 
+from provision.apps.app_model import App
 from provision.apps.authority import Authority
-from provision.apps.model import App
 from provision.apps.settings import OwnCertificate
 from provision.apps.tls import TLS_FOLDER, certificate_path, key_path
 from provision.role import Host, Params, task

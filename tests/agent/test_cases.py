@@ -40,7 +40,7 @@ from trees import build, contents, expected, photograph
 from provision.controller.outcome import Outcome, StepFailed
 from provision.controller.session import Session
 from provision.steps.base import Step
-from provision.system.memory.contents import names_in
+from provision.system.memory.folder_contents import names_in
 from provision.system.memory.ledger import Ledger
 
 CASES = Path(__file__).parent / "cases"

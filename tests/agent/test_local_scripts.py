@@ -11,7 +11,7 @@ from agent_sessions import Agents
 from provision.controller.outcome import Outcome
 from provision.controller.session import Session
 from provision.errors import ConfigError
-from provision.roles.host import Host
+from provision.roles.role_host import Host
 from provision.steps import python, script
 from provision.steps.base import Step
 

@@ -10,7 +10,7 @@ import pytest
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Ref
 from provision.steps.services import Service
-from provision.system.files import Stat
+from provision.system.host_files import Stat
 from provision.system.memory.ledger import Ledger
 from provision.system.unit_state import UnitState
 

@@ -15,7 +15,7 @@ from helpers.hosts import Hosts, on
 
 from provision.controller.outcome import Outcome
 from provision.lab import openssh
-from provision.roles.host import Host
+from provision.roles.role_host import Host
 from provision.steps import python
 
 sys.path.append(str(Path(__file__).parents[1] / "steps_more"))

@@ -16,8 +16,8 @@ from helpers.hosts import Hosts, on
 from helpers.projects import Project, by_address
 
 from provision import lab
-from provision.controller.openssh.folders import socket_folder
-from provision.controller.openssh.transport import OpenSshTransport
+from provision.controller.openssh.client_folders import socket_folder
+from provision.controller.openssh.openssh_transport import OpenSshTransport
 from provision.controller.transport_choice import transport_to
 from provision.inventory import load
 from provision.roles.reach import reach

@@ -21,7 +21,7 @@ from helpers.matrixpage import table
 from helpers.pictures import DATED, RANDOM, VOLATILE, VOLATILE_NAMES
 from helpers.projects import STACK
 
-from provision.apps.releases import short_hash
+from provision.apps.app_releases import short_hash
 from provision.saved.holding import hashed
 
 pytestmark = pytest.mark.lab

@@ -27,9 +27,9 @@ from helpers.units import SERVICES, exposures, main_processes, of, sockets
 from helpers.web import Site
 
 from provision import lab
-from provision.apps.releases import bare_name
-from provision.declared.folders import BUILTIN
+from provision.apps.app_releases import bare_name
 from provision.declared.fronts import front
+from provision.declared.role_folders import BUILTIN
 from provision.declared.serving_roles import server
 
 pytestmark = pytest.mark.lab

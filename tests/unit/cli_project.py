@@ -11,12 +11,12 @@ from inventories import project
 
 from provision.controller.channel import Channel, ProcessChannel
 from provision.controller.login import Login
-from provision.roles.host import Host
+from provision.roles.role_host import Host
 
 ROLE = '''
     """Greets."""
 
-    from provision.roles.model import Params, task
+    from provision.roles.role_model import Params, task
     from provision.steps import command, files
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provision.apps.model import App
+from provision.apps.app_model import App
 from provision.apps.settings import Cache, RateLimit
 from provision.serving.locations import Location
 from roles.apache import cache, limits, places

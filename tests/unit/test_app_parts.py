@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from inventories import errors, host, project
 
-from provision.apps.model import App
+from provision.apps.app_model import App
 from provision.apps.reading import apps_of
 from provision.apps.schedules import calendars
 from provision.controller.together import Together

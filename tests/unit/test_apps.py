@@ -9,8 +9,8 @@ import pytest
 from inventories import errors, host, inventory, project
 from pydantic import ValidationError
 
+from provision.apps.app_model import App
 from provision.apps.balancing import Balance
-from provision.apps.model import App
 from provision.apps.process_parts import Chore, Job, Openings, Packages, Process
 from provision.apps.reading import apps_of
 from provision.apps.settings import (
@@ -22,7 +22,7 @@ from provision.apps.settings import (
     RateLimit,
     Settings,
 )
-from provision.declared.folders import BUILTIN
+from provision.declared.role_folders import BUILTIN
 from provision.declared.serving_roles import servers, serving
 from provision.inventory import load
 from provision.secrets import Secret

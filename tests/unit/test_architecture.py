@@ -62,33 +62,6 @@ PUBLIC = {
     "provision/agent/system.py",
     "provision/system/host.py",
 }
-#: modules that share a name with another, or all but a letter, and are to be renamed; nothing is added to this
-DOUBLES = {
-    "apps/files.py",
-    "apps/model.py",
-    "apps/releases.py",
-    "controller/openssh/certificates.py",
-    "controller/openssh/configuration.py",
-    "controller/openssh/folders.py",
-    "controller/openssh/remembered.py",
-    "controller/openssh/transport.py",
-    "controller/transport.py",
-    "declared/folders.py",
-    "inventory/sources.py",
-    "inventory/variables.py",
-    "roles/host.py",
-    "roles/model.py",
-    "roles/server.py",
-    "roles/variables.py",
-    "steps/support/contents.py",
-    "system/commands.py",
-    "system/files.py",
-    "system/memory/contents.py",
-    "system/memory/remembered.py",
-    "system/packages/apt.py",
-    "system/packages/dnf.py",
-    "system/source.py",
-}
 #: libraries that cost time to import, or that belong in one place, and who may import them
 PLACES = {
     "fabric": {
@@ -276,7 +249,7 @@ def test_modules_have_names_of_their_own() -> None:
         for other in paths:
             if path != other and differs_by_a_letter(path.stem, other.stem):
                 found.add(path.relative_to(ROOT).as_posix())
-    assert found == DOUBLES, found ^ DOUBLES
+    assert found == set()
 
 
 def differs_by_a_letter(one: str, other: str) -> bool:

@@ -19,7 +19,7 @@ from provision.errors import StepError
 from provision.steps.fetch import MAX_SIZE
 from provision.steps.support.archives import Member, read_members
 from provision.steps.support.extraction import put, refuse_in_the_way
-from provision.system.files import Files
+from provision.system.host_files import Files
 
 MEGABYTE = 1024 * 1024
 LINK, HARD, FOLDER = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE

@@ -12,13 +12,13 @@ import yaml
 from inventories import host
 from pydantic import BaseModel
 
-from provision.apps.model import App
-from provision.declared.folders import BUILTIN, names
+from provision.apps.app_model import App
+from provision.declared.role_folders import BUILTIN, names
 from provision.errors import ConfigErrors
 from provision.inventory.kinds import SECRETS, Kind, branches, fields_of, is_mapping, is_sequence  # fmt: skip
 from provision.inventory.masking import masked, secrets_of
 from provision.inventory.validation import validate
-from provision.roles.model import find
+from provision.roles.role_model import find
 
 CANARY = "c4n4ry-Qz7&x"
 Place = tuple[str | int, ...]

@@ -17,7 +17,7 @@ Prov = Callable[..., tuple[object, str, str]]
 ROLE = '''
     """Does nothing."""
 
-    from provision.roles.model import Params, task
+    from provision.roles.role_model import Params, task
 
 
     class Greeter(Params):

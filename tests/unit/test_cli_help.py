@@ -27,7 +27,7 @@ print("STATUS", status, *(name for name in {HEAVY!r} if name in sys.modules))
 """
 ROLE = '''
     """Takes a number."""
-    from provision.roles.model import Params, task
+    from provision.roles.role_model import Params, task
 
 
     class Nginx(Params):

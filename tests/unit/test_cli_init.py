@@ -15,8 +15,8 @@ from inventories import project
 
 from provision.cli.main import cli
 from provision.errors import UsageError
-from provision.roles.model import find, search_path
 from provision.roles.project import resolve
+from provision.roles.role_model import find, search_path
 
 
 def prov(*words: str) -> str:

@@ -10,7 +10,7 @@ from inventories import host
 
 from provision import lab
 from provision.commands.ssh import ssh_argv
-from provision.controller.openssh import client, folders
+from provision.controller.openssh import client, client_folders
 from provision.errors import LabError
 from provision.lab import LabHost
 
@@ -20,7 +20,7 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders of this test's own, and a connection kept nowhere else."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    folders.socket_folder.cache_clear()
+    client_folders.socket_folder.cache_clear()
 
 
 def test_what_the_inventory_says(tmp_path: Path) -> None:

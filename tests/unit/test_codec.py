@@ -78,7 +78,7 @@ def test_references_become_those_of_the_host() -> None:
 @pytest.mark.parametrize(
     "kind",
     ["os:system", "provision.errors:ProvError", "provision.steps.files:Source", "provision.steps.files:none",
-     "provision.steps.files:file", "builtins:eval", "provision.system.files:Files", ""],
+     "provision.steps.files:file", "builtins:eval", "provision.system.host_files:Files", ""],
 )  # fmt: skip
 def test_only_steps_are_built_from_messages(kind: str) -> None:
     with pytest.raises(ValueError, match="not a step"):

@@ -12,12 +12,12 @@ import provision
 from provision.apps.fleet import Fleet
 from provision.apps.reading import apps_of
 from provision.declared.constants import source_of
-from provision.declared.folders import BUILTIN, search_path
 from provision.declared.fronts import fronts
+from provision.declared.role_folders import BUILTIN, search_path
 from provision.declared.serving_roles import server, servers
 from provision.errors import ConfigErrors
-from provision.roles.model import find
 from provision.roles.project import in_order, resolve
+from provision.roles.role_model import find
 from provision.serving.instances import Program, checked
 from provision.sources.manifests import Manifests
 

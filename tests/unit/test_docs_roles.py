@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from provision.roles import model as roles
+from provision.roles import role_model as roles
 
 TOP = Path(__file__).parents[2]
 NAMES = roles.names([roles.BUILTIN])

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from provision.declared.folders import BUILTIN
+from provision.declared.role_folders import BUILTIN
 from provision.declared.serving_roles import server
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

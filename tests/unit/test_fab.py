@@ -8,7 +8,7 @@ from pathlib import Path
 
 from inventories import project
 
-from provision.roles import model as roles
+from provision.roles import role_model as roles
 
 TOP = Path(__file__).parents[2]
 

@@ -9,8 +9,8 @@ import pytest
 from inventories import errors, host
 from pydantic import ValidationError
 
+from provision.apps.app_model import App
 from provision.apps.indexes import requirements_with
-from provision.apps.model import App
 from provision.apps.reading import apps_of
 from provision.apps.settings import Index
 from provision.errors import ConfigError

@@ -9,7 +9,7 @@ from provision.steps import dnf as dnf_steps
 from provision.steps.base import Step
 from provision.steps.dnf_repository import NoRepository, Repository
 from provision.steps.support.package_names import REDHAT, fits
-from provision.system.packages import dnf, dpkg, rpm
+from provision.system.packages import dnf_packages, dpkg, rpm
 
 KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
 STATUS = """Package: dpkg
@@ -77,12 +77,12 @@ def test_fields_far_down_in_an_entry_are_found() -> None:
 
 
 def test_dnfs_table_is_read() -> None:
-    assert dnf.parse(TABLE) == [
+    assert dnf_packages.parse(TABLE) == [
         ("Installing", "alpha", "1.0-1"),
         ("Installing", "a-package-whose-name-is-much-longer-than-a-column", "1:1.0-1"),
         ("Removing", "beta.i686", "1.0-1"),
     ]
-    assert dnf.parse("Dependencies resolved.\nNothing to do.\nComplete!\n") == []
+    assert dnf_packages.parse("Dependencies resolved.\nNothing to do.\nComplete!\n") == []
 
 
 def test_cpio_archives_are_read() -> None:

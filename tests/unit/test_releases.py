@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from inventories import host, inventory, project
 
+from provision.apps.app_releases import Release
 from provision.apps.application import Application
 from provision.apps.reading import apps_of
-from provision.apps.releases import Release
 from provision.errors import ProvError
 from provision.role import Params
 from provision.roles.project import resolve

@@ -8,9 +8,9 @@ import pytest
 from inventories import errors, host, project
 
 from provision.errors import ConfigError
-from provision.roles import model as roles
-from provision.roles.model import Role, find, search_path
+from provision.roles import role_model as roles
 from provision.roles.project import in_order, resolve
+from provision.roles.role_model import Role, find, search_path
 
 ROLE = '''
     """Greets."""

@@ -10,8 +10,8 @@ from inventories import host, project
 
 from provision.controller import bootstrap
 from provision.errors import ConfigError, UsageError
-from provision.roles.model import find, search_path
 from provision.roles.project import Assignment, resolve
+from provision.roles.role_model import find, search_path
 from provision.run.selection import Selection
 from provision.steps.base import Ref
 from provision.steps.command import Command
@@ -168,10 +168,10 @@ def test_what_a_step_of_ones_own_imports_travels_with_it(tmp_path: Path) -> None
     [
         ("import yaml", "x: int", 1, "imports yaml, which hosts do not have"),
         (
-            "from provision.roles.host import Host",
+            "from provision.roles.role_host import Host",
             "x: int",
             1,
-            "imports provision.roles.host, which hosts do not have",
+            "imports provision.roles.role_host, which hosts do not have",
         ),
         ("from .other import X", "x: int", 1, "imports relatively: write `from steps.NAME import ...`"),
         ("import steps.other", "x: int", 1, "write `from steps.other import ...`"),

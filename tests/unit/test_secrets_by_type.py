@@ -12,13 +12,13 @@ from inventories import errors, host
 from pydantic import BaseModel, Field, RootModel, SecretStr, field_validator, model_validator
 
 from provision.agent.secret_masks import Masks
-from provision.apps.model import App
+from provision.apps.app_model import App
 from provision.apps.reading import apps_of
 from provision.errors import ConfigErrors, StepError
 from provision.inventory.kinds import Kind, Kinds
 from provision.inventory.masking import is_secret, masked, secrets_of
 from provision.inventory.validation import validate
-from provision.roles.model import Params
+from provision.roles.role_model import Params
 from provision.secrets import MASK, Secret, logins, without_logins
 from provision.sources.manifests import Manifests
 

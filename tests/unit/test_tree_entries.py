@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from provision.sources import folder_manifests
-from provision.steps.support.contents import excluded
+from provision.steps.support.file_changes import excluded
 from provision.steps.tree import Entry
 
 

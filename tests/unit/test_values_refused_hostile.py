@@ -13,8 +13,8 @@ import pytest
 from inventories import errors, host, inventory, project
 from pydantic import ValidationError
 
+from provision.apps.app_model import App
 from provision.apps.fleet import Fleet
-from provision.apps.model import App
 from provision.apps.reading import apps_of
 from provision.sources.manifests import Manifests
 from roles.apache import Apache

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from provision.controller.openssh.client import Client
-from provision.controller.openssh.configuration import Settings
-from provision.controller.openssh.folders import NAME_LENGTH, socket_folder
+from provision.controller.openssh.client_folders import NAME_LENGTH, socket_folder
+from provision.controller.openssh.client_settings import Settings
 from provision.controller.transport import Target
 
 #: seconds: for TCP's connection and the banner; between signs of life, three of which may be missed

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from provision.controller.openssh.folders import run_folder
+from provision.controller.openssh.client_folders import run_folder
 from provision.secrets import Secret
 
 #: the program's own variables: where this process listens, and which login the question is about

@@ -7,7 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from provision.controller.openssh.remembered import FileState, recall, remember, state_of
+from provision.controller.openssh.answer_cache import FileState, recall, remember, state_of
 from provision.values import dataclass
 
 #: the first version that can be made to ask a program for passwords (SSH_ASKPASS_REQUIRE)

@@ -12,9 +12,9 @@ import shlex
 from collections.abc import Sequence
 
 from provision.controller.openssh.arguments import one
-from provision.controller.openssh.certificates import expired
-from provision.controller.openssh.configuration import HINT, Settings
+from provision.controller.openssh.client_settings import HINT, Settings
 from provision.controller.openssh.log import Log
+from provision.controller.openssh.user_certificates import expired
 from provision.controller.transport import Target
 from provision.errors import UnreachableError
 from provision.values import dataclass

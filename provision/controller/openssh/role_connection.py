@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from provision.controller.openssh.log import Log
-from provision.controller.openssh.transport import OpenSshTransport
+from provision.controller.openssh.openssh_transport import OpenSshTransport
 from provision.controller.without_mock import without_mock
 from provision.errors import UnreachableError
 

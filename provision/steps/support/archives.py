@@ -6,7 +6,7 @@ import zlib
 from typing import IO, Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Type
 
 from provision.errors import StepError
-from provision.steps.support.contents import size_text
+from provision.steps.support.file_changes import size_text
 from provision.steps.support.inside import MAX_PATH, faults
 from provision.steps.support.zstandard import MAGIC, is_zstd, plain
 

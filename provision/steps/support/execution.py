@@ -9,10 +9,10 @@ from provision.errors import StepError
 from provision.secrets import Secret
 from provision.steps.base import Change, Diff, Ref, Step, check_path, check_text, wanted
 from provision.steps.support.environment import Environment, check_environment, revealed, revealed_text
-from provision.system.commands import account, failure
+from provision.system.command_execution import account, failure
 
 if TYPE_CHECKING:
-    from provision.system.commands import Result
+    from provision.system.command_execution import Result
     from provision.system.host import System
 
 

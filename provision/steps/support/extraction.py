@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Sequence, Set
 
 from provision.errors import StepError
 from provision.steps.support.archives import HARM, Member, broken, refused
-from provision.steps.support.contents import large_files
+from provision.steps.support.file_changes import large_files
 from provision.system.source import CHUNK
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from provision.errors import StepError
 from provision.secrets import Secret, logins
 from provision.steps.base import check_path, check_text
 from provision.steps.support.archives import too_large
-from provision.steps.support.contents import large_files, size_text
+from provision.steps.support.file_changes import large_files, size_text
 from provision.system.proxies import proxies
 from provision.system.source import CHUNK
 

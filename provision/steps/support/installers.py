@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Dict, Iterable, List, NamedTuple, Sequence
 from provision.errors import StepError
 from provision.steps.support.build_errors import missing_packages, output_of
 from provision.system.builds.view import closed_above
-from provision.system.commands import BASE_ENVIRONMENT
+from provision.system.command_execution import BASE_ENVIRONMENT
 
 if TYPE_CHECKING:
     from provision.system.builds.sandbox import Build
-    from provision.system.commands import Result
+    from provision.system.command_execution import Result
     from provision.system.host import System
 
 #: pip's options, and uv's variables for the same (uv does not read pip's configuration: its docs, "Compatibility

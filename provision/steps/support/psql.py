@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional
 from provision.errors import StepError
 from provision.secrets import Secret
 from provision.steps.base import Step, check_text
-from provision.system.commands import failure
+from provision.system.command_execution import failure
 
 if TYPE_CHECKING:
-    from provision.system.commands import Result
+    from provision.system.command_execution import Result
     from provision.system.host import System
 
 PSQL = "/usr/bin/psql"

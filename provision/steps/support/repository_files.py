@@ -6,7 +6,7 @@ from provision.errors import StepError
 from provision.steps.base import Change, Diff, check_path
 from provision.steps.files import File
 from provision.steps.kernel import put
-from provision.system.commands import Result, failure
+from provision.system.command_execution import Result, failure
 
 if TYPE_CHECKING:
     from provision.system.host import System

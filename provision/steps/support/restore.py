@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Sequenc
 from provision.errors import StepError
 from provision.steps.base import Change
 from provision.steps.support.afterwards import Afterwards
-from provision.steps.support.contents import DIFF_LIMIT, text_change
+from provision.steps.support.file_changes import DIFF_LIMIT, text_change
 from provision.steps.support.kernel_states import Kernel, mounts_below
 from provision.system.account_lines import by_name
 from provision.system.memory.former_states import Kept

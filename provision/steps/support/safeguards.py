@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Optional, Sequence
 
 from provision.steps.base import Change
-from provision.steps.support.contents import kept_mode
+from provision.steps.support.file_changes import kept_mode
 from provision.system.source import Source
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, List, Mapping, NamedTuple, Optional, Sequence
 from provision.steps.support.inside import name_fault
 
 if TYPE_CHECKING:
-    from provision.system.files import Stat
     from provision.system.host import System
+    from provision.system.host_files import Stat
 
 
 class Unpacked(NamedTuple):

@@ -6,8 +6,8 @@ import tempfile
 from typing import IO, TYPE_CHECKING
 
 from provision.errors import StepError
-from provision.steps.support.contents import large_files
-from provision.system.commands import BASE_ENVIRONMENT
+from provision.steps.support.file_changes import large_files
+from provision.system.command_execution import BASE_ENVIRONMENT
 from provision.system.descriptors import reopen
 from provision.system.source import CHUNK
 

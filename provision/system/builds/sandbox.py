@@ -16,7 +16,7 @@ from provision.errors import StepError
 from provision.system.builds.build_user import NAME, Own, end_processes, free_id, own_folder, put
 from provision.system.builds.handover import Left, copy, give, take
 from provision.system.builds.view import RESOLVERS, hidden, refuse_closed, shown
-from provision.system.commands import BASE_ENVIRONMENT, Result, communicate
+from provision.system.command_execution import BASE_ENVIRONMENT, Result, communicate
 from provision.system.descriptors import remove_at
 from provision.system.paths import way
 from provision.system.proxies import proxies

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Set
 
 from provision.errors import StepError
 from provision.system.memory import records
-from provision.system.memory.contents import Contents, names_in
+from provision.system.memory.folder_contents import Contents, names_in
 from provision.system.memory.made import Made, put
 
 if TYPE_CHECKING:

@@ -1,13 +1,13 @@
 """What prov has made on a host, and what was put into the folders that it made: a part of the ledger. Shipped.
 
 "path /etc/x", "user shop", "group web" -> role and step, and whether it is one whole: a folder that was filled as it
-was made. What was put into a whole is not remembered thing by thing here, but by name (contents.py).
+was made. What was put into a whole is not remembered thing by thing here, but by name (folder_contents.py).
 """
 
 import os
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, Sequence, Tuple
 
-from provision.system.memory.contents import Contents, source_of
+from provision.system.memory.folder_contents import Contents, source_of
 
 if TYPE_CHECKING:
     from provision.system.memory.run_journal import Journal

@@ -7,7 +7,7 @@ import subprocess
 import tarfile
 from typing import Callable, List, Optional, Tuple
 
-from provision.system.files import Stat
+from provision.system.host_files import Stat
 from provision.system.planned.planned_files import Node
 
 #: contents that later steps may read and show

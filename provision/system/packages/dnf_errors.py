@@ -5,7 +5,7 @@ import re
 from typing import Callable, List
 
 from provision.errors import StepError
-from provision.system.commands import Result, failure
+from provision.system.command_execution import Result, failure
 
 Query = Callable[..., Result]
 ASK = ("dnf", "-y", "-q", "repoquery")

@@ -4,7 +4,7 @@ import os
 import subprocess
 from typing import Callable, Dict, List, NamedTuple, Tuple
 
-from provision.system.commands import Result
+from provision.system.command_execution import Result
 
 Query = Callable[..., Result]
 

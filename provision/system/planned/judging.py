@@ -8,7 +8,7 @@ import os
 import shutil
 from typing import Callable, Dict, List, Optional, Sequence
 
-from provision.system.commands import BASE_ENVIRONMENT, Result
+from provision.system.command_execution import BASE_ENVIRONMENT, Result
 from provision.system.planned.planned_files import Node, PlannedFiles
 
 STAGED = "/run/prov-judged-%d"

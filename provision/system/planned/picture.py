@@ -3,7 +3,7 @@
 import os
 from typing import Tuple
 
-from provision.system.files import Files
+from provision.system.host_files import Files
 
 
 def draw(files: Files, path: str, at: str, rewrite: Tuple[str, str] = ("", "")) -> None:

@@ -17,10 +17,10 @@ import tempfile
 from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from provision.errors import StepError
-from provision.system.files import Stat
+from provision.system.host_files import Stat
 from provision.system.packages import rpm
-from provision.system.packages.dnf import DNF, KEYS, REPOSITORIES, Dnf, Run, Simulated, parse
 from provision.system.packages.dnf_errors import explain
+from provision.system.packages.dnf_packages import DNF, KEYS, REPOSITORIES, Dnf, Run, Simulated, parse
 from provision.system.paths import kind_of
 from provision.system.planned.picture import draw
 

@@ -7,7 +7,7 @@ import os
 from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from provision.errors import StepError
-from provision.system.files import Content, Fetch, Files, Stat
+from provision.system.host_files import Content, Fetch, Files, Stat
 from provision.system.paths import Entry, NoWay, Way, inside, walk
 
 #: contents that a plan fetches to show diffs and let later steps read; larger ones are known by hash only

@@ -6,7 +6,7 @@ import re
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set
 
 from provision.system.accounts import Account, Accounts, Shadow
-from provision.system.commands import Result
+from provision.system.command_execution import Result
 from provision.system.host import Controller, System
 from provision.system.memory.ledger import Ledger
 from provision.system.planned import judging, programs

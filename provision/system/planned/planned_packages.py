@@ -15,7 +15,7 @@ from typing import Callable, Dict, Iterator, List, Match, Optional, Sequence, Se
 
 from provision.errors import StepError
 from provision.system.packages import deb, dpkg
-from provision.system.packages.apt import APT, Apt, Run, Simulated, gone_from_mirror
+from provision.system.packages.apt_packages import APT, Apt, Run, Simulated, gone_from_mirror
 from provision.system.planned.maintainer_scripts import Scripts
 from provision.system.planned.picture import draw, write
 from provision.system.planned.planned_files import PlannedFiles

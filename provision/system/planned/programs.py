@@ -4,7 +4,7 @@ import os
 import tempfile
 from typing import Any, Callable, Sequence
 
-from provision.system.commands import BASE_ENVIRONMENT, Result
+from provision.system.command_execution import BASE_ENVIRONMENT, Result
 from provision.system.packages import deb
 from provision.system.planned.planned_files import PlannedFiles
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from helpers.hostile import Reply, ask, ask2, plain
 from helpers.projects import Project
 from helpers.web import Site
-from provision.declared.folders import BUILTIN
+from provision.declared.role_folders import BUILTIN
 from provision.declared.serving_roles import servers
 from provision.serving.client_headers import PROXY_HEADERS
 from provision.values import dataclass

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.projects import EXAMPLES
-from provision.declared.folders import BUILTIN
+from provision.declared.role_folders import BUILTIN
 from provision.declared.serving_roles import Interface, servers
 
 #: a stylesheet that is worth compressing, with a hash in its name, in each example's static files

@@ -9,8 +9,8 @@ from provision.errors import StepError
 from provision.steps.base import Change, mode_text
 
 if TYPE_CHECKING:
-    from provision.system.files import Stat
     from provision.system.host import System
+    from provision.system.host_files import Stat
 
 #: contents larger than this are told apart by hash and size, without a textual diff
 DIFF_LIMIT = 512 * 1024

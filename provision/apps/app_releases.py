@@ -14,8 +14,8 @@ from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 
+from provision.apps.app_model import App
 from provision.apps.indexes import requirements_with, without_logins_in
-from provision.apps.model import App
 from provision.apps.requirement_files import Packages
 from provision.apps.requirements import (
     imported_from,

@@ -9,7 +9,7 @@ import contextlib
 from typing import Dict, Iterator, List, Optional, Set
 
 from provision.errors import StepError
-from provision.system.memory.remembered import Remembered
+from provision.system.memory.folder_records import Remembered
 
 KIND = "contents"
 COMPILED = "__pycache__"

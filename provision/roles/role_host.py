@@ -21,19 +21,19 @@ from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.controller.transport import Transport
 from provision.controller.transport_choice import connection_over, transport_to
-from provision.declared.folders import BUILTIN
+from provision.declared.role_folders import BUILTIN
 from provision.errors import ProvError
 from provision.inventory.loaded import InventoryHost
-from provision.roles.model import Params
 from provision.roles.project import Assignment
 from provision.roles.reach import PendingConnection, login_of, reach
+from provision.roles.role_model import Params
 from provision.secrets import Secret
 from provision.steps.base import Step
 
 if TYPE_CHECKING:
+    from provision.apps.app_model import App
     from provision.apps.application import Application
     from provision.apps.balancing import Balanced
-    from provision.apps.model import App
 
 #: seconds within which sshd listens again after it was told to reload
 REOPENS = 3.0

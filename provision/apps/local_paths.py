@@ -13,7 +13,7 @@ from provision.inventory import InventoryHost
 from provision.inventory.located import Origin
 
 if TYPE_CHECKING:
-    from provision.apps.model import App
+    from provision.apps.app_model import App
 
 
 def local(host: InventoryHost, path: tuple[str | int, ...], origin: Origin, text: str) -> Path:

@@ -25,8 +25,8 @@ from provision.controller.openssh.arguments import (
 )
 from provision.controller.openssh.askpass import AskPerson, Questions, listener
 from provision.controller.openssh.client import Client
-from provision.controller.openssh.configuration import Settings, settings_of
-from provision.controller.openssh.folders import run_folder
+from provision.controller.openssh.client_folders import run_folder
+from provision.controller.openssh.client_settings import Settings, settings_of
 from provision.controller.openssh.log import Log
 from provision.controller.openssh.process import OpenSshChannel, Started
 from provision.controller.openssh.reasons import Failure

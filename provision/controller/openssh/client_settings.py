@@ -13,8 +13,8 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from provision.controller.openssh.answer_cache import FileState, recall, remember, state_of
 from provision.controller.openssh.client import Client
-from provision.controller.openssh.remembered import FileState, recall, remember, state_of
 from provision.errors import UnreachableError
 
 #: seconds for `ssh -G`, which may look up names and run programs (Match exec)

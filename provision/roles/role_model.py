@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from provision.declared import fronts, serving_roles
-from provision.declared.folders import BUILTIN, names, search_path
 from provision.declared.fronts import Front
+from provision.declared.role_folders import BUILTIN, names, search_path
 from provision.declared.serving_roles import Server
 from provision.errors import ConfigError
 from provision.roles.importing import load
 from provision.roles.params import Params, params_of
-from provision.roles.server import check_program, is_program
+from provision.roles.server_params import check_program, is_program
 from provision.values import dataclass
 
 P = ParamSpec("P")

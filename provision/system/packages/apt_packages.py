@@ -8,7 +8,7 @@ import time
 from typing import Any, Callable, ContextManager, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from provision.errors import StepError
-from provision.system.commands import Result
+from provision.system.command_execution import Result
 from provision.system.packages import dpkg
 from provision.system.packages.apt_errors import explain
 from provision.system.packages.dpkg import LOCK_TIMEOUT, Package

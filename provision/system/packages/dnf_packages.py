@@ -4,7 +4,7 @@ import contextlib
 import re
 from typing import Any, Callable, ContextManager, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from provision.system.commands import Result
+from provision.system.command_execution import Result
 from provision.system.packages import rpm
 from provision.system.packages.dnf_errors import explain
 

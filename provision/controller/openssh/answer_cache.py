@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from provision.controller.openssh.folders import cache_folder, is_private
+from provision.controller.openssh.client_folders import cache_folder, is_private
 from provision.system.caches import keep, kept, name_of
 
 #: what `name_of` says of a file

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from provision.declared.folders import names, search_path
+from provision.declared.role_folders import names, search_path
 from provision.errors import ConfigError
 from provision.inventory import InventoryHost
 from provision.inventory.kinds import Kinds
 from provision.inventory.masking import masked, secrets_of
-from provision.roles.model import find
+from provision.roles.role_model import find
 from provision.secrets import Secret
 
 
@@ -18,7 +18,7 @@ def kinds_of(host: InventoryHost) -> Kinds:
     that the host does not have."""
     found: dict[str, Any] = {}
     if "apps" in host.vars:
-        from provision.apps.model import App
+        from provision.apps.app_model import App
 
         found["apps"] = dict[str, App]
     folders = search_path()
