@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.controller.openssh import folders
+from provision.controller.openssh import client_folders
 
 RUN = """
 import sys
@@ -66,18 +66,18 @@ def test_a_run_that_is_still_under_way_keeps_its_folder(tmp_path: Path) -> None:
 def test_links_are_left_alone_with_what_they_lead_to(tmp_path: Path) -> None:
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "file").touch()
-    (tmp_path / f"{folders.PREFIX}x").symlink_to(tmp_path / "precious")
-    folders.remove_abandoned(tmp_path)
-    assert (tmp_path / f"{folders.PREFIX}x").is_symlink()
+    (tmp_path / f"{client_folders.PREFIX}x").symlink_to(tmp_path / "precious")
+    client_folders.remove_abandoned(tmp_path)
+    assert (tmp_path / f"{client_folders.PREFIX}x").is_symlink()
     assert (tmp_path / "precious" / "file").exists()
 
 
 def test_another_users_folder_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    theirs = tmp_path / f"{folders.PREFIX}x"
+    theirs = tmp_path / f"{client_folders.PREFIX}x"
     theirs.mkdir()
     us = theirs.stat().st_uid + 1
     monkeypatch.setattr(os, "geteuid", lambda: us)
-    folders.remove_abandoned(tmp_path)
+    client_folders.remove_abandoned(tmp_path)
     assert theirs.is_dir()
 
 
@@ -85,17 +85,17 @@ def test_a_folder_that_another_run_took_for_an_abandoned_one_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(folders, "_made", [])
+    monkeypatch.setattr(client_folders, "_made", [])
     flock = fcntl.flock
 
     def late(descriptor: int, how: int) -> None:
         if how == fcntl.LOCK_SH and not seen:
             seen.append(how)
-            folders.remove_abandoned(tmp_path)
+            client_folders.remove_abandoned(tmp_path)
         flock(descriptor, how)
 
     seen: list[int] = []
     monkeypatch.setattr(fcntl, "flock", late)
-    assert folders.locked_folder() is None
-    found = folders.locked_folder()
+    assert client_folders.locked_folder() is None
+    found = client_folders.locked_folder()
     assert found is not None and found.is_dir()
