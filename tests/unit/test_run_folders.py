@@ -16,7 +16,7 @@ from provision.controller.openssh import client_folders
 
 RUN = """
 import sys
-from provision.controller.openssh.folders import run_folder
+from provision.controller.openssh.client_folders import run_folder
 folder = run_folder()
 (folder / "log-1").write_text("said")
 print(folder, flush=True)
