@@ -15,10 +15,8 @@ from provision.controller.bootstrap import command
 from provision.errors import UnreachableError
 from provision.steps.files import File
 
-trust = pytest.mark.trust
 
-
-@trust("7", "login-shells")
+@pytest.mark.trust("7", "login-shells")
 @pytest.mark.parametrize("sudo", [True, False])
 def test_csh_can_take_the_command(sudo: bool) -> None:
     """csh(1) ends a quoted word at the line's end, and looks for events after an exclamation mark in any quotes."""
@@ -29,7 +27,7 @@ def test_csh_can_take_the_command(sudo: bool) -> None:
     subprocess.run(["sh", "-n", "-c", script], check=True)
 
 
-@trust("7", "login-shells")
+@pytest.mark.trust("7", "login-shells")
 def test_another_shell_in_its_place_does_not_run_the_program(agents: Agents) -> None:
     """`exec zsh` in ~/.bashrc: that shell takes what comes on stdin for commands."""
     began = time.monotonic()
@@ -41,7 +39,7 @@ def test_another_shell_in_its_place_does_not_run_the_program(agents: Agents) -> 
     assert time.monotonic() - began < 5
 
 
-@trust("7", "login-shells")
+@pytest.mark.trust("7", "login-shells")
 def test_a_shell_that_reads_all_of_its_input_first(agents: Agents) -> None:
     """`exec fish` in ~/.bashrc says nothing before its input ends."""
     began = time.monotonic()
@@ -52,7 +50,7 @@ def test_a_shell_that_reads_all_of_its_input_first(agents: Agents) -> None:
     assert time.monotonic() - began < 6
 
 
-@trust("7", "login-shells")
+@pytest.mark.trust("7", "login-shells")
 def test_a_slow_login_is_waited_for(agents: Agents, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(login, "PROBE_AFTER", 0.5)
     with agents.session(wrap=lambda command: ["sh", "-c", f"sleep 1.5; {command}"]) as session:
@@ -60,7 +58,7 @@ def test_a_slow_login_is_waited_for(agents: Agents, root: Path, monkeypatch: pyt
     assert len(agents.channels) == 2
 
 
-@trust("7", "login-shells")
+@pytest.mark.trust("7", "login-shells")
 def test_start_files_that_ask_something(agents: Agents) -> None:
     began = time.monotonic()
     asks = "read -r project; exec "
@@ -70,7 +68,7 @@ def test_start_files_that_ask_something(agents: Agents) -> None:
     assert time.monotonic() - began < 5
 
 
-@trust("7", "login-shells")
+@pytest.mark.trust("7", "login-shells")
 @pytest.mark.parametrize("status", [126, 127])
 def test_a_python_that_can_not_be_run_is_passed_over(
     agents: Agents, root: Path, tmp_path: Path, status: int

@@ -66,6 +66,21 @@ def test_an_application_that_goes_is_refused_by_the_front(busy: Busy) -> None:
     assert busy.plan().status == 0
 
 
+@pytest.mark.trust("9", "remove-app-shared-domain")
+def test_an_application_below_another_that_goes(busy: Busy) -> None:
+    """It shares the domain, and so the file of the front, with one that stays."""
+    busy.declare("hello", below={"api": "hello"})
+    busy.deploy()
+    busy.declare("hello")
+    with busy.traffic() as traffic:
+        busy.deploy()
+        busy.deploy("--prune")
+    assert traffic.lost == {}
+    assert "/api/" not in on(NAME, "cat", "/etc/nginx/sites-enabled/hello.conf")
+    assert on(NAME, "systemctl", "list-units", "--all", "--no-legend", "app-api*") == ""
+    assert busy.plan().status == 0
+
+
 @pytest.mark.trust("8", "killed-under-traffic")
 @pytest.mark.parametrize("after", [0.4, 1.0])
 def test_a_prune_that_is_killed(busy: Busy, after: float) -> None:

@@ -18,8 +18,6 @@ from provision.errors import ProvError, UnreachableError
 from provision.secrets import Secret
 from provision.system.frames import LENGTHS, MARKER, MAX_HEADER
 
-trust = pytest.mark.trust
-
 ERROR: dict[str, Any] = {"message": "x"}
 REBOOT = {"within": 600.0, "refs": [[1, "x", True, ""]], "failures": 0, "run": 1}
 ODD: dict[str, tuple[dict[str, Any] | bytes, ...]] = {
@@ -73,7 +71,7 @@ ODD: dict[str, tuple[dict[str, Any] | bytes, ...]] = {
 }  # fmt: skip
 
 
-@trust("7", "hostile-frames")
+@pytest.mark.trust("7", "hostile-frames")
 @pytest.mark.parametrize("heads", ODD.values(), ids=ODD.keys())
 def test_an_odd_frame_ends_one_host_with_its_reason(heads: tuple[dict[str, Any] | bytes, ...]) -> None:
     with pytest.raises(UnreachableError) as raised:
@@ -88,14 +86,14 @@ def test_an_honest_host_is_believed() -> None:
     assert (step.state, step.ms) == ("ok", 1.0)
 
 
-@trust("7", "hostile-frames")
+@pytest.mark.trust("7", "hostile-frames")
 def test_text_that_is_no_text_gets_through_whole() -> None:
     """Names of files that are not UTF-8 travel as lone surrogates: reports show them, see test_terminal_text."""
     (step,) = [e for e in one_step(HELLO, {**OK, "why": "\udcff\ud800"}, BYE) if isinstance(e, StepDone)]
     assert step.why == "\udcff\ud800"
 
 
-@trust("7", "hostile-frames")
+@pytest.mark.trust("7", "hostile-frames")
 @pytest.mark.parametrize(
     "head",
     [{"op": "alive"}, {"op": "note", "text": "again"}, {"op": "running", "id": 1, "text": "again"},
@@ -111,14 +109,14 @@ def test_messages_without_end(head: dict[str, Any], monkeypatch: pytest.MonkeyPa
     assert time.monotonic() - began < 10
 
 
-@trust("7", "hostile-frames")
+@pytest.mark.trust("7", "hostile-frames")
 def test_progress_is_not_shown_faster_than_it_can_be_read() -> None:
     running = {"op": "running", "id": 1, "text": "again"}
     told = one_step(HELLO, *[running] * 500, OK, BYE)
     assert sum(isinstance(event, StepRunning) for event in told) < 20
 
 
-@trust("7", "hostile-frames")
+@pytest.mark.trust("7", "hostile-frames")
 def test_what_a_host_says_in_all_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conduct, "MOST_BYTES", 1_000_000)
     with pytest.raises(UnreachableError, match="more than 0 MB"):
@@ -133,7 +131,7 @@ def memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-@trust("7", "host-fills-controller-memory")
+@pytest.mark.trust("7", "host-fills-controller-memory")
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_shell_that_prints_without_end(stream: str) -> None:
     words = itertools.repeat(b"Welcome to this host, have a nice day\n" * 1000)
@@ -147,7 +145,7 @@ def test_a_shell_that_prints_without_end(stream: str) -> None:
     assert channel.closed
 
 
-@trust("7", "host-fills-controller-memory")
+@pytest.mark.trust("7", "host-fills-controller-memory")
 def test_stderr_after_the_agent_has_begun_is_thrown_away() -> None:
     channel = Liar([MARKER + frames(HELLO), *[b""] * 300], err=itertools.repeat(b"x" * 100_000, 300))
     found = session(channel)
@@ -157,7 +155,7 @@ def test_stderr_after_the_agent_has_begun_is_thrown_away() -> None:
     assert len(channel.err) < 1_000_000
 
 
-@trust("7", "login-shells")
+@pytest.mark.trust("7", "login-shells")
 def test_a_shell_that_prints_slowly_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(login, "START_TIMEOUT", 0.3)
 
@@ -170,7 +168,7 @@ def test_a_shell_that_prints_slowly_for_ever(monkeypatch: pytest.MonkeyPatch) ->
         assert session(Liar(slowly(), greets=False)).facts
 
 
-@trust("7", "host-fills-controller-memory")
+@pytest.mark.trust("7", "host-fills-controller-memory")
 def test_one_interrupt_ends_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
     found = session(Mute([]))
     found.stop()
@@ -204,7 +202,7 @@ REASONS = [
 ]  # fmt: skip
 
 
-@trust("7", "sudo-reason-lost")
+@pytest.mark.trust("7", "sudo-reason-lost")
 @pytest.mark.parametrize(("err", "reason"), REASONS, ids=[reason for _, reason in REASONS])
 @pytest.mark.parametrize("known", [True, False], ids=["password known", "password unknown"])
 def test_sudo_is_quoted_with_its_reason(err: bytes, reason: str, known: bool) -> None:
@@ -213,7 +211,7 @@ def test_sudo_is_quoted_with_its_reason(err: bytes, reason: str, known: bool) ->
     assert error.hint
 
 
-@trust("7", "login-shells")
+@pytest.mark.trust("7", "login-shells")
 def test_start_files_that_read_stdin() -> None:
     error = started(b"", b"PROV:shell\nPROV:eaten\n")
     assert "start files reads standard input" in error.message
@@ -243,7 +241,7 @@ FOREIGN = [
 ]
 
 
-@trust("7", "sudo-other-words")
+@pytest.mark.trust("7", "sudo-other-words")
 @pytest.mark.parametrize("refusal", FOREIGN)
 def test_a_password_is_asked_for_whatever_sudo_says(refusal: str) -> None:
     opened: list[Sudo] = []
@@ -262,7 +260,7 @@ def test_a_password_is_asked_for_whatever_sudo_says(refusal: str) -> None:
     assert opened[1].sent.startswith(b"right\nexit 97; keep\n")
 
 
-@trust("7", "sudo-other-words")
+@pytest.mark.trust("7", "sudo-other-words")
 @pytest.mark.parametrize("refusal", FOREIGN)
 def test_without_anybody_to_ask_it_is_told(refusal: str) -> None:
     with pytest.raises(UnreachableError, match="sudo wants a password"):

@@ -59,6 +59,15 @@ def test_a_mark_that_cannot_be_read_is_an_error(tmp_path: Path, arguments: str) 
         marked(tmp_path)
 
 
+def test_a_shorter_name_of_the_mark_is_an_error(tmp_path: Path) -> None:
+    """Tests marked by it would be on no page, and nobody would notice."""
+    file = tmp_path / "tests/test_x.py"
+    file.parent.mkdir()
+    file.write_text('trust = pytest.mark.trust\n@trust("1", "a")\ndef test_a(): ...\n')
+    with pytest.raises(ValueError, match=r"test_x.py:1: write pytest.mark.trust"):
+        marked(tmp_path)
+
+
 def test_a_failure_shows() -> None:
     one, two = Shown("1", "a", "tests/t.py::x"), Shown("2", "b", "tests/t.py::y")
     text = page([one, two], {one.test: ["passed", "failed"]}, "2026-01-01")

@@ -9,8 +9,6 @@ import pytest
 from provision.controller.connection import VerifiedConnection, fabric_config, files_of
 from provision.errors import ConfigError
 
-trust = pytest.mark.trust
-
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -31,19 +29,19 @@ def shop(home: Path, *lines: str) -> VerifiedConnection:
 HOST = ("Host shop", " HostName 10.0.0.1", " User ann")
 
 
-@trust("7", "canonicalize")
+@pytest.mark.trust("7", "canonicalize")
 def test_canonicalize_without_domains(home: Path) -> None:
     assert shop(home, "CanonicalizeHostname yes", *HOST).host == "10.0.0.1"
 
 
-@trust("7", "canonicalize")
+@pytest.mark.trust("7", "canonicalize")
 def test_a_setting_without_a_value(home: Path) -> None:
     with pytest.raises(ConfigError, match="'HashKnownHosts' has no value") as raised:
         shop(home, *HOST, " HashKnownHosts")
     assert raised.value.where == f"{home}/.ssh/config:4"
 
 
-@trust("7", "canonicalize")
+@pytest.mark.trust("7", "canonicalize")
 @pytest.mark.parametrize(
     "line", ["ForwardAgent /run/agent", "ConnectTimeout none", "# K\udcfcche", "Compression maybe"]
 )
@@ -52,13 +50,13 @@ def test_words_that_others_would_fail_on(home: Path, line: str) -> None:
     assert VerifiedConnection("shop", config=fabric_config()).user == "ann"
 
 
-@trust("7", "canonicalize")
+@pytest.mark.trust("7", "canonicalize")
 def test_a_port_that_is_none(home: Path) -> None:
     with pytest.raises(ConfigError, match="no number for the port of shop"):
         shop(home, *HOST, " Port many")
 
 
-@trust("7", "ssh-config-include")
+@pytest.mark.trust("7", "ssh-config-include")
 def test_include(home: Path) -> None:
     (home / ".ssh/config.d").mkdir()
     (home / ".ssh/config.d/shop").write_text("Host shop\n HostName 10.0.0.9\n Port 2222\n")
@@ -67,7 +65,7 @@ def test_include(home: Path) -> None:
     assert (c.host, c.port, c.user) == ("10.0.0.9", 2222, "bob")
 
 
-@trust("7", "identity-file-not-there")
+@pytest.mark.trust("7", "identity-file-not-there")
 def test_identity_files(home: Path) -> None:
     lines = ["~/.ssh/id_rsa", "none", "~/.ssh/id_lab", '"~/.ssh/my key" # comment']
     c = shop(home, *HOST, *(f" IdentityFile {name}" for name in lines))
@@ -75,7 +73,7 @@ def test_identity_files(home: Path) -> None:
     assert "key_filename" not in shop(home, *HOST, " IdentityFile ~/.ssh/id_rsa").connect_kwargs
 
 
-@trust("7", "proxyjump-words")
+@pytest.mark.trust("7", "proxyjump-words")
 def test_proxy_jumps(home: Path) -> None:
     rest = ("Host *", " ProxyJump gate.invalid")
     assert shop(home, *HOST, " ProxyJump none", *rest).gateway is None
@@ -92,7 +90,7 @@ def test_files_of_known_hosts(home: Path) -> None:
     ]
 
 
-@trust("7", "ssh-config-include")
+@pytest.mark.trust("7", "ssh-config-include")
 def test_files_that_include_each_other_end(home: Path) -> None:
     (home / ".ssh/other").write_text("Include config\n" * 5)
     with pytest.raises(ConfigError, match="more than 1000 files by Include"):
