@@ -36,10 +36,15 @@ format: $(STAMP)
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-# the docs site, into build/site; every link is checked
-docs: $(STAMP)
+# the docs site, into build/site; every link is checked. Only the first build needs network
+docs: $(STAMP) build/mermaid/.downloaded
 	@$(VENV)/bin/python -c 'import material' 2>/dev/null || $(VENV)/bin/python -m pip install -q -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build -q
+
+build/mermaid/.downloaded: docs/mermaid.txt | $(STAMP)
+	rm -rf $(@D)
+	$(VENV)/bin/python -m pip download -q --disable-pip-version-check --no-deps --require-hashes -d $(@D) -r docs/mermaid.txt
+	@touch $@
 
 # docs/picture.svg, the terminal of the README, recorded on a lab host
 picture: $(STAMP)

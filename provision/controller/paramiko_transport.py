@@ -13,7 +13,7 @@ from provision.secrets import Secret
 
 class ParamikoTransport:
     """One connection of paramiko's. within: seconds to connect; None for the default.
-    instead: why it is this transport, where nobody asked for it.
+    instead: why this transport was chosen, if the user did not ask for it.
 
     Raises ConfigError for a configuration of ssh that paramiko can't follow.
     """

@@ -1,4 +1,4 @@
-"""Which transport a host gets: OpenSSH where there is a client of it, paramiko elsewhere and where it is asked for."""
+"""Choose the transport of a host: OpenSSH if a client is installed, else paramiko, or paramiko on request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from provision.controller.openssh.openssh_transport import OpenSshTransport
 from provision.controller.transport import Target, Transport
 from provision.errors import UnreachableError
 
-#: what -v tells where it is paramiko that logs in, and nobody asked for it
+#: -v says this if paramiko logs in and the user did not ask for it
 INSTEAD = "logs in with paramiko, because no OpenSSH client of 8.4 or newer was found in PATH"
 
 

@@ -60,7 +60,7 @@ def test_a_mark_that_cannot_be_read_is_an_error(tmp_path: Path, arguments: str) 
 
 
 def test_a_shorter_name_of_the_mark_is_an_error(tmp_path: Path) -> None:
-    """Tests marked by it would be on no page, and nobody would notice."""
+    """Tests marked by it would be on no page, and no one would notice."""
     file = tmp_path / "tests/test_x.py"
     file.parent.mkdir()
     file.write_text('trust = pytest.mark.trust\n@trust("1", "a")\ndef test_a(): ...\n')

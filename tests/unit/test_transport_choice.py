@@ -1,4 +1,4 @@
-"""Which transport a host gets, and that -v tells of one that nobody asked for."""
+"""Which transport a host gets, and that -v explains one that the user did not ask for."""
 
 from __future__ import annotations
 

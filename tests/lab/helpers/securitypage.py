@@ -80,7 +80,7 @@ def marks_of(path: Path, root: Path = ROOT) -> Iterator[Shown]:
 
 
 def _refuse_other_names(tree: ast.Module, path: Path) -> None:
-    """Raise ValueError if a file gives the mark a shorter name, under which nobody would find it here."""
+    """Raise ValueError if a file gives the mark a shorter name, under which no one would find it here."""
     called = {id(call.func) for call in ast.walk(tree) if isinstance(call, ast.Call)}
     for node in ast.walk(tree):
         if (
