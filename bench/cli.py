@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.lab import Bench
 from bench.log import say
 from bench.parts import rtt, scale, stack, startup, steps, tree, wire
-from bench.record import Record
+from bench.record import ResultRows
 from bench.report import markdown
 from bench.tools import TOOLS
 from bench.tools.base import HERE, PEERS
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     # so that everything that was started is ended, and every host removed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    record = Record(options.results / f"{options.name}.json")
+    record = ResultRows(options.results / f"{options.name}.json")
     with Bench(record, options.tools, options.rounds) as bench:
         try:
             for part in options.parts:
@@ -67,7 +67,7 @@ def one(bench: Bench, part: str, options: argparse.Namespace) -> None:
         scale.measure(bench, options.scale)
 
 
-def write(record: Record, options: argparse.Namespace) -> None:
+def write(record: ResultRows, options: argparse.Namespace) -> None:
     """The table, and the plot where there is something to plot."""
     path = options.results / f"{options.name}.md"
     path.parent.mkdir(parents=True, exist_ok=True)

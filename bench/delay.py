@@ -50,7 +50,7 @@ class Proxy:
         opened = loop.time()
         self._counts.connections += 1
         flow = Flow(self._counts)
-        to_target = Line(self._rtt / 2, opened + self._rtt)
+        to_target = Direction(self._rtt / 2, opened + self._rtt)
         reading = asyncio.create_task(to_target.read(reader, lambda n: flow.client(n)))
         there = None
         try:
@@ -59,7 +59,7 @@ class Proxy:
             back, there = await asyncio.open_connection(*self._target)
             no_delay(writer)
             no_delay(there)
-            to_client = Line(self._rtt / 2, opened)
+            to_client = Direction(self._rtt / 2, opened)
             await asyncio.gather(
                 reading,
                 to_target.write(there),
@@ -93,7 +93,7 @@ class Flow:
         self._last = "server"
 
 
-class Line:
+class Direction:
     """One direction: what is read comes out delay seconds later. since: nothing has entered before then."""
 
     def __init__(self, delay: float, since: float) -> None:

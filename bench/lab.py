@@ -13,7 +13,7 @@ from bench import hosts
 from bench.hosts import Endpoint
 from bench.log import say
 from bench.measure import Failed, Run, run
-from bench.record import Record
+from bench.record import ResultRows
 from bench.tools import TOOLS, Tool
 
 #: `upload_mb` of a first deploy; each change of the template counts up from it
@@ -24,7 +24,7 @@ FIRST_MB = 8
 class Bench:
     """tools: names of those compared.  rounds: measurements of each figure.  points: the hosts there are now."""
 
-    record: Record
+    record: ResultRows
     tools: list[str]
     rounds: int
     points: list[Endpoint] = field(default_factory=list)

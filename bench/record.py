@@ -15,7 +15,7 @@ from bench.tools import TOOLS
 Row = dict[str, Any]
 
 
-class Record:
+class ResultRows:
     """Rows of measurements. A part that is run again replaces its rows of an earlier run; ratios are only ever
     made within one part, so within one run."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from bench.bars import bars
-from bench.record import Record, Row, median, select
+from bench.record import ResultRows, Row, median, select
 from bench.stack import STEPS
 from bench.tools import TOOLS, Floor
 
 PHASES = {"first": "first deploy", "same": "nothing to change", "change": "one template changed"}
 
 
-def markdown(record: Record) -> str:
+def markdown(record: ResultRows) -> str:
     """All that is in the record."""
     data, parts = record.data, record.parts()
     m = data.get("machine", {})

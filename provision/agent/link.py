@@ -4,11 +4,11 @@ import queue
 import threading
 from typing import IO, Optional
 
-from provision.agent.protocol import TO_HOST, Chunk, Message, Refused, Stop, Verdict, message
+from provision.agent.protocol import TO_HOST, Chunk, LoginVerdict, Message, Refused, Stop, message
 from provision.system.frames import LENGTHS, MAX_HEADER, MAX_PAYLOAD, Frame, ProtocolError, unpack
 
 
-class Link:
+class FrameLink:
     """Frames in and out of the agent's streams.
 
     A thread reads all the time, so that the controller's writes never wait for a step. Frames out are
@@ -23,7 +23,7 @@ class Link:
         self.messages: "queue.Queue[Optional[Message]]" = queue.Queue()
         # bounded: a large file waits in the SSH window, not in memory
         self.chunks: "queue.Queue[Optional[Chunk]]" = queue.Queue(maxsize=16)
-        self.verdicts: "queue.Queue[Optional[Verdict]]" = queue.Queue()
+        self.verdicts: "queue.Queue[Optional[LoginVerdict]]" = queue.Queue()
         self.stopping = threading.Event()
 
     def start(self) -> None:
@@ -58,7 +58,7 @@ class Link:
                     self.stopping.set()
                 elif isinstance(told, Chunk):
                     self.chunks.put(told)
-                elif isinstance(told, Verdict):
+                elif isinstance(told, LoginVerdict):
                     self.verdicts.put(told)
                 else:
                     self.messages.put(told)

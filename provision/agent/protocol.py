@@ -74,7 +74,7 @@ class Failure(Record):
 
 
 @shape
-class Reboot(Record):
+class BeforeReboot(Record):
     """What the agent before a reboot of the host knew.
 
     within: seconds in which the host has to be back.  refs: number, label, changed and fingerprint of each step.
@@ -132,7 +132,7 @@ class Done(Message):
     error: Optional[Failure] = of(one(Failure), default=None)
     ignored: str = of(SENTENCE, default="")
     digest: str = of(text(64), default="")
-    reboot: Optional[Reboot] = of(one(Reboot), default=None)
+    reboot: Optional[BeforeReboot] = of(one(BeforeReboot), default=None)
 
 
 @shape
@@ -222,7 +222,7 @@ class Start(Message):
     guard: Optional[float] = of(SECONDS, default=None)
     aside: str = of(word("", "free", "locked"), default="")
     confirm: str = of(text(64), default="")
-    resume: Optional[Reboot] = of(one(Reboot), default=None)
+    resume: Optional[BeforeReboot] = of(one(BeforeReboot), default=None)
 
     @property
     def recorded(self) -> bool:
@@ -252,7 +252,7 @@ class Submission(Message):
 
 
 @shape
-class Module(Message):
+class StepModule(Message):
     """A module of steps, which steps after this need. payload: its source, compressed."""
 
     op = "module"
@@ -272,7 +272,7 @@ class Chunk(Message):
 
 
 @shape
-class Verdict(Message):
+class LoginVerdict(Message):
     """What came of a new login. why: it could not be done; "" if it was."""
 
     op = "verdict"
@@ -304,7 +304,7 @@ def kinds(*classes: Type[Message]) -> Kinds:
 
 
 FROM_HOST = kinds(Hello, Done, Running, Need, Note, Undeclared, Refused, Prove, Alive, Bye)
-TO_HOST = kinds(Start, Submission, Module, Chunk, Verdict, Stop, End)
+TO_HOST = kinds(Start, Submission, StepModule, Chunk, LoginVerdict, Stop, End)
 
 
 def message(frame: Frame, expected: Kinds) -> Message:

@@ -13,7 +13,7 @@ from typing import IO, Any, Dict, Generator, Optional
 
 from provision.agent import host_facts
 from provision.agent.compiled import Compiled
-from provision.agent.link import Link
+from provision.agent.link import FrameLink
 from provision.agent.protocol import (
     VERSION,
     Alive,
@@ -23,13 +23,13 @@ from provision.agent.protocol import (
     End,
     Hello,
     Message,
-    Module,
     Need,
     Note,
     Prove,
     Refused,
     Running,
     Start,
+    StepModule,
     Submission,
     Undeclared,
 )
@@ -57,7 +57,9 @@ class Agent:
     """Runs the steps of one run against a System. caching: use what earlier runs have kept to save time, and
     keep some for later ones."""
 
-    def __init__(self, link: Link, host_facts: Dict[str, Any], ledger_home: str, *, caching: bool) -> None:
+    def __init__(
+        self, link: FrameLink, host_facts: Dict[str, Any], ledger_home: str, *, caching: bool
+    ) -> None:
         self.link = link
         self.facts = host_facts
         self.ledger_home = ledger_home
@@ -196,7 +198,7 @@ class Agent:
         waiting: "collections.deque[Optional[Message]]" = collections.deque()
         while True:
             told = self._next(waiting, runner.system)
-            if isinstance(told, Module):
+            if isinstance(told, StepModule):
                 add_module(told.name, told.payload)
             elif isinstance(told, Submission):
                 self._step, self._started, self._text = told.id, time.monotonic(), ""
@@ -326,7 +328,7 @@ def main(ledger_home: str = "") -> None:
     os.umask(0o022)
     home = HOME if os.geteuid() == 0 else os.path.expanduser("~/.local/state/prov")
     incoming = sys.stdin.buffer
-    link = Link(incoming, private_streams(incoming))
+    link = FrameLink(incoming, private_streams(incoming))
     link._out.write(MARKER)
     known = host_facts.gather()
     link.send(Hello(VERSION, known, host_facts.boot_id()), flush=True)

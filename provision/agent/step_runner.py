@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 from provision.agent.acting import acting_as
 from provision.agent.codec import decode_step
-from provision.agent.protocol import Done, Failure, Reboot, State, Submission
+from provision.agent.protocol import BeforeReboot, Done, Failure, State, Submission
 from provision.agent.secret_masks import Masks
 from provision.errors import ProvError, StepError
 from provision.steps.base import Change, Diff, Ref, Step
@@ -61,15 +61,17 @@ class Runner:
             self.system.unsettled.append(ref.label)
         return done.replace(ms=round((time.monotonic() - began) * 1000, 1))
 
-    def _reboot(self) -> Reboot:
+    def _reboot(self) -> BeforeReboot:
         """What the agent after the reboot has to know."""
         from provision.system.memory.undeclared import declared  # shipped
 
         refs = [(r.id, r.label, r.changed, r.fingerprint) for r in self.refs.values()]
         run, unsettled = self.system.ledger.begin().id, self.system.unsettled
-        return Reboot(self.system.rebooting, refs, self._failures, run, unsettled, declared(self.system))
+        return BeforeReboot(
+            self.system.rebooting, refs, self._failures, run, unsettled, declared(self.system)
+        )
 
-    def resume(self, known: Reboot) -> None:
+    def resume(self, known: BeforeReboot) -> None:
         """Go on where the agent before a reboot has ended: later steps refer to what came of its steps."""
         self.refs.update((each[0], Ref(*each)) for each in known.refs)
         self._failures = known.failures

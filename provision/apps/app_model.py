@@ -9,7 +9,14 @@ from typing import Annotated
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
-from provision.apps.process_parts import Chore, Job, Openings, Packages, PartName, Process
+from provision.apps.process_parts import (
+    Chore,
+    JobSettings,
+    Openings,
+    PackageSettings,
+    PartName,
+    ProcessSettings,
+)
 from provision.apps.settings import (
     Auth,
     Cache,
@@ -141,10 +148,10 @@ class App(Settings):
         description="The Python that its environment is made with: a path on the host, or a version; see below.",
     )
     django: Django | None = Field(default=None, description="Set for Django projects; see below.")
-    processes: dict[PartName, Process] = Field(
+    processes: dict[PartName, ProcessSettings] = Field(
         default={}, description="Processes beside the web process, such as workers of a queue; see below."
     )
-    jobs: dict[PartName, Job] = Field(default={}, description="Commands at certain times; see below.")
+    jobs: dict[PartName, JobSettings] = Field(default={}, description="Commands at certain times; see below.")
     chores: tuple[Chore, ...] = Field(
         default=(),
         alias="release",
@@ -157,8 +164,8 @@ class App(Settings):
     files: dict[InnerPath, Path] = Field(
         default={}, description="Path in the release: template, relative to the inventory file that says so."
     )
-    packages: Packages = Field(
-        default=Packages(), description="Packages of the distribution, `run` and `build`; see below."
+    packages: PackageSettings = Field(
+        default=PackageSettings(), description="Packages of the distribution, `run` and `build`; see below."
     )
     sandbox: Openings = Field(
         default=Openings(), description="What the sandbox of its processes leaves open; see below."

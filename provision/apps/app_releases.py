@@ -16,7 +16,7 @@ from pathlib import Path
 
 from provision.apps.app_model import App
 from provision.apps.indexes import requirements_with, without_logins_in
-from provision.apps.requirement_files import Packages
+from provision.apps.requirement_files import RequiredPackages
 from provision.apps.requirements import (
     imported_from,
     listed_in,
@@ -54,7 +54,7 @@ class Release:
 
     app: App
     entries: list[Entry]
-    wanted: Packages
+    wanted: RequiredPackages
     requires_python: str = ""
     asked_for: tuple[str, ...] = ()
     installing: Mapping[str, str | Secret] = field(default_factory=dict)
@@ -212,7 +212,7 @@ def release_of(app: App, manifest: Sequence[Entry]) -> Release:
     known = {**app.environment, **app.secrets}
     listed = requirements_with(wanted.text, app.indexes, known, where=f"{where}: {path}")
     edited = tuple(imported_from(tree, folder) for folder in wanted.edited)
-    wanted = Packages(listed.text, wanted.constraints, edited)
+    wanted = RequiredPackages(listed.text, wanted.constraints, edited)
     refuse_empty_static(app, tree)
     writable = tuple(f"{app.in_source(path)}/" for path in app.writable)
     shipped: list[Entry] = []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provision.apps.requirements import USUAL, Folder, listed_in
+from provision.apps.requirements import USUAL, FolderTree, listed_in
 from provision.errors import ConfigError
 from provision.inventory import InventoryHost
 from provision.inventory.located import Origin
@@ -57,7 +57,7 @@ def files_missing(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]
         wanted: dict[tuple[str, ...], str] = {}
         if app.requirements:
             wanted[("requirements",)] = app.requirements
-        elif listed_in(Folder(app.source), app.subdirectory or "") is None:
+        elif listed_in(FolderTree(app.source), app.subdirectory or "") is None:
             message = f"nothing lists its packages: {root} has no {', '.join(USUAL[:3])} or the like"
             hint = "An empty requirements.txt will do if nothing is required."
             errors.append(host.error(("apps", app.name), message, hint))

@@ -44,7 +44,7 @@ Words = Annotated[
 ]
 
 
-class Command(Settings):
+class CommandSettings(Settings):
     """What has a command, and may be given as that alone."""
 
     command: Words = Field(
@@ -57,7 +57,7 @@ class Command(Settings):
         return value if isinstance(value, Mapping) else {"command": value}
 
 
-class Process(Command):
+class ProcessSettings(CommandSettings):
     """A process beside the web process. `worker: celery -A shop worker` is short for `worker: {command: ...}`."""
 
     count: int = Field(default=1, ge=1, le=64, description="How many of it run on a host.")
@@ -76,7 +76,7 @@ class Process(Command):
     )
 
 
-class Job(Command):
+class JobSettings(CommandSettings):
     """A command at certain times."""
 
     schedule: str = Field(description="When: by systemd.time(7) (`daily`), or in the five fields of cron.")
@@ -93,7 +93,7 @@ class Job(Command):
         return schedule
 
 
-class Chore(Command):
+class Chore(CommandSettings):
     """A command that is run for each release, before it goes into service."""
 
     once: Literal["host", "group"] = Field(
@@ -103,7 +103,7 @@ class Chore(Command):
     timeout: int = Field(default=600, ge=1, description="Seconds after which it has failed.")
 
 
-class Packages(Settings):
+class PackageSettings(Settings):
     """Packages of the distribution."""
 
     run: tuple[str, ...] = Field(

@@ -27,7 +27,7 @@ PATH = re.compile(r"(?:file:(?!//))?([^\s\[;]+)(.*)")
 DEEPEST = 20
 
 
-class Tree(Protocol):
+class FileTree(Protocol):
     """The files of a source, by their paths in it."""
 
     def read(self, path: str) -> bytes:
@@ -44,7 +44,7 @@ class Tree(Protocol):
 
 
 @dataclass(frozen=True)
-class Packages:
+class RequiredPackages:
     """What an environment gets.
 
     text: of a requirements file, with each project of the source as "./PATH".  constraints: text of a constraints file.
@@ -60,13 +60,13 @@ class Packages:
 class _Reading:
     """Lines of all files that have been read. constraints: lines that only hold versions."""
 
-    tree: Tree
+    tree: FileTree
     lines: list[str] = field(default_factory=list)
     constraints: list[str] = field(default_factory=list)
     edited: list[str] = field(default_factory=list)
 
 
-def flattened(path: str, tree: Tree, roots: tuple[str, ...] = ("",)) -> Packages:
+def flattened(path: str, tree: FileTree, roots: tuple[str, ...] = ("",)) -> RequiredPackages:
     """A requirements file with what it includes in place of `-r` and `-c`.
 
     path: of it in the source.  roots: folders that the project is worked on from: pip takes paths of projects from
@@ -76,9 +76,11 @@ def flattened(path: str, tree: Tree, roots: tuple[str, ...] = ("",)) -> Packages
     reading = _Reading(tree)
     _read(reading, path, text, roots, (path,), constrains=False)
     if text == joined(text) and reading.lines == text.splitlines() and not reading.constraints:
-        return Packages(text)
+        return RequiredPackages(text)
     constraints = "".join(f"{line}\n" for line in reading.constraints)
-    return Packages("".join(f"{line}\n" for line in reading.lines), constraints, tuple(reading.edited))
+    return RequiredPackages(
+        "".join(f"{line}\n" for line in reading.lines), constraints, tuple(reading.edited)
+    )
 
 
 def project_line(path: str) -> str:
@@ -171,7 +173,7 @@ def outside(given: str, at: str) -> ConfigError:
     return ConfigError(f"{given} is outside of the source", where=at, hint="A host gets the source alone.")
 
 
-def _project(tree: Tree, path: str, given: str, roots: tuple[str, ...], at: str) -> str:
+def _project(tree: FileTree, path: str, given: str, roots: tuple[str, ...], at: str) -> str:
     """The folder or archive in the source that a line names; "" for all of it."""
     tried = []
     for root in dict.fromkeys([posixpath.dirname(path), *roots]):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from provision.apps.requirement_files import Packages, Tree, flattened, project_line
+from provision.apps.requirement_files import FileTree, RequiredPackages, flattened, project_line
 from provision.errors import ConfigError
 from provision.steps.support.local_projects import MARKS, locals_in
 
@@ -40,13 +40,13 @@ EXPORTERS = {
 
 def packages_of(
     path: str,
-    tree: Tree,
+    tree: FileTree,
     *,
     where: str,
     root: str = "",
     extras: Sequence[str] = (),
     groups: Sequence[str] = (),
-) -> Packages:
+) -> RequiredPackages:
     """What a file asks for, by its name.
 
     path: of the file in the source.  root: folder of the application in it.  where: of the source, for errors.
@@ -60,11 +60,11 @@ def packages_of(
         if name == "uv.lock":
             return from_uv_lock(path, tree, root, [*options("extra", extras), *options("group", groups)])
         if name == "pyproject.toml":
-            return Packages(from_pyproject(tomllib.loads(tree.read(path).decode()), extras, groups))
+            return RequiredPackages(from_pyproject(tomllib.loads(tree.read(path).decode()), extras, groups))
         if extras or groups:
             raise ConfigError("has no extras and no groups", hint="pyproject.toml and uv.lock have.")
         if name == "pylock.toml" or (name.startswith("pylock.") and name.endswith(".toml")):
-            return Packages(from_pylock(tomllib.loads(tree.read(path).decode())))
+            return RequiredPackages(from_pylock(tomllib.loads(tree.read(path).decode())))
         return flattened(path, tree, (root, ""))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"can't be read: {error}", where=at) from None
@@ -84,13 +84,13 @@ def upwards(root: str) -> Iterator[str]:
     yield ""
 
 
-def listed_in(tree: Tree, root: str) -> str | None:
+def listed_in(tree: FileTree, root: str) -> str | None:
     """The file that lists an application's packages, in its folder or the nearest one above it."""
     found = (posixpath.join(folder, name) for folder in upwards(root) for name in USUAL)
     return next((path for path in found if tree.has(path)), None)
 
 
-def project_of(tree: Tree, root: str, *, where: str) -> str:
+def project_of(tree: FileTree, root: str, *, where: str) -> str:
     """The folder of the project that an application is part of. Raises ConfigError if there is none."""
     for folder in upwards(root):
         if any(tree.has(posixpath.join(folder, mark)) for mark in MARKS):
@@ -98,7 +98,7 @@ def project_of(tree: Tree, root: str, *, where: str) -> str:
     raise ConfigError("`install` needs a pyproject.toml or setup.py, and there is none", where=where)
 
 
-def requires_python(tree: Tree, root: str) -> str:
+def requires_python(tree: FileTree, root: str) -> str:
     """What the project says of the versions of Python that it runs on (packaging specifications, "requires-python");
     "" if nothing."""
     for folder in upwards(root):
@@ -183,7 +183,7 @@ def locked(package: dict[str, Any]) -> Iterator[str]:
     yield " ".join([wanted + (f" ; {marker}" if marker else ""), *hashes])
 
 
-def from_uv_lock(path: str, tree: Tree, root: str, asked: Sequence[str]) -> Packages:
+def from_uv_lock(path: str, tree: FileTree, root: str, asked: Sequence[str]) -> RequiredPackages:
     """The packages of a uv.lock, with their hashes, and the members of its workspace as projects of the source.
 
     Its format is uv's own, so uv reads it. root: of the application, which may be a member.  asked: further options.
@@ -210,7 +210,7 @@ def from_uv_lock(path: str, tree: Tree, root: str, asked: Sequence[str]) -> Pack
     return flattened(path, Exported(tree, path, done.stdout.lstrip("\n")), (top,))
 
 
-def member(tree: Tree, root: str, top: str) -> list[str]:
+def member(tree: FileTree, root: str, top: str) -> list[str]:
     """The option that names an application which is a member of a workspace, not all of it."""
     own = posixpath.join(root, "pyproject.toml")
     if root == top or not tree.has(own):
@@ -222,7 +222,7 @@ def member(tree: Tree, root: str, top: str) -> list[str]:
 class Exported:
     """A source in which one file is as its tool has written it for all to read."""
 
-    def __init__(self, tree: Tree, path: str, text: str) -> None:
+    def __init__(self, tree: FileTree, path: str, text: str) -> None:
         self._tree, self._path, self._text = tree, path, text
         self.has, self.named, self.below = tree.has, tree.named, tree.below
 
@@ -230,21 +230,21 @@ class Exported:
         return self._text.encode() if path == self._path else self._tree.read(path)
 
 
-def imported_from(tree: Tree, folder: str) -> str:
+def imported_from(tree: FileTree, folder: str) -> str:
     """The folder that the modules of a project are in: its `src`, if it has one."""
     source = posixpath.join(folder, "src")
     return source if tree.below(source) else folder
 
 
-def with_project(packages: Packages, folder: str) -> Packages:
+def with_project(packages: RequiredPackages, folder: str) -> RequiredPackages:
     """The same, and a project of the source itself, imported from where it is. folder: its path, "" for all."""
     if folder in packages.edited:
         return packages
     text = packages.text + project_line(folder) + "\n"
-    return Packages(text, packages.constraints, (*packages.edited, folder))
+    return RequiredPackages(text, packages.constraints, (*packages.edited, folder))
 
 
-class Folder:
+class FolderTree:
     """A folder of this machine as a tree."""
 
     def __init__(self, path: Path) -> None:
@@ -266,7 +266,7 @@ class Folder:
 def of_file(path: Path) -> str:
     """The text of a requirements file of this machine, with what it includes. Raises ConfigError."""
     try:
-        found = packages_of(path.name, Folder(path.parent), where=str(path.parent))
+        found = packages_of(path.name, FolderTree(path.parent), where=str(path.parent))
     except ConfigError as error:
         where = error.where.replace(f"{path.parent}: ", f"{path.parent}/", 1)
         raise ConfigError(error.message, where=where, hint=error.hint) from None

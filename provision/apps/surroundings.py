@@ -6,13 +6,13 @@ import posixpath
 import re
 
 from provision.apps.app_model import App
-from provision.apps.requirement_files import Tree
+from provision.apps.requirement_files import FileTree
 
 #: names that settings of Django projects ask for; prov's own for the same have PROV_ before them
 ASKED_FOR = ("ALLOWED_HOSTS", "BEHIND_PROXY", "DATA_DIR")
 
 
-def asked_for(app: App, tree: Tree) -> tuple[str, ...]:
+def asked_for(app: App, tree: FileTree) -> tuple[str, ...]:
     """Which of these names the settings of a Django project have in quotes, as in `os.environ["ALLOWED_HOSTS"]`.
 
     Other applications have settings of their own that are called so, and read by libraries (pydantic): they get none.
@@ -23,7 +23,7 @@ def asked_for(app: App, tree: Tree) -> tuple[str, ...]:
     return tuple(name for name in ASKED_FOR if any(re.search(f"[\"']{name}[\"']", text) for text in texts))
 
 
-def settings_files(app: App, tree: Tree) -> list[str]:
+def settings_files(app: App, tree: FileTree) -> list[str]:
     """The files of the source that hold its settings: the module, and those beside it in a package of settings."""
     assert app.django is not None
     path = app.django.settings.replace(".", "/")

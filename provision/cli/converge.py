@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from provision.cli.eager_connection import EagerConnection
-from provision.cli.prepare import Part, Scope, assigned
+from provision.cli.prepare import RolePart, Scope, assigned
 from provision.errors import Exit, UsageError
 from provision.values import dataclass
 
@@ -23,11 +23,11 @@ SHORT_DIFF = 12
 
 
 @dataclass(frozen=True)
-class Order:
+class ConvergeOptions:
     """What the command line asks for; see the options' help."""
 
     scope: Scope
-    part: Part
+    part: RolePart
     out: Format
     diff: bool | None = None
     verbose: bool = False
@@ -36,7 +36,7 @@ class Order:
     undo_on_failure: bool = False
 
 
-def converge(order: Order, *, plan: bool) -> Exit:
+def converge(order: ConvergeOptions, *, plan: bool) -> Exit:
     """Deploy or plan; returns the exit status. Raises ConfigErrors and UsageErrors before any connection."""
     scope = order.scope
     early = EagerConnection([scope.target, scope.limit or "", *scope.inventory], plan=plan)
@@ -46,7 +46,7 @@ def converge(order: Order, *, plan: bool) -> Exit:
 
 
 def execute(
-    order: Order,
+    order: ConvergeOptions,
     assignments: Sequence[Assignment],
     *,
     plan: bool,
@@ -98,11 +98,11 @@ def execute(
     return run_shown(assignments, options, prompt, order.out, work_of(order), ahead)
 
 
-def work_of(order: Order) -> Work:
+def work_of(order: ConvergeOptions) -> Work:
     """What is done with each host. Raises UsageError if a part of it is to be pruned."""
     from provision.run.work import or_undo, run_and_prune, run_roles, run_whole
 
-    whole = order.part == Part() and not order.step
+    whole = order.part == RolePart() and not order.step
     if order.prune and not whole:
         raise UsageError(
             "--prune needs all roles: what a part of them does not declare, others may",
@@ -112,7 +112,7 @@ def work_of(order: Order) -> Work:
     return or_undo(work) if order.undo_on_failure else work
 
 
-def list_only(order: Order) -> Exit:
+def list_only(order: ConvergeOptions) -> Exit:
     """Show the steps that a deploy would take, as far as that can be told without a host."""
     from provision.cli.list_steps import show_steps
 

@@ -9,9 +9,9 @@ from invoke.collection import Collection
 from invoke.exceptions import Exit
 from invoke.tasks import Task
 
-from provision.cli.converge import Order, converge
+from provision.cli.converge import ConvergeOptions, converge
 from provision.cli.main import show_error
-from provision.cli.prepare import Part, Scope
+from provision.cli.prepare import RolePart, Scope
 from provision.errors import ProvError, UsageError
 from provision.report import formats
 from provision.roles.role_model import Role, find, names, search_path
@@ -31,15 +31,15 @@ def collection() -> Collection:
             continue
         assert role is not None  # names() has just found it
         inner = Collection()
-        inner.add_task(Task(deploying(role, Part([name]))), name=name, default=True)
+        inner.add_task(Task(deploying(role, RolePart([name]))), name=name, default=True)
         for function in role.tasks:
-            part = Part([name], tags=[f"{name}.{function.__name__}"])
+            part = RolePart([name], tags=[f"{name}.{function.__name__}"])
             inner.add_task(Task(deploying(function, part)), name=function.__name__)
         found.add_collection(inner, name=name)
     return found
 
 
-def deploying(what: Role | Callable[..., None], part: Part) -> Callable[[Connection], None]:
+def deploying(what: Role | Callable[..., None], part: RolePart) -> Callable[[Connection], None]:
     """A function for invoke's @task that deploys a part of the host that fab gives it, as prov would."""
 
     def deploy(c: Connection) -> None:
@@ -49,7 +49,7 @@ def deploying(what: Role | Callable[..., None], part: Part) -> Callable[[Connect
                 code=UsageError.exit_code,
             )
         scope = Scope(c.original_host, forks=1)
-        order = Order(scope, part, formats.find(formats.DEFAULT))
+        order = ConvergeOptions(scope, part, formats.find(formats.DEFAULT))
         try:
             status = converge(order, plan=False)
         except ProvError as error:

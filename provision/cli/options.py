@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from provision.cli.complete import complete_roles, complete_target
-from provision.cli.prepare import Part, Scope
+from provision.cli.prepare import RolePart, Scope
 from provision.report import formats
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -138,7 +138,7 @@ def words(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -> t
 
 def role_part(command: F) -> F:
     """Which part of the hosts' roles is meant, as `part`."""
-    command = gathered(command, "part", Part)
+    command = gathered(command, "part", RolePart)
     options = (
         click.option(
             "--role",

@@ -44,7 +44,7 @@ def select_one(inventory: Sequence[str], target: str) -> InventoryHost:
 
 
 @dataclass(frozen=True)
-class Part:
+class RolePart:
     """Which part of the hosts' roles is asked for; all of them by default. See the options' help."""
 
     roles: Sequence[str] = ()
@@ -55,7 +55,7 @@ class Part:
 
 def assigned(
     scope: Scope,
-    part: Part,
+    part: RolePart,
     begin: Callable[[Sequence[InventoryHost]], None] = lambda hosts: None,
 ) -> list[Assignment]:
     """The hosts of a scope with what each gets. Raises ConfigErrors with all that is wrong, and UsageError.

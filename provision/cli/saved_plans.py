@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provision.cli.converge import Order, execute
-from provision.cli.prepare import Part, Scope, assigned
+from provision.cli.converge import ConvergeOptions, execute
+from provision.cli.prepare import RolePart, Scope, assigned
 from provision.errors import Exit, ProvError, UnreachableError
 from provision.report.screen import say
 
@@ -25,7 +25,7 @@ DAY = 86400.0
 PLANNED = (Exit.DONE, Exit.CHANGES)
 
 
-def plan_and_save(order: Order, place: Path) -> Exit:
+def plan_and_save(order: ConvergeOptions, place: Path) -> Exit:
     """Plan, show it, and save it if it is whole; returns the exit status of the plan."""
     from provision.controller.run_options import who
     from provision.saved import plan_file
@@ -83,9 +83,9 @@ def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, ou
     plan = plan_file.read(path)
     tell_age(plan)
     asked = plan.asked
-    part = Part(asked.roles, asked.tags, asked.skip_tags, asked.start_at)
+    part = RolePart(asked.roles, asked.tags, asked.skip_tags, asked.start_at)
     scope = Scope(asked.target, asked.inventory, asked.limit, forks)
-    order = Order(scope, part, out, diff, verbose)
+    order = ConvergeOptions(scope, part, out, diff, verbose)
     check_known(plan)
     assignments = assigned(order.scope, order.part)
     variables = {a.host.name: variables_of(a.host) for a in assignments}
@@ -98,7 +98,7 @@ def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, ou
     return execute(order, assignments, plan=False, on_send=PlannedOnly(plan), ask=ask)
 
 
-def asker(order: Order) -> AskOnce | None:
+def asker(order: ConvergeOptions) -> AskOnce | None:
     """Who asks for sudo's password, once for both runs."""
     from provision.cli.sudo_password import AskOnce
     from provision.cli.watch import can_ask
@@ -106,14 +106,16 @@ def asker(order: Order) -> AskOnce | None:
     return AskOnce() if can_ask(order.out) else None
 
 
-def plan_again(order: Order, assignments: list[Assignment], recorder: Recorder, ask: AskOnce | None) -> Exit:
+def plan_again(
+    order: ConvergeOptions, assignments: list[Assignment], recorder: Recorder, ask: AskOnce | None
+) -> Exit:
     """Plan without showing it; returns the exit status. Raises ProvError if a host can't be planned to its end."""
     from provision.cli.watch import Prompt, run_shown
     from provision.controller.run_options import RunOptions
-    from provision.report.answers import Answers
+    from provision.report.answers import AnswerReport
 
     options = RunOptions(plan=True, forks=order.scope.forks, ask=ask, on_send=recorder)
-    status = run_shown(assignments, options, Prompt(Answers()), order.out)
+    status = run_shown(assignments, options, Prompt(AnswerReport()), order.out)
     if status not in (*PLANNED, Exit.INTERRUPTED) or (status != Exit.INTERRUPTED and recorder.unplanned()):
         kind = UnreachableError if status == Exit.UNREACHABLE else ProvError
         raise kind("could not re-check the plan on every host; nothing was changed")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from provision.cli.converge import Order, converge, list_only
+from provision.cli.converge import ConvergeOptions, converge, list_only
 from provision.cli.options import role_options, several_hosts_unless_saved
-from provision.cli.prepare import Part, Scope
+from provision.cli.prepare import RolePart, Scope
 from provision.errors import UsageError
 from provision.report.formats import Format
 
@@ -37,7 +37,7 @@ from provision.report.formats import Format
 def deploy(
     scope: Scope,
     out: Format,
-    part: Part,
+    part: RolePart,
     prune: bool,
     list_steps: bool,
     diff: bool | None,
@@ -59,7 +59,7 @@ def deploy(
         from provision.cli.saved_plans import deploy_saved
 
         others = (scope.target, scope.inventory, scope.limit, check, list_steps, step, prune, undo_on_failure)
-        if any(others) or part != Part():
+        if any(others) or part != RolePart():
             raise UsageError(
                 "--plan takes hosts, roles and inventory from the file, and does all of it",
                 hint=f"Write:  prov deploy --plan {saved}",
@@ -67,7 +67,7 @@ def deploy(
         return deploy_saved(saved, scope.forks, diff, verbose=verbose, out=out)
     if not scope.target:
         raise UsageError("name the hosts to deploy to: a TARGET, or --plan FILE", hint="prov deploy --help")
-    order = Order(scope, part, out, diff, verbose, step, prune, undo_on_failure)
+    order = ConvergeOptions(scope, part, out, diff, verbose, step, prune, undo_on_failure)
     if list_steps:
         return list_only(order)
     return converge(order, plan=check)

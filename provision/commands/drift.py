@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from provision.cli.converge import Order, execute
+from provision.cli.converge import ConvergeOptions, execute
 from provision.cli.options import role_part, several_hosts
-from provision.cli.prepare import Part, Scope, assigned
+from provision.cli.prepare import RolePart, Scope, assigned
 from provision.report.formats import Format
 
 
@@ -16,7 +16,7 @@ from provision.report.formats import Format
 def drift(
     scope: Scope,
     out: Format,
-    part: Part,
+    part: RolePart,
 ) -> int:
     """List what is not as the inventory declares: a line for each cause, with the hosts that have it.
 
@@ -27,5 +27,5 @@ def drift(
     reached; 130 interrupted.
     """
     assignments = assigned(scope, part)
-    order = Order(scope, part, out)
+    order = ConvergeOptions(scope, part, out)
     return execute(order, assignments, plan=True, drift=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from provision.cli.converge import Order, converge, list_only
+from provision.cli.converge import ConvergeOptions, converge, list_only
 from provision.cli.options import role_options, several_hosts
-from provision.cli.prepare import Part, Scope
+from provision.cli.prepare import RolePart, Scope
 from provision.errors import UsageError
 from provision.report.formats import Format
 
@@ -26,7 +26,7 @@ from provision.report.formats import Format
 def plan(
     scope: Scope,
     out: Format,
-    part: Part,
+    part: RolePart,
     prune: bool,
     list_steps: bool,
     diff: bool | None,
@@ -40,7 +40,7 @@ def plan(
     Exit status: 0 in sync; 3 there are changes; 1 a step or host failed; 2 usage or configuration; 4 a host
     could not be reached; 130 interrupted.
     """
-    order = Order(scope, part, out, diff, verbose, prune=prune)
+    order = ConvergeOptions(scope, part, out, diff, verbose, prune=prune)
     if list_steps:
         return list_only(order)
     if output is not None:

@@ -71,11 +71,11 @@ def test(
         authority = Path(folder) / "ca"
         trials = prepared(subjects, images, authority, inventory)
         from provision.testing.trial_runner import Trials, check_free
-        from provision.testing.trial_stages import Options
+        from provision.testing.trial_stages import TrialOptions
 
         check_free(trials, keep=keep)
         check_pytest(trials)
-        run = Trials(trials, Options(authority, driver, not no_reboot, only, keep))
+        run = Trials(trials, TrialOptions(authority, driver, not no_reboot, only, keep))
         status = watch(run, report_for(trials, out))
         if junit is not None:
             write(junit, run)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from provision.controller.host_keys import Known, KnownKey, known
+from provision.controller.host_keys import KnownHostKeys, KnownKey, known
 from provision.controller.openssh.reasons import scan_command
 from provision.controller.ssh_config import PUBLIC, SshConfig, user_config, words_of
 from provision.controller.without_mock import without_mock
@@ -46,7 +46,7 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
     """Judges the key that a host shows. paramiko's own judgement knows one key of a kind for each name only, so it is
     given none. found: what the files of known hosts say of the host."""
 
-    def __init__(self, found: Known) -> None:
+    def __init__(self, found: KnownHostKeys) -> None:
         self._found = found
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:

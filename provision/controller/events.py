@@ -70,7 +70,7 @@ class StepDone(Event):
 
 
 @dataclass(frozen=True)
-class Note(Event):
+class Notice(Event):
     """Something worth telling that is not a step. detail: only for those who ask for more (-v)."""
 
     text: str
@@ -78,7 +78,7 @@ class Note(Event):
 
 
 @dataclass(frozen=True)
-class Undeclared(Event):
+class UndeclaredFound(Event):
     """Something that an earlier run made, and that no step of this one was about.
 
     role, step: what made it.  what: "file /etc/x".  stays: a folder in which there is something else.

@@ -49,7 +49,7 @@ class KnownKey:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownHostKeys:
     """What files of known hosts say of one host.
 
     keys: its own.  revoked: those that no one accepts.  authorities: lines of certificate authorities.
@@ -68,14 +68,14 @@ class Known:
         return self.keys or self.loose
 
 
-def known(paths: Iterable[Path], host: str, port: int, alias: str = "") -> Known:
+def known(paths: Iterable[Path], host: str, port: int, alias: str = "") -> KnownHostKeys:
     """What these files say of a host. alias: HostKeyAlias, which takes the place of name and port."""
     name = alias or (host if port == DEFAULT_PORT else f"[{host}]:{port}")
     lines = [line for path in paths for line in lines_of(path)]
     here = [line for line in lines if line.matches(name)]
     without_port = [] if alias or name == host else [line for line in lines if line.matches(host)]
     usable = [line for line in here if not line.wrong]
-    return Known(
+    return KnownHostKeys(
         keys=[line for line in usable if not line.marker],
         revoked=[line for line in [*here, *without_port] if line.marker == "@revoked" and not line.wrong],
         authorities=[line for line in usable if line.marker == "@cert-authority"],

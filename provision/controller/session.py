@@ -12,24 +12,24 @@ from collections.abc import Callable, Mapping
 
 from provision.agent.protocol import (
     Alive,
+    BeforeReboot,
     Bye,
     Chunk,
     Done,
     End,
     Hello,
+    LoginVerdict,
     Message,
-    Module,
     Need,
     Note,
     Prove,
-    Reboot,
     Refused,
     Running,
     Start,
+    StepModule,
     Stop,
     Submission,
     Undeclared,
-    Verdict,
 )
 from provision.agent.secret_masks import Masks
 from provision.controller import events, project_commit
@@ -205,7 +205,7 @@ class Session:
 
     # -- inside
 
-    def _start(self, resume: Reboot | None) -> None:
+    def _start(self, resume: BeforeReboot | None) -> None:
         """Start an agent. resume: what the one before the host's reboot knew."""
         self._closed = False
         self._facts: Facts | None = None
@@ -221,7 +221,7 @@ class Session:
         commit = "" if options.plan else project_commit.commit()
         self._send(Start(plan=options.plan, who=options.who, commit=commit, resume=resume, **options.opening))
 
-    def _resume(self, done: Done, reboot: Reboot) -> None:
+    def _resume(self, done: Done, reboot: BeforeReboot) -> None:
         """Wait until the host has rebooted, and go on there with all that is left. Raises UnreachableError.
 
         done: the outcome of the step that made it reboot.
@@ -257,7 +257,7 @@ class Session:
         for name in needed(module):
             if name not in self._shipped:
                 self._shipped.add(name)
-                self._send(Module(name, module_payload(name)))
+                self._send(StepModule(name, module_payload(name)))
 
     def _send(self, message: Message) -> None:
         self.frames_sent += 1
@@ -311,17 +311,17 @@ class Session:
                     change = Change("package python3", "", "installed")
                     self._emit(StepDone(self.host, "", INSTALL_PYTHON, "changed", diff=[change]))
             case Note() as note:
-                self._emit(events.Note(self.host, self.masks.hide(note.text)))
+                self._emit(events.Notice(self.host, self.masks.hide(note.text)))
             case Undeclared() as found:
                 what = self.masks.hide(f"{found.kind} {found.name}")
-                self._emit(events.Undeclared(self.host, found.role, what, found.step, found.stays))
+                self._emit(events.UndeclaredFound(self.host, found.role, what, found.step, found.stays))
             case Refused() as refused:
                 self._closed = True
                 raise ProvError(refused.message, where=self.host, hint=refused.hint)
             case Bye():
                 self._closed = True
             case Prove() as asked:
-                self._send(Verdict(asked.token, self._prove(asked.token)))
+                self._send(LoginVerdict(asked.token, self._prove(asked.token)))
             case Alive():
                 pass
 

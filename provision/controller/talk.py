@@ -10,7 +10,7 @@ from provision.controller.channel import SILENCE, Channel
 from provision.controller.conduct import Conduct
 from provision.controller.login import LOOK, Login, silent
 from provision.errors import UnreachableError
-from provision.system.frames import Reader
+from provision.system.frames import FrameReader
 
 
 class Talk:
@@ -30,7 +30,7 @@ class Talk:
         self.conduct = Conduct()
         self.ended = self.python_came = False
         self._tell_installing = installing
-        self._reader = Reader()
+        self._reader = FrameReader()
         self._speaks = False
         self._stopped = False
         self._unanswered: list[bytes] | None = []

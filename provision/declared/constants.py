@@ -33,7 +33,7 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Module:
+class RoleModule:
     """What the top of a role's module says.
 
     names: of functions, classes and imports, with their file:line.  extends: (package, role) of its EXTENDS, if the
@@ -47,11 +47,11 @@ class Module:
 
 
 @dataclass(frozen=True)
-class Source:
+class RoleModules:
     """The modules of a role: its own, then those of the roles that it extends."""
 
     role: str
-    modules: tuple[Module, ...]
+    modules: tuple[RoleModule, ...]
 
     @property
     def file(self) -> str:
@@ -72,9 +72,9 @@ class Source:
         return next((constant for constant in own if suggestion(constant.name, [name])), None)
 
 
-def source_of(role: str, folders: Sequence[Path]) -> Source | None:
+def source_of(role: str, folders: Sequence[Path]) -> RoleModules | None:
     """The source of a role; None if the folders hold none of that name. Raises ConfigError: not Python."""
-    modules: list[Module] = []
+    modules: list[RoleModule] = []
     places: Sequence[Path] = folders
     name = role
     while (file := module_file(name, places)) is not None:
@@ -86,7 +86,7 @@ def source_of(role: str, folders: Sequence[Path]) -> Source | None:
             break
         package, name = module.extends
         places = [BUILTIN] if package == BUILTIN_PACKAGE else folders
-    return Source(role, tuple(modules)) if modules else None
+    return RoleModules(role, tuple(modules)) if modules else None
 
 
 def mentioning(word: str, folders: Sequence[Path]) -> Iterator[str]:
@@ -124,7 +124,7 @@ def module_file(role: str, folders: Sequence[Path]) -> Path | None:
     return next((file for f in folders if (file := f / role / "__init__.py").is_file()), None)
 
 
-def read(file: Path) -> Module:
+def read(file: Path) -> RoleModule:
     """What a module's file says; read again only if the file has changed. Raises ConfigError."""
     try:
         status = file.stat()
@@ -135,7 +135,7 @@ def read(file: Path) -> Module:
 
 
 @functools.lru_cache(maxsize=256)
-def parsed(file: str, _mtime: int, _size: int) -> Module:
+def parsed(file: str, _mtime: int, _size: int) -> RoleModule:
     """What a module's source says. Raises ConfigError."""
     try:
         tree = ast.parse(Path(file).read_bytes(), file)
@@ -151,7 +151,7 @@ def parsed(file: str, _mtime: int, _size: int) -> Module:
         constants[name] = constant(name, node, f"{file}:{line}")
         if name == "EXTENDS":
             extends = role_named(node, dict(imports(tree)))
-    return Module(file, constants, names, extends)
+    return RoleModule(file, constants, names, extends)
 
 
 def assigned(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.expr, int]]:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from provision.declared.constants import Constant, Source, mentioning, source_of, words
+from provision.declared.constants import Constant, RoleModules, mentioning, source_of, words
 from provision.errors import ConfigError
 from provision.names import suggestion
 from provision.values import dataclass
@@ -67,7 +67,7 @@ def front(name: str, folders: Sequence[Path]) -> Front | None:
     return Front(name, source.file, known, unit.value, sites.value, draining)
 
 
-def text(source: Source, name: str, offers: Constant) -> Constant:
+def text(source: RoleModules, name: str, offers: Constant) -> Constant:
     """A constant that is text. Raises ConfigError."""
     constant = source.get(name)
     if constant is None:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from provision.declared.constants import Constant, Source, mentioning, source_of, words
+from provision.declared.constants import Constant, RoleModules, mentioning, source_of, words
 from provision.declared.role_folders import BUILTIN
 from provision.errors import ConfigError
 from provision.names import suggestion
@@ -128,7 +128,7 @@ def interfaces(constant: Constant) -> tuple[Interface, ...]:
     return tuple(cast("Interface", word) for word in value)
 
 
-def package(source: Source, serves: Constant) -> str | None:
+def package(source: RoleModules, serves: Constant) -> str | None:
     """The package of a server. Raises ConfigError."""
     constant = source.get("PACKAGE")
     example = (

@@ -5,6 +5,15 @@ from provision.inventory.inventory_files import load
 from provision.inventory.loaded import Inventory, InventoryHost, check
 from provision.inventory.located import Origin
 from provision.inventory.problems import Problems
-from provision.inventory.unresolved import Group
+from provision.inventory.unresolved import UnresolvedGroup
 
-__all__ = ["ConnectionSettings", "Group", "Inventory", "InventoryHost", "Origin", "Problems", "check", "load"]
+__all__ = [
+    "ConnectionSettings",
+    "UnresolvedGroup",
+    "Inventory",
+    "InventoryHost",
+    "Origin",
+    "Problems",
+    "check",
+    "load",
+]

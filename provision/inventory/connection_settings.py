@@ -95,7 +95,7 @@ class ConnectionSettings:
 
 def connection_settings(host: HostVariables) -> ConnectionSettings:
     """The connection settings of a host. Raises ConfigErrors with all that is wrong in its variables."""
-    reader = Reader(host)
+    reader = SettingsReader(host)
     reader.refuse_others()
     settings = ConnectionSettings(
         kind=reader.kind(),
@@ -121,7 +121,7 @@ def connection_settings(host: HostVariables) -> ConnectionSettings:
     return settings
 
 
-class Reader:
+class SettingsReader:
     """Takes typed values from a host's variables; of a setting's several names, the weakest comes first."""
 
     def __init__(self, host: HostVariables) -> None:

@@ -13,7 +13,7 @@ from provision.inventory import target as targets
 from provision.inventory.connection_settings import PASSWORDS, ConnectionSettings, connection_settings
 from provision.inventory.host_variables import HostVariables
 from provision.inventory.problems import Problems
-from provision.inventory.unresolved import Group
+from provision.inventory.unresolved import UnresolvedGroup
 from provision.inventory.yaml_values import shown, unusable
 from provision.secrets import Secret
 from provision.values import dataclass
@@ -71,7 +71,7 @@ class Inventory:
     """
 
     hosts: Mapping[str, InventoryHost]
-    groups: Mapping[str, Group]
+    groups: Mapping[str, UnresolvedGroup]
     project: Path | None = None
 
     def __post_init__(self) -> None:

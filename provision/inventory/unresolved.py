@@ -19,7 +19,7 @@ RESERVED = set(",:!&*?[]/") | set(" \t\n")
 
 
 @dataclass
-class Group:
+class UnresolvedGroup:
     """A group as written in inventory files.
 
     children: names of groups, hosts: names of its own hosts (not of its children), both in inventory order.
@@ -50,7 +50,7 @@ class Draft:
     """
 
     def __init__(self) -> None:
-        self.groups: dict[str, Group] = {}
+        self.groups: dict[str, UnresolvedGroup] = {}
         self.hosts: dict[str, DraftHost] = {}
         self.problems = Problems()
         #: (group, "child" or "host", name): to look for one in a list takes long where there are thousands
@@ -60,7 +60,7 @@ class Draft:
         """Gather an error."""
         self.problems.add(LocatedError(origin, path, message, hint=hint))
 
-    def add_group(self, name: str, origin: Origin) -> Group:
+    def add_group(self, name: str, origin: Origin) -> UnresolvedGroup:
         """The group of that name, made if it is new."""
         if name not in self.groups:
             if name.startswith("-") or RESERVED & set(name):
@@ -69,7 +69,7 @@ class Draft:
                     (name,),
                     f"{name!r} is not a group name: letters, digits, '.', '-' and '_' make one",
                 )
-            self.groups[name] = Group(name, origin)
+            self.groups[name] = UnresolvedGroup(name, origin)
         return self.groups[name]
 
     def add_child(self, parent: str, child: str) -> None:

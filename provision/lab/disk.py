@@ -12,7 +12,7 @@ from pathlib import Path
 
 from provision.errors import LabError
 from provision.lab import programs_run
-from provision.lab.lab_host import Record
+from provision.lab.lab_host import HostRecord
 from provision.lab.store import HostDir, Lab
 
 # Where systemd-nspawn keeps a lock for each image and folders for each machine, unix-export as a mount (since
@@ -20,7 +20,7 @@ from provision.lab.store import HostDir, Lab
 _NSPAWN = Path("/run/systemd/nspawn")
 
 
-def mount(lab: Lab, host: HostDir, record: Record) -> None:
+def mount(lab: Lab, host: HostDir, record: HostRecord) -> None:
     """Mount the host's file system, unless it is. Raises LabError if this file system cannot carry an overlay."""
     if is_mounted(host):
         return

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from provision.lab import programs_run
-from provision.lab.lab_host import ADMIN, Record
+from provision.lab.lab_host import ADMIN, HostRecord
 
 _BEGIN = "# prov lab: the other hosts"
 _END = "# prov lab: end"
@@ -72,7 +72,7 @@ def resolv_conf(files: Iterable[Path] = _RESOLVERS) -> str:
     return ""
 
 
-def with_names(text: str, records: Iterable[Record], own: str) -> str:
+def with_names(text: str, records: Iterable[HostRecord], own: str) -> str:
     """An /etc/hosts with the lab's block naming every host but own. A text that has no block stays as it is:
     then the host's owner has rewritten the file."""
     lines = text.splitlines()
@@ -83,7 +83,7 @@ def with_names(text: str, records: Iterable[Record], own: str) -> str:
     return "".join(f"{line}\n" for line in [*lines[: begin + 1], *named, *lines[end:]])
 
 
-def refresh_names(root: Path, records: Iterable[Record], own: str) -> None:
+def refresh_names(root: Path, records: Iterable[HostRecord], own: str) -> None:
     """Bring the block of the lab in a host's /etc/hosts up to date; a host whose owner removed the file has none."""
     try:
         before = read(root, "etc/hosts")
@@ -94,7 +94,7 @@ def refresh_names(root: Path, records: Iterable[Record], own: str) -> None:
         write(root, "etc/hosts", after)
 
 
-def personalise(root: Path, record: Record, client_key: str, password: str) -> str:
+def personalise(root: Path, record: HostRecord, client_key: str, password: str) -> str:
     """Make a fresh disk this host's. Returns its public host key ("ssh-ed25519 AAAA...").
 
     client_key: the public key that may log in.  password: of the sudo-password login's account.

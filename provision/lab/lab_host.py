@@ -47,7 +47,7 @@ class LabHost:
 
 
 @dataclass(frozen=True)
-class Record:
+class HostRecord:
     """What the lab keeps of a host (host.json), written before anything of the host is made."""
 
     name: str

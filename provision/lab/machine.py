@@ -18,7 +18,7 @@ from pathlib import Path
 
 from provision.errors import LabError
 from provision.lab import cgroup, disk, openssh, programs_run, store
-from provision.lab.lab_host import Record
+from provision.lab.lab_host import HostRecord
 from provision.lab.store import SSH_PORT, HostDir, Lab
 
 BOOT_SECONDS = 60.0
@@ -43,7 +43,7 @@ _ESCAPES = re.compile(
 )
 
 
-def _nspawn(lab: Lab, host: HostDir, record: Record) -> list[str]:
+def _nspawn(lab: Lab, host: HostDir, record: HostRecord) -> list[str]:
     return [
         "systemd-nspawn",
         "--quiet",
@@ -76,7 +76,7 @@ def _machine(lab: Lab, name: str) -> str:
     return full if len(full) <= 64 else f"{lab.tag}-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
-def start(lab: Lab, host: HostDir, record: Record) -> None:
+def start(lab: Lab, host: HostDir, record: HostRecord) -> None:
     """Start the host. Its disk is mounted, its network connected, and none of its processes is left."""
     supervisor = ["sh", str(_SUPERVISE), str(lab.cgroup(host.name)), *_nspawn(lab, host, record)]
     host.console.write_bytes(b"")
@@ -124,7 +124,7 @@ def stop(lab: Lab, host: HostDir) -> None:
     disk.forget_runtime(host, _machine(lab, host.name))
 
 
-def wait_for_login(lab: Lab, record: Record) -> None:
+def wait_for_login(lab: Lab, record: HostRecord) -> None:
     """Return when the host lets its user in. Raises LabError, with the console's last lines, if the host ends or
     BOOT_SECONDS pass."""
     host = lab.host(record.name)

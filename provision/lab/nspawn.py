@@ -26,7 +26,7 @@ from provision.lab import (
     shared,
     store,
 )
-from provision.lab.lab_host import IMAGES, LOGINS, HostExists, LabHost, Record, check_choice, check_names
+from provision.lab.lab_host import IMAGES, LOGINS, HostExists, HostRecord, LabHost, check_choice, check_names
 from provision.lab.store import HostDir, Lab, foreseen
 from provision.locks import locked
 
@@ -45,7 +45,7 @@ def up(
     cgroup.check()
     lab = store.current()
     memory_disk.ensure(lab, progress)
-    blank = [Record(name, "", image, login, python) for name in wanted]
+    blank = [HostRecord(name, "", image, login, python) for name in wanted]
     for record in blank:
         refuse_other(lab, record)
     layers: tuple[str, ...] = ()
@@ -65,13 +65,13 @@ def up(
     return [found[name] for name in wanted if name in found]
 
 
-def describe(record: Record) -> str:
+def describe(record: HostRecord) -> str:
     """What kind of host it is, in a few words."""
     vm = "VM with " if record.driver == "vagrant" else ""
     return f"{vm}{record.image}, login {record.login}, {'with' if record.python else 'without'} python3"
 
 
-def refuse_other(lab: Lab, asked: Record) -> None:
+def refuse_other(lab: Lab, asked: HostRecord) -> None:
     """Raise UsageError if the host exists and is not what is asked for."""
     record = store.read_record(lab, asked.name)
     if record and record.wanted != asked.wanted:
@@ -85,7 +85,9 @@ def refuse_other(lab: Lab, asked: Record) -> None:
         )
 
 
-def _reserve(lab: Lab, asked: Record, *, new: bool = False, reserved: list[str] | None = None) -> Record:
+def _reserve(
+    lab: Lab, asked: HostRecord, *, new: bool = False, reserved: list[str] | None = None
+) -> HostRecord:
     """The host's record: the one it has, else a new one with an address of its own.
 
     new: raise HostExists if it has one.  reserved: gets the name of a host that had none.
@@ -105,7 +107,7 @@ def _reserve(lab: Lab, asked: Record, *, new: bool = False, reserved: list[str] 
         return record
 
 
-def boot(lab: Lab, asked: Record, progress: Progress) -> None:
+def boot(lab: Lab, asked: HostRecord, progress: Progress) -> None:
     """Bring one host to the point where it answers on SSH, from wherever it is."""
     host = lab.host(asked.name)
 
@@ -136,7 +138,7 @@ def boot(lab: Lab, asked: Record, progress: Progress) -> None:
         progress(f"{host.name} is up: {record.address}")
 
 
-def _make(lab: Lab, host: HostDir, record: Record, layers: tuple[str, ...]) -> Record:
+def _make(lab: Lab, host: HostDir, record: HostRecord, layers: tuple[str, ...]) -> HostRecord:
     """Make the host's disk again and mount it; whatever an earlier try left is removed. Returns its full record."""
     disk.unmount(host)
     disk.wipe(host)

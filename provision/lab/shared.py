@@ -11,12 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from provision.lab import cgroup, disk, forwarding, guest, memory_disk, network, programs_run, store
-from provision.lab.lab_host import Record
+from provision.lab.lab_host import HostRecord
 from provision.lab.store import Lab
 from provision.locks import locked
 
 
-def records(lab: Lab) -> list[Record]:
+def records(lab: Lab) -> list[HostRecord]:
     """The records of all hosts, by name."""
     return [record for name in lab.names() if (record := store.read_record(lab, name))]
 
@@ -55,7 +55,7 @@ def publish(lab: Lab) -> None:
                 guest.refresh_names(host.root, bridged, record.name)
 
 
-def _known_as(record: Record) -> str:
+def _known_as(record: HostRecord) -> str:
     """The names of a host in a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT")."""
     if record.port == store.SSH_PORT:
         return f"{record.name},{record.address}"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from provision.errors import LabError, UsageError
 from provision.lab import cgroup, disk, libvirt, machine, nspawn, openssh, programs_run, store, vagrantfile
-from provision.lab.lab_host import Record, is_label
+from provision.lab.lab_host import HostRecord, is_label
 from provision.lab.store import HostDir, Lab, foreseen
 from provision.lab.vagrantfile import Project
 from provision.locks import locked
@@ -66,7 +66,7 @@ def restore(name: str, label: str, progress: Progress) -> None:
     progress(f"{name}: restored to {label}")
 
 
-def _find(name: str, label: str) -> tuple[Lab, HostDir, Record]:
+def _find(name: str, label: str) -> tuple[Lab, HostDir, HostRecord]:
     """Raises UsageError for a name or a label that cannot be."""
     lab = store.current()
     record = store.read_record(lab, name) if name in lab.names() else None
@@ -80,7 +80,7 @@ def _find(name: str, label: str) -> tuple[Lab, HostDir, Record]:
     return lab, lab.host(name), record
 
 
-def _vagrant(lab: Lab, record: Record, argv: list[str]) -> None:
+def _vagrant(lab: Lab, record: HostRecord, argv: list[str]) -> None:
     project = Project(Path(record.folder))
     if (project.state(record.name) / "libvirt").exists():
         libvirt.ensure(lab, lambda _line: None)

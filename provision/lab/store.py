@@ -24,7 +24,7 @@ from typing import Any
 
 from provision.errors import LabError
 from provision.lab import cgroup
-from provision.lab.lab_host import LabHost, Record, is_label
+from provision.lab.lab_host import HostRecord, LabHost, is_label
 from provision.values import dataclass
 
 # root's lab; anyone else has one, of VMs alone, in their home
@@ -184,21 +184,21 @@ def write_atomic(path: Path, text: str, mode: int = 0o644) -> None:
     temporary.replace(path)
 
 
-def read_record(lab: Lab, name: str) -> Record | None:
+def read_record(lab: Lab, name: str) -> HostRecord | None:
     """What is kept of a host; None if there is none, or its record is damaged."""
     value = read_json(lab.host(name).record)
     try:
-        return Record(**{**value, "layers": tuple(value["layers"])}) if value else None
+        return HostRecord(**{**value, "layers": tuple(value["layers"])}) if value else None
     except (KeyError, TypeError):
         return None
 
 
-def write_record(lab: Lab, record: Record) -> None:
+def write_record(lab: Lab, record: HostRecord) -> None:
     """Keep the record; the host's folder exists."""
     write_atomic(lab.host(record.name).record, json.dumps(asdict(record), indent=1) + "\n")
 
 
-def _labhost(lab: Lab, record: Record) -> LabHost:
+def _labhost(lab: Lab, record: HostRecord) -> LabHost:
     password = ""
     if record.login == "sudo-password":
         # it is there once the disk is made, and readable for the user who made the host
@@ -220,7 +220,7 @@ def _labhost(lab: Lab, record: Record) -> LabHost:
     )
 
 
-def _runs(lab: Lab, record: Record) -> bool:
+def _runs(lab: Lab, record: HostRecord) -> bool:
     """Whether the host runs; a VM, whether something answers there: its driver would need seconds to say."""
     if record.driver == "nspawn":
         return cgroup.populated(lab.cgroup(record.name))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from provision.errors import LabError, ProvError, UsageError
 from provision.lab import box, libvirt, machine, nspawn, programs_run, provider, shared, store, vagrantfile
-from provision.lab.lab_host import IMAGES, OWN_BOX, HostExists, LabHost, Record, check_choice, check_names
+from provision.lab.lab_host import IMAGES, OWN_BOX, HostExists, HostRecord, LabHost, check_choice, check_names
 from provision.lab.provider import Provider
 from provision.lab.store import HostDir, Lab, foreseen
 from provision.lab.vagrantfile import Project
@@ -55,7 +55,7 @@ def up(
     return [hosts[name] for name in wanted if name in hosts]
 
 
-def _asked(lab: Lab, name: str, image: str) -> Record:
+def _asked(lab: Lab, name: str, image: str) -> HostRecord:
     """The record of what is asked for; what is not said is as the VM is, if it exists."""
     record = store.read_record(lab, name)
     known = record if record and record.driver == "vagrant" else None
@@ -70,10 +70,10 @@ def _asked(lab: Lab, name: str, image: str) -> Record:
         image = known.image
     elif not image:
         image = os.environ.get("PROV_VM_BOX", "debian-12") if project.takes_box else OWN_BOX
-    return Record(name, "", image, "sudo", True, driver="vagrant", folder=str(project.folder))
+    return HostRecord(name, "", image, "sudo", True, driver="vagrant", folder=str(project.folder))
 
 
-def _reserve(lab: Lab, asked: Record, *, new: bool) -> Record:
+def _reserve(lab: Lab, asked: HostRecord, *, new: bool) -> HostRecord:
     """The VM's record: the one it has, else a new one. new: raise HostExists if it has one."""
     with locked(lab.path):
         record = store.read_record(lab, asked.name)
@@ -88,7 +88,7 @@ def _reserve(lab: Lab, asked: Record, *, new: bool) -> Record:
         return record
 
 
-def _boot(lab: Lab, asked: Record, found: Provider, progress: Progress, *, new: bool) -> None:
+def _boot(lab: Lab, asked: HostRecord, found: Provider, progress: Progress, *, new: bool) -> None:
     """Bring one VM to the point where it lets us in, from wherever it is."""
     host = lab.host(asked.name)
     with locked(host.path, waiting=_waiting(host, progress)):
@@ -113,7 +113,7 @@ def _waiting(host: HostDir, progress: Progress) -> Callable[[], None]:
     return lambda: progress(f"{host.name}: waiting for another prov that works on it")
 
 
-def _vagrant_up(lab: Lab, project: Project, record: Record, found: Provider, progress: Progress) -> None:
+def _vagrant_up(lab: Lab, project: Project, record: HostRecord, found: Provider, progress: Progress) -> None:
     variables = _box(record.image, found, progress)
     if found.emulated:
         progress(
@@ -146,7 +146,7 @@ def _box(image: str, found: Provider, progress: Progress) -> dict[str, str]:
     return {"PROV_VM_BOX": PUBLIC_BOXES[image]}
 
 
-def _learn(lab: Lab, project: Project, record: Record) -> None:
+def _learn(lab: Lab, project: Project, record: HostRecord) -> None:
     """Keep how the VM is reached, and its host key when it is new."""
     said = vagrantfile.ssh_config(project, lab, record.name)
     address, port = said["hostname"], int(said["port"])

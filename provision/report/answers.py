@@ -6,15 +6,15 @@ import sys
 from collections.abc import Iterable
 from typing import TextIO
 
-from provision.controller.events import Event, HostDone, Note, StepDone, Stopping, Summary
+from provision.controller.events import Event, HostDone, Notice, StepDone, Stopping, Summary
 from provision.controller.session import INSTALL_PYTHON
 from provision.report.failure import host_failure, step_failure
 from provision.report.reporting import Ends, Report
 from provision.report.screen import write
-from provision.report.shown_lines import Line, flat
+from provision.report.shown_lines import ShownLine, flat
 
 
-class Answers(Report):
+class AnswerReport(Report):
     """Shows what went wrong; subclasses show the answers. PYTHON: what to say of a host that had no python3."""
 
     PYTHON = "has no python3 yet; a deploy installs it"
@@ -27,7 +27,7 @@ class Answers(Report):
     def take(self, event: Event) -> None:
         self._ends.take(event)
         match event:
-            case Note() if not event.detail:
+            case Notice() if not event.detail:
                 self._tell(f"{event.host}: {flat(event.text)}")
             case Stopping():
                 self._tell(event.TEXT)
@@ -44,5 +44,5 @@ class Answers(Report):
     def _answer(self, text: str) -> None:
         write(self._out, text)
 
-    def _tell(self, text: str, below: Iterable[Line] = ()) -> None:
+    def _tell(self, text: str, below: Iterable[ShownLine] = ()) -> None:
         write(self._err, "\n".join([text, *(line.indented("    ").text for line in below)]))

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from rich.live import Live
 from rich.text import Text
 
-from provision.controller.events import Event, HostDone, Note, StepDone, Stopping, Summary, Undeclared
+from provision.controller.events import Event, HostDone, Notice, StepDone, Stopping, Summary, UndeclaredFound
 from provision.report.diffs import diff_lines
 from provision.report.failure import host_failure, step_failure
-from provision.report.live_rows import Rows
+from provision.report.live_rows import LiveRows
 from provision.report.palette import KINDS, STATES
 from provision.report.reporting import Report, Style, outcome
 from provision.report.shared_steps import SharedSteps
-from provision.report.shown_lines import Line, flat
+from provision.report.shown_lines import ShownLine, flat
 from provision.report.table import summary_table
 from provision.report.terminal import Terminal
 
@@ -34,7 +34,7 @@ class Console(Report):
         self._terminal = terminal or Terminal(highlight=False)
         self._host_width = max(map(len, hosts), default=0)
         self._role_width = max(map(len, roles), default=0)
-        self._rows = Rows(len(hosts), self._terminal)
+        self._rows = LiveRows(len(hosts), self._terminal)
         self._fleet = SharedSteps()
         self._seconds: dict[str, float] = {}
         # held while someone is asked something: what happens in the meantime is shown afterwards
@@ -56,9 +56,9 @@ class Console(Report):
             match event:
                 case StepDone():
                     self._step(event)
-                case Note() if self._style.tells(event):
+                case Notice() if self._style.tells(event):
                     self._print(self._lead(event.host, "").append(flat(event.text)))
-                case Undeclared():
+                case UndeclaredFound():
                     text = self._lead(event.host, event.role).append(flat(event.what))
                     self._print(text.append(f"  {event.why()}", "dim"))
                 case Stopping():
@@ -126,7 +126,7 @@ class Console(Report):
         text = Text().append(host.ljust(self._host_width), "bold").append("  ")
         return text.append(role.ljust(self._role_width) + "  ", "cyan") if role else text
 
-    def _print(self, text: Text, *below: Iterable[Line]) -> None:
+    def _print(self, text: Text, *below: Iterable[ShownLine]) -> None:
         """Print a line and those that belong to it in one go: each printing draws the moving lines again."""
         indented = [line.indented(INDENT) for lines in below for line in lines]
         block = Text("\n").join([text, *(Text(line.text, KINDS[line.kind]) for line in indented)])

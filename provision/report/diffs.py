@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from provision.controller.visible import visible
-from provision.report.shown_lines import Line, flat
+from provision.report.shown_lines import ShownLine, flat
 from provision.steps.base import Change
 
 
-def diff_lines(step: str, changes: Iterable[Change], most: int | None) -> Iterator[Line]:
+def diff_lines(step: str, changes: Iterable[Change], most: int | None) -> Iterator[ShownLine]:
     """All changes of one step but one that only says the step's name again.
 
     most: lines of one unified diff; None shows all, 0 shows no changes at all.
@@ -23,26 +23,26 @@ def diff_lines(step: str, changes: Iterable[Change], most: int | None) -> Iterat
             yield short(change)
 
 
-def short(change: Change) -> Line:
+def short(change: Change) -> ShownLine:
     """`+ package nginx 1.22`, `- user bob`, `~ mode 0644 -> 0600`."""
     what, before, after = flat(change.what), flat(change.before), flat(change.after)
     if before and after:
-        return Line("hunk", f"~ {what} {before} -> {after}")
+        return ShownLine("hunk", f"~ {what} {before} -> {after}")
     if before:
-        return Line("remove", f"- {what} {before}")
-    return Line("add", f"+ {what} {after}".rstrip())
+        return ShownLine("remove", f"- {what} {before}")
+    return ShownLine("add", f"+ {what} {after}".rstrip())
 
 
-def unified(change: Change, most: int | None) -> Iterator[Line]:
+def unified(change: Change, most: int | None) -> Iterator[ShownLine]:
     """A unified diff, cut after so many lines."""
     found = change.text.rstrip("\n").split("\n")
     shown = found if most is None or len(found) <= most + 1 else found[:most]
     in_hunks = False
     for text in shown:
         in_hunks = in_hunks or text.startswith("@@")
-        yield Line(kind_of(text, in_hunks), visible(text))
+        yield ShownLine(kind_of(text, in_hunks), visible(text))
     if len(shown) < len(found):
-        yield Line("dim", f"... {len(found) - len(shown)} more lines (--diff shows all)")
+        yield ShownLine("dim", f"... {len(found) - len(shown)} more lines (--diff shows all)")
 
 
 def kind_of(text: str, in_hunks: bool) -> str:

@@ -6,7 +6,7 @@ from typing import TextIO
 
 from provision.controller.events import Event, StepDone, Summary
 from provision.controller.session import INSTALL_PYTHON
-from provision.report.answers import Answers
+from provision.report.answers import AnswerReport
 from provision.report.reporting import counted
 from provision.report.shared_steps import SharedSteps
 from provision.report.shown_lines import flat
@@ -15,7 +15,7 @@ from provision.steps.base import Change
 OWED = ("restart", "reload")
 
 
-class DriftShown(Answers):
+class DriftShown(AnswerReport):
     """`nginx: file /etc/nginx/nginx.conf: content  web1, web2 (2 of 30)`, when all hosts have answered."""
 
     def __init__(self, out: TextIO | None = None, err: TextIO | None = None) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import fields
 
 from provision.controller.events import Event, FactsKnown
-from provision.report.answers import Answers
+from provision.report.answers import AnswerReport
 from provision.report.shown_lines import flat
 
 
-class FactsShown(Answers):
+class FactsShown(AnswerReport):
     """`name: value` lines, one below the other; under the host's name if there are several hosts."""
 
     def __init__(self, *, named: bool) -> None:

@@ -8,18 +8,18 @@ from collections.abc import Iterator
 from provision.controller.events import StepDone
 from provision.controller.visible import uncoloured
 from provision.errors import ConfigErrors, ProvError, StepError
-from provision.report.shown_lines import Line, lines
+from provision.report.shown_lines import ShownLine, lines
 
 #: lines of each stream; the host has sent the last ones already
 STREAM_LINES = 30
 
 
-def step_failure(event: StepDone) -> Iterator[Line]:
+def step_failure(event: StepDone) -> Iterator[ShownLine]:
     """What went wrong in a step."""
     if event.error is not None:
         yield from lines("message", event.error.message)
     if event.where:
-        yield Line("place", event.where)
+        yield ShownLine("place", event.where)
         if event.line:
             yield from (line.indented("    ") for line in lines("code", event.line))
     if isinstance(event.error, StepError):
@@ -30,34 +30,34 @@ def step_failure(event: StepDone) -> Iterator[Line]:
         yield from hint(event.error)
 
 
-def host_failure(host: str, error: ProvError) -> Iterator[Line]:
+def host_failure(host: str, error: ProvError) -> Iterator[ShownLine]:
     """What ended a host's run early."""
     for single in error.errors if isinstance(error, ConfigErrors) else [error]:
         yield from lines("message", single.message)
         if single.where not in ("", host):
-            yield Line("place", single.where)
+            yield ShownLine("place", single.where)
         if isinstance(single, StepError):
             yield from command(single)
         yield from hint(single)
 
 
-def command(error: StepError) -> Iterator[Line]:
+def command(error: StepError) -> Iterator[ShownLine]:
     """The command that failed, its exit status, and the last lines of both streams."""
     if error.argv:
         yield from lines("", f"command: {shlex.join(error.argv)}")
     if error.status is not None:
-        yield Line(
+        yield ShownLine(
             "", f"ended by signal {-error.status}" if error.status < 0 else f"exit status: {error.status}"
         )
     for name, text in (("stdout", error.stdout), ("stderr", error.stderr)):
         if text.strip():
-            yield Line("", f"{name}:")
+            yield ShownLine("", f"{name}:")
             tail = list(lines("dim", uncoloured(text)))[-STREAM_LINES:]
             yield from (line.indented("    ") for line in tail)
 
 
-def hint(error: ProvError) -> Iterator[Line]:
+def hint(error: ProvError) -> Iterator[ShownLine]:
     """What to do next, after a blank line; every line of it is as far right as the first."""
     if error.hint.strip():
-        yield Line("", "")
+        yield ShownLine("", "")
         yield from lines("hint", error.hint)

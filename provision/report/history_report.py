@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from provision.controller.events import Event, HostDone, PastRun
-from provision.report.answers import Answers
+from provision.report.answers import AnswerReport
 from provision.report.diffs import diff_lines
 from provision.report.reporting import counted
 from provision.report.shown_lines import flat
 from provision.steps.base import Change
 
 
-class HistoryShown(Answers):
+class HistoryShown(AnswerReport):
     """A line a run, the newest last; of a single run what each of its steps changed. named: with hosts' names."""
 
     def __init__(self, *, named: bool, out: TextIO | None = None, err: TextIO | None = None) -> None:

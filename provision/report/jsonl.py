@@ -11,13 +11,13 @@ from provision.controller.events import (
     Event,
     FactsKnown,
     HostDone,
-    Note,
+    Notice,
     Output,
     PastRun,
     StepDone,
     Stopping,
     Summary,
-    Undeclared,
+    UndeclaredFound,
 )
 from provision.errors import ProvError, StepError
 from provision.report.reporting import Ends, Report
@@ -62,13 +62,13 @@ def as_line(event: Event, ends: Ends) -> dict[str, Any] | None:
             }
         case HostDone():
             return host_done(event, ends.state(event))
-        case Note():
+        case Notice():
             return {"event": "note", "host": event.host, "text": event.text}
         case Stopping():
             return {"event": "stopping"}
         case FactsKnown():
             return {"event": "facts", "host": event.host, **asdict(event.facts)}
-        case Undeclared():
+        case UndeclaredFound():
             return {"event": "undeclared", **asdict(event)}
         case PastRun():
             steps = {} if event.steps is None else {"steps": [told(step) for step in event.steps]}

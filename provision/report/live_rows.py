@@ -22,7 +22,7 @@ KEEP_FREE = 4
 
 
 @dataclass
-class Row:
+class HostRow:
     """What one host is at. since: when it began that, by the clock."""
 
     host: str
@@ -32,14 +32,14 @@ class Row:
     text: str = ""
 
 
-class Rows:
+class LiveRows:
     """Takes events and draws the rows whenever rich asks for them."""
 
     def __init__(self, hosts: int, terminal: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._hosts = hosts
         self._terminal = terminal
         self._clock = clock
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, HostRow] = {}
         self._done = 0
         encoding = terminal.encoding.lower()
         self._spinner = Spinner("dots" if encoding.startswith("utf") else "line")
@@ -49,7 +49,7 @@ class Rows:
         row = self._rows.get(event.host)
         match event:
             case Connecting():
-                self._rows[event.host] = Row(event.host, self._clock())
+                self._rows[event.host] = HostRow(event.host, self._clock())
             case Connected() if row:
                 row.step = "starting"
             case StepRunning() if row:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from provision.controller.events import Event, Output, StepDone
 from provision.errors import StepError
-from provision.report.answers import Answers
+from provision.report.answers import AnswerReport
 from provision.report.screen import write_output
 
 
-class OutputShown(Answers):
+class OutputShown(AnswerReport):
     """stdout to stdout and stderr to stderr, each line after the host's name if there are several hosts."""
 
     PYTHON = "python3 was missing, and has been installed"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from provision.controller.events import Event, FactsKnown, HostDone, StepDone, Summary
 from provision.controller.fact_types import Facts
 from provision.controller.session import INSTALL_PYTHON
-from provision.report.answers import Answers
+from provision.report.answers import AnswerReport
 from provision.report.reporting import counted
 
 
-class Ping(Answers):
+class Ping(AnswerReport):
     """`web1  ok  debian 12, python 3.11.2, 0.12 s`; what went wrong on stderr."""
 
     def __init__(self, width: int) -> None:

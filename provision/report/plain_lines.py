@@ -9,24 +9,24 @@ from provision.controller.events import (
     Connected,
     Event,
     HostDone,
-    Note,
+    Notice,
     StepDone,
     Stopping,
     Summary,
     Tally,
-    Undeclared,
+    UndeclaredFound,
 )
 from provision.report.diffs import diff_lines
 from provision.report.failure import host_failure, step_failure
 from provision.report.reporting import STATES, Ends, Report, Style, outcome
 from provision.report.screen import write
 from provision.report.shared_steps import SharedSteps
-from provision.report.shown_lines import Line, flat
+from provision.report.shown_lines import ShownLine, flat
 
 INDENT = "    "
 
 
-class Plain(Report):
+class PlainReport(Report):
     """One line per step worth telling, differences and failures indented below it."""
 
     def __init__(self, out: TextIO, style: Style) -> None:
@@ -42,9 +42,9 @@ class Plain(Report):
                 self._step(event)
             case Connected():
                 self._write(f"{event.host}: connected, {event.seconds:.2f} s")
-            case Note() if self._style.tells(event):
+            case Notice() if self._style.tells(event):
                 self._write(f"{event.host}: {flat(event.text)}")
-            case Undeclared():
+            case UndeclaredFound():
                 told = filter(None, [event.host, event.role, flat(event.what), event.why()])
                 self._write(": ".join(told))
             case Stopping():
@@ -89,7 +89,7 @@ class Plain(Report):
         if event.error is not None:
             self._block(host_failure(event.host, event.error))
 
-    def _block(self, lines: Iterable[Line]) -> None:
+    def _block(self, lines: Iterable[ShownLine]) -> None:
         for line in lines:
             self._write(line.indented(INDENT).text)
 

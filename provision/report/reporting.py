@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
-from provision.controller.events import Event, HostDone, Note, StepDone, Summary
+from provision.controller.events import Event, HostDone, Notice, StepDone, Summary
 from provision.values import dataclass
 
 #: the order in which the summary names the states
@@ -57,7 +57,7 @@ class Style:
             return False
         return self.shows(step.state) if self.plan else bool(step.diff) and self.diff_lines != 0
 
-    def tells(self, note: Note) -> bool:
+    def tells(self, note: Notice) -> bool:
         """Return whether a note is shown."""
         return self.verbose or not note.detail
 

@@ -9,15 +9,15 @@ from typing import NamedTuple
 from provision.controller.visible import uncoloured, visible
 
 
-class Line(NamedTuple):
+class ShownLine(NamedTuple):
     """kind: "add", "remove", "hunk", "place", "code", "message", "hint", "dim" or "" for plain text."""
 
     kind: str
     text: str
 
-    def indented(self, by: str) -> Line:
+    def indented(self, by: str) -> ShownLine:
         """The line further right; an empty one stays empty."""
-        return Line(self.kind, by + self.text if self.text else "")
+        return ShownLine(self.kind, by + self.text if self.text else "")
 
 
 def flat(text: str) -> str:
@@ -31,7 +31,7 @@ def last_line(text: str) -> str:
     return visible(lines[-1]) if lines else ""
 
 
-def lines(kind: str, text: str) -> Iterator[Line]:
+def lines(kind: str, text: str) -> Iterator[ShownLine]:
     """Each line of a text, cleaned; blank lines around it are left out."""
     for part in text.strip("\n").split("\n"):
-        yield Line(kind, visible(part.rstrip("\r")).rstrip())
+        yield ShownLine(kind, visible(part.rstrip("\r")).rstrip())

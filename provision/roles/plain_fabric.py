@@ -20,7 +20,7 @@ from typing import Any
 
 from provision.controller.channel import SshChannel
 from provision.controller.connection import open_explained
-from provision.controller.events import Event, Note, StepDone
+from provision.controller.events import Event, Notice, StepDone
 from provision.controller.login import Login
 from provision.controller.outcome import Outcome, StepFailed
 from provision.controller.run_options import RunOptions
@@ -117,5 +117,5 @@ def log(event: Event) -> None:
     """Tell what a step did."""
     if isinstance(event, StepDone):
         LOG.info("%s: %s: %s %s", event.host, visible(event.step), event.state, visible(event.why))
-    elif isinstance(event, Note):
+    elif isinstance(event, Notice):
         LOG.warning("%s: %s", event.host, visible(event.text))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedApps:
     """What a host serves. apps: its own applications.  balanced: those of the hosts behind it.
 
     balancers: the hosts that stand before it.  leads: names of the applications whose first host it is.
@@ -49,7 +49,7 @@ class Assignment:
     host: InventoryHost
     roles: tuple[tuple[Role, Params | None], ...] = ()
     params: Mapping[str, Params] = field(default_factory=dict)
-    served: Served = Served()
+    served: ServedApps = ServedApps()
 
     @cached_property
     def secrets(self) -> list[str]:
@@ -72,7 +72,7 @@ def resolve(
     served = served_by(hosts, problems)
     wanted = {host.name: (*host.roles, *implied_roles(host, served[host.name])) for host in hosts}
     check_known(only, wanted)
-    known = Known(search_path(project))
+    known = KnownRoles(search_path(project))
     assignments = []
     for host in hosts:
         roles = roles_of(host, wanted[host.name], known, problems)
@@ -90,10 +90,10 @@ def resolve(
 # -- applications
 
 
-def served_by(hosts: Sequence[InventoryHost], problems: Problems) -> dict[str, Served]:
+def served_by(hosts: Sequence[InventoryHost], problems: Problems) -> dict[str, ServedApps]:
     """Return what each host serves, by its name. What is wrong is added to the problems."""
     serving = [host for host in hosts if "apps" in host.vars or "balance" in host.vars]
-    found = {host.name: Served() for host in hosts}
+    found = {host.name: ServedApps() for host in hosts}
     if serving:
         # here, as it brings the models of applications
         from provision.apps.fleet import Fleet
@@ -102,13 +102,13 @@ def served_by(hosts: Sequence[InventoryHost], problems: Problems) -> dict[str, S
         for host in serving:
             with problems.gathered():
                 apps = fleet.apps(host)
-                found[host.name] = Served(
+                found[host.name] = ServedApps(
                     apps, fleet.balanced(host), fleet.balancers(host) if apps else (), fleet.leads(host)
                 )
     return found
 
 
-def implied_roles(host: InventoryHost, served: Served) -> tuple[str, ...]:
+def implied_roles(host: InventoryHost, served: ServedApps) -> tuple[str, ...]:
     """Return the roles that a host's applications bring by `server`, `front` and `tls`, and those that it balances,
     besides those that are listed: to change any is one line.
 
@@ -125,7 +125,7 @@ def implied_roles(host: InventoryHost, served: Served) -> tuple[str, ...]:
 # -- roles
 
 
-class Known:
+class KnownRoles:
     """Roles by their names, each found once. folders: where they are looked for."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
@@ -154,7 +154,7 @@ def check_known(only: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> Non
             )
 
 
-def roles_of(host: InventoryHost, wanted: Sequence[str], known: Known, problems: Problems) -> list[Role]:
+def roles_of(host: InventoryHost, wanted: Sequence[str], known: KnownRoles, problems: Problems) -> list[Role]:
     """Return a host's roles in the order in which they run. What is wrong is added to the problems."""
     found = []
     for index, name in enumerate(wanted):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from provision.agent.secret_masks import Masks
 from provision.controller.calling import calling_path
 from provision.controller.channel import Channel
-from provision.controller.events import Event, Note
+from provision.controller.events import Event, Notice
 from provision.controller.fact_types import Facts
 from provision.controller.login import Login
 from provision.controller.outcome import Outcome
@@ -296,9 +296,9 @@ class Host:
             self._way = ahead.transport()
         self._way.may_ask(self._options.ask)
         for text in self._way.warnings():
-            self._options.emit(Note(self.name, text))
+            self._options.emit(Notice(self.name, text))
         if self._way.instead:
-            self._options.emit(Note(self.name, self._way.instead, detail=True))
+            self._options.emit(Notice(self.name, self._way.instead, detail=True))
         if ahead is None:
             self._way.open()
 

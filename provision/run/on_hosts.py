@@ -16,7 +16,7 @@ from provision.controller.events import (
     Event,
     Events,
     HostDone,
-    Note,
+    Notice,
     Reached,
     StepDone,
     Stopping,
@@ -145,7 +145,7 @@ class Run:
             change = Change("package python3", "", "installed")
             self._queue.put(StepDone(name, "", INSTALL_PYTHON, "changed", diff=[change]))
             if assignment.roles:
-                self._queue.put(Note(name, "the rest can only be planned once python3 is there"))
+                self._queue.put(Notice(name, "the rest can only be planned once python3 is there"))
         except ProvError as problem:
             error = problem
         except Exception as bug:

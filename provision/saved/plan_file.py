@@ -32,13 +32,13 @@ SCRYPT = {"n": 16384, "r": 8, "p": 1}
 AGAIN = "Save the plan again:  prov plan TARGET -o FILE"
 
 
-class Part(BaseModel):
+class PlanPart(BaseModel):
     """Base of all parts of the file: nothing is guessed, nothing unknown is accepted."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class PlannedStep(Part):
+class PlannedStep(PlanPart):
     """A step as the plan found it.
 
     wanted: digest of the step's arguments.  digest: of the differences, as the host tells them apart; "" for none.
@@ -56,14 +56,14 @@ class PlannedStep(Part):
     digest: str = ""
 
 
-class PlannedHost(Part):
+class PlannedHost(PlanPart):
     """variables: of the inventory, each value by its path, as JSON; secrets are masked."""
 
     variables: dict[str, str]
     steps: tuple[PlannedStep, ...]
 
 
-class Asked(Part):
+class Asked(PlanPart):
     """What the command line asked for; see the options' help."""
 
     target: str
@@ -75,7 +75,7 @@ class Asked(Part):
     start_at: str = ""
 
 
-class Seal(Part):
+class Seal(PlanPart):
     """Tells secrets from others without saying what they are."""
 
     salt: str
@@ -98,7 +98,7 @@ def scrypt(secret: Mapping[str, Sequence[str]], salt: bytes) -> str:
     return hashlib.scrypt(text.encode(), salt=salt, **SCRYPT).hex()
 
 
-class SavedPlan(Part):
+class SavedPlan(PlanPart):
     """made: when, in seconds since 1970.  seconds: how long that took.  by: who, where.  prov: its version.
     code: sha256 of each file of the roles that run, and of the project's own steps.
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from provision.apps.app_model import App
 from provision.apps.app_releases import Release
-from provision.apps.process_parts import Job, Process
+from provision.apps.process_parts import JobSettings, ProcessSettings
 from provision.apps.schedules import calendars
 from provision.steps import command, systemd, wait
 from provision.system.writers import HERE
@@ -32,7 +32,7 @@ def unit_of(app: App, name: str) -> str:
     return f"app-{app.name}_{name}"
 
 
-def here(c: Host, app: App, part: Process | Job) -> bool:
+def here(c: Host, app: App, part: ProcessSettings | JobSettings) -> bool:
     """Whether a process or job runs on this host."""
     return part.on == "all" or c.leads(app)
 
@@ -70,7 +70,7 @@ def instances(instance: str, count: int) -> list[str]:
 def are_there(c: Host, release: Release) -> None:
     """Fail if the program of a process or job is not there, before anything is started."""
     app = release.app
-    parts: list[Process | Job] = [*app.processes.values(), *app.jobs.values()]
+    parts: list[ProcessSettings | JobSettings] = [*app.processes.values(), *app.jobs.values()]
     wanted = sorted({part.command[0] for part in parts if here(c, app, part)})
     if not wanted:
         return

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from provision.sources import lfs
-from provision.sources.export import Folder, new_folder
-from provision.sources.git_tree import Blob, Contents, blobs_of
+from provision.sources.export import ExportFolder, new_folder
+from provision.sources.git_tree import Blob, BlobReader, blobs_of
 from provision.sources.mirror import Mirror, kept
 from provision.sources.urls import Remote, remote_of
 
@@ -34,7 +34,7 @@ def checkout(url: str, ref: str | None, max_size: int = MAX_SOURCE) -> Path:
         commit = mirror.commit_of(ref)
         folder = mirror.trees / commit
         if not folder.is_dir():
-            contents = Contents(stack)
+            contents = BlobReader(stack)
             blobs = blobs_of(mirror, commit, contents, mirrors.having, max_size)
             pointers = pointers_in(blobs, contents)
             kept_elsewhere = lfs.fetched(pointers, max_size - sum(blob.size for blob in blobs))
@@ -44,7 +44,7 @@ def checkout(url: str, ref: str | None, max_size: int = MAX_SOURCE) -> Path:
         return folder
 
 
-def pointers_in(blobs: list[Blob], contents: Contents) -> list[tuple[Blob, lfs.Pointer]]:
+def pointers_in(blobs: list[Blob], contents: BlobReader) -> list[tuple[Blob, lfs.Pointer]]:
     """Return the pointers of Git LFS among the files of a commit."""
     told = {b.path: contents.all(b) for b in blobs if b.attributes}
     filters = lfs.Attributes(told).filters if told else lambda path: False
@@ -53,7 +53,7 @@ def pointers_in(blobs: list[Blob], contents: Contents) -> list[tuple[Blob, lfs.P
     return [(blob, pointer) for blob, pointer in found if pointer is not None]
 
 
-def write(new: Folder, blob: Blob, contents: Contents, elsewhere: Path | None) -> None:
+def write(new: ExportFolder, blob: Blob, contents: BlobReader, elsewhere: Path | None) -> None:
     """Make one file or link. elsewhere: the file that has its contents, if LFS keeps them."""
     if blob.link:
         new.link(blob.path, contents.all(blob).decode())

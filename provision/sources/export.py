@@ -14,7 +14,7 @@ from provision.system.paths import FOLDER
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Folder:
+class ExportFolder:
     """A new folder, readable for its user only, and what is put below it."""
 
     def __init__(self, path: Path) -> None:
@@ -55,13 +55,13 @@ class Folder:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Folder]:
+def new_folder(path: Path) -> Iterator[ExportFolder]:
     """A folder that takes its name once the block has filled it: whole or not at all. Raises ProvError."""
     partial = path.with_name(f"{path.name}.new")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        folder = Folder(partial)
+        folder = ExportFolder(partial)
         try:
             yield folder
         finally:

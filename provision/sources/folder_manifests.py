@@ -23,7 +23,7 @@ FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _hashes: dict[str, Hashes] = {}
 
 
-class Found(NamedTuple):
+class FoundFile(NamedTuple):
     """What is in a folder, neither a folder itself nor of another kind. fd, name: by which it is opened."""
 
     path: str
@@ -32,7 +32,7 @@ class Found(NamedTuple):
     name: str
 
 
-def walked(folder: str, wanted: Callable[[str, bool], bool]) -> Iterator[Found]:
+def walked(folder: str, wanted: Callable[[str, bool], bool]) -> Iterator[FoundFile]:
     """Give the files and links below a folder, sorted; pipes, sockets and devices are left out, as by git.
 
     wanted: asked of each path, and whether it is a folder; what it refuses is neither given nor entered.
@@ -46,7 +46,7 @@ def walked(folder: str, wanted: Callable[[str, bool], bool]) -> Iterator[Found]:
             os.close(top)
 
 
-def below(fd: int, prefix: str, folder: str, wanted: Callable[[str, bool], bool]) -> Iterator[Found]:
+def below(fd: int, prefix: str, folder: str, wanted: Callable[[str, bool], bool]) -> Iterator[FoundFile]:
     """Give what is below one folder of those. prefix: its path, with a slash."""
     if prefix.count("/") >= MAX_DEPTH:
         shown = "/".join(prefix.split("/")[:3])
@@ -66,7 +66,7 @@ def below(fd: int, prefix: str, folder: str, wanted: Callable[[str, bool], bool]
                 finally:
                     os.close(inner)
         elif (stat.S_ISREG(st.st_mode) or stat.S_ISLNK(st.st_mode)) and wanted(path, False):
-            yield Found(path, st, fd, name)
+            yield FoundFile(path, st, fd, name)
 
 
 @contextlib.contextmanager
@@ -79,7 +79,7 @@ def readable(folder: str) -> Iterator[None]:
         raise ProvError(f"{error.filename!r} can't be read: {said}", where=folder) from None
 
 
-def entry_of(found: Found, folder: str, hashes: Hashes) -> Entry:
+def entry_of(found: FoundFile, folder: str, hashes: Hashes) -> Entry:
     """Return a file or link as an entry of a manifest; its contents are read again when a host asks for them."""
     if stat.S_ISLNK(found.st.st_mode):
         return found.path, 0o777, None, os.readlink(found.name, dir_fd=found.fd)

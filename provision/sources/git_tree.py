@@ -55,7 +55,7 @@ class Blob(NamedTuple):
         return is_one and not self.link and self.size < MOST_ATTRIBUTES
 
 
-class Contents:
+class BlobReader:
     """Reads blobs one after another, from one process for each repository."""
 
     def __init__(self, stack: ExitStack) -> None:
@@ -98,7 +98,11 @@ def unreadable(blob: Blob) -> ProvError:
 
 
 def blobs_of(
-    mirror: Mirror, commit: str, contents: Contents, submodule: Callable[[Remote, str], Mirror], max_size: int
+    mirror: Mirror,
+    commit: str,
+    contents: BlobReader,
+    submodule: Callable[[Remote, str], Mirror],
+    max_size: int,
 ) -> list[Blob]:
     """Return the files of a commit and of its submodules, by path. Raises ProvError.
 
@@ -189,7 +193,7 @@ def urls_of(mirror: Mirror, settings: str) -> dict[str, str]:
     }
 
 
-def judge(mirror: Mirror, found: dict[str, Blob], contents: Contents) -> None:
+def judge(mirror: Mirror, found: dict[str, Blob], contents: BlobReader) -> None:
     """Raise ProvError for the first entry that would land elsewhere, or lead there."""
     links: dict[str, str] = {}
     for path, blob in found.items():

@@ -30,7 +30,7 @@ WORDS = {USER: "user", GROUP: "group", MASK: "mask"}
 Rights = Dict[Tuple[int, int], int]
 
 
-class Entry(NamedTuple):
+class AclEntry(NamedTuple):
     """One entry as people write it: "d:u:www-data:rwX"."""
 
     default: bool
@@ -140,7 +140,7 @@ acl = step(Acl)
 # -- lists
 
 
-def parse_entry(text: str) -> Entry:
+def parse_entry(text: str) -> AclEntry:
     """ "d:u:www-data:rwX". Raises ValueError."""
     match = TEXT.match(text) if isinstance(text, str) else None
     if match is None:
@@ -152,17 +152,17 @@ def parse_entry(text: str) -> Entry:
         raise ValueError(
             "%r: rights of the owner and its group are the mode's (files.file, files.directory)" % text
         )
-    return Entry(bool(match.group("default")), tag, match.group("name"), match.group("rights"))
+    return AclEntry(bool(match.group("default")), tag, match.group("name"), match.group("rights"))
 
 
-def host_id(host: "System", entry: Entry) -> int:
+def host_id(host: "System", entry: AclEntry) -> int:
     """The number of an entry's user or group. Raises StepError."""
     if entry.tag == MASK:
         return NOBODY
     return host.accounts.uid(entry.name) if entry.tag == USER else host.accounts.gid(entry.name)
 
 
-def rights_of(entry: Entry, now: "Stat") -> int:
+def rights_of(entry: AclEntry, now: "Stat") -> int:
     """The three bits that an entry means for a path."""
     execute = "x" in entry.rights or ("X" in entry.rights and (now.kind == "dir" or now.mode & 0o111))
     return ("r" in entry.rights) << 2 | ("w" in entry.rights) << 1 | bool(execute)

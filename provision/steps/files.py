@@ -33,7 +33,7 @@ from provision.system.source import Source
 if TYPE_CHECKING:
     from typing import Unpack  # novm: for type checkers only
 
-    from provision.steps.on_controller import Host, Options, Outcome
+    from provision.steps.on_controller import Host, Outcome, StepOptions
     from provision.system.host import System
     from provision.system.host_files import Stat
 
@@ -311,7 +311,7 @@ def copy(
     group: Optional[str] = None,
     validate_with: Sequence[str] = (),
     backup: bool = False,
-    **options: "Unpack[Options]",
+    **options: "Unpack[StepOptions]",
 ) -> "Outcome":
     """A local file's contents at `to`. origin: absolute, or relative to the role's files/ folder.
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Union
 
 from provision.secrets import Secret
 from provision.steps.base import Diff, Step, check_text, wanted
-from provision.steps.support.dialects import DIALECTS, Entry, dialect_of, entries, plain, same_key
+from provision.steps.support.dialects import DIALECTS, IniLine, dialect_of, entries, plain, same_key
 from provision.steps.support.rows import Row, Rows, new_rows
 from provision.steps.text_edits import check_arguments, check_edit, edited, fingerprint
 
@@ -133,7 +133,7 @@ class IniValue(Step):
     def _put(
         self,
         rows: "List[Optional[Row]]",
-        found: "List[Entry]",
+        found: "List[IniLine]",
         keys: "List[int]",
         tails: "Dict[int, List[int]]",
         values: "List[Union[str, bool]]",
@@ -153,7 +153,7 @@ class IniValue(Step):
                     rows[each] = None
         return [self._line(value, None) for value in values[len(keys) :]]
 
-    def _line(self, value: "Union[str, bool]", now: Optional[Entry]) -> str:
+    def _line(self, value: "Union[str, bool]", now: Optional[IniLine]) -> str:
         """A line with this value, like the one that is there now."""
         indent = now.before[: len(now.before) - len(now.before.lstrip())] if now else ""
         key = now.name if now else self.key
@@ -162,7 +162,7 @@ class IniValue(Step):
         before = now.before if now and now.separated else indent + key + self.separator
         return (before + str(value)).rstrip()
 
-    def _parts(self, found: "List[Entry]") -> "List[range]":
+    def _parts(self, found: "List[IniLine]") -> "List[range]":
         """The lines of the section, without its heads: it may have several."""
         heads = [n for n, entry in enumerate(found) if entry.kind == "head"]
         starts = [(-1, "")] if not self.section else []
@@ -190,7 +190,7 @@ class IniValue(Step):
             )
 
 
-def more(found: "List[Entry]", at: int) -> List[int]:
+def more(found: "List[IniLine]", at: int) -> List[int]:
     """The lines after a key that belong to its value; comments among them are none of them."""
     below = []
     for number in range(at + 1, len(found)):
@@ -201,7 +201,7 @@ def more(found: "List[Entry]", at: int) -> List[int]:
     return below
 
 
-def end_of(found: "List[Entry]", part: range) -> int:
+def end_of(found: "List[IniLine]", part: range) -> int:
     """Where a new key of a section goes: after its last line, and before comments that speak of what follows."""
     at = part.stop
     while at > part.start and found[at - 1].kind == "comment":

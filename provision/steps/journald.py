@@ -11,7 +11,7 @@ from provision.steps.support.unit_judging import SPAN, check_drop_in_name
 if TYPE_CHECKING:
     from typing import Unpack  # novm: for type checkers only
 
-    from provision.steps.on_controller import Options, Outcome, Steps
+    from provision.steps.on_controller import Outcome, StepOptions, Steps
     from provision.system.host import System
 
 FOLDER = "/etc/systemd/journald.conf.d"
@@ -108,7 +108,7 @@ def limits(
     rate: str = "",
     compress: bool = True,
     present: bool = True,
-    **options: "Unpack[Options]",
+    **options: "Unpack[StepOptions]",
 ) -> "Outcome":
     """What the journal may take: a drop-in for journald, which is restarted if that changed.
 

@@ -12,7 +12,7 @@ from provision.system.writers import systemd_line, systemd_path
 if TYPE_CHECKING:
     from typing import Unpack  # novm: for type checkers only
 
-    from provision.steps.on_controller import Options, Outcome, Steps
+    from provision.steps.on_controller import Outcome, StepOptions, Steps
 
 
 def mount_unit(
@@ -25,7 +25,7 @@ def mount_unit(
     automount: bool = False,
     idle: str = "",
     settings: "Mapping[str, object]" = {},  # noqa: B006 (never changed)
-    **common: "Unpack[Options]",
+    **common: "Unpack[StepOptions]",
 ) -> "Outcome":
     """A file system mounted by a unit of its own, now and at boot; or when someone first looks at it.
 
@@ -71,7 +71,7 @@ def mount_unit(
     return service(c, name + ".automount", restart_on=[mount, access], **common)
 
 
-def no_mount_unit(c: "Steps", path: str, **common: "Unpack[Options]") -> "Outcome":
+def no_mount_unit(c: "Steps", path: str, **common: "Unpack[StepOptions]") -> "Outcome":
     """No such mount and automount: unmounted, and their files go. The directory stays.
 
     path: as for mount_units.mount_unit.

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, List, Optional
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, check_text, step, wanted
-from provision.steps.support.fstab import Entry, fstab_file, in_fstab, mounted_at, put_mounted, write_fstab
+from provision.steps.support.fstab import (
+    MountEntry,
+    fstab_file,
+    in_fstab,
+    mounted_at,
+    put_mounted,
+    write_fstab,
+)
 from provision.steps.support.mounted import remount, same_kind, same_source, taken_away, told_source
 
 if TYPE_CHECKING:
@@ -98,11 +105,11 @@ class Mount(Step):
     def fingerprint(self, host: "System") -> str:
         return "%s %s" % (in_fstab(host, self.path), mounted_at(host, self.path) is not None)
 
-    def _entry(self, host: "System") -> Entry:
-        now = in_fstab(host, self.path) or Entry("", "", "", "defaults")
+    def _entry(self, host: "System") -> MountEntry:
+        now = in_fstab(host, self.path) or MountEntry("", "", "", "defaults")
         order = now.check_order if self.check_order is None else str(self.check_order)
         options = now.options if self.options is None else self.options
-        return Entry(self.source, self.path, self.kind, options, now.dump, order)
+        return MountEntry(self.source, self.path, self.kind, options, now.dump, order)
 
     def _was_ours(self, host: "System") -> bool:
         """Whether fstab has had a line for this: only then is the mount what that line said."""

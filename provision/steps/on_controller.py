@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from provision.steps.tree import Entry
     from provision.system.source import Source
 
-    class Options(TypedDict, total=False):
+    class StepOptions(TypedDict, total=False):
         """The options of all steps (see steps.base.Step), for a function that submits several: each gets them."""
 
         timeout: float

@@ -21,7 +21,7 @@ from provision.system.source import Source
 if TYPE_CHECKING:
     from typing import Unpack  # novm: for type checkers only
 
-    from provision.steps.on_controller import Host, Options, Outcome
+    from provision.steps.on_controller import Host, Outcome, StepOptions
     from provision.system.host import System
 
 #: a file holds names up to the first colon, a line each
@@ -155,7 +155,7 @@ def htpasswd(
     mode: Optional[int] = 0o640,
     owner: Optional[str] = "root",
     group: Optional[str] = None,
-    **options: "Unpack[Options]",
+    **options: "Unpack[StepOptions]",
 ) -> "Outcome":
     """A password file for nginx (auth_basic_user_file), Apache (AuthUserFile) and the like: these users, no others.
 

@@ -10,10 +10,10 @@ from provision.steps.postgres_databases import Database as Database
 from provision.steps.postgres_databases import Extension as Extension
 from provision.steps.postgres_grants import DefaultPrivileges as DefaultPrivileges
 from provision.steps.postgres_grants import Grant as Grant
-from provision.steps.postgres_roles import Role as Role
+from provision.steps.postgres_roles import DatabaseRole as DatabaseRole
 from provision.steps.postgres_settings import Setting as Setting
 
-role = step(Role)
+role = step(DatabaseRole)
 database = step(Database)
 extension = step(Extension)
 grant = step(Grant)

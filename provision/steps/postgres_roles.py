@@ -40,7 +40,7 @@ BOOTSTRAP = "10"
 
 
 @wanted()
-class Role(Step):
+class DatabaseRole(Step):
     """A role of PostgreSQL: a user or a group of them.
 
         postgres.role(c, "shop", password=Secret("..."))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from provision.system.host import System
 
 
-class Order(NamedTuple):
+class RemovalOrder(NamedTuple):
     """In what order things go (decision D16), each part once the part before is gone.
 
     readers: units that stay, and what of theirs goes.  front: steps for what they read.  units: steps for units.
@@ -131,10 +131,10 @@ class Prune(Step):
     def _things(self, host: "System") -> List[Thing]:
         return undeclared(host, self.scratch.get("looked"))
 
-    def _order(self, host: "System", things: List[Thing]) -> Order:
+    def _order(self, host: "System", things: List[Thing]) -> RemovalOrder:
         """The ordinary steps by which things go."""
         readers = self._readers(host, things)
-        order = Order(readers, [], [], [], [])
+        order = RemovalOrder(readers, [], [], [], [])
         for thing in things:
             folder, name = thing.name.rsplit("/", 1) if "/" in thing.name else ("", thing.name)
             part = order.front if set(thing.feeds) & set(readers) else order.files

@@ -43,7 +43,7 @@ from provision.system.memory.removal import take_away
 if TYPE_CHECKING:
     from typing import Unpack  # novm: for type checkers only
 
-    from provision.steps.on_controller import Host, Options, Outcome
+    from provision.steps.on_controller import Host, Outcome, StepOptions
     from provision.system.host import System
 
 #: what is to be done where no environment can be made
@@ -343,7 +343,7 @@ venv = step(Venv)
 
 
 def interpreter(
-    c: "Host", version: str = "", *, archive: str = "", sha256: str = "", **options: "Unpack[Options]"
+    c: "Host", version: str = "", *, archive: str = "", sha256: str = "", **options: "Unpack[StepOptions]"
 ) -> str:
     """A Python on the host; gives its path, for python.venv.
 
@@ -372,7 +372,7 @@ def interpreter(
     return "/usr/bin/" + name
 
 
-def uv(c: "Host", version: str = "", **options: "Unpack[Options]") -> "Outcome":
+def uv(c: "Host", version: str = "", **options: "Unpack[StepOptions]") -> "Outcome":
     """uv on the host, from PyPI, in an environment of its own at /opt/uv, with a link in /usr/local/bin.
 
     version: of uv; "" takes the newest one when it is installed.

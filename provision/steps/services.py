@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Ref, Step, wanted
 from provision.steps.support.enabling import enabled_otherwise, set_enabled
-from provision.steps.support.held_ports import Port, check_ports, claim, of_socket, refuse_held
+from provision.steps.support.held_ports import ListeningPort, check_ports, claim, of_socket, refuse_held
 from provision.steps.support.lockout import Guarded, ssh_unit
 from provision.steps.support.unit_judging import UNIT, UNIT_FOLDER, fragment_of, full_name, unmask
 from provision.system.processes import pids, said_of
@@ -204,9 +204,9 @@ class Service(Step):
         script = "/etc/init.d/" + self.name[: -len(".service")]
         return not fragment_of(host, self.name) and not host.files.exists(script)
 
-    def _listens(self, host: "System", state: "UnitState") -> List[Port]:
+    def _listens(self, host: "System", state: "UnitState") -> List[ListeningPort]:
         """Where this unit is going to listen, as far as that is known."""
-        wanted = [Port(number) for number in self.ports]
+        wanted = [ListeningPort(number) for number in self.ports]
         if self._served and self.manager(host) is host.units:
             wanted += of_socket(host, self.name, state)
         return wanted

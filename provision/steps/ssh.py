@@ -11,7 +11,7 @@ from provision.steps.support.lockout import Guarded, sshd_settings
 if TYPE_CHECKING:
     from typing import Unpack  # novm: for type checkers only
 
-    from provision.steps.on_controller import Options, Outcome, Steps
+    from provision.steps.on_controller import Outcome, StepOptions, Steps
     from provision.system.host import System
 
 
@@ -79,7 +79,7 @@ class ClientDropIn(SshdDropIn):
     WHAT, FOLDER, MAIN, PACKAGE = "ssh", "/etc/ssh/ssh_config.d", "/etc/ssh/ssh_config", "openssh-client"
 
 
-def sshd_drop_in(c: "Steps", name: str, content: str, **options: "Unpack[Options]") -> "Outcome":
+def sshd_drop_in(c: "Steps", name: str, content: str, **options: "Unpack[StepOptions]") -> "Outcome":
     """Settings for sshd, mode 0644.
 
     name: of the file: 10-prov.conf.  content: its lines, judged by `sshd -t`.
@@ -88,7 +88,7 @@ def sshd_drop_in(c: "Steps", name: str, content: str, **options: "Unpack[Options
     return step(SshdDropIn)(c, name, content, mode=0o644, validate_with=judge, **options)
 
 
-def client_drop_in(c: "Steps", name: str, content: str, **options: "Unpack[Options]") -> "Outcome":
+def client_drop_in(c: "Steps", name: str, content: str, **options: "Unpack[StepOptions]") -> "Outcome":
     """Settings for ssh, mode 0644, such as a `Host` block with a jump host.
 
     name: of the file: 10-prov.conf.  content: its lines, judged by `ssh -G`.

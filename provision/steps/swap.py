@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, List, Optional
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, mode_text, step, wanted
 from provision.steps.support.file_changes import size_text
-from provision.steps.support.fstab import SWAPS, Entry, fstab_file, in_fstab, swaps_to, write_fstab
+from provision.steps.support.fstab import SWAPS, MountEntry, fstab_file, in_fstab, swaps_to, write_fstab
 from provision.system.source import Source
 
 if TYPE_CHECKING:
@@ -92,13 +92,13 @@ class SwapFile(Step):
         now = host.files.stat(self.path)
         return "absent" if now is None else "%d %s" % (now.size, swaps_to(host, self.path))
 
-    def _entry(self, host: "System") -> Optional[Entry]:
+    def _entry(self, host: "System") -> Optional[MountEntry]:
         if not self.size_mb:
             return None
         now = in_fstab(host, self.path)
         pri = "" if self.priority is None else ",pri=%d" % self.priority
         if now is None:
-            return Entry(self.path, "none", "swap", "sw" + pri)
+            return MountEntry(self.path, "none", "swap", "sw" + pri)
         # options of someone's own stay
         others = [word for word in now.words if self.priority is None or not word.startswith("pri=")]
         return now._replace(options=",".join(others) + pri)

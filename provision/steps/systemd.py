@@ -13,7 +13,7 @@ from provision.steps.unit_files import DropIn, NoUnit, Unit
 if TYPE_CHECKING:
     from typing import Unpack  # novm: for type checkers only
 
-    from provision.steps.on_controller import Options, Outcome, Steps
+    from provision.steps.on_controller import Outcome, StepOptions, Steps
 
 service = step(Service)
 unit = step(Unit)
@@ -24,7 +24,9 @@ default_target = step(DefaultTarget)
 only_instances = step(OnlyInstances)
 
 
-def socket(c: "Steps", name: str, restart_on: Sequence[Ref] = (), **options: "Unpack[Options]") -> "Outcome":
+def socket(
+    c: "Steps", name: str, restart_on: Sequence[Ref] = (), **options: "Unpack[StepOptions]"
+) -> "Outcome":
     """A socket unit that listens now and after boot.
 
     name: of the unit, without ".socket".  restart_on: as for systemd.service.

@@ -17,7 +17,7 @@ NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_-]{0,30}\Z")
 KINDS = ("u", "u!", "g", "m", "r")
 
 
-class Line(NamedTuple):
+class SysusersLine(NamedTuple):
     """A line of sysusers.d(5); "" where it says "-" or nothing."""
 
     kind: str
@@ -101,7 +101,7 @@ class Sysusers(Step):
             elif line.kind == "g" and host.accounts.group(line.name) is None:
                 host.accounts.add_group(line.name, {"--gid": line.id} if numbers else {})
             elif line.kind == "m":
-                foresee_user(host, Line("u", line.name, "", "", "", ""), {})
+                foresee_user(host, SysusersLine("u", line.name, "", "", "", ""), {})
                 if host.accounts.group(line.id) is None:
                     host.accounts.add_group(line.id, {})
                 account = host.accounts.user(line.name)
@@ -113,7 +113,7 @@ class Sysusers(Step):
 sysusers = step(Sysusers)
 
 
-def foresee_user(host: "System", line: Line, numbers: "dict[str, str]") -> None:
+def foresee_user(host: "System", line: SysusersLine, numbers: "dict[str, str]") -> None:
     """In a plan: the user that a line adds. Its home stays to be made by someone else (sysusers.d(5))."""
     if host.accounts.user(line.name) is not None:
         return
@@ -127,7 +127,7 @@ def foresee_user(host: "System", line: Line, numbers: "dict[str, str]") -> None:
     host.accounts.add_user(line.name, options, flags)
 
 
-def parsed(line: str) -> Line:
+def parsed(line: str) -> SysusersLine:
     """The fields of a line. Raises ValueError."""
     words, more = unquoted(line, 6)
     if len(words) < 2 or words[0] not in KINDS:
@@ -139,4 +139,4 @@ def parsed(line: str) -> Line:
         raise ValueError("%r is not a user's or a group's name" % words[1])
     if words[0] == "m" and not NAME.match(rest[0]):
         raise ValueError("%r is not a group's name" % rest[0])
-    return Line(words[0], words[1], *rest[:4])
+    return SysusersLine(words[0], words[1], *rest[:4])

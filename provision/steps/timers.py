@@ -12,7 +12,7 @@ from provision.system.writers import systemd_command, systemd_line
 if TYPE_CHECKING:
     from typing import Unpack  # novm: for type checkers only
 
-    from provision.steps.on_controller import Options, Outcome, Steps
+    from provision.steps.on_controller import Outcome, StepOptions, Steps
 
 NAME = re.compile(r"^[A-Za-z0-9][\w.:-]*\Z")
 
@@ -30,7 +30,7 @@ def timer(
     catch_up: bool = True,
     settings: "Mapping[str, object]" = {},  # noqa: B006 (never changed)
     restart_on: Sequence[Ref] = (),
-    **options: "Unpack[Options]",
+    **options: "Unpack[StepOptions]",
 ) -> "Outcome":
     """A command at certain times: NAME.service, which runs it once, and NAME.timer, which runs now and after boot.
 
@@ -83,7 +83,7 @@ def timer(
     return service(c, name + ".timer", restart_on=[times, *restart_on], **options)
 
 
-def no_timer(c: "Steps", name: str, **options: "Unpack[Options]") -> "Outcome":
+def no_timer(c: "Steps", name: str, **options: "Unpack[StepOptions]") -> "Outcome":
     """No such timer, and no service for it: both are stopped, and their files go.
 
         timers.no_timer(c, "backup")

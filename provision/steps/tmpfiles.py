@@ -19,7 +19,7 @@ TYPES = "fFwdDevqQpLcbCxXrRzZtThHaA"
 MODIFIERS = "+!-=~^$?"
 
 
-class Line(NamedTuple):
+class TmpfilesLine(NamedTuple):
     """A line of tmpfiles.d(5); "" where it says "-" or nothing."""
 
     kind: str
@@ -85,7 +85,7 @@ class Tmpfiles(Step):
         path = "/etc/tmpfiles.d/%s.conf" % self.name
         return File(path, text, mode=0o644, validate_with=["systemd-tmpfiles", "--create", "%s"])
 
-    def _made(self, host: "System", line: Line) -> List[Change]:
+    def _made(self, host: "System", line: TmpfilesLine) -> List[Change]:
         """How what the line makes is not as it says. "!" is for boots only, "%" needs expanding."""
         uid, gid = owner_of(host, line)
         if line.kind[0] not in MAKES or "!" in line.kind or "%" in line.path:
@@ -110,7 +110,7 @@ class Tmpfiles(Step):
             found.append(Change("group of " + line.path, host.accounts.group_name(now.gid), line.group))
         return found
 
-    def _foresee(self, host: "System", line: Line) -> None:
+    def _foresee(self, host: "System", line: TmpfilesLine) -> None:
         if not self._made(host, line):
             return
         if host.files.stat(line.path) is not None and line.kind[0] != "L":
@@ -141,7 +141,7 @@ class Tmpfiles(Step):
 tmpfiles = step(Tmpfiles)
 
 
-def owner_of(host: "System", line: Line) -> "tuple[int, int]":
+def owner_of(host: "System", line: TmpfilesLine) -> "tuple[int, int]":
     """Ids of the owner and group in a line. Raises StepError."""
     user, group = line.user.lstrip(":") or "root", line.group.lstrip(":") or "root"
     if "%" in user + group:
@@ -150,7 +150,7 @@ def owner_of(host: "System", line: Line) -> "tuple[int, int]":
     return uid, int(group) if group.isdigit() else host.accounts.gid(group)
 
 
-def parsed(line: str) -> Line:
+def parsed(line: str) -> TmpfilesLine:
     """The fields of a line. Raises ValueError."""
     words, argument = unquoted(line, 6)
     if len(words) < 2:
@@ -166,4 +166,4 @@ def parsed(line: str) -> Line:
     mode = rest[0].lstrip("~:")
     if mode and not re.match(r"^[0-7]{1,4}\Z", mode):
         raise ValueError("%r is not a mode such as 0755" % rest[0])
-    return Line(kind, path, mode, rest[1], rest[2], "" if argument == "-" else argument)
+    return TmpfilesLine(kind, path, mode, rest[1], rest[2], "" if argument == "-" else argument)

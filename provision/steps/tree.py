@@ -22,7 +22,7 @@ from provision.system.source import Source
 if TYPE_CHECKING:
     from typing import Unpack  # novm: for type checkers only
 
-    from provision.steps.on_controller import Host, Options, Outcome
+    from provision.steps.on_controller import Host, Outcome, StepOptions
     from provision.system.host import System
 
 #: paths named one by one in a diff; the rest is counted
@@ -288,7 +288,7 @@ def sync(
     delete: bool = True,
     exclude: Sequence[str] = (),
     outside_links: bool = False,
-    **options: "Unpack[Options]",
+    **options: "Unpack[StepOptions]",
 ) -> "Outcome":
     """The files of a local folder at `to`; of those that the host has already, only the hashes are compared.
 

@@ -92,7 +92,7 @@ def _refuse(word: str) -> None:
     raise ValueError("%s is not JSON" % word)
 
 
-class Reader:
+class FrameReader:
     """Takes frames out of a stream that arrives in pieces. taken: bytes of the last one."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 NAMED = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Entry(NamedTuple):
+class DirEntry(NamedTuple):
     """What a name in a folder stands for. kind: "file", "dir", "link" or "other".  target: of a link.
     listed: whether an access control list says who may write.  handle: by which its file system knows it."""
 
@@ -65,14 +65,14 @@ class Way(NamedTuple):
 
 
 #: gives what a name in a folder stands for, or None
-Enter = Callable[[Folder, str], Optional[Entry]]
+Enter = Callable[[Folder, str], Optional[DirEntry]]
 
 
 class NoWay(StepError):
     """A directory on the way is missing, or is not a directory."""
 
 
-def walk(path: str, top: Entry, enter: Enter, follow: bool = False) -> Way:
+def walk(path: str, top: DirEntry, enter: Enter, follow: bool = False) -> Way:
     """Walk from the root directory, top, to path. Raises NoWay, StepError.
 
     follow: also what the last name is a link to.
@@ -125,7 +125,7 @@ def inside(folder: str, name: str) -> str:
     return folder if name == "." else "%s/%s" % (folder.rstrip("/"), name)
 
 
-def folder_of(path: str, entry: Entry, above: Optional[Folder]) -> Folder:
+def folder_of(path: str, entry: DirEntry, above: Optional[Folder]) -> Folder:
     """A directory as part of a way."""
     writers = entry.mode & 0o002 or (entry.mode & 0o020 and (entry.listed or not trusted_group(entry.gid)))
     foreign = (
@@ -146,7 +146,7 @@ def trusted_group(gid: int) -> bool:
     return gid in (0, os.getegid())
 
 
-def refuse_link(folder: Folder, path: str, link: Entry) -> None:
+def refuse_link(folder: Folder, path: str, link: DirEntry) -> None:
     """Raise StepError unless a link is root's or ours, where no one else can put another one."""
     if not trusted(link.uid):
         raise StepError("%s is a link made by user %d; refusing to follow it" % (path, link.uid))
@@ -163,23 +163,25 @@ class Opened:
     def __init__(self) -> None:
         self._fds: List[int] = []
 
-    def top(self) -> Entry:
+    def top(self) -> DirEntry:
         """The root directory."""
         return self._entry(os.open("/", FOLDER))
 
-    def enter(self, folder: Folder, name: str) -> Optional[Entry]:
+    def enter(self, folder: Folder, name: str) -> Optional[DirEntry]:
         """What a name in an open folder stands for; of a directory, the handle is a descriptor."""
         try:
             return self._entry(open_named(name, folder.handle))
         except FileNotFoundError:
             return None
 
-    def _entry(self, fd: int) -> Entry:
+    def _entry(self, fd: int) -> DirEntry:
         self._fds.append(fd)
         st = os.fstat(fd)
         target = os.readlink("", dir_fd=fd) if stat.S_ISLNK(st.st_mode) else ""
         listed = bool(st.st_mode & 0o020 and stat.S_ISDIR(st.st_mode) and has_list(fd))
-        return Entry(kind_of(st.st_mode), stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid, target, listed, fd)
+        return DirEntry(
+            kind_of(st.st_mode), stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid, target, listed, fd
+        )
 
     def close(self) -> None:
         while self._fds:

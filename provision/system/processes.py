@@ -5,7 +5,7 @@ import re
 from typing import Iterator, NamedTuple, Optional
 
 
-class Process(NamedTuple):
+class RunningProcess(NamedTuple):
     """A process that runs. unit: of systemd's, in which it does; "" if in none."""
 
     pid: int
@@ -22,14 +22,14 @@ def pids() -> Iterator[int]:
     return map(int, filter(str.isdigit, os.listdir("/proc")))
 
 
-def process(pid: int) -> Optional[Process]:
+def process(pid: int) -> Optional[RunningProcess]:
     """The process of that number; None if it has ended."""
     stat, cgroup = said_of(pid, "stat"), said_of(pid, "cgroup")
     if not stat or not cgroup or has_ended(stat):
         return None
     # the innermost unit: a user's own systemd runs units in one
     units = re.findall(r"/([^/\n]+\.(?:service|socket|scope))(?=/|$)", cgroup, re.MULTILINE)
-    return Process(pid, stat.partition(" (")[2].rpartition(")")[0], units[-1] if units else "")
+    return RunningProcess(pid, stat.partition(" (")[2].rpartition(")")[0], units[-1] if units else "")
 
 
 def is_alive(pid: int) -> bool:
@@ -43,13 +43,13 @@ def has_ended(stat: str) -> bool:
     return stat.rpartition(")")[2].split()[0] in "ZX"
 
 
-def of_user(uid: int) -> Iterator[Process]:
+def of_user(uid: int) -> Iterator[RunningProcess]:
     """The processes of a user. Containers may have users of the same id: theirs are left out, as userdel(8) does."""
     ours = os.stat("/")
     return (found for found in with_id(uid) if sees(found.pid, ours))
 
 
-def with_id(uid: int) -> Iterator[Process]:
+def with_id(uid: int) -> Iterator[RunningProcess]:
     """The processes that have a user's id, as one of their four, in whatever container."""
     for pid in pids():
         status = said_of(pid, "status")

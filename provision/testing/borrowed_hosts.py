@@ -18,7 +18,7 @@ from provision.testing.ownership import role_of
 from provision.testing.provhost import ProvHost, authority_of
 from provision.testing.trial_report import failure
 from provision.testing.trial_runner import check_free
-from provision.testing.trial_stages import Options, Stages
+from provision.testing.trial_stages import Stages, TrialOptions
 from provision.testing.trials import trial_of
 from provision.values import dataclass
 
@@ -89,7 +89,7 @@ class Lender:
         authority = Path(self._folder.name) / "ca"
         trial = trial_of(role, self._image, authority)
         check_free([trial])
-        stages = Stages(trial, Options(authority))
+        stages = Stages(trial, TrialOptions(authority))
         for stage in (stages.boot, stages.deploy):
             done = stage()
             if stages.booted and trial.hosts[0] not in self._booted:

@@ -11,7 +11,7 @@ from provision.values import dataclass
 
 
 @dataclass(frozen=True)
-class Step:
+class DeployedStep:
     """A step of the deploy. state: ok, changed, failed or skipped.  why: for those that did nothing."""
 
     role: str
@@ -21,13 +21,13 @@ class Step:
     where: str = ""
 
 
-class Deployed(Mapping[str, Step]):
+class Deployed(Mapping[str, DeployedStep]):
     """The steps of the first deploy by their names, as `prov deploy` shows them: `deployed["package nginx"].state`.
 
     Of several with one name, the last one that changed something.
     """
 
-    def __init__(self, steps: Iterable[Step]) -> None:
+    def __init__(self, steps: Iterable[DeployedStep]) -> None:
         self.steps = tuple(steps)
         self._by_name = {step.name: step for step in self.steps}
         self._by_name.update((step.name, step) for step in self.steps if step.state == "changed")
@@ -36,12 +36,12 @@ class Deployed(Mapping[str, Step]):
     def of(cls, events: Iterable[Event]) -> Deployed:
         """What the events of a run tell."""
         done = [e for e in events if isinstance(e, StepDone)]
-        return cls(Step(e.role, e.step, e.state, e.why, e.where) for e in done)
+        return cls(DeployedStep(e.role, e.step, e.state, e.why, e.where) for e in done)
 
     @classmethod
     def from_json(cls, values: Iterable[dict[str, Any]]) -> Deployed:
         """What `as_json` gave."""
-        return cls(Step(**value) for value in values)
+        return cls(DeployedStep(**value) for value in values)
 
     def as_json(self) -> list[dict[str, Any]]:
         """For another process."""
@@ -52,7 +52,7 @@ class Deployed(Mapping[str, Step]):
         """Names of the steps that changed something, in their order."""
         return [step.name for step in self.steps if step.state == "changed"]
 
-    def __getitem__(self, name: str) -> Step:
+    def __getitem__(self, name: str) -> DeployedStep:
         __tracebackhide__ = True  # pytest then shows the test's own line
         try:
             return self._by_name[name]

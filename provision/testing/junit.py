@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from provision.controller.visible import visible
-from provision.testing.results import Finished, StageDone, TrialDone, Verdict
+from provision.testing.results import Finished, StageDone, TestResult, TrialDone
 from provision.testing.trial_report import failure
 
 
@@ -39,7 +39,7 @@ def suite(root: ET.Element, trial: TrialDone, stages: list[StageDone]) -> None:
     found.set("errors", "0")
 
 
-def tested(parent: ET.Element, where: str, test: Verdict) -> None:
+def tested(parent: ET.Element, where: str, test: TestResult) -> None:
     """One of pytest's tests."""
     case(parent, where, f"{test.name} ({test.host})", test.state, test.seconds, test.why, test.text)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from provision.testing.results import Verdict
+from provision.testing.results import TestResult
 from provision.testing.trials import Trial, save
 from provision.values import dataclass
 
@@ -21,10 +21,10 @@ NOTHING_COLLECTED = 5
 
 
 @dataclass(frozen=True)
-class Found:
+class TestResults:
     """tests: one by one.  output: all that pytest printed, where it could not run them."""
 
-    tests: Sequence[Verdict]
+    tests: Sequence[TestResult]
     output: str = ""
 
 
@@ -35,7 +35,7 @@ def verify(
     deployed: Sequence[Mapping[str, Any]],
     only: str = "",
     started: Callable[[subprocess.Popen[str]], None] = lambda _process: None,
-) -> Found:
+) -> TestResults:
     """Run the tests of one host. only: pytest's -k.  started: is given the process, to end it early."""
     with tempfile.TemporaryDirectory(prefix="prov-test-") as folder:
         about, found = Path(folder) / "trial.json", Path(folder) / "found.xml"
@@ -57,17 +57,17 @@ def verify(
         except subprocess.TimeoutExpired:
             process.kill()
             output, _ = process.communicate()
-            return Found((), f"the tests did not end within {SECONDS} s\n{output}")
+            return TestResults((), f"the tests did not end within {SECONDS} s\n{output}")
         if process.returncode in (0, 1, 2, NOTHING_COLLECTED) and found.is_file():
             tests = parse(found.read_text(encoding="utf-8"), host)
             if tests or process.returncode == NOTHING_COLLECTED:
-                return Found(tests)
-        return Found((), output)
+                return TestResults(tests)
+        return TestResults((), output)
 
 
-def parse(xml: str, host: str) -> list[Verdict]:
+def parse(xml: str, host: str) -> list[TestResult]:
     """The tests in pytest's JUnit XML. One that fails, and then its teardown too, is there once."""
-    tests: dict[tuple[str, str], Verdict] = {}
+    tests: dict[tuple[str, str], TestResult] = {}
     for case in ET.fromstring(xml).iter("testcase"):
         state, why, text = "passed", "", ""
         for kind in ("failure", "error", "skipped"):
@@ -76,5 +76,5 @@ def parse(xml: str, host: str) -> list[Verdict]:
                 why, text = said.get("message", "").split("\n")[0], said.text or ""
         key = case.get("classname", ""), case.get("name", "")
         if state != "passed" or key not in tests:
-            tests[key] = Verdict(host, key[1], state, float(case.get("time", 0)), why, text)
+            tests[key] = TestResult(host, key[1], state, float(case.get("time", 0)), why, text)
     return list(tests.values())

@@ -19,7 +19,7 @@ FATAL = (BOOT, PLAN, DEPLOY, REBOOT)
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TestResult:
     """One test. state: passed, failed or skipped.  why: in a line.  text: all that pytest says of it."""
 
     host: str
@@ -53,7 +53,7 @@ class StageDone:
     why: str = ""
     steps: Sequence[StepDone] = ()
     errors: Sequence[tuple[str, ProvError]] = ()
-    tests: Sequence[Verdict] = ()
+    tests: Sequence[TestResult] = ()
     output: str = ""
 
 

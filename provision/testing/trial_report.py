@@ -10,8 +10,8 @@ from provision.report.failure import host_failure, step_failure
 from provision.report.formats import Format
 from provision.report.jsonl import error
 from provision.report.reporting import counted
-from provision.report.shown_lines import Line, flat, lines
-from provision.testing.results import Event, Finished, StageDone, StageStarted, TrialDone, Verdict
+from provision.report.shown_lines import ShownLine, flat, lines
+from provision.testing.results import Event, Finished, StageDone, StageStarted, TestResult, TrialDone
 
 #: lines of one difference
 DIFF = 12
@@ -53,40 +53,42 @@ class TrialItems(TrialReport):
 # -- as lines for people
 
 
-def told(event: Event) -> Iterator[Line]:
+def told(event: Event) -> Iterator[ShownLine]:
     """What there is to say of an event."""
     match event:
         case StageDone():
             why = f": {flat(event.why)}" if event.why else ""
             took = f" ({event.seconds:.1f} s)" if event.state != "skipped" else ""
             kind = "message" if event.state == "failed" else "dim" if event.state == "skipped" else ""
-            yield Line(kind, f"{event.trial.name}: {event.stage}: {event.state}{took}{why}")
+            yield ShownLine(kind, f"{event.trial.name}: {event.stage}: {event.state}{took}{why}")
             if event.state == "failed":
                 yield from (line.indented("    ") for line in failure(event))
         case TrialDone():
             if event.error is not None:
                 yield from host_failure("", event.error)
             if event.kept:
-                yield Line("hint", f"{event.trial.name}: its hosts are kept. To get in, and to remove them:")
-                yield from (Line("hint", f"    prov lab ssh {name}") for name in event.kept)
-                yield Line("hint", f"    prov lab down {' '.join(event.kept)}")
+                yield ShownLine(
+                    "hint", f"{event.trial.name}: its hosts are kept. To get in, and to remove them:"
+                )
+                yield from (ShownLine("hint", f"    prov lab ssh {name}") for name in event.kept)
+                yield ShownLine("hint", f"    prov lab down {' '.join(event.kept)}")
 
 
-def failure(stage: StageDone) -> Iterator[Line]:
+def failure(stage: StageDone) -> Iterator[ShownLine]:
     """All that is known about a stage that has failed."""
     for step in stage.steps:
-        yield Line("message", f"{step.host}: {step.role}: {flat(step.step)}: {step.state}")
+        yield ShownLine("message", f"{step.host}: {step.role}: {flat(step.step)}: {step.state}")
         below = [*diff_lines(step.step, step.diff, DIFF)]
         if step.state == "failed":
             below += step_failure(step)
         elif step.where:
-            below += [Line("place", step.where)]
+            below += [ShownLine("place", step.where)]
         yield from (line.indented("    ") for line in below)
     for host, problem in stage.errors:
         yield from host_failure(host, problem)
     for test in stage.tests:
         if test.state == "failed":
-            yield Line("message", f"{test.host}: {test.name}: {flat(test.why)}")
+            yield ShownLine("message", f"{test.host}: {test.name}: {flat(test.why)}")
             yield from (line.indented("    ") for line in lines("", test.text))
     if stage.output:
         yield from lines("", stage.output)
@@ -149,7 +151,7 @@ def stage_line(done: StageDone) -> dict[str, Any]:
     }
 
 
-def test_line(done: StageDone, test: Verdict) -> dict[str, Any]:
+def test_line(done: StageDone, test: TestResult) -> dict[str, Any]:
     """One test."""
     return {
         **of_trial(done),

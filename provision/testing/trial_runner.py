@@ -13,7 +13,7 @@ from provision import lab
 from provision.errors import Exit, ProvError, UsageError
 from provision.testing import results
 from provision.testing.results import Event, Finished, StageDone, StageStarted, TrialDone
-from provision.testing.trial_stages import Options, Stages, timed
+from provision.testing.trial_stages import Stages, TrialOptions, timed
 from provision.testing.trials import Trial
 
 
@@ -23,7 +23,7 @@ class Trials:
     Trials whose hosts have the same names, as those of a TARGET on several images, come one after the other.
     """
 
-    def __init__(self, trials: Sequence[Trial], options: Options) -> None:
+    def __init__(self, trials: Sequence[Trial], options: TrialOptions) -> None:
         self.finished = Finished()
         self._options = options
         self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()

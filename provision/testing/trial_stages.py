@@ -21,7 +21,7 @@ from provision.steps import command, history, reboot, undo
 from provision.testing import results
 from provision.testing.deployed import Deployed
 from provision.testing.pytests import verify
-from provision.testing.results import StageDone, Verdict
+from provision.testing.results import StageDone, TestResult
 from provision.testing.trials import Trial
 from provision.values import dataclass
 
@@ -34,7 +34,7 @@ FEW = 3
 
 
 @dataclass(frozen=True)
-class Options:
+class TrialOptions:
     """driver: of the lab.  reboot: whether to.  only: pytest's -k.  keep: leave the hosts.  authority: see trials."""
 
     authority: Path
@@ -49,7 +49,7 @@ class Stages:
     """One trial under way. Each stage is a method that returns how it ended, without its seconds."""
 
     trial: Trial
-    options: Options
+    options: TrialOptions
     deployed: dict[str, Deployed] = field(default_factory=dict)
     #: whether hosts of these names are, or may be, this trial's
     booted: bool = False
@@ -127,7 +127,7 @@ class Stages:
         with_tests = [name for name in self.trial.hosts if self.trial.tests[name]]
         if not with_tests:
             return self._done(stage, "skipped", f"{self.trial.subject} has no tests")
-        tests: list[Verdict] = []
+        tests: list[TestResult] = []
         for name in with_tests:
             found = verify(
                 self.trial,
@@ -202,7 +202,7 @@ class Stages:
         *,
         steps: Sequence[StepDone] = (),
         errors: Sequence[tuple[str, ProvError]] = (),
-        tests: Sequence[Verdict] = (),
+        tests: Sequence[TestResult] = (),
         output: str = "",
     ) -> StageDone:
         return StageDone(self.trial, stage, state, 0.0, why, steps, errors, tests, output)

@@ -97,7 +97,7 @@ def install(c: Host, p: Apache) -> None:
     cache.upkeep(c, hosts)
 
 
-def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, guard.Guard]) -> Outcome:
+def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, guard.AuthServer]) -> Outcome:
     """Apache's configuration as a whole; files that others have put there are judged with it."""
     tls = next((host for host in hosts if host.tls), None)
     caches = any(site.app.cache for host in hosts for site in host.sites)

@@ -26,7 +26,7 @@ SCRIPT, CONFIGURATION, LAUNCHER = "auth_django.py", "auth.conf", "run_apache.py"
 
 
 @dataclass(frozen=True)
-class Guard:
+class AuthServer:
     """The Apache that asks for the users of one release. files: in `.prov/` of the release.
 
     service, socket: texts of its units.
@@ -59,14 +59,14 @@ class Guard:
         return f"/run/{self.name}/{self.id}.sock"
 
 
-def guards(c: Host, hosts: list[VirtualHost]) -> Iterator[Guard]:
+def guards(c: Host, hosts: list[VirtualHost]) -> Iterator[AuthServer]:
     """The guards of a front's applications that have Django's users asked for."""
     for site in (site for host in hosts for site in host.sites):
         if site.app.auth and site.app.auth.by == "django":
             yield guard(c, site)
 
 
-def guard(c: Host, site: Site) -> Guard:
+def guard(c: Host, site: Site) -> AuthServer:
     """The guard of one application."""
     release = site.release
     # the unit's %i, and what its Apache has of that in a variable
@@ -94,7 +94,7 @@ def guard(c: Host, site: Site) -> Guard:
     )
     launcher = role_file("mod_wsgi", "files", LAUNCHER)
     script = c.role_file("files", SCRIPT)
-    return Guard(
+    return AuthServer(
         site,
         {
             CONFIGURATION: text,
@@ -106,7 +106,7 @@ def guard(c: Host, site: Site) -> Guard:
     )
 
 
-def start(c: Host, found: Guard) -> None:
+def start(c: Host, found: AuthServer) -> None:
     """Start a guard beside the previous one, and stop that once the front has switched."""
     release, app = found.site.release, found.app
     if "mod-wsgi" not in named_in(release.requirements):

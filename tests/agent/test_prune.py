@@ -9,7 +9,7 @@ import pytest
 from agent_sessions import Agents, private_etc
 from trees import photograph
 
-from provision.controller.events import Undeclared
+from provision.controller.events import UndeclaredFound
 from provision.controller.outcome import Outcome, StepFailed
 from provision.steps.base import Step
 from provision.steps.command import Command
@@ -40,7 +40,7 @@ class Machine:
             for step in steps:
                 session.submit(step)
             session.whole = True
-        told = [e for e in self.agents.events if isinstance(e, Undeclared)]
+        told = [e for e in self.agents.events if isinstance(e, UndeclaredFound)]
         return [e.what.replace(str(self.root), "") + (" stays" if e.stays else "") for e in told]
 
     def prune(self, *steps: Step) -> Outcome:
@@ -124,7 +124,7 @@ def test_a_run_that_fails_says_nothing(machine: Machine) -> None:
         with pytest.raises(StepFailed):
             session.submit(Command(["false"], reason="a test")).wait()
         session.whole = True
-    assert not [e for e in machine.agents.events if isinstance(e, Undeclared)]
+    assert not [e for e in machine.agents.events if isinstance(e, UndeclaredFound)]
 
 
 def test_what_a_run_made_that_died_is_known(machine: Machine) -> None:

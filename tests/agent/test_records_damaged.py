@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from agent_sessions import Agents
 
-from provision.controller.events import Note
+from provision.controller.events import Notice
 from provision.errors import ProvError
 from provision.steps.files import File
 from provision.steps.history import History
@@ -60,7 +60,7 @@ def test_a_damaged_ledger_is_set_aside(agents: Agents, root: Path, data: bytes) 
     (agents.ledger / "ledger.json").write_bytes(data)
     with agents.session() as session:
         assert session.submit(File(f"{root}/x", "")).changed
-    assert [n.text for n in agents.events if isinstance(n, Note)] == [
+    assert [n.text for n in agents.events if isinstance(n, Notice)] == [
         f"the ledger was damaged; it is kept as {agents.ledger}/ledger.json.damaged"
     ]
     assert (agents.ledger / "ledger.json.damaged").read_bytes() == data
@@ -90,7 +90,7 @@ def test_fields_of_another_prov_stay(agents: Agents, root: Path) -> None:
         assert session.submit(File(f"{root}/x", "")).changed
     found = json.loads((agents.ledger / "ledger.json").read_text())
     assert (found["more"], found["units"]["a.service"]["new"]) == ({"a": [1]}, 1)
-    assert [n for n in agents.events if isinstance(n, Note)] == []
+    assert [n for n in agents.events if isinstance(n, Notice)] == []
 
 
 RUN: dict[str, Any] = {

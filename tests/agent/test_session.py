@@ -13,7 +13,7 @@ import pytest
 from agent_sessions import Agents, wait_for
 
 from provision.controller import login
-from provision.controller.events import Note, StepDone, StepRunning
+from provision.controller.events import Notice, StepDone, StepRunning
 from provision.controller.outcome import StepFailed
 from provision.errors import ConfigError, ProvError, UnreachableError
 from provision.secrets import Secret
@@ -215,7 +215,7 @@ def test_a_damaged_ledger_is_kept_aside(agents: Agents, root: Path, text: str) -
     (agents.ledger / "ledger.json").write_bytes(damaged)
     with agents.session() as session:
         assert session.submit(File(f"{root}/x", "")).changed
-    assert [n.text for n in agents.events if isinstance(n, Note)] == [
+    assert [n.text for n in agents.events if isinstance(n, Notice)] == [
         f"the ledger was damaged; it is kept as {agents.ledger}/ledger.json.damaged"
     ]
     assert (agents.ledger / "ledger.json.damaged").read_bytes() == damaged

@@ -17,7 +17,7 @@ from raced_steps import KEY, archive
 from racing import CANARY, USER, Scene
 
 from provision.controller import bootstrap
-from provision.controller.events import Undeclared
+from provision.controller.events import UndeclaredFound
 from provision.controller.outcome import Outcome, StepFailed
 from provision.steps.acl import Acl
 from provision.steps.authorized_keys import AuthorizedKeys
@@ -292,7 +292,7 @@ def test_a_link_of_a_user_ends_neither_a_whole_run_nor_a_prune(agents: Agents, s
     as_user(scene, f"mv sub mine; ln -s {scene.vault} sub")
     with agents.session() as session:
         session.whole = True
-    found = [event for event in agents.events if isinstance(event, Undeclared)]
+    found = [event for event in agents.events if isinstance(event, UndeclaredFound)]
     assert {(event.what.split()[-1], event.stays) for event in found} == {
         (f"{scene.way}/sub/made", True),
         (f"{scene.base}/made", False),

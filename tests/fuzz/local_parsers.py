@@ -13,7 +13,7 @@ from fuzzed import JsonParser, Parser
 from provision.controller.host_keys import parsed
 from provision.controller.ssh_config import user_config
 from provision.errors import ConfigError, ProvError
-from provision.report.plain_lines import Plain
+from provision.report.plain_lines import PlainReport
 from provision.report.reporting import Style
 from provision.steps.base import Change
 
@@ -135,7 +135,7 @@ class Plan(JsonParser):
             pass
         (folder / "x.plan").write_bytes(data)
         plan = plans.read(folder / "x.plan")
-        report = Plain(io.StringIO(), Style(verbose=True, plan=True))
+        report = PlainReport(io.StringIO(), Style(verbose=True, plan=True))
         for event in events(plan):
             report.take(event)
         with contextlib.redirect_stderr(io.StringIO()):

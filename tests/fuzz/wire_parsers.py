@@ -12,7 +12,7 @@ from typing import Any
 from fuzzed import JsonParser, Parser
 
 from provision.agent.codec import decode_step, encode_step
-from provision.agent.link import Link
+from provision.agent.link import FrameLink
 from provision.agent.protocol import Submission
 from provision.controller.channel import LoggedIn
 from provision.controller.events import Event
@@ -20,7 +20,7 @@ from provision.controller.login import Login
 from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.report.jsonl import JsonLines
-from provision.report.plain_lines import Plain
+from provision.report.plain_lines import PlainReport
 from provision.report.reporting import Style
 from provision.secrets import Secret
 from provision.steps.files import File
@@ -84,7 +84,7 @@ class Says(LoggedIn):
 
 def talk(says: bytes) -> None:
     """A run of two steps on a host that says this, with its reports."""
-    reports = Plain(io.StringIO(), Style(verbose=True)), JsonLines(io.StringIO())
+    reports = PlainReport(io.StringIO(), Style(verbose=True)), JsonLines(io.StringIO())
 
     def emit(event: Event) -> None:
         for report in reports:
@@ -195,7 +195,7 @@ class Agent(JsonParser):
         return [json.dumps(found[:1] + ORDERED).encode(), json.dumps(found).encode()]
 
     def run(self, data: bytes, folder: Path) -> None:
-        link = Link(io.BytesIO(b"".join(packed(data))), io.BytesIO())
+        link = FrameLink(io.BytesIO(b"".join(packed(data))), io.BytesIO())
         # as many as there may be wait for a reader that there is not
         link.chunks.maxsize = 0
         link._read()

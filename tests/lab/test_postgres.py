@@ -19,7 +19,7 @@ sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
 from steps_bench import Bench
 
 from provision.steps.apt import Packages
-from provision.steps.postgres import Database, DefaultPrivileges, Extension, Grant, Role, Setting
+from provision.steps.postgres import Database, DatabaseRole, DefaultPrivileges, Extension, Grant, Setting
 from provision.steps.support.psql import scram
 
 pytestmark = pytest.mark.lab
@@ -84,9 +84,9 @@ def login(host: str, role: str, statement: str, password: str = PASSWORD, databa
 def test_a_bare_host_is_planned_as_it_is_then_done(bench: Bench, host: str) -> None:
     steps = (
         Packages(["postgresql"]),
-        Role("staff", login=False),
-        Role("shop", password=Secret(PASSWORD)),
-        Role("report", member_of=["staff"], connection_limit=5),
+        DatabaseRole("staff", login=False),
+        DatabaseRole("shop", password=Secret(PASSWORD)),
+        DatabaseRole("report", member_of=["staff"], connection_limit=5),
         Database("shop", owner="shop", connection_limit=20),
         Extension("pg_trgm", "shop"),
         Grant("report", ["CONNECT", "CREATE"], "shop"),
@@ -97,11 +97,11 @@ def test_a_bare_host_is_planned_as_it_is_then_done(bench: Bench, host: str) -> N
         Setting("work_mem", "8MB"),
         Setting("shared_preload_libraries", "pg_stat_statements, auto_explain"),
         Setting("search_path", ["$user", "public"]),
-        Role(ODD, password=Secret(PASSWORD)),
+        DatabaseRole(ODD, password=Secret(PASSWORD)),
         Database(ODD, owner=ODD),
-        Role("temporary"),
-        Role("temporary", createdb=True),
-        Role("temporary", present=False),
+        DatabaseRole("temporary"),
+        DatabaseRole("temporary", createdb=True),
+        DatabaseRole("temporary", present=False),
     )
     planned = bench.run(*steps, *steps[:-3], plan=True)
     assert [o.error for o in planned] == [None] * len(planned)
@@ -148,19 +148,19 @@ def test_what_was_not_asked_about_stays(bench: Bench, host: str) -> None:
     sql(host, *filter(None, INSIDE.split(";\n")), database="shop")
     everything = "select * from pg_authid where rolname = '%s'"
     role = "select rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls, rolcanlogin from pg_authid"
-    (changed,) = exact(bench, [Role("postgres", password=Secret("hunter22"))])
+    (changed,) = exact(bench, [DatabaseRole("postgres", password=Secret("hunter22"))])
     assert [c.what for c in changed.diff] == ["password"]
     assert sql(host, role + " where rolname = 'postgres'") == "t|t|t|t|t|t"
-    bench.fails(Role("postgres", superuser=False), "refusing to take superuser from postgres")
-    bench.fails(Role("postgres", login=False), "refusing to take login from postgres")
-    bench.fails(Role("postgres", present=False), "refusing to drop postgres")
+    bench.fails(DatabaseRole("postgres", superuser=False), "refusing to take superuser from postgres")
+    bench.fails(DatabaseRole("postgres", login=False), "refusing to take login from postgres")
+    bench.fails(DatabaseRole("postgres", present=False), "refusing to drop postgres")
     before = sql(host, everything % "boss")
     for step, column, value in (
-        (Role("boss"), "", ""),
-        (Role("boss", createdb=False), "rolcreatedb", "f"),
-        (Role("boss", connection_limit=9), "rolconnlimit", "9"),
-        (Role("boss", valid_until="infinity"), "rolvaliduntil", "infinity"),
-        (Role("boss", inherit=True), "rolinherit", "t"),
+        (DatabaseRole("boss"), "", ""),
+        (DatabaseRole("boss", createdb=False), "rolcreatedb", "f"),
+        (DatabaseRole("boss", connection_limit=9), "rolconnlimit", "9"),
+        (DatabaseRole("boss", valid_until="infinity"), "rolvaliduntil", "infinity"),
+        (DatabaseRole("boss", inherit=True), "rolinherit", "t"),
     ):
         if not column:
             bench.settled(step)
@@ -171,7 +171,7 @@ def test_what_was_not_asked_about_stays(bench: Bench, host: str) -> None:
         assert sql(host, f"select {column} from pg_authid where rolname = 'boss'") == value
         sql(host, f"update pg_authid set {column} = '{was}' where rolname = 'boss'")
         assert sql(host, everything % "boss") == before
-    bench.settled(Role("boss", valid_until="2031-02-03 05:05:06+01"))
+    bench.settled(DatabaseRole("boss", valid_until="2031-02-03 05:05:06+01"))
     bench.settled(Database("old", owner="postgres"))
     bench.fails(Database("old", encoding="UTF8"), "has the encoding LATIN1")
     exact(bench, [Database("old", connection_limit=3)])
@@ -181,32 +181,32 @@ def test_a_hash_is_kept_as_it_is(bench: Bench, host: str) -> None:
     ready = scram(PASSWORD, b"0123456789abcdef", 4096)
     old = "md5" + hashlib.md5((PASSWORD + "watcher").encode()).hexdigest()
     for kept in (ready, old):
-        (changed,) = exact(bench, [Role("watcher", password=Secret(kept))])
+        (changed,) = exact(bench, [DatabaseRole("watcher", password=Secret(kept))])
         assert kept not in repr(changed.diff)
         assert sql(host, "select rolpassword from pg_authid where rolname = 'watcher'") == kept
         # the same password in the clear is what it is of
-        bench.settled(Role("watcher", password=Secret(PASSWORD)))
+        bench.settled(DatabaseRole("watcher", password=Secret(PASSWORD)))
     assert sql(host, "select 1") == "1"
 
 
 def test_what_is_in_the_way_is_named(bench: Bench, host: str) -> None:
-    failed = bench.fails(Role("owns", present=False), "owner of table mine")
+    failed = bench.fails(DatabaseRole("owns", present=False), "owner of table mine")
     assert failed.error is not None and not failed.error.hint
-    bench.fails(Role("owns", present=False, reassign_owned_to="none"), "PostgreSQL has no role none")
+    bench.fails(DatabaseRole("owns", present=False, reassign_owned_to="none"), "PostgreSQL has no role none")
     bench.fails(Database("x", owner="none"), "PostgreSQL has no role none")
-    bench.fails(Role("x", member_of=["none"]), "PostgreSQL has no role none")
+    bench.fails(DatabaseRole("x", member_of=["none"]), "PostgreSQL has no role none")
     bench.fails(Extension("no_such", "shop"), "PostgreSQL has no extension no_such")
     bench.fails(Extension("pg_trgm", "shop", version="0.1"), "not available in version 0.1: ")
     bench.fails(Extension("pg_trgm", "none"), 'database "none" does not exist')
     bench.fails(Grant("reader", ["SELECT"], "shop", on="tables", names=["nope"]), "has no tables: nope")
-    (changed,) = exact(bench, [Role("owns", present=False, reassign_owned_to="heir")])
+    (changed,) = exact(bench, [DatabaseRole("owns", present=False, reassign_owned_to="heir")])
     assert [c[:3] for c in changed.diff] == [
         ("what it has in postgres", "", "given to heir"),
         ("what it has in shop", "", "given to heir"),
         ("role", "owns", ""),
     ]
     assert sql(host, "select tableowner from pg_tables where tablename = 'mine'") == "heir"
-    exact(bench, [Role("heir", present=False, drop_owned=True)])
+    exact(bench, [DatabaseRole("heir", present=False, drop_owned=True)])
     assert sql(host, "select count(*) from pg_tables where tablename = 'mine'") == "0"
 
 
@@ -242,9 +242,9 @@ def test_privileges_come_and_go(bench: Bench, host: str) -> None:
     exact(
         bench,
         [
-            Role("new-group"),
+            DatabaseRole("new-group"),
             Grant("new-group", ["USAGE"], "shop", on="schema", schema="sales"),
-            Role("newest", member_of=["new-group", "reader"]),
+            DatabaseRole("newest", member_of=["new-group", "reader"]),
             Grant("newest", ["INSERT"], "shop", on="tables", names=["orders"]),
             Grant("newest", ["SELECT"], "shop", on="sequences"),
         ],
@@ -292,6 +292,6 @@ def test_extensions_databases_and_roles_go(bench: Bench, host: str) -> None:
     exact(bench, [Database("shop", present=False, force=True)])
     steps = [
         Database(ODD, present=False),
-        *(Role(name, present=False) for name in ("report", "shop", "staff", ODD)),
+        *(DatabaseRole(name, present=False) for name in ("report", "shop", "staff", ODD)),
     ]
-    exact(bench, [*steps, Role("newest", present=False), Role("new-group", present=False)])
+    exact(bench, [*steps, DatabaseRole("newest", present=False), DatabaseRole("new-group", present=False)])

@@ -11,7 +11,7 @@ from steps_bench import Bench, refuses
 from provision.secrets import Secret
 from provision.steps.base import Step
 from provision.steps.debconf import Answers
-from provision.steps.postgres import Database, DefaultPrivileges, Extension, Grant, Role, Setting
+from provision.steps.postgres import Database, DatabaseRole, DefaultPrivileges, Extension, Grant, Setting
 from provision.steps.repository import NoRepository, Repository
 from provision.steps.support.psql import identifier, literal, matches, scram, verifier
 
@@ -82,7 +82,7 @@ def test_passwords_are_known_again() -> None:
 def test_a_host_without_postgres_says_so(bench: Bench) -> None:
     bench.over("/usr/bin")
     bench.script += "rm -f /usr/bin/psql && "
-    bench.fails(Role("x"), "no PostgreSQL")
+    bench.fails(DatabaseRole("x"), "no PostgreSQL")
 
 
 @pytest.mark.parametrize(
@@ -104,22 +104,22 @@ def test_a_host_without_postgres_says_so(bench: Bench) -> None:
         (Repository("a", "https://x/", "bookworm", ["main"], key=KEY), "list of words"),
         (Repository("a", "https://x/", ["s\nTrusted: yes"], ["main"], key=KEY), "list of words"),
         (NoRepository("../x"), "not a name"),
-        (Role("a\nb"), "one line"),
-        (Role("a" * 64), "63 bytes"),
-        (Role("a", password=Secret("")), "empty"),
-        (Role("a", port=0), "port"),
-        (Role("a", user="x y"), "user of the host"),
+        (DatabaseRole("a\nb"), "one line"),
+        (DatabaseRole("a" * 64), "63 bytes"),
+        (DatabaseRole("a", password=Secret("")), "empty"),
+        (DatabaseRole("a", port=0), "port"),
+        (DatabaseRole("a", user="x y"), "user of the host"),
         (Database("a", encoding="UTF 8"), "encoding"),
         (Database("template1", present=False), "refusing"),
         (Extension("", "a"), "empty"),
         (Grant("a", ["SELECT"], "d"), "not a privilege"),
         (Grant("a", "SELECT", "d", on="tables"), "list"),
         (Grant("a", ["SELECT"], "d", on="table"), "one of"),
-        (Role("a", createdb="yes"), "True, False or None"),  # type: ignore[arg-type]
-        (Role("a", connection_limit=-2), "connection_limit"),
-        (Role("a", member_of="b"), "list"),
-        (Role("a", drop_owned=True), "present=False"),
-        (Role("a", present=False, drop_owned=True, reassign_owned_to="b"), "contradicts"),
+        (DatabaseRole("a", createdb="yes"), "True, False or None"),  # type: ignore[arg-type]
+        (DatabaseRole("a", connection_limit=-2), "connection_limit"),
+        (DatabaseRole("a", member_of="b"), "list"),
+        (DatabaseRole("a", drop_owned=True), "present=False"),
+        (DatabaseRole("a", present=False, drop_owned=True, reassign_owned_to="b"), "contradicts"),
         (Database("a", force=True), "present=False"),
         (Extension("a", "b", version="1", latest=True), "contradict"),
         (Grant("a", ["CONNECT"], "d", names=["x"]), "names is a list of tables"),

@@ -9,7 +9,7 @@ from steps_bench import Bench, refuses
 
 from provision.steps.base import Step
 from provision.steps.mounts import Mount, NoMount
-from provision.steps.support.fstab import Entry
+from provision.steps.support.fstab import MountEntry
 from provision.steps.support.mounted import remount, same_kind
 from provision.steps.swap import SwapFile
 
@@ -160,11 +160,11 @@ def test_a_line_of_fstab_in_the_words_of_others(bench: Bench) -> None:
     ],
 )
 def test_flags(wanted: str, now: str, options: list[str]) -> None:
-    assert remount(Entry("a", "/b", "x", wanted), Entry("a", "/b", "x", now)) == options
+    assert remount(MountEntry("a", "/b", "x", wanted), MountEntry("a", "/b", "x", now)) == options
 
 
 def test_kinds_that_the_kernel_names_otherwise() -> None:
-    now = Entry("nas:/x", "/b", "nfs4", "rw")
+    now = MountEntry("nas:/x", "/b", "nfs4", "rw")
     assert same_kind("nfs", now, []) and same_kind("ext4,nfs4", now, []) and not same_kind("cifs", now, [])
     assert same_kind("sshfs", now._replace(kind="fuse.sshfs"), [])
 

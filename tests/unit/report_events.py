@@ -7,7 +7,7 @@ from provision.controller.events import (
     Connecting,
     Event,
     HostDone,
-    Note,
+    Notice,
     RoleStarted,
     StepDone,
     StepRunning,
@@ -59,7 +59,7 @@ EVENTS: list[Event] = [
     ),
     HostDone("db1", 0.5, UnreachableError("192.0.2.9 port 22: no route to host", hint="Is it up?"), True),
     Connected("web2", 0.2),
-    Note("web2", "the ledger was damaged"),
+    Notice("web2", "the ledger was damaged"),
     StepDone(
         "web2",
         "nginx",

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from provision.apps.app_model import App
 from provision.apps.balancing import Balance
-from provision.apps.process_parts import Chore, Job, Openings, Packages, Process
+from provision.apps.process_parts import Chore, JobSettings, Openings, PackageSettings, ProcessSettings
 from provision.apps.reading import apps_of
 from provision.apps.settings import (
     Auth,
@@ -405,10 +405,10 @@ def test_the_example_for_production_is_right() -> None:
         RateLimit,
         Index,
         Balance,
-        Process,
-        Job,
+        ProcessSettings,
+        JobSettings,
         Chore,
-        Packages,
+        PackageSettings,
         Openings,
     ],
 )

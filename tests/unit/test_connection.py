@@ -23,7 +23,7 @@ from provision.controller.connection import (
     split_known_host,
     was_dropped,
 )
-from provision.controller.host_keys import Known, KnownKey
+from provision.controller.host_keys import KnownHostKeys, KnownKey
 from provision.controller.openssh.reasons import scan_command
 from provision.errors import UnreachableError
 
@@ -69,11 +69,11 @@ def test_names_in_known_hosts(name: str, parts: tuple[str, int]) -> None:
 def test_an_unknown_key_is_refused_with_the_command_that_accepts_it() -> None:
     key = keys()[0]
     with pytest.raises(UnreachableError) as raised:
-        HostKeys(Known()).missing_host_key(paramiko.SSHClient(), "[web1]:2222", key)
+        HostKeys(KnownHostKeys()).missing_host_key(paramiko.SSHClient(), "[web1]:2222", key)
     assert fingerprint(key) in raised.value.message
     assert "ssh-keyscan -p 2222 -t ecdsa web1 >> ~/.ssh/known_hosts" in raised.value.hint
     with pytest.raises(UnreachableError) as raised:
-        HostKeys(Known()).missing_host_key(paramiko.SSHClient(), "web1", key)
+        HostKeys(KnownHostKeys()).missing_host_key(paramiko.SSHClient(), "web1", key)
     assert "ssh-keyscan -t ecdsa web1 >>" in raised.value.hint
 
 

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from provision.controller.connection import HostKeys, fingerprint
-from provision.controller.host_keys import Known, known, parsed
+from provision.controller.host_keys import KnownHostKeys, known, parsed
 from provision.errors import UnreachableError
 
 KEY = paramiko.ECDSAKey.generate(curve=ec.SECP256R1())
@@ -21,14 +21,16 @@ OTHER = paramiko.ECDSAKey.generate(curve=ec.SECP256R1())
 MINE, THEIRS = (f"{key.get_name()} {key.get_base64()}" for key in (KEY, OTHER))
 
 
-def found(tmp_path: Path, text: str | bytes, host: str = "web1", port: int = 22, alias: str = "") -> Known:
+def found(
+    tmp_path: Path, text: str | bytes, host: str = "web1", port: int = 22, alias: str = ""
+) -> KnownHostKeys:
     """What a file says of a host."""
     path = tmp_path / "known_hosts"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return known([path], host, port, alias)
 
 
-def judged(here: Known, key: paramiko.PKey = KEY, name: str = "web1") -> str:
+def judged(here: KnownHostKeys, key: paramiko.PKey = KEY, name: str = "web1") -> str:
     """ "" if the key is accepted, else why it is not."""
     try:
         HostKeys(here).missing_host_key(paramiko.SSHClient(), name, key)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from provision.lab import guest
-from provision.lab.lab_host import Record
+from provision.lab.lab_host import HostRecord
 
 FRESH = "127.0.0.1\tlocalhost\n# prov lab: the other hosts\n# prov lab: end\n10.0.0.1\tmine\n"
-WEB1 = Record("web1", "192.0.2.11", "debian-12", "root", True)
-WEB2 = Record("web2", "192.0.2.12", "debian-12", "root", True)
+WEB1 = HostRecord("web1", "192.0.2.11", "debian-12", "root", True)
+WEB2 = HostRecord("web2", "192.0.2.12", "debian-12", "root", True)
 
 
 def test_the_block_names_the_other_hosts_and_nothing_else_changes() -> None:

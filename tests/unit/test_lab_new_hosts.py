@@ -28,8 +28,8 @@ from provision.lab import (
     shared,
     store,
 )
-from provision.lab.lab_host import Record
-from provision.testing.trial_stages import Options, Stages
+from provision.lab.lab_host import HostRecord
+from provision.testing.trial_stages import Stages, TrialOptions
 from provision.testing.trials import Trial
 
 
@@ -51,8 +51,8 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> store.Lab:
     return store.current()
 
 
-def keep(lab: store.Lab, name: str) -> Record:
-    record = Record(name, "192.0.2.99", "debian-12", "root", True, ("x",), "ssh-ed25519 AAAA")
+def keep(lab: store.Lab, name: str) -> HostRecord:
+    record = HostRecord(name, "192.0.2.99", "debian-12", "root", True, ("x",), "ssh-ed25519 AAAA")
     lab.host(name).path.mkdir(parents=True)
     store.write_record(lab, record)
     return record
@@ -90,7 +90,7 @@ def test_a_host_that_is_asked_for_while_images_go_finds_none_and_not_half_of_one
     told: list[str] = []
 
     def comes() -> None:
-        nspawn._reserve(lab, Record("web1", "", "debian-12", "root", True))
+        nspawn._reserve(lab, HostRecord("web1", "", "debian-12", "root", True))
         told.append("reserved")
 
     other = threading.Thread(target=comes)
@@ -104,7 +104,7 @@ def test_a_host_that_is_asked_for_while_images_go_finds_none_and_not_half_of_one
     host_removal._remove_images(lab, lambda _line: None)
     other.join(10)
     assert told == ["removing", "reserved"]
-    record = Record("web1", "192.0.2.11", "debian-12", "root", True, ("x",))
+    record = HostRecord("web1", "192.0.2.11", "debian-12", "root", True, ("x",))
     with pytest.raises(LabError, match="which is gone"):
         disk.mount(lab, lab.host("web1"), record)
     lab.images.mkdir()
@@ -123,7 +123,7 @@ def test_a_trial_removes_no_host_that_another_has_booted(
         hosts: Sequence[str] = ("test-nginx-debian-12",)
         image = "debian-12"
 
-    stages = Stages(cast(Trial, Made()), Options(lab.path))
+    stages = Stages(cast(Trial, Made()), TrialOptions(lab.path))
     done = stages.boot()
     assert done.state == "failed" and "already" in str(done.errors[0][1])
     assert not stages.booted

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from provision.lab import box, cgroup, firewall, forwarding, libvirt, provider, store, vagrant, vagrantfile
-from provision.lab.lab_host import Record
+from provision.lab.lab_host import HostRecord
 from provision.lab.provider import Provider
 from provision.locks import locked
 
@@ -90,7 +90,7 @@ def test_vms_of_two_labs_are_made_one_after_the_other(
     monkeypatch.setattr(vagrantfile, "run", run)
 
     def up(lab: store.Lab) -> None:
-        record = Record("vm", "", "other/box", "sudo", True, driver="vagrant")
+        record = HostRecord("vm", "", "other/box", "sudo", True, driver="vagrant")
         project = vagrantfile.Project(lab.vagrant)
         vagrant._vagrant_up(lab, project, record, Provider("libvirt"), lambda _line: None)
 

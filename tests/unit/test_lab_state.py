@@ -15,10 +15,12 @@ from provision import lab as labs
 from provision.commands.lab import lab as command
 from provision.errors import LabError, ProvError, UsageError
 from provision.lab import cgroup, images, machine, openssh, programs_run, store
-from provision.lab.lab_host import LabHost, Record
+from provision.lab.lab_host import HostRecord, LabHost
 from provision.locks import locked
 
-WEB1 = Record("web1", "192.0.2.11", "debian-12", "sudo-password", True, ("debian-12-r1",), "ssh-ed25519 AAAA")
+WEB1 = HostRecord(
+    "web1", "192.0.2.11", "debian-12", "sudo-password", True, ("debian-12-r1",), "ssh-ed25519 AAAA"
+)
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> store.Lab:
     return store.current()
 
 
-def keep(lab: store.Lab, record: Record) -> None:
+def keep(lab: store.Lab, record: HostRecord) -> None:
     lab.host(record.name).path.mkdir(parents=True)
     store.write_record(lab, record)
 

@@ -15,7 +15,7 @@ from provision import lab as labs
 from provision.commands.lab import lab as command
 from provision.errors import LabError, ProvError, UsageError
 from provision.lab import box, programs_run, provider, shared, store, vagrantfile
-from provision.lab.lab_host import Record
+from provision.lab.lab_host import HostRecord
 from provision.lab.provider import Provider
 
 #: a `vagrant` that makes machines of VirtualBox, as far as anyone can see from its state and its words
@@ -150,7 +150,7 @@ def test_what_vagrant_refuses_is_explained_and_leaves_nothing(
 
 def test_a_name_that_a_host_of_the_other_driver_has(lab: store.Lab, stub: Stub) -> None:
     lab.host("web1").path.mkdir(parents=True)
-    store.write_record(lab, Record("web1", "192.0.2.1", "debian-12", "root", True))
+    store.write_record(lab, HostRecord("web1", "192.0.2.1", "debian-12", "root", True))
     error = fails("up", "web1", "--driver", "vagrant")
     assert isinstance(error, UsageError)
     assert "asked for VM" in error.message
@@ -238,7 +238,7 @@ def test_the_vagrantfile_is_shipped_with_prov(lab: store.Lab) -> None:
 
 
 def test_known_hosts_names_ports_as_ssh_looks_them_up() -> None:
-    record = Record("web1", "192.0.2.1", "debian-12", "root", True)
+    record = HostRecord("web1", "192.0.2.1", "debian-12", "root", True)
     assert shared._known_as(record) == "web1,192.0.2.1"
 
 

@@ -19,8 +19,8 @@ from provision.system.frames import (
     MAX_HEADER,
     MAX_PAYLOAD,
     Frame,
+    FrameReader,
     ProtocolError,
-    Reader,
     pack,
     unpack,
 )
@@ -47,7 +47,7 @@ frames = st.builds(
 def test_frames_arrive_however_they_are_cut(sent: list[Frame], data: st.DataObject) -> None:
     stream = b"login banner\r\n" + MARKER + b"".join(pack(*frame) for frame in sent)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=12)))
-    reader, found, greeted = Reader(), [], False
+    reader, found, greeted = FrameReader(), [], False
     for begin, end in zip([0, *cuts], [*cuts, len(stream)]):
         reader.feed(stream[begin:end])
         greeted = greeted or reader.skip_to_marker()
@@ -66,7 +66,7 @@ def test_a_part_of_a_frame_is_no_frame(frame: Frame, cut: int) -> None:
 @given(st.binary(max_size=400))
 @settings(max_examples=300)
 def test_random_bytes_are_refused_or_waited_for(data: bytes) -> None:
-    reader = Reader()
+    reader = FrameReader()
     reader.feed(data)
     try:
         while (frame := reader.next()) is not None:
@@ -90,7 +90,7 @@ def test_impossible_lengths_are_refused_before_anything_is_awaited(lengths: tupl
 
 
 def test_what_came_instead_of_the_marker() -> None:
-    reader = Reader()
+    reader = FrameReader()
     reader.feed(b"This account is ")
     reader.feed(b"closed." + MARKER[:-1])
     assert not reader.skip_to_marker()

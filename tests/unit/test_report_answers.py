@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from report_events import FACTS, FAILURE, summary
 
-from provision.controller.events import Event, FactsKnown, HostDone, Note, Output, StepDone, Stopping
+from provision.controller.events import Event, FactsKnown, HostDone, Notice, Output, StepDone, Stopping
 from provision.errors import StepError, UnreachableError
 from provision.report.facts_report import FactsShown
 from provision.report.output import OutputShown
@@ -89,5 +89,5 @@ def test_a_command_that_could_not_run(streams: Streams) -> None:
 
 
 def test_notes_and_stopping_go_to_stderr(streams: Streams) -> None:
-    out, err = streams(OutputShown(named=False), [Note("web1", "the ledger\nwas damaged"), Stopping("")])
+    out, err = streams(OutputShown(named=False), [Notice("web1", "the ledger\nwas damaged"), Stopping("")])
     assert (out, err) == ([], ["web1: the ledger\\nwas damaged", Stopping.TEXT])

@@ -10,7 +10,7 @@ from report_events import EVENTS, summary
 
 from provision.controller.events import Connecting, Event, HostDone, StepDone, StepRunning, Summary, Tally
 from provision.report.console import Console
-from provision.report.live_rows import Rows
+from provision.report.live_rows import LiveRows
 from provision.report.reporting import Style
 from provision.report.terminal import Terminal
 
@@ -161,7 +161,7 @@ def rows(count: int, height: int) -> list[str]:
     """The moving lines while so many hosts run a step, at 5 s on a clock that began at 0."""
     now = [0.0]
     screen = terminal(height=height)
-    moving = Rows(count + 2, screen, clock=lambda: now[0])
+    moving = LiveRows(count + 2, screen, clock=lambda: now[0])
     moving.take(Connecting("gone"))
     moving.take(HostDone("gone", 1.0))
     for n in range(count):

@@ -11,7 +11,7 @@ from report_events import FAILURE
 from provision.controller.events import Event, HostDone, StepDone, Summary, Tally
 from provision.report.console import Console
 from provision.report.drift_report import DriftShown
-from provision.report.plain_lines import Plain
+from provision.report.plain_lines import PlainReport
 from provision.report.reporting import Style
 from provision.report.shared_steps import SharedSteps, merged, whom
 from provision.report.terminal import Terminal
@@ -33,7 +33,7 @@ def summary(events: Sequence[Event], hosts: Sequence[str] = HOSTS) -> Summary:
 
 def plain(events: Sequence[Event], style: Style, hosts: Sequence[str] = HOSTS) -> list[str]:
     out = io.StringIO()
-    report = Plain(out, style)
+    report = PlainReport(out, style)
     for event in events:
         report.take(event)
     report.finish(summary(events, hosts))

@@ -6,10 +6,10 @@ import io
 import json
 from typing import Any
 
-from provision.controller.events import HostDone, PastRun, Undeclared
+from provision.controller.events import HostDone, PastRun, UndeclaredFound
 from provision.report.history_report import HistoryShown
 from provision.report.jsonl import JsonLines
-from provision.report.plain_lines import Plain
+from provision.report.plain_lines import PlainReport
 from provision.report.reporting import Style
 
 RUN: dict[str, Any] = {
@@ -70,7 +70,7 @@ def test_scripts_get_objects() -> None:
     out = io.StringIO()
     report = JsonLines(out)
     report.take(PastRun("web1", RUN, STEPS))
-    report.take(Undeclared("web1", "nginx", "file /etc/x", "file /etc/x"))
+    report.take(UndeclaredFound("web1", "nginx", "file /etc/x", "file /etc/x"))
     run, undeclared = map(json.loads, out.getvalue().splitlines())
     assert (run["event"], run["id"], run["steps"][0]["diff"][0]["after"]) == ("run", 13, "0644")
     assert undeclared == {
@@ -81,9 +81,9 @@ def test_scripts_get_objects() -> None:
 
 def test_what_is_no_longer_declared_is_told_to_people() -> None:
     out = io.StringIO()
-    report = Plain(out, Style())
-    report.take(Undeclared("web1", "nginx", "file /etc/x", "file /etc/x"))
-    report.take(Undeclared("web1", "app", "folder /var/lib/app-shop", "directory", stays=True))
+    report = PlainReport(out, Style())
+    report.take(UndeclaredFound("web1", "nginx", "file /etc/x", "file /etc/x"))
+    report.take(UndeclaredFound("web1", "app", "folder /var/lib/app-shop", "directory", stays=True))
     assert out.getvalue().splitlines() == [
         "web1: nginx: file /etc/x: no longer declared (--prune removes it)",
         "web1: app: folder /var/lib/app-shop: no longer declared (kept, as there is something else in it)",

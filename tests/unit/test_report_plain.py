@@ -8,7 +8,7 @@ from report_events import EVENTS, FAILURE, summary
 
 from provision.controller.events import Event, HostDone, StepDone, Stopping, Summary, Tally
 from provision.errors import ConfigError, ConfigErrors
-from provision.report.plain_lines import Plain
+from provision.report.plain_lines import PlainReport
 from provision.report.reporting import Style
 from provision.steps.base import Change
 
@@ -16,7 +16,7 @@ from provision.steps.base import Change
 def shown(events: list[Event], style: Style | None = None) -> list[str]:
     """The lines for some events, without a summary."""
     out = io.StringIO()
-    report = Plain(out, style or Style())
+    report = PlainReport(out, style or Style())
     for event in events:
         report.take(event)
     return out.getvalue().splitlines()
@@ -24,7 +24,7 @@ def shown(events: list[Event], style: Style | None = None) -> list[str]:
 
 def test_a_whole_run() -> None:
     out = io.StringIO()
-    report = Plain(out, Style())
+    report = PlainReport(out, Style())
     for event in EVENTS:
         report.take(event)
     report.finish(summary())
@@ -79,7 +79,7 @@ def test_verbose_shows_why_nothing_changed() -> None:
 
 def test_a_plan_speaks_of_what_would_be() -> None:
     out = io.StringIO()
-    report = Plain(out, Style(plan=True))
+    report = PlainReport(out, Style(plan=True))
     events: list[Event] = [
         StepDone("a", "r", "file /x", "changed"),
         StepDone("a", "r", "command ls", "maybe", why="it lists"),
@@ -97,7 +97,7 @@ def test_a_plan_speaks_of_what_would_be() -> None:
 
 def test_nothing_to_change() -> None:
     out = io.StringIO()
-    Plain(out, Style(plan=True)).finish(summary([StepDone("a", "r", "file /x", "ok")]))
+    PlainReport(out, Style(plan=True)).finish(summary([StepDone("a", "r", "file /x", "ok")]))
     assert out.getvalue() == "a: 1 ok, 0 would change\nnothing to change, 1.3 s\n"
 
 
@@ -144,7 +144,7 @@ def test_a_step_without_a_role_and_a_label_of_several_lines() -> None:
 
 def test_an_interrupted_run_does_not_claim_to_be_in_sync() -> None:
     out = io.StringIO()
-    Plain(out, Style()).finish(Summary({"a": Tally(ok=1)}, 2.0, interrupted=True))
+    PlainReport(out, Style()).finish(Summary({"a": Tally(ok=1)}, 2.0, interrupted=True))
     assert out.getvalue().splitlines()[-1] == "interrupted, 2.0 s"
 
 

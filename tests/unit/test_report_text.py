@@ -6,7 +6,7 @@ import pytest
 
 from provision.controller.visible import uncoloured, visible
 from provision.report.live_rows import duration
-from provision.report.shown_lines import Line, flat, last_line, lines
+from provision.report.shown_lines import ShownLine, flat, last_line, lines
 
 #: an emoji of two, and Persian: joiners have their place there
 JOINED = "\U0001f469\u200d\U0001f680 \u0646\u0645\u06cc\u200c\u062e"
@@ -52,9 +52,13 @@ def test_flat_and_last_line() -> None:
 
 
 def test_lines_and_indenting() -> None:
-    assert list(lines("hint", "\na\n\nb \r\n")) == [Line("hint", "a"), Line("hint", ""), Line("hint", "b")]
-    assert Line("", "x").indented("  ").text == "  x"
-    assert Line("", "").indented("  ").text == ""
+    assert list(lines("hint", "\na\n\nb \r\n")) == [
+        ShownLine("hint", "a"),
+        ShownLine("hint", ""),
+        ShownLine("hint", "b"),
+    ]
+    assert ShownLine("", "x").indented("  ").text == "  x"
+    assert ShownLine("", "").indented("  ").text == ""
 
 
 def test_duration() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provision.apps.requirements import (
-    Folder,
+    FolderTree,
     listed_in,
     packages_of,
     project_of,
@@ -120,10 +120,10 @@ def test_a_lock_of_uv_is_read_by_uv(tmp_path: Path, uv_first: None) -> None:
         "[dependency-groups]\ndev = []\n"
     )
     subprocess.run(["uv", "lock", "--offline", "--quiet", "--directory", project], check=True, timeout=60)
-    assert packages_of("uv.lock", Folder(project), where="x").text == ""
+    assert packages_of("uv.lock", FolderTree(project), where="x").text == ""
     (project / "uv.lock").write_text("version = 99\n")
     with pytest.raises(ConfigError, match="uv: "):
-        packages_of("uv.lock", Folder(project), where="x")
+        packages_of("uv.lock", FolderTree(project), where="x")
 
 
 def test_without_uv_its_lock_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,11 +144,11 @@ def test_members_of_a_workspace_of_uv_are_projects_of_the_source(tmp_path: Path,
         + '[tool.uv.workspace]\nmembers = ["member"]\n[tool.uv.sources]\nmember = { workspace = true }\n'
     )
     subprocess.run(["uv", "lock", "--offline", "--quiet", "--directory", tmp_path], check=True, timeout=60)
-    found = packages_of("uv.lock", Folder(tmp_path), where="x")
+    found = packages_of("uv.lock", FolderTree(tmp_path), where="x")
     assert found.text == "./member\n"
     assert found.edited == ("member",)
     # the member itself is the application
-    found = packages_of("uv.lock", Folder(tmp_path), where="x", root="member")
+    found = packages_of("uv.lock", FolderTree(tmp_path), where="x", root="member")
     assert (found.text, found.edited) == ("", ())
 
 

@@ -17,14 +17,14 @@ from provision.controller.events import (
     Event,
     FactsKnown,
     HostDone,
-    Note,
+    Notice,
     Output,
     PastRun,
     StepDone,
     StepRunning,
     Summary,
     Tally,
-    Undeclared,
+    UndeclaredFound,
 )
 from provision.controller.fact_types import Facts
 from provision.errors import StepError
@@ -35,7 +35,7 @@ from provision.report.history_report import HistoryShown
 from provision.report.jsonl import JsonLines
 from provision.report.output import OutputShown
 from provision.report.ping_report import Ping
-from provision.report.plain_lines import Plain
+from provision.report.plain_lines import PlainReport
 from provision.report.reporting import Report, Style
 from provision.report.screen import say, show_bug
 from provision.report.terminal import Terminal
@@ -71,8 +71,8 @@ EVENTS: list[Event] = [
     StepRunning("h", EVIL, EVIL, EVIL),
     STEP,
     FAILED,
-    Note("h", EVIL),
-    Undeclared("h", EVIL, EVIL, EVIL),
+    Notice("h", EVIL),
+    UndeclaredFound("h", EVIL, EVIL, EVIL),
     HostDone("h", 1.0),
     HostDone("h", 1.0, ERROR, True),
 ]
@@ -82,8 +82,8 @@ REPORTS: dict[str, Callable[[], Report]] = {
     "history": lambda: HistoryShown(named=True),
     "drift": DriftShown,
     "run": lambda: OutputShown(named=True),
-    "deploy": lambda: Plain(sys.stdout, Style(verbose=True)),
-    "plan": lambda: Plain(sys.stdout, Style(plan=True, fleet=True)),
+    "deploy": lambda: PlainReport(sys.stdout, Style(verbose=True)),
+    "plan": lambda: PlainReport(sys.stdout, Style(plan=True, fleet=True)),
     "json": lambda: JsonLines(sys.stdout),
 }
 
@@ -117,7 +117,7 @@ def test_no_report_lets_anything_through(name: str) -> None:
 
 @pytest.mark.trust("7", "terminal-escapes")
 def test_json_stays_exact() -> None:
-    lines = [json.loads(line) for line in shown(REPORTS["json"], STEP, Note("h", EVIL)).splitlines()]
+    lines = [json.loads(line) for line in shown(REPORTS["json"], STEP, Notice("h", EVIL)).splitlines()]
     assert lines[0]["step"] == lines[1]["text"] == EVIL
     assert lines[0]["diff"][0]["before"] == EVIL
 

@@ -14,7 +14,7 @@ from inventories import errors, project
 from provision.cli.main import cli
 from provision.errors import ConfigError, UsageError
 from provision.testing import pytests
-from provision.testing.deployed import Deployed, Step
+from provision.testing.deployed import Deployed, DeployedStep
 from provision.testing.ownership import role_of
 from provision.testing.trials import Trial, trial_of
 
@@ -253,7 +253,11 @@ def test_what_pytest_found() -> None:
 
 
 def test_steps_by_name() -> None:
-    steps = [Step("a", "file /x", "changed"), Step("b", "file /x", "ok"), Step("b", "file /y", "ok")]
+    steps = [
+        DeployedStep("a", "file /x", "changed"),
+        DeployedStep("b", "file /x", "ok"),
+        DeployedStep("b", "file /y", "ok"),
+    ]
     found = Deployed.from_json(json.loads(json.dumps(Deployed(steps).as_json())))
     assert found["file /x"].state == "changed"
     assert found.changed == ["file /x"]

@@ -10,11 +10,11 @@ from pathlib import Path
 from provision.controller.events import StepDone
 from provision.errors import LabError, StepError
 from provision.report.formats.as_json import Json
-from provision.report.formats.as_plain import Plain
+from provision.report.formats.as_plain import PlainFormat
 from provision.report.terminal import Terminal
 from provision.steps.base import Change
 from provision.testing.junit import write_junit
-from provision.testing.results import Event, Finished, StageDone, StageStarted, TrialDone, Verdict
+from provision.testing.results import Event, Finished, StageDone, StageStarted, TestResult, TrialDone
 from provision.testing.trial_report import TrialItems
 from provision.testing.trial_table import TrialTable
 from provision.testing.trials import Trial
@@ -44,8 +44,8 @@ EVENTS: list[Event] = [
         3.0,
         "failed: test_x",
         tests=[
-            Verdict("h", "test_x", "failed", 0.5, "assert 1 == 2", "E  1 == 2"),
-            Verdict("h", "test_y", "passed", 0.5),
+            TestResult("h", "test_x", "failed", 0.5, "assert 1 == 2", "E  1 == 2"),
+            TestResult("h", "test_y", "passed", 0.5),
         ],
     ),
     StageDone(BAD, "undo", "failed", 1.0, "failed: undo", steps=[FAILED]),
@@ -62,7 +62,7 @@ def finished() -> Finished:
 
 def test_plain_lines() -> None:
     out = io.StringIO()
-    report = TrialItems(Plain(out))
+    report = TrialItems(PlainFormat(out))
     for event in EVENTS:
         report.take(event)
     report.finish(finished(), 6.25)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from provision.controller.events import Note
+from provision.controller.events import Notice
 from provision.controller.transport import Target
 from provision.controller.transport_choice import transport_to
-from provision.report.plain_lines import Plain
+from provision.report.plain_lines import PlainReport
 from provision.report.reporting import Style
 
 
@@ -55,5 +55,5 @@ def test_who_asks_for_paramiko_is_told_nothing(no_client: Path) -> None:
 @pytest.mark.parametrize("verbose", [False, True])
 def test_details_are_told_with_v_only(verbose: bool) -> None:
     out = io.StringIO()
-    Plain(out, Style(verbose=verbose)).take(Note("web1", "logs in with paramiko", detail=True))
+    PlainReport(out, Style(verbose=verbose)).take(Notice("web1", "logs in with paramiko", detail=True))
     assert out.getvalue() == ("web1: logs in with paramiko\n" if verbose else "")

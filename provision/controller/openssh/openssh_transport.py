@@ -29,7 +29,7 @@ from provision.controller.openssh.client_folders import run_folder
 from provision.controller.openssh.client_settings import Settings, settings_of
 from provision.controller.openssh.log import Log
 from provision.controller.openssh.process import OpenSshChannel, Started
-from provision.controller.openssh.reasons import Failure
+from provision.controller.openssh.reasons import LoginFailure
 from provision.controller.transport import Target
 from provision.errors import UnreachableError
 
@@ -200,9 +200,9 @@ class OpenSshTransport:
         """Return a file for the log of one process."""
         return run_folder() / f"log-{next(_logs)}"
 
-    def failure(self, log: Log, said: str, questions: Sequence[str] = ()) -> Failure:
+    def failure(self, log: Log, said: str, questions: Sequence[str] = ()) -> LoginFailure:
         """Return why a process has not logged in. See Failure."""
-        return Failure(self._target, self.settings, log, said, questions)
+        return LoginFailure(self._target, self.settings, log, said, questions)
 
     @property
     def target(self) -> Target:

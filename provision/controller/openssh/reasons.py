@@ -85,7 +85,7 @@ LAST_HINT = "Try `prov ssh HOST`, which shows the same login."
 
 
 @dataclass(frozen=True)
-class Failure:
+class LoginFailure:
     """One ssh process that has ended without a login.
 
     log: its own.  said: what it and those that it started, of jump hosts or a ProxyCommand, have written to stderr.

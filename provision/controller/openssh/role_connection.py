@@ -55,9 +55,9 @@ class RoleConnection(Connection):  # type: ignore[misc]
             self._sftp.close()
             self._sftp = None
 
-    def create_session(self) -> Process:
+    def create_session(self) -> OpenSshChannel:
         """Return what Fabric takes for a channel of paramiko's."""
-        return Process(self._way)
+        return OpenSshChannel(self._way)
 
     def sftp(self) -> Any:
         """Return a paramiko.SFTPClient."""
@@ -100,7 +100,7 @@ def forwarding(way: OpenSshTransport, option: str, ports: str, success: str) -> 
     """Forward a port as long as the block runs. success: what ssh's log says once it does."""
     # a login of its own: a kept connection would go on forwarding after this
     own = way.new_login(int(FORWARD_TIMEOUT))
-    session = Process(own)
+    session = OpenSshChannel(own)
     session.start(["-N", "-oExitOnForwardFailure=yes", option, ports], "")
     try:
         end = time.monotonic() + FORWARD_TIMEOUT
@@ -116,7 +116,7 @@ def forwarding(way: OpenSshTransport, option: str, ports: str, success: str) -> 
         own.close()
 
 
-class Process:
+class OpenSshChannel:
     """An ssh process with the methods of paramiko.Channel that Fabric and paramiko.SFTPClient call.
 
     log: ssh's own words.

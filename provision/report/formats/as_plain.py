@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from provision.report.reporting import Report, Style
 
 
-class Plain(Format):
+class PlainFormat(Format):
     """For people who read a file, or want to."""
 
     def report(self, style: Style, hosts: Sequence[str], roles: Sequence[str]) -> Report:
-        from provision.report.plain_lines import Plain as Lines
+        from provision.report.plain_lines import PlainReport as Lines
 
         return Lines(self._out, style)
 
@@ -31,4 +31,4 @@ class Plain(Format):
         self.show((), aligned([columns, *rows]))
 
 
-FORMAT = Plain
+FORMAT = PlainFormat

@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from provision.report.formats.as_plain import Plain
+from provision.report.formats.as_plain import PlainFormat
 
 if TYPE_CHECKING:
     from provision.report.reporting import Report, Style
 
 
-class Text(Plain):
+class Text(PlainFormat):
     """What suits the place where stdout goes."""
 
     @property

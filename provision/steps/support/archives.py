@@ -149,7 +149,7 @@ def tar_members(f: IO[bytes], origin: str, max_size: int) -> Iterator[Member]:
     """Give the members of a tar archive. A hard link is a copy of the file that it names."""
     import tarfile
 
-    plain = Plain(f, origin, max_size)
+    plain = Decompressed(f, origin, max_size)
     archive: Any = tarfile.open(fileobj=plain, mode="r:", encoding="utf-8")  # noqa: SIM115
     for m in iter(archive.next, None):
         # what tarfile keeps of each member would add up
@@ -175,7 +175,7 @@ def opener(archive: Any, member: Any) -> "Callable[[], IO[bytes]]":
     return lambda: archive.extractfile(member)
 
 
-class Plain(io.RawIOBase):
+class Decompressed(io.RawIOBase):
     """The bytes of a tar, decompressed, but not without bounds.
 
     No more than max_size, with a header for each member, come out of it; and what is read of one header, which

@@ -44,7 +44,7 @@ NAMES = {
 }
 
 
-class Entry(NamedTuple):
+class IniLine(NamedTuple):
     """What a line is. kind: "head", "key", "more" (of the key above), "comment" or "blank".
 
     name: of a section or key.  before: what comes before the value: indent, key and separator.  separated: whether
@@ -76,9 +76,9 @@ def same_key(one: str, other: str, dialect: Dialect) -> bool:
     return one == other
 
 
-def entries(lines: Sequence[str], dialect: Dialect) -> List[Entry]:
+def entries(lines: Sequence[str], dialect: Dialect) -> List[IniLine]:
     """What each line of a file is to a program that reads this dialect."""
-    found: List[Entry] = []
+    found: List[IniLine] = []
     indent = -1  # of the key whose value may go on
     goes_on = False  # after a backslash
     for line in lines:
@@ -88,11 +88,11 @@ def entries(lines: Sequence[str], dialect: Dialect) -> List[Entry]:
             found.append(entry)
             continue
         if goes_on:
-            entry = Entry("more", value=line)
+            entry = IniLine("more", value=line)
         elif entry.kind in ("head", "key") and deeper and belongs(entry, dialect):
             if dialect.continued == "indent":
                 blanks_belong(found)
-            entry = Entry("more", value=line)
+            entry = IniLine("more", value=line)
         elif entry.kind in ("head", "key"):
             indent = indent_of(line) if entry.kind == "key" else -1
         elif dialect.continued != "indent":
@@ -102,36 +102,36 @@ def entries(lines: Sequence[str], dialect: Dialect) -> List[Entry]:
     return found
 
 
-def entry_of(line: str, dialect: Dialect) -> Entry:
+def entry_of(line: str, dialect: Dialect) -> IniLine:
     """What a line is if it belongs to none above it."""
     text = line.strip()
     if not text:
-        return Entry("blank")
+        return IniLine("blank")
     if text[0] in dialect.comments:
-        return Entry("comment")
+        return IniLine("comment")
     head = HEAD.match(line)
     if head:
-        return Entry("head", head.group(1).strip())
+        return IniLine("head", head.group(1).strip())
     match = re.match(
         r"([ \t]*)([^%s]*?)([ \t]*[%s][ \t]*)(.*)$" % (dialect.separators, dialect.separators), line
     )
     if match:
-        return Entry("key", match.group(2), "".join(match.groups()[:3]), True, match.group(4))
-    return Entry("key", text, line.rstrip())
+        return IniLine("key", match.group(2), "".join(match.groups()[:3]), True, match.group(4))
+    return IniLine("key", text, line.rstrip())
 
 
-def belongs(entry: Entry, dialect: Dialect) -> bool:
+def belongs(entry: IniLine, dialect: Dialect) -> bool:
     """Whether a line that is more deeply indented than the key above it is part of its value."""
     return dialect.continued == "indent" or (
         dialect.continued == "words" and entry.kind == "key" and not entry.separated
     )
 
 
-def blanks_belong(found: List[Entry]) -> None:
+def blanks_belong(found: List[IniLine]) -> None:
     """Empty lines between a value and more of it are part of it as well (configparser's empty_lines_in_values)."""
     for at in range(len(found) - 1, -1, -1):
         if found[at].kind == "blank":
-            found[at] = Entry("more")
+            found[at] = IniLine("more")
         elif found[at].kind != "comment":
             return
 

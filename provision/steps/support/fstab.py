@@ -16,7 +16,7 @@ SWAPS = "/proc/swaps"
 FIELDS = 6
 
 
-class Entry(NamedTuple):
+class MountEntry(NamedTuple):
     """A line of fstab(5) or of /proc/self/mounts. check_order: the last field, when fsck looks at it."""
 
     source: str
@@ -48,7 +48,7 @@ def plain(word: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda m: chr(int(m.group(1), 8)), word)
 
 
-def parsed(line: str, *paths: str) -> Optional[Entry]:
+def parsed(line: str, *paths: str) -> Optional[MountEntry]:
     """The entry in a line, if it is one for these names of a path (of swap: for this source)."""
     words = line.split()
     if len(words) < 3 or words[0].startswith("#"):
@@ -57,7 +57,7 @@ def parsed(line: str, *paths: str) -> Optional[Entry]:
     if (at.rstrip("/") or "/") not in paths:
         return None
     more = [*words[3:FIELDS], *("defaults", "0", "0")[len(words[3:FIELDS]) :]]
-    return Entry(plain(words[0]), plain(words[1]) if words[2] == "swap" else paths[0], words[2], *more)
+    return MountEntry(plain(words[0]), plain(words[1]) if words[2] == "swap" else paths[0], words[2], *more)
 
 
 def names_of(path: str) -> Tuple[str, ...]:
@@ -65,7 +65,7 @@ def names_of(path: str) -> Tuple[str, ...]:
     return tuple(dict.fromkeys((path, os.path.realpath(path))))
 
 
-def entry(host: "System", table: str, path: str) -> Optional[Entry]:
+def entry(host: "System", table: str, path: str) -> Optional[MountEntry]:
     """The last entry for a path: later mounts hide earlier ones."""
     text = host.files.read(table).decode(errors="surrogateescape") if host.files.exists(table) else ""
     names = names_of(path)
@@ -73,7 +73,7 @@ def entry(host: "System", table: str, path: str) -> Optional[Entry]:
     return found[-1] if found else None
 
 
-def mounted_at(host: "System", path: str) -> Optional[Entry]:
+def mounted_at(host: "System", path: str) -> Optional[MountEntry]:
     """What is mounted at a path."""
     return entry(host, MOUNTED, path)
 
@@ -86,12 +86,12 @@ def swaps_to(host: "System", path: str) -> bool:
     return any(line.split()[:1] == [path] for line in lines)
 
 
-def in_fstab(host: "System", path: str) -> Optional[Entry]:
+def in_fstab(host: "System", path: str) -> Optional[MountEntry]:
     """What fstab has for a path, or for a swap file."""
     return entry(host, FSTAB, path)
 
 
-def fstab_file(host: "System", path: str, wanted: Optional[Entry]) -> File:
+def fstab_file(host: "System", path: str, wanted: Optional[MountEntry]) -> File:
     """fstab with this entry for a path, in the place of the one there; without any if it is None."""
     text = host.files.read(FSTAB).decode(errors="surrogateescape") if host.files.exists(FSTAB) else ""
     lines = text.split("\n")
@@ -113,7 +113,7 @@ def fstab_file(host: "System", path: str, wanted: Optional[Entry]) -> File:
     return File(FSTAB, "".join(each + "\n" for each in new).encode(errors="surrogateescape"))
 
 
-def write_fstab(host: "System", path: str, wanted: Optional[Entry]) -> None:
+def write_fstab(host: "System", path: str, wanted: Optional[MountEntry]) -> None:
     """Put the entry into fstab, and tell systemd, which makes units of it (systemd-fstab-generator(8))."""
     file = fstab_file(host, path, wanted)
     found = file.check(host)
@@ -123,7 +123,7 @@ def write_fstab(host: "System", path: str, wanted: Optional[Entry]) -> None:
             host.units.reload_manager()
 
 
-def put_mounted(host: "System", path: str, found: Sequence[Entry]) -> None:
+def put_mounted(host: "System", path: str, found: Sequence[MountEntry]) -> None:
     """In a plan: what the kernel will have mounted at a path."""
     if host.planned:
         names = names_of(path)

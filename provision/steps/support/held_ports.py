@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Sequence, Se
 from provision.errors import StepError
 from provision.steps.base import listed
 from provision.steps.support.running import goes_on
-from provision.system.processes import Process, pids, process
+from provision.system.processes import RunningProcess, pids, process
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -21,7 +21,7 @@ LISTENING = "0A"
 ANY = ("0.0.0.0", "::")
 
 
-class Port(NamedTuple):
+class ListeningPort(NamedTuple):
     """A TCP port of an address; "" is all addresses."""
 
     number: int
@@ -30,7 +30,7 @@ class Port(NamedTuple):
     def __str__(self) -> str:
         return "port %d%s" % (self.number, " of %s" % self.address if self.address else "")
 
-    def meets(self, other: "Port") -> bool:
+    def meets(self, other: "ListeningPort") -> bool:
         """Whether two can't listen there at once."""
         return self.number == other.number and (
             "" in (self.address, other.address) or self.address == other.address
@@ -43,7 +43,7 @@ def check_ports(ports: Sequence[int]) -> None:
         raise ValueError("ports must be a list of numbers from 1 to 65535, not %r" % (ports,))
 
 
-def refuse_held(host: "System", unit: str, wanted: Sequence[Port], leaving: Sequence[str]) -> None:
+def refuse_held(host: "System", unit: str, wanted: Sequence[ListeningPort], leaving: Sequence[str]) -> None:
     """Raise StepError if something else listens where a unit is going to.
 
     leaving: units that make way for it, and what belongs to it. In a plan, what earlier steps stop has gone.
@@ -69,18 +69,18 @@ def refuse_held(host: "System", unit: str, wanted: Sequence[Port], leaving: Sequ
             )
 
 
-def claim(host: "System", unit: str, ports: List[Port]) -> None:
+def claim(host: "System", unit: str, ports: List[ListeningPort]) -> None:
     """Remember, in a plan, where a unit that it starts will listen."""
     claimed(host)[unit] = ports
 
 
-def claimed(host: "System") -> Dict[str, List[Port]]:
+def claimed(host: "System") -> Dict[str, List[ListeningPort]]:
     """Where the units will listen that a plan has started."""
-    found: Dict[str, List[Port]] = vars(host).setdefault("claimed_ports", {})
+    found: Dict[str, List[ListeningPort]] = vars(host).setdefault("claimed_ports", {})
     return found
 
 
-def listening() -> Iterator["tuple[str, Port]"]:
+def listening() -> Iterator["tuple[str, ListeningPort]"]:
     """Where processes of this host listen: the socket's inode, and the port (proc(5), /proc/net/tcp)."""
     for path in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
@@ -91,7 +91,7 @@ def listening() -> Iterator["tuple[str, Port]"]:
         for row in rows:
             if row[3] == LISTENING:
                 address, _, number = row[1].partition(":")
-                yield row[9], Port(int(number, 16), plain(address))
+                yield row[9], ListeningPort(int(number, 16), plain(address))
 
 
 def plain(address: str) -> str:
@@ -101,9 +101,9 @@ def plain(address: str) -> str:
     return "" if text in ANY else text
 
 
-def holding(inodes: Set[str]) -> List[Process]:
+def holding(inodes: Set[str]) -> List[RunningProcess]:
     """The processes that have these sockets open; without privileges only those of the same user."""
-    found: Dict[int, Process] = {}
+    found: Dict[int, RunningProcess] = {}
     wanted = {"socket:[%s]" % inode for inode in inodes}
     for pid in pids() if wanted else ():
         folder = "/proc/%d/fd" % pid
@@ -115,20 +115,20 @@ def holding(inodes: Set[str]) -> List[Process]:
         if now is not None:
             found[pid] = now
     # of a server with its workers the first one says enough
-    first: Dict[str, Process] = {}
+    first: Dict[str, RunningProcess] = {}
     for pid in sorted(found):
         first.setdefault(found[pid].unit or str(pid), found[pid])
     return list(first.values())
 
 
-def sockets_at(host: "System", port: Port) -> List[str]:
+def sockets_at(host: "System", port: ListeningPort) -> List[str]:
     """Units of sockets that listen there."""
     argv = ("systemctl", "list-sockets", "--all", "--plain", "--no-legend", "--full")
     rows = (line.split() for line in host.ask(argv, timeout=30).stdout.splitlines())
     return [row[1] for row in rows if len(row) > 1 and any(port.meets(each) for each in ports_in([row[0]]))]
 
 
-def of_socket(host: "System", name: str, state: "UnitState") -> List[Port]:
+def of_socket(host: "System", name: str, state: "UnitState") -> List[ListeningPort]:
     """Where a socket's unit will listen by its files: those of a plan, too (systemd.socket(5), ListenStream=)."""
     folder = "/etc/systemd/system/%s.d" % name
     paths = [state.fragment, *("%s/%s" % (folder, each) for each in host.files.list(folder))]
@@ -145,7 +145,7 @@ def of_socket(host: "System", name: str, state: "UnitState") -> List[Port]:
     return [] if shared.lower() in ("yes", "true", "on", "1") else list(ports_in(found))
 
 
-def ports_in(words: Sequence[str]) -> Iterator[Port]:
+def ports_in(words: Sequence[str]) -> Iterator[ListeningPort]:
     """What of ListenStream= is a TCP port: 8080, 127.0.0.1:8080, [::1]:8080."""
     for word in words:
         address, _, number = word.rpartition(":")
@@ -155,4 +155,4 @@ def ports_in(words: Sequence[str]) -> Iterator[Port]:
             text = str(ipaddress.ip_address(address.strip("[]"))) if address and address != "*" else ""
         except ValueError:
             continue
-        yield Port(int(number), "" if text in ANY else text)
+        yield ListeningPort(int(number), "" if text in ANY else text)

@@ -4,7 +4,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Dict, List, Sequence
 
-from provision.steps.support.fstab import Entry, names_of, plain
+from provision.steps.support.fstab import MountEntry, names_of, plain
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -37,7 +37,7 @@ MEANT = {
 }
 
 
-def same_kind(kind: str, now: Entry, options: Sequence[str]) -> bool:
+def same_kind(kind: str, now: MountEntry, options: Sequence[str]) -> bool:
     """Whether a mounted file system is of a kind, as fstab(5) names it."""
     if kind in ("none", "auto") or set(BIND) & set(options):
         return True
@@ -46,7 +46,7 @@ def same_kind(kind: str, now: Entry, options: Sequence[str]) -> bool:
     return now.kind in (*each, *others, *("fuse." + one for one in each))
 
 
-def same_source(host: "System", wanted: Entry, now: Entry) -> bool:
+def same_source(host: "System", wanted: MountEntry, now: MountEntry) -> bool:
     """Whether what is mounted came from this source. Those of tmpfs, proc and the like are names only."""
     source = wanted.source
     if set(BIND) & set(wanted.words):
@@ -71,7 +71,7 @@ def same_source(host: "System", wanted: Entry, now: Entry) -> bool:
     return ":" not in source
 
 
-def told_source(now: Entry) -> str:
+def told_source(now: MountEntry) -> str:
     """A source for people: of a directory that is bound, the directory in its file system (proc(5), mountinfo)."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as f:
         fields = [line.split() for line in f]
@@ -110,7 +110,7 @@ def is_read_only(path: str) -> bool:
         return True
 
 
-def taken_away(former: Entry, wanted: Entry) -> List[str]:
+def taken_away(former: MountEntry, wanted: MountEntry) -> List[str]:
     """Options that take away what only the former line of fstab has asked for."""
     asked = flags_of(wanted.words)
     return [
@@ -118,7 +118,7 @@ def taken_away(former: Entry, wanted: Entry) -> List[str]:
     ]
 
 
-def remount(wanted: Entry, now: Entry) -> List[str]:
+def remount(wanted: MountEntry, now: MountEntry) -> List[str]:
     """Options that make a mount what was asked for, where it is something else; those that no one has named may be
     as they are, but for read-only, which no one means without saying so."""
     bind = bool(set(BIND) & set(wanted.words))

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from provision.system.processes import Process
+from provision.system.processes import RunningProcess
 
 if TYPE_CHECKING:
     from provision.system.host import System
 
 
-def goes_on(host: "System", found: Process) -> bool:
+def goes_on(host: "System", found: RunningProcess) -> bool:
     """Whether a process still runs when a step acts: in a plan, an earlier step may have stopped its unit."""
     return not host.planned or not found.unit.endswith(".service") or host.units.state(found.unit).running

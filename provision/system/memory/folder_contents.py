@@ -15,7 +15,7 @@ KIND = "contents"
 COMPILED = "__pycache__"
 
 
-class Contents:
+class FolderContents:
     """home: the ledger's folder."""
 
     def __init__(self, home: str) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Set
 
 from provision.errors import StepError
 from provision.system.memory import records
-from provision.system.memory.folder_contents import Contents, names_in
+from provision.system.memory.folder_contents import FolderContents, names_in
 from provision.system.memory.made import Made, put
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Ledger(Made):
         self.record: "Optional[Journal]" = None
         self.resumed = 0
         self._told: Dict[str, Set[int]] = {}
-        self.contents = Contents(home)
+        self.contents = FolderContents(home)
         self._read()
 
     def _read(self) -> None:

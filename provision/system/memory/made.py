@@ -7,7 +7,7 @@ was made. What was put into a whole is not remembered thing by thing here, but b
 import os
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, Sequence, Tuple
 
-from provision.system.memory.folder_contents import Contents, source_of
+from provision.system.memory.folder_contents import FolderContents, source_of
 
 if TYPE_CHECKING:
     from provision.system.memory.run_journal import Journal
@@ -19,7 +19,7 @@ class Made:
     data: Dict[str, Any]
     record: "Optional[Journal]"
     maker: Tuple[str, str]
-    contents: Contents
+    contents: FolderContents
 
     def made(self, kind: str, name: str, whole: bool = False) -> None:
         """Something is there that was not there before prov made it."""

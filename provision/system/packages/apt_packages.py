@@ -37,7 +37,7 @@ SIMULATED = re.compile(r"^(Inst|Conf|Remv|Purg) (\S+)(?: \[(\S+)\])?(?: \((\S+))
 Run = Callable[..., Result]
 
 
-class Simulated(NamedTuple):
+class AptAction(NamedTuple):
     """One thing that apt-get would do: verb is Inst, Conf, Remv or Purg."""
 
     verb: str
@@ -133,13 +133,13 @@ class Apt:
         found = re.findall(r"(?m)^(\S+):\n(?:  .*\n)*?  Candidate: (\S+)", said)
         return {name: "" if version == "(none)" else version for name, version in found}
 
-    def simulate(self, *words: str) -> List[Simulated]:
+    def simulate(self, *words: str) -> List[AptAction]:
         """What apt-get with these words would do, in its own opinion. Raises StepError."""
         result = self.query(*APT, "-s", *words)
         if result.status:
             raise self.explain(result)
         found = (SIMULATED.match(line) for line in result.stdout.splitlines())
-        return [Simulated(m[1], m[2], m[3] or "", m[4] or "") for m in found if m]
+        return [AptAction(m[1], m[2], m[3] or "", m[4] or "") for m in found if m]
 
     def query(self, *argv: str, **options: Any) -> Result:
         """Ask one of apt's programs something."""

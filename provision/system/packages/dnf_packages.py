@@ -16,7 +16,7 @@ SECTION = re.compile(r"^(Installing|Upgrading|Downgrading|Reinstalling|Removing)
 Run = Callable[..., Result]
 
 
-class Simulated(NamedTuple):
+class DnfAction(NamedTuple):
     """One thing that dnf would do. name: as in rpm.key."""
 
     verb: str
@@ -67,7 +67,7 @@ class Dnf:
         rows = (line.split() for line in result.stdout.splitlines())
         return {rpm.key(row[0], row[1]): rpm.shown(row[2]) for row in rows if len(row) == 3}
 
-    def simulate(self, *words: str) -> List[Simulated]:
+    def simulate(self, *words: str) -> List[DnfAction]:
         """What dnf with these words would do, in its own opinion. Raises StepError."""
         result = self.query(*DNF, "--assumeno", *words)
         if result.status and "Operation aborted" not in result.stdout + result.stderr:
@@ -101,9 +101,9 @@ class Dnf:
             raise explain(result, self.query)
 
 
-def parse(text: str) -> List[Simulated]:
+def parse(text: str) -> List[DnfAction]:
     """The table of a transaction: name, architecture, version, repository, size; a long name has its own line."""
-    found: List[Simulated] = []
+    found: List[DnfAction] = []
     words: List[str] = []
     verb = ""
     for line in text.splitlines():
@@ -115,7 +115,7 @@ def parse(text: str) -> List[Simulated]:
             continue
         words += line.split()
         if len(words) >= 5:
-            found.append(Simulated(verb, rpm.key(words[0], words[1]), rpm.shown(words[2])))
+            found.append(DnfAction(verb, rpm.key(words[0], words[1]), rpm.shown(words[2])))
             words = []
     return found
 

@@ -18,7 +18,7 @@ NOREPLACE = 1 | 16
 GHOST = 64
 
 
-class Entry(NamedTuple):
+class PackagedPath(NamedTuple):
     """A path in a package. digest: SHA-256 of a file. flags: rpm's."""
 
     path: str
@@ -51,14 +51,14 @@ def shown(version: str) -> str:
     return version[2:] if version.startswith("0:") else version
 
 
-def entries(query: Query, *words: str) -> List[Entry]:
+def entries(query: Query, *words: str) -> List[PackagedPath]:
     """What a package brings; words are rpm's to say which: ("-p", path) or (name,)."""
     found = []
     for line in query("rpm", "-q", "--qf", CONTENTS, *words).stdout.splitlines():
         parts = line.split("\t")
         if len(parts) == 8:
             path, mode, user, group, size, digest, flags, target = parts
-            found.append(Entry(path, int(mode, 8), user, group, int(size), digest, int(flags), target))
+            found.append(PackagedPath(path, int(mode, 8), user, group, int(size), digest, int(flags), target))
     return found
 
 

@@ -20,7 +20,7 @@ from provision.errors import StepError
 from provision.system.host_files import Stat
 from provision.system.packages import rpm
 from provision.system.packages.dnf_errors import explain
-from provision.system.packages.dnf_packages import DNF, KEYS, REPOSITORIES, Dnf, Run, Simulated, parse
+from provision.system.packages.dnf_packages import DNF, KEYS, REPOSITORIES, Dnf, DnfAction, Run, parse
 from provision.system.paths import kind_of
 from provision.system.planned.picture import draw
 
@@ -85,13 +85,13 @@ class PlannedDnf(Dnf):
                 note.require("noting planned packages")
             yield {"HOME": folder}, settings
 
-    def _install(self, new: List[Simulated]) -> None:
+    def _install(self, new: List[DnfAction]) -> None:
         paths = [self._archive(s) for s in new]
         for path, s in zip(paths, new):
             self._unpack(path, s.name)
         self._noted.append(("-U", "--oldpackage", "--nosignature", "--nodigest", *JUST_NOTE, *paths))
 
-    def _archive(self, package: Simulated) -> str:
+    def _archive(self, package: DnfAction) -> str:
         """The file of a package in dnf's cache, or in a repository on the host's own disk."""
         name = "%s-%s.*.rpm" % (package.name.split(".")[0], package.version.split(":")[-1])
         for folder in CACHES:
@@ -125,7 +125,7 @@ class PlannedDnf(Dnf):
                 # packages start no units, and enable them by presets only (systemd.preset(5))
                 self._units.bring(unit.group(2), asks and self._preset(unit.group(2)), False)
 
-    def _stays(self, entry: rpm.Entry, before: Dict[str, str]) -> bool:
+    def _stays(self, entry: rpm.PackagedPath, before: Dict[str, str]) -> bool:
         """Whether a configuration file stays as someone has changed it; the package's own lands in .rpmnew."""
         if entry.flags & rpm.NOREPLACE != rpm.NOREPLACE or not self._files.exists(entry.path):
             return False
@@ -162,7 +162,7 @@ class PlannedDnf(Dnf):
                 self._files.remove(entry.path)
 
 
-def node(entry: rpm.Entry, content: Optional[bytes], archive: str) -> "Node":
+def node(entry: rpm.PackagedPath, content: Optional[bytes], archive: str) -> "Node":
     """What a package puts at a path, for the plan's picture."""
     # only a plan gets here, and has it
     from provision.system.planned.planned_files import Node

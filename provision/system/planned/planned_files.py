@@ -8,7 +8,7 @@ from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tup
 
 from provision.errors import StepError
 from provision.system.host_files import Content, Fetch, Files, Stat
-from provision.system.paths import Entry, NoWay, Way, inside, walk
+from provision.system.paths import DirEntry, NoWay, Way, inside, walk
 
 #: contents that a plan fetches to show diffs and let later steps read; larger ones are known by hash only
 KEEP_LIMIT = 1024 * 1024
@@ -232,12 +232,12 @@ class PlannedFiles(Files):
         assert top is not None  # every host has one
         return walk(path, top, lambda folder, name: self._entry(inside(folder.path, name)), follow)
 
-    def _entry(self, here: str) -> Optional[Entry]:
+    def _entry(self, here: str) -> Optional[DirEntry]:
         now = self._stat_at(here)
         if now is None:
             return None
         listed = bool(now.mode & 0o020 and now.kind == "dir" and self._acl_at(here, False))
-        return Entry(now.kind, now.mode, now.uid, now.gid, now.target, listed, here)
+        return DirEntry(now.kind, now.mode, now.uid, now.gid, now.target, listed, here)
 
     def _place(self, path: str) -> Optional[str]:
         """path without links on the way; None if a directory on the way is missing."""

@@ -15,7 +15,7 @@ from typing import Callable, Dict, Iterator, List, Match, Optional, Sequence, Se
 
 from provision.errors import StepError
 from provision.system.packages import deb, dpkg
-from provision.system.packages.apt_packages import APT, Apt, Run, Simulated, gone_from_mirror
+from provision.system.packages.apt_packages import APT, Apt, AptAction, Run, gone_from_mirror
 from provision.system.planned.maintainer_scripts import Scripts
 from provision.system.planned.picture import draw, write
 from provision.system.planned.planned_files import PlannedFiles
@@ -111,7 +111,7 @@ class PlannedApt(Apt):
             write(folder + "/conf", "\n".join(lines).encode())
             yield {"APT_CONFIG": folder + "/conf"}
 
-    def _install(self, new: List[Simulated], words: Sequence[str]) -> None:
+    def _install(self, new: List[AptAction], words: Sequence[str]) -> None:
         before = self.all()
         asked = {self.key(word.split("=")[0]) for word in words}
         came = {s.name for s in new if not s.before}
@@ -209,7 +209,7 @@ class PlannedApt(Apt):
                 return f.read()
         return ""
 
-    def _archives(self, new: List[Simulated], words: Sequence[str]) -> Dict[str, str]:
+    def _archives(self, new: List[AptAction], words: Sequence[str]) -> Dict[str, str]:
         """The downloaded files of packages, by name. apt writes ":" in versions as %3a."""
         there = {name: "%s/%s" % (ARCHIVES, name) for name in os.listdir(ARCHIVES)}
         found = {}
