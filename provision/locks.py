@@ -32,7 +32,7 @@ def locked(
     seconds: how long to wait at most; None waits for as long as it takes.  mode: of the folder, if it is made.
     Raises TimeoutError after `seconds`; OSError if the folder cannot be made or opened.
     """
-    told = False
+    announced = False
     while True:
         descriptor = _open_folder(folder, mode)
         try:
@@ -40,8 +40,8 @@ def locked(
                 if not wait:
                     yield False
                     return
-                if waiting and not told:
-                    told = True
+                if waiting and not announced:
+                    announced = True
                     waiting()
                 if not taken(descriptor, seconds):
                     raise TimeoutError(f"another process has held the lock of {folder} for {seconds:g} s")

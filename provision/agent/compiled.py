@@ -10,7 +10,7 @@ import sys
 from types import CodeType
 from typing import Dict, Tuple
 
-from provision.system.caches import HOME, keep, kept
+from provision.system.caches import HOME, cached, keep
 
 #: modules; in a file that has got longer only those of its last run are kept
 MOST = 400
@@ -37,7 +37,7 @@ class Compiled:
         return found[1]
 
     def _read(self) -> Dict[str, Tuple[bytes, CodeType]]:
-        data = kept(self.path)
+        data = cached(self.path)
         # marshal trusts what it reads
         if not data or seal(data[SEAL:]) != data[:SEAL]:
             return {}

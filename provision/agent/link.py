@@ -29,10 +29,10 @@ class FrameLink:
     def start(self) -> None:
         threading.Thread(target=self._read, daemon=True).start()
 
-    def send(self, told: Message, flush: bool = False) -> None:
+    def send(self, sent: Message, flush: bool = False) -> None:
         """Queue a message. A controller that is gone is noticed by the reading side."""
         with self._lock:
-            self._pending += told.packed()
+            self._pending += sent.packed()
         if flush or len(self._pending) > 65536:
             self.flush()
 
@@ -53,15 +53,15 @@ class FrameLink:
                 frame = self._frame()
                 if frame is None:
                     break
-                told = message(frame, TO_HOST)
-                if isinstance(told, Stop):
+                received = message(frame, TO_HOST)
+                if isinstance(received, Stop):
                     self.stopping.set()
-                elif isinstance(told, Chunk):
-                    self.chunks.put(told)
-                elif isinstance(told, LoginVerdict):
-                    self.verdicts.put(told)
+                elif isinstance(received, Chunk):
+                    self.chunks.put(received)
+                elif isinstance(received, LoginVerdict):
+                    self.verdicts.put(received)
                 else:
-                    self.messages.put(told)
+                    self.messages.put(received)
         except ProtocolError as error:
             self.send(Refused("the controller sent %s" % error), flush=True)
         finally:

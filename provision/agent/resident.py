@@ -176,9 +176,9 @@ class Agent:
         runner.system.login, runner.system.recorded = start.login, start.recorded
         if start.recorded and start.guard is not None:
             runner.system.proof = Proof(self.ledger_home, start.guard, self.prove)
-            told = settle_earlier(self.ledger_home)
-            if told:
-                self.link.send(Note(told))
+            reverted = settle_earlier(self.ledger_home)
+            if reverted:
+                self.link.send(Note(reverted))
         if start.resume is not None:
             runner.resume(start.resume)
         return runner
@@ -197,12 +197,12 @@ class Agent:
     def _take_steps(self, runner: Runner) -> None:
         waiting: "collections.deque[Optional[Message]]" = collections.deque()
         while True:
-            told = self._next(waiting, runner.system)
-            if isinstance(told, StepModule):
-                add_module(told.name, told.payload)
-            elif isinstance(told, Submission):
-                self._step, self._started, self._text = told.id, time.monotonic(), ""
-                done = runner.run(told)
+            received = self._next(waiting, runner.system)
+            if isinstance(received, StepModule):
+                add_module(received.name, received.payload)
+            elif isinstance(received, Submission):
+                self._step, self._started, self._text = received.id, time.monotonic(), ""
+                done = runner.run(received)
                 self._started = 0.0
                 # a failure goes at once: the person waits for it, and the controller has to take note
                 self.link.send(fitting(done), flush=done.state == "failed")
@@ -210,7 +210,7 @@ class Agent:
                     # whatever has come after that step is sent again to the agent after the boot
                     return
             else:
-                if isinstance(told, End) and told.whole and not runner.system.unsettled:
+                if isinstance(received, End) and received.whole and not runner.system.unsettled:
                     self._tell_undeclared(runner.system)
                 return
 
@@ -228,10 +228,10 @@ class Agent:
         while not waiting or not self.link.messages.empty():
             if self.link.messages.empty():
                 self.link.flush()
-            told = self.link.messages.get()
-            waiting.append(told)
-            if isinstance(told, Submission):
-                system.units.expect(told.units)
+            received = self.link.messages.get()
+            waiting.append(received)
+            if isinstance(received, Submission):
+                system.units.expect(received.units)
         return waiting.popleft()
 
     def _remember(self, ledger: Ledger, runner: Runner, began: float) -> None:

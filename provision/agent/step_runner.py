@@ -87,12 +87,12 @@ class Runner:
         """Tell the run's record what a step has changed, or where it failed."""
         journal = self.system.ledger.record
         if journal is not None and done.state in ("changed", "failed"):
-            told: Dict[str, Any] = {"state": done.state, "why": done.why, "diff": done.diff}
-            told = {name: value for name, value in told.items() if value}
+            entry: Dict[str, Any] = {"state": done.state, "why": done.why, "diff": done.diff}
+            entry = {name: value for name, value in entry.items() if value}
             if done.error is not None:
-                told["error"] = done.error.message
+                entry["error"] = done.error.message
             ran = {"ran": True} if self.system.ran else {}
-            journal.step({"role": message.role, "step": message.label, **told, **ran})
+            journal.step({"role": message.role, "step": message.label, **entry, **ran})
 
     def _run(self, message: Submission, ref: Ref) -> Done:
         step: Optional[Step] = None

@@ -53,7 +53,7 @@ def requirements_with(
     known: what ${NAME} in the URL of an index stands for, as with pip.  where: named in errors.
     Raises ConfigError for a login in the URL of a package, and in an index for a variable that is not known.
     """
-    kept: list[str] = []
+    remaining: list[str] = []
     taken: list[tuple[str, str]] = []
     moves = bool(indexes)
     for number, line in enumerate(joined(text).splitlines(), 1):
@@ -62,18 +62,18 @@ def requirements_with(
             rest, found = parted(line, known, at)
             taken += found
             moves = moves or (bool(found) and bool(VARIABLE.search(line) or logins(line)))
-            kept += [rest] if rest else []
+            remaining += [rest] if rest else []
         elif logins(without_comment(line)):
             raise ConfigError(f"line {number} has a login in the URL of a package", where=at, hint=ADVICE)
         else:
-            kept.append(line)
+            remaining.append(line)
     listed = [
         ("PIP_INDEX_URL" if each.default else "PIP_EXTRA_INDEX_URL", each.with_login) for each in indexes
     ]
     if not moves:
         return Requirements(text, {})
     # all of them, as pip forgets what its environment says where a file names an index
-    return Requirements("".join(f"{line}\n" for line in kept), variables([*taken, *listed]))
+    return Requirements("".join(f"{line}\n" for line in remaining), variables([*taken, *listed]))
 
 
 def without_logins_in(entries: Iterable[Entry], requirements: str) -> Iterator[Entry]:
@@ -97,17 +97,17 @@ def parted(line: str, known: Mapping[str, str | Secret], where: str) -> tuple[st
         words = shlex.split(line, comments=True)
     except ValueError as error:
         raise ConfigError(f"is not a line of options: {error}", where=where) from None
-    kept: list[str] = []
+    remaining: list[str] = []
     found: list[tuple[str, str]] = []
     while words:
         option, equals, url = words.pop(0).partition("=")
         if option not in OPTIONS:
-            kept.append(option + equals + url)
+            remaining.append(option + equals + url)
             continue
         if not equals and words:
             url = words.pop(0)
         found.append((OPTIONS[option], expanded(url, known, where)))
-    return shlex.join(kept), found
+    return shlex.join(remaining), found
 
 
 def expanded(url: str, known: Mapping[str, str | Secret], where: str) -> str:

@@ -91,7 +91,7 @@ def project_line(path: str) -> str:
 def _read(
     reading: _Reading, path: str, text: str, roots: tuple[str, ...], way: tuple[str, ...], *, constrains: bool
 ) -> None:
-    kept = reading.constraints if constrains else reading.lines
+    target = reading.constraints if constrains else reading.lines
     for number, line in _numbered(text):
         at = f"{path}:{number}"
         option, argument, rest = _parts(without_comment(line).strip(), at)
@@ -105,14 +105,14 @@ def _read(
             _read(reading, inner, data, roots, (*way, inner), constrains=constrains or FILES[option])
         elif option in EDITABLE and "://" in argument:
             # of a repository: what is on a host is edited by no one, and uv takes none
-            kept.append(argument + rest)
+            target.append(argument + rest)
         elif option in EDITABLE or (not option and _is_path(argument + rest)):
             found = _project(reading.tree, path, argument, roots, at)
-            kept.append(project_line(found) + rest)
+            target.append(project_line(found) + rest)
             if option in EDITABLE:
                 reading.edited.append(found)
         else:
-            kept.append(line)
+            target.append(line)
 
 
 def _numbered(text: str) -> Iterator[tuple[int, str]]:

@@ -39,10 +39,10 @@ class ConvergeOptions:
 def converge(order: ConvergeOptions, *, plan: bool) -> Exit:
     """Deploy or plan; returns the exit status. Raises ConfigErrors and UsageErrors before any connection."""
     scope = order.scope
-    early = EagerConnection([scope.target, scope.limit or "", *scope.inventory], plan=plan)
-    assignments = assigned(scope, order.part, early.begin)
-    early.found_good()
-    return execute(order, assignments, plan=plan, ahead=early.ahead)
+    eager = EagerConnection([scope.target, scope.limit or "", *scope.inventory], plan=plan)
+    assignments = assigned(scope, order.part, eager.begin)
+    eager.found_good()
+    return execute(order, assignments, plan=plan, pending=eager.pending)
 
 
 def execute(
@@ -53,23 +53,23 @@ def execute(
     on_send: OnSend | None = None,
     ask: AskOnce | None = None,
     drift: bool = False,
-    ahead: PendingConnection | None = None,
+    pending: PendingConnection | None = None,
 ) -> Exit:
     """Run what the configuration says, and show it; returns the exit status.
 
     on_send: called for each step.  ask: knows sudo's password, if a run before this one has asked for it.
-    ahead: a connection to the first host that has been begun already.
+    pending: a connection to the first host that has been begun already.
     drift: people only want to know what is not as it should be, and why; what may change does not count.
     """
     if not plan:
         # here, as completion imports this module, and processes cost it time
         from provision.controller import project_commit
 
-        project_commit.ask_early()
+        project_commit.prefetch()
     # only now, as it brings the SSH library: help and configuration errors do without
     from provision.roles.reach import PendingConnection
 
-    ahead = ahead or PendingConnection(assignments[0].host, plan=plan)
+    pending = pending or PendingConnection(assignments[0].host, plan=plan)
     from provision.cli.stepping import Stepper, check_can_step
     from provision.cli.watch import Prompt, run_shown
     from provision.controller.run_options import RunOptions
@@ -95,7 +95,7 @@ def execute(
         on_send=on_send,
         maybe_counts=not drift,
     )
-    return run_shown(assignments, options, prompt, order.out, work_of(order), ahead)
+    return run_shown(assignments, options, prompt, order.out, work_of(order), pending)
 
 
 def work_of(order: ConvergeOptions) -> Work:

@@ -25,14 +25,14 @@ class EagerConnection:
     """The connection to the one host of a run. words: what the command line says of hosts and inventories.
     plan: whether it only predicts.
 
-    ahead: the connection, if it has been begun.
+    pending: the connection, if it has been begun.
     """
 
     def __init__(self, words: Sequence[str], *, plan: bool) -> None:
         self._words = words
         self._plan = plan
         self._mark: Path | None = None
-        self.ahead: PendingConnection | None = None
+        self.pending: PendingConnection | None = None
 
     def begin(self, hosts: Sequence[InventoryHost]) -> None:
         """Connect to it, if this very inventory was found good before."""
@@ -42,11 +42,11 @@ class EagerConnection:
         if state(str(self._mark)):
             from provision.roles.reach import PendingConnection
 
-            self.ahead = PendingConnection(hosts[0], plan=self._plan)
+            self.pending = PendingConnection(hosts[0], plan=self._plan)
 
     def found_good(self) -> None:
         """Remember that the configuration is good. Where that can't be done, the next run takes a little longer."""
-        if self._mark is None or self.ahead is not None:
+        if self._mark is None or self.pending is not None:
             return
         with contextlib.suppress(OSError):
             self._mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -53,12 +53,12 @@ def run_shown(
     prompt: Prompt,
     out: Format,
     work: Work | None = None,
-    ahead: PendingConnection | None = None,
+    pending: PendingConnection | None = None,
 ) -> Exit:
     """Run some work on hosts, their roles by default, and show it; returns the exit status.
 
     options: without `ask`, a person is asked for sudo's password if the format and the terminal allow it.
-    prompt: of the report that shows the run.  ahead: see Run.
+    prompt: of the report that shows the run.  pending: see Run.
     """
     from provision.cli.sudo_password import AskOnce
     from provision.run.on_hosts import Run
@@ -66,7 +66,7 @@ def run_shown(
 
     if options.ask is None and can_ask(out):
         options = replace(options, ask=AskOnce(prompt))
-    return watch(Run(assignments, options, work or run_roles, ahead), prompt)
+    return watch(Run(assignments, options, work or run_roles, pending), prompt)
 
 
 def watch(run: Run, prompt: Prompt) -> Exit:

@@ -42,8 +42,8 @@ def tell(host: Host, run: int) -> None:
     from provision.system.memory.records import PAST, Damaged, understood
 
     try:
-        told = understood(asked(host, run).stdout.encode("utf-8", "surrogatepass"), PAST)
+        answer = understood(asked(host, run).stdout.encode("utf-8", "surrogatepass"), PAST)
     except Damaged as error:
         raise ProvError(f"what the host tells of its runs makes no sense: {error}") from None
-    for each in told["runs"]:
-        host.emit(PastRun(host.name, each, told.get("steps")))
+    for each in answer["runs"]:
+        host.emit(PastRun(host.name, each, answer.get("steps")))

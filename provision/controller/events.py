@@ -91,8 +91,8 @@ class UndeclaredFound(Event):
 
     def why(self) -> str:
         """What is to be said of it."""
-        kept = "kept, as there is something else in it" if self.stays else "--prune removes it"
-        return f"no longer declared ({kept})"
+        consequence = "kept, as there is something else in it" if self.stays else "--prune removes it"
+        return f"no longer declared ({consequence})"
 
 
 @dataclass(frozen=True)

@@ -228,9 +228,9 @@ class Starter:
         """Why there is no agent. out: what came on stdout instead."""
         if self.channel.failure is not None:
             return self.channel.failure
-        told = self._said()
-        words = {line[0]: line[1:] for line in (each.split() for each in sayings(told)) if line}
-        text = "\n".join(line for line in told.splitlines() if not line.startswith(SAYS))
+        output = self._said()
+        words = {line[0]: line[1:] for line in (each.split() for each in sayings(output)) if line}
+        text = "\n".join(line for line in output.splitlines() if not line.startswith(SAYS))
         if "no-python" in words:
             return NoPython(" ".join(words["no-python"]))
         if "no-package-manager" in words:

@@ -27,7 +27,7 @@ def _asked(folder: Path) -> subprocess.Popen[str] | None:
         return None
 
 
-def ask_early() -> None:
+def prefetch() -> None:
     """Let git work while other things take their time."""
     _asked(Path.cwd())
 
@@ -47,12 +47,12 @@ def _answer(folder: Path) -> str:
     if process is None:
         return ""
     try:
-        told, _ = process.communicate(timeout=PATIENCE)
+        output, _ = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
         return ""
-    lines = told.splitlines()
+    lines = output.splitlines()
     found = [line.split()[2] for line in lines if line.startswith("# branch.oid ")]
     if not found or found[0] == "(initial)":
         return ""

@@ -29,7 +29,7 @@ def who() -> str:
     return f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
 
 
-def unheard(_: Event) -> None:
+def drop_event(_: Event) -> None:
     """Take an event of a run that nothing is shown of."""
 
 
@@ -48,7 +48,7 @@ class RunOptions:
 
     plan: bool = False
     forks: int = 20
-    emit: Callable[[Event], None] = unheard
+    emit: Callable[[Event], None] = drop_event
     ask: Ask | None = None
     confirm: Confirm | None = None
     on_send: OnSend | None = None

@@ -140,8 +140,8 @@ def parsed(file: str, _mtime: int, _size: int) -> RoleModule:
     try:
         tree = ast.parse(Path(file).read_bytes(), file)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        told, line = (error.msg, error.lineno) if isinstance(error, SyntaxError) else (error, 1)
-        message = f"role {Path(file).parent.name!r} can't be imported: {type(error).__name__}: {told}"
+        reason, line = (error.msg, error.lineno) if isinstance(error, SyntaxError) else (error, 1)
+        message = f"role {Path(file).parent.name!r} can't be imported: {type(error).__name__}: {reason}"
         raise ConfigError(message, where=f"{file}:{line}") from None
     names = {name: f"{file}:{line}" for name, line in defined(tree)}
     # what another module says is known only by running it

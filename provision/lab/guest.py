@@ -65,10 +65,10 @@ def resolv_conf(files: Iterable[Path] = _RESOLVERS) -> str:
     """A resolv.conf(5) with the name servers that this machine asks and a lab host can reach; empty if none."""
     for file in files:
         lines = file.read_text().splitlines() if file.is_file() else []
-        kept = [line for line in lines if line.split()[:1] in (["nameserver"], ["search"], ["options"])]
-        kept = [line for line in kept if not line.split()[1].startswith(("127.", "::1"))]
-        if any(line.startswith("nameserver") for line in kept):
-            return "".join(f"{line}\n" for line in kept)
+        usable = [line for line in lines if line.split()[:1] in (["nameserver"], ["search"], ["options"])]
+        usable = [line for line in usable if not line.split()[1].startswith(("127.", "::1"))]
+        if any(line.startswith("nameserver") for line in usable):
+            return "".join(f"{line}\n" for line in usable)
     return ""
 
 

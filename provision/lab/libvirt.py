@@ -107,8 +107,8 @@ def _start(progress: Callable[[str], None]) -> None:
     progress("starting libvirtd")
     before = STATE / _BEFORE
     if not before.exists():
-        kept = {"forwards": forwarding.is_everywhere(), "tables": firewall.tables()}
-        store.write_atomic(before, json.dumps(kept) + "\n")
+        current = {"forwards": forwarding.is_everywhere(), "tables": firewall.tables()}
+        store.write_atomic(before, json.dumps(current) + "\n")
     if not _runs("virtlogd"):
         programs_run.run(["virtlogd", "-d", "-p", str(STATE / "virtlogd.pid")])
     if not _runs("libvirtd"):

@@ -93,20 +93,20 @@ def subnet(lab: Lab) -> Network:
     looks and claims, so that two that begin together, whose bridges are both to come, do not choose the same.
     Raises LabError if none is free, or if the lab's own has been taken while its bridge was gone.
     """
-    kept = _kept(lab)
-    if kept and (kept, lab.tag) in _routes():
-        return kept
+    recorded = _recorded(lab)
+    if recorded and (recorded, lab.tag) in _routes():
+        return recorded
     with locked(forwarding.STATE):
         others = [(net, device) for net, device in _routes() if device != lab.tag]
-        if kept and _is_taken(lab, kept, others):
-            kept = None
-        net = kept or choose([*(net for net, _ in others), *_name_servers()])
+        if recorded and _is_taken(lab, recorded, others):
+            recorded = None
+        net = recorded or choose([*(net for net, _ in others), *_name_servers()])
         store.write_atomic(lab.network, json.dumps({"subnet": str(net)}) + "\n")
         _bridge(lab, net)
     return net
 
 
-def _kept(lab: Lab) -> Network | None:
+def _recorded(lab: Lab) -> Network | None:
     """The subnet that the lab has taken."""
     state = store.read_json(lab.network)
     try:
@@ -117,14 +117,14 @@ def _kept(lab: Lab) -> Network | None:
         ) from None
 
 
-def _is_taken(lab: Lab, kept: Network, others: Iterable[tuple[Network, str]]) -> bool:
+def _is_taken(lab: Lab, recorded: Network, others: Iterable[tuple[Network, str]]) -> bool:
     """Whether the lab's subnet is another's by now: the machine was restarted, or the lab's process died before it
     made the bridge. Raises LabError if hosts have addresses in it, which they keep for as long as they exist."""
-    by = sorted({device for net, device in others if net.overlaps(kept)})
+    by = sorted({device for net, device in others if net.overlaps(recorded)})
     records = filter(None, (store.read_record(lab, name) for name in lab.names()))
-    if by and any(record.address and Address(record.address) in kept for record in records):
+    if by and any(record.address and Address(record.address) in recorded for record in records):
         raise LabError(
-            f"the lab's subnet {kept} has been taken by {', '.join(filter(None, by)) or 'another route'}",
+            f"the lab's subnet {recorded} has been taken by {', '.join(filter(None, by)) or 'another route'}",
             where=str(lab.path),
             hint="Take that down, or this lab: prov lab down --all; hosts that are made again get a free subnet.",
         )

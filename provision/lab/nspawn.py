@@ -51,8 +51,8 @@ def up(
     layers: tuple[str, ...] = ()
     reserved: list[str] = []
     try:
-        kept = [_reserve(lab, record, new=new, reserved=reserved) for record in blank]
-        if not all(record.host_key for record in kept):  # those that are made have their layers
+        records = [_reserve(lab, record, new=new, reserved=reserved) for record in blank]
+        if not all(record.host_key for record in records):  # those that are made have their layers
             layers = images.ensure(lab, image, python, progress)
     except (LabError, UsageError):
         # nothing was made of the new ones but their records; another prov may have made them in the meantime

@@ -34,7 +34,7 @@ _SETTING = re.compile(r'(?P<name>[^\s"]+) "(?P<value>.*)";')
 
 
 @dataclass(frozen=True)
-class Archive:
+class AptSource:
     """One archive: where it is, of which suite, with which components."""
 
     uri: str
@@ -43,7 +43,7 @@ class Archive:
     signed_by: str = ""
 
 
-def parse_list(text: str) -> Iterator[Archive]:
+def parse_list(text: str) -> Iterator[AptSource]:
     """The `deb` lines of a one-line-style file (sources.list and *.list)."""
     for line in text.splitlines():
         match = re.fullmatch(
@@ -55,10 +55,10 @@ def parse_list(text: str) -> Iterator[Archive]:
         if not words:
             continue
         options = dict(option.partition("=")[::2] for option in (match["options"] or "").split())
-        yield Archive(uri, words[0], tuple(words[1:]), options.get("signed-by", ""))
+        yield AptSource(uri, words[0], tuple(words[1:]), options.get("signed-by", ""))
 
 
-def parse_deb822(text: str) -> Iterator[Archive]:
+def parse_deb822(text: str) -> Iterator[AptSource]:
     """The enabled `deb` stanzas of a .sources file, one Source for each URI and suite."""
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     for stanza in re.split(r"\n\s*\n", "\n".join(lines)):
@@ -79,13 +79,13 @@ def parse_deb822(text: str) -> Iterator[Archive]:
         for uri in fields.get("uris", "").split():
             for suite in fields.get("suites", "").split():
                 components = tuple(fields.get("components", "").split())
-                yield Archive(uri, suite, components, fields.get("signed-by", ""))
+                yield AptSource(uri, suite, components, fields.get("signed-by", ""))
 
 
-def read(etc_apt: Path) -> list[Archive]:
+def read(etc_apt: Path) -> list[AptSource]:
     """Every enabled binary source under a folder like /etc/apt, in apt's own order."""
     parts = etc_apt / "sources.list.d"
-    found: list[Archive] = []
+    found: list[AptSource] = []
     for path in [etc_apt / "sources.list", *sorted(parts.glob("*.list")), *sorted(parts.glob("*.sources"))]:
         if path.is_file():
             text = path.read_text(errors="replace")
@@ -102,7 +102,7 @@ def _release(suite: str) -> tuple[str, str] | None:
     return None
 
 
-def _is_debian(source: Archive) -> bool:
+def _is_debian(source: AptSource) -> bool:
     """Whether a source is Debian's own archive, and not a vendor's that uses Debian's suite names."""
     if not _release(source.suite) or not _COMPONENTS.issuperset(source.components):
         return False
@@ -120,19 +120,19 @@ def _mirrors(uri: str) -> list[str]:
     return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")][:1]
 
 
-def for_release(sources: Iterable[Archive], codename: str) -> list[Archive]:
+def for_release(sources: Iterable[AptSource], codename: str) -> list[AptSource]:
     """Debian's own among these sources, for the release of that codename; [] if there are none."""
-    wanted: dict[tuple[str, str], Archive] = {}
+    wanted: dict[tuple[str, str], AptSource] = {}
     for source in filter(_is_debian, sources):
         kind = (_release(source.suite) or ("", ""))[1]
         for uri in _mirrors(source.uri):
             if uri.startswith(("http:", "https:", "ftp:")):
                 suite = codename + kind
-                wanted.setdefault((uri, suite), Archive(uri, suite, source.components, KEYRING))
+                wanted.setdefault((uri, suite), AptSource(uri, suite, source.components, KEYRING))
     return list(wanted.values()) if any(source.suite == codename for source in wanted.values()) else []
 
 
-def render(sources: Iterable[Archive]) -> str:
+def render(sources: Iterable[AptSource]) -> str:
     """The sources as a .sources file."""
     return "\n".join(
         f"Types: deb\nURIs: {source.uri}\nSuites: {source.suite}\nComponents: {' '.join(source.components)}\n"
@@ -143,11 +143,11 @@ def render(sources: Iterable[Archive]) -> str:
 
 def settings(dump: str) -> str:
     """The lines of `apt-config dump` that a lab host needs to fetch from the same place, as apt.conf(5)."""
-    kept = []
+    remaining = []
     for line in dump.splitlines():
         match = _SETTING.fullmatch(line)
         if not match or not match["value"] or not _SETTINGS.fullmatch(match["name"]):
             continue
         if not _LOOPBACK.match(match["value"]):  # a proxy that a host cannot reach
-            kept.append(line)
-    return "".join(f"{line}\n" for line in kept)
+            remaining.append(line)
+    return "".join(f"{line}\n" for line in remaining)

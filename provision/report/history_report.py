@@ -19,17 +19,19 @@ class HistoryShown(AnswerReport):
     def __init__(self, *, named: bool, out: TextIO | None = None, err: TextIO | None = None) -> None:
         super().__init__(out, err)
         self._named = named
-        self._told: set[str] = set()
+        self._shown: set[str] = set()
 
     def take(self, event: Event) -> None:
         super().take(event)
         if isinstance(event, PastRun):
-            self._told.add(event.host)
+            self._shown.add(event.host)
             self._answer(f"{event.host}: " * self._named + line(event.run))
             for step in event.steps or ():
                 self._step(step)
         elif (
-            isinstance(event, HostDone) and event.host not in self._told and self._ends.state(event) == "done"
+            isinstance(event, HostDone)
+            and event.host not in self._shown
+            and self._ends.state(event) == "done"
         ):
             self._tell(f"{event.host}: no run has changed anything yet")
 

@@ -71,7 +71,7 @@ def as_line(event: Event, ends: Ends) -> dict[str, Any] | None:
         case UndeclaredFound():
             return {"event": "undeclared", **asdict(event)}
         case PastRun():
-            steps = {} if event.steps is None else {"steps": [told(step) for step in event.steps]}
+            steps = {} if event.steps is None else {"steps": [past_step(step) for step in event.steps]}
             return {"event": "run", "host": event.host, **event.run, **steps}
         case Output():
             streams = {"stdout": event.stdout, "stderr": event.stderr}
@@ -79,7 +79,7 @@ def as_line(event: Event, ends: Ends) -> dict[str, Any] | None:
     return None
 
 
-def told(past: Mapping[str, Any]) -> dict[str, Any]:
+def past_step(past: Mapping[str, Any]) -> dict[str, Any]:
     """A step of an earlier run, with differences as those of this one have."""
     return {**past, "diff": [Change(*change)._asdict() for change in past.get("diff", ())]}
 

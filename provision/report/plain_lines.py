@@ -45,8 +45,8 @@ class PlainReport(Report):
             case Notice() if self._style.tells(event):
                 self._write(f"{event.host}: {flat(event.text)}")
             case UndeclaredFound():
-                told = filter(None, [event.host, event.role, flat(event.what), event.why()])
-                self._write(": ".join(told))
+                words = filter(None, [event.host, event.role, flat(event.what), event.why()])
+                self._write(": ".join(words))
             case Stopping():
                 self._write(event.TEXT)
             case HostDone():
@@ -64,10 +64,10 @@ class PlainReport(Report):
             self._fleet.take(event)
         if not self._style.shows(event.state) or (gathered and self._style.plan):
             return
-        told = [event.host, event.role, flat(event.step), self._style.word(event.state)]
+        words = [event.host, event.role, flat(event.step), self._style.word(event.state)]
         why = f" ({flat(event.why)})" if event.why else ""
         time = f", {event.ms:.0f} ms" if self._style.verbose else ""
-        self._write(": ".join(part for part in told if part) + why + time)
+        self._write(": ".join(part for part in words if part) + why + time)
         if not gathered:
             self._block(diff_lines(event.step, event.diff, self._style.diff_lines))
         if event.state == "failed":
@@ -77,9 +77,9 @@ class PlainReport(Report):
         """What several hosts share, said once."""
         for shared in self._fleet.shared(hosts):
             step = shared.step
-            told = [step.role, flat(step.step)] if shared.first else []
+            words = [step.role, flat(step.step)] if shared.first else []
             why = f" ({flat(step.why)})" if step.why else ""
-            name = ": ".join(part for part in told if part)
+            name = ": ".join(part for part in words if part)
             word = self._style.word(step.state) + why
             self._write(f"{name}: {word}: {shared.hosts}" if shared.first else f"  {shared.hosts}: {word}")
             self._block(diff_lines(step.step, step.diff, self._style.diff_lines))

@@ -36,7 +36,7 @@ LOG = logging.getLogger("prov")
 _open: list[Session] = []
 
 
-def submit_awaited(c: Any, step: Step) -> Outcome:
+def submit_and_wait(c: Any, step: Step) -> Outcome:
     """Send a step to the connection's host and wait for it. Raises StepFailed, UnreachableError, ConfigError."""
     session = session_of(c)
     try:

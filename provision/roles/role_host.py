@@ -61,7 +61,7 @@ class Host:
     """A host of the inventory: steps, facts and apps; and `c.run()` and the rest of a fabric.Connection.
 
     assignment: what it gets.  options: of the run.  masks: the secrets in its variables.
-    ahead: a connection to it that is being opened.
+    pending: a connection to it that is being opened.
     began: when the connection was begun, by time.monotonic(), if that is to be told.
     role_folders: of the role that is running, then of those that it extends: where templates/ and files/ are.
     """
@@ -72,7 +72,7 @@ class Host:
         options: RunOptions,
         *,
         masks: Masks | None = None,
-        ahead: PendingConnection | None = None,
+        pending: PendingConnection | None = None,
         began: float | None = None,
     ) -> None:
         self.assignment = assignment
@@ -83,7 +83,7 @@ class Host:
         self._way: Transport = self._way_to(assignment.host)
         self._options = options
         self._masks = masks
-        self._ahead = ahead
+        self._pending = pending
         self._on_failure: list[tuple[str, Callable[[], None]]] = []
         self._began = began
         self._later: list[tuple[str, tuple[Path, ...], Callable[[], None]]] = []
@@ -291,15 +291,15 @@ class Host:
 
     def open(self) -> None:
         """Connect and log in, unless that has been begun already. Raises UnreachableError."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            self._way = ahead.transport()
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            self._way = pending.transport()
         self._way.may_ask(self._options.ask)
         for text in self._way.warnings():
             self._options.emit(Notice(self.name, text))
         if self._way.instead:
             self._options.emit(Notice(self.name, self._way.instead, detail=True))
-        if ahead is None:
+        if pending is None:
             self._way.open()
 
     def close(self) -> None:
@@ -313,7 +313,7 @@ class Host:
         # sshd(8): on SIGHUP it executes itself again, and does not listen for that moment
         last = time.monotonic() + min(REOPENS, seconds / 3)
         while True:
-            reason = log_in_anew(self.name, self._way.new_login(within), self._login(), token)
+            reason = log_in_again(self.name, self._way.new_login(within), self._login(), token)
             if not reason or time.monotonic() > last:
                 return reason
             time.sleep(0.2)
@@ -325,7 +325,7 @@ class Host:
         return login_of(self.inventory, self.user, self._options.ask)
 
 
-def log_in_anew(host: str, second: Transport, login: Login, token: str) -> str:
+def log_in_again(host: str, second: Transport, login: Login, token: str) -> str:
     """Log in, become root, and confirm the change that the host guards with that token; "" or why not."""
     options = RunOptions(opening={"confirm": token}, who="")
     try:

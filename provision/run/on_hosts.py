@@ -41,7 +41,7 @@ class Run:
     hosts have.
 
     options: what holds for all hosts, but `emit`, which is the run's own.
-    ahead: a connection to the first host that is being opened.  began: when, by time.monotonic().
+    pending: a connection to the first host that is being opened.  began: when, by time.monotonic().
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Run:
         assignments: Sequence[Assignment],
         options: RunOptions,
         work: Work = run_roles,
-        ahead: PendingConnection | None = None,
+        pending: PendingConnection | None = None,
     ) -> None:
         check_configuration(a.host.connection.paramiko for a in assignments)
         self.assignments = assignments
@@ -63,8 +63,8 @@ class Run:
         confirm = self._shown_before(options.confirm) if options.confirm else None
         self._options = replace(options, emit=self._queue.put, confirm=confirm, together=self._together)
         self._work = work
-        self.began = ahead.began if ahead else time.monotonic()
-        self._ahead = ahead
+        self.began = pending.began if pending else time.monotonic()
+        self._pending = pending
         self._running: dict[str, Host] = {}
         self._lock = threading.Lock()
         self._stopped = False
@@ -128,8 +128,8 @@ class Run:
     def _run_host(self, assignment: Assignment) -> None:
         name = assignment.host.name
         # no one else connects to that host
-        ahead = self._ahead if assignment is self.assignments[0] else None
-        began = ahead.began if ahead else time.monotonic()
+        pending = self._pending if assignment is self.assignments[0] else None
+        began = pending.began if pending else time.monotonic()
         error: ProvError | None = None
         recovered = True
         masks = Masks()
@@ -137,7 +137,7 @@ class Run:
             # what runs no roles shows no variables, and need not wait for what tells secrets in them
             masks = Masks(assignment.secrets) if assignment.roles else masks
             if not self._stopped:
-                self._converge(assignment, began, ahead, masks)
+                self._converge(assignment, began, pending, masks)
         except StepFailed:
             # reported with its step already
             recovered = False
@@ -159,11 +159,11 @@ class Run:
         self._queue.put(HostDone(name, time.monotonic() - began, error, unreachable, recovered and not error))
 
     def _converge(
-        self, assignment: Assignment, began: float, ahead: PendingConnection | None, masks: Masks
+        self, assignment: Assignment, began: float, pending: PendingConnection | None, masks: Masks
     ) -> None:
         name = assignment.host.name
         self._queue.put(Connecting(name))
-        host = Host(assignment, self._options, masks=masks, ahead=ahead, began=began)
+        host = Host(assignment, self._options, masks=masks, pending=pending, began=began)
         try:
             session = host.started()
             with self._lock:

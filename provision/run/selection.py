@@ -34,9 +34,9 @@ class Selection:
             if self.start_at:
                 first = names.index(self.start_at) if self.start_at in names else len(names)
                 roles = roles[first:]
-            kept = tuple((role, params) for role, params in roles if role.tasks)
-            if kept:
-                found.append(replace(assignment, roles=kept))
+            remaining = tuple((role, params) for role, params in roles if role.tasks)
+            if remaining:
+                found.append(replace(assignment, roles=remaining))
         if assignments and not found:
             raise UsageError("nothing to do: every task of these hosts is left out by what was asked for")
         return found

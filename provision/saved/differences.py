@@ -47,10 +47,10 @@ def refuse(found: Sequence[str]) -> None:
     """Raise ConfigErrors if anything differs."""
     if not found:
         return
-    told = [f"changed since the plan was saved: {text}" for text in found[:MOST]]
+    messages = [f"changed since the plan was saved: {text}" for text in found[:MOST]]
     if len(found) > MOST:
-        told.append(f"and {len(found) - MOST} more differences")
-    raise ConfigErrors([ConfigError(text, hint=STALE) for text in told])
+        messages.append(f"and {len(found) - MOST} more differences")
+    raise ConfigErrors([ConfigError(text, hint=STALE) for text in messages])
 
 
 def values(planned: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:

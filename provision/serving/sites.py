@@ -43,14 +43,14 @@ class Site:
 
     app: its release's files are on this host unless it is balanced.  backends: at least one.
     balanced: whether they are fronts of other hosts, spoken to by TLS where the application has it.
-    kept: whether connections to them are kept for more requests.
+    keepalive: whether connections to them are kept for more requests.
     """
 
     app: Application
     backends: tuple[Backend, ...]
     method: Method = "round_robin"
     balanced: bool = False
-    kept: bool = False
+    keepalive: bool = False
 
     @property
     def release(self) -> Release:
@@ -157,7 +157,7 @@ def sites_elsewhere_gone(c: Host) -> None:
 def own_site(c: Host, app: Application) -> Site:
     """An application of this host as a site."""
     found = instance(c, app)
-    return Site(app, tuple(map(Backend, found.listens)), kept=found.keeps_connections)
+    return Site(app, tuple(map(Backend, found.listens)), keepalive=found.keeps_connections)
 
 
 def site_of(balanced: Balanced) -> Site:
@@ -175,7 +175,7 @@ def site_of(balanced: Balanced) -> Site:
         )
         for host in balanced.hosts
     )
-    return Site(app, backends, balance.method, balanced=True, kept=True)
+    return Site(app, backends, balance.method, balanced=True, keepalive=True)
 
 
 def bracketed(address: str) -> str:

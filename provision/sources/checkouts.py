@@ -13,7 +13,7 @@ from pathlib import Path
 from provision.sources import lfs
 from provision.sources.export import ExportFolder, new_folder
 from provision.sources.git_tree import Blob, BlobReader, blobs_of
-from provision.sources.mirror import Mirror, kept
+from provision.sources.mirror import Mirror, locked_mirror
 from provision.sources.urls import Remote, remote_of
 
 #: bytes of all files of a source, where no one has said another number
@@ -37,17 +37,17 @@ def checkout(url: str, ref: str | None, max_size: int = MAX_SOURCE) -> Path:
             contents = BlobReader(stack)
             blobs = blobs_of(mirror, commit, contents, mirrors.having, max_size)
             pointers = pointers_in(blobs, contents)
-            kept_elsewhere = lfs.fetched(pointers, max_size - sum(blob.size for blob in blobs))
+            lfs_files = lfs.fetched(pointers, max_size - sum(blob.size for blob in blobs))
             with new_folder(folder) as new:
                 for blob in blobs:
-                    write(new, blob, contents, kept_elsewhere.get(blob.path))
+                    write(new, blob, contents, lfs_files.get(blob.path))
         return folder
 
 
 def pointers_in(blobs: list[Blob], contents: BlobReader) -> list[tuple[Blob, lfs.Pointer]]:
     """Return the pointers of Git LFS among the files of a commit."""
-    told = {b.path: contents.all(b) for b in blobs if b.attributes}
-    filters = lfs.Attributes(told).filters if told else lambda path: False
+    attributes = {b.path: contents.all(b) for b in blobs if b.attributes}
+    filters = lfs.Attributes(attributes).filters if attributes else lambda path: False
     small = [b for b in blobs if not b.link and 0 < b.size < lfs.LARGEST and filters(b.path)]
     found = [(b, lfs.pointer_in(contents.all(b))) for b in small]
     return [(blob, pointer) for blob, pointer in found if pointer is not None]
@@ -74,7 +74,7 @@ class Mirrors:
     def of(self, remote: Remote) -> Mirror:
         """Return the mirror of a remote, locked until the stack ends. Raises ProvError."""
         if remote.url not in self._open:
-            self._open[remote.url] = self._stack.enter_context(kept(remote))
+            self._open[remote.url] = self._stack.enter_context(locked_mirror(remote))
         return self._open[remote.url]
 
     def having(self, remote: Remote, commit: str) -> Mirror:

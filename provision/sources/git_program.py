@@ -149,8 +149,8 @@ class Words(threading.Thread):
 
 def environment(remote: Remote) -> dict[str, str]:
     """The environment that git gets."""
-    kept = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
-    kept.update(
+    environment = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    environment.update(
         GIT_TERMINAL_PROMPT="0",
         GIT_ALLOW_PROTOCOL=":".join(TRANSPORTS),
         GIT_NO_LAZY_FETCH="1",
@@ -158,7 +158,7 @@ def environment(remote: Remote) -> dict[str, str]:
         GIT_NO_REPLACE_OBJECTS="1",
         LC_ALL="C.UTF-8",
     )
-    return {**kept, **remote.login}
+    return {**environment, **remote.login}
 
 
 def failure(said: bytes, status: int, remote: Remote) -> ProvError:

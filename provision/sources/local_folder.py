@@ -117,23 +117,25 @@ class Rules:
         """Take note of what git tracks. below: the part of the work tree that counts.  prefix: of paths in it."""
         tracked = tracked_in(root)
         skip = "" if below == "." else f"{below}/"
-        for paths, kept in ((tracked.files, self._files), (tracked.modules, self._modules)):
+        for paths, listed in ((tracked.files, self._files), (tracked.modules, self._modules)):
             ours = {prefix + path[len(skip) :] for path in paths if path.startswith(skip)}
-            kept |= ours
+            listed |= ours
             self._folders |= folders_of(dict.fromkeys(ours, "file"))
 
 
 def pointers_among(entries: list[Entry], folder: Path, work_tree: Path | None) -> list[str]:
     """Return the paths of pointers of Git LFS in a folder. Raises ProvError."""
     below = f"{folder.relative_to(work_tree).as_posix()}/" if work_tree not in (None, folder) else ""
-    told = {below + path: beginning(folder, path) for path, *_ in entries if path.endswith(".gitattributes")}
+    attributes = {
+        below + path: beginning(folder, path) for path, *_ in entries if path.endswith(".gitattributes")
+    }
     for above in folder.parents if below else ():
         data = bounded(above / ".gitattributes", MOST_ATTRIBUTES)
         if data is not None:
-            told[(above / ".gitattributes").relative_to(str(work_tree)).as_posix()] = data
+            attributes[(above / ".gitattributes").relative_to(str(work_tree)).as_posix()] = data
         if above == work_tree:
             break
-    filters = lfs.Attributes(told).filters if told else lambda path: False
+    filters = lfs.Attributes(attributes).filters if attributes else lambda path: False
     small = [path for path, _, s, _ in entries if s and 0 < s.size < lfs.LARGEST and filters(below + path)]
     return [path for path in small if lfs.pointer_in(beginning(folder, path))]
 

@@ -150,7 +150,7 @@ class Mirror:
 
 
 @contextlib.contextmanager
-def kept(remote: Remote) -> Iterator[Mirror]:
+def locked_mirror(remote: Remote) -> Iterator[Mirror]:
     """The mirror of a URL, for this process alone as long as the block runs. Raises ProvError."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     key = hashlib.sha256(f"2 {remote.url}".encode()).hexdigest()[:32]

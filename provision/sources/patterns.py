@@ -99,9 +99,9 @@ def trimmed(line: bytes) -> bytes:
     """Return a line without the spaces at its end that no backslash keeps."""
     end = at = 0
     while at < len(line):
-        kept = line[at] != 0x20
+        significant = line[at] != 0x20
         at += 2 if line[at] == 0x5C else 1
-        end = at if kept else end
+        end = at if significant else end
     return line[:end]
 
 

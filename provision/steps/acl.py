@@ -189,8 +189,8 @@ def from_mode(mode: int) -> Rights:
 
 def merged(old: Rights, ours: Rights, mode: int, default: bool, exclusive: bool) -> Rights:
     """The list with our entries, and with the mask that setfacl(1) would give it."""
-    kept = {key: rights for key, rights in old.items() if not (exclusive and key[0] in (USER, GROUP))}
-    new: Rights = {**kept, **ours}
+    remaining = {key: rights for key, rights in old.items() if not (exclusive and key[0] in (USER, GROUP))}
+    new: Rights = {**remaining, **ours}
     named = [rights for (tag, _), rights in new.items() if tag in (USER, GROUP)]
     if not named:
         return {} if default else {key: value for key, value in new.items() if key[0] != MASK}

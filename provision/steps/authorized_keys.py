@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Tuple
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, check_text, wanted
 from provision.steps.groups import check_name
-from provision.steps.support.file_changes import kept_mode, refuse_gift, text_change
+from provision.steps.support.file_changes import refuse_gift, replaced_mode, text_change
 from provision.steps.support.lockout import Guarded, login_account
 from provision.steps.support.rows import Row, Rows, new_rows, rows_of
 
@@ -117,7 +117,7 @@ class NoAuthorizedKeys(Step):
         path, now = file_of(host, self.user, self.path)
         assert now is not None  # check has found it
         data = self._edit(rows_of(host.files.read(path), path))
-        host.files.write(path, data, kept_mode(now, 0o600), now.uid, now.gid)
+        host.files.write(path, data, replaced_mode(now, 0o600), now.uid, now.gid)
 
     def guarded(self, host: "System", diff: Diff) -> "Optional[Guarded]":
         return login_account(host, self.user)
@@ -160,7 +160,7 @@ def file_of(host: "System", user: str, path: str) -> "Tuple[str, Optional[Stat]]
     if host.files.stat(folder + "/.") is None:
         raise StepError("there is no folder %s" % folder, hint="Make it first, with files.directory.")
     if now is not None:
-        refuse_gift(host, path, now, now.uid, kept_mode(now, 0o644))
+        refuse_gift(host, path, now, now.uid, replaced_mode(now, 0o644))
     return path, now
 
 
@@ -188,7 +188,7 @@ def put(host: "System", user: str, path: str, edit: Callable[[Rows], bytes]) -> 
     data = edit(rows_of(host.files.read(at) if now is not None else b"", at))
     if path:
         uid, gid = (now.uid, now.gid) if now is not None else host.owner(None, None)
-        host.files.write(at, data, kept_mode(now, 0o644), uid, gid)
+        host.files.write(at, data, replaced_mode(now, 0o644), uid, gid)
         return
     folder = at.rsplit("/", 1)[0]
     if host.files.stat(folder) is None:

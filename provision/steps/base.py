@@ -211,9 +211,9 @@ def step(cls: "Callable[P, Step]") -> "Callable[Concatenate[Steps, P], Outcome]"
         wanted_state = cls(*args, **kwargs)
         if not hasattr(type(c), "submit"):
             # a fabric.Connection, in someone's own fabfile
-            from provision.steps.on_controller import submit_awaited
+            from provision.steps.on_controller import submit_and_wait
 
-            return submit_awaited(c, wanted_state)
+            return submit_and_wait(c, wanted_state)
         return c.submit(wanted_state)
 
     submit.__doc__ = cls.__doc__

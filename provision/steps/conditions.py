@@ -19,7 +19,7 @@ MOST = 16 * 1024 * 1024
 
 
 @wanted()
-class AwaitedFile(Step):
+class FileCondition(Step):
     """A file that is there, holds something, or has gone.
 
         wait.file(c, "/run/shop/ready")
@@ -73,7 +73,7 @@ class AwaitedFile(Step):
 
 
 @wanted()
-class AwaitedProcess(Step):
+class ProcessCondition(Step):
     """A process that runs, or has ended.
 
         wait.process(c, "postgres")
@@ -131,7 +131,7 @@ class AwaitedProcess(Step):
 
 
 @wanted()
-class AwaitedCommand(Step):
+class CommandCondition(Step):
     """A command that ends well at last.
 
         wait.command(c, ["pg_isready", "-h", "127.0.0.1"], within=60)
@@ -180,7 +180,7 @@ class AwaitedCommand(Step):
 
 
 @wanted()
-class AwaitedUnit(Step):
+class UnitCondition(Step):
     """A unit of systemd that has come to a state: "active" by default.
 
         wait.unit(c, "cloud-final.service", within=300)

@@ -36,7 +36,7 @@ class Answers(Step):
     def __post_init__(self) -> None:
         if isinstance(self.answers, Mapping):
             # a password is one, also if it is given as text
-            object.__setattr__(self, "answers", {q: kept_secret(a) for q, a in self.answers.items()})
+            object.__setattr__(self, "answers", {q: as_secret(a) for q, a in self.answers.items()})
 
     def label(self) -> str:
         return "debconf answers for %s" % self.package
@@ -105,7 +105,7 @@ class Answers(Step):
 answers = step(Answers)
 
 
-def kept_secret(answer: Any) -> Any:
+def as_secret(answer: Any) -> Any:
     """An answer whose value is a Secret if its type is that of passwords."""
     if isinstance(answer, (tuple, list)) and len(answer) == 2 and answer[0] == "password":
         kind, value = answer

@@ -30,8 +30,8 @@ from provision.steps.support.fetching import (
 from provision.steps.support.file_changes import (
     attribute_words,
     attributes,
-    kept_mode,
     large_files,
+    replaced_mode,
     set_attributes,
     wanted_owner,
 )
@@ -105,7 +105,7 @@ class Download(Step):
         if now is not None and not any(c.what in ("content", "link") for c in diff.changes):
             set_attributes(self, host, now)
             return
-        mode = self.mode if self.mode is not None else kept_mode(now, 0o644)
+        mode = self.mode if self.mode is not None else replaced_mode(now, 0o644)
         uid, gid = wanted_owner(self, host, now)
         if host.planned:
             host.files.write(self.path, Source(self.sha256, -1), mode, uid, gid)
@@ -250,11 +250,11 @@ class Unpack(Step):
 
     def _make_way(self, host: "System", before: Sequence[str], members: "Sequence[Member]") -> None:
         """Remove what came from the archive before and is not in this one, and folders that are files now."""
-        kept = {m.path for m in members if m.kind != "dir"}
-        for gone in sorted(set(before) - kept):
+        extracted = {m.path for m in members if m.kind != "dir"}
+        for gone in sorted(set(before) - extracted):
             if host.files.stat("%s/%s" % (self.path, gone)) is not None:
                 host.files.remove("%s/%s" % (self.path, gone))
-        for path in sorted(kept):
+        for path in sorted(extracted):
             now = host.files.stat("%s/%s" % (self.path, path))
             if now is not None and now.kind == "dir":
                 # judged before: nothing is in it any more, but folders

@@ -21,7 +21,7 @@ from provision.steps.support.file_changes import (
     DIFF_LIMIT,
     attribute_words,
     attributes,
-    kept_mode,
+    replaced_mode,
     set_attributes,
     size_text,
     text_change,
@@ -107,7 +107,7 @@ class File(Step):
         ):
             set_attributes(self, host, now)
             return
-        mode = self.mode if self.mode is not None else kept_mode(now, self._new_mode())
+        mode = self.mode if self.mode is not None else replaced_mode(now, self._new_mode())
         uid, gid = wanted_owner(self, host, now)
         if self.validate_with:
             judge(host, self.path, self.source, self.validate_with, mode, uid, gid)

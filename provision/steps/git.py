@@ -126,9 +126,9 @@ class Checkout(Step):
             if not self.force:
                 self._refuse_to_overwrite(host, want)
         if self.remote:
-            kept = "remote.%s." % self.remote
-            self._run(host, "config", kept + "url", self.url)
-            self._run(host, "config", kept + "fetch", "+refs/heads/*:refs/remotes/%s/*" % self.remote)
+            section = "remote.%s." % self.remote
+            self._run(host, "config", section + "url", self.url)
+            self._run(host, "config", section + "fetch", "+refs/heads/*:refs/remotes/%s/*" % self.remote)
         self._run(host, "checkout", "--quiet", "--detach", "--force", want)
         if self.submodules:
             self._run(host, "submodule", "sync", "--quiet", "--recursive")

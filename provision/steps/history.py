@@ -32,17 +32,17 @@ class History(Step):
             raise StepError(
                 "there is no run %d on this host" % self.run, hint="The nearest are: %s" % (near or "none")
             )
-        told: Dict[str, Any] = {"runs": [runs.read(id) for id in ids if self.run in (0, id)]}
-        for each in told["runs"]:
+        answer: Dict[str, Any] = {"runs": [runs.read(id) for id in ids if self.run in (0, id)]}
+        for each in answer["runs"]:
             if not each.get("ended") and "damaged" not in each:
                 # it has not come to say so itself
                 with contextlib.suppress(StepError):
                     each["changed"] = [step["step"] for step in runs.steps(each["id"])]
-        if told["runs"] and told["runs"][-1]["id"] == ids[-1] and host.ledger.busy():
-            told["runs"][-1].setdefault("state", "running")
+        if answer["runs"] and answer["runs"][-1]["id"] == ids[-1] and host.ledger.busy():
+            answer["runs"][-1].setdefault("state", "running")
         if self.run:
-            told["steps"] = runs.steps(self.run)
-        self.scratch["stdout"] = json.dumps(told)
+            answer["steps"] = runs.steps(self.run)
+        self.scratch["stdout"] = json.dumps(answer)
         return Diff.none("%d runs" % len(ids))
 
     def apply(self, host: "System", diff: Diff) -> None:

@@ -117,18 +117,18 @@ class IniValue(Step):
             return old.data(old.rows)
         rows: List[Optional[Row]] = list(old.rows)
         added = self._put(rows, found, keys, tails, values, plainly)
-        kept = [row for row in rows if row is not None]
+        remaining = [row for row in rows if row is not None]
         if not added:
-            return old.data(kept)
+            return old.data(remaining)
         if keys:
             end = [keys[-1], *tails[keys[-1]]][-1] + 1
             at = end - rows[:end].count(None)
         elif parts:
             at = end_of(found, parts[-1])
         else:
-            gap = [""] if any(row.text.strip() for row in kept) else []
-            at, added = len(kept), [*gap, "[%s]" % self.section, *added]
-        return old.data([*kept[:at], *new_rows(added), *kept[at:]])
+            gap = [""] if any(row.text.strip() for row in remaining) else []
+            at, added = len(remaining), [*gap, "[%s]" % self.section, *added]
+        return old.data([*remaining[:at], *new_rows(added), *remaining[at:]])
 
     def _put(
         self,

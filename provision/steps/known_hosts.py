@@ -7,7 +7,7 @@ from provision.errors import StepError
 from provision.steps.authorized_keys import own_file, ssh_folder
 from provision.steps.base import Change, Diff, Step, check_text, step, wanted
 from provision.steps.groups import check_name
-from provision.steps.support.file_changes import join, kept_mode
+from provision.steps.support.file_changes import join, replaced_mode
 
 if TYPE_CHECKING:
     from provision.system.accounts import Account
@@ -73,7 +73,7 @@ class KnownHost(Step):
                 host.files.mkdir(ssh_folder(account), 0o700, uid, gid)
         now = host.files.stat(path)
         lines, _ = self._edited(host)
-        host.files.write(path, join(lines), kept_mode(now, mode), uid, gid)
+        host.files.write(path, join(lines), replaced_mode(now, mode), uid, gid)
 
     def fingerprint(self, host: "System") -> str:
         path = "%s/known_hosts" % ssh_folder(self._account(host)) if self.user else SYSTEM

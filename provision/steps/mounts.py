@@ -14,7 +14,7 @@ from provision.steps.support.fstab import (
     put_mounted,
     write_fstab,
 )
-from provision.steps.support.mounted import remount, same_kind, same_source, taken_away, told_source
+from provision.steps.support.mounted import remount, same_kind, same_source, shown_source, taken_away
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -68,7 +68,7 @@ class Mount(Step):
         if now is not None and self.mounted:
             if not same_kind(self.kind, now, entry.words) or not same_source(host, entry, now):
                 raise StepError(
-                    "%s on %s is mounted at %s already" % (now.kind, told_source(now), self.path),
+                    "%s on %s is mounted at %s already" % (now.kind, shown_source(now), self.path),
                     hint="Add mounts.no_mount before this step if it shall go.",
                 )
             if (found and self._was_ours(host)) or remount(entry, now):

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
         as_user: str
 
 
-def submit_awaited(connection: Any, step: "Step") -> "Outcome":
+def submit_and_wait(connection: Any, step: "Step") -> "Outcome":
     """Send a step over a plain fabric.Connection and wait for it. Raises StepFailed, UnreachableError, ConfigError."""
     from provision.roles import plain_fabric
 
-    return plain_fabric.submit_awaited(connection, step)
+    return plain_fabric.submit_and_wait(connection, step)
 
 
 def role_file(connection: Any, kind: str, name: str) -> "Path":

@@ -12,7 +12,7 @@ from provision.steps.base import Change, Diff, Step, check_mode, check_names, ch
 from provision.steps.support.file_changes import (
     attribute_words,
     attributes,
-    kept_mode,
+    replaced_mode,
     set_attributes,
     wanted_owner,
 )
@@ -83,7 +83,7 @@ class PasswordFile(Step):
             return
         lines = {**known, **self._made(host, [name for name in wanted_names if name not in known])}
         uid, gid = wanted_owner(self, host, now)
-        mode = self.mode if self.mode is not None else kept_mode(now, 0o640)
+        mode = self.mode if self.mode is not None else replaced_mode(now, 0o640)
         text = "".join("%s:%s\n" % (name, lines[name]) for name in wanted_names)
         host.files.write(self.path, text.encode(), mode, uid, gid)
         key = os.urandom(32).hex()

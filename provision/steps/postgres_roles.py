@@ -143,9 +143,9 @@ class DatabaseRole(Step):
             words.append("CONNECTION LIMIT %d" % self.connection_limit)
         if self.valid_until and (new or "valid until" in what):
             words.append("VALID UNTIL %s" % literal(self.valid_until))
-        kept = verifier(self.password.reveal()) if self.password is not None else ""
-        if kept and (new or "password" in what):
-            words.append("PASSWORD %s" % literal(kept))
+        stored = verifier(self.password.reveal()) if self.password is not None else ""
+        if stored and (new or "password" in what):
+            words.append("PASSWORD %s" % literal(stored))
         name = identifier(self.name)
         lines = ["%s ROLE %s %s" % ("CREATE" if new else "ALTER", name, " ".join(words))] if words else []
         changed = [c for c in diff.changes if c.what == "member of"]
@@ -155,7 +155,7 @@ class DatabaseRole(Step):
         # all of it or nothing: a role without its groups would no longer be new in the next run
         execute(host, self, "postgres", "BEGIN;\n%s;\nCOMMIT" % ";\n".join(lines))
         if host.planned:
-            self._foresee(host, kept)
+            self._foresee(host, stored)
 
     def fingerprint(self, host: "System") -> str:
         return signature(self)
@@ -191,7 +191,7 @@ class DatabaseRole(Step):
         none = {"oid": "", "limit": -1, "until": "", "password": "", "groups": []}
         return {**NEW, **none, "valid": self.valid_until in ("", "infinity")}
 
-    def _foresee(self, host: "System", kept: str) -> None:
+    def _foresee(self, host: "System", stored: str) -> None:
         now = self._now(host) or self._new()
         given = {word: getattr(self, word) for word in COLUMNS if getattr(self, word) is not None}
         groups = [] if self.exact_member_of else now["groups"]
@@ -200,7 +200,7 @@ class DatabaseRole(Step):
             now["limit"] = self.connection_limit
         if self.valid_until:
             now.update(valid=True, until=self.valid_until)
-        picture(host, self, "role", self.name).update(now, password=kept or now["password"])
+        picture(host, self, "role", self.name).update(now, password=stored or now["password"])
 
     def _refuse_demotion(self, now: Dict[str, Any], found: Sequence[Change]) -> None:
         lost = [c.what for c in found if c.what in ("superuser", "login") and c.after == "no"]

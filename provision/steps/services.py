@@ -235,7 +235,7 @@ class Service(Step):
                 due = [
                     r.label
                     for r in refs
-                    if before.get(r.label) != r.fingerprint or host.ledger.untold(self.key, r)
+                    if before.get(r.label) != r.fingerprint or host.ledger.owes_reload(self.key, r)
                 ]
             else:
                 # never (re)started by us: it knows what is older than all runs, but not what they changed, nor
@@ -255,8 +255,8 @@ class Service(Step):
             host.ledger.seen(self.key)
         return []
 
-    def _remember(self, host: "System", told: Sequence[Ref]) -> None:
-        host.ledger.remember_unit(self.key, self._inputs(), told, self.renews)
+    def _remember(self, host: "System", notified: Sequence[Ref]) -> None:
+        host.ledger.remember_unit(self.key, self._inputs(), notified, self.renews)
 
     def _inputs(self) -> Dict[str, str]:
         return {r.label: r.fingerprint for r in (*self.restart_on, *self.reload_on)}

@@ -141,9 +141,9 @@ class SwapFile(Step):
         if not host.planned or not host.files.exists(SWAPS):
             return
         lines = host.files.read(SWAPS).decode(errors="replace").splitlines(True)
-        kept = [line for line in lines if line.split()[:1] != [self.path]]
+        remaining = [line for line in lines if line.split()[:1] != [self.path]]
         line = "%s file %d 0 -2\n" % (self.path, self.size_mb * 1024)
-        host.files.write(SWAPS, "".join([*kept, line] if used else kept).encode(), 0o444, 0, 0)
+        host.files.write(SWAPS, "".join([*remaining, line] if used else remaining).encode(), 0o444, 0, 0)
 
 
 swap_file = step(SwapFile)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Optional, Protocol, Sequence
 from provision.errors import StepError
 from provision.steps.base import Diff, check_mode, check_names, check_path
 from provision.steps.files import File
-from provision.steps.support.file_changes import kept_mode, refuse_gift, wanted_owner
+from provision.steps.support.file_changes import refuse_gift, replaced_mode, wanted_owner
 from provision.steps.support.rows import Rows, rows_of
 from provision.steps.support.safeguards import check_judge
 from provision.system.source import Source
@@ -87,7 +87,7 @@ def edited(s: Edit, host: "System") -> File:
 def refuse_given(s: Edit, host: "System", now: "Optional[Stat]", path: str) -> None:
     """Raise StepError if the edited file would show to others what it holds now."""
     if now is not None:
-        mode = kept_mode(now, 0) if s.mode is None else s.mode
+        mode = replaced_mode(now, 0) if s.mode is None else s.mode
         refuse_gift(host, path, now, wanted_owner(s, host, now)[0], mode)
 
 

@@ -6,7 +6,7 @@ from provision.errors import StepError
 from provision.steps.base import Diff, Step, listed, step, wanted
 from provision.steps.support.restore import Restoration
 from provision.steps.support.restoring import Restoring
-from provision.system.memory.former_states import Kept
+from provision.system.memory.former_states import FormerStates
 from provision.system.memory.past_runs import Runs
 
 if TYPE_CHECKING:
@@ -80,13 +80,13 @@ class Undo(Step):
         about = runs.read(id)
         if "damaged" in about:
             raise StepError("run %d can't be undone: %s" % (id, about["damaged"]))
-        kept = Kept(runs, id)
-        if kept.incomplete:
+        former = FormerStates(runs, id)
+        if former.incomplete:
             raise StepError(
                 "run %d can't be undone: not all that was there before could be kept" % id,
                 hint="Most likely the disk was full. What it changed: prov history HOST %d" % id,
             )
-        return Restoration(host, kept, about["began"], runs.steps(id))
+        return Restoration(host, former, about["began"], runs.steps(id))
 
     def _id(self, host: "System", runs: Runs) -> int:
         """The number of the run that is meant. Raises StepError if there is none."""
@@ -112,12 +112,12 @@ class Undo(Step):
         steps = runs.steps(id)
         packages = [
             change[0].split(" ", 1)[1]
-            for told in steps
-            for change in told.get("diff", ())
+            for past in steps
+            for change in past.get("diff", ())
             if change[0].startswith("package ")
         ]
         back = work.kernel.labels()
-        ran = [told["step"] for told in steps if told.get("ran") and told["step"] not in back]
+        ran = [past["step"] for past in steps if past.get("ran") and past["step"] not in back]
         found = []
         if packages:
             found.append("packages stay as they are: %s" % listed(packages, most=20))

@@ -247,8 +247,8 @@ class User(Step):
     def _hash(self, old: str) -> str:
         """The second field of shadow(5) as wanted, from what it is now."""
         there = old.lstrip("!")
-        kept = self.password is None or (self.keep_password and there not in ("", "*"))
-        new = there if kept else self._given().lstrip("!")
+        keeps = self.password is None or (self.keep_password and there not in ("", "*"))
+        new = there if keeps else self._given().lstrip("!")
         locked = is_locked(old) if self.locked is None else self.locked
         # an empty field would let in without a password; it is left only where no one asked for one
         none = not new and (old != "" or self.password is not None)

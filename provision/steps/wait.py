@@ -4,12 +4,12 @@ The steps are in modules of their own, because each travels to hosts with all of
 """
 
 from provision.steps.base import step
-from provision.steps.conditions import AwaitedCommand, AwaitedFile, AwaitedProcess, AwaitedUnit
+from provision.steps.conditions import CommandCondition, FileCondition, ProcessCondition, UnitCondition
 from provision.steps.waiting import Port, Url
 
 url = step(Url)
 port = step(Port)
-file = step(AwaitedFile)
-process = step(AwaitedProcess)
-command = step(AwaitedCommand)
-unit = step(AwaitedUnit)
+file = step(FileCondition)
+process = step(ProcessCondition)
+command = step(CommandCondition)
+unit = step(UnitCondition)

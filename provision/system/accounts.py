@@ -75,7 +75,7 @@ class Accounts:
         self.made: Callable[[str, str], None] = lambda kind, name: None
         self.gone: Callable[[str, str], object] = lambda kind, name: None
 
-    def _kept(self) -> "ContextManager[None]":
+    def _journaled(self) -> "ContextManager[None]":
         """Let an undo put back the lines that change in the block."""
         return contextlib.nullcontext() if self.record is None else self.record.accounts()
 
@@ -84,7 +84,7 @@ class Accounts:
         """A user or group is added in the block. Recorded before, as we may be killed right after."""
         self.made(kind, name)
         try:
-            with self._kept():
+            with self._journaled():
                 yield
         except BaseException:
             self.gone(kind, name)
@@ -167,7 +167,7 @@ class Accounts:
 
     def change_user(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
         """usermod(8)."""
-        with self._kept():
+        with self._journaled():
             self._run(("usermod", *flags, *pairs(options), "--", name)).require(
                 "changing the user %s" % name, "If processes of the user still run, end them first."
             )
@@ -175,7 +175,7 @@ class Accounts:
     def set_password(self, name: str, hashed: str) -> None:
         """chpasswd(8), told over stdin: an argv is there for all to see."""
         line = "%s:%s\n" % (name, hashed)
-        with self._kept():
+        with self._journaled():
             self._run(("chpasswd", "--encrypted"), stdin=line.encode()).require(
                 "setting the password of %s" % name
             )
@@ -183,7 +183,7 @@ class Accounts:
     def set_ageing(self, name: str, ages: Dict[str, int]) -> None:
         """chage(1), with the names and numbers of Shadow."""
         options = {AGEING[what]: str(days) for what, days in ages.items()}
-        with self._kept():
+        with self._journaled():
             self._run(("chage", *pairs(options), "--", name)).require("setting the ages of %s" % name)
 
     def remove_user(self, name: str, with_home: bool = False) -> None:
@@ -192,7 +192,7 @@ class Accounts:
         now = self.user(name)
         if self.record is not None and with_home and now is not None:
             self.record.keep_tree(now.home)
-        with self._kept():
+        with self._journaled():
             self._run(("userdel", *flags, "--", name)).require(
                 "removing the user %s" % name, "If processes of the user still run, end them first."
             )
@@ -205,19 +205,19 @@ class Accounts:
 
     def set_members(self, group: str, names: Sequence[str]) -> None:
         """gpasswd(1): exactly these have the group as a supplementary one."""
-        with self._kept():
+        with self._journaled():
             self._run(("gpasswd", "--members", ",".join(names), group)).require(
                 "setting the members of %s" % group
             )
 
     def set_gid(self, group: str, gid: str) -> None:
         """groupmod(8)."""
-        with self._kept():
+        with self._journaled():
             self._run(("groupmod", "--gid", gid, "--", group)).require("changing the group %s" % group)
 
     def remove_group(self, name: str) -> None:
         """groupdel(8)."""
-        with self._kept():
+        with self._journaled():
             self._run(("groupdel", "--", name)).require("removing the group %s" % name)
         self.gone("group", name)
 

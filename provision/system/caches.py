@@ -18,7 +18,7 @@ LARGEST = 64 * 1024 * 1024
 CHUNK = 256 * 1024
 
 
-def kept(path: str) -> bytes:
+def cached(path: str) -> bytes:
     """What was kept in a file; b"" if nothing was, or by someone else."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as f:
@@ -51,17 +51,17 @@ class Hashes:
 
     def __init__(self, path: str = "") -> None:
         self._path = path
-        self._kept: Optional[Dict[str, str]] = None if path else {}
+        self._stored: Optional[Dict[str, str]] = None if path else {}
         self._used: Dict[str, str] = {}
         self._new = False
 
     def find(self, st: os.stat_result) -> Optional[str]:
         """The hash of a file that has not changed since it was computed; None if it has to be computed."""
         name = name_of(st)
-        if self._kept is None:
-            lines = kept(self._path).decode("ascii", "replace").splitlines()
-            self._kept = {name: digest for name, _, digest in (line.rpartition(" ") for line in lines)}
-        found = self._used.get(name) or self._kept.get(name)
+        if self._stored is None:
+            lines = cached(self._path).decode("ascii", "replace").splitlines()
+            self._stored = {name: digest for name, _, digest in (line.rpartition(" ") for line in lines)}
+        found = self._used.get(name) or self._stored.get(name)
         if found is not None:
             self._used[name] = found
         return found
@@ -91,7 +91,7 @@ class Hashes:
     def save(self) -> None:
         """Keep them for the next run, those of this one first."""
         if self._new and self._path:
-            lines = list({**self._used, **(self._kept or {})}.items())[:MOST]
+            lines = list({**self._used, **(self._stored or {})}.items())[:MOST]
             keep(self._path, "".join("%s %s\n" % line for line in lines).encode())
 
 

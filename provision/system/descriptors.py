@@ -13,7 +13,7 @@ from provision.system.source import CHUNK
 
 #: extended attributes (xattr(7)); KEPT: what a file that replaces another one takes over from it
 DEFAULT_ACL, LABEL = "system.posix_acl_default", "security.selinux"
-KEPT = (LABEL, ACL)
+PRESERVED = (LABEL, ACL)
 #: folders in each other that are walked; and that are emptied without being moved
 DEEPEST, SHALLOW = 128, 64
 MOVED = ".prov-gone-"
@@ -180,7 +180,7 @@ def keep_attributes(fd: int, name: str, new: int) -> None:
         # another user's list is not a reason to let them read what is ours
         if not stat.S_ISREG(before.st_mode) or not (trusted(before.st_uid) or before.st_uid == owner):
             return
-        for each in (*KEPT, *own_attributes(reached(old))):
+        for each in (*PRESERVED, *own_attributes(reached(old))):
             found = attribute(reached(old), each)
             if found and found != attribute(new, each):
                 # in containers labels can be read, not written: then the directory has given the new file its own

@@ -61,9 +61,9 @@ def settle_earlier(home: str) -> str:
         found = {"at": "an unknown time", "paths": []}
     os.unlink(path)
     what = ", ".join(found["paths"]) or "a unit's state"
-    told = "no new login confirmed a change, so the host reverted it at %s: %s" % (found["at"], what)
+    message = "no new login confirmed a change, so the host reverted it at %s: %s" % (found["at"], what)
     left = ", ".join(found.get("left", ()))
-    return "%s; could not put back %s" % (told, left) if left else told
+    return "%s; could not put back %s" % (message, left) if left else message
 
 
 def folder_of(home: str) -> str:

@@ -67,9 +67,9 @@ def state_of(fd: int) -> State:
             found["size"], found["sha256"] = st.st_size, caches.sha256(f)
     at = reached(fd)
     values = {name: attribute(at, name) for name in (*ATTRIBUTES, *own_attributes(at))}
-    kept = {name: base64.b64encode(value).decode() for name, value in values.items() if value}
-    if kept:
-        found["attributes"] = kept
+    encoded = {name: base64.b64encode(value).decode() for name, value in values.items() if value}
+    if encoded:
+        found["attributes"] = encoded
     return found
 
 

@@ -101,8 +101,8 @@ class Lender:
         return Lent(host, stages.deployed[assignment.host.name])
 
 
-def on_trial(told: dict[str, Any]) -> Lent:
+def on_trial(about: dict[str, Any]) -> Lent:
     """The host that `prov test` is about (provision.testing.trials.save)."""
-    trial = trial_of(told["subject"], told["image"], Path(told["authority"]), told["inventory"])
-    assignment = next(a for a in trial.assignments if a.host.name == told["host"])
-    return Lent(ProvHost(assignment, authority_of(assignment)), Deployed.from_json(told["deployed"]))
+    trial = trial_of(about["subject"], about["image"], Path(about["authority"]), about["inventory"])
+    assignment = next(a for a in trial.assignments if a.host.name == about["host"])
+    return Lent(ProvHost(assignment, authority_of(assignment)), Deployed.from_json(about["deployed"]))

@@ -59,7 +59,7 @@ class StageDone:
 
 @dataclass(frozen=True)
 class TrialDone:
-    """A trial has ended. passed: none of its stages failed.  kept: names of hosts that are still there.
+    """A trial has ended. passed: none of its stages failed.  hosts_left: names of hosts that are still there.
 
     error: why hosts could not be removed.
     """
@@ -67,7 +67,7 @@ class TrialDone:
     trial: Trial
     passed: bool
     seconds: float
-    kept: Sequence[str] = ()
+    hosts_left: Sequence[str] = ()
     error: ProvError | None = None
 
 

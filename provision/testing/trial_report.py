@@ -38,7 +38,7 @@ class TrialItems(TrialReport):
         self._out = out
 
     def take(self, event: Event) -> None:
-        self._out.show(objects(event), (line.text for line in told(event)))
+        self._out.show(objects(event), (line.text for line in shown_lines(event)))
 
     def finish(self, finished: Finished, seconds: float) -> None:
         self._out.show((), [outcome(finished, seconds)])
@@ -53,7 +53,7 @@ class TrialItems(TrialReport):
 # -- as lines for people
 
 
-def told(event: Event) -> Iterator[ShownLine]:
+def shown_lines(event: Event) -> Iterator[ShownLine]:
     """What there is to say of an event."""
     match event:
         case StageDone():
@@ -66,12 +66,12 @@ def told(event: Event) -> Iterator[ShownLine]:
         case TrialDone():
             if event.error is not None:
                 yield from host_failure("", event.error)
-            if event.kept:
+            if event.hosts_left:
                 yield ShownLine(
                     "hint", f"{event.trial.name}: its hosts are kept. To get in, and to remove them:"
                 )
-                yield from (ShownLine("hint", f"    prov lab ssh {name}") for name in event.kept)
-                yield ShownLine("hint", f"    prov lab down {' '.join(event.kept)}")
+                yield from (ShownLine("hint", f"    prov lab ssh {name}") for name in event.hosts_left)
+                yield ShownLine("hint", f"    prov lab down {' '.join(event.hosts_left)}")
 
 
 def failure(stage: StageDone) -> Iterator[ShownLine]:
@@ -118,7 +118,7 @@ def objects(event: Event) -> Iterator[dict[str, Any]]:
         yield stage_line(event)
     elif isinstance(event, TrialDone):
         line = {**of_trial(event), "event": "trial", "state": "passed" if event.passed else "failed"}
-        line["kept"] = list(event.kept)
+        line["kept"] = list(event.hosts_left)
         yield line | ({"error": error(event.error)} if event.error else {})
 
 

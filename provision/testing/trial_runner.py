@@ -108,13 +108,13 @@ class Trials:
     def _end(self, stages: Stages, passed: bool, began: float, error: ProvError | None) -> None:
         """Remove the hosts, unless they are to be kept."""
         there = self._hosts(stages)
-        kept = there if self._options.keep else []
+        hosts_left = there if self._options.keep else []
         try:
-            if there and not kept:
+            if there and not hosts_left:
                 lab.down(there)
         except ProvError as problem:
             error = error or problem
-        done = TrialDone(stages.trial, passed and error is None, time.monotonic() - began, kept, error)
+        done = TrialDone(stages.trial, passed and error is None, time.monotonic() - began, hosts_left, error)
         self._queue.put(done)
 
 

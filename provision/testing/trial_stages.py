@@ -152,7 +152,7 @@ class Stages:
 
     def reboot(self) -> StageDone:
         """Reboot, and wait until all is up that comes up by itself."""
-        _, done = self._run(results.REBOOT, work=boots_anew)
+        _, done = self._run(results.REBOOT, work=boots_again)
         return done
 
     def undo(self) -> StageDone:
@@ -163,8 +163,8 @@ class Stages:
         if any(step.error is not None and step.error.message.endswith(LABS_OWN) for step in done.steps):
             why = "the lab has changed /etc/hosts since, and undo does not overwrite later changes"
             return self._done(results.UNDO, "skipped", why)
-        told = [step.why for step in steps if step.step.startswith("undo") and step.why]
-        return replace(done, why=done.why or "; ".join(told))
+        reasons = [step.why for step in steps if step.step.startswith("undo") and step.why]
+        return replace(done, why=done.why or "; ".join(reasons))
 
     # -- inside
 
@@ -208,7 +208,7 @@ class Stages:
         return StageDone(self.trial, stage, state, 0.0, why, steps, errors, tests, output)
 
 
-def boots_anew(host: Host) -> None:
+def boots_again(host: Host) -> None:
     """Work: a reboot."""
     reboot.reboot(host, "asked for by prov test")
     command.command(host, SETTLED, reason="services come up after the login does").wait()

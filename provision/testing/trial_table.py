@@ -17,7 +17,7 @@ from provision.report.live_rows import duration
 from provision.report.palette import KINDS
 from provision.report.terminal import Terminal
 from provision.testing.results import STAGES, Event, Finished, StageDone, StageStarted, TrialDone
-from provision.testing.trial_report import TrialReport, outcome, told
+from provision.testing.trial_report import TrialReport, outcome, shown_lines
 from provision.testing.trials import Trial
 
 #: a sign and a colour for each state
@@ -54,7 +54,7 @@ class TrialTable(TrialReport):
             case TrialDone():
                 self._took[name] = event.seconds
         worth_telling = not isinstance(event, StageDone) or event.state == "failed"
-        shown = list(told(event)) if worth_telling else []
+        shown = list(shown_lines(event)) if worth_telling else []
         if shown:
             block = Text("\n").join(Text(line.text, KINDS[line.kind]) for line in shown)
             self._terminal.print(block, soft_wrap=True)

@@ -155,13 +155,13 @@ def unknown(subject: str, others: Sequence[str]) -> UsageError:
 
 def in_the_lab(variables: Mapping[str, Located], authority: Path, origin: Origin) -> dict[str, Located]:
     """A host's variables, but that it is reached in the lab, and trusts an authority of its own."""
-    kept = {name: part for name, part in variables.items() if not name.startswith("ansible_")}
-    kept["ansible_connection"] = Located("lab", origin)
-    tls = kept.get("tls", Located({}, origin))
+    lab_variables = {name: part for name, part in variables.items() if not name.startswith("ansible_")}
+    lab_variables["ansible_connection"] = Located("lab", origin)
+    tls = lab_variables.get("tls", Located({}, origin))
     role = find("tls", search_path())
     if isinstance(tls.value, dict) and role and role.params and "ca" in role.params.model_fields:
-        kept["tls"] = Located({**tls.value, "ca": str(authority)}, tls.origin, tls.parts)
-    return kept
+        lab_variables["tls"] = Located({**tls.value, "ca": str(authority)}, tls.origin, tls.parts)
+    return lab_variables
 
 
 def tests_of(host: InventoryHost) -> tuple[Path, ...]:
@@ -175,7 +175,7 @@ def tests_of(host: InventoryHost) -> tuple[Path, ...]:
 
 def save(path: Path, trial: Trial, host: str, authority: Path, deployed: Sequence[Mapping[str, Any]]) -> None:
     """Tell a process of pytest what it is about."""
-    told = {
+    about = {
         "subject": trial.subject,
         "image": trial.image,
         "inventory": trial.inventory,
@@ -183,4 +183,4 @@ def save(path: Path, trial: Trial, host: str, authority: Path, deployed: Sequenc
         "authority": str(authority),
         "deployed": deployed,
     }
-    path.write_text(json.dumps(told), encoding="utf-8")
+    path.write_text(json.dumps(about), encoding="utf-8")

@@ -82,7 +82,7 @@ def options(site: Site, place: Location) -> list[str]:
     timeout = 3600 if place.stream else site.app.timeout + 5
     flush = ["flushpackets=on"] if place.stream else []
     # idle for fewer seconds than its backend keeps them
-    reuse = "ttl=30" if site.kept else "disablereuse=on"
+    reuse = "ttl=30" if site.keepalive else "disablereuse=on"
     return [reuse, "retry=0", "connectiontimeout=5", f"timeout={timeout}", "upgrade=websocket", *flush]
 
 

@@ -71,8 +71,8 @@ def account(c: Host, app: App, release: Release) -> None:
 def files_of(c: Host, release: Release) -> None:
     """The release's files, owned by root, and its virtual environment."""
     app = release.app
-    kept = [*OURS, *map(app.in_source, (*app.static.values(), *app.writable, *app.files))]
-    tree.tree(c, release.path, release.entries, like=release.current, keep=kept, folder_mode=0o755)
+    preserved = [*OURS, *map(app.in_source, (*app.static.values(), *app.writable, *app.files))]
+    tree.tree(c, release.path, release.entries, like=release.current, keep=preserved, folder_mode=0o755)
     files.directory(c, f"{release.path}/.prov", mode=0o755)
     for path, template in app.files.items():
         # secrets may be in it, and the application has to read it

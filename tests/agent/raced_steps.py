@@ -21,7 +21,7 @@ from provision.steps.authorized_keys import AuthorizedKeys, NoAuthorizedKeys
 from provision.steps.base import Step
 from provision.steps.certificates import Certificate, CertificateRequest, SelfSigned, ValidCertificate
 from provision.steps.command import Command
-from provision.steps.conditions import AwaitedCommand, AwaitedFile, AwaitedProcess
+from provision.steps.conditions import CommandCondition, FileCondition, ProcessCondition
 from provision.steps.configuration import Configuration
 from provision.steps.fetch import Unpack
 from provision.steps.files import Absent, Directory, File, Link, Watched
@@ -86,9 +86,9 @@ RACED: dict[type[Step], Make] = {
         NoAuthorizedKeys(USER, [KEY]),
         NoAuthorizedKeys(USER, [KEY], f"{way}/conf"),
     ],
-    AwaitedFile: lambda way, own: [AwaitedFile(f"{way}/conf", contains="nowhere", within=0)],
-    AwaitedCommand: lambda way, own: [AwaitedCommand(["cat", "only"], cwd=way, within=0)],
-    AwaitedProcess: lambda way, own: [AwaitedProcess(pid_file=f"{way}/conf", within=0)],
+    FileCondition: lambda way, own: [FileCondition(f"{way}/conf", contains="nowhere", within=0)],
+    CommandCondition: lambda way, own: [CommandCondition(["cat", "only"], cwd=way, within=0)],
+    ProcessCondition: lambda way, own: [ProcessCondition(pid_file=f"{way}/conf", within=0)],
     Backup: lambda way, own: [Backup(f"{way}/db", f"{way}/kept", owner=USER)],
     Block: lambda way, own: [
         Block(f"{way}/conf", "text", owner=USER),
@@ -167,7 +167,7 @@ ELSEWHERE = {
     ],
     "systemd-tmpfiles(8) and restorecon(8) look for links themselves": ["Tmpfiles", "Restored"],
     "they ask systemd, the net or the kernel": [
-        "AwaitedUnit", "OnlyInstances", "Port", "Reboot", "Service", "ServedCertificate", "Url", "UserService",
+        "UnitCondition", "OnlyInstances", "Port", "Reboot", "Service", "ServedCertificate", "Url", "UserService",
     ],
     "its server would have to be there; its file is put in place as Unpack's are": ["Download"],
     "they go by records of root's alone, and have races of their own here": ["History", "Prune", "Undo"],

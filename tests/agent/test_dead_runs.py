@@ -29,7 +29,7 @@ def aside(agents: Agents, lock: str = "free") -> Session:
     return agents.start(opening={"aside": lock})
 
 
-def told(agents: Agents) -> list[dict[str, Any]]:
+def steps_of_runs(agents: Agents) -> list[dict[str, Any]]:
     """The runs that the host remembers."""
     with agents.session(plan=True) as session:
         found: list[dict[str, Any]] = json.loads(session.submit(History()).wait().stdout)["runs"]
@@ -58,7 +58,7 @@ def test_a_command_that_is_killed_leaves_no_trace(agents: Agents, root: Path, lo
     session.abandon()
     assert remembered(agents) == before
     assert not owed(agents, "file /conf")
-    assert [run["state"] for run in told(agents)] == ["done"]
+    assert [run["state"] for run in steps_of_runs(agents)] == ["done"]
     wait_for(lambda: not agents.locked())
 
 
@@ -75,7 +75,7 @@ def test_an_undo_after_fifty_looks_undoes_the_deploy(agents: Agents, root: Path)
         with pytest.raises(StepFailed):
             session.submit(Command(["false"], reason="a look")).wait()
         session.finish()
-    assert len(told(agents)) == 1
+    assert len(steps_of_runs(agents)) == 1
     with agents.session() as session:
         assert session.submit(Undo()).wait().changed
     assert not (root / "conf").exists()
@@ -102,7 +102,7 @@ def test_a_command_runs_beside_a_deploy_unless_it_asks_for_the_lock(agents: Agen
 def owed(agents: Agents, *labels: str, unit: str = "shop.service") -> bool:
     """Whether a plan says now that a unit which reads these is to be restarted."""
     ledger = Ledger(str(agents.ledger))
-    return any(ledger.untold(unit, Ref(1, label)) or ledger.may_have_changed(label) for label in labels)
+    return any(ledger.owes_reload(unit, Ref(1, label)) or ledger.may_have_changed(label) for label in labels)
 
 
 class Units:

@@ -211,5 +211,5 @@ def test_caches_that_are_something_else(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc/passwd")
     (tmp_path / "hashes").write_bytes(b"\xff\x00 no hash\n\n 1\n")
     (tmp_path / "hashes").chmod(0o600)
-    assert [caches.kept(str(tmp_path / name)) for name in ("fifo", "link")] == [b"", b""]
+    assert [caches.cached(str(tmp_path / name)) for name in ("fifo", "link")] == [b"", b""]
     assert caches.Hashes(str(tmp_path / "hashes")).find(Path("/").stat()) is None

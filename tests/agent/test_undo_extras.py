@@ -16,7 +16,7 @@ from provision.steps.files import Directory, File
 from provision.steps.undo import Undo
 from provision.system.account_lines import by_name, with_line
 from provision.system.memory import past_runs
-from provision.system.memory.former_states import Kept, account_changes
+from provision.system.memory.former_states import FormerStates, account_changes
 from provision.system.memory.past_runs import Runs
 from provision.system.memory.run_journal import Journal
 
@@ -77,9 +77,9 @@ def test_a_run_goes_on_after_a_reboot(tmp_path: Path) -> None:
     second.keep_path(str(tmp_path / "a"))
     second.keep_path(str(tmp_path / "b"))
     second.end(None, ended="2", changed=["b"], failed=[], state="done")
-    kept = Kept(Runs(str(tmp_path)), first.id)
-    assert {Path(path).name for path in kept.paths} == {"a", "b"}
-    assert Path(kept.copy_of(kept.paths[str(tmp_path / "a")])).read_text() == "old"
+    former = FormerStates(Runs(str(tmp_path)), first.id)
+    assert {Path(path).name for path in former.paths} == {"a", "b"}
+    assert Path(former.copy_of(former.paths[str(tmp_path / "a")])).read_text() == "old"
     (run,) = Runs(str(tmp_path)).all()
     assert (run["began"], run["ended"]) == ("1", "2")
 
@@ -111,7 +111,7 @@ def test_accounts_that_died_half_way_are_compared_with_what_is_there(
     lines = index.read_text().splitlines()
     assert "accounts" in json.loads(lines[-1])
     index.write_text("".join(line + "\n" for line in lines[:-1]))
-    (change,) = Kept(Runs(str(tmp_path)), run.id).accounts.values()
+    (change,) = FormerStates(Runs(str(tmp_path)), run.id).accounts.values()
     assert (change["name"], change["was"], change["now"]) == ("c", None, "c:3")
 
 

@@ -14,7 +14,7 @@ from fuzzed import JsonParser
 
 from provision.errors import ProvError
 from provision.report.jsonl import JsonLines
-from provision.system.memory.former_states import Kept
+from provision.system.memory.former_states import FormerStates
 from provision.system.memory.ledger import Ledger
 from provision.system.memory.past_runs import Runs
 from provision.system.memory.records import PAST, Damaged, understood
@@ -113,7 +113,11 @@ class Ledgers(JsonParser):
         runs = Runs(str(folder))
         for about in runs.all():
             runs.may_have_changed(about["id"], "x")
-        for read in (lambda: runs.steps(1), lambda: Kept(runs, 1), lambda: Kept(runs, 1).left()):
+        for read in (
+            lambda: runs.steps(1),
+            lambda: FormerStates(runs, 1),
+            lambda: FormerStates(runs, 1).left(),
+        ):
             with contextlib.suppress(ProvError):
                 read()
 

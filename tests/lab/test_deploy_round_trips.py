@@ -48,7 +48,7 @@ def host(lab_hosts: Hosts) -> lab.LabHost:
 
 
 def run(
-    project: Project, monkeypatch: pytest.MonkeyPatch, name: str, *, plan: bool = False, ahead: bool = False
+    project: Project, monkeypatch: pytest.MonkeyPatch, name: str, *, plan: bool = False, pending: bool = False
 ) -> Counts:
     """A deploy in this process, with everything counted that crosses the line. ahead: connect first."""
     counts = Counts()
@@ -68,8 +68,8 @@ def run(
         counted(Session, "_send", "frames")
         began = time.monotonic()
         assignments = resolve(load(None).select(name, None))
-        begun = PendingConnection(assignments[0].host, plan=plan) if ahead else None
-        deploy = Run(assignments, RunOptions(plan=plan), ahead=begun)
+        begun = PendingConnection(assignments[0].host, plan=plan) if pending else None
+        deploy = Run(assignments, RunOptions(plan=plan), pending=begun)
         events = list(deploy)
         counts.seconds = time.monotonic() - began
     assert [e.error for e in events if isinstance(e, HostDone)] == [None]
@@ -112,8 +112,8 @@ def test_a_connection_that_was_begun_ahead_is_the_only_one(
 ) -> None:
     for variable, value in few_and_many.home(host).items():
         monkeypatch.setenv(variable, value)
-    for ahead in (False, True):
-        many = run(few_and_many, monkeypatch, "many", ahead=ahead)
+    for pending in (False, True):
+        many = run(few_and_many, monkeypatch, "many", pending=pending)
         assert many.processes == 1
         assert many.states == ("ok",) * 500
 

@@ -19,7 +19,7 @@ sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
 from steps_bench import Bench
 
 from provision.steps.apt import Packages
-from provision.steps.conditions import AwaitedUnit
+from provision.steps.conditions import UnitCondition
 from provision.steps.files import File
 from provision.steps.journald import limits
 from provision.steps.masks import DefaultTarget, Masked
@@ -185,7 +185,7 @@ def test_a_timer_runs_its_command_and_goes(bench: Bench) -> None:
         timer, "t-timer", argv, every="1s", calendar="daily", spread="1min", settings={"Nice": 5}
     )
     exact(bench, steps)
-    bench.run(AwaitedUnit("t-timer.timer"))
+    bench.run(UnitCondition("t-timer.timer"))
     on(NAME, "systemctl", "start", "t-timer.service")
     assert "100%" in on(NAME, "cat", "/run/t-timer")
     changed = gathered(timer, "t-timer", argv, calendar="hourly")
@@ -268,14 +268,14 @@ def test_waiting_for_a_unit(bench: Bench) -> None:
     on(NAME, "sh", "-c", "systemd-run --unit t-fails sh -c 'echo because; exit 3'")
     messages = failures(
         bench,
-        (AwaitedUnit("t-none", within=0.2), "is not active after 0.2 s: there is no such unit"),
+        (UnitCondition("t-none", within=0.2), "is not active after 0.2 s: there is no such unit"),
         (
-            AwaitedUnit("ssh", state="inactive", within=0.2),
+            UnitCondition("ssh", state="inactive", within=0.2),
             "is not inactive after 0.2 s: it is active (running)",
         ),
-        (AwaitedUnit("t-fails", within=20), "because"),
+        (UnitCondition("t-fails", within=20), "because"),
     )
     assert messages[2] == "t-fails.service has failed (exit-code)"
     on(NAME, "systemctl", "reset-failed", "t-fails")
-    found = bench.run(AwaitedUnit("ssh"), AwaitedUnit("t-none", state="inactive"))
+    found = bench.run(UnitCondition("ssh"), UnitCondition("t-none", state="inactive"))
     assert [(o.state, o.why) for o in found] == [("ok", "is active"), ("ok", "is inactive")]

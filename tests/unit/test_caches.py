@@ -11,7 +11,7 @@ from provision.agent import compiled
 from provision.agent.compiled import Compiled
 from provision.cli.eager_connection import MOST, EagerConnection, memory
 from provision.inventory import InventoryHost, load
-from provision.system.caches import Hashes, keep, kept
+from provision.system.caches import Hashes, cached, keep
 
 LONG_AGO = 1_600_000_000
 
@@ -19,11 +19,11 @@ LONG_AGO = 1_600_000_000
 def test_what_somebody_else_may_have_written_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "below" / "kept"
     keep(str(path), b"data")
-    assert kept(str(path)) == b"data"
+    assert cached(str(path)) == b"data"
     assert path.stat().st_mode & 0o777 == 0o600 and path.parent.stat().st_mode & 0o777 == 0o700
     path.chmod(0o644)
-    assert kept(str(path)) == b""
-    assert kept(str(tmp_path / "none")) == b""
+    assert cached(str(path)) == b""
+    assert cached(str(tmp_path / "none")) == b""
 
 
 def test_what_cannot_be_kept_is_no_error(tmp_path: Path) -> None:
@@ -116,36 +116,36 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InventoryHost:
     return load(["hosts.yml"]).hosts["web1"]
 
 
-def early(host: InventoryHost) -> EagerConnection:
+def eager(host: InventoryHost) -> EagerConnection:
     found = EagerConnection(["web", "hosts.yml"], plan=False)
     found.begin([host])
     return found
 
 
 def test_a_connection_begins_early_only_where_all_was_good(host: InventoryHost) -> None:
-    assert early(host).ahead is None
-    first = early(host)
+    assert eager(host).pending is None
+    first = eager(host)
     first.found_good()
-    assert early(host).ahead is not None
+    assert eager(host).pending is not None
     os.utime("hosts.yml", (LONG_AGO, LONG_AGO))
-    assert early(host).ahead is None, "the inventory has changed"
+    assert eager(host).pending is None, "the inventory has changed"
     other = EagerConnection(["web", "other.yml"], plan=False)
     other.begin([host])
-    assert other.ahead is None
+    assert other.pending is None
 
 
 def test_a_fleet_is_not_begun_early(host: InventoryHost) -> None:
-    early(host).found_good()
+    eager(host).found_good()
     both = EagerConnection(["web", "hosts.yml"], plan=False)
     both.begin([host, host])
     both.found_good()
-    assert both.ahead is None
+    assert both.pending is None
 
 
 def test_good_configurations_stay_few_and_tell_nothing(host: InventoryHost) -> None:
     memory().mkdir(parents=True)
     for number in range(MOST):
         (memory() / str(number)).touch()
-    early(host).found_good()
+    eager(host).found_good()
     (mark,) = memory().iterdir()
     assert mark.read_bytes() == b""

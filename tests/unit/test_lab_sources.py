@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from provision.lab import package_mirrors
-from provision.lab.package_mirrors import KEYRING, Archive
+from provision.lab.package_mirrors import KEYRING, AptSource
 
 MIRROR = "http://mirror.example/debian"
 
@@ -22,8 +22,8 @@ def test_one_line_sources() -> None:
     deb {MIRROR}
     """
     assert list(package_mirrors.parse_list(text)) == [
-        Archive(MIRROR, "bookworm", ("main", "contrib")),
-        Archive(MIRROR, "bookworm-updates", ("main",), "/k.gpg"),
+        AptSource(MIRROR, "bookworm", ("main", "contrib")),
+        AptSource(MIRROR, "bookworm-updates", ("main",), "/k.gpg"),
     ]
 
 
@@ -55,35 +55,35 @@ Components: main
 
 def test_a_release_is_swapped_and_its_kinds_are_kept() -> None:
     own = [
-        Archive(MIRROR, "bookworm", ("main", "non-free-firmware")),
-        Archive(MIRROR, "bookworm-updates", ("main",)),
-        Archive(MIRROR + "-security", "bookworm-security", ("main",)),
+        AptSource(MIRROR, "bookworm", ("main", "non-free-firmware")),
+        AptSource(MIRROR, "bookworm-updates", ("main",)),
+        AptSource(MIRROR + "-security", "bookworm-security", ("main",)),
     ]
     assert package_mirrors.for_release(own, "trixie") == [
-        Archive(MIRROR, "trixie", ("main", "non-free-firmware"), KEYRING),
-        Archive(MIRROR, "trixie-updates", ("main",), KEYRING),
-        Archive(MIRROR + "-security", "trixie-security", ("main",), KEYRING),
+        AptSource(MIRROR, "trixie", ("main", "non-free-firmware"), KEYRING),
+        AptSource(MIRROR, "trixie-updates", ("main",), KEYRING),
+        AptSource(MIRROR + "-security", "trixie-security", ("main",), KEYRING),
     ]
 
 
 @pytest.mark.parametrize(
     "vendor",
     [
-        Archive("https://vendor.example/linux/debian", "bookworm", ("stable",)),
-        Archive("https://vendor.example/debian", "bookworm", ("main",), "/etc/apt/keyrings/vendor.gpg"),
-        Archive("https://vendor.example/debian", "bookworm-pgdg", ("main",)),
-        Archive("https://vendor.example/apt", "bookworm", ("main",)),
-        Archive("https://vendor.example/ubuntu", "noble", ("main", "universe")),
-        Archive("cdrom:[Debian 12]/", "bookworm", ("main",)),
+        AptSource("https://vendor.example/linux/debian", "bookworm", ("stable",)),
+        AptSource("https://vendor.example/debian", "bookworm", ("main",), "/etc/apt/keyrings/vendor.gpg"),
+        AptSource("https://vendor.example/debian", "bookworm-pgdg", ("main",)),
+        AptSource("https://vendor.example/apt", "bookworm", ("main",)),
+        AptSource("https://vendor.example/ubuntu", "noble", ("main", "universe")),
+        AptSource("cdrom:[Debian 12]/", "bookworm", ("main",)),
     ],
 )
-def test_what_is_not_the_archive_is_left_out(vendor: Archive) -> None:
-    own = Archive(MIRROR, "bookworm", ("main",))
+def test_what_is_not_the_archive_is_left_out(vendor: AptSource) -> None:
+    own = AptSource(MIRROR, "bookworm", ("main",))
     assert [source.uri for source in package_mirrors.for_release([vendor, own], "bookworm")] == [MIRROR]
 
 
 def test_without_an_archive_there_is_nothing_to_take_over() -> None:
-    only_security = [Archive(MIRROR, "bookworm-security", ("main",))]
+    only_security = [AptSource(MIRROR, "bookworm-security", ("main",))]
     assert package_mirrors.for_release([], "trixie") == []
     assert package_mirrors.for_release(only_security, "trixie") == []
 
@@ -91,7 +91,7 @@ def test_without_an_archive_there_is_nothing_to_take_over() -> None:
 def test_a_list_of_mirrors_on_this_machine_is_looked_up(tmp_path: Path) -> None:
     listed = tmp_path / "debian.list"
     listed.write_text(f"# ours\n{MIRROR}\tpriority:1\nhttp://other.example/debian\n")
-    own = [Archive(f"mirror+file://{listed}", "bookworm", ("main",), KEYRING)]
+    own = [AptSource(f"mirror+file://{listed}", "bookworm", ("main",), KEYRING)]
     assert [source.uri for source in package_mirrors.for_release(own, "bookworm")] == [MIRROR]
 
 
@@ -101,10 +101,13 @@ def test_files_are_read_in_both_formats_and_back(tmp_path: Path) -> None:
     (tmp_path / "sources.list").write_text(f"deb {MIRROR} bookworm main\n")
     (parts / "vendor.list.disabled").write_text("deb http://off.example/debian bookworm main\n")
     (parts / "b.sources").write_text(
-        package_mirrors.render([Archive(MIRROR, "bookworm-updates", ("main",), KEYRING)])
+        package_mirrors.render([AptSource(MIRROR, "bookworm-updates", ("main",), KEYRING)])
     )
     assert [source.suite for source in package_mirrors.read(tmp_path)] == ["bookworm", "bookworm-updates"]
-    written = [Archive(MIRROR, "a", ("main",), KEYRING), Archive(MIRROR, "b", ("main", "contrib"), KEYRING)]
+    written = [
+        AptSource(MIRROR, "a", ("main",), KEYRING),
+        AptSource(MIRROR, "b", ("main", "contrib"), KEYRING),
+    ]
     assert list(package_mirrors.parse_deb822(package_mirrors.render(written))) == written
 
 

@@ -34,7 +34,7 @@ EVENTS: list[Event] = [
     StageStarted(GOOD, "boot"),
     StageDone(GOOD, "boot", "passed", 1.0),
     StageDone(GOOD, "verify", "skipped", 0.0, "nginx has no tests"),
-    TrialDone(GOOD, True, 2.0, kept=["test-nginx-debian-12"]),
+    TrialDone(GOOD, True, 2.0, hosts_left=["test-nginx-debian-12"]),
     StageStarted(BAD, "deploy again"),
     StageDone(BAD, "deploy again", "failed", 1.5, "changed again: file /etc/now", steps=[AGAIN]),
     StageDone(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.controller.openssh.client_folders import cache_folder, is_private
-from provision.system.caches import keep, kept, name_of
+from provision.system.caches import cached, keep, name_of
 
 #: what `name_of` says of a file
 FileState = str
@@ -30,7 +30,7 @@ def state_of(path: str) -> FileState | None:
 def recall(kind: str, question: str) -> Any:
     """Return what was remembered, if all files that it depends on are as they were; else None."""
     try:
-        found = json.loads(kept(str(path_of(kind, question))))
+        found = json.loads(cached(str(path_of(kind, question))))
         if any(state_of(path) != state for path, state in found["files"].items()):
             return None
         return found["answer"]

@@ -52,18 +52,18 @@ _limits: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphor
 class OpenSshTransport:
     """Logins on one host. within: seconds to connect; None for the default.
 
-    kept: whether a connection that is kept may be used, and this one kept.
+    multiplexed: whether a connection that is kept may be used, and this one kept.
     """
 
     instead = ""
 
     def __init__(
-        self, client: Client, target: Target, *, within: int | None = None, kept: bool = True
+        self, client: Client, target: Target, *, within: int | None = None, multiplexed: bool = True
     ) -> None:
         self._client = client
         self._target = target
         self._within = within
-        self._kept = kept
+        self._multiplexed = multiplexed
         self._person: AskPerson | None = None
         self._asked_whom = False
         self._open: list[Questions] = []
@@ -96,7 +96,7 @@ class OpenSshTransport:
     @property
     def socket(self) -> Path | None:
         """Where the kept connection's socket is; None if it is not prov that keeps one."""
-        if not self._kept:
+        if not self._multiplexed:
             return None
         return socket_path(self._client, self.words, self._target, self.settings)
 
@@ -140,7 +140,7 @@ class OpenSshTransport:
         path.unlink(missing_ok=True)
 
     def new_login(self, within: int) -> OpenSshTransport:
-        found = OpenSshTransport(self._client, self._target, within=within, kept=False)
+        found = OpenSshTransport(self._client, self._target, within=within, multiplexed=False)
         found.may_ask(self._person)
         return found
 
@@ -178,7 +178,7 @@ class OpenSshTransport:
     def argv(self, own: Sequence[str]) -> list[str]:
         """Return ssh's command line, without a command. own: options that come first."""
         master: list[str] = []
-        if not self._kept:
+        if not self._multiplexed:
             master = list(NO_MASTER)
         elif path := self.socket:
             master = keeping_words(path, self._target.persist)

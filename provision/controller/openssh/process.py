@@ -103,7 +103,7 @@ class OpenSshChannel:
         self._ended_input = False
         self._closed = False
         #: what came while we wrote; for `wait` to hand out
-        self._early: tuple[bytearray, bytearray] = (bytearray(), bytearray())
+        self._drained: tuple[bytearray, bytearray] = (bytearray(), bytearray())
         self._lock = threading.RLock()
         self._last = time.monotonic()
         self._selector = selectors.DefaultSelector()
@@ -169,8 +169,8 @@ class OpenSshChannel:
     def _arrived(self) -> None:
         """Note that there is a login, or never will be."""
         with self._lock:
-            told, self._there, self._said = self._there, True, None
-        if not told:
+            was_there, self._there, self._said = self._there, True, None
+        if not was_there:
             self._tell()
 
     def _close_input(self) -> None:
@@ -218,16 +218,16 @@ class OpenSshChannel:
                 except OSError:
                     # it has ended: `wait` gives what it said before that, then the end
                     return
-                self._read_early()
+                self._drain()
                 writable.select(LOOK)
                 if time.monotonic() - self._last > SILENCE and self._there:
                     self.silent = True
                     started.process.kill()
                     return
 
-    def _read_early(self) -> None:
+    def _drain(self) -> None:
         with self._lock:
-            for fd, into in zip((self._started.out, self._started.err), self._early):
+            for fd, into in zip((self._started.out, self._started.err), self._drained):
                 piece = read(fd)
                 if piece:
                     into += piece
@@ -237,10 +237,10 @@ class OpenSshChannel:
         """Move what has arrived to `out` and `err`; False if there was nothing, and more may come."""
         with self._lock:
             found = False
-            for early, into in zip(self._early, (self.out, self.err)):
-                into += early
-                found = found or bool(early)
-                early.clear()
+            for drained, into in zip(self._drained, (self.out, self.err)):
+                into += drained
+                found = found or bool(drained)
+                drained.clear()
             out, err = read(self._started.out), read(self._started.err)
             self.out += out or b""
             self.err += err or b""

@@ -117,8 +117,8 @@ class LoginFailure:
 
     def hides_a_proxys_words(self) -> bool:
         """Return whether the connection led over a jump host or a ProxyCommand, and nothing of it was heard."""
-        told = any(MAY_CONTINUE.search(question) for question in self.questions)
-        return self._has_proxy() and not self.said.strip() and not told
+        asked_to_continue = any(MAY_CONTINUE.search(question) for question in self.questions)
+        return self._has_proxy() and not self.said.strip() and not asked_to_continue
 
     def _has_proxy(self) -> bool:
         return any(one(self.settings, name) not in ("", "none") for name in ("proxyjump", "proxycommand"))

@@ -55,9 +55,9 @@ class RoleConnection(Connection):  # type: ignore[misc]
             self._sftp.close()
             self._sftp = None
 
-    def create_session(self) -> OpenSshChannel:
+    def create_session(self) -> FabricChannel:
         """Return what Fabric takes for a channel of paramiko's."""
-        return OpenSshChannel(self._way)
+        return FabricChannel(self._way)
 
     def sftp(self) -> Any:
         """Return a paramiko.SFTPClient."""
@@ -100,7 +100,7 @@ def forwarding(way: OpenSshTransport, option: str, ports: str, success: str) -> 
     """Forward a port as long as the block runs. success: what ssh's log says once it does."""
     # a login of its own: a kept connection would go on forwarding after this
     own = way.new_login(int(FORWARD_TIMEOUT))
-    session = OpenSshChannel(own)
+    session = FabricChannel(own)
     session.start(["-N", "-oExitOnForwardFailure=yes", option, ports], "")
     try:
         end = time.monotonic() + FORWARD_TIMEOUT
@@ -116,7 +116,7 @@ def forwarding(way: OpenSshTransport, option: str, ports: str, success: str) -> 
         own.close()
 
 
-class OpenSshChannel:
+class FabricChannel:
     """An ssh process with the methods of paramiko.Channel that Fabric and paramiko.SFTPClient call.
 
     log: ssh's own words.

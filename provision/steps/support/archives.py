@@ -40,11 +40,11 @@ def read_members(f: IO[bytes], strip: int, origin: str, max_size: int) -> List[M
         for n, member in enumerate(found_in(f, origin, max_size)):
             if n >= MAX_MEMBERS:
                 raise StepError("%s has more than %d members" % (origin, MAX_MEMBERS), hint=HARM)
-            kept = stripped(member, strip)
-            if kept is not None:
+            extracted = stripped(member, strip)
+            if extracted is not None:
                 # the last one of a name counts, and comes where it is in the archive
-                members.pop(kept.path, None)
-                members[kept.path] = kept
+                members.pop(extracted.path, None)
+                members[extracted.path] = extracted
     except broken() as error:
         raise StepError(
             "%s is neither a tar nor a zip archive that can be read: %s" % (origin, error), hint=HARM

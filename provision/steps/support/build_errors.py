@@ -4,7 +4,7 @@ import re
 from typing import List
 
 #: lines that are kept of what the build itself has printed
-KEPT = 20
+MOST = 20
 #: where pip and uv show the output of a build, and where that ends
 BEGINNINGS = re.compile(r"lines of output\]\s*$|^\s*\[std(?:out|err)\]\s*$")
 END = re.compile(r"\[end of output\]\s*$")
@@ -39,7 +39,7 @@ def output_of(printed: str) -> List[str]:
             inside = True
         elif inside and line.strip():
             found.append(line.strip())
-    return found[-KEPT:]
+    return found[-MOST:]
 
 
 def missing_packages(printed: str) -> List[str]:

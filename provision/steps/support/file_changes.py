@@ -45,7 +45,7 @@ def wanted_owner(s: Any, host: "System", now: "Optional[Stat]") -> "tuple[int, i
     return uid, gid
 
 
-def kept_mode(now: "Optional[Stat]", new: int) -> int:
+def replaced_mode(now: "Optional[Stat]", new: int) -> int:
     """The mode for contents that replace others: as it is, without the set-ID bits, which only what was there earned
     (write(2) drops them too). new: if there is no file yet."""
     return now.mode & 0o1777 if now is not None and now.kind == "file" else new

@@ -128,6 +128,6 @@ def put_mounted(host: "System", path: str, found: Sequence[MountEntry]) -> None:
     if host.planned:
         names = names_of(path)
         lines = host.files.read(MOUNTED).decode(errors="surrogateescape").splitlines(True)
-        kept = [line for line in lines if parsed(line, *names) is None]
-        text = "".join([*kept, *(each.line() + "\n" for each in found)])
+        remaining = [line for line in lines if parsed(line, *names) is None]
+        text = "".join([*remaining, *(each.line() + "\n" for each in found)])
         host.files.write(MOUNTED, text.encode(errors="surrogateescape"), 0o444, 0, 0)

@@ -26,14 +26,14 @@ def check_no_logins(requirements: str, packages: Sequence[str]) -> None:
     for number, line in enumerate(requirements.splitlines(), 1):
         if logins(without_comment(line)):
             raise ValueError(
-                "line %d of the requirements has a login in a URL: %s. %s" % (number, *told(line))
+                "line %d of the requirements has a login in a URL: %s. %s" % (number, *without_login(line))
             )
     for line in packages:
         if logins(line):
-            raise ValueError("%s has a login in its URL. %s" % told(line))
+            raise ValueError("%s has a login in its URL. %s" % without_login(line))
 
 
-def told(line: str) -> "tuple[str, str]":
+def without_login(line: str) -> "tuple[str, str]":
     """A line without its login, and what to do."""
     advice = "Pass the index in `environment`, as PIP_EXTRA_INDEX_URL, with a Secret for its URL."
     return without_logins(line).strip(), advice

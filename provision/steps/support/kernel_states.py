@@ -40,15 +40,15 @@ class Turned(NamedTuple):
 def turned(steps: Sequence[Dict[str, Any]]) -> List[Turned]:
     """All that steps of a run have turned, each from its first value to its last. steps: as of Runs.steps."""
     found: Dict[Tuple[str, str], Turned] = {}
-    for told in steps:
-        for what, before, after in (tuple(change[:3]) for change in told.get("diff", ())):
-            key = key_of(told["step"], what, before, after)
+    for step in steps:
+        for what, before, after in (tuple(change[:3]) for change in step.get("diff", ())):
+            key = key_of(step["step"], what, before, after)
             if key is None:
                 continue
             if key[0] in ("mount", "swap"):
                 before, after = state_of(before), state_of(after)
             first = found[key].before if key in found else before
-            found[key] = Turned(*key, first, after, told["step"])
+            found[key] = Turned(*key, first, after, step["step"])
     return [each for each in found.values() if each.before != each.after]
 
 

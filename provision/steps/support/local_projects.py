@@ -86,8 +86,8 @@ def archives(host: "System", paths: Sequence[str]) -> Iterator[str]:
 
 def dropped(before: Sequence[str], lines: Sequence[str]) -> List[str]:
     """The lines of requirements whose packages are wanted no more."""
-    kept: Set[str] = {distribution(line) for line in lines}
-    return [line for line in before if distribution(line) not in kept]
+    remaining: Set[str] = {distribution(line) for line in lines}
+    return [line for line in before if distribution(line) not in remaining]
 
 
 def distribution(line: str) -> str:

@@ -71,7 +71,7 @@ def same_source(host: "System", wanted: MountEntry, now: MountEntry) -> bool:
     return ":" not in source
 
 
-def told_source(now: MountEntry) -> str:
+def shown_source(now: MountEntry) -> str:
     """A source for people: of a directory that is bound, the directory in its file system (proc(5), mountinfo)."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as f:
         fields = [line.split() for line in f]

@@ -71,8 +71,8 @@ class Table:
         host.run(("nft", "-f", self.path)).require("loading the firewall's rules")
         foresee(host, self._label(), self.digest)
         if not host.planned:
-            told = {"wanted": self.digest, "loaded": listing(host, self.words) or ""}
-            host.remembered.put("nftables", " ".join(self.words), told)
+            record = {"wanted": self.digest, "loaded": listing(host, self.words) or ""}
+            host.remembered.put("nftables", " ".join(self.words), record)
         put(host, include(host, True))
         if any(change.what == "enabled" for change in changes):
             host.units.do("enable", UNIT)
@@ -109,10 +109,10 @@ class Table:
         now = listing(host, self.words)
         if now is None:
             return "no"
-        told = self.remembered(host)
-        if now != told.get("loaded"):
+        record = self.remembered(host)
+        if now != record.get("loaded"):
             return "other"
-        return "these" if told.get("wanted") == self.digest else "older"
+        return "these" if record.get("wanted") == self.digest else "older"
 
     def remembered(self, host: "System") -> Dict[str, Any]:
         """What the host remembers of its last loading."""

@@ -196,13 +196,13 @@ def verifier(password: str) -> str:
     return password if HASHED.match(password) else scram(password, os.urandom(16), ITERATIONS)
 
 
-def matches(password: str, name: str, kept: str) -> bool:
+def matches(password: str, name: str, stored: str) -> bool:
     """Whether what the server keeps is of this password, which may itself be what it keeps."""
     import base64
 
-    found = re.match(r"^SCRAM-SHA-256\$(\d+):([^$]+)\$", kept)
+    found = re.match(r"^SCRAM-SHA-256\$(\d+):([^$]+)\$", stored)
     if HASHED.match(password):
-        return password == kept
+        return password == stored
     if found:
-        return scram(password, base64.b64decode(found.group(2)), int(found.group(1))) == kept
-    return kept == "md5" + hashlib.md5((password + name).encode()).hexdigest()
+        return scram(password, base64.b64decode(found.group(2)), int(found.group(1))) == stored
+    return stored == "md5" + hashlib.md5((password + name).encode()).hexdigest()

@@ -9,7 +9,7 @@ from provision.steps.support.afterwards import Afterwards
 from provision.steps.support.file_changes import DIFF_LIMIT, text_change
 from provision.steps.support.kernel_states import Kernel, mounts_below
 from provision.system.account_lines import by_name
-from provision.system.memory.former_states import Kept
+from provision.system.memory.former_states import FormerStates
 from provision.system.processes import of_user
 from provision.system.states import State, described, look
 
@@ -20,7 +20,7 @@ ENABLED = ("enabled", "enabled-runtime")
 ENABLING = ("enable", "enable --runtime")
 MASKED = ("masked", "masked-runtime")
 #: verbs by which a unit takes in what has changed
-TOLD = ("start", "restart", "reload-or-restart")
+STARTING = ("start", "restart", "reload-or-restart")
 #: paths of a release that a refusal names
 FEW = 5
 #: only such contents are shown: what others may not read can hold secrets
@@ -52,13 +52,15 @@ class Restoration:
     to, and is not there any more.
     """
 
-    def __init__(self, host: "System", kept: Kept, began: str, steps: Sequence[Dict[str, Any]]) -> None:
+    def __init__(
+        self, host: "System", former: FormerStates, began: str, steps: Sequence[Dict[str, Any]]
+    ) -> None:
         self.host = host
-        self.kept = kept
+        self.former = former
         self.refused: List[str] = []
         self.stays: List[str] = []
-        now = kept.now(host.units)
-        left = kept.left() or now
+        now = former.now(host.units)
+        left = former.left() or now
         self.kernel = Kernel(host, steps)
         self.places = list(self._places(now["paths"], left["paths"]))
         self.lines = list(self._lines())
@@ -98,7 +100,7 @@ class Restoration:
         coming = {os.path.basename(place.path): place for place in self.places if "copy" in place.entry}
         for unit in self.units:
             own = coming.get(unit.name)
-            at = self.kept.copy_of(own.entry) if own else self.host.units.state(unit.name).fragment
+            at = self.former.copy_of(own.entry) if own else self.host.units.state(unit.name).fragment
             if "start" in unit.then and at and self.host.files.exists(at):
                 text = self.host.files.read(at).decode(errors="replace")
                 instance = unit.name.rpartition(".")[0].partition("@")[2]
@@ -111,7 +113,7 @@ class Restoration:
         going: Set[str] = set()
         # what is inside comes before its folder
         for path in sorted(now, key=lambda p: (-p.count("/"), p)):
-            entry = self.kept.paths[path]
+            entry = self.former.paths[path]
             was, is_now, then = entry["was"], now[path], left.get(path, now[path])
             if same(was, then) or same(was, is_now):
                 continue
@@ -128,7 +130,7 @@ class Restoration:
             self.stays.append("%s (%s)" % (path, entry["lost"]))
             return False
         if "copy" in entry:
-            copy = look(self.kept.copy_of(entry))
+            copy = look(self.former.copy_of(entry))
             if copy.get("sha256") != entry["was"]["sha256"]:
                 self.stays.append("%s (what was kept of it is damaged)" % path)
                 return False
@@ -175,14 +177,16 @@ class Restoration:
         if both and now["mode"] & was["mode"] & FOR_ALL and max(now["size"], was["size"]) <= DIFF_LIMIT:
             refuse_other(self.host, place)
             read = self.host.files.read
-            return text_change(place.path, read(place.path), read(self.kept.copy_of(place.entry)), place.path)
+            return text_change(
+                place.path, read(place.path), read(self.former.copy_of(place.entry)), place.path
+            )
         before, after = described(now), described(was)
         return Change(place.path, before, after if after != before else "as it was")
 
     # -- users and groups
 
     def _lines(self) -> Iterator[Dict[str, Any]]:
-        for (path, name), line in self.kept.accounts.items():
+        for (path, name), line in self.former.accounts.items():
             now = by_name(self.text(path)).get(name)
             if now in (line["was"],) or line["was"] == line["now"]:
                 continue
@@ -212,8 +216,8 @@ class Restoration:
 
     def _units(self, left: Dict[str, str], began: str) -> Iterator[UnitWork]:
         restored = {place.path for place in self.places}
-        self.host.units.expect(self.kept.units)
-        for name, entry in self.kept.units.items():
+        self.host.units.expect(self.former.units)
+        for name, entry in self.former.units.items():
             then, now = left.get(name, ""), self.host.units.state(name).enabled
             if now in MASKED and then not in (*MASKED, "") and entry["was"]["enabled"] not in MASKED:
                 # someone does not want it to run
@@ -222,8 +226,8 @@ class Restoration:
             work = self._work(name, entry, restored)
             if work.first or work.then:
                 yield work
-        for name in self._fed_since(restored, began):
-            if name not in self.kept.units and self.host.units.state(name).running:
+        for name in self._notified_since(restored, began):
+            if name not in self.former.units and self.host.units.state(name).running:
                 yield UnitWork(name, (), ("reload-or-restart",))
 
     def _work(self, name: str, entry: Dict[str, Any], restored: Set[str]) -> UnitWork:
@@ -236,10 +240,10 @@ class Restoration:
             first.append("disable")
         if was["enabled"] == state.enabled == "generated":
             # an old script's: systemd's word for it stays the same
-            told = [verb for verb in did if verb in ("enable", "disable")]
-            if told and told[0] == told[-1]:
-                first += ["disable"] if told[0] == "enable" else []
-                then += ["enable"] if told[0] == "disable" else []
+            switched = [verb for verb in did if verb in ("enable", "disable")]
+            if switched and switched[0] == switched[-1]:
+                first += ["disable"] if switched[0] == "enable" else []
+                then += ["enable"] if switched[0] == "disable" else []
         if state.running and not ran:
             first.append("stop")
         if was["load"] == "masked" and state.load != "masked":
@@ -248,13 +252,13 @@ class Restoration:
             then.append("enable --runtime" if was["enabled"] == "enabled-runtime" else "enable")
         if ran and not state.running:
             then.append("start")
-        elif ran and restored and set(TOLD) & set(did):
+        elif ran and restored and set(STARTING) & set(did):
             own = state.fragment in restored or any("/%s.d/" % name in path for path in restored)
-            anew = own or "restart" in did or {"stop", "start"} <= set(did)
-            then.append("restart" if anew else "reload-or-restart")
+            restarts = own or "restart" in did or {"stop", "start"} <= set(did)
+            then.append("restart" if restarts else "reload-or-restart")
         return UnitWork(name, first, then)
 
-    def _fed_since(self, restored: Set[str], began: str) -> Iterator[str]:
+    def _notified_since(self, restored: Set[str], began: str) -> Iterator[str]:
         """Units that were told since the run of something that is put back now."""
         for name, entry in self.host.ledger.data["units"].items():
             subjects = [label.split(" ")[-1] for label in entry.get("inputs", {})]

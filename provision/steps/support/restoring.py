@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Sequence, Set, Tuple
 
 from provision.steps.support.ending import await_ends
-from provision.steps.support.restore import ENABLING, TOLD, Place, Restoration, UnitWork, refuse_other
+from provision.steps.support.restore import ENABLING, STARTING, Place, Restoration, UnitWork, refuse_other
 from provision.system.account_lines import with_line
 from provision.system.descriptors import DEFAULT_ACL
 from provision.system.paths import ACL
@@ -34,7 +34,7 @@ class Restoring:
     def __init__(self, work: Restoration) -> None:
         self.work = work
         self.host = work.host
-        self._told: Set[Tuple[str, str]] = set()
+        self._done: Set[Tuple[str, str]] = set()
 
     def apply(self) -> None:
         """Put it back, such that clients do not notice: first what was there comes back and runs; then what fronts
@@ -53,7 +53,7 @@ class Restoring:
         self._ask_health(starting)
         self._put_all(turning)
         self._remove_all(turning)
-        self._tell(self.work.units, "mask", *ENABLING, *TOLD)
+        self._tell(self.work.units, "mask", *ENABLING, *STARTING)
         self._end(self.work.units)
         mounts = tuple(path + "/" for path in self.work.kernel.unmounted())
         self._remove_all([place for place in self.work.places if place.path.startswith(mounts)])
@@ -64,7 +64,7 @@ class Restoring:
         self._put_lines([line for line in self.work.lines if line["was"] is None])
         self._settle()
         self.work.kernel.turn()
-        for name, entry in self.work.kept.fed.items():
+        for name, entry in self.work.former.unit_entries.items():
             self.host.ledger.set_unit(name, entry)
 
     def _make_way(self) -> None:
@@ -80,9 +80,9 @@ class Restoring:
         """Tell units as many of these as they are to be told, each once."""
         for unit in sorted(units, key=lambda each: not each.name.endswith(TRIGGERS)):
             for verb in (*unit.first, *unit.then):
-                if verb not in verbs or (unit.name, verb) in self._told:
+                if verb not in verbs or (unit.name, verb) in self._done:
                     continue
-                self._told.add((unit.name, verb))
+                self._done.add((unit.name, verb))
                 if verb == "reload-or-restart" and self.host.ledger.unit(unit.name).get("renews"):
                     self.host.units.renew(unit.name)
                 else:
@@ -123,9 +123,9 @@ class Restoring:
 
     def _is_read(self, place: Place) -> bool:
         """Whether a unit that is reloaded or restarted reads it (ledger, "feeds")."""
-        told = {unit.name for unit in self.work.units if set(TOLD[1:]) & set(unit.then)}
+        started = {unit.name for unit in self.work.units if set(STARTING[1:]) & set(unit.then)}
         made = self.host.ledger.data["made"].get("path %s" % place.path, {})
-        return bool(told & set(made.get("feeds", ())))
+        return bool(started & set(made.get("feeds", ())))
 
     def _ask_health(self, units: Sequence[UnitWork]) -> None:
         """Ask applications that were started, before anything turns to them. Raises StepError."""
@@ -176,7 +176,7 @@ class Restoring:
         if was["kind"] == "dir" and now is None:
             files.mkdir(path, mode, uid, gid)
         elif was["kind"] == "file" and (now is None or now["sha256"] != was["sha256"]):
-            files.copy(self.work.kept.copy_of(place.entry), path, mode, uid, gid)
+            files.copy(self.work.former.copy_of(place.entry), path, mode, uid, gid)
         else:
             refuse_other(self.host, place)
             files.set_owner(path, uid, gid)

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Optional, Sequence
 
 from provision.steps.base import Change
-from provision.steps.support.file_changes import kept_mode
+from provision.steps.support.file_changes import replaced_mode
 from provision.system.source import Source
 
 if TYPE_CHECKING:
@@ -80,5 +80,5 @@ def keep_backup(host: "System", path: str) -> None:
     """Copy the file at path to where backup_path says, with its owner and mode."""
     now = host.files.stat(path)
     assert now is not None  # only an existing file has a backup
-    host.files.copy(path, backup_path(host, path), kept_mode(now, 0o600), now.uid, now.gid)
+    host.files.copy(path, backup_path(host, path), replaced_mode(now, 0o600), now.uid, now.gid)
     host.files.sync()

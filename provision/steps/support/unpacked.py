@@ -44,8 +44,8 @@ def contents(host: "System", at: str, now: "Optional[Stat]" = None) -> str:
 
 def remember(host: "System", path: str, name: str, what: Unpacked) -> None:
     """Remember it, on disk before this returns."""
-    told = {**what._asdict(), "members": list(what.members), "contents": dict(what.contents)}
-    host.remembered.put("unpack", "%s %s" % (path, name), told)
+    record = {**what._asdict(), "members": list(what.members), "contents": dict(what.contents)}
+    host.remembered.put("unpack", "%s %s" % (path, name), record)
 
 
 def former(path: str, name: str) -> str:

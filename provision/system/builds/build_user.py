@@ -24,7 +24,7 @@ NAME = "prov-build"
 FIRST_ID, IDS = 60706, 478
 #: what builds keep, and a folder for each one while it lasts
 HOME = "/var/cache/prov-builds"
-RUNNING, KEPT = "now-", "cache-"
+RUNNING, CACHED = "now-", "cache-"
 #: of what root has configured for itself, what installers read (pip and uv, "Configuration")
 CONFIGURATION = (".config/pip/pip.conf", ".pip/pip.conf", ".config/uv/uv.toml")
 #: seconds in which processes that were killed have to be gone
@@ -97,13 +97,13 @@ def own_folder(uid: int, cache: str) -> Iterator[Own]:
             # of an agent that was killed: its number is in the name
             _remove(name)
     name = "%s%d-%s" % (RUNNING, os.getpid(), token_hex(6))
-    own = Own("%s/%s" % (HOME, name), "%s/%s%s" % (HOME, KEPT, cache) if cache else "")
+    own = Own("%s/%s" % (HOME, name), "%s/%s%s" % (HOME, CACHED, cache) if cache else "")
     os.mkdir(own.folder, 0o711)
     try:
         _make(own.home, uid)
         if own.cache:
             if os.path.lexists(own.cache) and os.lstat(own.cache).st_uid != uid:
-                _remove(KEPT + cache)
+                _remove(CACHED + cache)
             _make(own.cache, uid)
         _configure(own.home, uid)
         yield own

@@ -76,13 +76,13 @@ class FolderContents:
     def _left(self, folder: str) -> Optional[List[str]]:
         """What an earlier prov, which did not write it down here, has seen in a folder at the end of the run that
         filled it."""
-        from provision.system.memory.former_states import Kept  # shipped
+        from provision.system.memory.former_states import FormerStates  # shipped
         from provision.system.memory.past_runs import Runs  # shipped
 
         runs = Runs(self._home)
         for id in reversed(runs.ids()):
             try:
-                left = Kept(runs, id).left() or {}
+                left = FormerStates(runs, id).left() or {}
             except (StepError, OSError):
                 continue
             found = left.get("paths", {}).get(folder)

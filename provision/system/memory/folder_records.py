@@ -42,15 +42,15 @@ class Remembered:
         """Remember that, on disk before it returns. Raises OSError."""
         from provision.system.memory.past_runs import write_whole  # shipped
 
-        at, told = self._place(kind, path), {**values, "kind": kind, "path": path}
+        at, record = self._place(kind, path), {**values, "kind": kind, "path": path}
         if self._planned is not None:
-            self._planned[at] = told
+            self._planned[at] = record
             return
         with as_root():
             os.makedirs(self._folder, mode=0o700, exist_ok=True)
             if self.record is not None:
                 self.record.keep_path(at)
-            write_whole(at, json.dumps(told, indent=0))
+            write_whole(at, json.dumps(record, indent=0))
 
     def drop(self, kind: str, path: str) -> None:
         """Forget it."""

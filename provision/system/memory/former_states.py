@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 ACCOUNTS = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid")
 
 
-class Kept:
+class FormerStates:
     """Former states of one run, each the first that there was of something.
 
     paths: path -> {"was": State, "copy": name of the contents kept, "lost": why there are none, "whole": made with
     all that is in it, "spare": a copy that programs keep for themselves}.
-    units: name -> {"was": words of UnitState, "did": verbs}.  fed: what the ledger remembered of units.
+    units: name -> {"was": words of UnitState, "did": verbs}.  unit_entries: what the ledger remembered of units.
     accounts: (file, name) -> {"was", "now": lines or None, "after": name in the line before}.
     """
 
@@ -31,12 +31,12 @@ class Kept:
         self.folder = runs.at(id)
         self.paths: Dict[str, Dict[str, Any]] = {}
         self.units: Dict[str, Dict[str, Any]] = {}
-        self.fed: Dict[str, Optional[Dict[str, Any]]] = {}
+        self.unit_entries: Dict[str, Optional[Dict[str, Any]]] = {}
         self.accounts: Dict[Tuple[str, str], Dict[str, Any]] = {}
         self.incomplete = os.path.exists(runs.at(id, INCOMPLETE))
         pending: Optional[Dict[str, str]] = None
         try:
-            for entry in lines(runs.at(id, "kept.jsonl"), records.kept):
+            for entry in lines(runs.at(id, "kept.jsonl"), records.former):
                 if "texts" in entry:
                     pending = entry["texts"]
                 elif "accounts" in entry:
@@ -102,7 +102,7 @@ class Kept:
             unit = self.units.setdefault(entry["unit"], {"was": entry["was"], "did": []})
             unit["did"].append(entry["did"])
         else:
-            self.fed.setdefault(entry["fed"], entry["was"])
+            self.unit_entries.setdefault(entry["fed"], entry["was"])
 
     def _accounts(self, changes: List[Dict[str, Any]]) -> None:
         for change in changes:

@@ -39,7 +39,7 @@ class Ledger(Made):
         #: of this run, once it changes something; and its number, if it goes on here after a reboot
         self.record: "Optional[Journal]" = None
         self.resumed = 0
-        self._told: Dict[str, Set[int]] = {}
+        self._notified: Dict[str, Set[int]] = {}
         self.contents = FolderContents(home)
         self._read()
 
@@ -126,20 +126,20 @@ class Ledger(Made):
         return found
 
     def remember_unit(
-        self, name: str, inputs: Dict[str, str], told: "Sequence[Ref]" = (), renews: bool = False
+        self, name: str, inputs: Dict[str, str], notified: "Sequence[Ref]" = (), renews: bool = False
     ) -> None:
-        """The unit now runs with these inputs: label of a step -> fingerprint. told: those steps, if it has just
+        """The unit now runs with these inputs: label of a step -> fingerprint. notified: those steps, if it has just
         read them.  renews: new processes take over when it is reloaded."""
         before = self.unit(name)
         if (
-            told
+            notified
             or before.get("inputs") != inputs
             or before.get("renews", False) != renews
             or "owes" in before
         ):
             about = {"renews": True} if renews else {}
             self.set_unit(name, {"inputs": inputs, "at": now(), "run": self._last_run(), **about})
-            self._told[name] = {ref.id for ref in told}
+            self._notified[name] = {ref.id for ref in notified}
 
     def owe(self, name: str, what: str) -> None:
         """What a unit runs with is about to go: until it is reloaded, it is owed that (decision D5). what: in words."""
@@ -149,10 +149,10 @@ class Ledger(Made):
         """The unit was reloaded, and owes nothing for what has gone."""
         self.set_unit(name, {what: value for what, value in self.unit(name).items() if what != "owes"})
 
-    def untold(self, name: str, ref: "Ref") -> bool:
+    def owes_reload(self, name: str, ref: "Ref") -> bool:
         """Whether a step has changed something since the unit was told, if only back to what the unit has:
         an edit by hand may have been followed by a reload."""
-        if ref.changed and ref.id not in self._told.get(name, ()):
+        if ref.changed and ref.id not in self._notified.get(name, ()):
             return True
         return self.may_have_changed(ref.label, since=self.unit(name).get("run", self._last_run()))
 
@@ -163,7 +163,7 @@ class Ledger(Made):
 
     def since(self, name: str) -> str:
         """When a unit was last told, in words that a plan and its deploy share: a run has no time of its own."""
-        return "this run" if name in self._told else str(self.unit(name).get("at", ""))
+        return "this run" if name in self._notified else str(self.unit(name).get("at", ""))
 
     def forget_unit(self, name: str) -> None:
         """The unit is gone."""
@@ -173,7 +173,7 @@ class Ledger(Made):
         """Remember that of a unit, or nothing; what was remembered is kept for an undo."""
         before = self.data["units"].pop(name, None)
         if self.record is not None and before != entry:
-            self.record.fed(name, before)
+            self.record.unit_entry(name, before)
         if self.record is not None:
             self.record.remembers("unit", name, entry)
         self._put_unit(name, entry)
@@ -199,18 +199,18 @@ class Ledger(Made):
         lost = list(itertools.takewhile(lambda id: not self._saved_by(id), reversed(runs.ids())))
         for id in reversed(lost):
             with contextlib.suppress(StepError):
-                for told in lines(runs.at(id, "made.jsonl"), records.remembered):
-                    if "inside" in told:
-                        self.contents.add(told["inside"], told["name"])
-                    elif "filling" in told:
+                for entry in lines(runs.at(id, "made.jsonl"), records.remembered):
+                    if "inside" in entry:
+                        self.contents.add(entry["inside"], entry["name"])
+                    elif "filling" in entry:
                         # whatever is in it: no one has come to look what the command has put there
-                        self.contents.add(told["filling"], *names_in(told["filling"]))
-                    elif "unit" in told:
-                        self._put_unit(told["unit"], told["entry"])
+                        self.contents.add(entry["filling"], *names_in(entry["filling"]))
+                    elif "unit" in entry:
+                        self._put_unit(entry["unit"], entry["entry"])
                     else:
-                        if told["entry"] is None and told["thing"].startswith("path "):
-                            self._forget_inside(told["thing"][len("path ") :])
-                        put(self.data["made"], told["thing"], told["entry"])
+                        if entry["entry"] is None and entry["thing"].startswith("path "):
+                            self._forget_inside(entry["thing"][len("path ") :])
+                        put(self.data["made"], entry["thing"], entry["entry"])
 
     def _saved_by(self, id: int) -> bool:
         """Whether a run has ended, and has saved the ledger."""

@@ -66,11 +66,11 @@ class Runs:
 
     def steps(self, id: int) -> List[Dict[str, Any]]:
         """The steps that changed something or failed, in their order."""
-        return [told for told in self._told(id) if "begins" not in told]
+        return [entry for entry in self._entries(id) if "begins" not in entry]
 
     def begun(self, id: int) -> List[str]:
         """Labels of the steps that have begun to change something."""
-        return [told["begins"] for told in self._told(id) if "begins" in told]
+        return [entry["begins"] for entry in self._entries(id) if "begins" in entry]
 
     def may_have_changed(self, id: int, label: str) -> bool:
         """Whether a run has changed what a step is about, or has died or failed in that step."""
@@ -87,7 +87,7 @@ class Runs:
         except StepError:
             return True
 
-    def _told(self, id: int) -> List[Dict[str, Any]]:
+    def _entries(self, id: int) -> List[Dict[str, Any]]:
         return list(lines(self.at(id, "steps.jsonl"), records.step))
 
     def all(self) -> Iterator[Dict[str, Any]]:

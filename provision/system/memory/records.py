@@ -199,7 +199,7 @@ def state(value: Any) -> Any:
 
 WAS = having(dict.fromkeys(("load", "active", "enabled"), TEXT))
 LINE = having({"file": path, "name": TEXT, "was": optional(LONG), "now": optional(LONG), "after": TEXT})
-KEPT: Dict[str, Check] = {
+FORMER: Dict[str, Check] = {
     "path": having(
         {"path": path, "was": state}, {"copy": digits, "lost": TEXT, "spare": flag, "whole": flag}
     ),
@@ -212,12 +212,12 @@ KEPT: Dict[str, Check] = {
 LEFT = having({"paths": named(path, state), "units": mapping(TEXT)})
 
 
-def kept(value: Any) -> Any:
+def former(value: Any) -> Any:
     """A line of kept.jsonl: see journal.py."""
-    kind = next((kind for kind in KEPT if kind in having({})(value)), "")
+    kind = next((kind for kind in FORMER if kind in having({})(value)), "")
     if not kind:
         raise Misshapen("of no kind that is kept")
-    return KEPT[kind](value)
+    return FORMER[kind](value)
 
 
 # -- the guard's

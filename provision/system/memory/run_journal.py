@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Set
 from provision.errors import StepError
 from provision.system.descriptors import reopen
 from provision.system.identity import as_root
-from provision.system.memory.former_states import ACCOUNTS, Kept, account_changes, account_texts
+from provision.system.memory.former_states import ACCOUNTS, FormerStates, account_changes, account_texts
 from provision.system.memory.past_runs import INCOMPLETE, Runs
 from provision.system.paths import NoWay, open_named, way
 from provision.system.source import CHUNK
@@ -66,9 +66,9 @@ class Journal:
 
     def _go_on(self) -> None:
         self.about.update(self._runs.read(self.id))
-        kept = Kept(self._runs, self.id)
-        self._seen, self._whole = set(kept.paths), set(kept.paths)
-        self._copies = len(kept.paths)
+        former = FormerStates(self._runs, self.id)
+        self._seen, self._whole = set(former.paths), set(former.paths)
+        self._copies = len(former.paths)
 
     @contextlib.contextmanager
     def _trying(self) -> Iterator[None]:
@@ -101,10 +101,10 @@ class Journal:
         with self._trying():
             self._write({"begins": label}, durable=False, name="steps.jsonl")
 
-    def step(self, told: Dict[str, Any]) -> None:
+    def step(self, entry: Dict[str, Any]) -> None:
         """A step has changed something, or failed: role, label, state, diff, why."""
         with self._trying():
-            self._write(told, durable=False, name="steps.jsonl")
+            self._write(entry, durable=False, name="steps.jsonl")
 
     # -- former states
 
@@ -225,7 +225,7 @@ class Journal:
         with self._trying():
             self._write({"unit": name, "was": was, "did": verb})
 
-    def fed(self, unit: str, was: Optional[Dict[str, Any]]) -> None:
+    def unit_entry(self, unit: str, was: Optional[Dict[str, Any]]) -> None:
         """The ledger is about to remember other inputs of a unit."""
         if not self.trouble:
             with self._trying():
@@ -274,13 +274,13 @@ class Journal:
         if earlier and self.id:
             # one that is damaged, or of a newer prov, is nothing to stop for: its undo says so
             with contextlib.suppress(OSError, StepError):
-                Kept(self._runs, earlier[-1]).seal(units, self._made)
+                FormerStates(self._runs, earlier[-1]).seal(units, self._made)
 
     def end(self, units: Optional["Units"], **how: Any) -> None:
         """The run has ended. how: for run.json."""
         before, begun = [], []
         with contextlib.suppress(StepError):
-            before = [told["step"] for told in self._runs.steps(self.id) if told["state"] == "changed"]
+            before = [entry["step"] for entry in self._runs.steps(self.id) if entry["state"] == "changed"]
             begun = self._runs.begun(self.id)
         changed = list(dict.fromkeys([*before, *how["changed"]]))
         self.about.update(how, changed=changed, begun=sorted(set(begun) - set(changed)))
@@ -288,6 +288,6 @@ class Journal:
             return
         with self._trying():
             if units is not None and not self.trouble:
-                Kept(self._runs, self.id).seal(units, self._made)
+                FormerStates(self._runs, self.id).seal(units, self._made)
             self._runs.write(self.id, self.about)
             self._runs.discard_old()

@@ -49,13 +49,13 @@ class AptAction(NamedTuple):
 class Apt:
     """run: executes a command on the host; ask: the same for commands that only read (or fill caches).
 
-    told: takes lines that say how far a long command has come.
+    progress: takes lines that say how far a long command has come.
     """
 
-    def __init__(self, run: Run, ask: Run, told: Callable[[str], None]) -> None:
+    def __init__(self, run: Run, ask: Run, progress: Callable[[str], None]) -> None:
         self._run = run
         self._ask = ask
-        self._told = told
+        self._progress = progress
         self._stamp: Optional[Tuple[object, ...]] = None
         self._packages: Dict[str, Package] = {}
 
@@ -144,7 +144,7 @@ class Apt:
     def query(self, *argv: str, **options: Any) -> Result:
         """Ask one of apt's programs something."""
         with self.picture() as environment:
-            options = {"timeout": LOCK_TIMEOUT, "on_line": self._told, **options}
+            options = {"timeout": LOCK_TIMEOUT, "on_line": self._progress, **options}
             return self._ask(argv, environment={**APT_ENVIRONMENT, **environment}, **options)
 
     def picture(self) -> "ContextManager[Dict[str, str]]":
@@ -182,7 +182,7 @@ class Apt:
             held = "Could not get lock %s/lock" % LISTS in result.stderr
             if not held or time.monotonic() > end:
                 return result
-            self._told("waiting for another program, which fetches the package lists")
+            self._progress("waiting for another program, which fetches the package lists")
             time.sleep(1)
 
     def act(self, *words: str) -> None:
@@ -201,12 +201,12 @@ class Apt:
 
     def mark(self, how: str, names: Sequence[str]) -> None:
         """apt-mark(8): how is manual, hold or unhold."""
-        dpkg.wait(self._told)
+        dpkg.wait(self._progress)
         self._run(("apt-mark", how, "--", *names)).require("marking packages")
 
     def repair(self) -> None:
         """Finish what an interrupted dpkg left undone: it refuses to work until then."""
-        dpkg.wait(self._told)
+        dpkg.wait(self._progress)
         if dpkg.interrupted():
             argv = ("dpkg", "--force-confdef", "--force-confold", "--configure", "-a")
             self._run(argv, environment=APT_ENVIRONMENT).require(

@@ -27,13 +27,13 @@ class DnfAction(NamedTuple):
 class Dnf:
     """run: executes a command on the host; ask: the same for commands that only read (or fill caches).
 
-    told: takes lines that say how far a long command has come. dnf itself waits for others, and says so.
+    progress: takes lines that say how far a long command has come. dnf itself waits for others, and says so.
     """
 
-    def __init__(self, run: Run, ask: Run, told: Callable[[str], None]) -> None:
+    def __init__(self, run: Run, ask: Run, progress: Callable[[str], None]) -> None:
         self._run = run
         self._ask = ask
-        self._told = told
+        self._progress = progress
         self._installed: Optional[Dict[str, str]] = None
 
     # -- what is
@@ -79,7 +79,7 @@ class Dnf:
         with self.picture() as (environment, settings):
             if argv[0] == "dnf":
                 argv = ("dnf", *settings, *argv[1:])
-                options.setdefault("on_line", self._told)
+                options.setdefault("on_line", self._progress)
             return self._ask(argv, environment=environment, timeout=options.pop("timeout", 300), **options)
 
     def picture(self) -> "ContextManager[Tuple[Dict[str, str], Sequence[str]]]":

@@ -134,7 +134,7 @@ def holder() -> str:
         return "process %d" % pid
 
 
-def wait(told: Callable[[str], None]) -> None:
+def wait(progress: Callable[[str], None]) -> None:
     """Wait until no other process works with dpkg, and say which one we wait for. Raises StepError."""
     end = time.monotonic() + LOCK_TIMEOUT
     while True:
@@ -146,5 +146,5 @@ def wait(told: Callable[[str], None]) -> None:
                 "%s held dpkg's lock for %d s" % (other, LOCK_TIMEOUT),
                 hint="Look what it does (`ps`, /var/log/apt/term.log), or try again later.",
             )
-        told("waiting for %s, which works with dpkg" % other)
+        progress("waiting for %s, which works with dpkg" % other)
         time.sleep(0.5)

@@ -39,9 +39,14 @@ class PlannedDnf(Dnf):
     """Packages whose installation changes a picture only."""
 
     def __init__(
-        self, run: Run, ask: Run, told: Callable[[str], None], files: "PlannedFiles", units: "PlannedUnits"
+        self,
+        run: Run,
+        ask: Run,
+        progress: Callable[[str], None],
+        files: "PlannedFiles",
+        units: "PlannedUnits",
     ) -> None:
-        super().__init__(run, ask, told)
+        super().__init__(run, ask, progress)
         self._files = files
         self._units = units
         #: what rpm is to be told, in this order, to get from the host's database to the plan's

@@ -33,9 +33,9 @@ class PlannedApt(Apt):
     """Packages whose installation changes a picture only."""
 
     def __init__(
-        self, run: Run, ask: Run, told: Callable[[str], None], files: PlannedFiles, units: PlannedUnits
+        self, run: Run, ask: Run, progress: Callable[[str], None], files: PlannedFiles, units: PlannedUnits
     ) -> None:
-        super().__init__(run, ask, told)
+        super().__init__(run, ask, progress)
         self._files = files
         self._units = units
         #: dpkg's entries as the plan leaves them, once it has changed one
@@ -188,15 +188,15 @@ class PlannedApt(Apt):
 
     def _remove(self, name: str, purge: bool) -> None:
         package = self.all()[name]
-        kept = set() if purge else {path for path, _ in conffiles(package)}
+        conffiles_left = set() if purge else {path for path, _ in conffiles(package)}
         for path in self._info(package, "list").splitlines():
             found = self._files.stat(path)
-            if found is not None and found.kind != "dir" and path not in kept:
+            if found is not None and found.kind != "dir" and path not in conffiles_left:
                 self._files.remove(path)
             unit = UNIT.match(path)
             if unit:
                 self._units.lose(unit.group(2))
-        if kept:
+        if conffiles_left:
             self._set_state(name, "deinstall", "config-files")
         else:
             self._planned = {n: p for n, p in self.all().items() if n != name}

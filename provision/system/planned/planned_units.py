@@ -34,7 +34,7 @@ class PlannedUnits(Units):
         self._files = files
         self._folders = folders
         #: what units were told to become, in place of what they really are
-        self._told: Dict[str, Dict[str, str]] = {}
+        self._predicted: Dict[str, Dict[str, str]] = {}
         #: contents of predicted files as of the last daemon-reload
         self._read: Dict[str, str] = {}
         self._reloaded = self._booted = False
@@ -44,14 +44,14 @@ class PlannedUnits(Units):
         if self._reloaded:
             real = real._replace(stale=False)
         found = self._as_files_say(name, real)
-        told = dict(self._told.get(name, {}))
+        predicted = dict(self._predicted.get(name, {}))
         if found.load != "loaded" or found.enabled == "static":
-            told.pop("enabled", None)
-        found = found._replace(**told)  # type: ignore[arg-type]
-        if "active" in told:
+            predicted.pop("enabled", None)
+        found = found._replace(**predicted)  # type: ignore[arg-type]
+        if "active" in predicted:
             # a socket that is started again is where it should be
             found = found._replace(listens=())
-        return self._after_boot(name, found) if self._booted and "active" not in told else found
+        return self._after_boot(name, found) if self._booted and "active" not in predicted else found
 
     def do(self, verb: str, *names: str, timeout: float = 100) -> None:
         for name in names:
@@ -61,7 +61,7 @@ class PlannedUnits(Units):
             if verb in ("enable", "disable"):
                 # systemctl(1): these have systemd read all files again
                 self.reload_manager()
-            self._told.setdefault(name, {}).update(
+            self._predicted.setdefault(name, {}).update(
                 {
                     "start": self._running(name),
                     "restart": self._running(name),
@@ -92,9 +92,9 @@ class PlannedUnits(Units):
     def boot(self) -> None:
         """The host starts again: what is enabled runs, what is not does not."""
         self.reload_manager()
-        self._told = {
-            name: {word: value for word, value in told.items() if word == "enabled"}
-            for name, told in self._told.items()
+        self._predicted = {
+            name: {word: value for word, value in predicted.items() if word == "enabled"}
+            for name, predicted in self._predicted.items()
         }
         self._booted = True
 
@@ -107,14 +107,14 @@ class PlannedUnits(Units):
         known = super().state(name).load != "not-found" and not first
         if known or self.state(name).load == "masked":
             return
-        self._told[name] = {
+        self._predicted[name] = {
             "enabled": "enabled" if enabled else "disabled",
             **(self._tried(name) if started else {}),
         }
 
     def try_start(self, name: str) -> None:
         """A package's script starts a unit, and goes on if that fails (deb-systemd-invoke(1p))."""
-        self._told.setdefault(name, {}).update(self._tried(name))
+        self._predicted.setdefault(name, {}).update(self._tried(name))
 
     def _tried(self, name: str) -> Dict[str, str]:
         """What becomes of a unit that is started, whose program may be in a package that is still to come."""
@@ -125,14 +125,14 @@ class PlannedUnits(Units):
 
     def lose(self, name: str) -> None:
         """A package takes this unit away, whose files are gone; its script has stopped it."""
-        self._told.pop(name, None)
+        self._predicted.pop(name, None)
         if super().state(name).load != "not-found":
-            self._told[name] = {"active": "inactive", "sub": "dead"}
+            self._predicted[name] = {"active": "inactive", "sub": "dead"}
 
     def instances(self, template: str) -> Dict[str, UnitState]:
         prefix, suffix = template.split("@", 1)
         found = super().instances(template)
-        ours: Set[str] = {n for n in self._told if n.startswith(prefix + "@") and n.endswith(suffix)}
+        ours: Set[str] = {n for n in self._predicted if n.startswith(prefix + "@") and n.endswith(suffix)}
         found.update({name: self.state(name) for name in ours})
         return found
 

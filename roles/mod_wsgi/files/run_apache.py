@@ -89,8 +89,8 @@ def main(instance: str, configuration: str) -> None:
     server = start(apache, listens=False)
     ready(server, host)
     relay = start([PROXY, f"--connections-max={CONNECTIONS}", f"{host}:{PORT}"], listens=True)
-    told = signal.sigwait(WATCHED)
-    if told == signal.SIGTERM:
+    received = signal.sigwait(WATCHED)
+    if received == signal.SIGTERM:
         # requests are finished, for GracefulShutdownTimeout at most
         os.kill(server, signal.SIGWINCH)
         os.waitpid(server, 0)
@@ -99,7 +99,7 @@ def main(instance: str, configuration: str) -> None:
             os.kill(pid, signal.SIGTERM)
         except ProcessLookupError:
             continue
-    raise SystemExit(0 if told == signal.SIGTERM else 1)
+    raise SystemExit(0 if received == signal.SIGTERM else 1)
 
 
 if __name__ == "__main__":
