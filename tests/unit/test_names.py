@@ -16,7 +16,7 @@ import provision
 from provision.steps.base import Step
 
 ROOT = Path(provision.__file__).parent
-#: of prov, and the built-in roles; tests of roles and programs that roles put on hosts are no part of it
+#: modules of prov and of the built-in roles, without tests of roles and the programs that roles put on hosts
 FILES = sorted(
     path
     for folder in (ROOT, ROOT.parent / "roles")
