@@ -8,8 +8,9 @@ from typing import Literal
 from pydantic import Field
 
 from provision.apps.app_model import App
+from provision.apps.app_releases import short_hash
 from provision.role import Host, task
-from provision.server import SERVED, Program, Release, ServerParams, serve
+from provision.server import SERVED, Program, Release, ServerParams, serve, shipped
 from provision.system.writers import HERE
 
 SERVES = ("wsgi", "asgi")
@@ -53,19 +54,21 @@ def program(c: Host, release: Release, p: Gunicorn) -> Program:
     kind = p.worker(app)
     # a process per processor, and one more for when one waits; sync ones do nothing else while they wait
     default = {"sync": 2 * c.facts.cpus + 1, "gthread": c.facts.cpus + 1, "asgi": c.facts.cpus}[kind]
+    # called after what is in it, as an instance before this one may still run on the same release
+    config = c.role_file("files", "gunicorn_prov.py").read_text(encoding="utf-8")
+    name = f"gunicorn-{short_hash(config)}.py"
     argv = [
-        f"gunicorn --workers {app.workers or p.workers or default} --worker-class {kind}",
+        f"gunicorn --config {shipped(release, name)}",
+        f"--workers {app.workers or p.workers or default} --worker-class {kind}",
         *([f"--threads {p.threads}"] if kind == "gthread" else []),
         *([f"--websocket-max-message-size {p.websocket_max_size}"] if kind == "asgi" else []),
         # of a request for sync, of a worker that gives no sign of life for the others
         f"--timeout {app.timeout} --graceful-timeout {p.graceful_timeout}",
         f"--max-requests {p.max_requests} --max-requests-jitter {p.max_requests // 10}",
         # the file that workers touch as a sign of life: never on a disk, which may stall
-        # SCRIPT_NAME of a request is the client's word: behind_front.py says what it is
-        "--forwarder-headers=",
         "--worker-tmp-dir /dev/shm --error-logfile -",
         SERVED,
     ]
     # its control socket goes there (gunicorn 25.1 and later), each instance's its own
     environment = {"XDG_RUNTIME_DIR": f"/run/app-{app.name}-{HERE}"}
-    return Program(argv, notifies=True, reload_signal="HUP", environment=environment)
+    return Program(argv, notifies=True, reload_signal="HUP", environment=environment, files={name: config})

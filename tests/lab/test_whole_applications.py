@@ -67,7 +67,8 @@ def project(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Proje
         "shop/src/worker.py": WORKER,
         "shop/src/logs/README": "kept",
         "shop/requirements.txt": "-r requirements/base.txt\n./libs/extra\n",
-        "shop/requirements/base.txt": "-c ../held.txt\nclick\n",
+        # a gunicorn that is older than most of its options
+        "shop/requirements/base.txt": "-c ../held.txt\nclick\ngunicorn==20.1.0\n",
         "shop/held.txt": "click<8.2\n",
         "shop/libs/extra/pyproject.toml": '[project]\nname = "extra"\nversion = "1"\n',
         "shop/libs/extra/shop_extra.py": 'NAME = "extra\\n"\n',
