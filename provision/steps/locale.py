@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from typing import TYPE_CHECKING, List
+from typing import TYPE_CHECKING, List, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, step, wanted
@@ -109,27 +109,38 @@ class Locale(Step):
     def _gen(self, host: "System") -> File:
         """locale.gen with the locale's line, uncommented where it stands."""
         line = self._line(host)
-        text = host.files.read(GEN).decode(errors="replace") if host.files.exists(GEN) else ""
-        lines = text.splitlines()
+        lines = lines_of(host, GEN)
         at = [n for n, old in enumerate(lines) if old.lstrip("# \t").split() == line.split()]
         if at:
             lines[at[0]] = line
         else:
             lines.append(line)
-        return File(GEN, "".join(each + "\n" for each in lines))
+        return file_of(GEN, lines)
 
     def _default(self, host: "System") -> File:
         path = default_file(host)
-        text = host.files.read(path).decode(errors="replace") if host.files.exists(path) else ""
-        lines = text.splitlines()
+        lines = lines_of(host, path)
         at = [n for n, old in enumerate(lines) if re.match(r"\s*LANG=", old)]
         if at and lines[at[-1]].split("=", 1)[1].strip().strip("\"'") == self.name:
-            return File(path, text)
+            return File(path, host.files.read(path))
         lines = [old for n, old in enumerate(lines) if n not in at]
-        return File(path, "".join(each + "\n" for each in [*lines, "LANG=%s" % self.name]))
+        return file_of(path, [*lines, "LANG=%s" % self.name])
 
 
 locale = step(Locale)
+
+
+def lines_of(host: "System", path: str) -> List[str]:
+    """The lines of a file; bytes that are no text are kept as surrogates."""
+    if not host.files.exists(path):
+        return []
+    lines = host.files.read(path).decode(errors="surrogateescape").split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+def file_of(path: str, lines: Sequence[str]) -> File:
+    """The file of such lines."""
+    return File(path, "".join(each + "\n" for each in lines).encode(errors="surrogateescape"))
 
 
 def default_file(host: "System") -> str:

@@ -14,7 +14,7 @@ from provision.steps.support.fstab import (
     put_mounted,
     write_fstab,
 )
-from provision.steps.support.mounted import remount, same_kind, same_source, shown_source, taken_away
+from provision.steps.support.mounted import remount, same_kind, same_source, shown, shown_source, taken_away
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -29,7 +29,7 @@ class Mount(Step):
     path: where; the directory is made (0755, root) if its parent is there.
     source: a device, UUID=..., LABEL=..., host:/path for nfs, a directory with options="bind", or tmpfs.
     kind: of file system: "ext4", "xfs", "tmpfs", "nfs", "none" for bind.
-    options: as in fstab(5); None leaves those of the line that is there, or is "defaults".
+    options: as in fstab(5); None leaves those of the line that is there for this kind, or is "defaults".
     check_order: the last field of fstab: when fsck looks at it; 0 is never, 1 the root, 2 the others; None leaves it.
     mounted: False writes the line only, and leaves what is mounted alone.
     When options have changed, or someone has mounted it with different ones, it is mounted again in place (mount -o
@@ -72,7 +72,7 @@ class Mount(Step):
                     hint="Add mounts.no_mount before this step if it shall go.",
                 )
             if (found and self._was_ours(host)) or remount(entry, now):
-                found.append(Change("mounted", now.options, "again, with %s" % entry.options))
+                found.append(Change("mounted", shown(now), "again, with %s" % entry.options))
         elif self.mounted:
             found.append(Change("mounted", "", "%s on %s" % (self.kind, self.source)))
         return Diff(found) if found else Diff.none("is mounted" if self.mounted else "is in fstab")
@@ -108,7 +108,9 @@ class Mount(Step):
     def _entry(self, host: "System") -> MountEntry:
         now = in_fstab(host, self.path) or MountEntry("", "", "", "defaults")
         order = now.check_order if self.check_order is None else str(self.check_order)
-        options = now.options if self.options is None else self.options
+        # options are those of a kind: what binds a directory does not mount another file system
+        kept = now.options if now.kind in ("", self.kind) else "defaults"
+        options = kept if self.options is None else self.options
         return MountEntry(self.source, self.path, self.kind, options, now.dump, order)
 
     def _was_ours(self, host: "System") -> bool:
@@ -139,7 +141,7 @@ class NoMount(Step):
         found: List[Change] = []
         now = mounted_at(host, self.path)
         if now is not None:
-            found.append(Change("mounted", "%s on %s" % (now.kind, now.source), ""))
+            found.append(Change("mounted", shown(now), ""))
         if in_fstab(host, self.path) is not None:
             found += fstab_file(host, self.path, None).check(host).changes
         return Diff(found) if found else Diff.none("nothing is mounted there")

@@ -24,7 +24,8 @@ class Undo(Step):
     kernel its name, mounts, settings, swap files and tables of nftables.
 
     run: its number; 0 is the last one that has not been undone, -1 the one that is running.
-    Packages stay, and so does what commands have done: both are named. A folder goes if it is empty then. What was
+    Packages stay, and so does what commands have done: both are named. A value that a mount got by its options
+    (size=) stays as long as it is mounted. A folder goes if it is empty then. What was
     changed since the run, or is in use, is not touched: the step fails and names it, before it has done anything. An
     undo that fails half-way goes on when it is called again.
     """

@@ -54,7 +54,7 @@ def test_all_that_was_turned_is_turned_back(bench: Bench, etc: Path) -> None:
     found = changes(bench, *steps)
     assert found[0] == ("the kernel's name", "renamed", "former")
     assert found[1:] == [
-        (f"mount {at}", "in use", ""),
+        (f"mount {at}", "tmpfs on tmpfs", ""),
         (f"setting {KEY}", "33", "60"),
         ("table inet prov", "6 rules", "no"),
     ]
@@ -64,7 +64,24 @@ def test_what_was_unmounted_is_mounted_again(bench: Bench, etc: Path) -> None:
     at = str(bench.root / "m")
     (etc / "fstab").write_text(f"tmpfs {at} tmpfs size=1m 0 0\n")
     bench.script += f"mkdir -p {at} && mount {at} && "
-    assert changes(bench, NoMount(at)) == [(f"mount {at}", "", "in use")]
+    ((what, before, after),) = changes(bench, NoMount(at))
+    assert (what, before) == (f"mount {at}", "") and after.startswith("tmpfs on tmpfs (rw,")
+
+
+def test_what_no_line_of_fstab_says_is_mounted_again_as_it_was(bench: Bench, etc: Path) -> None:
+    at, one = bench.root / "m", bench.root / "one"
+    plain = bench.script + f"mkdir -p {at} {one} && "
+    for made in (f"-t tmpfs -o nosuid tmpfs {at}", f"--bind {one} {at}"):
+        bench.script = plain + f"mount {made} && "
+        ((_, before, after),) = changes(bench, NoMount(str(at)))
+        assert before == "" and (f"on {one} (" in after or "on tmpfs (rw,nosuid" in after)
+
+
+def test_a_mount_gets_back_the_options_that_it_had(bench: Bench, etc: Path) -> None:
+    at = str(bench.root / "m")
+    bench.script += f"mkdir -p {at} && mount -t tmpfs -o noexec tmpfs {at} && "
+    ((_, before, after),) = changes(bench, Mount(at, "tmpfs", "tmpfs", "nosuid,exec"))
+    assert before == "again, with nosuid,exec" and after.startswith("tmpfs on tmpfs (rw,noexec")
 
 
 def test_swap_is_taken_out_of_use_before_its_file_goes(bench: Bench, etc: Path) -> None:

@@ -6,7 +6,6 @@ agent's own main. tests/agent and tests/steps_more start agents as hosts do.
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import io
 import itertools
@@ -19,16 +18,20 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TypeVar
 
+import spaces
 from pictures import Picture, photograph
 from taking import outcomes_of
 
+import provision.agent
 import provision.steps
+import provision.system
 from provision.agent import resident as agent_main
 from provision.controller.bootstrap import MODES
 from provision.controller.channel import PIECE, LoggedIn
@@ -41,13 +44,10 @@ from provision.system.planned import planned_host as _planned  # noqa: F401 (loa
 
 T = TypeVar("T")
 
-#: unshare(2): mounts, host name, network
-NEW_MOUNTS, NEW_NAME, NEW_NETWORK = 0x00020000, 0x04000000, 0x40000000
-#: mount(2): MS_REC | MS_PRIVATE
-PRIVATE = 0x4000 | 0x40000
-
-for _module in pkgutil.walk_packages(provision.steps.__path__, "provision.steps."):
-    importlib.import_module(_module.name)
+# all before any fork: a process in a lab host's namespaces finds no file of this machine
+for _package in (provision.agent, provision.steps, provision.system):
+    for _module in pkgutil.walk_packages(_package.__path__, f"{_package.__name__}."):
+        importlib.import_module(_module.name)
 
 
 class Host:
@@ -55,12 +55,17 @@ class Host:
 
     root: where steps act.  over: folders such as "/etc" of which the agent has its own: what it changes there lands
     below root, in a mount namespace of its own, which also has a host name and a network of its own.
+    kept: what the kernel has of it lasts from run to run: mounts, rules, its name. From its first run on nothing is
+    to be written by way of root then, only by does, sh and write (the kernel's overlayfs.rst, "Changes to underlying
+    filesystems").
     """
 
-    def __init__(self, folder: Path, over: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, over: Sequence[str] = (), *, kept: bool = False) -> None:
         self.folder = folder
         self.root = folder / "root"
         self.over = tuple(over)
+        self.kept = kept
+        self._keeper = 0
         self.root.mkdir(parents=True, mode=0o755)
         for at in over:
             self.upper(at).mkdir(parents=True)
@@ -70,14 +75,21 @@ class Host:
         """Where what has been changed in a folder of its own is seen."""
         return self.root / folder.strip("/")
 
+    @property
+    def ledger(self) -> str:
+        """Where the agent keeps what it remembers, as it sees it."""
+        return str(self.folder / "ledger")
+
     def run(self, *steps: Step, plan: bool = False) -> list[Outcome]:
         """What came of steps that one new agent took."""
-        channel = _Forked(self._enter, str(self.folder / "ledger"))
+        self._begin()
+        channel = _Forked(self._enter, self.ledger)
         session = Session("t", channel.opened, Login(), RunOptions(plan=plan, who="test"))
         return outcomes_of(session, steps, channel.kill)
 
     def does(self, action: Callable[[], object]) -> None:
         """Do something on the host by other means than prov: in a process that sees what the agent sees."""
+        self._begin()
         child = os.fork()
         if not child:
             _leave(lambda: self._entered(action))
@@ -95,10 +107,31 @@ class Host:
 
     def sees(self, look: Callable[[], T]) -> T:
         """What a function finds on the host; it is called in a process that sees what the agent sees."""
-        to = self.folder / "seen"
-        self.does(lambda: to.write_bytes(pickle.dumps(look())))
-        found: T = pickle.loads(to.read_bytes())
+        with tempfile.TemporaryFile() as to:
+
+            def write() -> None:
+                pickle.dump(look(), to)
+                to.flush()
+
+            self.does(write)
+            to.seek(0)
+            found: T = pickle.load(to)
         return found
+
+    def write(self, path: str, data: str | bytes, mode: int = 0o644) -> None:
+        """Put a file there by other means than prov, with the folders on the way."""
+
+        def put() -> None:
+            at = Path(path)
+            at.parent.mkdir(parents=True, exist_ok=True)
+            at.write_bytes(data.encode() if isinstance(data, str) else data)
+            at.chmod(mode)
+
+        self.does(put)
+
+    def read(self, path: str) -> bytes:
+        """What a file holds."""
+        return self.sees(lambda: Path(path).read_bytes())
 
     def tells(self, *argv: str) -> str:
         """What a program prints on the host."""
@@ -114,6 +147,9 @@ class Host:
 
     def gone(self) -> None:
         """Remove it."""
+        if self._keeper:
+            os.kill(self._keeper, signal.SIGKILL)
+            os.waitpid(self._keeper, 0)
         for at in self.root.rglob("*"):
             if at.is_file() and not at.is_symlink() and immutable(at):
                 subprocess.run(["chattr", "-i", str(at)], check=True)
@@ -122,17 +158,23 @@ class Host:
     def _work(self, folder: str) -> Path:
         return self.folder / ("work" + folder.replace("/", "-"))
 
-    def _enter(self) -> None:
+    def _begin(self) -> None:
+        """Make what lasts, if it has not been made."""
+        if self.kept and not self._keeper:
+            self._keeper = spaces.keep(self._make)
+
+    def _make(self) -> None:
         """Give this process the host's own folders."""
-        if not self.over:
-            return
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.unshare(NEW_MOUNTS | NEW_NAME | NEW_NETWORK) or libc.mount(None, b"/", None, PRIVATE, None):
-            raise OSError(ctypes.get_errno(), "no namespaces for the host")
+        spaces.apart()
         for at in self.over:
-            options = f"lowerdir={at},upperdir={self.upper(at)},workdir={self._work(at)}"
-            if libc.mount(b"overlay", at.encode(), b"overlay", 0, options.encode()):
-                raise OSError(ctypes.get_errno(), f"no overlay on {at}")
+            spaces.overlay(at, self.upper(at), self._work(at))
+
+    def _enter(self) -> None:
+        """Have this process see what the host sees."""
+        if self._keeper:
+            spaces.join(self._keeper, "uts", "net", "mnt")
+        elif self.over:
+            self._make()
 
 
 class Hosts:
@@ -143,10 +185,13 @@ class Hosts:
         self._numbers = itertools.count()
         self._host: Host | None = None
 
-    def new(self, *over: str) -> Host:
-        """A host with nothing below its root. over: folders, such as "/etc", of which it has its own."""
+    def new(self, *over: str, kept: bool = False) -> Host:
+        """A host with nothing below its root. over: folders, such as "/etc", of which it has its own.
+
+        kept: see Host.
+        """
         self.gone()
-        self._host = Host(self._folder / str(next(self._numbers)), over)
+        self._host = Host(self._folder / str(next(self._numbers)), over, kept=kept)
         return self._host
 
     def gone(self) -> None:

@@ -66,7 +66,7 @@ def drawn(**drawing: SearchStrategy[Any]) -> Callable[[T], T]:
         derandomize=few,
         database=None,
         print_blob=not few,
-        phases=[Phase.explicit, Phase.generate] if few else [Phase.explicit, Phase.generate, Phase.shrink],
+        phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
 
@@ -93,14 +93,16 @@ def hold(
     look = picture or host.picture
     before = look()
     planned = host.run(*steps, *steps, plan=True)
-    assert look() == before, "a plan has changed something"
+    assert (now := look()) == before, f"a plan has changed something: {differences(before, now)}"
     real = host.run(*steps)
     after = look()
     for said, done in zip(planned, real):
         if done.error is not None:
             assert said.error is not None, f"the plan saw no failure: {done.error.message}"
             assert (said.error.message, said.error.hint) == (done.error.message, done.error.hint)
-            assert len(steps) > 1 or after == before, "a step that failed has changed something"
+            assert len(steps) > 1 or after == before, (
+                f"a step that failed has changed something: {differences(before, after)}"
+            )
             return Held(real, before, after)
         assert said.error is None, f"only the plan fails: {said.error.message}"
         assert (said.state, said.diff, said.why) == (done.state, done.diff, done.why)
@@ -110,15 +112,25 @@ def hold(
     assert [o.error for o in again] == [None] * len(steps)
     assert [(o.state, o.diff) for o in again] == [("ok", [])] * len(steps), [o.diff for o in again]
     assert all(o.why for o in again)
-    assert look() == after, "a second run has changed something"
+    assert (now := look()) == after, f"a second run has changed something: {differences(after, now)}"
     assert [o.state for o in planned[len(steps) :]] == ["ok"] * len(steps), [
         o.diff for o in planned[len(steps) :]
     ]
     if undone and any(o.state == "changed" for o in real):
         (back,) = host.run(Undo())
         assert back.error is None, back.error
-        assert put_back(before, back.why) == put_back(look(), back.why), "undo has not brought back the past"
+        left, wanted = put_back(look(), back.why), put_back(before, back.why)
+        assert left == wanted, f"undo has not brought back the past: {differences(wanted, left)}"
     return Held(real, before, after)
+
+
+def differences(one: Picture, other: Picture) -> dict[str, tuple[object, object]]:
+    """What two pictures do not have in common."""
+    return {
+        path: (one.get(path), other.get(path))
+        for path in sorted({*one, *other})
+        if one.get(path) != other.get(path)
+    }
 
 
 def put_back(picture: Picture, told: str) -> Picture:

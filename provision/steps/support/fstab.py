@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import TYPE_CHECKING, List, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from provision.steps.files import File
 
@@ -65,17 +65,16 @@ def names_of(path: str) -> Tuple[str, ...]:
     return tuple(dict.fromkeys((path, os.path.realpath(path))))
 
 
-def entry(host: "System", table: str, path: str) -> Optional[MountEntry]:
-    """The last entry for a path: later mounts hide earlier ones."""
-    text = host.files.read(table).decode(errors="surrogateescape") if host.files.exists(table) else ""
-    names = names_of(path)
-    found = [e for e in (parsed(line, *names) for line in text.split("\n")) if e is not None]
-    return found[-1] if found else None
+def text_of(host: "System", table: str) -> str:
+    """What is in a table; bytes that are no text are kept as surrogates."""
+    return host.files.read(table).decode(errors="surrogateescape") if host.files.exists(table) else ""
 
 
 def mounted_at(host: "System", path: str) -> Optional[MountEntry]:
-    """What is mounted at a path."""
-    return entry(host, MOUNTED, path)
+    """What is mounted at a path: the last one, which hides earlier ones."""
+    names = names_of(path)
+    found = [parsed(line, *names) for line in text_of(host, MOUNTED).split("\n")]
+    return next((each for each in reversed(found) if each is not None), None)
 
 
 def swaps_to(host: "System", path: str) -> bool:
@@ -87,26 +86,41 @@ def swaps_to(host: "System", path: str) -> bool:
 
 
 def in_fstab(host: "System", path: str) -> Optional[MountEntry]:
-    """What fstab has for a path, or for a swap file."""
-    return entry(host, FSTAB, path)
+    """What fstab has for a path, or for a swap file: the last line, as later mounts hide earlier ones."""
+    found = lines_for(host, path, text_of(host, FSTAB).split("\n"))
+    return found[max(found)] if found else None
+
+
+def lines_for(host: "System", path: str, lines: Sequence[str]) -> Dict[int, MountEntry]:
+    """Which lines of fstab are for a path, under whatever name: mount(8) follows links in both."""
+    names = names_of(path)
+    # these have no links, and to look at one whose server is away would take forever
+    mounted = {plain(line.split()[1]) for line in text_of(host, MOUNTED).splitlines() if line.split()[1:]}
+    found: Dict[int, MountEntry] = {}
+    for number, line in enumerate(lines):
+        at = plain(" ".join(line.split()[1:2])).rstrip("/")
+        links = at.startswith("/") and at not in mounted and os.path.realpath(at) == names[-1]
+        each = parsed(line, *names, *([at] if links else []))
+        if each is not None:
+            found[number] = each
+    return found
 
 
 def fstab_file(host: "System", path: str, wanted: Optional[MountEntry]) -> File:
     """fstab with this entry for a path, in the place of the one there; without any if it is None."""
-    text = host.files.read(FSTAB).decode(errors="surrogateescape") if host.files.exists(FSTAB) else ""
+    text = text_of(host, FSTAB)
     lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
-    names = names_of(path)
-    at = [n for n, old in enumerate(lines) if parsed(old, *names) is not None]
-    if wanted is not None and len(at) == 1 and parsed(lines[at[0]], *names) == wanted:
+    at = lines_for(host, path, lines)
+    if wanted is not None and list(at.values()) == [wanted]:
         # as wanted, in someone's own columns
         return File(FSTAB, text.encode(errors="surrogateescape"))
     new: List[str] = []
     for n, old in enumerate(lines):
         if n not in at:
             new.append(old)
-        elif n == at[0] and wanted is not None:
+        elif n == min(at) and wanted is not None:
             new.append(" ".join([wanted.line(), *old.split()[FIELDS:]]))
     if not at and wanted is not None:
         new.append(wanted.line())

@@ -1,4 +1,4 @@
-"""What a run has changed in the running kernel, by what its steps have told: its name, mounts, settings, swap, tables
+"""What a run has changed in the running kernel, by what its steps have shown: its name, mounts, settings, swap, tables
 of nftables. Shipped for undo (Python 3.8, standard library).
 
 Files are kept before they change; these are not files. A run writes down the differences of each step, with the former
@@ -13,7 +13,18 @@ from provision.steps.base import Change
 from provision.steps.kernel import proc_path, running_value
 from provision.steps.nftables import Firewall, OwnTable
 from provision.steps.support.foresight import foresee
-from provision.steps.support.fstab import MOUNTED, mounted_at, plain, put_mounted, swaps_to
+from provision.steps.support.fstab import (
+    FSTAB,
+    MOUNTED,
+    MountEntry,
+    lines_for,
+    mounted_at,
+    plain,
+    put_mounted,
+    swaps_to,
+    text_of,
+)
+from provision.steps.support.mounted import FLAGS, as_before, read_back, shown, shown_source
 from provision.system.processes import pids, process
 
 if TYPE_CHECKING:
@@ -42,24 +53,24 @@ def turned(steps: Sequence[Dict[str, Any]]) -> List[Turned]:
     found: Dict[Tuple[str, str], Turned] = {}
     for step in steps:
         for what, before, after in (tuple(change[:3]) for change in step.get("diff", ())):
-            key = key_of(step["step"], what, before, after)
+            key = key_of(step["step"], what, before)
             if key is None:
                 continue
-            if key[0] in ("mount", "swap"):
+            if key[0] == "swap":
                 before, after = state_of(before), state_of(after)
             first = found[key].before if key in found else before
             found[key] = Turned(*key, first, after, step["step"])
     return [each for each in found.values() if each.before != each.after]
 
 
-def key_of(label: str, what: str, before: str, after: str) -> Optional[Tuple[str, str]]:
+def key_of(label: str, what: str, before: str) -> Optional[Tuple[str, str]]:
     """Kind and name of what a difference of a step is about; None if it is about files, or can't be taken back."""
     kind = label.partition(" ")[0]
     if kind == "hostname" and what == "kernel":
         return "hostname", ""
     if kind == "sysctl" and what.startswith("running ") and before:
         return "setting", what[len("running ") :]
-    if what == "mounted" and "" in (before, after):
+    if what == "mounted":
         for start in ("mount /", "no mount /"):
             if label.startswith(start):
                 return "mount", label[len(start) - 1 :]
@@ -73,7 +84,7 @@ def key_of(label: str, what: str, before: str, after: str) -> Optional[Tuple[str
 
 
 def state_of(text: str) -> str:
-    """ "in use" or "": whether a difference says that something is mounted, or used for swap."""
+    """ "in use" or "": whether a difference says that something is used for swap."""
     return "" if text in ("", "no") else "in use"
 
 
@@ -97,7 +108,7 @@ class Kernel:
 
     def unmounted(self) -> List[str]:
         """Where something will be unmounted, what is inside first."""
-        paths = [each.name for each in self.work if each.kind == "mount" and not each.before]
+        paths = [each.name for each in self.work if each.kind == "mount" and goes(each)]
         return sorted(paths, key=lambda path: -path.count("/"))
 
     def unmount(self) -> None:
@@ -122,13 +133,32 @@ class Kernel:
                 done = self.host.run(("tee", path), stdin=each.before.encode() + b"\n")
                 done.require("setting %s to %s" % (each.name, each.before))
             elif each.kind == "mount" and each.before:
-                self.host.run(("mount", each.name)).require("mounting %s" % each.name)
+                self._mount(each)
             elif each.kind == "swap" and each.before:
                 self.host.run(("swapon", each.name)).require("using the swap file %s" % each.name)
             elif each.kind == "uid":
                 self._turn_home(each)
             elif each.kind == "table":
                 self._turn_table(each)
+
+    def _mount(self, each: Turned) -> None:
+        """What was mounted is so again: as fstab says if it is about the same, else by what the run has shown."""
+        former = read_back(each.before)
+        if former is None:
+            return
+        lines = lines_for(self.host, each.name, text_of(self.host, FSTAB).split("\n")).values()
+        if mounted_at(self.host, each.name) is None:
+            # it may have words for mount(8) that the kernel does not tell; of several lines mount(8) takes the first
+            by_line = [(line.source, line.kind) for line in lines] == [(former.source, former.kind)]
+            words = () if by_line else mount_words(former)
+            self.host.run(("mount", *words, each.name)).require("mounting %s" % each.name)
+            put_mounted(self.host, each.name, [former._replace(path=each.name)])
+        now = mounted_at(self.host, each.name)
+        again = as_before(former, now) if now is not None else []
+        if again:
+            bind = ["bind"] if os.path.isdir(former.source) else []
+            argv = ("mount", "-o", ",".join(["remount", *bind, *again]), each.name)
+            self.host.run(argv).require("mounting %s again" % each.name)
 
     def _turn_home(self, each: Turned) -> None:
         """What is in a user's home goes back to the id that they have again."""
@@ -163,7 +193,7 @@ class Kernel:
             account = self.host.accounts.user(each.name)
             return str(account.uid) if account is not None else ""
         if each.kind == "mount":
-            return "in use" if mounted_at(self.host, each.name) is not None else ""
+            return self._mounted(each)
         if each.kind == "swap":
             return "in use" if swaps_to(self.host, each.name) else ""
         loaded = table_of(self.host, each.name).loaded(self.host)
@@ -171,6 +201,30 @@ class Kernel:
             # no one has kept them
             return each.before
         return "no" if loaded == "no" else each.after
+
+    def _mounted(self, each: Turned) -> str:
+        """What is mounted, in the run's words for it if it is what was there before or after."""
+        now, former = mounted_at(self.host, each.name), read_back(each.before)
+        if now is None:
+            return ""
+        if former is not None and now.kind == former.kind and not as_before(former, now):
+            same = shown_source(now) == former.source
+            return each.before if same else each.after or shown(now)
+        return each.after or shown(now)
+
+
+def goes(each: Turned) -> bool:
+    """Whether what the run has left mounted is something else than what was there before it."""
+    return bool(each.after) and not (each.before and each.after.startswith("again, "))
+
+
+def mount_words(former: MountEntry) -> Tuple[str, ...]:
+    """Words for mount(8), before the directory: what was mounted, by what the kernel said of it."""
+    # of SELinux: no option, but what the kernel says when it has labels
+    options = [word for word in former.words if word != "seclabel"]
+    if os.path.isdir(former.source):
+        return ("-o", ",".join(["bind", *(word for word in options if word in FLAGS)]), former.source)
+    return ("-t", former.kind, "-o", ",".join(options) or "defaults", former.source)
 
 
 def table_of(host: "System", name: str) -> "Table":

@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import TYPE_CHECKING, Dict, List, Sequence
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 
 from provision.steps.support.fstab import MountEntry, names_of, plain
 
@@ -72,11 +72,40 @@ def same_source(host: "System", wanted: MountEntry, now: MountEntry) -> bool:
 
 
 def shown_source(now: MountEntry) -> str:
-    """A source for people: of a directory that is bound, the directory in its file system (proc(5), mountinfo)."""
+    """A source for people: of a directory that is bound, the directory, as a path of this host where it has one
+    (proc(5), mountinfo)."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as f:
         fields = [line.split() for line in f]
-    roots = [plain(each[3]) for each in fields if plain(each[4]) in names_of(now.path)]
-    return roots[-1] if roots and roots[-1] != "/" else now.source
+    found = [(each[2], plain(each[3])) for each in fields if plain(each[4]) in names_of(now.path)]
+    if not found or found[-1][1] == "/" or any(word.startswith("subvol=") for word in now.words):
+        return now.source
+    device, root = found[-1]
+    for each in fields:
+        above, at = plain(each[3]).rstrip("/"), plain(each[4]).rstrip("/")
+        if each[2] == device and root.startswith(above + "/") and plain(each[4]) not in names_of(now.path):
+            return at + root[len(above) :]
+    return root
+
+
+def shown(now: MountEntry) -> str:
+    """What is mounted, in the words of mount(8)."""
+    return "%s on %s (%s)" % (now.kind, shown_source(now), now.options)
+
+
+def read_back(text: str) -> Optional[MountEntry]:
+    """What `shown` has shown, or a step has asked for: without options then."""
+    found = re.match(r"(\S+) on (.+?)(?: \((\S*)\))?\Z", text)
+    return MountEntry(found.group(2), "", found.group(1), found.group(3) or "") if found else None
+
+
+def as_before(former: MountEntry, now: MountEntry) -> List[str]:
+    """Options of mount(8) that give a mount the flags and values of a former one; [] if it has them."""
+    flags = [
+        flag if flag in former.words else off for flag, off in FLAGS.items() if off or flag in former.words
+    ]
+    values = [word for word in former.words if "=" in word]
+    same = all((flag in former.words) == (flag in now.words) for flag in FLAGS)
+    return [] if same and set(values) <= set(now.words) else flags + values
 
 
 def backing(device: str) -> List[str]:
