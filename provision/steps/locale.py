@@ -131,7 +131,7 @@ locale = step(Locale)
 
 
 def lines_of(host: "System", path: str) -> List[str]:
-    """The lines of a file; bytes that are no text are kept as surrogates."""
+    """The lines of a file; bytes that are not UTF-8 are kept as surrogates."""
     if not host.files.exists(path):
         return []
     lines = host.files.read(path).decode(errors="surrogateescape").split("\n")

@@ -54,7 +54,7 @@ class Disks:
         return words
 
     def mount(self, what: str) -> None:
-        """Mount something at the directory, as somebody would."""
+        """Mount something at the directory, as an administrator would."""
         at = self.place / "at"
         *options, source = what.split()
         argv = ["-t", "tmpfs", "tmpfs"] if source == "tmpfs" else ["--bind", self.named(source)]

@@ -66,7 +66,7 @@ def names_of(path: str) -> Tuple[str, ...]:
 
 
 def text_of(host: "System", table: str) -> str:
-    """What is in a table; bytes that are no text are kept as surrogates."""
+    """What is in a table; bytes that are not UTF-8 are kept as surrogates."""
     return host.files.read(table).decode(errors="surrogateescape") if host.files.exists(table) else ""
 
 
