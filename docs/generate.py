@@ -65,6 +65,8 @@ def roles_page() -> str:
             parts.append(f"\nServes {spoken(role.server)}. Package: {package(role.server)}.\n")
         if role.front:
             parts.append(f"\nOffers {', '.join(f'`{word}`' for word in role.front.offers)}.\n")
+        if role.backing:
+            parts.append(f"\nApplications reach it by: {', '.join(role.backing.reached_by)}.\n")
         notes = {"Requires": role.requires, "Runs after": role.after}
         told = [f"{what}: {', '.join(f'`{n}`' for n in names)}." for what, names in notes.items() if names]
         if role.front:

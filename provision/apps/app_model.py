@@ -29,6 +29,7 @@ from provision.apps.settings import (
     Tls,
     role_folders,
 )
+from provision.apps.used_services import Use, UseName
 from provision.declared import fronts, serving_roles
 from provision.declared.fronts import DEFAULT_FRONT, Front
 from provision.declared.serving_roles import Interface, Server
@@ -164,6 +165,10 @@ class App(Settings):
     files: dict[InnerPath, Path] = Field(
         default={}, description="Path in the release: template, relative to the inventory file that says so."
     )
+    uses: dict[UseName, Use] = Field(
+        default={},
+        description="Databases and other services that it uses, such as `database: postgres`; see below.",
+    )
     packages: PackageSettings = Field(
         default=PackageSettings(), description="Packages of the distribution, `run` and `build`; see below."
     )
@@ -267,6 +272,17 @@ class App(Settings):
             if name == "PYTHONPATH":
                 raise ValueError("PYTHONPATH is read by everyone: it belongs in `environment`")
         return secrets
+
+    @field_validator("uses")
+    @classmethod
+    def _variables_differ(cls, uses: dict[str, Use]) -> dict[str, Use]:
+        names = [name.replace("-", "_") for name in uses]
+        for index, name in enumerate(uses):
+            if names[index] in names[:index]:
+                raise ValueError(
+                    f"{name!r} and another one would share a variable: {names[index].upper()}_URL"
+                )
+        return uses
 
     @field_validator("indexes")
     @classmethod

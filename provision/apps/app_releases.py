@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from provision.apps.app_model import App
+from provision.apps.bindings import Binding
 from provision.apps.indexes import requirements_with, without_logins_in
 from provision.apps.requirement_files import RequiredPackages
 from provision.apps.requirements import (
@@ -50,6 +51,7 @@ class Release:
     seeding: what the source has at paths that are `writable`, by their path in the application's folder.
     asked_for: names that the application's settings want to have told (surroundings.py).
     installing: environment of what installs its packages.
+    bindings: the services that the application uses.
     """
 
     app: App
@@ -59,6 +61,7 @@ class Release:
     asked_for: tuple[str, ...] = ()
     installing: Mapping[str, str | Secret] = field(default_factory=dict)
     seeding: Sequence[Entry] = ()
+    bindings: Sequence[Binding] = ()
 
     @cached_property
     def id(self) -> str:
@@ -188,13 +191,16 @@ class Release:
         }
         if app.django:
             given["DJANGO_SETTINGS_MODULE"] = app.django.settings
+        packages = named_in(self.requirements)
+        for binding in self.bindings:
+            given.update(binding.environment(packages))
         return {**given, **app.environment, **app.secrets}
 
 
-def release_of(app: App, manifest: Sequence[Entry]) -> Release:
+def release_of(app: App, manifest: Sequence[Entry], bindings: Sequence[Binding] = ()) -> Release:
     """Return the release that an application's source makes. Raises ProvError.
 
-    manifest: every file of the source.
+    manifest: every file of the source.  bindings: the services that it uses.
     """
     tree = SourceTree({entry[0]: entry for entry in manifest})
     root, where = app.subdirectory or "", str(app.source)
@@ -231,6 +237,7 @@ def release_of(app: App, manifest: Sequence[Entry]) -> Release:
         asked_for(app, tree),
         listed.environment,
         seeding,
+        bindings,
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import PrivateAttr
 
 from provision.apps.app_model import App
+from provision.apps.bindings import Binding
 from provision.sources.manifests import Manifests
 
 if TYPE_CHECKING:
@@ -19,11 +20,22 @@ class Application(App):
     """An application of a resolved host."""
 
     _manifests: Manifests = PrivateAttr(default_factory=Manifests)
+    _bindings: Sequence[Binding] = PrivateAttr(default=())
 
     def read_by(self, manifests: Manifests) -> Self:
         """Have its source read together with those of other applications, and return it."""
         self._manifests = manifests
         return self
+
+    def bound_to(self, bindings: Sequence[Binding]) -> Self:
+        """Have it use these services, and return it."""
+        self._bindings = tuple(bindings)
+        return self
+
+    @property
+    def bindings(self) -> Sequence[Binding]:
+        """The services that it uses."""
+        return self._bindings
 
     @cached_property
     def release(self) -> Release:
@@ -35,7 +47,8 @@ class Application(App):
         # here, so that it is imported while the host logs in
         from provision.apps.app_releases import in_bytes, release_of
 
-        return release_of(self, self._manifests.of(self.source, self.ref, in_bytes(self.max_source)))
+        manifest = self._manifests.of(self.source, self.ref, in_bytes(self.max_source))
+        return release_of(self, manifest, self._bindings)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some settings changed; its release is its own (pydantic copies what is cached)."""

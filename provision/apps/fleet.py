@@ -2,29 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from provision.apps.application import Application
 from provision.apps.balancing import Balanced, balanced_of, balancers_in, check_address
+from provision.apps.bindings import Binding, Environment, bindings_of, refuse_shared, used_hosts
 from provision.apps.reading import apps_of
 from provision.inventory import Inventory, InventoryHost, Problems
 from provision.sources.manifests import Manifests
 
 
 class Fleet:
-    """The hosts of an inventory. Each method raises ConfigErrors for what is wrong in what it reads."""
+    """The hosts of an inventory. Each method raises ConfigErrors for what is wrong in what it reads.
 
-    def __init__(self, inventory: Inventory) -> None:
+    finder: gives the function `environment` of a role that applications use.
+    """
+
+    def __init__(self, inventory: Inventory, finder: Callable[[str], Callable[..., Environment]]) -> None:
         self._inventory = inventory
+        self._finder = finder
         self._manifests = Manifests()
         self._apps: dict[str, tuple[Application, ...]] = {}
 
     def apps(self, host: InventoryHost) -> tuple[Application, ...]:
         """Return the applications of a host."""
         if host.name not in self._apps:
-            self._apps[host.name] = tuple(apps_of(host, self._manifests))
+            problems = Problems()
+            apps = apps_of(host, self._manifests)
+            for app in apps:
+                with problems.gathered():
+                    app.bound_to(bindings_of(host, app, self._finder))
+            problems.raise_any()
+            self._apps[host.name] = tuple(apps)
         return self._apps[host.name]
+
+    def provided(self, host: InventoryHost) -> tuple[Binding, ...]:
+        """Return what a host provides to applications, its own and those of other hosts."""
+        users = [
+            other
+            for other in self._inventory.hosts.values()
+            if other is host or host.name in used_hosts(other)
+        ]
+        found = [
+            each
+            for user in users
+            for app in self.apps(user)
+            for each in app.bindings
+            if each.provider is host
+        ]
+        refuse_shared(found)
+        return tuple(found)
 
     def balanced(self, host: InventoryHost) -> tuple[Balanced, ...]:
         """Return what a host balances, which needs the applications of the hosts behind it."""

@@ -125,6 +125,8 @@ def page(role: Role, source: str, parameters: Sequence[Parameter], tasks: Sequen
         yield f"  Serves: {', '.join(role.server.serves)}; package: {role.server.package or 'its own steps bring it'}"
     if role.front:
         yield f"  Offers: {', '.join(role.front.offers)}"
+    if role.backing:
+        yield f"  Applications reach it by: {', '.join(role.backing.reached_by)}"
     if role.requires:
         yield f"  Requires: {', '.join(role.requires)}"
     if role.after:

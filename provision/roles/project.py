@@ -6,23 +6,27 @@ parameters. What comes later is given what came before, and asks for nothing aga
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provision.declared import backing_roles
 from provision.declared.role_folders import names, search_path
 from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import InventoryHost, Problems, check
 from provision.inventory.validation import validate
 from provision.names import suggestion
 from provision.roles.role_model import Params, Role, find
+from provision.secrets import Secret
 from provision.values import dataclass
 
 if TYPE_CHECKING:
     from provision.apps.application import Application
     from provision.apps.balancing import Balanced
+    from provision.apps.bindings import Binding
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,14 @@ class ServedApps:
     """What a host serves. apps: its own applications.  balanced: those of the hosts behind it.
 
     balancers: the hosts that stand before it.  leads: names of the applications whose first host it is.
+    provided: what its roles provide to applications, its own and those of other hosts.
     """
 
     apps: tuple[Application, ...] = ()
     balanced: tuple[Balanced, ...] = ()
     balancers: tuple[InventoryHost, ...] = ()
     leads: frozenset[str] = frozenset()
+    provided: tuple[Binding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,10 +75,10 @@ def resolve(
     """
     check(hosts)
     problems = Problems()
-    served = served_by(hosts, problems)
+    known = KnownRoles(search_path(project))
+    served = served_by(hosts, known, problems)
     wanted = {host.name: (*host.roles, *implied_roles(host, served[host.name])) for host in hosts}
     check_known(only, wanted)
-    known = KnownRoles(search_path(project))
     assignments = []
     for host in hosts:
         roles = roles_of(host, wanted[host.name], known, problems)
@@ -90,21 +96,33 @@ def resolve(
 # -- applications
 
 
-def served_by(hosts: Sequence[InventoryHost], problems: Problems) -> dict[str, ServedApps]:
+def served_by(hosts: Sequence[InventoryHost], known: KnownRoles, problems: Problems) -> dict[str, ServedApps]:
     """Return what each host serves, by its name. What is wrong is added to the problems."""
-    serving = [host for host in hosts if "apps" in host.vars or "balance" in host.vars]
+    serving = [
+        host
+        for host in hosts
+        if "apps" in host.vars or "balance" in host.vars or known.is_backing(host.roles)
+    ]
     found = {host.name: ServedApps() for host in hosts}
     if serving:
         # here, as it brings the models of applications
         from provision.apps.fleet import Fleet
 
-        fleet = Fleet(serving[0].inventory)
+        fleet = Fleet(serving[0].inventory, known.environment)
         for host in serving:
             with problems.gathered():
                 apps = fleet.apps(host)
                 found[host.name] = ServedApps(
-                    apps, fleet.balanced(host), fleet.balancers(host) if apps else (), fleet.leads(host)
+                    apps,
+                    fleet.balanced(host),
+                    fleet.balancers(host) if apps else (),
+                    fleet.leads(host),
+                    fleet.provided(host),
                 )
+                for provider in {
+                    each.provider.name: each.provider for app in apps for each in app.bindings
+                }.values():
+                    fleet.provided(provider)
     return found
 
 
@@ -137,6 +155,21 @@ class KnownRoles:
         if name not in self._found:
             self._found[name] = find(name, self._folders)
         return self._found[name]
+
+    def is_backing(self, roles: Sequence[str]) -> bool:
+        """Return whether one of these provides something to applications. A role that declares itself wrongly is
+        refused when it is found."""
+        for name in roles:
+            with contextlib.suppress(ConfigError):
+                if backing_roles.backing_role(name, self._folders) is not None:
+                    return True
+        return False
+
+    def environment(self, name: str) -> Callable[..., Mapping[str, str | Secret]]:
+        """Return the function by which a role says how applications find it. Raises ConfigError."""
+        role = self.role(name)
+        assert role is not None and role.environment is not None  # its declaration has been read
+        return role.environment
 
     def names(self) -> list[str]:
         """Return the names of all roles that there are."""
@@ -174,7 +207,8 @@ def roles_of(host: InventoryHost, wanted: Sequence[str], known: KnownRoles, prob
 
 
 def in_order(roles: Sequence[Role]) -> list[Role]:
-    """Return roles as listed, but each after those that it names in AFTER, and fronts after servers.
+    """Return roles as listed, but each after those that it names in AFTER, fronts after servers, and `app` after what
+    applications use.
 
     Raises ConfigError for a circle.
     """
@@ -188,7 +222,8 @@ def in_order(roles: Sequence[Role]) -> list[Role]:
             return
         # an instance has to be there before a front turns to it
         servers = [each.name for each in roles if each.server] if role.front else []
-        for earlier in (*role.after, *servers):
+        used = [each.name for each in roles if each.environment] if role.name == "app" else []
+        for earlier in (*role.after, *servers, *used):
             if earlier in by_name:
                 put(by_name[earlier], (*path, role.name))
         done[role.name] = role

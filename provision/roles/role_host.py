@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from provision.apps.app_model import App
     from provision.apps.application import Application
     from provision.apps.balancing import Balanced
+    from provision.apps.bindings import Binding
 
 #: seconds within which sshd listens again after it was told to reload
 REOPENS = 3.0
@@ -152,6 +153,11 @@ class Host:
     def balancers(self) -> tuple[InventoryHost, ...]:
         """The hosts that stand before this one."""
         return self.assignment.served.balancers
+
+    @property
+    def provided(self) -> tuple[Binding, ...]:
+        """What this host's roles provide to applications, its own and those of other hosts."""
+        return self.assignment.served.provided
 
     def emit(self, event: Event) -> None:
         """Tell the run's report of something that no step tells."""

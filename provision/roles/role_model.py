@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
-from provision.declared import fronts, serving_roles
+from provision.declared import backing_roles, fronts, serving_roles
+from provision.declared.backing_roles import BackingRole
 from provision.declared.fronts import Front
 from provision.declared.role_folders import BUILTIN, names, search_path
 from provision.declared.serving_roles import Server
@@ -71,7 +72,8 @@ class Role:
 
     after: names of roles that run before this one where both are listed (the module's AFTER).
     requires: names of roles that have to be listed with it (REQUIRES).
-    server, front: what it declares, if it is one. A front runs after every server.
+    server, front, backing: what it declares, if it is one. A front runs after every server.
+    environment: of a backing role, how an application finds it.
     folders: its own, then those of the roles that it extends: where templates/ and files/ are looked for.
     """
 
@@ -85,6 +87,8 @@ class Role:
     folders: tuple[Path, ...] = ()
     server: Server | None = None
     front: Front | None = None
+    backing: BackingRole | None = None
+    environment: Callable[..., Any] | None = None
 
     def run(self, c: HasFolders, params: Params | None) -> None:
         """Call the role's tasks with a host."""
@@ -106,6 +110,7 @@ def find(name: str, folders: Sequence[Path]) -> Role | None:
     if folder is None:
         return None
     server, front = serving_roles.server(name, folders), fronts.front(name, folders)
+    backing = backing_roles.backing_role(name, folders)
     module = load(name, folders)
     chain = [module, *extended(module)]
     if server is not None:
@@ -128,6 +133,10 @@ def find(name: str, folders: Sequence[Path]) -> Role | None:
         tuple(Path(str(m.__file__)).parent for m in chain),
         server,
         front,
+        backing,
+        next(getattr(m, backing_roles.FUNCTION) for m in chain if hasattr(m, backing_roles.FUNCTION))
+        if backing
+        else None,
     )
 
 

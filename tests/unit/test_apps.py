@@ -82,6 +82,7 @@ def test_defaults(tmp_path: Path) -> None:
         "chores": (),
         "writable": (),
         "files": {},
+        "uses": {},
         "packages": {"run": (), "build": ()},
         "sandbox": {"writable_paths": (), "proc": False, "netlink": False},
         "indexes": (),

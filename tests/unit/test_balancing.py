@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from inventories import errors, inventory
+from inventories import errors, inventory, no_roles
 
 from provision.apps import fleet
 from provision.apps.application import Application
@@ -45,7 +45,7 @@ def given(folder: Path, balance: str) -> Inventory:
 
 def test_a_group_by_its_name_is_enough(tmp_path: Path) -> None:
     found = given(tmp_path, "{shop: web}")
-    (balanced,) = Fleet(found).balanced(found.hosts["lb1"])
+    (balanced,) = Fleet(found, no_roles).balanced(found.hosts["lb1"])
     assert balanced.app.domains == ("shop.example",)
     assert [host.name for host in balanced.hosts] == ["web1", "web2"]
     assert (balanced.balance.method, balanced.balance.front) == ("least_conn", "nginx")
@@ -53,7 +53,7 @@ def test_a_group_by_its_name_is_enough(tmp_path: Path) -> None:
 
 def test_who_stands_before_whom(tmp_path: Path) -> None:
     found = given(tmp_path, "{shop: {hosts: web, weights: {web1: 3}, backup: [web2]}}")
-    whole = Fleet(found)
+    whole = Fleet(found, no_roles)
     assert [host.name for host in whole.balancers(found.hosts["web1"])] == ["lb1"]
     assert whole.balancers(found.hosts["lb1"]) == whole.balancers(found.hosts["old1"]) == ()
 
@@ -90,20 +90,20 @@ def test_bad_balances(tmp_path: Path, balance: str, message: str) -> None:
     found = given(tmp_path, balance)
     lb1 = found.hosts["lb1"]
     if not message:
-        assert Fleet(found).balanced(lb1) == ()
+        assert Fleet(found, no_roles).balanced(lb1) == ()
         return
-    (error,) = errors(lambda: Fleet(found).balanced(lb1))
+    (error,) = errors(lambda: Fleet(found, no_roles).balanced(lb1))
     assert error == f"inv.yml:4 lb1.{message}"
 
 
 def test_of_a_host_in_front_no_more_is_read_than_who_it_stands_before_and_where_it_is(tmp_path: Path) -> None:
     found = given(tmp_path / "a", "{shop: 'web,db1'}")
-    assert [host.name for host in Fleet(found).balancers(found.hosts["web1"])] == ["lb1"]
+    assert [host.name for host in Fleet(found, no_roles).balancers(found.hosts["web1"])] == ["lb1"]
     with pytest.raises(ConfigErrors, match="db1 has no application 'shop'"):
-        Fleet(found).balanced(found.hosts["lb1"])
+        Fleet(found, no_roles).balanced(found.hosts["lb1"])
     for line in ("ansible_port: http", "internal_address: '10.0.0.1; return 200'"):
         found = given(tmp_path / line[:3], f"{{shop: web}}\n          {line}")
-        (error,) = errors(lambda found=found: Fleet(found).balancers(found.hosts["web1"]))  # type: ignore[misc]
+        (error,) = errors(lambda found=found: Fleet(found, no_roles).balancers(found.hosts["web1"]))  # type: ignore[misc]
         assert error.startswith(f"inv.yml:5 lb1.{line.split(':')[0]}: ")
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from inventories import errors, host, inventory, project
+from inventories import errors, host, inventory, no_roles, project
 
 import provision
 from provision.apps.fleet import Fleet
@@ -379,7 +379,7 @@ def test_a_front_that_does_not_balance_or_cache_does_not_stand_before_others(tmp
         ("apache2", "'apache2' is not one of apache, caddy, half, nginx. Did you mean 'apache'?"),
     ):
         lb1 = inventory(tmp_path, text.replace("FRONT", front)).hosts["lb1"]
-        assert errors(lambda: Fleet(lb1.inventory).balanced(lb1)) == [  # noqa: B023
+        assert errors(lambda: Fleet(lb1.inventory, no_roles).balanced(lb1)) == [  # noqa: B023
             f"inv.yml:3 lb1.balance.shop.front: {message}"
         ]
 

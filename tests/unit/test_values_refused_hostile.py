@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from inventories import errors, host, inventory, project
+from inventories import errors, host, inventory, no_roles, project
 from pydantic import ValidationError
 
 from provision.apps.app_model import App
@@ -92,7 +92,7 @@ def test_an_inner_address_is_one(tmp_path: Path) -> None:
             web1: {{internal_address: "10.0.0.1; return 200", apps: {app}}}
     """
     found = inventory(tmp_path, text)
-    (error,) = errors(lambda: Fleet(found).balanced(found.hosts["lb1"]))
+    (error,) = errors(lambda: Fleet(found, no_roles).balanced(found.hosts["lb1"]))
     assert "neither an IP address nor a host name" in error
 
 

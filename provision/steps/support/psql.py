@@ -60,8 +60,9 @@ def ask(host: "System", s: Any, database: str, query: str) -> Optional[List[List
     )
     if result.status:
         raise explained(result, "asking PostgreSQL")
+    # the last row ends with a newline: without one there are no rows, with it there may be an empty one
     found = result.stdout[:-1] if result.stdout.endswith("\n") else result.stdout
-    return [row.split(FIELD) for row in found.split(ROW)] if found else []
+    return [row.split(FIELD) for row in found.split(ROW)] if result.stdout else []
 
 
 def execute(host: "System", s: Any, database: str, statements: str) -> None:

@@ -1,0 +1,147 @@
+"""What an application uses, resolved: which host provides it, and how the application reaches that (D20)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from provision.apps.app_model import App
+from provision.apps.settings import known_roles
+from provision.apps.used_services import Use
+from provision.declared import backing_roles
+from provision.inventory import InventoryHost, Problems
+from provision.names import suggestion
+from provision.secrets import Secret
+from provision.values import dataclass
+
+#: what hosts are called by which others reach them for this; each has the address in its /etc/hosts
+DOMAIN = "prov.internal"
+
+Environment = Mapping[str, str | Secret]
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One service that an application uses.
+
+    app, key, use: the application, and its entry in `uses`.  client: the host with the application.
+    provider: the host with the role.  finds: the function `environment` of the role.
+    first: whether it is the application's first use of that role, which the variables without its name are for.
+    """
+
+    app: App
+    key: str
+    use: Use
+    client: InventoryHost
+    provider: InventoryHost
+    finds: Callable[[Binding, Collection[str]], Environment]
+    first: bool
+
+    @property
+    def role(self) -> str:
+        """The role that provides it."""
+        return self.use.role
+
+    @property
+    def name(self) -> str:
+        """What it is called there, such as the name of a database."""
+        return self.use.name or (
+            self.app.name if self.key == "database" else f"{self.app.name}-{self.key.replace('_', '-')}"
+        )
+
+    @property
+    def way(self) -> str:
+        """How the application reaches it: socket, certificate or password."""
+        if self.use.auth is not None:
+            return self.use.auth
+        return "socket" if self.provider is self.client else "certificate"
+
+    @property
+    def host_name(self) -> str:
+        """The name by which the provider is reached, and which its certificate is for."""
+        return f"{re.sub(r'[^a-z0-9]+', '-', self.provider.name.lower()).strip('-')}.{DOMAIN}"
+
+    @property
+    def variable(self) -> str:
+        """The variable that holds its URL, such as DATABASE_URL."""
+        return f"{self.key.upper().replace('-', '_')}_URL"
+
+    def environment(self, packages: Collection[str]) -> Environment:
+        """What the application finds in its environment. packages: names of those that its requirements list."""
+        return self.finds(self, packages)
+
+    def url(self, plain: str, scheme: str, values: Mapping[str, str]) -> str:
+        """The URL, as `url` in the inventory wants it. plain: a format with these values, and a scheme, otherwise."""
+        wanted = self.use.url
+        if wanted is not None and "://" in wanted:
+            plain = wanted
+        for name, value in {**values, "scheme": wanted or scheme}.items():
+            plain = plain.replace(f"{{{name}}}", value)
+        return plain
+
+    def said(self, *path: str) -> tuple[str, ...]:
+        """Where the inventory says it."""
+        return ("apps", self.app.name, "uses", self.key, *path)
+
+
+def bindings_of(
+    host: InventoryHost, app: App, finder: Callable[[str], Callable[..., Environment]]
+) -> tuple[Binding, ...]:
+    """Resolve what an application of a host uses. Raises ConfigErrors: no such host, a host without the role.
+
+    finder: gives the function `environment` of a role.
+    """
+    problems = Problems()
+    found: list[Binding] = []
+    hosts = host.inventory.hosts
+    for key, use in app.uses.items():
+        path = ("apps", app.name, "uses", key)
+        provider = hosts.get(use.host) if use.host is not None else host
+        if provider is None:
+            message = f"there is no host {use.host!r}.{suggestion(str(use.host), hosts)}"
+            problems.add(host.error((*path, use.role), message, f"There are: {', '.join(hosts)}"))
+            continue
+        if use.role not in provider.roles:
+            message = f"{provider.name} does not have the role {use.role!r}"
+            hint = f"Add {use.role} to `roles` of {provider.name}."
+            problems.add(host.error(path, message, hint))
+            continue
+        with problems.gathered():
+            first = all(each.role != use.role for each in found)
+            binding = Binding(app, key, use, host, provider, finder(use.role), first)
+            able = backing_roles.named(use.role, known_roles(host)["roles"]).reached_by
+            if binding.way not in able:
+                message = f"the role {use.role!r} is reached by {' or '.join(able)}, not by {binding.way}"
+                raise host.error(path, message)
+            found.append(binding)
+    problems.raise_any()
+    return tuple(found)
+
+
+def refuse_shared(bindings: Collection[Binding]) -> None:
+    """Raise ConfigErrors for each that an other application has already, or another use of the same one.
+
+    bindings: all that one host provides. Hosts that have one application share what it uses.
+    """
+    problems = Problems()
+    owners: dict[tuple[str, str], Binding] = {}
+    for each in bindings:
+        owner = owners.setdefault((each.role, each.name), each)
+        if (owner.app.name, owner.key) != (each.app.name, each.key):
+            place = owner.client.origin(*owner.said())
+            message = (
+                f"{each.name!r} on {each.provider.name} is `{owner.key}` of {owner.app.name!r} ({place})"
+            )
+            hint = "Give it a `name` of its own."
+            problems.add(each.client.error(each.said(), message, hint))
+    problems.raise_any()
+
+
+def used_hosts(host: InventoryHost) -> Iterator[str]:
+    """Names of the other hosts that a host's applications use, as far as its variables say so plainly."""
+    apps = host.vars.get("apps")
+    for app in apps.values() if isinstance(apps, Mapping) else ():
+        uses: Any = app.get("uses") if isinstance(app, Mapping) else None
+        for use in uses.values() if isinstance(uses, Mapping) else ():
+            yield from (str(name) for name in (use.values() if isinstance(use, Mapping) else ()))

@@ -1,0 +1,119 @@
+"""PostgreSQL: a server that is tuned to the host, and a database with its owner for each application that uses it.
+
+An application names it in `uses`. On one host it is reached by its socket, and knows the application by its user,
+without a password. A database is never dropped: not by undo or prune, nor when an application is renamed or goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from pydantic import Field
+
+from provision.apps.bindings import Binding
+from provision.errors import ConfigError
+from provision.role import Host, Outcome, Params, task
+from provision.secrets import Secret
+from provision.steps import apt, postgres, systemd
+
+REACHED_BY = ("socket",)
+
+#: of each distribution's release, by /etc/os-release
+VERSIONS = {
+    "debian": {"11": 13, "12": 15, "13": 17},
+    "ubuntu": {"20.04": 12, "22.04": 14, "24.04": 16},
+}
+#: folder of the socket, on Debian
+SOCKETS = "/run/postgresql"
+#: packages by which an application speaks through SQLAlchemy, and those of its drivers
+SQLALCHEMY = {"sqlalchemy", "flask-sqlalchemy", "sqlmodel", "alembic", "flask-migrate", "advanced-alchemy"}
+DRIVERS = {"asyncpg": "asyncpg", "psycopg": "psycopg", "pg8000": "pg8000"}
+#: what SQLAlchemy takes without being told
+USUAL_DRIVERS = {"psycopg2", "psycopg2-binary"}
+#: the server that is killed comes back; one that is stopped does not (systemd.service(5))
+COMES_BACK = "[Service]\nRestart=on-failure\nRestartSec=1\n"
+
+
+class Postgres(Params):
+    """Parameters of the role `postgres`."""
+
+    version: int | None = Field(default=None, ge=10, le=99)
+    """Major version, with its own cluster `main`. Default: the distribution's."""
+    memory: int | None = Field(default=None, ge=64)
+    """Megabytes that it is tuned to. Default: the host's, or half of it where applications run beside it."""
+    max_connections: int = Field(default=100, ge=10, le=10000)
+    """Sessions at once."""
+    settings: Mapping[str, str] = {}
+    """Further settings, as in postgresql.conf, which come before prov's: `{work_mem: 32MB}`."""
+
+    def unmet(self, host: Host) -> Iterator[ConfigError]:
+        if self.version is None and self.of_distribution(host) is None:
+            facts = host.facts
+            message = f"prov does not know which PostgreSQL {facts.distribution} {facts.version} has"
+            yield host.inventory.error(("postgres", "version"), message, "Say so: `postgres: {version: 16}`.")
+
+    @staticmethod
+    def of_distribution(host: Host) -> int | None:
+        """The version that the host's distribution has."""
+        return VERSIONS.get(host.facts.distribution, {}).get(host.facts.version)
+
+    def tuned(self, host: Host) -> dict[str, str]:
+        """Settings that depend on the host. Source: PostgreSQL's manual, "Resource Consumption"."""
+        # in steps: a kernel's update changes what a host has by some megabytes
+        available = max(host.facts.memory_mb // 256 * 256, 256)
+        memory = self.memory or (available // 2 if host.apps else available)
+        work = max(4, memory // 4 // self.max_connections)
+        return {
+            "listen_addresses": "",
+            "max_connections": str(self.max_connections),
+            "shared_buffers": f"{memory // 4}MB",
+            "effective_cache_size": f"{memory * 3 // 4}MB",
+            "maintenance_work_mem": f"{min(max(memory // 16, 16), 1024)}MB",
+            "work_mem": f"{work}MB",
+            "random_page_cost": "1.1",
+            **self.settings,
+        }
+
+
+@task
+def install(c: Host, p: Postgres) -> None:
+    """Install the server and tune it."""
+    version = p.version or p.of_distribution(c)
+    unit = f"postgresql@{version}-main"
+    apt.packages(c, [f"postgresql-{version}"])
+    limits = systemd.drop_in(c, unit, "prov", COMES_BACK)
+    changed: list[Outcome] = [postgres.setting(c, name, value) for name, value in p.tuned(c).items()]
+    # Debian's generator has it start at boot, as start.conf of the cluster says
+    systemd.service(c, unit, enabled=None, restart_on=[*changed, limits])
+
+
+@task
+def databases(c: Host, p: Postgres) -> None:
+    """A database for each application that uses this server, and its owner, who is called as the application's user."""
+    for binding in c.provided:
+        if binding.role == "postgres":
+            owner = binding.app.user
+            postgres.role(c, owner)
+            postgres.database(c, binding.name, owner=owner)
+            # other applications of the host have roles of their own
+            postgres.grant(c, "public", ["CONNECT", "TEMPORARY"], binding.name, present=False)
+
+
+def environment(binding: Binding, packages: Collection[str]) -> dict[str, str | Secret]:
+    """What an application finds in its environment: a URL, and the variables of libpq, which asyncpg reads, too."""
+    values = {"user": binding.app.user, "name": binding.name, "host": SOCKETS, "port": "5432", "password": ""}
+    plain = "{scheme}:///{name}?host={host}"
+    found: dict[str, str | Secret] = {binding.variable: binding.url(plain, scheme(packages), values)}
+    if binding.first:
+        found |= {"PGHOST": SOCKETS, "PGDATABASE": binding.name, "PGUSER": binding.app.user}
+    return found
+
+
+def scheme(packages: Collection[str]) -> str:
+    """The scheme of URLs as what an application reads them with takes it. packages: names of those that it lists."""
+    given = set(packages)
+    if given & SQLALCHEMY and not given & USUAL_DRIVERS:
+        driver = next((name for package, name in DRIVERS.items() if package in given), None)
+        if driver is not None:
+            return f"postgresql+{driver}"
+    return "postgresql"

@@ -1,0 +1,106 @@
+"""Applications with databases: by a socket on one host; plans say what deploys do, and nothing is ever dropped."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from helpers.cli import Run, prov
+from helpers.hosts import Hosts, Kind, on
+from helpers.projects import Project
+from helpers.web import Site
+
+pytestmark = pytest.mark.lab
+
+WEB = "t-uses"
+#: counts its requests in the database
+SHOP = """
+import os, psycopg
+
+def app(environ, start_response):
+    with psycopg.connect(os.environ["DATABASE_URL"]) as c:
+        c.execute("create table if not exists hits (at timestamptz default now())")
+        c.execute("insert into hits default values")
+        count, who, where = c.execute("select count(*), current_user, current_database() from hits").fetchone()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{count} {who} {where}".encode()]
+"""
+
+
+@pytest.fixture(scope="module")
+def project(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    lab_hosts.one(WEB, Kind("debian-13"))
+    made = Project(tmp_path_factory.mktemp("uses") / "project")
+    (made.folder / "shop").mkdir()
+    (made.folder / "shop/shop.py").write_text(SHOP)
+    (made.folder / "shop/requirements.txt").write_text("psycopg[binary]\n")
+    return made
+
+
+def inventory(project: Project, name: str = "shop", **settings: Any) -> None:
+    app = {"source": "../shop", "target": "shop:app", "domains": ["shop.test"], **settings}
+    app.setdefault("uses", {"database": "postgres"})
+    variables = {"roles": ["base", "python", "app", "postgres"], "apps": {name: app}}
+    project.inventory({WEB: variables}, ansible_connection="lab")
+
+
+def planned_and_deployed(project: Project, *options: str) -> Run:
+    """A plan, and the deploy that does what it said."""
+    planned = prov("plan", WEB, *options, cwd=project.folder)
+    run = prov("deploy", WEB, *options, cwd=project.folder, timeout=300, status=0)
+    told, done = ([(s["step"], s["state"]) for s in each.steps(WEB)] for each in (planned, run))
+    assert told == done
+    return run
+
+
+def databases() -> set[str]:
+    listed = on(
+        WEB,
+        "env",
+        "-C",
+        "/",
+        "runuser",
+        "-u",
+        "postgres",
+        "--",
+        "psql",
+        "-Atc",
+        "select datname from pg_database",
+    )
+    return set(listed.split()) - {"postgres", "template0", "template1"}
+
+
+def test_a_database_on_the_same_host(project: Project, lab_hosts: Hosts) -> None:
+    host = lab_hosts.one(WEB, Kind("debian-13"))
+    inventory(project)
+    planned_and_deployed(project)
+    assert prov("deploy", WEB, cwd=project.folder, status=0).tally(WEB)["changed"] == 0
+    site = Site(host.address, "shop.test", project.ca)
+    first = site.get("/").body.decode().split()
+    assert first[1:] == ["app-shop", "shop"]
+    # no port, no password, and no other user of the host
+    assert ":5432" not in on(WEB, "ss", "-Hltn")
+    assert "PASSWORD" not in on(WEB, "cat", "/etc/prov/shop.env")
+    stranger = ["runuser", "-u", "nobody", "--", "psql", "-d", "shop", "-U", "app-shop", "-c", "select 1"]
+    refused = on(WEB, "sh", "-c", '"$@" 2>&1 || true', "sh", *stranger)
+    assert "Peer authentication failed" in refused
+
+    # killed, it comes back with all that was in it
+    on(WEB, "sh", "-c", "kill -9 $(head -1 /var/lib/postgresql/17/main/postmaster.pid)")
+    deadline = time.monotonic() + 20
+    while (answer := site.get("/")).status != 200:
+        assert time.monotonic() < deadline, answer.body
+        time.sleep(0.5)
+    assert int(answer.body.split()[0]) > int(first[0])
+
+    # another name is another database; the one before it stays, whatever is pruned
+    inventory(project, "store", domains=["store.test"])
+    planned_and_deployed(project, "--prune")
+    assert Site(host.address, "store.test", project.ca).get("/").body.decode().endswith("app-store store")
+    assert databases() == {"shop", "store"}
+    undone = prov("undo", WEB, cwd=project.folder, timeout=300, status=0)
+    assert undone.tally(WEB)["failed"] == 0
+    assert site.get("/").status == 200
+    assert int(site.get("/").body.split()[0]) > int(answer.body.split()[0])
+    assert databases() == {"shop", "store"}

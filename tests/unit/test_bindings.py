@@ -1,0 +1,156 @@
+"""What applications use: `uses` in the inventory, what it is refused for, and what applications find."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import indent
+
+import pytest
+from inventories import errors, inventory, project
+
+from provision.apps.app_releases import Release, release_of
+from provision.roles.project import Assignment, resolve
+from provision.secrets import Secret
+
+#: a host with a database and an application, and one without either
+HOSTS = """
+all:
+  hosts:
+    web1:
+      roles: [python, app, postgres]
+      apps:
+        shop:
+          source: src
+          target: shop:app
+          domains: [shop.test]
+{uses}
+    web2: {roles: [python, app]}
+"""
+
+
+def resolved(folder: Path, uses: str, *names: str, hosts: str = HOSTS) -> list[Assignment]:
+    """What hosts get; web1 has an application with these lines of settings."""
+    project(folder, {"src/requirements.txt": ""})
+    found = inventory(folder, hosts.replace("{uses}", indent(uses, " " * 10)))
+    return resolve([found.hosts[name] for name in names or ("web1",)], project=folder)
+
+
+def release(folder: Path, uses: str, requirements: str = "", **hosts: str) -> Release:
+    """The release of the application."""
+    project(folder, {"src/requirements.txt": requirements})
+    (assignment,) = resolved(folder, uses, **hosts)
+    (folder / "src/requirements.txt").write_text(requirements)
+    return assignment.served.apps[0].release
+
+
+def test_a_database_is_found_by_url_and_by_the_variables_of_libpq(tmp_path: Path) -> None:
+    found = release(tmp_path, "uses: {database: postgres}").environment
+    assert {name: found[name] for name in ("DATABASE_URL", "PGHOST", "PGDATABASE", "PGUSER")} == {
+        "DATABASE_URL": "postgresql:///shop?host=/run/postgresql",
+        "PGHOST": "/run/postgresql",
+        "PGDATABASE": "shop",
+        "PGUSER": "app-shop",
+    }
+
+
+@pytest.mark.parametrize(
+    ("requirements", "scheme"),
+    [
+        ("sqlalchemy\nasyncpg\n", "postgresql+asyncpg"),
+        ("SQLAlchemy[asyncio]==2.0\npsycopg[binary]\n", "postgresql+psycopg"),
+        ("flask-sqlalchemy\npsycopg2-binary\n", "postgresql"),
+        ("django\npsycopg\n", "postgresql"),
+        ("asyncpg\n", "postgresql"),
+    ],
+)
+def test_urls_are_for_what_reads_them(tmp_path: Path, requirements: str, scheme: str) -> None:
+    found = release(tmp_path, "uses: {database: postgres}", requirements).environment["DATABASE_URL"]
+    assert found == f"{scheme}:///shop?host=/run/postgresql"
+
+
+def test_a_url_of_ones_own(tmp_path: Path) -> None:
+    found = release(tmp_path, "uses: {database: {postgres: , url: postgres, name: old}}").environment
+    assert found["DATABASE_URL"] == "postgres:///old?host=/run/postgresql"
+    url = "'django+pg://{user}@{host}:{port}/{name}'"
+    found = release(tmp_path, f"uses: {{database: {{postgres: , url: {url}}}}}").environment
+    assert found["DATABASE_URL"] == "django+pg://app-shop@/run/postgresql:5432/shop"
+
+
+def test_what_the_inventory_says_comes_first(tmp_path: Path) -> None:
+    uses = "uses: {database: postgres}\nenvironment: {PGHOST: /other}\nsecrets: {DATABASE_URL: x}"
+    found = release(tmp_path, uses).environment
+    assert (found["PGHOST"], found["DATABASE_URL"]) == ("/other", Secret("x"))
+
+
+def test_several_databases_have_names_of_their_own(tmp_path: Path) -> None:
+    found = release(tmp_path, "uses: {database: postgres, old_sales: postgres}").environment
+    assert found["OLD_SALES_URL"] == "postgresql:///shop-old-sales?host=/run/postgresql"
+    assert found["PGDATABASE"] == "shop"
+
+
+def test_the_database_comes_before_the_application(tmp_path: Path) -> None:
+    (assignment,) = resolved(tmp_path, "uses: {database: postgres}")
+    names = [role.name for role, _ in assignment.roles]
+    assert names.index("postgres") < names.index("app")
+    assert [(each.key, each.name, each.way) for each in assignment.served.provided] == [
+        ("database", "shop", "socket")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("uses", "message"),
+    [
+        ("uses: {database: postgre}", "uses.database: 'postgre' is not one of "),
+        ("uses: {database: nginx}", "'nginx' is a role without REACHED_BY"),
+        ("uses: {database: 5}", "uses.database: must be a role, such as `postgres`"),
+        ("uses: {database: {url: x}}", "uses.database: must name one role"),
+        ("uses: {database: {postgres: web1, redis: web1}}", "uses.database: must name one role"),
+        ("uses: {Data base: postgres}", "'Data base' is not a name of a-z"),
+        ("uses: {database: {postgres: , name: ../x}}", "'../x' is not a name of a-z"),
+        ("uses: {database: {postgres: , url: 'x://{secret}'}}", "may have {user}, {password}, {host}"),
+        ("uses: {database: {postgres: db1}}", "uses.database.postgres: there is no host 'db1'."),
+        ("uses: {database: {postgres: web2}}", "uses.database: web2 does not have the role 'postgres'"),
+        ("uses: {a-b: postgres, a_b: postgres}", "would share a variable: A_B_URL"),
+        (
+            "uses: {database: postgres, other: {postgres: , name: shop}}",
+            "'shop' on web1 is `database` of 'shop' (inv.yml:10)",
+        ),
+    ],
+)
+def test_bad_uses_are_told_with_their_line(tmp_path: Path, uses: str, message: str) -> None:
+    (error,) = errors(lambda: resolved(tmp_path, uses))
+    assert message in error
+    assert "inv.yml:10" in error
+
+
+def test_a_host_without_the_role_is_refused(tmp_path: Path) -> None:
+    hosts = HOSTS.replace("app, postgres]", "app]")
+    (error,) = errors(lambda: resolved(tmp_path, "uses: {database: postgres}", hosts=hosts))
+    assert error.startswith("inv.yml:10 web1.apps.shop.uses.database: web1 does not have the role 'postgres'")
+
+
+def test_two_applications_do_not_share_a_database(tmp_path: Path) -> None:
+    hosts = HOSTS.replace(
+        "    web2:",
+        "        more: {source: src, target: 'a:b', domains: [b.test], uses: {database: {postgres: , name: shop}}}\n"
+        "    web2:",
+    )
+    (error,) = errors(lambda: resolved(tmp_path, "uses: {database: postgres}", hosts=hosts))
+    assert "'shop' on web1 is `database` of 'shop' (inv.yml:10)" in error
+    assert "web1.apps.more.uses.database" in error
+
+
+def test_a_role_that_declares_itself_wrongly(tmp_path: Path) -> None:
+    project(tmp_path, {"roles/mongo/__init__.py": 'REACHED_BY = ("soket",)\n'})
+    (error,) = errors(lambda: resolved(tmp_path, "uses: {database: mongo}"))
+    assert "roles/mongo/__init__.py:1: REACHED_BY: 'soket' is not one of socket" in error
+    project(tmp_path, {"roles/mongo/__init__.py": 'REACHED_BY = ("socket",)\n'})
+    (error,) = errors(lambda: resolved(tmp_path, "uses: {database: mongo}"))
+    assert "has REACHED_BY, but no function `environment`" in error
+
+
+def test_what_else_the_environment_says_names_releases(tmp_path: Path) -> None:
+    one = release(tmp_path, "uses: {database: postgres}")
+    other = release(tmp_path, "uses: {database: {postgres: , name: other}}")
+    assert one.id == release_of(one.app, [*one.entries], one.bindings).id
+    assert one.migrations != other.migrations
