@@ -154,3 +154,17 @@ def test_what_else_the_environment_says_names_releases(tmp_path: Path) -> None:
     other = release(tmp_path, "uses: {database: {postgres: , name: other}}")
     assert one.id == release_of(one.app, [*one.entries], one.bindings).id
     assert one.migrations != other.migrations
+
+
+def test_a_queue_is_found_by_redis_and_by_celery(tmp_path: Path) -> None:
+    hosts = HOSTS.replace("postgres]", "redis]", 1)
+    found = release(tmp_path, "uses: {queue: redis, cache: redis}", "celery\n", hosts=hosts).environment
+    assert {name: value for name, value in found.items() if "redis" in str(value)} == {
+        "QUEUE_URL": "unix:///run/redis-shop-queue/redis.sock?db=0",
+        "REDIS_URL": "unix:///run/redis-shop-queue/redis.sock?db=0",
+        "CACHE_URL": "unix:///run/redis-shop-cache/redis.sock?db=0",
+        "CELERY_BROKER_URL": "redis+socket:///run/redis-shop-queue/redis.sock",
+        "CELERY_RESULT_BACKEND": "redis+socket:///run/redis-shop-queue/redis.sock",
+    }
+    found = release(tmp_path, "uses: {cache: redis}", "django-redis\n", hosts=hosts).environment
+    assert "CELERY_BROKER_URL" not in found

@@ -1,0 +1,128 @@
+"""Redis, or Valkey where the distribution has it: an instance of its own for each use of an application.
+
+An application names it in `uses`. Each instance has its memory, its data and its socket, which the application alone
+may use: nothing else on the host, and no port. What it holds outlives restarts, and is never removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from pydantic import Field
+
+from provision.apps.bindings import Binding
+from provision.role import Host, Params, task
+from provision.secrets import Secret
+from provision.steps import apt, files, service_users, systemd
+from provision.values import dataclass
+
+REACHED_BY = ("socket",)
+
+FOLDER = "/etc/prov/redis"
+#: names of the use that Celery's broker is, where an application has several
+QUEUES = ("queue", "broker", "celery")
+
+
+@dataclass(frozen=True)
+class Product:
+    """Redis as a distribution has it. package: with its own server, whose unit has that name.  user: it runs as."""
+
+    name: str
+    package: str
+    user: str
+
+    @property
+    def program(self) -> str:
+        """The path of the server."""
+        return f"/usr/bin/{self.name}-server"
+
+
+REDIS = Product("redis", "redis-server", "redis")
+VALKEY = Product("valkey", "valkey-server", "valkey")
+#: releases of distributions that have no Valkey; all later ones do
+BEFORE_VALKEY = {"debian": ("10", "11", "12"), "ubuntu": ("20.04", "22.04", "24.04")}
+
+
+class Redis(Params):
+    """Parameters of the role `redis`."""
+
+    memory: int | None = Field(default=None, ge=16)
+    """Megabytes that one instance may hold. Default: an eighth of the host's, shared by all."""
+    policy: str = Field(default="volatile-lru", pattern="^(noeviction|(allkeys|volatile)-[a-z]+)$")
+    """What goes when it is full (`maxmemory-policy`). Default: only what has a time to live, so no task of a queue."""
+    fsync: str = Field(default="everysec", pattern="^(always|everysec|no)$")
+    """When what was written reaches the disk (`appendfsync`)."""
+    keep_default: bool = False
+    """Leave the server of the package running, which listens on 127.0.0.1:6379 without a password."""
+
+
+@task
+def install(c: Host, p: Redis) -> None:
+    """Install the server, and start an instance for each use."""
+    product = of_host(c)
+    apt.packages(c, product.package)
+    if not p.keep_default:
+        systemd.service(c, product.package, running=False, enabled=False)
+    bindings = [each for each in c.provided if each.role == "redis"]
+    if bindings:
+        files.directory(c, FOLDER, mode=0o755, parents=True)
+    for binding in bindings:
+        instance(c, p, product, binding, memory(c, p, len(bindings)))
+
+
+def of_host(c: Host) -> Product:
+    """What the host's distribution has."""
+    old = BEFORE_VALKEY.get(c.facts.distribution, ())
+    return REDIS if c.facts.version in old else VALKEY
+
+
+def memory(c: Host, p: Redis, count: int) -> int:
+    """Megabytes of one instance of so many."""
+    # in steps: a kernel's update changes what a host has by some megabytes
+    return p.memory or max(c.facts.memory_mb // 256 * 256 // 8 // count, 16)
+
+
+def instance(c: Host, p: Redis, product: Product, binding: Binding, megabytes: int) -> None:
+    """One instance: its configuration, and its unit."""
+    app, name = binding.app, unit_name(binding)
+    said_in = c.inventory.origin("apps", app.name, "user")
+    # the socket belongs to the application's group
+    service_users.service_user(c, app.user, home=f"/var/lib/{app.user}", said_in=str(said_in or ""))
+    path = f"{FOLDER}/{binding.name}.conf"
+    values: dict[str, Any] = {
+        "p": p,
+        "product": product,
+        "binding": binding,
+        "unit": name,
+        "megabytes": megabytes,
+        "socket": socket(binding),
+        "conf": path,
+    }
+    conf = files.template(c, "redis.conf.j2", to=path, mode=0o644, **values)
+    unit = systemd.unit(c, f"{name}.service", c.render("redis.service.j2", role="redis", **values))
+    systemd.service(c, name, restart_on=[conf, unit])
+
+
+def unit_name(binding: Binding) -> str:
+    """What its unit, and its folders in /run and /var/lib, are called."""
+    return f"redis-{binding.name}"
+
+
+def socket(binding: Binding) -> str:
+    """Path of its socket."""
+    return f"/run/{unit_name(binding)}/redis.sock"
+
+
+def environment(binding: Binding, packages: Collection[str]) -> dict[str, str | Secret]:
+    """What an application finds in its environment: a URL as redis-py reads it, and one for Celery."""
+    values = {"user": "", "password": "", "host": socket(binding), "port": "0", "name": "0"}
+    url = binding.url("{scheme}://{host}?db={name}", "unix", values)
+    found: dict[str, str | Secret] = {binding.variable: url}
+    if binding.first:
+        found["REDIS_URL"] = url
+    if "celery" in packages and (binding.first or binding.key in QUEUES):
+        # Celery reads these by itself, in a form of its own
+        broker = f"redis+socket://{socket(binding)}"
+        found |= {"CELERY_BROKER_URL": broker, "CELERY_RESULT_BACKEND": broker}
+    return found
