@@ -7,11 +7,15 @@ import hashlib
 import marshal
 import os
 import sys
+import zlib
 from types import CodeType
 from typing import Dict, Tuple
 
-from provision.system.caches import HOME, cached, keep
+from provision.system.caches import HOME, cached, keep, keep_newest
 
+#: where the program of an agent is kept, under its hash (controller/bootstrap.py), and how many
+PROGRAMS = os.path.join(HOME, "programs")
+MOST_PROGRAMS = 4
 #: modules; in a file that has got longer only those of its last run are kept
 MOST = 400
 SEAL = hashlib.sha256().digest_size
@@ -50,6 +54,12 @@ class Compiled:
             known = {**self._known, **self._used}
             data = marshal.dumps(self._used if len(known) > MOST else known)
             keep(self.path, seal(data) + data)
+
+
+def keep_program(text: bytes) -> None:
+    """Keep what an agent was sent, so that a later run need not send it."""
+    keep(os.path.join(PROGRAMS, hashlib.sha256(text).hexdigest()), zlib.compress(text))
+    keep_newest(PROGRAMS, MOST_PROGRAMS)
 
 
 def seal(data: bytes) -> bytes:

@@ -12,7 +12,7 @@ import zlib
 from typing import IO, Any, Dict, Generator, Optional
 
 from provision.agent import host_facts
-from provision.agent.compiled import Compiled
+from provision.agent.compiled import Compiled, keep_program
 from provision.agent.link import FrameLink
 from provision.agent.protocol import (
     VERSION,
@@ -157,6 +157,8 @@ class Agent:
             runner.system.files.hashes.save()
             compiled: Compiled = importer().compiled
             compiled.save()
+            if importer().new:
+                keep_program(importer().text())
 
     def _ledger(self, start: Start) -> Ledger:
         """What the host remembers; a run that may change something has its lock. Raises StepError, OSError."""
@@ -303,7 +305,8 @@ def importer() -> Any:
 
 def add_module(name: str, compressed: bytes) -> None:
     """Let a module of steps that has just come be imported."""
-    importer().modules[name] = zlib.decompress(compressed).decode()
+    shipped = importer()
+    shipped.new, shipped.modules[name] = True, zlib.decompress(compressed).decode()
 
 
 def private_streams(incoming: IO[bytes]) -> IO[bytes]:

@@ -1,8 +1,9 @@
 """How the agent gets to a host: modules as one compressed program on stdin, nothing installed.
 
 `command` is what the login shell is told to run: a POSIX sh script that finds (or installs) python3 and
-hands stdin over to it. On stdin follow the size of `payload`, and `payload`: the agent's own modules. Modules of steps
-follow with the first step that needs them.
+hands stdin over to it. On stdin follow the size of the program and the program, compressed: the agent's own modules;
+or 0 and the hash of a program that the host has kept. Then a line with the folder of what the host remembers, which is
+empty for the agent's own. Modules of steps that are not in it follow with the first step that needs them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import re
 import shlex
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from provision.controller.own_steps import TRAVELS, check_own
@@ -109,28 +110,47 @@ echo PROV:install-failed >&2;
 exit 93
 """
 
-# What python3 is told to do: judge itself, then read the program and run it.
+# What python3 is told to do: judge itself, then read the program and run it. One that was kept (agent/compiled.py) has
+# to have the hash that was named, whoever may have written the file.
 FIRST_WORDS = """
-import sys
+import os, sys
 try:
     import dataclasses, hashlib, json, zlib
 except ImportError:
     sys.exit(95)
 if sys.version_info < (3, 8):
     sys.exit(95)
-exec(zlib.decompress(sys.stdin.buffer.read(int(sys.stdin.buffer.readline()))))
+size, _, digest = sys.stdin.buffer.readline().decode().strip().partition(" ")
+ledger = sys.stdin.buffer.readline().decode().strip()
+text = sys.stdin.buffer.read(int(size))
+try:
+    if digest:
+        path = "/var/cache/prov/programs/" + digest
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as f:
+            text = f.read()
+    text = zlib.decompress(text)
+except (OSError, zlib.error):
+    text = b""
+if digest not in ("", hashlib.sha256(text).hexdigest()):
+    sys.exit("PROV:lacks")
+program = json.loads(text)
+exec(program["loader"])
 """
 
-# What the program does: serve imports from the dictionary, then run the agent.
+# What the program does: serve imports from its modules, then run the agent.
 LOADER = """
 import gc
-import sys
 from importlib.machinery import ModuleSpec
 
 gc.set_threshold(200000)
+MODULES = program["modules"]
 
 class Shipped:
     modules = MODULES
+    new = not digest
+    def text(self):
+        own = {name: text for name, text in MODULES.items() if not name.startswith("steps.")}
+        return json.dumps({**program, "modules": own}, sort_keys=True).encode()
     def code(self, name, source):
         return compile(source, name, "exec")
     def find_spec(self, name, path=None, target=None):
@@ -149,19 +169,15 @@ from provision.agent.compiled import Compiled
 shipped.compiled = Compiled()
 shipped.code = shipped.compiled.code
 from provision.agent.resident import main
+main(ledger)
 """
 
 
-@functools.cache
-def payload(plan: bool, ledger: str = "") -> bytes:
-    """The compressed program: the agent's modules, those of a plan if it is one, and what imports from them.
-
-    ledger: the folder of what the host remembers; "" for the agent's own.
-    """
-    names = dict.fromkeys([*needed(AGENT), *(needed(PLAN) if plan else ())])
+def program_text(names: Iterable[str]) -> bytes:
+    """Return the program: modules of ours, and what imports from them. `LOADER` makes the same text on the host."""
     modules: dict[str, str | None] = dict.fromkeys(("provision", *PACKAGES))
     modules.update({name: source(name) for name in names})
-    return zlib.compress(f"MODULES = {modules!r}\n{LOADER}main({ledger!r})\n".encode(), 9)
+    return json.dumps({"loader": LOADER, "modules": modules}, sort_keys=True).encode()
 
 
 @functools.cache
@@ -205,12 +221,18 @@ def source(name: str) -> str:
             f"{name} does not travel to hosts",
             hint="A class of steps belongs in a module of the project's folder steps/.",
         )
+    path = Path(file_of(name))
+    text = path.read_text(encoding="utf-8")
+    if name.startswith("steps."):
+        check_own(path, text)
+    return text
+
+
+def file_of(name: str) -> str:
+    """Return the file of a module."""
     spec = importlib.util.find_spec(name)
     assert spec is not None and spec.origin is not None
-    text = Path(spec.origin).read_text(encoding="utf-8")
-    if name.startswith("steps."):
-        check_own(Path(spec.origin), text)
-    return text
+    return spec.origin
 
 
 def check_own_steps() -> None:

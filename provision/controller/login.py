@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from provision.controller.bootstrap import MODES, SAYS, SUDO_PROMPT, command, payload
+from provision.controller.agent_program import AgentProgram, program_for
+from provision.controller.bootstrap import MODES, SAYS, SUDO_PROMPT, command
 from provision.controller.channel import START_TIMEOUT, Channel
 from provision.errors import ProvError, StepError, UnreachableError
 from provision.secrets import Secret
@@ -34,6 +35,7 @@ class Login:
     sudo: the login is not root, and has to become it.  password: for sudo, if known.
     ask: asks a person for it, once; None if no one is there.  interpreter: tried before the host's python3.
     ledger: the folder of what the host remembers; "" for the agent's own.
+    host: what tells the host from others, to note which program it has kept; "" notes nothing.
     """
 
     sudo: bool = False
@@ -41,6 +43,7 @@ class Login:
     ask: Callable[[], Secret] | None = None
     interpreter: str = ""
     ledger: str = ""
+    host: str = ""
 
     def start(self, open_channel: Callable[[str], Channel], *, plan: bool) -> Starter:
         """Start the agent; returns as soon as its program is on the way, but for sudo's password."""
@@ -52,6 +55,10 @@ class Login:
     def prompted(self) -> bool:
         """Whether sudo gets its password in the first attempt."""
         return self.sudo and self.password is not None
+
+    def program(self, *, plan: bool) -> AgentProgram:
+        """Return what the agent is started with. plan: whether it only predicts."""
+        return program_for(self.host, plan=plan, ledger=self.ledger)
 
     def command(self, *, prompted: bool) -> str:
         """Return what the login shell runs. prompted: sudo may ask for a password."""
@@ -67,14 +74,16 @@ class NoPython(ProvError):
 
 
 class Starter:
-    """The start of one agent. channel: the one it runs on."""
+    """The start of one agent. channel: the one it runs on.  program: what it is started with."""
 
     channel: Channel
+    program: AgentProgram
 
     def __init__(self, login: Login, open_channel: Callable[[str], Channel], *, plan: bool) -> None:
         self._login = login
         self._open = open_channel
         self._plan = plan
+        self.program = login.program(plan=plan)
         self._password = login.password
         self._prompted = False
         self._installing = False
@@ -85,14 +94,13 @@ class Starter:
     def run(self, *, prompted: bool) -> None:
         """Open the channel and send the program. prompted: sudo may ask for a password, and is waited for.
         Raises UnreachableError."""
-        code = payload(self._plan, self._login.ledger)
         login, self._prompted, self._began = self._login, prompted, time.monotonic()
         self._heard = self._began
         self.channel = self._open(login.command(prompted=prompted))
         if prompted:
             self._answer_sudo()
         # a plan installs nothing, not even python3
-        self.channel.send(MODES["keep" if self._plan else "install"] + b"%d\n" % len(code) + code)
+        self.channel.send(MODES["keep" if self._plan else "install"] + self.program.first_input())
 
     def _answer_sudo(self) -> None:
         """Wait for sudo's prompt, or for our shell if sudo wants none; a second prompt means a wrong one."""
@@ -126,12 +134,18 @@ class Starter:
         return error
 
     def retry(self) -> bool:
-        """After the end of a channel that never became an agent: try again if sudo may have wanted a password.
+        """After the end of a channel that never became an agent: try again if the host has lost its program, or if
+        sudo may have wanted a password.
 
-        Not by its words alone: it speaks other languages, and there are others of its kind.
+        Not by sudo's words alone: it speaks other languages, and there are others of its kind.
         """
         if self.channel.failure is not None:
             return False
+        if self.program.digest and said(self._said(), "lacks"):
+            self.program = self.program.whole()
+            self.channel.close()
+            self.run(prompted=self._prompted)
+            return True
         if not self._login.sudo or self._prompted or said(self._said(), "shell"):
             return False
         known = refusal(self._said())

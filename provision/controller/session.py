@@ -33,7 +33,8 @@ from provision.agent.protocol import (
 )
 from provision.agent.secret_masks import Masks
 from provision.controller import events, project_commit
-from provision.controller.bootstrap import AGENT, module_payload, needed
+from provision.controller.agent_program import remember_program
+from provision.controller.bootstrap import PLAN, module_payload, needed
 from provision.controller.calling import calling_line
 from provision.controller.carried import check, encoded
 from provision.controller.channel import Channel
@@ -192,10 +193,14 @@ class Session:
         """Wait for all steps, end the agent in good order and close the channel; failures are not raised."""
         try:
             if not self._closed:
+                if self._host_caches():
+                    self._ship(PLAN)
                 self._ending = End(self.whole)
                 self._send(self._ending)
             while not self._closed:
                 self._pump()
+            if self._host_caches():
+                remember_program(self._login.host, self._talk.program, self._shipped)
         finally:
             self._talk.close()
 
@@ -205,11 +210,19 @@ class Session:
 
     # -- inside
 
+    def _host_caches(self) -> bool:
+        """Return whether the host keeps what it is sent, for later runs."""
+        return (
+            bool(self._login.host)
+            and self._recorded
+            and self._facts is not None
+            and self._facts.user == "root"
+        )
+
     def _start(self, resume: BeforeReboot | None) -> None:
         """Start an agent. resume: what the one before the host's reboot knew."""
         self._closed = False
         self._facts: Facts | None = None
-        self._shipped = set(needed(AGENT))
         self._rebooting: Done | None = None
         self._talk = Talk(
             self._login,
@@ -217,9 +230,12 @@ class Session:
             plan=self._options.plan,
             installing=lambda text: self._emit(StepRunning(self.host, "", INSTALL_PYTHON, text)),
         )
+        self._shipped = set(self._talk.program.modules)
         options = self._options
         commit = "" if options.plan else project_commit.commit()
-        self._send(Start(plan=options.plan, who=options.who, commit=commit, resume=resume, **options.opening))
+        start = Start(plan=options.plan, who=options.who, commit=commit, resume=resume, **options.opening)
+        self._recorded = start.recorded and not start.confirm
+        self._send(start)
 
     def _resume(self, done: Done, reboot: BeforeReboot) -> None:
         """Wait until the host has rebooted, and go on there with all that is left. Raises UnreachableError.
@@ -254,7 +270,8 @@ class Session:
 
     def _ship(self, module: str) -> None:
         """Send a module of steps, and what it imports, before the first step that needs it."""
-        for name in needed(module):
+        # a module was sent with all that it needs
+        for name in () if module in self._shipped else needed(module):
             if name not in self._shipped:
                 self._shipped.add(name)
                 self._send(StepModule(name, module_payload(name)))

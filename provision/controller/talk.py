@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from provision.agent.protocol import Hello, Message
+from provision.controller.agent_program import AgentProgram
 from provision.controller.channel import SILENCE, Channel
 from provision.controller.conduct import Conduct
 from provision.controller.login import LOOK, Login, silent
@@ -36,6 +37,11 @@ class Talk:
         self._unanswered: list[bytes] | None = []
         self._sending = threading.Lock()
         self._starter = login.start(open_channel, plan=plan)
+
+    @property
+    def program(self) -> AgentProgram:
+        """What the agent was started with."""
+        return self._starter.program
 
     def send(self, message: Message) -> None:
         """Send a message, from any thread."""
@@ -100,7 +106,7 @@ class Talk:
 
     def _at_end(self) -> None:
         if not self._speaks and self._starter.retry():
-            # sudo's password has been asked for: everything said so far is said again
+            # it has the program now, or sudo's password: everything said so far is said again
             for data in self._unanswered or ():
                 self._starter.channel.send(data)
             return

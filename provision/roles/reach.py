@@ -7,7 +7,6 @@ import time
 from concurrent.futures import Future
 from dataclasses import replace
 
-from provision.controller.bootstrap import payload
 from provision.controller.login import Login
 from provision.controller.run_options import Ask
 from provision.controller.transport import Target, Transport
@@ -63,7 +62,8 @@ def login_of(inventory: InventoryHost, user: str, ask: Ask | None) -> Login:
         found = lab.find(inventory.name)
         if found is not None and found.password:
             password = Secret(found.password)
-    return Login(sudo, password, ask, settings.python_interpreter or "")
+    host = repr((settings.kind, settings.address, settings.port, user, sudo))
+    return Login(sudo, password, ask, settings.python_interpreter or "", host=host)
 
 
 class PendingConnection:
@@ -86,7 +86,7 @@ class PendingConnection:
             login = login_of(inventory, transport.user, None)
             transport.begin(login.command(prompted=login.prompted))
             # made here, as compressing keeps no one else from working
-            payload(plan)
+            login.program(plan=plan).first_input()
             self._opened.set_result(transport)
         except BaseException as error:
             self._opened.set_exception(error)

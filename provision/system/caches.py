@@ -43,6 +43,14 @@ def keep(path: str, data: bytes) -> None:
             os.unlink(temporary)
 
 
+def keep_newest(folder: str, most: int) -> None:
+    """Remove all files of a folder but the newest."""
+    with contextlib.suppress(OSError):
+        paths = [os.path.join(folder, name) for name in os.listdir(folder)]
+        for path in sorted(paths, key=os.path.getmtime)[:-most]:
+            os.unlink(path)
+
+
 class Hashes:
     """SHA-256 of files, known by device, inode, size and times, as git's index knows them.
 

@@ -271,7 +271,9 @@ def _serve(enter: Callable[[], None], ledger: str) -> None:
     """What the bootstrap does, in a fork: its program has been imported already."""
     incoming = open(0, "rb", closefd=False)  # noqa: SIM115 (a descriptor)
     assert incoming.readline() in MODES.values()
-    incoming.read(int(incoming.readline()))
+    size = int(incoming.readline())
+    assert incoming.readline() == b"\n"
+    incoming.read(size)
     enter()
     sys.stdin = io.TextIOWrapper(incoming)
     sys.meta_path.append(SimpleNamespace(modules={}, compiled=None, find_spec=lambda *found: None))

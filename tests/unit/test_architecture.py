@@ -17,6 +17,7 @@ import pytest
 import provision
 import provision.steps
 from provision.controller import bootstrap
+from provision.controller.agent_program import program_for
 from provision.steps.base import Step
 
 ROOT = Path(provision.__file__).parent
@@ -273,7 +274,7 @@ def test_files_are_short(path: Path) -> None:
 
 
 def test_the_agent_is_small() -> None:
-    sizes = {plan: len(bootstrap.payload(plan)) for plan in (False, True)}
+    sizes = {plan: len(program_for("", plan=plan).first_input()) for plan in (False, True)}
     assert 5_000 < sizes[False] <= LARGEST_AGENT, sizes
     assert sizes[False] < sizes[True] <= LARGEST_PLAN, sizes
 

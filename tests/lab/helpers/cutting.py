@@ -19,7 +19,7 @@ from provision.lab import cgroup, store
 QUESTION = b"run it? [y/n/c]"
 STEP = re.compile(rb"(?:^|\[y/n/c\] )\S+: (.*?)(?:  \(\S+\))?(?=\n  run it\?)", re.MULTILINE)
 #: by this the agent's process is known
-FIRST_WORDS = b"zlib.decompress(sys.stdin.buffer.read"
+FIRST_WORDS = b"program = json.loads(text)"
 #: seconds in which prov has to say something, or to end by itself: longer than it bears a silent link
 PATIENCE = 120.0
 

@@ -1,0 +1,64 @@
+"""Which program starts the agent of a host, and whether the host has kept it, so that its hash is enough.
+
+A deploy as root sends the agent, then the modules of its steps, then what plans need; the host keeps all of it. Later
+runs name that by its SHA-256, which the host compares before it runs it. If the host has lost it, it says so, and gets
+it whole. What is noted here only saves time.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import zlib
+from collections.abc import Iterable
+from typing import Any
+
+from provision.controller.bootstrap import AGENT, PLAN, file_of, needed, program_text
+from provision.controller.openssh.answer_cache import recall, remember, state_of
+
+#: under which `remembered` keeps what hosts have
+KIND = "program"
+
+
+class AgentProgram:
+    """What one agent is started with. modules: of ours that are in it.  ledger: see Login.
+    digest: by which the host knows it; "" if it has to be sent.
+    """
+
+    def __init__(self, modules: Iterable[str], ledger: str = "", digest: str = "") -> None:
+        self.modules = tuple(modules)
+        self.ledger = ledger
+        self.digest = digest
+
+    def first_input(self) -> bytes:
+        """Return what the bootstrap reads: length or hash, the ledger, and the program, compressed."""
+        packed = b"" if self.digest else packed_program(self.modules)
+        return f"{len(packed)} {self.digest}\n{self.ledger}\n".encode() + packed
+
+    def whole(self) -> AgentProgram:
+        """Return the same for a host that does not have it."""
+        return AgentProgram(self.modules, self.ledger)
+
+
+@functools.cache
+def packed_program(modules: tuple[str, ...]) -> bytes:
+    """Return a program, compressed."""
+    return zlib.compress(program_text(modules), 9)
+
+
+def program_for(host: str, *, plan: bool, ledger: str = "") -> AgentProgram:
+    """Return the program for a host. host: what tells it from others; "" for one of which nothing is noted."""
+    noted: Any = recall(KIND, host) if host and not ledger else None
+    if noted is not None:
+        return AgentProgram(noted["modules"], ledger, noted["digest"])
+    return AgentProgram(dict.fromkeys([*needed(AGENT), *(needed(PLAN) if plan else ())]), ledger)
+
+
+def remember_program(host: str, program: AgentProgram, sent: Iterable[str]) -> None:
+    """Note after a deploy what the host has kept. program: with which it began.  sent: all modules that it has got."""
+    modules = sorted(name for name in sent if not name.startswith("steps."))
+    if not host or (program.digest and len(modules) == len(program.modules)):
+        return
+    files = {path: state_of(path) for path in map(file_of, modules)}
+    digest = hashlib.sha256(program_text(modules)).hexdigest()
+    remember(KIND, host, files, {"modules": modules, "digest": digest})
