@@ -13,6 +13,8 @@ LAB_WORKERS ?= 3
 AS_ROOT := sh tests/as_root
 # the programs that these folders of tests call
 NEED = @missing=$$($(PYTHON) tests/needs.py $(1)) && sh tests/install $$missing
+# an extra of pyproject.toml, installed where a module of it is missing: module, extra
+EXTRA = @$(VENV)/bin/python -c 'import $(1)' 2>/dev/null || $(VENV)/bin/python -m pip install -q -e '.[$(2)]'
 
 .PHONY: help demo test check unit lab-test coverage vagrant-test fresh test-roles prove bench security-page docs picture format \
 	release clean
@@ -38,7 +40,7 @@ format: $(STAMP)
 
 # the docs site, into build/site; every link is checked. Only the first build needs network
 docs: $(STAMP) build/mermaid/.downloaded
-	@$(VENV)/bin/python -c 'import material' 2>/dev/null || $(VENV)/bin/python -m pip install -q -e '.[docs]'
+	$(call EXTRA,material,docs)
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build -q
 
 build/mermaid/.downloaded: docs/mermaid.txt | $(STAMP)
@@ -48,7 +50,7 @@ build/mermaid/.downloaded: docs/mermaid.txt | $(STAMP)
 
 # docs/picture.svg, the terminal of the README, recorded on a lab host
 picture: $(STAMP)
-	@$(VENV)/bin/python -c 'import pyte' 2>/dev/null || $(VENV)/bin/python -m pip install -q -e '.[docs]'
+	$(call EXTRA,pyte,docs)
 	$(AS_ROOT) $(VENV)/bin/python docs/picture.py
 
 # lint, types, and texts that read translated
@@ -77,12 +79,12 @@ lab-test: $(STAMP)
 # What agents run in processes of their own is not counted.
 coverage: $(STAMP)
 	$(call NEED,unit agent steps_more)
-	@$(VENV)/bin/python -c 'import pytest_cov' 2>/dev/null || $(VENV)/bin/python -m pip install -q -e '.[coverage]'
+	$(call EXTRA,pytest_cov,coverage)
 	$(AS_ROOT) $(PYTEST) -q -n $(WORKERS) --cov=provision --cov-report=term tests/unit tests/agent tests/steps_more
 
 # the sdist and the wheel of this commit, built into dist/ and checked; publishes nothing, TAG=1 tags the commit
 release: $(STAMP)
-	@$(VENV)/bin/python -c 'import build, twine' 2>/dev/null || $(VENV)/bin/python -m pip install -q -e '.[release]'
+	$(call EXTRA,twine,release)
 	bash .ci/release
 
 # a real VM, from its box to its end; installs Vagrant and a provider where apt can, else says what is missing

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import provision.steps
-from provision.declared import role_folders as rolefolders
+from provision.declared import role_folders
 from provision.declared.serving_roles import Server, servers
 from provision.roles import docs as roledocs
 from provision.roles.role_model import find
@@ -57,8 +57,8 @@ This page is made from the roles' docstrings by `python docs/generate.py`.
 def roles_page() -> str:
     """The text of the page about the built-in roles."""
     parts = [ROLES_HEAD]
-    for name in rolefolders.names([rolefolders.BUILTIN]):
-        role = find(name, [rolefolders.BUILTIN])
+    for name in role_folders.names([role_folders.BUILTIN]):
+        role = find(name, [role_folders.BUILTIN])
         assert role is not None
         parts.append(f"\n## {name}\n\n{role.doc}\n")
         if role.server:
@@ -68,10 +68,10 @@ def roles_page() -> str:
         if role.backing:
             parts.append(f"\nApplications reach it by: {', '.join(role.backing.reached_by)}.\n")
         notes = {"Requires": role.requires, "Runs after": role.after}
-        told = [f"{what}: {', '.join(f'`{n}`' for n in names)}." for what, names in notes.items() if names]
+        order = [f"{what}: {', '.join(f'`{n}`' for n in names)}." for what, names in notes.items() if names]
         if role.front:
-            told[-1] = told[-1].replace(".", ", and every server.")
-        parts += ["\n" + line + "\n" for line in told]
+            order[-1] = order[-1].replace(".", ", and every server.")
+        parts += ["\n" + line + "\n" for line in order]
         rows = [row(parameter) for parameter in roledocs.parameters(role.params)]
         if rows:
             parts.append("\n| parameter | type | default | |\n|---|---|---|---|\n" + "".join(rows))
@@ -93,8 +93,8 @@ def package(server: Server) -> str:
 def servers_table() -> str:
     """The built-in servers, for docs/servers.md."""
     lines = ["| server | speaks | package | what it is |", "|---|---|---|---|"]
-    for server in servers([rolefolders.BUILTIN]):
-        role = find(server.name, [rolefolders.BUILTIN])
+    for server in servers([role_folders.BUILTIN]):
+        role = find(server.name, [role_folders.BUILTIN])
         assert role is not None
         what = role.doc.split("\n", 1)[0].partition(": ")[2]
         default = "".join(f" Default for {word.upper()}." for word in server.default_for)

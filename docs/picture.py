@@ -127,7 +127,7 @@ def main() -> None:
         subprocess.run([PROV, "lab", "up", "web1"], check=True)
         subprocess.run([PROV, "deploy", "web1"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
         inventory.write_text(INVENTORY.format(source=source, connections=4096))
-        told = [ran(folder, verb, "web1") for verb in ("plan", "deploy", "deploy")]
+        shown = [ran(folder, verb, "web1") for verb in ("plan", "deploy", "deploy")]
     finally:
         subprocess.run([PROV, "lab", "down", "web1"], check=True)
         shutil.rmtree(folder)
@@ -135,7 +135,7 @@ def main() -> None:
         console = Console(
             record=True, width=COLUMNS, file=nowhere, force_terminal=True, color_system="truecolor"
         )
-        console.print(Text("\n").join(told), end="")
+        console.print(Text("\n").join(shown), end="")
         console.save_svg(str(PICTURE), title="prov", theme=MONOKAI, code_format=SVG, unique_id="prov")
 
 

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provision.user_cache import cache_folder
+
 if TYPE_CHECKING:
     from provision.inventory import InventoryHost
     from provision.roles.reach import PendingConnection
@@ -38,7 +40,7 @@ class EagerConnection:
         """Connect to it, if this very inventory was found good before."""
         if len(hosts) != 1 or not hosts[0].roles:
             return
-        self._mark = memory() / self._digest(hosts[0])
+        self._mark = cache_folder("good") / self._digest(hosts[0])
         if state(str(self._mark)):
             from provision.roles.reach import PendingConnection
 
@@ -69,10 +71,3 @@ def state(file: str) -> os.stat_result | None:
         return Path(file).stat()
     except OSError:
         return None
-
-
-def memory() -> Path:
-    """Where good configurations are remembered, each by an empty file."""
-    # not Path.home(), which fails for users that the system does not know
-    home = os.path.expanduser("~/.cache")  # noqa: PTH111
-    return Path(os.environ.get("XDG_CACHE_HOME") or home) / "prov" / "good"

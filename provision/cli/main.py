@@ -15,12 +15,13 @@ from io import StringIO
 import click
 
 from provision import __version__
+from provision.cli.nearest_names import NearestNames
 from provision.cli.options import Invocation
 from provision.errors import ConfigErrors, Exit, ProvError, UsageError
 from provision.report import formats
 from provision.report.screen import say, show_bug
 
-# Command -> module under provision.cli; each module has a click command (or group) of the same name.
+# Command -> module under provision.commands; each module has a click command (or group) of the same name.
 # Modules are imported only when asked for, so that `prov --help` costs no SSH library.
 COMMANDS: dict[str, str] = {
     "deploy": "Bring hosts to the state that the inventory declares.",
@@ -43,8 +44,8 @@ COMMANDS: dict[str, str] = {
 }
 
 
-class LazyGroup(click.Group):
-    """A click group whose subcommands are imported when they are used."""
+class LazyGroup(NearestNames):
+    """A group whose subcommands are imported when they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -59,16 +60,6 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0] if args else ""
-        if name and not name.startswith("-") and name not in COMMANDS:
-            from provision.names import suggestion
-
-            ctx.fail(f"no such command: {name!r}.{suggestion(name, COMMANDS)}")
-        return super().resolve_command(ctx, args)
 
 
 EPILOG = "Example:  prov lab up web1  &&  prov deploy web1"

@@ -26,12 +26,18 @@ class Scope:
 
 def select(scope: Scope) -> list[InventoryHost]:
     """The hosts of a scope. Raises UsageError, and ConfigErrors if how to reach them makes no sense."""
-    from provision.inventory import load
     from provision.inventory.loaded import check
 
-    hosts = load(scope.inventory or None).select(scope.target, scope.limit)
+    hosts = meant(scope)
     check(hosts)
     return hosts
+
+
+def meant(scope: Scope) -> list[InventoryHost]:
+    """The hosts of a scope, not checked yet. Raises UsageError, and ConfigErrors for inventories that can't be read."""
+    from provision.inventory import load
+
+    return load(scope.inventory or None).select(scope.target, scope.limit)
 
 
 def select_one(inventory: Sequence[str], target: str) -> InventoryHost:
@@ -62,10 +68,10 @@ def assigned(
 
     begin: called with the hosts as soon as it is known how to reach them.
     """
-    from provision.inventory import Problems, load
+    from provision.inventory import Problems
     from provision.inventory.loaded import check
 
-    hosts = load(scope.inventory or None).select(scope.target, scope.limit)
+    hosts = meant(scope)
     problems = Problems()
     sound = []
     for host in hosts:

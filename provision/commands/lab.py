@@ -9,6 +9,7 @@ import click
 
 from provision import lab as labs
 from provision.cli.complete import complete_lab_hosts
+from provision.cli.nearest_names import NearestNames
 from provision.cli.options import format_option
 from provision.errors import LabError, UsageError
 from provision.lab import LabHost
@@ -16,18 +17,6 @@ from provision.names import suggestion
 from provision.report.columns import aligned
 from provision.report.formats import Format
 from provision.report.screen import say
-
-
-class NearestNames(click.Group):
-    """A group that suggests the nearest subcommand for a misspelt one."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0] if args else ""
-        if name and not name.startswith("-") and name not in self.commands:
-            ctx.fail(f"no such command: {name!r}.{suggestion(name, self.commands)}")
-        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=NearestNames, epilog="Example:  prov lab up web1 web2  &&  prov lab ssh web1")

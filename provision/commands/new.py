@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
+from provision.cli.nearest_names import NearestNames
 from provision.cli.options import format_option
 from provision.cli.skeleton import SKELETON, copy, tell
-from provision.commands.lab import NearestNames
 from provision.declared.role_folders import BUILTIN
 from provision.errors import UsageError
 from provision.report.formats import Format

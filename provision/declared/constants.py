@@ -9,9 +9,9 @@ from __future__ import annotations
 import ast
 import contextlib
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 from provision.declared.role_folders import BUILTIN, names
 from provision.errors import ConfigError
@@ -20,6 +20,8 @@ from provision.values import dataclass
 
 #: packages by which a role names another one for EXTENDS (provision.roles.importing)
 BUILTIN_PACKAGE, OWN_PACKAGE = "provision.builtin", "roles"
+
+Declared = TypeVar("Declared")
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,19 @@ class RoleModules:
         """file:line of a function, a class or an import of that name."""
         return next((m.names[name] for m in self.modules if name in m.names), None)
 
-    def misspelt(self, name: str) -> Constant | None:
-        """A constant of the role's own whose name is close to one that it lacks."""
-        own = self.modules[0].constants.values()
-        return next((constant for constant in own if suggestion(constant.name, [name])), None)
+    def misspelling(self, name: str) -> ConfigError | None:
+        """The error for a constant of the role's own whose name is close to one that it lacks."""
+        for constant in self.modules[0].constants.values():
+            if suggestion(constant.name, [name]):
+                message = f"{constant.name} declares nothing. Did you mean {name}?"
+                return ConfigError(message, where=constant.where)
+        return None
+
+    def refuse_misspelling(self, name: str) -> None:
+        """Raise that error, if there is such a constant."""
+        error = self.misspelling(name)
+        if error is not None:
+            raise error
 
 
 def source_of(role: str, folders: Sequence[Path]) -> RoleModules | None:
@@ -102,6 +113,20 @@ def mentioning(word: str, folders: Sequence[Path]) -> Iterator[str]:
                 text = file.read_text(encoding="utf-8", errors="replace")
         if word in text or "EXTENDS" in text:
             yield name
+
+
+def declared(
+    word: str, folders: Sequence[Path], find: Callable[[str, Sequence[Path]], Declared | None]
+) -> list[Declared]:
+    """What every role that has a word in its source declares, by name; roles that declare wrongly are left out.
+
+    find: what the role of that name declares, or None; may raise ConfigError.
+    """
+    found = []
+    for name in mentioning(word, folders):
+        with contextlib.suppress(ConfigError):
+            found.append(find(name, folders))
+    return [each for each in found if each is not None]
 
 
 def words(constant: Constant, *, example: tuple[str, ...]) -> tuple[str, ...]:

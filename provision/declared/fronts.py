@@ -8,12 +8,11 @@ DRAINING = "caddy: finishing"                             title of processes tha
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from provision.declared.constants import Constant, RoleModules, mentioning, source_of, words
+from provision.declared.constants import Constant, RoleModules, declared, source_of, words
 from provision.errors import ConfigError
 from provision.names import suggestion
 from provision.values import dataclass
@@ -71,9 +70,7 @@ def text(source: RoleModules, name: str, offers: Constant) -> Constant:
     """A constant that is text. Raises ConfigError."""
     constant = source.get(name)
     if constant is None:
-        near = source.misspelt(name)
-        if near is not None:
-            raise ConfigError(f"{near.name} declares nothing. Did you mean {name}?", where=near.where)
+        source.refuse_misspelling(name)
         raise ConfigError(f"role {source.role!r} has OFFERS, but no {name}", where=offers.where)
     if not isinstance(constant.value, str) or not constant.value:
         raise ConfigError(f"{name} must be text, written out", where=constant.where)
@@ -89,16 +86,10 @@ def named(name: str, folders: Sequence[Path]) -> Front:
     source = source_of(name, folders)
     if source is None:
         raise ValueError(f"{name!r} is not one of {', '.join(known)}.{suggestion(name, known)}")
-    near = source.misspelt("OFFERS")
-    if near is not None:
-        raise ConfigError(f"{near.name} declares nothing. Did you mean OFFERS?", where=near.where)
+    source.refuse_misspelling("OFFERS")
     raise ValueError(f"{name!r} is a role without OFFERS, so not a front; these are: {', '.join(known)}")
 
 
 def fronts(folders: Sequence[Path]) -> list[Front]:
     """Every front, by name; roles that declare themselves wrongly are left out."""
-    found = []
-    for name in mentioning("OFFERS", folders):
-        with contextlib.suppress(ConfigError):
-            found.append(front(name, folders))
-    return [each for each in found if each is not None]
+    return declared("OFFERS", folders, front)

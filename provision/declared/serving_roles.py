@@ -10,14 +10,13 @@ A module with SERVES also has a function `program(c, release, p) -> Program` (pr
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from provision.declared.constants import Constant, RoleModules, mentioning, source_of, words
+from provision.declared.constants import Constant, RoleModules, declared, source_of, words
 from provision.declared.role_folders import BUILTIN
 from provision.errors import ConfigError
 from provision.names import suggestion
@@ -92,7 +91,7 @@ def named(name: str, folders: Sequence[Path]) -> Server:
     if found is not None:
         return found
     source = source_of(name, folders)
-    if source is not None and (source.misspelt("SERVES") or source.where(PROGRAM)):
+    if source is not None and (source.misspelling("SERVES") or source.where(PROGRAM)):
         raise undeclared(name, folders)
     known = [each.name for each in servers(folders)]
     if source is None:
@@ -104,9 +103,10 @@ def undeclared(name: str, folders: Sequence[Path]) -> ConfigError:
     """The error for a role that is a server in all but SERVES."""
     source = source_of(name, folders)
     assert source is not None
-    near, program, extends = source.misspelt("SERVES"), source.where(PROGRAM), source.get("EXTENDS")
-    if near is not None:
-        return ConfigError(f"{near.name} declares nothing. Did you mean SERVES?", where=near.where)
+    misspelling = source.misspelling("SERVES")
+    if misspelling is not None:
+        return misspelling
+    program, extends = source.where(PROGRAM), source.get("EXTENDS")
     if program is None and extends is not None:
         message = f"role {name!r} extends a server, but prov cannot read which"
         hint = "Write:  from provision.builtin import NAME  and  EXTENDS = NAME"
@@ -135,9 +135,7 @@ def package(source: RoleModules, serves: Constant) -> str | None:
         f'Write  PACKAGE = "{source.role}>=1,<2"  or, if the role\'s own steps install it,  PACKAGE = None'
     )
     if constant is None:
-        near = source.misspelt("PACKAGE")
-        if near is not None:
-            raise ConfigError(f"{near.name} declares nothing. Did you mean PACKAGE?", where=near.where)
+        source.refuse_misspelling("PACKAGE")
         message = f"role {source.role!r} has SERVES, but no PACKAGE"
         raise ConfigError(message, where=serves.where, hint=example)
     value: Any = constant.value
@@ -155,11 +153,7 @@ def servers(folders: Sequence[Path], declaring: str = "SERVES") -> list[Server]:
 
     declaring: a word of the declaration, by which to look for some of them only.
     """
-    found = []
-    for name in mentioning(declaring, folders):
-        with contextlib.suppress(ConfigError):
-            found.append(server(name, folders))
-    return [each for each in found if each is not None]
+    return declared(declaring, folders, server)
 
 
 def serving(interface: Interface, folders: Sequence[Path]) -> list[str]:

@@ -16,6 +16,7 @@ from provision.steps.tree import Entry
 from provision.system.caches import Hashes
 from provision.system.paths import FOLDER
 from provision.system.source import Source
+from provision.user_cache import cache_folder
 
 #: opening a pipe would block
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -129,9 +130,8 @@ def judge(entries: list[Entry], where: str, hint: str, *, links: bool = True) ->
 def hashes_of(folder: str) -> Hashes:
     """Hashes of the files in a folder of the controller, of this run and of earlier ones."""
     if folder not in _hashes:
-        caches = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
         name = hashlib.sha256(os.fsencode(Path(folder).absolute())).hexdigest()[:16]
-        _hashes[folder] = Hashes(str(Path(caches, "prov", "hashes", name)))
+        _hashes[folder] = Hashes(str(cache_folder("hashes") / name))
     return _hashes[folder]
 
 

@@ -14,6 +14,7 @@ from provision.errors import ProvError
 from provision.locks import taken
 from provision.sources.git_program import GIT_TIMEOUT, process, run
 from provision.sources.urls import Remote
+from provision.user_cache import cache_folder
 
 COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 LINE = re.compile(rb"([0-9a-f]{40}(?:[0-9a-f]{24})?)\t(\S+)")
@@ -152,9 +153,8 @@ class Mirror:
 @contextlib.contextmanager
 def locked_mirror(remote: Remote) -> Iterator[Mirror]:
     """The mirror of a URL, for this process alone as long as the block runs. Raises ProvError."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     key = hashlib.sha256(f"2 {remote.url}".encode()).hexdigest()[:32]
-    top = caches / "prov" / "git"
+    top = cache_folder("git")
     try:
         trees = private(top, key)
         lock = os.open(top / f"{key}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, Union
 from provision.steps.base import Diff, Step, check_text, step, wanted
 from provision.steps.dnf import manager
 from provision.steps.files import File
-from provision.steps.support.repository_files import check_one_key, compared, compared_gone, put_in_use, there
+from provision.steps.support.repository_files import RepositoryGone, check_one_key, compared, put_in_use
 from provision.system.command_execution import Result
 from provision.system.packages.dnf_packages import KEYS, REPOSITORIES
 
@@ -100,34 +100,16 @@ class Repository(Step):
 
 
 @wanted()
-class NoRepository(Step):
+class NoRepository(RepositoryGone):
     """No repository of that name. Packages that came from it stay, and so does rpm's trust in its key.
 
-        dnf_repository.no_repository(c, "nginx")
-
-    name: of its file, and of its key.
+    dnf_repository.no_repository(c, "nginx")
     """
-
-    name: str
-
-    def label(self) -> str:
-        return "no repository %s" % self.name
 
     def validate(self) -> None:
         check_repository_name(self.name)
 
-    def check(self, host: "System") -> Diff:
-        return compared_gone(host, self._paths())
-
-    def apply(self, host: "System", diff: Diff) -> None:
-        for change in diff.changes:
-            host.files.remove(change.before)
-
-    def fingerprint(self, host: "System") -> str:
-        return " ".join(there(host, self._paths()))
-
-    def _paths(self) -> List[str]:
-        """The repository before its key."""
+    def paths(self) -> List[str]:
         return [path(self.name), key_path(self.name)]
 
 

@@ -1,12 +1,11 @@
 """A firewall with nftables. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-from typing import TYPE_CHECKING, List, Optional, Sequence
+from typing import TYPE_CHECKING, List, Sequence
 
 from provision.errors import StepError
-from provision.steps.base import Diff, Step, check_text, step, wanted
-from provision.steps.support.lockout import Guarded
-from provision.steps.support.nft_tables import FOLDER, UNIT, Table
+from provision.steps.base import Diff, check_text, step, wanted
+from provision.steps.support.nft_tables import FOLDER, LoadedTable, Table, missing
 from provision.steps.support.ports import Opening, parse_opening, refuse_denied, ssh_openings
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ LIMITED = """\
 
 
 @wanted()
-class Firewall(Step):
+class Firewall(LoadedTable):
     """What other machines may reach on this host; all else is dropped. nftables, now and at boot.
 
         nftables.firewall(c, ["80", "443/tcp", "443/udp", "5432 from 10.0.0.0/8", "any on wg0"], limited=["22"])
@@ -55,9 +54,6 @@ class Firewall(Step):
     def label(self) -> str:
         return "firewall"
 
-    def units(self) -> Sequence[str]:
-        return [UNIT]
-
     def validate(self) -> None:
         for texts in (self.openings, self.rules, self.limited, self.denied):
             if isinstance(texts, str):
@@ -78,8 +74,7 @@ class Firewall(Step):
 
     def check(self, host: "System") -> Diff:
         if not self.present:
-            found = self.table(host).changes_without(host)
-            return Diff(found) if found else Diff.none("there is none of prov's")
+            return missing(self.table(host).changes_without(host))
         ssh = ssh_openings(host)
         for opening in ssh:
             refuse_denied(opening, self.denied, StepError)
@@ -88,21 +83,10 @@ class Firewall(Step):
         found = self._table(lines).changes(host, count)
         return Diff(found) if found else Diff.none("has these %s" % count)
 
-    def apply(self, host: "System", diff: Diff) -> None:
-        if self.present:
-            self.table(host).apply(host, list(diff.changes))
-        else:
-            self.table(host).remove(host, list(diff.changes))
-
-    def guarded(self, host: "System", diff: Diff) -> Optional[Guarded]:
-        return self.table(host).guarded(host)
-
-    def fingerprint(self, host: "System") -> str:
-        table = self.table(host)
-        return "%s %s" % (table.loaded(host), table.digest)
+    def stays(self) -> bool:
+        return self.present
 
     def table(self, host: "System") -> Table:
-        """Its table."""
         return self._table(self._lines(ssh_openings(host)) if self.present else [])
 
     def _table(self, lines: Sequence[str]) -> Table:
@@ -136,7 +120,7 @@ class Firewall(Step):
 
 
 @wanted()
-class OwnTable(Step):
+class OwnTable(LoadedTable):
     """A table of your own, in nft's language: forwarding, NAT, sets, what the host sends. Now and at boot.
 
         nftables.table(c, "nat", '''
@@ -162,9 +146,6 @@ class OwnTable(Step):
     def label(self) -> str:
         return "nftables table %s %s" % (self.family, self.name)
 
-    def units(self) -> Sequence[str]:
-        return [UNIT]
-
     def validate(self) -> None:
         if not isinstance(self.name, str) or not NAME.match(self.name):
             raise ValueError("%r is not the name of a table" % (self.name,))
@@ -179,9 +160,8 @@ class OwnTable(Step):
 
     def check(self, host: "System") -> Diff:
         table = self.table(host)
-        if not self.content.strip():
-            found = table.changes_without(host) if self._is_ours(host) else []
-            return Diff(found) if found else Diff.none("there is none of prov's")
+        if not self.stays():
+            return missing(table.changes_without(host) if self._is_ours(host) else [])
         if table.loaded(host) == "other" and not self._is_ours(host):
             raise StepError(
                 "there is a table %s %s already, which prov has not made" % table.words,
@@ -190,23 +170,13 @@ class OwnTable(Step):
         found = table.changes(host, "yes")
         return Diff(found) if found else Diff.none("is loaded")
 
-    def apply(self, host: "System", diff: Diff) -> None:
-        if self.content.strip():
-            self.table(host).apply(host, list(diff.changes))
-        else:
-            self.table(host).remove(host, list(diff.changes))
-
-    def guarded(self, host: "System", diff: Diff) -> Optional[Guarded]:
-        return self.table(host).guarded(host)
-
-    def fingerprint(self, host: "System") -> str:
-        return "%s %s" % (self.table(host).loaded(host), self.table(host).digest)
+    def stays(self) -> bool:
+        return bool(self.content.strip())
 
     def _is_ours(self, host: "System") -> bool:
         return bool(host.files.stat(self.table(host).path) or self.table(host).remembered(host))
 
     def table(self, host: "System") -> Table:
-        """Its table."""
         path = "%s/prov-%s-%s.nft" % (FOLDER, self.family, self.name)
         inner = "".join("    %s\n" % line.strip() for line in self.content.strip().splitlines())
         return Table(self.family, self.name, path, inner)

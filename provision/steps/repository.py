@@ -7,11 +7,10 @@ from provision.steps.base import Diff, Step, step, wanted
 from provision.steps.files import File
 from provision.steps.support.repository_files import (
     ARMOR,
+    RepositoryGone,
     check_one_key,
     compared,
-    compared_gone,
     put_in_use,
-    there,
 )
 from provision.system.packages.apt_packages import SOURCES
 
@@ -109,34 +108,16 @@ class Repository(Step):
 
 
 @wanted()
-class NoRepository(Step):
+class NoRepository(RepositoryGone):
     """No repository of that name. Packages that came from it stay.
 
-        repository.no_repository(c, "pgdg")
-
-    name: of its file, and of its key.
+    repository.no_repository(c, "pgdg")
     """
-
-    name: str
-
-    def label(self) -> str:
-        return "no repository %s" % self.name
 
     def validate(self) -> None:
         check_repository_name(self.name)
 
-    def check(self, host: "System") -> Diff:
-        return compared_gone(host, self._paths())
-
-    def apply(self, host: "System", diff: Diff) -> None:
-        for change in diff.changes:
-            host.files.remove(change.before)
-
-    def fingerprint(self, host: "System") -> str:
-        return " ".join(there(host, self._paths()))
-
-    def _paths(self) -> List[str]:
-        """The repository before its key."""
+    def paths(self) -> List[str]:
         keys = ["%s/%s.%s" % (KEYS, self.name, ending) for ending in ("asc", "gpg")]
         return ["%s/%s.sources" % (SOURCES, self.name), *keys]
 

@@ -11,6 +11,7 @@ from provision.steps.support.held_ports import ListeningPort, check_ports, claim
 from provision.steps.support.lockout import Guarded, ssh_unit
 from provision.steps.support.unit_judging import UNIT, UNIT_FOLDER, fragment_of, full_name, unmask
 from provision.system.processes import pids, said_of
+from provision.system.unit_state import ENABLED
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -216,7 +217,7 @@ class Service(Step):
         found = []
         for name in map(full_name, self.instead_of):
             state = self.manager(host).state(name)
-            if state.running or (state.load == "loaded" and state.enabled in ("enabled", "enabled-runtime")):
+            if state.running or (state.load == "loaded" and state.enabled in ENABLED):
                 found.append(Change(name, "%s, %s" % (state.active, state.enabled), "inactive, disabled"))
         return found
 

@@ -1,7 +1,7 @@
 """Parts of text files that someone else writes as well. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-from typing import TYPE_CHECKING, List, Match, Optional, Sequence
+from typing import TYPE_CHECKING, List, Match, Optional, Sequence, Tuple
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, step, wanted
@@ -286,15 +286,15 @@ class Replace(Step):
         """The file's contents as wanted. Raises StepError."""
         text = "\n".join([*old.texts, ""] if not old.rows or old.rows[-1].end else old.texts)
         found = self._found(text)
-        new = self._replaced(text, found)
-        if self._replaced(new, self._found(new)) != new:
+        new = with_ends(text, (), self._changes(found))
+        if with_ends(new, (), self._changes(self._found(new))) != new:
             raise StepError(
                 "%s: what replaces %r would be replaced again by the next run" % (self.path, self.match),
                 hint="Let `match` find nothing in what `by` makes, such as by ^ and $ or (?!...).",
             )
         if new == text:
             return old.data(old.rows)
-        return encoded(old.mark + with_ends(text, old.rows, [(m.span(), m.expand(self.by)) for m in found]))
+        return encoded(old.mark + with_ends(text, old.rows, self._changes(found)))
 
     def _found(self, text: str) -> "List[Match[str]]":
         start, stop = 0, len(text)
@@ -310,12 +310,8 @@ class Replace(Step):
             stop = below.start()
         return list(re.compile(self.match, re.MULTILINE).finditer(text, start, stop))
 
-    def _replaced(self, text: str, found: "List[Match[str]]") -> str:
-        pieces, at = [], 0
-        for each in found:
-            pieces += [text[at : each.start()], each.expand(self.by)]
-            at = each.end()
-        return "".join([*pieces, text[at:]])
+    def _changes(self, found: "List[Match[str]]") -> "List[Tuple[Tuple[int, int], str]]":
+        return [(match.span(), match.expand(self.by)) for match in found]
 
 
 def check_template(match: str, template: str, what: str) -> None:

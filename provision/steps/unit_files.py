@@ -19,6 +19,7 @@ from provision.steps.support.unit_judging import (
     some_instance,
 )
 from provision.system.source import Source
+from provision.system.unit_state import ENABLED
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -246,4 +247,4 @@ class NoUnit(Step):
 
     def _enabled(self, host: "System") -> bool:
         name = full_name(self.unit)
-        return "@." not in name and host.units.state(name).enabled in ("enabled", "enabled-runtime")
+        return "@." not in name and host.units.state(name).enabled in ENABLED

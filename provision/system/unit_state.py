@@ -2,6 +2,9 @@
 
 from typing import NamedTuple, Tuple
 
+#: of systemctl(1)'s words, those of units that start by themselves, at boot or for the rest of this one
+ENABLED = ("enabled", "enabled-runtime")
+
 
 class UnitState(NamedTuple):
     """What systemd says of a unit; the words are systemctl(1)'s.

@@ -48,7 +48,7 @@ ROOMS = (
     "system",
 )
 #: what all rooms use
-SHARED = ("errors", "secrets", "names", "values", "locks")
+SHARED = ("errors", "secrets", "names", "values", "locks", "user_cache")
 #: the one door upwards: what steps call on the controller, where hosts never get
 DOOR = "provision.steps.on_controller"
 #: what travels to hosts

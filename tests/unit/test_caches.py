@@ -9,9 +9,10 @@ import pytest
 
 from provision.agent import compiled
 from provision.agent.compiled import Compiled
-from provision.cli.eager_connection import MOST, EagerConnection, memory
+from provision.cli.eager_connection import MOST, EagerConnection
 from provision.inventory import InventoryHost, load
 from provision.system.caches import Hashes, cached, keep
+from provision.user_cache import cache_folder
 
 LONG_AGO = 1_600_000_000
 
@@ -143,9 +144,9 @@ def test_a_fleet_is_not_begun_early(host: InventoryHost) -> None:
 
 
 def test_good_configurations_stay_few_and_tell_nothing(host: InventoryHost) -> None:
-    memory().mkdir(parents=True)
+    cache_folder("good").mkdir(parents=True)
     for number in range(MOST):
-        (memory() / str(number)).touch()
+        (cache_folder("good") / str(number)).touch()
     eager(host).found_good()
-    (mark,) = memory().iterdir()
+    (mark,) = cache_folder("good").iterdir()
     assert mark.read_bytes() == b""

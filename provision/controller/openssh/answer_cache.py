@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from provision.controller.openssh.client_folders import cache_folder, is_private
+from provision.controller.openssh.client_folders import is_private
 from provision.system.caches import cached, keep, name_of
+from provision.user_cache import cache_folder
 
 #: what `name_of` says of a file
 FileState = str
@@ -54,4 +55,4 @@ def remember(kind: str, question: str, files: Mapping[str, FileState | None], an
 def path_of(kind: str, question: str) -> Path:
     """Return where an answer is kept."""
     digest = hashlib.sha256(f"{kind}\0{question}".encode(errors="surrogateescape")).hexdigest()
-    return cache_folder() / f"{digest[:32]}.json"
+    return cache_folder("ssh") / f"{digest[:32]}.json"

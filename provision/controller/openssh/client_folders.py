@@ -13,6 +13,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from provision.user_cache import cache_folder
+
 #: characters of a socket's name
 NAME_LENGTH = 20
 #: bytes of its folder's path: of unix(7)'s, less the name, and what ssh appends to it while it makes one (mux.c)
@@ -25,19 +27,12 @@ _making = threading.Lock()
 _made: list[tuple[int, Path]] = []
 
 
-def cache_folder() -> Path:
-    """Return ~/.cache/prov/ssh, which may not be there yet."""
-    # not Path.home(), which fails for users that the system does not know
-    home = os.path.expanduser("~/.cache")  # noqa: PTH111
-    return Path(os.environ.get("XDG_CACHE_HOME") or home) / "prov" / "ssh"
-
-
 @functools.cache
 def socket_folder() -> Path | None:
     """Return the folder of kept connections' sockets, for its owner alone; None where there can't be one."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     folders = [Path(runtime) / "prov"] if runtime else []
-    folders += [cache_folder(), Path(tempfile.gettempdir()) / f"prov-{os.geteuid()}"]
+    folders += [cache_folder("ssh"), Path(tempfile.gettempdir()) / f"prov-{os.geteuid()}"]
     return next((folder for folder in folders if len(bytes(folder)) <= LONGEST and is_private(folder)), None)
 
 

@@ -7,14 +7,15 @@ nft has said of a table right after it was loaded; if it says something else now
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 from provision.errors import StepError
-from provision.steps.base import Change
+from provision.steps.base import Change, Diff, Step
 from provision.steps.files import File
 from provision.steps.kernel import HEADER, put
 from provision.steps.support.foresight import foresee, foreseen
 from provision.steps.support.lockout import Guarded
+from provision.system.unit_state import ENABLED
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -24,7 +25,6 @@ FOLDER = "/etc/nftables.d"
 INCLUDE = 'include "/etc/nftables.d/prov*.nft"'
 ALL_INCLUDED = re.compile(r'^\s*include\s+"/etc/nftables\.d/\*(\.nft)?"', re.MULTILINE)
 UNIT = "nftables.service"
-ENABLED = ("enabled", "enabled-runtime", "static", "alias")
 #: libnftables-json(5): what counts on, and what tells one loading from the next
 COUNTED = ("handle", "packets", "bytes", "used", "expires", "index")
 
@@ -60,7 +60,11 @@ class Table:
         if loaded != "these":
             before = {"older": "older rules", "other": "other rules"}.get(loaded, "no")
             found.append(Change("loaded", before, count))
-        if host.facts.get("init") == "systemd" and host.units.state(UNIT).enabled not in ENABLED:
+        if host.facts.get("init") == "systemd" and host.units.state(UNIT).enabled not in (
+            *ENABLED,
+            "static",
+            "alias",
+        ):
             found.append(Change("enabled", "no", "yes"))
         return found
 
@@ -129,6 +133,37 @@ class Table:
 
     def _label(self) -> str:
         return "nftables %s %s" % self.words
+
+
+class LoadedTable(Step):
+    """What the steps have in common that load a table, or take it away."""
+
+    def table(self, host: "System") -> Table:
+        """Its table."""
+        raise NotImplementedError
+
+    def stays(self) -> bool:
+        """Whether it is to be there."""
+        raise NotImplementedError
+
+    def units(self) -> Sequence[str]:
+        return [UNIT]
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        do = self.table(host).apply if self.stays() else self.table(host).remove
+        do(host, list(diff.changes))
+
+    def guarded(self, host: "System", diff: Diff) -> Optional[Guarded]:
+        return self.table(host).guarded(host)
+
+    def fingerprint(self, host: "System") -> str:
+        table = self.table(host)
+        return "%s %s" % (table.loaded(host), table.digest)
+
+
+def missing(found: List[Change]) -> Diff:
+    """The difference of a table that is to go."""
+    return Diff(found) if found else Diff.none("there is none of prov's")
 
 
 def listing(host: "System", words: Tuple[str, str]) -> Optional[str]:

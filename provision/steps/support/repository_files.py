@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Callable, List, Optional, Sequence
 
 from provision.errors import StepError
-from provision.steps.base import Change, Diff, check_path
+from provision.steps.base import Change, Diff, Step, check_path, wanted
 from provision.steps.files import File
 from provision.steps.kernel import put
 from provision.system.command_execution import Result, failure
@@ -60,12 +60,29 @@ def put_in_use(
     )
 
 
-def there(host: "System", paths: Sequence[str]) -> List[str]:
-    """Those of a repository's paths that are on the host."""
-    return [path for path in paths if host.files.stat(path) is not None]
+@wanted()
+class RepositoryGone(Step):
+    """name: of its file, and of its key."""
 
+    name: str
 
-def compared_gone(host: "System", paths: Sequence[str]) -> Diff:
-    """What is to be done for a repository's files to be gone."""
-    found = [Change("removed", path, "") for path in there(host, paths)]
-    return Diff(found) if found else Diff.none("there is none")
+    def paths(self) -> List[str]:
+        """The repository's files, before its key."""
+        raise NotImplementedError
+
+    def label(self) -> str:
+        return "no repository %s" % self.name
+
+    def check(self, host: "System") -> Diff:
+        found = [Change("removed", path, "") for path in self._there(host)]
+        return Diff(found) if found else Diff.none("there is none")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        for change in diff.changes:
+            host.files.remove(change.before)
+
+    def fingerprint(self, host: "System") -> str:
+        return " ".join(self._there(host))
+
+    def _there(self, host: "System") -> List[str]:
+        return [path for path in self.paths() if host.files.stat(path) is not None]

@@ -12,11 +12,11 @@ from provision.system.account_lines import by_name
 from provision.system.memory.former_states import FormerStates
 from provision.system.processes import of_user
 from provision.system.states import State, described, look
+from provision.system.unit_state import ENABLED
 
 if TYPE_CHECKING:
     from provision.system.host import System
 
-ENABLED = ("enabled", "enabled-runtime")
 ENABLING = ("enable", "enable --runtime")
 MASKED = ("masked", "masked-runtime")
 #: verbs by which a unit takes in what has changed

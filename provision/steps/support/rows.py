@@ -75,7 +75,8 @@ def with_ends(text: str, rows: Sequence[Row], changes: "Sequence[Tuple[Tuple[int
     """A text with changes, as the file's bytes have to be: rows that stay keep their ends, new ones have those of the
     rows that they come into.
 
-    text: the rows, joined with LF.  changes: (start, stop) in it, and what comes there, in order.
+    text: the rows, joined with LF; without rows, all ends are LF.
+    changes: (start, stop) in it, and what comes there, in order.
     """
     ends = [row.end or "\n" for row in ended(rows)] or ["\n"]
 
