@@ -103,7 +103,9 @@ class Repository(Step):
 class NoRepository(RepositoryGone):
     """No repository of that name. Packages that came from it stay, and so does rpm's trust in its key.
 
-    dnf_repository.no_repository(c, "nginx")
+        dnf_repository.no_repository(c, "nginx")
+
+    Source: dnf.conf(5), "repo id".
     """
 
     def validate(self) -> None:

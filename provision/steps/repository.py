@@ -111,7 +111,9 @@ class Repository(Step):
 class NoRepository(RepositoryGone):
     """No repository of that name. Packages that came from it stay.
 
-    repository.no_repository(c, "pgdg")
+        repository.no_repository(c, "pgdg")
+
+    Source: sources.list(5).
     """
 
     def validate(self) -> None:
