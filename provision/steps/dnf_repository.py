@@ -105,7 +105,7 @@ class NoRepository(RepositoryGone):
 
         dnf_repository.no_repository(c, "nginx")
 
-    Source: dnf.conf(5), "repo id".
+    Its file goes first, then its key.  Source: dnf.conf(5), "repo id".
     """
 
     def validate(self) -> None:

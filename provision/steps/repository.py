@@ -113,7 +113,7 @@ class NoRepository(RepositoryGone):
 
         repository.no_repository(c, "pgdg")
 
-    Source: sources.list(5).
+    Its file goes first, then its keys.  Source: sources.list(5).
     """
 
     def validate(self) -> None:
