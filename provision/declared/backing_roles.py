@@ -7,11 +7,10 @@ A module with REACHED_BY also has a function `environment(binding, packages) -> 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from provision.declared.constants import mentioning, source_of, words
+from provision.declared.constants import declared, refusal, source_of, words
 from provision.errors import ConfigError
 from provision.names import suggestion
 from provision.values import dataclass
@@ -59,21 +58,9 @@ def named(name: str, folders: Sequence[Path]) -> BackingRole:
     if found is not None:
         return found
     known = [each.name for each in backing_roles(folders)]
-    source = source_of(name, folders)
-    if source is None:
-        raise ValueError(f"{name!r} is not one of {', '.join(known)}.{suggestion(name, known)}")
-    near = source.misspelt("REACHED_BY")
-    if near is not None:
-        raise ConfigError(f"{near.name} declares nothing. Did you mean REACHED_BY?", where=near.where)
-    raise ValueError(
-        f"{name!r} is a role without REACHED_BY, so applications cannot use it; these are: {', '.join(known)}"
-    )
+    raise refusal(name, folders, lacks="REACHED_BY", so="applications cannot use it", known=known)
 
 
 def backing_roles(folders: Sequence[Path]) -> list[BackingRole]:
     """Every such role, by name; roles that declare themselves wrongly are left out."""
-    found = []
-    for name in mentioning("REACHED_BY", folders):
-        with contextlib.suppress(ConfigError):
-            found.append(backing_role(name, folders))
-    return [each for each in found if each is not None]
+    return declared("REACHED_BY", folders, backing_role)

@@ -129,6 +129,22 @@ def declared(
     return [each for each in found if each is not None]
 
 
+def refusal(
+    name: str, folders: Sequence[Path], *, lacks: str, so: str, known: Sequence[str]
+) -> ValueError | ConfigError:
+    """The error for a name that stands for no role of a kind: ConfigError if a role misspells what it declares.
+
+    lacks: the constant by which the kind is known.  so: what the role is not, for lack of it.  known: of the kind.
+    """
+    source = source_of(name, folders)
+    if source is None:
+        return ValueError(f"{name!r} is not one of {', '.join(known)}.{suggestion(name, known)}")
+    misspelling = source.misspelling(lacks)
+    return misspelling or ValueError(
+        f"{name!r} is a role without {lacks}, so {so}; these are: {', '.join(known)}"
+    )
+
+
 def words(constant: Constant, *, example: tuple[str, ...]) -> tuple[str, ...]:
     """The words in a constant. Raises ConfigError unless it is a tuple or list of text, written out."""
     value = constant.value

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from provision.declared.constants import Constant, RoleModules, declared, source_of, words
+from provision.declared.constants import Constant, RoleModules, declared, refusal, source_of, words
 from provision.errors import ConfigError
 from provision.names import suggestion
 from provision.values import dataclass
@@ -83,11 +83,7 @@ def named(name: str, folders: Sequence[Path]) -> Front:
     if found is not None:
         return found
     known = [each.name for each in fronts(folders)]
-    source = source_of(name, folders)
-    if source is None:
-        raise ValueError(f"{name!r} is not one of {', '.join(known)}.{suggestion(name, known)}")
-    source.refuse_misspelling("OFFERS")
-    raise ValueError(f"{name!r} is a role without OFFERS, so not a front; these are: {', '.join(known)}")
+    raise refusal(name, folders, lacks="OFFERS", so="not a front", known=known)
 
 
 def fronts(folders: Sequence[Path]) -> list[Front]:

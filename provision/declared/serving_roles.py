@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from provision.declared.constants import Constant, RoleModules, declared, source_of, words
+from provision.declared.constants import Constant, RoleModules, declared, refusal, source_of, words
 from provision.declared.role_folders import BUILTIN
 from provision.errors import ConfigError
 from provision.names import suggestion
@@ -94,9 +94,7 @@ def named(name: str, folders: Sequence[Path]) -> Server:
     if source is not None and (source.misspelling("SERVES") or source.where(PROGRAM)):
         raise undeclared(name, folders)
     known = [each.name for each in servers(folders)]
-    if source is None:
-        raise ValueError(f"{name!r} is not one of {', '.join(known)}.{suggestion(name, known)}")
-    raise ValueError(f"{name!r} is a role without SERVES, so not a server; these are: {', '.join(known)}")
+    raise refusal(name, folders, lacks="SERVES", so="not a server", known=known)
 
 
 def undeclared(name: str, folders: Sequence[Path]) -> ConfigError:

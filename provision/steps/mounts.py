@@ -109,8 +109,8 @@ class Mount(Step):
         now = in_fstab(host, self.path) or MountEntry("", "", "", "defaults")
         order = now.check_order if self.check_order is None else str(self.check_order)
         # options are those of a kind: what binds a directory does not mount another file system
-        kept = now.options if now.kind in ("", self.kind) else "defaults"
-        options = kept if self.options is None else self.options
+        unstated = now.options if now.kind in ("", self.kind) else "defaults"
+        options = unstated if self.options is None else self.options
         return MountEntry(self.source, self.path, self.kind, options, now.dump, order)
 
     def _was_ours(self, host: "System") -> bool:
