@@ -111,7 +111,7 @@ exit 93
 """
 
 # What python3 is told to do: judge itself, then read the program and run it. One that was kept (agent/compiled.py) has
-# to have the hash that was named, whoever may have written the file.
+# to have the hash that was named: another user may have written the file.
 FIRST_WORDS = """
 import os, sys
 try:
