@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
+from provision.apps.front_settings import FrontSettings, refuse_contradictions
 from provision.apps.process_parts import (
     Chore,
     JobSettings,
@@ -25,7 +26,6 @@ from provision.apps.settings import (
     Index,
     RateLimit,
     ServerName,
-    Settings,
     Tls,
     role_folders,
 )
@@ -39,6 +39,7 @@ from provision.inventory.fields import (
     InnerPath,
     Place,
     SourcePath,
+    StaticPlace,
     UrlPrefix,
     UserName,
     VariableName,
@@ -61,7 +62,7 @@ AppName = Annotated[
 ]
 
 
-class App(Settings):
+class App(FrontSettings):
     """One web application on a host."""
 
     name: AppName = Field(description="The key in `apps`; units, sockets and folders are called after it.")
@@ -104,8 +105,9 @@ class App(Settings):
         default="private-ca",
         description="Where the certificate comes from: an authority of prov's, or files; `none` is plain http.",
     )
-    static: dict[UrlPrefix, InnerPath] = Field(
-        default={}, description="Prefix below `path`: folder in the release that the front serves by itself."
+    static: dict[StaticPlace, InnerPath] = Field(
+        default={},
+        description="Prefix or path below `path`: folder or file in the release that the front serves by itself.",
     )
     media: dict[UrlPrefix, InnerPath] = Field(
         default={},
@@ -178,8 +180,8 @@ class App(Settings):
     workers: int | None = Field(
         default=None, ge=1, description="Worker processes. Default: from the host's processors."
     )
-    max_body: Annotated[str, matching(r"[1-9]\d*[kmg]?", "a size like 512k, 10m or 1g")] = Field(
-        default="10m", description="Largest request body."
+    max_body: Annotated[str, matching(r"0|[1-9]\d*[kmg]?", "a size like 512k, 10m or 1g, or 0")] = Field(
+        default="10m", description="Largest request body; `0` sets no limit."
     )
     timeout: int = Field(default=30, ge=1, description="Seconds a request may take.")
     start_timeout: int = Field(
@@ -307,10 +309,11 @@ class App(Settings):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> App:
-        if self.django is not None and self.django.collectstatic and not self.static:
+        if self.django is not None and self.django.collectstatic and not self.collected:
             raise ValueError(
                 "`collectstatic` fills the folders of `static`, and there are none: set `static`"
             )
+        refuse_contradictions(self, self.domains, self.static, self.health, self.auth)
         if self.auth is not None and self.tls == "none":
             raise ValueError("`auth` sends passwords: it needs `tls`")
         if self.auth is not None and self.auth.by == "django" and self.django is None:
@@ -339,7 +342,7 @@ class App(Settings):
     @property
     def asks_of_front(self) -> list[str]:
         """What of its settings its front has to take care of."""
-        names = ("static", "media", "streams", "cache", "rate_limit", "error_pages", "maintenance")
+        names = tuple(name for name in fronts.OFFERS if name in type(self).model_fields)
         return [*filter(self.__getattribute__, names), *([f"auth: {self.auth.by}"] if self.auth else [])]
 
     @property
@@ -354,7 +357,17 @@ class App(Settings):
     @property
     def collects_static(self) -> bool:
         """Whether `collectstatic` is run for each release."""
-        return self.django is not None and self.django.collectstatic is not False and bool(self.static)
+        return self.django is not None and self.django.collectstatic is not False and bool(self.collected)
+
+    @property
+    def collected(self) -> list[str]:
+        """The folders of `static` that `collectstatic` may fill: not single files, nor a site that has its own."""
+        return [folder for place, folder in self.static.items() if place.endswith("/") and place != "/"]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names that its certificate is for."""
+        return (*self.domains, *self.redirects)
 
     @field_validator("environment")
     @classmethod

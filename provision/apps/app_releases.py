@@ -161,6 +161,11 @@ class Release:
         return f"{self.home}/current"
 
     @property
+    def before(self) -> str:
+        """Folder of links to the releases before: 1 is the latest of them."""
+        return f"{self.home}/before"
+
+    @property
     def data(self) -> str:
         """Folder that outlives releases: databases, uploads. Also the home of the application's user."""
         return f"/var/lib/{self.app.user}"
@@ -243,11 +248,19 @@ def release_of(app: App, manifest: Sequence[Entry], bindings: Sequence[Binding] 
 
 def refuse_empty_static(app: App, tree: SourceTree) -> None:
     """Raise ProvError for a folder of `static` that the source does not have, and nothing fills."""
-    for prefix, folder in () if app.collects_static else app.static.items():
-        if not tree.below(app.in_source(folder)) and folder not in app.writable:
+    for prefix, folder in app.static.items():
+        if app.collects_static and (folder in app.collected or not prefix.endswith("/")):
+            # what is collected may bring it
+            continue
+        place = app.in_source(folder)
+        if (
+            not (tree.below(place) if prefix.endswith("/") else tree.has(place))
+            and folder not in app.writable
+        ):
             ignored = " Is it ignored by .gitignore?" if isinstance(app.source, Path) else ""
+            missing = "has no file in" if prefix.endswith("/") else "is not in"
             raise ProvError(
-                f"{folder}, which {prefix} of {app.name} is to show, has no file in the source.{ignored}",
+                f"{folder}, which {prefix} of {app.name} is to show, {missing} the source.{ignored}",
                 where=str(app.source),
                 hint="What is built, and not in git, has to be there and not ignored when prov reads the source.",
             )

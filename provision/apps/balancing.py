@@ -139,7 +139,7 @@ def balanced(host: InventoryHost, name: Any, value: Any, apps_of: AppsOf) -> Bal
             raise host.error((*path, "hosts"), f"{server.name} has no application {name!r}")
         apps.append(app)
     for app, server in zip(apps, servers):
-        if (app.domains, app.tls, app.path) != (apps[0].domains, apps[0].tls, apps[0].path):
+        if (app.names, app.tls, app.path) != (apps[0].names, apps[0].tls, apps[0].path):
             message = f"{servers[0].name} and {server.name} differ in domains, tls or path of {name!r}"
             raise host.error((*path, "hosts"), message)
     for wanted in ("streams", "cache", "rate_limit"):

@@ -41,6 +41,7 @@ def apps_of(host: InventoryHost, manifests: Manifests) -> list[Application]:
         *fronts_that_differ(host, apps),
         *beyond_fronts(host, apps),
         *domains_claimed_twice(host, apps),
+        *claimed_twice(host, apps),
         *files_missing(host, apps),
         *certificates_unfit(host, apps),
         *users_that_are_people(host, apps),
@@ -114,9 +115,10 @@ def domains_claimed_twice(host: InventoryHost, apps: Sequence[App]) -> list[Conf
     owners: dict[str, list[App]] = {}
     errors: list[ConfigError] = []
     for app in apps:
-        for index, name in enumerate(app.domains):
+        for index, name in enumerate(app.names):
             others = owners.setdefault(name, [])
-            path = ("apps", app.name, "domains", index)
+            more = index - len(app.domains)
+            path = ("apps", app.name, *(("domains", index) if more < 0 else ("redirects", more)))
             rival = next((o for o in others if o.path == app.path or shared(o) != shared(app)), None)
             if rival is not None:
                 place = host.origin("apps", rival.name, "domains")
@@ -126,7 +128,7 @@ def domains_claimed_twice(host: InventoryHost, apps: Sequence[App]) -> list[Conf
                     errors.append(host.error(path, message, hint))
                 else:
                     message = (
-                        f"is shared with {rival.name!r} ({place}): both need the same domains, front and tls"
+                        f"is shared with {rival.name!r} ({place}): both need the same names, front and tls"
                     )
                     errors.append(host.error(path, message))
             others.append(app)
@@ -155,9 +157,28 @@ def users_that_are_people(host: InventoryHost, apps: Sequence[App]) -> list[Conf
     ]
 
 
-def shared(app: App) -> tuple[set[str], str, Tls]:
+def shared(app: App) -> tuple[set[str], set[str], str, Tls]:
     """What applications have in common that share their domains."""
-    return set(app.domains), app.front, app.tls
+    return set(app.domains), set(app.redirects), app.front, app.tls
+
+
+def claimed_twice(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
+    """An error for each application that would answer what another one of the host answers already: unknown names, or a
+    health path by any name."""
+    errors: list[ConfigError] = []
+    owners: dict[str, App] = {}
+    for app in apps:
+        claims = {"default": "unknown names"} if app.default else {}
+        if app.health_by_any_name:
+            claims["health_by_any_name"] = f"{app.path.rstrip('/')}{app.health} by any name"
+        for setting, what in claims.items():
+            owner = owners.setdefault(what, app)
+            if owner is not app:
+                place = host.origin("apps", owner.name, setting)
+                errors.append(
+                    host.error(("apps", app.name, setting), f"{owner.name!r} answers {what} ({place})")
+                )
+    return errors
 
 
 def certificates_unfit(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
@@ -168,6 +189,6 @@ def certificates_unfit(host: InventoryHost, apps: Sequence[App]) -> list[ConfigE
             # here, as few have one, and cryptography takes long to import
             from provision.apps.own_certificate import faults
 
-            for part, message in faults(app.tls, app.domains):
+            for part, message in faults(app.tls, app.names):
                 errors.append(host.error(("apps", app.name, "tls", part), message))
     return errors

@@ -41,10 +41,8 @@ def settings_files(app: App, tree: FileTree) -> list[str]:
 
 def surroundings(app: App, data: str, asked: tuple[str, ...]) -> dict[str, str]:
     """The variables. data: folder that outlives releases.  asked: names that the settings ask for."""
-    found = {
-        "DATA_DIR": data,
-        "ALLOWED_HOSTS": ",".join("." + d[2:] if d.startswith("*.") else d for d in app.domains),
-    }
+    names = ["." + d[2:] if d.startswith("*.") else d for d in app.domains]
+    found = {"DATA_DIR": data, "ALLOWED_HOSTS": ",".join([*names, *(["*"] if app.default else [])])}
     if app.tls != "none":
         found["BEHIND_PROXY"] = "1"
     own = {f"PROV_{name}": value for name, value in found.items()}

@@ -25,17 +25,33 @@ def matching(pattern: str, what: str) -> AfterValidator:
 
 
 def domain(text: str) -> str:
-    """A host name in lower case; its first label may be `*`.
+    """A host name in lower case, as DNS and certificates have it; its first label may be `*`.
 
     RFC 1123, 2.1: labels of 1 to 63 letters, digits and inner hyphens, 253 characters in all.
+    RFC 5890: labels of other letters become A-labels, so that "bücher.example" is "xn--bcher-kva.example".
     """
-    name = text.lower()
+    name = text.lower() if text.isascii() else a_labels(text)
     labels = name.removeprefix("*.").split(".")
     if len(name) > 253 or not all(re.fullmatch(r"(?!-)[a-z0-9-]{1,63}(?<!-)", label) for label in labels):
         raise ValueError(f"{text!r} is not a host name like shop.example.com or *.example.com")
     if labels[-1].isdecimal():  # RFC 1123: the last label of a name has a letter
         raise ValueError(f"{text!r} is an address; an application is served under host names")
     return name
+
+
+def a_labels(text: str) -> str:
+    """An internationalized name as A-labels. Raises ValueError for one that is none, or that IDNA of 2003 and of 2008
+    read differently (UTS 46, "Deviations")."""
+    different = re.search("[\u00df\u03c2\u200c\u200d]", text)
+    if different:
+        raise ValueError(
+            f"{text!r} has {different.group()!r}, which programs read in two ways: write xn--... instead"
+        )
+    try:
+        star, rest = ("*.", text[2:]) if text.startswith("*.") else ("", text)
+        return star + rest.encode("idna").decode("ascii").lower()
+    except UnicodeError as error:
+        raise ValueError(f"{text!r} is not a host name: {error}") from None
 
 
 def inner_path(text: str) -> str:
@@ -89,6 +105,8 @@ Address = Annotated[str, AfterValidator(address)]
 OneLine = Annotated[str, AfterValidator(one_line)]
 # a prefix of paths: `/` is all of them
 Place = Annotated[str, matching(r"/([\w.~-]+/)*([\w.~-]+)?", "a path like /admin/ or /")]
+# what `static` has: all of it, a prefix, or a single path
+StaticPlace = Place
 UrlPrefix = Annotated[str, matching(r"/([\w.~-]+/)+", "a URL prefix like /static/")]
 VariableName = Annotated[str, matching(r"[A-Z_][A-Z0-9_]*", "a name of capital letters, digits and _")]
 # extras and dependency groups (packaging specifications, "Name format")

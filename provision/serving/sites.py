@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
 
 from provision.apps.app_model import App
 from provision.apps.app_releases import Release
@@ -14,7 +15,7 @@ from provision.apps.tls import authority_path, certificate_path, key_path
 from provision.declared.fronts import Front, fronts
 from provision.declared.role_folders import search_path
 from provision.serving.instances import instance, running_role
-from provision.serving.locations import Location, at, locations
+from provision.serving.locations import Location, at, location, locations
 from provision.steps import files
 from provision.values import dataclass
 
@@ -110,6 +111,21 @@ class VirtualHost:
         return self.first.domains
 
     @property
+    def redirects(self) -> Sequence[str]:
+        """Names that lead to the first domain."""
+        return self.first.redirects
+
+    @property
+    def default(self) -> Site | None:
+        """The application that answers unknown names, if it is one of these."""
+        return next((site for site in self.sites if site.app.default), None)
+
+    @property
+    def main(self) -> str:
+        """The name that others lead to; "" if the first domain stands for many."""
+        return "" if self.domains[0].startswith("*.") else self.domains[0]
+
+    @property
     def tls(self) -> bool:
         return self.first.tls != "none"
 
@@ -125,6 +141,35 @@ class VirtualHost:
     def authority(self) -> str:
         """By what the fronts of other hosts are judged."""
         return authority_path(self.first)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The health path of an application that answers by any name."""
+
+    site: Site
+    place: Location
+
+    @property
+    def host(self) -> str:
+        """The name that the application sees."""
+        return self.site.app.domains[0].replace("*", "www", 1)
+
+    @property
+    def url_path(self) -> str:
+        """Its path as a request has it."""
+        return quote(self.place.path, safe="/:@!$&'()*+,;=~%")
+
+    @property
+    def authority(self) -> str:
+        """By what the fronts of other hosts are judged."""
+        return authority_path(self.site.app)
+
+
+def probes(hosts: Iterable[VirtualHost]) -> list[Probe]:
+    """The health paths that answer by any name."""
+    sites = [site for host in hosts for site in host.sites if site.app.health_by_any_name]
+    return [Probe(site, location(site.release, site.app.health)) for site in sites]
 
 
 def virtual_hosts(c: Host) -> list[VirtualHost]:
@@ -164,7 +209,14 @@ def site_of(balanced: Balanced) -> Site:
     """A balanced application as a site: what its own hosts do for it, files and passwords, is left to them."""
     balance = balanced.balance
     app = balanced.app.model_copy(
-        update={"static": {}, "media": {}, "auth": None, "error_pages": None, "maintenance": False}
+        update={
+            "static": {},
+            "media": {},
+            "routes": (),
+            "auth": None,
+            "error_pages": None,
+            "maintenance": False,
+        }
     )
     port = 80 if app.tls == "none" else 443
     backends = tuple(

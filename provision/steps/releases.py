@@ -1,7 +1,7 @@
-"""Old releases of an application go when newer ones have come. Shipped to hosts (Python 3.8)."""
+"""Releases of an application: old ones go when newer ones have come. Shipped to hosts (Python 3.8)."""
 
 import os
-from typing import TYPE_CHECKING, List, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Dict, List, Sequence, Set, Tuple
 
 from provision.steps.base import Change, Diff, Step, check_path, check_text, listed, step, wanted
 from provision.system.memory.removal import parts, take_away
@@ -68,10 +68,8 @@ class OldReleases(Step):
     def _old(self, host: "System") -> "Tuple[List[str], List[str]]":
         releases = "%s/releases" % self.home
         staying = self._with_targets(host, releases, {self.current})
-        made = host.ledger.data["made"]
-        names = [name for name in host.files.list(releases) if "path %s/%s" % (releases, name) in made]
-        others = [name for name in names if name not in staying]
-        others.sort(key=lambda name: self._age(host, "%s/%s/.venv" % (releases, name)))
+        others = [name for name in made(host, self.home, "releases") if name not in staying]
+        others.sort(key=lambda name: age(host, self.home, name))
         old = others[max(0, self.keep - 1) :]
         used = set()
         for name in [*staying, *(n for n in others if n not in old)]:
@@ -79,9 +77,7 @@ class OldReleases(Step):
             if link is not None:
                 used.add(os.path.basename(link.target))
         used = self._with_targets(host, "%s/venvs" % self.home, used)
-        names = host.files.list("%s/venvs" % self.home)
-        venvs = [n for n in names if n not in used and "path %s/venvs/%s" % (self.home, n) in made]
-        return sorted(old), venvs
+        return sorted(old), [name for name in made(host, self.home, "venvs") if name not in used]
 
     def _with_targets(self, host: "System", folder: str, names: "Set[str]") -> "Set[str]":
         """These, and what they lead to, if someone has moved one and put a link in its place."""
@@ -99,10 +95,77 @@ class OldReleases(Step):
                 found.append(name)
         return found
 
-    def _age(self, host: "System", path: str) -> float:
-        """Newest first; what has no link was never finished, and is oldest."""
-        made = host.files.made(path)
-        return -made
+
+@wanted()
+class ReleasesBefore(Step):
+    """Links to the releases before one, by which fronts find files that pages of theirs ask for.
+
+    home/before/1 leads to the latest of them.
+
+    home: such as /srv/shop.  current: name of the release that comes, or is, in service.  count: how many links.
+    """
+
+    home: str
+    current: str
+    count: int = 2
+
+    def label(self) -> str:
+        return "releases before %s in %s" % (self.current, self.home)
+
+    def validate(self) -> None:
+        check_path(self.home, "home")
+        check_text(self.current, "current")
+        if self.count < 0:
+            raise ValueError("count must not be negative")
+
+    def check(self, host: "System") -> Diff:
+        now, wanted = self._now(host), self._wanted(host)
+        found = [
+            Change("%s/before/%s" % (self.home, number), now.get(number, ""), wanted.get(number, ""))
+            for number in sorted({*now, *wanted}, key=lambda name: (len(name), name))
+            if now.get(number) != wanted.get(number)
+        ]
+        return Diff(found) if found else Diff.none("%d links" % len(wanted))
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        folder = "%s/before" % self.home
+        if host.files.stat(folder) is None:
+            host.files.mkdir(folder, 0o755, *host.owner("root", "root"))
+        for change in diff.changes:
+            if change.after:
+                host.files.link(change.what, change.after)
+            else:
+                host.files.remove(change.what)
+
+    def fingerprint(self, host: "System") -> str:
+        return repr(sorted(self._now(host).items()))
+
+    def _now(self, host: "System") -> Dict[str, str]:
+        """What is in the folder: number of a link, and what it leads to."""
+        folder = "%s/before" % self.home
+        found = {}
+        for name in host.files.list(folder):
+            link = host.files.stat("%s/%s" % (folder, name))
+            if name.isdigit() and link is not None:
+                found[name] = link.target or link.kind
+        return found
+
+    def _wanted(self, host: "System") -> Dict[str, str]:
+        names = [name for name in made(host, self.home, "releases") if name != self.current]
+        names.sort(key=lambda name: age(host, self.home, name))
+        return {str(n): "../releases/%s" % name for n, name in enumerate(names[: self.count], 1)}
+
+
+def made(host: "System", home: str, folder: str) -> List[str]:
+    """The releases, or environments, that prov has made."""
+    whole, ours = "%s/%s" % (home, folder), host.ledger.data["made"]
+    return [name for name in host.files.list(whole) if "path %s/%s" % (whole, name) in ours]
+
+
+def age(host: "System", home: str, release: str) -> float:
+    """Newest first; what has no link to an environment was never finished, and is oldest."""
+    return -host.files.made("%s/releases/%s/.venv" % (home, release))
 
 
 old_releases = step(OldReleases)
+releases_before = step(ReleasesBefore)

@@ -54,9 +54,13 @@ def nginx_plain(text: Value) -> str:
     return '"%s"' % line(text, "nginx").replace("\\", "\\\\").replace('"', '\\"')
 
 
-def nginx(text: Value) -> str:
-    """A parameter of a directive that reads variables, such as alias. Needs `geo $prov_dollar { default "$"; }`."""
-    return nginx_plain(text).replace("$", DOLLAR)
+def nginx(text: Value, here: str = "") -> str:
+    """A parameter of a directive that reads variables, such as alias. Needs `geo $prov_dollar { default "$"; }`.
+
+    here: what HERE stands for in it.
+    """
+    parts = [nginx_plain(part)[1:-1].replace("$", DOLLAR) for part in split(text, here)]
+    return '"%s"' % here.join(parts)
 
 
 def quoted_string(text: Value) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -11,8 +11,16 @@ from provision.controller.outcome import Outcome
 from provision.inventory.fields import Network, matching
 from provision.role import Host, Params, task
 from provision.serving.client_headers import DOT_SEGMENT, METHOD_OVERRIDES, dropped
+from provision.serving.front_answers import HASHED, PARTS, hidden, may_be_kept, sent
 from provision.serving.front_files import front_files, passwords_path
-from provision.serving.sites import VirtualHost, idle_fronts, proxies, sites_elsewhere_gone, virtual_hosts
+from provision.serving.sites import (
+    VirtualHost,
+    idle_fronts,
+    probes,
+    proxies,
+    sites_elsewhere_gone,
+    virtual_hosts,
+)
 from provision.steps import apt, configuration, files, logrotate, served, systemd
 from roles.apache import cache, guard, places
 from roles.apache.limits import counter, libraries, limits_of, marks
@@ -20,7 +28,7 @@ from roles.tls import Tls
 
 OFFERS = (
     "static", "media", "streams", "cache", "rate_limit", "error_pages", "maintenance", "auth: basic", "auth: django",
-    "balance",
+    "balance", "redirects", "headers", "allow", "deny", "default", "health_by_any_name",
 )  # fmt: skip
 UNIT = "apache2"
 SITES = "/etc/apache2/sites-enabled/app-{}.conf"
@@ -110,6 +118,15 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
         *(["remoteip"] if trusted else []),
         *(["qos"] if limited else []),
     ]
+    shared: dict[str, Any] = {
+        "probes": probes(hosts),
+        "elsewhere": lambda host: probes(other for other in hosts if other is not host),
+        "sent": sent,
+        "hidden": hidden,
+        "direct": places.direct,
+        "target": places.target,
+        "options": places.options,
+    }
     main = c.render(
         "apache2.conf.j2",
         p=p,
@@ -125,6 +142,8 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
         trusted_headers=p.trusted_headers,
         dropped=dropped(p.trusted_headers if trusted else ()),
         overrides=METHOD_OVERRIDES,
+        default=next((host for host in hosts if host.default), None),
+        **shared,
     )
     headers = c.role_file("files", "headers.lua")
     texts = {"apache2.conf": main, "headers.lua": headers.read_text(encoding="utf-8")}
@@ -141,11 +160,13 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
             guarded=places.guarded,
             inside_cached=places.inside_cached,
             dot_segment=DOT_SEGMENT,
-            direct=places.direct,
             member=places.member,
             pool=places.pool,
-            target=places.target,
-            options=places.options,
+            websockets=places.websockets,
+            hashed=HASHED,
+            parts=PARTS,
+            may_be_kept=may_be_kept,
+            **shared,
             error_place=places.error_place,
             max_body=places.max_body,
             compressed=places.COMPRESSED,

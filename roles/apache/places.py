@@ -66,6 +66,11 @@ def member(site: Site, backend: Backend) -> str:
     return f"{site.scheme}://{backend.address}"
 
 
+def websockets(site: Site) -> str:
+    """The name of its backends for WebSockets, which may be silent for an hour."""
+    return f"{pool(site)}-websockets"
+
+
 def target(site: Site, place: Location) -> str:
     """Where requests below a place go. What streams is another worker, with limits of its own."""
     name = pool(site) + ("-streams" if place.stream else "")
@@ -83,7 +88,9 @@ def options(site: Site, place: Location) -> list[str]:
     flush = ["flushpackets=on"] if place.stream else []
     # idle for fewer seconds than its backend keeps them
     reuse = "ttl=30" if site.keepalive else "disablereuse=on"
-    return [reuse, "retry=0", "connectiontimeout=5", f"timeout={timeout}", "upgrade=websocket", *flush]
+    # headers of an answer: 32 KB, as nginx takes them
+    fields = "responsefieldsize=33000"
+    return [reuse, "retry=0", "connectiontimeout=5", fields, f"timeout={timeout}", "upgrade=websocket", *flush]
 
 
 def error_place(app: App) -> str:
@@ -92,6 +99,6 @@ def error_place(app: App) -> str:
 
 
 def max_body(app: App) -> int:
-    """The largest body of a request in bytes."""
+    """The largest body of a request in bytes; 0 for any."""
     number, unit = re.fullmatch(r"(\d+)([kmg]?)", app.max_body).groups()  # type: ignore[union-attr]
     return int(number) * UNITS.get(unit, 1)

@@ -50,6 +50,8 @@ def install(c: Host, p: AppRole) -> None:
         loads(c, release)
         are_there(c, release)
         chores.all_of(c, app, release, check_deploy=p.check_deploy)
+        if app.static:
+            releases.releases_before(c, release.home, release.id, count=app.keep_releases - 1)
         c.later(lambda r=release: settle(c, r))  # type: ignore[misc]
 
 

@@ -88,7 +88,7 @@ def django(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
             user=app.user,
             stamp=f"{release.path}/.prov/static",
             state=release.id,
-            fills=[f"{release.root}/{folder}" for folder in app.static.values()],
+            fills=[f"{release.root}/{folder}" for folder in app.collected],
         )
     if app.django.migrate:
         run("migrate", "--noinput", user=app.user, stamp=f"{release.home}/migrated", state=release.migrations)
@@ -96,5 +96,5 @@ def django(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
 
 def static(c: Host, app: App, release: Release) -> None:
     """Folders that collectstatic fills: the application's user writes there, and nowhere else in a release."""
-    for folder in app.static.values():
+    for folder in app.collected:
         files.directory(c, f"{release.root}/{folder}", mode=0o755, owner=app.user, parents=True)

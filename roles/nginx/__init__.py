@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -11,13 +12,23 @@ from provision.apps.settings import Cache, HeaderName
 from provision.inventory.fields import Network
 from provision.role import Host, Params, task
 from provision.serving.client_headers import DOT_SEGMENT, METHOD_OVERRIDES, dropped, variable
+from provision.serving.front_answers import HASHED, PARTS, hidden, may_be_kept, sent
 from provision.serving.front_files import front_files, passwords_path
-from provision.serving.sites import VirtualHost, idle_fronts, proxies, sites_elsewhere_gone, virtual_hosts
+from provision.serving.sites import (
+    VirtualHost,
+    idle_fronts,
+    probes,
+    proxies,
+    sites_elsewhere_gone,
+    virtual_hosts,
+)
 from provision.steps import apt, configuration, files, served, systemd
+from provision.system import writers
 from roles.tls import Tls
 
 OFFERS = (
     "static", "media", "streams", "cache", "rate_limit", "error_pages", "maintenance", "auth: basic", "balance",
+    "redirects", "headers", "allow", "deny", "default", "health_by_any_name",
 )  # fmt: skip
 UNIT = "nginx"
 SITES = "/etc/nginx/sites-enabled/{}.conf"
@@ -57,6 +68,18 @@ def install(c: Host, p: Nginx) -> None:
     if any(site.app.cache for host in hosts for site in host.sites):
         files.directory(c, CACHE, mode=0o700, owner="www-data")
     trusted = sorted({*p.trusted_proxies, *proxies(c)})
+    shared: dict[str, Any] = {
+        "said": {
+            "overrides": METHOD_OVERRIDES,
+            "trusted_headers": p.trusted_headers if trusted else (),
+            "dropped": dropped(p.trusted_headers if trusted else ()),
+            "variable": variable,
+        },
+        "probes": probes(hosts),
+        "elsewhere": lambda host: probes(other for other in hosts if other is not host),
+        "sent": sent,
+        "hidden": hidden,
+    }
     conf = configuration.configuration(
         c,
         "/etc/nginx",
@@ -66,12 +89,11 @@ def install(c: Host, p: Nginx) -> None:
                 p=p,
                 tls=any(host.tls for host in hosts),
                 trusted=trusted,
-                trusted_headers=p.trusted_headers,
-                dropped=dropped(p.trusted_headers if trusted else ()),
-                overrides=METHOD_OVERRIDES,
-                variable=variable,
+                hashed=HASHED,
+                default=next((host for host in hosts if host.default), None),
+                **shared,
             ),
-            **{site_file(host.name): site(c, p, host) for host in hosts},
+            **{site_file(host.name): site(c, p, host, shared) for host in hosts},
         },
         # the distribution's own site, and those of applications that went to another front
         only=["sites-enabled/default", *(site_file(app.name) for app in c.apps)],
@@ -97,8 +119,8 @@ def install(c: Host, p: Nginx) -> None:
             served.served_certificate(c, host.certificate, name, when=[nginx])
 
 
-def site(c: Host, p: Nginx, host: VirtualHost) -> str:
-    """The file of one virtual host."""
+def site(c: Host, p: Nginx, host: VirtualHost, shared: Mapping[str, Any]) -> str:
+    """The file of one virtual host. shared: what it has in common with nginx.conf."""
     return c.render(
         "site.conf.j2",
         p=p,
@@ -111,6 +133,10 @@ def site(c: Host, p: Nginx, host: VirtualHost) -> str:
         cookies=cookies,
         bypassed=bypassed,
         dot_segment=DOT_SEGMENT,
+        may_be_kept=may_be_kept,
+        parts=PARTS,
+        HERE=writers.HERE,
+        **shared,
     )
 
 

@@ -41,10 +41,10 @@ def install(c: Host, p: Tls) -> None:
     files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
     for app in apps:
         issuer = Source.made_by(
-            f"certificate {app.name}", partial(authority.sign, names=app.domains, days=p.days)
+            f"certificate {app.name}", partial(authority.sign, names=app.names, days=p.days)
         )
         certificates.certificate(
-            c, key_path(app), certificate_path(app), app.domains, issuer, authority.key_id(), renew=1 / 3
+            c, key_path(app), certificate_path(app), app.names, issuer, authority.key_id(), renew=1 / 3
         )
 
 

@@ -90,6 +90,13 @@ def test_defaults(tmp_path: Path) -> None:
         "django": None,
         "workers": None,
         "max_body": "10m",
+        "redirects": (),
+        "default": False,
+        "health_by_any_name": False,
+        "routes": (),
+        "headers": {},
+        "allow": {},
+        "deny": {},
         "timeout": 30,
         "path": "/",
         "streams": (),
@@ -175,8 +182,8 @@ BAD = {
     "environment: {A: '{{ b }}'}": "environment.A: '{{ b }}' is a template, and prov has no logic in YAML",
     "environment: {A: !vault b}": "environment.A: is encrypted, and vaults are not supported yet",
     'environment: {A: "\\0"}': "environment: the value of A has a NUL in it",
-    "static: {static/: x}": "static.static/: 'static/' is not a URL prefix like /static/",
-    "static: {/: x}": "static./: '/' is not a URL prefix like /static/",
+    "static: {static/: x}": "static.static/: 'static/' is not a path like /admin/ or /",
+    "media: {/: x}": "media./: '/' is not a URL prefix like /static/",
     "static: {/s/: ../x}": "static./s/: '../x' is not a relative path without '..'",
     "static: {/s/: /x}": "static./s/: '/x' is not a relative path without '..'",
     "static: {/s/: x}\nmedia: {/s/: y}": "media: '/s/' is a prefix of `static` already",
@@ -187,7 +194,7 @@ BAD = {
     "django: {settings: a, migrate: 'yes'}": "django.migrate: must be true or false, not 'yes'",
     "django: {settings: a, mange: b}": "django.mange: unknown parameter 'mange'. Did you mean 'manage'?",
     "django: {}": "django.settings: is required",
-    "max_body: 10 MB": "max_body: '10 MB' is not a size like 512k, 10m or 1g",
+    "max_body: 10 MB": "max_body: '10 MB' is not a size like 512k, 10m or 1g, or 0",
     "user: root": "user: 'root' is not the name of a user other than root",
     "ref: main": "ref: is for a source in git, and this one is a local folder",
     "source: https://git.example.com/x.git\nref: --exec=x": "ref: '--exec=x' is not a branch, tag or commit",
@@ -276,7 +283,7 @@ def test_applications_share_domains_by_their_paths(tmp_path: Path) -> None:
               news: {{{git}, domains: [b.example, a.example], path: /blog/}}
         """
     assert errors(lambda: apps_of(inventory(tmp_path, text).hosts["web1"], Manifests())) == [
-        "inv.yml:8 web1.apps.wiki.domains.0: is shared with 'shop' (inv.yml:6): both need the same domains, "
+        "inv.yml:8 web1.apps.wiki.domains.0: is shared with 'shop' (inv.yml:6): both need the same names, "
         "front and tls",
         "inv.yml:9 web1.apps.news.domains.0: 'b.example' belongs to 'blog' already (inv.yml:7)",
         "inv.yml:9 web1.apps.news.domains.1: 'a.example' belongs to 'blog' already (inv.yml:7)",

@@ -25,7 +25,10 @@ function without_tricks(r)
     -- "shop.example.com." is the same host for Apache, and should be for applications
     local host = r.headers_in["Host"]
     if host then
-        r.headers_in["Host"] = string.gsub(host, "%.(:?%d*)$", "%1")
+        host = string.gsub(host, "%.$", "")
+        -- in a variable of its own: gsub returns a number as well
+        host = string.gsub(host, "%.(:%d*)$", "%1")
+        r.headers_in["Host"] = host
     end
     return apache2.DECLINED
 end

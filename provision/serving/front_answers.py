@@ -1,0 +1,49 @@
+"""What fronts say with each answer: headers of the inventory, and which files browsers may keep."""
+
+from __future__ import annotations
+
+import re
+
+from provision.apps.app_model import App
+from provision.serving.locations import Location
+
+HSTS = "Strict-Transport-Security"
+CACHING = "Cache-Control"
+#: paths of files whose name has a hash of what is in them, as bundlers write it before the endings: hex (webpack and
+#: parcel; Django's 12 digits), capitals and digits (esbuild), eight of base64 (rollup, vite). Words are none: hex has
+#: letters and digits, base64 letters of both cases and a digit; in `assets`, vite's folder, it need have no digit
+HASHED = (
+    r"[/._-](?:"
+    r"(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{8,64}"
+    r"|(?<=[._-])[A-Z2-7]{8}"
+    r"|(?=[\w-]*[0-9])(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[A-Za-z0-9_-]{8}"
+    r")(?:\.[A-Za-z0-9]+)+$"
+    r"|/assets/(?:[^/]+/)*[^/]*[.-](?=[\w-]*[a-z])(?=[\w-]*[A-Z])[A-Za-z0-9_-]{8}(?:\.[A-Za-z0-9]+)+$"
+)
+#: what a page asks for besides pages: an unknown one is not there, and the site's index.html would be taken for it
+PARTS = (
+    r"\.(?:css|js|mjs|cjs|map|json|wasm|webmanifest|xml|txt|png|jpe?g|gif|svg|webp|avif|ico|bmp|woff2?|ttf|otf|eot"
+    r"|mp3|mp4|webm|ogg|pdf|zip|gz)$"
+)
+
+
+def sent(app: App, hsts: int) -> dict[str, str]:
+    """The headers of every answer of an application. hsts: seconds of the role's; 0 for none."""
+    names = {name.lower() for name in app.headers}
+    own = {HSTS: f"max-age={hsts}"} if hsts and app.tls != "none" and HSTS.lower() not in names else {}
+    return {**own, **{name: value for name, value in app.headers.items() if value is not None}}
+
+
+def hidden(app: App, hsts: int) -> list[str]:
+    """The headers that are left out of what an application says itself."""
+    return list(dict.fromkeys([*sent(app, hsts), *app.headers]))
+
+
+def may_be_kept(app: App, place: Location) -> bool:
+    """Whether the front says how long browsers keep files of a place, and not the inventory."""
+    return place.kind == "static" and all(name.lower() != CACHING.lower() for name in app.headers)
+
+
+def kept_for_good(path: str) -> bool:
+    """Whether a path names what never changes, as the fronts see it."""
+    return re.search(HASHED, path) is not None
