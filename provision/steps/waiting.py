@@ -3,7 +3,7 @@
 import re
 import socket
 import time
-from typing import TYPE_CHECKING, Callable, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Callable, List, Mapping, Optional, Sequence
 from urllib.parse import urlsplit
 
 from provision.errors import StepError
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 #: seconds between looks: the first ones, and the longest
 PAUSE = 0.05
 LONGEST_PAUSE = 1.0
+#: statuses by which a server says that it will answer later (RFC 9110, 15)
+LATER = (408, 425, 429, 502, 503, 504)
+#: seconds in which a service that always answers the same error is believed
+SAME = 10.0
+#: how often a service may start again before no one waits for it
+MOST_STARTS = 3
+TRACEBACK = "Traceback (most recent call last):"
+#: lines of a journal that are shown, and that are looked through
+SHOWN, LOOKED_THROUGH = 40, 4000
 
 
 @wanted()
@@ -28,7 +37,8 @@ class Url(Step):
     expect: acceptable statuses; empty means any below 400.  headers: of the request.
     contains: a regular expression that is to be found in the body (its first MiB).
     ca: file of certificates to verify https with, instead of the system's.  within: seconds to keep trying.
-    service: the unit behind it: once it has failed no one waits any longer, and its journal is shown.
+    service: the unit behind it. Once it has failed, keeps starting again, or has answered the same error for ten
+    seconds, no one waits any longer; its journal is shown from the first traceback on.
     """
 
     url: str
@@ -67,32 +77,24 @@ class Url(Step):
             return Diff.none("asked only in a deploy")
         end = time.monotonic() + self.within
         pause = 0.02
+        behind = Behind(host, self.service)
         while True:
             problem = self._ask()
             if not problem:
                 return Diff.none("answers")
-            if pause > 0.3 and self._has_failed(host):
-                problem = "%s has failed" % self.service
-                break
-            if time.monotonic() + pause > end:
+            given_up = behind.hopeless(problem) if self.service and pause > 0.3 else ""
+            if given_up or time.monotonic() + pause > end:
                 break
             time.sleep(pause)
             pause = min(1.0, pause * 1.5)
         raise StepError(
-            "%s does not answer as it should within %g s: %s" % (self.url, self.within, problem),
-            stderr=host.units.journal(self.service) if self.service else "",
+            "%s does not answer as it should within %g s: %s" % (self.url, self.within, given_up or problem),
+            stderr=behind.journal() if self.service else "",
             hint="The lines above are from the journal of %s." % self.service if self.service else "",
         )
 
     def apply(self, host: "System", diff: Diff) -> None:
         raise AssertionError("waiting changes nothing")
-
-    def _has_failed(self, host: "System") -> bool:
-        """Whether systemd has given up on the unit."""
-        if not self.service:
-            return False
-        host.units.forget()
-        return host.units.state(self.service).active == "failed"
 
     def _ask(self) -> str:
         """ "" if the answer is as expected, else what is wrong."""
@@ -137,6 +139,47 @@ class Url(Step):
         connection = HTTPConnection(name, port, timeout=10)
         connection.sock = context.wrap_socket(plain, server_hostname=name) if context else plain
         return connection
+
+
+class Behind:
+    """The service behind what is asked: whether to wait for it any longer, and what it has said."""
+
+    def __init__(self, host: "System", service: str) -> None:
+        self._host = host
+        self._service = service
+        #: of each start that was seen
+        self._starts: List[str] = []
+        #: the last answer, and since when it is the same
+        self._same = ("", 0.0)
+
+    def hopeless(self, problem: str) -> str:
+        """Why to wait no longer; "" to go on. problem: what is wrong with the latest answer."""
+        self._host.units.forget()
+        state = self._host.units.state(self._service)
+        if state.invocation and state.invocation not in self._starts:
+            self._starts.append(state.invocation)
+        if state.active == "failed":
+            return "%s has failed" % self._service
+        if len(self._starts) > MOST_STARTS:
+            return "%s keeps starting again; last: %s" % (self._service, problem)
+        if problem != self._same[0]:
+            self._same = (problem, time.monotonic())
+        status = re.match(r"status (\d+)", problem)
+        if status and int(status.group(1)) not in LATER and time.monotonic() - self._same[1] > SAME:
+            return "%s, for %g s" % (problem, SAME)
+        return ""
+
+    def journal(self) -> str:
+        """What it has said since its first start: from the first traceback on, or else the last lines."""
+        if not self._starts:
+            return self._host.units.journal(self._service)
+        argv = ["journalctl", "_SYSTEMD_INVOCATION_ID=%s" % self._starts[0], "+"]
+        argv += ["INVOCATION_ID=%s" % self._starts[0], "-n", str(LOOKED_THROUGH), "--no-pager", "-o", "cat"]
+        lines = self._host.ask(argv, timeout=20).stdout.strip().splitlines()
+        first = next((n for n, line in enumerate(lines) if TRACEBACK in line), None)
+        if first is None:
+            return self._host.units.journal(self._service)
+        return "\n".join(lines[max(0, first - 1) :][:SHOWN])
 
 
 @wanted()

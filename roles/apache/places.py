@@ -90,7 +90,15 @@ def options(site: Site, place: Location) -> list[str]:
     reuse = "ttl=30" if site.keepalive else "disablereuse=on"
     # headers of an answer: 32 KB, as nginx takes them
     fields = "responsefieldsize=33000"
-    return [reuse, "retry=0", "connectiontimeout=5", fields, f"timeout={timeout}", "upgrade=websocket", *flush]
+    return [
+        reuse,
+        "retry=0",
+        "connectiontimeout=5",
+        fields,
+        f"timeout={timeout}",
+        "upgrade=websocket",
+        *flush,
+    ]
 
 
 def error_place(app: App) -> str:
