@@ -261,5 +261,12 @@ def command(*, interpreter: str = "", sudo: bool = False, password: bool = False
         # its words in English, whatever the host speaks
         words = ["env", "LANGUAGE=", "LC_ALL=C.UTF-8", "sudo"]
         how = ["-S", "-p", SUDO_PROMPT] if password else ["-n"]
-        return shlex.join([*words, *how, "--", *inner])
+        # all login shells know `;`, and not all of them >&2
+        before = said_by_sh("login") + "; " if password else ""
+        return before + shlex.join([*words, *how, "--", *inner])
     return shlex.join(inner)
+
+
+def said_by_sh(word: str) -> str:
+    """Return a command that any login shell takes, and that has our script's shell say this on stderr."""
+    return shlex.join(["sh", "-c", f"echo {SAYS}{word} >&2"])

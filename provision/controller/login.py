@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 from provision.controller.agent_program import AgentProgram, program_for
-from provision.controller.bootstrap import MODES, SAYS, SUDO_PROMPT, command
+from provision.controller.bootstrap import MODES, SAYS, SUDO_PROMPT, command, said_by_sh
 from provision.controller.channel import START_TIMEOUT, Channel
+from provision.controller.login_refusals import EXPIRED, READS, WANTS_PASSWORD, WRONG_PASSWORD, refusal
+from provision.controller.run_options import RunOptions
 from provision.errors import ProvError, StepError, UnreachableError
 from provision.secrets import Secret
 from provision.values import dataclass
@@ -22,8 +22,14 @@ LOGIN_TIMEOUT = 60.0
 INSTALL_TIMEOUT = 3600.0
 #: seconds until a login shell that has not begun our script is asked for a word, and that this may take
 PROBE_AFTER, PROBE_TIMEOUT = 3.0, 2.0
+STOPPED = "stopped before prov's agent had started"
 #: seconds between looks whether a start is to be given up
 LOOK = 0.5
+#: what people are told of a login that takes long
+SLOW = (
+    f"the login shell has not begun prov's script within {PROBE_AFTER + PROBE_TIMEOUT:.0f} s; its start files"
+    f" (~/.bashrc, ~/.profile) get {START_TIMEOUT:.0f} s"
+)
 #: bytes of a stream in which the newest line is looked for, and characters of one that is shown
 TAIL, SHOWN = 4096, 200
 
@@ -45,9 +51,14 @@ class Login:
     ledger: str = ""
     host: str = ""
 
-    def start(self, open_channel: Callable[[str], Channel], *, plan: bool) -> Starter:
-        """Start the agent; returns as soon as its program is on the way, but for sudo's password."""
-        starter = Starter(self, open_channel, plan=plan)
+    def start(
+        self, open_channel: Callable[[str], Channel], options: RunOptions, note: Callable[[str], None]
+    ) -> Starter:
+        """Start the agent; returns as soon as its program is on the way, but for sudo's password.
+
+        options: of the run.  note: called with what people should know while they wait.
+        """
+        starter = Starter(self, open_channel, options, note)
         starter.run(prompted=self.prompted)
         return starter
 
@@ -79,11 +90,19 @@ class Starter:
     channel: Channel
     program: AgentProgram
 
-    def __init__(self, login: Login, open_channel: Callable[[str], Channel], *, plan: bool) -> None:
+    def __init__(
+        self,
+        login: Login,
+        open_channel: Callable[[str], Channel],
+        options: RunOptions,
+        note: Callable[[str], None],
+    ) -> None:
         self._login = login
+        self._note = note
         self._open = open_channel
-        self._plan = plan
-        self.program = login.program(plan=plan)
+        self._plan = options.plan
+        self._stopped = options.stopped
+        self.program = login.program(plan=options.plan)
         self._password = login.password
         self._prompted = False
         self._installing = False
@@ -119,6 +138,8 @@ class Starter:
                 raise self._give_up(self.explain(bytes(channel.out)))
             else:
                 channel.wait(LOOK)
+            if self._stopped():
+                raise self._give_up(UnreachableError(STOPPED))
             self.check_patience(bytes(channel.out))
 
     def _known_password(self) -> Secret:
@@ -190,9 +211,9 @@ class Starter:
             )
 
     def _probe(self) -> None:
-        """Ask the login for a word: another shell in its place (`exec fish`) reads its input instead of a command.
-        A slow login answers late, and is waited for."""
-        channel = self._open(f"echo {SAYS}probe >&2")
+        """Ask the login for a word, with no input that it could wait for: another shell in its place (`exec fish`)
+        reads its input instead of a command. A slow login answers late, and is waited for."""
+        channel = self._open(said_by_sh("probe"))
         try:
             channel.end_input()
             end = time.monotonic() + PROBE_TIMEOUT
@@ -207,8 +228,18 @@ class Starter:
                         " and let them do that where a person is only: case $- in *i*) exec fish;; esac",
                     )
                 )
+            if not channel.eof:
+                self._note(SLOW)
+            elif self._prompted and not self._has_said_login():
+                # nothing is sent before sudo asks: what has not come so far waits for input
+                raise self._give_up(READS.error())
         finally:
             channel.close()
+
+    def _has_said_login(self) -> bool:
+        """Return whether the login's command has begun, once it has had a moment more."""
+        self.channel.wait(LOOK)
+        return said(self._said(), "login")
 
     def _never_began(self, seconds: float, out: bytes, quiet: float) -> UnreachableError:
         """The login is there, and the agent is not. quiet: seconds since the last word."""
@@ -260,11 +291,7 @@ class Starter:
         if "install-failed" in words:
             return StepError("python3 could not be installed", stderr=_last(text))
         if "eaten" in words:
-            return UnreachableError(
-                "something in the login's start files reads standard input, which prov's program comes on",
-                hint="Let ~/.bashrc and ~/.profile ask nothing where no person is: begin them with"
-                "  case $- in *i*) ;; *) return;; esac",
-            )
+            return READS.error()
         if self._login.sudo and "shell" not in words:
             known = refusal(text)
             if known is not None:
@@ -318,65 +345,3 @@ def first_lines(words: bytes | bytearray) -> str:
 
 def _last(text: str, count: int = 5) -> str:
     return "\n".join(text.strip().splitlines()[-count:])[-TAIL:]
-
-
-class Refusal(NamedTuple):
-    """words: by which it is known.  message, hint: what it means, and what to do."""
-
-    words: re.Pattern[str]
-    message: str
-    hint: str
-
-    def error(self) -> UnreachableError:
-        """As an error."""
-        return UnreachableError(self.message, hint=self.hint)
-
-
-EXPIRED = re.compile(
-    r"password (is |has )?expired|expired, reset your password|required to change your password"
-)
-WANTS_PASSWORD = Refusal(
-    re.compile(r"password is required|authentication is required"),
-    "sudo wants a password",
-    "Set ansible_become_password, or run prov on a terminal to be asked for it.",
-)
-WRONG_PASSWORD = Refusal(
-    re.compile(r"incorrect password|Authentication failed|incorrect authentication"),
-    "sudo does not take this password",
-    "Set ansible_become_password, or leave it out to be asked.",
-)
-#: what sudo prints (sudo 1.8 to 1.9, sudo-rs 0.2; locale C)
-SUDO_REFUSALS = (
-    WANTS_PASSWORD,
-    WRONG_PASSWORD,
-    Refusal(
-        re.compile(r"not in the sudoers file|may not run sudo|I'm sorry .*I'm afraid I can't do that"),
-        "this user may not use sudo",
-        "Log in as another user (ansible_user), or add this one to sudoers.",
-    ),
-    Refusal(
-        re.compile(r"is not allowed to (execute|run)"),
-        "this user may not run everything by sudo",
-        "prov needs all of it, as steps do all kinds of things: name a user with (ALL) ALL (ansible_user).",
-    ),
-    Refusal(
-        re.compile(r"sudo\W*: (command )?not found|sudo\W*: No such file"),
-        "the host has no sudo",
-        "Log in as root (ansible_user: root), or install sudo.",
-    ),
-    Refusal(
-        re.compile(r"must have a tty"),
-        "sudo on this host insists on a terminal (requiretty)",
-        "Remove `Defaults requiretty` from its sudoers, or log in as root.",
-    ),
-    Refusal(
-        EXPIRED,
-        "the user's password has expired, and sudo refuses it",
-        "Log in by hand and set another one (passwd), or have it never expire: chage -M -1 USER.",
-    ),
-)
-
-
-def refusal(text: str) -> Refusal | None:
-    """What sudo means by this; None for words that it does not use."""
-    return next((known for known in SUDO_REFUSALS if known.words.search(text)), None)

@@ -43,6 +43,7 @@ class RunOptions:
     on_send: called with each step by the hosts' threads, and may send another message for it.
     opening: what else agents are told with their start.  who: shown to other runs while a host is locked.
     together: what the hosts of the run wait for.
+    stopped: whether a person has ended the run.
     maybe_counts: whether "may change" steps alone make a plan exit with 3.
     """
 
@@ -55,4 +56,5 @@ class RunOptions:
     opening: Mapping[str, Any] = field(default_factory=dict)
     who: str = field(default_factory=who)
     together: Together = field(default_factory=Together)
+    stopped: Callable[[], bool] = lambda: False
     maybe_counts: bool = True

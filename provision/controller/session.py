@@ -52,7 +52,6 @@ from provision.system.source import CHUNK, Source
 
 INSTALL_PYTHON = "package python3"
 
-
 #: what people see of an outcome; its streams are for Python code
 SHOWN = ("why", "diff", "error")
 
@@ -227,8 +226,9 @@ class Session:
         self._talk = Talk(
             self._login,
             self._open_channel,
-            plan=self._options.plan,
+            self._options,
             installing=lambda text: self._emit(StepRunning(self.host, "", INSTALL_PYTHON, text)),
+            note=lambda text: self._emit(events.Notice(self.host, text)),
         )
         self._shipped = set(self._talk.program.modules)
         options = self._options

@@ -9,13 +9,15 @@ from provision.agent.protocol import Hello, Message
 from provision.controller.agent_program import AgentProgram
 from provision.controller.channel import SILENCE, Channel
 from provision.controller.conduct import Conduct
-from provision.controller.login import LOOK, Login, silent
+from provision.controller.login import LOOK, STOPPED, Login, silent
+from provision.controller.run_options import RunOptions
 from provision.errors import UnreachableError
 from provision.system.frames import FrameReader
 
 
 class Talk:
     """installing: called with the last line of python3's installation, while there is one.
+    note: called with what people should know while they wait.
 
     ended: the agent says nothing more.  python_came: python3 was missing, and has been installed.
     """
@@ -24,9 +26,10 @@ class Talk:
         self,
         login: Login,
         open_channel: Callable[[str], Channel],
+        options: RunOptions,
         *,
-        plan: bool,
         installing: Callable[[str], None],
+        note: Callable[[str], None],
     ) -> None:
         self.conduct = Conduct()
         self.ended = self.python_came = False
@@ -36,7 +39,7 @@ class Talk:
         self._stopped = False
         self._unanswered: list[bytes] | None = []
         self._sending = threading.Lock()
-        self._starter = login.start(open_channel, plan=plan)
+        self._starter = login.start(open_channel, options, note)
 
     @property
     def program(self) -> AgentProgram:
@@ -96,10 +99,10 @@ class Talk:
             if channel.silent:
                 raise silent(SILENCE)
             if self._stopped:
-                raise UnreachableError("stopped before prov's agent had started")
+                raise UnreachableError(STOPPED)
             self._starter.check_patience(self._reader.before_marker())
         if self._stopped:
-            raise UnreachableError("stopped before prov's agent had started")
+            raise UnreachableError(STOPPED)
         if text := self._starter.installing():
             self._tell_installing(text)
         return taken(channel)

@@ -61,7 +61,13 @@ class Run:
                 first.setdefault(app.name, assignment.host.name)
         self._together = Together(first)
         confirm = self._shown_before(options.confirm) if options.confirm else None
-        self._options = replace(options, emit=self._queue.put, confirm=confirm, together=self._together)
+        self._options = replace(
+            options,
+            emit=self._queue.put,
+            confirm=confirm,
+            together=self._together,
+            stopped=lambda: self._stopped,
+        )
         self._work = work
         self.began = pending.began if pending else time.monotonic()
         self._pending = pending

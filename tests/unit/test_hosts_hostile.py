@@ -178,6 +178,15 @@ def test_one_interrupt_ends_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
     assert time.monotonic() - began < 2
 
 
+@pytest.mark.trust("7", "login-shells")
+def test_one_interrupt_ends_waiting_for_sudo() -> None:
+    asks = login.Login(sudo=True, password=Secret("pw"))
+    began = time.monotonic()
+    with pytest.raises(UnreachableError, match="stopped before prov's agent had started"):
+        Session("h", lambda _: Mute([], greets=False), asks, RunOptions(who="", stopped=lambda: True))
+    assert time.monotonic() - began < 2
+
+
 # -- sudo, and shells
 
 

@@ -1,0 +1,76 @@
+"""What refuses a login that has worked the way to root: sudo, by its words, and the login's start files."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from provision.errors import UnreachableError
+
+
+class Refusal(NamedTuple):
+    """words: by which it is known.  message, hint: what it means, and what to do."""
+
+    words: re.Pattern[str]
+    message: str
+    hint: str
+
+    def error(self) -> UnreachableError:
+        """As an error."""
+        return UnreachableError(self.message, hint=self.hint)
+
+
+READS = Refusal(
+    re.compile(r"(?!)"),
+    "something in the login's start files reads standard input, which prov's program comes on",
+    "Let ~/.bashrc and ~/.profile ask nothing where no person is: begin them with"
+    "  case $- in *i*) ;; *) return;; esac",
+)
+EXPIRED = re.compile(
+    r"password (is |has )?expired|expired, reset your password|required to change your password"
+)
+WANTS_PASSWORD = Refusal(
+    re.compile(r"password is required|authentication is required"),
+    "sudo wants a password",
+    "Set ansible_become_password, or run prov on a terminal to be asked for it.",
+)
+WRONG_PASSWORD = Refusal(
+    re.compile(r"incorrect password|Authentication failed|incorrect authentication"),
+    "sudo does not take this password",
+    "Set ansible_become_password, or leave it out to be asked.",
+)
+#: what sudo prints (sudo 1.8 to 1.9, sudo-rs 0.2; locale C)
+SUDO_REFUSALS = (
+    WANTS_PASSWORD,
+    WRONG_PASSWORD,
+    Refusal(
+        re.compile(r"not in the sudoers file|may not run sudo|I'm sorry .*I'm afraid I can't do that"),
+        "this user may not use sudo",
+        "Log in as another user (ansible_user), or add this one to sudoers.",
+    ),
+    Refusal(
+        re.compile(r"is not allowed to (execute|run)"),
+        "this user may not run everything by sudo",
+        "prov needs all of it, as steps do all kinds of things: name a user with (ALL) ALL (ansible_user).",
+    ),
+    Refusal(
+        re.compile(r"sudo\W*: (command )?not found|sudo\W*: No such file"),
+        "the host has no sudo",
+        "Log in as root (ansible_user: root), or install sudo.",
+    ),
+    Refusal(
+        re.compile(r"must have a tty"),
+        "sudo on this host insists on a terminal (requiretty)",
+        "Remove `Defaults requiretty` from its sudoers, or log in as root.",
+    ),
+    Refusal(
+        EXPIRED,
+        "the user's password has expired, and sudo refuses it",
+        "Log in by hand and set another one (passwd), or have it never expire: chage -M -1 USER.",
+    ),
+)
+
+
+def refusal(text: str) -> Refusal | None:
+    """What sudo means by this; None for words that it does not use."""
+    return next((known for known in SUDO_REFUSALS if known.words.search(text)), None)
