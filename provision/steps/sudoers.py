@@ -128,8 +128,6 @@ def main_text(host: "System") -> str:
 
 def judge_whole(host: "System", name: str, new: Optional[File]) -> None:
     """Have visudo judge sudoers as it will be: with a file, or without it if new is None. Raises StepError."""
-    if host.planned:
-        return
     if host.files.stat(STAGE) is not None:
         host.files.remove(STAGE)
     host.files.mkdir(STAGE, 0o700, 0, 0)
@@ -143,7 +141,9 @@ def judge_whole(host: "System", name: str, new: Optional[File]) -> None:
             host.files.write("%s/%s" % (STAGE, name), new.source, 0o440, 0, 0)
         main = INCLUDE.sub(lambda m: m.group(1) + STAGE, main_text(host))
         host.files.write(STAGE + "/.main", main.encode("utf-8", "surrogateescape"), 0o440, 0, 0)
-        result = host.ask(("visudo", "-c", "-f", STAGE + "/.main"))
+        result = host.judged(("visudo", "-c", "-f", STAGE + "/.main"))
+        if result is None:
+            return
         said = [text.replace(STAGE + "/.main", MAIN).replace(STAGE, FOLDER) for text in result[2:4]]
         hint = (
             'Add apt.packages(c, "sudo") before this step.'

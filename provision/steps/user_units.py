@@ -113,7 +113,7 @@ class UserUnit(Step):
             file = self._file(host, account)
             if not host.planned:
                 file = fetched(host, file)
-                self.scratch["why"] = verify(host, file, self.name, "--user")
+            self.scratch["why"] = verify(host, file, self.name, "--user")
             self._folders(host, account)
             file.apply(host, diff)
         manager(host, self.user).reload_manager()

@@ -111,7 +111,12 @@ class System:
 
         folder: where that is; a plan shows it to the program as the deploy will find it.
         """
-        return self.ask(argv).require(doing, hint).stderr
+        result = self.judged(argv, folder)
+        return result.require(doing, hint).stderr if result is not None else ""
+
+    def judged(self, argv: Sequence[str], folder: str = "/etc", **options: Any) -> Optional[Result]:
+        """What a program says of it; None in a plan that can't know it yet. options: as of ask."""
+        return self.ask(argv, **options)
 
     def runnable(self, program: str) -> bool:
         """Whether a program that a command names by absolute path is really there to be asked."""

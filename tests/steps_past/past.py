@@ -105,7 +105,8 @@ def hold(
             )
             return Held(real, before, after)
         assert said.error is None, f"only the plan fails: {said.error.message}"
-        assert (said.state, said.diff, said.why) == (done.state, done.diff, done.why)
+        planned_as, done_as = (said.state, said.diff, said.why), (done.state, done.diff, done.why)
+        assert planned_as == done_as, f"planned was {planned_as}, done {done_as}"
     assert after == before or any(o.state == "changed" for o in real), "a change that is not told"
     effect()
     again = host.run(*steps)

@@ -28,6 +28,8 @@ RUNTIME_FOLDER = "/run/systemd/system"
 FRAGMENTS = (UNIT_FOLDER, "/lib/systemd/system", "/usr/lib/systemd/system")
 #: where a candidate is judged; on a tmpfs, and gone before the step ends
 STAGE = "/run/prov-verify"
+#: the same in the picture of a plan, which shows programs what is below /etc
+PLANNED_STAGE = "/etc/.prov-verify"
 #: systemd does not start a unit of which systemd-analyze(1) says this; everything else it says are warnings
 REFUSED = re.compile(r"^Unit (\S+) has a bad unit file setting", re.MULTILINE)
 
@@ -91,7 +93,7 @@ def put_file(host: "System", file: File, unit: str, diff: Diff) -> str:
     if any(c.what != "daemon-reload" for c in diff.changes):
         if not host.planned:
             file = fetched(host, file)
-            said = verify(host, file, unit)
+        said = verify(host, file, unit)
         folder = file.path.rsplit("/", 1)[0]
         if not host.files.exists(folder):
             host.files.mkdir(folder, 0o755, 0, 0)
@@ -115,11 +117,12 @@ def verify(host: "System", file: File, unit: str, *options: str) -> str:
     options: "--user" for units of a user's.
     """
     folder = file.path.rsplit("/", 2 if file.path.endswith(".conf") else 1)[0]
-    staged = STAGE + file.path[len(folder) :]
+    stage = PLANNED_STAGE if host.planned else STAGE
+    staged = stage + file.path[len(folder) :]
     name = unit
-    if host.files.stat(STAGE) is not None:
-        host.files.remove(STAGE)
-    host.files.mkdir(STAGE, 0o700, 0, 0)
+    if host.files.stat(stage) is not None:
+        host.files.remove(stage)
+    host.files.mkdir(stage, 0o700, 0, 0)
     try:
         if file.path.endswith(".conf"):
             fragment = fragment_of(host, unit)
@@ -127,15 +130,17 @@ def verify(host: "System", file: File, unit: str, *options: str) -> str:
                 # the unit is still to come, and will be judged with this
                 return ""
             name = fragment.rsplit("/", 1)[-1]
-            host.files.copy(fragment, "%s/%s" % (STAGE, name), 0o644, 0, 0)
+            host.files.copy(fragment, "%s/%s" % (stage, name), 0o644, 0, 0)
             host.files.mkdir(staged.rsplit("/", 1)[0], 0o755, 0, 0)
         host.files.write(staged, file.source, 0o644, 0, 0)
-        argv = ("systemd-analyze", *options, "--man=no", "verify", "%s/%s" % (STAGE, name))
+        argv = ("systemd-analyze", *options, "--man=no", "verify", "%s/%s" % (stage, name))
         # for "--user", which does nothing without it
-        result = host.ask(argv, timeout=60, environment={"XDG_RUNTIME_DIR": STAGE})
+        result = host.judged(argv, timeout=60, environment={"XDG_RUNTIME_DIR": stage})
     finally:
-        host.files.remove(STAGE)
-    words = result.stderr.replace(STAGE + "/", folder + "/")
+        host.files.remove(stage)
+    if result is None:
+        return ""
+    words = result.stderr.replace(stage + "/", folder + "/")
     stem = name.split("@.")[0] + "@" if "@." in name else name
     ours = [line for line in words.splitlines() if stem in line]
     if any(found.startswith(stem) for found in REFUSED.findall(words)):

@@ -3,6 +3,7 @@
 import grp
 import pwd
 import re
+from functools import partial
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set
 
 from provision.system.accounts import Account, Accounts, Shadow
@@ -40,10 +41,10 @@ class PlannedSystem(System):
     def ask(self, argv: Sequence[str], **options: Any) -> Result:
         return programs.ask(self._files, super().ask, argv, **options)
 
-    def judge(self, argv: Sequence[str], doing: str, hint: str, folder: str = "/etc") -> str:
+    def judged(self, argv: Sequence[str], folder: str = "/etc", **options: Any) -> Optional[Result]:
         """The program sees the configuration as the plan does."""
-        result = judging.judge(self._files, argv, folder, self._accounts.foreseen(), self.ask)
-        return result.require(doing, hint).stderr if result is not None else ""
+        ask = partial(self.ask, **options)
+        return judging.judge(self._files, argv, folder, self._accounts.foreseen(), ask)
 
     def hostname(self) -> str:
         return self._hostname

@@ -152,8 +152,8 @@ class PlannedUnits(Units):
             return real
         installs = "[Install]" in self._contents(path)
         now = real.enabled
-        # "bad": its file is gone, or leads nowhere, while it still runs
-        if real.load != "loaded" or now == "bad" or (now == "static") == installs:
+        # "bad": its file is gone, or leads nowhere, while it still runs; "": it has had none, as a mount by hand
+        if real.load != "loaded" or now in ("bad", "") or (now == "static") == installs:
             now = "enabled" if self._linked(name) else "disabled" if installs else "static"
             if now == "enabled" and not installs:
                 now = "static"
