@@ -34,6 +34,8 @@ COMMANDS: dict[str, str] = {
     "ping": "Open a session with each host and say how long it took.",
     "facts": "Print what prov knows about a host.",
     "run": "Run one command on hosts.",
+    "exec": "Run a command as an application runs.",
+    "manage": "Run a command of an application's manage.py.",
     "ssh": "Open a shell on a host.",
     "roles": "List roles, or say what one takes and does.",
     "init": "Start a project in a new folder.",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import Any
 
 import pytest
-from helpers.cli import Run, prov
+from helpers.cli import PROV, Run, prov
 from helpers.hosts import Hosts, on
 from helpers.projects import Project
 from helpers.web import Site
@@ -125,6 +127,52 @@ ALL = ["app-shop.service", "app-shop.socket", "app-shop_beat.service", "app-shop
        "app-shop_worker.service", "job-shop.timer"]  # fmt: skip
 
 
+def runs_commands(project: Project) -> None:
+    """prov exec: as its processes run, with a terminal where there is one, and remembered nowhere."""
+    runs = on(NAME, "ls", "/var/lib/prov/runs")
+    shell = 'id -un; pwd; echo "$PROV_DATA_DIR $1"; python -c "import shop_extra"; touch here; cat; exit 7'
+    argv = [
+        PROV,
+        "exec",
+        "--json",
+        "--stdin",
+        NAME,
+        "shop",
+        "--",
+        "sh",
+        "-c",
+        shell,
+        "sh",
+        "$HOME %i",
+        "--json",
+    ]
+    given: dict[str, Any] = {"input": "from stdin", "capture_output": True, "text": True}
+    process = subprocess.run(argv, cwd=project.folder, timeout=60, check=False, **given)
+    ended = Run(argv, process.returncode, process.stdout, process.stderr)
+    assert ended.status == 1, ended
+    (output,) = [event for event in ended.events if event["event"] == "output"]
+    release = on(NAME, "readlink", "-f", "/srv/shop/current")
+    assert output["stdout"] == f"app-shop\n{release}/src\n/var/lib/app-shop $HOME %i\nfrom stdin"
+    assert (output["status"], "Read-only file system" in output["stderr"]) == (7, True)
+    assert "has no application 'shp'" in str(
+        prov("exec", NAME, "shp", "id", cwd=project.folder, status=2).error()
+    )
+    assert "is not a Django project" in str(
+        prov("manage", NAME, "shop", "check", cwd=project.folder, status=2).error()
+    )
+
+    ours, theirs = os.openpty()
+    words = [PROV, "exec", NAME, "shop", "sh", "-c", "tty; id -un; exit 7"]
+    streams: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    status = subprocess.run(words, cwd=project.folder, timeout=60, check=False, **streams).returncode
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert status == 1 and "/dev/pts/" in shown and "app-shop" in shown, shown
+    assert on(NAME, "ls", "/var/lib/prov/runs") == runs
+    assert on(NAME, "sh", "-c", "journalctl -b | grep -c 'exit 7' || true") == "0"
+
+
 def test_the_life_of_all_its_parts(project: Project, lab_hosts: Hosts) -> None:
     host = lab_hosts.one(NAME)
     deployed(project)
@@ -140,6 +188,8 @@ def test_the_life_of_all_its_parts(project: Project, lab_hosts: Hosts) -> None:
     metadata = "import importlib.metadata as m; print(m.version('shop'), m.version('click').split('.')[:2])"
     assert on(NAME, "/srv/shop/current/.venv/bin/python", "-c", metadata) == "1 ['8', '1']"
     assert on(NAME, "sh", "-c", "grep -h MemoryMax /etc/systemd/system/app-shop_beat@*") == "MemoryMax=64M"
+
+    runs_commands(project)
 
     # a new release: what was begun is done, and its chores have run once
     (project.folder / "shop/src/more.py").write_text("")

@@ -9,7 +9,7 @@ import pytest
 from inventories import host
 
 from provision import lab
-from provision.commands.ssh import ssh_argv
+from provision.cli.ssh_command import ssh_argv
 from provision.controller.openssh import client, client_folders
 from provision.errors import LabError
 from provision.lab import LabHost

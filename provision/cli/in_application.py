@@ -1,0 +1,145 @@
+"""What `prov exec` and `prov manage` share: a command of an application, with a terminal where there is one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli.options import F, on_several, target_argument
+from provision.cli.prepare import Scope, select
+from provision.cli.questions import ask
+from provision.errors import Exit, ProvError, UsageError
+from provision.report.formats import Format
+
+if TYPE_CHECKING:
+    from provision.apps.application import Application
+    from provision.inventory import InventoryHost
+    from provision.roles.role_host import Host
+
+#: ssh(1), "EXIT STATUS": of ssh itself
+SSH_FAILED = 255
+#: TARGET, APP and the command's first word
+WORDS_BEFORE = 3
+
+
+class CommandLine(click.Command):
+    """A command line that ends in another one's: what follows TARGET and APP is not for prov, with or without `--`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        takes_value = {
+            name
+            for option in self.params
+            if isinstance(option, click.Option) and not option.is_flag
+            for name in option.opts
+        }
+        place, words = 0, 0
+        while place < len(args) and args[place] != "--":
+            word = args[place]
+            words += not word.startswith("-")
+            if words == WORDS_BEFORE:
+                args = [*args[:place], "--", *args[place:]]
+                break
+            place += 2 if word in takes_value else 1
+        return super().parse_args(ctx, args)
+
+
+def application_options(command: F) -> F:
+    """TARGET and the options of commands for several hosts, then APP, and --stdin."""
+    stdin = click.option("--stdin", is_flag=True, help="Pass on what comes on stdin, to its end.")
+    return target_argument(on_several(click.argument("app")(stdin(command))))
+
+
+def run_of(
+    scope: Scope, out: Format, name: str, argv_of: Callable[[Application], Sequence[str]], *, stdin: bool
+) -> int:
+    """Run a command of an application on its hosts; returns the exit status.
+
+    argv_of: its words.  stdin: pass on what comes on stdin, to its end.
+    Raises UsageError if a host of the scope has no application of that name.
+    """
+    hosts = select(scope)
+    words = {host.name: list(argv_of(application(host, name))) for host in hosts}
+    given = sys.stdin.buffer.read() if stdin else b""
+    terminal = len(hosts) == 1 and not stdin and not out.FOR_PROGRAMS and at_terminal()
+    told: list[str] = []
+
+    def work(host: Host) -> None:
+        from provision.steps.application_commands import ApplicationCommand
+
+        if terminal:
+            step = ApplicationCommand(name, words[host.name], terminal=True)
+            told.append(host.submit(step).stdout)
+        else:
+            run_one(host, name, words[host.name], given)
+
+    from provision.report.output import OutputShown
+
+    status = ask(
+        scope,
+        out,
+        work,
+        lambda hosts: OutputShown(named=len(hosts) > 1),
+        plan=False,
+        opening={"aside": "free"},
+    )
+    return on_terminal(hosts[0], json.loads(told[0])) if told and status == Exit.DONE else status
+
+
+def at_terminal() -> bool:
+    """Whether a person sits before this process, at both ends."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def application(host: InventoryHost, name: str) -> Application:
+    """The application of that name on a host. Raises UsageError, ConfigErrors."""
+    from provision.inventory import Problems
+    from provision.names import suggestion
+    from provision.roles.project import served_by
+
+    problems = Problems()
+    served = served_by([host], problems)[host.name]
+    problems.raise_any()
+    apps = {app.name: app for app in served.apps}
+    if name not in apps:
+        there = f" It has {', '.join(apps)}." if apps else " It has none."
+        raise UsageError(
+            f"{host.name} has no application {name!r}.{suggestion(name, apps) or there}",
+            hint="An application is a key of `apps` in the inventory.",
+        )
+    return apps[name]
+
+
+def run_one(host: Host, name: str, argv: Sequence[str], stdin: bytes) -> None:
+    """Run the command on one host, and pass on what it prints. Raises StepFailed."""
+    from provision.controller.events import Output
+    from provision.controller.outcome import StepFailed
+    from provision.steps.application_commands import ApplicationCommand
+
+    try:
+        outcome = host.submit(ApplicationCommand(name, argv, stdin))
+        host.emit(Output(host.name, 0, outcome.stdout, outcome.stderr))
+    except StepFailed as failed:
+        if failed.status is not None:
+            host.emit(Output(host.name, failed.status, failed.stdout, failed.stderr))
+        raise
+
+
+def on_terminal(host: InventoryHost, argv: Sequence[str]) -> int:
+    """Run the host's words at this terminal, by ssh; returns the exit status. sudo asks there for its password."""
+    from provision.cli.ssh_command import ssh_argv
+    from provision.controller.transport_choice import transport_to
+    from provision.roles.reach import login_of, reach
+
+    user = transport_to(reach(host)).user
+    sudo = ["sudo", "--"] if login_of(host, user, None).sudo else []
+    words = ssh_argv(host, [*sudo, *argv], terminal=True)
+    try:
+        status = subprocess.run(words, check=False).returncode
+    except FileNotFoundError:
+        raise ProvError("there is no ssh on this machine", hint="apt install openssh-client") from None
+    return Exit.DONE if status == 0 else Exit.UNREACHABLE if status == SSH_FAILED else Exit.FAILED

@@ -1,0 +1,28 @@
+"""prov exec: a command of an application, in its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from provision.cli.in_application import CommandLine, application_options, run_of
+from provision.cli.prepare import Scope
+from provision.report.formats import Format
+
+
+@click.command(cls=CommandLine, epilog="Example:  prov exec web1 shop -- python import_prices.py")
+@application_options
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
+def exec(scope: Scope, out: Format, app: str, argv: Sequence[str], stdin: bool) -> int:
+    """Run a command as the application APP runs: in the environment of the release in service, as its user, in
+    its folder and its sandbox.
+
+    The words after -- reach the command as they are; its first one is looked for in the release's environment, then on
+    the host. Where prov is run at a terminal, for one host, the command has a terminal too. The host keeps no
+    record of it.
+
+    Exit status: 0 the command's was 0 everywhere; 1 it was not; 2 usage or configuration; 4 a host could not
+    be reached.
+    """
+    return run_of(scope, out, app, lambda found: argv, stdin=stdin)

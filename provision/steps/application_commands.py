@@ -1,0 +1,122 @@
+"""A command as an application's own processes run: by `prov exec` and `prov manage`. Shipped to hosts (Python 3.8)."""
+
+import json
+import posixpath
+import re
+from typing import TYPE_CHECKING, List, Sequence
+
+from provision.errors import StepError
+from provision.steps.base import Change, Diff, Step, check_text, wanted
+from provision.steps.support.execution import check_argv
+from provision.system.command_execution import failure
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+#: settings of a web process's unit that are of its service, and not of how it runs (systemd.service(5))
+OF_ITS_SERVICE = re.compile(r"(Type|NotifyAccess|Sockets|RuntimeDirectory|Exec|Kill|Timeout|Restart)")
+#: where programs are looked for, after the environment's own
+PROGRAMS = "/usr/local/bin:/usr/bin:/bin"
+#: version of systemd from which systemd-run colours the background
+TINTS = 256
+
+
+@wanted()
+class ApplicationCommand(Step):
+    """A command with the user, environment, folder and sandbox of an application's release in service.
+
+    app: name of the application.  argv: a list, never a shell line.  stdin: for the command.
+    terminal: only say, as JSON in outcome.stdout, with what argv a terminal on the host runs it.
+    """
+
+    app: str
+    argv: Sequence[str]
+    stdin: bytes = b""
+    terminal: bool = False
+
+    DEADLINE = 86400.0
+
+    def label(self) -> str:
+        return "command of %s" % self.app
+
+    def validate(self) -> None:
+        check_text(self.app, "app")
+        check_argv(self.argv, "argv")
+
+    def check(self, host: "System") -> Diff:
+        return Diff([Change("command", "", self.argv[0])], why="asked for")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        words = [*(terminal(host) if self.terminal else ["--pipe"]), *properties(host, self.app)]
+        argv = [
+            *("systemd-run", "--quiet", "--wait", "--collect", "--service-type=exec"),
+            # in place of the command, which the journal would have
+            *("--description=a command of %s" % self.app, *words, "--", "/usr/bin/env"),
+            # systemd.service(5), "COMMAND LINES": a dollar sign would begin a variable
+            *(word.replace("$", "$$") for word in self.argv),
+        ]
+        if self.terminal:
+            self.scratch.update(stdout=json.dumps(argv))
+            return
+        result = host.run(argv, stdin=self.stdin)._replace(argv=self.argv)
+        self.scratch.update(stdout=result.stdout, stderr=result.stderr)
+        if result.status:
+            raise failure("the command failed", result)
+
+
+def terminal(host: "System") -> List[str]:
+    """Options of systemd-run(1) for a command at a terminal, whose colours stay as they are."""
+    found = re.match(r"systemd (\d+)", host.ask(("systemd-run", "--version")).stdout)
+    return ["--pty", *(["--background="] if found and int(found.group(1)) >= TINTS else [])]
+
+
+def properties(host: "System", app: str) -> List[str]:
+    """Options of systemd-run(1) by which a command runs as the web process of the release in service does."""
+    instance = in_service(host, app)
+    found = []
+    section = ""
+    for line in host.files.read(unit_file(app, instance)).decode().splitlines():
+        if line.startswith("["):
+            section = line
+        elif section == "[Service]" and re.match(r"\w", line) and not OF_ITS_SERVICE.match(line):
+            found.append("--property=" + re.sub("%(.)", lambda sign: expanded(sign.group(1), instance), line))
+    path = "/srv/%s/instances/%s/.venv/bin:%s" % (app, instance, PROGRAMS)
+    return [*found, "--property=Environment=PATH=" + path]
+
+
+def expanded(letter: str, instance: str) -> str:
+    """What a specifier stands for, of those that units of applications have: %i and %%."""
+    return instance if letter == "i" else letter
+
+
+def in_service(host: "System", app: str) -> str:
+    """The instance of an application that its front leads to: one of the release in service, one that runs first.
+
+    Raises StepError if there is none.
+    """
+    home = "/srv/%s" % app
+    current = host.files.stat(home + "/current")
+    release = posixpath.basename(current.target) if current is not None else ""
+    links = home + "/instances"
+    found = []
+    for name in host.files.list(links) if release and host.files.exists(links) else []:
+        link = host.files.stat("%s/%s" % (links, name))
+        ours = link is not None and posixpath.basename(link.target) == release
+        if ours and host.files.exists(unit_file(app, name)):
+            found.append(name)
+    if not found:
+        raise StepError(
+            "no release of %s is in service on this host" % app,
+            hint="Deploy it first: prov deploy HOST",
+        )
+    return next((name for name in found if runs(host, app, name)), found[0])
+
+
+def runs(host: "System", app: str, instance: str) -> bool:
+    """Whether the web process of an instance runs."""
+    return host.ask(("systemctl", "is-active", "--quiet", "app-%s@%s.service" % (app, instance))).status == 0
+
+
+def unit_file(app: str, instance: str) -> str:
+    """Where the unit of an instance's web process is."""
+    return "/etc/systemd/system/app-%s@%s.service" % (app, instance)
