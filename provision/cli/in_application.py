@@ -97,12 +97,13 @@ def at_terminal() -> bool:
 
 def application(host: InventoryHost, name: str) -> Application:
     """The application of that name on a host. Raises UsageError, ConfigErrors."""
+    from provision.declared.role_folders import search_path
     from provision.inventory import Problems
     from provision.names import suggestion
-    from provision.roles.project import served_by
+    from provision.roles.project import KnownRoles, served_by
 
     problems = Problems()
-    served = served_by([host], problems)[host.name]
+    served = served_by([host], KnownRoles(search_path(host.inventory.project)), problems)[host.name]
     problems.raise_any()
     apps = {app.name: app for app in served.apps}
     if name not in apps:

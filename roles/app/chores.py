@@ -66,12 +66,20 @@ def django(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
     manage = [f"{release.path}/.venv/bin/python", f"{release.path}/.prov/{CHORES}", app.django.manage]
     covered = {"PROV_COVERED": " ".join(COVERED)} if app.tls != "none" else {}
 
-    def run(*arguments: str, user: str, stamp: str, state: str, fills: Sequence[str] = ()) -> None:
+    def run(
+        *arguments: str,
+        user: str,
+        stamp: str,
+        state: str,
+        fills: Sequence[str] = (),
+        recheck: Sequence[str] = (),
+    ) -> None:
         command.command(
             c,
             [*manage, *arguments],
             stamp=(stamp, state),
             fills=fills,
+            recheck=recheck,
             user=user,
             cwd=release.root,
             environment={**environment(release), **covered},
@@ -91,7 +99,28 @@ def django(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
             fills=[f"{release.root}/{folder}" for folder in app.collected],
         )
     if app.django.migrate:
-        run("migrate", "--noinput", user=app.user, stamp=f"{release.home}/migrated", state=release.migrations)
+        run(
+            *("migrate", "--noinput"),
+            user=app.user,
+            stamp=f"{release.home}/migrated",
+            state=release.migrations,
+            recheck=is_migrated(release),
+        )
+
+
+def is_migrated(release: Release) -> list[str]:
+    """A question to the release in service: 1 if its database lacks migrations, as one that is new, lost or restored.
+
+    Where the stamp is that of the new release, both have the same migrations, settings and database.
+    """
+    assert release.app.django is not None
+    current = release.current
+    return [
+        *("/usr/bin/env", f"--chdir={release.inside(current)}"),
+        *(f"PYTHONPATH={release.search_path(current)}", f"PATH={programs_of(current)}"),
+        *(f"{current}/.venv/bin/python", f"{current}/.prov/{CHORES}", release.app.django.manage),
+        *("migrate", "--check"),
+    ]
 
 
 def static(c: Host, app: App, release: Release) -> None:

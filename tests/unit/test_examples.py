@@ -133,6 +133,9 @@ def install(name: str, tmp: Path) -> Example:
     return example
 
 
+CHORES = EXAMPLES.parent / "roles/app/files/django_chores.py"
+
+
 @pytest.fixture(scope="module")
 def flask_hello(tmp_path_factory: pytest.TempPathFactory) -> Example:
     return install("flask_hello", tmp_path_factory.mktemp("flask"))
@@ -198,6 +201,31 @@ def test_django_polls_passes_its_own_tests(django_polls: Example, tmp_path: Path
     out = django_polls.manage("test", DJANGO_DEBUG="1", DATA_DIR=str(tmp_path))
     assert re.search(r"Ran [1-9]\d* tests", out), out
     django_polls.manage("makemigrations", "--check", DATA_DIR=str(tmp_path))
+
+
+def test_a_database_says_itself_whether_migrations_are_due(django_polls: Example, tmp_path: Path) -> None:
+    database = tmp_path / "db.sqlite3"
+
+    def chore(*arguments: str) -> int:
+        argv = [str(django_polls.bin / "python"), str(CHORES), "manage.py", "migrate", *arguments]
+        given = {
+            **os.environ,
+            **PRODUCTION,
+            "DATA_DIR": str(tmp_path),
+            "DJANGO_SETTINGS_MODULE": "polls_site.settings",
+        }
+        return subprocess.run(
+            argv, cwd=django_polls.folder, env=given, capture_output=True, check=False
+        ).returncode
+
+    assert chore("--check") == 1
+    assert not database.exists(), "a question makes no database"
+    assert (chore("--noinput"), chore("--check")) == (0, 0)
+    database.write_bytes(b"")
+    assert chore("--check") == 1, "lost, and made again by a request"
+    database.unlink()
+    database.mkdir()
+    assert chore("--check") == 3, "it can't be told"
 
 
 def test_django_polls_deploys_and_serves(django_polls: Example, tmp_path: Path) -> None:

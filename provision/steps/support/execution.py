@@ -26,6 +26,9 @@ class Execution(Step):
     so they must not change anything.
     stamp: a path and what it shall hold: it is run if the file holds something else, which is written after
     success; for what makes things current, such as a migration of a database.
+    recheck: argv of a question, asked if the stamp holds that already: if its exit status is 1, it is run all the same,
+    as what it has made current is no longer so. It is asked in the folder "/", and in plans as well, so it must not
+    change anything.
     fills: folders whose contents it makes: they are prov's, and go with the folder once that is no longer declared.
     run_on: earlier steps: it is run if one of them changed something, as with `when`.
     reason: why it is right to run every time, required if none of these and no `when` is given.
@@ -41,6 +44,7 @@ class Execution(Step):
     unless: Sequence[str] = ()
     only_if: Sequence[str] = ()
     stamp: Sequence[str] = ()
+    recheck: Sequence[str] = ()
     fills: Sequence[str] = ()
     run_on: Sequence[Ref] = ()
     reason: str = ""
@@ -75,7 +79,9 @@ class Execution(Step):
                 "say when it has to run: creates, removes, unless, only_if, stamp or run_on; or give a reason why it "
                 "must run always"
             )
-        for what, question in (("unless", self.unless), ("only_if", self.only_if)):
+        if self.recheck and not self.stamp:
+            raise ValueError("recheck is asked if the stamp holds what it should: give a stamp, too")
+        for what, question in (("unless", self.unless), ("only_if", self.only_if), ("recheck", self.recheck)):
             if question:
                 check_argv(question, what)
         if isinstance(self.until, str):
@@ -116,7 +122,8 @@ class Execution(Step):
             return Diff.none("%s exists" % made)
         if self.removes and not found(host, self.removes):
             return Diff.none("%s does not exist" % self.removes)
-        if self.stamp and self._stamped(host) == self.stamp[1]:
+        stamped = bool(self.stamp) and self._stamped(host) == self.stamp[1]
+        if stamped and not self._lost(host):
             return Diff.none("was done for the same state")
         if self.unless and self._ask(host, self.unless) == 0:
             return Diff.none("%s succeeds" % shlex.join(self.unless))
@@ -125,7 +132,8 @@ class Execution(Step):
             return Diff.none("%s fails" % shlex.join(self.only_if))
         known = self.creates or self.removes or self.unless or self.only_if or self.stamp or self.when
         change = Change(self.label().split(" ")[0], "", self.shown())
-        return Diff([change], why=self.reason, maybe=not known or wanted is None)
+        why = "is due again, whatever the stamp says" if stamped else self.reason
+        return Diff([change], why=why, maybe=not known or wanted is None)
 
     def apply(self, host: "System", diff: Diff) -> None:
         for folder in self.fills:
@@ -174,6 +182,12 @@ class Execution(Step):
         # what this step makes is what it has looked at
         host.files.stat(path)
         return host.files.read(path).decode(errors="replace") if host.files.exists(path) else ""
+
+    def _lost(self, host: "System") -> bool:
+        """Whether the question about what the stamp stands for says that it is so no more."""
+        if not self.recheck or not host.runnable(self.recheck[0]):
+            return False
+        return host.ask(self.recheck, **{**self._options(), "cwd": "/"}).status == 1
 
     def _ask(self, host: "System", argv: Sequence[str]) -> Optional[int]:
         """The exit status of a question. In a plan None if what is asked is only foreseen."""

@@ -1,15 +1,20 @@
 """A project's manage.py, as prov has its chores run. Made by prov.
 
 What the front sees to is not a finding of `check --deploy`, and a project without a database has nothing to migrate.
+`migrate --check` ends with 1 if there is something to migrate, and with 3 if that can't be told.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import runpy
 import sys
+import traceback
 from pathlib import Path
 
+import django
 from django.core.checks.messages import CheckMessage
 from django.core.exceptions import ImproperlyConfigured
 
@@ -41,6 +46,34 @@ def has_database() -> bool:
     )
 
 
+def lacks_file() -> bool:
+    """Whether the file of the default database is not there: to ask SQLite would make an empty one."""
+    from django.conf import settings
+
+    default = settings.DATABASES.get("default", {})
+    name = str(default.get("NAME") or ":memory:")
+    on_disk = ":memory:" not in name and not name.startswith("file:")
+    return default.get("ENGINE", "").endswith("sqlite3") and on_disk and not Path(name).exists()
+
+
+def check_migrated(manage: str) -> None:
+    """Ask a project whether its database lacks migrations. Raises SystemExit: 0, 1, or 3 with why it can't be told."""
+    sys.path.insert(0, str(Path(manage).absolute().parent))
+    try:
+        if lacks_file():
+            raise SystemExit(1)
+        if django.VERSION >= (3, 1):
+            # models are enough: to check the system would import all of the URLs, too
+            main(manage, "migrate", "--check", "--skip-checks")
+            raise SystemExit(0)
+        with contextlib.redirect_stdout(io.StringIO()) as shown:
+            main(manage, "showmigrations", "--plan", "--skip-checks")
+        raise SystemExit(1 if "[ ]" in shown.getvalue() else 0)
+    except Exception:
+        traceback.print_exc()
+        raise SystemExit(3) from None
+
+
 def main(manage: str, *arguments: str) -> None:
     """Run manage.py with these arguments."""
     sys.argv = [manage, *arguments]
@@ -58,4 +91,6 @@ def main(manage: str, *arguments: str) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[2:] == ["migrate", "--check"]:
+        check_migrated(sys.argv[1])
     main(*sys.argv[1:])
