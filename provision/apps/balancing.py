@@ -11,7 +11,7 @@ from provision.apps.application import Application
 from provision.apps.settings import FrontName, Settings, known_roles, role_folders
 from provision.declared import fronts
 from provision.declared.fronts import DEFAULT_FRONT
-from provision.errors import ConfigErrors, ProvError, UsageError
+from provision.errors import ConfigErrors, LabError, UsageError
 from provision.inventory import Inventory, InventoryHost, Problems
 from provision.inventory.fields import address
 from provision.inventory.validation import validate
@@ -201,7 +201,7 @@ def addresses_of(hosts: Iterable[InventoryHost]) -> list[str]:
 def address_of(host: InventoryHost) -> str:
     """Where other hosts of the inventory reach a host: `internal_address`, else where prov itself does.
 
-    Raises ProvError if that is a name of ~/.ssh/config or a lab host that is not up.
+    Raises LabError if that is a lab host that is not up.
     """
     inner = host.vars.get("internal_address")
     if inner is not None:
@@ -211,7 +211,7 @@ def address_of(host: InventoryHost) -> str:
         return settings.address
     found = lab_host(host.name)
     if found is None:
-        raise ProvError(
+        raise LabError(
             f"the address of the lab host {host.name} is not known, as it is not up",
             hint=f"Boot it: prov lab up {host.name}",
         )

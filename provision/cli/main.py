@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "drift": "List what is not as the inventory declares, a line each.",
     "history": "Tell what earlier runs have changed on hosts.",
     "undo": "Put back what a run has changed.",
+    "check": "Say what is wrong, without connecting to a host.",
     "hosts": "List the inventory's hosts, groups and variables.",
     "ping": "Open a session with each host and say how long it took.",
     "facts": "Print what prov knows about a host.",

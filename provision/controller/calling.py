@@ -24,6 +24,18 @@ def calling_line() -> tuple[str, str]:
     return f"{shown_path(path)}:{frame.f_lineno}", linecache.getline(path, frame.f_lineno).strip()
 
 
+def raising_line(error: BaseException) -> str:
+    """The innermost line outside prov's own modules that an error has come from; "" if there is none."""
+    import traceback  # here, as only what ends a role asks for it
+
+    found = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        path = frame.f_code.co_filename
+        if not path.startswith(STANDARD_LIBRARY) and not _is_ours(path):
+            found = f"{shown_path(path)}:{line}"
+    return found
+
+
 def calling_path() -> Path:
     """The file of the innermost caller outside prov's own modules."""
     return Path(calling_frame().f_code.co_filename)

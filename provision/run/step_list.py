@@ -9,7 +9,7 @@ from typing import cast
 
 from provision.agent.protocol import Done
 from provision.agent.secret_masks import Masks
-from provision.controller.calling import calling_line
+from provision.controller.calling import calling_line, raising_line
 from provision.controller.carried import check, encoded
 from provision.controller.fact_types import Facts
 from provision.controller.outcome import Outcome
@@ -17,7 +17,7 @@ from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
 from provision.controller.transport import Target, Transport
 from provision.controller.transport_choice import transport_to
-from provision.errors import ProvError, StepError
+from provision.errors import LabError, ProvError, StepError
 from provision.inventory import InventoryHost
 from provision.roles.project import Assignment
 from provision.roles.role_host import Host
@@ -103,8 +103,14 @@ class StepCollector(Host):
         return cast(Session, self._recording)
 
 
-def steps_of(assignment: Assignment) -> Iterator[TaskSteps]:
-    """The steps that the roles of a host would take, task by task. Raises ConfigError for wrong arguments."""
+def steps_of(
+    assignment: Assignment, on_fault: Callable[[ProvError], None] | None = None
+) -> Iterator[TaskSteps]:
+    """The steps that the roles of a host would take, task by task. Raises ProvError for what is wrong here: a source
+    that can't be fetched, arguments that make no sense.
+
+    on_fault: takes such errors instead; a task ends with one, and the next one begins.
+    """
     current = TaskSteps("", "")
     masks = Masks(assignment.secrets)
     recording = Recording(lambda: current, masks)
@@ -113,24 +119,29 @@ def steps_of(assignment: Assignment) -> Iterator[TaskSteps]:
         recording.role = role.name
         for function in role.tasks:
             current = TaskSteps(role.name, function.__name__)
-            attempt(current, partial(role.call, function, host, params), masks)
+            attempt(current, partial(role.call, function, host, params), masks, on_fault)
             yield current
     current = TaskSteps("", "after all roles")
-    attempt(current, host.run_later, masks)
+    attempt(current, host.run_later, masks, on_fault)
     if current.steps:
         yield current
 
 
-def attempt(into: TaskSteps, act: Callable[[], None], masks: Masks) -> None:
-    """Call a task; if it needs an answer of the host's, that is noted. Raises ProvError for what is wrong here: a
-    source that can't be fetched, arguments that make no sense."""
+def attempt(
+    into: TaskSteps, act: Callable[[], None], masks: Masks, on_fault: Callable[[ProvError], None] | None
+) -> None:
+    """Call a task; if it needs an answer of the host's, that is noted. See steps_of for the rest."""
     try:
         act()
     except Exception as error:
-        if isinstance(error, ProvError) and not isinstance(error, (NotConnected, StepError)):
+        if isinstance(error, ProvError) and not isinstance(error, (NotConnected, StepError, LabError)):
             error.hide(masks.hide)
-            raise
-        into.unknown = masks.hide(reason(error))
+            error.where = error.where or raising_line(error)
+            if on_fault is None:
+                raise
+            on_fault(error)
+        else:
+            into.unknown = masks.hide(reason(error))
 
 
 def reason(error: Exception) -> str:

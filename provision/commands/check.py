@@ -1,0 +1,70 @@
+"""prov check: what is wrong, as far as that can be known without a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli.complete import complete_target
+from provision.cli.options import format_option, inventory_option, limit_option
+from provision.errors import Exit
+from provision.report.formats import Format
+
+if TYPE_CHECKING:
+    from provision.run.offline_check import CheckedHost
+
+COLUMNS = ("NAME", "ROLES", "APPLICATIONS", "STEPS")
+
+
+@click.command(epilog="Example:  prov check  &&  prov plan all")
+@click.argument("target", default="all", shell_complete=complete_target)
+@inventory_option
+@limit_option
+@format_option
+def check(target: str, inventory: Sequence[str], limit: str | None, out: Format) -> int:
+    """Say what is wrong in the inventory, roles, applications and their sources, all of it at once, with file and line.
+
+    TARGET is a host, a group, a glob, or several with commas; !x leaves out. Default: all. prov connects to no host,
+    so it can't say what only a host knows; sources in git are fetched.
+
+    Exit status: 0 nothing is; 2 something is.
+    """
+    from provision.cli.prepare import Scope, meant
+    from provision.inventory import Problems
+    from provision.run.offline_check import checked
+
+    hosts = meant(Scope(target, inventory, limit))
+    problems = Problems()
+    found = list(checked(hosts, problems))
+    out.table(map(as_event, found), COLUMNS, map(row, found))
+    problems.raise_any()
+    out.end()
+    return Exit.DONE
+
+
+def as_event(host: CheckedHost) -> dict[str, object]:
+    """A host as a line of --json."""
+    assignment = host.assignment
+    return {
+        "event": "check",
+        "host": assignment.host.name,
+        "roles": [role.name for role, _ in assignment.roles],
+        "apps": [app.name for app in assignment.served.apps],
+        "steps": host.steps,
+        "unknown": [{"role": role, "task": task} for role, task in host.unknown],
+    }
+
+
+def row(host: CheckedHost) -> tuple[str, ...]:
+    """A host as a line of the table."""
+    assignment = host.assignment
+    roles = " ".join(role.name for role, _ in assignment.roles)
+    apps = " ".join(app.name for app in assignment.served.apps)
+    more = (
+        f", and more in {' '.join(sorted({role for role, _ in host.unknown if role}))}"
+        if host.unknown
+        else ""
+    )
+    return assignment.host.name, roles, apps, f"{host.steps}{more}"

@@ -1,0 +1,91 @@
+"""All that can be known to be wrong without a connection: `prov check`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from provision.apps.application import Application
+from provision.apps.interpreters import unfit
+from provision.declared.role_folders import search_path
+from provision.errors import ConfigError, ProvError
+from provision.inventory import InventoryHost, Problems, check
+from provision.roles.project import Assignment, KnownRoles, params_for, resolve, roles_of
+from provision.roles.role_model import Params, Role
+from provision.run.step_list import steps_of
+from provision.values import dataclass
+
+
+@dataclass(frozen=True)
+class CheckedHost:
+    """What is known of a host. steps: how many its roles take, as far as that can be told without it.
+
+    unknown: (role, task) of those that go on by what the host answers.
+    """
+
+    assignment: Assignment
+    steps: int
+    unknown: Sequence[tuple[str, str]]
+
+
+def checked(hosts: Sequence[InventoryHost], problems: Problems) -> Iterator[CheckedHost]:
+    """Yield what is known of each host. What is wrong is added to the problems, of all hosts and parts."""
+    for assignment in resolved(hosts, problems):
+        apps = tuple(app for app in assignment.served.apps if has_release(app, assignment.host, problems))
+        # the others' steps can be told all the same
+        sound = replace(assignment, served=replace(assignment.served, apps=apps))
+        steps, unknown = 0, []
+        for task in steps_of(sound, lambda error: problems.add(as_config_error(error))):
+            steps += len(task.steps)
+            if task.unknown:
+                unknown.append((task.role, task.task))
+        yield CheckedHost(assignment, steps, unknown)
+
+
+def resolved(hosts: Sequence[InventoryHost], problems: Problems) -> list[Assignment]:
+    """Return what each host gets, of those that can be resolved."""
+    sound = []
+    for host in hosts:
+        with problems.gathered():
+            check([host])
+            sound.append(host)
+    try:
+        # together, as they read the sources of their applications together
+        return resolve(sound)
+    except ConfigError as error:
+        problems.add(error)
+    return [part_of(host) for host in sound]
+
+
+def part_of(host: InventoryHost) -> Assignment:
+    """Return what a host gets, without what is wrong, which has been noted already: the rest may have faults, too."""
+    with contextlib.suppress(ConfigError):
+        (found,) = resolve([host])
+        return found
+    noted = Problems()
+    pairs: list[tuple[Role, Params | None]] = []
+    for role in roles_of(host, host.roles, KnownRoles(search_path(host.inventory.project)), noted):
+        with noted.gathered():
+            pairs.append((role, params_for(role, host, ())))
+    return Assignment(host, tuple(pairs), {role.name: params for role, params in pairs if params is not None})
+
+
+def has_release(app: Application, host: InventoryHost, problems: Problems) -> bool:
+    """Whether the source of an application makes a release, which its Python can run."""
+    try:
+        why = unfit(app.release, "")
+    except ProvError as error:
+        problems.add(host.error(("apps", app.name, "source"), str(error), error.hint))
+        return False
+    if why:
+        hint = f"Name another one: `python: '3.13'`, or a path on {host.name}."
+        problems.add(host.error(("apps", app.name, "python"), why, hint))
+    return True
+
+
+def as_config_error(error: ProvError) -> ConfigError:
+    """The same, found before a connection."""
+    if isinstance(error, ConfigError):
+        return error
+    return ConfigError(error.message, where=error.where, hint=error.hint)

@@ -1,0 +1,127 @@
+"""prov check: all that is wrong and can be known without a connection, at once, with file and line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from inventories import project
+
+from provision.cli.main import cli
+from provision.errors import ConfigError, ConfigErrors
+
+ROLE = '''
+    """Several faults."""
+    from provision.role import Host, task
+    from provision.steps import files
+
+
+    @task
+    def no_path(c: Host) -> None:
+        files.file(c, "relative", "x")
+
+
+    @task
+    def no_template(c: Host) -> None:
+        files.template(c, "none.j2", to="/etc/x")
+
+
+    @task
+    def asks(c: Host) -> None:
+        files.file(c, "/etc/y", "x")
+        c.run("ls")
+
+
+    @task
+    def after_it(c: Host) -> None:
+        files.file(c, "/etc/z", "x", mode="rwx")
+'''
+INVENTORY = """
+    all:
+      hosts:
+        web1:
+          roles: [base, python, app, faulty]
+          apps:
+            gone: {source: ../gone, target: a:b, domains: [a.test]}
+            bare: {source: ../bare, target: a:b, domains: [b.test]}
+            new: {source: ../new, target: a:b, domains: [c.test], python: "3.11"}
+        web2: {roles: [base, pyton]}
+        web3: {ansible_port: x}
+        web4: {roles: [base], base: {sshd: 3}}
+        web5: {roles: [base]}
+        lb1: {roles: [base], balance: {hello: web6}}
+        web6:
+          ansible_connection: lab
+          roles: [base, python, app]
+          apps:
+            hello: {source: ../new/hello, target: a:b, domains: [d.test]}
+"""
+
+
+@pytest.fixture
+def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PROV_LAB_DIR", str(tmp_path / "lab"))
+    files = {
+        "inventory/hosts.yml": INVENTORY,
+        "roles/faulty/__init__.py": ROLE,
+        "bare/a.py": "",
+        "new/pyproject.toml": '[project]\nname = "new"\nversion = "1"\nrequires-python = ">=3.12"\n',
+        "new/hello/requirements.txt": "",
+    }
+    monkeypatch.chdir(project(tmp_path, files))
+    return tmp_path
+
+
+def check(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["check", *arguments])
+
+
+def found(result: Result) -> list[str]:
+    assert isinstance(result.exception, ConfigErrors), result.exception
+    assert result.exception.exit_code == 2
+    return [str(error) for error in result.exception.errors]
+
+
+def test_every_fault_of_every_host_at_once(faulty: Path) -> None:
+    inventory = "inventory/hosts.yml"
+    lines = found(check())
+    expected = [
+        f"{inventory}:6 web1.apps.gone.source: no such folder",
+        f"{inventory}:7 web1.apps.bare",
+        f"{inventory}:9 web2.roles.1: there is no role 'pyton'",
+        f"{inventory}:10 web3.ansible_port: must be a port",
+        f"{inventory}:11 web4.base.sshd: unknown parameter",
+        "roles/faulty/__init__.py:8: File: path must be absolute",
+        "roles/faulty/__init__.py:13: there is no template 'none.j2'",
+        "roles/faulty/__init__.py:24: File: mode must be",
+    ]
+    assert [each for each in expected if not any(line.startswith(each) for line in lines)] == [], lines
+    assert len(lines) == len(expected), lines
+
+
+def test_a_source_that_its_python_cannot_run(faulty: Path) -> None:
+    text = (faulty / "inventory/hosts.yml").read_text()
+    kept = [line for line in text.splitlines() if "gone:" not in line and "bare:" not in line]
+    (faulty / "inventory/hosts.yml").write_text("\n".join(kept))
+    (line,) = [each for each in found(check("web1")) if "hosts.yml" in each]
+    assert line.startswith("inventory/hosts.yml:6 web1.apps.new.python: new requires Python >=3.12")
+
+
+def test_what_only_a_host_knows_is_no_fault(faulty: Path) -> None:
+    result = check("web5,lb1", "--json")
+    assert result.exception is None, result.exception
+    web5, lb1, summary = map(json.loads, result.stdout.splitlines())
+    assert (web5["event"], web5["host"], web5["roles"], web5["unknown"]) == ("check", "web5", ["base"], [])
+    assert web5["steps"] > 0
+    assert lb1["unknown"] == [{"role": "nginx", "task": "install"}], "the lab host behind it is not up"
+    assert summary["event"] == "summary"
+    people = check("web5")
+    assert people.stdout.split()[:4] == ["NAME", "ROLES", "APPLICATIONS", "STEPS"]
+
+
+def test_a_target_that_is_none(faulty: Path) -> None:
+    result = check("web9")
+    assert not isinstance(result.exception, ConfigError)
+    assert "web9" in str(result.exception)
