@@ -57,11 +57,11 @@ class Authority(AuthorityFiles):
             write_whole(self.id_path, f"{found} {state}\n".encode(), 0o644)
         return found
 
-    def sign(self, request_pem: bytes, names: Sequence[str], days: int) -> bytes:
-        """A server certificate in PEM for a request made on a host; see `provision.apps.certificate_files.sign`."""
+    def sign(self, request_pem: bytes, names: Sequence[str], days: int, *, client: bool = False) -> bytes:
+        """A certificate in PEM for a request made on a host; see `provision.apps.certificate_files.sign`."""
         from provision.apps.certificate_files import sign
 
-        return sign(self, request_pem, names, days)
+        return sign(self, request_pem, names, days, client=client)
 
     def _state(self) -> str:
         """A digest of both files: ca.id counts for these only."""

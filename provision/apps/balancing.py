@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from provision.apps.application import Application
+from provision.apps.host_addresses import check_address
 from provision.apps.settings import FrontName, Settings, known_roles, role_folders
 from provision.declared import fronts
 from provision.declared.fronts import DEFAULT_FRONT
-from provision.errors import ConfigErrors, LabError, UsageError
+from provision.errors import ConfigErrors, UsageError
 from provision.inventory import Inventory, InventoryHost, Problems
-from provision.inventory.fields import address
 from provision.inventory.validation import validate
 from provision.inventory.yaml_values import shown
 from provision.names import suggestion
 from provision.values import dataclass
-
-if TYPE_CHECKING:
-    from provision.lab import LabHost
 
 
 class Balance(Settings):
@@ -167,52 +164,3 @@ def balancers_in(inventory: Inventory) -> dict[str, tuple[InventoryHost, ...]]:
                         found.setdefault(server.name, {})[host.name] = host
     problems.raise_any()
     return {name: tuple(hosts.values()) for name, hosts in found.items()}
-
-
-def check_address(host: InventoryHost) -> None:
-    """Raise ConfigErrors if where other hosts reach a host makes no sense."""
-    inner = host.vars.get("internal_address")
-    if inner is None:
-        host.connection  # noqa: B018 - made, and so checked, on access
-        return
-    try:
-        address(str(inner))
-    except ValueError as error:
-        raise host.error(("internal_address",), str(error)) from None
-
-
-def lab_host(name: str) -> LabHost | None:
-    """The host of the lab that has this name."""
-    # here, as few hosts are of a lab
-    from provision import lab
-
-    return lab.find(name)
-
-
-def addresses_of(hosts: Iterable[InventoryHost]) -> list[str]:
-    """Addresses of hosts, without those of lab hosts that are not up: they have none."""
-    return [
-        address_of(host)
-        for host in hosts
-        if host.connection.kind != "lab" or "internal_address" in host.vars or lab_host(host.name)
-    ]
-
-
-def address_of(host: InventoryHost) -> str:
-    """Where other hosts of the inventory reach a host: `internal_address`, else where prov itself does.
-
-    Raises LabError if that is a lab host that is not up.
-    """
-    inner = host.vars.get("internal_address")
-    if inner is not None:
-        return str(inner)
-    settings = host.connection
-    if settings.kind != "lab":
-        return settings.address
-    found = lab_host(host.name)
-    if found is None:
-        raise LabError(
-            f"the address of the lab host {host.name} is not known, as it is not up",
-            hint=f"Boot it: prov lab up {host.name}",
-        )
-    return found.address

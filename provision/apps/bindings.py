@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from provision.apps.app_model import App
+from provision.apps.host_addresses import address_of
 from provision.apps.settings import known_roles
+from provision.apps.tls import AUTHORITY_PATH, TLS_FOLDER
 from provision.apps.used_services import Use
 from provision.declared import backing_roles
+from provision.declared.backing_roles import BackingRole
 from provision.inventory import InventoryHost, Problems
 from provision.names import suggestion
 from provision.secrets import Secret
@@ -22,12 +26,22 @@ Environment = Mapping[str, str | Secret]
 
 
 @dataclass(frozen=True)
+class ClientFiles:
+    """Paths of an application's key and certificate, and of the authority that it judges servers by."""
+
+    key: str
+    certificate: str
+    authority: str
+
+
+@dataclass(frozen=True)
 class Binding:
     """One service that an application uses.
 
     app, key, use: the application, and its entry in `uses`.  client: the host with the application.
     provider: the host with the role.  finds: the function `environment` of the role.
     first: whether it is the application's first use of that role, which the variables without its name are for.
+    backing: what the role declares.
     """
 
     app: App
@@ -37,6 +51,7 @@ class Binding:
     provider: InventoryHost
     finds: Callable[[Binding, Collection[str]], Environment]
     first: bool
+    backing: BackingRole
 
     @property
     def role(self) -> str:
@@ -59,8 +74,23 @@ class Binding:
 
     @property
     def host_name(self) -> str:
-        """The name by which the provider is reached, and which its certificate is for."""
+        """The name by which other hosts reach the provider, and which its certificate is for: that of its address, or
+        one of prov's own, which they have in /etc/hosts. Raises ProvError if the address is not known."""
+        address = address_of(self.provider)
+        if not is_address(address):
+            return address.lower()
         return f"{re.sub(r'[^a-z0-9]+', '-', self.provider.name.lower()).strip('-')}.{DOMAIN}"
+
+    @property
+    def port(self) -> int:
+        """The port at which other hosts reach it."""
+        return self.backing.port(self.name)
+
+    @property
+    def files(self) -> ClientFiles:
+        """Where the application's certificate is, on its own host."""
+        base = f"{TLS_FOLDER}/{self.app.name}-client"
+        return ClientFiles(f"{base}.key", f"{base}.crt", AUTHORITY_PATH)
 
     @property
     def variable(self) -> str:
@@ -109,14 +139,26 @@ def bindings_of(
             continue
         with problems.gathered():
             first = all(each.role != use.role for each in found)
-            binding = Binding(app, key, use, host, provider, finder(use.role), first)
-            able = backing_roles.named(use.role, known_roles(host)["roles"]).reached_by
-            if binding.way not in able:
-                message = f"the role {use.role!r} is reached by {' or '.join(able)}, not by {binding.way}"
+            backing = backing_roles.named(use.role, known_roles(host)["roles"])
+            binding = Binding(app, key, use, host, provider, finder(use.role), first, backing)
+            if binding.way == "certificate" and "_" in app.user:
+                raise host.error(path, f"a certificate cannot name {app.user!r}: no name in one has '_'")
+            if binding.way not in backing.reached_by:
+                able = " or ".join(backing.reached_by)
+                message = f"the role {use.role!r} is reached by {able}, not by {binding.way}"
                 raise host.error(path, message)
             found.append(binding)
     problems.raise_any()
     return tuple(found)
+
+
+def is_address(text: str) -> bool:
+    """Whether a host is reached by an address, and not by a name."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def refuse_shared(bindings: Collection[Binding]) -> None:
@@ -126,6 +168,7 @@ def refuse_shared(bindings: Collection[Binding]) -> None:
     """
     problems = Problems()
     owners: dict[tuple[str, str], Binding] = {}
+    taken: dict[tuple[str, int], Binding] = {}
     for each in bindings:
         owner = owners.setdefault((each.role, each.name), each)
         if (owner.app.name, owner.key) != (each.app.name, each.key):
@@ -135,6 +178,13 @@ def refuse_shared(bindings: Collection[Binding]) -> None:
             )
             hint = "Give it a `name` of its own."
             problems.add(each.client.error(each.said(), message, hint))
+        rival = taken.setdefault((each.role, each.port), each)
+        first, last = each.backing.ports
+        if first != last and rival.name != each.name and "socket" not in (each.way, rival.way):
+            message = (
+                f"{each.name!r} and {rival.name!r} would have one port on {each.provider.name}: {each.port}"
+            )
+            problems.add(each.client.error(each.said(), message, "Give it another `name`."))
     problems.raise_any()
 
 

@@ -84,10 +84,13 @@ def key_id(authority: AuthorityFiles) -> str:
     return found.value.digest.hex()
 
 
-def sign(authority: AuthorityFiles, request_pem: bytes, names: Sequence[str], days: int) -> bytes:
-    """A server certificate in PEM for a request made on a host.
+def sign(
+    authority: AuthorityFiles, request_pem: bytes, names: Sequence[str], days: int, *, client: bool = False
+) -> bytes:
+    """A certificate in PEM for a request made on a host.
 
     names: the DNS names that it is good for; those in the request do not count.  days: its lifetime.
+    client: for who connects to a server, and not for a server (RFC 5280, 4.2.1.12); its name is then a user.
     Raises ProvError if the request is none, if its signature is wrong, or if the authority's key is not the one of
     its certificate.
     """
@@ -102,6 +105,7 @@ def sign(authority: AuthorityFiles, request_pem: bytes, names: Sequence[str], da
     _refuse_other_key(authority, ca, key)
     now = datetime.datetime.now(datetime.UTC)
     end = min(now + datetime.timedelta(days=days), ca.not_valid_after_utc)
+    usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
     certificate = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])]))
@@ -112,7 +116,7 @@ def sign(authority: AuthorityFiles, request_pem: bytes, names: Sequence[str], da
         .not_valid_after(end)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from provision.apps.application import Application
-from provision.apps.balancing import Balanced, balanced_of, balancers_in, check_address
+from provision.apps.balancing import Balanced, balanced_of, balancers_in
 from provision.apps.bindings import Binding, Environment, bindings_of, refuse_shared, used_hosts
+from provision.apps.host_addresses import check_address
 from provision.apps.reading import apps_of
 from provision.inventory import Inventory, InventoryHost, Problems
 from provision.sources.manifests import Manifests

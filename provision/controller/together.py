@@ -1,20 +1,24 @@
-"""What hosts of a run wait for: that the first one of an application has done what is done once for all of them."""
+"""What hosts of a run wait for: what the first one of an application does once for all, and what others provide."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 class Together:
     """The hosts of one run; each is on a thread of its own.
 
-    first: by the name of an application, the first host of the run that has it. Hosts begin in the run's order, so the
-    first one has begun before any other waits for it.
+    first: by the name of an application, the first host of the run that has it.
+    order: names of the hosts as they begin. A host waits only for those that have begun before it.
     """
 
-    def __init__(self, first: Mapping[str, str] | None = None) -> None:
+    def __init__(self, first: Mapping[str, str] | None = None, order: Sequence[str] = ()) -> None:
         self._first = dict(first or {})
+        self._order = list(order)
+        self._reached: set[str] = set()
+        self._provided: set[str] = set()
+        self._failed: set[str] = set()
         self._done: set[str] = set()
         self._ended: set[str] = set()
         self._changed = threading.Condition()
@@ -29,10 +33,40 @@ class Together:
             self._done.add(app)
             self._changed.notify_all()
 
-    def ended(self, host: str) -> None:
+    def reached(self, host: str) -> None:
+        """Note that a host has answered."""
+        with self._changed:
+            self._reached.add(host)
+            self._changed.notify_all()
+
+    def provided(self, host: str) -> None:
+        """Note that a host has done what its roles provide to applications."""
+        with self._changed:
+            self._provided.add(host)
+            self._changed.notify_all()
+
+    def is_before(self, host: str, other: str) -> bool:
+        """Whether a host of this run begins before another one of it."""
+        return host in self._order[: self._order.index(other)] if other in self._order else False
+
+    def wait_reached(self, host: str) -> bool:
+        """Wait until a host has answered; False if it has not, or its run has failed before that."""
+        with self._changed:
+            self._changed.wait_for(lambda: host in self._reached or host in self._ended)
+            return host in self._reached
+
+    def wait_provided(self, host: str) -> bool:
+        """Wait until a host provides what applications use; False if its run has failed before that."""
+        with self._changed:
+            self._changed.wait_for(lambda: host in self._provided or host in self._ended)
+            return host in self._provided or host not in self._failed
+
+    def ended(self, host: str, *, failed: bool = False) -> None:
         """Note that a host's run has ended, however it did."""
         with self._changed:
             self._ended.add(host)
+            if failed:
+                self._failed.add(host)
             self._changed.notify_all()
 
     def wait(self, app: str) -> str:

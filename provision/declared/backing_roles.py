@@ -1,16 +1,18 @@
 """Roles that provide what applications use, such as databases.
 
 REACHED_BY = ("socket", "certificate")    how applications reach it: on its own host, and from other hosts
+PORTS = (5432, 5432)                      first and last port for other hosts; each binding has the same one of these
 
 A module with REACHED_BY also has a function `environment(binding, packages) -> dict` (provision.apps.bindings).
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from provision.declared.constants import declared, refusal, source_of, words
+from provision.declared.constants import Constant, declared, refusal, source_of, words
 from provision.errors import ConfigError
 from provision.names import suggestion
 from provision.values import dataclass
@@ -22,11 +24,17 @@ FUNCTION = "environment"
 
 @dataclass(frozen=True)
 class BackingRole:
-    """What the role of a service declares. file: of its module."""
+    """What the role of a service declares. file: of its module.  ports: first and last one for other hosts."""
 
     name: str
     file: str
     reached_by: tuple[str, ...]
+    ports: tuple[int, int] = (0, 0)
+
+    def port(self, name: str) -> int:
+        """The port at which other hosts reach something of that name: always the same."""
+        first, last = self.ports
+        return first + zlib.crc32(name.encode()) % (last - first + 1)
 
 
 def backing_role(name: str, folders: Sequence[Path]) -> BackingRole | None:
@@ -49,7 +57,25 @@ def backing_role(name: str, folders: Sequence[Path]) -> BackingRole | None:
             where=ways.where,
             hint=f"Write:  def {FUNCTION}(binding: Binding, packages: Collection[str]) -> dict[str, str]",
         )
-    return BackingRole(name, source.file, known)
+    own = source.get("PORTS")
+    if own is None and set(known) != {"socket"}:
+        raise ConfigError(f"role {name!r} is reached by {known[-1]}, but has no PORTS", where=ways.where)
+    return BackingRole(name, source.file, known, ports(own) if own else (0, 0))
+
+
+def ports(constant: Constant) -> tuple[int, int]:
+    """The first and the last port in a constant. Raises ConfigError."""
+    value = constant.value
+    if (
+        isinstance(value, tuple)
+        and [type(number) for number in value] == [int, int]
+        and 0 < value[0] <= value[1] < 65536
+    ):
+        return value[0], value[1]
+    message = (
+        f"PORTS must be the first and the last of them, such as (5432, 5432), written out, not {value!r}"
+    )
+    raise ConfigError(message, where=constant.where)
 
 
 def named(name: str, folders: Sequence[Path]) -> BackingRole:

@@ -264,6 +264,26 @@ class Host:
                 hint=f"See what is said of {failed}. Nothing of {app.name} has been switched on {self.name}.",
             )
 
+    def provides_now(self) -> None:
+        """Have the hosts of the run go on whose applications use this one. Waits for all steps so far."""
+        if any(binding.client is not self.inventory for binding in self.provided):
+            self.started().wait_for_all()
+            self._options.together.provided(self.name)
+
+    def reaches(self, binding: Binding) -> bool:
+        """Whether the host answers that an application uses, as far as this run has asked it. Waits for that."""
+        together, name = self._options.together, binding.provider.name
+        return not together.is_before(name, self.name) or together.wait_reached(name)
+
+    def wait_for_provider(self, binding: Binding) -> None:
+        """Wait until the host has what an application uses. Raises ProvError if it has failed."""
+        together, name = self._options.together, binding.provider.name
+        if not self.planning and together.is_before(name, self.name) and not together.wait_provided(name):
+            raise ProvError(
+                f"{name} has failed, and {binding.app.name} uses its {binding.role}",
+                hint=f"See what is said of {name}. Nothing of {binding.app.name} has been touched on {self.name}.",
+            )
+
     def leads(self, app: App) -> bool:
         """Whether this host is the first one of the inventory that has an application."""
         return app.name in self.assignment.served.leads

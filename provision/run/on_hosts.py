@@ -56,10 +56,11 @@ class Run:
         self.tallies = {a.host.name: Tally() for a in assignments}
         self._queue: Events = Events()
         first: dict[str, str] = {}
-        for assignment in assignments:
+        self._order = providers_first(assignments)
+        for assignment in self._order:
             for app in assignment.served.apps:
                 first.setdefault(app.name, assignment.host.name)
-        self._together = Together(first)
+        self._together = Together(first, [assignment.host.name for assignment in self._order])
         confirm = self._shown_before(options.confirm) if options.confirm else None
         self._options = replace(
             options,
@@ -79,7 +80,7 @@ class Run:
         left = len(self.assignments)
         pool = ThreadPoolExecutor(self._options.forks, thread_name_prefix="host")
         try:
-            for assignment in self.assignments:
+            for assignment in self._order:
                 pool.submit(self._run_host, assignment)
             while left:
                 event = self._queue.get()
@@ -158,7 +159,7 @@ class Run:
             # a mistake in a role, or ours: the host's run ends, the others go on
             shown = "".join(traceback.format_exception(bug)[-3:])
             error = ProvError(f"{type(bug).__name__}: {bug}", hint=shown)
-        self._together.ended(name)
+        self._together.ended(name, failed=error is not None or not recovered)
         if error is not None:
             error.hide(masks.hide)
         unreachable = isinstance(error, (UnreachableError, LabError))
@@ -172,6 +173,7 @@ class Run:
         host = Host(assignment, self._options, masks=masks, pending=pending, began=began)
         try:
             session = host.started()
+            self._together.reached(name)
             with self._lock:
                 self._running[name] = host
             if self._stopped:
@@ -196,3 +198,25 @@ class Run:
             raise
         host.finish()
         session.raise_failure()
+
+
+def providers_first(assignments: Sequence[Assignment]) -> list[Assignment]:
+    """Return what hosts get in the order in which they begin: as given, but each after those that its applications use.
+
+    Of hosts that use each other, the one that is named first begins.
+    """
+    by_name = {assignment.host.name: assignment for assignment in assignments}
+    found: dict[str, Assignment] = {}
+
+    def put(assignment: Assignment, waiting: frozenset[str]) -> None:
+        name = assignment.host.name
+        if name in found or name in waiting:
+            return
+        for binding in (binding for app in assignment.served.apps for binding in app.bindings):
+            if binding.provider.name in by_name:
+                put(by_name[binding.provider.name], waiting | {name})
+        found[name] = assignment
+
+    for assignment in assignments:
+        put(assignment, frozenset())
+    return list(found.values())

@@ -17,11 +17,14 @@ def run_roles(host: Host) -> None:
     """Run every role in its order, then what they have put off: the work of a deploy or plan."""
     session = host.started()
     refuse_unmet(host)
+    backing = [role.name for role, _ in host.assignment.roles if role.backing]
     try:
         for role, params in host.assignment.roles:
             session.role = role.name
             host.emit(RoleStarted(host.name, role.name))
             role.run(host, params)
+            if role.name in backing[-1:]:
+                host.provides_now()
         host.run_later()
         session.wait_for_all()
     except StepFailed:

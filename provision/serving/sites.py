@@ -10,7 +10,8 @@ from urllib.parse import quote
 from provision.apps.app_model import App
 from provision.apps.app_releases import Release
 from provision.apps.application import Application
-from provision.apps.balancing import Balanced, address_of, addresses_of
+from provision.apps.balancing import Balanced
+from provision.apps.host_addresses import address_of, addresses_of
 from provision.apps.tls import authority_path, certificate_path, key_path
 from provision.declared.fronts import Front, fronts
 from provision.declared.role_folders import search_path

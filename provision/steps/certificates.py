@@ -1,10 +1,10 @@
 """Server certificates: the key is made on the host and stays there. Shipped to hosts (Python 3.8)."""
 
 import re
-from typing import TYPE_CHECKING, List, Mapping, Sequence
+from typing import TYPE_CHECKING, List, Mapping, Optional, Sequence
 
 from provision.errors import StepError
-from provision.steps.base import Change, Diff, Step, check_path, step, wanted
+from provision.steps.base import Change, Diff, Step, check_names, check_path, step, wanted
 from provision.steps.support.keyed import Keyed
 from provision.steps.support.x509 import (
     check_dns_names,
@@ -19,8 +19,11 @@ from provision.system.source import Source
 
 if TYPE_CHECKING:
     from provision.system.host import System
+    from provision.system.host_files import Stat
 
 
+#: what is wrong with a key, as differences call it
+OF_KEY = ("mode of the key", "group of the key")
 #: what openssl-req(1) writes (RFC 7468)
 REQUEST = re.compile(
     r"-----BEGIN CERTIFICATE REQUEST-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE REQUEST-----\s*\Z"
@@ -34,11 +37,13 @@ class Certificate(Keyed):
     issuer: makes the certificate, on the controller, from the request that the host sends.
     authority: identifier of the issuer's key, in hex; a certificate of another issuer is replaced.
     renew: replace the certificate when less than this part of its lifetime is left.
+    key_group: a group that may read the key too, which has mode 0640 then.
     """
 
     issuer: Source
     authority: str
     renew: float = 1 / 3
+    key_group: str = ""
 
     def label(self) -> str:
         return "certificate %s" % self.path
@@ -46,13 +51,15 @@ class Certificate(Keyed):
     def validate(self) -> None:
         super().validate()
         check_renew(self.renew)
+        if self.key_group:
+            check_names(self, "key_group")
 
     def check(self, host: "System") -> Diff:
         found = self.missing(host, "certificate")
         key, now = host.files.stat(self.key), host.files.stat(self.path)
         there = key is not None and key.kind == "file"
-        if key is not None and there and key.mode & 0o077:
-            found.insert(0, Change("mode of the key", "%04o" % key.mode, "0600"))
+        if key is not None and there:
+            found = self._readers(host, key) + found
         predicted = host.files.predicted(self.path)
         if there and now is not None and now.kind == "file" and not predicted:
             found += self._faults(host)
@@ -64,8 +71,11 @@ class Certificate(Keyed):
 
     def apply(self, host: "System", diff: Diff) -> None:
         self.make_key(host)
-        host.files.set_mode(self.key, 0o600)
-        if all(change.what == "mode of the key" for change in diff.changes):
+        group = self._group(host) if self.key_group else None
+        if group is not None:
+            host.files.set_owner(self.key, 0, group)
+        host.files.set_mode(self.key, 0o640 if self.key_group else 0o600)
+        if all(change.what in OF_KEY for change in diff.changes):
             return
         owner = host.owner(None, None)
         if host.planned:
@@ -75,6 +85,21 @@ class Certificate(Keyed):
         wrong = self._faults(host)
         if wrong:
             raise StepError("the new certificate has a fault: %s" % ", ".join(c.what for c in wrong))
+
+    def _group(self, host: "System") -> "Optional[int]":
+        """The id of the group. None in a plan: a package that is still to come makes it. Raises StepError."""
+        found = host.accounts.group(self.key_group)
+        return found if found is not None or host.planned else host.accounts.gid(self.key_group)
+
+    def _readers(self, host: "System", key: "Stat") -> List[Change]:
+        """What is wrong with who may read the key."""
+        found = []
+        if key.mode & (0o037 if self.key_group else 0o077) or (self.key_group and not key.mode & 0o040):
+            found.append(Change(OF_KEY[0], "%04o" % key.mode, "0640" if self.key_group else "0600"))
+        group = self._group(host) if self.key_group else None
+        if group is not None and key.gid != group:
+            found.append(Change(OF_KEY[1], host.accounts.group_name(key.gid), self.key_group))
+        return found
 
     def _faults(self, host: "System") -> List[Change]:
         values = read(host, "x509", self.path, self.key)

@@ -6,6 +6,7 @@ The steps are in modules of their own, because each travels to hosts with all of
 """
 
 from provision.steps.base import step
+from provision.steps.postgres_access import Access as Access
 from provision.steps.postgres_databases import Database as Database
 from provision.steps.postgres_databases import Extension as Extension
 from provision.steps.postgres_grants import DefaultPrivileges as DefaultPrivileges
@@ -19,3 +20,4 @@ extension = step(Extension)
 grant = step(Grant)
 default_privileges = step(DefaultPrivileges)
 setting = step(Setting)
+access = step(Access)

@@ -16,7 +16,7 @@ from provision.role import Host, Params, task
 from provision.serving.instances import environment_file, loads
 from provision.serving.workers import are_there
 from provision.steps import apt, command, files, python, releases, service_users, tree
-from roles.app import chores
+from roles.app import bound, chores
 
 AFTER = ("python",)
 #: in the data folder: what the application sees in its release
@@ -30,6 +30,7 @@ class AppRole(Params):
     """Have Django's `check --deploy --fail-level WARNING` pass before a release goes on."""
 
     def unmet(self, host: Host) -> Iterator[ConfigError]:
+        yield from bound.out_of_reach(host)
         for app in host.apps:
             why = unfit(app.release, host.facts.python)
             if why:
@@ -41,8 +42,10 @@ class AppRole(Params):
 def install(c: Host, p: AppRole) -> None:
     """Bring every application of this host to its current release, ready to be served."""
     for app in c.apps:
+        bound.await_providers(c, app)
         release = app.release
         account(c, app, release)
+        bound.certify(c, app)
         if app.packages.run or app.packages.build:
             apt.packages(c, [*app.packages.run, *app.packages.build])
         environment_file(c, release)

@@ -1,22 +1,28 @@
 """PostgreSQL: a server that is tuned to the host, and a database with its owner for each application that uses it.
 
-An application names it in `uses`. On one host it is reached by its socket, and knows the application by its user,
-without a password. A database is never dropped: not by undo or prune, nor when an application is renamed or goes.
+An application names it in `uses`. On one host it is reached by its socket, and knows the application by its user.
+From other hosts it is reached over TLS, and both sides have a certificate of the private CA. There is no password, and
+without applications of other hosts no port. A database is never dropped: not by undo or prune, nor when an application
+is renamed or goes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pydantic import Field
 
 from provision.apps.bindings import Binding
+from provision.apps.host_addresses import address_of
+from provision.apps.tls import AUTHORITY_PATH
 from provision.errors import ConfigError
 from provision.role import Host, Outcome, Params, task
 from provision.secrets import Secret
 from provision.steps import apt, postgres, systemd
+from roles.tls import Tls, between
 
-REACHED_BY = ("socket",)
+REACHED_BY = ("socket", "certificate")
+PORTS = (5432, 5432)
 
 #: of each distribution's release, by /etc/os-release
 VERSIONS = {
@@ -30,8 +36,15 @@ SQLALCHEMY = {"sqlalchemy", "flask-sqlalchemy", "sqlmodel", "alembic", "flask-mi
 DRIVERS = {"asyncpg": "asyncpg", "psycopg": "psycopg", "pg8000": "pg8000"}
 #: what SQLAlchemy takes without being told
 USUAL_DRIVERS = {"psycopg2", "psycopg2-binary"}
-#: the server that is killed comes back; one that is stopped does not (systemd.service(5))
-COMES_BACK = "[Service]\nRestart=on-failure\nRestartSec=1\n"
+#: the server that is killed comes back; one that is stopped does not (systemd.service(5)). Its address is there first.
+DROP_IN = """[Unit]
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Restart=on-failure
+RestartSec=1
+"""
 
 
 class Postgres(Params):
@@ -71,7 +84,6 @@ class Postgres(Params):
             "maintenance_work_mem": f"{min(max(memory // 16, 16), 1024)}MB",
             "work_mem": f"{work}MB",
             "random_page_cost": "1.1",
-            **self.settings,
         }
 
 
@@ -81,10 +93,40 @@ def install(c: Host, p: Postgres) -> None:
     version = p.version or p.of_distribution(c)
     unit = f"postgresql@{version}-main"
     apt.packages(c, [f"postgresql-{version}"])
-    limits = systemd.drop_in(c, unit, "prov", COMES_BACK)
-    changed: list[Outcome] = [postgres.setting(c, name, value) for name, value in p.tuned(c).items()]
+    unit_settings = systemd.drop_in(c, unit, "prov", DROP_IN)
+    others = [each for each in c.provided if each.role == "postgres" and each.way != "socket"]
+    read = over_tls(c, others) if others else []
+    values = {**p.tuned(c), **(listening(c, others) if others else {}), **p.settings}
+    changed = [postgres.setting(c, name, value) for name, value in values.items()]
+    read.append(postgres.access(c, rows(others), name="applications"))
     # Debian's generator has it start at boot, as start.conf of the cluster says
-    systemd.service(c, unit, enabled=None, restart_on=[*changed, limits])
+    systemd.service(c, unit, enabled=None, restart_on=[*changed, unit_settings], reload_on=read)
+
+
+def over_tls(c: Host, others: Sequence[Binding]) -> list[Outcome]:
+    """The certificate of the server."""
+    p = c.params(Tls)
+    ca = between.authority(c, p.ca)
+    return [between.server(c, ca, "postgres", [*others], days=p.days, group="postgres")]
+
+
+def listening(c: Host, others: Sequence[Binding]) -> dict[str, str]:
+    """Settings by which other hosts reach the server."""
+    address = address_of(others[0].provider)
+    key, certificate = between.server_files("postgres")
+    return {
+        # behind a router, the host itself does not have the address
+        "listen_addresses": address if address in c.facts.addresses else "*",
+        "ssl": "on",
+        "ssl_key_file": key,
+        "ssl_cert_file": certificate,
+        "ssl_ca_file": AUTHORITY_PATH,
+    }
+
+
+def rows(others: Sequence[Binding]) -> list[str]:
+    """Who may log in from other hosts, and how."""
+    return sorted({f'hostssl "{each.name}" "{each.app.user}" all cert' for each in others})
 
 
 @task
@@ -101,11 +143,17 @@ def databases(c: Host, p: Postgres) -> None:
 
 def environment(binding: Binding, packages: Collection[str]) -> dict[str, str | Secret]:
     """What an application finds in its environment: a URL, and the variables of libpq, which asyncpg reads, too."""
-    values = {"user": binding.app.user, "name": binding.name, "host": SOCKETS, "port": "5432", "password": ""}
-    plain = "{scheme}:///{name}?host={host}"
+    local = binding.way == "socket"
+    host = SOCKETS if local else binding.host_name
+    plain = "{scheme}:///{name}?host={host}" if local else "{scheme}://{user}@{host}:{port}/{name}"
+    values = {"user": binding.app.user, "name": binding.name, "host": host, "port": "5432", "password": ""}
     found: dict[str, str | Secret] = {binding.variable: binding.url(plain, scheme(packages), values)}
     if binding.first:
-        found |= {"PGHOST": SOCKETS, "PGDATABASE": binding.name, "PGUSER": binding.app.user}
+        found |= {"PGHOST": host, "PGDATABASE": binding.name, "PGUSER": binding.app.user}
+    if binding.way == "certificate":
+        own = binding.files
+        found |= {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": own.authority}
+        found |= {"PGSSLCERT": own.certificate, "PGSSLKEY": own.key}
     return found
 
 

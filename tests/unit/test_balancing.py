@@ -9,8 +9,8 @@ from inventories import errors, inventory, no_roles
 
 from provision.apps import fleet
 from provision.apps.application import Application
-from provision.apps.balancing import address_of, addresses_of
 from provision.apps.fleet import Fleet
+from provision.apps.host_addresses import address_of, addresses_of
 from provision.apps.reading import apps_of
 from provision.errors import ConfigErrors, ProvError
 from provision.inventory import Inventory, InventoryHost

@@ -1,0 +1,62 @@
+"""Where hosts of the inventory reach one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from provision.errors import LabError
+from provision.inventory import InventoryHost
+from provision.inventory.fields import address
+
+if TYPE_CHECKING:
+    from provision.lab import LabHost
+
+
+def check_address(host: InventoryHost) -> None:
+    """Raise ConfigErrors if where other hosts reach a host makes no sense."""
+    inner = host.vars.get("internal_address")
+    if inner is None:
+        host.connection  # noqa: B018 - made, and so checked, on access
+        return
+    try:
+        address(str(inner))
+    except ValueError as error:
+        raise host.error(("internal_address",), str(error)) from None
+
+
+def lab_host(name: str) -> LabHost | None:
+    """The host of the lab that has this name."""
+    # here, as few hosts are of a lab
+    from provision import lab
+
+    return lab.find(name)
+
+
+def addresses_of(hosts: Iterable[InventoryHost]) -> list[str]:
+    """Addresses of hosts, without those of lab hosts that are not up: they have none."""
+    return [
+        address_of(host)
+        for host in hosts
+        if host.connection.kind != "lab" or "internal_address" in host.vars or lab_host(host.name)
+    ]
+
+
+def address_of(host: InventoryHost) -> str:
+    """Where other hosts of the inventory reach a host: `internal_address`, else where prov itself does.
+
+    Raises LabError if that is a lab host that is not up.
+    """
+    inner = host.vars.get("internal_address")
+    if inner is not None:
+        return str(inner)
+    settings = host.connection
+    if settings.kind != "lab":
+        return settings.address
+    found = lab_host(host.name)
+    if found is None:
+        raise LabError(
+            f"the address of the lab host {host.name} is not known, as it is not up",
+            hint=f"Boot it: prov lab up {host.name}",
+        )
+    return found.address

@@ -1,0 +1,52 @@
+"""What applications use on other hosts: that it is there, and a name and a certificate for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from provision.apps.bindings import Binding, is_address
+from provision.apps.host_addresses import address_of
+from provision.errors import ConfigError
+from provision.role import Host
+from provision.steps import hosts, wait
+from roles.tls import Tls, between
+
+if TYPE_CHECKING:
+    from provision.apps.application import Application
+
+#: seconds that a service on another host gets until it answers
+ANSWERS = 15.0
+
+
+def elsewhere(app: Application) -> list[Binding]:
+    """What an application uses on other hosts."""
+    return [binding for binding in app.bindings if binding.provider is not binding.client]
+
+
+def out_of_reach(c: Host) -> Iterator[ConfigError]:
+    """An error for each use of a host that this run has not reached."""
+    for app in c.apps:
+        for binding in elsewhere(app):
+            if not c.reaches(binding):
+                message = f"{binding.provider.name} cannot be reached, and {app.name} uses its {binding.role}"
+                yield c.inventory.error(binding.said(), message, "Nothing has been touched.")
+
+
+def await_providers(c: Host, app: Application) -> None:
+    """Have an application reach what it uses on other hosts: wait until they have it, and answer."""
+    for binding in elsewhere(app):
+        c.wait_for_provider(binding)
+        address = address_of(binding.provider)
+        if is_address(address):
+            hosts.hosts_entry(c, address, [binding.host_name])
+        if not c.planning:
+            wait.port(c, binding.port, address, within=ANSWERS)
+
+
+def certify(c: Host, app: Application) -> None:
+    """The certificate by which an application is known there. Its user is there."""
+    certified = [binding for binding in elsewhere(app) if binding.way == "certificate"]
+    if certified:
+        p = c.params(Tls)
+        between.client(c, between.authority(c, p.ca), certified[0], days=p.days)

@@ -1,0 +1,53 @@
+"""Certificates between hosts: for what one provides and applications of others use. Both come from the private CA."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from provision.apps.authority import Authority
+from provision.apps.bindings import Binding
+from provision.apps.tls import AUTHORITY_PATH, TLS_FOLDER
+from provision.role import Host, Outcome
+from provision.steps import apt, certificates, files
+from provision.system.source import Source
+
+#: what a plan shows of an authority that the deploy makes first
+TO_BE_MADE = "the certificate of the private CA, which the deploy makes\n"
+
+
+def authority(c: Host, folder: str) -> Authority:
+    """The private CA, and its certificate on the host. folder: of the CA on the controller."""
+    found = Authority(Path(folder).expanduser())
+    if not c.planning:
+        found.make()
+    apt.packages(c, "openssl")
+    files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
+    text = found.certificate_path.read_text(encoding="ascii") if found.exists() else TO_BE_MADE
+    files.file(c, AUTHORITY_PATH, text, mode=0o644)
+    return found
+
+
+def server(c: Host, ca: Authority, name: str, bindings: list[Binding], *, days: int, group: str) -> Outcome:
+    """The certificate of a service, for the names by which applications of other hosts reach it.
+
+    name: of its files.  days: its lifetime.  group: that may read its key.
+    """
+    names = sorted({binding.host_name for binding in bindings})
+    issuer = Source.made_by(f"certificate {name}", partial(ca.sign, names=names, days=days))
+    key, path = server_files(name)
+    return certificates.certificate(c, key, path, names, issuer, ca.key_id(), key_group=group)
+
+
+def server_files(name: str) -> tuple[str, str]:
+    """Where the key and the certificate of a service are on its host."""
+    return f"{TLS_FOLDER}/{name}-server.key", f"{TLS_FOLDER}/{name}-server.crt"
+
+
+def client(c: Host, ca: Authority, binding: Binding, *, days: int) -> None:
+    """The certificate by which services of other hosts know an application: it names its user."""
+    user, own = binding.app.user, binding.files
+    issuer = Source.made_by(
+        f"client certificate {binding.app.name}", partial(ca.sign, names=[user], days=days, client=True)
+    )
+    certificates.certificate(c, own.key, own.certificate, [user], issuer, ca.key_id(), key_group=user)
