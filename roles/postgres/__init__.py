@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pydantic import Field
 
 from provision.apps.bindings import Binding
-from provision.apps.host_addresses import address_of
 from provision.apps.tls import AUTHORITY_PATH
 from provision.errors import ConfigError
 from provision.role import Host, Outcome, Params, task
@@ -107,16 +106,14 @@ def over_tls(c: Host, others: Sequence[Binding]) -> list[Outcome]:
     """The certificate of the server."""
     p = c.params(Tls)
     ca = between.authority(c, p.ca)
-    return [between.server(c, ca, "postgres", [*others], days=p.days, group="postgres")]
+    return [between.server(c, ca, "postgres", others, days=p.days, group="postgres")]
 
 
 def listening(c: Host, others: Sequence[Binding]) -> dict[str, str]:
     """Settings by which other hosts reach the server."""
-    address = address_of(others[0].provider)
     key, certificate = between.server_files("postgres")
     return {
-        # behind a router, the host itself does not have the address
-        "listen_addresses": address if address in c.facts.addresses else "*",
+        "listen_addresses": between.listens_at(c, others),
         "ssl": "on",
         "ssl_key_file": key,
         "ssl_cert_file": certificate,

@@ -1,23 +1,28 @@
 """Redis, or Valkey where the distribution has it: an instance of its own for each use of an application.
 
 An application names it in `uses`. Each instance has its memory, its data and its socket, which the application alone
-may use: nothing else on the host, and no port. What it holds outlives restarts, and is never removed.
+may use: nothing else on the host, and no port. From other hosts it is reached over TLS, at a port of its own between
+26000 and 31999: both sides have a certificate of the private CA, and it lets in every application that has one. What it
+holds outlives restarts, and is never removed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from pydantic import Field
 
 from provision.apps.bindings import Binding
-from provision.role import Host, Params, task
+from provision.apps.tls import AUTHORITY_PATH
+from provision.role import Host, Outcome, Params, task
 from provision.secrets import Secret
 from provision.steps import apt, files, service_users, systemd
 from provision.values import dataclass
+from roles.tls import Tls, between
 
-REACHED_BY = ("socket",)
+REACHED_BY = ("socket", "certificate")
+PORTS = (26000, 31999)
 
 FOLDER = "/etc/prov/redis"
 #: names of the use that Celery's broker is, where an application has several
@@ -67,8 +72,10 @@ def install(c: Host, p: Redis) -> None:
     bindings = [each for each in c.provided if each.role == "redis"]
     if bindings:
         files.directory(c, FOLDER, mode=0o755, parents=True)
+    others = [each for each in bindings if each.way != "socket"]
+    read = [over_tls(c, product, others)] if others else []
     for binding in bindings:
-        instance(c, p, product, binding, memory(c, p, len(bindings)))
+        instance(c, p, product, binding, memory(c, p, len(bindings)), read)
 
 
 def of_host(c: Host) -> Product:
@@ -83,12 +90,23 @@ def memory(c: Host, p: Redis, count: int) -> int:
     return p.memory or max(c.facts.memory_mb // 256 * 256 // 8 // count, 16)
 
 
-def instance(c: Host, p: Redis, product: Product, binding: Binding, megabytes: int) -> None:
-    """One instance: its configuration, and its unit."""
+def over_tls(c: Host, product: Product, others: Sequence[Binding]) -> Outcome:
+    """The certificate of the host's instances that other hosts reach."""
+    p = c.params(Tls)
+    ca = between.authority(c, p.ca)
+    return between.server(c, ca, "redis", others, days=p.days, group=product.user)
+
+
+def instance(
+    c: Host, p: Redis, product: Product, binding: Binding, megabytes: int, certificates: Sequence[Outcome]
+) -> None:
+    """One instance: its configuration, and its unit. certificates: what it reads if other hosts reach it."""
     app, name = binding.app, unit_name(binding)
-    said_in = c.inventory.origin("apps", app.name, "user")
-    # the socket belongs to the application's group
-    service_users.service_user(c, app.user, home=f"/var/lib/{app.user}", said_in=str(said_in or ""))
+    local = binding.way == "socket"
+    if local:
+        # the socket belongs to the application's group
+        said_in = c.inventory.origin("apps", app.name, "user")
+        service_users.service_user(c, app.user, home=f"/var/lib/{app.user}", said_in=str(said_in or ""))
     path = f"{FOLDER}/{binding.name}.conf"
     values: dict[str, Any] = {
         "p": p,
@@ -98,10 +116,15 @@ def instance(c: Host, p: Redis, product: Product, binding: Binding, megabytes: i
         "megabytes": megabytes,
         "socket": socket(binding),
         "conf": path,
+        "local": local,
+        "group": app.user if local else product.user,
+        "address": "" if local else between.listens_at(c, [binding]),
+        "tls": between.server_files("redis"),
+        "authority": AUTHORITY_PATH,
     }
     conf = files.template(c, "redis.conf.j2", to=path, mode=0o644, **values)
     unit = systemd.unit(c, f"{name}.service", c.render("redis.service.j2", role="redis", **values))
-    systemd.service(c, name, restart_on=[conf, unit])
+    systemd.service(c, name, restart_on=[conf, unit, *([] if local else certificates)])
 
 
 def unit_name(binding: Binding) -> str:
@@ -116,13 +139,31 @@ def socket(binding: Binding) -> str:
 
 def environment(binding: Binding, packages: Collection[str]) -> dict[str, str | Secret]:
     """What an application finds in its environment: a URL as redis-py reads it, and one for Celery."""
-    values = {"user": "", "password": "", "host": socket(binding), "port": "0", "name": "0"}
-    url = binding.url("{scheme}://{host}?db={name}", "unix", values)
+    if binding.way == "socket":
+        values = {"user": "", "password": "", "host": socket(binding), "port": "0", "name": "0"}
+        url = binding.url("{scheme}://{host}?db={name}", "unix", values)
+        broker = f"redis+socket://{socket(binding)}"
+    else:
+        values = {
+            "user": "",
+            "password": "",
+            "host": binding.host_name,
+            "port": str(binding.port),
+            "name": "0",
+        }
+        own = binding.files
+        files = f"ssl_ca_certs={own.authority}&ssl_certfile={own.certificate}&ssl_keyfile={own.key}"
+        plain = f"{{scheme}}://{{host}}:{{port}}/{{name}}?{files}&ssl_cert_reqs="
+        url = binding.url(f"{plain}required", "rediss", values)
+        # kombu takes the names of constants of Python's ssl
+        broker = url.removesuffix("required") + "CERT_REQUIRED"
     found: dict[str, str | Secret] = {binding.variable: url}
     if binding.first:
         found["REDIS_URL"] = url
+        if "rq" in packages:
+            # read by the program rq
+            found["RQ_REDIS_URL"] = url
     if "celery" in packages and (binding.first or binding.key in QUEUES):
         # Celery reads these by itself, in a form of its own
-        broker = f"redis+socket://{socket(binding)}"
         found |= {"CELERY_BROKER_URL": broker, "CELERY_RESULT_BACKEND": broker}
     return found

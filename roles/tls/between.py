@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from provision.apps.authority import Authority
 from provision.apps.bindings import Binding
+from provision.apps.host_addresses import address_of
 from provision.apps.tls import AUTHORITY_PATH, TLS_FOLDER
 from provision.role import Host, Outcome
 from provision.steps import apt, certificates, files
@@ -28,7 +30,9 @@ def authority(c: Host, folder: str) -> Authority:
     return found
 
 
-def server(c: Host, ca: Authority, name: str, bindings: list[Binding], *, days: int, group: str) -> Outcome:
+def server(
+    c: Host, ca: Authority, name: str, bindings: Sequence[Binding], *, days: int, group: str
+) -> Outcome:
     """The certificate of a service, for the names by which applications of other hosts reach it.
 
     name: of its files.  days: its lifetime.  group: that may read its key.
@@ -51,3 +55,9 @@ def client(c: Host, ca: Authority, binding: Binding, *, days: int) -> None:
         f"client certificate {binding.app.name}", partial(ca.sign, names=[user], days=days, client=True)
     )
     certificates.certificate(c, own.key, own.certificate, [user], issuer, ca.key_id(), key_group=user)
+
+
+def listens_at(c: Host, bindings: Sequence[Binding]) -> str:
+    """The address of the host at which other hosts reach it; "*" if it does not know that itself, behind a router."""
+    address = address_of(bindings[0].provider)
+    return address if address in c.facts.addresses else "*"

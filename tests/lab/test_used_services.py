@@ -1,4 +1,4 @@
-"""Applications with databases: by a socket on one host; plans say what deploys do, and nothing is ever dropped."""
+"""Applications with databases: by a socket on one host, by certificates between two; nothing is ever dropped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from helpers.web import Site
 
 pytestmark = pytest.mark.lab
 
-WEB = "t-uses"
+WEB, BASE = "t-uses", "t-used"
 #: counts its requests in the database
 SHOP = """
 import os, psycopg
@@ -106,3 +106,55 @@ def test_a_database_on_the_same_host(project: Project, lab_hosts: Hosts) -> None
     )
     prov("deploy", WEB, "--prune", cwd=project.folder, timeout=300, status=0)
     assert databases() == {"shop", "store"}
+
+
+def states(run: Run) -> dict[str, list[tuple[str, str]]]:
+    """What became of each step, by host."""
+    return {name: [(s["step"], s["state"]) for s in run.steps(name)] for name in (WEB, BASE)}
+
+
+def test_a_database_on_another_host(project: Project, lab_hosts: Hosts) -> None:
+    hosts = lab_hosts.up({WEB: Kind("debian-13"), BASE: Kind()})
+    app = {"source": "../shop", "target": "shop:app", "domains": ["shop.test"]}
+    web = {
+        "roles": ["base", "python", "app"],
+        "apps": {"shop": {**app, "uses": {"database": {"postgres": BASE}}}},
+    }
+    project.inventory({WEB: web, BASE: {"roles": ["postgres"]}}, ansible_connection="lab")
+    planned = prov("plan", "tests", cwd=project.folder)
+    deployed = prov("deploy", "tests", cwd=project.folder, timeout=400, status=0)
+    assert states(planned) == states(deployed)
+    again = prov("deploy", "tests", cwd=project.folder, timeout=200, status=0)
+    assert [again.tally(name)["changed"] for name in (WEB, BASE)] == [0, 0]
+
+    site = Site(hosts[WEB].address, "shop.test", project.ca)
+    assert site.get("/").body.decode().split()[1:] == ["app-shop", "shop"]
+    assert "PASSWORD" not in on(WEB, "cat", "/etc/prov/shop.env")
+    # it listens at its own address alone, and lets no one in without the application's certificate
+    assert {line.split()[3] for line in on(BASE, "ss", "-Hltn", "sport = 5432").splitlines()} == {
+        f"{hosts[BASE].address}:5432"
+    }
+    name = f"host={BASE}.prov.internal user=app-shop dbname=shop"
+    python = ["/srv/shop/current/.venv/bin/python", "-c", "import psycopg, sys; psycopg.connect(sys.argv[1])"]
+    for options, why in (
+        ("sslmode=require", "valid client certificate"),
+        ("sslmode=disable", "no pg_hba.conf entry"),
+    ):
+        refused = on(WEB, "sh", "-c", '"$@" 2>&1 || true', "sh", *python, f"{name} {options}")
+        assert why in refused
+
+    # restarted under the application
+    on(BASE, "systemctl", "restart", "postgresql@15-main")
+    assert site.get("/").status == 200
+    # down: nothing is touched
+    on(BASE, "systemctl", "stop", "postgresql@15-main")
+    (project.folder / "shop/more.py").write_text("")
+    failed = prov("deploy", WEB, cwd=project.folder, timeout=200, status=1)
+    assert f"nothing listens on {hosts[BASE].address} port 5432" in str(failed.error())
+    assert failed.tally(WEB)["changed"] == 0
+    on(BASE, "systemctl", "start", "postgresql@15-main")
+    assert site.get("/").status == 200
+    lab_hosts.down([BASE])
+    unreached = prov("deploy", "tests", cwd=project.folder, timeout=200)
+    assert unreached.status != 0
+    assert unreached.tally(WEB)["changed"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from textwrap import indent
 
@@ -9,7 +10,10 @@ import pytest
 from inventories import errors, inventory, project
 
 from provision.apps.app_releases import Release, release_of
+from provision.controller.together import Together
+from provision.declared.backing_roles import BackingRole
 from provision.roles.project import Assignment, resolve
+from provision.run.on_hosts import providers_first
 from provision.secrets import Secret
 
 #: a host with a database and an application, and one without either
@@ -168,3 +172,100 @@ def test_a_queue_is_found_by_redis_and_by_celery(tmp_path: Path) -> None:
     }
     found = release(tmp_path, "uses: {cache: redis}", "django-redis\n", hosts=hosts).environment
     assert "CELERY_BROKER_URL" not in found
+
+
+TWO = """
+all:
+  hosts:
+    web1:
+      ansible_host: 192.0.2.1
+      roles: [python, app]
+      apps:
+        shop:
+          source: src
+          target: shop:app
+          domains: [shop.test]
+{uses}
+    db1: {roles: [postgres], ansible_host: 192.0.2.2}
+    db2: {roles: [postgres], ansible_host: db2.example.com}
+"""
+
+
+def test_another_host_is_reached_by_a_certificate(tmp_path: Path) -> None:
+    found = release(tmp_path, "uses: {database: {postgres: db1}}", hosts=TWO).environment
+    assert {name: value for name, value in found.items() if name.startswith(("DATABASE", "PG"))} == {
+        "DATABASE_URL": "postgresql://app-shop@db1.prov.internal:5432/shop",
+        "PGHOST": "db1.prov.internal",
+        "PGDATABASE": "shop",
+        "PGUSER": "app-shop",
+        "PGSSLMODE": "verify-full",
+        "PGSSLROOTCERT": "/etc/prov/tls/ca.crt",
+        "PGSSLCERT": "/etc/prov/tls/shop-client.crt",
+        "PGSSLKEY": "/etc/prov/tls/shop-client.key",
+    }
+    # one that is known by a name keeps it
+    found = release(tmp_path, "uses: {database: {postgres: db2}}", hosts=TWO).environment
+    assert found["PGHOST"] == "db2.example.com"
+
+
+def test_a_user_that_no_certificate_can_name(tmp_path: Path) -> None:
+    uses = "user: a_b\nuses: {database: {postgres: db1}}"
+    (error,) = errors(lambda: resolved(tmp_path, uses, hosts=TWO))
+    assert "uses.database: a certificate cannot name 'a_b'" in error
+
+
+def test_a_host_knows_who_uses_it_from_elsewhere(tmp_path: Path) -> None:
+    (db1, db2) = resolved(tmp_path, "uses: {database: {postgres: db1}}", "db1", "db2", hosts=TWO)
+    assert [(each.app.user, each.client.name, each.way) for each in db1.served.provided] == [
+        ("app-shop", "web1", "certificate")
+    ]
+    assert db2.served.provided == ()
+
+
+def test_hosts_that_are_used_begin_first(tmp_path: Path) -> None:
+    found = resolved(tmp_path, "uses: {database: {postgres: db1}}", "web1", "db2", "db1", hosts=TWO)
+    assert [each.host.name for each in found] == ["web1", "db2", "db1"]
+    assert [each.host.name for each in providers_first(found)] == ["db1", "web1", "db2"]
+
+
+def test_hosts_that_use_each_other_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    other = TWO.replace(
+        "    db1: {roles: [postgres], ansible_host: 192.0.2.2}",
+        "    db1:\n      roles: [postgres, python, app]\n      ansible_host: 192.0.2.2\n      apps:\n        news:"
+        " {source: src, target: 'a:b', domains: [n.test], uses: {database: {postgres: web1}}}",
+    ).replace("[python, app]", "[python, postgres, app]", 1)
+    found = resolved(tmp_path, "uses: {database: {postgres: db1}}", "web1", "db1", hosts=other)
+    order = [each.host.name for each in providers_first(found)]
+    assert order == ["db1", "web1"]
+    together = Together({}, order)
+    assert (together.is_before("db1", "web1"), together.is_before("web1", "db1")) == (True, False)
+
+
+def test_a_host_waits_for_what_it_uses(tmp_path: Path) -> None:
+    together = Together({}, ["db1", "web1"])
+    told: list[bool] = []
+    waiting = threading.Thread(target=lambda: told.append(together.wait_provided("db1")))
+    waiting.start()
+    together.reached("db1")
+    assert together.wait_reached("db1")
+    assert told == []
+    together.provided("db1")
+    together.ended("db1", failed=True)
+    waiting.join(10)
+    assert told == [True]
+
+
+@pytest.mark.parametrize(("failed", "good"), [(True, False), (False, True)])
+def test_a_host_that_ends_before_it_has_provided(failed: bool, good: bool) -> None:
+    together = Together({}, ["db1", "web1"])
+    together.ended("db1", failed=failed)
+    # a run of other roles has not failed
+    assert together.wait_provided("db1") is good
+    assert not together.wait_reached("db1")
+
+
+def test_ports_of_instances_stay_the_same() -> None:
+    role = BackingRole("x", "", ("certificate",), (26000, 26009))
+    assert {role.port(name) for name in ("a", "b", "c", "d")} <= set(range(26000, 26010))
+    assert role.port("shop-queue") == role.port("shop-queue")
+    assert BackingRole("x", "", (), (5432, 5432)).port("anything") == 5432
