@@ -38,10 +38,9 @@ def await_providers(c: Host, app: Application) -> None:
     for binding in elsewhere(app):
         c.wait_for_provider(binding)
         address = address_of(binding.provider)
+        wait.port(c, binding.port, address, within=ANSWERS)
         if is_address(address):
             hosts.hosts_entry(c, address, [binding.host_name])
-        if not c.planning:
-            wait.port(c, binding.port, address, within=ANSWERS)
 
 
 def certify(c: Host, app: Application) -> None:

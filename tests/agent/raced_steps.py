@@ -160,9 +160,9 @@ ELSEWHERE = {
         "Rotation", "SshdDropIn", "Sudoers", "Sysctl", "Sysusers", "Timezone", "Unit",
     ],
     "programs of the system do it, which hold locks of their own": [
-        "Ageing", "Answers", "Autoremove", "Boolean", "Database", "DefaultPrivileges",
+        "Access", "Ageing", "Answers", "Autoremove", "Boolean", "Database", "DefaultPrivileges",
         "Either", "Extension", "Firewall", "Grant", "Group",
-        "Hold", "Linger", "Module", "OwnTable", "NoGroup", "NoPackages", "NoUser", "Packages", "Role", "Setting", "Ufw",
+        "Hold", "Linger", "Module", "OwnTable", "NoGroup", "NoPackages", "NoUser", "Packages", "DatabaseRole", "Setting", "Ufw",
         "Upgrade", "ServiceUser", "User",
     ],
     "systemd-tmpfiles(8) and restorecon(8) look for links themselves": ["Tmpfiles", "Restored"],
