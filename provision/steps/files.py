@@ -21,6 +21,7 @@ from provision.steps.support.file_changes import (
     DIFF_LIMIT,
     attribute_words,
     attributes,
+    keep_source,
     replaced_mode,
     set_attributes,
     size_text,
@@ -63,8 +64,7 @@ class File(Step):
     DEADLINE = 1800.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.content, (str, bytes, Secret)):
-            object.__setattr__(self, "content", Source.of(self.content))
+        keep_source(self)
 
     @property
     def source(self) -> Source:

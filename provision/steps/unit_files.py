@@ -7,6 +7,7 @@ from provision.secrets import Secret
 from provision.steps.base import Change, Diff, Step, listed, wanted
 from provision.steps.files import File
 from provision.steps.support.enabling import set_enabled
+from provision.steps.support.file_changes import keep_source
 from provision.steps.support.unit_judging import (
     RUNTIME_FOLDER,
     UNIT_FOLDER,
@@ -14,7 +15,6 @@ from provision.steps.support.unit_judging import (
     check_file,
     check_unit_name,
     full_name,
-    keep_source,
     put_file,
     some_instance,
 )

@@ -6,7 +6,8 @@ from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, step, wanted
 from provision.steps.files import File
 from provision.steps.services import Service
-from provision.steps.support.unit_judging import check_unit_name, fetched, keep_source, verify
+from provision.steps.support.file_changes import keep_source
+from provision.steps.support.unit_judging import check_unit_name, fetched, verify
 from provision.steps.unit_files import Text
 from provision.system.command_execution import Result
 from provision.system.units import Units

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from provision.apps.settings import HeaderName
 from provision.controller.outcome import Outcome
-from provision.inventory.fields import Network, matching
-from provision.role import Host, Params, task
+from provision.inventory.fields import matching
+from provision.role import Host, task
 from provision.serving.client_headers import DOT_SEGMENT, METHOD_OVERRIDES, dropped
 from provision.serving.front_answers import HASHED, PARTS, hidden, may_be_kept, sent
 from provision.serving.front_files import front_files, passwords_path
+from provision.serving.front_params import FrontParams
 from provision.serving.sites import (
     VirtualHost,
     idle_fronts,
@@ -48,25 +48,13 @@ MODULES = (
 Module = Annotated[str, matching(r"[a-z0-9_]+", "the name of a module, without mod_")]
 
 
-class Apache(Params):
+class Apache(FrontParams):
     """Parameters of the role `apache`."""
 
     max_request_workers: int = Field(default=400, ge=25)
     """Requests at once; more wait. Idle connections cost none of them (mpm_event, MaxRequestWorkers)."""
     keepalive_timeout: int = Field(default=65, ge=1)
     """Seconds that an idle connection of a client stays open."""
-    hsts: int = Field(default=63072000, ge=0)
-    """Seconds for which browsers shall insist on https (Mozilla's recommendation: two years); 0 leaves it out."""
-    static_max_age: int = Field(default=31536000, ge=0)
-    """Seconds for which browsers may keep static files with a hash in their name."""
-    access_log: Literal["json", "combined"] = "json"
-    """One JSON object a line, or the format that log analysers have always known."""
-    trusted_proxies: tuple[Network, ...] = ()
-    """Addresses or networks (10.0.0.0/8) of proxies before this host whose X-Forwarded-For and -Proto are believed.
-    Hosts that balance to this one by the inventory are among them without being named."""
-    trusted_headers: tuple[HeaderName, ...] = ()
-    """More headers of these proxies that applications get, such as X-Forwarded-Host or Remote-User. Name only those
-    that the proxies set or drop themselves: others hold what a client has sent."""
     modules: tuple[Module, ...] = ()
     """Further modules to load, by their names without mod_, for files of your own in /etc/apache2/conf-enabled."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from provision.apps.app_model import App
-from provision.apps.settings import Cache, HeaderName
-from provision.inventory.fields import Network
-from provision.role import Host, Params, task
+from provision.apps.settings import Cache
+from provision.role import Host, task
 from provision.serving.client_headers import DOT_SEGMENT, METHOD_OVERRIDES, dropped, variable
 from provision.serving.front_answers import HASHED, PARTS, hidden, may_be_kept, sent
 from provision.serving.front_files import front_files, passwords_path
+from provision.serving.front_params import FrontParams
 from provision.serving.sites import (
     VirtualHost,
     idle_fronts,
@@ -37,25 +37,13 @@ DRAINING = "nginx: worker process is shutting down"
 CACHE = "/var/cache/nginx-prov"
 
 
-class Nginx(Params):
+class Nginx(FrontParams):
     """Parameters of the role `nginx`."""
 
     worker_connections: int = Field(default=1024, ge=64)
     """Connections per worker (nginx.conf, `events`)."""
     keepalive_timeout: int = Field(default=65, ge=0)
     """Seconds that an idle connection of a client stays open."""
-    hsts: int = Field(default=63072000, ge=0)
-    """Seconds for which browsers shall insist on https (Mozilla's recommendation: two years); 0 leaves it out."""
-    static_max_age: int = Field(default=31536000, ge=0)
-    """Seconds for which browsers may keep static files with a hash in their name."""
-    access_log: Literal["json", "combined"] = "json"
-    """One JSON object a line, or the format that log analysers have always known."""
-    trusted_proxies: tuple[Network, ...] = ()
-    """Addresses or networks (10.0.0.0/8) of proxies before this host whose X-Forwarded-For and -Proto are believed.
-    Hosts that balance to this one by the inventory are among them without being named."""
-    trusted_headers: tuple[HeaderName, ...] = ()
-    """More headers of these proxies that applications get, such as X-Forwarded-Host or Remote-User. Name only those
-    that the proxies set or drop themselves: others hold what a client has sent."""
 
 
 @task

@@ -6,7 +6,9 @@ from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence
 
 from provision.errors import StepError
-from provision.steps.base import Change, mode_text
+from provision.secrets import Secret
+from provision.steps.base import Change, Step, mode_text
+from provision.system.source import Source
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -16,6 +18,13 @@ if TYPE_CHECKING:
 DIFF_LIMIT = 512 * 1024
 #: lines of a diff that are sent to the controller
 DIFF_LINES = 400
+
+
+def keep_source(made: Step) -> None:
+    """Make the content of a new step a Source."""
+    content = getattr(made, "content")  # noqa: B009 (not all steps have one)
+    if isinstance(content, (str, bytes, Secret)):
+        object.__setattr__(made, "content", Source.of(content))
 
 
 def attributes(s: Any, host: "System", now: "Optional[Stat]", new_mode: Optional[int]) -> List[Change]:

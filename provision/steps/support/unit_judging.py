@@ -5,8 +5,7 @@ import re
 from typing import TYPE_CHECKING, Callable, Sequence
 
 from provision.errors import StepError
-from provision.secrets import Secret
-from provision.steps.base import Change, Diff, Step, check_text, listed
+from provision.steps.base import Change, Diff, check_text, listed
 from provision.steps.files import File
 from provision.system.source import Source
 
@@ -70,13 +69,6 @@ def check_lines(lines: Sequence[str], parse: Callable[[str], object]) -> None:
 
 
 # -- files
-
-
-def keep_source(step: Step) -> None:
-    """Make the content of a new step a Source."""
-    content = getattr(step, "content")  # noqa: B009 (not all steps have one)
-    if isinstance(content, (str, bytes, Secret)):
-        object.__setattr__(step, "content", Source.of(content))
 
 
 def check_file(host: "System", file: File, unit: str) -> Diff:
