@@ -1,4 +1,4 @@
-"""Case files of all kinds of steps: cases/<kind>/<case>.yaml, collected by themselves (models.md 18).
+"""Case files of all kinds of steps: cases/<kind>/<case>.yaml, collected automatically.
 
 A case is: what is there before, the step, what is expected of it. Each is planned, applied, applied again by
 another agent, and planned once more: the plan writes nothing and says what the deploy then does; the second
@@ -54,10 +54,10 @@ ON_LAB_HOSTS = {
     "autoremove",
     "service",
     "only_instances",
-    "awaited_unit",
+    "unit_condition",
 }
 #: kinds that a plan does not wait for
-WAITING = ("url", "port", "awaited_file", "awaited_process", "awaited_command")
+WAITING = ("url", "port", "file_condition", "process_condition", "command_condition")
 #: kinds that change /etc: their agent gets one of its own
 PRIVATE_ETC = {
     "user", "no_user", "group", "no_group", "ageing", "authorized_keys", "no_authorized_keys", "hostname", "timezone",

@@ -19,11 +19,11 @@ ROOT = Path(provision.__file__).parent
 SHOUT = '''
 """Capitals."""
 
-from provision.report.formats.as_plain import Plain
+from provision.report.formats.as_plain import PlainFormat
 from provision.report.screen import write
 
 
-class Shout(Plain):
+class Shout(PlainFormat):
     def show(self, events, lines=()):
         for line in lines:
             write(self._out, line.upper() + "!")
@@ -63,7 +63,7 @@ def test_the_default_comes_first() -> None:
         (["hosts", "--format", "nope"], "Text"),
         (["hosts", "--format"], "Text"),
         (["run", "web1", "--", "x", "--json"], "Text"),
-        (["hosts", "--format=plain"], "Plain"),
+        (["hosts", "--format=plain"], "PlainFormat"),
     ],
 )
 def test_what_a_command_line_that_makes_no_sense_asks_for(words: list[str], kind: str) -> None:
