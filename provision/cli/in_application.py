@@ -66,14 +66,14 @@ def run_of(
     words = {host.name: list(argv_of(application(host, name))) for host in hosts}
     given = sys.stdin.buffer.read() if stdin else b""
     terminal = len(hosts) == 1 and not stdin and not out.FOR_PROGRAMS and at_terminal()
-    told: list[str] = []
+    answers: list[str] = []
 
     def work(host: Host) -> None:
         from provision.steps.application_commands import ApplicationCommand
 
         if terminal:
             step = ApplicationCommand(name, words[host.name], terminal=True)
-            told.append(host.submit(step).stdout)
+            answers.append(host.submit(step).stdout)
         else:
             run_one(host, name, words[host.name], given)
 
@@ -87,7 +87,7 @@ def run_of(
         plan=False,
         opening={"aside": "free"},
     )
-    return on_terminal(hosts[0], json.loads(told[0])) if told and status == Exit.DONE else status
+    return on_terminal(hosts[0], json.loads(answers[0])) if answers and status == Exit.DONE else status
 
 
 def at_terminal() -> bool:

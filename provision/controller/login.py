@@ -25,7 +25,7 @@ PROBE_AFTER, PROBE_TIMEOUT = 3.0, 2.0
 STOPPED = "stopped before prov's agent had started"
 #: seconds between looks whether a start is to be given up
 LOOK = 0.5
-#: what people are told of a login that takes long
+#: what is shown during a login that takes long
 SLOW = (
     f"the login shell has not begun prov's script within {PROBE_AFTER + PROBE_TIMEOUT:.0f} s; its start files"
     f" (~/.bashrc, ~/.profile) get {START_TIMEOUT:.0f} s"

@@ -39,11 +39,11 @@ def hidden(app: App, hsts: int) -> list[str]:
     return list(dict.fromkeys([*sent(app, hsts), *app.headers]))
 
 
-def may_be_kept(app: App, place: Location) -> bool:
+def cacheable(app: App, place: Location) -> bool:
     """Whether the front says how long browsers keep files of a place, and not the inventory."""
     return place.kind == "static" and all(name.lower() != CACHING.lower() for name in app.headers)
 
 
-def kept_for_good(path: str) -> bool:
+def immutable(path: str) -> bool:
     """Whether a path names what never changes, as the fronts see it."""
     return re.search(HASHED, path) is not None

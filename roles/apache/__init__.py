@@ -10,7 +10,7 @@ from provision.controller.outcome import Outcome
 from provision.inventory.fields import matching
 from provision.role import Host, task
 from provision.serving.client_headers import DOT_SEGMENT, METHOD_OVERRIDES, dropped
-from provision.serving.front_answers import HASHED, PARTS, hidden, may_be_kept, sent
+from provision.serving.front_answers import HASHED, PARTS, cacheable, hidden, sent
 from provision.serving.front_files import front_files, passwords_path
 from provision.serving.front_params import FrontParams
 from provision.serving.sites import (
@@ -153,7 +153,7 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
             websockets=places.websockets,
             hashed=HASHED,
             parts=PARTS,
-            may_be_kept=may_be_kept,
+            cacheable=cacheable,
             **shared,
             error_place=places.error_place,
             max_body=places.max_body,

@@ -11,7 +11,7 @@ from provision.apps.app_model import App
 from provision.apps.settings import Cache
 from provision.role import Host, task
 from provision.serving.client_headers import DOT_SEGMENT, METHOD_OVERRIDES, dropped, variable
-from provision.serving.front_answers import HASHED, PARTS, hidden, may_be_kept, sent
+from provision.serving.front_answers import HASHED, PARTS, cacheable, hidden, sent
 from provision.serving.front_files import front_files, passwords_path
 from provision.serving.front_params import FrontParams
 from provision.serving.sites import (
@@ -121,7 +121,7 @@ def site(c: Host, p: Nginx, host: VirtualHost, shared: Mapping[str, Any]) -> str
         cookies=cookies,
         bypassed=bypassed,
         dot_segment=DOT_SEGMENT,
-        may_be_kept=may_be_kept,
+        cacheable=cacheable,
         parts=PARTS,
         HERE=writers.HERE,
         **shared,

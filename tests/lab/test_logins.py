@@ -63,7 +63,7 @@ def ends(project: Project, environment: dict[str, str], logins: list[Login]) -> 
 
 
 def notes(project: Project, environment: dict[str, str], logins: list[Login]) -> dict[Login, str]:
-    """What is told of logins that get a minute, which is not waited for here."""
+    """What is shown during logins that get a minute, which is not waited for here."""
     process = start("ping", "all", cwd=project.folder, env=environment)
     assert process.stdout is not None
     began = time.monotonic()

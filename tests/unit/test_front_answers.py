@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from provision.apps.app_model import App
 from provision.apps.application import Application
 from provision.inventory.fields import domain
-from provision.serving.front_answers import hidden, kept_for_good, sent
+from provision.serving.front_answers import hidden, immutable, sent
 from provision.serving.locations import Location
 from provision.serving.sites import Backend, Site
 from provision.sources.manifests import Manifests
@@ -48,12 +48,12 @@ WORDS = """/jquery-validate.js /bootstrap-datepicker.js /site-overview.js /font-
 
 @pytest.mark.parametrize("path", BUNDLED.split())
 def test_names_with_a_hash_never_change(path: str) -> None:
-    assert kept_for_good(path)
+    assert immutable(path)
 
 
 @pytest.mark.parametrize("path", WORDS.split())
 def test_words_are_no_hashes(path: str) -> None:
-    assert not kept_for_good(path)
+    assert not immutable(path)
 
 
 def test_a_site_has_all_but_what_the_application_answers() -> None:
