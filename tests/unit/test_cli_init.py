@@ -179,7 +179,7 @@ def test_misspelt_parameters_are_found_by_mypy(made: Path) -> None:
         "    c.facts.distro\n"
     )
     # the roles and steps of the docs are right
-    memcached, python, nginx, _ = blocks("roles.md")
+    memcached, python, nginx, *_ = blocks("roles.md")
     shells, user_of_shells, test_of_shells = blocks("own-steps.md")
     texts = {"roles/memcached": memcached, "roles/web": python, "roles/nginx": nginx, "roles/other": wrong}
     texts |= {"steps/shells.py": shells, "roles/shells": user_of_shells}
