@@ -162,8 +162,8 @@ ELSEWHERE = {
     "programs of the system do it, which hold locks of their own": [
         "Access", "Ageing", "Answers", "Autoremove", "Boolean", "Database", "DefaultPrivileges",
         "Either", "Extension", "Firewall", "Grant", "Group",
-        "Hold", "Linger", "Module", "OwnTable", "NoGroup", "NoPackages", "NoUser", "Packages", "DatabaseRole", "Setting", "Ufw",
-        "Upgrade", "ServiceUser", "User",
+        "Hold", "Linger", "Module", "OwnTable", "NoGroup", "NoPackages", "NoUser", "Packages",
+        "DatabaseRole", "Setting", "Ufw", "Upgrade", "ServiceUser", "User",
     ],
     "systemd-tmpfiles(8) and restorecon(8) look for links themselves": ["Tmpfiles", "Restored"],
     "they ask systemd, the net or the kernel": [
