@@ -1,6 +1,6 @@
 """What can go wrong, as types. Shipped to hosts, so standard library only and Python 3.8.
 
-A person reads `message` (what went wrong), `where` (file:line, host or path) and, after a blank line,
+Users read `message` (what went wrong), `where` (file:line, host or path) and, after a blank line,
 `hint` (what to do next). Only `provision.cli` turns an error into an exit status.
 """
 
@@ -25,7 +25,7 @@ class ProvError(Exception):
     """Any foreseeable failure.
 
     message: one sentence, no trailing newline.  where: "inventory/lab.yml:12 web1.apps.shop" or similar.
-    hint: what the person can do next.  All of them lose the logins of URLs.
+    hint: what the reader can do next. Logins are removed from URLs in all three.
     """
 
     exit_code = Exit.FAILED
@@ -37,7 +37,7 @@ class ProvError(Exception):
         self.hint = without_logins(hint)
 
     def hide(self, hidden: Callable[[str], str]) -> None:
-        """Have every text of it go through a function that takes secrets out."""
+        """Pass every text of the error through a function that removes secrets."""
         self.message, self.where, self.hint = map(hidden, (self.message, self.where, self.hint))
         self.args = (self.message,)
 
@@ -58,7 +58,7 @@ class ConfigError(ProvError):
 
 
 class ConfigErrors(ConfigError):
-    """Every configuration error of one run, so that a person fixes them in one go."""
+    """Every configuration error of one run, so that users can fix them at once."""
 
     def __init__(self, errors: Sequence[ConfigError]) -> None:
         self.errors: List[ConfigError] = list(errors)
@@ -71,7 +71,8 @@ class ConfigErrors(ConfigError):
 
 
 class UnreachableError(ProvError):
-    """No session with the host: network, host key, login, or the link was lost (Exit.UNREACHABLE)."""
+    """No session with the host: network, host key or login failed, or the link was lost
+    (Exit.UNREACHABLE)."""
 
     exit_code = Exit.UNREACHABLE
 
@@ -79,7 +80,7 @@ class UnreachableError(ProvError):
 class StepError(ProvError):
     """A step could not be checked or applied on the host.
 
-    argv, status, stdout, stderr: of the command that failed, if it was one; streams are the last lines.
+    argv, status, stdout, stderr: of the failed command, if there is one; the last lines of both streams.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_TRIES = 50  # at opening a folder that others make and remove
+_TRIES = 50  # attempts to open a folder that other processes make and remove
 _POLL_SECONDS = 0.02
 
 
@@ -26,10 +26,12 @@ def locked(
     seconds: float | None = None,
     mode: int = 0o755,
 ) -> Iterator[bool]:
-    """Hold the lock of a folder, which is made if it is missing. Yields whether the lock is held.
+    """Hold the lock of a folder, which is created if missing. Yields whether the lock is held.
 
-    waiting: called once if another process has the lock.  wait: otherwise, give up at once if one has it.
-    seconds: how long to wait at most; None waits for as long as it takes.  mode: of the folder, if it is made.
+    waiting: called once if another process has the lock.  wait: if false, give up at once if another process
+    has it.
+    seconds: how long to wait at most; None waits for as long as it takes.  mode: of the folder, if it is
+    made.
     Raises TimeoutError after `seconds`; OSError if the folder cannot be made or opened.
     """
     announced = False
@@ -53,7 +55,7 @@ def locked(
 
 
 def taken(descriptor: int, seconds: float | None) -> bool:
-    """Take the lock, within this time. None: whenever it is free."""
+    """Take the lock within so many seconds; None waits until it is free."""
     if seconds is None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         return True
@@ -68,9 +70,9 @@ def taken(descriptor: int, seconds: float | None) -> bool:
 
 
 def _open_folder(folder: Path, mode: int) -> int:
-    """A descriptor of a folder, which is made if it is missing. Raises OSError."""
+    """Return a descriptor of a folder, which is created if missing. Raises OSError."""
     for _ in range(_TRIES - 1):
-        # each of the two can find that another process has removed what the call before it saw
+        # either call can find that another process has removed the folder since
         with suppress(FileNotFoundError, FileExistsError):
             folder.mkdir(mode=mode, parents=True, exist_ok=True)
             return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -79,7 +81,7 @@ def _open_folder(folder: Path, mode: int) -> int:
 
 
 def _is_still(folder: Path, descriptor: int) -> bool:
-    """Whether folder is the one that was opened: its last holder may have removed it."""
+    """Return whether the path still names the opened folder: its last holder may have removed it."""
     try:
         now = folder.stat()
     except FileNotFoundError:

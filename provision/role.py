@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 else:
 
     class Later(type):
-        """Asks the class itself only when someone wants to know what is one of its instances."""
+        """Imports the class only for an isinstance check."""
 
         def __instancecheck__(cls, instance: Any) -> bool:
             from provision.roles.role_host import Host as real
@@ -20,8 +20,8 @@ else:
             return isinstance(instance, real)
 
     class Host(metaclass=Later):
-        """`provision.roles.role_host.Host` for annotations. It brings fabric and paramiko; a role is read for its
-        parameters without them, so that a mistake in an inventory is told at once."""
+        """`provision.roles.role_host.Host` for annotations. It imports fabric and paramiko; reading a
+        role's parameters needs neither, so that mistakes in an inventory are reported at once."""
 
 
 __all__ = ["Host", "Outcome", "Params", "StepFailed", "task"]

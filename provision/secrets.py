@@ -1,26 +1,28 @@
-"""Values that must not be seen: secrets, and logins in URLs. Shipped to hosts (Python 3.8, standard library)."""
+"""Values that must not be seen: secrets, and logins in URLs. Shipped to hosts (Python 3.8, standard
+library)."""
 
 import re
 from typing import Any, List
 
 MASK = "********"
-#: the user part of a URL with its @ (RFC 3986, 3.2.1). The second form is what people write although a / or # in a
+#: the user part of a URL with its @ (RFC 3986, 3.2.1). The second form is what people write although a / or #
+#: in a
 #: password ends the authority there; a port is not a password.
 LOGIN = re.compile(r"""(?<=://)(?:[^\s/?#"<>]*|[^\s/?#@:]*:(?!\d*(?:\W|$))[^\s@]*)@""")
 
 
 def without_logins(text: str) -> str:
-    """The text with the user part (user, password, token) of every URL in it left out."""
+    """Return the text without the user part (user, password, token) of every URL in it."""
     return LOGIN.sub("", text) if "://" in text and "@" in text else text
 
 
 def logins(text: str) -> List[str]:
-    """The user parts of the URLs in a text: "user:password", "token"."""
+    """Return the user parts of the URLs in a text: "user:password", "token"."""
     return [found[:-1] for found in LOGIN.findall(text) if found != "@"]
 
 
 class Secret:
-    """Text that shows as ******** wherever it is printed, formatted or logged.
+    """Text that appears as ******** wherever it is printed, formatted or logged.
 
     Only `reveal()` gives the text; `+` with other text gives a Secret. Pickling is refused, so that a
     secret never reaches a disk unnoticed.
@@ -32,7 +34,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself, for the one place that needs it."""
+        """Return the text itself, for the one place that needs it."""
         return self._text
 
     def __str__(self) -> str:
@@ -47,7 +49,7 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        import hmac  # here, as few runs compare any, and it costs 3 ms
+        import hmac  # imported here: it costs 3 ms, and few runs compare secrets
 
         mine, theirs = (s._text.encode("utf-8", "surrogatepass") for s in (self, other))
         return hmac.compare_digest(mine, theirs)
@@ -74,11 +76,11 @@ class Secret:
         return self
 
     def __reduce__(self) -> Any:
-        raise TypeError("a Secret is not pickled")
+        raise TypeError("a Secret cannot be pickled")
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        """Lets a pydantic model have fields of this type: text from the inventory becomes a Secret.
+        """Let pydantic models have fields of this type: text from the inventory becomes a Secret.
 
         Called on the controller only; hosts have no pydantic.
         """

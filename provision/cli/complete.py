@@ -1,4 +1,4 @@
-"""What the shell is offered for hosts, groups and roles. Must be quick: no SSH library, no pydantic."""
+"""Completion of hosts, groups and roles. It must be quick: no SSH library, no pydantic."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def complete_target(ctx: click.Context, param: click.Parameter, incomplete: str)
     try:
         inventory = load(ctx.params.get("inventory") or None)
     except ProvError:
-        # said when the command runs; a completion has no place for it
+        # the command itself reports it when it runs; a completion can show no error
         return []
     words = incomplete.rstrip("*").replace("!", ",").replace("&", ",").split(",")
     before = incomplete[: len(incomplete) - len(words[-1])] if not incomplete.endswith("*") else ""
@@ -39,5 +39,5 @@ def complete_lab_hosts(ctx: click.Context, param: click.Parameter, incomplete: s
 
 
 def offered(names: Iterable[str], incomplete: str, before: str = "") -> list[CompletionItem]:
-    """The names that go on as someone has begun. before: what stands in front of the name."""
+    """The names that begin with what was typed. before: text in front of the name."""
     return [CompletionItem(before + name) for name in dict.fromkeys(names) if name.startswith(incomplete)]

@@ -1,4 +1,4 @@
-"""What deploy and plan share: from the command line to the hosts that get something, and through the run."""
+"""What deploy and plan share: from the command line to the hosts, and through the run."""
 
 from __future__ import annotations
 
@@ -57,16 +57,16 @@ def execute(
 ) -> Exit:
     """Run what the configuration says, and show it; returns the exit status.
 
-    on_send: called for each step.  ask: knows sudo's password, if a run before this one has asked for it.
-    pending: a connection to the first host that has been begun already.
-    drift: people only want to know what is not as it should be, and why; what may change does not count.
+    on_send: called for each step.  ask: knows sudo's password if an earlier run of this command asked for it.
+    pending: a connection to the first host that is already being opened.
+    drift: report only what differs from the inventory, and why; "may change" does not count.
     """
     if not plan:
-        # here, as completion imports this module, and processes cost it time
+        # imported here: completion imports this module and must be quick
         from provision.controller import project_commit
 
         project_commit.prefetch()
-    # only now, as it brings the SSH library: help and configuration errors do without
+    # imported here: it brings the SSH library, which help and configuration errors do not need
     from provision.roles.reach import PendingConnection
 
     pending = pending or PendingConnection(assignments[0].host, plan=plan)
@@ -99,13 +99,13 @@ def execute(
 
 
 def work_of(order: ConvergeOptions) -> Work:
-    """What is done with each host. Raises UsageError if a part of it is to be pruned."""
+    """Return the work for each host. Raises UsageError if only some roles are to be pruned."""
     from provision.run.work import or_undo, run_and_prune, run_roles, run_whole
 
     whole = order.part == RolePart() and not order.step
     if order.prune and not whole:
         raise UsageError(
-            "--prune needs all roles: what a part of them does not declare, others may",
+            "--prune needs all roles: what some of them do not declare, others may",
             hint="Leave out --role, --tags, --skip-tags, --start-at and --step.",
         )
     work = run_and_prune if order.prune else run_whole if whole else run_roles
@@ -113,7 +113,7 @@ def work_of(order: ConvergeOptions) -> Work:
 
 
 def list_only(order: ConvergeOptions) -> Exit:
-    """Show the steps that a deploy would take, as far as that can be told without a host."""
+    """Show the steps that a deploy would take, as far as they are known without a host."""
     from provision.cli.list_steps import show_steps
 
     show_steps(assigned(order.scope, order.part), order.out)

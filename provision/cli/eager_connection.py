@@ -1,7 +1,7 @@
-"""A connection that begins while the configuration is still being checked, where it was good the last time.
+"""Open a connection while the configuration is still being checked, if it was valid the last time.
 
-To check it takes about as long as sshd needs for a login. Nothing is done over such a connection before all has
-been found good; if it is not, it ends with the process.
+The check takes about as long as sshd needs for a login. Nothing is sent over the connection before the
+configuration has been found valid; if it is not, the connection ends with the process.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from provision.inventory import InventoryHost
     from provision.roles.reach import PendingConnection
 
-#: configurations; when there are more, all are forgotten
+#: configurations remembered; when there are more, all are forgotten
 MOST = 500
 
 
 class EagerConnection:
-    """The connection to the one host of a run. words: what the command line says of hosts and inventories.
+    """The connection to the only host of a run. words: the command line's hosts and inventories.
     plan: whether it only predicts.
 
-    pending: the connection, if it has been begun.
+    pending: the connection, if it is being opened.
     """
 
     def __init__(self, words: Sequence[str], *, plan: bool) -> None:
@@ -37,7 +37,7 @@ class EagerConnection:
         self.pending: PendingConnection | None = None
 
     def begin(self, hosts: Sequence[InventoryHost]) -> None:
-        """Connect to it, if this very inventory was found good before."""
+        """Connect if this exact inventory was valid the last time."""
         if len(hosts) != 1 or not hosts[0].roles:
             return
         self._mark = cache_folder("good") / self._digest(hosts[0])
@@ -47,7 +47,7 @@ class EagerConnection:
             self.pending = PendingConnection(hosts[0], plan=self._plan)
 
     def found_good(self) -> None:
-        """Remember that the configuration is good. Where that can't be done, the next run takes a little longer."""
+        """Remember that the configuration is valid. If that fails, the next run takes a little longer."""
         if self._mark is None or self.pending is not None:
             return
         with contextlib.suppress(OSError):
@@ -58,7 +58,8 @@ class EagerConnection:
             self._mark.touch(mode=0o600)
 
     def _digest(self, host: InventoryHost) -> str:
-        """Digest of the inventory files' sizes and times; contents are left out because they may hold passwords."""
+        """Digest of the inventory files' sizes and times; contents are left out because they may hold
+        passwords."""
         origins = [host.defined, *(located.origin for located in host.located.values())]
         files = sorted({str(origin.folder / Path(origin.file).name) for origin in origins})
         states = [(file, st.st_size, st.st_mtime_ns) for file in files if (st := state(file))]
@@ -66,7 +67,7 @@ class EagerConnection:
 
 
 def state(file: str) -> os.stat_result | None:
-    """Of a file, or None if there is none to be seen."""
+    """Return a file's size and time, or None if it cannot be read."""
     try:
         return Path(file).stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Roles as Fabric's own tasks, for `fab --list` and `fab -H web1 nginx`: the other door to the same house."""
+"""Roles as Fabric's own tasks, for `fab --list` and `fab -H web1 nginx`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from provision.roles.role_model import Role, find, names, search_path
 
 
 def collection() -> Collection:
-    """For each role that `prov` would find here a task of its name, and those of its own: `nginx`,
+    """Return a Fabric task for each role that `prov` would find, and for each of its tasks: `nginx`,
     `nginx.install`. Fabric writes dashes for underscores: `mod-wsgi`."""
     found = Collection()
     folders = search_path()
@@ -26,10 +26,10 @@ def collection() -> Collection:
         try:
             role = find(name, folders)
         except ProvError as error:
-            # the others are of use all the same
+            # a broken role does not hide the others
             show_error(error)
             continue
-        assert role is not None  # names() has just found it
+        assert role is not None  # names() has just found the role
         inner = Collection()
         inner.add_task(Task(deploying(role, RolePart([name]))), name=name, default=True)
         for function in role.tasks:
@@ -40,7 +40,7 @@ def collection() -> Collection:
 
 
 def deploying(what: Role | Callable[..., None], part: RolePart) -> Callable[[Connection], None]:
-    """A function for invoke's @task that deploys a part of the host that fab gives it, as prov would."""
+    """Return a function for invoke's @task that deploys a part of its host, as prov would."""
 
     def deploy(c: Connection) -> None:
         if not isinstance(c, Connection):

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first lets hosts end in good order, the second leaves at once."""
+"""Ctrl-C and SIGTERM: the first lets each host finish its step, the second ends prov at once."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interrupts:
     """While entered, the first signal calls `stop`; the second raises KeyboardInterrupt in the main thread.
 
-    A handler that returns does not disturb what the main thread waits for, so events go on being read.
-    at_once: asked at the first signal; if true, that one is as good as a second, as for someone who is asked
-    for a password. One more signal ends the process whatever it does.
+    A handler that returns does not interrupt the main thread's wait, so events are still read.
+    at_once: called at the first signal; if true, the first acts like a second, as at a password prompt.
+    Another signal ends the process whatever it is doing.
     """
 
     def __init__(self, stop: Callable[[], None], at_once: Callable[[], bool]) -> None:
@@ -36,7 +36,7 @@ class Interrupts:
             signal.signal(number, handler)
 
     def restore_terminal(self) -> None:
-        """Switch echo on again: a thread that asks for a password, and is left behind, had it off."""
+        """Switch echo on again: an abandoned thread that asks for a password has switched it off."""
         if self._terminal is not None:
             termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, self._terminal)
 
@@ -51,5 +51,5 @@ class Interrupts:
 
 
 def terminal_settings() -> list[Any] | None:
-    """How the terminal is set now; None if there is none."""
+    """Return the terminal's settings, or None without a terminal."""
     return termios.tcgetattr(sys.stdin.fileno()) if sys.stdin.isatty() else None

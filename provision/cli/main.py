@@ -25,7 +25,7 @@ from provision.report.screen import say, show_bug
 # Modules are imported only when asked for, so that `prov --help` costs no SSH library.
 COMMANDS: dict[str, str] = {
     "deploy": "Bring hosts to the state that the inventory declares.",
-    "plan": "Show what a deploy would change, with diffs; touches nothing.",
+    "plan": "Show what a deploy would change, with diffs; changes nothing.",
     "show": "Show a saved plan.",
     "drift": "List what is not as the inventory declares, a line each.",
     "history": "Tell what earlier runs have changed on hosts.",
@@ -38,10 +38,10 @@ COMMANDS: dict[str, str] = {
     "exec": "Run a command as an application runs.",
     "manage": "Run a command of an application's manage.py.",
     "ssh": "Open a shell on a host.",
-    "roles": "List roles, or say what one takes and does.",
+    "roles": "List roles, or describe one: parameters, tasks, steps.",
     "init": "Start a project in a new folder.",
     "new": "Add a role or a step to the project.",
-    "completion": "Print the script that lets a shell complete.",
+    "completion": "Print the script for shell completion.",
     "test": "Test roles on throwaway hosts, from bare to rebooted.",
     "lab": "Boot and remove throwaway hosts to try things on.",
 }
@@ -77,7 +77,7 @@ def cli() -> None:
 def show_error(error: ProvError, out: formats.Format | None = None) -> None:
     """Print an error to stderr: what and where, then, after a blank line, what to do next.
 
-    out: gets it as well, so that a script that reads objects sees why there is no summary of hosts.
+    out: gets the error as well, so that scripts that read JSON see why the summary is missing.
     """
     single = error.errors if isinstance(error, ConfigErrors) else [error]
     if out is not None:
@@ -89,7 +89,7 @@ def show_error(error: ProvError, out: formats.Format | None = None) -> None:
 
 
 def show_usage(error: click.ClickException) -> None:
-    """Print what is wrong with a command line, as click does; its words may have been pasted."""
+    """Print what is wrong with a command line, as click does; pasted words may hold escape characters."""
     shown = StringIO()
     error.show(shown)
     say(shown.getvalue().rstrip("\n"), err=True)
@@ -117,18 +117,18 @@ def main() -> None:
         show_error(error, invocation.out)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        # the reader of our output went away (`prov hosts | head`); nothing is left to say
+        # the reader of our output has ended (`prov hosts | head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.FAILED)
     sys.exit(status if isinstance(status, int) else Exit.DONE)
 
 
 def entry() -> None:
-    """What the installed command `prov` calls: `main`, and a quick way out.
+    """Run `main`, then exit quickly: the entry point of the installed command `prov`.
 
-    Python's own takes as long as a whole connection: it takes apart every module that was imported.
+    Python's own shutdown takes as long as a connection, because it tears down every imported module.
     """
-    # most of what start-up makes stays to the end: looking through it again and again took a tenth of its time
+    # most objects made at start-up live to the end: collecting garbage among them took a tenth of the time
     gc.set_threshold(200_000)
     sys.excepthook = show_bug
     try:
@@ -138,7 +138,7 @@ def entry() -> None:
             sys.stdout.flush()
             sys.stderr.flush()
         finally:
-            # what has registered itself with atexit is not called
+            # functions registered with atexit are not called
             if folders := sys.modules.get("provision.controller.openssh.client_folders"):
                 folders.remove_run_folder()
             os._exit(end.code if isinstance(end.code, int) else Exit.FAILED)

@@ -51,12 +51,12 @@ def format_option(command: F) -> F:
 
 
 def note_json(ctx: click.Context, param: click.Parameter, given: bool) -> None:
-    """Remember that --json was given, for `chosen_format`."""
+    """Remember for `chosen_format` that --json was given."""
     ctx.meta["prov.json"] = given
 
 
 def chosen_format(ctx: click.Context, param: click.Parameter, name: str) -> formats.Format | None:
-    """The format of a command, also as its context's object, for the errors that end it."""
+    """Return the format of a command, and keep it in click's context for errors."""
     if ctx.resilient_parsing:
         return None
     out = formats.find("json" if ctx.meta.get("prov.json") else name)
@@ -66,7 +66,7 @@ def chosen_format(ctx: click.Context, param: click.Parameter, name: str) -> form
 
 
 class Invocation:
-    """What click's contexts share in one run of prov. out: the format of the command, once it is known."""
+    """State that click's contexts share in one run of prov. out: the command's format, once it is known."""
 
     def __init__(self) -> None:
         self.out: formats.Format | None = None
@@ -77,7 +77,7 @@ def limit_option(command: F) -> F:
     return click.option(
         "--limit",
         metavar="PATTERN",
-        help="Only those of TARGET's hosts that are in PATTERN too.",
+        help="Only the hosts of TARGET that PATTERN matches too.",
         shell_complete=complete_target,
     )(command)
 
@@ -95,12 +95,13 @@ def forks_option(command: F) -> F:
 
 
 def several_hosts(command: F) -> F:
-    """TARGET, -i, --limit and --forks as `scope`, and --format: for every command that works on hosts in parallel."""
+    """TARGET, -i, --limit and --forks as `scope`, and --format: for every command that works on hosts in
+    parallel."""
     return target_argument(on_several(command))
 
 
 def several_hosts_unless_saved(command: F) -> F:
-    """The same for a command that may find its hosts in a file: TARGET may be missing, and is "" then."""
+    """Like `several_hosts`, for a command that may read its hosts from a file: a missing TARGET is ""."""
     return target_argument(on_several(command), required=False)
 
 
@@ -113,7 +114,7 @@ def on_several(command: F) -> F:
 
 
 def gathered(command: F, name: str, kind: type[Any]) -> F:
-    """Have a command take options as one value. name: of its parameter.  kind: the value's class."""
+    """Pass options to a command as one value. name: its parameter. kind: the value's class."""
     options = [field.name for field in fields(kind)]
 
     @functools.wraps(command)
@@ -126,18 +127,18 @@ def gathered(command: F, name: str, kind: type[Any]) -> F:
 
 def target_argument(command: F, *, required: bool = True) -> F:
     """TARGET: hosts, groups, globs."""
-    # a default of None would be one
+    # click treats None as a default
     default: dict[str, Any] = {} if required else {"default": ""}
     return click.argument("target", required=required, shell_complete=complete_target, **default)(command)
 
 
 def words(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -> tuple[str, ...]:
-    """Values of an option that may be repeated, each with commas, as Ansible's users write them."""
+    """Split values of a repeatable option at commas, as Ansible's users write them."""
     return tuple(word for value in given for word in value.split(",") if word)
 
 
 def role_part(command: F) -> F:
-    """Which part of the hosts' roles is meant, as `part`."""
+    """Options that choose a part of the hosts' roles, as `part`."""
     command = gathered(command, "part", RolePart)
     options = (
         click.option(
@@ -172,12 +173,12 @@ def role_part(command: F) -> F:
 
 
 def role_options(command: F) -> F:
-    """What deploy and plan have in common besides: which part, how much to show."""
+    """The remaining options of deploy and plan: which part, how much to show."""
     options = (
         click.option(
             "--prune",
             is_flag=True,
-            help="Remove what earlier runs made and nothing declares any more (all roles only).",
+            help="Remove what earlier runs made and nothing declares any more; only with all roles.",
         ),
         click.option(
             "--list-steps", is_flag=True, help="Only list roles, tasks and steps; connects to no host."

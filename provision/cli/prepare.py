@@ -1,4 +1,4 @@
-"""From a TARGET to hosts and their roles: everything that can be wrong before the first connection."""
+"""From a TARGET to hosts and their roles: every check that needs no connection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scope:
-    """Which hosts the command line means, and how many at a time. See the options' help."""
+    """The hosts that the command line selects, and how many run at a time. See the options' help."""
 
     target: str
     inventory: Sequence[str] = ()
@@ -41,17 +41,17 @@ def meant(scope: Scope) -> list[InventoryHost]:
 
 
 def select_one(inventory: Sequence[str], target: str) -> InventoryHost:
-    """The one host of a target. Raises UsageError if it stands for several."""
+    """Return the only host of a target. Raises UsageError if the target has several."""
     hosts = select(Scope(target, inventory))
     if len(hosts) > 1:
         names = ", ".join(host.name for host in hosts[:5])
-        raise UsageError(f"{target!r} is {len(hosts)} hosts, and this takes one: {names}, ...")
+        raise UsageError(f"{target!r} matches {len(hosts)} hosts, expected one: {names}, ...")
     return hosts[0]
 
 
 @dataclass(frozen=True)
 class RolePart:
-    """Which part of the hosts' roles is asked for; all of them by default. See the options' help."""
+    """The selected part of the hosts' roles; all of them by default. See the options' help."""
 
     roles: Sequence[str] = ()
     tags: Sequence[str] = ()
@@ -64,9 +64,10 @@ def assigned(
     part: RolePart,
     begin: Callable[[Sequence[InventoryHost]], None] = lambda hosts: None,
 ) -> list[Assignment]:
-    """The hosts of a scope with what each gets. Raises ConfigErrors with all that is wrong, and UsageError.
+    """Return the hosts of a scope with their assignments. Raises ConfigErrors with every error, and
+    UsageError.
 
-    begin: called with the hosts as soon as it is known how to reach them.
+    begin: called with the hosts as soon as their addresses are known.
     """
     from provision.inventory import Problems
     from provision.inventory.loaded import check
@@ -80,7 +81,7 @@ def assigned(
             sound.append(host)
     if len(sound) == len(hosts):
         begin(sound)
-    # only now, as it brings pydantic
+    # imported here: it brings pydantic
     from provision.roles.project import resolve
     from provision.run.selection import Selection
 
@@ -99,7 +100,7 @@ def assigned(
 
 
 def tell_bare(hosts: Sequence[InventoryHost], *, of: int) -> None:
-    """Name the hosts that have no roles. Raises UsageError if there are no others. of: how many hosts in all."""
+    """Name the hosts that have no roles. Raises UsageError if no host has any. of: number of all hosts."""
     names = ", ".join(host.name for host in hosts)
     if len(hosts) == of:
         raise UsageError(
@@ -107,4 +108,4 @@ def tell_bare(hosts: Sequence[InventoryHost], *, of: int) -> None:
             hint="List some in the inventory, for the host or a group of it:  roles: [base, python]",
         )
     if hosts:
-        say(f"left out, as no roles are listed for them: {names}", err=True)
+        say(f"skipped, no roles are listed: {names}", err=True)

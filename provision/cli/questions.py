@@ -1,4 +1,4 @@
-"""What ping, facts and run share: a session with each host, for some work that no role describes."""
+"""What ping, facts and run share: a session with each host, for work that is not a role's."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def ask(
 ) -> Exit:
     """Do the work on every host, and show the answers; returns the exit status.
 
-    report: makes the one for people.  plan: the session must change nothing, and takes no lock.
-    opening: what else agents are told with their start.
+    report: makes the report for people.  plan: the session must change nothing, and takes no lock.
+    opening: more arguments for the agents' start.
     """
     hosts = select(scope)
     from provision.cli.watch import Prompt, run_shown

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from provision.saved.holding import Recorder
     from provision.saved.plan_file import SavedPlan
 
-#: days after which a plan's age is worth a word; what counts is whether it is still the same
+#: days after which a plan's age is mentioned; an old plan is still deployed if nothing has changed
 OLD = 7
 DAY = 86400.0
 #: exit statuses of a plan that covers every host completely
@@ -26,7 +26,7 @@ PLANNED = (Exit.DONE, Exit.CHANGES)
 
 
 def plan_and_save(order: ConvergeOptions, place: Path) -> Exit:
-    """Plan, show it, and save it if it is whole; returns the exit status of the plan."""
+    """Plan, show the plan, and save it if it is complete; return the plan's exit status."""
     from provision.controller.run_options import who
     from provision.saved import plan_file
     from provision.saved.holding import Recorder, code_of
@@ -65,7 +65,7 @@ def plan_and_save(order: ConvergeOptions, place: Path) -> Exit:
     try:
         plan_file.write(place, saved)
     except ProvError as error:
-        # the plan itself has been shown, and summed up
+        # the plan itself and its summary have been shown
         say(f"prov: {error}", err=True)
         return error.exit_code
     say(f"saved; deploy exactly this:  prov deploy --plan {place}", err=True)
@@ -73,9 +73,9 @@ def plan_and_save(order: ConvergeOptions, place: Path) -> Exit:
 
 
 def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, out: Format) -> Exit:
-    """Do what a saved plan says, if it is still what would be done; returns the exit status.
+    """Deploy a saved plan if planning again gives the same; return the exit status.
 
-    Raises ConfigErrors with all that differs, and UnreachableError, before anything is changed.
+    Raises ConfigErrors with every difference, and UnreachableError, before anything is changed.
     """
     from provision.saved import differences, plan_file
     from provision.saved.holding import PlannedOnly, Recorder, code_of, variables_of
@@ -99,7 +99,7 @@ def deploy_saved(path: Path, forks: int, diff: bool | None, *, verbose: bool, ou
 
 
 def asker(order: ConvergeOptions) -> AskOnce | None:
-    """Who asks for sudo's password, once for both runs."""
+    """Return what asks for sudo's password, once for both runs."""
     from provision.cli.sudo_password import AskOnce
     from provision.cli.watch import can_ask
 
@@ -109,7 +109,8 @@ def asker(order: ConvergeOptions) -> AskOnce | None:
 def plan_again(
     order: ConvergeOptions, assignments: list[Assignment], recorder: Recorder, ask: AskOnce | None
 ) -> Exit:
-    """Plan without showing it; returns the exit status. Raises ProvError if a host can't be planned to its end."""
+    """Plan without showing it; returns the exit status. Raises ProvError if a host can't be planned to its
+    end."""
     from provision.cli.watch import Prompt, run_shown
     from provision.controller.run_options import RunOptions
     from provision.report.answers import AnswerReport
@@ -132,7 +133,7 @@ def check_known(plan: SavedPlan) -> None:
 
 
 def tell_age(plan: SavedPlan) -> None:
-    """Note that a plan is old; it is refused only if something has changed."""
+    """Say that a plan is old; prov refuses it only if something has changed."""
     days = (time.time() - plan.made) / DAY
     if days > OLD:
         say(f"prov: the plan is {days:.0f} days old", err=True)

@@ -1,4 +1,4 @@
-"""Copies of the files in provision/skeleton, which are a project that works as it is."""
+"""Copy files of provision/skeleton, a project that works as it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SKELETON = Path(__file__).parent.parent / "skeleton"
 
 
 def copy(path: Path, target: Path, change: Callable[[str], str] = str) -> None:
-    """Write a file's text, with a change, to a path that is not there yet. Raises UsageError if it can't be."""
+    """Write a file's text, changed, to a new path. Raises UsageError if it exists or cannot be written."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("x", encoding="utf-8") as f:
@@ -23,7 +23,7 @@ def copy(path: Path, target: Path, change: Callable[[str], str] = str) -> None:
 
 
 def tell(paths: Iterable[Path], what_now: str, out: Format) -> None:
-    """Name the files that were made, and what can be done with them now."""
+    """Name the files that were made, and what to do next."""
     for path in paths:
         out.show([{"event": "file", "path": str(path)}], [str(path)])
     out.end()

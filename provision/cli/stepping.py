@@ -1,4 +1,4 @@
-"""`prov deploy --step`: a person says before each step whether it shall run."""
+"""`prov deploy --step`: ask before each step whether to run it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHOICES = "y: run it, n: leave it out, c: run it and all the rest without asking
 
 
 def check_can_step(*, plan: bool, out: Format) -> None:
-    """Raise UsageError if no one can be asked, or there is nothing to ask about."""
+    """Raise UsageError without a terminal to ask on, or with nothing to ask about."""
     if plan:
         raise UsageError("--step asks before changes, and a plan makes none")
     if out.FOR_PROGRAMS or not sys.stdin.isatty():
@@ -27,7 +27,7 @@ def check_can_step(*, plan: bool, out: Format) -> None:
 
 
 class Stepper:
-    """Asks about one step after the other, until someone says `c`."""
+    """Asks about one step after the other, until the answer is `c`."""
 
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt
@@ -38,7 +38,7 @@ class Stepper:
         if self._all:
             return True
         with self._prompt():
-            # what prov itself does after all roles has no line there
+            # steps of prov itself, after all roles, have no line in a role
             place = f"  ({outcome.where})" if outcome.where else ""
             say(f"{host}: {outcome.role}: {outcome.label}{place}")
             answer = ""

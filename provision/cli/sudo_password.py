@@ -1,4 +1,4 @@
-"""Passwords that sudo and ssh want, asked for on the terminal."""
+"""Ask on the terminal for the passwords of sudo and ssh."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SUDO_QUESTION = "sudo password: "
 
 
 class AskOnce:
-    """Asks for passwords without echo, for each once for all hosts of a run.
+    """Asks for passwords without echo, once each for all hosts of a run.
 
-    around: entered while a person is asked, to keep other things off the terminal.
+    around: entered while the user is asked, to keep other output off the terminal.
     """
 
     def __init__(self, around: Callable[[], AbstractContextManager[object]] = nullcontext) -> None:

@@ -1,4 +1,4 @@
-"""Runs some work on hosts and shows its events: what every command with a session ends in."""
+"""Run work on hosts and show its events, for every command that opens sessions."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 def can_ask(out: Format) -> bool:
-    """Whether a person is there who can be asked for a password."""
+    """Return whether prov can ask for a password on a terminal."""
     return sys.stdin.isatty() and not out.FOR_PROGRAMS
 
 
 class Prompt:
-    """Pauses a report while someone is asked a question. open: whether that is the case."""
+    """Pauses a report during a question. open: whether a question is open."""
 
     def __init__(self, report: Report) -> None:
         self.report = report
@@ -55,10 +55,10 @@ def run_shown(
     work: Work | None = None,
     pending: PendingConnection | None = None,
 ) -> Exit:
-    """Run some work on hosts, their roles by default, and show it; returns the exit status.
+    """Run work on hosts, their roles by default, and show it; return the exit status.
 
-    options: without `ask`, a person is asked for sudo's password if the format and the terminal allow it.
-    prompt: of the report that shows the run.  pending: see Run.
+    options: without `ask`, prov asks for sudo's password if the format and the terminal allow it.
+    prompt: the report's own. pending: see Run.
     """
     from provision.cli.sudo_password import AskOnce
     from provision.run.on_hosts import Run
@@ -91,8 +91,8 @@ def watch(run: Run, prompt: Prompt) -> Exit:
 
 
 def leave(interrupts: Interrupts) -> NoReturn:
-    """End the process without waiting for the hosts' threads, as Python would."""
+    """End the process without waiting for the hosts' threads, unlike Python's own exit."""
     interrupts.restore_terminal()
-    say("prov: interrupted; hosts end after the step that they are at", err=True)
+    say("prov: interrupted; each host finishes its current step", err=True)
     sys.stdout.flush()
     os._exit(Exit.INTERRUPTED)

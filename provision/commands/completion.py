@@ -1,4 +1,4 @@
-"""prov completion: the script by which a shell completes commands, options, hosts, groups and roles."""
+"""prov completion: the script with which a shell completes commands, options, hosts, groups and roles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from click.shell_completion import get_completion_class
 
 from provision.report.screen import say
 
-#: where each shell looks for it, as said in the script's first line
+#: how each shell loads it, as the script's first line says
 PLACES = {
     "bash": 'eval "$(prov completion bash)"        # in ~/.bashrc',
     "zsh": 'eval "$(prov completion zsh)"         # in ~/.zshrc, after compinit',
@@ -22,6 +22,6 @@ def completion(shell: str) -> None:
     from provision.cli.main import cli
 
     found = get_completion_class(shell)
-    assert found is not None  # click knows these three
+    assert found is not None  # click supports these three
     say(f"# {PLACES[shell]}")
     say(found(cli, {}, "prov", "_PROV_COMPLETE").source())

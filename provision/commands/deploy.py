@@ -23,16 +23,14 @@ from provision.report.formats import Format
     metavar="FILE",
     help="Do what this saved plan says and nothing else; it knows the hosts and roles.",
 )
-@click.option(
-    "--check", is_flag=True, help="Change nothing, only show what would change: the same as prov plan."
-)
+@click.option("--check", is_flag=True, help="Change nothing, only show what would change, as prov plan does.")
 @click.option(
     "--step", is_flag=True, help="Ask before each step: yes, no, or all the rest; one host at a time."
 )
 @click.option(
     "--undo-on-failure",
     is_flag=True,
-    help="If a step fails, put back what this run has changed on that host.",
+    help="If a step fails, put back what this run changed on that host.",
 )
 def deploy(
     scope: Scope,
@@ -47,13 +45,13 @@ def deploy(
     undo_on_failure: bool,
     saved: Path | None,
 ) -> int:
-    """Bring hosts to the state that the inventory declares; run again, and nothing changes.
+    """Bring hosts to the state that the inventory declares; a second run changes nothing.
 
-    TARGET is a host, a group, a glob, or several with commas; !x leaves out. With --plan none is given: the
-    plan is made again first, and refused, with what differs, unless it is still the same.
+    TARGET is a host, a group, a glob, or several with commas; !x leaves out. --plan FILE takes
+    the place of TARGET: prov plans again first, and refuses with the differences if the plan has changed.
 
     Exit status: 0 done; 1 a step or host failed; 2 usage or configuration; 4 a host could not be reached;
-    130 interrupted. With --check as of prov plan.
+    130 interrupted. With --check, the exit status is that of prov plan.
     """
     if saved is not None:
         from provision.cli.saved_plans import deploy_saved

@@ -1,4 +1,4 @@
-"""prov drift: what is no longer as the inventory declares."""
+"""prov drift: what differs from the inventory."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def drift(
     out: Format,
     part: RolePart,
 ) -> int:
-    """List what is not as the inventory declares: a line for each cause, with the hosts that have it.
+    """List what differs from the inventory: a line for each cause, with its hosts.
 
     TARGET is a host, a group, a glob, or several with commas; !x leaves out. Owed restarts are listed too;
-    commands that cannot be checked without running them do not count. Nothing is touched.
+    commands that cannot be checked without running them do not count. Changes nothing.
 
     Exit status: 0 no drift; 3 drift; 1 a step or host failed; 2 usage or configuration; 4 a host could not be
     reached; 130 interrupted.

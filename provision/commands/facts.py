@@ -21,5 +21,5 @@ def facts(scope: Scope, out: Format) -> int:
     from provision.report.facts_report import FactsShown
 
     status = ask(scope, out, tell_facts, lambda hosts: FactsShown(named=len(hosts) > 1), plan=True)
-    # only a host without python3 has changes to predict here; and it has told nothing
+    # only a host without python3 has changes to predict here, and it reports no facts
     return Exit.FAILED if status == Exit.CHANGES else status

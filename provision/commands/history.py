@@ -1,4 +1,4 @@
-"""prov history: what earlier runs have changed on a host."""
+"""prov history: what earlier runs changed on a host."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 @several_hosts
 @click.argument("run", type=click.IntRange(min=1), required=False)
 def history(scope: Scope, out: Format, run: int | None) -> int:
-    """Tell which runs have changed a host: who, when, from which commit, what, and how they ended.
+    """List the runs that changed a host: who, when, from which commit, what, and how they ended.
 
-    With RUN, the number of one of them: what it changed, with differences. TARGET is a host, a group, a glob, or
+    With RUN, the number of a run, show what it changed, with diffs. TARGET is a host, a group, a glob, or
     several with commas; !x leaves out.
 
-    Exit status: 0 told; 1 there is no such run; 2 usage or configuration; 4 a host could not be reached.
+    Exit status: 0 done; 1 there is no such run; 2 usage or configuration; 4 a host could not be reached.
     """
     from provision.report.history_report import HistoryShown
 
@@ -44,6 +44,6 @@ def tell(host: Host, run: int) -> None:
     try:
         answer = understood(asked(host, run).stdout.encode("utf-8", "surrogatepass"), PAST)
     except Damaged as error:
-        raise ProvError(f"what the host tells of its runs makes no sense: {error}") from None
+        raise ProvError(f"the host's records of its runs are invalid: {error}") from None
     for each in answer["runs"]:
         host.emit(PastRun(host.name, each, answer.get("steps")))

@@ -28,7 +28,7 @@ def hosts(target: str, inventory: Sequence[str], out: Format, graph: bool) -> No
     With --json, each host's variables too, with secrets masked.
     """
     if graph and out.FOR_PROGRAMS:
-        raise UsageError("--graph and --json exclude each other")
+        raise UsageError("--graph and --json cannot be combined")
     loaded = load(inventory or None)
     chosen = loaded.select(target)
     if graph:
@@ -41,7 +41,7 @@ def hosts(target: str, inventory: Sequence[str], out: Format, graph: bool) -> No
 
 def as_event(host: InventoryHost) -> dict[str, object]:
     """A host as a line of --json."""
-    # here, as it brings pydantic and the project's roles, which tell what is secret
+    # imported here: it brings pydantic and the project's roles, which declare what is secret
     from provision.roles.shown_variables import shown_vars
 
     return {
@@ -56,7 +56,7 @@ def as_event(host: InventoryHost) -> dict[str, object]:
 
 
 def row(host: InventoryHost) -> tuple[str, ...]:
-    """A host as a line of the table; the lab knows the addresses of its hosts, not the inventory."""
+    """A host as a line of the table; the lab, not the inventory, knows the addresses of its hosts."""
     connection = host.connection
     address = "(lab)" if connection.kind == "lab" else connection.address
     if connection.port:
@@ -65,7 +65,7 @@ def row(host: InventoryHost) -> tuple[str, ...]:
 
 
 def tree(inventory: Inventory, chosen: set[str], group: str = "all", depth: int = 0) -> Iterator[str]:
-    """The groups that hold chosen hosts, and those hosts. Empty groups show where nothing is left out."""
+    """The groups of the chosen hosts, and those hosts. Empty groups show only if all hosts are chosen."""
     everything = len(chosen) == len(inventory.hosts)
     if not everything and not members(inventory, [group]) & chosen:
         return

@@ -52,7 +52,7 @@ def _event(host: LabHost, **more: object) -> dict[str, Any]:
 @click.option(
     "--login", default="", help=f"One of {', '.join(labs.LOGINS)}.  [default: root; sudo on virtual machines]"
 )
-@click.option("--without-python", is_flag=True, help="A host that has no python3 yet.")
+@click.option("--without-python", is_flag=True, help="Boot the host without python3.")
 @click.option("--install", is_flag=True, help="Install the system packages that the lab needs, with apt.")
 @format_option
 def up(
@@ -64,7 +64,7 @@ def up(
     install: bool,
     out: Format,
 ) -> None:
-    """Boot hosts, until each answers on SSH. Those that run already are left alone."""
+    """Boot hosts and wait until each answers on SSH. Running hosts stay as they are."""
     if install:
         for package in labs.install(driver):
             out.message(f"installed {package}")
@@ -78,16 +78,16 @@ def up(
 
 @lab.command(epilog="Example:  prov lab down web1    or    prov lab down --all")
 @click.argument("names", metavar="NAME...", nargs=-1, shell_complete=complete_lab_hosts)
-@click.option("--all", "everything", is_flag=True, help="Every host of the lab.")
-@click.option("--images", is_flag=True, help="With --all: the cached base images and boxes too.")
+@click.option("--all", "everything", is_flag=True, help="Remove every host of the lab.")
+@click.option("--images", is_flag=True, help="With --all: also remove the cached base images and boxes.")
 @format_option
 def down(names: tuple[str, ...], everything: bool, images: bool, out: Format) -> None:
-    """Remove hosts and all that belongs to them."""
+    """Remove hosts and everything that belongs to them."""
     if bool(names) == everything:
-        raise UsageError("name the hosts to remove, or say --all", hint="prov lab down web1")
+        raise UsageError("name the hosts to remove, or give --all", hint="prov lab down web1")
     if images and not everything:
         raise UsageError(
-            "--images goes with --all: hosts stand on the images", hint="prov lab down --all --images"
+            "--images needs --all, because hosts are built on the images", hint="prov lab down --all --images"
         )
     gone = list(dict.fromkeys(names))
     if everything:
@@ -119,7 +119,7 @@ def list_(out: Format) -> None:
 @click.argument("snapshot", default="saved", required=False)
 @format_option
 def snapshot(name: str, snapshot: str, out: Format) -> None:
-    """Keep what a host is now, to be restored later. SNAPSHOT is "saved" if none is named."""
+    """Save a host's state, to be restored later. Without SNAPSHOT, the name is "saved"."""
     labs.snapshot(name, snapshot, progress=out.message)
     _tell_one(name, out, snapshot=snapshot)
 
@@ -129,7 +129,7 @@ def snapshot(name: str, snapshot: str, out: Format) -> None:
 @click.argument("snapshot", default="saved", required=False)
 @format_option
 def restore(name: str, snapshot: str, out: Format) -> None:
-    """Make a host what it was when `prov lab snapshot` was run."""
+    """Bring a host back to the state that `prov lab snapshot` saved."""
     labs.restore(name, snapshot, progress=out.message)
     _tell_one(name, out, snapshot=snapshot)
 
@@ -143,13 +143,13 @@ def _tell_one(name: str, out: Format, **more: object) -> None:
 
 @lab.group(cls=NearestNames, epilog="Example:  prov lab box build --image debian-13")
 def box() -> None:
-    """Boxes for virtual machines, where public ones can't be had."""
+    """Build boxes for virtual machines, where public boxes cannot be downloaded."""
 
 
 @box.command(epilog="Example:  prov lab box build --image debian-13")
 @click.option("--image", default="debian-12", show_default=True, help=f"One of {', '.join(labs.IMAGES)}.")
 @click.option("--again", is_flag=True, help="Build it again if it exists.")
-@click.option("--install", is_flag=True, help="Install the system packages that this needs, with apt.")
+@click.option("--install", is_flag=True, help="Install the system packages that the build needs, with apt.")
 @format_option
 def build(image: str, again: bool, install: bool, out: Format) -> None:
     """Build a Vagrant box (for libvirt) from the package mirror that this machine uses."""

@@ -17,7 +17,7 @@ from provision.errors import UsageError
 from provision.report.formats import Format
 from provision.report.screen import say
 
-#: the role and the step in the skeleton, that new ones are copies of
+#: the role and the step in the skeleton that new ones are copied from
 ROLE = "hello"
 STEP = "line_in_file"
 
@@ -36,8 +36,8 @@ def role(name: str, out: Format) -> None:
     refuse_existing(Path("roles") / name)
     if (BUILTIN / name).is_dir():
         say(
-            f"There is a built-in role {name}; the new one takes its place in this project."
-            " To build on it instead: EXTENDS, see docs/roles.md.",
+            f"There is a built-in role {name}; the new one replaces it in this project."
+            " To build on it instead, use EXTENDS: see docs/roles.md.",
             err=True,
         )
     made = copied("roles", lambda text: renamed_role(text, name))
@@ -48,7 +48,7 @@ def role(name: str, out: Format) -> None:
 @click.argument("name")
 @format_option
 def step(name: str, out: Format) -> None:
-    """Add a step in steps/NAME.py, and a test of it that needs no host.
+    """Add a step in steps/NAME.py, and a test that needs no host.
 
     The test runs with pytest in less than a second, as any user.
     """
@@ -63,7 +63,7 @@ def step(name: str, out: Format) -> None:
 
 
 def check_name(name: str, kind: str) -> None:
-    """Raise UsageError unless a module of Python can have the name."""
+    """Raise UsageError unless the name is valid for a Python module."""
     if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise UsageError(
             f"{name!r} cannot be the name of a {kind}: use a-z, 0-9 and _, as for a module of Python"
@@ -71,7 +71,7 @@ def check_name(name: str, kind: str) -> None:
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise UsageError if something is at the path."""
+    """Raise UsageError if the path exists."""
     if path.exists():
         raise UsageError(f"{path} already exists")
 
@@ -87,17 +87,17 @@ def copied(folder: str, renamed: Callable[[str], str]) -> list[Path]:
 
 
 def renamed_role(text: str, name: str) -> str:
-    """Return a text about the skeleton's role as one about another."""
-    # its class, not the word that it greets with
+    """Return a text with the skeleton's role renamed."""
+    # its class, not the greeting's "Hello"
     text = re.sub(rf"(?<=class ){ROLE.capitalize()}\b|(?<=p: ){ROLE.capitalize()}\b", class_name(name), text)
     return re.sub(rf"(?<![a-z]){ROLE}\b|(?<=_){ROLE}(?=_)", name, text)
 
 
 def renamed_step(text: str, name: str) -> str:
-    """Return a text about the skeleton's step as one about another."""
+    """Return a text with the skeleton's step renamed."""
     return text.replace(class_name(STEP), class_name(name)).replace(STEP, name)
 
 
 def class_name(name: str) -> str:
-    """Return a module's name as that of a class: "login_shell" as "LoginShell"."""
+    """Return the class name for a module: "LoginShell" for "login_shell"."""
     return "".join(word.capitalize() for word in name.split("_"))

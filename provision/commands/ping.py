@@ -23,5 +23,5 @@ def ping(scope: Scope, out: Format) -> int:
     from provision.report.ping_report import Ping
 
     status = ask(scope, out, tell_facts, lambda hosts: Ping(max(len(host.name) for host in hosts)), plan=True)
-    # a host without python3 would get it from a deploy; it can be reached all the same
+    # a host without python3 counts as reached: a deploy would install it
     return Exit.DONE if status == Exit.CHANGES else status

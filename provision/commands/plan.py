@@ -21,7 +21,7 @@ from provision.report.formats import Format
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Save the plan as well; prov deploy --plan FILE does that and nothing else.",
+    help="Save the plan as well; prov deploy --plan FILE deploys exactly that.",
 )
 def plan(
     scope: Scope,
@@ -33,7 +33,7 @@ def plan(
     verbose: bool,
     output: Path | None,
 ) -> int:
-    """Show what a deploy would change, with differences; nothing is touched.
+    """Show what a deploy would change, with diffs. Changes nothing.
 
     TARGET is a host, a group, a glob, or several with commas; !x leaves out.
 
@@ -45,7 +45,7 @@ def plan(
         return list_only(order)
     if output is not None:
         if prune:
-            raise UsageError("a saved plan prunes nothing", hint="Write:  prov deploy --prune TARGET")
+            raise UsageError("a saved plan cannot prune", hint="Write:  prov deploy --prune TARGET")
         from provision.cli.saved_plans import plan_and_save
 
         return plan_and_save(order, output)

@@ -1,4 +1,4 @@
-"""prov roles: which roles there are, and what one of them takes and does."""
+"""prov roles: list roles, or describe one."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 @click.argument("names_", metavar="[NAME]...", nargs=-1, shell_complete=complete_roles)
 @format_option
 def roles(names_: Sequence[str], out: Format) -> None:
-    """List the roles; or, with names, what each does: parameters, tasks and steps.
+    """List the roles or, with names, describe each: parameters, tasks and steps.
 
-    A role in the project's folder roles/ comes before a built-in one of the same name.
+    A role in the project's folder roles/ replaces a built-in role of the same name.
     """
     folders = search_path()
     known = names(folders)
@@ -55,7 +55,7 @@ def origin(name: str, folders: Sequence[Path]) -> str:
     where = [folder for folder in folders if (folder / name / "__init__.py").is_file()]
     if where[0] == BUILTIN:
         return "built-in"
-    return f"roles/{name}" + (", instead of the built-in one" if len(where) > 1 else "")
+    return f"roles/{name}" + (", replaces the built-in role" if len(where) > 1 else "")
 
 
 def summary(name: str, folders: Sequence[Path]) -> str:
@@ -69,12 +69,12 @@ def summary(name: str, folders: Sequence[Path]) -> str:
 
 
 def show(name: str, folders: Sequence[Path], out: Format) -> None:
-    """One role. Raises ConfigError if it can't be imported."""
+    """Return one role. Raises ConfigError if it can't be imported."""
     from provision.roles import docs as roledocs
     from provision.roles.role_model import find
 
     role = find(name, folders)
-    assert role is not None  # the name is known
+    assert role is not None  # the name was checked
     parameters = list(roledocs.parameters(role.params))
     tasks = roledocs.task_docs(role)
     source = origin(name, folders)
@@ -122,7 +122,7 @@ def page(role: Role, source: str, parameters: Sequence[Parameter], tasks: Sequen
     yield f"{role.name} ({source})"
     yield from wrapped(role.doc, "  ")
     if role.server:
-        yield f"  Serves: {', '.join(role.server.serves)}; package: {role.server.package or 'its own steps bring it'}"
+        yield f"  Serves: {', '.join(role.server.serves)}; package: {role.server.package or 'installed by its steps'}"
     if role.front:
         yield f"  Offers: {', '.join(role.front.offers)}"
     if role.backing:

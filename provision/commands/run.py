@@ -26,17 +26,18 @@ def run(
     argv: Sequence[str],
     lock: bool,
 ) -> int:
-    """Run one command on hosts, as root where prov may become it, and print what it prints.
+    """Run one command on hosts, as root if the login may become root, and print its output.
 
-    The words after -- reach the command as they are; no shell splits or expands them. TARGET is a host, a
+    The words after -- reach the command unchanged; no shell splits or expands them. TARGET is a host, a
     group, a glob, or several with commas; !x leaves out.
 
-    The command runs beside a deploy and does not delay one. The host keeps no record of it: `prov history` does
-    not list it and `prov undo` does not undo it. For a command that a deploy must not overlap, give --lock: it
-    fails while a deploy is at work, and deploys fail until it has ended.
+    The command runs beside a deploy and does not delay one. The host keeps no record of it: `prov history`
+    does
+    not list it and `prov undo` does not undo it. If no deploy may run at the same time, give --lock:
+    the command fails during a deploy, and deploys fail until the command has ended.
 
-    Exit status: 0 the command's was 0 everywhere; 1 it was not; 2 usage or configuration; 4 a host could not
-    be reached.
+    Exit status: 0 the command succeeded on every host; 1 it failed on one; 2 usage or configuration; 4 a host
+    could not be reached.
     """
     from provision.report.output import OutputShown
 

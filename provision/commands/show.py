@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def show(file: Path, diff: bool | None, verbose: bool, out: Format) -> int:
     """Show a saved plan as it was shown when it was made. Connects to no host.
 
-    Exit status: 0; 2 there is no such file, or it is not a plan, or damaged.
+    Exit status: 0 shown; 2 the file is missing, damaged or not a plan.
     """
     from provision.controller.events import Summary, Tally
     from provision.report.reporting import Style
@@ -57,7 +57,7 @@ def show(file: Path, diff: bool | None, verbose: bool, out: Format) -> int:
 
 
 def events(plan: SavedPlan) -> Iterator[StepDone]:
-    """What happened when the plan was made, host by host."""
+    """The events of the plan, host by host."""
     from provision.controller.events import StepDone
 
     for name, host in plan.hosts.items():
@@ -73,6 +73,6 @@ def events(plan: SavedPlan) -> Iterator[StepDone]:
                 where=step.where,
                 line=step.line,
                 error=ProvError("failed when the plan was made") if failed else None,
-                # a plan is saved only if its roles have come to their end
+                # a plan is saved only if its roles have run to their end
                 ignored=step.ignored or ("the role continues after it" if failed else ""),
             )

@@ -1,4 +1,4 @@
-"""prov ssh: a shell on a host, by the ssh client that everyone has."""
+"""prov ssh: a shell on a host, with the system's ssh client."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from provision.errors import ProvError
 def ssh(host: str, argv: Sequence[str], inventory: Sequence[str]) -> None:
     """Open a shell on a host, or run the command after -- there, with ssh.
 
-    The login is the inventory's own (not root's, where prov would use sudo), over the connection that prov keeps,
-    if there is one. The exit status is ssh's.
+    You are logged in as the inventory's user, without sudo, over the connection that prov keeps, if there
+    is one. The exit status is ssh's.
     """
     words = ssh_argv(select_one(inventory, host), argv)
     try:

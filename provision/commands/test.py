@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 @click.option(
     "--driver", default="nspawn", show_default=True, help="nspawn: in namespaces; vagrant: virtual machines."
 )
-@click.option("-k", "only", default="", metavar="EXPRESSION", help="Only tests that match, as pytest's -k.")
+@click.option("-k", "only", default="", metavar="EXPRESSION", help="Only tests that match, like pytest's -k.")
 @click.option("--no-reboot", is_flag=True, help="Leave out the reboot, and the tests after it.")
-@click.option("--keep", is_flag=True, help="Leave the hosts for a look.")
+@click.option("--keep", is_flag=True, help="Keep the hosts, to look at them.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML, for CI.")
 @format_option
 def test(
@@ -58,8 +58,9 @@ def test(
 ) -> int:
     """Test roles, or hosts of the inventory, on throwaway hosts.
 
-    For each role and image: a bare host is booted, planned and deployed; a second deploy must change nothing;
-    pytest runs the role's tests; the host reboots, and they run again; the deploy is undone; the host is removed.
+    For each role and image, prov boots a bare host, plans and deploys; a second deploy must change nothing;
+    pytest runs the role's tests; the host reboots, and they run again; the deploy is undone, the host
+    removed.
 
     Exit status: 0 all passed; 1 something failed; 2 usage or configuration; 130 interrupted.
     """
@@ -85,7 +86,7 @@ def test(
 def prepared(
     subjects: Sequence[str], images: Sequence[str], authority: Path, inventory: Sequence[str]
 ) -> list[Trial]:
-    """What is to be tested. Raises ConfigErrors with all that is wrong."""
+    """Return the trials to run. Raises ConfigErrors with every error."""
     from provision.testing.trials import trial_of
 
     trials: list[Trial] = []
@@ -104,7 +105,7 @@ def prepared(
 
 
 def check_pytest(trials: Sequence[Trial]) -> None:
-    """Say who has no tests. Raises UsageError if others have, and there is nothing to run them with."""
+    """Name trials without tests. Raises UsageError if others have tests and pytest is missing."""
     tests = False
     for trial in trials:
         if any(trial.tests.values()):
@@ -112,7 +113,7 @@ def check_pytest(trials: Sequence[Trial]) -> None:
         else:
             place = f"roles/{trial.subject}/tests/test_*.py" if trial.is_role else "tests/test_NAME.py"
             say(
-                f"{trial.name}: there are no tests ({place}): it is deployed twice and rebooted, no more",
+                f"{trial.name}: no tests in {place}; it is only deployed twice and rebooted",
                 err=True,
             )
     missing = [name for name in ("pytest", "testinfra") if importlib.util.find_spec(name) is None]
@@ -143,7 +144,10 @@ def watch(run: Trials, report: TrialReport) -> Exit:
             left = run.there()
             report.close()
             if left:
-                say(f"prov: not waiting; what is left goes with:  prov lab down {' '.join(left)}", err=True)
+                say(
+                    f"prov: not waiting; remove what is left:  prov lab down {' '.join(left)}",
+                    err=True,
+                )
             raise
         finally:
             report.close()
@@ -158,4 +162,4 @@ def write(path: Path, run: Trials) -> None:
     try:
         write_junit(path, run.finished)
     except OSError as error:
-        raise ProvError(f"{path} can't be written: {(error.strerror or str(error)).lower()}") from None
+        raise ProvError(f"could not write {path}: {(error.strerror or str(error)).lower()}") from None

@@ -1,4 +1,4 @@
-"""prov undo: put back what a run has changed."""
+"""prov undo: put back what a run changed."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ def undo(
     run: int | None,
     check: bool,
 ) -> int:
-    """Put back what a run has changed: files, links, folders, users, and units with what they run.
+    """Put back what a run changed: files, links, folders, users, and units with what they run.
 
     RUN is a number that `prov history` shows, of one host; without it, the last run on each host is undone.
-    Packages stay, and what commands have done; both are named. What was changed since the run is not touched: then
-    nothing is, and it is named.
+    Packages and the effects of commands stay; prov names them. If anything was changed since the run, prov
+    names it and puts back nothing.
 
-    Exit status: 0 done; 1 it can't be undone; 2 usage or configuration; 3 with --check, there is something to put
+    Exit status: 0 done; 1 it can't be undone; 2 usage or configuration; 3 with --check, there is something to
+    put
     back; 4 a host could not be reached; 130 interrupted.
     """
     hosts = select(scope) if run is None else [select_one(scope.inventory, scope.target)]

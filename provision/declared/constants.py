@@ -1,6 +1,7 @@
 """Read the constants of a role's module from its source, with their lines.
 
-Nothing is imported: what an application may name is known before any role runs, and a broken role does not hide
+Nothing is imported: what an application may name is known before any role runs, and a broken role does not
+hide
 the others.
 """
 
@@ -18,7 +19,7 @@ from provision.errors import ConfigError
 from provision.names import suggestion
 from provision.values import dataclass
 
-#: packages by which a role names another one for EXTENDS (provision.roles.importing)
+#: packages from which a role imports another role for EXTENDS (provision.roles.importing)
 BUILTIN_PACKAGE, OWN_PACKAGE = "provision.builtin", "roles"
 
 Declared = TypeVar("Declared")
@@ -36,9 +37,10 @@ class Constant:
 
 @dataclass(frozen=True)
 class RoleModule:
-    """What the top of a role's module says.
+    """The declarations at the top of a role's module.
 
-    names: of functions, classes and imports, with their file:line.  extends: (package, role) of its EXTENDS, if the
+    names: of functions, classes and imports, with their file:line.  extends: (package, role) of its EXTENDS,
+    if the
     module imports that.
     """
 
@@ -61,7 +63,7 @@ class RoleModules:
         return self.modules[0].file
 
     def get(self, name: str) -> Constant | None:
-        """The constant of that name: the role's own, else that of the nearest role that it extends."""
+        """Return the constant of that name: the role's own, else that of the nearest role that it extends."""
         return next((m.constants[name] for m in self.modules if name in m.constants), None)
 
     def where(self, name: str) -> str | None:
@@ -84,7 +86,8 @@ class RoleModules:
 
 
 def source_of(role: str, folders: Sequence[Path]) -> RoleModules | None:
-    """The source of a role; None if the folders hold none of that name. Raises ConfigError: not Python."""
+    """Return the source of a role; None if no folder has a role of that name. Raises ConfigError: not
+    Python."""
     modules: list[RoleModule] = []
     places: Sequence[Path] = folders
     name = role
@@ -152,7 +155,7 @@ def words(constant: Constant, *, example: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(value))
     shown = f", not {value!r}" if constant.is_literal else ": prov reads it without running the role"
     raise ConfigError(
-        f"{constant.name} must be a tuple of words, written out{shown}",
+        f"{constant.name} must be a literal tuple of words{shown}",
         where=constant.where,
         hint=f"Write it with its comma:  {constant.name} = {example!r}",
     )
@@ -166,7 +169,8 @@ def module_file(role: str, folders: Sequence[Path]) -> Path | None:
 
 
 def read(file: Path) -> RoleModule:
-    """What a module's file says; read again only if the file has changed. Raises ConfigError."""
+    """Return the declarations in a module's file; read again only if the file has changed. Raises
+    ConfigError."""
     try:
         status = file.stat()
         return parsed(str(file), status.st_mtime_ns, status.st_size)
@@ -177,7 +181,7 @@ def read(file: Path) -> RoleModule:
 
 @functools.lru_cache(maxsize=256)
 def parsed(file: str, _mtime: int, _size: int) -> RoleModule:
-    """What a module's source says. Raises ConfigError."""
+    """Return the declarations in a module's source. Raises ConfigError."""
     try:
         tree = ast.parse(Path(file).read_bytes(), file)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -185,7 +189,7 @@ def parsed(file: str, _mtime: int, _size: int) -> RoleModule:
         message = f"role {Path(file).parent.name!r} can't be imported: {type(error).__name__}: {reason}"
         raise ConfigError(message, where=f"{file}:{line}") from None
     names = {name: f"{file}:{line}" for name, line in defined(tree)}
-    # what another module says is known only by running it
+    # what `*` imports is known only after running the module
     constants = {name: Constant(name, None, False, where) for name, where in names.items() if name.isupper()}
     extends = None
     for name, node, line in assigned(tree.body):
@@ -198,7 +202,7 @@ def parsed(file: str, _mtime: int, _size: int) -> RoleModule:
 def assigned(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.expr, int]]:
     """(name, value, line) of what is assigned in capital letters at the top of a module.
 
-    Of what depends on something (`if`, `try`, `+=`), the value is an expression that is not written out.
+    A value that depends on a condition (`if`, `try`, `+=`) is an expression, not a literal.
     """
     for node in body:
         if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
@@ -218,7 +222,7 @@ def is_constant(target: ast.expr) -> TypeGuard[ast.Name]:
 
 
 def constant(name: str, node: ast.expr, where: str) -> Constant:
-    """One constant; what only running the module would tell has no value."""
+    """Return one constant; without a value if only running the module would give it."""
     try:
         return Constant(name, ast.literal_eval(node), is_literal=True, where=where)
     except (ValueError, TypeError, RecursionError):
@@ -226,7 +230,7 @@ def constant(name: str, node: ast.expr, where: str) -> Constant:
 
 
 def imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """(name, what it stands for, with dots) of what a module imports."""
+    """Yield (name, dotted path) for everything that a module imports."""
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module:
             yield from ((alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names)
@@ -237,7 +241,8 @@ def imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def role_named(node: ast.expr, imported: Mapping[str, str]) -> tuple[str, str] | None:
-    """(package, role) of an expression such as `nginx` or `builtin.nginx`; None if it is not an imported role."""
+    """(package, role) of an expression such as `nginx` or `builtin.nginx`; None if it is not an imported
+    role."""
     first, dot, rest = ast.unparse(node).partition(".")
     package, _, role = (imported.get(first, "") + dot + rest).rpartition(".")
     return (package, role) if package in (BUILTIN_PACKAGE, OWN_PACKAGE) else None

@@ -1,9 +1,10 @@
-"""Fronts: roles that declare what of an application's settings they do.
+"""Fronts: roles that declare which settings of an application they implement.
 
 OFFERS = ("static", "cache", "auth: basic", "balance")    settings of applications that it takes care of
 UNIT = "caddy"                                            its unit: another front has it stopped
 SITES = "/etc/caddy/sites/{}.conf"                        an application's file: another front removes it
-DRAINING = "caddy: finishing"                             title of processes that only finish requests; optional
+DRAINING = "caddy: finishing"                             title of processes that only finish requests;
+optional
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from provision.errors import ConfigError
 from provision.names import suggestion
 from provision.values import dataclass
 
-#: what an application, or `balance`, may ask of a front
+#: what an application, or `balance`, may require of a front
 OFFERS = (
     *("static", "media", "streams", "cache", "rate_limit", "error_pages", "maintenance"),
     *("redirects", "headers", "allow", "deny", "default", "health_by_any_name"),
@@ -68,18 +69,19 @@ def front(name: str, folders: Sequence[Path]) -> Front | None:
 
 
 def text(source: RoleModules, name: str, offers: Constant) -> Constant:
-    """A constant that is text. Raises ConfigError."""
+    """Return a constant that is text. Raises ConfigError."""
     constant = source.get(name)
     if constant is None:
         source.refuse_misspelling(name)
         raise ConfigError(f"role {source.role!r} has OFFERS, but no {name}", where=offers.where)
     if not isinstance(constant.value, str) or not constant.value:
-        raise ConfigError(f"{name} must be text, written out", where=constant.where)
+        raise ConfigError(f"{name} must be literal text", where=constant.where)
     return constant
 
 
 def named(name: str, folders: Sequence[Path]) -> Front:
-    """The front that an application names. Raises ValueError if none has that name, and ConfigError as `front`."""
+    """The front that an application names. Raises ValueError if none has that name, and ConfigError as
+    `front`."""
     found = front(name, folders)
     if found is not None:
         return found

@@ -1,11 +1,11 @@
-"""Where roles are: the project's own folder and the built-in one. Imports next to nothing, for completion."""
+"""Where roles are: the project's folder and the built-in one. It imports almost nothing, for completion."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-#: in the wheel a folder of the package; in a checkout a link to its top, where people look for roles
+#: in the wheel, a folder of the package; in a checkout, a link to roles/ at its top
 BUILTIN = (Path(__file__).parents[1] / "builtin").resolve()
 
 

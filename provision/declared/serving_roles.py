@@ -1,8 +1,10 @@
 """Servers: roles that declare what they serve.
 
 SERVES = ("wsgi", "asgi")         the interfaces that it speaks
-PACKAGE = "waitress>=3,<4"        what an application's environment needs; None if the role's own steps install it
-ALIASES = ("waitress-ng",)        other packages that bring the same server, if an application lists one; optional
+PACKAGE = "waitress>=3,<4"        what an application's environment needs; None if the role's own steps
+install it
+ALIASES = ("waitress-ng",)        other packages that bring the same server, if an application lists one;
+optional
 DEFAULT_FOR = ("wsgi",)           built-in roles only: the server of applications that name none
 
 A module with SERVES also has a function `program(c, release, p) -> Program` (provision.serving.instances).
@@ -36,7 +38,7 @@ PROGRAM = "program"
 class Server:
     """What the role of a server declares. file: of its module.  package: a requirement, or None.
 
-    aliases: packages by which the server comes as well.
+    aliases: other packages that install the server.
     """
 
     name: str
@@ -84,8 +86,8 @@ def server(name: str, folders: Sequence[Path]) -> Server | None:
 def named(name: str, folders: Sequence[Path]) -> Server:
     """The server that an application names.
 
-    Raises ValueError if no server has that name, and ConfigError as `server` does, also for a role that is a server
-    in all but SERVES.
+    Raises ValueError if no server has that name, and ConfigError as `server` does, also for a role that lacks
+    only SERVES.
     """
     found = server(name, folders)
     if found is not None:
@@ -98,7 +100,7 @@ def named(name: str, folders: Sequence[Path]) -> Server:
 
 
 def undeclared(name: str, folders: Sequence[Path]) -> ConfigError:
-    """The error for a role that is a server in all but SERVES."""
+    """Return the error for a role that lacks only SERVES to be a server."""
     source = source_of(name, folders)
     assert source is not None
     misspelling = source.misspelling("SERVES")
@@ -138,7 +140,7 @@ def package(source: RoleModules, serves: Constant) -> str | None:
         raise ConfigError(message, where=serves.where, hint=example)
     value: Any = constant.value
     if not constant.is_literal:
-        message = "PACKAGE must be text, written out: prov reads it without running the role"
+        message = "PACKAGE must be literal text: prov reads it without running the role"
         raise ConfigError(message, where=constant.where, hint=example)
     if value is None or (isinstance(value, str) and REQUIREMENT.fullmatch(value)):
         return value

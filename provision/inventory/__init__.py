@@ -1,4 +1,4 @@
-"""Inventories: which hosts there are, how to reach them, and what they should be."""
+"""Inventories: hosts, how to reach them, and their wanted state."""
 
 from provision.inventory.connection_settings import ConnectionSettings
 from provision.inventory.inventory_files import load

@@ -1,8 +1,9 @@
 """How to reach a host, from its ansible_* variables.
 
 Source: Ansible, "Connecting to hosts: behavioral inventory parameters", and the plugins ssh and sudo: where a
-setting has several names, the last one in the plugin's list wins. Variables that only tune are ignored; what
-would change how the host is reached is refused: without it, prov would reach another host or none.
+setting has several names, the last one in the plugin's list wins. Variables that only tune
+are ignored. Others that prov does not follow are refused: without them, prov could reach another host or
+none.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ REFUSED: dict[str, str] = {
 TRUE = ("y", "yes", "on", "1", "true", "t")
 FALSE = ("n", "no", "off", "0", "false", "f")
 
-# ways to say "find it", besides auto, auto_legacy and their _silent forms; prov finds python3 by itself
+# ways to say "find it", besides auto, auto_legacy and their _silent forms; prov finds python3 itself
 FIND_PYTHON = re.compile(r"auto\w*|python3?|/usr/bin/env python3?")
 
 
@@ -73,7 +74,7 @@ class ConnectionSettings:
     ssh_arguments, more_ssh_arguments: for ssh, before and after those that come of the variables above.
     persist: seconds for which a connection is kept after its last use; 0 keeps none.
     become: whether to use sudo; None means if the login user is not root.
-    guard_seconds: until a change that can lock us out is put back, unless a new login has proved it.
+    guard_seconds: until a change that could lock us out is put back, unless a new login has confirmed it.
     """
 
     kind: Literal["ssh", "lab"]
@@ -94,7 +95,7 @@ class ConnectionSettings:
 
 
 def connection_settings(host: HostVariables) -> ConnectionSettings:
-    """The connection settings of a host. Raises ConfigErrors with all that is wrong in its variables."""
+    """Return the connection settings of a host. Raises ConfigErrors with every error in its variables."""
     reader = SettingsReader(host)
     reader.refuse_others()
     settings = ConnectionSettings(
@@ -151,12 +152,14 @@ class SettingsReader:
             self.wrong(name, f"must be text, not {shown(value)}", "Put it in quotes.")
             return None
         if value != value.strip() or not value.isprintable() or value.startswith("-"):
-            self.wrong(name, f"{shown(value)} has a '-' in front, blanks around it, or a line break in it")
+            self.wrong(
+                name, f"{shown(value)} begins with '-', has blanks around it, or contains a line break"
+            )
             return None
         return str(value)
 
     def address(self, *names: str) -> str | None:
-        """A name or an IP address alone: a user or a port in it would be taken by some programs, and not by others."""
+        """A name or an IP address alone: only some programs would accept a user or a port in it."""
         name, _ = self.value(*names)
         value = self.text(*names)
         if value is None:
@@ -244,7 +247,7 @@ class SettingsReader:
             return None
         if not value.startswith("/") or " " in value:
             self.wrong(
-                name, f"must be an absolute path, not {shown(value)}", "Leave it out, and prov finds python3."
+                name, f"must be an absolute path, not {shown(value)}", "Remove it, and prov finds python3."
             )
             return None
         return value
@@ -272,7 +275,8 @@ class SettingsReader:
         return (self.text("ansible_connection") or "").rpartition(".")[2] in ("paramiko", "paramiko_ssh")
 
     def refuse_others(self) -> None:
-        """Variables that change how a host is reached or who root is there, in ways prov does not follow."""
+        """Refuse variables that change how a host is reached or who root is, in ways that prov does not
+        follow."""
         for name, hint in REFUSED.items():
             if self.value(name)[1] is not None:
                 self.wrong(name, "is not supported", hint)

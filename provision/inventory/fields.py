@@ -1,4 +1,4 @@
-"""Kinds of text that applications and roles take as parameters; each says what form it wants."""
+"""Kinds of text that applications and roles take as parameters, each with its form."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def network(text: str) -> str:
 
 
 def address(text: str) -> str:
-    """Where a host is reached: an IP address, or a name."""
+    """An address of a host: an IP address or a name."""
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:

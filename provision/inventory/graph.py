@@ -1,4 +1,4 @@
-"""How groups hang together: `all`, `ungrouped`, depth, and whose variables are laid over whose.
+"""The graph of groups: `all`, `ungrouped`, depth, and the order in which variables override.
 
 Source: Ansible's inventory guide, "Default groups" and "How variables are merged": all, then parents, then
 children; groups of one depth by ansible_group_priority, then by name.
@@ -13,18 +13,18 @@ from provision.inventory.unresolved import Draft
 
 ALL = "all"
 UNGROUPED = "ungrouped"
-#: groups in groups in groups
+#: the deepest nesting of groups
 DEEPEST = 100
 
 
 def complete(draft: Draft) -> None:
-    """Add the groups that always are there, and check what no single file shows: cycles, and shared names."""
+    """Add the groups that always exist, and check what no single file shows: cycles and shared names."""
     nowhere = Origin("inventory", 1)
     everything = draft.add_group(ALL, nowhere)
     ungrouped = draft.add_group(UNGROUPED, nowhere)
     _refuse_shared_names(draft)
     if _refuse_cycles(draft):
-        return  # nothing below would end
+        return  # the code below would not end
     below = {child for group in draft.groups.values() for child in group.children}
     for name in draft.groups:
         if name != ALL and name not in below:
@@ -35,10 +35,10 @@ def complete(draft: Draft) -> None:
 
 
 def _refuse_shared_names(draft: Draft) -> None:
-    # Ansible warns and goes on; but which of the two a TARGET means would be a guess
+    # Ansible warns and continues; but a TARGET would be ambiguous
     for name, host in draft.hosts.items():
         if name in (ALL, UNGROUPED):
-            draft.wrong(host.origin, (name,), f"{name!r} is always a group; the host needs another name")
+            draft.wrong(host.origin, (name,), f"{name!r} is the name of a built-in group; rename the host")
         elif name in draft.groups:
             message = f"{name!r} is a host here and a group at {draft.groups[name].origin}"
             draft.wrong(host.origin, (name,), message, "Give one of them another name.")
@@ -57,7 +57,7 @@ def _refuse_cycles(draft: Draft) -> bool:
             draft.wrong(draft.groups[trail[-1]].origin, (trail[-1],), f"groups contain each other: {cycle}")
         elif len(trail) > DEEPEST:
             found = True
-            message = f"groups in each other, more than {DEEPEST} deep"
+            message = f"groups are nested more than {DEEPEST} deep"
             draft.wrong(draft.groups[trail[-1]].origin, (trail[-1],), message)
         elif name not in done:
             for child in draft.groups[name].children:

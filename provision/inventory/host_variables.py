@@ -24,7 +24,8 @@ class HostVariables:
     located: Mapping[str, Located] = field(repr=False)
 
     def origin(self, *path: str | int) -> Origin | None:
-        """Where vars[path...] was written, or the nearest part around it; None without such a variable."""
+        """Return where vars[path...] was written, or the nearest part around it; None without such a
+        variable."""
         located = self._nearest(path)
         return located.origin if located else None
 

@@ -1,4 +1,4 @@
-"""Finds the inventory's files and reads them into an Inventory."""
+"""Find the inventory's files and read them into an Inventory."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) 
 
     paths: files and folders, merged in this order; None or empty: what [tool.prov] in pyproject.toml names,
     looked for from cwd upwards, else the folder inventory/.  cwd: default is the process's.
-    Raises ConfigErrors with everything that is wrong in them, each with file and line; ConfigError if one of
-    them, or pyproject.toml, cannot be read at all.
+    Raises ConfigErrors with every error in them, each with file and line; ConfigError if one of them, or
+    pyproject.toml, cannot be read.
     """
     here = Path(os.path.abspath(cwd or Path.cwd()))  # noqa: PTH100 - resolve() would follow symlinks
     project, configured = project_settings(here)
@@ -117,7 +117,7 @@ def project_settings(cwd: Path) -> tuple[Path, list[str]]:
 
 
 def missing(name: str, *, given: bool) -> ConfigError:
-    """The error for an inventory that is not there. given: by -i, not by default."""
+    """Return the error for a missing inventory. given: it was named with -i."""
     hint = (
         ""
         if given

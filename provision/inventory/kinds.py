@@ -1,4 +1,4 @@
-"""Types of values beside the values: which parts of a mapping or list are secrets (decision D17)."""
+"""Types that go with values: they say which parts of a mapping or list are secrets (decision D17)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SECRETS = (Secret, SecretStr, SecretBytes)
 class Kind:
     """A type as written in a model: Secret, `str | Secret`, dict[str, App]...
 
-    Asked of a value beside it. A value of another shape than its type is hidden if the type has a secret in it: a
-    short form, or a mistake.
+    It is compared with a value. A value of another shape, a short form or a mistake, is hidden if the type
+    contains a secret.
     """
 
     def __init__(self, *annotations: Any) -> None:
@@ -28,7 +28,7 @@ class Kind:
         self._parts: dict[Any, Kind | None] = {}
 
     def hides(self, value: Any) -> bool:
-        """Whether the type makes a secret of the value as a whole."""
+        """Return whether the type makes the whole value a secret."""
         if isinstance(value, Mapping):
             return self.secret and not any(is_mapping(each) for each in self._branches)
         if isinstance(value, (list, tuple)):
@@ -42,7 +42,7 @@ class Kind:
         return self.secret and not any(value in words(each) for each in self._branches)
 
     def part(self, step: Any) -> Kind | None:
-        """The type of what is at a key or index; None if nothing is known of it."""
+        """Return the type of the value at a key or index; None if it is unknown."""
         if step not in self._parts:
             found = [inner for each in self._branches for inner in inside(each, step)]
             self._parts[step] = Kind(*found) if found else None
@@ -50,7 +50,7 @@ class Kind:
 
     @cached_property
     def tells(self) -> bool:
-        """Whether the type says that it is not a secret, whatever its name: a path, a number, a choice."""
+        """Return whether the type rules a secret out, whatever the name: a path, a number, a choice."""
         return bool(self._branches) and not any(each in (str, Any, object) for each in self._branches)
 
     @cached_property
@@ -135,7 +135,7 @@ def is_sequence(each: Any) -> bool:
 
 
 def inside(each: Any, step: Any) -> Iterator[Any]:
-    """The types of what is at a key or index of a value of this type."""
+    """Return the types of the value at a key or index."""
     fields, arguments = fields_of(each), get_args(each)
     if fields:
         # a name that the model does not have may be a secret's, misspelt

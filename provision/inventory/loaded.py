@@ -21,9 +21,9 @@ from provision.values import dataclass
 
 @dataclass(frozen=True, eq=False)
 class InventoryHost(HostVariables):
-    """A host of the inventory, with what its variables say of connection and roles."""
+    """A host of the inventory, with its connection and roles."""
 
-    #: what it is a part of; the inventory sets it
+    #: the inventory that it belongs to, which sets this
     inventory: Inventory = field(init=False, repr=False)
 
     @cached_property
@@ -38,12 +38,12 @@ class InventoryHost(HostVariables):
 
     @cached_property
     def connection(self) -> ConnectionSettings:
-        """How to reach the host. Raises ConfigErrors with all that is unclear in its ansible_* variables."""
+        """Return how to reach the host. Raises ConfigErrors with every error in its ansible_* variables."""
         return connection_settings(self)
 
     @cached_property
     def roles(self) -> tuple[str, ...]:
-        """The variable `roles`, in its order. Raises ConfigErrors if it is not a list of names."""
+        """Return the list in the variable `roles`. Raises ConfigErrors if it is not a list of names."""
         value = self.vars.get("roles")
         if value is None:
             return ()
@@ -79,7 +79,7 @@ class Inventory:
             object.__setattr__(host, "inventory", self)
 
     def select(self, target: str, limit: str | None = None) -> list[InventoryHost]:
-        """The hosts of a TARGET (see docs/inventory.md), in inventory order, each once.
+        """Return the hosts of a TARGET (see docs/inventory.md), in inventory order, each once.
 
         limit: another TARGET; only hosts that are in both are left.
         Raises UsageError: an unknown name, or no host left.
@@ -89,11 +89,11 @@ class Inventory:
 
 
 def check(hosts: Iterable[InventoryHost]) -> None:
-    """Raise ConfigErrors with all that is wrong in the connections and lists of roles of the hosts."""
+    """Raise ConfigErrors with every error in the connections and lists of roles of the hosts."""
     problems = Problems()
     for host in hosts:
         with problems.gathered():
-            host.connection  # noqa: B018 - made, and so checked, on access
+            host.connection  # noqa: B018 - checked on access
         with problems.gathered():
             host.roles  # noqa: B018
     problems.raise_any()

@@ -31,7 +31,7 @@ class Origin:
 class Located:
     """A plain value with the place of each of its parts.
 
-    value: what YAML says, as plain Python.  origin: the line of its key (or of the item of a list).
+    value: plain Python.  origin: the line of its key (or of the item of a list).
     parts: the same for each key of a mapping or index of a list.
     """
 
@@ -40,7 +40,7 @@ class Located:
     parts: Mapping[str | int, Located] = field(default_factory=dict, repr=False)
 
     def nearest(self, path: Sequence[str | int]) -> Located:
-        """What lies at the path, or the innermost part on the way that exists."""
+        """Return the value at the path, or the innermost part on the way that exists."""
         here = self
         for step in path:
             if step not in here.parts:
@@ -57,7 +57,7 @@ def dotted(path: Sequence[str | int]) -> str:
 class LocatedError(ConfigError):
     """An error at a line: "inventory/lab.yml:12 web1.apps.shop: message".
 
-    subject: the host whose variables the path is in, if it is in one's.
+    subject: the host whose variables contain the path, if any.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
-"""Which values of the inventory are secrets, and how they are shown without them.
+"""Which values of the inventory are secrets, and how the others are shown.
 
-The type of a value decides (kinds.py); names and looks are a second net, for values whose type says nothing.
+The type of a value decides (kinds.py); its name and form decide only for values without a type.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ISSUED = re.compile(
 
 
 def names_a_secret(name: str) -> bool:
-    """Whether a value of this name had better not be shown: db_password, SECRET_KEY, api-token, PGPASSWORD."""
+    """Return whether the name is that of a secret: db_password, SECRET_KEY, api-token, PGPASSWORD."""
     plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
     if plain.endswith(NO_SECRET) or plain in ("pwd", "oldpwd"):
         return False
@@ -47,7 +47,7 @@ def names_a_secret(name: str) -> bool:
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Whether the value is one by its name, by a login in a URL, or by the form of its text."""
+    """Return whether the value is a secret by its name, by a login in a URL, or by the form of its text."""
     return names_a_secret(name) or bool(logins(value)) or bool(ISSUED.search(value))
 
 
@@ -67,7 +67,7 @@ def masked(value: Any, kind: Kind | None = None) -> Any:
 
 
 class Walk:
-    """One walk through a value beside its type. found: the secrets, in order."""
+    """A walk through a value and its type. found: the secrets, in order."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
@@ -102,10 +102,10 @@ class Walk:
         return without_logins(value)
 
     def _by_name(self, name: str, kind: Kind | None, value: Any) -> bool:
-        """Whether name or look make a secret of what no type says anything of."""
+        """Return whether the name or form makes an untyped value a secret."""
         if isinstance(value, bool) or (kind is not None and kind.tells):
             return False
         if names_a_secret(name):
             return True
-        # a login in a URL is left out by itself
+        # a login in a URL is removed separately
         return isinstance(value, str) and bool(ISSUED.search(without_logins(value)))

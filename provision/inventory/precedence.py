@@ -1,4 +1,4 @@
-"""Which value of a variable a host ends up with.
+"""The precedence of variables: which value a host gets.
 
 Source: Ansible, "Understanding variable precedence", the part that concerns inventories, from weak to strong:
 group vars in inventory files; group_vars/all beside the inventory, then in the project; group_vars/* beside

@@ -1,4 +1,4 @@
-"""Gathers configuration errors, so that a person sees all of them at once."""
+"""Gather configuration errors, so that all are shown at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from provision.inventory.located import LocatedError
 class Problems:
     """Configuration errors found so far.
 
-    with problems.gathered():      # a ConfigError raised in here is kept, and work goes on
+    with problems.gathered():      # a ConfigError raised in here is kept, and work continues
         host.connection
     problems.raise_any()           # ConfigErrors, if there were any
     """
@@ -23,7 +23,7 @@ class Problems:
     def add(self, error: ConfigError) -> None:
         """Keep one error, or each of several.
 
-        What is wrong in the variables of a group is wrong for each of its hosts, and kept for the first one.
+        An error in the variables of a group concerns each of its hosts, and is kept for the first.
         """
         for single in error.errors if isinstance(error, ConfigErrors) else [error]:
             at = (single.origin, single.path) if isinstance(single, LocatedError) else single.where
@@ -31,13 +31,13 @@ class Problems:
 
     @contextmanager
     def gathered(self) -> Iterator[None]:
-        """Keep the ConfigError that ends this block, if one does."""
+        """Keep a ConfigError that ends this block."""
         try:
             yield
         except ConfigError as error:
             self.add(error)
 
     def raise_any(self) -> None:
-        """Raise ConfigErrors with everything found; does nothing if all is well."""
+        """Raise ConfigErrors with everything found, if anything."""
         if self._errors:
             raise ConfigErrors(list(self._errors.values()))

@@ -10,7 +10,7 @@ import re
 import string
 from collections.abc import Iterator
 
-MOST = 10_000  # hosts from one pattern; a slip of the key should not fill the memory
+MOST = 10_000  # hosts from one pattern; a typing error should not fill the memory
 LONGEST, RANGES = 300, 5  # characters of a pattern (names of DNS have 253), and ranges in it
 LETTERS = string.ascii_letters
 NAME = re.compile(r"\w[\w.-]*", re.ASCII)
@@ -49,7 +49,7 @@ def port_number(text: str) -> int:
 
 
 def expand(pattern: str) -> list[str]:
-    """The host names that a pattern stands for, in order.
+    """Return the host names that a pattern stands for, in order.
 
     Raises ValueError, with a message for the user, for a bad range, a bad name, or more than 10,000 hosts.
     """
@@ -60,7 +60,7 @@ def expand(pattern: str) -> list[str]:
     names: list[str] = []
     for name in _expanded(pattern):
         if not NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is not a host name: letters, digits, '.', '-' and '_' make one")
+            raise ValueError(f"{name!r} is not a host name: use letters, digits, '.', '-' and '_'")
         names.append(name)
         if len(names) > MOST:
             raise ValueError(f"{pattern!r} stands for more than {MOST:,} hosts")
@@ -82,14 +82,14 @@ def _expanded(pattern: str) -> Iterator[str]:
 
 
 def _items(inside: str) -> Iterator[str]:
-    """What stands between the brackets, one by one; both ends are included."""
+    """Return the values of a range in brackets; both ends are included."""
     shape = f"'[{inside}]' is not a range like [1:9], [01:50], [a:f] or, with a step, [1:9:2]"
     first, *others = inside.split(":")
     if len(others) not in (1, 2):
         raise ValueError(shape)
     last, step = others[0], others[1] if len(others) == 2 else "1"
     if not step.isdecimal() or int(step) == 0:
-        raise ValueError(f"the step of '[{inside}]' is not a whole number from 1")
+        raise ValueError(f"the step of '[{inside}]' must be a whole number, at least 1")
     first = first or "0"  # as Ansible: [:5] begins with 0
     if len(first) == len(last) == 1 and first in LETTERS and last in LETTERS:
         begin, end = LETTERS.index(first), LETTERS.index(last)

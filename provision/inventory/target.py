@@ -16,11 +16,11 @@ from provision.inventory.host_variables import HostVariables
 from provision.inventory.ranges import is_address
 from provision.names import suggestion
 
-SHORT = 20  # as many names as a hint lists
+SHORT = 20  # at most so many names in a hint
 
 
 class Members(Protocol):
-    """What a target is looked up in: an inventory."""
+    """What target lookup needs from an inventory."""
 
     @property
     def hosts(self) -> Mapping[str, HostVariables]: ...
@@ -30,12 +30,12 @@ class Members(Protocol):
 
 
 def select(inventory: Members, target: str, limit: str | None = None) -> set[str]:
-    """Return the names of a target's hosts, less those that are not in the limit; see Inventory.select."""
+    """Return the names of a target's hosts that are in the limit; see Inventory.select."""
     chosen = names(inventory, target)
     if limit is not None:
         within = names(inventory, limit)
         if not chosen & within:
-            raise UsageError(f"none of the hosts of {target!r} is within the limit {limit!r}")
+            raise UsageError(f"--limit {limit!r} matches no host of {target!r}")
         chosen &= within
     return chosen
 
@@ -46,7 +46,8 @@ def names(inventory: Members, target: str) -> set[str]:
         raise UsageError("the inventory has no hosts")
     if set("[]") & set(target):
         raise UsageError(
-            f"{target!r}: a target has no ranges", hint="Use * or ?, or list the names with commas."
+            f"{target!r}: ranges are not supported in a target",
+            hint="Use * or ?, or list the names with commas.",
         )
     terms = [term for part in target.split(",") for term in split_colons(part.strip())]
     if not terms:
@@ -60,7 +61,7 @@ def names(inventory: Members, target: str) -> set[str]:
         if term[0] == "!":
             chosen -= matches(inventory, term[1:].strip())
     if not chosen:
-        raise UsageError(f"{target!r} leaves no host")
+        raise UsageError(f"{target!r} matches no host")
     return chosen
 
 
@@ -72,7 +73,7 @@ def split_colons(part: str) -> list[str]:
 
 
 def matches(inventory: Members, term: str) -> set[str]:
-    """The hosts that one name or glob stands for; UsageError if it stands for nothing."""
+    """Return the hosts that a name or glob matches. Raises UsageError if it matches none."""
     if not term:
         raise UsageError("'!' and '&' need a name after them")
     if term in inventory.hosts:
@@ -101,7 +102,7 @@ def members(inventory: Members, groups: Iterable[str]) -> set[str]:
 
 
 def known_names(inventory: Members) -> str:
-    """What there is, if it fits in a line or two."""
+    """Return the known names, if they fit in two lines."""
     lists = {"Hosts": list(inventory.hosts), "Groups": [name for name in inventory.groups if name != ALL]}
     return " ".join(
         f"{kind}: {', '.join(found)}." for kind, found in lists.items() if 0 < len(found) <= SHORT

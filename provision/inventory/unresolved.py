@@ -14,7 +14,7 @@ from provision.values import dataclass
 # because it decides in which order those are read.
 PRIORITY = "ansible_group_priority"
 
-# what a TARGET gives a meaning, and what would break a table or a path
+# characters that have a meaning in a TARGET, or would break a table or a path
 RESERVED = set(",:!&*?[]/") | set(" \t\n")
 
 
@@ -46,14 +46,14 @@ class DraftHost:
 class Draft:
     """The inventory while it is being read. Later files add to earlier ones and overwrite their variables.
 
-    A loader of a format calls these methods, and adds what it finds wrong to `problems`.
+    A loader of a format calls these methods, and adds errors to `problems`.
     """
 
     def __init__(self) -> None:
         self.groups: dict[str, UnresolvedGroup] = {}
         self.hosts: dict[str, DraftHost] = {}
         self.problems = Problems()
-        #: (group, "child" or "host", name): to look for one in a list takes long where there are thousands
+        #: (group, "child" or "host", name): a set, because searching lists of thousands takes long
         self._known: set[tuple[str, str, str]] = set()
 
     def wrong(self, origin: Origin, path: tuple[str | int, ...], message: str, hint: str = "") -> None:
@@ -67,7 +67,7 @@ class Draft:
                 self.wrong(
                     origin,
                     (name,),
-                    f"{name!r} is not a group name: letters, digits, '.', '-' and '_' make one",
+                    f"{name!r} is not a group name: use letters, digits, '.', '-' and '_'",
                 )
             self.groups[name] = UnresolvedGroup(name, origin)
         return self.groups[name]
@@ -92,11 +92,11 @@ class Draft:
         return True
 
     def set_host_var(self, host: str, name: str, value: Located) -> None:
-        """Set a variable of a host; the last one read holds."""
+        """Set a variable of a host; the last value read wins."""
         self.hosts[host].vars[name] = value
 
     def set_group_var(self, group: str, name: str, value: Located) -> None:
-        """Set a variable of a group; the last one read holds."""
+        """Set a variable of a group; the last value read wins."""
         if name == PRIORITY:
             self.groups[group].priority = self._priority(value, group)
         else:

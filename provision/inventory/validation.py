@@ -1,7 +1,8 @@
-"""Checks a value of the inventory against a pydantic model, and says in plain words what is wrong and where.
+"""Check a value of the inventory against a pydantic model, and report errors in plain words with their place.
 
-The applications (provision.apps.app_model) and the parameters of roles go through `validate`. It is strict: text is no
-number, and a number no text, because YAML has guessed once already (0123 is 83, `no` is false).
+The applications (provision.apps.app_model) and the parameters of roles go through `validate`. It is strict:
+text is not
+a number, and a number not text, because YAML has already guessed (0123 is 83, `no` is false).
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ def validate(
     path: Sequence[str | int],
     context: Mapping[str, Any] | None = None,
 ) -> M:
-    """An instance of the model, from the value of host.vars[path...].
+    """Return an instance of the model from the value of host.vars[path...].
 
     Beyond pydantic's strict mode, a list may become a tuple, and text a Path or Secret.
     context: what the model's own validators read as `info.context`.
-    Raises ConfigErrors, one for each thing that is wrong, each with file, line and path.
+    Raises ConfigErrors, each with file, line and path.
     """
     path = tuple(path)
     problems = Problems()
@@ -56,16 +57,16 @@ def validate(
             if (*path, *place) not in known_bad:
                 message, hint = in_plain_words(model, place, details, hidden=discreet.hides(place))
                 problems.add(host.error((*path, *place), discreet.text(message), discreet.text(hint)))
-        # the errors of pydantic that are not shown are consequences of those that are
+        # pydantic's other errors are consequences of those shown
     problems.raise_any()
     return result
 
 
 class Discreet:
-    """Keeps the secrets of a value, which need not be valid, out of what is said of it.
+    """Keeps the secrets of a value, valid or not, out of messages.
 
-    They are looked for with the first thing that is said: of most values there is nothing to say, and to look takes
-    longer than to check them.
+    They are searched for with the first message: most values need none, and the search takes longer than the
+    check.
     """
 
     def __init__(self, model: type[BaseModel], value: Any) -> None:
@@ -79,7 +80,7 @@ class Discreet:
         return walk.masked(self._value, "", Kind(self._model), hide=False), Masks(walk.found)
 
     def hides(self, place: YamlPath) -> bool:
-        """Whether what is at a place is a secret."""
+        """Return whether the value at a place is a secret."""
         here, _ = self._found
         for step in place:
             try:
@@ -89,7 +90,7 @@ class Discreet:
         return bool(here == MASK)
 
     def text(self, text: str) -> str:
-        """A message without the secrets, which a model's own validator may have quoted."""
+        """Return a message without secrets, which a model's validator may have quoted."""
         return self._found[1].hide(text)
 
 
@@ -108,7 +109,7 @@ def converted(model: type[BaseModel], value: Any, context: Mapping[str, Any] | N
 
 
 def conversion(details: ErrorDetails) -> Callable[[Any], Any] | None:
-    """What makes the type that pydantic misses here from YAML's list or text; None if nothing does."""
+    """Return what converts YAML's list or text to the type that pydantic expects, or None."""
     if isinstance(details["input"], list) and details["type"] == "tuple_type":
         return tuple
     if isinstance(details["input"], str) and details.get("ctx", {}).get("class") == "Path":
@@ -155,7 +156,7 @@ def by_place(error: ValidationError, value: Any) -> dict[YamlPath, list[ErrorDet
     return places
 
 
-# what a person is told that a value must be
+# the words for what a value must be
 KINDS = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -175,8 +176,8 @@ SENTENCES = {
     "greater_than_equal": "must be at least {ge}, not {value}",
     "less_than": "must be less than {lt}, not {value}",
     "less_than_equal": "must be at most {le}, not {value}",
-    "too_short": "has {actual_length} entries, and needs {min_length} or more",
-    "too_long": "has {actual_length} entries, and takes {max_length} at most",
+    "too_short": "has {actual_length} entries, expected at least {min_length}",
+    "too_long": "has {actual_length} entries, expected at most {max_length}",
     "string_too_short": "needs at least {min_length} characters, not {value}",
     "string_too_long": "takes at most {max_length} characters, not {value}",
     "string_pattern_mismatch": "{value} does not match {pattern}",
@@ -186,7 +187,7 @@ SENTENCES = {
 
 
 def kind(error: ErrorDetails) -> str:
-    """What the value must be, if the error is about its type; else nothing."""
+    """Return what the value must be, if the error is about its type; else ""."""
     if error["type"] == "is_instance_of" and error.get("ctx", {}).get("class") in WRITTEN_AS_TEXT:
         return "text"
     return KINDS.get(error["type"], "")
@@ -195,9 +196,10 @@ def kind(error: ErrorDetails) -> str:
 def in_plain_words(
     model: type[BaseModel], place: YamlPath, errors: Sequence[ErrorDetails], *, hidden: bool = False
 ) -> tuple[str, str]:
-    """Message and hint for what is wrong at one place. hidden: the value is a secret, and not quoted."""
+    """Return message and hint for the errors at one place. hidden: the value is a secret, and is not
+    quoted."""
     for error in errors:
-        if not kind(error):  # of the branches of a union, one whose type fits knows best
+        if not kind(error):  # of a union's branches, the one whose type fits has the best message
             return sentence(model, place, error, hidden=hidden)
     kinds = list(dict.fromkeys(kind(error) for error in errors))
     value = errors[0]["input"]
@@ -206,7 +208,7 @@ def in_plain_words(
 
 
 def how_to_write(kinds: Sequence[str], value: Any, *, hidden: bool) -> str:
-    """A hint where only quotes or brackets are missing, or too many."""
+    """Return a hint if only quotes or brackets are missing or superfluous."""
     if "text" in kinds and isinstance(value, (bool, int, float)):
         return "Put it in quotes."
     if hidden:

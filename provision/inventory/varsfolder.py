@@ -1,8 +1,8 @@
 """group_vars/ and host_vars/: variables in files of their own.
 
 Source: Ansible's vars plugin `host_group_vars`: a file NAME, NAME.yml, NAME.yaml or NAME.json, or a
-folder NAME whose files are read in the order of their names. Where several are there, Ansible reads the first
-and says nothing of the others; prov refuses.
+folder NAME whose files are read in the order of their names. If several exist, Ansible
+silently reads the first; prov refuses.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class VarsFolder:
         self.known: dict[str, dict[str, Located]] = {}
 
     def of(self, name: str) -> dict[str, Located]:
-        """The variables of the group or host; what is wrong with their files goes to the problems."""
+        """Return the variables of the group or host; errors in their files go to the problems."""
         if name not in self.known:
             self.known[name] = {}
             with self.problems.gathered():
@@ -45,7 +45,7 @@ class VarsFolder:
         if len(found) > 1:
             names = " and ".join(f"{self.name}/{entry}" for entry in found)
             raise ConfigError(
-                f"{names} are both there; only one can hold the variables of {name!r}", where=self.name
+                f"{names} both exist; only one can hold the variables of {name!r}", where=self.name
             )
         return [file for entry in found for file in _flattened(self.path / entry)]
 

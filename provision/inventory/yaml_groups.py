@@ -1,4 +1,4 @@
-"""The YAML (and JSON) form of an inventory file: groups with hosts, children and vars.
+"""Inventory files in YAML (or JSON): groups with hosts, children and vars.
 
 Source: Ansible's inventory plugin `yaml`; what it skips with a warning is refused here.
 """
@@ -26,7 +26,7 @@ def load(path: Path, name: str, draft: Draft) -> None:
     """Add what a file says to the draft.
 
     name: the file's name in error messages.
-    Raises ConfigErrors if the file is not YAML; what is wrong in the YAML goes to draft.problems.
+    Raises ConfigErrors if the file is not YAML; errors in the YAML go to draft.problems.
     """
     document = yamlfile.read(path, name)
     if document is None:
@@ -68,13 +68,13 @@ def _group(draft: Draft, name: str | int, located: Located, path: YamlPath) -> N
             for variable, value in _variables(draft, part, (*path, section)).items():
                 draft.set_group_var(name, variable, value)
         else:
-            message = f"a group has hosts, children and vars, but no {section!r}."
+            message = f"a group has hosts, children and vars, not {section!r}."
             message += suggestion(str(section), SECTIONS)
             draft.wrong(part.origin, (*path, section), message, WHERE_THINGS_GO)
 
 
 def _entries(draft: Draft, section: Located, path: YamlPath) -> Mapping[str | int, Located]:
-    """What hosts or children hold. As in Ansible, one bare name stands for a mapping of one."""
+    """Return the contents of hosts or children. As in Ansible, a bare name is a mapping of one."""
     if isinstance(section.value, str):
         return {section.value: Located(None, section.origin)}
     if section.value is not None and not isinstance(section.value, dict):
@@ -84,7 +84,7 @@ def _entries(draft: Draft, section: Located, path: YamlPath) -> Mapping[str | in
 
 
 def _variables(draft: Draft, located: Located, path: YamlPath) -> dict[str, Located]:
-    """The variables of a group or host; nothing at all means no variables."""
+    """Return the variables of a group or host; an empty value means none."""
     if located.value is not None and not isinstance(located.value, dict):
         draft.wrong(located.origin, path, f"variables are a mapping, not {shown(located.value)}")
         return {}
@@ -112,7 +112,7 @@ def _hosts(draft: Draft, group: str, pattern: str | int, located: Located, path:
         return
     variables = _variables(draft, located, path)
     if len(draft.hosts) + len(names) > MOST_HOSTS:
-        raise LocatedError(located.origin, path, f"an inventory has {MOST_HOSTS:,} hosts at most")
+        raise LocatedError(located.origin, path, f"an inventory can have at most {MOST_HOSTS:,} hosts")
     for name in names:
         draft.add_host(name, group, located.origin)
         if port is not None:

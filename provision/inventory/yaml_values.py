@@ -7,19 +7,19 @@ from typing import Any
 
 NO_LOGIC = (
     "Write the value itself, or compute it in a role, in Python. "
-    "Braces that are meant literally: tag the value with !unsafe."
+    "If the braces are literal, tag the value with !unsafe."
 )
 
 
 class Encrypted:
-    """A `!vault` value. It may stand in an inventory, but not where prov needs to know it."""
+    """A `!vault` value. An inventory may contain it, unless prov needs the value."""
 
     def __repr__(self) -> str:
         return "!vault"
 
 
 class Verbatim(str):
-    """An `!unsafe` text: its braces are only braces. (Ansible's "unsafe or raw strings".)"""
+    """An `!unsafe` text: its braces are literal. (Ansible's "unsafe or raw strings".)"""
 
     __slots__ = ()
 

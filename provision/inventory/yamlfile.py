@@ -1,4 +1,4 @@
-"""Reads a YAML (or JSON) file into values that know their lines."""
+"""Read a YAML (or JSON) file into values that know their lines."""
 
 from __future__ import annotations
 
@@ -12,37 +12,36 @@ from provision.inventory.located import Located, LocatedError, Origin
 from provision.inventory.problems import Problems
 from provision.inventory.yaml_values import Encrypted, Verbatim
 
-LOADER: Any = getattr(
-    yaml, "CSafeLoader", yaml.SafeLoader
-)  # libyaml is ten times as fast, where PyYAML has it
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, if PyYAML has it, is ten times as fast
 CORE = "tag:yaml.org,2002:"
 SCALARS = {CORE + name for name in ("null", "bool", "int", "float", "binary", "timestamp", "str", "value")}
 MERGE = CORE + "merge"
 NEWLINE = b"\n"
-#: what PyYAML makes of text with a tag that does not fit it (!!int "", !!timestamp soon)
+#: what PyYAML raises for text that does not fit its tag (!!int "", !!timestamp soon)
 WRONG_SCALAR = (ValueError, ArithmeticError, LookupError, AttributeError, TypeError, yaml.YAMLError)
 
-# libyaml's words -> a person's. The rest is passed on.
+# libyaml's words -> plain words. The rest is passed on.
 PLAIN_WORDS = {
-    "mapping values are not allowed in this context": "a ':' too many on this line, or wrong indentation; "
-    "text with ': ' in it belongs in quotes",
+    "mapping values are not allowed in this context": "this line has a ':' too many, or wrong indentation; "
+    "put text that contains ': ' in quotes",
     "could not find expected ':'": "a key without ':' after it",
     "did not find expected key": "wrong indentation, or a key without ':' after it",
     "did not find expected '-' indicator": "wrong indentation, or a '-' is missing",
     "did not find expected ',' or ']'": "a ',' or ']' is missing",
     "did not find expected ',' or '}'": "a ',' or '}' is missing",
     "found unexpected end of stream": "a quote is missing at the end of a text",
-    "but found another document": "a second document begins; a file holds one",
+    "but found another document": "a second document begins; a file can have only one",
     "found undefined alias": "an alias (*name) without its anchor (&name)",
 }
 DEEPEST = 100
-#: values that aliases (*name) and merges (<<) may bring besides those that are written: a few lines of aliases of
-#: aliases stand for more than any memory holds
+#: values that aliases (*name) and merges (<<) may add: a few lines of aliases of aliases expand to more than
+#: any
+#: memory holds
 MOST_ALIASED = 20_000
-#: whole numbers beyond this are none of anybody's settings, and take long to print
+#: no setting needs larger whole numbers, and they take long to print
 LARGEST = 2**128
-TOO_DEEP = f"lists or mappings in each other, more than {DEEPEST} deep"
-BRACES = "Text that begins with [ or { belongs in quotes."
+TOO_DEEP = f"lists or mappings are nested more than {DEEPEST} deep"
+BRACES = "Put text that begins with [ or { in quotes."
 
 
 def read(path: Path, shown: str) -> Located | None:
@@ -126,9 +125,9 @@ def syntax_error(error: yaml.YAMLError, text: str, shown: str) -> ConfigError:
 
 
 class Document:
-    """Turns the nodes of one document into located values; gathers what is wrong on the way.
+    """Turns the nodes of one document into located values, and gathers errors.
 
-    most: values that there may be.
+    most: the allowed number of values.
     """
 
     def __init__(self, top: Origin, most: int) -> None:
@@ -168,15 +167,11 @@ class Document:
             self.open.discard(id(node))
 
     def count(self, node: yaml.Node, path: tuple[str | int, ...], values: int = 1) -> None:
-        """Take values into account. Raises ConfigErrors at once where they are too many."""
+        """Count values. Raises ConfigErrors at once if there are too many."""
         self.left -= values
         if self.left < 0:
-            message = (
-                f"aliases (*name) and merges (<<) bring more than {MOST_ALIASED:,} values into this file"
-            )
-            self.wrong(
-                node, path[:3], message, "Write out what is meant, or put it into a group's variables."
-            )
+            message = f"aliases (*name) and merges (<<) add more than {MOST_ALIASED:,} values to this file"
+            self.wrong(node, path[:3], message, "Write the values out, or put them into a group's variables.")
             self.problems.raise_any()
 
     def scalar(self, node: yaml.ScalarNode, path: tuple[str | int, ...]) -> Any:
@@ -195,7 +190,7 @@ class Document:
                 node,
                 path,
                 f"{node.value[:60]!r} is not a valid {node.tag.removeprefix(CORE)}",
-                "Text belongs in quotes.",
+                "Put text in quotes.",
             )
             return None
 
@@ -220,7 +215,7 @@ class Document:
                 self.wrong(
                     key_node,
                     path,
-                    f"the key {key!r} is here twice; it is first in line {parts[key].origin.line}",
+                    f"the key {key!r} is repeated; it first occurs on line {parts[key].origin.line}",
                 )
                 continue
             parts[key] = self.located(value_node, (*path, key), self.origin(key_node))
@@ -239,12 +234,12 @@ class Document:
             return None
         key = self.scalar(node, path)
         if isinstance(key, bool) and str(node.value).lower() not in ("true", "false"):
-            # YAML 1.1 takes `on`, `off`, `yes` and `no` for them, and no one who writes `on: one` does
+            # YAML 1.1 reads `on`, `off`, `yes` and `no` as booleans; who writes `on: one` means text
             key = str(node.value)
         if key is None:
             self.wrong(node, path, "a key is empty")
         elif not isinstance(key, (str, int, float)) or key != key:
-            # dates and bytes, and NaN, which is equal to nothing
+            # dates, bytes, and NaN, which is not equal to itself
             self.wrong(node, path, f"a key must be text, not {node.value[:60]!r}", "Put it in quotes.")
             return None
         return key

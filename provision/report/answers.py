@@ -1,4 +1,4 @@
-"""Base of the reports of commands that ask hosts something: answers to stdout, everything else to stderr."""
+"""Base of the reports of ping, facts and run: answers go to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from provision.report.shown_lines import ShownLine, flat
 
 
 class AnswerReport(Report):
-    """Shows what went wrong; subclasses show the answers. PYTHON: what to say of a host that had no python3."""
+    """Shows what went wrong; subclasses show the answers. PYTHON: what to say of a host that had no
+    python3."""
 
     PYTHON = "has no python3 yet; a deploy installs it"
 
@@ -39,7 +40,7 @@ class AnswerReport(Report):
                 self._tell(f"{event.host}: {self._ends.state(event)}", host_failure(event.host, event.error))
 
     def finish(self, summary: Summary) -> None:
-        """Nothing: the answers say it all."""
+        """Show nothing: the answers are complete."""
 
     def _answer(self, text: str) -> None:
         write(self._out, text)

@@ -1,4 +1,4 @@
-"""The report for a person at a terminal: what runs now at the bottom, what happened above it, a table at the end."""
+"""The report at a terminal: running hosts at the bottom, events above them, a table at the end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INDENT = "    "
 
 
 class Console(Report):
-    """hosts, roles: names that will occur, so that columns can be as wide from the beginning."""
+    """hosts, roles: names that will occur, so that columns keep one width from the start."""
 
     def __init__(
         self, style: Style, hosts: Sequence[str], roles: Sequence[str], terminal: Terminal | None = None
@@ -37,14 +37,14 @@ class Console(Report):
         self._rows = LiveRows(len(hosts), self._terminal)
         self._fleet = SharedSteps()
         self._seconds: dict[str, float] = {}
-        # held while someone is asked something: what happens in the meantime is shown afterwards
+        # held during a question: events that arrive then are shown afterwards
         self._talking = threading.Lock()
         self._live = Live(
             self._rows,
             console=self._terminal,
             transient=True,
             refresh_per_second=8,
-            # what libraries write to the terminal goes above the moving lines; a log file gets it as it is
+            # output of libraries goes above the moving lines; a log file gets it unchanged
             redirect_stdout=False,
             redirect_stderr=sys.stderr.isatty(),
         )
@@ -101,7 +101,7 @@ class Console(Report):
         self._print(text, differences, failure)
 
     def _shared(self, hosts: Sequence[str]) -> None:
-        """What several hosts share, said once."""
+        """Show once what several hosts share."""
         for shared in self._fleet.shared(hosts):
             step = shared.step
             text = Text()
@@ -122,13 +122,13 @@ class Console(Report):
             self._print(text, host_failure(event.host, event.error))
 
     def _lead(self, host: str, role: str) -> Text:
-        """The columns that every line begins with."""
+        """The first columns of every line."""
         text = Text().append(host.ljust(self._host_width), "bold").append("  ")
         return text.append(role.ljust(self._role_width) + "  ", "cyan") if role else text
 
     def _print(self, text: Text, *below: Iterable[ShownLine]) -> None:
-        """Print a line and those that belong to it in one go: each printing draws the moving lines again."""
+        """Print a line and its details at once: every print redraws the moving lines."""
         indented = [line.indented(INDENT) for lines in below for line in lines]
         block = Text("\n").join([text, *(Text(line.text, KINDS[line.kind]) for line in indented)])
-        # long lines are left to the terminal to wrap, so that they can be copied whole
+        # the terminal wraps long lines, so that they can be copied whole
         self._terminal.print(block, soft_wrap=True)

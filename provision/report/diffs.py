@@ -1,4 +1,4 @@
-"""Differences as lines: a sign in front says what each is, so that nothing depends on colour."""
+"""Differences as lines, each with a sign, so that nothing depends on colour."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from provision.steps.base import Change
 
 
 def diff_lines(step: str, changes: Iterable[Change], most: int | None) -> Iterator[ShownLine]:
-    """All changes of one step but one that only says the step's name again.
+    """Return the lines of a step's changes, except one that only repeats the step's name.
 
     most: lines of one unified diff; None shows all, 0 shows no changes at all.
     """
@@ -34,7 +34,7 @@ def short(change: Change) -> ShownLine:
 
 
 def unified(change: Change, most: int | None) -> Iterator[ShownLine]:
-    """A unified diff, cut after so many lines."""
+    """Return a unified diff, cut after `most` lines."""
     found = change.text.rstrip("\n").split("\n")
     shown = found if most is None or len(found) <= most + 1 else found[:most]
     in_hunks = False
@@ -46,7 +46,7 @@ def unified(change: Change, most: int | None) -> Iterator[ShownLine]:
 
 
 def kind_of(text: str, in_hunks: bool) -> str:
-    """What a line of a unified diff is; the two lines before the first hunk name the file."""
+    """Return the kind of a line in a unified diff; the two lines before the first hunk name the file."""
     if not in_hunks:
         return "dim"
     return {"+": "add", "-": "remove", "@": "hunk"}.get(text[:1], "")

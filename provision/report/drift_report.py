@@ -1,4 +1,4 @@
-"""What `prov drift` shows: what is not as it should be, a line each, with the hosts of which that is so."""
+"""What `prov drift` shows: a line for each difference from the inventory, with its hosts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ OWED = ("restart", "reload")
 
 
 class DriftShown(AnswerReport):
-    """`nginx: file /etc/nginx/nginx.conf: content  web1, web2 (2 of 30)`, when all hosts have answered."""
+    """Shows `nginx: file /etc/nginx/nginx.conf: content  web1, web2 (2 of 30)`, when all hosts have
+    answered."""
 
     def __init__(self, out: TextIO | None = None, err: TextIO | None = None) -> None:
         super().__init__(out, err)
@@ -39,25 +40,25 @@ class DriftShown(AnswerReport):
         drifted = sum(1 for tally in summary.hosts.values() if tally.changed)
         silent = sum(1 for tally in summary.hosts.values() if tally.unreachable or tally.failed)
         if not (drifted or silent or self._err.isatty()):
-            # cron mails whatever is said
+            # cron mails any output
             return
         if self._unknown:
             steps = counted(self._unknown, "command")
             self._tell(f"{steps} cannot be checked without running them; not counted as drift (prov plan)")
         words = [f"drift on {drifted} of {counted(len(hosts), 'host')}" if drifted else "no drift"]
-        words += [f"{silent} could not be looked at to the end"] if silent else []
+        words += [f"{silent} could not be checked completely"] if silent else []
         self._tell(f"{', '.join(words)}, {summary.seconds:.1f} s")
 
 
 def causes(step: StepDone) -> str:
-    """Why a step would change something, without differences of contents."""
+    """Return why a step would change something, without diffs of contents."""
     if step.step == INSTALL_PYTHON:
         return "not there"
     return "; ".join(dict.fromkeys(cause(change) for change in step.diff))
 
 
 def cause(change: Change) -> str:
-    """One of its reasons."""
+    """Return one reason."""
     what, before, after = flat(change.what), flat(change.before), flat(change.after)
     if change.text:
         return what

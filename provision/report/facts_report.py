@@ -10,7 +10,7 @@ from provision.report.shown_lines import flat
 
 
 class FactsShown(AnswerReport):
-    """`name: value` lines, one below the other; under the host's name if there are several hosts."""
+    """`name: value` lines; under the host's name if there are several hosts."""
 
     def __init__(self, *, named: bool) -> None:
         super().__init__()

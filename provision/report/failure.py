@@ -1,4 +1,4 @@
-"""A failure as a person needs it: what, where in the role, the command and its last words, what to do next."""
+"""A failure for people: what, where in the role, the command and its last output, what to do next."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from provision.controller.visible import uncoloured
 from provision.errors import ConfigErrors, ProvError, StepError
 from provision.report.shown_lines import ShownLine, lines
 
-#: lines of each stream; the host has sent the last ones already
+#: lines of each stream; the host sends only the last ones
 STREAM_LINES = 30
 
 
 def step_failure(event: StepDone) -> Iterator[ShownLine]:
-    """What went wrong in a step."""
+    """Return the lines about what went wrong in a step."""
     if event.error is not None:
         yield from lines("message", event.error.message)
     if event.where:
@@ -31,7 +31,7 @@ def step_failure(event: StepDone) -> Iterator[ShownLine]:
 
 
 def host_failure(host: str, error: ProvError) -> Iterator[ShownLine]:
-    """What ended a host's run early."""
+    """Return the lines about what ended a host's run early."""
     for single in error.errors if isinstance(error, ConfigErrors) else [error]:
         yield from lines("message", single.message)
         if single.where not in ("", host):
@@ -42,7 +42,7 @@ def host_failure(host: str, error: ProvError) -> Iterator[ShownLine]:
 
 
 def command(error: StepError) -> Iterator[ShownLine]:
-    """The command that failed, its exit status, and the last lines of both streams."""
+    """Return the lines about a failed command: its exit status and the last lines of both streams."""
     if error.argv:
         yield from lines("", f"command: {shlex.join(error.argv)}")
     if error.status is not None:
@@ -57,7 +57,7 @@ def command(error: StepError) -> Iterator[ShownLine]:
 
 
 def hint(error: ProvError) -> Iterator[ShownLine]:
-    """What to do next, after a blank line; every line of it is as far right as the first."""
+    """Return the hint after a blank line, all lines with the same indent."""
     if error.hint.strip():
         yield ShownLine("", "")
         yield from lines("hint", error.hint)

@@ -14,7 +14,8 @@ from provision.steps.base import Change
 
 
 class HistoryShown(AnswerReport):
-    """A line a run, the newest last; of a single run what each of its steps changed. named: with hosts' names."""
+    """One line for each run, the newest last; for a single run, what each step changed. named: show hosts'
+    names."""
 
     def __init__(self, *, named: bool, out: TextIO | None = None, err: TextIO | None = None) -> None:
         super().__init__(out, err)
@@ -47,7 +48,7 @@ class HistoryShown(AnswerReport):
 
 
 def line(run: Mapping[str, Any]) -> str:
-    """`12  2026-11-21 14:02:07  done  3 steps  1.2 s  ann@desk  a1b2c3d4e5f6`, and what became of it."""
+    """Return `12  2026-11-21 14:02:07  done  3 steps  1.2 s  ann@desk  a1b2c3d4e5f6`, and how it ended."""
     if "damaged" in run:
         return f"{run['id']}  {run['damaged']}"
     began = run["began"].replace("T", " ").rstrip("Z")
@@ -60,5 +61,5 @@ def line(run: Mapping[str, Any]) -> str:
     if run.get("undoes"):
         words.append(f"undoes {run['undoes']}")
     if run.get("undone"):
-        words.append("undone by itself" if run["undone"] == run["id"] else f"undone by {run['undone']}")
+        words.append("undone automatically" if run["undone"] == run["id"] else f"undone by {run['undone']}")
     return "  ".join(filter(None, words))

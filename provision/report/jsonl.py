@@ -1,4 +1,5 @@
-"""JSON lines, for scripts: one object a line, each with "event"; the last one is the summary (design, Contracts)."""
+"""JSON lines, for scripts: one object a line, each with "event"; the last one is the summary
+(docs/commands.md)."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ from provision.steps.base import Change
 
 
 class JsonLines(Report):
-    """Every event that a script can act on. Unlike people, scripts get all steps and whole differences."""
+    """Every event that a script can act on, with all steps and whole diffs."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -44,12 +45,12 @@ class JsonLines(Report):
 
 
 def summary_line(hosts: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """The last line of every command. hosts: numbers of each host, by what they count."""
+    """Return the last line of every command. hosts: step counts of each host, by state."""
     return {"event": "summary", "hosts": hosts, "seconds": round(seconds, 3)}
 
 
 def as_line(event: Event, ends: Ends) -> dict[str, Any] | None:
-    """An event as an object; None for what only concerns someone who watches."""
+    """Return an event as an object; None for progress that only a watching user needs."""
     match event:
         case StepDone():
             return step(event)
@@ -80,12 +81,12 @@ def as_line(event: Event, ends: Ends) -> dict[str, Any] | None:
 
 
 def past_step(past: Mapping[str, Any]) -> dict[str, Any]:
-    """A step of an earlier run, with differences as those of this one have."""
+    """Return a step of an earlier run, with diffs in the same shape as those of this run."""
     return {**past, "diff": [Change(*change)._asdict() for change in past.get("diff", ())]}
 
 
 def step(event: StepDone) -> dict[str, Any]:
-    """A step; "error" only with failed ones, "ignored" only where a role goes on after one."""
+    """Return a step; "error" only if it failed, "ignored" only if the role continues after the failure."""
     line: dict[str, Any] = {
         "event": "step",
         "host": event.host,
@@ -118,7 +119,7 @@ def host_done(event: HostDone, state: str) -> dict[str, Any]:
 
 
 def error(problem: ProvError) -> dict[str, Any]:
-    """A failure; every key is always there."""
+    """Return a failure; every key is always present."""
     ran = problem if isinstance(problem, StepError) else StepError("")
     return {
         "message": problem.message,

@@ -1,4 +1,4 @@
-"""The moving lines at the bottom of the terminal: one per running host, never more than the screen has."""
+"""The moving lines at the bottom of the terminal: one for each running host, at most a screenful."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from provision.values import dataclass
 
 #: hosts shown at most, however tall the screen
 MOST = 15
-#: lines of the screen left to what has happened
+#: lines of the screen kept free for events
 KEEP_FREE = 4
 
 
 @dataclass
 class HostRow:
-    """What one host is at. since: when it began that, by the clock."""
+    """What one host is doing. since: when it began, by the clock."""
 
     host: str
     since: float
@@ -88,6 +88,6 @@ class LiveRows:
 
 
 def duration(seconds: float) -> str:
-    """`12 s`, or `1:05` from a minute on."""
+    """Return `12 s`, or `1:05` from one minute on."""
     whole = int(seconds)
     return f"{whole} s" if whole < 60 else f"{whole // 60}:{whole % 60:02}"

@@ -1,4 +1,4 @@
-"""What `prov run` shows: what a command printed; on a terminal, nothing that steers it."""
+"""What `prov run` shows: a command's output, without control characters on a terminal."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from provision.report.screen import write_output
 
 
 class OutputShown(AnswerReport):
-    """stdout to stdout and stderr to stderr, each line after the host's name if there are several hosts."""
+    """Writes stdout to stdout and stderr to stderr, each line after the host's name if there are several
+    hosts."""
 
-    PYTHON = "python3 was missing, and has been installed"
+    PYTHON = "python3 was missing and was installed"
 
     def __init__(self, *, named: bool) -> None:
         super().__init__()
@@ -29,5 +30,5 @@ class OutputShown(AnswerReport):
 
 
 def has_output(event: StepDone) -> bool:
-    """Whether this is about a command that has run, well or not: its Output says more."""
+    """Return whether a command has run, successfully or not: its Output says more."""
     return isinstance(event.error, StepError) and event.error.status is not None

@@ -1,4 +1,4 @@
-"""Colours. Each stands beside a word or sign that says the same, so that none is needed."""
+"""Colours. A word or sign beside each says the same, so that no colour is needed."""
 
 #: by the state of a step or host
 STATES = {

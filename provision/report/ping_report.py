@@ -1,4 +1,4 @@
-"""What `prov ping` shows: a line per host, as they answer."""
+"""What `prov ping` shows: one line for each host, in the order in which they answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from provision.report.reporting import counted
 
 
 class Ping(AnswerReport):
-    """`web1  ok  debian 12, python 3.11.2, 0.12 s`; what went wrong on stderr."""
+    """Shows `web1  ok  debian 12, python 3.11.2, 0.12 s`; errors go to stderr."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Plain lines, for logs and pipes: nothing moves, nothing is coloured, every line is whole when it is written."""
+"""Plain lines for logs and pipes: no colour, no movement, each line written whole."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ INDENT = "    "
 
 
 class PlainReport(Report):
-    """One line per step worth telling, differences and failures indented below it."""
+    """One line for each step that is shown, with diffs and failures indented below it."""
 
     def __init__(self, out: TextIO, style: Style) -> None:
         self._out = out
@@ -74,7 +74,7 @@ class PlainReport(Report):
             self._block(step_failure(event))
 
     def _shared(self, hosts: Sequence[str]) -> None:
-        """What several hosts share, said once."""
+        """Show once what several hosts share."""
         for shared in self._fleet.shared(hosts):
             step = shared.step
             words = [step.role, flat(step.step)] if shared.first else []
@@ -98,7 +98,7 @@ class PlainReport(Report):
 
 
 def counts(tally: Tally, style: Style) -> str:
-    """`12 ok, 3 would change`; ok and changed are always told."""
+    """Return `12 ok, 3 would change`; ok and changed are always shown."""
     values = {state: getattr(tally, state) for state in STATES}
     shown = {s: n for s, n in values.items() if n or s in ("ok", "changed")}
     return ", ".join(f"{n} {style.word(s)}" for s, n in shown.items())

@@ -1,4 +1,4 @@
-"""What every report is, and what a person may ask of it."""
+"""The interface of reports, and the style that options choose."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class Report(Protocol):
     """Reads the events of one run, then its summary. Only reports print."""
 
     def take(self, event: Event) -> None:
-        """Show an event, as far as this report has anything to show for it."""
+        """Show an event, if this report shows its kind."""
 
     def finish(self, summary: Summary) -> None:
         """Show how the run ended; nothing follows."""
 
     def paused(self) -> AbstractContextManager[object]:
-        """Keep off the terminal while someone is asked something; called from any thread."""
+        """Leave the terminal free for a question; may be called from any thread."""
         return nullcontext()
 
     def close(self) -> None:
-        """Give the terminal back as it was, also after an error; may be called twice."""
+        """Restore the terminal, also after an error; may be called twice."""
         return
 
 
@@ -34,10 +34,11 @@ class Report(Protocol):
 class Style:
     """How much is shown, and in which words.
 
-    plan: nothing has been done, so things "would change".  verbose: unchanged steps too, with their reasons.
-    fleet: there are several hosts, so what they share is said once, at the end: all of a plan, and the differences
-    of a deploy.
-    diff_lines: lines of one difference at most; 0 shows no differences, None all of each.
+    plan: nothing has been changed, so steps "would change".  verbose: unchanged steps too, with their
+    reasons.
+    fleet: there are several hosts; what they share is shown once, at the end: all of a plan, the diffs of a
+    deploy.
+    diff_lines: at most so many lines of one diff; 0 shows no diffs, None shows them whole.
     """
 
     plan: bool = False
@@ -46,13 +47,14 @@ class Style:
     fleet: bool = False
 
     def word(self, state: str) -> str:
-        """A state in words: a plan speaks of what would be."""
+        """Return a state in words: a plan says "would change"."""
         if self.plan and state == "changed":
             return "would change"
         return "may change" if state == "maybe" else state
 
     def gathers(self, step: StepDone) -> bool:
-        """Whether a step is told at the end, together with those that other hosts share. Failures are urgent."""
+        """Return whether a step is shown at the end, with those that several hosts share. Failures are shown
+        at once."""
         if not self.fleet or step.state == "failed":
             return False
         return self.shows(step.state) if self.plan else bool(step.diff) and self.diff_lines != 0
@@ -62,12 +64,12 @@ class Style:
         return self.verbose or not note.detail
 
     def shows(self, state: str) -> bool:
-        """Whether a step that ended so gets a line of its own."""
+        """Return whether a step with this state gets a line."""
         return self.verbose or state in ("changed", "failed", "maybe")
 
 
 class Ends:
-    """How the runs of hosts end: "done", "failed" or "unreachable"."""
+    """How the runs of hosts ended: "done", "failed" or "unreachable"."""
 
     def __init__(self) -> None:
         self._failed: set[str] = set()
@@ -78,7 +80,7 @@ class Ends:
             self._failed.add(event.host)
 
     def state(self, event: HostDone) -> str:
-        """The word for a host that has ended."""
+        """Return the word for a host that has ended."""
         if event.unreachable:
             return "unreachable"
         failed = event.host in self._failed and not event.recovered
@@ -86,7 +88,7 @@ class Ends:
 
 
 def outcome(summary: Summary, style: Style) -> str:
-    """The last sentence: "12 steps changed on 2 of 3 hosts, 1 host failed, 4.2 s"."""
+    """Return the last line: "12 steps changed on 2 of 3 hosts, 1 host failed, 4.2 s"."""
     tallies = list(summary.hosts.values())
     changed, maybe = sum(t.changed for t in tallies), sum(t.maybe for t in tallies)
     parts = []
@@ -110,5 +112,5 @@ def outcome(summary: Summary, style: Style) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun: "1 host", "2 hosts"."""
+    """Return a number with its noun: "1 host", "2 hosts"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,4 +1,4 @@
-"""Whatever is printed goes through here: terminals get nothing that steers them, from any source."""
+"""All printing goes through this module: terminals get no control characters, from any source."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from provision.controller.visible import uncoloured, visible
 
 
 def tolerate_all_characters() -> None:
-    """Let stdout and stderr take every character: those that this terminal's encoding lacks are shown escaped."""
+    """Let stdout and stderr take every character; those that the terminal's encoding lacks are escaped."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -22,13 +22,13 @@ def say(text: str, *, err: bool = False) -> None:
     """Print lines to stdout or stderr."""
     stream = sys.stderr if err else sys.stdout
     text = visible(text)
-    # what the terminal's encoding lacks is shown escaped
+    # characters that the terminal's encoding lacks are escaped
     encoding = getattr(stream, "encoding", None) or "utf-8"
     _line(stream, text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def write(stream: TextIO, text: str) -> None:
-    """Write lines, whole."""
+    """Write lines in one call."""
     _line(stream, visible(text))
 
 
@@ -38,13 +38,13 @@ def _line(stream: TextIO, text: str) -> None:
 
 
 def write_json(stream: TextIO, event: Mapping[str, Any]) -> None:
-    """Write an object on a line, exactly: JSON escapes what terminals would obey."""
+    """Write an object as one line; JSON escapes control characters."""
     _line(stream, json.dumps(event))
 
 
 def write_output(stream: TextIO, text: str, prefix: str) -> None:
-    """Write what a program has printed, with a prefix on each line: as it is into files and pipes, and such that it can
-    be looked at on a terminal."""
+    """Write a program's output with a prefix on each line: unchanged to files and pipes, with visible control
+    characters to a terminal."""
     if stream.isatty():
         text = visible(uncoloured(text.replace("\r\n", "\n")))
     if text and not text.endswith("\n"):
@@ -54,7 +54,7 @@ def write_output(stream: TextIO, text: str, prefix: str) -> None:
 
 
 def show_bug(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    """A traceback, for sys.excepthook: what it quotes may be a host's."""
+    """Print a traceback, for sys.excepthook; it may quote a host's text."""
     import traceback
 
     sys.stderr.write(visible("".join(traceback.format_exception(kind, error, trace))))

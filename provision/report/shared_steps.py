@@ -1,4 +1,4 @@
-"""What several hosts have in common, said once: identical steps with the hosts that have them, the odd one last."""
+"""Show once what several hosts have in common: identical steps with their hosts, the exception last."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from provision.values import dataclass
 
 #: names of hosts in one line
 MOST = 12
-#: hosts that are named as those which lack something, instead of all that have it
+#: at most so many hosts are named as exceptions ("all but web7") instead of naming the rest
 FEW = 3
 
 #: role, step, and the occurrence index of that step name on its host
@@ -20,7 +20,7 @@ Key = tuple[str, str, int]
 
 @dataclass(frozen=True)
 class Shared:
-    """A step as some hosts have it, and no others do. first: the way in which most hosts have that step."""
+    """One variant of a step, and the hosts that have it. first: the variant of most hosts."""
 
     step: StepDone
     hosts: str
@@ -28,27 +28,26 @@ class Shared:
 
 
 def same_in_plan(step: StepDone) -> Hashable:
-    """Equal for steps of which a report says the same."""
+    """Return a key, equal for steps that a report shows in the same way."""
     return step.state, step.why, tuple(step.diff), step.ignored
 
 
 @dataclass
 class SharedSteps:
-    """Gathers steps until the run has ended. same: what two hosts' steps must share to be shown as one."""
+    """Gathers steps until the run ends. same: what two hosts' steps must share to be shown as one."""
 
     same: Callable[[StepDone], Hashable] = same_in_plan
     _found: dict[str, dict[Key, StepDone]] = field(default_factory=dict)
     _seen: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def take(self, step: StepDone) -> None:
-        """Take in a step that is worth telling."""
+        """Add a step that is to be shown."""
         name = (step.host, step.role, step.step)
         self._found.setdefault(step.host, {})[step.role, step.step, self._seen[name]] = step
         self._seen[name] += 1
 
     def shared(self, hosts: Sequence[str]) -> Iterator[Shared]:
-        """All steps in the order in which they ran, each way in which it is found once: what most hosts have
-        first, then what fewer have.
+        """Return all steps in the order in which they ran, each variant once: that of most hosts first.
 
         hosts: of the whole run, in the inventory's order.
         """
@@ -63,7 +62,7 @@ class SharedSteps:
 
 
 def merged(sequences: Sequence[Sequence[Key]]) -> list[Key]:
-    """One order for the steps of all hosts: what only some have comes after what it came after there."""
+    """Return one order for the steps of all hosts: a step that only some have keeps its predecessor."""
     order: list[Key] = []
     for sequence in sequences:
         at = {key: index for index, key in enumerate(order)}

@@ -1,4 +1,4 @@
-"""Lines as people read them, with what each is about, so that a report may colour it."""
+"""Lines for people, with the kind of each, so that a report may colour them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ class ShownLine(NamedTuple):
     text: str
 
     def indented(self, by: str) -> ShownLine:
-        """The line further right; an empty one stays empty."""
+        """Return the line with an indent; an empty line stays empty."""
         return ShownLine(self.kind, by + self.text if self.text else "")
 
 
 def flat(text: str) -> str:
-    """Text on one line, whatever it holds."""
+    """Return any text as one line."""
     return visible(text.replace("\n", "\\n"))
 
 
 def last_line(text: str) -> str:
-    """The last line that says something, such as a progress bar's last state."""
+    """Return the last line that is not blank, such as a progress bar's last state."""
     lines = [part.strip() for part in re.split(r"[\r\n]", uncoloured(text)) if part.strip()]
     return visible(lines[-1]) if lines else ""
 
 
 def lines(kind: str, text: str) -> Iterator[ShownLine]:
-    """Each line of a text, cleaned; blank lines around it are left out."""
+    """Yield each line of a text, cleaned, without blank lines around it."""
     for part in text.strip("\n").split("\n"):
         yield ShownLine(kind, visible(part.rstrip("\r")).rstrip())

@@ -1,4 +1,4 @@
-"""rich's terminal, which shows what would steer a real one."""
+"""rich's console, with control characters made visible."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from provision.controller.visible import visible
 
 
 class Terminal(Console):
-    """A rich console whose texts are made visible; what rich itself does to move lines is not touched."""
+    """A rich console whose texts have visible control characters; those of rich itself are kept."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):

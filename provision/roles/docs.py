@@ -1,4 +1,4 @@
-"""What a role says of itself: parameters, tasks, and the steps that its code can take. Read from its source."""
+"""Documentation of a role, read from its source: parameters, tasks, and the steps that its code can take."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Parameter:
-    """name: with dots for those within others.  default: as written in YAML or Python, None if it is required."""
+    """name: with dots for those within others.  default: as written in YAML or Python, None if it is
+    required."""
 
     name: str
     type: str
@@ -56,7 +57,7 @@ class TaskDoc:
 
 
 def parameters(model: type[Params] | None, prefix: str = "") -> Iterator[Parameter]:
-    """The parameters of a role, those of models in them as well."""
+    """Return the parameters of a role, with those of nested models."""
     if model is None:
         return
     written = dict(declared(model))
@@ -70,7 +71,7 @@ def parameters(model: type[Params] | None, prefix: str = "") -> Iterator[Paramet
 
 
 def readable(annotation: str) -> str:
-    """A type as those read it who write YAML: lists are lists, and choices are words."""
+    """Return a type in terms of YAML: lists are lists, choices are words."""
     lists = re.sub(r"\b(?:tuple|list|Sequence)\[(\w+)(?:, \.\.\.)?\]", r"list of \1", annotation)
     return re.sub(
         r"Literal\[(.*?)\]", lambda choices: choices[1].replace("'", "").replace(", ", " or "), lists
@@ -90,7 +91,7 @@ def declared(model: type[Params]) -> Iterator[tuple[str, tuple[str, str]]]:
 
 
 def text_of(node: ast.stmt | None) -> str:
-    """The docstring that a statement is, on one line; empty if it is none."""
+    """Return a statement's docstring on one line; "" if it is not a docstring."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         value = node.value.value
         return " ".join(value.split()) if isinstance(value, str) else ""
@@ -106,7 +107,7 @@ def limits_of(constraint: object) -> Iterator[str]:
 
 
 def default_of(field: FieldInfo) -> str | None:
-    """A field's default as people write it; None if it is required."""
+    """Return a field's default as written in YAML or Python; None if it is required."""
     if field.is_required():
         return None
     value = field.get_default(call_default_factory=True, validated_data={})
@@ -139,7 +140,7 @@ def first_line(function: Callable[..., None]) -> str:
 
 
 def step_calls(function: Callable[..., Any], seen: set[object] | None = None) -> Iterator[StepCall]:
-    """The calls of steps in a function, and in those of ours and the project's that it calls."""
+    """Yield the calls of steps in a function, and in functions of prov and the project that it calls."""
     seen = set() if seen is None else seen
     if function in seen:
         return
@@ -157,7 +158,7 @@ def step_calls(function: Callable[..., Any], seen: set[object] | None = None) ->
 
 
 def meaning(node: ast.expr, names: dict[str, Any]) -> object:
-    """What an expression such as `files.template` stands for; None if that can't be told."""
+    """Return what an expression such as `files.template` stands for; None if that is unknown."""
     if isinstance(node, ast.Name):
         return names.get(node.id)
     if isinstance(node, ast.Attribute):
@@ -176,5 +177,5 @@ def is_step(target: object) -> bool:
 
 
 def is_ours(target: types.FunctionType) -> bool:
-    """Whether a function is a role's or one that roles share."""
+    """Return whether a function belongs to a role or is shared by roles."""
     return target.__module__.startswith(("roles.", "provision."))

@@ -1,7 +1,8 @@
-"""Imports roles, and a project's own steps, whatever else those names may mean on this machine.
+"""Import roles and a project's own steps, whatever else those names mean on this machine.
 
 `roles.NAME` is the project's role of that name, else the built-in one; `provision.builtin.NAME` is always the
-built-in one, so that a role can extend what it overrides; `steps.NAME` is a module of the project's own steps.
+built-in one, so that a role can extend what it overrides; `steps.NAME` is a module of the project's own
+steps.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def prepare(folders: Sequence[Path]) -> None:
     """Let `roles` and `steps` mean those of the project whose folders these are."""
     own = [str(f) for f in folders if f != BUILTIN]
     present = sys.modules.get("roles")
-    # someone else may have imported the folder under that name, as pytest does for the tests in it
+    # pytest may have imported the folder under that name, for the tests in it
     if present is not None and list(present.__path__) == own and ALIAS in sys.meta_path:
         return
     for loaded in list(sys.modules):
@@ -56,15 +57,16 @@ def prepare(folders: Sequence[Path]) -> None:
 
 
 def package(name: str, path: list[str]) -> types.ModuleType:
-    """A namespace of our own: its modules are in these folders, and nowhere else."""
+    """Return a namespace package whose modules are in these folders only."""
     found = types.ModuleType(name)
     found.__path__ = path
     return found
 
 
 class BuiltinAlias(MetaPathFinder, Loader):
-    """Makes `roles.nginx` the very module `provision.builtin.nginx` where the project has no such role, so that
-    there is one class of its parameters and not two. Asked last, after the project's own folder."""
+    """Makes `roles.nginx` the same module as `provision.builtin.nginx` if the project has no such role, so
+    that
+    its class of parameters exists once. It is asked last, after the project's folder."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
@@ -83,7 +85,7 @@ class BuiltinAlias(MetaPathFinder, Loader):
         return module
 
     def exec_module(self, module: types.ModuleType) -> None:
-        # it has run already, under its own name; the import system has put the alias's spec in its place
+        # the module has run under its own name; the import system has replaced its spec by the alias's
         assert module.__spec__ is not None
         module.__spec__ = module.__spec__.loader_state
 

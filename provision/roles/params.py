@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Params(BaseModel):
-    """Base of a role's parameters: typed, documented, no unknown names, not changed once checked."""
+    """Base of a role's parameters: typed, documented, without unknown names, frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
     def unmet(self, host: Any) -> Iterable[ConfigError]:
         """Return what the host lacks for the role, as errors of `host.inventory.error`.
 
-        host: a Host, connected, with its facts; no role has begun yet.
+        host: a connected Host with its facts; no role has run yet.
         """
         return ()
 
@@ -35,8 +35,9 @@ class Params(BaseModel):
 
 
 def params_of(tasks: Iterable[Callable[..., None]]) -> type[Params] | None:
-    """The model that the tasks take as their second argument, by annotation: the most special of them, where a
-    role extends another one's."""
+    """Return the model that the tasks take as their second argument, by annotation: the most derived class,
+    if
+    the role extends another."""
     found: type[Params] | None = None
     for function in tasks:
         arguments = list(inspect.signature(function).parameters.values())
@@ -60,7 +61,7 @@ def annotation_of(function: Callable[..., Any], argument: inspect.Parameter) -> 
 
 
 def named(annotation: str, names: Mapping[str, Any]) -> Any:
-    """What a name with dots means among these names; None if nothing."""
+    """Return what a dotted name means among these names, or None."""
     first, *rest = annotation.split(".")
     found = names.get(first)
     for word in rest:
@@ -69,6 +70,6 @@ def named(annotation: str, names: Mapping[str, Any]) -> Any:
 
 
 def wrong_function(function: Callable[..., None], message: str, hint: str = "") -> ConfigError:
-    """The error for what a function of a role takes or returns, with its line."""
+    """Return the error for a role function's wrong argument or result, with its line."""
     where = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
     return ConfigError(f"{function.__name__}: {message}", where=where, hint=hint)

@@ -1,11 +1,12 @@
-"""Steps on a plain fabric.Connection, in anyone's own fabfile: each is awaited at once.
+"""Steps on a plain fabric.Connection, in a fabfile: each step is awaited at once.
 
     @task
     def motd(c):
         if files.file(c, "/etc/motd", "hello\\n").changed:
             c.run("wall 'a new motd'")
 
-A connection gets one agent with its first step, and keeps it until it is closed or the process ends. It becomes
+A connection gets one agent with its first step, and keeps it until it is closed or the process ends. It
+becomes
 root by sudo where the login is not root, with the password in `sudo.password` of Fabric's configuration.
 """
 
@@ -30,31 +31,32 @@ from provision.errors import ConfigError, ProvError, UsageError
 from provision.secrets import Secret
 from provision.steps.base import Step
 
-#: what steps did, at INFO: a fabfile prints nothing that it does not print itself
+#: logs what steps did, at INFO; prov prints nothing in a fabfile
 LOG = logging.getLogger("prov")
 #: sessions that have not ended yet
 _open: list[Session] = []
 
 
 def submit_and_wait(c: Any, step: Step) -> Outcome:
-    """Send a step to the connection's host and wait for it. Raises StepFailed, UnreachableError, ConfigError."""
+    """Send a step to the connection's host and wait for it. Raises StepFailed, UnreachableError,
+    ConfigError."""
     session = session_of(c)
     try:
         return session.submit(step).wait()
     except StepFailed as failed:
-        # nothing reports it here but Python's traceback, which shows notes
+        # only Python's traceback reports it here, and that shows notes
         failed.add_note("\n".join(details(failed)))
         raise
     except ConfigError:
         raise
     except ProvError:
-        # the agent is gone: the next step begins again
+        # the agent is gone: the next step starts a new one
         forget(c).abandon()
         raise
 
 
 def details(failed: StepFailed) -> Iterator[str]:
-    """What a failure knows besides its message."""
+    """Yield the details of a failure besides its message."""
     yield f"step: {failed.outcome.label}"
     if failed.argv:
         yield f"command: {shlex.join(failed.argv)}, exit status {failed.status}"
@@ -62,7 +64,8 @@ def details(failed: StepFailed) -> Iterator[str]:
 
 
 def session_of(c: Any) -> Session:
-    """The connection's session, begun if need be. Raises UsageError for what is not a fabric.Connection."""
+    """Return the connection's session, started if necessary. Raises UsageError for what is not a
+    fabric.Connection."""
     found: Session | None = getattr(c, "__dict__", {}).get("_prov_session")
     if found is not None:
         return found
@@ -87,7 +90,7 @@ def session_of(c: Any) -> Session:
 
 
 def close(c: Any) -> None:
-    """End the agent in good order, then the connection; a step after that begins again."""
+    """End the agent properly, then the connection; a later step starts both again."""
     try:
         forget(c).finish()
     finally:
@@ -104,7 +107,7 @@ def forget(c: Any) -> Session:
 
 @atexit.register
 def end_all() -> None:
-    """For connections that no one closes, as fab closes those of its own tasks only."""
+    """Close connections that are still open at exit; fab closes only those of its own tasks."""
     while _open:
         session = _open.pop()
         try:
@@ -114,7 +117,7 @@ def end_all() -> None:
 
 
 def log(event: Event) -> None:
-    """Tell what a step did."""
+    """Log what a step did."""
     if isinstance(event, StepDone):
         LOG.info("%s: %s: %s %s", event.host, visible(event.step), event.state, visible(event.why))
     elif isinstance(event, Notice):

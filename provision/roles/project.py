@@ -1,7 +1,8 @@
-"""The resolved project: what each host gets, read once and from the top down, before the first connection.
+"""The resolved project: what each host gets, resolved once, top down, before the first connection.
 
-Hosts come first, then their applications and what they balance, then the roles that these bring, then the roles'
-parameters. What comes later is given what came before, and asks for nothing again (decision D19).
+Hosts come first, then their applications and what they balance, then the roles that these need, then the
+roles'
+parameters. Each stage gets the results of the earlier ones and resolves nothing again (decision D19).
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Assignment:
     """What one host gets.
 
     roles: those that run, in their order, with their parameters.  served: what it serves by them.
-    params: by role, of all that the host has, also of those that do not run this time.
+    params: by role, for all roles of the host, also those that do not run this time.
     """
 
     host: InventoryHost
@@ -60,7 +61,7 @@ class Assignment:
     @cached_property
     def secrets(self) -> list[str]:
         """Every secret in the host's variables, in order."""
-        # here, as it takes as long as all else: the host logs in beside it
+        # imported here: it takes as long as everything else, and runs while the host logs in
         from provision.roles.shown_variables import secrets_in
 
         return secrets_in(self.host)
@@ -127,10 +128,12 @@ def served_by(hosts: Sequence[InventoryHost], known: KnownRoles, problems: Probl
 
 
 def implied_roles(host: InventoryHost, served: ServedApps) -> tuple[str, ...]:
-    """Return the roles that a host's applications bring by `server`, `front` and `tls`, and those that it balances,
-    besides those that are listed: to change any is one line.
+    """Return the roles that a host's applications bring by `server`, `front` and `tls`, and those that it
+    balances,
+    besides the listed ones: changing one takes one line.
 
-    Applications do so only where the role `app` is listed: others may have a use of their own for the variable.
+    Applications do so only if the role `app` is listed: projects without it may use the variable `apps`
+    otherwise.
     """
     own = served.apps if "app" in host.roles else ()
     named: list[str] = [name for app in own for name in (app.server, app.front)]
@@ -188,7 +191,7 @@ def check_known(only: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> Non
 
 
 def roles_of(host: InventoryHost, wanted: Sequence[str], known: KnownRoles, problems: Problems) -> list[Role]:
-    """Return a host's roles in the order in which they run. What is wrong is added to the problems."""
+    """Return a host's roles in the order in which they run. Errors are added to the problems."""
     found = []
     for index, name in enumerate(wanted):
         role = known.role(name)
@@ -202,7 +205,7 @@ def roles_of(host: InventoryHost, wanted: Sequence[str], known: KnownRoles, prob
         for needed in role.requires:
             if needed not in wanted:
                 at = ("roles", wanted.index(role.name))
-                problems.add(host.error(at, f"role {role.name!r} needs the role {needed!r} as well"))
+                problems.add(host.error(at, f"role {role.name!r} needs the role {needed!r}"))
     return in_order(found)
 
 
@@ -220,7 +223,7 @@ def in_order(roles: Sequence[Role]) -> list[Role]:
             raise ConfigError(f"roles wait for one another: {' -> '.join([*path, role.name])}")
         if role.name in done:
             return
-        # an instance has to be there before a front turns to it
+        # an instance must exist before a front uses it
         servers = [each.name for each in roles if each.server] if role.front else []
         used = [each.name for each in roles if each.environment] if role.name == "app" else []
         for earlier in (*role.after, *servers, *used):

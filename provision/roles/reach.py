@@ -1,4 +1,4 @@
-"""How a host of the inventory is reached, and reaching it ahead of time."""
+"""How a host of the inventory is reached, and how its connection is opened ahead of time."""
 
 from __future__ import annotations
 
@@ -67,11 +67,13 @@ def login_of(inventory: InventoryHost, user: str, ask: Ask | None) -> Login:
 
 
 class PendingConnection:
-    """A connection that a thread opens while another one imports what else a run needs: each takes about as long
-    as the other. OpenSSH already has the host's shell run what starts the agent, which waits for its first line;
-    nothing is said to it before `transport` is called.
+    """A connection that a thread opens while the main thread imports the rest of prov; both take about as
+    long.
+    OpenSSH already starts the script on the host that starts the agent; the script waits for its first line,
+    and
+    nothing is sent to it before `transport` is called.
 
-    plan: whether what is to be done there is only predicted.
+    plan: whether the run only predicts.
     began: when, by time.monotonic().
     """
 
@@ -92,5 +94,5 @@ class PendingConnection:
             self._opened.set_exception(error)
 
     def transport(self) -> Transport:
-        """Return the connection, once it is open. Raises what opening it has raised."""
+        """Return the connection once it is open. Raises what opening it raised."""
         return self._opened.result()

@@ -1,4 +1,4 @@
-"""Where a step's file is: apart from what takes steps on plain connections, which brings fabric and paramiko."""
+"""Find a step's file. A module of its own, because plain_fabric.py imports fabric and paramiko."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from provision.controller.calling import calling_path
 
 
 def role_file(c: Any, kind: str, name: str) -> Path:
-    """A file of the running role; in a fabfile, of the folder that it is in. kind: templates or files."""
+    """Return the path of a file of the running role; in a fabfile, of the fabfile's folder. kind: templates
+    or files."""
     if hasattr(type(c), "role_file"):
         found: Path = c.role_file(kind, name)
         return found

@@ -1,4 +1,4 @@
-"""Host: what takes steps, and runs commands as a fabric.Connection does. The first argument of every role's tasks."""
+"""Host, the first argument of every role's tasks: takes steps, and runs commands like a fabric.Connection."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ P = TypeVar("P", bound=Params)
 
 
 class Steps(Protocol):
-    """What a step needs of its first argument."""
+    """What a step needs from its first argument."""
 
     def submit(self, step: Step) -> Outcome: ...
 
 
-#: what a Host has of a fabric.Connection, which is made when one of them is asked for
+#: attributes of a fabric.Connection that a Host has; the connection is made when one is first used
 WORDS = (
     "run sudo local put get sftp cd cwd prefix shell forward_local forward_remote config command_cwds"
     " command_prefixes client transport gateway original_host is_connected create_session ssh_config"
@@ -63,7 +63,7 @@ class Host:
 
     assignment: what it gets.  options: of the run.  masks: the secrets in its variables.
     pending: a connection to it that is being opened.
-    began: when the connection was begun, by time.monotonic(), if that is to be told.
+    began: when the connection was begun, by time.monotonic(), if reports show it.
     role_folders: of the role that is running, then of those that it extends: where templates/ and files/ are.
     """
 
@@ -121,7 +121,7 @@ class Host:
             value = getattr(self.connection, name)
             if value is None and name in OF_PARAMIKO:
                 raise ProvError(
-                    f"c.{name} is paramiko's, and this host is reached by OpenSSH",
+                    f"c.{name} needs paramiko, but this host is reached by OpenSSH",
                     hint="Give the host ansible_connection: paramiko.",
                 )
             return value
@@ -136,7 +136,7 @@ class Host:
 
     @property
     def facts(self) -> Facts:
-        """What the host is. Waits for the agent's first message."""
+        """The host's facts. Waits for the agent's first message."""
         return self.started().facts
 
     @property
@@ -151,7 +151,7 @@ class Host:
 
     @property
     def balancers(self) -> tuple[InventoryHost, ...]:
-        """The hosts that stand before this one."""
+        """The hosts that balance to this one."""
         return self.assignment.served.balancers
 
     @property
@@ -160,7 +160,7 @@ class Host:
         return self.assignment.served.provided
 
     def emit(self, event: Event) -> None:
-        """Tell the run's report of something that no step tells."""
+        """Send the run's report a note that belongs to no step."""
         self._options.emit(event)
 
     @property
@@ -169,48 +169,52 @@ class Host:
         return self._options.plan
 
     def params(self, model: type[P]) -> P:
-        """The checked parameters of one of this host's roles, by their class; its defaults if it is not listed."""
+        """The checked parameters of one of this host's roles, by their class; its defaults if it is not
+        listed."""
         return next((p for p in self.assignment.params.values() if isinstance(p, model)), model())
 
     def params_of(self, role: str, model: type[P]) -> P:
-        """The checked parameters of a role by its name, as of several of one class; the class's defaults without."""
+        """The checked parameters of a role by its name; without such a role, the defaults of the class."""
         found = self.assignment.params.get(role)
         return found if isinstance(found, model) else model()
 
     def render(self, name: str, *, role: str = "", **values: Any) -> str:
-        """The text of a template, of the running role or of another one. Raises ProvError, also if a secret went into
-        it: `render_secret` keeps it one.
+        """Return the text of a template of the running role or another one. Raises ProvError, also if it
+        contains a
+        secret: use `render_secret`.
         """
         text = self._rendered(name, role, values)
         if isinstance(text, Secret):
             raise ProvError(
-                f"a secret went into the template {name}, and c.render gives plain text",
+                f"the template {name} contains a secret, and c.render returns plain text",
                 hint="Use files.template for a file of its own, or c.render_secret, which gives a Secret.",
             )
         return text
 
     def render_secret(self, name: str, *, role: str = "", **values: Any) -> Secret:
-        """The text of a template as a Secret, whatever went into it. Raises ProvError."""
+        """Return the text of a template as a Secret, whether or not it contains one. Raises ProvError."""
         text = self._rendered(name, role, values)
         return text if isinstance(text, Secret) else Secret(text)
 
     def render_file(self, path: Path, **values: Any) -> str | Secret:
-        """The text of a template that the inventory names; a Secret if one went into it. Raises ProvError."""
+        """Return the text of a template that the inventory names; a Secret if it contains one. Raises
+        ProvError."""
         from provision.roles.templates import render
 
         return render(path, {"c": self, **values})
 
     def _rendered(self, name: str, role: str, values: dict[str, Any]) -> str | Secret:
-        # here, so that it is imported while the host is still starting the agent
+        # imported here, while the host is still starting the agent
         from provision.roles.templates import render
 
         path = role_file(role, "templates", name) if role else self.role_file("templates", name)
         return render(path, {"c": self, **values})
 
     def role_file(self, kind: str, name: str) -> Path:
-        """Where a file of the running role is, or of the first role that it extends and that has one.
+        """Return the path of a file of the running role, or of the first role it extends that has it.
 
-        Functions of other roles that it calls find their own first.  kind: the folder's name, templates or files.
+        Functions of other roles that it calls find their own first.  kind: the folder's name, templates or
+        files.
         """
         caller = calling_path().parent
         folders = self.role_folders if caller in self.role_folders else (caller, *self.role_folders)
@@ -224,21 +228,21 @@ class Host:
         return self.started().submit(step)
 
     def later(self, action: Callable[[], None]) -> None:
-        """Call action after the last role: for what must wait until every role has done its part."""
+        """Call action after the last role, for work that must wait for all roles."""
         self._later.append((self.started().role, self.role_folders, action))
 
     def run_later(self) -> None:
-        """Call what roles have put off, in the order in which they did."""
+        """Call the deferred actions in order."""
         while self._later:
             self.started().role, self.role_folders, action = self._later.pop(0)
             action()
 
     def on_failure(self, action: Callable[[], None]) -> None:
-        """Call action if the run of the roles fails: for what must not stay as it is then."""
+        """Call action if a role fails, to clean up."""
         self._on_failure.append((self.started().role, action))
 
     def run_on_failure(self) -> None:
-        """Call what roles want done after a failure. Steps that failed have been taken note of."""
+        """Call the roles' actions for a failure, after the failed steps have been noted."""
         session = self.started()
         session.acknowledge()
         while self._on_failure:
@@ -251,7 +255,7 @@ class Host:
         return self._options.together.is_first(app.name, self.name)
 
     def first_is_done(self, app: App) -> None:
-        """Have the other hosts of the run go on, which wait for the first one. Waits for all steps so far."""
+        """Let the waiting hosts of the run continue. Waits for all steps so far."""
         self.started().wait_for_all()
         self._options.together.done(app.name)
 
@@ -260,8 +264,8 @@ class Host:
         failed = "" if self.planning else self._options.together.wait(app.name)
         if failed:
             raise ProvError(
-                f"{failed} has not done what is done once for all hosts of {app.name}",
-                hint=f"See what is said of {failed}. Nothing of {app.name} has been switched on {self.name}.",
+                f"{failed} did not finish the work done once for all hosts of {app.name}",
+                hint=f"See the error of {failed}. {self.name} still serves the old release of {app.name}.",
             )
 
     def provides_now(self) -> None:
@@ -295,7 +299,7 @@ class Host:
     # -- the session
 
     def started(self) -> Session:
-        """The session with the agent, started if need be. Raises UnreachableError."""
+        """The session with the agent, started if necessary. Raises UnreachableError."""
         if self.session is None:
             self.open()
             opening = {
@@ -316,7 +320,7 @@ class Host:
         return self.session
 
     def open(self) -> None:
-        """Connect and log in, unless that has been begun already. Raises UnreachableError."""
+        """Connect and log in, unless a connection is already being opened. Raises UnreachableError."""
         pending, self._pending = self._pending, None
         if pending is not None:
             self._way = pending.transport()
@@ -336,7 +340,7 @@ class Host:
         """Log in again, as the first time, and confirm a change."""
         seconds = self.inventory.connection.guard_seconds
         within = max(1, int(seconds / 2))
-        # sshd(8): on SIGHUP it executes itself again, and does not listen for that moment
+        # sshd(8): on SIGHUP it executes itself again, and does not listen for a moment
         last = time.monotonic() + min(REOPENS, seconds / 3)
         while True:
             reason = log_in_again(self.name, self._way.new_login(within), self._login(), token)
@@ -352,7 +356,7 @@ class Host:
 
 
 def log_in_again(host: str, second: Transport, login: Login, token: str) -> str:
-    """Log in, become root, and confirm the change that the host guards with that token; "" or why not."""
+    """Log in, become root, and confirm the guarded change with that token. Return "" or why it failed."""
     options = RunOptions(opening={"confirm": token}, who="")
     try:
         second.open()
@@ -365,7 +369,7 @@ def log_in_again(host: str, second: Transport, login: Login, token: str) -> str:
 
 
 def role_file(role: str, kind: str, name: str) -> Path:
-    """A file of a role that is in use in this process: the project's, else that of the built-in role of this name.
+    """Return a file of a role used in this process: the project's, else the built-in role's of that name.
 
     kind: its folder there, templates or files.
     """

@@ -28,7 +28,7 @@ __all__ = ["BUILTIN", "Params", "Role", "find", "names", "search_path", "task"]
 
 
 class HasFolders(Protocol):
-    """What a role sets on the host that it runs on. role_folders: its own, then those of roles that it extends."""
+    """What a role sets on its host. role_folders: its own, then those of roles that it extends."""
 
     role_folders: tuple[Path, ...]
 
@@ -105,7 +105,9 @@ class Role:
 
 
 def find(name: str, folders: Sequence[Path]) -> Role | None:
-    """The role of that name, or None. Raises ConfigError if its module can't be imported, or declares what is wrong."""
+    """Return the role of that name, or None. Raises ConfigError if its module can't be imported or its
+    declarations are
+    wrong."""
     folder = next((f / name for f in folders if (f / name / "__init__.py").is_file()), None)
     if folder is None:
         return None
@@ -141,7 +143,7 @@ def find(name: str, folders: Sequence[Path]) -> Role | None:
 
 
 def listed(chain: Sequence[types.ModuleType], constant: str) -> list[str]:
-    """What AFTER or REQUIRES names, in a role and those that it extends."""
+    """Return the roles that AFTER or REQUIRES names, in a role and those that it extends."""
     return [name for module in chain for name in getattr(module, constant, ())]
 
 
@@ -169,9 +171,10 @@ def extended(module: types.ModuleType) -> list[types.ModuleType]:
 
 
 def tasks_of(chain: Sequence[types.ModuleType]) -> tuple[Callable[..., None], ...]:
-    """The tasks of a role and those that it extends: the extended ones' first, each in the order of its lines.
+    """The tasks of a role and those that it extends: the extended ones' first, each in the order of its
+    lines.
 
-    A task takes the place of an extended one of the same name.
+    A task replaces an extended one of the same name.
     """
     found: dict[str, Callable[..., None]] = {}
     for module in reversed(chain):

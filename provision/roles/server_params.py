@@ -1,4 +1,4 @@
-"""What is special to the roles of servers: their parameters, and the function `program`."""
+"""What only the roles of servers have: their parameters, and the function `program`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from provision.roles.params import Params, annotation_of, wrong_function
 
 
 class ServerParams(Params):
-    """What the roles of all application servers take."""
+    """Parameters that the roles of all application servers take."""
 
     workers: int | None = Field(default=None, ge=1)
-    """Processes per application; an application's own `workers` comes first. Default: from the host's processors."""
+    """Processes for each application, unless the application has `workers`. Default: the number of
+    processors."""
     graceful_timeout: int = Field(default=30, ge=1)
-    """Seconds that requests under way get when an instance is stopped."""
+    """Seconds in which an instance that is stopped finishes its requests."""
     memory_max: Size = "80%"
     """Memory limit of an instance (systemd's MemoryMax=)."""
     tasks_max: int = Field(default=1024, ge=16)
@@ -31,7 +32,8 @@ class ServerParams(Params):
     private_users: bool = True
     """Run in a user namespace of its own (PrivateUsers=)."""
     deny_write_execute: bool = False
-    """Forbid memory that is writable and executable; breaks some cffi and JIT packages (MemoryDenyWriteExecute=)."""
+    """Forbid memory that is writable and executable; breaks some cffi and JIT packages
+    (MemoryDenyWriteExecute=)."""
 
 
 def program_of(chain: Sequence[types.ModuleType]) -> Callable[..., Any]:
@@ -49,7 +51,8 @@ def is_program(chain: Sequence[types.ModuleType]) -> bool:
 
 
 def check_program(chain: Sequence[types.ModuleType]) -> type[ServerParams]:
-    """The parameters that `program` takes. Raises ConfigError, with file and line, if it takes anything else."""
+    """The parameters that `program` takes. Raises ConfigError, with file and line, if it takes anything
+    else."""
     function = program_of(chain)
     arguments = list(inspect.signature(function).parameters.values())
     model = annotation_of(function, arguments[2]) if len(arguments) == 3 else None

@@ -1,4 +1,4 @@
-"""The variables of a host as they may be shown: each beside the type that it is validated against."""
+"""The variables of a host as they may be shown, by the types that validate them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from provision.secrets import Secret
 
 
 def kinds_of(host: InventoryHost) -> Kinds:
-    """The types of a host's variables, as far as they have one: applications, and parameters of roles, also of roles
-    that the host does not have."""
+    """Return the known types of a host's variables: applications, and parameters of roles, also of roles that
+    the
+    host does not have."""
     found: dict[str, Any] = {}
     if "apps" in host.vars:
         from provision.apps.app_model import App
@@ -26,7 +27,7 @@ def kinds_of(host: InventoryHost) -> Kinds:
         try:
             role = find(name, folders)
         except ConfigError:
-            # a role that can't be imported: what it takes for a secret is not known
+            # a role that can't be imported: its secrets are unknown
             found[name] = Secret
             continue
         if role is not None and role.params is not None:

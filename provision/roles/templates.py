@@ -16,15 +16,16 @@ from provision.errors import ProvError
 from provision.secrets import MASK, Secret
 from provision.system.writers import FILTERS, HERE
 
-#: what is being rendered in this thread: for each template, the innermost last, the secrets that went into it
+#: the templates being rendered in this thread, the innermost last: the secrets that each contains
 _running = threading.local()
 
 
 def render(path: Path, values: dict[str, Any]) -> str | Secret:
-    """The text of a template with values; a Secret if one went into it, as it is or through filters.
+    """Return the text of a template with values; a Secret if it contains one, as it is or through filters.
 
-    Raises ProvError with the template's file and line for an undefined name or a mistake in its syntax, and if
-    a secret was joined to text by an operator, which only has its mask.
+    Raises ProvError with the template's file and line for an undefined name or a mistake in its syntax, and
+    if
+    an operator joined a secret to text: operators see only its mask.
     """
     seen: list[str] = []
     stack = _running.__dict__.setdefault("stack", [])
@@ -37,7 +38,7 @@ def render(path: Path, values: dict[str, Any]) -> str | Secret:
     finally:
         stack.pop()
     if stack:
-        # a template that renders another one has its secrets, too
+        # a template that renders another one contains its secrets, too
         stack[-1].extend(seen)
     return Secret(text) if seen else text
 
@@ -58,11 +59,11 @@ def rendered(path: Path, values: dict[str, Any]) -> str:
     except jinja2.UndefinedError as error:
         raise ProvError(error.message or "undefined name", where=place(error, path)) from None
     except (TypeError, ValueError) as error:
-        # a filter or operator that was given something it does not take
+        # a filter or operator got a value that it does not take
         raise ProvError(str(error), where=place(error, path)) from None
     if text.count(MASK) > path.read_text(encoding="utf-8").count(MASK):
         raise ProvError(
-            "a secret went through an operator, and came out masked",
+            "an operator was applied to a secret, and gave only its mask",
             where=str(path),
             hint="Write a secret as it is, {{ name }}, or with filters; put the text around it into the template.",
         )
@@ -88,14 +89,15 @@ def environment(folder: Path) -> jinja2.Environment:
 
 
 def size(text: str) -> str:
-    """A size of systemd, where % is not a specifier: MemoryMax=80% (systemd.resource-control(5)). Raises ValueError."""
+    """A size of systemd, where % is not a specifier: MemoryMax=80% (systemd.resource-control(5)). Raises
+    ValueError."""
     if not re.fullmatch(r"\d+(%|[KMGT]?)|infinity", text):
         raise ValueError(f"{text!r} is not a size")
     return text
 
 
 class Environment(jinja2.Environment):
-    """One in which `secret.reveal()` is noticed."""
+    """An environment that notices `secret.reveal()`."""
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """An attribute of a value in a template."""
@@ -105,7 +107,7 @@ class Environment(jinja2.Environment):
 
 
 def discreet(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that is given the texts of secrets; what it makes of them is noticed."""
+    """Wrap a filter: it gets the texts of secrets, and its result is noted as a secret."""
 
     @functools.wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
@@ -133,7 +135,7 @@ def revealed(value: Any) -> Any:
 
 
 def reveal(value: Any) -> Any:
-    """What a value contributes to a text; notes when it was a secret."""
+    """Return what a value contributes to a text; note it if it is a secret."""
     if isinstance(value, Secret):
         _running.stack[-1].append(value.reveal())
         return value.reveal()

@@ -1,4 +1,4 @@
-"""Hosts x roles: every host on a thread of its own, each as fast as it can (design: no lock-step)."""
+"""Run roles on hosts: every host on its own thread, as fast as it can, not in lock-step."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ from provision.steps.base import Change
 
 
 class Run:
-    """Some work on some hosts, a deploy or plan by default. Iterate over it for its events; it ends when all
-    hosts have.
+    """Work on hosts, a deploy or plan by default. Iterate over it for its events; iteration ends when all
+    hosts
+    have ended.
 
-    options: what holds for all hosts, but `emit`, which is the run's own.
+    options: settings for all hosts, except `emit`, which the run sets itself.
     pending: a connection to the first host that is being opened.  began: when, by time.monotonic().
     """
 
@@ -97,15 +98,15 @@ class Run:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def stop(self) -> None:
-        """Let every host end after the step that it is at. Iterating goes on until they have.
+        """Let every host end after its current step. Iteration continues until all have ended.
 
-        May be called by a signal handler: the iterating thread does the rest.
+        Signal handlers may call it: the iterating thread does the rest.
         """
         self._stopped = True
         self._queue.put(Stopping(""))
 
     def _shown_before(self, confirm: Confirm) -> Confirm:
-        """Have a question about a step asked once all that came before it has been shown."""
+        """Ask a question about a step after all earlier events have been shown."""
 
         def ask(host: str, outcome: Outcome) -> bool:
             before = Reached("", threading.Event())
@@ -122,7 +123,7 @@ class Run:
                     host.session.stop()
 
     def exit_status(self) -> Exit:
-        """The worst of all hosts."""
+        """Return the worst status of all hosts."""
         tallies = self.tallies.values()
         if any(t.failed for t in tallies):
             return Exit.FAILED
@@ -134,14 +135,14 @@ class Run:
 
     def _run_host(self, assignment: Assignment) -> None:
         name = assignment.host.name
-        # no one else connects to that host
+        # no other thread connects to that host
         pending = self._pending if assignment is self.assignments[0] else None
         began = pending.began if pending else time.monotonic()
         error: ProvError | None = None
         recovered = True
         masks = Masks()
         try:
-            # what runs no roles shows no variables, and need not wait for what tells secrets in them
+            # work without roles shows no variables, so it need not wait until their secrets are known
             masks = Masks(assignment.secrets) if assignment.roles else masks
             if not self._stopped:
                 self._converge(assignment, began, pending, masks)
@@ -152,11 +153,11 @@ class Run:
             change = Change("package python3", "", "installed")
             self._queue.put(StepDone(name, "", INSTALL_PYTHON, "changed", diff=[change]))
             if assignment.roles:
-                self._queue.put(Notice(name, "the rest can only be planned once python3 is there"))
+                self._queue.put(Notice(name, "the rest can only be planned once python3 is installed"))
         except ProvError as problem:
             error = problem
         except Exception as bug:
-            # a mistake in a role, or ours: the host's run ends, the others go on
+            # a mistake in a role, or in prov: this host's run ends, the others continue
             shown = "".join(traceback.format_exception(bug)[-3:])
             error = ProvError(f"{type(bug).__name__}: {bug}", hint=shown)
         self._together.ended(name, failed=error is not None or not recovered)
@@ -192,7 +193,7 @@ class Run:
             session.abandon()
             raise
         except ProvError:
-            # a step that failed has been reported; what ends the run is what was raised first
+            # the failed step has been reported; the first exception ends the run
             with contextlib.suppress(StepFailed):
                 host.finish()
             raise

@@ -14,7 +14,7 @@ from provision.values import dataclass
 
 @dataclass(frozen=True)
 class Selection:
-    """tags: run only tasks that have one of them.  skip_tags: leave out those that have one of these.
+    """tags: run only tasks that have one of them. skip_tags: skip tasks that have one of them.
 
     Every task has its role's name and `role.task` as tags besides its own.
     start_at: leave out the roles before this one.
@@ -25,7 +25,7 @@ class Selection:
     start_at: str = ""
 
     def of(self, assignments: Sequence[Assignment]) -> list[Assignment]:
-        """What is left of these; roles and hosts with no remaining tasks are dropped. Raises UsageError."""
+        """Return what is left; roles and hosts with no remaining tasks are dropped. Raises UsageError."""
         self._check(assignments)
         found = []
         for assignment in assignments:
@@ -38,7 +38,7 @@ class Selection:
             if remaining:
                 found.append(replace(assignment, roles=remaining))
         if assignments and not found:
-            raise UsageError("nothing to do: every task of these hosts is left out by what was asked for")
+            raise UsageError("nothing to do: the options select no task of these hosts")
         return found
 
     def _part(self, role: Role) -> Role:
@@ -63,12 +63,12 @@ class Selection:
 
 
 def known_by(role: Role, function: Callable[..., None]) -> set[str]:
-    """All tags of a task."""
+    """Return all tags of a task."""
     return {role.name, f"{role.name}.{function.__name__}", *tags_of(function)}
 
 
 def unknown(kind: str, wrong: str, known: set[str]) -> UsageError:
-    """The error for a role or tag that the selected hosts do not have."""
+    """Return the error for a role or tag that no selected host has."""
     plain = sorted(name for name in known if "." not in name)
     return UsageError(
         f"no selected host has the {kind} {wrong!r}.{suggestion(wrong, sorted(known))}",

@@ -1,4 +1,4 @@
-"""Runs roles against a host that is not there, to tell which steps they would take (`--list-steps`)."""
+"""Run roles against an imaginary host, to list the steps that they would take (`--list-steps`)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from provision.roles.role_host import Host
 from provision.steps.base import Step
 from provision.values import dataclass
 
-#: what a role reads as c.facts where no host has been asked
+#: what a role reads as c.facts without a host
 TYPICAL = Facts(
     distribution="debian",
     version="12",
@@ -47,7 +47,7 @@ ASSUMED = "as on a Debian 12 host on which every step changes something; no host
 
 @dataclass
 class TaskSteps:
-    """The steps of one task: (what it is about, file:line). unknown: why there may be more."""
+    """The steps of one task: (label, file:line). unknown: why there may be more."""
 
     role: str
     task: str
@@ -56,11 +56,11 @@ class TaskSteps:
 
 
 class NotConnected(ProvError):
-    """A role has asked the host for something that only the host can tell."""
+    """A role has asked for something that only a real host can answer."""
 
 
 class Recording:
-    """Takes the place of a session: every step has changed something, and said nothing."""
+    """Replaces a session: every step reports a change and prints nothing."""
 
     facts = TYPICAL
     role = ""
@@ -70,7 +70,7 @@ class Recording:
         self.masks = masks
 
     def submit(self, step: Step) -> Outcome:
-        """Note a step. Raises ConfigError if its arguments make no sense."""
+        """Record a step. Raises ConfigError if its arguments are invalid."""
         where, line = calling_line()
         check(step, self.masks, where)
         outcome = Outcome(cast(Session, self), 0, step, self.role, where, line)
@@ -80,11 +80,11 @@ class Recording:
         return outcome
 
     def wait_for(self, outcome: Outcome) -> None:
-        """It has been settled already."""
+        """Do nothing: the outcome is already settled."""
 
 
 class StepCollector(Host):
-    """A host that takes steps and runs nothing."""
+    """A host that accepts steps and runs nothing."""
 
     def __init__(self, assignment: Assignment, recording: Recording) -> None:
         super().__init__(assignment, RunOptions(plan=True))
@@ -145,6 +145,6 @@ def attempt(
 
 
 def reason(error: Exception) -> str:
-    """Why no more can be told: an answer of the host's is missing, in most cases."""
+    """Return why the list ends: in most cases, an answer from the host is missing."""
     said = str(error) if isinstance(error, ProvError) else f"{type(error).__name__}: {error}"
     return f"the rest depends on the host ({said})"

@@ -1,4 +1,4 @@
-"""What a run does with a host once its session has begun. The steps that it submits are waited for."""
+"""What a run does with a host once its session has begun. It waits for the steps that it submits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Work = Callable[[Host], None]
 
 
 def run_roles(host: Host) -> None:
-    """Run every role in its order, then what they have put off: the work of a deploy or plan."""
+    """Run every role in order, then what roles have deferred: the work of a deploy or plan."""
     session = host.started()
     refuse_unmet(host)
     backing = [role.name for role, _ in host.assignment.roles if role.backing]
@@ -28,14 +28,14 @@ def run_roles(host: Host) -> None:
         host.run_later()
         session.wait_for_all()
     except StepFailed:
-        # the agent is there, and takes steps
+        # the agent has started and takes steps
         host.run_on_failure()
         raise
 
 
 def refuse_unmet(host: Host) -> None:
-    """Ask all roles whether the host has what they need, and sources are what they should be, before anything is
-    touched. Raises ProvError, ConfigErrors with all that is not met."""
+    """Check the requirements and sources of all roles before anything is changed. Raises ProvError, and
+    ConfigErrors with everything that is not met."""
     problems = Problems()
     for _, params in host.assignment.roles:
         for error in params.unmet(host) if params else ():
@@ -44,25 +44,25 @@ def refuse_unmet(host: Host) -> None:
 
 
 def run_whole(host: Host) -> None:
-    """Run all roles that a host has, and have it name what earlier runs made and this one does not declare."""
+    """Run all roles of a host, and have it name what earlier runs made and this run does not declare."""
     run_roles(host)
     host.started().whole = True
 
 
 def run_and_prune(host: Host) -> None:
-    """Run all roles that a host has, then remove what is no longer declared."""
+    """Run all roles of a host, then remove what is no longer declared."""
     from provision.steps.prune import prune
 
     run_roles(host)
     session = host.started()
     session.role = ""
-    # no one can tell what is declared if something failed
+    # after a failure it is unknown what is declared
     session.wait_for_all()
     prune(host)
 
 
 def or_undo(work: Work) -> Work:
-    """Return some work whose changes are put back if it fails. It raises what failed."""
+    """Return work that puts back its changes if it fails, and raises what failed."""
 
     def work_or_undo(host: Host) -> None:
         from provision.steps.undo import THIS, undo

@@ -1,4 +1,4 @@
-"""What has changed since a plan was saved: each item by itself, so that a person sees why it is refused."""
+"""What has changed since a plan was saved, item by item, to explain a refusal."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from provision.errors import ConfigError, ConfigErrors
 from provision.saved.plan_file import PlannedHost, PlannedStep, SavedPlan
 
 STALE = "Nothing was changed. Save the plan again, look at it, and deploy that."
-#: differing items that are told; one changed variable may change every step
+#: at most so many differences are listed; one changed variable may change every step
 MOST = 20
 
 
 def check_configuration(
     plan: SavedPlan, variables: Mapping[str, Mapping[str, str]], code: Mapping[str, str]
 ) -> None:
-    """Raise ConfigErrors if the inventory or the roles are not those of the plan. Needs no host."""
+    """Raise ConfigErrors if the inventory or the roles differ from those of the plan. Needs no host."""
     found = []
     if plan.prov != provision.__version__:
         found.append(f"the plan was made by prov {plan.prov}, and this is {provision.__version__}")
-    found += [f"{name}: the inventory has gained it" for name in variables if name not in plan.hosts]
+    found += [f"{name}: new in the inventory" for name in variables if name not in plan.hosts]
     for name, host in plan.hosts.items():
         if name not in variables:
-            found.append(f"{name}: what was asked for no longer means this host")
+            found.append(f"{name}: TARGET no longer matches this host")
         else:
             found += [f"{name}: {text}" for text in values(host.variables, variables[name])]
     found += [f"{what} {file}" for file, what in files(plan.code, code)]
@@ -34,12 +34,12 @@ def check_configuration(
 def check_hosts(
     plan: SavedPlan, now: Mapping[str, PlannedHost], secrets: Mapping[str, Sequence[str]]
 ) -> None:
-    """Raise ConfigErrors if planning the same again has not come to the same plan."""
+    """Raise ConfigErrors if planning again gave a different plan."""
     found = [
         f"{name}: {text}" for name, host in now.items() for text in steps(plan.hosts[name].steps, host.steps)
     ]
     if not plan.seal.fits(secrets):
-        found.append("a secret is not the one that was planned with")
+        found.append("a secret has changed")
     refuse(found)
 
 
@@ -54,7 +54,7 @@ def refuse(found: Sequence[str]) -> None:
 
 
 def values(planned: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
-    """The variables that differ."""
+    """Yield the variables that differ."""
     for path in sorted({*planned, *now}):
         before, after = planned.get(path), now.get(path)
         if before != after:
@@ -62,47 +62,47 @@ def values(planned: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
 
 
 def files(planned: Mapping[str, str], now: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """The files that differ, each with what has happened to it."""
+    """Yield the files that differ, and how."""
     for name in sorted({*planned, *now}):
         if planned.get(name) != now.get(name):
             yield name, "edited:" if name in planned and name in now else "new:" if name in now else "gone:"
 
 
 def steps(planned: Sequence[PlannedStep], now: Sequence[PlannedStep]) -> Iterator[str]:
-    """The steps that differ, each with what was planned and what would be now."""
+    """Yield the steps that differ: what was planned and what would be done now."""
     before, after = ([(s.role, s.step) for s in each] for each in (planned, now))
     for op, i, j, k, m in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if op == "equal":
             pairs = zip(planned[i:j], now[k:m], strict=True)
             yield from (text for a, b in pairs if (text := difference(a, b)))
         else:
-            yield from (f"{named(s)}: planned: {would(s)}; now there is no such step" for s in planned[i:j])
+            yield from (f"{named(s)}: planned: {would(s)}; now the step is gone" for s in planned[i:j])
             yield from (f"{named(s)}: not in the plan; now: {would(s)}" for s in now[k:m])
 
 
 def difference(planned: PlannedStep, now: PlannedStep) -> str:
-    """What differs between two looks at a step; "" for nothing."""
+    """Return how two plans of a step differ; "" if they do not."""
     same = (planned.state, planned.digest, planned.diff) == (now.state, now.digest, now.diff)
     if same and planned.wanted == now.wanted:
         return ""
     if same:
-        return f"{named(now)}: its arguments are others"
+        return f"{named(now)}: its arguments have changed"
     before, after = would(planned), would(now)
     return f"{named(now)}: planned: {before}; now: {after if after != before else after + ', but otherwise'}"
 
 
 def named(step: PlannedStep) -> str:
-    """The step, as reports name it."""
+    """Return the step's name, as in reports."""
     return f"{step.role}: {step.step}" if step.role else step.step
 
 
 def would(step: PlannedStep) -> str:
-    """What a step would do, in a few words."""
+    """Return in a few words what a step would do."""
     if step.state == "changed":
         return f"change {', '.join(unique(change.what for change in step.diff))}"
     return {"ok": "nothing", "maybe": "may change"}.get(step.state, step.state)
 
 
 def unique(words: Iterable[str]) -> list[str]:
-    """Each word once."""
+    """Return the words without repetition."""
     return list(dict.fromkeys(words))

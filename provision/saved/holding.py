@@ -1,4 +1,4 @@
-"""How a plan is taken down while it is made, and how a deploy is held to it."""
+"""Record a plan while it is made, and hold a deploy to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from provision.secrets import MASK
 
 
 class Recorder:
-    """Takes down every step that is sent to these hosts, to be read once the plan has ended."""
+    """Records every step that is sent to these hosts, to be read once the plan has ended."""
 
     def __init__(self, assignments: Sequence[Assignment]) -> None:
         self._hosts = {a.host.name: a.host for a in assignments}
@@ -28,7 +28,7 @@ class Recorder:
         self._secrets = {a.host.name: list(a.secrets) for a in assignments}
 
     def __call__(self, host: str, outcome: Outcome, message: Submission, learnt: bool) -> Submission:
-        """Take down a step; called by the host's own thread."""
+        """Record a step; called by the host's own thread."""
         fields = without_secrets(message.fields, self._secrets[host], Masks(message.hide))
         self._secrets[host] += message.hide
         wanted = {"kind": message.kind, "deadline": message.deadline, "fields": fields}
@@ -40,15 +40,15 @@ class Recorder:
 
     @property
     def secrets(self) -> dict[str, list[str]]:
-        """The secrets of every host: those in its variables, then those that its steps carry."""
+        """Return the secrets of every host: those of its variables, then those of its steps."""
         return self._secrets
 
     def unplanned(self) -> list[str]:
-        """The hosts of which nothing could be planned, as they have no python3."""
+        """Return the hosts that could not be planned because they have no python3."""
         return [name for name, sent in self._sent.items() if not sent]
 
     def hosts(self) -> dict[str, PlannedHost]:
-        """What was planned."""
+        """Return the recorded plan."""
         return {
             name: PlannedHost(
                 variables=variables_of(self._hosts[name]),
@@ -59,7 +59,7 @@ class Recorder:
 
 
 def planned_step(outcome: Outcome, wanted: str) -> PlannedStep:
-    """A step of a plan that has ended."""
+    """Return a step of the finished plan."""
     answer = outcome.answer
     return PlannedStep(
         role=outcome.role,
@@ -76,9 +76,9 @@ def planned_step(outcome: Outcome, wanted: str) -> PlannedStep:
 
 
 def without_secrets(value: Any, found: list[str], masks: Masks | None = None) -> Any:
-    """A step's fields, as messages have them, with secrets masked; they are added to found.
+    """Return a step's fields, as in messages, with secrets masked; the secrets are added to found.
 
-    masks: secrets that are in the fields as plain text, or in contents.
+    masks: secrets that occur in the fields as plain text, or in contents.
     """
     if isinstance(value, str):
         return masks.hide(value) if masks else value
@@ -89,7 +89,7 @@ def without_secrets(value: Any, found: list[str], masks: Masks | None = None) ->
             found.append(value["$secret"])
             return MASK
         if "$source" in value and (value["$source"][3] or masks):
-            # by the hash of contents a short secret in them could be guessed
+            # a short secret could be guessed from the hash of contents that hold it
             found.append(value["$source"][1])
             return MASK
         return {key: without_secrets(part, found, masks) for key, part in value.items()}
@@ -97,12 +97,12 @@ def without_secrets(value: Any, found: list[str], masks: Masks | None = None) ->
 
 
 def variables_of(host: InventoryHost) -> dict[str, str]:
-    """The host's variables, each value by its path, without secrets."""
+    """Return the host's variables without secrets, each value by its path."""
     return dict(leaves(shown_vars(host), ()))
 
 
 def leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """("apps.shop.front", '"apache"') for every value that has no parts."""
+    """("apps.shop.front", '"apache"') for every value that is not a container."""
     parts: Iterable[tuple[Any, Any]] = ()
     if isinstance(value, dict):
         parts = value.items()
@@ -115,7 +115,7 @@ def leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 
 def code_of(assignments: Sequence[Assignment]) -> dict[str, str]:
-    """The sha256 of each file of the roles that run, and of the project's own steps, under names that are the
+    """Return the sha256 of each file of the roles that run and of the project's steps, by names that are the
     same on every machine."""
     folders = {folder for a in assignments for role, _ in a.roles for folder in role.folders}
     own = Path.cwd() / "steps"
@@ -127,7 +127,7 @@ def code_of(assignments: Sequence[Assignment]) -> dict[str, str]:
 
 
 def hashed(folder: Path) -> dict[str, str]:
-    """The sha256 of each file below a folder, by its path there; not of compiled Python."""
+    """Return the sha256 of each file below a folder, by relative path; compiled Python is left out."""
     return {
         file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(folder.rglob("*"))
@@ -136,10 +136,11 @@ def hashed(folder: Path) -> dict[str, str]:
 
 
 class PlannedOnly:
-    """Holds a deploy to a plan: each step travels with what was planned for it, and the host compares.
+    """Holds a deploy to a plan: each step is sent with its planned changes, and the host compares.
 
-    A step that was `maybe` may do what it does. One that the plan does not have must find nothing to do, unless
-    its role has read what came of an earlier step: that no plan could know.
+    A step that was `maybe` may change anything. A step that the plan lacks must find nothing to do, unless
+    its
+    role has read the outcome of an earlier step, which no plan can predict.
     """
 
     def __init__(self, plan: SavedPlan) -> None:
@@ -150,7 +151,7 @@ class PlannedOnly:
                 steps.setdefault((step.role, step.step), []).append(step)
 
     def __call__(self, host: str, outcome: Outcome, message: Submission, learnt: bool) -> Submission:
-        """Add what was planned to a step's message; called by the host's own thread."""
+        """Add the planned changes to a step's message; called by the host's own thread."""
         same = self._left[host].get((outcome.role, outcome.label))
         if same:
             step = same.pop(0)

@@ -1,7 +1,7 @@
-"""Saved plans: what `prov plan -o FILE` keeps, and `prov deploy --plan FILE` does and nothing else.
+"""Saved plans: `prov plan -o FILE` writes one, `prov deploy --plan FILE` deploys exactly that.
 
-A file is written whole or not at all, readable for its owner alone, and has no secret in the clear: values are
-masked as they are on the screen, and one salted scrypt digest over all secrets of the run tells whether one has
+A file is written whole or not at all, and only its owner can read it. It has no secret in clear text: values
+are masked as on the screen, and one salted scrypt digest over all secrets of the run shows whether one has
 changed.
 """
 
@@ -33,7 +33,7 @@ AGAIN = "Save the plan again:  prov plan TARGET -o FILE"
 
 
 class PlanPart(BaseModel):
-    """Base of all parts of the file: nothing is guessed, nothing unknown is accepted."""
+    """Base of all parts of the file: strict types, no unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,7 +41,7 @@ class PlanPart(BaseModel):
 class PlannedStep(PlanPart):
     """A step as the plan found it.
 
-    wanted: digest of the step's arguments.  digest: of the differences, as the host tells them apart; "" for none.
+    wanted: digest of the step's arguments.  digest: of the diff, as computed on the host; "" for none.
     """
 
     role: str
@@ -64,7 +64,7 @@ class PlannedHost(PlanPart):
 
 
 class Asked(PlanPart):
-    """What the command line asked for; see the options' help."""
+    """The options of the command line; see their help."""
 
     target: str
     inventory: tuple[str, ...] = ()
@@ -76,24 +76,24 @@ class Asked(PlanPart):
 
 
 class Seal(PlanPart):
-    """Tells secrets from others without saying what they are."""
+    """Recognizes a set of secrets without storing them."""
 
     salt: str
     digest: str
 
     @classmethod
     def of(cls, secret: Mapping[str, Sequence[str]]) -> Seal:
-        """The seal of the secrets of some hosts."""
+        """Return the seal of some hosts' secrets."""
         salt = secrets.token_bytes(16)
         return cls(salt=base64.b64encode(salt).decode(), digest=scrypt(secret, salt))
 
     def fits(self, secret: Mapping[str, Sequence[str]]) -> bool:
-        """Whether these are the same secrets."""
+        """Return whether these are the same secrets."""
         return hmac.compare_digest(self.digest, scrypt(secret, base64.b64decode(self.salt)))
 
 
 def scrypt(secret: Mapping[str, Sequence[str]], salt: bytes) -> str:
-    """One digest over all of them together, so that a short one can't be guessed by itself."""
+    """Return one digest over all secrets together, so that a short one can't be guessed alone."""
     text = json.dumps({host: list(found) for host, found in secret.items()}, sort_keys=True)
     return hashlib.scrypt(text.encode(), salt=salt, **SCRYPT).hex()
 
@@ -114,7 +114,7 @@ class SavedPlan(PlanPart):
 
 
 def check_place(path: Path) -> None:
-    """Raise UsageError if no plan can be saved there: said before the plan is made, which takes its time."""
+    """Raise UsageError if no plan can be saved at this path; called before planning, which takes time."""
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent}", where=str(path))
     if path.exists() and not path.is_file():
@@ -123,11 +123,11 @@ def check_place(path: Path) -> None:
         hint = "Choose another name, or remove it first."
         raise UsageError("already exists and is not a plan file", where=str(path), hint=hint)
     if not os.access(path.parent, os.W_OK):
-        raise UsageError(f"the folder {path.parent} can't be written to", where=str(path))
+        raise UsageError(f"the folder {path.parent} is not writable", where=str(path))
 
 
 def is_plan(path: Path) -> bool:
-    """Whether a file begins as plans do."""
+    """Return whether a file begins like a plan."""
     with path.open("rb") as f:
         return f.read(len(FORMAT) + 20).startswith(f'{{"format": "{FORMAT}"'.encode())
 
@@ -139,7 +139,7 @@ def write(path: Path, plan: SavedPlan) -> None:
     head = {"format": FORMAT, "version": VERSION, "sha256": checksum(body), "plan": body}
     temporary = ""
     try:
-        # mkstemp: 0600, and a name that is no one else's
+        # mkstemp: mode 0600 and a unique name
         fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(fd, "w", encoding="utf-8") as f:
             f.write(json.dumps(head) + "\n")
@@ -167,7 +167,7 @@ def read(path: Path) -> SavedPlan:
         head = json.loads(text)
     except (ValueError, RecursionError):
         cut = text.startswith(f'{{"format": "{FORMAT}"')
-        message = "is damaged: its end is missing, or something else was written into it"
+        message = "is damaged: it is incomplete, or other text was written into it"
         raise UsageError(message if cut else "is not a saved plan", where=where, hint=AGAIN) from None
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise UsageError("is not a saved plan", where=where, hint=AGAIN)
@@ -179,7 +179,7 @@ def read(path: Path) -> SavedPlan:
         )
     body = head.get("plan")
     if version != VERSION or head.get("sha256") != checksum(body):
-        raise UsageError("is damaged: its checksum is not that of what it says", where=where, hint=AGAIN)
+        raise UsageError("is damaged: its checksum does not match its contents", where=where, hint=AGAIN)
     try:
         return SavedPlan.model_validate(body)
     except ValidationError as error:
@@ -189,5 +189,5 @@ def read(path: Path) -> SavedPlan:
 
 
 def checksum(body: Any) -> str:
-    """What tells a damaged file from a whole one."""
+    """Return the checksum that shows damage."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,5 @@
-"""Headers in which a proxy says who asked for what. Frameworks believe them, so fronts drop what clients send."""
+"""Headers in which a proxy describes the client. Frameworks believe them, so fronts drop those that clients
+send."""
 
 from __future__ import annotations
 
@@ -29,15 +30,18 @@ PROXY_HEADERS = (
     # what else a front says to an application, or a program takes for its own proxy (httpoxy)
     *("X-Sendfile-Type", "X-Accel-Mapping", "Proxy"),
 )
-#: headers that make another method of a POST. With GET they would have a cache keep the answer to another method
+#: headers that make another method of a POST. With GET they would have a cache keep the answer to another
+#: method
 METHOD_OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
-#: a request target whose path has "." or ".." for a segment, however it is encoded. Fronts resolve them to judge a
+#: a request target whose path has "." or ".." for a segment, however it is encoded. Fronts resolve them to
+#: judge a
 #: request, and applications get them as they came: /admin/../public is public here, and below /admin/ there
 DOT_SEGMENT = r"^[^?#\s]*(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\?#;\s]|%2f|%5c|$)"
 
 
 def dropped(trusted: Iterable[str]) -> list[str]:
-    """The headers that no one may send. trusted: those that proxies before this host may."""
+    """Return the headers that clients may not send. trusted: headers that proxies before this host may
+    send."""
     believed = {name.lower() for name in trusted}
     return [name for name in PROXY_HEADERS if name.lower() not in believed]
 

@@ -1,4 +1,5 @@
-"""Files that fronts read besides their configuration: certificates, passwords, the authority of other hosts."""
+"""Files that fronts read besides their configuration: certificates, passwords, the authority of other
+hosts."""
 
 from __future__ import annotations
 
@@ -20,22 +21,22 @@ PASSWORDS = "/etc/prov/passwords"
 
 
 def passwords_path(app: App) -> str:
-    """Where the passwords of an application's people are, hashed."""
+    """Return the path of an application's hashed passwords."""
     return f"{PASSWORDS}/{app.name}"
 
 
 def front_files(c: Host, hosts: list[VirtualHost], ca: str) -> list[Outcome]:
-    """Put these files in place; returns those after whose change a front has to be reloaded.
+    """Put these files in place; return those whose change requires a reload of the front.
 
-    ca: folder of the private CA on the controller, by which the fronts of other hosts are judged.
+    ca: folder of the private CA on the controller, which verifies the fronts of other hosts.
     """
-    # whatever has replaced a certificate: a front goes on serving the old one until it is reloaded
+    # whoever replaced a certificate: a front serves the old one until it is reloaded
     found = [files.watched(c, host.certificate) for host in hosts if host.tls]
     sites = [site for host in hosts for site in host.sites]
     for app in (s.app for s in sites if s.app.auth and s.app.auth.by == "basic"):
         assert app.auth is not None
         files.directory(c, PASSWORDS, mode=0o755, parents=True)
-        # read again for each request: nothing is owed when it changes
+        # read again for each request: a change needs no reload
         passwords.htpasswd(c, passwords_path(app), app.auth.users, group="www-data")
     authority = Authority(Path(ca).expanduser())
     known = {host.authority: host.first.tls for host in hosts if any(s.scheme == "https" for s in host.sites)}

@@ -1,4 +1,5 @@
-"""What server roles and fronts share: an instance of an application, its units, sockets and settings (decision D9).
+"""What server roles and fronts share: an instance of an application, its units, sockets and settings
+(decision D9).
 
 Every state of an application that is served (release, unit files, settings) is an instance with a name of
 its own. It runs as NAME@INSTANCE.service on its own socket beside the previous one, until the front has
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
     from provision.roles.role_host import Host
 
 ENVIRONMENT_FOLDER = "/etc/prov"
-#: seconds that requests under way get at most, after the front has switched, before the old instance is stopped
+#: at most so many seconds for running requests, after the front has switched, before the old instance is
+#: stopped
 DRAIN = 30.0
-#: the module that stands before the application (roles/app/files), and what of it servers serve
+#: the module that wraps the application (roles/app/files), and the object in it that servers serve
 SHIM = "behind_front"
 SERVED = f"{SHIM}:application"
 
@@ -43,14 +45,15 @@ SERVED = f"{SHIM}:application"
 class Program:
     """How a server is started on a socket that systemd passes as file descriptor 3 (sd_listen_fds(3)).
 
-    argv: the program, from the release's environment, and its arguments, words without blanks; what it serves is
+    argv: the program, from the release's environment, and its arguments, words without blanks; what it serves
+    is
     SERVED. HERE in them stands for the instance's name.
-    notifies: it tells systemd when it is ready.  reload_signal: has it start its workers again, if it can.
-    stop_signal: has it finish its requests and end.  environment: variables of its own.
+    notifies: it tells systemd when it is ready.  reload_signal: restarts its workers, if it can.
+    stop_signal: lets it finish its requests and end. environment: variables of its own.
     files: further files for `.prov/` in the release: name, text.
     processes: how many of it make up an instance, for one that has no workers.
-    keeps_connections: the front keeps its connections to it for more requests. Those to others end with the answer,
-    so that none is closed under a request when a server starts its processes again.
+    keeps_connections: the front keeps its connections to it for more requests. Otherwise each ends
+    with its answer, so that no connection closes during a request when a server restarts its processes.
     """
 
     argv: Sequence[str]
@@ -65,10 +68,12 @@ class Program:
 
 @dataclass(frozen=True)
 class Instance:
-    """One instance of an application. service, socket: texts of its units.  files: in `.prov/` of its release.
+    """One instance of an application. service, socket: texts of its units.  files: in `.prov/` of its
+    release.
 
     processes: how many services, with a socket each, make it up.  keeps_connections: as of its Program.
-    workers: texts of the units of the application's own processes, by their names.  shared: what templates of jobs
+    workers: texts of the units of the application's own processes, by their names.  shared: what templates of
+    jobs
     share with these.
     """
 
@@ -87,14 +92,14 @@ class Instance:
 
     @cached_property
     def id(self) -> str:
-        """Twelve hex digits: of everything that the instance is made of, but secrets."""
+        """Twelve hex digits: a hash of everything in the instance except secrets."""
         parts = [self.release.id, self.service, self.socket, dict(self.files), self.processes]
         counts = {name: self.app.processes[name].count for name in self.workers}
         return short_hash(json.dumps([*parts, visible(self.release.environment), dict(self.workers), counts]))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What stands behind the @ of its units: its id, with a number if there are several."""
+        """The part of its units' names after the @: its id, with a number if there are several."""
         if self.processes == 1:
             return (self.id,)
         return tuple(f"{self.id}-{n}" for n in range(1, self.processes + 1))
@@ -159,12 +164,13 @@ def shipped(release: Release, name: str) -> str:
 
 
 def unit_name(app: App) -> str:
-    """What the application's units are called: app-NAME@."""
+    """Return the prefix of the application's units: app-NAME@."""
     return f"app-{app.name}"
 
 
 def socket_folder(app: App) -> str:
-    """Folder of the sockets. Not the service's RuntimeDirectory, which goes when it stops (systemd.exec(5))."""
+    """Folder of the sockets. Not the service's RuntimeDirectory, which goes when it stops
+    (systemd.exec(5))."""
     return f"/run/app-{app.name}"
 
 
@@ -174,7 +180,7 @@ def environment_path(app: App) -> str:
 
 
 def environment_file(c: Host, release: Release) -> Outcome:
-    """The settings of an application, for its units to read (systemd.exec(5), EnvironmentFile=)."""
+    """Return the settings of an application as an environment file (systemd.exec(5), EnvironmentFile=)."""
     files.directory(c, ENVIRONMENT_FOLDER, mode=0o755)
     # systemd.exec(5): what is in the file wins over Environment=, where the unit has PYTHONPATH
     values = {name: value for name, value in release.environment.items() if name != "PYTHONPATH"}
@@ -182,7 +188,7 @@ def environment_file(c: Host, release: Release) -> Outcome:
         f"{name}={systemd_environment(value.reveal() if isinstance(value, Secret) else value)}\n"
         for name, value in sorted(values.items())
     )
-    # also without a secret in it: the last one may have gone, and differences would show it
+    # also without a secret: the last secret may have just been removed, and diffs would show it
     return files.file(c, environment_path(release.app), Secret(text), mode=0o600, owner="root")
 
 
@@ -217,7 +223,8 @@ def instance(c: Host, app: Application) -> Instance:
 
 
 def checked(function: Callable[..., Any], found: Any) -> Program:
-    """What the function `program` of a role has returned. Raises ConfigError, with its line, if that starts nothing."""
+    """What the function `program` of a role has returned. Raises ConfigError, with its line, if that starts
+    nothing."""
     if not isinstance(found, Program):
         raise wrong_function(function, f"must return a Program, not {found!r}")
     words = found.argv
@@ -234,7 +241,8 @@ def checked(function: Callable[..., Any], found: Any) -> Program:
 
 
 def start(c: Host, instance: Instance) -> None:
-    """Start an instance beside the ones before it, wait until it is healthy, and stop those at the end."""
+    """Start an instance beside the older ones, wait until it is healthy, and stop the older ones at the
+    end."""
     release, name = instance.release, unit_name(instance.app)
     for file, text in instance.files.items():
         files.file(c, f"{release.path}/{OURS[0]}/{file}", text, mode=0o644)
@@ -247,7 +255,7 @@ def start(c: Host, instance: Instance) -> None:
         )
     ]
     for each in instance.all_names:
-        # unit files of its own: the previous one, if it has to start again, starts as what it was
+        # unit files of its own: if the previous instance has to restart, its units are unchanged
         files.link(c, release.instance_link(each), f"../releases/{release.id}")
     started: list[Outcome] = []
     for each in instance.names:
@@ -263,7 +271,8 @@ def start(c: Host, instance: Instance) -> None:
 
     def stop_others() -> None:
         keep, draining = instance.names, instance.app.front_role.draining
-        # a front whose processes have no title of their own by then leaves the requests to the instance itself
+        # a front whose processes have no title of their own by then leaves the requests to the instance
+        # itself
         systemd.only_instances(
             c, f"{name}@.service", keep, after=DRAIN if draining else 0, until_gone=draining
         )
@@ -276,8 +285,8 @@ def start(c: Host, instance: Instance) -> None:
 
 
 def withdraw(c: Host, instance: Instance, started: Sequence[Outcome], answers: Sequence[Outcome]) -> None:
-    """Stop an instance that this run has started and that does not work: the front has not turned to it yet, and
-    nothing else would stop it before the next good run."""
+    """Stop an instance that this run has started and that does not work: the front does not use it yet, and
+    nothing else would stop it before the next successful run."""
     if not any(each.known_change for each in started) or not any(each.error for each in (*started, *answers)):
         return
     name = unit_name(instance.app)
@@ -321,7 +330,7 @@ def shim_file() -> Path:
 
 
 def health_url(app: App) -> str:
-    """Where the front is asked whether an application is well."""
+    """Return the URL at which the front is asked for an application's health."""
     domain = app.domains[0].removeprefix("*.")
     return f"{'http' if app.tls == 'none' else 'https'}://{domain}{app.path.rstrip('/')}{app.health}"
 

@@ -1,4 +1,4 @@
-"""Which part of an application's URLs is served how: the places of a site, as both fronts write them down."""
+"""How each part of an application's URLs is served: the locations of a site, for both fronts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from provision.values import dataclass
 
 @dataclass(frozen=True)
 class Location:
-    """One place and what holds for it, until a longer place says otherwise.
+    """One location and its settings, unless a longer one overrides them.
 
     path: as clients see it; with a slash at its end it is a prefix, without one it is a single path (a place
-    like /admin is two locations: /admin and /admin/).  kind: asked of the application, or files of the release or
+    like /admin is two locations: /admin and /admin/).  kind: asked of the application, or files of the
+    release or
     the data folder.  files: path of the folder or file on the host, if so.
     deny, allow: networks that may not come, and the only ones that may, if there are any.
     index: path of the page that answers unknown paths, if one does.  before: the same folder in releases before.
@@ -59,7 +60,7 @@ def at(app: App, place: str) -> str:
 
 
 def location(release: Release, path: str) -> Location:
-    """What holds for one path below the application's own prefix."""
+    """Return the settings for one path below the application's prefix."""
     app = release.app
     static = path if path in app.static else longest(prefixes(app.static), path)
     media = longest(app.media, path)

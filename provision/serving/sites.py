@@ -1,4 +1,4 @@
-"""What the fronts share: which sites a host serves, and where each one's requests go."""
+"""What the fronts share: the sites of a host, and where their requests go."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Site:
 
     @property
     def scheme(self) -> str:
-        """How its backends are spoken to."""
+        """The protocol of its backends."""
         return "https" if self.balanced and self.app.tls != "none" else "http"
 
     @cached_property
@@ -100,7 +100,7 @@ class VirtualHost:
 
     @property
     def first(self) -> App:
-        """The application after which files are called; its certificate is for all of them."""
+        """The application that gives files their name; its certificate serves all of them."""
         return min((site.app for site in self.sites), key=lambda app: app.name)
 
     @property
@@ -140,7 +140,7 @@ class VirtualHost:
 
     @property
     def authority(self) -> str:
-        """By what the fronts of other hosts are judged."""
+        """What verifies the fronts of other hosts."""
         return authority_path(self.first)
 
 
@@ -174,7 +174,8 @@ def probes(hosts: Iterable[VirtualHost]) -> list[Probe]:
 
 
 def virtual_hosts(c: Host) -> list[VirtualHost]:
-    """What the running front serves on this host, in the order of the inventory: its applications, and those it
+    """What the running front serves on this host, in the order of the inventory: its applications, and those
+    it
     balances."""
     front = running_role(c)
     own = [own_site(c, app) for app in c.apps if app.front == front]
@@ -183,7 +184,8 @@ def virtual_hosts(c: Host) -> list[VirtualHost]:
 
 
 def idle_fronts(c: Host) -> list[Front]:
-    """The fronts besides the running one that this host has no use for: by its roles, its applications or those that
+    """The fronts besides the running one that this host has no use for: by its roles, its applications or
+    those that
     it balances. One with the same unit is the same program."""
     used = {*c.inventory.roles, *(app.front for app in c.apps)}
     used.update(balanced.balance.front for balanced in c.balanced)
@@ -194,7 +196,7 @@ def idle_fronts(c: Host) -> list[Front]:
 
 
 def sites_elsewhere_gone(c: Host) -> None:
-    """Remove the applications' sites from the time when another front served them."""
+    """Remove the applications' old sites from other fronts."""
     for front in idle_fronts(c):
         for app in c.apps:
             files.absent(c, front.site(app.name))
@@ -207,7 +209,8 @@ def own_site(c: Host, app: Application) -> Site:
 
 
 def site_of(balanced: Balanced) -> Site:
-    """A balanced application as a site: what its own hosts do for it, files and passwords, is left to them."""
+    """A balanced application as a site: what its own hosts do for it, files and passwords, is left to
+    them."""
     balance = balanced.balance
     app = balanced.app.model_copy(
         update={
@@ -232,7 +235,7 @@ def site_of(balanced: Balanced) -> Site:
 
 
 def bracketed(address: str) -> str:
-    """An IPv6 address in brackets, as it stands before a port (RFC 3986, 3.2.2)."""
+    """Return an IPv6 address in brackets, as before a port (RFC 3986, 3.2.2)."""
     return f"[{address}]" if ":" in address else address
 
 

@@ -1,8 +1,11 @@
-"""Processes and jobs of an application, beside its web process: their units, and when they start and stop (D14).
+"""Processes and jobs of an application, beside its web process: their units, and when they start and stop
+(D14).
 
-A process belongs to an instance, as the web process does: NAME_PROCESS@INSTANCE.service. Those of a new instance start
-once it is healthy, and the ones before them are stopped at the end of the run, with the time that they need to finish.
-A job is of the release in service: job-NAME@JOB.timer, and a service that begins in the folder that `current` leads to.
+A process belongs to an instance, as the web process does: NAME_PROCESS@INSTANCE.service. Those of a new
+instance start
+once it is healthy, and the older ones are stopped at the end of the run, with time to finish.
+A job belongs to the current release: job-NAME@JOB.timer, and a service that begins in the folder that
+`current` leads to.
 """
 
 from __future__ import annotations
@@ -21,14 +24,14 @@ if TYPE_CHECKING:
     from provision.controller.outcome import Outcome
     from provision.roles.role_host import Host
 
-#: seconds for which a new process has to run before it is believed in
+#: seconds that a new process must run to count as started
 STEADY = 3.0
-#: where programs are looked for, after the environment's own
+#: where programs are searched for, after the environment's own folder
 PROGRAMS = "/usr/local/bin:/usr/bin:/bin"
 
 
 def unit_of(app: App, name: str) -> str:
-    """What the units of a process are called. Names of applications have no `_`."""
+    """Return the prefix of a process's units. Names of applications contain no `_`."""
     return f"app-{app.name}_{name}"
 
 
@@ -38,7 +41,8 @@ def here(c: Host, app: App, part: ProcessSettings | JobSettings) -> bool:
 
 
 def texts(c: Host, release: Release, values: Mapping[str, Any]) -> dict[str, str]:
-    """The unit of each process that runs on this host. values: what the template shares with the web process's."""
+    """The unit of each process that runs on this host. values: what the template shares with the web
+    process's."""
     link = release.instance_link(HERE)
     return {
         name: c.render(
@@ -58,12 +62,13 @@ def programs_of(folder: str) -> str:
 
 
 def argv_of(words: Sequence[str]) -> list[str]:
-    """The words of a command as a unit has them: env(1) finds the program in the environment, then on the host."""
+    """The words of a command as a unit has them: env(1) finds the program in the environment, then on the
+    host."""
     return ["/usr/bin/env", *words]
 
 
 def instances(instance: str, count: int) -> list[str]:
-    """What stands behind the @ of a process's units."""
+    """Return the part of a process's units' names after the @."""
     return [instance] if count == 1 else [f"{instance}-{number}" for number in range(1, count + 1)]
 
 
@@ -77,7 +82,7 @@ def are_there(c: Host, release: Release) -> None:
     code = (
         "import shutil, sys\n"
         "gone = [name for name in sys.argv[1:] if not shutil.which(name)]\n"
-        "sys.exit(f'there is no program {gone[0]!r} in the environment, nor on the host' if gone else 0)\n"
+        "sys.exit(f'no program {gone[0]!r} in the environment or on the host' if gone else 0)\n"
     )
     command.command(
         c,
@@ -92,7 +97,9 @@ def are_there(c: Host, release: Release) -> None:
 def start(
     c: Host, release: Release, instance: str, units: Mapping[str, str], settings: Sequence[Outcome]
 ) -> list[Outcome]:
-    """Start the processes of an instance, and return what has to go well. One that may never run twice makes way first.
+    """Start the processes of an instance, and return the steps that must succeed. A process that may not run
+    twice is
+    stopped first.
 
     units: the text for each process.  settings: what a process reads when it starts, besides its unit.
     """
@@ -121,13 +128,13 @@ def units(app: App, instance: str, names: Iterable[str]) -> list[str]:
 
 
 def stop_others(c: Host, app: App, name: str, keep: Sequence[str]) -> None:
-    """Stop what runs of a process besides these instances, in the time that it needs. name: "*" for all of them."""
+    """Stop other instances of a process, giving them time to finish. name: "*" for all processes."""
     longest = max((process.stop_timeout for process in app.processes.values()), default=0)
     systemd.only_instances(c, f"{unit_of(app, name)}@.service", keep, own_files=True, timeout=longest + 60)
 
 
 def jobs(c: Host, release: Release, values: Mapping[str, Any]) -> None:
-    """The jobs of an application: their timers run from now on, and what they start is of the release in service."""
+    """Set up the jobs of an application: timers, and services that run in the current release."""
     app = release.app
     unit = f"job-{app.name}"
     ours = {name: job for name, job in app.jobs.items() if here(c, app, job)}

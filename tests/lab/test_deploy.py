@@ -79,7 +79,8 @@ def test_a_plan_afterwards_finds_nothing(journey: Journey, name: str) -> None:
 
 
 def plan_of(steps: list[dict[str, object]]) -> list[tuple[object, ...]]:
-    """What a plan and a deploy have in common: the steps in order, whether each changes something, and what."""
+    """What a plan and a deploy have in common: the steps in order, whether each changes something, and
+    what."""
     return [
         (s["role"], s["step"], "changed" if s["state"] == "maybe" else s["state"], s["diff"]) for s in steps
     ]
@@ -96,7 +97,7 @@ def test_python_is_planned_and_installed_as_a_step(journey: Journey, name: str) 
     (planned,) = journey.planned.steps(name)
     assert (planned["step"], planned["state"]) == ("package python3", "changed")
     notes = [e["text"] for e in journey.planned.events if e["event"] == "note" and e["host"] == name]
-    assert notes == ["the rest can only be planned once python3 is there"]
+    assert notes == ["the rest can only be planned once python3 is installed"]
     first = journey.first.steps(name)[0]
     assert (first["step"], first["state"], first["diff"]) == (
         planned["step"],

@@ -59,7 +59,8 @@ def deploy(project: Project, status: int) -> Run:
 
 
 def looks() -> str:
-    """What a refused plan must not touch. /etc/hosts is the lab's, which boots and ends other hosts in the meantime."""
+    """What a refused plan must not touch. /etc/hosts is the lab's, which boots and ends other hosts in the
+    meantime."""
     words = ("-type", "f", "-not", "-path", "/etc/hosts", "-printf", "%p %m %s %T@\\n")
     return on(ONE, "find", "/etc", "/var/lib/prov", *words)
 
@@ -126,7 +127,7 @@ def test_whatever_has_changed_since_is_named(demo: Project) -> None:
     inventory(demo, "hello again", "another-token")
     assert refused(demo) == [
         f"{ONE}: demo: file /etc/demo.token: planned: nothing; now: change content",
-        "a secret is not the one that was planned with",
+        "a secret has changed",
     ]
     inventory(demo, "hello again", TOKEN, OTHER)
     assert refused(demo) == [f"{ONE}: the inventory no longer has this host"]

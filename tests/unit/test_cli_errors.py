@@ -102,7 +102,7 @@ def test_no_roles(prov: Prov) -> None:
     assert status == 2
     assert "no roles are listed for lone" in err and "roles: [base, python]" in err
     status, _, err = prov("plan", "web1,lone")
-    assert status == 4 and "left out, as no roles are listed for them: lone" in err
+    assert status == 4 and "skipped, no roles are listed: lone" in err
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many"])

@@ -148,8 +148,8 @@ def test_what_is_wrong_is_said(tmp_path: Path, text: str, expected: list[str]) -
 HINTS = {
     "web:\n  hosts:\n    - web1\n": "Each name is a key: on a line of its own, "
     "with no dash before it and a colon after it.",
-    "all:\n  vars:\n    a: {{ x }}\n": "Text that begins with [ or { belongs in quotes.",
-    "all:\n  vars:\n    a: {{ x }}/y\n": "Text that begins with [ or { belongs in quotes.",
+    "all:\n  vars:\n    a: {{ x }}\n": "Put text that begins with [ or { in quotes.",
+    "all:\n  vars:\n    a: {{ x }}/y\n": "Put text that begins with [ or { in quotes.",
     "web:\n  hosts:\n    8080:\n": "Put it in quotes.",
 }
 

@@ -1,6 +1,6 @@
-"""Formats in which commands say what they have found: a module `as_NAME.py` each, which has its class as `FORMAT`.
+"""Output formats of commands: each is a module `as_NAME.py`, which has its class as `FORMAT`.
 
-Nothing lists them: `--format` takes the names of the modules that are here.
+There is no list of them: `--format` takes the names of the modules in this folder.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DEFAULT = "text"
 class Format(ABC):
     """out: where results go; stdout by default.
 
-    FOR_PROGRAMS: whether programs read it. Then no one is asked anything, and what is only for people goes to stderr.
+    FOR_PROGRAMS: whether programs read it. Then prov asks no questions, and text for people goes to stderr.
     """
 
     FOR_PROGRAMS: ClassVar[bool] = False
@@ -43,56 +43,57 @@ class Format(ABC):
 
     @property
     def moves(self) -> bool:
-        """Whether lines may be drawn again, on a terminal."""
+        """Whether lines may be redrawn, on a terminal."""
         return False
 
     @abstractmethod
     def report(self, style: Style, hosts: Sequence[str], roles: Sequence[str]) -> Report:
-        """The report of a run. hosts, roles: names that will occur."""
+        """Return the report of a run. hosts, roles: names that will occur."""
 
     def answers(self, for_people: Callable[[], Report]) -> Report:
-        """The report of a command that has one of its own for people."""
+        """Return the report of a command, given the command's own report for people."""
         return for_people()
 
     @abstractmethod
     def show(self, events: Iterable[Mapping[str, Any]], lines: Iterable[str] = ()) -> None:
-        """Show what was found. events: objects, with "event" for the kind of each.  lines: the same for people.
+        """Show results. events: objects, with their kind as "event". lines: the same for people.
 
-        A format takes one of the two, so that generators make only what is shown.
+        A format reads one of the two, so that a generator makes only what is shown.
         """
 
     @abstractmethod
     def table(
         self, events: Iterable[Mapping[str, Any]], columns: Sequence[str], rows: Iterable[Sequence[str]]
     ) -> None:
-        """Show things of one kind. events: as for `show`.  columns: their names.  rows: the cells of each thing."""
+        """Show a table. events: as for `show`. columns: their names. rows: the cells of each row."""
 
     def message(self, text: str) -> None:
         """Show a line that is only for people, such as progress."""
         say(text, err=self.FOR_PROGRAMS)
 
     def errors(self, errors: Sequence[ProvError]) -> None:  # noqa: B027
-        """Show why a command failed, beside what stderr says of it."""
+        """Show why a command failed, besides the message on stderr."""
 
     def end(self, hosts: Mapping[str, Any] | None = None, seconds: float | None = None) -> None:  # noqa: B027
-        """Show that nothing follows. hosts: numbers of each.  seconds: the time taken, if not since the beginning."""
+        """End the output. hosts: step counts of each host. seconds: the time taken; by default since the
+        start."""
 
 
 def names() -> list[str]:
-    """The formats that there are, the default first."""
+    """Return the names of the formats, the default first."""
     files = (path.stem for folder in __path__ for path in Path(folder).glob(f"{PREFIX}*.py"))
     return sorted((stem.removeprefix(PREFIX) for stem in files), key=lambda name: (name != DEFAULT, name))
 
 
 def find(name: str) -> Format:
-    """The format of that name, for one run of a command."""
+    """Return a new format of that name, for one run of a command."""
     module = importlib.import_module(f"{__name__}.{PREFIX}{name}")
     made: Format = module.FORMAT()
     return made
 
 
 def asked_for(words: Sequence[str]) -> Format:
-    """The format that a command line asks for, where it makes no sense otherwise."""
+    """Return the format that an invalid command line asks for."""
     words = list(words[: words.index("--")]) if "--" in words else list(words)
     given = [word.removeprefix("--format=") for word in words if word.startswith("--format=")]
     given += [after for word, after in itertools.pairwise(words) if word == "--format"]

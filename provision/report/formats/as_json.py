@@ -13,7 +13,7 @@ from provision.report.screen import write_json
 
 
 class Json(Format):
-    """For scripts: all steps, and whole differences."""
+    """For scripts: all steps, and whole diffs."""
 
     FOR_PROGRAMS = True
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PlainFormat(Format):
-    """For people who read a file, or want to."""
+    """For logs, and for people who want plain lines."""
 
     def report(self, style: Style, hosts: Sequence[str], roles: Sequence[str]) -> Report:
         from provision.report.plain_lines import PlainReport as Lines

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Text(PlainFormat):
-    """What suits the place where stdout goes."""
+    """Chooses by what stdout is: a terminal or not."""
 
     @property
     def moves(self) -> bool:

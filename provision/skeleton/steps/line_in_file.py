@@ -1,4 +1,4 @@
-"""A step of our own."""
+"""A step of this project."""
 
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 @wanted()
 class LineInFile(Step):
-    """A line that a file has. Say here what yours is about, and where its rules come from: login.defs(5).
+    """A line in a file. Describe your step here, with the source of its rules: login.defs(5).
 
-    path: the file.  line: without its end.
+    path: the file on the host. line: its text, without the newline.
     """
 
     path: str
@@ -43,7 +43,7 @@ class LineInFile(Step):
 
 
 def text_of(host: "System", path: str) -> str:
-    """The file's text, "" if it is missing."""
+    """Return the file's text, "" if it is missing."""
     return host.files.read(path).decode() if host.files.exists(path) else ""
 
 

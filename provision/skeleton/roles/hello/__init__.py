@@ -1,4 +1,4 @@
-"""A role of our own: it leaves a greeting on the host."""
+"""A role of this project: it leaves a greeting on the host."""
 
 from __future__ import annotations
 
