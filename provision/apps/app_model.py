@@ -1,4 +1,4 @@
-"""The application: where its source is, and how it is served. The inventory says it, the roles read it."""
+"""The application: its source, and how it is served. The inventory sets it, the roles read it."""
 
 from __future__ import annotations
 
@@ -51,14 +51,18 @@ from provision.system.writers import CONTROL
 
 GIT_URL = re.compile(r"(https?|ssh|git|file)://\S+|[\w.-]+@[\w.-]+:\S+")
 
-#: Python of the distribution, and the folder of others, by their version (roles/python)
+#: the distribution's Python, and the folder of other versions (roles/python)
 SYSTEM = "/usr/bin/python3"
 PYTHONS = "/opt/python"
 
 Status = Annotated[int, Field(ge=100, le=599)]
 # app-NAME is a user, so that an application called `news` or `backup` does not run as Debian's own user
 AppName = Annotated[
-    str, matching(r"[a-z]([a-z0-9-]{0,26}[a-z0-9])?", "a name of a-z, 0-9 and '-', from a letter, 28 at most")
+    str,
+    matching(
+        r"[a-z]([a-z0-9-]{0,26}[a-z0-9])?",
+        "a name of a-z, 0-9 and '-', up to 28, beginning with a letter",
+    ),
 ]
 
 
@@ -67,18 +71,19 @@ class App(FrontSettings):
 
     name: AppName = Field(description="The key in `apps`; units, sockets and folders are called after it.")
     source: Path | str = Field(
-        description="A local folder (relative to the file that says so) or the URL of a git repository."
+        description="A local folder (relative to this inventory file) or the URL of a git repository."
     )
     ref: Annotated[str, matching(r"(?!-)[\w./-]+", "a branch, tag or commit")] | None = Field(
-        default=None, description="Branch, tag or commit, if the source is git; else its default branch."
+        default=None,
+        description="Branch, tag or commit of a git source. Default: the repository's default branch.",
     )
     subdirectory: InnerPath | None = Field(
         default=None, description="Folder in the source that holds the application; other paths start there."
     )
     max_source: Annotated[str, matching(r"[1-9]\d*[kmg]?", "a size like 512k, 10m or 1g")] = Field(
-        default="2g", description="Largest source, all files together; more is refused."
+        default="2g", description="Largest size of the source, all files together."
     )
-    interface: Interface = Field(default="wsgi", description="What the application speaks.")
+    interface: Interface = Field(default="wsgi", description="The interface of the application.")
     target: Annotated[
         str,
         matching(
@@ -90,20 +95,21 @@ class App(FrontSettings):
     )
     server: ServerName = Field(
         default_factory=lambda data: serving_roles.default_server(data["interface"]),
-        description="The role that runs it. Default: by `interface`, see [servers](servers.md).",
+        description="The role that runs it. Default: depends on `interface`, see [servers](servers.md).",
     )
     front: FrontName = Field(
-        default=DEFAULT_FRONT, description="The role that stands before it, with TLS and static files."
+        default=DEFAULT_FRONT, description="The role of its front, which does TLS and static files."
     )
     domains: tuple[Domain, ...] = Field(
-        min_length=1, description="Host names it is served under; the first label may be `*`."
+        min_length=1, description="Host names under which it is served; the first label may be `*`."
     )
     path: Annotated[str, matching(r"/([\w.~-]+/)*", "a prefix like / or /shop/")] = Field(
-        default="/", description="Prefix under which it is served; applications may share domains by it."
+        default="/",
+        description="Prefix under which it is served; applications with different prefixes can share domains.",
     )
     tls: Tls = Field(
         default="private-ca",
-        description="Where the certificate comes from: an authority of prov's, or files; `none` is plain http.",
+        description="Where the certificate comes from: prov's own authority, or files; `none` is plain http.",
     )
     static: dict[StaticPlace, InnerPath] = Field(
         default={},
@@ -117,38 +123,36 @@ class App(FrontSettings):
         default={}, description="Environment variables. Passwords, keys and tokens are treated as secrets."
     )
     secrets: dict[VariableName, Secret] = Field(
-        default={}, description="Environment variables that are secrets, whatever they are called."
+        default={}, description="Environment variables that are secrets, whatever their names."
     )
     health: Annotated[str, matching(r"/[!-\"$->@-~]*", "a path of printable ASCII that begins with /")] = (
-        Field(default="/", description="Path that answers when a release is ready.")
+        Field(default="/", description="Path that answers once a release is ready.")
     )
     requirements: SourcePath | None = Field(
         default=None,
         description="File that lists the Python packages; it may be above `subdirectory`. Default: see below.",
     )
     extras: tuple[ExtraName, ...] = Field(
-        default=(), description="Extras that are installed as well, of a pyproject.toml or uv.lock."
+        default=(), description="Extras of the pyproject.toml or uv.lock to install."
     )
     groups: tuple[ExtraName, ...] = Field(
         default=(),
-        description="Dependency groups that are installed as well, of a pyproject.toml or uv.lock.",
+        description="Dependency groups of the pyproject.toml or uv.lock to install.",
     )
     install: bool = Field(
         default=False,
-        description="Install the project itself, too: for its entry points and metadata. Needs a pyproject.toml.",
+        description="Also install the project itself, for its entry points and metadata. Needs a pyproject.toml.",
     )
     pythonpath: tuple[InnerPath, ...] = Field(
         default=(),
-        description="Folders below the application's that modules are imported from, such as `src`.",
+        description="Folders in the application's folder from which modules are imported, such as `src`.",
     )
-    indexes: tuple[Index, ...] = Field(
-        default=(), description="Where its packages come from, besides PyPI; see below."
-    )
+    indexes: tuple[Index, ...] = Field(default=(), description="Package indexes besides PyPI; see below.")
     python: Annotated[
         str, matching(r"/[\w./+-]+|3\.\d+", "a version like '3.13', or a path like /usr/bin/python3.13")
     ] = Field(
         default=SYSTEM,
-        description="The Python that its environment is made with: a path on the host, or a version; see below.",
+        description="The Python of its environment: a path on the host, or a version; see below.",
     )
     django: Django | None = Field(default=None, description="Set for Django projects; see below.")
     processes: dict[PartName, ProcessSettings] = Field(
@@ -162,10 +166,10 @@ class App(FrontSettings):
     )
     writable: tuple[InnerPath, ...] = Field(
         default=(),
-        description="Paths of the release that the application writes to: they lie in the data folder in truth.",
+        description="Paths in the release that the application writes to; they become links into the data folder.",
     )
     files: dict[InnerPath, Path] = Field(
-        default={}, description="Path in the release: template, relative to the inventory file that says so."
+        default={}, description="Path in the release: template, relative to this inventory file."
     )
     uses: dict[UseName, Use] = Field(
         default={},
@@ -175,42 +179,42 @@ class App(FrontSettings):
         default=PackageSettings(), description="Packages of the distribution, `run` and `build`; see below."
     )
     sandbox: Openings = Field(
-        default=Openings(), description="What the sandbox of its processes leaves open; see below."
+        default=Openings(), description="What the sandbox of its processes allows; see below."
     )
     workers: int | None = Field(
-        default=None, ge=1, description="Worker processes. Default: from the host's processors."
+        default=None, ge=1, description="Worker processes. Default: by the host's number of processors."
     )
     max_body: Annotated[str, matching(r"0|[1-9]\d*[kmg]?", "a size like 512k, 10m or 1g, or 0")] = Field(
         default="10m", description="Largest request body; `0` sets no limit."
     )
     timeout: int = Field(default=30, ge=1, description="Seconds a request may take.")
     start_timeout: int = Field(
-        default=60, ge=1, description="Seconds that a release gets until its health path answers."
+        default=60, ge=1, description="Seconds within which the health path of a release must answer."
     )
     expect: tuple[Status, ...] = Field(
         default=(), description="Statuses of the health path that count as healthy. Default: 200 to 399."
     )
     streams: tuple[Place, ...] = Field(
-        default=(), description="Prefixes of answers that the front passes on as they come, unbuffered."
+        default=(), description="Prefixes whose answers the front passes on unbuffered."
     )
     auth: Auth | None = Field(default=None, description="Who may see it; see below.")
-    cache: Cache | None = Field(default=None, description="What the front keeps of its answers; see below.")
+    cache: Cache | None = Field(default=None, description="Which answers the front caches; see below.")
     rate_limit: RateLimit | None = Field(
         default=None, description="Requests per client address, like `10/s`; see below."
     )
     error_pages: InnerPath | None = Field(
         default=None,
-        description="Folder in the source with pages for errors of the front: 404.html, 502.html...",
+        description="Folder in the source with the front's error pages: 404.html, 502.html...",
     )
     maintenance: bool = Field(
         default=False, description="Answer everything with 503 and the page 503.html of `error_pages`."
     )
     keep_releases: int = Field(
-        default=3, ge=1, description="Releases kept on the host, with the current one."
+        default=3, ge=1, description="Number of releases kept on the host, including the current one."
     )
     user: UserName = Field(
         default_factory=lambda data: f"app-{data['name']}",
-        description="User it runs as; prov creates it, and refuses an existing account that is not its own."
+        description="User that it runs as; prov creates it, and refuses an existing account that prov did not create."
         " Default: app-NAME.",
     )
 
@@ -228,7 +232,7 @@ class App(FrontSettings):
     @classmethod
     def _only_for_git(cls, ref: str | None, info: ValidationInfo) -> str | None:
         if ref is not None and isinstance(info.data.get("source"), Path):
-            raise ValueError("is for a source in git, and this one is a local folder")
+            raise ValueError("needs a git source, but this one is a local folder")
         return ref
 
     @field_validator("server")
@@ -272,7 +276,7 @@ class App(FrontSettings):
             if name in info.data.get("environment", {}):
                 raise ValueError(f"{name} is in `environment` as well")
             if name == "PYTHONPATH":
-                raise ValueError("PYTHONPATH is read by everyone: it belongs in `environment`")
+                raise ValueError("PYTHONPATH is not a secret; put it in `environment`")
         return secrets
 
     @field_validator("uses")
@@ -290,21 +294,21 @@ class App(FrontSettings):
     @classmethod
     def _one_default(cls, indexes: tuple[Index, ...]) -> tuple[Index, ...]:
         if sum(each.default for each in indexes) > 1:
-            raise ValueError("one of them can be the default")
+            raise ValueError("only one of them can be the default")
         return indexes
 
     @model_validator(mode="after")
     def _stays_in_the_source(self) -> App:
         for path in filter(None, [self.requirements, self.django.manage if self.django else None]):
             if self.in_source(path).startswith(".."):
-                raise ValueError(f"{path!r} leads out of the source")
+                raise ValueError(f"{path!r} is outside the source")
         return self
 
     @model_validator(mode="after")
     def _names_differ(self) -> App:
         both = sorted(set(self.processes) & set(self.jobs))
         if both:
-            raise ValueError(f"{both[0]!r} is a process and a job: their units would have one name")
+            raise ValueError(f"{both[0]!r} is both a process and a job: their units would have the same name")
         return self
 
     @model_validator(mode="after")
@@ -331,12 +335,12 @@ class App(FrontSettings):
 
     @property
     def server_role(self) -> Server:
-        """What its server declares."""
+        """The declaration of its server."""
         return self._server
 
     @property
     def front_role(self) -> Front:
-        """What its front declares."""
+        """The declaration of its front."""
         return self._front
 
     @property
@@ -351,7 +355,7 @@ class App(FrontSettings):
         return self.python if self.python.startswith("/") else f"{PYTHONS}/{self.python}/bin/python3"
 
     def in_source(self, path: str) -> str:
-        """Where a path that begins in the application's folder is in the source."""
+        """Return the path in the source of a path that begins in the application's folder."""
         return posixpath.normpath(posixpath.join(self.subdirectory or "", path))
 
     @property

@@ -1,7 +1,7 @@
-"""Releases: the source of an application as a manifest, and where it goes on a host (decision D9).
+"""Releases: the source of an application as a manifest, and its places on a host (decision D9).
 
-A release is named by what is in it: the same source, settings and environment give the same name on every
-host and in every run, so nothing has to be remembered to know whether there is something to deploy.
+A release is named by a hash of its contents: the same source, settings and environment give the same name on
+every host and in every run. So prov needs no records to know whether there is something to deploy.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ from provision.values import dataclass
 
 #: bytes of a file that lists packages
 MOST_REQUIREMENTS = 16 << 20
-#: files of migrations: in a folder of that name, or numbered as Django does, wherever MIGRATION_MODULES has them
+#: files of migrations: in a folder of that name, or numbered as Django does, wherever MIGRATION_MODULES has
+#: them
 MIGRATION = re.compile(r"/migrations/.*\.py$|/\d{4}_\w+\.py$")
 #: what prov itself puts into a release's folder
 OURS = (".prov", ".venv")
@@ -49,7 +50,7 @@ class Release:
     entries: manifest of the source.  wanted: what its environment gets, besides a server.
     requires_python: what the project says of the versions of Python that it runs on, such as ">=3.11".
     seeding: what the source has at paths that are `writable`, by their path in the application's folder.
-    asked_for: names that the application's settings want to have told (surroundings.py).
+    asked_for: names of environment variables that the application's settings read (surroundings.py).
     installing: environment of what installs its packages.
     bindings: the services that the application uses.
     """
@@ -65,7 +66,8 @@ class Release:
 
     @cached_property
     def id(self) -> str:
-        """Twelve hex digits: of the source, the settings that shape it and the environment without secrets."""
+        """Twelve hex digits: of the source, the settings that shape it and the environment without
+        secrets."""
         shaped_by = {
             "files": summary(self.entries),
             "venv": self.venv,
@@ -149,9 +151,9 @@ class Release:
             return []
         if "--hash=" in self.requirements:
             raise ProvError(
-                f"the requirements of {self.app.name} have hashes, and do not list {bare_name(package)}",
+                f"the requirements of {self.app.name} have hashes but do not list {bare_name(package)}",
                 where=str(self.app.source),
-                hint=f"pip takes nothing without a hash then: add {package} with its own.",
+                hint=f"With hashes, pip refuses packages without one: add {package} with its hash.",
             )
         return [package]
 
@@ -172,7 +174,8 @@ class Release:
 
     @property
     def migrations(self) -> str:
-        """Names what migrations are made for: those in the source, the requirements that bring others, the settings
+        """Names what migrations are made for: those in the source, the requirements that bring others, the
+        settings
         and the database, as far as the environment tells which one it is."""
         files = [e for e in self.entries if MIGRATION.search(f"/{e[0]}")]
         settings = self.app.django.settings if self.app.django else ""
@@ -182,7 +185,8 @@ class Release:
 
     @property
     def secret_urls(self) -> dict[str, Secret]:
-        """The secrets of the environment that are URLs, such as DATABASE_URL: what they lead to is none."""
+        """The secrets of the environment that are URLs, such as DATABASE_URL, without logins: their targets
+        are not secret."""
         found = {name: value for name, value in self.environment.items() if isinstance(value, Secret)}
         return {name: value for name, value in found.items() if logins(value.reveal())}
 
@@ -262,7 +266,7 @@ def refuse_empty_static(app: App, tree: SourceTree) -> None:
             raise ProvError(
                 f"{folder}, which {prefix} of {app.name} is to show, {missing} the source.{ignored}",
                 where=str(app.source),
-                hint="What is built, and not in git, has to be there and not ignored when prov reads the source.",
+                hint="Files that a build makes must exist, and not be ignored, when prov reads the source.",
             )
 
 
@@ -308,7 +312,7 @@ def bare_name(requirement: str) -> str:
 
 
 def visible(environment: dict[str, str | Secret]) -> dict[str, str]:
-    """An environment without its secrets: they must not shape names that anybody can see."""
+    """Return an environment without its secrets, which must not shape public names."""
     return {name: value for name, value in environment.items() if not isinstance(value, Secret)}
 
 

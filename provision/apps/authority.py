@@ -1,7 +1,8 @@
 """A private certificate authority, kept by the controller (role `tls`): where it is, and what it signs.
 
-What signs is in `certificate_files`, imported only when there is something to sign: a run with nothing to change
-needs no more than the identifier of the authority's key.
+Signing is in `certificate_files`, imported only when needed: a run without changes needs only the identifier
+of
+the authority's key.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _WAIT_SECONDS = 60.0
 class Authority(AuthorityFiles):
     """folder: holds ca.key (0600), ca.crt, which clients trust, and ca.id, the identifier of its key.
 
-    Several processes may deploy from one project, and several hosts in one process: files are written whole, and
+    Several processes may deploy from one project, and several hosts in one process: files are written whole,
+    and
     an authority is made under the lock of its folder.
     """
 
@@ -40,8 +42,10 @@ class Authority(AuthorityFiles):
                 make(self)
 
     def key_id(self) -> str:
-        """The identifier of the authority's key, in hex, as certificates name their issuer (RFC 5280, 4.2.1.1);
-        "" if there is no authority yet. Raises ProvError if its certificate can't be read, or is not the key's."""
+        """The identifier of the authority's key, in hex, as certificates name their issuer (RFC 5280,
+        4.2.1.1);
+        "" if there is no authority yet. Raises ProvError if its certificate can't be read, or is not the
+        key's."""
         if not self.exists():
             return ""
         state = self._state()
@@ -67,7 +71,7 @@ class Authority(AuthorityFiles):
         """A digest of both files: ca.id counts for these only."""
         digest = hashlib.sha256()
         for path in (self.certificate_path, self.key_path):
-            with suppress(OSError):  # a user who plans need not be allowed to sign
+            with suppress(OSError):  # a user who only plans need not be able to sign
                 digest.update(path.read_bytes())
         return digest.hexdigest()
 
@@ -83,5 +87,5 @@ class Authority(AuthorityFiles):
             raise ProvError(
                 f"the private CA cannot be written: {error.strerror}",
                 where=str(self.folder),
-                hint="Make the folder writable, or name another one: `tls: {ca: FOLDER}`.",
+                hint="Make the folder writable, or set another one: `tls: {ca: FOLDER}`.",
             ) from error

@@ -1,4 +1,4 @@
-"""Load balancing: which hosts of the inventory serve an application for a host that stands before them."""
+"""Load balancing: the hosts of the inventory that serve an application behind another host."""
 
 from __future__ import annotations
 
@@ -21,20 +21,18 @@ from provision.values import dataclass
 
 
 class Balance(Settings):
-    """One application before whose hosts this host stands. `balance: {shop: web}` is short for `hosts: web`."""
+    """One application that this host balances. `balance: {shop: web}` is short for `hosts: web`."""
 
     hosts: str = Field(description="The hosts that serve it: a host, a group, or a pattern, as in a TARGET.")
     method: Literal["round_robin", "least_conn", "ip_hash"] = Field(
         default="least_conn",
-        description="Who gets a request: the next one, the one with the fewest, or a client's always the same.",
+        description="How a host is chosen: in turn, the one with the fewest requests, or always the same for a client.",
     )
-    weights: dict[str, int] = Field(
-        default={}, description="Shares of hosts that get more or less than the others, which have 1."
-    )
+    weights: dict[str, int] = Field(default={}, description="Weights of hosts; the default is 1.")
     backup: tuple[str, ...] = Field(
-        default=(), description="Hosts that get requests only while all others are down."
+        default=(), description="Hosts that get requests only if all others are down."
     )
-    front: FrontName = Field(default=DEFAULT_FRONT, description="The role that stands before them.")
+    front: FrontName = Field(default=DEFAULT_FRONT, description="The role of the front.")
 
     @model_validator(mode="before")
     @classmethod
@@ -51,9 +49,9 @@ class Balance(Settings):
     @model_validator(mode="after")
     def _fits(self) -> Balance:
         if any(weight < 1 for weight in self.weights.values()):
-            raise ValueError("a weight is 1 or more; to leave a host out, leave it out of `hosts`")
+            raise ValueError("a weight must be at least 1; to exclude a host, remove it from `hosts`")
         if self.backup and self.method == "ip_hash":
-            raise ValueError("ip_hash knows no backup: it always sends a client to the same host")
+            raise ValueError("ip_hash has no backups: it always sends a client to the same host")
         return self
 
 
@@ -73,7 +71,8 @@ AppsOf = Callable[[InventoryHost], Sequence[Application]]
 def balanced_of(host: InventoryHost, apps_of: AppsOf) -> tuple[Balanced, ...]:
     """Return what a host balances, from its variable `balance`, in the order of the inventory.
 
-    Raises ConfigErrors with all that is wrong: no such hosts, hosts without the application, names in weights or
+    Raises ConfigErrors with all that is wrong: no such hosts, hosts without the application, names in weights
+    or
     backup that are none of them, applications that differ in their domains or tls.
     """
     problems = Problems()
@@ -86,7 +85,7 @@ def balanced_of(host: InventoryHost, apps_of: AppsOf) -> tuple[Balanced, ...]:
         other = next((name for front, name in taken.items() if front != each.balance.front), None)
         taken.setdefault(each.balance.front, each.app.name)
         if other is not None:
-            message = f"{other} has another front here, and both want ports 80 and 443"
+            message = f"{other} has another front on this host, and both need ports 80 and 443"
             problems.add(host.error(("balance", each.app.name, "front"), message))
     problems.raise_any()
     return tuple(found)
@@ -123,12 +122,12 @@ def balanced(host: InventoryHost, name: Any, value: Any, apps_of: AppsOf) -> Bal
         known = [server.name for server in servers]
         for other in names:
             if other not in known:
-                message = f"{other!r} is none of its hosts ({', '.join(known)}).{suggestion(other, known)}"
+                message = f"{other!r} is not one of its hosts ({', '.join(known)}).{suggestion(other, known)}"
                 raise host.error((*path, field), message)
     for server in servers:
         check_address(server)
     if set(balance.backup) >= {server.name for server in servers}:
-        raise host.error((*path, "backup"), "leaves no host that is not a backup")
+        raise host.error((*path, "backup"), "every host is a backup; at least one must not be")
     apps = []
     for server in servers:
         app = next((app for app in apps_of(server) if app.name == name), None)
@@ -142,18 +141,19 @@ def balanced(host: InventoryHost, name: Any, value: Any, apps_of: AppsOf) -> Bal
     for wanted in ("streams", "cache", "rate_limit"):
         if wanted in apps[0].asks_of_front and wanted not in offered_by(host, balance.front):
             raise host.error(
-                (*path, "front"), f"the front {balance.front!r} has no `{wanted}`, which {name} asks for"
+                (*path, "front"), f"the front {balance.front!r} has no `{wanted}`, which {name} needs"
             )
     return Balanced(apps[0], balance, tuple(servers))
 
 
 def offered_by(host: InventoryHost, front: str) -> tuple[str, ...]:
-    """What a front of the host's project does."""
+    """Return the declaration of a front in the host's project."""
     return fronts.named(front, known_roles(host)["roles"]).offers
 
 
 def balancers_in(inventory: Inventory) -> dict[str, tuple[InventoryHost, ...]]:
-    """Return, by a host's name, the other hosts that stand before it by their `balance`. Raises ConfigErrors."""
+    """Return, by a host's name, the other hosts that stand before it by their `balance`. Raises
+    ConfigErrors."""
     problems = Problems()
     found: dict[str, dict[str, InventoryHost]] = {}
     for host in inventory.hosts.values():

@@ -24,7 +24,7 @@ def make(authority: AuthorityFiles) -> None:
     certificate has the same name and key, so that what it has signed stays good.
     """
     for begun in authority.folder.glob(".ca.*"):
-        begun.unlink(missing_ok=True)  # of a run that died
+        begun.unlink(missing_ok=True)  # left by a run that died
     if authority.key_path.exists():
         key = key_of(authority)
     else:
@@ -145,7 +145,7 @@ def key_of(authority: AuthorityFiles) -> ec.EllipticCurvePrivateKey:
         raise ProvError(
             f"the authority's key can't be read: {error}",
             where=str(path),
-            hint="Restore it from a backup, or remove the folder to begin with a new authority.",
+            hint="Restore it from a backup, or remove the folder to start a new authority.",
         ) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ProvError("the authority's key is not an EC key", where=str(path))

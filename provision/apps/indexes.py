@@ -1,6 +1,8 @@
-"""Where an application's packages come from: indexes of the inventory and of its requirements, with their logins.
+"""Where an application's packages come from: indexes of the inventory and of its requirements, with their
+logins.
 
-A login never stays in the text of the requirements, which hosts keep in a file that everyone can read. It goes to
+A login never stays in the text of the requirements, which hosts keep in a file that everyone can read. It
+goes to
 the environment of the installer, a secret of that one process.
 """
 
@@ -32,7 +34,7 @@ OPTIONS = {
 LISTS = re.compile(r"(^|/)(requirements/[^/]+|[^/]*requirements[^/]*)\.(txt|in)$")
 VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 ADVICE = (
-    "The host would keep it in a file that everyone can read. Serve the package from an index, with a login "
+    "The host would keep it in a world-readable file. Serve the package from an index, with its login "
     "under `indexes` in the inventory."
 )
 
@@ -77,7 +79,8 @@ def requirements_with(
 
 
 def without_logins_in(entries: Iterable[Entry], requirements: str) -> Iterator[Entry]:
-    """The files of a source as a host gets them: those that list packages without logins, as everyone can read them.
+    """The files of a source as a host gets them: those that list packages without logins, as everyone can
+    read them.
 
     requirements: path of the application's own.
     """
@@ -96,7 +99,7 @@ def parted(line: str, known: Mapping[str, str | Secret], where: str) -> tuple[st
     try:
         words = shlex.split(line, comments=True)
     except ValueError as error:
-        raise ConfigError(f"is not a line of options: {error}", where=where) from None
+        raise ConfigError(f"is not a valid line of options: {error}", where=where) from None
     remaining: list[str] = []
     found: list[tuple[str, str]] = []
     while words:
@@ -117,7 +120,7 @@ def expanded(url: str, known: Mapping[str, str | Secret], where: str) -> str:
         name = found.group(1)
         if name not in known:
             raise ConfigError(
-                f"${{{name}}} is not known",
+                f"${{{name}}} is not set",
                 where=where,
                 hint=f"Set {name} under `secrets` of the application.",
             )

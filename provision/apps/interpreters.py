@@ -39,4 +39,4 @@ def unfit(release: Release, system: str) -> str:
     candidates = [version] if version.count(".") > 1 else [f"{version}.{patch}" for patch in (0, 99)]
     if not version or any(allowed.contains(each, prereleases=True) for each in candidates):
         return ""
-    return f"{release.app.name} requires Python {release.requires_python}, and would run on {version}"
+    return f"{release.app.name} requires Python {release.requires_python} but would run on {version}"

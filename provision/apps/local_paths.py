@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def local(host: InventoryHost, path: tuple[str | int, ...], origin: Origin, text: str) -> Path:
-    """A path of this machine; `~` is the user's home, a relative one starts at the inventory file. Raises ConfigError
+    """A path of this machine; `~` is the user's home, a relative one starts at the inventory file. Raises
+    ConfigError
     for one that no file can have."""
     try:
         found = (origin.folder / Path(text).expanduser()).resolve()
@@ -58,7 +59,7 @@ def files_missing(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]
         if app.requirements:
             wanted[("requirements",)] = app.requirements
         elif listed_in(FolderTree(app.source), app.subdirectory or "") is None:
-            message = f"nothing lists its packages: {root} has no {', '.join(USUAL[:3])} or the like"
+            message = f"no list of packages found: {root} has no {', '.join(USUAL[:3])} or similar file"
             hint = "An empty requirements.txt will do if nothing is required."
             errors.append(host.error(("apps", app.name), message, hint))
         if app.django:

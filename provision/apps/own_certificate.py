@@ -1,4 +1,5 @@
-"""Certificates that the user has, judged before anything is touched: what a browser or a front would refuse later."""
+"""Check the user's own certificates before anything is changed, for what a browser or a front would
+refuse."""
 
 from __future__ import annotations
 
@@ -37,22 +38,23 @@ def faults(own: OwnCertificate, domains: Sequence[str]) -> Iterator[tuple[str, s
 
 
 def certificates(path: Path) -> tuple[list[x509.Certificate], str]:
-    """The certificates in a file; and why there are none, as the end of a sentence that begins with its path."""
+    """The certificates in a file; and why there are none, as the end of a sentence that begins with its
+    path."""
     try:
         return x509.load_pem_x509_certificates(path.read_bytes()), ""
     except OSError as error:
         return [], f": {(error.strerror or str(error)).lower()}"
     except ValueError:
-        return [], " holds no certificate in PEM"
+        return [], " contains no PEM certificate"
 
 
 def chain_faults(chain: Sequence[x509.Certificate], domains: Sequence[str]) -> Iterator[str]:
     """What is wrong with a certificate and those that follow it."""
     leaf, now = chain[0], datetime.datetime.now(datetime.UTC)
     if leaf.not_valid_after_utc < now:
-        yield f"has expired on {leaf.not_valid_after_utc:%Y-%m-%d}"
+        yield f"expired on {leaf.not_valid_after_utc:%Y-%m-%d}"
     if leaf.not_valid_before_utc > now:
-        yield f"is not good before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+        yield f"is not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
     names = names_of(leaf)
     missing = [domain for domain in domains if not covered(domain, names)]
     if missing:
@@ -97,7 +99,8 @@ def covered(domain: str, names: Sequence[str]) -> bool:
 
 
 def key_fault(path: Path, certificate: x509.Certificate) -> str:
-    """What is wrong with a private key, as the end of a sentence that begins with its path; "" for nothing."""
+    """What is wrong with a private key, as the end of a sentence that begins with its path; "" for
+    nothing."""
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
@@ -105,7 +108,7 @@ def key_fault(path: Path, certificate: x509.Certificate) -> str:
     except TypeError:
         return " is encrypted; the web server starts unattended and cannot ask for a passphrase"
     except ValueError:
-        return " holds no private key in PEM"
+        return " contains no PEM private key"
     if key.public_key().public_bytes(*PUBLIC) != certificate.public_key().public_bytes(*PUBLIC):
         return " is not the key of that certificate"
     return ""

@@ -1,4 +1,5 @@
-"""Parts of an application beside its web process: processes, jobs, chores, packages, what its sandbox leaves open."""
+"""Parts of an application beside its web process: processes, jobs, chores, packages, what its sandbox leaves
+open."""
 
 from __future__ import annotations
 
@@ -16,7 +17,11 @@ from provision.inventory.fields import matching
 SHELL = {"|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1"}
 
 PartName = Annotated[
-    str, matching(r"[a-z]([a-z0-9-]{0,26}[a-z0-9])?", "a name of a-z, 0-9 and '-', from a letter, 28 at most")
+    str,
+    matching(
+        r"[a-z]([a-z0-9-]{0,26}[a-z0-9])?",
+        "a name of a-z, 0-9 and '-', up to 28, beginning with a letter",
+    ),
 ]
 Size = Annotated[str, matching(r"[1-9]\d*(%|[KMGT]?)|infinity", "a size like 512M, 2G or 80%")]
 
@@ -32,7 +37,7 @@ def words(value: Any) -> Any:
     shell = [word for word in found if word in SHELL]
     if shell:
         raise ValueError(
-            f"{value!r} is for a shell ({shell[0]}), and none runs it: write [sh, -c, '...'] if you want one"
+            f"{value!r} needs a shell ({shell[0]}), but prov uses none: write [sh, -c, '...'] to run one"
         )
     return found
 
@@ -48,7 +53,7 @@ class CommandSettings(Settings):
     """What has a command, and may be given as that alone."""
 
     command: Words = Field(
-        description="Its words: a text, or a list. A program of the environment is named without its path."
+        description="The command: text, or a list of words. A program of the environment needs no path."
     )
 
     @model_validator(mode="before")
@@ -58,18 +63,17 @@ class CommandSettings(Settings):
 
 
 class ProcessSettings(CommandSettings):
-    """A process beside the web process. `worker: celery -A shop worker` is short for `worker: {command: ...}`."""
+    """A process beside the web process. `worker: celery -A shop worker` is short for `worker: {command:
+    ...}`."""
 
-    count: int = Field(default=1, ge=1, le=64, description="How many of it run on a host.")
+    count: int = Field(default=1, ge=1, le=64, description="Number of these processes on a host.")
     on: Literal["all", "one"] = Field(
         default="all",
         description="`one`: it runs on the first host of the inventory that has the application, never twice at once.",
     )
-    stop_timeout: int = Field(
-        default=60, ge=1, description="Seconds that it gets to finish what it has begun when it is stopped."
-    )
+    stop_timeout: int = Field(default=60, ge=1, description="Seconds to finish its work when it is stopped.")
     stop_signal: Literal["TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "WINCH"] = Field(
-        default="TERM", description="The signal that has it finish and end."
+        default="TERM", description="The signal that stops it after its current work."
     )
     memory_max: Size | None = Field(
         default=None, description="Memory limit (systemd's MemoryMax=). Default: the server's."
@@ -79,12 +83,14 @@ class ProcessSettings(CommandSettings):
 class JobSettings(CommandSettings):
     """A command at certain times."""
 
-    schedule: str = Field(description="When: by systemd.time(7) (`daily`), or in the five fields of cron.")
+    schedule: str = Field(
+        description="A systemd calendar (`daily`, systemd.time(7)), or the five fields of cron."
+    )
     on: Literal["all", "one"] = Field(
         default="all",
         description="`one`: it runs on the first host of the inventory that has the application.",
     )
-    timeout: int = Field(default=3600, ge=1, description="Seconds after which it is ended.")
+    timeout: int = Field(default=3600, ge=1, description="Seconds after which it is killed.")
 
     @field_validator("schedule")
     @classmethod
@@ -100,7 +106,7 @@ class Chore(CommandSettings):
         default="host",
         description="`group`: once in a run, by the first host that has the application; the others wait for it.",
     )
-    timeout: int = Field(default=600, ge=1, description="Seconds after which it has failed.")
+    timeout: int = Field(default=600, ge=1, description="Seconds after which it fails.")
 
 
 class PackageSettings(Settings):
@@ -110,15 +116,15 @@ class PackageSettings(Settings):
         default=(), description="What the application needs while it runs: `libpq5`."
     )
     build: tuple[str, ...] = Field(
-        default=(), description="What its environment is built with: `libpq-dev`, `gcc`, `python3-dev`."
+        default=(), description="What building its environment needs: `libpq-dev`, `gcc`, `python3-dev`."
     )
 
 
 class Openings(Settings):
-    """What the sandbox of its processes leaves open."""
+    """What the sandbox of its processes allows."""
 
     writable_paths: tuple[Annotated[str, matching(r"/[^\0\n:]+", "an absolute path")], ...] = Field(
-        default=(), description="Folders of the host that it may write to, besides its data folder."
+        default=(), description="Folders that it may write to, besides its data folder."
     )
-    proc: bool = Field(default=False, description="All of /proc, as psutil reads it.")
-    netlink: bool = Field(default=False, description="Questions about network interfaces (AF_NETLINK).")
+    proc: bool = Field(default=False, description="Access to all of /proc, which psutil reads.")
+    netlink: bool = Field(default=False, description="Queries about network interfaces (AF_NETLINK).")

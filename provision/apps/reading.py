@@ -20,7 +20,7 @@ from provision.sources.manifests import Manifests
 def apps_of(host: InventoryHost, manifests: Manifests) -> list[Application]:
     """The applications of a host, from its variable `apps` (name: settings), in the order of the inventory.
 
-    manifests: reads their sources, once someone wants a release.
+    manifests: reads their sources when a release is first used.
 
     Raises ConfigErrors with all that is wrong in all of them; also if two claim a domain, or if a local
     source, its requirements or its manage.py is not there.
@@ -81,11 +81,12 @@ def app_of(host: InventoryHost, name: Any, settings: Any) -> Application:
 
 
 def fronts_that_differ(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
-    """An error for each application with another front than the host's first one: both want ports 80 and 443."""
+    """An error for each application with another front than the host's first one: both want ports 80 and
+    443."""
     return [
         host.error(
             ("apps", app.name, "front"),
-            f"{apps[0].name} has {apps[0].front} as its front, and both want ports 80 and 443",
+            f"{apps[0].name} has {apps[0].front} as its front, and both need ports 80 and 443",
             "Give all applications of a host the same front.",
         )
         for app in apps[1:]
@@ -123,8 +124,8 @@ def domains_claimed_twice(host: InventoryHost, apps: Sequence[App]) -> list[Conf
             if rival is not None:
                 place = host.origin("apps", rival.name, "domains")
                 if rival.path == app.path:
-                    message = f"{name!r} belongs to {rival.name!r} already ({place})"
-                    hint = "Give each a `path` of its own to have them share it."
+                    message = f"{name!r} already belongs to {rival.name!r} ({place})"
+                    hint = "To share it, give each its own `path`."
                     errors.append(host.error(path, message, hint))
                 else:
                     message = (
@@ -136,7 +137,8 @@ def domains_claimed_twice(host: InventoryHost, apps: Sequence[App]) -> list[Conf
 
 
 def users_that_are_people(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
-    """An error for each application that would run as a person of the inventory: of base.users, or prov's login."""
+    """An error for each application that would run as a person of the inventory: of base.users, or prov's
+    login."""
     base = host.vars.get("base")
     people = base.get("users") if isinstance(base, dict) else None
     known = {
@@ -149,8 +151,8 @@ def users_that_are_people(host: InventoryHost, apps: Sequence[App]) -> list[Conf
     return [
         host.error(
             ("apps", app.name, "user"),
-            f"{app.user!r} is {known[app.user]}, and an application runs as a user of its own",
-            f"Leave it out: prov makes app-{app.name}.",
+            f"{app.user!r} is {known[app.user]}, but an application needs its own user",
+            f"Remove `user`: prov creates app-{app.name}.",
         )
         for app in apps
         if app.user in known
@@ -186,7 +188,7 @@ def certificates_unfit(host: InventoryHost, apps: Sequence[App]) -> list[ConfigE
     errors: list[ConfigError] = []
     for app in apps:
         if isinstance(app.tls, OwnCertificate):
-            # here, as few have one, and cryptography takes long to import
+            # imported here: few have one, and cryptography takes long to import
             from provision.apps.own_certificate import faults
 
             for part, message in faults(app.tls, app.names):

@@ -47,7 +47,8 @@ class FileTree(Protocol):
 class RequiredPackages:
     """What an environment gets.
 
-    text: of a requirements file, with each project of the source as "./PATH".  constraints: text of a constraints file.
+    text: of a requirements file, with each project of the source as "./PATH".  constraints: text of a
+    constraints file.
     edited: folders of projects that are imported from where they are (`-e`).
     """
 
@@ -69,8 +70,10 @@ class _Reading:
 def flattened(path: str, tree: FileTree, roots: tuple[str, ...] = ("",)) -> RequiredPackages:
     """A requirements file with what it includes in place of `-r` and `-c`.
 
-    path: of it in the source.  roots: folders that the project is worked on from: pip takes paths of projects from
-    there. Raises ConfigError, with the file and the line, for a file or project that the source does not have.
+    path: of it in the source.  roots: folders that the project is worked on from: pip takes paths of projects
+    from
+    there. Raises ConfigError, with the file and the line, for a file or project that the source does not
+    have.
     """
     text = tree.read(path).decode()
     reading = _Reading(tree)
@@ -116,7 +119,8 @@ def _read(
 
 
 def _numbered(text: str) -> Iterator[tuple[int, str]]:
-    """Lines with the numbers that they have in the file; one that goes on after a backslash has its first one's."""
+    """Lines with the numbers that they have in the file; one that goes on after a backslash has its first
+    one's."""
     number = 1
     for line in [] if not text else re.split(r"(?<!\\)\r?\n", text.removesuffix("\n")):
         yield number, joined(line.replace("\r\n", "\n"))
@@ -133,7 +137,7 @@ def _parts(line: str, at: str) -> tuple[str, str, str]:
         try:
             return option, (shlex.split(text) or [""])[0], ""
         except ValueError as error:
-            raise ConfigError(f"is not a line of requirements: {error}", where=at) from None
+            raise ConfigError(f"is not a valid requirement: {error}", where=at) from None
     text = text.strip("\"'") if option else text
     if "://" in text:
         return option, text, ""
@@ -161,7 +165,8 @@ def _inside(path: str, given: str, at: str) -> str:
 
 
 def within(folder: str, given: str) -> str | None:
-    """Where a path that begins in a folder of the source is in the source, "" for all of it; None if outside."""
+    """Where a path that begins in a folder of the source is in the source, "" for all of it; None if
+    outside."""
     found = posixpath.normpath(posixpath.join(folder, given))
     if found.startswith(("..", "/")):
         return None
@@ -170,7 +175,7 @@ def within(folder: str, given: str) -> str | None:
 
 def outside(given: str, at: str) -> ConfigError:
     """The error for what leads out of the source."""
-    return ConfigError(f"{given} is outside of the source", where=at, hint="A host gets the source alone.")
+    return ConfigError(f"{given} is outside the source", where=at, hint="A host gets only the source.")
 
 
 def _project(tree: FileTree, path: str, given: str, roots: tuple[str, ...], at: str) -> str:
@@ -185,12 +190,12 @@ def _project(tree: FileTree, path: str, given: str, roots: tuple[str, ...], at: 
             tree.has(posixpath.join(found, mark)) for mark in sorted(MARKS)
         ):
             if re.search(r"\s", found):
-                raise ConfigError(f"{found!r} has a blank in it, which no requirement can", where=at)
+                raise ConfigError(f"{found!r} contains a blank, which requirements do not allow", where=at)
             return found
     if not tried:
         raise outside(given, at)
     raise ConfigError(
-        f"{given} is not a Python project: it has neither pyproject.toml nor setup.py",
+        f"{given} is not a Python project: it has no pyproject.toml and no setup.py",
         where=at,
         hint=_ignored(tried[0] or "it"),
     )

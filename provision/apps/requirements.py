@@ -1,4 +1,4 @@
-"""What a project depends on, from the files that say so, as the text of a requirements file.
+"""The dependencies of a project, from any of the usual files, as the text of a requirements file.
 
 That text is what hosts get, whatever it came from: pip and uv of any version read it, and check its hashes.
 """
@@ -17,7 +17,8 @@ from provision.apps.requirement_files import FileTree, RequiredPackages, flatten
 from provision.errors import ConfigError
 from provision.steps.support.local_projects import MARKS, locals_in
 
-#: what an application's packages are listed in, if the inventory names no file; the first that is there counts
+#: what an application's packages are listed in, if the inventory names no file; the first that is there
+#: counts
 USUAL = (
     "requirements.txt",
     "pylock.toml",
@@ -49,27 +50,30 @@ def packages_of(
 ) -> RequiredPackages:
     """What a file asks for, by its name.
 
-    path: of the file in the source.  root: folder of the application in it.  where: of the source, for errors.
+    path: of the file in the source.  root: folder of the application in it.  where: of the source, for
+    errors.
     extras, groups: of pyproject.toml and uv.lock.  Raises ConfigError.
     """
     name = posixpath.basename(path)
     at = f"{where}: {path}"
     try:
         if name in EXPORTERS:
-            raise ConfigError("is read by its own tool alone", hint=f"Write what all read: {EXPORTERS[name]}")
+            raise ConfigError(
+                "can be read only by its own tool", hint=f"Export requirements: {EXPORTERS[name]}"
+            )
         if name == "uv.lock":
             return from_uv_lock(path, tree, root, [*options("extra", extras), *options("group", groups)])
         if name == "pyproject.toml":
             return RequiredPackages(from_pyproject(tomllib.loads(tree.read(path).decode()), extras, groups))
         if extras or groups:
-            raise ConfigError("has no extras and no groups", hint="pyproject.toml and uv.lock have.")
+            raise ConfigError("has no extras or groups", hint="pyproject.toml and uv.lock have.")
         if name == "pylock.toml" or (name.startswith("pylock.") and name.endswith(".toml")):
             return RequiredPackages(from_pylock(tomllib.loads(tree.read(path).decode())))
         return flattened(path, tree, (root, ""))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"can't be read: {error}", where=at) from None
     except (KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"is not as such a file should be: {error!r}", where=at) from None
+        raise ConfigError(f"is not a valid file of its kind: {error!r}", where=at) from None
     except ConfigError as error:
         raise ConfigError(
             error.message, where=f"{where}: {error.where}" if error.where else at, hint=error.hint
@@ -95,11 +99,12 @@ def project_of(tree: FileTree, root: str, *, where: str) -> str:
     for folder in upwards(root):
         if any(tree.has(posixpath.join(folder, mark)) for mark in MARKS):
             return folder
-    raise ConfigError("`install` needs a pyproject.toml or setup.py, and there is none", where=where)
+    raise ConfigError("`install` needs a pyproject.toml or setup.py, but the source has none", where=where)
 
 
 def requires_python(tree: FileTree, root: str) -> str:
-    """What the project says of the versions of Python that it runs on (packaging specifications, "requires-python");
+    """What the project says of the versions of Python that it runs on (packaging specifications,
+    "requires-python");
     "" if nothing."""
     for folder in upwards(root):
         path = posixpath.join(folder, "pyproject.toml")
@@ -122,15 +127,15 @@ def from_pyproject(data: dict[str, Any], extras: Sequence[str] = (), groups: Seq
     """The dependencies of a project (packaging specifications, "pyproject.toml", "Dependency Groups")."""
     if "project" not in data and "poetry" in data.get("tool", {}):
         raise ConfigError(
-            "has no [project], and Poetry's own table is read by Poetry alone",
-            hint=f"Write what all read: {EXPORTERS['poetry.lock']}",
+            "has no [project], and only Poetry reads Poetry's own table",
+            hint=f"Export requirements: {EXPORTERS['poetry.lock']}",
         )
     if "project" not in data:
-        raise ConfigError("has no [project], which says what it depends on")
+        raise ConfigError("has no [project] table with dependencies")
     project = data["project"]
     if "dependencies" in project.get("dynamic", []):
         raise ConfigError(
-            "its dependencies are dynamic: only a build tells them", hint="Lock them, with uv or pip."
+            "its dependencies are dynamic: only a build computes them", hint="Lock them, with uv or pip."
         )
     lines = list(project.get("dependencies", []))
     optional = project.get("optional-dependencies", {})
@@ -163,7 +168,7 @@ def known(found: dict[str, Any], name: str, kind: str) -> list[Any]:
 def from_pylock(data: dict[str, Any]) -> str:
     """The packages of a lock file, with their hashes (packaging specifications, "pylock.toml")."""
     if not str(data["lock-version"]).startswith("1."):
-        raise ConfigError(f"version {data['lock-version']} of this format is not known")
+        raise ConfigError(f"version {data['lock-version']} of this format is not supported")
     return "".join(f"{line}\n" for package in data["packages"] for line in locked(package))
 
 
@@ -171,22 +176,24 @@ def locked(package: dict[str, Any]) -> Iterator[str]:
     """The line for one package of a pylock.toml."""
     name, marker = package["name"], package.get("marker", "")
     if "extras" in marker or "dependency_groups" in marker:
-        raise ConfigError(f"{name} is there for an extra or a group only", hint="Lock only what is deployed.")
+        raise ConfigError(f"{name} is only for an extra or a group", hint="Lock only what is deployed.")
     if "archive" in package:
         wanted, files = f"{name} @ {package['archive']['url']}", [package["archive"]]
     elif "version" in package and ("wheels" in package or "sdist" in package):
         wanted = f"{name}=={package['version']}"
         files = [*package.get("wheels", []), *([package["sdist"]] if "sdist" in package else [])]
     else:
-        raise ConfigError(f"{name} comes from a folder or a repository, which no hash vouches for")
+        raise ConfigError(f"{name} comes from a folder or a repository, which has no hash")
     hashes = [f"--hash={kind}:{digest}" for file in files for kind, digest in sorted(file["hashes"].items())]
     yield " ".join([wanted + (f" ; {marker}" if marker else ""), *hashes])
 
 
 def from_uv_lock(path: str, tree: FileTree, root: str, asked: Sequence[str]) -> RequiredPackages:
-    """The packages of a uv.lock, with their hashes, and the members of its workspace as projects of the source.
+    """The packages of a uv.lock, with their hashes, and the members of its workspace as projects of the
+    source.
 
-    Its format is uv's own, so uv reads it. root: of the application, which may be a member.  asked: further options.
+    Its format is uv's own, so uv reads it. root: of the application, which may be a member.  asked: further
+    options.
     """
     top = posixpath.dirname(path)
     with tempfile.TemporaryDirectory() as folder:
@@ -202,7 +209,7 @@ def from_uv_lock(path: str, tree: FileTree, root: str, asked: Sequence[str]) -> 
             done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
         except FileNotFoundError:
             raise ConfigError(
-                "only uv can read uv.lock, and it is not on this machine",
+                "only uv can read uv.lock, and this machine has no uv",
                 hint="Install uv (pip install uv), or write a pylock.toml: uv export -o pylock.toml",
             ) from None
     if done.returncode:
@@ -237,7 +244,8 @@ def imported_from(tree: FileTree, folder: str) -> str:
 
 
 def with_project(packages: RequiredPackages, folder: str) -> RequiredPackages:
-    """The same, and a project of the source itself, imported from where it is. folder: its path, "" for all."""
+    """The same, and a project of the source itself, imported from where it is. folder: its path, "" for
+    all."""
     if folder in packages.edited:
         return packages
     text = packages.text + project_line(folder) + "\n"
@@ -272,7 +280,7 @@ def of_file(path: Path) -> str:
         raise ConfigError(error.message, where=where, hint=error.hint) from None
     if found.constraints or locals_in(found.text.splitlines()):
         raise ConfigError(
-            "has constraints, or names projects by their folder, and a host has neither",
+            "has constraints or projects in folders, which the host does not have",
             where=str(path),
             hint="Give python.venv `constraints`, and its `folder` with the projects.",
         )

@@ -1,4 +1,5 @@
-"""Schedules: systemd's calendar, and the five fields of cron as that. Sources: systemd.time(7), crontab(5)."""
+"""Schedules: systemd's calendar, and the five fields of cron as that. Sources: systemd.time(7),
+crontab(5)."""
 
 from __future__ import annotations
 
@@ -15,14 +16,17 @@ FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), 
 def calendars(schedule: str) -> list[str]:
     """The calendar expressions of systemd that a schedule stands for.
 
-    A schedule of five words, the first two of which are cron's, is cron's; any other is systemd's, which judges it on
+    A schedule of five words, the first two of which are cron's, is cron's; any other is systemd's, which
+    judges it on
     the host. Raises ValueError.
     """
     text = " ".join(schedule.split())
     if text.startswith("@"):
         found = NAMED.get(text, text[1:])
         if not found:
-            raise ValueError("'@reboot' is not a time: a process runs after each boot")
+            raise ValueError(
+                "'@reboot' is not a time; for something that runs after each boot, use a process"
+            )
         return [found]
     fields = text.split(" ")
     if len(fields) != len(FIELDS) or not all(re.fullmatch(r"[\d*,/-]+", field) for field in fields[:2]):
@@ -53,7 +57,7 @@ def numbers(field: str, name: str, first: int, last: int) -> list[int]:
             low, high = bounds(span, name, first, last, open_end=bool(slash))
             every = int(step) if slash else 1
         except ValueError:
-            raise ValueError(f"{part!r} is not a {name} as cron has it") from None
+            raise ValueError(f"{part!r} is not a valid {name} in cron") from None
         if not (first <= low <= high <= last and every >= 1):
             raise ValueError(f"{part!r} is not a {name} from {first} to {last}")
         found.update(range(low, high + 1, every))

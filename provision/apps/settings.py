@@ -63,7 +63,7 @@ class Settings(BaseModel):
 
 
 class Django(Settings):
-    """What a Django project wants done for each release."""
+    """What to do for each release of a Django project."""
 
     settings: Annotated[str, matching(r"\w+(\.\w+)*", "a module like shop.settings")] = Field(
         description="Module of the settings, as in DJANGO_SETTINGS_MODULE."
@@ -73,25 +73,25 @@ class Django(Settings):
     )
     check_deploy: bool | None = Field(
         default=None,
-        description="Have `check --deploy` pass before a release goes on. Default: as the role `app` says.",
+        description="Require `check --deploy` to pass. Default: the setting of the role `app`.",
     )
     migrate: bool = Field(default=True, description="Run `migrate` before a release goes into service.")
     collectstatic: bool | None = Field(
         default=None,
-        description="Run `collectstatic` for each release. Default: if there is `static` to fill.",
+        description="Run `collectstatic` for each release. Default: if `static` is set.",
     )
 
 
 class OwnCertificate(Settings):
-    """A certificate that the user has: `tls: {certificate: shop.crt, key: shop.key}`."""
+    """A certificate of the user's own: `tls: {certificate: shop.crt, key: shop.key}`."""
 
     certificate: Path = Field(
-        description="PEM file, relative to the inventory: the certificate, then those that lead to its root."
+        description="PEM file, relative to the inventory: the certificate, then its chain."
     )
     key: Path = Field(description="PEM file of its private key, without a passphrase.")
     authority: Path | None = Field(
         default=None,
-        description="PEM file of the authority behind it, by which `balance` judges hosts. Default: all public ones.",
+        description="PEM file of its authority, with which `balance` verifies hosts. Default: all public authorities.",
     )
 
 
@@ -117,10 +117,12 @@ class Auth(Settings):
     )
     groups: tuple[OneLine, ...] = Field(
         default=(),
-        description="For `django`: members of one of these groups only; none given lets all users in.",
+        description="For `django`: only members of one of these groups. Default: all users.",
     )
     realm: OneLine = Field(
-        default="Restricted", max_length=80, description="What browsers show when they ask for a password."
+        default="Restricted",
+        max_length=80,
+        description="The name that browsers show when they ask for a password.",
     )
 
     @model_validator(mode="before")
@@ -133,7 +135,7 @@ class Auth(Settings):
     def _asks(cls, realm: str) -> str:
         # nginx: ngx_http_auth_basic_module, "The special value off"
         if realm == "off":
-            raise ValueError("'off' would switch nginx's question for a password off; call it something else")
+            raise ValueError("'off' would disable passwords in nginx; choose another name")
         return realm
 
     @field_validator("users", mode="before")
@@ -155,15 +157,15 @@ class Auth(Settings):
 
 
 class Cache(Settings):
-    """What the front keeps of the application's answers, if they do not forbid it (RFC 9111, Cache-Control)."""
+    """Which answers of the application the front caches, unless they forbid it (RFC 9111, Cache-Control)."""
 
     seconds: int = Field(
-        default=60, ge=1, description="How long answers without Cache-Control or Expires are kept."
+        default=60, ge=1, description="How long answers without Cache-Control or Expires are cached."
     )
     stale: int = Field(
         default=3600,
         ge=0,
-        description="Seconds for which an old answer does while a new one is fetched or the application fails.",
+        description="Seconds for which an old answer is served while a new one is fetched or the application fails.",
     )
     size: Annotated[str, matching(r"[1-9]\d*[mg]", "a size like 512m or 1g")] = Field(
         default="512m", description="Largest size on disk."
@@ -173,28 +175,28 @@ class Cache(Settings):
     )
     bypass_cookies: tuple[CookieName, ...] = Field(
         default=("sessionid", "session", "csrftoken"),
-        description="Requests with one of these cookies are neither answered from the cache nor kept.",
+        description="Requests with one of these cookies bypass the cache.",
     )
     bypass_headers: tuple[HeaderName, ...] = Field(
-        default=("Authorization",), description="So are requests with one of these headers."
+        default=("Authorization",), description="Requests with one of these headers bypass the cache."
     )
 
 
 class Index(Settings):
-    """A package index: its login reaches the installer by its environment, and no file."""
+    """A package index. Its login reaches the installer through the environment, never through a file."""
 
     url: Annotated[
         str, matching(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", "the URL of an index, without a login")
-    ] = Field(description="Of the index, such as `https://pypi.example.com/simple`.")
-    username: str | None = Field(default=None, description="Of its login, if it wants one.")
-    password: Secret | None = Field(default=None, description="Of its login; a token, for most.")
+    ] = Field(description="The index, such as `https://pypi.example.com/simple`.")
+    username: str | None = Field(default=None, description="User name of its login, if it needs one.")
+    password: Secret | None = Field(default=None, description="Password of its login, often a token.")
     default: bool = Field(default=False, description="Ask only this index, and not PyPI.")
 
     @field_validator("url", mode="before")
     @classmethod
     def _has_no_login(cls, url: Any) -> Any:
         if isinstance(url, str) and logins(url):
-            raise ValueError("has a login in it: write that as `username` and `password`")
+            raise ValueError("contains a login: write it as `username` and `password`")
         return url
 
     @property
@@ -211,7 +213,9 @@ class RateLimit(Settings):
     rate: Annotated[str, matching(r"[1-9]\d*/[sm]", "a rate like 10/s or 100/m")] = Field(
         description="Requests per second (s) or minute (m) from one address, on average."
     )
-    burst: int = Field(default=20, ge=0, description="Requests that may come at once, above the rate.")
+    burst: int = Field(
+        default=20, ge=0, description="Requests above the rate that are still accepted at once."
+    )
     paths: tuple[Place, ...] = Field(
         default=("/",), min_length=1, description="Prefixes that are limited, below the application's `path`."
     )

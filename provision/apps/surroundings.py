@@ -1,4 +1,4 @@
-"""What prov tells an application of where it runs, by its environment."""
+"""The environment variables that tell an application about its host."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ ASKED_FOR = ("ALLOWED_HOSTS", "BEHIND_PROXY", "DATA_DIR")
 
 
 def asked_for(app: App, tree: FileTree) -> tuple[str, ...]:
-    """Which of these names the settings of a Django project have in quotes, as in `os.environ["ALLOWED_HOSTS"]`.
+    """Which of these names the settings of a Django project have in quotes, as in
+    `os.environ["ALLOWED_HOSTS"]`.
 
-    Other applications have settings of their own that are called so, and read by libraries (pydantic): they get none.
+    Other applications have settings of their own that are called so, and read by libraries (pydantic): they
+    get none.
     """
     if app.django is None:
         return ()
@@ -24,7 +26,8 @@ def asked_for(app: App, tree: FileTree) -> tuple[str, ...]:
 
 
 def settings_files(app: App, tree: FileTree) -> list[str]:
-    """The files of the source that hold its settings: the module, and those beside it in a package of settings."""
+    """The files of the source that hold its settings: the module, and those beside it in a package of
+    settings."""
     assert app.django is not None
     path = app.django.settings.replace(".", "/")
     for folder in (*app.pythonpath, ""):

@@ -6,7 +6,7 @@ from provision.apps.app_model import App
 from provision.apps.settings import OwnCertificate
 
 TLS_FOLDER = "/etc/prov/tls"
-#: the private CA's certificate, where a front judges the fronts of other hosts by it
+#: the private CA's certificate, with which a front verifies the fronts of other hosts
 AUTHORITY_PATH = f"{TLS_FOLDER}/ca.crt"
 #: the authorities that the distribution trusts (package ca-certificates)
 PUBLIC_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
@@ -23,7 +23,7 @@ def certificate_path(app: App) -> str:
 
 
 def authority_path(app: App) -> str:
-    """By which authorities the certificates of an application's other hosts are judged."""
+    """Return the file of authorities that verify the certificates of an application's other hosts."""
     if not isinstance(app.tls, OwnCertificate):
         return AUTHORITY_PATH
     return f"{TLS_FOLDER}/{app.name}-ca.crt" if app.tls.authority else PUBLIC_AUTHORITIES

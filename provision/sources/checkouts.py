@@ -16,7 +16,7 @@ from provision.sources.git_tree import Blob, BlobReader, blobs_of
 from provision.sources.mirror import Mirror, locked_mirror
 from provision.sources.urls import Remote, remote_of
 
-#: bytes of all files of a source, where no one has said another number
+#: bytes of all files of a source, by default
 MAX_SOURCE = 2 * 1024**3
 
 
@@ -25,7 +25,8 @@ def checkout(url: str, ref: str | None, max_size: int = MAX_SOURCE) -> Path:
 
     url: of the repository.  ref: branch, tag or commit; None is the default branch that it has now.
     max_size: bytes of all files.
-    Raises ProvError if git is missing, the repository can't be read, has no such ref, or has files that would land
+    Raises ProvError if git is missing, the repository can't be read, has no such ref, or has files that would
+    land
     outside of the folder.
     """
     with ExitStack() as stack:

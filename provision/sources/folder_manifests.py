@@ -81,7 +81,8 @@ def readable(folder: str) -> Iterator[None]:
 
 
 def entry_of(found: FoundFile, folder: str, hashes: Hashes) -> Entry:
-    """Return a file or link as an entry of a manifest; its contents are read again when a host asks for them."""
+    """Return a file or link as an entry of a manifest; its contents are read again when a host asks for
+    them."""
     if stat.S_ISLNK(found.st.st_mode):
         return found.path, 0o777, None, os.readlink(found.name, dir_fd=found.fd)
     digest, st = hashes.find(found.st), found.st
@@ -100,7 +101,7 @@ def opened(name: str, fd: int) -> IO[bytes]:
     f = os.fdopen(os.open(name, FILE, dir_fd=fd), "rb")
     if not stat.S_ISREG(os.fstat(f.fileno()).st_mode):
         f.close()
-        raise OSError(0, "is a file no more", name)
+        raise OSError(0, "is no longer a file", name)
     return f
 
 
@@ -162,5 +163,5 @@ def contents(entries: Mapping[str, Entry], path: str, most: int) -> bytes:
     with entry[2].open(b"") as f:
         data = f.read(most + 1)
     if len(data) > most:
-        raise ProvError(f"{path} has more than {most >> 20} MB", hint="Is this the file that was meant?")
+        raise ProvError(f"{path} has more than {most >> 20} MB", hint="Check that this is the right file.")
     return data

@@ -17,7 +17,7 @@ from provision.errors import ProvError
 #: bytes of an index: of a million files
 MOST = 128 * 1024 * 1024
 MODULE, TREE = 0o160000, 0o040000
-DAMAGED = "Does `git status` work there? `git read-tree HEAD` makes it again."
+DAMAGED = "Check with `git status`; `git read-tree HEAD` writes a new index."
 
 
 class Tracked(NamedTuple):
@@ -57,7 +57,8 @@ def git_folder(folder: Path) -> Path:
 
 
 def bounded(path: Path, most: int = MOST) -> bytes | None:
-    """Return the contents of a regular file of this very name, up to a size; None if it is none. Raises ProvError."""
+    """Return the contents of a regular file of this very name, up to a size; None if it is none. Raises
+    ProvError."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -68,7 +69,7 @@ def bounded(path: Path, most: int = MOST) -> bytes | None:
             return None
         if st.st_size > most:
             raise ProvError(
-                f"{path} has more than {most >> 20 or 1} MB", hint="Is this what it is taken for?"
+                f"{path} has more than {most >> 20 or 1} MB", hint="Check that this is the right file."
             )
         return f.read(most)
 
@@ -77,7 +78,7 @@ def parsed(data: bytes) -> Tracked:
     """Return what an index tracks. Raises ValueError, struct.error."""
     signature, version, count = struct.unpack_from(">4sII", data)
     if signature != b"DIRC" or version not in (2, 3, 4):
-        raise ValueError("prov does not know this version of git's index")
+        raise ValueError("prov does not support this version of git's index")
     # an index has a checksum at its end, of the same kind as the names of objects in it
     size = 32 if hashlib.sha256(data[:-32]).digest() == data[-32:] else 20
     found = Tracked(set(), set())
@@ -90,7 +91,7 @@ def parsed(data: bytes) -> Tracked:
         if version == 4:
             strip, at = varint(data, at)
             if strip > len(path):
-                raise ValueError("a path is shorter than nothing")
+                raise ValueError("the length of a path is negative")
             end = data.index(b"\0", at)
             path = path[: len(path) - strip] + data[at:end]
             at = end + 1
@@ -114,7 +115,7 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
         byte = data[at]
         value = ((value + 1) << 7) | (byte & 127)
         if value > MOST:
-            raise ValueError("a number in it is too large")
+            raise ValueError("it contains a number that is too large")
     return value, at + 1
 
 

@@ -1,4 +1,5 @@
-"""The login in the URL of a git repository: git gets it from its environment, never by its arguments or its files."""
+"""The login in the URL of a git repository: git gets it from its environment, never by its arguments or its
+files."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ def without_login(url: str) -> tuple[str, list[str], dict[str, str]]:
     """The URL that git is given, the options for its host, and the variables in which it finds the login.
 
     A URL of another scheme than http and https stays as it is: ssh takes a name there, and no password.
-    Raises ProvError for a login that git could not be told.
+    Raises ProvError for a login that cannot be passed to git.
     """
     found = logins(url)
     if not found or not url.startswith(("http://", "https://")):

@@ -1,6 +1,7 @@
-"""The program git on this machine, kept from running anything that a repository brings, and from asking anybody.
+"""The program git on this machine, kept from running anything from a repository, and from asking questions.
 
-The user's own configuration counts (ssh, proxies, credential helpers); hooks, filters and settings of a repository
+The user's own configuration counts (ssh, proxies, credential helpers); hooks, filters and settings of a
+repository
 do not, as none of its files is ever git's configuration here and nothing is checked out.
 """
 
@@ -44,7 +45,7 @@ SETTINGS = (
         "protocol.ext.allow=never",
     ),
     *("submodule.recurse=false", "fetch.recurseSubmodules=false", "fetch.writeCommitGraph=false"),
-    # a server that has gone silent, as a run that was killed can't end its git
+    # ends git if the server goes silent: a killed run cannot end its git
     *("http.lowSpeedLimit=1000", "http.lowSpeedTime=60"),
     *("gc.autoDetach=false", "maintenance.autoDetach=false", "color.ui=false", "advice.detachedHead=false"),
 )
@@ -63,7 +64,7 @@ def run(
     with process(arguments, remote, mirror=mirror, hold=hold) as (answers, _):
         found = answers.read(most + 1)
         if len(found) > most:
-            raise ProvError(f"git {arguments[0]} answers with more than {most >> 20} MB", where=remote.url)
+            raise ProvError(f"git {arguments[0]} printed more than {most >> 20} MB", where=remote.url)
     return found
 
 
@@ -71,7 +72,8 @@ def run(
 def process(
     arguments: Sequence[str], remote: Remote, *, mirror: Path | None = None, hold: int = -1
 ) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """A running git: its output and its input. It is ended when the block is left by an error. Raises ProvError."""
+    """A running git: its output and its input. It is ended when the block is left by an error. Raises
+    ProvError."""
     argv = ["git", *(word for setting in SETTINGS for word in ("-c", setting)), *remote.options]
     argv += [f"--git-dir={mirror}"] if mirror else []
     try:

@@ -22,7 +22,7 @@ MOST_ATTRIBUTES = 1024 * 1024
 ENTRY = re.compile(rb"([0-7]{6}) (blob|commit|tree) ([0-9a-f]+) +(\d+|-)\t(.+)", re.DOTALL)
 #: code points that HFS+ leaves out of names (git's utf8.c, "next_hfs_char")
 HFS_IGNORES = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
-HARM = "Such a repository is broken, or meant to do harm. Nothing has been written."
+HARM = "The repository is broken or malicious. Nothing has been written."
 
 
 class Blob(NamedTuple):
@@ -112,7 +112,7 @@ def blobs_of(
     total = 0
     for blob in listed(mirror, commit, "", submodule, 0):
         if blob.path in found:
-            raise refused(mirror, blob.path, "two entries have this name")
+            raise refused(mirror, blob.path, "two entries have the same name")
         found[blob.path] = blob
         total += blob.size
         if len(found) > MOST_FILES:
@@ -120,7 +120,7 @@ def blobs_of(
         if total > max_size:
             raise ProvError(
                 f"{mirror.remote.url} has more than {max_size >> 20} MB in {commit[:12]}",
-                hint="If it is meant to be that large, raise `max_source` of the application.",
+                hint="If it should be that large, raise `max_source` of the application.",
             )
     judge(mirror, found, contents)
     return list(found.values())
@@ -179,7 +179,8 @@ def records(answers: IO[bytes]) -> Iterator[bytes]:
 
 
 def urls_of(mirror: Mirror, settings: str) -> dict[str, str]:
-    """Return path -> URL from a .gitmodules file. It is read as data: nothing of it becomes git's configuration."""
+    """Return path -> URL from a .gitmodules file. It is read as data: nothing of it becomes git's
+    configuration."""
     arguments = ["config", "--null", "--blob", settings, "--list"]
     said = run(arguments, mirror.remote, mirror=mirror.path, hold=mirror.lock, most=1 << 20)
     found: dict[str, dict[str, str]] = {}
@@ -198,7 +199,7 @@ def judge(mirror: Mirror, found: dict[str, Blob], contents: BlobReader) -> None:
     links: dict[str, str] = {}
     for path, blob in found.items():
         if any(map(is_git, path.split("/"))):
-            raise refused(mirror, path, "it would be git's own folder")
+            raise refused(mirror, path, "it would be taken for git's own folder")
         if blob.link:
             if blob.size > MAX_PATH:
                 raise refused(mirror, path, "its link target is not a path")
@@ -208,7 +209,8 @@ def judge(mirror: Mirror, found: dict[str, Blob], contents: BlobReader) -> None:
 
 
 def is_git(name: str) -> bool:
-    """Tell whether some file system takes a name for .git (git's path.c, "is_ntfs_dotgit", "is_hfs_dotgit")."""
+    """Tell whether some file system takes a name for .git (git's path.c, "is_ntfs_dotgit",
+    "is_hfs_dotgit")."""
     plain = HFS_IGNORES.sub("", name).lower().split(":")[0].rstrip(" .")
     return plain in (".git", "git~1")
 

@@ -27,18 +27,18 @@ class Ignored:
                 self.work_tree: Path | None = above
                 break
         else:
-            # not in a repository: files further up have nothing to say
+            # not in a repository: files further up do not apply
             self._specs = {d: s for d, s in self._specs.items() if d == folder}
             self.work_tree = None
 
     def read(self, folder: Path) -> None:
-        """Take note of a folder's .gitignore. A link is none, as in git. Raises ProvError."""
+        """Read a folder's .gitignore. A link is ignored, as in git. Raises ProvError."""
         data = None if folder in self._specs else bounded(folder / ".gitignore", MOST)
         if data is not None:
             self._specs[folder] = Patterns(data)
 
     def governing(self, here: Path) -> Governing:
-        """Return the files that say something of what is in a folder, the nearest first, each with the way from it."""
+        """Return the files that apply to a folder, the nearest first, each with the path from it."""
         found = []
         for folder in (here, *here.parents):
             if folder in self._specs:

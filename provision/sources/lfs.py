@@ -30,7 +30,7 @@ class Pointer(NamedTuple):
 
 
 def pointer_in(data: bytes) -> Pointer | None:
-    """Return the pointer that these contents are; None if they are none."""
+    """Return the pointer in these contents; None if they are not a pointer."""
     match = POINTER.fullmatch(data) if len(data) < LARGEST else None
     return Pointer(match[1].decode(), int(match[2])) if match else None
 
@@ -80,14 +80,14 @@ def fetched(pointers: Sequence[tuple[Blob, Pointer]], room: int) -> dict[str, Pa
     lacking = [blob for blob, pointer in pointers if not place(blob, pointer).is_file()]
     if sum(pointer.size for _, pointer in pointers) > room:
         blob = max(pointers, key=lambda found: found[1].size)[0]
-        message = f"{blob.path!r} and others that Git LFS keeps are too large"
+        message = f"{blob.path!r} and other files in Git LFS are too large"
         raise ProvError(message, where=blob.mirror.remote.url, hint="Raise `max_source` of the application.")
     for blob in {(blob.mirror.path, blob.commit): blob for blob in lacking}.values():
         fetch(blob)
     for blob, pointer in pointers:
         found = place(blob, pointer)
         if not found.is_file() or (found.stat().st_size, digest(found)) != (pointer.size, pointer.oid):
-            message = f"{blob.path!r} is kept by Git LFS, and its server does not have it"
+            message = f"{blob.path!r} is in Git LFS, but its server does not have it"
             raise ProvError(message, where=blob.mirror.remote.url, hint="Push it: git lfs push --all REMOTE")
     return {blob.path: place(blob, pointer) for blob, pointer in pointers}
 
@@ -103,14 +103,14 @@ def fetch(blob: Blob) -> None:
     try:
         run(["lfs", "version"], mirror.remote, hold=mirror.lock)
     except ProvError:
-        message = f"{blob.path!r} is kept by Git LFS, and git-lfs is not on this machine"
+        message = f"{blob.path!r} is in Git LFS, but this machine has no git-lfs"
         raise ProvError(message, where=mirror.remote.url, hint=INSTALL) from None
     # git-lfs reads .lfsconfig, which may name a server of its own, from here
     mirror.git("update-ref", "--no-deref", "HEAD", blob.commit)
     try:
         mirror.git("lfs", "fetch", mirror.remote.url, blob.commit)
     except ProvError as error:
-        message = f"{blob.path!r} is kept by Git LFS, which could not fetch it: {error.message}"
+        message = f"{blob.path!r} is in Git LFS, which could not fetch it: {error.message}"
         raise ProvError(message, where=mirror.remote.url, hint=error.hint) from None
 
 

@@ -1,4 +1,5 @@
-"""A local folder as the source of an application: what git tracks in it, and what no .gitignore leaves out."""
+"""A local folder as the source of an application: what git tracks in it, and what no .gitignore leaves
+out."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from provision.steps.tree import Entry
 
 #: never part of a release, even if git tracks it: folders of version control, what Python and prov put there
 NEVER = {".git", ".hg", ".svn", "__pycache__", ".prov", ".venv"}
-#: part of a release only if git tracks it: it is made again from a lock file
+#: part of a release only if git tracks it: it can be rebuilt from a lock file
 MADE_AGAIN = {"node_modules"}
 
 
@@ -49,7 +50,7 @@ def too_large(where: str, max_size: int) -> ProvError:
     return ProvError(
         f"has more than {max_size >> 20} MB or {MOST_FILES} files",
         where=where,
-        hint="Name in .gitignore what is not part of it, or raise `max_source` of the application.",
+        hint="Add what is not part of it to .gitignore, or raise `max_source` of the application.",
     )
 
 
@@ -110,11 +111,11 @@ class Rules:
         return excludes(self._governing[1], name)
 
     def _made_again(self, path: str, name: str) -> bool:
-        """Whether it is a virtual environment, or another folder that is of use on this machine only."""
+        """Whether it is a virtual environment, or another folder that is useful only on this machine."""
         return name in MADE_AGAIN or (self._folder / path / "pyvenv.cfg").is_file()
 
     def _track(self, root: Path, below: str, prefix: str) -> None:
-        """Take note of what git tracks. below: the part of the work tree that counts.  prefix: of paths in it."""
+        """Record what git tracks. below: the part of the work tree that counts.  prefix: of paths in it."""
         tracked = tracked_in(root)
         skip = "" if below == "." else f"{below}/"
         for paths, listed in ((tracked.files, self._files), (tracked.modules, self._modules)):

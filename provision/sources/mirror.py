@@ -1,4 +1,4 @@
-"""A repository kept on this machine: what its remote has now, fetched into a cache that is the user's alone."""
+"""A mirror of a repository on this machine, in a cache that only the user can read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from provision.user_cache import cache_folder
 COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 LINE = re.compile(rb"([0-9a-f]{40}(?:[0-9a-f]{24})?)\t(\S+)")
 DEFAULT = re.compile(rb"ref: (\S+)\tHEAD")
-#: all branches and tags, of which those go that the remote has no more
+#: all branches and tags; those that the remote no longer has are removed
 BRANCHES = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
@@ -40,7 +40,8 @@ class Mirror:
         return run(arguments, self.remote, mirror=self.path, hold=self.lock).decode("utf-8", "replace")
 
     def commit_of(self, ref: str | None) -> str:
-        """Return the commit that the remote has for a ref now; None is its default branch. Raises ProvError."""
+        """Return the commit that the remote has for a ref now; None is its default branch. Raises
+        ProvError."""
         if ref is not None and COMMIT.fullmatch(ref) and self.has(ref):
             return ref
         found, default = self.asked()
@@ -119,7 +120,8 @@ class Mirror:
             try:
                 self._fetch(self.path, *more)
             except ProvError:
-                # the remote has answered a moment ago: a run that died, or a full disk, may have left it broken
+                # the remote has answered a moment ago: a run that died, or a full disk, may have left it
+                # broken
                 self._make(*more)
         else:
             self._make(*more)
@@ -159,8 +161,8 @@ def locked_mirror(remote: Remote) -> Iterator[Mirror]:
         trees = private(top, key)
         lock = os.open(top / f"{key}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        message = f"the cache {top} can't be used: {(error.strerror or str(error)).lower()}"
-        raise ProvError(message, hint="XDG_CACHE_HOME names another folder for it.") from None
+        message = f"could not use the cache {top}: {(error.strerror or str(error)).lower()}"
+        raise ProvError(message, hint="Set XDG_CACHE_HOME to use another folder.") from None
     try:
         wait(lock, remote)
         yield Mirror(remote, trees, lock)
@@ -172,7 +174,7 @@ def private(top: Path, key: str) -> Path:
     """Make and return a folder of the cache that only its user can enter."""
     top.mkdir(parents=True, exist_ok=True)
     folder = top / key
-    # those of an older prov could be read by anybody
+    # folders of an older prov were world-readable
     top.chmod(0o700)
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
@@ -183,7 +185,7 @@ def wait(lock: int, remote: Remote) -> None:
     """Take a lock; another process may be fetching the same repository. Raises ProvError."""
     if not taken(lock, 2 * GIT_TIMEOUT):
         raise ProvError(
-            "another process has been fetching this repository for too long",
+            "another process has held this repository for too long",
             where=remote.url,
             hint="End that prov or git, or wait for it.",
         )

@@ -19,7 +19,8 @@ SCP = re.compile(r"(?P<host>[\w.-]+@[\w.-]+|[\w.-]+):(?P<path>(?!:)\S+)")
 
 
 class Remote(NamedTuple):
-    """A repository. url: as git gets it.  options, login: of git, and of its environment, for a login by http."""
+    """A repository. url: as git gets it.  options, login: of git, and of its environment, for a login by
+    http."""
 
     url: str
     options: tuple[str, ...] = ()
@@ -65,7 +66,7 @@ def submodule_of(parent: Remote, url: str, path: str) -> Remote:
         raise ProvError(
             f"the submodule {path!r} is at {full!r}, which is refused",
             where=parent.url,
-            hint="Submodules come by https, ssh or git; by file only from a repository of this machine.",
+            hint="Use https, ssh or git for submodules; files only from a repository on this machine.",
         )
     found = remote_of(full)
     if not found.login and scheme in ("http", "https") and found.origin == parent.origin:

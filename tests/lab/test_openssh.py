@@ -233,7 +233,7 @@ def test_what_is_paramikos_is_told(project: Project, host: lab.LabHost, home: di
     project.role("own", "c.transport.open_session()")
     project.inventory({"web": {**by_address(host), "roles": ["own"]}})
     error = prov("deploy", "web", cwd=project.folder, env=home).error()
-    assert error["message"] == "c.transport is paramiko's, and this host is reached by OpenSSH"
+    assert error["message"] == "c.transport needs paramiko, but this host is reached by OpenSSH"
 
 
 def test_neither_fabric_nor_paramiko_is_imported(

@@ -162,7 +162,7 @@ BAD = {
     ),
     "target: 3": "target: must be text, not 3",
     "domains: shop.example.com": "domains: must be a list, not 'shop.example.com'",
-    "domains: []": "domains: has 0 entries, and needs 1 or more",
+    "domains: []": "domains: has 0 entries, expected at least 1",
     "domains: [a_b.example]": f"domains.0: 'a_b.example' {QUOTED}",
     "domains: ['*.*.example']": f"domains.0: '*.*.example' {QUOTED}",
     f"domains: [{'a' * 64}.example]": f"domains.0: '{'a' * 64}.example' {QUOTED}",
@@ -196,7 +196,7 @@ BAD = {
     "django: {}": "django.settings: is required",
     "max_body: 10 MB": "max_body: '10 MB' is not a size like 512k, 10m or 1g, or 0",
     "user: root": "user: 'root' is not the name of a user other than root",
-    "ref: main": "ref: is for a source in git, and this one is a local folder",
+    "ref: main": "ref: needs a git source, but this one is a local folder",
     "source: https://git.example.com/x.git\nref: --exec=x": "ref: '--exec=x' is not a branch, tag or commit",
     "tls: letsencrypt": "tls: 'letsencrypt' is not one of private-ca, none.",
     "tls: {certificate: a.crt}": "tls.key: is required",
@@ -249,7 +249,7 @@ def test_all_mistakes_of_all_apps_come_together(tmp_path: Path) -> None:
         f"inv.yml:7 web1.apps.shop.server: 'gunicron' is not one of {SERVERS}. Did you mean 'gunicorn'?",
         "inv.yml:5 web1.apps.shop.domains: is required",
         "inv.yml:8 web1.apps.shop.workers: must be a whole number, not '4'",
-        "inv.yml:9 web1.apps.Blog.name: 'Blog' is not a name of a-z, 0-9 and '-', from a letter, 28 at most",
+        "inv.yml:9 web1.apps.Blog.name: 'Blog' is not a name of a-z, 0-9 and '-', up to 28, beginning with a letter",
         "inv.yml:13 web1.apps.news: must be a mapping of settings, not true",
     ]
 
@@ -265,7 +265,7 @@ def test_a_domain_has_one_owner_on_a_host(tmp_path: Path) -> None:
               shop: {{{git}, domains: [a.example, b.example]}}
               blog: {{{git}, domains: [c.example, B.example]}}
         """
-    expected = ["inv.yml:7 web1.apps.blog.domains.1: 'b.example' belongs to 'shop' already (inv.yml:6)"]
+    expected = ["inv.yml:7 web1.apps.blog.domains.1: 'b.example' already belongs to 'shop' (inv.yml:6)"]
     assert errors(lambda: apps_of(inventory(tmp_path, text).hosts["web1"], Manifests())) == expected
 
 
@@ -285,8 +285,8 @@ def test_applications_share_domains_by_their_paths(tmp_path: Path) -> None:
     assert errors(lambda: apps_of(inventory(tmp_path, text).hosts["web1"], Manifests())) == [
         "inv.yml:8 web1.apps.wiki.domains.0: is shared with 'shop' (inv.yml:6): both need the same names, "
         "front and tls",
-        "inv.yml:9 web1.apps.news.domains.0: 'b.example' belongs to 'blog' already (inv.yml:7)",
-        "inv.yml:9 web1.apps.news.domains.1: 'a.example' belongs to 'blog' already (inv.yml:7)",
+        "inv.yml:9 web1.apps.news.domains.0: 'b.example' already belongs to 'blog' (inv.yml:7)",
+        "inv.yml:9 web1.apps.news.domains.1: 'a.example' already belongs to 'blog' (inv.yml:7)",
     ]
 
 
@@ -302,7 +302,7 @@ def test_a_host_has_one_front(tmp_path: Path) -> None:
               blog: {{{git}, domains: [b.example], front: apache}}
         """
     assert errors(lambda: apps_of(inventory(tmp_path, text).hosts["web1"], Manifests())) == [
-        "inv.yml:7 web1.apps.blog.front: shop has nginx as its front, and both want ports 80 and 443"
+        "inv.yml:7 web1.apps.blog.front: shop has nginx as its front, and both need ports 80 and 443"
     ]
 
 
@@ -327,7 +327,7 @@ def test_what_needs_other_settings(tmp_path: Path) -> None:
         ("auth: {by: basic, users: {a: b}}\ntls: none", "`auth` sends passwords: it needs `tls`"),
         (
             "django: {settings: a, collectstatic: yes}",
-            "`collectstatic` fills the folders of `static`, and there are none: set `static`",
+            "`collectstatic` fills the folders of `static`, but none are set: set `static`",
         ),
         ("auth: django\nfront: apache", "`auth: django` is for Django projects: set `django`"),
         (
@@ -444,7 +444,7 @@ def test_an_application_does_not_run_as_a_person(tmp_path: Path) -> None:
           wiki: {source: "https://git.example.com/x.git", target: "x:y", domains: [d.test], user: wiki}
         """,
     )
-    own = "and an application runs as a user of its own"
+    own = "but an application needs its own user"
     assert errors(lambda: apps_of(web1, Manifests())) == [
         "inv.yml:11 web1.apps.news.user: 'root' is not the name of a user other than root",
         "inv.yml:9 web1.apps.shop.user: 'ada' is an account of base.users (inv.yml:7), " + own,

@@ -73,11 +73,11 @@ BAD = {
     "{shop: {hosts: 'web,old1'}}": "balance.shop.hosts: web1 and old1 differ in domains, tls or path of 'shop'",
     "{shop: {hosts: web, method: fastest}}": "balance.shop.method: 'fastest' is not one of round_robin, least_conn, "
     "ip_hash.",
-    "{shop: {hosts: web, weights: {web3: 2}}}": "balance.shop.weights: 'web3' is none of its hosts (web1, web2). "
+    "{shop: {hosts: web, weights: {web3: 2}}}": "balance.shop.weights: 'web3' is not one of its hosts (web1, web2). "
     "Did you mean 'web2'?",
     "{shop: {hosts: web, weights: {web1: 0}}}": "balance.shop: a weight is 1 or more; to leave a host out, leave it "
     "out of `hosts`",
-    "{shop: {hosts: web, backup: [web1, web2]}}": "balance.shop.backup: leaves no host that is not a backup",
+    "{shop: {hosts: web, backup: [web1, web2]}}": "balance.shop.backup: matches no host that is not a backup",
     "{shop: {hosts: web, method: ip_hash, backup: [web1]}}": "balance.shop: ip_hash knows no backup: it always sends "
     "a client to the same host",
     "{shop: web, shop2: {hosts: web, front: apache}}": "balance.shop2.hosts: web1 has no application 'shop2'",

@@ -144,7 +144,7 @@ def test_pointers_are_never_shipped(large: Raw, tmp_path: Path, monkeypatch: pyt
     assert "apt-get install git-lfs" in raised.value.hint
     (tmp_path / "bin").rename(tmp_path / "old")
     with_lfs(tmp_path, monkeypatch, MODEL[:-1] + b"x")
-    with pytest.raises(ProvError, match=r"'model.bin' is kept by Git LFS, and its server does not have it"):
+    with pytest.raises(ProvError, match=r"'model.bin' is in Git LFS, but its server does not have it"):
         gitsource.checkout(large.url, None)
 
 
@@ -153,7 +153,7 @@ def test_what_lfs_keeps_counts_in_the_size(
     large: Raw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_lfs(tmp_path, monkeypatch, MODEL)
-    with pytest.raises(ProvError, match=r"'model.bin' and others that Git LFS keeps are too large"):
+    with pytest.raises(ProvError, match=r"'model.bin' and other files in Git LFS are too large"):
         gitsource.checkout(large.url, None, max_size=10_000)
     assert not (tmp_path / "asked").exists()
 

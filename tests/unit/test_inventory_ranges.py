@@ -33,11 +33,11 @@ REFUSED = {
     "web[1:2:3:4]": "'[1:2:3:4]' is not a range like [1:9], [01:50], [a:f] or, with a step, [1:9:2]",
     "web[3:1]": "'[3:1]' begins after its end",
     "web[c:a]": "'[c:a]' begins after its end",
-    "web[1:9:0]": "the step of '[1:9:0]' is not a whole number from 1",
+    "web[1:9:0]": "the step of '[1:9:0]' must be a whole number, at least 1",
     "web[01:100]": "both ends of '[01:100]' need the same number of digits",
     "web[1:3": "'web[1:3' has a '[' without its ']'",
-    "web 1": "'web 1' is not a host name: letters, digits, '.', '-' and '_' make one",
-    "-oProxyCommand": "'-oProxyCommand' is not a host name: letters, digits, '.', '-' and '_' make one",
+    "web 1": "'web 1' is not a host name: use letters, digits, '.', '-' and '_'",
+    "-oProxyCommand": "'-oProxyCommand' is not a host name: use letters, digits, '.', '-' and '_'",
     "web[1:10001]": "'web[1:10001]' stands for more than 10,000 hosts",
 }
 

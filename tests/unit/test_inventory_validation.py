@@ -75,7 +75,7 @@ BAD = {
         "p.names.0: needs at least 2 characters, not 'a'",
         "p.names.1: takes at most 3 characters, not 'abcd'",
     ],
-    "p: {few: [1, 2]}": ["p.few: has 2 entries, and takes 1 at most"],
+    "p: {few: [1, 2]}": ["p.few: has 2 entries, expected at most 1"],
     "p: {tree: {a: [/x, 3], b: [4]}}": ["p.tree.a.1: must be text, not 3", "p.tree.b.0: must be text, not 4"],
     "p: {either: 3}": ["p.either: must be text or a list, not 3"],
     "p: {either: {a: b}}": ["p.either: must be text or a list, not a mapping"],

@@ -17,7 +17,7 @@ BAD = {
     "a tab": ("all:\n\thosts:\n", ["inv.yml:2: a tab in the indentation; YAML allows only spaces there"]),
     "a duplicate key": (
         "all:\n  hosts:\n    web1:\n    web2:\n    web1:\n",
-        ["inv.yml:5 all.hosts: the key 'web1' is here twice; it is first in line 3"],
+        ["inv.yml:5 all.hosts: the key 'web1' is repeated; it first occurs on line 3"],
     ),
     "a list of hosts at the top": (
         "- web1\n",
@@ -39,7 +39,7 @@ BAD = {
     ),
     "a misspelt section": (
         "web:\n  host:\n    web1:\n",
-        ["inv.yml:2 web.host: a group has hosts, children and vars, but no 'host'. Did you mean 'hosts'?"],
+        ["inv.yml:2 web.host: a group has hosts, children and vars, not 'host'. Did you mean 'hosts'?"],
     ),
     "names that are numbers": (
         "8080:\nweb:\n  hosts:\n    8080:\n  vars:\n    8080: x\n",
@@ -51,7 +51,7 @@ BAD = {
     ),
     "a bad group name": (
         "we*b:\n",
-        ["inv.yml:1 we*b: 'we*b' is not a group name: letters, digits, '.', '-' and '_' make one"],
+        ["inv.yml:1 we*b: 'we*b' is not a group name: use letters, digits, '.', '-' and '_'"],
     ),
     "a group as text": (
         "web: web1\n",
@@ -75,7 +75,7 @@ BAD = {
     ),
     "a host called all": (
         "web:\n  hosts:\n    all:\n",
-        ["inv.yml:3 all: 'all' is always a group; the host needs another name"],
+        ["inv.yml:3 all: 'all' is the name of a built-in group; rename the host"],
     ),
     "a plugin's configuration": (
         "plugin: aws_ec2\n",
@@ -92,7 +92,7 @@ BAD = {
     "two colons": (
         "all:\n  vars:\n    a: b: c\n",
         [
-            "inv.yml:3: a ':' too many on this line, or wrong indentation; "
+            "inv.yml:3: this line has a ':' too many, or wrong indentation; "
             "text with ': ' in it belongs in quotes"
         ],
     ),
@@ -106,7 +106,7 @@ BAD = {
         "all: &a\n  vars:\n    x: *a\n",
         ["inv.yml:1 all.vars.x: an alias that contains itself"],
     ),
-    "two documents": ("all:\n---\nweb:\n", ["inv.yml:2: a second document begins; a file holds one"]),
+    "two documents": ("all:\n---\nweb:\n", ["inv.yml:2: a second document begins; a file can have only one"]),
     "unknown tags": (
         "all:\n  vars:\n    a: !foo 3\n    b: !!python/object:os.system x\n    c: !bar [1]\n",
         [

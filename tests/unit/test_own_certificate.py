@@ -106,10 +106,10 @@ def test_with_the_authority_that_signed_it_behind_it(tmp_path: Path, key: Key) -
     [
         ({"names": ["b.test", "c.test"]}, "own.crt is not for a.test, but for b.test, c.test"),
         ({"names": ["*.a.test"]}, "own.crt is not for a.test, but for *.a.test"),
-        ({"begins": -3, "days": 1}, f"own.crt has expired on {NOW - datetime.timedelta(days=2):%Y-%m-%d}"),
+        ({"begins": -3, "days": 1}, f"own.crt expired on {NOW - datetime.timedelta(days=2):%Y-%m-%d}"),
         (
             {"begins": 1},
-            f"own.crt is not good before {NOW + datetime.timedelta(days=1):%Y-%m-%d %H:%M} UTC",
+            f"own.crt is not valid before {NOW + datetime.timedelta(days=1):%Y-%m-%d %H:%M} UTC",
         ),
     ],
 )
@@ -126,9 +126,9 @@ def test_files_that_are_none(tmp_path: Path, key: Key) -> None:
     other = ec.generate_private_key(ec.SECP256R1())
     for certificate, own_key, message in (
         (None, key_pem(key), "own.crt: no such file or directory"),
-        (b"rubbish", key_pem(key), "own.crt holds no certificate in PEM"),
+        (b"rubbish", key_pem(key), "own.crt contains no PEM certificate"),
         (good, None, "own.key: no such file or directory"),
-        (good, b"rubbish", "own.key holds no private key in PEM"),
+        (good, b"rubbish", "own.key contains no PEM private key"),
         (good, key_pem(other), "own.key is not the key of that certificate"),
         (good, key_pem(key, b"secret"), "own.key is encrypted; the web server starts unattended"),
     ):
@@ -150,7 +150,7 @@ def test_the_authority_has_signed_it(tmp_path: Path, key: Key) -> None:
 
     assert said() == [("authority", "ca.crt: no such file or directory")]
     authority.write_bytes(b"rubbish")
-    assert said() == [("authority", "ca.crt holds no certificate in PEM")]
+    assert said() == [("authority", "ca.crt contains no PEM certificate")]
     other = signed(["b.test"], ec.generate_private_key(ec.SECP256R1()))
     authority.write_bytes(other)
     assert said() == [

@@ -64,9 +64,7 @@ def test_a_host_without_python(streams: Streams) -> None:
     assert streams(FactsShown(named=False), [missing])[1] == [
         "web1: has no python3 yet; a deploy installs it"
     ]
-    assert streams(OutputShown(named=False), [missing])[1] == [
-        "web1: python3 was missing, and has been installed"
-    ]
+    assert streams(OutputShown(named=False), [missing])[1] == ["web1: python3 was missing and was installed"]
 
 
 def test_the_output_of_one_host_is_as_it_was(streams: Streams) -> None:

@@ -85,9 +85,9 @@ def test_a_lock_with_its_hashes() -> None:
     ("name", "text", "message"),
     [
         ("pyproject.toml", "[project", "can't be read"),
-        ("pyproject.toml", "[tool.x]", "has no [project], which says what it depends on"),
+        ("pyproject.toml", "[tool.x]", "has no [project] table with dependencies"),
         ("pyproject.toml", '[project]\ndynamic = ["dependencies"]', "its dependencies are dynamic"),
-        ("pylock.toml", 'lock-version = "2.0"\npackages = []', "version 2.0 of this format is not known"),
+        ("pylock.toml", 'lock-version = "2.0"\npackages = []', "version 2.0 of this format is not supported"),
         (
             "pylock.toml",
             PYLOCK.replace("python_version >= '3.8'", "'x' in extras"),
@@ -188,7 +188,7 @@ def test_what_a_requirements_file_includes_is_in_its_place() -> None:
         ("-c ../../etc/passwd", "shop: requirements.txt:2", "outside of the source"),
         ("-r requirements.txt", "shop: requirements.txt:2", "includes itself"),
         ("./nothing", "shop: requirements.txt:2", "./nothing is not a Python project"),
-        ("-e /srv/x", "shop: requirements.txt:2", "/srv/x is outside of the source"),
+        ("-e /srv/x", "shop: requirements.txt:2", "/srv/x is outside the source"),
         ("../x-1.whl", "shop: requirements.txt:2", "outside of the source"),
         ("-r 'x", "shop: requirements.txt:2", "is not a line of requirements"),
     ],

@@ -182,7 +182,7 @@ def test_all_mistakes_at_once_with_their_lines(tmp_path: Path) -> None:
     assert len(found) == 5
     assert all(line.startswith("inv.yml:") for line in found)
     assert "there is no role 'gretter'. Did you mean 'greeter'?" in joined
-    assert "role 'needy' needs the role 'base' as well" in joined
+    assert "role 'needy' needs the role 'base'" in joined
     assert "role 'bare' takes no parameters" in joined
     assert "greeter.folder" in joined
     assert "greeter.tims" in joined

@@ -1,4 +1,5 @@
-"""Local folders of strangers: no link of theirs is read through, no setting of theirs runs, no name breaks a run."""
+"""Local folders of strangers: no link of theirs is read through, no setting of theirs runs, no name breaks a
+run."""
 
 from __future__ import annotations
 
@@ -90,7 +91,7 @@ def test_a_link_that_comes_after_the_plan_is_not_read_through(folder: Path) -> N
     os.mkfifo(folder / "app.py")
     source = found["app.py"]
     assert source is not None and source.open is not None
-    with pytest.raises(ProvError, match="is a file no more"):
+    with pytest.raises(ProvError, match="is no longer a file"):
         source.open(b"")
 
 
@@ -318,7 +319,8 @@ def test_environments_are_never_part(folder: Path) -> None:
 def test_another_file_of_the_same_size_and_time_is_hashed_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A repository sets names, sizes and times; what is remembered is told by inode and time of change as well."""
+    """A repository sets names, sizes and times; what is remembered is told by inode and time of change as
+    well."""
     monkeypatch.setattr("provision.system.caches.CLOCK_TICK", -1)
     before = source_entries(folder, ROOM)
     st = (folder / "app.py").stat()

@@ -65,12 +65,15 @@ REFUSED = {
     "web,&nothing": ("no host or group 'nothing'.", NAMES),
     "x*": ("'x*' matches no host", NAMES),
     "empty": ("'empty' matches no host", NAMES),
-    "web1,!web": ("'web1,!web' leaves no host", ""),
-    "web1,&db1": ("'web1,&db1' leaves no host", ""),
+    "web1,!web": ("'web1,!web' matches no host", ""),
+    "web1,&db1": ("'web1,&db1' matches no host", ""),
     "": ("the target is empty", NAMES),
     " , ": ("the target is empty", NAMES),
     "!": ("'!' and '&' need a name after them", ""),
-    "web[1:2]": ("'web[1:2]': a target has no ranges", "Use * or ?, or list the names with commas."),
+    "web[1:2]": (
+        "'web[1:2]': ranges are not supported in a target",
+        "Use * or ?, or list the names with commas.",
+    ),
 }
 
 
