@@ -1,4 +1,5 @@
-"""Access control lists: rights of single users and groups. Shipped to hosts (Python 3.8, standard library)."""
+"""Access control lists: rights of single users and groups. Shipped to hosts (Python 3.8, standard
+library)."""
 
 import hashlib
 import re
@@ -31,7 +32,7 @@ Rights = Dict[Tuple[int, int], int]
 
 
 class AclEntry(NamedTuple):
-    """One entry as people write it: "d:u:www-data:rwX"."""
+    """Return an entry as text: "d:u:www-data:rwX"."""
 
     default: bool
     tag: int
@@ -45,14 +46,16 @@ class Acl(Step):
 
         acl.acl(c, "/srv/uploads", ["u:www-data:rwX", "g:editors:rX", "d:u:www-data:rwX"], recursive=True)
 
-    path: absolute.  entries: as setfacl(1) takes them: u (user) or g (group), a name, and of r, w, x those that
-    it gets; X is x for directories and for what someone may execute already; "d:" before it is for what will be
-    made in a directory. "m::rx" limits all of them; without it the mask is what they have together.
-    exclusive: remove other users' and groups' entries; with no entries at all, the plain mode is left.
-    recursive: also for all that is in the directory.  exclude: as of permissions.permissions.
-    Rights of owner, group and others are the mode's: see files.file. Of what has a list, the group's digit of the
-    mode is the mask (acl(5)), so a step that sets such a mode must say the same.
-    The kernel is asked and told directly, so the host needs no setfacl.
+    path: absolute.  entries: as setfacl(1) takes them: u (user) or g (group), a name, and any of r, w, x;
+    X is x for directories and for files that someone may already execute; "d:" in front makes it a default
+    for new
+    files in a directory. "m::rx" limits all of them; without it the mask is the union of their rights.
+    exclusive: remove other users' and groups' entries; without entries, only the plain mode remains.
+    recursive: also for everything in the directory.  exclude: as of permissions.permissions.
+    Rights of owner, group and others are those of the mode: see files.file. If a path has a list, the group
+    digit of
+    its mode is the mask (acl(5)), so a step that sets its mode must set the same.
+    The step calls the kernel directly, so the host needs no setfacl.
     """
 
     path: str
@@ -74,7 +77,7 @@ class Acl(Step):
         if len({entry[:3] for entry in parsed}) != len(parsed):
             raise ValueError("two entries are for the same user or group")
         if not parsed and not self.exclusive:
-            raise ValueError("say which entries, or exclusive for none at all")
+            raise ValueError("give entries, or exclusive to remove all")
         if self.exclude and not self.recursive:
             raise ValueError("exclude needs recursive")
         check_patterns(self.exclude)
@@ -109,7 +112,7 @@ class Acl(Step):
             raise StepError("%s does not exist" % self.path, hint="Add a step that makes it before this one.")
         if top.kind not in ("file", "dir") or (self.recursive and top.kind != "dir"):
             kind = "directory" if self.recursive else "file or directory"
-            raise StepError("%s is a %s, and not a %s" % (self.path, top.kind, kind))
+            raise StepError("%s is a %s, not a %s" % (self.path, top.kind, kind))
         defaults = any(parse_entry(text).default for text in self.entries)
         if defaults and top.kind != "dir":
             raise StepError("%s is a file: entries with d: are for directories" % self.path)
@@ -147,10 +150,10 @@ def parse_entry(text: str) -> AclEntry:
         raise ValueError("%r is not an entry such as u:www-data:rwX, g:editors:rX or d:u:ada:rw" % (text,))
     tag = KINDS[match.group("kind")[0]]
     if tag == MASK and match.group("name"):
-        raise ValueError("a mask has no name: %r" % text)
+        raise ValueError("a mask cannot have a name: %r" % text)
     if tag != MASK and not match.group("name"):
         raise ValueError(
-            "%r: rights of the owner and its group are the mode's (files.file, files.directory)" % text
+            "%r: rights of the owner and its group are set by the mode (files.file, files.directory)" % text
         )
     return AclEntry(bool(match.group("default")), tag, match.group("name"), match.group("rights"))
 
@@ -169,7 +172,8 @@ def rights_of(entry: AclEntry, now: "Stat") -> int:
 
 
 def unpacked(data: bytes, mode: int, default: bool) -> Rights:
-    """A list from the kernel's form; where there is none, what the mode says, or nothing for a default one."""
+    """A list from the kernel's form; where there is none, what the mode says, or nothing for a default
+    one."""
     if not data:
         return {} if default else from_mode(mode)
     found = {(tag, number): rights for tag, rights, number in ENTRY.iter_unpack(data[HEADER.size :])}
@@ -231,12 +235,12 @@ def shown(host: "System", key: Tuple[int, int], rights: Rights) -> str:
 
 
 def refused(path: str, error: OSError) -> StepError:
-    """The kernel's refusal."""
+    """Return the error for the kernel's refusal."""
     import errno
 
     if error.errno == errno.EOPNOTSUPP:
         return StepError(
-            "the file system of %s keeps no ACLs" % path,
-            hint="ext4, xfs, btrfs and tmpfs do; some are mounted with the option noacl.",
+            "the file system of %s has no ACLs" % path,
+            hint="ext4, xfs, btrfs and tmpfs have them, unless they are mounted with noacl.",
         )
     return StepError("%s: %s" % (path, error.strerror or error))

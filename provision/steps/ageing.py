@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
 @wanted()
 class Ageing(Step):
-    """How long a user's password may, and must, be kept.
+    """How long a user may, and must, keep a password.
 
         users.ageing(c, "ada", max_days=90, warn_days=14)
 
-    user: must exist.  max_days: after so many it has to be changed.  min_days: before so many it can't be.
-    warn_days: so long before its end the user is told.  inactive_days: so long after it a login still can change
-    it; then the account is closed.  In days; -1 is never, None leaves the current value.
-    Logins by key are not stopped by an old password unless sshd uses PAM.  Source: chage(1), shadow(5).
+    user: must exist.  max_days: after so many days it must be changed.  min_days: before so many days it
+    can't be.  warn_days: so long before it expires, the user is warned.  inactive_days: so long after it
+    expires, a
+    login can still change it; then the account is closed.  -1 is never, None leaves the current value.
+    An expired password does not stop logins by key unless sshd uses PAM.  Source: chage(1), shadow(5).
     """
 
     user: str
@@ -36,12 +37,12 @@ class Ageing(Step):
     def validate(self) -> None:
         check_name(self.user)
         if not self._wanted():
-            raise ValueError("say at least one of max_days, min_days, warn_days and inactive_days")
+            raise ValueError("give at least one of max_days, min_days, warn_days and inactive_days")
         for what, days in self._wanted().items():
             if not isinstance(days, int) or isinstance(days, bool) or days < -1:
                 raise ValueError("%s_days must be a number of days, or -1 for never, not %r" % (what, days))
         if self.min_days is not None and self.max_days is not None and -1 < self.max_days < self.min_days:
-            raise ValueError("min_days above max_days: the password could never be changed in time")
+            raise ValueError("min_days is above max_days: the password could never be changed in time")
 
     def check(self, host: "System") -> Diff:
         now = shadow_of(host, self.user)
@@ -85,6 +86,6 @@ def shadow_of(host: "System", user: str) -> "Shadow":
     if found is None:
         raise StepError(
             "user %s has no line in /etc/shadow" % user,
-            hint="pwconv(8) makes the missing lines; users of LDAP and the like are not the host's own.",
+            hint="pwconv(8) adds missing lines; users from LDAP and the like have none.",
         )
     return found

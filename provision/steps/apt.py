@@ -31,18 +31,23 @@ class Packages(Step):
 
         apt.packages(c, ["nginx", "redis-server=5:7.0.15-1~deb12u3"])
 
-    names: one name or several; "name=version" wants exactly that version, or one that fits, as in "nginx=1.22.*",
-    and goes back to an older one for it.  latest: the newest version that the host's repositories have.
+    names: one name or several; "name=version" wants exactly that version, or one that matches, as in
+    "nginx=1.22.*",
+    and downgrades if necessary.  latest: the newest version that the host's repositories have.
     recommends: also install what packages recommend.
-    cache_age: seconds for which fetched package lists are good enough. They are fetched only when something
-    has to be installed, or `latest` asked for.
-    start: False keeps packages that come from starting their units, which a later step does once they are configured;
-    unless the host has a /usr/sbin/policy-rc.d of its own, which then decides.
+    cache_age: seconds for which fetched package lists are fresh enough. They are fetched only if something
+    must be
+    installed, or with `latest`.
+    start: False keeps new packages from starting their units, so that a later step can start them once they
+    are
+    configured. If the host has its own /usr/sbin/policy-rc.d, that decides.
 
-    Configuration files that were changed on the host stay as they are; the package's own lands beside them, with
-    ".dpkg-dist". A package that was there as a dependency is marked, so that autoremove leaves it. Packages that
-    are on hold (see `hold`) are not changed: the step fails. Waits up to 300 s for other programs that
-    work with dpkg, and finishes what an interrupted dpkg has left.
+    Configuration files that were changed on the host stay; the package's version goes beside them, as
+    ".dpkg-dist". A package that was installed as a dependency is marked, so that autoremove keeps it.
+    Packages on
+    hold (see `hold`) are not changed: the step fails. The step waits up to 300 s for other programs that use
+    dpkg,
+    and finishes an interrupted dpkg run.
     """
 
     names: Union[str, Sequence[str]]
@@ -145,11 +150,12 @@ class NoPackages(Step):
 
         apt.no_packages(c, "apache2", purge=True)
 
-    names: one name or several.  purge: their configuration files go as well, also those of packages that were
-    removed earlier; else they stay, as a person may have edited them.
+    names: one name or several.  purge: also remove their configuration files, including those of packages
+    removed earlier; otherwise they stay, because someone may have edited them.
 
-    What can't work without them is removed with them, and the plan shows it. What only they needed stays until
-    `autoremove`.
+    Packages that depend on them are removed with them, and the plan shows it. Packages that only they needed
+    stay
+    until `autoremove`.
     """
 
     names: Union[str, Sequence[str]]
@@ -197,11 +203,11 @@ class NoPackages(Step):
 
 @wanted()
 class Hold(Step):
-    """Packages that keep their version, until they are given free again.
+    """Packages that keep their version until they are released.
 
         apt.hold(c, ["postgresql-15", "postgresql-client-15"])
 
-    names: one name or several, installed.  held: False gives them free.
+    names: one name or several, installed.  held: False releases them.
 
     Neither `upgrade` nor unattended upgrades touch them; `packages` and `no_packages` fail rather than change
     them.  Source: apt-mark(8).
@@ -245,10 +251,10 @@ class Upgrade(Step):
 
         apt.upgrade(c)
 
-    full: also if others have to be removed for that, as `apt full-upgrade` does; else those are kept back.
+    full: also if other packages must be removed, as `apt full-upgrade` does; otherwise those are kept back.
     cache_age: seconds for which fetched package lists are good enough.
 
-    Packages on hold stay. Services are not restarted beyond what packages do by themselves; a new kernel waits
+    Packages on hold stay. Services are restarted only by the packages' own scripts; a new kernel waits
     for a reboot (/run/reboot-required).
     """
 
@@ -266,7 +272,7 @@ class Upgrade(Step):
     def check(self, host: "System") -> Diff:
         if host.packages.lists_age() > self.cache_age:
             host.packages.update()
-        return would(host, self._words(), "all packages are the newest that can be had")
+        return would(host, self._words(), "all packages are the newest available")
 
     def apply(self, host: "System", diff: Diff) -> None:
         act(self, host, self._words())
@@ -277,11 +283,11 @@ class Upgrade(Step):
 
 @wanted()
 class Autoremove(Step):
-    """No packages that came as dependencies of others and that nothing needs any more.
+    """No packages that were installed as dependencies and that nothing needs any more.
 
         apt.autoremove(c)
 
-    purge: their configuration files go as well.
+    purge: also remove their configuration files.
     """
 
     purge: bool = False
@@ -292,7 +298,7 @@ class Autoremove(Step):
         return "autoremove"
 
     def check(self, host: "System") -> Diff:
-        return would(host, self._words(), "all that is installed is needed")
+        return would(host, self._words(), "every installed package is needed")
 
     def apply(self, host: "System", diff: Diff) -> None:
         act(self, host, self._words())
@@ -336,9 +342,8 @@ def refuse_held(apt: Apt, names: Sequence[str]) -> None:
     held = [n for n in names if is_held(apt, n)]
     if held:
         raise StepError(
-            "%s would have to be changed, but is on hold"
-            % listed(["%s %s" % (n, apt.version(n)) for n in held]),
-            hint="If that is not wanted any more: apt.hold(c, %r, held=False) before this step." % held[0],
+            "%s must change, but is on hold" % listed(["%s %s" % (n, apt.version(n)) for n in held]),
+            hint="To release the hold, add apt.hold(c, %r, held=False) before this step." % held[0],
         )
 
 
@@ -346,8 +351,8 @@ def require_all(lacking: Dict[str, str]) -> None:
     """Raise StepError if apt-get has ended well, but packages are not there as they should be."""
     if lacking:
         raise StepError(
-            "apt-get ended well, but has not installed %s" % listed(list(lacking)),
-            hint="Is that the package's whole name? `apt-cache policy NAME` says what there is.",
+            "apt-get succeeded but did not install %s" % listed(list(lacking)),
+            hint="Check the package's name: `apt-cache policy NAME` lists its versions.",
         )
 
 

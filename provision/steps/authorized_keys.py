@@ -28,11 +28,13 @@ class AuthorizedKeys(Step):
 
         users.authorized_keys(c, "ada", [ada_key, 'restrict,command="/usr/bin/backup" ' + backup_key])
 
-    keys: lines as in id_ed25519.pub, with options before the key if it has any. A key that is there with other options
-    gets these; one that is given without options keeps those that it has, and its comment.
-    exclusive: these lines and no other keys. Comments stay.
-    path: another file of keys, as sshd's AuthorizedKeysFile says; its folder must be there.
-    The user's own file and its folder get the owner and modes that sshd's StrictModes demands; another file keeps
+    keys: lines as in id_ed25519.pub, with options before the key if it has any. An existing key with other
+    options
+    gets these; a key given without options keeps its options and its comment.
+    exclusive: only these keys. Comments stay.
+    path: another file of keys, as in sshd's AuthorizedKeysFile; its folder must exist.
+    The user's own file and its folder get the owner and modes that sshd's StrictModes demands; another file
+    keeps
     its own, and a new one is root's, 0644.
     """
 
@@ -84,7 +86,7 @@ class AuthorizedKeys(Step):
 
 @wanted()
 class NoAuthorizedKeys(Step):
-    """Public keys with which a user may not log in: their lines go from the file, whatever options they have.
+    """Public keys with which a user may not log in: their lines are removed, whatever their options.
 
         users.no_authorized_keys(c, "ada", [lost_laptop])
 
@@ -101,7 +103,7 @@ class NoAuthorizedKeys(Step):
     def validate(self) -> None:
         check_keys(self.user, self.keys, self.path)
         if not self.keys:
-            raise ValueError("name the keys that must not be there")
+            raise ValueError("give the keys that must be removed")
 
     def check(self, host: "System") -> Diff:
         if host.accounts.user(self.user) is None and not self.path:
@@ -217,7 +219,8 @@ def ssh_folder(account: "Account") -> str:
 def own_file(host: "System", account: "Account", name: str) -> "Tuple[str, Optional[Stat]]":
     """(path, current state) of a file in a user's ~/.ssh.
 
-    Raises StepError if the file or the folder is a link: the user may have put it there, to what only root can read.
+    Raises StepError if the file or the folder is a link: the user may have put it there, to what only root
+    can read.
     """
     folder = ssh_folder(account)
     path = "%s/%s" % (folder, name)
@@ -245,7 +248,8 @@ def parts(line: str) -> "Tuple[str, str, str]":
 
 
 def identity(line: str) -> str:
-    """What tells a key from others: its base64, and whether it signs keys instead of being one; "" for no key."""
+    """What tells a key from others: its base64, and whether it signs keys instead of being one; "" for no
+    key."""
     options, _, key = parts(line)
     signs = any(
         word.lower() == "cert-authority" for word in re.split(r',(?=(?:[^"]*"[^"]*")*[^"]*$)', options)

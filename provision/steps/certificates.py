@@ -67,7 +67,7 @@ class Certificate(Keyed):
             return Diff(found)
         if predicted:
             return Diff.none("is made by this run")
-        return Diff.none("good until %s" % read(host, "x509", self.path, self.key)["notAfter"])
+        return Diff.none("valid until %s" % read(host, "x509", self.path, self.key)["notAfter"])
 
     def apply(self, host: "System", diff: Diff) -> None:
         self.make_key(host)
@@ -84,7 +84,7 @@ class Certificate(Keyed):
         host.files.write(self.path, host.fetch(self.issuer, self.made(host, {})), 0o644, *owner)
         wrong = self._faults(host)
         if wrong:
-            raise StepError("the new certificate has a fault: %s" % ", ".join(c.what for c in wrong))
+            raise StepError("the new certificate is invalid: %s" % ", ".join(c.what for c in wrong))
 
     def _group(self, host: "System") -> "Optional[int]":
         """The id of the group. None in a plan: a package that is still to come makes it. Raises StepError."""
@@ -111,11 +111,11 @@ class Certificate(Keyed):
 
 @wanted()
 class SelfSigned(Keyed):
-    """A certificate that its own key has signed, for what no one else has to trust; replaced before it ends.
+    """A self-signed certificate, for services that no one else must trust; replaced before it expires.
 
         certificates.self_signed(c, "/etc/ssl/private/x.key", "/etc/ssl/certs/x.crt", ["x.internal"])
 
-    days: its lifetime.  renew: replace it when less than this part of its lifetime is left.
+    days: its lifetime.  renew: replace it when less than this fraction of its lifetime is left.
     A certificate of another issuer is replaced.
     """
 
@@ -140,7 +140,7 @@ class SelfSigned(Keyed):
         found = faults(values, self.names, self.renew)
         if values and values["subject"] != values["issuer"]:
             found.append(Change("issuer", values["issuer"].replace("\n", ", "), "itself"))
-        return Diff(found) if found else Diff.none("good until %s" % values["notAfter"])
+        return Diff(found) if found else Diff.none("valid until %s" % values["notAfter"])
 
     def apply(self, host: "System", diff: Diff) -> None:
         self.make_key(host)
@@ -150,9 +150,10 @@ class SelfSigned(Keyed):
 
 @wanted()
 class CertificateRequest(Keyed):
-    """A request for a certificate (PKCS #10), for an authority elsewhere to sign. outcome.stdout gives it.
+    """A certificate request (PKCS #10), for another authority to sign. The role reads it from outcome.stdout.
 
-        request = certificates.request(c, "/etc/ssl/private/x.key", "/etc/ssl/x.csr", ["x.org"], subject={"O": "X"})
+        request = certificates.request(c, "/etc/ssl/private/x.key", "/etc/ssl/x.csr", ["x.org"], subject={"O":
+        "X"})
 
     subject: further parts of the name, such as {"C": "DE", "O": "Example"}.
     """
@@ -203,12 +204,12 @@ class CertificateRequest(Keyed):
 
 @wanted()
 class ValidCertificate(Step):
-    """A certificate that is there has to be good; if it is not, the step fails. It changes nothing.
+    """Check that a certificate is valid; if it is not, the step fails. Changes nothing.
 
         certificates.valid(c, "/etc/ssl/certs/x.crt", key="/etc/ssl/private/x.key", names=["x.org"], days=14)
 
-    path: of the certificate, PEM; of a chain, the first counts.  days: how long it must still be good.
-    key: file of the key that it must be for.  names: domains that it must cover; a wildcard covers one label.
+    path: of the certificate, PEM; of a chain, the first counts.  days: how long it must remain valid.
+    key: file of its key.  names: domains that it must cover; a wildcard covers one label.
     With ignore_errors="..." a fault is a warning.  Needs openssl on the host.
     """
 
@@ -251,10 +252,10 @@ class ValidCertificate(Step):
             )
         if wrong:
             raise StepError("%s %s" % (self.path, "; ".join(wrong)), hint="Renew or replace it.")
-        return Diff.none("good until %s" % values["notAfter"])
+        return Diff.none("valid until %s" % values["notAfter"])
 
     def apply(self, host: "System", diff: Diff) -> None:
-        raise AssertionError("a look changes nothing")
+        raise AssertionError("the check changes nothing")
 
     def fingerprint(self, host: "System") -> str:
         return host.files.sha256(self.path) if host.files.exists(self.path) else "absent"

@@ -20,13 +20,13 @@ MOST = 16 * 1024 * 1024
 
 @wanted()
 class FileCondition(Step):
-    """A file that is there, holds something, or has gone.
+    """Wait until a file exists, contains something, or is gone.
 
         wait.file(c, "/run/shop/ready")
         wait.file(c, "/var/log/shop.log", contains="^Listening on")
 
-    path: absolute; links are followed.  contains: a regular expression that is to be found in it, "^" and "$"
-    at every line.  gone: wait until there is nothing at path.  within: seconds to keep looking.
+    path: absolute; links are followed.  contains: a regular expression that must match in it; "^" and "$"
+    match at every line.  gone: wait until path does not exist.  within: seconds to wait.
     """
 
     path: str
@@ -44,7 +44,7 @@ class FileCondition(Step):
         check_pattern(self.contains, "contains")
         check_seconds(self.within, "within")
         if self.gone and self.contains:
-            raise ValueError("a file that has gone contains nothing")
+            raise ValueError("contains and gone cannot be combined")
 
     def check(self, host: "System") -> Diff:
         what = "%s is %s" % (self.path, "there" if self.gone else "not as awaited")
@@ -74,14 +74,14 @@ class FileCondition(Step):
 
 @wanted()
 class ProcessCondition(Step):
-    """A process that runs, or has ended.
+    """Wait until a process runs, or has ended.
 
         wait.process(c, "postgres")
         wait.process(c, pid_file="/run/old.pid", gone=True)
 
     name: of its program, as `ps -C` takes it, or the first word of its command line with or without folders.
     pid_file: a file with its number, instead of a name.  gone: wait until it has ended.
-    within: seconds to keep looking.
+    within: seconds to wait.
     """
 
     name: str = ""
@@ -118,7 +118,7 @@ class ProcessCondition(Step):
             found = processes(self.name)
             if self.gone:
                 return "running as %s" % ", ".join(map(str, found)) if found else ""
-            return "" if found else "there is none of that name"
+            return "" if found else "no process has that name"
         if not host.files.exists(self.pid_file):
             return "" if self.gone else "there is no %s" % self.pid_file
         text = host.files.read(self.pid_file).decode(errors="replace").strip()
@@ -132,12 +132,12 @@ class ProcessCondition(Step):
 
 @wanted()
 class CommandCondition(Step):
-    """A command that ends well at last.
+    """Wait until a command succeeds.
 
         wait.command(c, ["pg_isready", "-h", "127.0.0.1"], within=60)
 
-    argv: a list of words; it should only look, as it is run again and again until its exit status is 0.
-    within: seconds to keep trying.  every: seconds between two tries.
+    argv: a list of words; it should change nothing, because it is repeated until its exit status is 0.
+    within: seconds to keep trying.  every: seconds between two attempts.
     user: who runs it; "" is root.  cwd: where.
     """
 
@@ -165,7 +165,7 @@ class CommandCondition(Step):
         check_seconds(self.every, "every")
 
     def check(self, host: "System") -> Diff:
-        what = "%s did not end well" % self.argv[0]
+        what = "%s did not succeed" % self.argv[0]
         return waited(host, lambda: self._try(host), self.within, what, "ends well", self.every)
 
     def apply(self, host: "System", diff: Diff) -> None:
@@ -181,14 +181,16 @@ class CommandCondition(Step):
 
 @wanted()
 class UnitCondition(Step):
-    """A unit of systemd that has come to a state: "active" by default.
+    """Wait until a systemd unit reaches a state: "active" by default.
 
         wait.unit(c, "cloud-final.service", within=300)
 
-    unit: ".service" is added if it has no type.  state: "active", "inactive" or "failed", as systemctl(1) says.
-    within: seconds to keep looking. Once a unit that is to be active has failed no one waits any longer.
-    steady: seconds for which it has to stay so, and not start again: a program that ends at once is started again and
-    again.
+    unit: ".service" is added if it has no type.  state: "active", "inactive" or "failed", as systemctl(1)
+    says.
+    within: seconds to wait. If a unit that should become active fails, the wait ends.
+    steady: seconds for which it must stay in that state without a restart: systemd keeps restarting a program
+    that
+    ends at once.
     """
 
     unit: str
@@ -240,7 +242,9 @@ class UnitCondition(Step):
             host.units.forget()
             now = host.units.state(name)
             if now.active != self.state or now.invocation != before.invocation:
-                raise StepError("%s does not last: it ended within %g s of its start" % (name, self.steady))
+                raise StepError(
+                    "%s does not stay up: it ended within %g s of its start" % (name, self.steady)
+                )
 
     def _look(self, host: "System") -> str:
         host.units.forget()

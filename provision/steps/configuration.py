@@ -1,4 +1,5 @@
-"""A program's configuration as a whole: judged before any of it is in place. Shipped to hosts (Python 3.8)."""
+"""A program's configuration as a whole: checked before any of it is in place. Shipped to hosts (Python
+3.8)."""
 
 import hashlib
 import os
@@ -15,30 +16,33 @@ from provision.system.source import Source
 if TYPE_CHECKING:
     from provision.system.host import System
 
-#: where a configuration stands while it is judged: in memory, root's alone
+#: where a configuration is while it is checked: in memory, readable for root only
 STAGED = "/run/prov-staged-%d"
 #: nginx: [warn] conflicting server name..., or [core:warn] of Apache
 WARNING = re.compile(r"\[(\w+:)?warn\]")
-#: run a command ("$@" from the third) that sees one folder where another one is, in a mount namespace of its own
+#: run a command ("$@" from the third) that sees one folder where another one is, in a mount namespace of its
+#: own
 ELSEWHERE = 'mount --bind -- "$1" "$2" && shift 2 && exec "$@"'
 
 
 @wanted()
 class Configuration(Step):
-    """Files of a program's configuration that go live together, once the program has found the whole of it good.
+    """Files of a program's configuration that go live together, once the program has accepted the whole.
 
         conf = configuration.configuration(c, "/etc/apache2", {"conf-enabled/shop.conf": text},
                                            check_with=["apache2", "-t"])
         systemd.service(c, "apache2", reload_on=[conf])
 
-    The folder as it would be, with all that others have put there, is laid over the real one for `check_with`
-    alone (unshare(1), mount(8)). If that fails, nothing has been touched: what runs goes on, and would start again.
+    For `check_with` alone, the folder as it would be, with everyone's files, is mounted over the real one
+    (unshare(1), mount(8)). If the check fails, nothing has changed: the program keeps running, and could
+    restart.
 
-    folder: what is judged; made if it is not there.  files: path below it -> text, bytes, Secret or Source; each is
-    root's, and new folders on the way are made.  mode: of the files.
-    only: patterns of paths below it such as "sites-enabled/app-*.conf": what else they match is removed.
-    own: patterns as well: of what else they match, what this step of this role has made is removed.
-    check_with: argv of the judge. What it warns of is shown with the step.
+    folder: the folder to check; created if missing.  files: path below it -> text, bytes, Secret or Source;
+    each
+    belongs to root, and missing folders are created.  mode: of the files.
+    only: patterns of paths below it, such as "sites-enabled/app-*.conf": other files that match are removed.
+    own: also patterns: other files that match are removed if this step of this role made them.
+    check_with: argv of the check. Its warnings are shown with the step.
     """
 
     folder: str
@@ -85,7 +89,7 @@ class Configuration(Step):
             raise ValueError("mode must be a number such as 0o644, not %r" % (self.mode,))
 
     def check(self, host: "System") -> Diff:
-        host.files.refuse_shared(self.folder, "what judges it would follow what they put there")
+        host.files.refuse_shared(self.folder, "the check would follow what they put there")
         found: List[Change] = []
         for path, source in self._sources().items():
             found += self._differences(host, path, source)
@@ -159,7 +163,7 @@ class Configuration(Step):
     def _judging(self) -> Tuple[str, str]:
         """What is said if it is judged to be bad."""
         return (
-            "%s judges %s as it would be" % (" ".join(self.check_with), self.folder),
+            "%s rejected %s as it would be" % (" ".join(self.check_with), self.folder),
             "Nothing was changed.",
         )
 

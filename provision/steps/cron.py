@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from provision.system.host import System
 
 FOLDER = "/etc/cron.d"
-#: cron(8): other names in /etc/cron.d are passed over in silence
+#: cron(8): other names in /etc/cron.d are silently ignored
 NAME = re.compile(r"^[A-Za-z0-9_-]+\Z")
 #: crontab(5): the five fields, their ranges, and names for months and days of the week
 FIELDS = (
@@ -34,19 +34,20 @@ NICKNAMES = ("@reboot", "@yearly", "@annually", "@monthly", "@weekly", "@daily",
 
 @wanted()
 class Job(Step):
-    """A job of cron, as a file of its own in /etc/cron.d.
+    """A cron job, as its own file in /etc/cron.d.
 
         cron.job(c, "shop-clean", "17 3 * * mon-fri", ["/srv/shop/bin/clean", "--days", "30"], user="shop")
 
-    name: of the file: letters, digits, "_" and "-" (cron passes over others).
+    name: of the file: letters, digits, "_" and "-" (cron ignores others).
     schedule: the five fields of crontab(5), in the host's time zone, or @reboot, @hourly, @daily, @weekly...
-    argv: the command as a list of words; they are quoted for the shell that cron starts, and "%" and backslashes for
-    cron. With the quotes it has at most 998 bytes: cron would pass over the whole file otherwise.
+    argv: the command as a list of words; they are quoted for the shell that cron starts, and "%" and
+    backslashes for
+    cron. With the quotes it has at most 998 bytes; otherwise cron would ignore the whole file.
     user: whose job it is; must exist on the host.
     environment: variables for the job; PATH is "/usr/bin:/bin" if it is not given. A value may be a
     Secret; then only root can read the file.
-    mail: where output goes, "" for nowhere; None leaves it to cron (to the user).
-    Needs cron on the host: apt.packages(c, "cron").  A timer of systemd does more: see systemd.unit.
+    mail: where output goes, "" for nowhere; by default cron sends it to the user.
+    Needs cron on the host: apt.packages(c, "cron").  A systemd timer can do more: see systemd.unit.
     Source: crontab(5), cron(8) of Debian.
     """
 
@@ -160,7 +161,7 @@ def check_command(argv: Sequence[str]) -> None:
     try:
         cron_command(argv)
     except ValueError as error:
-        raise ValueError("%s. Put it into a script, and give cron that." % error) from None
+        raise ValueError("%s. Put it into a script, and let cron run that." % error) from None
 
 
 def check_length(text: str, what: str) -> None:

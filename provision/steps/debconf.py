@@ -19,14 +19,14 @@ QUESTION = re.compile(r"^[a-z0-9][\w.+-]*(/[\w.+-]+)+\Z")
 
 @wanted()
 class Answers(Step):
-    """Answers that a package finds when it is installed, so that it need not ask.
+    """Answers to the questions that a package asks when it is installed.
 
         debconf.answers(c, "postfix", {"postfix/main_mailer_type": ("select", "Local only")})
 
     package: whose questions.  answers: question -> (type, value); the types are debconf's: boolean, string,
     select, multiselect, password, text, note. A boolean is "true" or "false"; a value may be a Secret.
-    Give it before apt.packages; a package that is installed already reads them by `dpkg-reconfigure` only.
-    An installed package may forget the password that it was given: that is not a difference then.
+    Add this step before apt.packages; an installed package reads answers only with `dpkg-reconfigure`.
+    An installed package may forget a password answer; that does not count as a difference.
     Source: debconf-set-selections(1), debconf-devel(7).
     """
 
@@ -80,7 +80,7 @@ class Answers(Step):
                 lines.append("%s %s %s %s\n" % (self.package, question, kind, reveal(value)))
                 foresee(host, question, reveal(value))
         host.run(("debconf-set-selections",), stdin="".join(lines).encode()).require(
-            "giving answers for %s" % self.package, "Only hosts of the Debian family have debconf."
+            "setting answers for %s" % self.package, "Only hosts of the Debian family have debconf."
         )
 
     def fingerprint(self, host: "System") -> str:

@@ -38,12 +38,15 @@ class Packages(Step):
 
         dnf.packages(c, ["nginx", "valkey=8.0.*"])
 
-    names: one name or several; "name=version" wants exactly that version (with or without its release), or one that
-    fits a pattern, and goes back to an older one for it.  latest: the newest that the host's repositories have.
+    names: one name or several; "name=version" wants exactly that version (with or without its release), or
+    one that
+    matches a pattern, and downgrades if necessary.  latest: the newest that the host's repositories have.
     recommends: also install weak dependencies.
 
-    What stands for a package counts as that package: curl-minimal is curl. Configuration files that were changed on
-    the host stay; the package's own lands beside them, with ".rpmnew". Waits for other programs that work with rpm.
+    A package that provides another counts as it: curl-minimal is curl. Configuration files that were changed
+    on
+    the host stay; the package's own lands beside them, with ".rpmnew". Waits for other programs that work
+    with rpm.
     """
 
     names: Union[str, Sequence[str]]
@@ -112,7 +115,8 @@ class NoPackages(Step):
 
     names: one name or several.
 
-    What can't work without them is removed with them, and so is what only they needed; the plan shows all of it.
+    What can't work without them is removed with them, and so is what only they needed; the plan shows all of
+    it.
     """
 
     names: Union[str, Sequence[str]]
@@ -145,7 +149,7 @@ class Upgrade(Step):
 
         dnf.upgrade(c)
 
-    security: only what mends a flaw, by the repositories' own advisories.
+    security: only updates that the repositories' advisories list as security fixes.
 
     A new kernel waits for a reboot.  Source: dnf(8), "upgrade".
     """
@@ -158,7 +162,7 @@ class Upgrade(Step):
         return "security upgrade" if self.security else "upgrade"
 
     def check(self, host: "System") -> Diff:
-        return would(host, self._words(), "all packages are the newest that can be had")
+        return would(host, self._words(), "all packages are the newest available")
 
     def apply(self, host: "System", diff: Diff) -> None:
         act(self, host, self._words())
@@ -177,7 +181,7 @@ class Autoremove(Step):
         return "autoremove"
 
     def check(self, host: "System") -> Diff:
-        return would(host, ["autoremove"], "all that is installed is needed")
+        return would(host, ["autoremove"], "every installed package is needed")
 
     def apply(self, host: "System", diff: Diff) -> None:
         act(self, host, ["autoremove"])
@@ -189,10 +193,11 @@ class Module(Step):
 
         dnf.module(c, "nodejs", "20")
 
-    name: of the module.  stream: whose packages are offered; another stream that is enabled makes way, and packages
-    from it stay until they are changed.  enabled: False takes the whole module away (then without a stream).
+    name: of the module.  stream: whose packages are offered; another enabled stream is replaced, and packages
+    from it stay until they are changed.  enabled: False disables the whole module (then without a stream).
 
-    For RHEL and its kin up to version 9: Fedora and Amazon Linux 2023 have no modules. A plan that enables a stream
+    For RHEL and similar systems up to version 9: Fedora and Amazon Linux 2023 have no modules. A plan that
+    enables a stream
     resolves later packages without it.  Source: dnf(8), "module".
     """
 
@@ -208,7 +213,7 @@ class Module(Step):
     def validate(self) -> None:
         check_names(self.name, NAME, versions=False)
         if bool(self.stream) != self.enabled:
-            raise ValueError("a module that is enabled has a stream, and one that is not has none")
+            raise ValueError("an enabled module needs a stream, a disabled one must not have one")
         if self.stream:
             check_text(self.stream, "stream")
             check_names(self.stream, NAME, versions=False)
@@ -219,7 +224,7 @@ class Module(Step):
             return Diff.none(now)
         offered = self._offered(host)
         if self.stream and self.stream not in offered:
-            has = "It has %s." % ", ".join(offered) if offered else "No repository has that module."
+            has = "It has %s." % ", ".join(offered) if offered else "No repository has this module."
             raise StepError(
                 "this host's repositories have no stream %s of %s" % (self.stream, self.name), hint=has
             )
@@ -299,7 +304,8 @@ def act(wanted_state: Step, host: "System", words: Sequence[str]) -> None:
 
 
 def with_version(dnf: Dnf, name: str) -> str:
-    """ "nginx 1.26.2-1.fc41"; "curl (curl-minimal 8.5.0-1)" if that stands for it; the name alone if there is none."""
+    """ "nginx 1.26.2-1.fc41"; "curl (curl-minimal 8.5.0-1)" if that stands for it; the name alone if there is
+    none."""
     version = dnf.version(name)
     other = "" if version else dnf.provider(name)
     if other:

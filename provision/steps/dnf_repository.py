@@ -22,18 +22,23 @@ WHERE = ("baseurl", "metalink", "mirrorlist")
 class Repository(Step):
     """A repository that dnf takes packages from, with the key that must have signed them.
 
-        dnf_repository.repository(c, "nginx", baseurl="https://packages.example.org/rhel/$releasever/$basearch/",
+        dnf_repository.repository(c, "nginx",
+        baseurl="https://packages.example.org/rhel/$releasever/$basearch/",
                                   key=Path("files/nginx.asc").read_text())
 
-    name: its id, and that of its file: letters, digits, "-" and "_".  title: for people; the name if not given.
+    name: its id, and that of its file: letters, digits, "-" and "_".  title: for people; the name if not
+    given.
     baseurl, metalink, mirrorlist: where it is; one of them, http or https, without a password.
-    key: the public key that packages are signed with, armored text; written to /etc/pki/rpm-gpg. rpm trusts it from
-    the first package on, for packages of other repositories too.  signed_by: or the path of a key on the host.
-    signed_metadata: the list of packages has to be signed as well (repo_gpgcheck); many repositories do not do that.
-    enabled: False leaves it to `--enablerepo`.
+    key: the public key that packages are signed with, armored text; written to /etc/pki/rpm-gpg. rpm trusts
+    it
+    from the first package on, also for other repositories.  signed_by: or the path of a key on the host.
+    signed_metadata: the list of packages must be signed too (repo_gpgcheck); many repositories have no such
+    signature.
+    enabled: False: dnf uses it only with `--enablerepo`.
 
-    What it has is fetched as soon as it is there; if that fails, what was there before is put back, so that dnf keeps
-    working. A plan fetches it as well, into dnf's cache, so that it knows the packages of a repository that is only
+    Its metadata is fetched at once; if that fails, the previous state is put back, so that dnf keeps
+    working. A plan fetches it as well, into dnf's cache, so that it knows the packages of a repository that
+    is only
     planned.  Source: dnf.conf(5).
     """
 

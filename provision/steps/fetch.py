@@ -1,4 +1,4 @@
-"""Files and archives that the host fetches itself. Shipped to hosts (Python 3.8, standard library)."""
+"""Files and archives that the host downloads itself. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
 import shutil
@@ -49,18 +49,19 @@ MAX_SIZE = 4 * 1024**3
 
 @wanted()
 class Download(Step):
-    """A file from a URL, with contents that are known beforehand by their hash.
+    """A file from a URL, with a known hash.
 
-        fetch.download(c, "https://example.org/tool-1.2", "/usr/local/bin/tool", sha256="9f86d0...", mode=0o755)
+        fetch.download(c, "https://example.org/tool-1.2", "/usr/local/bin/tool", sha256="9f86d0...",
+        mode=0o755)
 
     url: http or https; the host asks, not the controller.  path: absolute.
-    sha256: 64 hex digits. The file is fetched only if the one at path has another hash, and takes its
-    name only when all of it has come and has this hash: a cut connection or a wrong file changes nothing.
-    headers: of the request; values may be Secrets; they are not sent along when the server redirects elsewhere.
-    attempts: how often it is tried when the server can't be reached or says 5xx; pauses double from 1 s.
-    max_size: bytes that it may have; a server that sends more is cut off.
+    sha256: 64 hex digits. The file is fetched only if the one at path has another hash, and replaces it
+    only when it is complete and has this hash: a lost connection or a wrong file changes nothing.
+    headers: of the request; values may be Secrets; they are not sent to other servers after a redirect.
+    attempts: tries if the server can't be reached or answers 5xx; pauses double from 1 s.
+    max_size: largest size in bytes; a longer download is cut off.
     mode, owner, group: as of files.file.  ca: file of certificates to verify https with, on the host.
-    A plan does not download: it shows size and hash only.  Source: urllib.request, RFC 9110.
+    A plan does not download: it shows only size and hash.  Source: urllib.request, RFC 9110.
     """
 
     url: str
@@ -88,7 +89,7 @@ class Download(Step):
     def check(self, host: "System") -> Diff:
         now = host.files.stat(self.path)
         if now is not None and now.kind not in ("file", "link"):
-            raise StepError("%s is a %s, and a file is wanted there" % (self.path, now.kind))
+            raise StepError("%s is a %s, expected a file" % (self.path, now.kind))
         new = "%s, sha256 %s..." % (self.url, self.sha256[:12])
         if now is None:
             return Diff([Change("new file", "", new), *attributes(self, host, None, 0o644)])
@@ -120,24 +121,30 @@ class Download(Step):
 
 @wanted()
 class Unpack(Step):
-    """What is in an archive, in a directory.
+    """The contents of an archive, in a directory.
 
         fetch.unpack(c, "https://example.org/tool-1.2.tar.gz", "/opt/tool", sha256="9f86d0...", strip=1)
 
-    archive: a URL (http, https) or an absolute path on the host: tar (plain, gz, bz2, xz; zstd where the host has the
+    archive: a URL (http, https) or an absolute path on the host: tar (plain, gz, bz2, xz; zstd where the host
+    has the
     program zstd) or zip. Its first bytes say which, not its name.
-    path: the directory; made if its parent is there.  sha256: of the archive, 64 hex digits.
-    strip: leading folders of each member that are left out, as tar's --strip-components.
-    name: tells archives from each other that are unpacked into the same directory.
-    owner, group: of all files that are unpacked; None leaves them, and is the login's own for new ones.
+    path: the directory; created if its parent exists.  sha256: of the archive, 64 hex digits.
+    strip: number of leading folders to drop from each member, as tar's --strip-components.
+    name: distinguishes archives that are unpacked into the same directory.
+    owner, group: of all unpacked files; None leaves them, and is the login's own for new files.
     headers, attempts, ca: as of fetch.download.
-    verify: also look whether the files still hold what was unpacked; else only whether they are there.
-    max_size: bytes that the archive, and all that is in it, may have; more is refused before anything is written.
-    Members that would land outside (an absolute path, "..", through a link of the archive or of the directory, a
-    link that leads out) are refused before anything is written, and so are devices; set-user-ID bits and writing
-    by group and others are dropped (PEP 706, the "data" filter). Hard links become copies, sparse files whole ones.
-    prov remembers, where only root can write, what came from which archive: files of an older archive that the new
-    one lacks are removed, or make way for its folders; others stay, and a file that is missing is unpacked again.
+    verify: also check that the files' contents are unchanged; otherwise only that the files exist.
+    max_size: largest size in bytes of the archive, and of its contents; more is refused before anything is
+    written.
+    Members that would land outside (an absolute path, "..", through a link of the archive or of the
+    directory, a
+    link that leads out) are refused before anything is written, and so are devices; set-user-ID bits and
+    writing
+    by group and others are dropped (PEP 706, the "data" filter). Hard links become copies, sparse files whole
+    ones.
+    prov records, where only root can write, which files came from which archive. Files of an older archive
+    that the
+    new one lacks are removed; other files stay, and a missing file is unpacked again.
     """
 
     archive: str
@@ -195,7 +202,8 @@ class Unpack(Step):
         return Diff.none("has the %d files of this archive" % len(before.members))
 
     def _drift(self, host: "System", before: Unpacked) -> "Tuple[List[str], List[str], List[str]]":
-        """What was unpacked and is missing, what has another owner, and what has other contents (if asked for)."""
+        """What was unpacked and is missing, what has another owner, and what has other contents (if asked
+        for)."""
         missing, others, changed = [], [], []
         uid, gid = host.owner(self.owner, self.group)
         for member in before.members:
@@ -274,7 +282,8 @@ class Unpack(Step):
             host.files.mkdir(self.path, 0o755, uid, gid)
 
     def _judged(self, host: "System", f: IO[bytes], before: Sequence[str]) -> "List[Member]":
-        """The archive's members, none of which lands elsewhere. before: what came from it earlier, and makes way."""
+        """The archive's members, none of which lands elsewhere. before: what came from it earlier, and makes
+        way."""
         members = read_members(f, self.strip, self.archive, self.max_size)
         refuse_in_the_way(host, self.path, members, self.archive, before)
         return members
@@ -295,7 +304,7 @@ class Unpack(Step):
         if not self.archive.startswith("/"):
             return fetched(host, self)
         if not host.files.exists(self.archive):
-            raise StepError("there is no archive %s on this host" % self.archive)
+            raise StepError("this host has no archive %s" % self.archive)
         # a copy: its owner could still write into it after it was judged
         copy = tempfile.TemporaryFile(dir=large_files())  # noqa: SIM115 (given to the caller)
         with host.files.open(self.archive) as f:

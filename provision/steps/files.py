@@ -44,13 +44,16 @@ class File(Step):
     """A file with these contents.
 
     path: absolute.  content: text, bytes, a Secret, or a Source (see `copy` and `template`).
-    mode: permission bits; None leaves those of an existing file, and is 0644 (0600 for secrets) for a new one.
+    mode: permission bits; None keeps those of an existing file, and is 0644 (0600 for secrets) for a new
+    file.
     owner, group: names; None leaves them, and is the login's own for a new file.
-    validate_with: argv to judge the new contents before they are put in place; "%s" in it becomes their path.
-    backup: keep old contents beside it, as PATH.20270131T120000Z~ (when they came there); the outcome names it.
-    The file is replaced in one step (rename(2)) after its contents are on disk; an ACL and a label of SELinux
-    that it has stay. A file that is mounted there, as a container's /etc/hosts is, can't be replaced: its contents are
-    overwritten.
+    validate_with: argv that checks the new contents before they are put in place; "%s" in it becomes their
+    path.
+    backup: keep the old contents beside it, as PATH.20270131T120000Z~ (the time of the copy); the outcome
+    names it.
+    The file is replaced atomically (rename(2)) after its contents are on disk; its ACL and SELinux label
+    stay. A
+    mounted file, such as a container's /etc/hosts, can't be replaced: its contents are overwritten.
     """
 
     path: str
@@ -88,7 +91,7 @@ class File(Step):
             return Diff([self._content_change(host, None), *attributes(self, host, None, self._new_mode())])
         if now.kind == "dir":
             raise StepError(
-                "%s is a directory, and a file is wanted there" % self.path,
+                "%s is a directory, expected a file" % self.path,
                 hint="If nothing in it is needed, remove it with files.absent before this step.",
             )
         content = None
@@ -145,8 +148,8 @@ class File(Step):
 class Directory(Step):
     """A directory.
 
-    path: absolute.  parents: make missing ones above it, with the same owner and mode 0755.
-    mode, owner, group: as for files; a new directory gets 0755 and the login's own user if not said.
+    path: absolute.  parents: create missing parents, with the same owner and mode 0755.
+    mode, owner, group: as for files; by default a new directory gets 0755 and the login's own user.
     """
 
     path: str
@@ -175,12 +178,12 @@ class Directory(Step):
             for change in attributes(self, host, end, None):
                 raise StepError(
                     "%s is a link to a directory whose %s is %s, not %s" % (self.path, *change[:3]),
-                    hint="Name the directory itself, which is where the link leads to: %s." % now.target,
+                    hint="Name the link's target, the directory itself: %s." % now.target,
                 )
             return Diff.none("is a link to a directory")
         if now.kind != "dir":
             raise StepError(
-                "%s is a %s, and a directory is wanted there" % (self.path, now.kind),
+                "%s is a %s, expected a directory" % (self.path, now.kind),
                 hint="If it is not needed, remove it with files.absent before this step.",
             )
         found = attributes(self, host, now, None)
@@ -210,7 +213,7 @@ class Directory(Step):
 
 @wanted()
 class Link(Step):
-    """A symbolic link at path that points to target. A file or link there is replaced in one step."""
+    """A symbolic link at path to target. A file or link at path is replaced atomically."""
 
     path: str
     target: str
@@ -228,7 +231,7 @@ class Link(Step):
             return Diff([Change("new link", "", "-> %s" % self.target)])
         if now.kind == "dir":
             raise StepError(
-                "%s is a directory, and a link is wanted there" % self.path,
+                "%s is a directory, expected a link" % self.path,
                 hint="If nothing in it is needed, remove it with files.absent before this step.",
             )
         if now.kind != "link":
@@ -247,7 +250,7 @@ class Link(Step):
 
 @wanted()
 class Absent(Step):
-    """Nothing at path: a file or link is removed, a directory with all that is in it. Links are not followed."""
+    """Nothing at path: a file, link or directory, with its contents, is removed. Links are not followed."""
 
     path: str
 
@@ -274,7 +277,7 @@ class Absent(Step):
 
 @wanted()
 class Watched(Step):
-    """A file that something else puts there, for units that read it: `reload_on=[files.watched(c, path)]`."""
+    """A file that something else manages, for units that read it: `reload_on=[files.watched(c, path)]`."""
 
     path: str
 
@@ -313,7 +316,7 @@ def copy(
     backup: bool = False,
     **options: "Unpack[StepOptions]",
 ) -> "Outcome":
-    """A local file's contents at `to`. origin: absolute, or relative to the role's files/ folder.
+    """The contents of a local file, at `to`. origin: absolute, or relative to the role's files/ folder.
 
     mode, owner, group, validate_with, backup: as of files.file.
     Raises ConfigError if there is no such local file.
@@ -355,8 +358,10 @@ def template(
     """A rendered Jinja template of the role's templates/ folder at `to`.
 
     name: of the template in that folder.
-    values: names for the template; `c` (the host) is always there. The options of all steps, such as `when`, are
-    not among them. Undefined names are errors that tell the template's file and line. If a Secret goes into it, the
+    values: names for the template; `c` (the host) is always there. The options of all steps, such as `when`,
+    are
+    not among them. Undefined names are errors that name the template's file and line. If it contains a
+    Secret, the
     whole file is treated as one.
     mode, owner, group, validate_with, backup: as of files.file.
     """

@@ -28,19 +28,21 @@ class Checkout(Step):
         git.checkout(c, "https://git.example.org/shop.git", "/srv/shop/src", "v1.4", user="shop")
 
     url: https, ssh ("git@host:shop.git"), or an absolute path on the host.  path: the working directory;
-    its parent must be there and writable for the user.
-    ref: a branch, a tag or a full commit; "HEAD" is the remote's own branch. The checkout is detached at the
-    commit that the remote has for it now; for a commit that is checked out already no one is asked.
+    its parent must exist and be writable for the user.
+    ref: a branch, a tag or a full commit; "HEAD" is the remote's own branch. The checkout is detached at
+    the remote's current commit for it; if a full commit is already checked out, the remote is not asked.
     submodules: also theirs, recursively, at the commits that the repository names.
-    force: give up changes to tracked files, and other files that are in the way of the commit; else such a checkout is
+    force: discard changes to tracked files, and untracked files that are in the way; otherwise such a
+    checkout is
     refused.
-    Files that git does not track always stay. A plan looks for those that are in the way, too, and fetches the list of
-    the commit's files for that, if there are any.
+    Other untracked files always stay. A plan, too, looks for files in the way, and for that may fetch the
+    list of
+    the commit's files.
     depth: commits of history that a fetch brings; 0 brings all.
-    remote: a name for the url in the checkout, such as "origin", for people who work there; "" leaves its remotes.
+    remote: a name for the url in the checkout, such as "origin"; "" leaves its remotes.
     key_file: a private key on the host (a deploy key; readable for the user only), put there by files.file.
     known_hosts: a file with the server's key, else the user's own; an unknown server is never trusted.
-    user: the one that git runs as and that owns the files; "" is the login's own.
+    user: runs git and owns the files; "" is the login's own.
     Needs git on the host.  To send a checkout of the controller instead, see the role app.
     Source: git-checkout(1), git-ls-remote(1), ssh_config(5).
     """
@@ -70,7 +72,7 @@ class Checkout(Step):
             raise ValueError("url must be https, ssh or an absolute path, not %r" % self.url)
         if self.url.startswith("http") and logins(self.url):
             raise ValueError(
-                "url must not have a login in it: the host's users would see it; use a deploy key (key_file)"
+                "url must not contain a login, which the host's users would see; use a deploy key (key_file)"
             )
         if not REF.match(self.ref) or ".." in self.ref:
             raise ValueError("%r is not the name of a branch, tag or commit" % (self.ref,))
@@ -223,7 +225,7 @@ class Checkout(Step):
         if not self.force:
             raise StepError(
                 "tracked files in %s have local changes: %s" % (self.path, listed(files)),
-                hint="Look at them with `git diff` there; force=True gives such changes up.",
+                hint="See them with `git diff` there; force=True discards them.",
             )
         return [Change("changed file", name, "as in the commit") for name in files[:20]]
 
@@ -252,11 +254,12 @@ class Checkout(Step):
             raise StepError(
                 "%s of %s would replace files in %s that git does not track: %s"
                 % (want[:12], self.url, self.path, listed(lost)),
-                hint="Move them away; force=True gives them up.",
+                hint="Move them away; force=True discards them.",
             )
 
     def _listing(self, host: "System", want: str) -> str:
-        """The files of a commit that only the remote has, as ls-tree gives them; "" if it does not give them out.
+        """The files of a commit that only the remote has, as ls-tree gives them; "" if it does not give them
+        out.
 
         It is fetched into a folder that is removed again: a plan leaves nothing.
         """
@@ -307,7 +310,7 @@ class Checkout(Step):
         elif "Host key verification failed" in result.stderr:
             hint = "Put the server's key into a file on the host, and pass it as known_hosts."
         elif "Permission denied" in result.stderr or "Authentication failed" in result.stderr:
-            hint = "Does the server know this deploy key (key_file), and is it readable for the user?"
+            hint = "Check that the server knows this deploy key (key_file), and that the user can read it."
         return failure("%s failed" % doing, result, hint)
 
 

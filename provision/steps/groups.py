@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 ALWAYS = re.compile(r"^(?!\d+\Z|\.{1,2}\Z)[A-Za-z0-9_.][A-Za-z0-9_.-]{0,30}[A-Za-z0-9_.$-]?\Z", re.ASCII)
 #: what a name in passwd(5) and in the files of the programs that read it can be, also of a directory
 POSSIBLE = re.compile(r"^(?!\.{1,2}\Z)[^\s:,/~+@%#!*\x00-\x1f\x7f-][^\s:,/\x00-\x1f\x7f]{0,255}\Z")
-#: useradd(8), groupadd(8): the id is in use. They ask that after they have judged the name, and before they write
+#: useradd(8), groupadd(8): the id is in use. They ask that after they have judged the name, and before they
+#: write
 IN_USE = 4
 
 
@@ -24,9 +25,9 @@ class Group(Step):
         users.group(c, "deploy", members=["ada", "bob"], exclusive=True)
 
     name: as groupadd(8) takes it.  gid: None lets the host choose.  system: of the range for services.
-    members: users who have it as a supplementary group.  exclusive: no one else has.
-    renumber: give a group that is there another gid. Files keep the old number: files.directory and
-    permissions.permissions change them.
+    members: users who have it as a supplementary group.  exclusive: remove other members.
+    renumber: change the gid of an existing group. Files keep the old number; files.directory and
+    permissions.permissions change it.
     """
 
     name: str
@@ -136,21 +137,20 @@ def check_name(name: str) -> None:
 
 
 def refuse_name(host: "System", name: str, *argv: str) -> None:
-    """Raise StepError if a name is one that this host's program, useradd or groupadd, does not take for a new one."""
+    """Raise StepError if a name is one that this host's program, useradd or groupadd, does not take for a new
+    one."""
     if not ALWAYS.match(name):
         said = host.ask((*argv, "--", name))
         if said.status != IN_USE:
-            said.require(
-                "judging the name %r" % name, "Letters, digits, '_', '.' and '-' are taken everywhere."
-            )
+            said.require("judging the name %r" % name, "Use letters, digits, '_', '.' and '-'.")
 
 
 def refuse_id(name: str, number: int, owner: str) -> None:
     """Raise StepError if an id has an owner. owner: what Accounts.user_name or group_name has said."""
     if owner not in (name, str(number)):
         raise StepError(
-            "%s can't have the id %d, which is that of %s" % (name, number, owner),
-            hint="Give another id, or leave it to the host.",
+            "%s can't have the id %d, which belongs to %s" % (name, number, owner),
+            hint="Give another id, or let the host choose.",
         )
 
 

@@ -17,13 +17,14 @@ FIRST = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
 
 @wanted()
 class HostsEntry(Step):
-    """Names that this host knows by /etc/hosts, and their address.
+    """Names for an address in /etc/hosts.
 
         hosts.hosts_entry(c, "10.0.0.7", ["db.internal", "db"])
 
-    address: IPv4 or IPv6.  names: one or several; the first one is the canonical name, which is put first in the
-    line. None, or no names, removes what the file has for this address.
-    The names are taken off other addresses of the same family, because the first line with a name counts;
+    address: IPv4 or IPv6.  names: one or several; the first one is the canonical name, which is put first in
+    the
+    line. None, or no names, removes the address.
+    The names are removed from other addresses of the same family, because the first line with a name wins;
     other names of the same address stay. Comments and all other lines stay too.  Source: hosts(5).
     """
 
@@ -44,9 +45,9 @@ class HostsEntry(Step):
             if not isinstance(name, str) or not NAME.match(name):
                 raise ValueError("%r is not a host name" % (name,))
         if "localhost" in self._names() and not found.is_loopback:
-            raise ValueError("localhost must be this host: %s is not" % self.address)
+            raise ValueError("localhost must be this host, not %s" % self.address)
         if found.is_loopback and not self._names() and str(found) in ("127.0.0.1", "::1"):
-            raise ValueError("refusing to take away the host's own address")
+            raise ValueError("refusing to remove the host's own address")
         if len(set(self._names())) != len(self._names()):
             raise ValueError("a name is given twice")
 

@@ -1,4 +1,4 @@
-"""Keys of ini files that someone else writes as well. Shipped to hosts (Python 3.8, standard library)."""
+"""Keys of ini files that others write as well. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
 from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Union
@@ -17,27 +17,32 @@ Value = Union[str, Secret, bool]
 
 @wanted()
 class IniValue(Step):
-    """One key of an ini-like file: [section] and key = value. Comments, order and all else stay as they are.
+    """One key of an ini-like file: [section] and key = value. Comments, order and everything else stay.
 
         text.ini_value(c, "/etc/php/8.2/fpm/php.ini", "PHP", "memory_limit", "256M", dialect="php")
         text.ini_value(c, "/etc/mysql/my.cnf", "mysqld", "skip-networking", True)
         text.ini_value(c, "/etc/systemd/resolved.conf", "Resolve", "DNS", ["9.9.9.9", "1.1.1.1"])
 
-    path: of the file; where that is a link, the file that it leads to is edited.
-    section: without brackets; "" is what comes before the first one.
+    path: of the file; if it is a link, its target is edited.
+    section: without brackets; "" is the part before the first section.
     key: as written in the file, case and all.
-    value: one line as the file has to have it, quotes and all; may be a Secret. True is the key alone, without a value.
-    A list is a line for each of its values, in this order. None removes the key.
-    separator: between key and value, for a line that is added; one that is there keeps its own ("=" or ":").
-    create: make the file if there is none.  mode, owner, group, validate_with, backup: as of files.file.
-    exclusive: False leaves other values of the key, and adds the missing ones.
-    dialect: who reads the file. "configparser": more deeply indented lines go on with the value above, case of keys
-    does not matter. "mysql": every line is a key of its own, - and _ are the same, # begins a remark. "php": ; begins
-    a remark. "systemd": a value that ends in a backslash goes on in the next line. "" goes by the file's name (*.cnf,
+    value: one line as it appears in the file, with its quotes; may be a Secret. True is the key alone,
+    without a
+    value. A list is one line for each value, in this order. None removes the key.
+    separator: between key and value, for a new line; an existing line keeps its own ("=" or ":").
+    create: create the file if it is missing.  mode, owner, group, validate_with, backup: as of files.file.
+    exclusive: False keeps other values of the key, and adds the missing ones.
+    dialect: who reads the file. "configparser": more deeply indented lines go on with the value above, case
+    of keys
+    does not matter. "mysql": every line is a key of its own, - and _ are the same, # begins a remark. "php":
+    ; begins
+    a remark. "systemd": a value that ends in a backslash goes on in the next line. "" goes by the file's name
+    (*.cnf,
     units, /etc/systemd/*.conf); for others an indented line belongs to the value above it if it has neither =
     nor : and is not a comment.
-    If the section has the key several times, and one value is wanted, the last line stays, as readers of ini files take
-    that one. Lines that belong to its old value go with it.
+    If the section has the key several times, and one value is wanted, the last line stays, because readers of
+    ini
+    files use it. Continuation lines of its old value are removed.
     """
 
     path: str
@@ -202,7 +207,8 @@ def more(found: "List[IniLine]", at: int) -> List[int]:
 
 
 def end_of(found: "List[IniLine]", part: range) -> int:
-    """Where a new key of a section goes: after its last line, and before comments that speak of what follows."""
+    """Where a new key of a section goes: after its last line, and before comments that speak of what
+    follows."""
     at = part.stop
     while at > part.start and found[at - 1].kind == "comment":
         at -= 1

@@ -57,7 +57,7 @@ class JournalSettings(Step):
         if self.present and not any(value for _, value in self._settings()):
             raise ValueError("there is nothing to set")
         if not self.present and any(value for _, value in self._settings()):
-            raise ValueError("settings that shall not be there make no sense")
+            raise ValueError("present=False cannot be combined with settings")
 
     def check(self, host: "System") -> Diff:
         if not self.present:
@@ -110,16 +110,16 @@ def limits(
     present: bool = True,
     **options: "Unpack[StepOptions]",
 ) -> "Outcome":
-    """What the journal may take: a drop-in for journald, which is restarted if that changed.
+    """Limits of the journal: a drop-in for journald, which is restarted if it changes.
 
         journald.limits(c, max_use="500M", max_age="30day")
 
     name: of the file in /etc/systemd/journald.conf.d, without ".conf".
-    max_use: of the disk by all of it: "500M", "2G".  keep_free: of the disk, for others.
-    max_file: size at which a file is closed and another one begun; old ones go whole.
-    runtime_max_use: in memory, where the journal is not on disk.  max_age: how old entries get: "30day".
+    max_use: largest use of the disk: "500M", "2G".  keep_free: disk space kept free for others.
+    max_file: size at which a new file is begun; old files are removed whole.
+    runtime_max_use: in memory, where the journal is not on disk.  max_age: largest age of entries: "30day".
     storage: "persistent" (made if it is missing), "volatile", "auto" or "none".
-    rate: lines that one unit may write in a time: "10000/30s"; those above it are lost.
+    rate: lines that one unit may write in a time: "10000/30s"; further lines are lost.
     compress: False keeps large entries as they are.
     present: False removes the file.  Source: journald.conf(5).
     """

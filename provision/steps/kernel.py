@@ -24,11 +24,12 @@ class Sysctl(Step):
 
         kernel.sysctl(c, "60-web", {"net.core.somaxconn": 4096, "net.ipv4.tcp_rmem": "4096 131072 6291456"})
 
-    name: of the file, ".conf" is added; files are read in the order of their names, the last one wins. If a later one
-    sets something else, the step fails and names it.
+    name: of the file, ".conf" is added; files are read in the order of their names, and the last one wins. If
+    a
+        later one sets another value, the step fails and names it.
     settings: key -> value, keys with dots as in sysctl(8) (or slashes: "net/ipv4/conf/eth0.1/forwarding").
-    None as settings, or none of them, removes the file; what runs stays as it is until the next boot.
-    now: False leaves the running kernel alone, for settings that it will only have after a reboot.
+    None, or no settings, removes the file; the running kernel keeps its values until the next boot.
+    now: False leaves the running kernel alone, for settings that exist only after a reboot.
     Spaces and tabs between the numbers of one value count as the same.  Source: sysctl.d(5), proc(5).
     """
 
@@ -78,12 +79,12 @@ class Sysctl(Step):
             result = host.run(("tee", path), stdin=value.encode() + b"\n")
             result.require(
                 "setting %s to %s" % (key, value),
-                "Is the value within what the kernel takes, and is this not a container that may not set it?",
+                "Check that the kernel accepts the value, and that this is not a container that may not set it.",
             )
             if self._running(host, key) != value:
                 raise StepError(
                     "%s is %s after it was set to %s" % (key, self._running(host, key), value),
-                    hint="The kernel has changed the value: write what it makes of it.",
+                    hint="The kernel changed the value: write the value that it uses.",
                 )
 
     def fingerprint(self, host: "System") -> str:
@@ -107,8 +108,7 @@ class Sysctl(Step):
             if other != value:
                 raise StepError(
                     "%s sets %s to %s, and is read after %s" % (path, key, other, self._path()),
-                    hint="Name this one so that it is the last, such as 99-zz-%s, or remove the line there."
-                    % self.name,
+                    hint="Choose a later name, such as 99-zz-%s, or remove the line there." % self.name,
                 )
 
     def _running(self, host: "System", key: str) -> str:
@@ -116,7 +116,7 @@ class Sysctl(Step):
         if not host.planned and not host.files.exists(proc_path(key)):
             raise StepError(
                 "this kernel has no setting %s" % key,
-                hint="Check the spelling. Some come with a module only: add a kernel.module step before.",
+                hint="Check the spelling. If a module brings it, add a kernel.module step before.",
             )
         return running_value(host, key)
 
@@ -128,8 +128,9 @@ class Module(Step):
         kernel.module(c, "br_netfilter")
 
     name: as lsmod(8) shows it; "-" and "_" are the same to the kernel.
-    options: parameters, written to /etc/modprobe.d; they count from the next loading on.
-    present: False unloads it, and takes away what makes it load.  What is built into the kernel counts as
+    options: parameters, written to /etc/modprobe.d; they apply when it is next loaded.
+    present: False unloads it and keeps it from loading at boot.  A module that is built into the kernel
+    counts as
     loaded.  Source: modules-load.d(5), modprobe(8), modprobe.d(5).
     """
 
@@ -147,7 +148,7 @@ class Module(Step):
             if not MODULE.match(key) or not re.match(r"^[^\s\"'\\]+\Z", str(value)):
                 raise ValueError("options: %r=%r must be without spaces and quotes" % (key, value))
         if self.options and not self.present:
-            raise ValueError("options of a module that shall not be there make no sense")
+            raise ValueError("present=False cannot be combined with options")
 
     def check(self, host: "System") -> Diff:
         found: List[Change] = []
@@ -183,12 +184,12 @@ class Module(Step):
         if self.present:
             host.run(("modprobe", "--", self.name)).require(
                 "loading the kernel module %s" % self.name,
-                "Is it in this kernel (%s)? In a container only its host can load modules."
+                "Check that this kernel (%s) has it. In a container, only the container's host can load modules."
                 % host.facts.get("kernel", "?"),
             )
         else:
             host.run(("modprobe", "-r", "--", self.name)).require(
-                "unloading the kernel module %s" % self.name, "Something may be using it: see lsmod."
+                "unloading the kernel module %s" % self.name, "It may be in use: see lsmod."
             )
         foresee(host, self.label(), "loaded" if self.present else "not loaded")
 

@@ -24,13 +24,15 @@ INSTALL = "Install the package openssl before this step."
 
 @wanted()
 class PrivateKey(Step):
-    """A private key in PEM, without a passphrase, made on the host; it never leaves it, nor is it ever shown.
+    """A private key in PEM, without a passphrase, made on the host. It never leaves the host and is never
+    shown.
 
         keys.private_key(c, "/etc/ssl/private/mail.key", "RSA-3072", mode=0o640, group="ssl-cert")
 
-    path: absolute.  kind: P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519; a key of another kind is replaced.
+    path: absolute.  kind: P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519; a key of another kind is
+    replaced.
     mode, owner, group: of the file; never readable for everyone.
-    A file that is not a key is left alone: the step fails.  Needs openssl on the host.
+    A file that is not a key stays, and the step fails.  Needs openssl on the host.
     """
 
     path: str
@@ -56,7 +58,7 @@ class PrivateKey(Step):
         if now is None:
             return Diff([Change("new key", "", self.kind), *attributes(self, host, None, None)])
         if now.kind != "file":
-            raise StepError("%s is a %s, and a file is wanted there" % (self.path, now.kind))
+            raise StepError("%s is a %s, expected a file" % (self.path, now.kind))
         found = attributes(self, host, now, None)
         if not host.files.predicted(self.path):
             kind = kind_of_key(host, self.path)
@@ -89,7 +91,8 @@ def new_key(host: "System", kind: str) -> bytes:
 
 
 def kind_of_key(host: "System", path: str) -> str:
-    """The kind of the key in a file, as in KINDS, or what openssl calls it. Raises StepError if it is none."""
+    """The kind of the key in a file, as in KINDS, or what openssl calls it. Raises StepError if it is
+    none."""
     state = host.files.sha256(path)
     known = host.ledger.known("kind of %s" % path, state)
     if known is None:

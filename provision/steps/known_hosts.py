@@ -23,17 +23,19 @@ Key = Tuple[str, str]
 
 @wanted()
 class KnownHost(Step):
-    """The keys of another host, so that ssh from here trusts it, and no one else under its name.
+    """The keys of another host, so that ssh on this host trusts only it under that name.
 
         known_hosts.known_host(c, "git.example.org", ["ssh-ed25519 AAAAC3Nz..."], user="shop")
 
     name: as ssh is given it: a name or an address.  port: of its sshd.
-    keys: all keys that it has, as its own /etc/ssh/ssh_host_*_key.pub have them. Others that are there under its
-    name are removed, because a host has changed them; with no keys, it is not known any more.
+    keys: all its keys, as in its /etc/ssh/ssh_host_*_key.pub. Other keys under its name are removed; without
+    keys, the host is no longer known.
     user: whose ~/.ssh/known_hosts; "" is everyone's, /etc/ssh/ssh_known_hosts.
-    hashed: keep the name as a hash, so that readers of the file do not learn which hosts the user connects to.
-    The keys have to come from someone who knows them, such as the host's owner: nothing is asked from the net.
-    Certificate authorities, revoked keys, patterns and all other hosts stay.  Source: sshd(8), "SSH_KNOWN_HOSTS".
+    hashed: keep the name as a hash, so that readers of the file do not learn which hosts the user connects
+    to.
+    Get the keys from a trusted source, such as the host's owner: prov does not fetch them over the network.
+    Certificate authorities, revoked keys, patterns and all other hosts stay.  Source: sshd(8),
+    "SSH_KNOWN_HOSTS".
     """
 
     name: str

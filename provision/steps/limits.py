@@ -32,7 +32,7 @@ Value = Union[int, str]
 
 @wanted()
 class Limits(Step):
-    """Limits of what a user's sessions may take, in a file of /etc/security/limits.d.
+    """Resource limits of a user's sessions, in a file of /etc/security/limits.d.
 
         limits.limits(c, "shop", {"nofile": 65536, "nproc": (512, 1024)})
 
@@ -40,9 +40,10 @@ class Limits(Step):
     values: item -> value for both limits, or (soft, hard); an item is "nofile" (number of files), "nproc"
     (number of processes), "memlock" (KiB), "core" (KiB), "as" (KiB)...; a value is a number or "unlimited".
     None of them removes the file.
-    name: of the file, ".conf" is added; it is made from the domain if it is not given.
-    PAM sets these when a session begins (login, ssh, su, cron), so those that run keep theirs; units of systemd
-    never read them: they have LimitNOFILE= and the like.  Source: limits.conf(5), pam_limits(8).
+    name: of the file, ".conf" is added; by default it is made from the domain.
+    PAM sets them when a session begins (login, ssh, su, cron); running sessions keep theirs. Units of systemd
+    ignore
+    them and have LimitNOFILE= and the like.  Source: limits.conf(5), pam_limits(8).
     """
 
     domain: str

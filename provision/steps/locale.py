@@ -28,7 +28,8 @@ class Locale(Step):
         locale.locale(c, "de_DE.UTF-8")
 
     name: as in /usr/share/i18n/SUPPORTED: language, country and encoding. "C.UTF-8" is always there.
-    default: also the host's own: LANG in /etc/default/locale (Debian and Ubuntu) or /etc/locale.conf (others),
+    default: also make it the host's default: LANG in /etc/default/locale (Debian and Ubuntu) or
+    /etc/locale.conf (others),
     which new sessions get.
     All but C.UTF-8 need a package: on Debian and Ubuntu locales, by which it is generated here; on Fedora and
     Amazon Linux the language's own, such as glibc-langpack-de.
@@ -74,7 +75,7 @@ class Locale(Step):
             host.run(argv).require("generating the locale %s" % self.name)
             foresee(host, self.label(), "usable")
             if not self._usable(host):
-                raise StepError("locale-gen ended well, but the host still has no locale %s" % self.name)
+                raise StepError("locale-gen succeeded, but the host still has no locale %s" % self.name)
         if self.default:
             self._write(host, self._default(host))
 
@@ -103,7 +104,7 @@ class Locale(Step):
             if line.split()[:1] == [self.name]:
                 return " ".join(line.split())
         raise StepError(
-            "glibc has no locale %r" % self.name, hint="%s on the host lists those that it has." % SUPPORTED
+            "glibc has no locale %r" % self.name, hint="%s on the host lists the available ones." % SUPPORTED
         )
 
     def _gen(self, host: "System") -> File:

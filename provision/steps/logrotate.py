@@ -21,21 +21,24 @@ CREATE = re.compile(r"^0?[0-7]{3}( [a-z_][\w-]*( [a-z_][\w-]*)?)?\Z")
 
 @wanted()
 class Rotation(Step):
-    """How log files are rotated: a file in /etc/logrotate.d, judged by `logrotate -d` before it is in place.
+    """How log files are rotated: a file in /etc/logrotate.d, checked by `logrotate -d` before it is in place.
 
         logrotate.rotation(c, "shop", "/var/log/shop/*.log", keep=30,
                            after=[["systemctl", "kill", "-s", "USR1", "shop.service"]])
 
-    name: of the file: letters, digits, "-" and "_".  paths: one or several, absolute; "*" and "?" as in a shell. A log
-    that another file has is refused with that file's name: logrotate would skip one of the two as a whole.
-    every: "hourly", "daily", "weekly", "monthly" or "yearly" (hourly needs logrotate itself to run that often).
-    keep: how many old files stay.  size: rotate only those that are larger, as "100M"; min_size: both must be so.
-    max_age: days after which old files go; 0 keeps them by number only.
+    name: of the file: letters, digits, "-" and "_".  paths: one or several, absolute; "*" and "?" as in a
+    shell. A log
+    that another file rotates is refused with that file's name: logrotate would skip one of the two files.
+    every: "hourly", "daily", "weekly", "monthly" or "yearly" (hourly needs logrotate itself to run that
+    often).
+    keep: number of old files.  size: rotate only larger files, such as "100M"; min_size: size and time must
+    both be
+    reached.  max_age: days after which old files are removed; 0 is never.
     compress: with gzip; the newest old file stays plain, because the program may still write to it.
     create: mode, owner and group of the new file ("0640 www-data adm"); "" leaves logrotate's default.
     copy: copy and truncate instead of renaming, for programs that can't open their log again; loses what is
     written in between.  user, group: who rotates; needed if the folder is writable by others than root.
-    before, after: commands, each a list of words, run once and not per file if something is rotated.
+    before, after: commands, each a list of words, run once if anything is rotated.
     Needs logrotate on the host: apt.packages(c, "logrotate").  Source: logrotate(8).
     """
 
@@ -72,13 +75,13 @@ class Rotation(Step):
             if size and not SIZE.match(size):
                 raise ValueError("%r is not a size, such as 100k, 100M or 1G" % size)
         if self.size and self.min_size:
-            raise ValueError("size and min_size contradict each other")
+            raise ValueError("size and min_size cannot be combined")
         if self.create and not CREATE.match(self.create):
             raise ValueError('create must be like "0640 www-data adm", not %r' % self.create)
         if self.create and self.copy:
-            raise ValueError("create and copy contradict each other: the log file stays when it is copied")
+            raise ValueError("create and copy cannot be combined: a copied log file stays")
         if bool(self.user) != bool(self.group):
-            raise ValueError("user and group belong together")
+            raise ValueError("user and group must be given together")
         for name in (self.user, self.group):
             if name:
                 check_name(name)
@@ -121,7 +124,7 @@ class Rotation(Step):
         head = "\n".join(map(logrotate_path, self._paths()))
         body = "".join("    %s\n" % word for word in words)
         text = "# written by prov; changes made here are undone\n%s {\n%s}\n" % (head, body)
-        # logrotate passes over files that others than root can write
+        # logrotate ignores files that users other than root can write
         return File(
             "%s/%s" % (FOLDER, self.name),
             text,

@@ -25,7 +25,7 @@ class Masked(Step):
         systemd.masked(c, "apt-daily.timer")
         systemd.masked(c, "apt-daily.timer", masked=False)
 
-    unit: ".service" is added if it has no type.  masked: False takes the mask away; it does not start the unit.
+    unit: ".service" is added if it has no type.  masked: False removes the mask; it does not start the unit.
     Source: systemctl(1), "mask".
     """
 
@@ -78,7 +78,8 @@ class Masked(Step):
 
 @wanted()
 class DefaultTarget(Step):
-    """The target that the host boots into: "multi-user", "graphical", "rescue"... What runs now stays.
+    """The target that the host boots into: "multi-user", "graphical", "rescue"... The running system does not
+    change.
 
         systemd.default_target(c, "multi-user")
 

@@ -1,4 +1,5 @@
-"""Mounts and automounts as units, for what fstab can't say. Shipped to hosts (Python 3.8, standard library)."""
+"""Mounts and automounts as units, for what fstab can't say. Shipped to hosts (Python 3.8, standard
+library)."""
 
 from typing import TYPE_CHECKING, Mapping
 
@@ -27,13 +28,13 @@ def mount_unit(
     settings: "Mapping[str, object]" = {},  # noqa: B006 (never changed)
     **common: "Unpack[StepOptions]",
 ) -> "Outcome":
-    """A file system mounted by a unit of its own, now and at boot; or when someone first looks at it.
+    """A file system mounted by its own unit, now and at boot, or on first access.
 
         mount_units.mount_unit(c, "/srv/media", "nas:/media", "nfs", "ro", automount=True, idle="10min")
 
     Other units can wait for it: RequiresMountsFor=/srv/media.
-    path: where; systemd makes the directory.  source, kind, options: as for mounts.mount.
-    automount: mount it at the first access only, so that a server that is away does not hold up the boot.
+    path: where; systemd creates the directory.  source, kind, options: as for mounts.mount.
+    automount: mount it on first access, so that an unreachable server does not delay the boot.
     idle: unmount again after so long without use; for automounts.
     settings: more of the mount's [Unit] settings: {"After": "network-online.target"}.
     Use mounts.mount for file systems that people look for in /etc/fstab.  Source: systemd.mount(5).
@@ -72,7 +73,7 @@ def mount_unit(
 
 
 def no_mount_unit(c: "Steps", path: str, **common: "Unpack[StepOptions]") -> "Outcome":
-    """No such mount and automount: unmounted, and their files go. The directory stays.
+    """No such mount and automount: unmount it and remove its units. The directory stays.
 
     path: as for mount_units.mount_unit.
     """

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @wanted()
 class Mount(Step):
-    """A file system that is mounted, now and at boot: a line of /etc/fstab and what it says.
+    """A file system mounted now and at boot, by a line of /etc/fstab.
 
         mounts.mount(c, "/srv/data", "UUID=0a3407de-014b-458b-b5c1-848e92a327a3", "ext4", options="noatime")
 
-    path: where; the directory is made (0755, root) if its parent is there.
+    path: where; the directory is created (0755, root) if its parent exists.
     source: a device, UUID=..., LABEL=..., host:/path for nfs, a directory with options="bind", or tmpfs.
     kind: of file system: "ext4", "xfs", "tmpfs", "nfs", "none" for bind.
     options: as in fstab(5); None leaves those of the line that is there for this kind, or is "defaults".
@@ -68,8 +68,8 @@ class Mount(Step):
         if now is not None and self.mounted:
             if not same_kind(self.kind, now, entry.words) or not same_source(host, entry, now):
                 raise StepError(
-                    "%s on %s is mounted at %s already" % (now.kind, shown_source(now), self.path),
-                    hint="Add mounts.no_mount before this step if it shall go.",
+                    "%s on %s is already mounted at %s" % (now.kind, shown_source(now), self.path),
+                    hint="To unmount it, add mounts.no_mount before this step.",
                 )
             if (found and self._was_ours(host)) or remount(entry, now):
                 found.append(Change("mounted", shown(now), "again, with %s" % entry.options))
@@ -91,7 +91,7 @@ class Mount(Step):
         if now is not None:
             gone = taken_away(former, entry) if former is not None else []
             words = ["-o", ",".join(["remount", *gone, *remount(entry, now)])]
-        hint = "Does the source exist, and does it hold a file system of this kind (see `blkid`)?"
+        hint = "Check that the source exists and holds a file system of this kind: `blkid`."
         host.run(("mount", *words, self.path)).require("mounting %s" % self.path, hint)
         put_mounted(host, self.path, [entry])
         after = mounted_at(host, self.path)
@@ -99,7 +99,7 @@ class Mount(Step):
         if after is not None and wrong:
             raise StepError(
                 "%s is mounted with %s, and not with %s" % (self.path, after.options, ",".join(wrong)),
-                hint="The kernel says why: `dmesg`. A damaged or write-protected file system stays read-only.",
+                hint="`dmesg` shows why. A damaged or write-protected file system stays read-only.",
             )
 
     def fingerprint(self, host: "System") -> str:
@@ -124,7 +124,7 @@ class NoMount(Step):
 
         mounts.no_mount(c, "/srv/old")
 
-    path: where.  If files there are open the step fails, and says so; it never unmounts by force.
+    path: where.  If files there are open, the step fails; it never unmounts by force.
     """
 
     path: str
@@ -149,7 +149,7 @@ class NoMount(Step):
     def apply(self, host: "System", diff: Diff) -> None:
         if any(c.what == "mounted" for c in diff.changes):
             host.run(("umount", "--", self.path)).require(
-                "unmounting %s" % self.path, "Who uses it? `fuser -vm %s` tells." % self.path
+                "unmounting %s" % self.path, "Find the processes that use it: `fuser -vm %s`." % self.path
             )
             put_mounted(host, self.path, [])
         if in_fstab(host, self.path) is not None:
@@ -167,4 +167,4 @@ def check_mount_point(path: str) -> None:
     """Raise ValueError unless something may be mounted there."""
     check_path(path)
     if path.rstrip("/") != path or path in ("/proc", "/sys", "/dev", "/run"):
-        raise ValueError("refusing %r: neither the root nor what the system itself mounts" % path)
+        raise ValueError("refusing %r: the system mounts it" % path)

@@ -27,18 +27,20 @@ LIMITED = """\
 class Firewall(LoadedTable):
     """What other machines may reach on this host; all else is dropped. nftables, now and at boot.
 
-        nftables.firewall(c, ["80", "443/tcp", "443/udp", "5432 from 10.0.0.0/8", "any on wg0"], limited=["22"])
+        nftables.firewall(c, ["80", "443/tcp", "443/udp", "5432 from 10.0.0.0/8", "any on wg0"],
+        limited=["22"])
 
     openings: a port or a range ("8000-8010"), or "any"; "/udp" if it is not tcp; "from" a network and "on" an
     interface, if not from everywhere.
-    limited: openings as above, in which an address may begin six connections in 30 seconds; more are rejected.
+    limited: openings as above, in which an address may begin six connections in 30 seconds; more are
+    rejected.
     On the port of SSH prov's own logins count as well.
-    denied: the same, closed although an opening lets it in: ["22 from 203.0.113.7"].
-    rules: more rules of the input chain, in nft's own language, that come after the openings.
-    present: False takes the table away: what it held back is let in again.
+    denied: closed although an opening allows it: ["22 from 203.0.113.7"].
+    rules: more rules of the input chain, in nft's own language, after the openings.
+    present: False removes the table, so that everything it blocked is allowed again.
     The port by which prov has come in, and those on which sshd listens, are always open, and in the same
-    transaction as everything else: there is no moment in which the host can't be reached. Connections that are
-    under way, the host's own (lo), and ICMP stay. What the host sends and forwards is not touched: see
+    transaction as everything else: the host stays reachable at every moment. Established connections,
+    the host's own (lo) and ICMP stay allowed. Outgoing and forwarded traffic is not affected: see
     nftables.table.
     The rules are a table of their own (inet prov), so those of others, such as containers, stay; they are
     judged by `nft -c` before they are in place, and loaded again if someone has changed them.
@@ -62,7 +64,7 @@ class Firewall(LoadedTable):
             refuse_denied(parse_opening(opening), self.denied, ValueError)
         for opening in self.limited:
             if parse_opening(opening).protocol == "any":
-                raise ValueError("%r: a limit is for ports of tcp or udp" % opening)
+                raise ValueError("%r: limits are only for ports of tcp or udp" % opening)
         for opening in self.denied:
             parse_opening(opening)
         for rule in self.rules:
@@ -70,7 +72,7 @@ class Firewall(LoadedTable):
             if rule.count("{") != rule.count("}"):
                 raise ValueError("a rule must be complete: %r" % rule)
         if not self.present and (self.openings or self.rules or self.limited or self.denied):
-            raise ValueError("openings of a firewall that shall not be there make no sense")
+            raise ValueError("present=False cannot be combined with openings")
 
     def check(self, host: "System") -> Diff:
         if not self.present:
@@ -131,11 +133,14 @@ class OwnTable(LoadedTable):
         ''', family="ip")
 
     name: of the table, and of its file /etc/nftables.d/prov-NAME.nft.
-    content: what is in the table: chains, sets, maps. "" takes the table away.
+    content: of the table: chains, sets, maps. "" removes the table.
     family: "inet" (both kinds of IP), "ip", "ip6", "arp", "bridge" or "netdev".
-    Tables of others stay: one of this name that prov has not made is refused. All of the table is loaded in one
-    transaction, judged by `nft -c` before it is in place, and loaded again if someone has changed it; elements of
-    sets that are dynamic or have a timeout may come and go. Forwarding also needs kernel.sysctl, "net.ipv4.ip_forward".
+    Tables of others stay: one of this name that prov has not made is refused. All of the table is loaded in
+    one
+    transaction, judged by `nft -c` before it is in place, and loaded again if someone has changed it;
+    elements of
+    sets that are dynamic or have a timeout may come and go. Forwarding also needs kernel.sysctl,
+    "net.ipv4.ip_forward".
     Needs nftables on the host: apt.packages(c, "nftables").  Source: nft(8).
     """
 
@@ -164,8 +169,8 @@ class OwnTable(LoadedTable):
             return missing(table.changes_without(host) if self._is_ours(host) else [])
         if table.loaded(host) == "other" and not self._is_ours(host):
             raise StepError(
-                "there is a table %s %s already, which prov has not made" % table.words,
-                hint="Take another name: tables of the same kind work side by side.",
+                "the table %s %s exists, and prov did not make it" % table.words,
+                hint="Choose another name: several tables of the same kind can coexist.",
             )
         found = table.changes(host, "yes")
         return Diff(found) if found else Diff.none("is loaded")

@@ -1,4 +1,5 @@
-"""Packages by their Debian names, on hosts of all families. Shipped to hosts (Python 3.8, standard library)."""
+"""Packages by their Debian names, on hosts of all families. Shipped to hosts (Python 3.8, standard
+library)."""
 
 from typing import TYPE_CHECKING, List, Sequence, Union, cast
 
@@ -40,7 +41,7 @@ class Either(Step):
             family = host.facts["family"]
             if family not in ("debian", "redhat"):
                 raise StepError(
-                    "prov knows no package manager for %s" % host.facts["distribution"],
+                    "prov supports no package manager of %s" % host.facts["distribution"],
                     hint="Packages are installed with apt (Debian, Ubuntu) and dnf (Fedora, RHEL, Amazon Linux).",
                 )
             self.scratch["step"] = self.apt_step() if family == "debian" else self.dnf_step()
@@ -51,10 +52,12 @@ class Either(Step):
 class Packages(Either):
     """Installed packages, by apt or dnf, whichever the host has.
 
-        package.packages(c, ["apache2", "libapache2-mod-wsgi-py3"])      # httpd and python3-mod_wsgi on Fedora
+        package.packages(c, ["apache2", "libapache2-mod-wsgi-py3"])      # httpd and python3-mod_wsgi on
+        Fedora
 
-    names: one name or several, as Debian calls them; one table has the names that differ elsewhere, and others are
-    taken as they are. Versions are a family's own: for those, see `apt.packages` and `dnf.packages`.
+    names: one name or several, as Debian calls them; a table translates names that differ elsewhere, and
+    others are
+    used unchanged. Versions depend on the family: for those, see `apt.packages` and `dnf.packages`.
     latest: the newest version that the host's repositories have.
     """
 

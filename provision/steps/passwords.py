@@ -33,7 +33,8 @@ class PasswordFile(Step):
     """The users of a web server, with bcrypt hashes of their passwords; see passwords.htpasswd.
 
     path: of the file; beside it is .NAME.marks, root's alone, by which the host knows what the hashes are of.
-    marks: for each user a digest of their password. The hash of one whose mark is the same stays as it is, salt and
+    marks: for each user a digest of their password. The hash of one whose mark is the same stays as it is,
+    salt and
     all; without marks, each run would have to compute every hash to compare it, 0.25 s each.
     hashes: made by the controller for the others, which never sends a password.
     mode, owner, group: as of files.file; others than the owner and the group can't read a new file.
@@ -60,7 +61,7 @@ class PasswordFile(Step):
     def check(self, host: "System") -> Diff:
         now = host.files.stat(self.path)
         if now is not None and now.kind != "file":
-            raise StepError("%s is a %s, and a file is wanted there" % (self.path, now.kind))
+            raise StepError("%s is a %s, expected a file" % (self.path, now.kind))
         there, known = self._lines(host), self._known(host)
         found: List[Change] = []
         for name in sorted(dict(self.marks)):
@@ -127,7 +128,8 @@ class PasswordFile(Step):
         }
 
     def _mark(self, name: str, key: str) -> str:
-        """What is kept of a user's mark: with a key of this host's, so that two hosts have nothing in common."""
+        """What is kept of a user's mark: with a key of this host's, so that two hosts have nothing in
+        common."""
         mark = dict(self.marks)[name].reveal()
         return hashlib.blake2b(mark.encode(), key=key.encode()[:64]).hexdigest()
 
@@ -157,13 +159,15 @@ def htpasswd(
     group: Optional[str] = None,
     **options: "Unpack[StepOptions]",
 ) -> "Outcome":
-    """A password file for nginx (auth_basic_user_file), Apache (AuthUserFile) and the like: these users, no others.
+    """A password file for nginx (auth_basic_user_file), Apache (AuthUserFile) and the like, with exactly
+    these users.
 
         passwords.htpasswd(c, "/etc/nginx/htpasswd", {"ann": p.password}, group="www-data")
 
     users: names, and their passwords.  path, mode, owner, group: of the file.
-    The controller hashes the passwords, with bcrypt at cost 12 and a random salt, so the host never gets them. A hash
-    stays as long as its password does; a differing one is made again.
+    The controller hashes the passwords, with bcrypt at cost 12 and a random salt, so the host never gets
+    them. A hash
+    stays as long as its password does.
     Raises ConfigError for a password that bcrypt can't take whole (72 bytes).
     """
     from provision.steps.on_controller import hashes_of, mark_of

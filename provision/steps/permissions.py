@@ -30,16 +30,17 @@ Wanted = Tuple[str, "Stat", int, int, int]
 
 @wanted()
 class Permissions(Step):
-    """Owner, group and mode of a directory and of all that is in it.
+    """Owner, group and mode of a directory and of everything in it.
 
         permissions.permissions(c, "/srv/shop", owner="shop", group="www-data", folders=0o750, files=0o640)
 
     path: the directory.  owner, group: of everything; None leaves them.  folders: mode of directories.
-    files: mode of files.  keep_executable: a file that anybody may execute now stays executable for those who may
-    read it (what chmod's X does); False takes that away too.
-    exclude: names or paths below the directory, with "*" and "?" as in a shell; what is in an excluded directory
-    is left as well.
-    Links are not followed; their own owner changes. What is neither file, directory nor link is left.
+    files: mode of files.  keep_executable: a file that anyone may execute stays executable for those who may
+    read it (like chmod's X); False removes that too.
+    exclude: names or paths below the directory, with "*" and "?" as in a shell; the contents of an excluded
+    directory
+    stay as well.
+    Links are not followed; their own owner changes. Anything else, such as a socket, stays as it is.
     Source: chmod(1), chown(1).
     """
 
@@ -64,7 +65,7 @@ class Permissions(Step):
         if self.path.strip("/").count("/") == 0:
             raise ValueError("refusing to change all of %r, a directory of the root" % self.path)
         if self.owner is None and self.group is None and self.folders is None and self.files is None:
-            raise ValueError("say at least one of owner, group, folders and files")
+            raise ValueError("give at least one of owner, group, folders and files")
         check_patterns(self.exclude)
 
     def check(self, host: "System") -> Diff:
@@ -118,7 +119,8 @@ permissions = step(Permissions)
 
 
 def below(host: "System", path: str, exclude: Sequence[str] = ()) -> "Iterator[Tuple[str, Stat]]":
-    """A directory and all files, directories and links in it, parents first. Raises StepError if it is none."""
+    """A directory and all files, directories and links in it, parents first. Raises StepError if it is
+    none."""
     top = host.files.stat(path)
     if top is None or top.kind != "dir":
         raise StepError(

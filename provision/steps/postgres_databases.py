@@ -1,4 +1,5 @@
-"""Databases of PostgreSQL and their extensions; roles call them by postgres.py. Shipped to hosts (Python 3.8)."""
+"""Databases of PostgreSQL and their extensions; roles call them by postgres.py. Shipped to hosts (Python
+3.8)."""
 
 import re
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
@@ -31,11 +32,13 @@ class Database(Step):
 
     name: of the database.  owner: a role; "" leaves it (a new one is the server's own user's).
     encoding, locale: "UTF8", "de_DE.UTF-8". They can't be changed later: the step fails if the database has
-    another one. "" leaves them: a new one is in UTF8, with the server's locale.
-    connection_limit: how many sessions it may have at once, -1 for any number; None leaves it.
-    present: False drops it, with all data in it; PostgreSQL refuses that while someone is connected, unless
-    force ends their sessions (PostgreSQL 13).
-    port, user: as of postgres.role.  Source: PostgreSQL's manual, CREATE DATABASE, DROP DATABASE, pg_database.
+    others. With "", a new database is in UTF8, with the server's locale.
+    connection_limit: sessions at once, -1 for any number; None leaves it.
+    present: False drops it with all its data; PostgreSQL refuses that during open sessions, unless force ends
+    them
+    (PostgreSQL 13).
+    port, user: as of postgres.role.  Source: PostgreSQL's manual, CREATE DATABASE, DROP DATABASE,
+    pg_database.
     """
 
     name: str
@@ -64,7 +67,7 @@ class Database(Step):
         if not self.present and self.name in ("postgres", "template0", "template1"):
             raise ValueError("refusing to drop %s: the server needs it" % self.name)
         if self.present and self.force:
-            raise ValueError("force is for a database that is dropped: present=False")
+            raise ValueError("force needs present=False")
 
     def check(self, host: "System") -> Diff:
         now = self._now(host)
@@ -160,10 +163,11 @@ class Extension(Step):
 
     name: of the extension; its files come with a package, often postgresql-contrib.  database: where.
     schema: where its objects go when it is made; "" is its own choice.
-    version: which one; "" leaves it, and takes the newest that is installed for a new one.
+    version: "" leaves it; a new extension gets the newest installed version.
     latest: bring it to the newest version that is installed on the host.
     cascade: also make the extensions that it needs; with present=False, drop what depends on it.
-    present: False drops it; PostgreSQL refuses that while something depends on it.  port, user: as of postgres.role.
+    present: False drops it; PostgreSQL refuses that while something depends on it.  port, user: as of
+    postgres.role.
     Source: PostgreSQL's manual, CREATE EXTENSION, ALTER EXTENSION, pg_available_extension_versions.
     """
 
@@ -185,7 +189,7 @@ class Extension(Step):
         for name in (self.name, self.database, self.schema or "public", self.version or "1"):
             check_identifier(name)
         if self.version and self.latest:
-            raise ValueError("version and latest contradict each other")
+            raise ValueError("version and latest cannot be combined")
 
     def check(self, host: "System") -> Diff:
         require_database(host, self, self.database)
@@ -223,7 +227,8 @@ class Extension(Step):
         return signature(self)
 
     def _version(self, host: "System", foreseen: bool) -> str:
-        """The version that is wanted. Raises StepError if the host does not have it. foreseen: may still come."""
+        """The version that is wanted. Raises StepError if the host does not have it. foreseen: may still
+        come."""
         database = "postgres" if foreseen else self.database
         query = "SELECT version, version = default_version FROM pg_available_extension_versions JOIN"
         query += " pg_available_extensions USING (name) WHERE name = %s ORDER BY 1" % literal(self.name)

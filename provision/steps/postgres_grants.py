@@ -1,4 +1,5 @@
-"""Privileges in PostgreSQL; roles call them by postgres.py. Shipped to hosts (Python 3.8, standard library)."""
+"""Privileges in PostgreSQL; roles call them by postgres.py. Shipped to hosts (Python 3.8, standard
+library)."""
 
 from typing import TYPE_CHECKING, List, Optional, Sequence, Set
 
@@ -142,11 +143,12 @@ class Grant(Privileged, Step):
 
     role: who gets them; "public" is everyone.  privileges: as in GRANT: "SELECT", "USAGE", "CONNECT"...
     database: where.
-    on: "database", "schema", or all "tables" (views too), "sequences" or "functions" of the schema, those of today: run
-    it again after new ones have been made, it finds them; postgres.default_privileges is for those to come.
+    on: "database", "schema", or all "tables" (views too), "sequences" or "functions" that the schema has now:
+    a
+    later run finds new ones; postgres.default_privileges is for future ones.
     schema: which.  names: of single tables, sequences or functions instead of all.
-    present: False revokes them. What counts is what was granted to just this role: what it may do like everyone, or
-    as a member of another role, is neither enough nor revoked.
+    present: False revokes them. Only grants to this very role count: rights of everyone, or of
+    roles that it is a member of, are neither enough nor revoked.
     port, user: as of postgres.role.  Source: PostgreSQL's manual, GRANT, REVOKE, aclexplode.
     """
 
@@ -222,7 +224,7 @@ class Grant(Privileged, Step):
                 if not missing
                 else "schema %s of database %s has no %s: %s"
                 % (self.schema, self.database, self.on, listed(missing)),
-                hint="What makes them, such as migrations, has to come before this step.",
+                hint="Add the step that makes them, such as migrations, before this step.",
             )
         if not role_is_real(host, self, self.role):
             # of all objects, where there are none
@@ -253,7 +255,8 @@ class Grant(Privileged, Step):
 
 @wanted()
 class DefaultPrivileges(Privileged, Step):
-    """Privileges that a role will have on what another role makes in a database of PostgreSQL from now on.
+    """Privileges that a role will have on objects that another role creates in a PostgreSQL database from now
+    on.
 
         postgres.default_privileges(c, "report", ["SELECT"], "shop", owner="shop", on="tables")
 
@@ -261,7 +264,8 @@ class DefaultPrivileges(Privileged, Step):
     owner: the role that will make the objects.  on: "tables" (views too), "sequences" or "functions".
     schema: in which; "" is in all of them.
     present: False takes them back.  port, user: as of postgres.role.
-    Use postgres.grant for those that exist.  Source: PostgreSQL's manual, ALTER DEFAULT PRIVILEGES, pg_default_acl.
+    Use postgres.grant for those that exist.  Source: PostgreSQL's manual, ALTER DEFAULT PRIVILEGES,
+    pg_default_acl.
     """
 
     role: str

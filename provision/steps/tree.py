@@ -48,7 +48,8 @@ class Tree(Step):
     """The files of a folder, as on the controller. Only contents that the host lacks are sent.
 
     path: the folder on the host.  entries: (path below it, mode, Source or None, link target).
-    owner, group: of the folder and of all entries, with the folders and links on their way; None leaves them, and is
+    owner, group: of the folder and of all entries, with the folders and links on their way; None leaves them,
+    and is
     the login's own for what is new.
     like: another folder on the host, such as the last release: files with the same contents are copied
     from there.  delete: remove what is in the folder, but not in entries nor in `keep` (paths below it).
@@ -146,7 +147,7 @@ class Tree(Step):
         top = host.files.stat(self.path)
         if top is not None and top.kind != "dir":
             raise StepError(
-                "%s is a %s, and a directory is wanted there" % (self.path, top.kind),
+                "%s is a %s, expected a directory" % (self.path, top.kind),
                 hint="If it is not needed, remove it with files.absent before this step.",
             )
         new, changed = [], []
@@ -158,7 +159,7 @@ class Tree(Step):
             seen[path] = now is not None and now.kind == "dir"
             if seen[path] and not self.delete:
                 raise StepError(
-                    "%s is a directory, and a file is wanted there" % self._at(path),
+                    "%s is a directory, expected a file" % self._at(path),
                     hint="If nothing in it is needed, remove it with files.absent before this step.",
                 )
             if now is None or not self._in_folders(host, path, folders):
@@ -202,7 +203,8 @@ class Tree(Step):
         return found
 
     def _gone(self, host: "System", seen: Dict[str, bool]) -> List[str]:
-        """Paths that are there and should not be; of a whole folder only its own path. seen: those that have been
+        """Paths that are there and should not be; of a whole folder only its own path. seen: those that have
+        been
         looked at, and whether they are folders."""
         files, keep = {entry[0] for entry in self.entries}, set(self.keep)
         folders = folders_of(dict.fromkeys(files | keep, "file"))
@@ -298,7 +300,8 @@ def sync(
     delete: remove what is on the host and not in the folder.
     exclude: names ("*.orig") and paths ("var/cache") that are neither sent nor removed.
     outside_links: also send links that lead out of the folder; else one such link is refused.
-    Files are 0755 if their owner may execute them here, else 0644; links are sent as links, and what they lead to is
+    Files are 0755 if their owner may execute them here, else 0644; links are sent as links, and what they
+    lead to is
     not read; empty folders, pipes and devices are not sent.
     Raises ConfigError if there is no such local folder, ProvError for files that can't be sent.
     """
@@ -315,7 +318,8 @@ def sync(
 
 
 def check_tree(paths: "Sequence[str]") -> None:
-    """Raise ValueError for a path that leads outside, for two of one name, and for one below another, which may be a
+    """Raise ValueError for a path that leads outside, for two of one name, and for one below another, which
+    may be a
     link."""
     seen: Set[str] = set()
     for path in paths:

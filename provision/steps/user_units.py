@@ -72,7 +72,8 @@ class Linger(Step):
 
 @wanted()
 class UserUnit(Step):
-    """A unit file of a user's own, in ~/.config/systemd/user, judged before it is in place as systemd.unit's are.
+    """A unit file of a user's own, in ~/.config/systemd/user, judged before it is in place as systemd.unit's
+    are.
 
     user: whose; their systemd has to run: see user_units.linger.
     name: with its type.  content: text, a Secret or a Source; None removes the file: stop the unit first.
@@ -133,7 +134,8 @@ class UserUnit(Step):
         return File(self._path(account), self.content, mode=0o644, owner=self.user, group=group)
 
     def _folders(self, host: "System", account: "Account") -> None:
-        """The folders on the way, the user's own. Nothing is followed that the user could have put in the way."""
+        """The folders on the way, the user's own. Nothing is followed that the user could have put in the
+        way."""
         path = account.home
         for part in OWN.split("/"):
             path = "%s/%s" % (path, part)
@@ -141,7 +143,7 @@ class UserUnit(Step):
             if now is None:
                 host.files.mkdir(path, 0o755, account.uid, account.gid)
             elif now.kind != "dir":
-                raise StepError("%s is a %s, and a directory is wanted there" % (path, now.kind))
+                raise StepError("%s is a %s, expected a directory" % (path, now.kind))
 
 
 @wanted()
@@ -152,7 +154,8 @@ class UserService(Service):
         unit = user_units.user_unit(c, "shop", "worker.service", "[Service]\\nExecStart=...")
         user_units.user_service(c, "worker", user="shop", restart_on=[unit])
 
-    user: whose.  unit, running, enabled, reload_on, restart_on, check_with, instead_of: as for systemd.service.
+    user: whose.  unit, running, enabled, reload_on, restart_on, check_with, instead_of: as for
+    systemd.service.
     """
 
     user: str = ""

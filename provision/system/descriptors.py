@@ -42,7 +42,8 @@ def opened(at: Way) -> int:
 
 
 def open_regular(at: Way) -> IO[bytes]:
-    """Open a file for reading. A pipe or device is refused: it could block for ever. Raises OSError, StepError."""
+    """Open a file for reading. A pipe or device is refused: it could block for ever. Raises OSError,
+    StepError."""
     with named(at) as fd:
         mode = os.fstat(fd).st_mode
         if stat.S_ISDIR(mode):
@@ -62,7 +63,8 @@ def reopen(fd: int, path: str) -> IO[bytes]:
 
 
 def temporary_name(name: str) -> str:
-    """What a file is called until it is whole: always the same, so that what a dead run has left is replaced."""
+    """What a file is called until it is whole: always the same, so that what a dead run has left is
+    replaced."""
     usual = ".%s.prov-new" % name
     if len(os.fsencode(usual)) <= LONGEST:
         return usual
@@ -87,7 +89,8 @@ def write_new(
 
 
 def put_in_place(at: Way, temporary: str, new: os.stat_result) -> os.stat_result:
-    """Give a new file, in the same folder, the name at which a way ends; what stands there is replaced in one step.
+    """Give a new file, in the same folder, the name at which a way ends; what stands there is replaced in one
+    step.
 
     A file that is mounted there (a container's /etc/hosts) can't be replaced: it gets the new one's contents.
     """
@@ -152,7 +155,8 @@ def make_directory(fd: int, name: str, mode: int, uid: int, gid: int) -> os.stat
 
 
 def attribute(at: Union[str, int], name: str) -> bytes:
-    """An extended attribute of what an open file, or a path that leads to one, has; b"" where there is none."""
+    """An extended attribute of what an open file, or a path that leads to one, has; b"" where there is
+    none."""
     try:
         return os.getxattr(at, name)
     except OSError as error:
@@ -183,7 +187,8 @@ def keep_attributes(fd: int, name: str, new: int) -> None:
         for each in (*PRESERVED, *own_attributes(reached(old))):
             found = attribute(reached(old), each)
             if found and found != attribute(new, each):
-                # in containers labels can be read, not written: then the directory has given the new file its own
+                # in containers labels can be read, not written: then the directory has given the new file its
+                # own
                 with contextlib.suppress(PermissionError):
                     os.setxattr(new, each, found)
     finally:
@@ -195,7 +200,7 @@ def refuse_directory(at: Way, path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISDIR(os.stat(at.name, dir_fd=at.fd, follow_symlinks=False).st_mode):
             raise StepError(
-                "%s is a directory, and a file is wanted there" % path,
+                "%s is a directory, expected a file" % path,
                 hint="Remove it yourself if nothing in it is needed, or add files.absent before this step.",
             )
 
@@ -219,7 +224,8 @@ def remove_at(fd: int, name: str) -> None:
 
 
 def _empty(folder: int, top: int, depth: int) -> bool:
-    """Remove what is in an open folder. What is too deep goes to the top, under a name of its own: whether anything
+    """Remove what is in an open folder. What is too deep goes to the top, under a name of its own: whether
+    anything
     has."""
     moved = False
     for child in os.listdir(folder):
@@ -253,7 +259,8 @@ def too_deep(path: str) -> StepError:
 
 
 def remove_one(fd: int, name: str) -> bool:
-    """Remove a name below an open directory; whether it is gone. A directory in which there is something stays."""
+    """Remove a name below an open directory; whether it is gone. A directory in which there is something
+    stays."""
     try:
         if is_folder(name, fd):
             os.rmdir(name, dir_fd=fd)
@@ -276,7 +283,8 @@ def sync_folder(fd: int) -> None:
 
 
 def checked(f: IO[bytes], path: str, sha256: str) -> Iterator[bytes]:
-    """What is in an open file, in pieces. Raises StepError at its end if the whole has another hash; "" is any."""
+    """What is in an open file, in pieces. Raises StepError at its end if the whole has another hash; "" is
+    any."""
     digest = hashlib.sha256()
     for chunk in iter(lambda: f.read(CHUNK), b""):
         digest.update(chunk)

@@ -74,7 +74,7 @@ def test_versions_holds_and_upgrades(bench: Bench, signer: Signer, tmp_path: Pat
     assert on(NAME, "cat", "/etc/t-app.conf") == "version of ours"
     (kept,) = bench.run(Upgrade(cache_age=0), plan=True)
     assert "t-lib" not in [c[0] for c in changes(kept)]
-    held = bench.fails(Packages("t-lib=1.2"), "t-lib 1.0 would have to be changed, but is on hold")
+    held = bench.fails(Packages("t-lib=1.2"), "t-lib 1.0 must change, but is on hold")
     assert held.error is not None and "apt.hold(c, 't-lib', held=False)" in held.error.hint
     bench.fails(NoPackages("t-lib"), "is on hold")
     _, exact, back = planned_then_done(

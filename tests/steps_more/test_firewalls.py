@@ -95,7 +95,7 @@ def test_an_own_table_beside_those_of_others(bench: Bench) -> None:
     (bench.root / "etc/nftables.conf").write_text(MAIN)
     bench.script += "nft add table ip nat && "
     chain = 'chain out {\n type nat hook postrouting priority srcnat\n oifname "e0" masquerade\n}'
-    bench.fails(OwnTable("nat", chain, family="ip"), "which prov has not made")
+    bench.fails(OwnTable("nat", chain, family="ip"), "and prov did not make it")
     own = OwnTable("own", "set seen { type ipv4_addr; flags timeout; timeout 1h; }\n" + chain)
     planned_then_done_in(bench, own)
     planned_then_done_in(bench, Firewall(["80"]))

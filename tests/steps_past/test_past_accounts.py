@@ -72,7 +72,8 @@ pasts = st.builds(
     st.booleans(),
     st.booleans(),
 )
-#: what a step is asked for: one attribute, the words of passwd(5) and shadow(5) that it is about, and its value there
+#: what a step is asked for: one attribute, the words of passwd(5) and shadow(5) that it is about, and its
+#: value there
 WANTED: list[tuple[dict[str, Any], str]] = [
     ({}, ""),
     ({"shell": "/bin/bash"}, "shell"),
@@ -185,7 +186,7 @@ def test_group(
     owner = owners.get(str(gid), group)
     assert bool(held.failed) == (owner != group), held.failed
     if held.failed:
-        assert f"which is that of {owner}" in held.failed
+        assert f"which belongs to {owner}" in held.failed
         return
     lines = {line.split(":")[0]: line for line in held.after["/etc/group"][0].splitlines()}
     was = {line.split(":")[0]: line for line in held.before["/etc/group"][0].splitlines()}.get(group, ":::")
@@ -228,7 +229,7 @@ def test_ids_that_somebody_has(hosts: Hosts) -> None:
         (User("games", uid=33, renumber=True), "www-data"),
     ):
         held = hold(host, step, picture=lambda: accounts(host))
-        assert f"which is that of {owner}" in held.failed
+        assert f"which belongs to {owner}" in held.failed
     # in a plan an earlier step gives the id away, or takes it
     host.sh("useradd -u 4321 old")
     held = hold(host, NoUser("old"), User("new", uid=4321), picture=lambda: accounts(host))

@@ -51,12 +51,12 @@ def test_short_and_long_forms(tmp_path: Path) -> None:
     [
         (
             "processes: {worker: 'a | b'}",
-            "processes.worker: 'a | b' is for a shell (|), and none runs it",
+            "processes.worker: 'a | b' needs a shell (|), but prov uses none",
         ),
         ('processes: {worker: "a \'b"}', "is not a command: no closing quotation"),
         ("processes: {worker: []}", "processes.worker: has 0 entries"),
         ("processes: {Worker: a}", "'Worker' is not a name of a-z"),
-        ("processes: {a: x}\njobs: {a: {command: x, schedule: daily}}", "'a' is a process and a job"),
+        ("processes: {a: x}\njobs: {a: {command: x, schedule: daily}}", "'a' is both a process and a job"),
         ("jobs: {a: {command: x, schedule: '61 * * * *'}}", "'61' is not a minute from 0 to 59"),
         ("jobs: {a: {command: x, schedule: '@reboot'}}", "'@reboot' is not a time"),
         ("jobs: {a: x}", "jobs.a.schedule: "),

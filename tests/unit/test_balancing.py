@@ -61,7 +61,7 @@ def test_who_stands_before_whom(tmp_path: Path) -> None:
 def test_hosts_reach_each_other_by_their_inner_addresses(tmp_path: Path) -> None:
     hosts = given(tmp_path, "{shop: web}").hosts
     assert [address_of(hosts[name]) for name in ("web1", "web2")] == ["192.0.2.1", "10.0.0.2"]
-    with pytest.raises(ProvError, match="db1 is not known"):
+    with pytest.raises(ProvError, match="db1 is not up"):
         address_of(hosts["db1"])
     assert addresses_of([hosts["db1"], hosts["web1"]]) == ["192.0.2.1"]
 
@@ -75,10 +75,10 @@ BAD = {
     "ip_hash.",
     "{shop: {hosts: web, weights: {web3: 2}}}": "balance.shop.weights: 'web3' is not one of its hosts (web1, web2). "
     "Did you mean 'web2'?",
-    "{shop: {hosts: web, weights: {web1: 0}}}": "balance.shop: a weight is 1 or more; to leave a host out, leave it "
-    "out of `hosts`",
-    "{shop: {hosts: web, backup: [web1, web2]}}": "balance.shop.backup: matches no host that is not a backup",
-    "{shop: {hosts: web, method: ip_hash, backup: [web1]}}": "balance.shop: ip_hash knows no backup: it always sends "
+    "{shop: {hosts: web, weights: {web1: 0}}}": "balance.shop: a weight must be at least 1; to exclude a host, "
+    "remove it from `hosts`",
+    "{shop: {hosts: web, backup: [web1, web2]}}": "balance.shop.backup: every host is a backup; at least one must not be",
+    "{shop: {hosts: web, method: ip_hash, backup: [web1]}}": "balance.shop: ip_hash has no backups: it always sends "
     "a client to the same host",
     "{shop: web, shop2: {hosts: web, front: apache}}": "balance.shop2.hosts: web1 has no application 'shop2'",
     "{}": "",

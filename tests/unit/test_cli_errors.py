@@ -148,4 +148,4 @@ def test_configuration_errors_as_json(prov: Prov) -> None:
 
 def test_ssh_takes_one_host(prov: Prov) -> None:
     status, _, err = prov("ssh", "good")
-    assert status == 2 and "'good' is 2 hosts" in err
+    assert status == 2 and "'good' matches 2 hosts" in err

@@ -94,7 +94,7 @@ def events(*words: str) -> list[dict[str, Any]]:
 def test_roles_and_where_they_come_from() -> None:
     found = {line.split()[0]: " ".join(line.split()[1:]) for line in prov("roles").splitlines()}
     assert found["asks"] == "roles/asks Asks its host."
-    assert found["python"] == "roles/python, instead of the built-in one Our own."
+    assert found["python"] == "roles/python, replaces the built-in role Our own."
     assert found["nginx"].startswith("built-in nginx as the front")
     assert found["broken"].startswith("roles/broken broken: ")
     names = {e["name"]: e["from"] for e in events("roles") if e["event"] == "role"}

@@ -1,4 +1,5 @@
-"""Roles that declare themselves: servers and fronts, what is refused of them, and that nothing else names them."""
+"""Roles that declare themselves: servers and fronts, what is refused of them, and that nothing else names
+them."""
 
 from __future__ import annotations
 
@@ -143,12 +144,12 @@ WRONG = {
     ('("wsgi",)', '("wsgi")'): f"{ROLE}:5: SERVES must be a literal tuple of words, not 'wsgi'",
     ('("wsgi",)', '("wgsi",)'): f"{ROLE}:5: SERVES: 'wgsi' is not an interface (wsgi, asgi). Did you mean 'wsgi'?",
     ('("wsgi",)', '("WSGI",)'): f"{ROLE}:5: SERVES: 'WSGI' is not an interface (wsgi, asgi).",
-    ('SERVES = ("wsgi",)', "from roles.app import SERVES"): f"{ROLE}:5: SERVES must be a tuple of words, ",
-    ('SERVES = ("wsgi",)', 'if 1:\n    SERVES = ("wsgi",)'): f"{ROLE}:6: SERVES must be a tuple of words, ",
-    ('SERVES = ("wsgi",)', 'SERVES = ("wsgi",)\nSERVES += ("asgi",)'): f"{ROLE}:6: SERVES must be a tuple of words, ",
+    ('SERVES = ("wsgi",)', "from roles.app import SERVES"): f"{ROLE}:5: SERVES must be a literal tuple of words",
+    ('SERVES = ("wsgi",)', 'if 1:\n    SERVES = ("wsgi",)'): f"{ROLE}:6: SERVES must be a literal tuple of words",
+    ('SERVES = ("wsgi",)', 'SERVES = ("wsgi",)\nSERVES += ("asgi",)'): f"{ROLE}:6: SERVES must be a literal tuple of words",
     ('("wsgi",)', "()"): f"{ROLE}:5: SERVES must name at least one interface",
     ('("wsgi",)', "(3,)"): f"{ROLE}:5: SERVES must be a literal tuple of words, not (3,)",
-    ('("wsgi",)', "tuple(['wsgi'])"): f"{ROLE}:5: SERVES must be a tuple of words, ",
+    ('("wsgi",)', "tuple(['wsgi'])"): f"{ROLE}:5: SERVES must be a literal tuple of words",
     ('PACKAGE = "waitress>=3,<4"', ""): f"{ROLE}:5: role 'waitress' has SERVES, but no PACKAGE",
     ("PACKAGE", "PACKAGES"): f"{ROLE}:6: PACKAGES declares nothing. Did you mean PACKAGE?",
     ('"waitress>=3,<4"', '""'): f"{ROLE}:6: PACKAGE must be a requirement such as 'name>=1,<2', or None, not ''",
@@ -375,7 +376,7 @@ def test_a_front_that_does_not_balance_or_cache_does_not_stand_before_others(tmp
         """
     for front, message in (
         ("caddy", "the front 'caddy' does not balance"),
-        ("half", "the front 'half' has no `cache`, which shop asks for"),
+        ("half", "the front 'half' has no `cache`, which shop needs"),
         ("apache2", "'apache2' is not one of apache, caddy, half, nginx. Did you mean 'apache'?"),
     ):
         lb1 = inventory(tmp_path, text.replace("FRONT", front)).hosts["lb1"]

@@ -21,7 +21,8 @@ WRITTEN = "k3gb%40Qz1"
 
 
 class Private(Repository):
-    """A repository behind a password. host: where it is served.  seen: arguments of processes in the meantime."""
+    """A repository behind a password. host: where it is served.  seen: arguments of processes in the
+    meantime."""
 
     host: str
     seen: set[bytes]
@@ -86,6 +87,6 @@ def test_another_host_gets_no_login() -> None:
 def test_steps_refuse_urls_that_hosts_would_show(login: str) -> None:
     url = f"https://{login}@h/x"
     for step in (Checkout(url, "/srv/x/src"), Download(url, "/srv/x", "0" * 64)):
-        with pytest.raises(ValueError, match="must not have a login in it") as raised:
+        with pytest.raises(ValueError, match="must not contain a login") as raised:
             step.validate()
         assert login not in str(raised.value)

@@ -29,7 +29,8 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Raw:
 
 @pytest.fixture
 def nested(raw: Raw, tmp_path: Path) -> Raw:
-    """A site with a theme, which has icons: submodules in one another, by a relative URL and by an absolute one."""
+    """A site with a theme, which has icons: submodules in one another, by a relative URL and by an absolute
+    one."""
     icons = Raw(tmp_path / "icons")
     icons.write({"a.svg": "first"})
     theme = Raw(tmp_path / "theme")
@@ -139,7 +140,9 @@ def test_what_lfs_keeps_is_fetched(large: Raw, tmp_path: Path, monkeypatch: pyte
 @pytest.mark.trust("1", "git-lfs-pointers")
 def test_pointers_are_never_shipped(large: Raw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without_lfs(tmp_path, monkeypatch)
-    with pytest.raises(ProvError, match=r"'model.bin' is kept by Git LFS, and git-lfs is not on") as raised:
+    with pytest.raises(
+        ProvError, match=r"'model.bin' is in Git LFS, but this machine has no git-lfs"
+    ) as raised:
         gitsource.checkout(large.url, None)
     assert "apt-get install git-lfs" in raised.value.hint
     (tmp_path / "bin").rename(tmp_path / "old")

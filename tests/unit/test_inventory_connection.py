@@ -76,7 +76,8 @@ REFUSED = {
     "ansible_port: true": "must be a port (1 to 65535), not true",
     "ansible_user: 5": "must be text, not 5",
     "ansible_user: ' deploy'": "' deploy' begins with '-', has blanks around it, or contains a line break",
-    "ansible_host: -oProxyCommand=x": "'-oProxyCommand=x' begins with '-', has blanks around it, or contains a line break",
+    "ansible_host: -oProxyCommand=x": "'-oProxyCommand=x' begins with '-', has blanks around it, or contains "
+    "a line break",
     "ansible_user: '{{ me }}'": "'{{ me }}' is a template, and prov has no logic in YAML",
     "ansible_password: !vault x": "is encrypted, and vaults are not supported yet",
     "ansible_password: 0123": "must be text",

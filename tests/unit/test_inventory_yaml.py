@@ -93,7 +93,7 @@ BAD = {
         "all:\n  vars:\n    a: b: c\n",
         [
             "inv.yml:3: this line has a ':' too many, or wrong indentation; "
-            "text with ': ' in it belongs in quotes"
+            "put text that contains ': ' in quotes"
         ],
     ),
     "wrong indentation": (

@@ -60,7 +60,7 @@ def rewritten(text: str, **head: Any) -> str:
 
 
 DAMAGES: dict[str, Any] = {
-    "truncated": (lambda t: t[: len(t) // 2], "is damaged: its end is missing"),
+    "truncated": (lambda t: t[: len(t) // 2], "is damaged: it is incomplete"),
     "a bit turned": (lambda t: t.replace("0644", "0645"), "is damaged: its checksum"),
     "a body of another kind": (lambda t: rewritten(t, plan=[1], sha256=plans.checksum([1])), "is damaged: "),
     "a part missing": (

@@ -93,7 +93,7 @@ def test_a_lock_with_its_hashes() -> None:
             PYLOCK.replace("python_version >= '3.8'", "'x' in extras"),
             "for an extra or a group",
         ),
-        ("pylock.toml", 'lock-version = "1.0"\n[[packages]]\nname = "x"\n', "no hash vouches for"),
+        ("pylock.toml", 'lock-version = "1.0"\n[[packages]]\nname = "x"\n', "which has no hash"),
         ("requirements.txt", None, "can't be read: [Errno 2]"),
     ],
 )
@@ -185,11 +185,11 @@ def test_what_a_requirements_file_includes_is_in_its_place() -> None:
     ("line", "where", "message"),
     [
         ("-r gone.txt", "shop: requirements.txt:2", "gone.txt is not in the source"),
-        ("-c ../../etc/passwd", "shop: requirements.txt:2", "outside of the source"),
+        ("-c ../../etc/passwd", "shop: requirements.txt:2", "outside the source"),
         ("-r requirements.txt", "shop: requirements.txt:2", "includes itself"),
         ("./nothing", "shop: requirements.txt:2", "./nothing is not a Python project"),
         ("-e /srv/x", "shop: requirements.txt:2", "/srv/x is outside the source"),
-        ("../x-1.whl", "shop: requirements.txt:2", "outside of the source"),
+        ("../x-1.whl", "shop: requirements.txt:2", "outside the source"),
         ("-r 'x", "shop: requirements.txt:2", "is not a line of requirements"),
     ],
 )

@@ -98,7 +98,7 @@ def test_limit(lab: Inventory) -> None:
     assert [host.name for host in lab.select("lab", "web*,!web2")] == ["web3", "web1"]
     with pytest.raises(UsageError) as caught:
         lab.select("web", "db1")
-    assert str(caught.value) == "none of the hosts of 'web' is within the limit 'db1'"
+    assert str(caught.value) == "--limit 'db1' matches no host of 'web'"
 
 
 def test_an_inventory_without_hosts(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def refused(folder: Path, line: str) -> str:
     [
         (AUTH.format('"a\\nb"'), "not one line of text"),
         (AUTH.format('"a\\rb"'), "not one line of text"),
-        (AUTH.format('"off"'), "would switch nginx's question for a password off"),
+        (AUTH.format('"off"'), "would disable passwords in nginx"),
         (AUTH.format('""'), "not one line of text"),
         (AUTH.format("x" * 81), "80"),
         ('environment: {PYTHONPATH: "/a\\nExecStartPre=+/bin/true"}', "PYTHONPATH must be one line"),

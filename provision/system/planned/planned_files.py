@@ -292,4 +292,4 @@ class PlannedFiles(Files):
     def _refuse_directory(self, here: str, path: str) -> None:
         now = self._stat_at(here)
         if now is not None and now.kind == "dir":
-            raise StepError("%s is a directory, and a file is wanted there" % path)
+            raise StepError("%s is a directory, expected a file" % path)
