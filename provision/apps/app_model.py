@@ -314,9 +314,7 @@ class App(FrontSettings):
     @model_validator(mode="after")
     def _parts_agree(self) -> App:
         if self.django is not None and self.django.collectstatic and not self.collected:
-            raise ValueError(
-                "`collectstatic` fills the folders of `static`, and there are none: set `static`"
-            )
+            raise ValueError("`collectstatic` fills the folders of `static`, but none are set: set `static`")
         refuse_contradictions(self, self.domains, self.static, self.health, self.auth)
         if self.auth is not None and self.tls == "none":
             raise ValueError("`auth` sends passwords: it needs `tls`")
@@ -345,7 +343,7 @@ class App(FrontSettings):
 
     @property
     def asks_of_front(self) -> list[str]:
-        """What of its settings its front has to take care of."""
+        """The settings that its front must implement."""
         names = tuple(name for name in fronts.OFFERS if name in type(self).model_fields)
         return [*filter(self.__getattribute__, names), *([f"auth: {self.auth.by}"] if self.auth else [])]
 
@@ -365,7 +363,8 @@ class App(FrontSettings):
 
     @property
     def collected(self) -> list[str]:
-        """The folders of `static` that `collectstatic` may fill: not single files, nor a site that has its own."""
+        """The folders of `static` that `collectstatic` may fill: not single files, nor a site that has its
+        own."""
         return [folder for place, folder in self.static.items() if place.endswith("/") and place != "/"]
 
     @property

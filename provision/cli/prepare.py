@@ -25,7 +25,8 @@ class Scope:
 
 
 def select(scope: Scope) -> list[InventoryHost]:
-    """The hosts of a scope. Raises UsageError, and ConfigErrors if how to reach them makes no sense."""
+    """Return the hosts of a scope. Raises UsageError, and ConfigErrors if their connection settings are
+    invalid."""
     from provision.inventory.loaded import check
 
     hosts = meant(scope)
@@ -34,7 +35,8 @@ def select(scope: Scope) -> list[InventoryHost]:
 
 
 def meant(scope: Scope) -> list[InventoryHost]:
-    """The hosts of a scope, not checked yet. Raises UsageError, and ConfigErrors for inventories that can't be read."""
+    """The hosts of a scope, not checked yet. Raises UsageError, and ConfigErrors for inventories that can't
+    be read."""
     from provision.inventory import load
 
     return load(scope.inventory or None).select(scope.target, scope.limit)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class ServedApps:
     """What a host serves. apps: its own applications.  balanced: those of the hosts behind it.
 
-    balancers: the hosts that stand before it.  leads: names of the applications whose first host it is.
+    balancers: the hosts that balance to it.  leads: names of the applications whose first host it is.
     provided: what its roles provide to applications, its own and those of other hosts.
     """
 
@@ -98,7 +98,7 @@ def resolve(
 
 
 def served_by(hosts: Sequence[InventoryHost], known: KnownRoles, problems: Problems) -> dict[str, ServedApps]:
-    """Return what each host serves, by its name. What is wrong is added to the problems."""
+    """Return what each host serves, by the host's name. Errors are added to the problems."""
     serving = [
         host
         for host in hosts
@@ -160,7 +160,8 @@ class KnownRoles:
         return self._found[name]
 
     def is_backing(self, roles: Sequence[str]) -> bool:
-        """Return whether one of these provides something to applications. A role that declares itself wrongly is
+        """Return whether one of these provides something to applications. A role that declares itself wrongly
+        is
         refused when it is found."""
         for name in roles:
             with contextlib.suppress(ConfigError):
@@ -210,7 +211,8 @@ def roles_of(host: InventoryHost, wanted: Sequence[str], known: KnownRoles, prob
 
 
 def in_order(roles: Sequence[Role]) -> list[Role]:
-    """Return roles as listed, but each after those that it names in AFTER, fronts after servers, and `app` after what
+    """Return roles as listed, but each after those that it names in AFTER, fronts after servers, and `app`
+    after what
     applications use.
 
     Raises ConfigError for a circle.

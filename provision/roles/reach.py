@@ -87,7 +87,7 @@ class PendingConnection:
             transport = transport_to(reach(inventory))
             login = login_of(inventory, transport.user, None)
             transport.begin(login.command(prompted=login.prompted))
-            # made here, as compressing keeps no one else from working
+            # made here: compressing leaves other threads free to work
             login.program(plan=plan).first_input()
             self._opened.set_result(transport)
         except BaseException as error:

@@ -70,8 +70,8 @@ def tags_of(function: Callable[..., None]) -> tuple[str, ...]:
 class Role:
     """A role as found. params: its model, if its tasks take one.  tasks: in the order in which they run.
 
-    after: names of roles that run before this one where both are listed (the module's AFTER).
-    requires: names of roles that have to be listed with it (REQUIRES).
+    after: names of roles that run before this one if both are listed (the module's AFTER).
+    requires: names of roles that must be listed with it (REQUIRES).
     server, front, backing: what it declares, if it is one. A front runs after every server.
     environment: of a backing role, how an application finds it.
     folders: its own, then those of the roles that it extends: where templates/ and files/ are looked for.

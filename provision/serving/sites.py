@@ -163,7 +163,7 @@ class Probe:
 
     @property
     def authority(self) -> str:
-        """By what the fronts of other hosts are judged."""
+        """What verifies the fronts of other hosts."""
         return authority_path(self.site.app)
 
 

@@ -30,11 +30,14 @@ class Mount(Step):
     source: a device, UUID=..., LABEL=..., host:/path for nfs, a directory with options="bind", or tmpfs.
     kind: of file system: "ext4", "xfs", "tmpfs", "nfs", "none" for bind.
     options: as in fstab(5); None leaves those of the line that is there for this kind, or is "defaults".
-    check_order: the last field of fstab: when fsck looks at it; 0 is never, 1 the root, 2 the others; None leaves it.
-    mounted: False writes the line only, and leaves what is mounted alone.
-    When options have changed, or someone has mounted it with different ones, it is mounted again in place (mount -o
-    remount). Another source or kind is refused while the old one is mounted: use mounts.no_mount first. What counts is
-    what the kernel says: the directory that is bound, the device that has the UUID.  Source: fstab(5), mount(8).
+    check_order: the last field of fstab: when fsck looks at it; 0 is never, 1 the root, 2 the others; None
+    leaves it.
+    mounted: False only writes the line, and mounts nothing.
+    If options have changed, or it was mounted with different ones, it is remounted in place (mount -o
+    remount). Another source or kind is refused while the old one is mounted: use mounts.no_mount first. What
+    counts is
+    what the kernel says: the directory that is bound, the device that has the UUID.  Source: fstab(5),
+    mount(8).
     """
 
     path: str

@@ -25,7 +25,7 @@ LIMITED = """\
 
 @wanted()
 class Firewall(LoadedTable):
-    """What other machines may reach on this host; all else is dropped. nftables, now and at boot.
+    """Ports that other machines may reach on this host; all else is dropped. nftables, now and at boot.
 
         nftables.firewall(c, ["80", "443/tcp", "443/udp", "5432 from 10.0.0.0/8", "any on wg0"],
         limited=["22"])

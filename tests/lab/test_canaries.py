@@ -1,5 +1,4 @@
-"""Canaries in an inventory, deployed to a real host: where they belong, and nowhere else, whatever is
-asked."""
+"""Canaries in an inventory, deployed to a real host: where they belong, and nowhere else, whatever is asked."""
 
 from __future__ import annotations
 
@@ -22,8 +21,7 @@ pytestmark = pytest.mark.lab
 
 NAME = "t-canaries"
 CANARY = "c4n4ry"
-#: the environment of the application, typed or named; the password of people; a role's; an index's; an
-#: argument's
+#: the environment of the application, typed or named; the password of people; a role's; an index's; an argument's
 ENVIRONMENT, NAMED, PEOPLE, ROLE, INDEX, ARGUMENT = (f"{CANARY}{n}'Qz&x" for n in "123456")
 VAULT = """
 class Vault(Params):
@@ -37,8 +35,7 @@ files.template(c, "vault.j2", to="/etc/vault.conf", p=p)
 command.command(c, ["sh", "-c", "echo $A; cat; echo $A >&2"], environment={"A": p.unseal}, stdin=p.unseal,
                 reason="a test")
 if p.fail:
-    command.command(c, ["sh", "-c", "echo $A; echo $A >&2; exit 3"], environment={"A": p.unseal}, reason="a
-    test",
+    command.command(c, ["sh", "-c", "echo $A; echo $A >&2; exit 3"], environment={"A": p.unseal}, reason="a test",
                     ignore_errors="a test")
     raise RuntimeError("the word is " + p.unseal.reveal())
 """
@@ -104,8 +101,7 @@ def ask(project: Project, *argv: str, status: int | None = None) -> str:
 
 @pytest.mark.trust("6", "canaries-on-a-host")
 def test_the_disk_has_canaries_where_they_belong(project: Project) -> None:
-    """In two files, root's alone, and in what is kept of them for an undo. No process has one as an
-    argument."""
+    """In two files, root's alone, and in what is kept of them for an undo. No process has one as an argument."""
     found = {}
     for line in on(NAME, "sh", "-c", SEARCH, "sh", forms(CANARY), timeout=200).splitlines():
         mode, user, path = line.split(" ", 2)

@@ -77,7 +77,8 @@ BAD = {
     "Did you mean 'web2'?",
     "{shop: {hosts: web, weights: {web1: 0}}}": "balance.shop: a weight must be at least 1; to exclude a host, "
     "remove it from `hosts`",
-    "{shop: {hosts: web, backup: [web1, web2]}}": "balance.shop.backup: every host is a backup; at least one must not be",
+    "{shop: {hosts: web, backup: [web1, web2]}}": "balance.shop.backup: every host is a backup; "
+    "at least one must not be",
     "{shop: {hosts: web, method: ip_hash, backup: [web1]}}": "balance.shop: ip_hash has no backups: it always sends "
     "a client to the same host",
     "{shop: web, shop2: {hosts: web, front: apache}}": "balance.shop2.hosts: web1 has no application 'shop2'",

@@ -146,7 +146,7 @@ WRONG = {
     ('("wsgi",)', '("WSGI",)'): f"{ROLE}:5: SERVES: 'WSGI' is not an interface (wsgi, asgi).",
     ('SERVES = ("wsgi",)', "from roles.app import SERVES"): f"{ROLE}:5: SERVES must be a literal tuple of words",
     ('SERVES = ("wsgi",)', 'if 1:\n    SERVES = ("wsgi",)'): f"{ROLE}:6: SERVES must be a literal tuple of words",
-    ('SERVES = ("wsgi",)', 'SERVES = ("wsgi",)\nSERVES += ("asgi",)'): f"{ROLE}:6: SERVES must be a literal tuple of words",
+    ('SERVES = ("wsgi",)', 'SERVES = ("wsgi",)\nSERVES += ("asgi",)'): f"{ROLE}:6: SERVES must be a literal",
     ('("wsgi",)', "()"): f"{ROLE}:5: SERVES must name at least one interface",
     ('("wsgi",)', "(3,)"): f"{ROLE}:5: SERVES must be a literal tuple of words, not (3,)",
     ('("wsgi",)', "tuple(['wsgi'])"): f"{ROLE}:5: SERVES must be a literal tuple of words",
