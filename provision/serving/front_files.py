@@ -30,7 +30,7 @@ def front_files(c: Host, hosts: list[VirtualHost], ca: str) -> list[Outcome]:
 
     ca: folder of the private CA on the controller, which verifies the fronts of other hosts.
     """
-    # whoever replaced a certificate: a front serves the old one until it is reloaded
+    # however a certificate was replaced: a front serves the old one until it is reloaded
     found = [files.watched(c, host.certificate) for host in hosts if host.tls]
     sites = [site for host in hosts for site in host.sites]
     for app in (s.app for s in sites if s.app.auth and s.app.auth.by == "basic"):

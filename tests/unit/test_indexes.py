@@ -77,8 +77,8 @@ def test_a_comment_keeps_no_login_either(tmp_path: Path) -> None:
     [
         ("shop @ https://me:w0rd@h/shop.whl", "line 2 has a login in the URL of a package"),
         ("git+https://t0kent0ken@h/shop.git#egg=shop", "line 2 has a login in the URL of a package"),
-        ("--index-url https://me:${NONE}@h/s", r"\$\{NONE\} is not known"),
-        ("--index-url 'https://me:w0rd@h/s", "is not a line of options"),
+        ("--index-url https://me:${NONE}@h/s", r"\$\{NONE\} is not set"),
+        ("--index-url 'https://me:w0rd@h/s", "is not a valid line of options"),
     ],
 )
 def test_what_can_not_be_moved_is_refused_with_its_line(line: str, message: str) -> None:

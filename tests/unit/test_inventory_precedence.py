@@ -153,7 +153,7 @@ def test_bad_files_of_variables(tmp_path: Path) -> None:
     }
     assert errors(lambda: load(cwd=project(tmp_path, files))) == [
         "inventory/group_vars/web.yml:1: must be a mapping of variables, not a list",
-        "inventory/host_vars: inventory/host_vars/web1.yml and inventory/host_vars/web1.yaml are both there; "
+        "inventory/host_vars: inventory/host_vars/web1.yml and inventory/host_vars/web1.yaml both exist; "
         "only one can hold the variables of 'web1'",
         "host_vars/web2:1 80: the name of a variable must be text, not 80",
     ]

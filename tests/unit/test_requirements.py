@@ -190,7 +190,7 @@ def test_what_a_requirements_file_includes_is_in_its_place() -> None:
         ("./nothing", "shop: requirements.txt:2", "./nothing is not a Python project"),
         ("-e /srv/x", "shop: requirements.txt:2", "/srv/x is outside the source"),
         ("../x-1.whl", "shop: requirements.txt:2", "outside the source"),
-        ("-r 'x", "shop: requirements.txt:2", "is not a line of requirements"),
+        ("-r 'x", "shop: requirements.txt:2", "is not a valid requirement"),
     ],
 )
 def test_what_a_source_does_not_have_is_told_with_its_line(line: str, where: str, message: str) -> None:

@@ -58,7 +58,7 @@ def check_origin(url: str, sha256: str, headers: Headers, attempts: int, ca: str
     if not re.match(r"^https?://[^/\s]+(/\S*)?\Z", url):
         raise ValueError("url must begin with http:// or https://, name a host and have no spaces: %r" % url)
     if logins(url):
-        raise ValueError("url must not have a login in it: pass a header, such as Authorization, as a Secret")
+        raise ValueError("url must not contain a login: pass a header, such as Authorization, as a Secret")
     check_digest(sha256)
     if not isinstance(attempts, int) or attempts < 1:
         raise ValueError("attempts must be 1 or more, not %r" % (attempts,))

@@ -30,7 +30,7 @@ def check_no_logins(requirements: str, packages: Sequence[str]) -> None:
             )
     for line in packages:
         if logins(line):
-            raise ValueError("%s has a login in its URL. %s" % without_login(line))
+            raise ValueError("%s contains a login. %s" % without_login(line))
 
 
 def without_login(line: str) -> "tuple[str, str]":
