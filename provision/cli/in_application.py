@@ -1,4 +1,5 @@
-"""What `prov exec` and `prov manage` share: a command of an application, with a terminal where there is one."""
+"""What `prov exec` and `prov manage` share: a command of an application, with a terminal where there is
+one."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ WORDS_BEFORE = 3
 
 
 class CommandLine(click.Command):
-    """A command line that ends in another one's: what follows TARGET and APP is not for prov, with or without `--`."""
+    """A command line that ends in another one's: what follows TARGET and APP is not for prov, with or without
+    `--`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         takes_value = {
@@ -131,7 +133,8 @@ def run_one(host: Host, name: str, argv: Sequence[str], stdin: bytes) -> None:
 
 
 def on_terminal(host: InventoryHost, argv: Sequence[str]) -> int:
-    """Run the host's words at this terminal, by ssh; returns the exit status. sudo asks there for its password."""
+    """Run the host's words at this terminal, by ssh; returns the exit status. sudo asks there for its
+    password."""
     from provision.cli.ssh_command import ssh_argv
     from provision.controller.transport_choice import transport_to
     from provision.roles.reach import login_of, reach
@@ -142,5 +145,5 @@ def on_terminal(host: InventoryHost, argv: Sequence[str]) -> int:
     try:
         status = subprocess.run(words, check=False).returncode
     except FileNotFoundError:
-        raise ProvError("there is no ssh on this machine", hint="apt install openssh-client") from None
+        raise ProvError("this machine has no ssh client", hint="apt install openssh-client") from None
     return Exit.DONE if status == 0 else Exit.UNREACHABLE if status == SSH_FAILED else Exit.FAILED

@@ -28,4 +28,4 @@ def ssh(host: str, argv: Sequence[str], inventory: Sequence[str]) -> None:
     try:
         os.execvp(words[0], words)
     except FileNotFoundError:
-        raise ProvError("there is no ssh on this machine", hint="apt install openssh-client") from None
+        raise ProvError("this machine has no ssh client", hint="apt install openssh-client") from None
