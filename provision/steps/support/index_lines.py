@@ -26,7 +26,8 @@ def check_no_logins(requirements: str, packages: Sequence[str]) -> None:
     for number, line in enumerate(requirements.splitlines(), 1):
         if logins(without_comment(line)):
             raise ValueError(
-                "line %d of the requirements contains a login in a URL: %s. %s" % (number, *without_login(line))
+                "line %d of the requirements contains a login in a URL: %s. %s"
+                % (number, *without_login(line))
             )
     for line in packages:
         if logins(line):
