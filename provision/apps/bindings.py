@@ -67,9 +67,7 @@ class Binding:
 
     @property
     def way(self) -> str:
-        """How the application reaches it: socket, certificate or password."""
-        if self.use.auth is not None:
-            return self.use.auth
+        """How the application reaches it: by a socket, or by a certificate."""
         return "socket" if self.provider is self.client else "certificate"
 
     @property

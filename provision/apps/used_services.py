@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -13,9 +13,9 @@ from provision.declared import backing_roles
 from provision.inventory.fields import matching
 
 #: what stands beside the role's name in a mapping
-OPTIONS = ("name", "auth", "url")
+OPTIONS = ("name", "url")
 #: what a URL may be made of
-PARTS = ("user", "password", "host", "port", "name")
+PARTS = ("user", "host", "port", "name")
 
 UseName = Annotated[
     str, matching(r"[a-z]([a-z0-9_-]{0,26}[a-z0-9])?", "a name of a-z, 0-9, '-' and '_', from a letter")
@@ -35,14 +35,10 @@ class Use(Settings):
         default=None,
         description="Of the database there. Default: the application's, and behind it that of the use, but `database`.",
     )
-    auth: Literal["password"] | None = Field(
-        default=None,
-        description="`password` for clients that cannot log in by the socket or a certificate.",
-    )
     url: Annotated[str, matching(r"[a-z][a-z0-9+.-]*(://\S*)?", "a scheme or a URL")] | None = Field(
         default=None,
         description="Of the variable with its URL: another scheme, such as `postgresql+asyncpg`, or all of it, with"
-        " `{user}`, `{password}`, `{host}`, `{port}` and `{name}`.",
+        " `{user}`, `{host}`, `{port}` and `{name}`.",
     )
 
     @field_validator("url")

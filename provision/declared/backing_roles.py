@@ -17,8 +17,8 @@ from provision.errors import ConfigError
 from provision.names import suggestion
 from provision.values import dataclass
 
-#: by a socket of the host that both are on; over TLS, with a certificate for each side; by a password
-WAYS = ("socket", "certificate", "password")
+#: by a socket of the host that both are on; from other hosts over TLS, with a certificate for each side
+WAYS = ("socket", "certificate")
 FUNCTION = "environment"
 
 

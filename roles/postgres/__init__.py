@@ -143,7 +143,7 @@ def environment(binding: Binding, packages: Collection[str]) -> dict[str, str | 
     local = binding.way == "socket"
     host = SOCKETS if local else binding.host_name
     plain = "{scheme}:///{name}?host={host}" if local else "{scheme}://{user}@{host}:{port}/{name}"
-    values = {"user": binding.app.user, "name": binding.name, "host": host, "port": "5432", "password": ""}
+    values = {"user": binding.app.user, "name": binding.name, "host": host, "port": "5432"}
     found: dict[str, str | Secret] = {binding.variable: binding.url(plain, scheme(packages), values)}
     if binding.first:
         found |= {"PGHOST": host, "PGDATABASE": binding.name, "PGUSER": binding.app.user}

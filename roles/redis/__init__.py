@@ -140,13 +140,12 @@ def socket(binding: Binding) -> str:
 def environment(binding: Binding, packages: Collection[str]) -> dict[str, str | Secret]:
     """What an application finds in its environment: a URL as redis-py reads it, and one for Celery."""
     if binding.way == "socket":
-        values = {"user": "", "password": "", "host": socket(binding), "port": "0", "name": "0"}
+        values = {"user": "", "host": socket(binding), "port": "0", "name": "0"}
         url = binding.url("{scheme}://{host}?db={name}", "unix", values)
         broker = f"redis+socket://{socket(binding)}"
     else:
         values = {
             "user": "",
-            "password": "",
             "host": binding.host_name,
             "port": str(binding.port),
             "name": "0",

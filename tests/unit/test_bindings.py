@@ -111,7 +111,7 @@ def test_the_database_comes_before_the_application(tmp_path: Path) -> None:
         ("uses: {database: {postgres: web1, redis: web1}}", "uses.database: must name one role"),
         ("uses: {Data base: postgres}", "'Data base' is not a name of a-z"),
         ("uses: {database: {postgres: , name: ../x}}", "'../x' is not a name of a-z"),
-        ("uses: {database: {postgres: , url: 'x://{secret}'}}", "may have {user}, {password}, {host}"),
+        ("uses: {database: {postgres: , url: 'x://{secret}'}}", "may have {user}, {host}"),
         ("uses: {database: {postgres: db1}}", "uses.database.postgres: there is no host 'db1'."),
         ("uses: {database: {postgres: web2}}", "uses.database: web2 does not have the role 'postgres'"),
         ("uses: {a-b: postgres, a_b: postgres}", "would share a variable: A_B_URL"),
