@@ -23,7 +23,7 @@ class Fleet:
     def __init__(self, inventory: Inventory, finder: Callable[[str], Callable[..., Environment]]) -> None:
         self._inventory = inventory
         self._finder = finder
-        self._manifests = Manifests()
+        self._manifests = Manifests(inventory.read_from)
         self._apps: dict[str, tuple[Application, ...]] = {}
 
     def apps(self, host: InventoryHost) -> tuple[Application, ...]:

@@ -59,21 +59,24 @@ def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) 
     typed = [str(path) for path in (paths or configured)]
     draft = Draft()
     folders: list[Path] = []
+    read_from: list[Path] = []
     for source, name in zip(sources, typed, strict=True):
         if not source.exists():
             raise missing(name, given=bool(paths))
         source = Path(os.path.abspath(source))  # noqa: PTH100
+        read_from.append(source)
         folders.append(source if source.is_dir() else source.parent)
         for file in inventory_files(source):
             with draft.problems.gathered():
                 loader_for(file, here)(file, display(file, here), draft)
     graph.complete(draft)
     draft.problems.raise_any()
-    return build(draft, list(dict.fromkeys([*folders, project])), here)
+    return build(draft, list(dict.fromkeys([*folders, project])), here, read_from)
 
 
-def build(draft: Draft, folders: Sequence[Path], here: Path) -> Inventory:
+def build(draft: Draft, folders: Sequence[Path], here: Path, read_from: Sequence[Path]) -> Inventory:
     """The inventory of a complete draft, with group_vars/ and host_vars/ of these folders."""
+    variables = [folder / name for folder in folders for name in ("group_vars", "host_vars")]
     group_vars = [
         VarsFolder(f / "group_vars", display(f / "group_vars", here), draft.problems) for f in folders
     ]
@@ -88,7 +91,8 @@ def build(draft: Draft, folders: Sequence[Path], here: Path) -> Inventory:
         for name, groups in graph.memberships(draft).items()
     }
     draft.problems.raise_any()
-    return Inventory(hosts=hosts, groups=draft.groups, project=here)
+    parts = frozenset(path.resolve() for path in (*read_from, *variables))
+    return Inventory(hosts=hosts, groups=draft.groups, project=here, read_from=parts)
 
 
 def project_settings(cwd: Path) -> tuple[Path, list[str]]:

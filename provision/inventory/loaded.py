@@ -68,11 +68,13 @@ class Inventory:
     """Every host and group, in the order in which the inventory names them.
 
     project: the folder whose roles/ they mean; None is the process's own folder.
+    read_from: the files and folders that say so; they are part of no application's source, as passwords may be in them.
     """
 
     hosts: Mapping[str, InventoryHost]
     groups: Mapping[str, UnresolvedGroup]
     project: Path | None = None
+    read_from: frozenset[Path] = frozenset()
 
     def __post_init__(self) -> None:
         for host in self.hosts.values():

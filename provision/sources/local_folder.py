@@ -3,6 +3,7 @@ out."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from provision.errors import ProvError
@@ -20,12 +21,14 @@ NEVER = {".git", ".hg", ".svn", "__pycache__", ".prov", ".venv"}
 MADE_AGAIN = {"node_modules"}
 
 
-def source_entries(folder: Path, max_size: int, *, whole: bool = False) -> list[Entry]:
+def source_entries(
+    folder: Path, max_size: int, *, whole: bool = False, apart: Collection[Path] = ()
+) -> list[Entry]:
     """Return the files of a source, sorted by path. Raises ProvError.
 
-    whole: of a commit, of which all is part.  max_size: bytes of all files.
+    whole: of a commit, of which all is part.  max_size: bytes of all files.  apart: what is not part of it.
     """
-    rules = None if whole else Rules(folder)
+    rules = None if whole else Rules(folder, apart)
     wanted = rules.wanted if rules else lambda path, _: path.rpartition("/")[2] not in NEVER
     where, hashes = str(folder), hashes_of(str(folder))
     entries: list[Entry] = []
@@ -55,10 +58,14 @@ def too_large(where: str, max_size: int) -> ProvError:
 
 
 class Rules:
-    """Which files of a folder are part of it. folder: may be in a git work tree, and have others in it."""
+    """Which files of a folder are part of it. folder: may be in a git work tree, and have others in it.
 
-    def __init__(self, folder: Path) -> None:
+    apart: files and folders that are not.
+    """
+
+    def __init__(self, folder: Path, apart: Collection[Path]) -> None:
         self._folder = folder
+        self._apart = apart
         self._ignored = Ignored(folder)
         self.work_tree = self._ignored.work_tree
         #: what git tracks, the folders on the way to it, and the folders of submodules
@@ -78,7 +85,7 @@ class Rules:
     def wanted(self, path: str, is_folder: bool) -> bool:
         """Tell whether a file is part of the source, or a folder may hold some that are."""
         above, _, name = path.rpartition("/")
-        if name in NEVER:
+        if name in NEVER or self._folder / path in self._apart:
             return False
         if not is_folder:
             return path in self._files or not self._left_out(above, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,13 @@ if TYPE_CHECKING:
 
 
 class Manifests:
-    """Every file of each source. May be asked by several threads: one reads, the others wait."""
+    """Every file of each source. May be asked by several threads: one reads, the others wait.
 
-    def __init__(self) -> None:
+    apart: files and folders of this machine that are part of no source.
+    """
+
+    def __init__(self, apart: Collection[Path] = ()) -> None:
+        self._apart = apart
         self._read: dict[tuple[Path | str, str | None, int], list[Entry]] = {}
         self._lock = threading.Lock()
 
@@ -26,17 +31,17 @@ class Manifests:
         key = (source, ref, max_size)
         with self._lock:
             if key not in self._read:
-                self._read[key] = read(source, ref, max_size)
+                self._read[key] = read(source, ref, max_size, self._apart)
             return self._read[key]
 
 
-def read(source: Path | str, ref: str | None, max_size: int) -> list[Entry]:
+def read(source: Path | str, ref: str | None, max_size: int, apart: Collection[Path]) -> list[Entry]:
     """Read a source; see Manifests.of."""
     # here, as most commands read none
     from provision.sources.local_folder import source_entries
 
     if isinstance(source, Path):
-        return source_entries(source, max_size)
+        return source_entries(source, max_size, apart=apart)
     from provision.sources.checkouts import checkout
 
     return source_entries(checkout(source, ref, max_size), max_size, whole=True)

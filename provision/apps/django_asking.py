@@ -1,0 +1,56 @@
+"""Asks a Django project for its settings, in its own environment: what only running its code tells.
+
+Its code is a stranger's: root does not run it (decision D15), and only an environment that is in the folder is used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+#: seconds
+ASKING = 30
+QUESTION = """
+import json, sys
+from django.conf import settings
+sys.stdout.write("\\n" + json.dumps({name: str(getattr(settings, name, "") or "") for name in sys.argv[1:]}))
+"""
+
+
+def environment_of(folder: Path) -> Path | None:
+    """The Python of an environment in a project's folder; None if there is none."""
+    found = (folder / name / "bin/python" for name in (".venv", "venv", "env"))
+    return next((path for path in found if path.exists()), None)
+
+
+def asked(folder: Path, settings: str, names: Sequence[str]) -> dict[str, str]:
+    """What the settings of a project say; nothing if they can't be asked. folder: of manage.py.
+
+    Paths below the folder begin with "/", as if that was the top.
+    """
+    python = environment_of(folder)
+    if python is None or os.geteuid() == 0:
+        return {}
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": settings, "PYTHONPATH": str(folder)}
+    try:
+        told = subprocess.run(
+            [str(python), "-c", QUESTION, *names],
+            cwd=folder,
+            env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=ASKING,
+            check=True,
+        )
+        found = json.loads(told.stdout.decode(errors="replace").rpartition("\n")[2])
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return {}
+    return {name: below(folder, str(value)) for name, value in found.items() if value}
+
+
+def below(folder: Path, value: str) -> str:
+    """A path below the folder as one that begins there; other texts as they are."""
+    return "/" + os.path.relpath(value, folder) if value.startswith(f"{folder}/") else value

@@ -1,0 +1,166 @@
+"""What a Django project's files say: settings, target, folders. They are read, never run."""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+
+from provision.apps.project_reading import ProjectFiles, Target
+from provision.values import dataclass
+
+SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*(?:,|\]\s*=)\s*["']([\w.]+)["']""")
+#: settings modules for the real thing, the likeliest first
+PRODUCTION = ("production", "prod", "deploy", "live")
+#: what is asked of settings
+ASKED = ("STATIC_URL", "STATIC_ROOT", "MEDIA_URL", "MEDIA_ROOT", "BASE_DIR")
+
+
+@dataclass(frozen=True)
+class DjangoProject:
+    """A project of Django. root: folder of manage.py, below the source's; "" for the source itself.
+
+    settings: module.  settings_path: its file.  target: what is served, None if there is no wsgi.py nor asgi.py.
+    values: texts of settings, as far as they could be read: paths begin with "/" and are below `root`.
+    """
+
+    root: str
+    manage: str
+    settings: str
+    settings_path: str
+    target: Target | None
+    values: dict[str, str]
+
+
+def django_project(files: ProjectFiles) -> DjangoProject | None:
+    """The project whose manage.py is nearest to the top; None if there is none."""
+    for manage in files.named("manage.py"):
+        root = posixpath.dirname(manage)
+        said = SETTINGS.search(files.text(manage))
+        named = said[1] if said else likely_settings(files, root)
+        if "django" not in files.text(manage) or not named:
+            continue
+        served = next(filter(None, (entry(files, root, kind) for kind in ("wsgi", "asgi"))), None)
+        theirs = SETTINGS.search(files.text(served.said_in)) if served else None
+        settings = best(files, root, theirs[1] if theirs else named)
+        path = module_file(files, root, settings)
+        values = values_of(files, root, settings, path)
+        return DjangoProject(root, manage, settings, path, speaking(files, root, served), values)
+    return None
+
+
+def likely_settings(files: ProjectFiles, root: str) -> str:
+    """The settings of a project whose manage.py leaves them to the environment; "" if none look like that."""
+    below = f"{root}/" if root else ""
+    for path in files.modules:
+        found = re.fullmatch(r"([\w/]+/)?settings(/base)?\.py", path.removeprefix(below))
+        if path.startswith(below) and found:
+            return path.removeprefix(below).removesuffix(".py").replace("/", ".")
+    return ""
+
+
+def entry(files: ProjectFiles, root: str, kind: str) -> Target | None:
+    """What the project's wsgi.py or asgi.py serves."""
+    below = f"{root}/" if root else ""
+    for path in files.named(f"{kind}.py"):
+        if path.startswith(below) and re.search(r"(?m)^application\b", files.text(path)):
+            module = path[len(below) :].removesuffix(".py").replace("/", ".")
+            return Target(f"{module}:application", kind, path)
+    return None
+
+
+def speaking(files: ProjectFiles, root: str, served: Target | None) -> Target | None:
+    """ASGI instead of WSGI where the project asks for it: with Channels, or no wsgi.py."""
+    if files.mentions(r"(?m)^\s*from channels\b|ProtocolTypeRouter"):
+        return entry(files, root, "asgi") or served
+    return served
+
+
+def best(files: ProjectFiles, root: str, named: str) -> str:
+    """The settings for production, beside those that are named for development."""
+    package, _, last = named.rpartition(".")
+    if last in PRODUCTION:
+        return named
+    for base in (package, named):
+        for name in PRODUCTION if base else ():
+            if module_file(files, root, f"{base}.{name}"):
+                return f"{base}.{name}"
+    return named
+
+
+def module_file(files: ProjectFiles, root: str, module: str) -> str:
+    """The file of a module; "" if it is not in the source."""
+    path = posixpath.join(root, module.replace(".", "/"))
+    return next((each for each in (f"{path}.py", f"{path}/__init__.py") if each in files.paths), "")
+
+
+def values_of(files: ProjectFiles, root: str, settings: str, path: str) -> dict[str, str]:
+    """What settings say of files, with those that they take from others (`from .base import *`)."""
+    known: dict[str, str] = {}
+    package = settings.rpartition(".")[0]
+    for node in files.tree(path).body if path else ():
+        if isinstance(node, ast.ImportFrom) and any(each.name == "*" for each in node.names):
+            name = f"{package}.{node.module}" if node.level else str(node.module)
+            other = module_file(files, root, name)
+            if other and other != path:
+                known.update(values_of(files, root, name, other))
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            value = Values(known, "/" + path[len(root) + 1 if root else 0 :]).of(node.value)
+            if isinstance(target, ast.Name):
+                if value is None:
+                    known.pop(target.id, None)
+                else:
+                    known[target.id] = value
+    return known
+
+
+class Values:
+    """Expressions of paths and texts, as settings have them. known: names and their texts.  here: the file's path."""
+
+    def __init__(self, known: dict[str, str], here: str) -> None:
+        self._known = known | {"__file__": here}
+
+    def of(self, node: ast.expr | None) -> str | None:
+        """The text of an expression; None if it is more than this reads."""
+        if isinstance(node, ast.Constant):
+            return node.value if isinstance(node.value, str) else None
+        if isinstance(node, ast.Name):
+            return self._known.get(node.id)
+        if isinstance(node, ast.Attribute):
+            inner = self.of(node.value)
+            return posixpath.dirname(inner) or "/" if inner is not None and node.attr == "parent" else None
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.Add)):
+            left, right = self.of(node.left), self.of(node.right)
+            if left is None or right is None:
+                return None
+            return posixpath.join(left, right) if isinstance(node.op, ast.Div) else left + right
+        if isinstance(node, ast.Subscript):
+            return self._of_parents(node)
+        return self._of_call(node) if isinstance(node, ast.Call) else None
+
+    def _of_parents(self, node: ast.Subscript) -> str | None:
+        """Path(__file__).parents[1]."""
+        value, index = node.value, node.slice
+        if not (
+            isinstance(value, ast.Attribute) and value.attr == "parents" and isinstance(index, ast.Constant)
+        ):
+            return None
+        inner = self.of(value.value)
+        for _ in range(int(index.value) + 1) if inner is not None and isinstance(index.value, int) else ():
+            inner = posixpath.dirname(inner or "/") or "/"
+        return inner
+
+    def _of_call(self, node: ast.Call) -> str | None:
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        arguments = [self.of(each) for each in node.args]
+        if name in ("resolve", "absolute") and isinstance(node.func, ast.Attribute):
+            return self.of(node.func.value)
+        if not arguments or None in arguments:
+            return None
+        texts = [text for text in arguments if text is not None]
+        if name in ("Path", "str", "abspath", "realpath", "normpath"):
+            return texts[0]
+        if name == "dirname":
+            return posixpath.dirname(texts[0]) or "/"
+        return posixpath.join(*texts) if name in ("join", "joinpath") else None

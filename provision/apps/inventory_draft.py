@@ -1,0 +1,327 @@
+"""The inventory that `prov init` writes for the application in a folder, with a comment a line."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from pathlib import Path
+
+from provision.apps.compose_reading import compose_services, processes_in, used_in
+from provision.apps.django_asking import asked, environment_of
+from provision.apps.django_reading import ASKED, DjangoProject, django_project
+from provision.apps.procfile import ProcfileParts, read_procfile
+from provision.apps.project_reading import ProjectFiles, Target, health_of, module_of, target_of
+from provision.apps.requirements import USUAL, FolderTree, requires_python
+from provision.errors import UsageError
+from provision.values import dataclass
+
+#: the image of a lab host by default, and the Pythons of images
+LAB_IMAGE = "debian-12"
+PYTHONS = {"debian-12": "3.11.2", "debian-13": "3.13.5"}
+#: a text that YAML reads as that text, without quotes
+PLAIN = re.compile(r"[A-Za-z/.][\w./:-]*")
+#: what YAML 1.1 reads as something else
+OTHERS = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
+#: text of a process's command, as wide as a comment leaves room for
+WIDE = 60
+
+
+@dataclass(frozen=True)
+class ApplicationDraft:
+    """What was found. settings: (name, value, comment) of an entry of `apps`.  roles: besides base, python and app.
+
+    unclear: what was found and not understood, a sentence each.
+    """
+
+    name: str
+    settings: Sequence[tuple[str, object, str]]
+    roles: Sequence[str] = ()
+    unclear: Sequence[str] = field(default_factory=list)
+
+
+def draft_of(files: ProjectFiles, domain: str) -> ApplicationDraft:
+    """Find out what the application of a folder needs.
+
+    Raises UsageError if there is none, and ConfigError for a line of its Procfile that is none.
+    """
+    return Drafting(files, domain).draft()
+
+
+class Drafting:
+    """Finds one application. domain: its name in the web; "" for NAME.test."""
+
+    def __init__(self, files: ProjectFiles, domain: str) -> None:
+        self._files = files
+        self.name = name_of(files.folder)
+        self._domain = domain or f"{self.name}.test"
+        self._settings: list[tuple[str, object, str]] = []
+        self._unclear: list[str] = []
+        self._roles: list[str] = []
+        self._procfile = self._read_procfile()
+        self._compose, self._services = compose_services(files)
+        self._django = django_project(files)
+
+    def draft(self) -> ApplicationDraft:
+        """Everything, in the order in which people read an entry."""
+        served = self._served()
+        root = self._django.root if self._django else ""
+        self._put("source", "..", "this folder, without this inventory and what git ignores")
+        if root:
+            self._put("subdirectory", root, "where manage.py is")
+        self._put("target", served.place, f"found in {served.said_in}")
+        if served.interface == "asgi":
+            self._put("interface", "asgi", "served by uvicorn; see `server` for others")
+        if served.pythonpath:
+            self._put("pythonpath", [served.pythonpath], "modules are imported from there")
+        self._put("domains", [self._domain], "names that it is served under")
+        if self._django:
+            self._of_django(self._django)
+        else:
+            self._static()
+        self._health()
+        self._requirements(root)
+        self._python(root)
+        self._release(served)
+        self._processes()
+        self._uses()
+        return ApplicationDraft(self.name, self._settings, self._roles, self._unclear)
+
+    def _put(self, name: str, value: object, comment: str) -> None:
+        self._settings.append((name, value, comment))
+
+    def _read_procfile(self) -> ProcfileParts:
+        text = self._files.text("Procfile") if "Procfile" in self._files.paths else ""
+        return read_procfile(text, "Procfile")
+
+    def _served(self) -> Target:
+        if self._django and self._django.target:
+            return self._django.target
+        if self._procfile.served:
+            place, interface = self._procfile.served
+            return Target(place, interface, "Procfile")
+        found = target_of(self._files)
+        if found is None:
+            raise UsageError(
+                f"{self._files.folder} already exists, and holds no application that prov knows: no manage.py, no"
+                " Procfile with a server, no module with an application of Flask, FastAPI or the like",
+                hint="For a project of hosts, name a new folder: prov init DIR. For an application that is not found"
+                " by reading, write `target` yourself: docs/applications.md.",
+            )
+        return found
+
+    def _of_django(self, project: DjangoProject) -> None:
+        manage = posixpath.relpath(project.manage, project.root or ".")
+        given = {"settings": project.settings, **({"manage": manage} if manage != "manage.py" else {})}
+        self._put("django", given, f"settings: {project.settings_path or 'not in the source'}")
+        if not project.settings_path:
+            self._unclear.append(
+                f"the settings {project.settings} are not in the source: give them by `files`"
+            )
+        values = {**project.values, **self._asked(project)}
+        static = inside(values.get("STATIC_ROOT"))
+        if static:
+            self._put(
+                "static", {prefix(values.get("STATIC_URL"), "/static/"): static}, "filled by collectstatic"
+            )
+        else:
+            self._unclear.append(
+                "STATIC_ROOT could not be read: without `static`, the front serves no static files"
+            )
+        media = inside(values.get("MEDIA_ROOT"))
+        if media:
+            where = f"release/{media}"
+            self._put(
+                "media", {prefix(values.get("MEDIA_URL"), "/media/"): where}, "uploads, in the data folder"
+            )
+            self._put("writable", [media], "kept over releases")
+        self._database(project)
+
+    def _asked(self, project: DjangoProject) -> dict[str, str]:
+        """What Django itself tells, where reading was not enough."""
+        if "STATIC_ROOT" in project.values:
+            return {}
+        folder = self._files.folder / project.root
+        if environment_of(folder) is not None and os.geteuid() == 0:
+            self._unclear.append(
+                "the settings could be asked in their environment, but not by root: run prov init as a user"
+            )
+        return asked(folder, project.settings, ASKED)
+
+    def _database(self, project: DjangoProject) -> None:
+        """SQLite beside the code is lost with the next release, and can't be written to."""
+        text = self._files.text(project.settings_path)
+        if "sqlite3" in text and not re.search(r"DATA_DIR|DATABASE_URL|environ|getenv|env\(", text):
+            self._unclear.append(
+                f"the database of {project.settings_path} is in the release, where nothing can be written: have the "
+                'settings take the folder from os.environ["PROV_DATA_DIR"]'
+            )
+
+    def _static(self) -> None:
+        for folder in ("static", "app/static"):
+            if any(path.startswith(f"{folder}/") for path in self._files.paths):
+                self._put("static", {"/static/": folder}, "served by the front")
+                return
+
+    def _health(self) -> None:
+        path, said_in = health_of(self._files)
+        if path:
+            self._put("health", path, f"found in {said_in}; asked before a release goes into service")
+        else:
+            self._unclear.append(
+                "no path for health checks was found: / has to answer with 200 to 399, or set `health`"
+            )
+
+    def _requirements(self, root: str) -> None:
+        folders = [root, *posixpath.dirname(root).split("/")] if root else [""]
+        usual = {posixpath.join(folder, name) for folder in (*folders, "") for name in USUAL}
+        if usual & set(self._files.paths):
+            return
+        others = [
+            p for p in self._files.paths if re.fullmatch(r"requirements/(production|prod|base|main)\.txt", p)
+        ]
+        if others:
+            best = sorted(others, key=lambda path: "prod" not in path)[0]
+            self._put("requirements", posixpath.relpath(best, root or "."), "its packages")
+        else:
+            self._unclear.append(f"nothing lists its packages: no {', '.join(USUAL)}; set `requirements`")
+
+    def _python(self, root: str) -> None:
+        """Which Python it needs, if the host that is tried first lacks it."""
+        # here, as few say it
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+        said = requires_python(FolderTree(self._files.folder), root)
+        try:
+            allowed = SpecifierSet(said or "")
+        except InvalidSpecifier:
+            return
+        have = [name for name, version in PYTHONS.items() if allowed.contains(version)]
+        if LAB_IMAGE not in have:
+            other = f": boot one of these, prov lab up NAME --image {have[0]}" if have else ""
+            self._unclear.append(
+                f"it requires Python {said}, and {LAB_IMAGE} has another one{other}; or set `python`"
+            )
+
+    def _release(self, served: Target) -> None:
+        commands: list[object] = [list(words) for words in self._procfile.before if not migrates(words)]
+        said = " ".join(" ".join(words) for words in self._procfile.before)
+        if "migrations/alembic.ini" in self._files.paths and not self._django and "db upgrade" not in said:
+            commands.insert(0, {"command": f"flask --app {served.place} db upgrade", "once": "group"})
+        if "alembic.ini" in self._files.paths and "alembic" not in said:
+            commands.insert(0, {"command": "alembic upgrade head", "once": "group"})
+        if commands:
+            self._put("release", commands, "run for each release, before it goes into service")
+
+    def _processes(self) -> None:
+        found: dict[str, object] = {name: list(words) for name, words in self._procfile.processes.items()}
+        said_in = "Procfile" if found else self._compose
+        found = found or dict(processes_in(self._services))
+        celery = self._files.mentions(r"(?m)^\s*\w+\s*(:\s*\w+\s*)?=\s*(celery\.)?Celery\(")
+        if not found and celery:
+            root = f"{self._django.root}/" if self._django and self._django.root else ""
+            said_in, module = celery, module_of(celery.removeprefix(root))[0].removesuffix(".celery")
+            found["worker"] = f"celery -A {module} worker"
+            if self._files.mentions(r"beat_schedule|CELERY_BEAT|django_celery_beat"):
+                found["beat"] = {
+                    "command": f"celery -A {module} beat -s /tmp/celerybeat-schedule",
+                    "on": "one",
+                }
+        if found:
+            self._put("processes", found, f"found in {said_in}")
+
+    def _uses(self) -> None:
+        found = used_in(self._services)
+        for name, role in found.items():
+            variable = f"{'DATABASE' if name == 'database' else 'REDIS'}_URL"
+            if self._files.mentions(variable):
+                self._roles.append(role)
+            else:
+                self._unclear.append(
+                    f"{self._compose} has {role}, and no module asks for {variable}: see `uses`"
+                )
+        known = {name: role for name, role in found.items() if role in self._roles}
+        if known:
+            self._put("uses", known, f"found in {self._compose}; on the same host")
+
+
+def name_of(folder: Path) -> str:
+    """A name for the application: the folder's, as units and users can be called."""
+    found = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")[:28].rstrip("-")
+    return found if re.match("[a-z]", found) else f"app-{found}"[:28].rstrip("-")
+
+
+def inside(path: str | None) -> str:
+    """A folder of settings below the project's; "" if it is elsewhere, or not known."""
+    return path.strip("/") if path and path.startswith("/") else ""
+
+
+def prefix(url: str | None, default: str) -> str:
+    """A URL of settings as a prefix."""
+    return f"/{url.strip('/')}/" if url and "://" not in url and url.strip("/") else default
+
+
+def migrates(words: Sequence[str]) -> bool:
+    """Whether this is what prov does by itself for a Django project."""
+    return re.search(r"manage(\.py)? (migrate|collectstatic)\b", " ".join(words)) is not None
+
+
+def inventory_text(draft: ApplicationDraft, host: str) -> str:
+    """The text of the inventory. host: its name in the inventory, or the address to reach it by."""
+    lab = re.fullmatch(r"[a-z0-9-]+", host) is not None
+    lines = [
+        "# Written by prov init. All settings: docs/inventory.md. Try it:  prov check",
+        "all:",
+        "  hosts:",
+    ]
+    lines.append(f"    {host}:")
+    if lab:
+        lines.append(
+            commented(
+                "      ansible_connection: lab", f"a throwaway host of this machine: prov lab up {host}"
+            )
+        )
+    else:
+        lines.append(commented("      ansible_user: root", "who logs in; another one becomes root with sudo"))
+    roles = ", ".join(["base", "python", *draft.roles, "app"])
+    lines += [
+        "  vars:",
+        commented(f"    roles: [{roles}]", "server and front of an application come by themselves"),
+    ]
+    lines += ["    apps:", f"      {draft.name}:"]
+    for name, value, comment in draft.settings:
+        lines += entry_lines(name, value, comment)
+    return "\n".join(lines) + "\n"
+
+
+def entry_lines(name: str, value: object, comment: str) -> list[str]:
+    """A setting of an application, on a line; what has several commands, one a line."""
+    whole = f"        {name}: {flow(value)}"
+    if name not in ("processes", "release"):
+        return [commented(whole, comment)]
+    head = commented(f"        {name}:", comment)
+    if isinstance(value, Mapping):
+        return [head, *(f"          {key}: {flow(each)}" for key, each in value.items())]
+    return [head, *(f"          - {flow(each)}" for each in (value if isinstance(value, list) else [value]))]
+
+
+def commented(line: str, comment: str) -> str:
+    """A line with its comment."""
+    return f"{line:<{WIDE}} # {comment}"
+
+
+def flow(value: object) -> str:
+    """A value as YAML on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{flow(key)}: {flow(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(flow, value)) + "]"
+    text = str(value)
+    return (
+        text
+        if PLAIN.fullmatch(text) and text.lower() not in OTHERS and not text.endswith(":")
+        else json.dumps(text)
+    )

@@ -1,0 +1,101 @@
+"""A Procfile, read as it is: what is served, commands for a release, processes.
+
+Source: Heroku's "The Procfile": `<process type>: <command>`, the process types web and release are special; a shell
+runs each command.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+
+from provision.errors import ConfigError
+from provision.values import dataclass
+
+LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)")
+#: commands that follow one another, where no shell is needed to see it
+ONE_AFTER_ANOTHER = re.compile(r"\s*(?:&&|;)\s*")
+#: what only a shell understands
+SHELL = re.compile(r"[$`|<>*?~]|\\|&|;|\(")
+#: programs that serve, and what they speak
+SERVERS = {
+    "gunicorn": "wsgi",
+    "uwsgi": "wsgi",
+    "uvicorn": "asgi",
+    "hypercorn": "asgi",
+    "daphne": "asgi",
+    "granian": "",
+}
+TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(\(\))?")
+#: gunicorn serves `application` of a module that is named alone
+MODULE = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
+
+
+@dataclass(frozen=True)
+class ProcfileParts:
+    """served: (module:callable, interface), or None.  before: commands of web and release that come before it.
+
+    processes: by name; each is a list of words.
+    """
+
+    served: tuple[str, str] | None = None
+    before: Sequence[Sequence[str]] = ()
+    processes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def read_procfile(text: str, name: str) -> ProcfileParts:
+    """Read a Procfile. name: of it, for errors. Raises ConfigError for a line that is none, with its number."""
+    served: tuple[str, str] | None = None
+    before: list[Sequence[str]] = []
+    processes: dict[str, Sequence[str]] = {}
+    seen: set[str] = set()
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        found = LINE.fullmatch(line.strip())
+        where = f"{name}:{number}"
+        if found is None:
+            hint = "Write `NAME: COMMAND`, such as `worker: celery -A shop worker`."
+            raise ConfigError(f"{line.strip()!r} is not a line of a Procfile", where=where, hint=hint)
+        part, command = found[1], found[2]
+        if part in seen:
+            raise ConfigError(f"{part!r} is in the Procfile twice", where=where)
+        seen.add(part)
+        if part in ("web", "release"):
+            *first, last = ONE_AFTER_ANOTHER.split(command)
+            serves = serving(last) if part == "web" else None
+            served = served or serves
+            before += [words_of(each, where) for each in (first if part == "web" else [*first, last])]
+        else:
+            processes[part.lower().replace("_", "-")] = words_of(command, where)
+    return ProcfileParts(served, before, processes)
+
+
+def words_of(command: str, where: str) -> list[str]:
+    """The words of a command; those of a shell that runs it, if it needs one."""
+    if SHELL.search(command):
+        return ["sh", "-c", command]
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ConfigError(f"{command!r} is not a command: {str(error).lower()}", where=where) from None
+    # `NAME=value command` is the shell's, too
+    return ["env", *words] if "=" in words[0] else words
+
+
+def serving(command: str) -> tuple[str, str] | None:
+    """What a server's command line serves, and what that speaks; None if it is none that is known."""
+    words = command.replace('"', " ").replace("'", " ").split()
+    program = next((word for word in words if word.rpartition("/")[2] in SERVERS), "")
+    if not program:
+        return None
+    interface = SERVERS[program.rpartition("/")[2]]
+    if "uvicorn.workers" in command or "asgi" in words:
+        interface = "asgi"
+    rest = words[words.index(program) + 1 :]
+    named = [word for word in rest if TARGET.fullmatch(word)]
+    alone = [word for word in rest if MODULE.fullmatch(word) and "worker" not in word.lower()]
+    place = named[0] if named else f"{alone[0]}:application" if alone else ""
+    return (place, interface or "wsgi") if place else None

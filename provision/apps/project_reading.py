@@ -1,0 +1,175 @@
+"""What a folder says of the application in it: framework, target, settings, files, processes. It is read, never run.
+
+Each finding names the file that it is from; what was found and not understood is told, too.
+"""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import field
+from functools import cached_property
+from pathlib import Path
+
+from provision.values import dataclass
+
+#: bytes of a file that is looked into
+MOST_TEXT = 1 << 20
+#: folders of a source whose modules are no application
+NOT_SERVED = {"tests", "test", "docs", "doc", "examples", "migrations", "versions", "scripts", "node_modules"}
+#: classes of frameworks, by the interface that their instances speak
+INSTANCES = {
+    "Flask": "wsgi",
+    "FastAPI": "asgi",
+    "Starlette": "asgi",
+    "Quart": "asgi",
+    "Litestar": "asgi",
+    "Sanic": "asgi",
+    "Bottle": "wsgi",
+    "Falcon": "wsgi",
+}
+FACTORIES = ("create_app", "make_app", "build_app", "get_app", "application_factory")
+NAMES = ("app", "application", "api", "server")
+#: names of modules that hold what is served, the likeliest first
+MODULES = ("wsgi", "asgi", "app", "main", "application", "server", "api", "run", "__init__")
+HEALTH = re.compile(
+    r"""["'/^](_?health(?:z|check|_check|-check)?|healthz?/(?:ready|live)|livez|readyz|__heartbeat__)(/?)\$?["'?]"""
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is served. place: module:callable.  interface: wsgi or asgi.  said_in: the file that tells it.
+
+    pythonpath: folder that its module is imported from, if it is not the application's own.
+    """
+
+    place: str
+    interface: str
+    said_in: str
+    pythonpath: str = ""
+
+
+@dataclass(frozen=True)
+class ProjectFiles:
+    """The files of a folder, by path below it. folder: where it is.  paths: of what a release would have."""
+
+    folder: Path
+    paths: Sequence[str]
+    _texts: dict[str, str] = field(default_factory=dict)
+
+    def text(self, path: str) -> str:
+        """The contents of a file, "" for one that is not text or too large."""
+        if path not in self._texts:
+            file = self.folder / path
+            whole = file.is_file() and not file.is_symlink() and file.stat().st_size <= MOST_TEXT
+            self._texts[path] = file.read_bytes().decode(errors="replace") if whole else ""
+        return self._texts[path]
+
+    def named(self, name: str) -> list[str]:
+        """Paths of all files of that name, those nearest to the top first."""
+        found = [path for path in self.paths if posixpath.basename(path) == name]
+        return sorted(found, key=lambda path: (path.count("/"), path))
+
+    @cached_property
+    def modules(self) -> list[str]:
+        """Paths of Python files that may be of the application, those nearest to the top first."""
+        found = [
+            path
+            for path in self.paths
+            if path.endswith(".py")
+            and not NOT_SERVED & set(path.split("/"))
+            and not re.match(r"(test_.*|tests|conftest|setup)\.py$", posixpath.basename(path))
+        ]
+        return sorted(found, key=lambda path: (path.count("/"), path))
+
+    def tree(self, path: str) -> ast.Module:
+        """The syntax of a Python file; nothing for one that is of another version."""
+        try:
+            return ast.parse(self.text(path))
+        except (SyntaxError, ValueError):
+            return ast.Module([], [])
+
+    def mentions(self, pattern: str) -> str:
+        """The first Python file in which a regular expression is found; "" if there is none."""
+        return next((path for path in self.modules if re.search(pattern, self.text(path))), "")
+
+
+def module_of(path: str) -> tuple[str, str]:
+    """The name of a file's module, and the folder that it is imported from: "src" for src/shop/app.py."""
+    folder = "src" if path.startswith("src/") else ""
+    inside = path[len(folder) + 1 :] if folder else path
+    return inside.removesuffix(".py").removesuffix("/__init__").replace("/", "."), folder
+
+
+def target_of(files: ProjectFiles) -> Target | None:
+    """What the Python files of a project without Django serve."""
+    candidates = [
+        (rank(path, place), path, place, kind)
+        for path in files.modules
+        for place, kind in served_in(files, path)
+    ]
+    if not candidates:
+        return None
+    _, path, place, interface = min(candidates)
+    module, folder = module_of(path)
+    return Target(f"{module}:{place}", interface or interface_of(files), path, folder)
+
+
+def rank(path: str, place: str) -> tuple[int, int, int]:
+    """How unlikely it is that this is what is served: a factory more than an application, then by depth and name."""
+    stem = posixpath.basename(path).removesuffix(".py")
+    # wsgi.py is made for servers
+    made_for_it = stem in MODULES[:2]
+    known = MODULES.index(stem) if stem in MODULES else len(MODULES)
+    return (0 if made_for_it else 1 + place.endswith("()"), path.count("/"), known)
+
+
+def served_in(files: ProjectFiles, path: str) -> Iterator[tuple[str, str]]:
+    """Names in a module that servers can be given, with what they speak, if that shows."""
+    stem = posixpath.basename(path).removesuffix(".py")
+    for node in files.tree(path).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name, made_by = node.targets[0].id, called(node.value)
+            if made_by in INSTANCES:
+                yield name, INSTANCES[made_by]
+            elif name in NAMES and (made_by in FACTORIES or stem in MODULES[:2]):
+                yield name, ""
+        elif isinstance(node, ast.FunctionDef) and node.name in FACTORIES and not required(node.args):
+            yield f"{node.name}()", ""
+        elif isinstance(node, ast.ImportFrom) and stem in MODULES[:2]:
+            yield from ((each.asname or each.name, "") for each in node.names if each.name in NAMES)
+
+
+def required(arguments: ast.arguments) -> bool:
+    """Whether a function needs arguments."""
+    return (
+        len(arguments.posonlyargs + arguments.args) > len(arguments.defaults) or None in arguments.kw_defaults
+    )
+
+
+def called(value: ast.expr) -> str:
+    """The last name of what an expression calls: "Flask" of flask.Flask(__name__)."""
+    if not isinstance(value, ast.Call):
+        return ""
+    return value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
+
+
+def interface_of(files: ProjectFiles) -> str:
+    """What the framework speaks that a project imports."""
+    return (
+        "asgi"
+        if files.mentions(r"(?m)^\s*(from|import) (fastapi|starlette|quart|litestar|sanic)\b")
+        else "wsgi"
+    )
+
+
+def health_of(files: ProjectFiles) -> tuple[str, str]:
+    """A path that looks like one for health checks, and the file that has it; empty if there is none."""
+    for path in files.modules:
+        found = HEALTH.search(files.text(path))
+        if found and re.search(r"route|path\(|url\(|get\(|add_url|Route", files.text(path)):
+            return f"/{found[1]}{found[2]}", path
+    return "", ""

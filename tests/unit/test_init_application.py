@@ -1,0 +1,223 @@
+"""prov init in an application's folder: what it finds by reading, what it writes, and what it has not understood."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from inventories import project
+
+from provision.apps import django_asking
+from provision.cli.main import cli
+from provision.errors import ConfigError, UsageError
+from provision.inventory import load
+from provision.roles.project import resolve
+
+MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "site_.settings.dev")\nimport django\n'
+WSGI = "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n"
+BASE = """
+    import os
+    from pathlib import Path
+    BASE_DIR = Path(__file__).resolve().parent.parent.parent
+    STATIC_URL = "assets/"
+    STATIC_ROOT = os.path.join(BASE_DIR, "out", "static")
+    MEDIA_URL = "/uploads/"
+    DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}}
+"""
+DJANGO = {
+    "backend/manage.py": MANAGE,
+    "backend/site_/__init__.py": "",
+    "backend/site_/wsgi.py": WSGI,
+    "backend/site_/settings/__init__.py": "",
+    "backend/site_/settings/base.py": BASE,
+    "backend/site_/settings/dev.py": "from .base import *\nSTATIC_ROOT = '/tmp/dev'\n",
+    "backend/site_/settings/production.py": 'from .base import *\nMEDIA_ROOT = BASE_DIR / "media"\n',
+    "backend/site_/urls.py": 'urlpatterns = [path("healthz/", ok)]\n',
+    "backend/tests/test_urls.py": 'get("/health/of/tests")\n',
+    "requirements.txt": "django\n",
+}
+
+
+def init(folder: Path, files: dict[str, str], *options: str) -> tuple[dict[str, Any], list[str]]:
+    """The entry that is written for an application's files, and what was not understood. It resolves."""
+    project(folder, files)
+    result = CliRunner().invoke(
+        cli, ["init", str(folder), "--json", *options], catch_exceptions=False, standalone_mode=False
+    )
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [event["event"] for event in events if event["event"] != "unclear"] == ["file", "summary"]
+    path = folder / "inventory/hosts.yml"
+    settings = [line for line in path.read_text().splitlines() if re.match(" {8}\\w", line)]
+    assert [line for line in settings if " # " not in line] == [], "each has a comment"
+    (host,) = load([path], cwd=folder).select("all")
+    (assignment,) = resolve([host])
+    (app,) = assignment.served.apps
+    found: dict[str, Any] = yaml.safe_load(path.read_text())["all"]["vars"]["apps"][app.name]
+    return found, [event["text"] for event in events if event["event"] == "unclear"]
+
+
+def test_a_django_project_below_its_requirements(tmp_path: Path) -> None:
+    found, unclear = init(tmp_path / "My Shop", DJANGO, "--domain", "shop.example.com")
+    assert found == {
+        "source": "..",
+        "subdirectory": "backend",
+        "target": "site_.wsgi:application",
+        "domains": ["shop.example.com"],
+        "django": {"settings": "site_.settings.production"},
+        "static": {"/assets/": "out/static"},
+        "media": {"/uploads/": "release/media"},
+        "writable": ["media"],
+        "health": "/healthz/",
+    }
+    assert unclear == []
+
+
+def test_the_inventory_is_no_part_of_a_release(tmp_path: Path) -> None:
+    init(tmp_path / "shop", {**DJANGO, "backend/inventory/models.py": ""})
+    (tmp_path / "shop/inventory/host_vars").mkdir()
+    (tmp_path / "shop/inventory/host_vars/web1.yml").write_text("x: secret\n")
+    (assignment,) = resolve(load([tmp_path / "shop/inventory"], cwd=tmp_path).select("all"))
+    paths = {entry[0] for entry in assignment.served.apps[0].release.entries}
+    assert "backend/inventory/models.py" in paths, "an application's own folder of that name"
+    assert [path for path in paths if path.startswith("inventory")] == []
+
+
+@pytest.mark.parametrize(
+    ("files", "target", "interface"),
+    [
+        ({"shop.py": "import flask\nweb = flask.Flask(__name__)\n"}, "shop:web", "wsgi"),
+        ({"shop/__init__.py": "def create_app(config=None):\n    pass\n"}, "shop:create_app()", "wsgi"),
+        (
+            {"shop/__init__.py": "def create_app(config):\n    pass\n", "wsgi.py": "from shop import app\n"},
+            "wsgi:app",
+            "wsgi",
+        ),
+        ({"src/shop/main.py": "from fastapi import FastAPI\napp = FastAPI()\n"}, "shop.main:app", "asgi"),
+        ({"main.py": "from fastapi import FastAPI\ndef create_app(): ...\n"}, "main:create_app()", "asgi"),
+        (
+            {"app.py": "from flask import Flask\napp = Flask('x')\n", "Procfile": "web: gunicorn -w 2 app:app\n"},
+            "app:app",
+            "wsgi",
+        ),
+        ({"x.py": "", "Procfile": "web: uvicorn x.y:api --port $PORT\n"}, "x.y:api", "asgi"),
+        ({"x.py": "", "Procfile": "web: gunicorn -k uvicorn.workers.UvicornWorker 'x:make()'\n"}, "x:make()", "asgi"),
+        ({"x.py": "", "Procfile": "web: gunicorn shop.wsgi --log-file -\n"}, "shop.wsgi:application", "wsgi"),
+    ],
+)  # fmt: skip
+def test_what_is_served(tmp_path: Path, files: dict[str, str], target: str, interface: str) -> None:
+    found, _ = init(tmp_path / "shop", {"requirements.txt": "", **files})
+    assert (found["target"], found.get("interface", "wsgi")) == (target, interface)
+    assert found.get("pythonpath", []) == (["src"] if "src/shop/main.py" in files else [])
+
+
+def test_a_procfile_is_read_as_it_is(tmp_path: Path) -> None:
+    procfile = """
+        # what runs
+        web: flask db upgrade; flask translate compile && gunicorn shop:app
+        worker: rq worker shop-tasks
+        clock_1: LEVEL=2 python clock.py
+        shell: python x.py | tee $HOME/log
+        release: python prepare.py "a b"
+    """
+    found, _ = init(tmp_path / "shop", {"shop.py": "", "requirements.txt": "", "Procfile": procfile})
+    assert found["release"] == [
+        ["flask", "db", "upgrade"],
+        ["flask", "translate", "compile"],
+        ["python", "prepare.py", "a b"],
+    ]
+    assert found["processes"] == {
+        "worker": ["rq", "worker", "shop-tasks"],
+        "clock-1": ["env", "LEVEL=2", "python", "clock.py"],
+        "shell": ["sh", "-c", "python x.py | tee $HOME/log"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("worker celery", "'worker celery' is not a line of a Procfile"),
+        ("web: gunicorn x:y", "'web' is in the Procfile twice"),
+        ('worker: python "x', "is not a command: no closing quotation"),
+        ("worker:", "'worker:' is not a line of a Procfile"),
+    ],
+)
+def test_a_line_of_a_procfile_that_is_none(tmp_path: Path, line: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        init(tmp_path, {"x.py": "", "Procfile": f"web: gunicorn x:y\n\n{line}\n"})
+    assert caught.value.where == "Procfile:3"
+    assert message in caught.value.message
+    assert not (tmp_path / "inventory").exists()
+
+
+def test_celery_alembic_and_what_compose_says(tmp_path: Path) -> None:
+    compose = """
+        services:
+          web: {build: ., command: gunicorn shop:app}
+          jobs: {build: ., command: celery -A shop.tasks worker -c 2}
+          odd: {build: ., command: "sh -c 'celery $X'"}
+          db: {image: "postgres:16-alpine"}
+          redis: {image: redis}
+    """
+    files = {
+        "shop/__init__.py": "import os\nfrom flask import Flask\napp = Flask('x')\nos.environ['DATABASE_URL']\n",
+        "requirements.txt": "flask\n",
+        "migrations/alembic.ini": "",
+        "docker-compose.yml": compose,
+    }
+    found, unclear = init(tmp_path / "shop", files)
+    assert found["processes"] == {"jobs": ["celery", "-A", "shop.tasks", "worker", "-c", "2"]}
+    assert found["release"] == [{"command": "flask --app shop:app db upgrade", "once": "group"}]
+    assert found["uses"] == {"database": "postgres"}
+    assert any("redis" in text and "REDIS_URL" in text for text in unclear)
+
+
+def test_a_celery_application_without_a_procfile(tmp_path: Path) -> None:
+    files = {**DJANGO, "backend/site_/celery.py": "app = Celery('site_')\napp.conf.beat_schedule = {}\n"}
+    found, _ = init(tmp_path / "shop", files)
+    assert found["processes"]["worker"] == "celery -A site_ worker"
+    assert found["processes"]["beat"]["on"] == "one"
+
+
+def test_what_is_said_to_be_not_understood(tmp_path: Path) -> None:
+    settings = "DATABASES = {'default': {'ENGINE': 'sqlite3', 'NAME': 'db'}}\nSTATIC_ROOT = f()\n"
+    files = {
+        "manage.py": MANAGE.replace("settings.dev", "settings"),
+        "site_/wsgi.py": WSGI,
+        "site_/settings.py": settings,
+        "pyproject.toml": '[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.12"\n',
+    }
+    _, unclear = init(tmp_path / "shop", files)
+    for word in ("STATIC_ROOT", "PROV_DATA_DIR", "health", "debian-13"):
+        assert any(word in text for text in unclear), (word, unclear)
+
+
+def test_a_folder_without_an_application(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="already exists, and holds no application"):
+        init(tmp_path, {"notes.txt": "x"})
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    init(tmp_path / "shop", DJANGO)
+    with pytest.raises(UsageError, match=r"hosts\.yml already exists"):
+        init(tmp_path / "shop", {})
+
+
+def test_root_runs_no_code_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(
+        f'#!/bin/sh\ntouch {tmp_path}/ran\nprintf \'\\n{{"STATIC_ROOT": "{tmp_path}/out", "MEDIA_URL": ""}}\'\n'
+    )
+    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert django_asking.asked(tmp_path, "x", ["STATIC_ROOT"]) == {}
+    assert not (tmp_path / "ran").exists()
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert django_asking.asked(tmp_path, "x", ["STATIC_ROOT"]) == {"STATIC_ROOT": "/out"}
