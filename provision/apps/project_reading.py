@@ -17,7 +17,7 @@ from provision.values import dataclass
 
 #: bytes of a file that is looked into
 MOST_TEXT = 1 << 20
-#: folders of a source whose modules are no application
+#: folders of a source whose modules are not served
 NOT_SERVED = {"tests", "test", "docs", "doc", "examples", "migrations", "versions", "scripts", "node_modules"}
 #: classes of frameworks, by the interface that their instances speak
 INSTANCES = {

@@ -21,7 +21,7 @@ FIRST_HOST = "web1"
 MOST = 2 << 30
 
 
-@click.command(epilog="Example:  cd shop  &&  prov init  &&  prov lab up web1  &&  prov deploy web1")
+@click.command(epilog="Example:  prov init  &&  prov lab up web1  &&  prov deploy web1")
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
 @click.option(
     "--host", metavar="NAME", help="Name of the first host: of the lab, or as ssh reaches it. Default: web1."
@@ -74,7 +74,7 @@ def write_inventory(folder: Path, host: str | None, domain: str | None, out: For
             f"{target} already exists", hint="Edit it, or remove it first: nothing is overwritten."
         )
     files = ProjectFiles(folder, [entry[0] for entry in source_entries(folder, MOST)])
-    draft_of(files, "")  # what is no application is refused before anything is asked
+    draft_of(files, "")  # refuse other folders before asking anything
     name = name_of(folder)
     host = checked(host or asked("First host", FIRST_HOST, out), "host")
     domain = checked(domain or asked("Domain", f"{name}.test", out), "domain")
