@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.parts.kept import FLOOR, FRESH, KEPT
 from bench.record import Row, median, select
 
 #: the longest line of the `rtt` part, seconds
@@ -21,6 +22,9 @@ def bars(parts: dict[str, Any]) -> list[list[str]]:
 
     def case(part: str, name: str, figure: str = "seconds") -> float | None:
         return median(select(rows(part), case=name), figure)
+
+    def beside(part: str, text: str, ours: str, theirs: str, limit: float) -> None:
+        most(text, case(part, ours), case(part, theirs), limit)
 
     found: list[list[str]] = []
 
@@ -56,12 +60,20 @@ def bars(parts: dict[str, Any]) -> list[list[str]]:
         )
         most(text, all_of_them - own, 1, 3.2, "")
     most("32 hosts: under 10 x one host", stack("prov", "same", 32), ours, 10)
-    most("1,000 light hosts: under 90 s", case("scale", "1000 hosts"), 1, 90, "s")
+    most("1,000 light hosts: at most 35 s", case("scale", "1000 hosts"), 1, 35, "s")
     most("1,000 light hosts: under 600 MB", case("scale", "1000 hosts", "memory"), 1, 600, "MB")
     first = stack("prov", "first")
     most("first deploy: no slower than the shell script", first, stack("shell script", "first"), 1)
     most("first deploy: under 0.6 x pyinfra's", first, stack("pyinfra", "first"), 0.6)
     most("one file of 2,000: no slower than rsync", case("tree", "prov"), case("tree", "rsync over ssh"), 1)
+    for where, limit in (("1 host", 0.15), ("1 host, 100 ms", 0.45), ("32 hosts", 1.3)):
+        seconds = case("kept", f"{where}: {KEPT}")
+        most(f"kept, {where}: at most {limit} s", seconds, 1, limit, "s")
+    beside("kept", "kept: at most 0.7 x a fresh `ssh host true`", f"1 host: {KEPT}", f"1 host: {FLOOR}", 0.7)
+    beside("kept", "fresh: at most 1.2 x `ssh host true`", f"1 host: {FRESH}", f"1 host: {FLOOR}", 1.2)
+    beside("copies", "first copy of a tree: at most 1.1 x rsync", "tree, prov", "tree, rsync over ssh", 1.1)
+    large = "a file of 2000 MB"
+    beside("copies", f"{large}: no slower than scp", f"{large}, prov", f"{large}, scp", 1)
     bare = case("startup", "python -c pass")
     most("`prov --help`: under 6 x `python -c pass`", case("startup", "prov --help"), bare, 6)
     most("a configuration error: under 15 x", case("startup", "a configuration error"), bare, 15)

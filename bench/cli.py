@@ -12,13 +12,13 @@ from pathlib import Path
 
 from bench.lab import Bench
 from bench.log import say
-from bench.parts import rtt, scale, stack, startup, steps, tree, wire
+from bench.parts import copies, kept, rtt, scale, stack, startup, steps, tree, wire
 from bench.record import ResultRows
 from bench.report import markdown
 from bench.tools import TOOLS
 from bench.tools.base import HERE, PEERS
 
-PARTS = ("startup", "stack", "rtt", "wire", "steps", "tree", "scale")
+PARTS = ("startup", "stack", "kept", "rtt", "wire", "steps", "tree", "copies", "scale")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,13 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if os.geteuid():
         say("the lab needs root")
         return 2
-    if not (PEERS / "ansible-playbook").exists():
+    if set(options.tools) - {"prov"} and not (PEERS / "ansible-playbook").exists():
         say(
             "the peers are not installed: python3 -m venv bench/.venv; pip install -r bench/requirements.txt there"
         )
         return 2
-    if "tree" in options.parts and not shutil.which("rsync"):
-        say("the part `tree` needs rsync: apt-get install rsync   (`make bench` does that)")
+    if {"tree", "copies"} & set(options.parts) and not shutil.which("rsync"):
+        say("the parts `tree` and `copies` need rsync: apt-get install rsync   (`make bench` does that)")
         return 2
     # so that everything that was started is ended, and every host removed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -55,6 +55,8 @@ def one(bench: Bench, part: str, options: argparse.Namespace) -> None:
     elif part == "stack":
         for count in sorted(options.hosts):
             stack.measure(bench, count, options.deploys if count == 1 else options.deploys_many)
+    elif part == "kept":
+        kept.measure(bench, options.hosts, options.rtt)
     elif part == "rtt":
         rtt.measure(bench, options.rtt)
     elif part == "wire":
@@ -63,6 +65,8 @@ def one(bench: Bench, part: str, options: argparse.Namespace) -> None:
         steps.measure(bench)
     elif part == "tree":
         tree.measure(bench)
+    elif part == "copies":
+        copies.measure(bench, options.megabytes)
     elif part == "scale":
         scale.measure(bench, options.scale)
 
@@ -97,6 +101,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--rtt", type=numbers, metavar="MS,MS", help="added round-trip times (default: 0,30,100)"
     )
     parser.add_argument("--scale", type=numbers, metavar="N,N", help="light hosts (default: 100,300,1000)")
+    parser.add_argument(
+        "--megabytes", type=int, metavar="N", help="of the large file that is copied (default: 2000)"
+    )
     parser.add_argument("--only", metavar="TOOL,TOOL", help=f"of: {', '.join(TOOLS)}; default: all")
     parser.add_argument("--results", type=Path, default=HERE / "results", metavar="FOLDER")
     parser.add_argument("--name", metavar="NAME", help="of the files there (default: bench, or quick)")
@@ -107,6 +114,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     found.hosts = found.hosts or ([1] if quick else [1, 8, 32])
     found.rtt = [0, 100] if quick and found.rtt is None else found.rtt or [0, 30, 100]
     found.scale = found.scale or ([100] if quick else [100, 300, 1000])
+    found.megabytes = found.megabytes or (200 if quick else 2000)
     found.name = found.name or ("quick" if quick else "bench")
     found.tools = found.only.split(",") if found.only else list(TOOLS)
     for name in found.tools:

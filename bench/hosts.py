@@ -88,17 +88,24 @@ def via(points: Sequence[Endpoint], ports: Sequence[int]) -> list[Endpoint]:
 def write_ssh(points: Sequence[Endpoint], folder: Path) -> Path:
     """An ssh_config with all that ssh has to know of the hosts, beside a known_hosts; returns its path."""
     known = folder / "known_hosts"
-    known.write_text("".join(f"{known_name(p)} {p.host_key}\n" for p in points))
+    write_changed(known, "".join(f"{known_name(p)} {p.host_key}\n" for p in points))
     config = folder / "ssh_config"
-    config.write_text(
+    write_changed(
+        config,
         "".join(
             f"Host {p.name}\n  HostName {p.address}\n  Port {p.port}\n  User {p.user}\n  IdentityFile {p.key}\n"
             for p in points
         )
         + f"Host *\n  UserKnownHostsFile {known}\n  StrictHostKeyChecking yes\n  IdentitiesOnly yes\n"
-        "  BatchMode yes\n  ConnectTimeout 20\n  HostKeyAlgorithms ssh-ed25519\n"
+        "  BatchMode yes\n  ConnectTimeout 20\n  HostKeyAlgorithms ssh-ed25519\n",
     )
     return config
+
+
+def write_changed(path: Path, text: str) -> None:
+    """Write a file, unless it says that already: no one writes their configuration again for each run."""
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
 
 
 def known_name(point: Endpoint) -> str:

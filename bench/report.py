@@ -162,7 +162,9 @@ WRITERS: dict[str, Any] = {
     "rtt": rtt_table,
     "wire": wire_table,
     "steps": plain_table,
+    "kept": plain_table,
     "tree": plain_table,
+    "copies": plain_table,
     "scale": plain_table,
     "startup": plain_table,
 }
@@ -170,6 +172,8 @@ TITLES = {
     "rtt": "With added round-trip time, one host",
     "wire": "On the wire and in memory",
     "steps": "Many steps, nothing to change",
+    "kept": "Connections kept and fresh, nothing to change",
+    "copies": "First copies",
     "tree": "One file changed in an application of 2,000 files and 50 MB",
     "scale": "Many light hosts, a role of one step, nothing to change",
     "startup": "Starting prov",

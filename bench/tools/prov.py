@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.hosts import Endpoint
+from bench.hosts import Endpoint, write_changed, write_ssh
 from bench.measure import Command
 from bench.tools.base import HERE, ROOT, Tool, home, values
 
@@ -45,11 +45,11 @@ def deploy(points: Sequence[Endpoint], work: Path, variables: Mapping[str, objec
         }
         for p in points
     }
+    # ssh takes the home from the account, and not from the environment
+    variables = {"ansible_ssh_common_args": f"-F {write_ssh(points, work)}", **variables}
     inventory = work / "inventory.yml"
     # JSON is YAML
     text = json.dumps({"all": {"vars": variables, "hosts": hosts}}, indent=1)
-    if not inventory.exists() or inventory.read_text() != text:
-        # no one writes an inventory again for each run
-        inventory.write_text(text)
+    write_changed(inventory, text)
     argv = [str(PROV), "deploy", "all", "-i", str(inventory), *options]
     return Command(argv, home(points, work), PROJECT)

@@ -17,6 +17,7 @@ from helpers import proofspage
 from helpers.cutting import KINDS
 from helpers.hosts import Hosts
 from helpers.interruption import FIRST, SECOND, Cut, Interrupting, Verdict, draw
+from helpers.leftovers import left_behind, own_places
 from helpers.matrixpage import table
 from helpers.pictures import DATED, RANDOM, VOLATILE, VOLATILE_NAMES
 from helpers.projects import STACK
@@ -69,6 +70,13 @@ def test_one_more_run_converges(
 ) -> None:
     for name in HOSTS:
         lab_hosts.one(name)
+    with own_places() as folder:
+        converge(tmp_path_factory, pytestconfig)
+        assert left_behind(folder) == []
+
+
+def converge(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> None:
+    """Cut runs, and have another one follow each."""
     interrupting = Interrupting(tmp_path_factory.mktemp("cuts"), HOSTS, first=True)
     steps = {deploy: interrupting.steps(deploy) for deploy in (FIRST, SECOND)}
     count = os.environ.get("CUTS")
@@ -103,6 +111,8 @@ def report(verdicts: Sequence[Verdict], every: int) -> list[str]:
         "a file that it reads; the application answers with the right release; a plan finds nothing to do and nothing",
         "that is owed, and so does another deploy. A dropped link comes back when the controller has given it up. A",
         "power cut ends all processes of the host at once, but the lab's disks lose nothing that was not yet written.",
+        "Connections to every second host are kept, the others are fresh. At the end no process of ssh and no socket",
+        "is left on the controller.",
         "",
         *refusals(cuts),
         "Not compared:",

@@ -261,7 +261,11 @@ def _declare(
     project: Project, hosts: Sequence[str], app: Mapping[str, Any] = HELLO, **changed: object
 ) -> None:
     variables = {"ansible_connection": "lab", "roles": STACK, **changed}
-    project.inventory({host: {"apps": {"hello": dict(app)}} for host in hosts}, **variables)
+    # connections to every second host are kept, as by default
+    fresh = {host: {"prov_persist": 0} for host in hosts[1::2]}
+    project.inventory(
+        {host: {"apps": {"hello": dict(app)}, **fresh.get(host, {})} for host in hosts}, **variables
+    )
 
 
 def _change(project: Project, hosts: Sequence[str]) -> None:
