@@ -13,7 +13,9 @@ import jinja2
 
 from provision.agent.secret_masks import Masks
 from provision.errors import ProvError
+from provision.roles.compiled_templates import CompiledTemplates
 from provision.secrets import MASK, Secret
+from provision.system import writers
 from provision.system.writers import FILTERS, HERE
 
 #: the templates being rendered in this thread, the innermost last: the secrets that each contains
@@ -81,6 +83,7 @@ def environment(folder: Path) -> jinja2.Environment:
         lstrip_blocks=True,
         autoescape=False,  # configuration files, not HTML
         finalize=reveal,
+        bytecode_cache=CompiledTemplates([__file__, writers.__file__]),
     )
     found.filters.update({**FILTERS, "size": size})
     found.globals["HERE"] = HERE

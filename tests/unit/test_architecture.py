@@ -78,7 +78,7 @@ PLACES = {
         "controller/ssh_config",
     },
     "invoke": {"cli/fab"},
-    "jinja2": {"roles/templates"},
+    "jinja2": {"roles/templates", "roles/compiled_templates"},
     "rich": {"report", "cli", "commands", "testing/trial_table"},
     "click": {"cli", "commands"},
     "cryptography": {"apps/certificate_files", "apps/own_certificate"},
