@@ -12,7 +12,7 @@ from typing import Any
 from provision.agent.protocol import Submission
 from provision.controller.events import Event
 from provision.controller.outcome import Outcome
-from provision.controller.together import Together
+from provision.controller.shared_work import SharedWork
 from provision.secrets import Secret
 from provision.values import dataclass
 
@@ -42,7 +42,7 @@ class RunOptions:
     confirm: asked about each step before it is sent, one host at a time; a step that it refuses is left out.
     on_send: called with each step by the hosts' threads, and may send another message for it.
     opening: what else agents are told with their start.  who: shown to other runs while a host is locked.
-    together: what the hosts of the run wait for.
+    shared_work: what the hosts of the run wait for.
     stopped: whether a person has ended the run.
     maybe_counts: whether "may change" steps alone make a plan exit with 3.
     """
@@ -55,6 +55,6 @@ class RunOptions:
     on_send: OnSend | None = None
     opening: Mapping[str, Any] = field(default_factory=dict)
     who: str = field(default_factory=who)
-    together: Together = field(default_factory=Together)
+    shared_work: SharedWork = field(default_factory=SharedWork)
     stopped: Callable[[], bool] = lambda: False
     maybe_counts: bool = True

@@ -33,10 +33,10 @@ from provision.agent.protocol import (
 )
 from provision.agent.secret_masks import Masks
 from provision.controller import events, project_commit
+from provision.controller.agent_conversation import AgentConversation
 from provision.controller.agent_program import remember_program
 from provision.controller.bootstrap import PLAN, module_payload, needed
 from provision.controller.calling import calling_line
-from provision.controller.carried import check, encoded
 from provision.controller.channel import Channel
 from provision.controller.events import Connected, StepDone, StepRunning
 from provision.controller.fact_types import Facts
@@ -44,7 +44,7 @@ from provision.controller.login import Login
 from provision.controller.outcome import Outcome, StepFailed
 from provision.controller.reboot_wait import comes_back
 from provision.controller.run_options import RunOptions
-from provision.controller.talk import Talk
+from provision.controller.step_payload import check, encoded
 from provision.errors import ProvError, UnreachableError
 from provision.steps.base import Change, Step
 from provision.system.frames import ProtocolError
@@ -126,13 +126,13 @@ class Session:
         outcome = Outcome(self, self._next, step, self.role, where, self.masks.hide(line))
         self._next += 1
         self._ship(type(step).__module__)
-        carried = encoded(step, self._sources, self.masks)
+        payload = encoded(step, self._sources, self.masks)
         outcome.label = self.masks.hide(outcome.label)
         message = Submission(
             id=outcome.id,
-            kind=carried.kind,
-            fields=carried.fields,
-            hide=carried.hide,
+            kind=payload.kind,
+            fields=payload.fields,
+            hide=payload.hide,
             label=outcome.label,
             role=self.role,
             deadline=step.deadline(),
@@ -184,7 +184,7 @@ class Session:
     def stop(self) -> None:
         """Ask the agent to end after the step that is running; the rest is skipped. From any thread."""
         self._stopped = True
-        self._talk.give_up_start()
+        self._conversation.give_up_start()
         # by a thread of its own: a write to a host that takes nothing would hold up the thread that stops the run
         threading.Thread(target=self._send, args=[Stop()], daemon=True).start()
 
@@ -199,13 +199,13 @@ class Session:
             while not self._closed:
                 self._pump()
             if self._host_caches():
-                remember_program(self._login.host, self._talk.program, self._shipped)
+                remember_program(self._login.host, self._conversation.program, self._shipped)
         finally:
-            self._talk.close()
+            self._conversation.close()
 
     def abandon(self) -> None:
         """Close the channel as it is; the agent ends by itself after its running step."""
-        self._talk.close()
+        self._conversation.close()
 
     # -- inside
 
@@ -223,14 +223,14 @@ class Session:
         self._closed = False
         self._facts: Facts | None = None
         self._rebooting: Done | None = None
-        self._talk = Talk(
+        self._conversation = AgentConversation(
             self._login,
             self._open_channel,
             self._options,
             installing=lambda text: self._emit(StepRunning(self.host, "", INSTALL_PYTHON, text)),
             note=lambda text: self._emit(events.Notice(self.host, text)),
         )
-        self._shipped = set(self._talk.program.modules)
+        self._shipped = set(self._conversation.program.modules)
         options = self._options
         commit = "" if options.plan else project_commit.commit()
         start = Start(plan=options.plan, who=options.who, commit=commit, resume=resume, **options.opening)
@@ -243,7 +243,7 @@ class Session:
         done: the outcome of the step that made it reboot.
         """
         before, step = self._boot, self._outcomes[done.id]
-        self._talk.close()
+        self._conversation.close()
 
         def is_back() -> bool:
             """Whether an agent speaks from another boot than before."""
@@ -252,7 +252,7 @@ class Session:
             while self._facts is None:
                 self._pump()
             if self._boot == before:
-                self._talk.close()
+                self._conversation.close()
             return self._boot != before
 
         def tell(text: str) -> None:
@@ -278,20 +278,20 @@ class Session:
 
     def _send(self, message: Message) -> None:
         self.frames_sent += 1
-        self._talk.send(message)
+        self._conversation.send(message)
 
     def _pump(self) -> None:
         """Read once, and handle what arrived. Raises UnreachableError."""
-        talk = self._talk
+        conversation = self._conversation
         try:
-            for message in talk.receive():
+            for message in conversation.receive():
                 self._handle(message)
         except ProtocolError as error:
             raise UnreachableError(
                 f"the agent sent {error}; something else writes to its output",
                 hint="Nothing that this host says is believed from here on; other hosts go on.",
             ) from None
-        if (self._closed or talk.ended) and not self._go_on() and not self._closed:
+        if (self._closed or conversation.ended) and not self._go_on() and not self._closed:
             self._closed = True
             raise UnreachableError(
                 "the connection was cut before the run had ended",
@@ -312,7 +312,7 @@ class Session:
                 self._settle_or_reboot(done)
             case Running() as running:
                 outcome = self._known(running.id, self._outcomes)
-                if self._talk.conduct.worth_showing():
+                if self._conversation.limits.worth_showing():
                     self._emit(
                         StepRunning(self.host, outcome.role, outcome.label, self.masks.hide(running.text))
                     )
@@ -324,7 +324,7 @@ class Session:
                 if self._began is not None:
                     self._emit(Connected(self.host, time.monotonic() - self._began))
                     self._began = None
-                if self._talk.python_came:
+                if self._conversation.python_came:
                     change = Change("package python3", "", "installed")
                     self._emit(StepDone(self.host, "", INSTALL_PYTHON, "changed", diff=[change]))
             case Note() as note:

@@ -252,16 +252,16 @@ class Host:
 
     def is_first(self, app: App) -> bool:
         """Whether this host is the first one of the run that has an application."""
-        return self._options.together.is_first(app.name, self.name)
+        return self._options.shared_work.is_first(app.name, self.name)
 
     def first_is_done(self, app: App) -> None:
         """Let the waiting hosts of the run continue. Waits for all steps so far."""
         self.started().wait_for_all()
-        self._options.together.done(app.name)
+        self._options.shared_work.done(app.name)
 
     def wait_for_first(self, app: App) -> None:
         """Wait for the first host of the run that has an application. Raises ProvError if it has failed."""
-        failed = "" if self.planning else self._options.together.wait(app.name)
+        failed = "" if self.planning else self._options.shared_work.wait(app.name)
         if failed:
             raise ProvError(
                 f"{failed} did not finish the work done once for all hosts of {app.name}",
@@ -272,17 +272,21 @@ class Host:
         """Have the hosts of the run go on whose applications use this one. Waits for all steps so far."""
         if any(binding.client is not self.inventory for binding in self.provided):
             self.started().wait_for_all()
-            self._options.together.provided(self.name)
+            self._options.shared_work.provided(self.name)
 
     def reaches(self, binding: Binding) -> bool:
         """Whether the host answers that an application uses, as far as this run has asked it. Waits for that."""
-        together, name = self._options.together, binding.provider.name
-        return not together.is_before(name, self.name) or together.wait_reached(name)
+        shared_work, name = self._options.shared_work, binding.provider.name
+        return not shared_work.is_before(name, self.name) or shared_work.wait_reached(name)
 
     def wait_for_provider(self, binding: Binding) -> None:
         """Wait until the host has what an application uses. Raises ProvError if it has failed."""
-        together, name = self._options.together, binding.provider.name
-        if not self.planning and together.is_before(name, self.name) and not together.wait_provided(name):
+        shared_work, name = self._options.shared_work, binding.provider.name
+        if (
+            not self.planning
+            and shared_work.is_before(name, self.name)
+            and not shared_work.wait_provided(name)
+        ):
             raise ProvError(
                 f"{name} has failed, and {binding.app.name} uses its {binding.role}",
                 hint=f"See what is said of {name}. Nothing of {binding.app.name} has been touched on {self.name}.",

@@ -26,7 +26,7 @@ from provision.controller.login import NoPython
 from provision.controller.outcome import Outcome, StepFailed
 from provision.controller.run_options import Confirm, RunOptions
 from provision.controller.session import INSTALL_PYTHON
-from provision.controller.together import Together
+from provision.controller.shared_work import SharedWork
 from provision.controller.transport_choice import check_configuration
 from provision.errors import Exit, LabError, ProvError, UnreachableError
 from provision.roles.project import Assignment
@@ -61,13 +61,13 @@ class Run:
         for assignment in self._order:
             for app in assignment.served.apps:
                 first.setdefault(app.name, assignment.host.name)
-        self._together = Together(first, [assignment.host.name for assignment in self._order])
+        self._shared_work = SharedWork(first, [assignment.host.name for assignment in self._order])
         confirm = self._shown_before(options.confirm) if options.confirm else None
         self._options = replace(
             options,
             emit=self._queue.put,
             confirm=confirm,
-            together=self._together,
+            shared_work=self._shared_work,
             stopped=lambda: self._stopped,
         )
         self._work = work
@@ -160,7 +160,7 @@ class Run:
             # a mistake in a role, or in prov: this host's run ends, the others continue
             shown = "".join(traceback.format_exception(bug)[-3:])
             error = ProvError(f"{type(bug).__name__}: {bug}", hint=shown)
-        self._together.ended(name, failed=error is not None or not recovered)
+        self._shared_work.ended(name, failed=error is not None or not recovered)
         if error is not None:
             error.hide(masks.hide)
         unreachable = isinstance(error, (UnreachableError, LabError))
@@ -174,7 +174,7 @@ class Run:
         host = Host(assignment, self._options, masks=masks, pending=pending, began=began)
         try:
             session = host.started()
-            self._together.reached(name)
+            self._shared_work.reached(name)
             with self._lock:
                 self._running[name] = host
             if self._stopped:

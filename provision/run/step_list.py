@@ -10,11 +10,11 @@ from typing import cast
 from provision.agent.protocol import Done
 from provision.agent.secret_masks import Masks
 from provision.controller.calling import calling_line, raising_line
-from provision.controller.carried import check, encoded
 from provision.controller.fact_types import Facts
 from provision.controller.outcome import Outcome
 from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
+from provision.controller.step_payload import check, encoded
 from provision.controller.transport import Target, Transport
 from provision.controller.transport_choice import transport_to
 from provision.errors import LabError, ProvError, StepError

@@ -9,8 +9,8 @@ from provision.steps.groups import NoGroup
 from provision.steps.support.unit_judging import UNIT, UNIT_FOLDER
 from provision.steps.unit_files import NoUnit, stop
 from provision.steps.users import NoUser
+from provision.system.front_reload import DRAIN, await_quiet
 from provision.system.memory.undeclared import Thing, undeclared
-from provision.system.turning import DRAIN, await_quiet
 from provision.system.units import TRIGGERS
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from provision.steps.ageing import Ageing, shadow_of
 from provision.steps.authorized_keys import AuthorizedKeys, NoAuthorizedKeys
 from provision.steps.base import Change, Diff, Step, check_path, listed, step, wanted
 from provision.steps.groups import Group, NoGroup, check_id, check_name, refuse_id, refuse_name
-from provision.steps.support.ending import await_ends
 from provision.steps.support.lockout import Guarded, login_account
+from provision.steps.support.process_ends import await_ends
 from provision.steps.support.running import goes_on
 from provision.system.processes import of_user
 

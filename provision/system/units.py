@@ -68,7 +68,7 @@ class Units:
 
     def renew(self, name: str) -> None:
         """Reload a unit whose processes make way for new ones, and wait until they have. Raises StepError."""
-        from provision.system.turning import await_turn, serving  # shipped
+        from provision.system.front_reload import await_turn, serving  # shipped
 
         main = self.state(name).main
         before = serving(main) if main else {}

@@ -12,8 +12,8 @@ from provision.agent.secret_masks import Masks
 from provision.agent.step_runner import Runner
 from provision.controller import bootstrap
 from provision.controller.calling import calling_line
-from provision.controller.carried import check, encoded
 from provision.controller.outcome import Outcome
+from provision.controller.step_payload import check, encoded
 from provision.steps.base import Step
 from provision.system.memory.ledger import Ledger
 from provision.system.planned.planned_host import PlannedSystem
@@ -43,13 +43,13 @@ class StepHost:
         where, line = calling_line()
         check(step, self._masks, where)
         bootstrap.needed(type(step).__module__)
-        carried = encoded(step, self._sources, self._masks)
+        payload = encoded(step, self._sources, self._masks)
         outcome = Outcome(self, len(self._runner.refs) + 1, step, "", where, line)
         message = Submission(
             id=outcome.id,
-            kind=carried.kind,
-            fields=carried.fields,
-            hide=carried.hide,
+            kind=payload.kind,
+            fields=payload.fields,
+            hide=payload.hide,
             label=outcome.label,
             role="",
             deadline=step.deadline(),

@@ -17,8 +17,8 @@ import pytest
 from agent_sessions import wait_for
 
 from provision.errors import StepError
-from provision.steps.support import ending
-from provision.system import turning
+from provision.steps.support import process_ends
+from provision.system import front_reload
 from provision.system.host import System
 
 #: a main process: it keeps one child, and another one after each line that it reads
@@ -44,7 +44,7 @@ def main() -> Iterator[subprocess.Popen[str]]:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     yield process
-    for pid in turning.children(process.pid):
+    for pid in front_reload.children(process.pid):
         subprocess.run(["kill", str(pid)], check=False)
     process.communicate(timeout=30)
 
@@ -60,30 +60,30 @@ def reload(main: subprocess.Popen[str], how: str, after: float = 0.0) -> None:
 
 
 def test_it_waits_until_the_old_processes_are_gone(main: subprocess.Popen[str]) -> None:
-    before = turning.serving(main.pid)
+    before = front_reload.serving(main.pid)
     assert len(before) == 1
     reload(main, "now", after=0.3)
     began = time.monotonic()
-    turning.await_turn("front", main.pid, before, lambda: "")
+    front_reload.await_turn("front", main.pid, before, lambda: "")
     assert time.monotonic() - began > 0.2
-    assert not set(before) & set(turning.serving(main.pid))
+    assert not set(before) & set(front_reload.serving(main.pid))
 
 
 def test_old_ones_that_only_finish_are_not_waited_for(
     main: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turning, "FINISHES", 0.1)
-    before = turning.serving(main.pid)
+    monkeypatch.setattr(front_reload, "FINISHES", 0.1)
+    before = front_reload.serving(main.pid)
     reload(main, "stays")
-    turning.await_turn("front", main.pid, before, lambda: "")
+    front_reload.await_turn("front", main.pid, before, lambda: "")
 
 
 def test_a_front_that_does_not_turn_is_an_error(
     main: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turning, "TURNS", 0.2)
+    monkeypatch.setattr(front_reload, "TURNS", 0.2)
     with pytest.raises(StepError, match="still serves with its earlier configuration") as raised:
-        turning.await_turn("front", main.pid, turning.serving(main.pid), lambda: "its journal")
+        front_reload.await_turn("front", main.pid, front_reload.serving(main.pid), lambda: "its journal")
     assert raised.value.stderr == "its journal"
 
 
@@ -92,16 +92,16 @@ def test_connections_that_are_open_are_counted(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
         server.bind(path)
         server.listen()
-        assert turning.connected(path) == 0
+        assert front_reload.connected(path) == 0
         client.connect(path)
         taken, _ = server.accept()
         with taken:
-            assert turning.connected(path) == 1
+            assert front_reload.connected(path) == 1
             began = time.monotonic()
-            turning.await_quiet([path], 0.2)
+            front_reload.await_quiet([path], 0.2)
             assert time.monotonic() - began >= 0.2
-    wait_for(lambda: turning.connected(path) == 0)
-    turning.await_quiet([path], 30)
+    wait_for(lambda: front_reload.connected(path) == 0)
+    front_reload.await_quiet([path], 30)
 
 
 #: a deploy's host, as far as it is asked
@@ -110,17 +110,17 @@ GAMES = pwd.getpwnam("games").pw_uid
 
 
 def test_a_user_with_processes_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ending, "ENDS", 0.2)
+    monkeypatch.setattr(process_ends, "ENDS", 0.2)
     process = subprocess.Popen(["sleep", "61"], user="games")
     try:
         with pytest.raises(
             StepError, match=rf"processes of the user games still run: {process.pid} \(sleep 61\)"
         ):
-            ending.await_ends(DEPLOY, "games", GAMES)
+            process_ends.await_ends(DEPLOY, "games", GAMES)
     finally:
         process.kill()
         process.wait()
-    ending.await_ends(DEPLOY, "games", GAMES)
+    process_ends.await_ends(DEPLOY, "games", GAMES)
 
 
 @pytest.mark.trust("9", "process-in-a-container")
@@ -138,7 +138,7 @@ exec chroot --userspec={games.pw_uid}:{games.pw_gid} {tmp_path} /bin/sleep 61
         while Path(f"/proc/{inside.pid}/comm").read_text() != "sleep\n":
             time.sleep(0.01)
         assert Path(f"/proc/{inside.pid}/status").read_text().split("Uid:\t")[1].startswith(str(games.pw_uid))
-        ending.await_ends(DEPLOY, "games", GAMES)
+        process_ends.await_ends(DEPLOY, "games", GAMES)
     finally:
         inside.kill()
         inside.wait()

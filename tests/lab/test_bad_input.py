@@ -14,7 +14,7 @@ from helpers.hosts import Hosts, Kind, on
 from helpers.projects import Project
 
 from provision import lab
-from provision.controller import channel, login, talk
+from provision.controller import agent_conversation, channel, login
 from provision.controller.events import HostDone, StepRunning
 from provision.controller.openssh import process
 from provision.controller.run_options import RunOptions
@@ -246,7 +246,7 @@ def impatient(project: Project, monkeypatch: pytest.MonkeyPatch) -> Impatient:
     silent, and not as much as it really takes."""
     monkeypatch.chdir(project.folder)
     monkeypatch.setattr(login, "START_TIMEOUT", 7.0)
-    for module in (talk, channel, process):
+    for module in (agent_conversation, channel, process):
         monkeypatch.setattr(module, "SILENCE", 7.0)
     return lambda name: RunOfRoles(resolve(load(None).select(name, None)), RunOptions())
 

@@ -14,7 +14,7 @@ from inventories import errors, host, project
 from provision.apps.app_model import App
 from provision.apps.reading import apps_of
 from provision.apps.schedules import calendars
-from provision.controller.together import Together
+from provision.controller.shared_work import SharedWork
 from provision.sources.manifests import Manifests
 
 SHIM = Path(__file__).parents[2] / "roles/app/files/behind_front.py"
@@ -113,7 +113,7 @@ def test_factories(tmp_path: Path, code: str, target: str, outcome: str) -> None
 
 
 def test_others_wait_for_the_first_host_and_hear_of_its_failure() -> None:
-    together = Together({"shop": "web1", "news": "web1"})
+    together = SharedWork({"shop": "web1", "news": "web1"})
     assert together.is_first("shop", "web1")
     assert not together.is_first("shop", "web2")
     heard: list[str] = []

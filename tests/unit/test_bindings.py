@@ -10,7 +10,7 @@ import pytest
 from inventories import errors, inventory, project
 
 from provision.apps.app_releases import Release, release_of
-from provision.controller.together import Together
+from provision.controller.shared_work import SharedWork
 from provision.declared.backing_roles import BackingRole
 from provision.roles.project import Assignment, resolve
 from provision.run.on_hosts import providers_first
@@ -237,12 +237,12 @@ def test_hosts_that_use_each_other_do_not_wait_for_each_other(tmp_path: Path) ->
     found = resolved(tmp_path, "uses: {database: {postgres: db1}}", "web1", "db1", hosts=other)
     order = [each.host.name for each in providers_first(found)]
     assert order == ["db1", "web1"]
-    together = Together({}, order)
+    together = SharedWork({}, order)
     assert (together.is_before("db1", "web1"), together.is_before("web1", "db1")) == (True, False)
 
 
 def test_a_host_waits_for_what_it_uses(tmp_path: Path) -> None:
-    together = Together({}, ["db1", "web1"])
+    together = SharedWork({}, ["db1", "web1"])
     told: list[bool] = []
     waiting = threading.Thread(target=lambda: told.append(together.wait_provided("db1")))
     waiting.start()
@@ -257,7 +257,7 @@ def test_a_host_waits_for_what_it_uses(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("failed", "good"), [(True, False), (False, True)])
 def test_a_host_that_ends_before_it_has_provided(failed: bool, good: bool) -> None:
-    together = Together({}, ["db1", "web1"])
+    together = SharedWork({}, ["db1", "web1"])
     together.ended("db1", failed=failed)
     # a run of other roles has not failed
     assert together.wait_provided("db1") is good

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hostile_host import BYE, FACTS, HELLO, OK, Liar, Mute, frames, one_step, raw, session, without
 
-from provision.controller import conduct, login
+from provision.controller import agent_limits, login
 from provision.controller.events import StepDone, StepRunning
 from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
@@ -102,7 +102,7 @@ def test_text_that_is_no_text_gets_through_whole() -> None:
     ids=lambda head: head["op"],
 )  # fmt: skip
 def test_messages_without_end(head: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conduct, "MOST", dict.fromkeys(conduct.MOST, 2000))
+    monkeypatch.setattr(agent_limits, "MOST", dict.fromkeys(agent_limits.MOST, 2000))
     began = time.monotonic()
     with pytest.raises(UnreachableError, match=r"without end|more than 2000"):
         one_step(HELLO, endless=itertools.repeat(frames(head) * 100))
@@ -118,7 +118,7 @@ def test_progress_is_not_shown_faster_than_it_can_be_read() -> None:
 
 @pytest.mark.trust("7", "hostile-frames")
 def test_what_a_host_says_in_all_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conduct, "MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(agent_limits, "MOST_BYTES", 1_000_000)
     with pytest.raises(UnreachableError, match="more than 0 MB"):
         one_step(HELLO, {**OK, "stdout": "x" * 1_000_000})
 

@@ -63,7 +63,7 @@ ALLOWED = {
     "agent/host_facts.py": KERNEL,
     "agent/resident.py": "/dev/null",
     "system/processes.py": KERNEL,
-    "system/turning.py": KERNEL,
+    "system/front_reload.py": KERNEL,
     "system/refusals.py": "reads attributes of what the kernel has refused to change, for a hint, and no contents",
     "system/host.py": "asks whether a program is there, for a plan, and opens nothing",
     "system/planned/planned_dnf.py": SHOWN,

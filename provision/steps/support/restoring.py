@@ -6,13 +6,13 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Sequence, Set, Tuple
 
-from provision.steps.support.ending import await_ends
+from provision.steps.support.process_ends import await_ends
 from provision.steps.support.restore import ENABLING, STARTING, Place, Restoration, UnitWork, refuse_other
 from provision.system.account_lines import with_line
 from provision.system.descriptors import DEFAULT_ACL
+from provision.system.front_reload import DRAIN, await_quiet
 from provision.system.paths import ACL
 from provision.system.states import attributes_of, names_below
-from provision.system.turning import DRAIN, await_quiet
 from provision.system.units import TRIGGERS
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, List, Tuple
 
 from provision.errors import StepError
 from provision.steps.support.running import goes_on
+from provision.system.front_reload import title
 from provision.system.processes import of_user
-from provision.system.turning import title
 
 if TYPE_CHECKING:
     from provision.system.host import System

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 
 
-class Together:
+class SharedWork:
     """The hosts of one run; each is on a thread of its own.
 
     first: by the name of an application, the first host of the run that has it.

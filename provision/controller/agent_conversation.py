@@ -6,16 +6,16 @@ import threading
 from collections.abc import Callable, Iterator
 
 from provision.agent.protocol import Hello, Message
+from provision.controller.agent_limits import AgentLimits
 from provision.controller.agent_program import AgentProgram
 from provision.controller.channel import SILENCE, Channel
-from provision.controller.conduct import Conduct
 from provision.controller.login import LOOK, STOPPED, Login, silent
 from provision.controller.run_options import RunOptions
 from provision.errors import UnreachableError
 from provision.system.frames import FrameReader
 
 
-class Talk:
+class AgentConversation:
     """installing: called with the last line of python3's installation, while there is one.
     note: called with what people should know while they wait.
 
@@ -31,7 +31,7 @@ class Talk:
         installing: Callable[[str], None],
         note: Callable[[str], None],
     ) -> None:
-        self.conduct = Conduct()
+        self.limits = AgentLimits()
         self.ended = self.python_came = False
         self._tell_installing = installing
         self._reader = FrameReader()
@@ -78,7 +78,7 @@ class Talk:
             self._starter.check_patience(self._reader.before_marker())
             return
         while (frame := self._reader.next()) is not None:
-            message = self.conduct.message(frame, self._reader.taken)
+            message = self.limits.message(frame, self._reader.taken)
             if isinstance(message, Hello):
                 self._unanswered = None
                 self.python_came = self._starter.installed()

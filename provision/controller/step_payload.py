@@ -14,7 +14,7 @@ from provision.steps.base import Step
 from provision.system.source import Source
 
 
-class Carried(NamedTuple):
+class StepPayload(NamedTuple):
     """kind, fields: of the step.  hide: known secrets that travel in them as plain text."""
 
     kind: str
@@ -52,7 +52,7 @@ def one_line(source: Source) -> Iterator[str]:
         yield source.data.decode(errors="replace").strip()
 
 
-def encoded(step: Step, sources: dict[str, Source], masks: Masks) -> Carried:
+def encoded(step: Step, sources: dict[str, Source], masks: Masks) -> StepPayload:
     """What the message of a step has. sources, masks: get what it carries."""
     held: list[bytes] = []
 
@@ -67,7 +67,7 @@ def encoded(step: Step, sources: dict[str, Source], masks: Masks) -> Carried:
 
     kind, fields = encode_step(step, keep)
     if not masks:
-        return Carried(kind, fields, [])
+        return StepPayload(kind, fields, [])
     held.append(json.dumps(fields).encode())
     # the host has no other way to know what must not be shown
-    return Carried(kind, fields, masks.within(b"\n".join(held)))
+    return StepPayload(kind, fields, masks.within(b"\n".join(held)))

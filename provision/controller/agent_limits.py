@@ -32,7 +32,7 @@ SHOWN = 5.0
 CHATTER = (Running, Alive, Note)
 
 
-class Conduct:
+class AgentLimits:
     """Watches over the messages of one agent, in their order. clock: seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
