@@ -251,6 +251,13 @@ class App(FrontSettings):
             raise ValueError(f"{subdirectory!r} has a colon, which ends a folder in PYTHONPATH")
         return subdirectory
 
+    @field_validator("pythonpath")
+    @classmethod
+    def _in_search_paths(cls, pythonpath: tuple[str, ...]) -> tuple[str, ...]:
+        for folder in pythonpath:
+            cls._in_a_search_path(folder)
+        return pythonpath
+
     @field_validator("domains")
     @classmethod
     def _each_once(cls, domains: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -229,6 +230,7 @@ def release_of(app: App, manifest: Sequence[Entry], bindings: Sequence[Binding] 
     edited = tuple(imported_from(tree, folder) for folder in wanted.edited)
     wanted = RequiredPackages(listed.text, wanted.constraints, edited)
     refuse_empty_static(app, tree)
+    refuse_src(app, tree, wanted)
     writable = tuple(f"{app.in_source(path)}/" for path in app.writable)
     shipped: list[Entry] = []
     seeding: list[Entry] = []
@@ -268,6 +270,25 @@ def refuse_empty_static(app: App, tree: SourceTree) -> None:
                 where=str(app.source),
                 hint="Files that a build makes must exist, and not be ignored, when prov reads the source.",
             )
+
+
+def refuse_src(app: App, tree: SourceTree, wanted: RequiredPackages) -> None:
+    """Raise ProvError if the module of the target is in src/, where nothing imports it from."""
+    name = app.target.partition(":")[0].split(".")[0]
+    others = app.install or wanted.edited or locals_in(wanted.text.splitlines())
+    if others or "PYTHONPATH" in app.environment:
+        return
+
+    def has_module(folder: str) -> bool:
+        place = posixpath.normpath(posixpath.join(app.in_source(folder), name))
+        return tree.has(f"{place}.py") or bool(tree.below(place))
+
+    if not any(map(has_module, ("", *app.pythonpath))) and has_module("src"):
+        raise ProvError(
+            f"{app.target}: the module {name!r} is in src, which modules of {app.name} are not imported from",
+            where=str(app.source),
+            hint="Set `pythonpath: [src]`, or `install: true` to install the project.",
+        )
 
 
 @dataclass(frozen=True)

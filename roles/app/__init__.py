@@ -50,6 +50,9 @@ def install(c: Host, p: AppRole) -> None:
             apt.packages(c, [*app.packages.run, *app.packages.build])
         environment_file(c, release)
         files_of(c, release)
+        if app.collects_static:
+            # some look for the folder while they are imported
+            chores.static_folders(c, app, release)
         loads(c, release)
         are_there(c, release)
         chores.all_of(c, app, release, check_deploy=p.check_deploy)

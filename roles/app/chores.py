@@ -89,7 +89,6 @@ def django(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
         arguments = ("check", "--deploy", "--fail-level", "WARNING")
         run(*arguments, user=app.user, stamp=f"{release.path}/.prov/checked", state=release.id)
     if app.collects_static:
-        static(c, app, release)
         run(
             "collectstatic",
             "--noinput",
@@ -123,7 +122,7 @@ def is_migrated(release: Release) -> list[str]:
     ]
 
 
-def static(c: Host, app: App, release: Release) -> None:
+def static_folders(c: Host, app: App, release: Release) -> None:
     """Folders that collectstatic fills: the application's user writes there, and nowhere else in a release."""
     for folder in app.collected:
         files.directory(c, f"{release.root}/{folder}", mode=0o755, owner=app.user, parents=True)

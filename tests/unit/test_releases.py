@@ -131,9 +131,9 @@ def test_links_modes_and_what_is_neither_file_nor_link(tmp_path: Path) -> None:
 # -- names
 
 
-def app(folder: Path, **settings: Any) -> Application:
+def app(folder: Path, target: str = "shop:app", **settings: Any) -> Application:
     lines = "".join(f"    {name}: {value}\n" for name, value in settings.items())
-    text = f"apps:\n  shop:\n    source: {folder}\n    target: shop:app\n    domains: [shop.test]\n{lines}"
+    text = f"apps:\n  shop:\n    source: {folder}\n    target: {target}\n    domains: [shop.test]\n{lines}"
     where = folder.parent / f"inventory-{len(list(folder.parent.iterdir()))}"
     return apps_of(host(where, text), Manifests())[0]
 
@@ -218,10 +218,24 @@ def test_requirements_that_are_missing_or_ignored(source: Path) -> None:
 
 
 @pytest.mark.trust("1", "source-refused-first")
+def test_a_module_in_src_that_nothing_imports_from(source: Path) -> None:
+    (source / "src/shop").mkdir(parents=True)
+    (source / "src/shop/web.py").write_text("")
+    web = "shop.web:app"
+    with pytest.raises(ProvError, match="the module 'shop' is in src") as caught:
+        release(source, target=web)
+    assert "pythonpath: [src]" in caught.value.hint
+    assert release(source, target=web, pythonpath=["src"])
+    assert release(source, target=web, environment={"PYTHONPATH": "src"})
+    assert release(source, target="elsewhere.web:app"), "a package may bring it"
+    (source / "shop.py").write_text("")
+    assert release(source, target="shop:app")
+
+
 def test_a_source_that_is_refused_ends_the_run_before_any_role(source: Path) -> None:
     ran: list[str] = []
     roles = [
-        (SimpleNamespace(name=name, run=lambda host, p, n=name: ran.append(n)), params)
+        (SimpleNamespace(name=name, backing=None, run=lambda host, p, n=name: ran.append(n)), params)
         for name, params in (("base", Params()), ("app", AppRole()))
     ]
     facts = SimpleNamespace(python="3.11.2")
@@ -264,9 +278,9 @@ def test_a_source_is_read_once_and_a_copy_with_other_settings_has_its_own_releas
 def test_hosts_share_what_was_read(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     walks: list[Path] = []
 
-    def noted(folder: Path, max_size: int, *, whole: bool = False) -> list[Entry]:
+    def noted(folder: Path, max_size: int, **options: Any) -> list[Entry]:
         walks.append(folder)
-        return source_entries(folder, max_size, whole=whole)
+        return source_entries(folder, max_size, **options)
 
     monkeypatch.setattr("provision.sources.local_folder.source_entries", noted)
     text = f"apps:\n  shop:\n    source: {source}\n    target: shop:app\n    domains: [shop.test]\n"

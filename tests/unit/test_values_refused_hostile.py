@@ -45,6 +45,7 @@ def refused(folder: Path, line: str) -> str:
         ('environment: {PYTHONPATH: "/a\\nExecStartPre=+/bin/true"}', "PYTHONPATH must be one line"),
         ('environment: {A: "\\0"}', "NUL"),
         ('subdirectory: "a:b"', "colon"),
+        ('pythonpath: [lib, "a:b"]', "colon"),
         ('static: {/static/: "a\\nb"}', "not a relative path"),
         ('media: {/media/: "a\\tb"}', "not a relative path"),
         ('error_pages: "a\\nb"', "not a relative path"),
