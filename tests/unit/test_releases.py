@@ -219,17 +219,17 @@ def test_requirements_that_are_missing_or_ignored(source: Path) -> None:
 
 @pytest.mark.trust("1", "source-refused-first")
 def test_a_module_in_src_that_nothing_imports_from(source: Path) -> None:
-    (source / "src/shop").mkdir(parents=True)
-    (source / "src/shop/web.py").write_text("")
-    web = "shop.web:app"
-    with pytest.raises(ProvError, match="the module 'shop' is in src") as caught:
+    (source / "src/store").mkdir(parents=True)
+    (source / "src/store/web.py").write_text("")
+    web = "store.web:app"
+    with pytest.raises(ProvError, match="the module 'store' is in src") as caught:
         release(source, target=web)
     assert "pythonpath: [src]" in caught.value.hint
     assert release(source, target=web, pythonpath=["src"])
     assert release(source, target=web, environment={"PYTHONPATH": "src"})
     assert release(source, target="elsewhere.web:app"), "a package may bring it"
-    (source / "shop.py").write_text("")
-    assert release(source, target="shop:app")
+    (source / "store.py").write_text("")
+    assert release(source, target="store:app")
 
 
 def test_a_source_that_is_refused_ends_the_run_before_any_role(source: Path) -> None:
