@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from helpers.cli import prov
 from helpers.hosts import on
 from helpers.projects import Project
 from helpers.web import Site
+from provision.lab import LabHost
 
 #: seconds that a task takes, and between two that are given: the worker has always one under way
 TAKES, EVERY = 3.0, 2.5
@@ -258,3 +261,26 @@ def drained(host: str, name: str, count: int) -> list[list[str]]:
             known, since = done, time.monotonic()
         assert time.monotonic() - since < 60, f"{name}: {done} of {count} tasks are done\n{found}"
         time.sleep(1)
+
+
+def given_while_releases_change(host: LabHost, folder: Path, names: list[str]) -> dict[str, list[int]]:
+    """Deploy applications, and change their releases while they are given tasks: the numbers of these, by name."""
+    project = Project(folder / "project")
+    write(project, host.name, names)
+    prov("deploy", host.name, cwd=project.folder, timeout=1200, status=0)
+    feeders = {name: Feeder(Site(host.address, f"{name}.test", project.ca)) for name in names}
+    for name in names:
+        (project.folder / name / "more.py").write_text("")
+    deployed = prov("deploy", host.name, cwd=project.folder, timeout=1200, status=0)
+    assert deployed.tally(host.name)["changed"] > 0
+    return {name: feeder.end() for name, feeder in feeders.items()}
+
+
+def all_done_once(host: str, name: str, given: list[int]) -> None:
+    """Each task was begun once and done once, and each release finished what it had begun."""
+    found = drained(host, name, len(given))
+    for word in ("begun", "done"):
+        assert sorted(int(line[1]) for line in found if line[0] == word) == given, found
+    releases = {line[1]: line[2] for line in found if line[0] == "begun"}
+    assert len(set(releases.values())) == 2
+    assert {line[1]: line[2] for line in found if line[0] == "done"} == releases
