@@ -42,7 +42,7 @@ def test_debconf_answers(bench: Bench) -> None:
     real = bench.cycle(Answers("shop", {"shop/password": ("password", Secret("geheim"))}))
     assert real.diff[0][:3] == ("shop/password", "********", "********")
     bench.tool("debconf-set-selections", "cat >&2; exit 1")
-    bench.fails(Answers("shop", {"shop/other": ("string", "x")}), "giving answers", plan=False)
+    bench.fails(Answers("shop", {"shop/other": ("string", "x")}), "setting answers", plan=False)
 
 
 def test_repository_that_cannot_be_used_is_taken_away(bench: Bench) -> None:
@@ -121,7 +121,7 @@ def test_a_host_without_postgres_says_so(bench: Bench) -> None:
         (DatabaseRole("a", drop_owned=True), "present=False"),
         (DatabaseRole("a", present=False, drop_owned=True, reassign_owned_to="b"), "contradicts"),
         (Database("a", force=True), "present=False"),
-        (Extension("a", "b", version="1", latest=True), "contradict"),
+        (Extension("a", "b", version="1", latest=True), "cannot be combined"),
         (Grant("a", ["CONNECT"], "d", names=["x"]), "names is a list of tables"),
         (DefaultPrivileges("a", ["CREATE"], "d", owner="b", on="schema"), "one of tables"),
         (Setting("work_mem", ["1"]), "must be text"),

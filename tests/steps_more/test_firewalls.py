@@ -142,7 +142,7 @@ def test_rules_that_nft_refuses_are_never_in_place(bench: Bench) -> None:
         (Firewall(rules=["accept\ndrop"]), "one line"),
         (Firewall(rules=["accept }"]), "complete"),
         (Firewall(rules=["tcp dport { 1, 2 drop"]), "complete"),
-        (Firewall(["80"], present=False), "no sense"),
+        (Firewall(["80"], present=False), "cannot be combined"),
         (Firewall(["80"], denied=["80"]), "can't be denied"),
         (Firewall(limited=["any on eth0"]), "ports of tcp or udp"),
         (OwnTable("prov", "x"), "nftables.firewall"),

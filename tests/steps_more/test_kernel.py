@@ -74,7 +74,7 @@ def test_module_is_loaded_now_and_at_boot(bench: Bench) -> None:
         (Module("-r"), "kernel module"),
         (Module("a/b"), "kernel module"),
         (Module("a", {"x": "1 2"}), "without spaces"),
-        (Module("a", {"x": 1}, present=False), "make no sense"),
+        (Module("a", {"x": 1}, present=False), "cannot be combined"),
     ],
 )
 def test_bad_arguments_are_refused(step: Step, message: str) -> None:
