@@ -34,7 +34,7 @@ def test_mount_unmount_and_what_fstab_says(bench: Bench) -> None:
     )
     assert [c.what for c in real[0].diff] == ["mounted"] and real[1].why == "is mounted"
     assert [c.what for c in real[2].diff] == ["content", "mounted"]
-    assert real[3].error is not None and "is mounted at" in real[3].error.message
+    assert real[3].error is not None and "is already mounted at" in real[3].error.message
     assert [c.what for c in real[4].diff] == ["mounted", "content"] and fstab.read_text() == FSTAB
 
 
@@ -45,8 +45,8 @@ def test_what_stands_in_the_way_is_said(bench: Bench) -> None:
     (failed,) = bench.run(Mount(at, "/dev/no-such", "ext4"))
     assert failed.error is not None and "mounting" in failed.error.message
     bench.script += f"mkdir -p {at} && mount -t tmpfs tmpfs {at} && "
-    bench.fails(Mount(at, "tmpfs", "ramfs"), "is mounted at")
-    bench.fails(Mount(at, "/dev/other", "tmpfs"), "is mounted at")
+    bench.fails(Mount(at, "tmpfs", "ramfs"), "is already mounted at")
+    bench.fails(Mount(at, "/dev/other", "tmpfs"), "is already mounted at")
     (gone,) = bench.run(NoMount(at))
     assert [c.what for c in gone.diff] == ["mounted", "content"]
     assert (bench.root / "etc/fstab").read_text() == FSTAB
@@ -68,7 +68,7 @@ def test_a_bind_mount_is_of_the_directory_that_is_asked_for(bench: Bench) -> Non
     (bench.root / "etc/fstab").write_text(FSTAB)
     one, two, at = (str(bench.root / name) for name in ("one", "two", "at"))
     bench.script += f"mkdir -p {one} {two} {at} && mount --bind {one} {at} && "
-    bench.fails(Mount(at, two, "none", "bind"), "is mounted at")
+    bench.fails(Mount(at, two, "none", "bind"), "is already mounted at")
     assert (bench.root / "etc/fstab").read_text() == FSTAB, "nothing has been changed"
     assert [c.what for c in bench.run(Mount(at, one, "none", "bind"))[0].diff] == ["content"]
     bench.settled(Mount(at, one, "none", "bind"))
@@ -91,7 +91,7 @@ def test_a_mount_of_another_device_than_the_one_with_the_uuid_is_refused(bench: 
     bench.run(Mount(at, "UUID=ab-cd", "tmpfs"))
     bench.settled(Mount(at, "UUID=ab-cd", "tmpfs"))
     for other in ("UUID=ab-ce", "LABEL=date", "nas:/data", "/dev/sdx2"):
-        bench.fails(Mount(at, other, "tmpfs"), "is mounted at")
+        bench.fails(Mount(at, other, "tmpfs"), "is already mounted at")
 
 
 def test_what_somebody_has_mounted_with_other_options_is_mounted_again(bench: Bench) -> None:
