@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if os.geteuid():
         say("the lab needs root")
         return 2
-    if set(options.tools) - {"prov"} and not (PEERS / "ansible-playbook").exists():
+    if not (PEERS / "ansible-playbook").exists():
         say(
             "the peers are not installed: python3 -m venv bench/.venv; pip install -r bench/requirements.txt there"
         )
