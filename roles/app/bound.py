@@ -9,7 +9,7 @@ from provision.apps.bindings import Binding, is_address
 from provision.apps.host_addresses import address_of
 from provision.errors import ConfigError
 from provision.role import Host
-from provision.steps import hosts, wait
+from provision.steps import text, wait
 from roles.tls import Tls, between
 
 if TYPE_CHECKING:
@@ -35,12 +35,16 @@ def out_of_reach(c: Host) -> Iterator[ConfigError]:
 
 def await_providers(c: Host, app: Application) -> None:
     """Have an application reach what it uses on other hosts: wait until they have it, and answer."""
+    lines = []
     for binding in elsewhere(app):
         c.wait_for_provider(binding)
         address = address_of(binding.provider)
         wait.port(c, binding.port, address, within=ANSWERS)
         if is_address(address):
-            hosts.hosts_entry(c, address, [binding.host_name])
+            lines.append(f"{address} {binding.host_name}")
+    if lines:
+        # lines of their own: those that others write for the same addresses come and go (hosts(5))
+        text.block(c, "/etc/hosts", "\n".join(dict.fromkeys(lines)), name=f"uses of {app.name}", create=True)
 
 
 def certify(c: Host, app: Application) -> None:
