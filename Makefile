@@ -111,9 +111,10 @@ MOMENTS ?= 16
 # seconds of mutated inputs for each parser (tests/prove/test_fuzz.py)
 FUZZ_SECONDS ?= 600
 RACES ?= 1000
-# pasts of a host that are drawn for each step (tests/steps_past)
+# pasts of a host that are drawn for each step (tests/unit/test_steps_past.py lists the tests)
 DRAWS ?= 200
-PROOFS ?= tests/prove tests/steps_past tests/agent/test_users_races.py
+DRAWN ?= tests/steps_past tests/lab/test_past_units.py tests/lab/test_packages.py tests/lab/test_postgres.py
+PROOFS ?= tests/prove $(DRAWN) tests/agent/test_users_races.py
 prove: $(STAMP)
 	$(call NEED,prove)
 	$(AS_ROOT) env CASES=$(CASES) CUTS=$(CUTS) MOMENTS=$(MOMENTS) FUZZ_SECONDS=$(FUZZ_SECONDS) RACES=$(RACES) DRAWS=$(DRAWS) \

@@ -26,13 +26,14 @@ _HOST = {
     "systemd-tmpfiles": "systemd",
 }
 
-_PAST = {**_UNIT, **_HOST, "chattr": "e2fsprogs", "zstd": "zstd"}
+_FIREWALL = {"iptables-restore": "iptables", "ufw": "ufw"}
+_PAST = {**_UNIT, **_HOST, **_FIREWALL, "chattr": "e2fsprogs", "zstd": "zstd"}
 
 #: folder of the tests -> program -> Debian package. Programs of essential packages are left out.
 NEEDS = {
     "unit": _UNIT,
     "agent": {**_UNIT, **_HOST},
-    "steps_more": {**_UNIT, **_HOST, "iptables-restore": "iptables", "ufw": "ufw"},
+    "steps_more": {**_UNIT, **_HOST, **_FIREWALL},
     "steps_past": _PAST,
     "lab": _UNIT,
     "prove": _PAST,

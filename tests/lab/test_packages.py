@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,15 +10,23 @@ from pathlib import Path
 import pytest
 from helpers.hosts import Hosts, on
 from helpers.repositories import Signer, Tiny, deb_repository, prepare
+from hypothesis import strategies as st
 
 from provision.lab import openssh
 
-sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
+sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("steps_more", "steps_past")]
+from inside import Inside, folders
+from past import drawn, hold
+from pictures import Picture
 from steps_bench import Bench, planned_then_done
 
 from provision.controller.outcome import Outcome
 from provision.steps.apt import Autoremove, Hold, NoPackages, Packages, Upgrade
+from provision.steps.base import Step
 from provision.steps.files import File
+from provision.steps.package import NoPackages as AnyNoPackages
+from provision.steps.package import Packages as AnyPackages
+from provision.steps.package import Upgrade as AnyUpgrade
 from provision.steps.repository import NoRepository, Repository
 
 pytestmark = pytest.mark.lab
@@ -153,3 +162,113 @@ def test_others_who_work_with_dpkg_are_waited_for(bench: Bench) -> None:
     (outcome,) = bench.run(Packages("t-extra"))
     assert outcome.state == "changed", outcome.error
     bench.cycle(NoRepository("t-tests"))
+
+
+#: what others have done with the packages, from a host that has none of them
+DONE = [
+    "apt-get install -qq t-app=1.0",
+    "apt-get install -qq t-app t-other",
+    "apt-get install -qq t-other; apt-mark -qq auto t-other",
+    "apt-get install -qq t-lib; apt-mark -qq hold t-lib",
+    "apt-get install -qq t-app=1.0; apt-mark -qq hold t-app",
+    "apt-get install -qq t-real; echo mine >/etc/t-real.conf; apt-get remove -qq t-real",
+    "apt-get install -qq t-app=1.0 t-lib=1.0; apt-mark -qq auto t-app",
+]
+WANTED: list[Step] = [
+    Packages(["t-app"]),
+    Packages(["t-app"], latest=True),
+    Packages("t-app=1.0"),
+    Packages(["t-real", "t-virtual"]),
+    AnyPackages(["t-app", "t-other"]),
+    NoPackages("t-lib"),
+    NoPackages(["t-app", "t-real"], purge=True),
+    AnyNoPackages("t-app"),
+    Hold("t-app"),
+    Hold("t-app", held=False),
+    Upgrade(),
+    Upgrade(full=True),
+    AnyUpgrade(),
+    Autoremove(),
+    Autoremove(purge=True),
+]
+
+
+@pytest.fixture(scope="module")
+def inside(lab_hosts: Hosts, signer: Signer, tmp_path_factory: pytest.TempPathFactory) -> Inside:
+    """The host with both versions of the packages, and no update of its own to do."""
+    folder = tmp_path_factory.mktemp("pasts") / "debs"
+    deb_repository(folder, NAME, signer, NEW, "/srv/pasts")
+    found = Inside(lambda *argv: on(NAME, *argv), packages)
+    found.sh("rm -f /etc/apt/sources.list.d/*")
+    made = found.run(Repository("t-pasts", "file:/srv/pasts", ["./"], key=signer.key))
+    assert made[0].error is None, made[0].error
+    return found
+
+
+def packages() -> Picture:
+    """What dpkg and apt have of the packages, and their files of settings."""
+
+    def said(*argv: str) -> list[str]:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        return sorted(line for line in done.stdout.splitlines() if line.startswith("t-"))
+
+    files: Picture = {str(at): (at.read_bytes(), "") for at in sorted(Path("/etc").glob("t-*.conf"))}
+    known = said("dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Abbrev}\\n")
+    return {
+        **files,
+        "dpkg": (known, ""),
+        "manual": (said("apt-mark", "showmanual"), ""),
+        "held": (said("apt-mark", "showhold"), ""),
+    }
+
+
+@drawn(done=st.lists(st.sampled_from(DONE), max_size=2), wanted=st.sampled_from(WANTED))
+def test_packages_of_others(inside: Inside, done: list[str], wanted: Step) -> None:
+    inside.fresh().sh(
+        "export DEBIAN_FRONTEND=noninteractive; apt-mark -qq unhold 't-*' >/dev/null 2>&1 || true;"
+        "dpkg --purge --force-depends t-app t-lib t-other t-real t-extra >/dev/null 2>&1 || true; rm -f /etc/t-*.conf"
+    )
+    for each in done:
+        inside.sh(f"export DEBIAN_FRONTEND=noninteractive; {{ {each}; }} >/dev/null 2>&1 || true")
+    held = hold(inside, wanted, undone=False)
+    kept = held.before["held"][0]
+    if held.failed:
+        assert "hold" in held.failed or "installed" in held.failed or "Hold" in type(wanted).__name__, (
+            held.failed
+        )
+        return
+    there = {
+        line.split()[0]: line.split()[1:] for line in held.after["dpkg"][0] if line.endswith(("ii ", "hi "))
+    }
+    if isinstance(wanted, Packages | AnyPackages):
+        names = [wanted.names] if isinstance(wanted.names, str) else wanted.names
+        for name in names:
+            bare, _, version = name.partition("=")
+            assert bare == "t-virtual" or bare in there
+            assert not version or there[bare][0] == version
+    if isinstance(wanted, NoPackages | AnyNoPackages):
+        assert not {wanted.names} & {*there} if isinstance(wanted.names, str) else True
+    assert isinstance(wanted, Hold) or held.after["held"][0] == kept
+
+
+@drawn(
+    there=st.sampled_from(["", "broken", "other"]),
+    uri=st.sampled_from(["file:/srv/pasts", "file:/srv/none"]),
+)
+def test_repositories_of_others(inside: Inside, signer: Signer, there: str, uri: str) -> None:
+    folder = "/etc/apt/sources.list.d"
+    inside.fresh().sh(f"rm -f {folder}/t-more.* /etc/apt/keyrings/t-more.*")
+    if there == "broken":
+        inside.write(f"{folder}/t-more.sources", "Types: deb\nURIs: file:/srv/gone\n")
+    elif there:
+        inside.write(f"{folder}/t-other-one.sources", "# mine\r\n")
+    inside.looks(folders(folder, "/etc/apt/keyrings"))
+    step = Repository("t-more", uri, ["./"], key=signer.key)
+    held = hold(inside, step)
+    assert bool(held.failed) == ("none" in uri), held.failed
+    other = f"{folder}/t-other-one.sources"
+    assert held.before.get(other) == held.after.get(other)
+    gone = hold(inside, NoRepository("t-more"))
+    assert f"{folder}/t-more.sources" not in gone.after
+    inside.sh(f"rm -f {other}")
+    inside.looks(packages)

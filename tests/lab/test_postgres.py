@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -11,14 +13,19 @@ from pathlib import Path
 import pytest
 from helpers.hosts import Hosts, Kind, on
 from helpers.stepping import exact
+from hypothesis import strategies as st
 
 from provision.lab import openssh
 from provision.secrets import Secret
 
-sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
+sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("steps_more", "steps_past")]
+from inside import Inside
+from past import drawn, hold
+from pictures import Picture
 from steps_bench import Bench
 
 from provision.steps.apt import Packages
+from provision.steps.base import Step
 from provision.steps.postgres import Database, DatabaseRole, DefaultPrivileges, Extension, Grant, Setting
 from provision.steps.support.psql import scram
 
@@ -54,6 +61,12 @@ def bench(host: str, lab_hosts: Hosts, tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path)
     bench.argv = openssh.argv(found[host], batch=True)
     yield bench
+
+
+@pytest.fixture
+def inside(host: str, bench: Bench) -> Inside:
+    """The host after the tests above, with its server."""
+    return Inside(lambda *argv: on(host, *argv), servers)
 
 
 def sql(host: str, *statements: str, database: str = "postgres", check: bool = True) -> str:
@@ -295,3 +308,90 @@ def test_extensions_databases_and_roles_go(bench: Bench, host: str) -> None:
         *(DatabaseRole(name, present=False) for name in ("report", "shop", "staff", ODD)),
     ]
     exact(bench, [*steps, DatabaseRole("newest", present=False), DatabaseRole("new-group", present=False)])
+
+
+#: what people have made of a role d_role and a database d_base
+ROLES = [
+    "",
+    "create role d_role",
+    "create role d_role superuser createdb nologin noinherit connection limit 3 password 'x' valid until '2031-01-01'",
+    "create role d_role login; create role d_other; grant d_other to d_role; create database d_base owner d_role",
+]
+#: what is wanted of them, and the columns of pg_roles that it is about
+WANTED: list[tuple[Step, set[str]]] = [
+    (DatabaseRole("d_role"), set()),
+    (DatabaseRole("d_role", createdb=True), {"rolcreatedb"}),
+    (DatabaseRole("d_role", login=True, superuser=False), {"rolcanlogin", "rolsuper"}),
+    (DatabaseRole("d_role", password=Secret(PASSWORD)), {"rolpassword"}),
+    (DatabaseRole("d_role", connection_limit=9, valid_until="infinity"), {"rolconnlimit", "rolvaliduntil"}),
+    (DatabaseRole("d_role", member_of=["d_other"]), set()),
+    (DatabaseRole("d_role", present=False), set()),
+    (DatabaseRole("d_role", present=False, reassign_owned_to="postgres"), set()),
+    (Database("d_base"), set()),
+    (Database("d_base", owner="d_role", connection_limit=4), set()),
+    (Database("d_base", encoding="LATIN1", locale="C"), set()),
+    (Database("d_base", present=False), set()),
+    (Grant("d_role", ["CONNECT"], "d_base"), set()),
+    (Grant("public", ["CONNECT"], "d_base", present=False), set()),
+    (Grant("d_role", ["USAGE"], "d_base", on="schema"), set()),
+    (DefaultPrivileges("d_role", ["SELECT"], "d_base", owner="postgres"), set()),
+    (Extension("plpgsql", "d_base"), set()),
+    (Extension("plpgsql", "d_base", present=False), set()),
+    (Setting("work_mem", "5MB"), set()),
+    (Setting("search_path", ["a b", "public"]), set()),
+    (Setting("work_mem", None), set()),
+]
+LOOKS = {
+    "roles": "select row_to_json(r) from pg_authid r where rolname like 'd!_%' escape '!' order by rolname",
+    "members": "select roleid::regrole, member::regrole from pg_auth_members order by 1, 2",
+    "bases": "select datname, pg_get_userbyid(datdba), encoding, datcollate, datconnlimit, datacl from pg_database"
+    " where datname not like 'template%' order by 1",
+    "settings": "select name, setting from pg_file_settings where sourcefile like '%auto.conf' order by 1",
+}
+
+
+def asked(statement: str, database: str = "postgres") -> list[str]:
+    """What psql answers, in the process that asks."""
+    argv = ["runuser", "-u", "postgres", "--", "psql", "-XAtq", "-d", database, "-c", statement]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd="/")
+    return done.stdout.splitlines()
+
+
+def servers() -> Picture:
+    """What the server has that a draw may be about."""
+    inside = "select defaclrole, defaclacl from pg_default_acl union all select oid, nspacl from pg_namespace"
+    found: Picture = {name: (asked(statement), "") for name, statement in LOOKS.items()}
+    return {
+        **found,
+        "inside": (asked(inside, "d_base"), asked("select extname from pg_extension", "d_base"), ""),
+    }
+
+
+# see Inside
+@pytest.mark.parametrize("host", ["t-pg15"])
+@drawn(role=st.sampled_from(ROLES), base=st.booleans(), setting=st.booleans(), wanted=st.sampled_from(WANTED))
+def test_what_others_have_made(
+    inside: Inside, role: str, base: bool, setting: bool, wanted: tuple[Step, set[str]]
+) -> None:
+    clean = ["drop database if exists d_base", "drop role if exists d_role", "drop role if exists d_other"]
+    made = ["create role d_other"] if "d_other" not in role else []
+    made += [each for each in role.split("; ") if each]
+    made += ["create database d_base"] if base and "d_base" not in role else []
+    made += ["alter system set work_mem = '7MB'"] if setting else []
+    words = ["alter system reset all", *clean, *made, "select pg_reload_conf()"]
+    inside.fresh().does(lambda: [asked(each) for each in words])
+    step, about = wanted
+    held = hold(inside, step, undone=False)
+    if held.failed:
+        return
+    before, after = (
+        {found["rolname"]: found for found in map(json.loads, picture["roles"][0])}
+        for picture in (held.before, held.after)
+    )
+    for name in before.keys() & after.keys():
+        assert {k for k in before[name] if before[name][k] != after[name][k]} <= about
+    others = {"roles", "members"} if isinstance(step, DatabaseRole) else {"bases", "inside"}
+    others = {"settings"} if isinstance(step, Setting) else others
+    if not isinstance(step, DatabaseRole) or step.present:
+        for name in {"roles", "members", "bases", "settings"} - others:
+            assert held.before[name] == held.after[name], name

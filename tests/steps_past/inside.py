@@ -18,7 +18,8 @@ KINDS = ("ipc", "uts", "net", "pid", "mnt")
 
 
 class Inside(Host):
-    """A lab host.
+    """A lab host of Debian 12. Agents run in this machine's Python and C library, and those load what the host has
+    for names of users (nsswitch.conf(5)): of a later release that ends them.
 
     ask: what a command prints on it (lab/helpers/hosts.py, on).
     look: what of it must not change but by the deploys; by default nothing is looked at.

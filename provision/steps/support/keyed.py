@@ -3,12 +3,24 @@
 import os
 from typing import TYPE_CHECKING, List, Mapping, Sequence
 
+from provision.errors import StepError
 from provision.steps.base import Change, Step, check_path, wanted
 from provision.steps.keys import INSTALL, new_key
 from provision.steps.support.x509 import check_dns_names, request_settings
 
 if TYPE_CHECKING:
     from provision.system.host import System
+
+
+def refuse_other(host: "System", path: str) -> None:
+    """Raise StepError if what is at a path makes way for no file: a folder, a pipe."""
+    now = host.files.stat(path)
+    if now is not None and now.kind not in ("file", "link"):
+        what = "directory" if now.kind == "dir" else "device, pipe or socket"
+        raise StepError(
+            "%s is a %s, and a file is wanted there" % (path, what),
+            hint="If it is not needed, remove it with files.absent before this step.",
+        )
 
 
 @wanted()
@@ -34,6 +46,8 @@ class Keyed(Step):
     def missing(self, host: "System", what: str) -> List[Change]:
         """What has to be made because it, or the key, is not there."""
         found = []
+        for path in (self.key, self.path):
+            refuse_other(host, path)
         host.files.refuse_shared(os.path.dirname(self.key), "openssl would follow what they put there")
         if not self._has_key(host):
             found.append(Change("new key", self._instead(host, self.key, "no private key"), "P-256"))

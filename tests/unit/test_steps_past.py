@@ -1,0 +1,205 @@
+"""Every step that roles call is held to the pasts of a host: by a drawn test, or by one that says why it draws none."""
+
+from __future__ import annotations
+
+import ast
+from functools import lru_cache
+from pathlib import Path
+
+from test_steps_options import functions
+
+TESTS = Path(__file__).parents[1]
+
+#: folder and file of drawn tests -> test -> the steps that it draws pasts for
+DRAWN: dict[str, dict[str, str]] = {
+    "lab/test_packages.py": {
+        "test_packages_of_others": "apt.packages apt.no_packages apt.hold apt.upgrade apt.autoremove"
+        " package.packages package.no_packages package.upgrade",
+        "test_repositories_of_others": "repository.repository repository.no_repository",
+    },
+    "lab/test_past_units.py": {
+        "test_service": "systemd.service",
+        "test_unit": "systemd.unit",
+        "test_drop_in_and_service": "systemd.drop_in",
+        "test_no_unit": "systemd.no_unit",
+        "test_masked": "systemd.masked",
+        "test_default_target": "systemd.default_target",
+        "test_only_instances": "systemd.only_instances",
+        "test_timer": "timers.timer timers.no_timer",
+        "test_socket": "systemd.socket",
+        "test_mount_unit": "mount_units.mount_unit mount_units.no_mount_unit",
+        "test_journald_limits": "journald.limits",
+        "test_units_of_a_user": "user_units.linger user_units.user_unit user_units.user_service",
+    },
+    "lab/test_postgres.py": {
+        "test_what_others_have_made": "postgres.role postgres.database postgres.extension postgres.grant"
+        " postgres.default_privileges postgres.setting",
+    },
+    "steps_past/test_past_accounts.py": {
+        "test_user": "users.user",
+        "test_no_user": "users.no_user",
+        "test_group": "users.group users.no_group",
+        "test_ageing": "users.ageing",
+    },
+    "steps_past/test_past_archives.py": {"test_unpack": "fetch.unpack"},
+    "steps_past/test_past_checkouts.py": {"test_checkout": "git.checkout"},
+    "steps_past/test_past_files.py": {
+        "test_file": "files.file files.copy files.template",
+        "test_directory": "files.directory",
+        "test_link": "files.link",
+        "test_absent": "files.absent",
+    },
+    "steps_past/test_past_firewalls.py": {
+        "test_firewall": "nftables.firewall",
+        "test_table": "nftables.table",
+        "test_ufw": "ufw.ufw",
+    },
+    "steps_past/test_past_keys.py": {
+        "test_private_key": "keys.private_key",
+        "test_self_signed": "certificates.self_signed",
+        "test_request": "certificates.request",
+        "test_certificate": "certificates.certificate",
+        "test_valid": "certificates.valid",
+        "test_key_pair": "ssh_keys.key_pair",
+        "test_password_file": "passwords.password_file passwords.htpasswd",
+    },
+    "steps_past/test_past_mounts.py": {
+        "test_mount": "mounts.mount",
+        "test_no_mount": "mounts.no_mount",
+        "test_swap_file": "swap.swap_file",
+    },
+    "steps_past/test_past_services.py": {
+        "test_job": "cron.job cron.no_job",
+        "test_rotation": "logrotate.rotation logrotate.no_rotation",
+        "test_tmpfiles": "tmpfiles.tmpfiles",
+        "test_journal": "journald.settings",
+    },
+    "steps_past/test_past_settings.py": {
+        "test_hosts_entry": "hosts.hosts_entry",
+        "test_limits": "limits.limits",
+        "test_locale": "locale.locale",
+        "test_timezone": "system.timezone",
+        "test_module": "kernel.module",
+        "test_answers": "debconf.answers",
+    },
+    "steps_past/test_past_system.py": {
+        "test_hostname": "system.hostname",
+        "test_the_file_of_sysctl_that_is_read_last_wins": "kernel.sysctl",
+    },
+    "steps_past/test_past_texts.py": {
+        "test_line": "text.line",
+        "test_block": "text.block",
+        "test_replace": "text.replace",
+        "test_ini_value": "text.ini_value",
+    },
+    "steps_past/test_past_trees.py": {
+        "test_tree": "tree.tree tree.sync",
+        "test_permissions": "permissions.permissions",
+        "test_acl": "acl.acl",
+        "test_authorized_keys": "users.authorized_keys users.no_authorized_keys",
+        "test_known_host": "known_hosts.known_host",
+    },
+    "steps_past/test_past_work.py": {
+        "test_command": "command.command",
+        "test_script": "script.script script.local",
+        "test_download": "fetch.download",
+        "test_configuration": "configuration.configuration",
+        "test_sqlite_backup": "sqlite.backup",
+        "test_sysusers": "sysusers.sysusers",
+        "test_service_user": "service_users.service_user",
+        "test_old_releases": "releases.old_releases",
+        "test_releases_before": "releases.releases_before",
+        "test_waits": "wait.url wait.port wait.file wait.process wait.command",
+    },
+}
+
+#: step -> a test of it on a real host or with real agents, and why that draws nothing
+OTHERS: dict[str, tuple[str, str]] = {
+    "dnf.packages": (
+        "lab/test_packages_dnf.py::test_versions_and_upgrades",
+        "a lab host has no rpm of its own",
+    ),
+    "dnf.no_packages": ("lab/test_packages_dnf.py::test_what_needs_it_goes_too", "as dnf.packages"),
+    "dnf.upgrade": ("lab/test_packages_dnf.py::test_versions_and_upgrades", "as dnf.packages"),
+    "dnf.autoremove": ("lab/test_packages_dnf.py::test_what_needs_it_goes_too", "as dnf.packages"),
+    "dnf.module": ("lab/test_packages_dnf.py::test_streams_of_modules", "as dnf.packages"),
+    "dnf_repository.repository": (
+        "lab/test_packages_dnf.py::test_a_repository_and_its_packages_in_one_plan",
+        "as dnf.packages",
+    ),
+    "dnf_repository.no_repository": (
+        "lab/test_packages_dnf.py::test_a_repository_and_its_packages_in_one_plan",
+        "as dnf.packages",
+    ),
+    "history.history": ("lab/test_history.py::test_a_stack_is_undone_byte_for_byte", "it changes nothing"),
+    "prune.prune": (
+        "agent/test_prune.py::test_what_was_there_before_is_never_pruned",
+        "its past is earlier runs",
+    ),
+    "undo.undo": ("lab/test_history.py::test_a_stack_is_undone_byte_for_byte", "all drawn tests end with it"),
+    "reboot.reboot": ("lab/test_reboot.py::test_the_run_goes_on_after_the_reboot", "a host boots in seconds"),
+    "python.venv": (
+        "lab/test_commands_python.py::test_uv_gives_the_same_result_and_repairs_it",
+        "an environment takes seconds",
+    ),
+    "python.interpreter": (
+        "lab/test_commands_python.py::test_an_interpreter_from_an_archive",
+        "as python.venv",
+    ),
+    "python.uv": (
+        "lab/test_commands_python.py::test_uv_gives_the_same_result_and_repairs_it",
+        "as python.venv",
+    ),
+    "python.requirements": (
+        "lab/test_commands_python.py::test_from_a_bare_host_to_an_environment_in_one_plan",
+        "it reads a local file",
+    ),
+    "selinux.restored": ("agent/test_cases.py::test_case", "hosts of the lab have no SELinux"),
+    "selinux.boolean": ("agent/test_cases.py::test_case", "hosts of the lab have no SELinux"),
+    "served.served_certificate": (
+        "steps_more/test_served.py::test_a_server_that_has_still_to_reload_is_waited_for",
+        "it changes nothing",
+    ),
+    "ssh.sshd_drop_in": ("lab/test_files_users.py::test_settings_of_ssh_are_judged", "drawn as files.file"),
+    "ssh.client_drop_in": ("lab/test_files_users.py::test_settings_of_ssh_are_judged", "drawn as files.file"),
+    "sudoers.sudoers": (
+        "steps_more/test_sudoers.py::test_the_whole_is_judged_and_nothing_stays_of_it",
+        "drawn as files.file; visudo judges",
+    ),
+    "sudoers.no_sudoers": (
+        "steps_more/test_sudoers.py::test_a_file_is_made_repaired_and_removed",
+        "drawn as files.absent",
+    ),
+    "wait.unit": ("lab/test_systemd_steps.py", "it changes nothing"),
+    "files.watched": ("agent/test_cases.py::test_case", "it changes nothing"),
+}
+
+
+@lru_cache
+def drawn_in(name: str) -> dict[str, bool]:
+    """Tests of a file, with whether each is drawn."""
+    found = {}
+    for node in ast.walk(ast.parse((TESTS / name).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            calls = [each.func for each in node.decorator_list if isinstance(each, ast.Call)]
+            found[node.name] = any(isinstance(each, ast.Name) and each.id == "drawn" for each in calls)
+    return found
+
+
+def test_every_step_has_a_drawn_past_or_says_why_not() -> None:
+    drawn = [step for tests in DRAWN.values() for steps in tests.values() for step in steps.split()]
+    assert len(drawn) == len(set(drawn))
+    assert not set(drawn) & set(OTHERS)
+    there = {name for name, _ in functions()} | {"python.requirements"}
+    assert there - {*drawn, *OTHERS} == set(), "no past is drawn for these"
+    assert {*drawn, *OTHERS} - there == set(), "no such steps"
+
+
+def test_the_tests_that_are_named_are_there() -> None:
+    for file, tests in DRAWN.items():
+        for test in tests:
+            assert drawn_in(file).get(test), f"{file} draws no {test}"
+    for step, (name, reason) in OTHERS.items():
+        file, _, test = name.partition("::")
+        assert reason
+        assert (test in drawn_in(file)) if test else drawn_in(file), f"{step}: no test {name}"
