@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.database_pictures import asked, servers
 from helpers.hosts import Hosts, Kind, on
 from helpers.stepping import exact
 from hypothesis import strategies as st
@@ -21,12 +21,19 @@ from provision.secrets import Secret
 sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("steps_more", "steps_past")]
 from inside import Inside
 from past import drawn, hold
-from pictures import Picture
 from steps_bench import Bench
 
 from provision.steps.apt import Packages
 from provision.steps.base import Step
-from provision.steps.postgres import Database, DatabaseRole, DefaultPrivileges, Extension, Grant, Setting
+from provision.steps.postgres import (
+    Access,
+    Database,
+    DatabaseRole,
+    DefaultPrivileges,
+    Extension,
+    Grant,
+    Setting,
+)
 from provision.steps.support.psql import scram
 
 pytestmark = pytest.mark.lab
@@ -340,31 +347,9 @@ WANTED: list[tuple[Step, set[str]]] = [
     (Setting("work_mem", "5MB"), set()),
     (Setting("search_path", ["a b", "public"]), set()),
     (Setting("work_mem", None), set()),
+    (Access(['hostssl "d_base" "d_role" all cert', "local all d_role reject"]), set()),
+    (Access([]), set()),
 ]
-LOOKS = {
-    "roles": "select row_to_json(r) from pg_authid r where rolname like 'd!_%' escape '!' order by rolname",
-    "members": "select roleid::regrole, member::regrole from pg_auth_members order by 1, 2",
-    "bases": "select datname, pg_get_userbyid(datdba), encoding, datcollate, datconnlimit, datacl from pg_database"
-    " where datname not like 'template%' order by 1",
-    "settings": "select name, setting from pg_file_settings where sourcefile like '%auto.conf' order by 1",
-}
-
-
-def asked(statement: str, database: str = "postgres") -> list[str]:
-    """What psql answers, in the process that asks."""
-    argv = ["runuser", "-u", "postgres", "--", "psql", "-XAtq", "-d", database, "-c", statement]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd="/")
-    return done.stdout.splitlines()
-
-
-def servers() -> Picture:
-    """What the server has that a draw may be about."""
-    inside = "select defaclrole, defaclacl from pg_default_acl union all select oid, nspacl from pg_namespace"
-    found: Picture = {name: (asked(statement), "") for name, statement in LOOKS.items()}
-    return {
-        **found,
-        "inside": (asked(inside, "d_base"), asked("select extname from pg_extension", "d_base"), ""),
-    }
 
 
 # see Inside
@@ -391,7 +376,7 @@ def test_what_others_have_made(
     for name in before.keys() & after.keys():
         assert {k for k in before[name] if before[name][k] != after[name][k]} <= about
     others = {"roles", "members"} if isinstance(step, DatabaseRole) else {"bases", "inside"}
-    others = {"settings"} if isinstance(step, Setting) else others
+    others = {"settings"} if isinstance(step, Setting) else {"hba"} if isinstance(step, Access) else others
     if not isinstance(step, DatabaseRole) or step.present:
-        for name in {"roles", "members", "bases", "settings"} - others:
+        for name in {"roles", "members", "bases", "settings", "hba"} - others:
             assert held.before[name] == held.after[name], name
