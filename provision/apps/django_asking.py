@@ -36,7 +36,7 @@ def asked(folder: Path, settings: str, names: Sequence[str]) -> dict[str, str]:
         return {}
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": settings, "PYTHONPATH": str(folder)}
     try:
-        told = subprocess.run(
+        answered = subprocess.run(
             [str(python), "-c", QUESTION, *names],
             cwd=folder,
             env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
@@ -45,7 +45,7 @@ def asked(folder: Path, settings: str, names: Sequence[str]) -> dict[str, str]:
             timeout=ASKING,
             check=True,
         )
-        found = json.loads(told.stdout.decode(errors="replace").rpartition("\n")[2])
+        found = json.loads(answered.stdout.decode(errors="replace").rpartition("\n")[2])
     except (OSError, ValueError, subprocess.SubprocessError):
         return {}
     return {name: below(folder, str(value)) for name, value in found.items() if value}

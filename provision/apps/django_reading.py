@@ -6,7 +6,7 @@ import ast
 import posixpath
 import re
 
-from provision.apps.project_reading import ProjectFiles, Target
+from provision.apps.project_reading import EntryPoint, ProjectFiles
 from provision.values import dataclass
 
 SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*(?:,|\]\s*=)\s*["']([\w.]+)["']""")
@@ -28,7 +28,7 @@ class DjangoProject:
     manage: str
     settings: str
     settings_path: str
-    target: Target | None
+    target: EntryPoint | None
     values: dict[str, str]
 
 
@@ -59,17 +59,17 @@ def likely_settings(files: ProjectFiles, root: str) -> str:
     return ""
 
 
-def entry(files: ProjectFiles, root: str, kind: str) -> Target | None:
+def entry(files: ProjectFiles, root: str, kind: str) -> EntryPoint | None:
     """What the project's wsgi.py or asgi.py serves."""
     below = f"{root}/" if root else ""
     for path in files.named(f"{kind}.py"):
         if path.startswith(below) and re.search(r"(?m)^application\b", files.text(path)):
             module = path[len(below) :].removesuffix(".py").replace("/", ".")
-            return Target(f"{module}:application", kind, path)
+            return EntryPoint(f"{module}:application", kind, path)
     return None
 
 
-def speaking(files: ProjectFiles, root: str, served: Target | None) -> Target | None:
+def speaking(files: ProjectFiles, root: str, served: EntryPoint | None) -> EntryPoint | None:
     """ASGI instead of WSGI where the project asks for it: with Channels, or no wsgi.py."""
     if files.mentions(r"(?m)^\s*from channels\b|ProtocolTypeRouter"):
         return entry(files, root, "asgi") or served

@@ -14,7 +14,7 @@ from provision.apps.compose_reading import compose_services, processes_in, used_
 from provision.apps.django_asking import asked, environment_of
 from provision.apps.django_reading import ASKED, DjangoProject, django_project
 from provision.apps.procfile import ProcfileParts, read_procfile
-from provision.apps.project_reading import ProjectFiles, Target, health_of, module_of, target_of
+from provision.apps.project_reading import EntryPoint, ProjectFiles, health_of, module_of, target_of
 from provision.apps.requirements import USUAL, FolderTree, requires_python
 from provision.errors import UsageError
 from provision.values import dataclass
@@ -97,12 +97,12 @@ class Drafting:
         text = self._files.text("Procfile") if "Procfile" in self._files.paths else ""
         return read_procfile(text, "Procfile")
 
-    def _served(self) -> Target:
+    def _served(self) -> EntryPoint:
         if self._django and self._django.target:
             return self._django.target
         if self._procfile.served:
             place, interface = self._procfile.served
-            return Target(place, interface, "Procfile")
+            return EntryPoint(place, interface, "Procfile")
         found = target_of(self._files)
         if found is None:
             raise UsageError(
@@ -206,7 +206,7 @@ class Drafting:
                 f"it requires Python {said}, and {LAB_IMAGE} has another one{other}; or set `python`"
             )
 
-    def _release(self, served: Target) -> None:
+    def _release(self, served: EntryPoint) -> None:
         commands: list[object] = [list(words) for words in self._procfile.before if not migrates(words)]
         said = " ".join(" ".join(words) for words in self._procfile.before)
         if "migrations/alembic.ini" in self._files.paths and not self._django and "db upgrade" not in said:

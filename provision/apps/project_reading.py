@@ -40,7 +40,7 @@ HEALTH = re.compile(
 
 
 @dataclass(frozen=True)
-class Target:
+class EntryPoint:
     """What is served. place: module:callable.  interface: wsgi or asgi.  said_in: the file that tells it.
 
     pythonpath: folder that its module is imported from, if it is not the application's own.
@@ -104,7 +104,7 @@ def module_of(path: str) -> tuple[str, str]:
     return inside.removesuffix(".py").removesuffix("/__init__").replace("/", "."), folder
 
 
-def target_of(files: ProjectFiles) -> Target | None:
+def target_of(files: ProjectFiles) -> EntryPoint | None:
     """What the Python files of a project without Django serve."""
     candidates = [
         (rank(path, place), path, place, kind)
@@ -115,7 +115,7 @@ def target_of(files: ProjectFiles) -> Target | None:
         return None
     _, path, place, interface = min(candidates)
     module, folder = module_of(path)
-    return Target(f"{module}:{place}", interface or interface_of(files), path, folder)
+    return EntryPoint(f"{module}:{place}", interface or interface_of(files), path, folder)
 
 
 def rank(path: str, place: str) -> tuple[int, int, int]:

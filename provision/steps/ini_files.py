@@ -1,11 +1,11 @@
 """Keys of ini files that others write as well. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Union
+from typing import TYPE_CHECKING, List, NamedTuple, Optional, Sequence, Union
 
 from provision.secrets import Secret
 from provision.steps.base import Diff, Step, check_text, wanted
-from provision.steps.support.dialects import DIALECTS, IniLine, dialect_of, entries, plain, same_key
+from provision.steps.support.dialects import DIALECTS, Dialect, IniLine, dialect_of, entries, plain, same_key
 from provision.steps.support.rows import Row, Rows, new_rows
 from provision.steps.text_edits import check_arguments, check_edit, edited, fingerprint
 
@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from provision.system.host import System
 
 Value = Union[str, Secret, bool]
+
+
+class HeldValue(NamedTuple):
+    """A value that the file has for the key. at: number of its line.  tails: of those that continue it.
+    value: True for a key without one."""
+
+    at: int
+    tails: "List[int]"
+    value: "Union[str, bool]"
+    line: IniLine
 
 
 @wanted()
@@ -101,32 +111,25 @@ class IniValue(Step):
         lines, dialect = old.texts, dialect_of(self.dialect, self.path)
         found = entries(lines, dialect)
         parts = self._parts(found)
-        keys = [
-            n
+        held = [
+            self._held(lines, found, n, dialect)
             for part in parts
             for n in part
             if found[n].kind == "key" and same_key(found[n].name, self.key, dialect)
         ]
-        tails = {n: more(found, n) for n in keys}
         values = [value.reveal() if isinstance(value, Secret) else value for value in self._wanted_values()]
-        now: List[Union[str, bool]] = [
-            True if not found[n].separated else "".join([found[n].value, *(lines[m] for m in tails[n])])
-            for n in keys
-        ]
-        plainly = [
-            value if value is True or tails[n] else plain(str(value), dialect) for value, n in zip(now, keys)
-        ]
+        now = [each.value for each in held]
         if not self.exclusive and self.value is not None:
-            values = [*plainly, *(value for value in values if value not in plainly)]
-        if plainly == values:
+            values = [*now, *(value for value in values if value not in now)]
+        if now == values:
             return old.data(old.rows)
         rows: List[Optional[Row]] = list(old.rows)
-        added = self._put(rows, found, keys, tails, values, plainly)
+        added = self._put(rows, held, values)
         remaining = [row for row in rows if row is not None]
         if not added:
             return old.data(remaining)
-        if keys:
-            end = [keys[-1], *tails[keys[-1]]][-1] + 1
+        if held:
+            end = [held[-1].at, *held[-1].tails][-1] + 1
             at = end - rows[:end].count(None)
         elif parts:
             at = end_of(found, parts[-1])
@@ -135,28 +138,30 @@ class IniValue(Step):
             at, added = len(remaining), [*gap, "[%s]" % self.section, *added]
         return old.data([*remaining[:at], *new_rows(added), *remaining[at:]])
 
+    def _held(self, lines: Sequence[str], found: "List[IniLine]", at: int, dialect: Dialect) -> HeldValue:
+        line, tails = found[at], more(found, at)
+        value: "Union[str, bool]" = True
+        if line.separated:
+            value = "".join([line.value, *(lines[n] for n in tails)])
+            value = value if tails else plain(value, dialect)
+        return HeldValue(at, tails, value, line)
+
     def _put(
-        self,
-        rows: "List[Optional[Row]]",
-        found: "List[IniLine]",
-        keys: "List[int]",
-        tails: "Dict[int, List[int]]",
-        values: "List[Union[str, bool]]",
-        now: "List[Union[str, bool]]",
+        self, rows: "List[Optional[Row]]", held: "List[HeldValue]", values: "List[Union[str, bool]]"
     ) -> List[str]:
         """Put values into the rows that the key has; returns the lines that are to be added."""
-        surplus = len(keys) - len(values)
-        for n in keys[: max(surplus, 0)]:
-            for each in (n, *tails[n]):
-                rows[each] = None
-        for n, value, was in zip(keys[max(surplus, 0) :], values, now[max(surplus, 0) :]):
-            row = rows[n]
+        surplus = max(len(held) - len(values), 0)
+        for each in held[:surplus]:
+            for n in (each.at, *each.tails):
+                rows[n] = None
+        for each, value in zip(held[surplus:], values):
+            row = rows[each.at]
             assert row is not None  # only surplus ones have gone
-            if value != was:
-                rows[n] = row._replace(text=self._line(value, found[n]))
-                for each in tails[n]:
-                    rows[each] = None
-        return [self._line(value, None) for value in values[len(keys) :]]
+            if value != each.value:
+                rows[each.at] = row._replace(text=self._line(value, each.line))
+                for n in each.tails:
+                    rows[n] = None
+        return [self._line(value, None) for value in values[len(held) :]]
 
     def _line(self, value: "Union[str, bool]", now: Optional[IniLine]) -> str:
         """A line with this value, like the one that is there now."""
