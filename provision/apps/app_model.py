@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 
 from provision.apps.front_settings import FrontSettings, refuse_contradictions
 from provision.apps.process_parts import (
+    BuildSettings,
     Chore,
     JobSettings,
     Openings,
@@ -163,6 +164,9 @@ class App(FrontSettings):
         default=(),
         alias="release",
         description="Commands for each release, in order, before it goes into service; see below.",
+    )
+    build: BuildSettings | None = Field(
+        default=None, description="How assets such as a front end are built; see below."
     )
     writable: tuple[InnerPath, ...] = Field(
         default=(),
@@ -322,6 +326,10 @@ class App(FrontSettings):
     def _parts_agree(self) -> App:
         if self.django is not None and self.django.collectstatic and not self.collected:
             raise ValueError("`collectstatic` fills the folders of `static`, but none are set: set `static`")
+        if self.build and not self.built:
+            raise ValueError("`build` needs `output`: the files and folders that it makes")
+        if self.build and self.build.here and not isinstance(self.source, Path):
+            raise ValueError("`build` on this machine is for a source that is a folder: set `here: false`")
         refuse_contradictions(self, self.domains, self.static, self.health, self.auth)
         if self.auth is not None and self.tls == "none":
             raise ValueError("`auth` sends passwords: it needs `tls`")
@@ -373,6 +381,12 @@ class App(FrontSettings):
         """The folders of `static` that `collectstatic` may fill: not single files, nor a site that has its
         own."""
         return [folder for place, folder in self.static.items() if place.endswith("/") and place != "/"]
+
+    @property
+    def built(self) -> tuple[str, ...]:
+        """What `build` makes, by its paths in the source."""
+        named = self.build.output or dict.fromkeys(self.static.values()) if self.build else ()
+        return tuple(map(self.in_source, named))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -77,6 +77,8 @@ class Release:
             "django": self.app.django.model_dump() if self.app.django else None,
             "environment": visible(self.app.environment),
         }
+        if self.app.build and not self.app.build.here:
+            shaped_by["build"] = [*self.app.build.command, *self.app.built]
         return short_hash(json.dumps(shaped_by, sort_keys=True))
 
     def seeds(self, path: str) -> list[Entry]:
@@ -257,6 +259,8 @@ def refuse_empty_static(app: App, tree: SourceTree) -> None:
     for prefix, folder in app.static.items():
         if app.collects_static and (folder in app.collected or not prefix.endswith("/")):
             # what is collected may bring it
+            continue
+        if app.build and not app.build.here and app.in_source(folder) in app.built:
             continue
         place = app.in_source(folder)
         if (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import PrivateAttr
@@ -14,6 +15,7 @@ from provision.sources.manifests import Manifests
 
 if TYPE_CHECKING:
     from provision.apps.app_releases import Release
+    from provision.sources.built import Build
 
 
 class Application(App):
@@ -47,8 +49,23 @@ class Application(App):
         # here, so that it is imported while the host logs in
         from provision.apps.app_releases import in_bytes, release_of
 
-        manifest = self._manifests.of(self.source, self.ref, in_bytes(self.max_source))
+        size, build = in_bytes(self.max_source), self.local_build
+        if build is not None and isinstance(self.source, Path):
+            manifest = self._manifests.built(self.source, size, build)
+        else:
+            manifest = self._manifests.of(self.source, self.ref, size)
         return release_of(self, manifest, self._bindings)
+
+    @property
+    def local_build(self) -> Build | None:
+        """What is built on this machine before the source is read."""
+        if self.build is None or not self.build.here:
+            return None
+        from provision.sources.built import Build
+
+        return Build(
+            self.subdirectory or "", self.build.command, self.built, self.build.timeout, self.build.always
+        )
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some settings changed; its release is its own (pydantic copies what is cached)."""

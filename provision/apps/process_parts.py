@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from provision.apps.schedules import calendars
 from provision.apps.settings import Settings
-from provision.inventory.fields import matching
+from provision.inventory.fields import InnerPath, matching
 
 #: words that only a shell would understand
 SHELL = {"|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1"}
@@ -60,6 +60,24 @@ class CommandSettings(Settings):
     @classmethod
     def _short_form(cls, value: Any) -> Any:
         return value if isinstance(value, Mapping) else {"command": value}
+
+
+class BuildSettings(CommandSettings):
+    """How a release's assets are built; `build: npm run build` is short for `build: {command: npm run build}`."""
+
+    command: Words = Field(description="Its words: a text, or a list. It runs in the application's folder.")
+    here: bool = Field(
+        default=True,
+        description="On this machine, before the source is read; else on the host, in the release.",
+    )
+    output: tuple[InnerPath, ...] = Field(
+        default=(),
+        description="Files and folders that it makes, and that are deployed. Default: those of `static`.",
+    )
+    always: bool = Field(
+        default=False, description="Build in every run, also if no file of the source has changed."
+    )
+    timeout: int = Field(default=900, ge=1, description="Seconds after which it has failed.")
 
 
 class ProcessSettings(CommandSettings):

@@ -3,7 +3,7 @@ out."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from provision.errors import ProvError
@@ -22,13 +22,19 @@ MADE_AGAIN = {"node_modules"}
 
 
 def source_entries(
-    folder: Path, max_size: int, *, whole: bool = False, apart: Collection[Path] = ()
+    folder: Path,
+    max_size: int,
+    *,
+    whole: bool = False,
+    apart: Collection[Path] = (),
+    also: Sequence[str] = (),
 ) -> list[Entry]:
     """Return the files of a source, sorted by path. Raises ProvError.
 
     whole: of a commit, of which all is part.  max_size: bytes of all files.  apart: what is not part of it.
+    also: paths that are part of it whatever .gitignore says, with all that is in them.
     """
-    rules = None if whole else Rules(folder, apart)
+    rules = None if whole else Rules(folder, apart, also)
     wanted = rules.wanted if rules else lambda path, _: path.rpartition("/")[2] not in NEVER
     where, hashes = str(folder), hashes_of(str(folder))
     entries: list[Entry] = []
@@ -60,18 +66,20 @@ def too_large(where: str, max_size: int) -> ProvError:
 class Rules:
     """Which files of a folder are part of it. folder: may be in a git work tree, and have others in it.
 
-    apart: files and folders that are not.
+    apart: files and folders that are not.  also: paths that are part of it whatever .gitignore says.
     """
 
-    def __init__(self, folder: Path, apart: Collection[Path]) -> None:
+    def __init__(self, folder: Path, apart: Collection[Path], also: Sequence[str] = ()) -> None:
         self._folder = folder
         self._apart = apart
+        self._also = tuple(also)
         self._ignored = Ignored(folder)
         self.work_tree = self._ignored.work_tree
         #: what git tracks, the folders on the way to it, and the folders of submodules
         self._files: set[str] = set()
         self._folders: set[str] = set()
         self._modules: set[str] = set()
+        self._folders |= folders_of(dict.fromkeys(self._also, "file"))
         #: folders that are ignored, and hold something that is tracked
         self._hidden: set[str] = set()
         #: of the folder that was asked of last
@@ -87,6 +95,8 @@ class Rules:
         above, _, name = path.rpartition("/")
         if name in NEVER or self._folder / path in self._apart:
             return False
+        if any(path == each or path.startswith(f"{each}/") for each in self._also):
+            return True
         if not is_folder:
             return path in self._files or not self._left_out(above, name)
         if path not in self._modules and (self._left_out(above, f"{name}/") or self._made_again(path, name)):

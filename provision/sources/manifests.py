@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from provision.sources.built import Build
     from provision.steps.tree import Entry
 
 
@@ -19,7 +20,7 @@ class Manifests:
 
     def __init__(self, apart: Collection[Path] = ()) -> None:
         self._apart = apart
-        self._read: dict[tuple[Path | str, str | None, int], list[Entry]] = {}
+        self._read: dict[object, list[Entry]] = {}
         self._lock = threading.Lock()
 
     def of(self, source: Path | str, ref: str | None, max_size: int) -> list[Entry]:
@@ -28,10 +29,23 @@ class Manifests:
         source: a local folder, or the URL of a git repository.  ref: branch, tag or commit, of that.
         max_size: bytes of all files.
         """
-        key = (source, ref, max_size)
+        return self._once((source, ref, max_size), lambda: read(source, ref, max_size, self._apart))
+
+    def built(self, source: Path, max_size: int, build: Build) -> list[Entry]:
+        """Return the files of a local folder, with what is built in it first; once for all that build alike.
+
+        Raises ProvError, with the output of a build that fails.
+        """
+        from provision.sources.built import built_entries
+
+        return self._once(
+            (source, max_size, build), lambda: built_entries(source, max_size, build, self._apart)
+        )
+
+    def _once(self, key: object, found: Callable[[], list[Entry]]) -> list[Entry]:
         with self._lock:
             if key not in self._read:
-                self._read[key] = read(source, ref, max_size, self._apart)
+                self._read[key] = found()
             return self._read[key]
 
 

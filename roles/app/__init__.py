@@ -5,17 +5,18 @@ Nothing here touches what is in service: a server role starts the new release be
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from provision.apps.app_model import App
-from provision.apps.app_releases import OURS, Release
+from provision.apps.app_model import PYTHONS, App
+from provision.apps.app_releases import OURS, Release, short_hash, visible
 from provision.apps.interpreters import unfit
 from provision.errors import ConfigError
 from provision.role import Host, Params, task
 from provision.serving.instances import environment_file, loads
-from provision.serving.workers import are_there
-from provision.steps import apt, command, files, python, releases, service_users, tree
+from provision.serving.workers import PROGRAMS, are_there
+from provision.steps import apt, assets, command, files, python, releases, service_users, tree
 from roles.app import bound, chores
 
 AFTER = ("python",)
@@ -79,7 +80,7 @@ def account(c: Host, app: App, release: Release) -> None:
 def files_of(c: Host, release: Release) -> None:
     """The release's files, owned by root, and its virtual environment."""
     app = release.app
-    preserved = [*OURS, *map(app.in_source, (*app.static.values(), *app.writable, *app.files))]
+    preserved = [*OURS, *map(app.in_source, (*app.static.values(), *app.writable, *app.files)), *app.built]
     tree.tree(c, release.path, release.entries, like=release.current, keep=preserved, folder_mode=0o755)
     files.directory(c, f"{release.path}/.prov", mode=0o755)
     for path, template in app.files.items():
@@ -104,6 +105,26 @@ def files_of(c: Host, release: Release) -> None:
     # the application's user has to get in
     files.directory(c, release.venv, mode=0o755)
     files.link(c, f"{release.path}/.venv", f"../../venvs/{release.venv.rsplit('/', 1)[-1]}")
+    build(c, release)
+
+
+def build(c: Host, release: Release) -> None:
+    """What is built on the host: as a user of its own, which sees the release and its environment, and no secret."""
+    app = release.app
+    if app.build is None or app.build.here:
+        return
+    assets.built(
+        c,
+        release.path,
+        app.build.command,
+        app.built,
+        short_hash(json.dumps([release.id, *app.build.command])),
+        folder=app.subdirectory or "",
+        shows=[release.venv, PYTHONS],
+        environment={**visible(app.environment), "PATH": f"{release.venv}/bin:{PROGRAMS}"},
+        cache=app.name,
+        timeout=app.build.timeout,
+    )
 
 
 def writable(c: Host, release: Release, path: str) -> None:

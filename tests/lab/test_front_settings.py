@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from helpers.checks import own_address
 from helpers.cli import Run, prov
-from helpers.hosts import Hosts, Kind
+from helpers.hosts import Hosts, Kind, on
 from helpers.projects import Project
 from helpers.web import Site
 from websockets.sync.client import connect
@@ -43,7 +43,17 @@ def settings(front: str, own: str) -> dict[str, dict[str, Any]]:
         "timeout": 1,
         "auth": {"by": "basic", "users": {"ann": "open sesame"}, "paths": ["/closed.html", "/api/closed/"]},
     }
-    other = {"domains": ["other.test"], "default": True, "tls": "none", "max_body": "1k"}
+    other = {
+        "domains": ["other.test"],
+        "default": True,
+        "tls": "none",
+        "max_body": "1k",
+        "static": {"/made/": "made"},
+        "build": {
+            "command": ["sh", "-c", "mkdir made; id -u > made/who.txt; ! touch /srv/x"],
+            "here": False,
+        },
+    }
     return {"shop": {**common, **shop}, "other": {**common, **other}}
 
 
@@ -132,6 +142,13 @@ def test_networks_may_come_or_not(front: Front) -> None:
     assert front.site().get("/api/closed/x", headers=said).status == 401
     assert front.site().get("/closed.html", headers=said).status == 401
     assert front.site().get("/closed.html", login="ann:open sesame").body == b"closed page\n"
+
+
+def test_assets_are_built_on_the_host_by_no_one_it_knows(front: Front) -> None:
+    made = front.site("other.test").get("/made/who.txt", tls=False)
+    assert made.status == 200
+    assert int(made.text) > 60000
+    assert on(front.name, "stat", "-c", "%U", "/srv/other/current/made/who.txt").strip() == "root"
 
 
 def test_unknown_names_have_an_application(front: Front) -> None:

@@ -11,7 +11,14 @@ from pydantic import ValidationError
 
 from provision.apps.app_model import App
 from provision.apps.balancing import Balance
-from provision.apps.process_parts import Chore, JobSettings, Openings, PackageSettings, ProcessSettings
+from provision.apps.process_parts import (
+    BuildSettings,
+    Chore,
+    JobSettings,
+    Openings,
+    PackageSettings,
+    ProcessSettings,
+)
 from provision.apps.reading import apps_of
 from provision.apps.settings import (
     Auth,
@@ -97,6 +104,8 @@ def test_defaults(tmp_path: Path) -> None:
         "headers": {},
         "allow": {},
         "deny": {},
+        "build": None,
+        "snippets": (),
         "timeout": 30,
         "path": "/",
         "streams": (),
@@ -416,6 +425,8 @@ def test_the_example_for_production_is_right() -> None:
         ProcessSettings,
         JobSettings,
         Chore,
+        BuildSettings,
+        BuildSettings,
         PackageSettings,
         Openings,
     ],

@@ -1,0 +1,120 @@
+"""What a source makes on this machine before it is read: assets that git does not track, and releases need."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+from provision.errors import ProvError
+from provision.sources.local_folder import source_entries
+from provision.steps.tree import Entry, summary
+from provision.system.caches import cached, keep
+from provision.values import dataclass
+
+#: lines of its output that a failed build shows
+SHOWN = 30
+
+
+@dataclass(frozen=True)
+class Build:
+    """A build of a local source. folder: where it runs, below the source; "" is the source itself.
+
+    command: its words.  output: paths that it fills, below the source.  timeout: seconds.  always: whether it is run
+    even if no file of the source has changed since.
+    """
+
+    folder: str
+    command: tuple[str, ...]
+    output: tuple[str, ...]
+    timeout: int
+    always: bool
+
+    def __str__(self) -> str:
+        return shlex.join(self.command)
+
+
+def built_entries(source: Path, max_size: int, build: Build, apart: Collection[Path] = ()) -> list[Entry]:
+    """Build, unless that has been done for these files; return the files of the source with what was built.
+
+    apart: files and folders that are part of no source.  Raises ProvError, with the output of a build that fails; also if nothing is at one of its outputs then.
+    """
+    known = stamp(source, build)
+    inputs = besides(source_entries(source, max_size, apart=apart), build.output)
+    now = state(source, max_size, build, inputs)
+    if build.always or not now or cached(known) != now:
+        run(source, build)
+        keep(known, state(source, max_size, build, inputs))
+    return source_entries(source, max_size, apart=apart, also=build.output)
+
+
+def state(source: Path, max_size: int, build: Build, inputs: list[Entry]) -> bytes:
+    """What a build was for and has left: the same if there is nothing to build; b"" if something is missing."""
+    found = source_entries(source, max_size, also=build.output)
+    made = [entry for entry in found if below(entry[0], build.output)]
+    missing = [path for path in build.output if not any(below(entry[0], [path]) for entry in made)]
+    return b"" if missing else json.dumps([summary(inputs), summary(made)], sort_keys=True).encode()
+
+
+def run(source: Path, build: Build) -> None:
+    """Run the command of a build. Raises ProvError."""
+    where = str(source / build.folder)
+    try:
+        process = subprocess.Popen(
+            build.command,
+            cwd=where,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        why = f"there is no program {build.command[0]!r} on this machine"
+        if not isinstance(error, FileNotFoundError) or not Path(where).is_dir():
+            why = f"{error.strerror}: {error.filename}"
+        raise ProvError(f"could not build: {why}", where=where) from None
+    try:
+        said, _ = process.communicate(timeout=build.timeout)
+        failed = f"failed with status {process.returncode}" if process.returncode else ""
+    except subprocess.TimeoutExpired:
+        failed = f"did not end within {build.timeout} s"
+        said = ended(process)
+    except BaseException:
+        ended(process)
+        raise
+    lines = said.decode(errors="replace").rstrip().splitlines()
+    if failed:
+        shown = "".join(f"\n    {line}" for line in lines[-SHOWN:])
+        raise ProvError(f"the build `{build}` {failed}{shown}", where=where, hint="Nothing was deployed.")
+    for path in build.output:
+        if not (source / path).exists():
+            hint = "Name in `output` of `build` what it makes. The default are the folders of `static`."
+            raise ProvError(f"the build `{build}` has made no {path}", where=where, hint=hint)
+
+
+def ended(process: subprocess.Popen[bytes]) -> bytes:
+    """End a build with all that it has started, and return what it has said."""
+    os.killpg(process.pid, signal.SIGKILL)
+    return process.communicate()[0]
+
+
+def stamp(source: Path, build: Build) -> str:
+    """The file that says what a build was for."""
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
+    about = json.dumps([str(source), build.folder, build.command, build.output])
+    return f"{home}/prov/builds/{hashlib.sha256(about.encode()).hexdigest()[:32]}"
+
+
+def besides(entries: Iterable[Entry], output: Sequence[str]) -> list[Entry]:
+    """The entries of a source without what its build makes."""
+    return [entry for entry in entries if not below(entry[0], output)]
+
+
+def below(path: str, folders: Iterable[str]) -> bool:
+    """Whether a path is one of these, or in one of them."""
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
