@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -65,6 +66,10 @@ class FrontSettings(Settings):
     routes: tuple[Place, ...] = Field(
         default=(),
         description="Where `static` has `/`: prefixes that the application answers, such as `/api/`.",
+    )
+    snippets: tuple[Path, ...] = Field(
+        default=(),
+        description="Files in the front's own language, relative to the inventory, for the application's virtual host.",
     )
     headers: Headers = Field(
         default={}, description="Headers of every answer, instead of the application's; `null` removes one."

@@ -41,6 +41,9 @@ def files_missing(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]
         for place, template in app.files.items():
             if not os.path.isfile(template):  # noqa: PTH113 (as is_folder)
                 errors.append(host.error(("apps", app.name, "files", place), f"no such file: {template}"))
+        for number, snippet in enumerate(app.snippets):
+            if not os.path.isfile(snippet):  # noqa: PTH113 (as is_folder)
+                errors.append(host.error(("apps", app.name, "snippets", number), f"no such file: {snippet}"))
         if not isinstance(app.source, Path):
             continue
         root = app.source / (app.subdirectory or "")

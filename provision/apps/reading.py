@@ -77,6 +77,13 @@ def app_of(host: InventoryHost, name: Any, settings: Any) -> Application:
             else file
             for place, file in settings["files"].items()
         }
+    if isinstance(settings.get("snippets"), list):
+        settings["snippets"] = [
+            local(host, (*path, "snippets", n), at, file)
+            if isinstance(file, str) and (at := host.origin(*path, "snippets", n)) is not None
+            else file
+            for n, file in enumerate(settings["snippets"])
+        ]
     return validate(Application, settings, host, path, known_roles(host))
 
 

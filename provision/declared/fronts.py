@@ -21,7 +21,7 @@ from provision.values import dataclass
 #: what an application, or `balance`, may require of a front
 OFFERS = (
     *("static", "media", "streams", "cache", "rate_limit", "error_pages", "maintenance"),
-    *("redirects", "headers", "allow", "deny", "default", "health_by_any_name"),
+    *("redirects", "headers", "allow", "deny", "default", "health_by_any_name", "snippets"),
     *("auth: basic", "auth: django", "balance"),
 )
 UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\-]+")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
@@ -72,6 +73,13 @@ class Site:
     def scheme(self) -> str:
         """The protocol of its backends."""
         return "https" if self.balanced and self.app.tls != "none" else "http"
+
+    @property
+    def snippets(self) -> dict[str, Path]:
+        """Snippets of its own: path below the front's folder, and the file on this machine."""
+        return {
+            f"prov-snippets/{self.app.name}-{n}.conf": file for n, file in enumerate(self.app.snippets, 1)
+        }
 
     @cached_property
     def locations(self) -> list[Location]:
@@ -173,6 +181,11 @@ def probes(hosts: Iterable[VirtualHost]) -> list[Probe]:
     return [Probe(site, location(site.release, site.app.health)) for site in sites]
 
 
+def snippets(hosts: Iterable[VirtualHost]) -> dict[str, Path]:
+    """The snippets of all sites. Paths are of this machine."""
+    return {path: file for host in hosts for site in host.sites for path, file in site.snippets.items()}
+
+
 def virtual_hosts(c: Host) -> list[VirtualHost]:
     """What the running front serves on this host, in the order of the inventory: its applications, and those
     it
@@ -217,6 +230,7 @@ def site_of(balanced: Balanced) -> Site:
             "static": {},
             "media": {},
             "routes": (),
+            "snippets": (),
             "auth": None,
             "error_pages": None,
             "maintenance": False,

@@ -42,7 +42,8 @@ class Build:
 def built_entries(source: Path, max_size: int, build: Build, apart: Collection[Path] = ()) -> list[Entry]:
     """Build, unless that has been done for these files; return the files of the source with what was built.
 
-    apart: files and folders that are part of no source.  Raises ProvError, with the output of a build that fails; also if nothing is at one of its outputs then.
+    apart: files and folders that are part of no source.
+    Raises ProvError, with the output of a build that fails; also if nothing is at one of its outputs then.
     """
     known = stamp(source, build)
     inputs = besides(source_entries(source, max_size, apart=apart), build.output)

@@ -43,6 +43,7 @@ class Configuration(Step):
     only: patterns of paths below it, such as "sites-enabled/app-*.conf": other files that match are removed.
     own: also patterns: other files that match are removed if this step of this role made them.
     check_with: argv of the check. Its warnings are shown with the step.
+    origins: path -> where a person wrote that file. What the check says of the file, it says of that.
     """
 
     folder: str
@@ -50,6 +51,7 @@ class Configuration(Step):
     check_with: Sequence[str]
     only: Sequence[str] = ()
     own: Sequence[str] = ()
+    origins: Mapping[str, str] = ()  # type: ignore[assignment]
     mode: int = 0o644
 
     DEADLINE = 180.0
@@ -81,6 +83,8 @@ class Configuration(Step):
                 raise ValueError("%s must be a list of patterns, not one text" % what)
             for pattern in patterns:
                 check_path("/" + pattern, "a pattern of %s, after a /," % what)
+        if not set(dict(self.origins)) <= set(self.files):
+            raise ValueError("origins must be of paths in files")
         if isinstance(self.check_with, str) or not self.check_with:
             raise ValueError("check_with must be a list of words, such as ['nginx', '-t']")
         for word in self.check_with:
@@ -97,6 +101,13 @@ class Configuration(Step):
         return Diff(found) if found else Diff.none("%d files have these contents" % len(self.files))
 
     def apply(self, host: "System", diff: Diff) -> None:
+        try:
+            self._apply(host)
+        except StepError as error:
+            self._name_origin(error)
+            raise
+
+    def _apply(self, host: "System") -> None:
         self._make_folder(host, self.folder)
         if host.planned:
             self._put(host, self.folder)
@@ -107,6 +118,15 @@ class Configuration(Step):
             said = self._judge(host)
             self._put(host, self.folder)
         self.scratch["why"] = warnings(said)
+
+    def _name_origin(self, error: StepError) -> None:
+        """Have an error name the files that a person wrote: FILE:LINE of nginx, "line LINE of FILE" of Apache."""
+        for path, origin in dict(self.origins).items():
+            at = re.escape(self._at(path))
+            said = re.search(r"%s:(\d+)|line (\d+) of %s" % (at, at), error.stderr)
+            if said:
+                error.message = "%s:%s: %s" % (origin, said.group(1) or said.group(2), error.message)
+            error.stderr = error.stderr.replace(self._at(path), origin)
 
     def fingerprint(self, host: "System") -> str:
         states = [

@@ -19,6 +19,7 @@ from provision.serving.sites import (
     probes,
     proxies,
     sites_elsewhere_gone,
+    snippets,
     virtual_hosts,
 )
 from provision.steps import apt, configuration, files, logrotate, served, systemd
@@ -29,6 +30,7 @@ from roles.tls import Tls
 OFFERS = (
     "static", "media", "streams", "cache", "rate_limit", "error_pages", "maintenance", "auth: basic", "auth: django",
     "balance", "redirects", "headers", "allow", "deny", "default", "health_by_any_name",
+    "snippets",
 )  # fmt: skip
 UNIT = "apache2"
 SITES = "/etc/apache2/sites-enabled/app-{}.conf"
@@ -164,8 +166,14 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
             cache_root=cache.root(host),
             authority=host.authority,
         )
+    own = snippets(hosts)
     return configuration.configuration(
-        c, FOLDER, texts, only=["sites-enabled/app-*.conf"], check_with=["apache2", "-t"]
+        c,
+        FOLDER,
+        {**texts, **{path: file.read_bytes() for path, file in own.items()}},
+        only=["sites-enabled/app-*.conf", "prov-snippets/*"],
+        check_with=["apache2", "-t"],
+        origins={path: str(file) for path, file in own.items()},
     )
 
 

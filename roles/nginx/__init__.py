@@ -20,6 +20,7 @@ from provision.serving.sites import (
     probes,
     proxies,
     sites_elsewhere_gone,
+    snippets,
     virtual_hosts,
 )
 from provision.steps import apt, configuration, files, served, systemd
@@ -29,6 +30,7 @@ from roles.tls import Tls
 OFFERS = (
     "static", "media", "streams", "cache", "rate_limit", "error_pages", "maintenance", "auth: basic", "balance",
     "redirects", "headers", "allow", "deny", "default", "health_by_any_name",
+    "snippets",
 )  # fmt: skip
 UNIT = "nginx"
 SITES = "/etc/nginx/sites-enabled/{}.conf"
@@ -82,12 +84,14 @@ def install(c: Host, p: Nginx) -> None:
                 **shared,
             ),
             **{site_file(host.name): site(c, p, host, shared) for host in hosts},
+            **{path: file.read_bytes() for path, file in snippets(hosts).items()},
         },
         # the distribution's own site, and those of applications that went to another front
-        only=["sites-enabled/default", *(site_file(app.name) for app in c.apps)],
+        only=["prov-snippets/*", "sites-enabled/default", *(site_file(app.name) for app in c.apps)],
         # a renamed or removed application would go on answering: nginx takes the first of two sites of a name
         own=[site_file("*")],
         check_with=["nginx", "-t"],
+        origins={path: str(file) for path, file in snippets(hosts).items()},
     )
     hardened = systemd.drop_in(c, "nginx", "prov", c.render("hardening.conf.j2"))
     nginx = systemd.service(

@@ -26,6 +26,13 @@ pytestmark = pytest.mark.lab
 HOSTS = {"nginx": ("t-sn", "debian-13"), "apache": ("t-sa", "debian-12")}
 
 
+#: by front: a snippet of the user's own, and what it has one path answer
+SNIPPETS = {
+    "nginx": ("location = /api/snippet {\n    return 204;\n}\n", 204),
+    "apache": ('<Location "/api/snippet">\n    Require all denied\n</Location>\n', 403),
+}
+
+
 def settings(front: str, own: str) -> dict[str, dict[str, Any]]:
     """The applications. own: this machine's address, as the host sees it."""
     common = {"source": "../site", "target": "shop:app", "interface": "asgi", "front": front, "workers": 1}
@@ -39,6 +46,7 @@ def settings(front: str, own: str) -> dict[str, dict[str, Any]]:
         "headers": {"X-Frame-Options": "DENY", "X-Powered-By": None, "X-Odd": 'a "$b" %{c} \\d'},
         "deny": {"/api/denied/": [own], "/denied": [own]},
         "allow": {"/api/office/": ["192.0.2.0/24", "2001:db8::/32"], "/api/office/open/": [own]},
+        "snippets": ["own.conf"],
         "max_body": "0",
         "timeout": 1,
         "auth": {"by": "basic", "users": {"ann": "open sesame"}, "paths": ["/closed.html", "/api/closed/"]},
@@ -81,6 +89,7 @@ def front(
     found = lab_hosts.one(host, Kind(image))
     project = Project(tmp_path_factory.mktemp(name))
     shutil.copytree(Path(__file__).parent / "apps/site", project.folder / "site")
+    (project.folder / "inventory/own.conf").write_text(SNIPPETS[name][0])
     apps = settings(name, own_address(found.address))
     project.inventory({host: {"apps": apps}}, ansible_connection="lab", roles=["python", "app"])
     planned = prov("plan", host, cwd=project.folder, status=3)
@@ -167,6 +176,17 @@ def test_health_answers_by_any_name_without_a_redirect(front: Front) -> None:
     # nothing else comes that way
     assert front.site().get("/healthz/../api/x", tls=False).status in (308, 400)
     assert front.site().get("/healthz/x", tls=False).status == 308
+
+
+def test_snippets_are_judged_with_the_rest(front: Front) -> None:
+    text, status = SNIPPETS["nginx" if front.name == HOSTS["nginx"][0] else "apache"]
+    assert front.site().get("/api/snippet").status == status
+    file = front.project.folder / "inventory/own.conf"
+    file.write_text(f"# mine\n\nnonsense here;\n{text}")
+    failed = prov("deploy", front.name, cwd=front.project.folder, status=1)
+    assert f"{file}:3" in failed.stdout
+    file.write_text(text)
+    assert front.site().get("/api/snippet").status == status
 
 
 def test_large_headers_and_bodies_pass(front: Front) -> None:

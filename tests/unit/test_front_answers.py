@@ -10,11 +10,13 @@ from pydantic import ValidationError
 
 from provision.apps.app_model import App
 from provision.apps.application import Application
+from provision.errors import StepError
 from provision.inventory.fields import domain
 from provision.serving.front_answers import hidden, immutable, sent
 from provision.serving.locations import Location
 from provision.serving.sites import Backend, Site
 from provision.sources.manifests import Manifests
+from provision.steps.configuration import Configuration
 from provision.steps.tree import Entry
 from provision.system.source import Source
 
@@ -141,3 +143,24 @@ def test_names_of_any_language_are_as_dns_has_them() -> None:
     for name in ("stra\u00dfe.example", "a..\u00fc", "\u00fc" * 70):
         with pytest.raises(ValueError, match=r"two ways|not a host name"):
             domain(name)
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (
+            'nginx: [emerg] unknown directive "x" in /etc/front/prov-snippets/shop-1.conf:3',
+            "/inv/own.conf:3: ",
+        ),
+        ("AH00526: Syntax error on line 12 of /etc/front/prov-snippets/shop-1.conf:", "/inv/own.conf:12: "),
+        ("broken in /etc/front/sites-enabled/shop.conf:3", ""),
+    ],
+)
+def test_what_is_wrong_in_a_snippet_is_told_with_its_own_file(said: str, line: str) -> None:
+    path = "prov-snippets/shop-1.conf"
+    step = Configuration("/etc/front", {path: "x"}, ["true"], origins={path: "/inv/own.conf"})
+    step.validate()
+    error = StepError("true judges /etc/front", stderr=said)
+    step._name_origin(error)
+    assert error.message == f"{line}true judges /etc/front"
+    assert path not in error.stderr
