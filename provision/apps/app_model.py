@@ -35,6 +35,7 @@ from provision.declared import fronts, serving_roles
 from provision.declared.fronts import DEFAULT_FRONT, Front
 from provision.declared.serving_roles import Interface, Server
 from provision.inventory.fields import (
+    AppPath,
     Domain,
     ExtraName,
     InnerPath,
@@ -104,7 +105,7 @@ class App(FrontSettings):
     domains: tuple[Domain, ...] = Field(
         min_length=1, description="Host names under which it is served; the first label may be `*`."
     )
-    path: Annotated[str, matching(r"/([\w.~-]+/)*", "a prefix like / or /shop/")] = Field(
+    path: AppPath = Field(
         default="/",
         description="Prefix under which it is served; applications with different prefixes can share domains.",
     )
@@ -126,9 +127,7 @@ class App(FrontSettings):
     secrets: dict[VariableName, Secret] = Field(
         default={}, description="Environment variables that are secrets, whatever their names."
     )
-    health: Annotated[str, matching(r"/[!-\"$->@-~]*", "a path of printable ASCII that begins with /")] = (
-        Field(default="/", description="Path that answers once a release is ready.")
-    )
+    health: Place = Field(default="/", description="Path that answers once a release is ready.")
     requirements: SourcePath | None = Field(
         default=None,
         description="File that lists the Python packages; it may be above `subdirectory`. Default: see below.",

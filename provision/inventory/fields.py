@@ -7,6 +7,7 @@ import posixpath
 import re
 from pathlib import PurePosixPath
 from typing import Annotated
+from urllib.parse import quote, unquote
 
 from pydantic import AfterValidator
 
@@ -62,6 +63,48 @@ def inner_path(text: str) -> str:
     return path.as_posix()
 
 
+def url_path(text: str) -> str:
+    """A path of URLs as it is read, decoded: "/caf%C3%A9/" and "/caf\u00e9/" are one. Raises ValueError.
+
+    RFC 3986, 3.3: "?" and "#" end a path, so they are written as %3F and %23; a "%" that is meant is %25.
+    """
+    if re.search(r"[?#\\]|%(?![0-9A-Fa-f]{2})", text):
+        raise ValueError(
+            f"{text!r} has a character that a URL's path has not: write it as %3F, %23, %5C or %25"
+        )
+    try:
+        found = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError(f"{text!r} is not UTF-8 when it is decoded") from None
+    parts = found.removeprefix("/").removesuffix("/").split("/")
+    if not found.startswith("/") or (found != "/" and not all(parts)) or {".", ".."} & set(parts):
+        raise ValueError(f"{text!r} is not a path like /admin/ or /")
+    if not found.isprintable() or "%2f" in text.lower():
+        raise ValueError(
+            f"{text!r} is not a path like /admin/ or /: it has a control character or an encoded slash"
+        )
+    return found
+
+
+def url_prefix(text: str) -> str:
+    """A path of URLs that ends with a slash. Raises ValueError."""
+    if not text.endswith("/"):
+        raise ValueError(f"{text!r} is not a prefix like / or /shop/")
+    return url_path(text)
+
+
+def inner_prefix(text: str) -> str:
+    """A prefix other than /. Raises ValueError."""
+    if text == "/" or not text.startswith("/") or not text.endswith("/"):
+        raise ValueError(f"{text!r} is not a URL prefix like /static/")
+    return url_path(text)
+
+
+def encoded(path: str) -> str:
+    """A decoded path as a request has it (RFC 3986, 3.3)."""
+    return quote(path, safe="/:@!$&'()*+,;=~")
+
+
 def source_path(text: str) -> str:
     """A path from the application's folder to a place in its source, which may be above that folder."""
     path = posixpath.normpath(text)
@@ -104,10 +147,11 @@ Network = Annotated[str, AfterValidator(network)]
 Address = Annotated[str, AfterValidator(address)]
 OneLine = Annotated[str, AfterValidator(one_line)]
 # a prefix of paths: `/` is all of them
-Place = Annotated[str, matching(r"/([\w.~-]+/)*([\w.~-]+)?", "a path like /admin/ or /")]
+Place = Annotated[str, AfterValidator(url_path)]
+AppPath = Annotated[str, AfterValidator(url_prefix)]
 # what `static` has: all of it, a prefix, or a single path
 StaticPlace = Place
-UrlPrefix = Annotated[str, matching(r"/([\w.~-]+/)+", "a URL prefix like /static/")]
+UrlPrefix = Annotated[str, AfterValidator(inner_prefix)]
 VariableName = Annotated[str, matching(r"[A-Z_][A-Z0-9_]*", "a name of capital letters, digits and _")]
 # extras and dependency groups (packaging specifications, "Name format")
 ExtraName = Annotated[

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from provision.apps.app_model import App
 from provision.apps.app_releases import OURS, Release, short_hash, visible
+from provision.inventory.fields import encoded
 from provision.roles.params import wrong_function
 from provision.roles.role_model import extended
 from provision.roles.server_params import ServerParams, check_program, program_of
@@ -332,7 +333,9 @@ def shim_file() -> Path:
 def health_url(app: App) -> str:
     """Return the URL at which the front is asked for an application's health."""
     domain = app.domains[0].removeprefix("*.")
-    return f"{'http' if app.tls == 'none' else 'https'}://{domain}{app.path.rstrip('/')}{app.health}"
+    return (
+        f"{'http' if app.tls == 'none' else 'https'}://{domain}{encoded(app.path.rstrip('/') + app.health)}"
+    )
 
 
 def healthy(c: Host, app: App, socket: str, unit: str) -> Outcome:

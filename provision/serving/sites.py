@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import quote
 
 from provision.apps.app_model import App
 from provision.apps.app_releases import Release
@@ -16,6 +15,7 @@ from provision.apps.host_addresses import address_of, addresses_of
 from provision.apps.tls import authority_path, certificate_path, key_path
 from provision.declared.fronts import Front, fronts
 from provision.declared.role_folders import search_path
+from provision.inventory.fields import encoded
 from provision.serving.instances import instance, running_role
 from provision.serving.locations import Location, at, location, locations
 from provision.steps import files
@@ -167,7 +167,7 @@ class Probe:
     @property
     def url_path(self) -> str:
         """Its path as a request has it."""
-        return quote(self.place.path, safe="/:@!$&'()*+,;=~%")
+        return encoded(self.place.path)
 
     @property
     def authority(self) -> str:

@@ -18,6 +18,7 @@ from provision.apps.application import Application
 from provision.apps.authority import Authority
 from provision.controller.fact_types import Facts
 from provision.controller.run_options import RunOptions
+from provision.inventory.fields import encoded
 from provision.roles.project import Assignment
 from provision.roles.role_host import Host
 from provision.values import dataclass
@@ -136,7 +137,9 @@ class ProvHost:
             raise LookupError(f"{self.name} has no apps: name a whole URL")
         app = self.apps[0]
         scheme = "http" if app.tls == "none" else "https"
-        return f"{scheme}://{app.domains[0].replace('*', 'www', 1)}{app.path}{path.removeprefix('/')}"
+        return (
+            f"{scheme}://{app.domains[0].replace('*', 'www', 1)}{encoded(app.path)}{path.removeprefix('/')}"
+        )
 
     def connected(self, port: int, *, timeout: float = 20) -> socket.socket:
         """A connection to one of its ports from outside. Raises OSError."""

@@ -113,6 +113,7 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
         "elsewhere": lambda host: probes(other for other in hosts if other is not host),
         "sent": sent,
         "hidden": hidden,
+        "pattern": places.pattern,
         "direct": places.direct,
         "target": places.target,
         "options": places.options,

@@ -13,6 +13,7 @@ from typing import Any
 
 from provision.apps.app_model import App
 from provision.apps.app_releases import OURS, named_in, short_hash, visible
+from provision.inventory.fields import encoded
 from provision.role import Host
 from provision.roles.role_host import role_file
 from provision.serving.instances import environment_path
@@ -132,7 +133,7 @@ def start(c: Host, found: AuthServer) -> None:
     place = next(p for p in found.site.locations if places.guarded(found.site, p))
     wait.url(
         c,
-        f"http://{places.plain(app.domains[0])}{place.path}",
+        f"http://{places.plain(app.domains[0])}{encoded(place.path)}",
         socket=found.listens,
         expect=[401],
         service=f"{found.name}@{found.id}.service",

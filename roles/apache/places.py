@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 from provision.apps.app_model import App
+from provision.inventory.fields import encoded
 from provision.serving.locations import Location
 from provision.serving.sites import Backend, Site, VirtualHost
+from provision.system.writers import regex
 
 #: endings of files that may lie beside themselves with .gz, and their types: mod_rewrite has to say them
 COMPRESSED = {
@@ -50,8 +52,20 @@ def guarded(site: Site, place: Location) -> bool:
 
 
 def direct(site: Site) -> bool:
-    """Whether requests go to a socket without a balancer: one that is there needs no one to watch it."""
-    return len(site.backends) == 1 and site.backends[0].is_socket
+    """Whether requests go to a socket without a balancer: one that is there needs no one to watch it.
+
+    A prefix that URLs encode needs one: mod_proxy finds a socket by the URL, which it encodes first.
+    """
+    plain = all(place.path == encoded(place.path) for place in site.locations)
+    return len(site.backends) == 1 and site.backends[0].is_socket and plain
+
+
+def pattern(place: Location) -> str:
+    """A regular expression for a place whose path Location would take for one with wildcards; "" for others."""
+    if not re.search(r"[*?\[\]]", place.path):
+        return ""
+    # a place without a slash at its end holds below itself, as with Location
+    return f"^{regex(place.path)}{'(/|$)' if place.exact else ''}"
 
 
 def pool(site: Site) -> str:

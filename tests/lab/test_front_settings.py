@@ -62,7 +62,14 @@ def settings(front: str, own: str) -> dict[str, dict[str, Any]]:
             "here": False,
         },
     }
-    return {"shop": {**common, **shop}, "other": {**common, **other}}
+    odd = {
+        "domains": ["odd.test"],
+        "path": "/\u00e4n b*/",
+        "health": "/gesund heit",
+        "static": {"/a b/": "static"},
+        "auth": {"by": "basic", "users": {"ann": "open sesame"}, "paths": ["/zu[1]/"]},
+    }
+    return {"shop": {**common, **shop}, "other": {**common, **other}, "odd": {**common, **odd}}
 
 
 @dataclass(frozen=True)
@@ -187,6 +194,17 @@ def test_snippets_are_judged_with_the_rest(front: Front) -> None:
     assert f"{file}:3" in failed.stdout
     file.write_text(text)
     assert front.site().get("/api/snippet").status == status
+
+
+def test_prefixes_may_have_any_character(front: Front) -> None:
+    site, base = front.site("odd.test"), "/%C3%A4n%20b%2A"
+    assert site.get(f"{base}/x%20y").json()["path"] == "/\u00e4n b*/x y"
+    assert site.get(f"{base}/a%20b/favicon.ico").body == b"icon\n"
+    for path in ("/zu[1]/x", "/zu%5B1%5D/x", "/zu%5b1]/x", "/zu[1]"):
+        assert site.get(base + path).status == 401, path
+        assert site.get(base + path, headers={"Upgrade": "websocket", "Connection": "Upgrade"}).status == 401
+    assert site.get(f"{base}/zu[1]/x", login="ann:open sesame").json()["path"] == "/\u00e4n b*/zu[1]/x"
+    assert site.get("/elsewhere").status == 404
 
 
 def test_large_headers_and_bodies_pass(front: Front) -> None:

@@ -196,7 +196,7 @@ BAD = {
     "static: {/s/: ../x}": "static./s/: '../x' is not a relative path without '..'",
     "static: {/s/: /x}": "static./s/: '/x' is not a relative path without '..'",
     "static: {/s/: x}\nmedia: {/s/: y}": "media: '/s/' is a prefix of `static` already",
-    "health: healthz": "health: 'healthz' is not a path of printable ASCII that begins with /",
+    "health: healthz": "health: 'healthz' is not a path like /admin/ or /",
     "requirements: /etc/passwd": "requirements: '/etc/passwd' is not a relative path",
     "django: true": "django: must be a mapping, not true",
     "django: {settings: a b}": "django.settings: 'a b' is not a module like shop.settings",

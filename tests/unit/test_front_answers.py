@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from provision.apps.app_model import App
 from provision.apps.application import Application
 from provision.errors import StepError
-from provision.inventory.fields import domain
+from provision.inventory.fields import domain, encoded, url_path
 from provision.serving.front_answers import hidden, immutable, sent
 from provision.serving.locations import Location
 from provision.serving.sites import Backend, Site
@@ -164,3 +164,43 @@ def test_what_is_wrong_in_a_snippet_is_told_with_its_own_file(said: str, line: s
     step._name_origin(error)
     assert error.message == f"{line}true judges /etc/front"
     assert path not in error.stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "read", "asked"),
+    [
+        ("/admin/", "/admin/", "/admin/"),
+        ("/caf\u00e9", "/caf\u00e9", "/caf%C3%A9"),
+        ("/caf%C3%A9", "/caf\u00e9", "/caf%C3%A9"),
+        ("/a b/", "/a b/", "/a%20b/"),
+        ("/100%25/", "/100%/", "/100%25/"),
+        ("/%3F[*]/", "/?[*]/", "/%3F%5B*%5D/"),
+        ('/"$x"/', '/"$x"/', "/%22$x%22/"),
+    ],
+)
+def test_paths_are_read_as_they_are_decoded(written: str, read: str, asked: str) -> None:
+    assert (url_path(written), encoded(url_path(written))) == (read, asked)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "a",
+        "//",
+        "/a//b",
+        "/../a",
+        "/%2e%2e/a",
+        "/a/./b",
+        "/a?b",
+        "/a#b",
+        "/%",
+        "/%zz",
+        "/%ff",
+        "/%0a",
+        "/a%2Fb",
+    ],
+)
+def test_paths_that_are_read_in_two_ways_are_refused(path: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a path|has a character|is not UTF-8"):
+        url_path(path)
