@@ -46,7 +46,7 @@ def settings(front: str, own: str) -> dict[str, dict[str, Any]]:
         "headers": {"X-Frame-Options": "DENY", "X-Powered-By": None, "X-Odd": 'a "$b" %{c} \\d'},
         "deny": {"/api/denied/": [own], "/denied": [own]},
         "allow": {"/api/office/": ["192.0.2.0/24", "2001:db8::/32"], "/api/office/open/": [own]},
-        "snippets": ["own.conf"],
+        "snippets": ["../own.conf"],
         "max_body": "0",
         "timeout": 1,
         "auth": {"by": "basic", "users": {"ann": "open sesame"}, "paths": ["/closed.html", "/api/closed/"]},
@@ -96,7 +96,7 @@ def front(
     found = lab_hosts.one(host, Kind(image))
     project = Project(tmp_path_factory.mktemp(name))
     shutil.copytree(Path(__file__).parent / "apps/site", project.folder / "site")
-    (project.folder / "inventory/own.conf").write_text(SNIPPETS[name][0])
+    (project.folder / "own.conf").write_text(SNIPPETS[name][0])
     apps = settings(name, own_address(found.address))
     project.inventory({host: {"apps": apps}}, ansible_connection="lab", roles=["python", "app"])
     planned = prov("plan", host, cwd=project.folder, status=3)
@@ -188,7 +188,7 @@ def test_health_answers_by_any_name_without_a_redirect(front: Front) -> None:
 def test_snippets_are_judged_with_the_rest(front: Front) -> None:
     text, status = SNIPPETS["nginx" if front.name == HOSTS["nginx"][0] else "apache"]
     assert front.site().get("/api/snippet").status == status
-    file = front.project.folder / "inventory/own.conf"
+    file = front.project.folder / "own.conf"
     file.write_text(f"# mine\n\nnonsense here;\n{text}")
     failed = prov("deploy", front.name, cwd=front.project.folder, status=1)
     assert f"{file}:3" in failed.stdout
