@@ -73,7 +73,7 @@ class Built(Step):
 
     def _build(self, host: "System") -> None:
         at = "%s/%s" % (self.release, FOLDER)
-        host.files.remove(at)
+        self._remove(host, at)
         host.files.mkdir(at, 0o755, *host.owner("root", "root"))
         try:
             names = [name for name in host.files.list(self.release) if name not in OURS]
@@ -87,7 +87,12 @@ class Built(Step):
             for path in self.output:
                 self._take(host, at, path)
         finally:
-            host.files.remove(at)
+            self._remove(host, at)
+
+    def _remove(self, host: "System", path: str) -> None:
+        host.files.forget()
+        if host.files.stat(path) is not None:
+            host.files.remove(path)
 
     def _take(self, host: "System", at: str, path: str) -> None:
         """Put what was built in its place in the release."""
@@ -97,7 +102,7 @@ class Built(Step):
                 "the command has made no %s" % path,
                 hint="Name in `output` of `build` what it makes, or let it make that.",
             )
-        host.files.remove(place)
+        self._remove(host, place)
         above = place.rsplit("/", 1)[0]
         host.run(["mkdir", "--parents", "--", above]).require("making %s" % above)
         host.run(["mv", "--no-target-directory", "--", made, place]).require("moving %s" % path)
