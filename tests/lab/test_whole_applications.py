@@ -206,7 +206,7 @@ def test_the_life_of_all_its_parts(project: Project, lab_hosts: Hosts) -> None:
     assert site.get("/").status == 200
     # a program that is not there: before anything is started
     failed = deployed(project, status=1, processes={"worker": "celeryy -A shop worker"})
-    assert "there is no program 'celeryy'" in str(failed.error())
+    assert "no program 'celeryy' in the environment" in str(failed.error())
 
     # what is no longer in the inventory ends with the same deploy
     (project.folder / "shop/src/worker.py").write_text(WORKER)
