@@ -100,6 +100,8 @@ def test_their_life(folder: Path, lab_hosts: Hosts) -> None:
         (folder / name / "changed.py").write_text("")
     planned_and_deployed(folder)
     work(found, 2)
+    prov("undo", NAMES["stack1"], "-i", "stacks.yml", cwd=folder, timeout=600, status=0)
+    work(found, 3)
 
     for name in NAMES.values():
         subprocess.run(
@@ -107,11 +109,8 @@ def test_their_life(folder: Path, lab_hosts: Hosts) -> None:
         )
     time.sleep(5)
     until(lambda: all(answers(site) for site in found.values()), within=180)
-    work(found, 3)
-    assert on(NAMES["stack1"], "systemctl", "list-units", "--failed", "--no-legend", "--plain") == ""
-
-    run("undo", folder)
     work(found, 4)
+    assert on(NAMES["stack1"], "systemctl", "list-units", "--failed", "--no-legend", "--plain") == ""
 
 
 def answers(site: Site) -> bool:
