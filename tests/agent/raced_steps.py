@@ -33,7 +33,7 @@ from provision.steps.passwords import PasswordFile
 from provision.steps.permissions import Permissions
 from provision.steps.prune import Emptied
 from provision.steps.python import Venv
-from provision.steps.releases import OldReleases
+from provision.steps.releases import OldReleases, ReleasesBefore
 from provision.steps.script import Script
 from provision.steps.sqlite import Backup
 from provision.steps.ssh_keys import KeyPair
@@ -121,6 +121,7 @@ RACED: dict[type[Step], Make] = {
     Line: lambda way, own: [Line(f"{way}/conf", "line"), Line(f"{way}/sub/conf", "line", mode=0o644)],
     Link: lambda way, own: [Link(f"{way}/conf", "elsewhere"), Link(f"{way}/sub/new", "elsewhere")],
     OldReleases: lambda way, own: [OldReleases(way, "none", keep=1)],
+    ReleasesBefore: lambda way, own: [ReleasesBefore(way, "none", count=1)],
     PasswordFile: lambda way, own: [PasswordFile(f"{way}/conf", {}, Source.of(b"{}"), owner=USER)],
     Permissions: lambda way, own: [
         Permissions(way, owner=USER, folders=0o755, files=0o644),
@@ -165,13 +166,14 @@ ELSEWHERE = {
         "Hold", "Linger", "Module", "OwnTable", "NoGroup", "NoPackages", "NoUser", "Packages",
         "DatabaseRole", "Setting", "Ufw", "Upgrade", "ServiceUser", "User",
     ],
+    "they act in releases, folders of root's alone": ["ApplicationCommand", "Built"],
     "systemd-tmpfiles(8) and restorecon(8) look for links themselves": ["Tmpfiles", "Restored"],
     "they ask systemd, the net or the kernel": [
         "UnitCondition", "OnlyInstances", "Port", "Reboot", "Service", "ServedCertificate", "Url", "UserService",
     ],
     "its server would have to be there; its file is put in place as Unpack's are": ["Download"],
     "they go by records of root's alone, and have races of their own here": ["History", "Prune", "Undo"],
-    "they are not steps, but what steps are made of": ["Step", "Execution", "Keyed"],
+    "they are not steps, but what steps are made of": ["Step", "Execution", "Keyed", "LoadedTable", "RepositoryGone"],
 }  # fmt: skip
 
 
