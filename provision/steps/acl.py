@@ -128,11 +128,12 @@ class Acl(Step):
         named = [(e, host_id(host, e)) for e in asked]
         for path, now, default in self._places(host):
             try:
-                old = unpacked(host.files.acl(path, default), now.mode, default)
+                plain = unpacked(host.files.acl(path), now.mode, False)
+                old = unpacked(host.files.acl(path, True), now.mode, True) if default else plain
             except OSError as error:
                 raise refused(path, error) from None
             ours = {(e.tag, number): rights_of(e, now) for e, number in named if e.default == default}
-            new = merged(old, ours, now.mode, default, self.exclusive)
+            new = merged(old, ours, plain, default, self.exclusive)
             if new != old:
                 yield path, now, default, old, new
 
@@ -191,15 +192,20 @@ def from_mode(mode: int) -> Rights:
     return {(USER_OBJ, NOBODY): mode >> 6 & 7, (GROUP_OBJ, NOBODY): mode >> 3 & 7, (OTHER, NOBODY): mode & 7}
 
 
-def merged(old: Rights, ours: Rights, mode: int, default: bool, exclusive: bool) -> Rights:
-    """The list with our entries, and with the mask that setfacl(1) would give it."""
+def merged(old: Rights, ours: Rights, plain: Rights, default: bool, exclusive: bool) -> Rights:
+    """The list with our entries, and with the mask that setfacl(1) would give it.
+
+    plain: the list that is not the default one. A new default list has the rights of owner, group and others from it,
+    not from the mode, where the group's digit may be the mask.
+    """
     remaining = {key: rights for key, rights in old.items() if not (exclusive and key[0] in (USER, GROUP))}
     new: Rights = {**remaining, **ours}
     named = [rights for (tag, _), rights in new.items() if tag in (USER, GROUP)]
     if not named:
         return {} if default else {key: value for key, value in new.items() if key[0] != MASK}
     if default:
-        new = {**from_mode(mode), **new}
+        own = {key: rights for key, rights in plain.items() if key[0] in (USER_OBJ, GROUP_OBJ, OTHER)}
+        new = {**own, **new}
     if (MASK, NOBODY) not in ours:
         together = new[GROUP_OBJ, NOBODY]
         for rights in named:

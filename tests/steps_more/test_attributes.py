@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
 from steps_bench import Bench, refuses
@@ -45,6 +46,17 @@ def test_what_is_made_in_a_directory_gets_its_default_list_in_a_plan_too(bench: 
     real = bench.run(*steps)
     assert [o.diff for o in real] == [o.diff for o in planned]
     assert [c[1:3] for c in real[-1].diff] == [("", "user mail r--")]
+
+
+def test_a_new_default_list_has_the_groups_own_rights_and_not_the_mask(bench: Bench) -> None:
+    top = bench.root / "d"
+    top.mkdir(mode=0o755)
+    bench.run(Acl(str(top), ["u:games:rwx"]))
+    bench.cycle(Acl(str(top), ["d:g:mail:rx"]))
+    rows = struct.iter_unpack("<HHI", os.getxattr(top, "system.posix_acl_default")[4:])
+    rights = {tag: bits for tag, bits, _ in rows}
+    # acl(5): owner, owning group, a group, mask, others
+    assert rights == {0x01: 7, 0x04: 5, 0x08: 5, 0x10: 5, 0x20: 5}
 
 
 def selinux(bench: Bench) -> Path:
