@@ -4,6 +4,9 @@ import re
 from typing import TYPE_CHECKING, Dict, List, Sequence, Union
 
 from provision.errors import StepError
+from provision.steps.apt_files import PackageFile as PackageFile
+from provision.steps.apt_pins import NoPin as NoPin
+from provision.steps.apt_pins import Pin as Pin
 from provision.steps.base import Change, Diff, Step, listed, step, wanted
 from provision.steps.support.package_names import (
     check_age,
@@ -14,6 +17,7 @@ from provision.steps.support.package_names import (
     many,
     split,
 )
+from provision.steps.support.release_versions import check_release, in_release
 from provision.system.packages.apt_packages import Apt
 
 if TYPE_CHECKING:
@@ -30,14 +34,16 @@ class Packages(Step):
     """Installed packages, in some version, in the newest, or in exactly this one.
 
         apt.packages(c, ["nginx", "redis-server=5:7.0.15-1~deb12u3"])
+        apt.packages(c, "golang", release="bookworm-backports")
 
     names: one name or several; "name=version" wants exactly that version, or one that matches, as in
     "nginx=1.22.*",
     and downgrades if necessary.  latest: the newest version that the host's repositories have.
+    release: the newest versions of one release, by its suite or codename, such as backports. What they need
+    also comes from there if no other release has it. The step fails for a package that the release lacks.
     recommends: also install what packages recommend.
     cache_age: seconds for which fetched package lists are fresh enough. They are fetched only if something
-    must be
-    installed, or with `latest`.
+    must be installed, or with `latest` or `release`.
     start: False keeps new packages from starting their units, so that a later step can start them once they
     are
     configured. If the host has its own /usr/sbin/policy-rc.d, that decides.
@@ -55,6 +61,7 @@ class Packages(Step):
     recommends: bool = False
     cache_age: float = DAY
     start: bool = True
+    release: str = ""
 
     DEADLINE = 1800.0
 
@@ -68,7 +75,8 @@ class Packages(Step):
 
     def validate(self) -> None:
         check_names(self.names, NAME)
-        check_exclusive(self.names, self.latest)
+        check_exclusive(self.names, self.latest or bool(self.release))
+        check_release(self.release)
         check_age(self.cache_age)
 
     def check(self, host: "System") -> Diff:
@@ -77,10 +85,9 @@ class Packages(Step):
             # only the lists tell a virtual package, which others stand for, from one that is to be installed
             apt.update()
         lacking = self._lacking(apt)
-        if (lacking or self.latest) and apt.lists_age() > self.cache_age:
+        if (lacking or self.latest or self.release) and apt.lists_age() > self.cache_age:
             apt.update()
-        if self.latest:
-            lacking.update(self._outdated(apt))
+        lacking.update(self._outdated(apt))
         refuse_held(apt, [name for name in lacking if apt.version(name)])
         # a deploy says afterwards what came; asking apt before would take as long again
         found = [
@@ -91,7 +98,7 @@ class Packages(Step):
         if found:
             return Diff(found)
         there = listed([with_version(host, n) for n in self.wanted_versions])
-        return Diff.none("%s: %s" % ("newest" if self.latest else "installed", there))
+        return Diff.none("%s: %s" % ("newest" if self.latest or self.release else "installed", there))
 
     def apply(self, host: "System", diff: Diff) -> None:
         with host.packages.starting(self.start):
@@ -104,15 +111,18 @@ class Packages(Step):
         before = apt.installed()
         apt.repair()
         lacking = self._lacking(apt)
-        if self.latest:
-            lacking.update(self._outdated(apt))
+        lacking.update(self._outdated(apt))
         marks = self._unmarked(apt, lacking)
         if lacking:
             exact = self.wanted_versions
             words = ["%s=%s" % (n, exact[n]) if exact[n] else n for n in lacking]
+            release = ["-t", self.release] if self.release else []
             flags = ["--install-recommends" if self.recommends else "--no-install-recommends"]
-            flags += ["--allow-downgrades"] if any(exact[n] for n in lacking) else []
-            apt.act(*flags, "install", "--", *words)
+            # an older version only where it is asked for, here or by a pin
+            flags += (
+                ["--allow-downgrades"] if self.latest or release or any(exact[n] for n in lacking) else []
+            )
+            apt.act(*release, *flags, "install", "--", *words)
             require_all(self._lacking(apt))
         if marks:
             apt.mark("manual", marks)
@@ -133,7 +143,12 @@ class Packages(Step):
         return found
 
     def _outdated(self, apt: Apt) -> Dict[str, str]:
-        """Name -> version of what the repositories have newer."""
+        """Name -> version of what the repositories have newer, or the release has instead."""
+        if self.release:
+            wanted_versions = in_release(apt, self.release, list(self.wanted_versions))
+            return {n: v for n, v in wanted_versions.items() if v != apt.version(n)}
+        if not self.latest:
+            return {}
         there = [name for name in self.wanted_versions if apt.version(name)]
         newest = apt.candidates(there) if there else {}
         return {n: v for n, v in newest.items() if v and v != apt.version(n)}
@@ -278,7 +293,9 @@ class Upgrade(Step):
         act(self, host, self._words())
 
     def _words(self) -> Sequence[str]:
-        return ("dist-upgrade",) if self.full else ("--with-new-pkgs", "upgrade")
+        # apt goes back to an older version only for a pin of 1000 or more, and then wants to hear this
+        words = ("dist-upgrade",) if self.full else ("--with-new-pkgs", "upgrade")
+        return ("--allow-downgrades", *words)
 
 
 @wanted()
@@ -308,6 +325,9 @@ class Autoremove(Step):
 
 
 packages = step(Packages)
+package_file = step(PackageFile)
+pin = step(Pin)
+no_pin = step(NoPin)
 no_packages = step(NoPackages)
 hold = step(Hold)
 upgrade = step(Upgrade)

@@ -166,12 +166,15 @@ def htpasswd(
 
     users: names, and their passwords.  path, mode, owner, group: of the file.
     The controller hashes the passwords, with bcrypt at cost 12 and a random salt, so the host never gets
-    them. A hash
-    stays as long as its password does.
-    Raises ConfigError for a password that bcrypt can't take whole (72 bytes).
+    them. A hash stays as long as its password does.
+    Raises ConfigError for a password that is not a Secret, or that bcrypt can't take whole (72 bytes).
     """
+    from provision.errors import ConfigError
     from provision.steps.on_controller import hashes_of, mark_of
 
+    plain = [name for name, word in users.items() if not isinstance(word, Secret)]
+    if plain:
+        raise ConfigError("the password of %r must be a Secret" % plain[0])
     marks = {name: mark_of(path, name, word) for name, word in users.items()}
     return password_file(c, path, marks, hashes_of(path, users), mode, owner, group, **options)
 

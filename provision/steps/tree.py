@@ -31,6 +31,9 @@ SHOWN = 20
 #: files that are put on disk one by one; for more of them everything is, also what others wrote (sync(2))
 FEW = 20
 
+#: files that a message to the host can hold (frames.py, MANY), with room for the rest of it
+MOST = 75_000
+
 #: one file of a tree: path below the folder, permission bits, contents; or target of a link instead
 Entry = Tuple[str, int, Optional[Source], str]
 
@@ -47,9 +50,9 @@ class Wanted(NamedTuple):
 class Tree(Step):
     """The files of a folder, as on the controller. Only contents that the host lacks are sent.
 
-    path: the folder on the host.  entries: (path below it, mode, Source or None, link target).
-    owner, group: of the folder and of all entries, with the folders and links on their way; None leaves them,
-    and is
+    path: the folder on the host.  entries: (path below it, mode, Source or None, link target),
+    at most 75,000.
+    owner, group: of the folder and of all entries, with the folders and links on their way; None leaves them, and is
     the login's own for what is new.
     like: another folder on the host, such as the last release: files with the same contents are copied
     from there.  delete: remove what is in the folder, but not in entries nor in `keep` (paths below it).
@@ -318,9 +321,12 @@ def sync(
 
 
 def check_tree(paths: "Sequence[str]") -> None:
-    """Raise ValueError for a path that leads outside, for two of one name, and for one below another, which
-    may be a
-    link."""
+    """Raise ValueError for a path that leads outside, for two of one name, for one below another, which may be a
+    link, and for more of them than a message can hold."""
+    if len(paths) > MOST:
+        raise ValueError(
+            "%d files are too many for one step, which takes %d: make it several" % (len(paths), MOST)
+        )
     seen: Set[str] = set()
     for path in paths:
         why = "it is there twice" if path in seen else name_fault(path)

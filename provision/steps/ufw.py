@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Iterator, List, NamedTuple, Optional, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, step, wanted
-from provision.steps.support.foresight import foresee, foreseen
+from provision.steps.support.foresight import foresee
 from provision.steps.support.lockout import Guarded
 from provision.steps.support.ports import Opening, parse_opening, refuse_denied, ssh_openings
 from provision.steps.support.ufw_rules import (
     ANYWHERE,
+    CONF,
     FILES,
     POLICIES,
     V4,
@@ -17,26 +18,24 @@ from provision.steps.support.ufw_rules import (
     Rule,
     counted,
     families,
+    is_on,
     position,
     put_rules,
     replace,
     rules,
+    runs,
     setting,
-    signatures,
-    text_of,
     verdict,
     wanted_rule,
 )
+from provision.steps.ufw_routes import Route as Route
 
 if TYPE_CHECKING:
     from provision.system.host import System
 
-CONF = "/etc/ufw/ufw.conf"
 #: which verbs are as good as the wanted one, and what an opening is called in a diff
 AS_GOOD = {"limit": ("limit",), "allow": ("allow", "limit"), "deny": ("deny", "reject")}
 WORDS = {"limit": "limited opening", "allow": "opening", "deny": "denial"}
-#: the kernel's tools and chains for the rules of each family
-CHAINS = {V4: ("iptables", "ufw-user-input"), V6: ("ip6tables", "ufw6-user-input")}
 
 
 class Lack(NamedTuple):
@@ -237,6 +236,7 @@ class Ufw(Step):
 
 
 ufw = step(Ufw)
+route = step(Route)
 
 
 def change(action: str, opening: Opening, lacking: Sequence[Lack]) -> Change:
@@ -253,24 +253,3 @@ def change(action: str, opening: Opening, lacking: Sequence[Lack]) -> Change:
 def shown(rule: Rule) -> str:
     """A rule in the words of its family for IPv4: those of both families are alike."""
     return rule.text().replace(ANYWHERE[1], ANYWHERE[0])
-
-
-def is_on(host: "System") -> bool:
-    """Whether ufw filters, or will from the next boot on."""
-    return setting(host, CONF, "ENABLED").lower() == "yes"
-
-
-def runs(host: "System") -> bool:
-    """Whether the kernel has the rules of ufw's files; where no one can tell, it has."""
-    if foreseen(host, "ufw"):
-        return True
-    for family in families(host):
-        program, chain = CHAINS[family]
-        said = host.ask((program, "-S", chain), timeout=20)
-        if said.status == 1:
-            return False
-        if said.status == 0 and signatures(said.stdout, chain) != signatures(
-            text_of(host, family.path), chain
-        ):
-            return False
-    return True

@@ -21,7 +21,7 @@ from pictures import Picture
 from steps_bench import Bench, planned_then_done
 
 from provision.controller.outcome import Outcome
-from provision.steps.apt import Autoremove, Hold, NoPackages, Packages, Upgrade
+from provision.steps.apt import Autoremove, Hold, NoPackages, NoPin, PackageFile, Packages, Pin, Upgrade
 from provision.steps.base import Step
 from provision.steps.files import File
 from provision.steps.package import NoPackages as AnyNoPackages
@@ -126,6 +126,39 @@ def test_a_provider_counts_only_for_a_virtual_package_and_names_may_have_an_arch
         (f"package bash:{own}", "automatic", "manual")
     ]
     bench.fails(Hold("bash:sparc"), "not installed")
+
+
+def test_releases_pins_and_files_of_packages(bench: Bench, signer: Signer, tmp_path: Path) -> None:
+    later = [Tiny("t-real", "2.0", needs="t-later"), Tiny("t-later", "2.0")]
+    later += [Tiny("t-filed"), Tiny("t-user", needs="t-filed")]
+    deb_repository(tmp_path / "later", NAME, signer, later, "/srv/later", release="t-backports")
+    repository = Repository("t-later", "file:/srv/later", ["./"], key=signer.key)
+    bench.run(Packages("t-real"))
+    _, newest = planned_then_done(bench, repository, Packages("t-real", latest=True, cache_age=0))
+    assert newest.diff == [], "others are asked first"
+    (backport,) = planned_then_done(bench, Packages("t-real", release="t-backports"))
+    assert changes(backport) == [("t-later", "", "2.0"), ("t-real", "1.0", "2.0")]
+    bench.fails(Packages("t-app", release="t-backports"), "t-backports has no package t-app")
+    bench.fails(
+        Packages("t-real", release="t-nothing"), "no repository of this host has the release t-nothing"
+    )
+
+    _, back = planned_then_done(
+        bench, Pin("t-old", ["t-real", "t-l*"], "version 1.*", 1001), Packages("t-real", latest=True)
+    )
+    assert changes(back) == [("t-real", "2.0", "1.0")]
+    bench.cycle(NoPin("t-old"))
+
+    (file,) = planned_then_done(bench, PackageFile("/srv/later/t-real_2.0_all.deb"))
+    assert changes(file) == [("t-real", "1.0", "2.0")]
+    brought = planned_then_done(
+        bench, PackageFile("/srv/later/t-filed_1.0_all.deb"), PackageFile("/srv/later/t-user_1.0_all.deb")
+    )
+    assert [changes(outcome) for outcome in brought] == [[("t-filed", "", "1.0")], [("t-user", "", "1.0")]]
+    assert on(NAME, "apt-mark", "showmanual", "t-filed", "t-user") == "t-filed\nt-user"
+    bench.fails(PackageFile("/srv/none.deb"), "there is no file /srv/none.deb")
+    on(NAME, "sh", "-c", "echo no package > /srv/not.deb")
+    bench.fails(PackageFile("/srv/not.deb"), "reading the package in /srv/not.deb")
 
 
 def test_what_is_not_there_is_said_with_what_is(bench: Bench) -> None:

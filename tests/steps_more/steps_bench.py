@@ -122,8 +122,8 @@ def planned_then_done(bench: Bench, *steps: Step) -> list[Outcome]:
     """Steps planned together and then deployed: they do what the plan said, and nothing the second time."""
     planned = bench.run(*steps, *steps, plan=True)
     real = bench.run(*steps)
-    assert [o.error for o in real] == [None] * len(steps)
-    assert [o.error for o in planned] == [None] * 2 * len(steps)
+    faults = [(o.error.message, o.error.hint) for o in [*real, *planned] if o.error]
+    assert not faults, faults
     assert [(o.state, o.diff) for o in planned[: len(steps)]] == [(o.state, o.diff) for o in real]
     again = bench.run(*steps)
     assert [o.state for o in [*again, *planned[len(steps) :]]] == ["ok"] * 2 * len(steps)

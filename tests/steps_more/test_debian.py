@@ -9,6 +9,7 @@ import pytest
 from steps_bench import Bench, refuses
 
 from provision.secrets import Secret
+from provision.steps.apt import NoPin, PackageFile, Packages, Pin
 from provision.steps.base import Step
 from provision.steps.debconf import Answers
 from provision.steps.postgres import Database, DatabaseRole, DefaultPrivileges, Extension, Grant, Setting
@@ -62,6 +63,38 @@ def test_repository_that_cannot_be_used_is_taken_away(bench: Bench) -> None:
     (bench.root / "etc/broken").touch()
     bench.fails(step, "can't be used", plan=False)
     bench.settled(NoRepository("shop"))
+
+
+def test_pins(bench: Bench) -> None:
+    bench.over("/etc")
+    bench.cycle(Pin("shop", ["shop*", "src:shop", "/^libshop/"], "release o=Shop, n=bookworm", 990))
+    file = bench.root / "etc/apt/preferences.d/shop.pref"
+    assert file.read_text() == (
+        "Package: shop* src:shop /^libshop/\nPin: release o=Shop, n=bookworm\nPin-Priority: 990\n"
+    )
+    bench.cycle(Pin("shop", "*", 'origin "apt.example.org"', -1))
+    bench.cycle(NoPin("shop"))
+    bench.settled(NoPin("shop"))
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (Pin("a.b", "shop", "version 1.*", 500), "not a name"),
+        (Pin("a", "shop web", "version 1.*", 500), "neither the name"),
+        (Pin("a", [], "version 1.*", 500), "a name or a list"),
+        (Pin("a", "shop", "release bookworm", 500), "not a pin"),
+        (Pin("a", "shop", "origin apt.example.org", 500), "not a pin"),
+        (Pin("a", "shop", "version 1.*\nPackage: *", 500), "not a pin"),
+        (Pin("a", "shop", "version 1.*", 0), "other than 0"),
+        (Pin("a", "shop", "version 1.*", 40000), "from -32768"),
+        (Packages("shop", release="a b"), "release must be"),
+        (Packages("shop=1.0", release="bookworm"), "asks for the newest"),
+        (PackageFile("/srv/shop.rpm"), "ends in .deb"),
+    ],
+)
+def test_what_apt_would_not_take_is_refused(step: Step, message: str) -> None:
+    refuses(step, message)
 
 
 def test_sql_is_quoted() -> None:

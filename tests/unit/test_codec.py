@@ -20,7 +20,8 @@ from provision.steps.base import Ref, Step
 from provision.steps.command import Command
 from provision.steps.files import Directory, File
 from provision.steps.services import Service
-from provision.steps.tree import Tree
+from provision.steps.tree import MOST, Tree
+from provision.system.frames import pack, unpack
 from provision.system.source import Source
 
 secrets = st.builds(Secret, st.text())
@@ -65,6 +66,21 @@ def test_trees_keep_their_sources() -> None:
     found = carried(step)
     assert isinstance(found, Tree)
     assert [tuple(e) for e in found.entries] == step.entries
+
+
+def test_a_tree_of_as_many_files_as_it_takes_fits_into_a_message() -> None:
+    source = Source("f" * 64, 10**9)
+    step = Tree("/srv/x", [(f"{n}, [{{", 0o755, source, "") for n in range(MOST)])
+    step.validate()
+    kind, values = encode_step(step, lambda source: None)
+    message, _ = unpack(pack({"op": "step", "kind": kind, "fields": values}))
+    assert message is not None
+    again = decode_step(kind, message.head["fields"], {})
+    assert isinstance(again, Tree)
+    assert len(again.entries) == MOST
+    more = Tree("/srv/x", [*step.entries, ("one more", 0o755, source, "")])
+    with pytest.raises(ValueError, match="75001 files are too many for one step"):
+        more.validate()
 
 
 def test_references_become_those_of_the_host() -> None:

@@ -131,6 +131,16 @@ OTHERS: dict[str, tuple[str, str]] = {
         "lab/test_packages_dnf.py::test_a_repository_and_its_packages_in_one_plan",
         "as dnf.packages",
     ),
+    "apt.package_file": (
+        "lab/test_packages.py::test_releases_pins_and_files_of_packages",
+        "drawn as apt.packages, which installs as it does",
+    ),
+    "apt.pin": ("steps_more/test_debian.py::test_pins", "drawn as files.file"),
+    "apt.no_pin": ("steps_more/test_debian.py::test_pins", "drawn as files.absent"),
+    "ufw.route": (
+        "steps_more/test_ufw_routes.py::test_a_route_goes_before_one_that_decides_otherwise",
+        "beside rules of others, as written there",
+    ),
     "history.history": ("lab/test_history.py::test_a_stack_is_undone_byte_for_byte", "it changes nothing"),
     "prune.prune": (
         "agent/test_prune.py::test_what_was_there_before_is_never_pruned",

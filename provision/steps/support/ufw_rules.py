@@ -7,12 +7,14 @@ which they count: the first one that fits decides.  Source: ufw 0.36, backend_ip
 import re
 from typing import TYPE_CHECKING, List, NamedTuple, Optional, Sequence, Tuple
 
+from provision.steps.support.foresight import foreseen
 from provision.steps.support.ports import ALL, Opening, within
 
 if TYPE_CHECKING:
     from provision.system.host import System
 
 TUPLE = "### tuple ### "
+CONF = "/etc/ufw/ufw.conf"
 POLICIES = "/etc/default/ufw"
 ANYWHERE = ("0.0.0.0/0", "::/0")
 #: where the kernel without IPv6 has nothing: ufw then leaves IPv6 alone, too
@@ -29,6 +31,10 @@ class Family(NamedTuple):
 V4 = Family("/etc/ufw/user.rules", ANYWHERE[0])
 V6 = Family("/etc/ufw/user6.rules", ANYWHERE[1])
 FILES = (V4.path, V6.path)
+#: the kernel's tools for the rules of each family, and how its chains begin
+TOOLS = {V4: ("iptables", "ufw-user-"), V6: ("ip6tables", "ufw6-user-")}
+#: the ends of the chains for what comes to this host, and for what it passes on
+INCOMING, FORWARDED = "input", "forward"
 
 
 class Rule(NamedTuple):
@@ -171,6 +177,27 @@ def counted(held: Sequence[Rule]) -> int:
 # -- the kernel's
 
 
+def is_on(host: "System") -> bool:
+    """Whether ufw filters, or will from the next boot on."""
+    return setting(host, CONF, "ENABLED").lower() == "yes"
+
+
+def runs(host: "System", part: str = INCOMING) -> bool:
+    """Whether the kernel has the rules of ufw's files; where no one can tell, it has."""
+    if foreseen(host, "ufw"):
+        return True
+    for family in families(host):
+        program, start = TOOLS[family]
+        said = host.ask((program, "-S", start + part), timeout=20)
+        if said.status == 1:
+            return False
+        if said.status == 0 and signatures(said.stdout, start + part) != signatures(
+            text_of(host, family.path), start + part
+        ):
+            return False
+    return True
+
+
 def signatures(text: str, chain: str) -> List[Tuple[str, ...]]:
     """What the rules of a chain are about, in a text such as `iptables -S` prints and ufw's files have."""
     lines = [line.split() for line in text.splitlines() if line.startswith("-A %s " % chain)]
@@ -180,7 +207,7 @@ def signatures(text: str, chain: str) -> List[Tuple[str, ...]]:
 def signature(words: Sequence[str]) -> List[str]:
     """The words of a rule that both write alike: protocol, ports, interface, addresses and what becomes of it."""
     found = []
-    for option in ("-p", "--dport", "--dports", "--sport", "--sports", "-i", "-s", "-d", "-j"):
+    for option in ("-p", "--dport", "--dports", "--sport", "--sports", "-i", "-o", "-s", "-d", "-j"):
         value = words[words.index(option) + 1] if option in words[:-1] else ""
         if option == "-p" and value not in ("tcp", "udp"):
             # others by name or by number

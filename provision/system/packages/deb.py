@@ -54,6 +54,12 @@ def control_fields(deb: str) -> str:
     return control_file(deb, "control").strip("\n")
 
 
+def name(deb: str) -> str:
+    """Of the package."""
+    found = re.search(r"(?m)^Package: (\S+)", control_fields(deb))
+    return found.group(1) if found else ""
+
+
 def members(
     deb: str, part: str, wanted: Callable[[str], bool]
 ) -> "List[Tuple[tarfile.TarInfo, Optional[bytes]]]":

@@ -113,7 +113,7 @@ class PlannedApt(Apt):
 
     def _install(self, new: List[AptAction], words: Sequence[str]) -> None:
         before = self.all()
-        asked = {self.key(word.split("=")[0]) for word in words}
+        asked = {self.key(deb.name(word) if word.startswith("/") else word.split("=")[0]) for word in words}
         came = {s.name for s in new if not s.before}
         self._automatic = (self.automatic() | came) - asked
         archives = self._archives(new, words)
@@ -212,8 +212,12 @@ class PlannedApt(Apt):
     def _archives(self, new: List[AptAction], words: Sequence[str]) -> Dict[str, str]:
         """The downloaded files of packages, by name. apt writes ":" in versions as %3a."""
         there = {name: "%s/%s" % (ARCHIVES, name) for name in os.listdir(ARCHIVES)}
+        given = {deb.name(word): word for word in words if word.startswith("/")}
         found = {}
         for s in new:
+            if s.name in given:
+                found[s.name] = given[s.name]
+                continue
             start = "%s_%s_" % (s.name.split(":")[0], s.after.replace(":", "%3a"))
             if not any(name.startswith(start) for name in there):
                 # repositories on the host's own disk are read in place

@@ -74,8 +74,11 @@ class Signer:
         return on(self.host, "gpg", "--homedir", self.home, "--batch", "--yes", "--quiet", *argv)
 
 
-def deb_repository(folder: Path, host: str, signer: Signer, packages: list[Tiny], at: str) -> None:
-    """Build packages and a signed index of them, and put both below `at` on the host."""
+def deb_repository(
+    folder: Path, host: str, signer: Signer, packages: list[Tiny], at: str, release: str = ""
+) -> None:
+    """Build packages and a signed index of them, and put both below `at` on the host. release: by which name; apt
+    then takes packages from there if it is asked to, as from Debian's backports."""
     folder.mkdir()
     index = ""
     for package in packages:
@@ -94,7 +97,8 @@ def deb_repository(folder: Path, host: str, signer: Signer, packages: list[Tiny]
         index += f"{text}Filename: ./{deb.name}\nSize: {len(data)}\nSHA256: {sha256(data)}\n\n"
     (folder / "Packages").write_text(index)
     lines = f" {sha256(index.encode())} {len(index.encode())} Packages\n"
-    (folder / "Release").write_text(f"Date: Sat, 01 Jan 2022 00:00:00 UTC\nSHA256:\n{lines}")
+    named = f"Codename: {release}\nNotAutomatic: yes\nButAutomaticUpgrades: yes\n" if release else ""
+    (folder / "Release").write_text(f"{named}Date: Sat, 01 Jan 2022 00:00:00 UTC\nSHA256:\n{lines}")
     on(host, "rm", "-rf", at)
     send(host, folder, at)
     signer.gpg("--output", f"{at}/InRelease", "--clearsign", f"{at}/Release")

@@ -1,0 +1,242 @@
+"""What a host with ufw forwards: `ufw route`. Shipped to hosts (Python 3.8, standard library)."""
+
+import re
+from typing import TYPE_CHECKING, List, NamedTuple, Optional, Sequence, Tuple
+
+from provision.errors import StepError
+from provision.steps.base import Change, Diff, Step, wanted
+from provision.steps.support.foresight import foresee
+from provision.steps.support.ports import ALL, INTERFACE, Opening, parse_opening, within
+from provision.steps.support.ufw_rules import (
+    ANYWHERE,
+    CONF,
+    FORWARDED,
+    V6,
+    Family,
+    Rule,
+    counted,
+    families,
+    is_on,
+    position,
+    put_rules,
+    rules,
+    runs,
+)
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+ACTIONS = ("allow", "limit", "deny", "reject")
+ROUTE = re.compile(r"^(\S+)((?: (?:on|from|to|out) \S+)*)\Z")
+
+
+class Way(NamedTuple):
+    """What a route is about. source: as of an opening: ports, protocol, origin, where it comes in."""
+
+    source: Opening
+    to: str
+    out: str
+
+
+@wanted()
+class Route(Step):
+    """Packets that this host passes on between others, or does not: one rule of `ufw route`.
+
+        ufw.route(c, "443 on eth0 to 10.0.0.5 out eth1")
+        ufw.route(c, "any on wg0 from 10.8.0.0/24 out eth0")
+        ufw.route(c, "25 on wg0", action="deny")
+
+    route: a port or a range of the destination ("8000-8010", "53/udp") or "any"; "on" the interface where packets come
+    in, "from" a network, "to" a network or an address, "out" the interface where they leave; each of them may be left
+    out.
+    action: "allow", "limit", "deny" or "reject".
+    present: False takes such a rule away, whatever its action.
+    A rule that is about all these packets and has this action already counts as this one. One with another action that
+    comes before is overtaken: this one goes before it. A narrower one that comes before stays as an exception.
+    Without a rule ufw drops what is forwarded (DEFAULT_FORWARD_POLICY). Forwarding also needs kernel.sysctl,
+    "net.ipv4.ip_forward", and NAT a table of its own: nftables.table.
+    Needs ufw on the host: apt.packages(c, "ufw").  Source: ufw(8), "route".
+    """
+
+    route: str
+    action: str = "allow"
+    present: bool = True
+
+    DEADLINE = 180.0
+
+    def label(self) -> str:
+        return "ufw route %s" % self.route
+
+    def validate(self) -> None:
+        parse_route(self.route)
+        if self.action not in ACTIONS:
+            raise ValueError("action must be one of %s, not %r" % (", ".join(ACTIONS), self.action))
+
+    def check(self, host: "System") -> Diff:
+        if not host.files.exists(CONF):
+            if not self.present:
+                return Diff.none("there is no ufw")
+            raise StepError("this host has no ufw", hint='Add apt.packages(c, "ufw") before this step.')
+        found = [self._change(held, rule) for _, rule, held in self._faults(host)]
+        found = list(dict.fromkeys(found))
+        if is_on(host) and not runs(host, FORWARDED):
+            found.append(Change("running", "other rules", "these"))
+        if found:
+            return Diff(found)
+        return Diff.none("such packets are ruled so" if self.present else "there is no such rule")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        for family, rule, _ in self._faults(host):
+            # both families may have changed with the first of them
+            now = rules(host, family)
+            if self._fault(now, rule):
+                self._put(host, family, rule, now)
+        if is_on(host) and not runs(host, FORWARDED):
+            self._ufw(host, ["reload"])
+            foresee(host, "ufw", "running")
+
+    def fingerprint(self, host: "System") -> str:
+        return " ".join(rule.text() for _, rule, held in self._wanted(host) for rule in same(held, rule))
+
+    def _wanted(self, host: "System") -> List[Tuple[Family, Rule, List[Rule]]]:
+        """The rule in each family of which it is, with those that are there."""
+        way = parse_route(self.route)
+        found = []
+        for family in families(host):
+            rule = wanted_route(self.action, way, family)
+            if rule is not None:
+                found.append((family, rule, rules(host, family)))
+        if not found:
+            raise StepError("%s is about IPv6, which ufw leaves alone on this host" % self.route)
+        return found
+
+    def _faults(self, host: "System") -> List[Tuple[Family, Rule, List[Rule]]]:
+        return [each for each in self._wanted(host) if self._fault(each[2], each[1])]
+
+    def _fault(self, held: Sequence[Rule], rule: Rule) -> bool:
+        if not self.present:
+            return bool(same(held, rule))
+        first = deciding(held, rule)
+        return first is None or verb(held[first]) != self.action
+
+    def _change(self, held: Sequence[Rule], rule: Rule) -> Change:
+        there, what = same(held, rule), "route %s" % self.route
+        if not self.present:
+            return Change(what, verb(there[0]), "")
+        if there and rule not in there:
+            return Change(what, verb(there[0]), self.action)
+        first = deciding(held, rule)
+        if first is None:
+            return Change(what, "", self.action)
+        return Change(what, "behind a rule that says %s" % verb(held[first]), "before it")
+
+    def _put(self, host: "System", family: Family, rule: Rule, held: List[Rule]) -> None:
+        for old in same(held, rule):
+            self._ufw(host, ["route", "delete", *words(old)])
+            held.remove(old)
+        if self._fault(held, rule):
+            first = deciding(held, rule)
+            if first is None:
+                self._ufw(host, ["route", *words(rule)])
+                held.append(rule)
+            else:
+                other = counted(rules(host, families(host)[0])) if family == V6 else 0
+                self._ufw(host, ["route", "insert", str(other + position(held, first)), *words(rule)])
+                held.insert(first, rule)
+        put_rules(host, family, held)
+
+    def _ufw(self, host: "System", argv: Sequence[str]) -> None:
+        host.run(("ufw", *argv)).require("ufw %s" % " ".join(argv))
+
+
+def parse_route(text: str) -> Way:
+    """ "443 on eth0 from 10.8.0.0/24 to 10.0.0.5 out eth1". Raises ValueError."""
+    match = ROUTE.match(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError("%r is not a route such as '443 on eth0 to 10.0.0.5 out eth1'" % (text,))
+    each = match.group(2).split()
+    given = dict(zip(each[::2], each[1::2]))
+    if len(given) * 2 != len(each):
+        raise ValueError("%r says something twice" % text)
+    to, out = given.pop("to", ""), given.pop("out", "")
+    if out and not INTERFACE.match(out):
+        raise ValueError("%r: %r is not the name of an interface" % (text, out))
+    if to:
+        import ipaddress
+
+        try:
+            to = str(ipaddress.ip_network(to))
+        except ValueError as error:
+            raise ValueError("%r: %s" % (text, error)) from None
+    opened = " ".join([match.group(1), *("%s %s" % pair for pair in given.items())])
+    if match.group(1) in ("any", "any/tcp", "any/udp") and not given:
+        if not (to or out):
+            raise ValueError("%r is about everything: say from where, or where to" % text)
+        return Way(Opening(0, ALL, match.group(1).partition("/")[2] or "any", "", ""), to, out)
+    return Way(parse_opening(opened), to, out)
+
+
+def wanted_route(action: str, way: Way, family: Family) -> Optional[Rule]:
+    """The rule for a route; None if one of its networks is of the other family."""
+    six = ":" in family.anywhere
+    if any(network and (":" in network) != six for network in (way.source.origin, way.to)):
+        return None
+    coming, leaving = way.source.interface, way.out
+    ways = ["in_" + coming] * bool(coming) + ["out_" + leaving] * bool(leaving)
+    return Rule(
+        "route:" + action,
+        way.source.protocol,
+        way.source.ports(":"),
+        as_written(way.to) or family.anywhere,
+        "any",
+        as_written(way.source.origin) or family.anywhere,
+        "-",
+        "-",
+        "!".join(ways) or "in",
+    )
+
+
+def as_written(network: str) -> str:
+    """A network as ufw writes it: an address alone without its length."""
+    whole = "/128" if ":" in network else "/32"
+    return network[: -len(whole)] if network.endswith(whole) else network
+
+
+def verb(rule: Rule) -> str:
+    """What becomes of packets by a route's rule."""
+    return rule.action.partition(":")[2].partition("_")[0]
+
+
+def same(held: Sequence[Rule], rule: Rule) -> List[Rule]:
+    """Routes about just the same packets."""
+    return [other for other in held if other.action.startswith("route:") and other.same_packets(rule)]
+
+
+def deciding(held: Sequence[Rule], rule: Rule) -> Optional[int]:
+    """Where the first route is that decides about all packets of this one; None if none does."""
+    routes = (
+        n for n, other in enumerate(held) if other.action.startswith("route:") and about_all(other, rule)
+    )
+    return next(routes, None)
+
+
+def about_all(other: Rule, rule: Rule) -> bool:
+    """Whether one route is about all packets of another one."""
+    if other.of_app or other.sport != "any" or other.protocol not in ("any", rule.protocol):
+        return False
+    for mine, its in ((rule.src, other.src), (rule.dst, other.dst)):
+        if not within("" if mine in ANYWHERE else mine, "" if its in ANYWHERE else its):
+            return False
+    if not set(other.way.split("!")) <= {"in", "out", *rule.way.split("!")}:
+        return False
+    return other.dport in ("any", rule.dport)
+
+
+def words(rule: Rule) -> List[str]:
+    """For `ufw route`, without "delete" or "insert"."""
+    ways = dict(part.split("_", 1) for part in rule.way.split("!") if "_" in part)
+    on = [word for where in ("in", "out") if where in ways for word in (where, "on", ways[where])]
+    action, _, log = rule.action.partition(":")[2].partition("_")
+    protocol = ["proto", rule.protocol] if rule.protocol != "any" else []
+    port = ["port", rule.dport] if rule.dport != "any" else []
+    return [action, *on, *([log] if log else []), *protocol, "from", rule.src, "to", rule.dst, *port]
