@@ -11,6 +11,8 @@ WORKERS ?= 2
 LAB_WORKERS ?= 3
 
 AS_ROOT := sh tests/as_root
+# Ansible with its collections, for the comparison of all modules
+ANSIBLE := tests/lab/like_ansible/.venv
 # the programs that these folders of tests call
 NEED = @missing=$$($(PYTHON) tests/needs.py $(1)) && sh tests/install $$missing
 # an extra of pyproject.toml, installed where a module of it is missing: module, extra
@@ -115,7 +117,7 @@ RACES ?= 1000
 DRAWS ?= 200
 DRAWN ?= tests/steps_past tests/lab/test_past_units.py tests/lab/test_packages.py tests/lab/test_postgres.py
 PROOFS ?= tests/prove $(DRAWN) tests/agent/test_users_races.py
-prove: $(STAMP)
+prove: $(STAMP) $(ANSIBLE)/.installed
 	$(call NEED,prove)
 	$(AS_ROOT) env CASES=$(CASES) CUTS=$(CUTS) MOMENTS=$(MOMENTS) FUZZ_SECONDS=$(FUZZ_SECONDS) RACES=$(RACES) DRAWS=$(DRAWS) \
 		$(PYTEST) $(PROOFS)
@@ -137,6 +139,11 @@ bench: $(STAMP) bench/.venv/.installed
 	$(AS_ROOT) $(PROV) lab up b-first --install
 	$(AS_ROOT) $(PROV) lab down b-first
 	$(AS_ROOT) $(VENV)/bin/python -m bench $(BENCH)
+
+$(ANSIBLE)/.installed: tests/lab/like_ansible/requirements.txt
+	test -x $(ANSIBLE)/bin/python || $(PYTHON) -m venv $(ANSIBLE)
+	$(ANSIBLE)/bin/python -m pip install -q --disable-pip-version-check -r tests/lab/like_ansible/requirements.txt
+	@touch $@
 
 bench/.venv/.installed: bench/requirements.txt
 	test -x bench/.venv/bin/python || $(PYTHON) -m venv bench/.venv

@@ -36,7 +36,7 @@ NEEDS = {
     "steps_more": {**_UNIT, **_HOST, **_FIREWALL},
     "steps_past": _PAST,
     "lab": _UNIT,
-    "prove": _PAST,
+    "prove": {**_PAST, "rsync": "rsync"},
     "vagrant": _UNIT,
     "fresh": _UNIT,
     "bench": {**_SSH, "git": "git", "rsync": "rsync"},
