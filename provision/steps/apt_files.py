@@ -1,5 +1,6 @@
 """A package from a file on the host. Shipped to hosts (Python 3.8, standard library)."""
 
+import os
 from typing import TYPE_CHECKING, List, Tuple
 
 from provision.errors import StepError
@@ -20,7 +21,7 @@ class PackageFile(Step):
         fetch.download(c, "https://example.org/tool_1.2_amd64.deb", "/var/cache/tool.deb", sha256="9f86d0...")
         apt.package_file(c, "/var/cache/tool.deb")
 
-    path: of the .deb file, absolute.
+    path: of the .deb file, absolute; in a folder that only root can change, as its scripts run as root.
     What the package needs comes from the host's repositories. A newer version that is installed makes way for this one.
     A plan that has not got the file yet can't say what is in it.
     Source: apt-get(8), dpkg-deb(1).
@@ -44,6 +45,7 @@ class PackageFile(Step):
                 "there is no file %s" % self.path,
                 hint="Bring it with fetch.download or files.copy before this step.",
             )
+        host.files.refuse_shared(os.path.dirname(self.path), "apt would install as root what they put there")
         if host.files.predicted(self.path):
             return Diff([Change("package of %s" % self.path, "", "installed")])
         name, version = self._package(host)

@@ -157,15 +157,16 @@ REFUSED: dict[type[Step], Make] = {
 ELSEWHERE = {
     "they write fixed places of root's, below /etc and /usr": [
         "ClientDropIn", "DefaultTarget", "DropIn", "HostsEntry", "Hostname", "Job", "JournalSettings", "Limits",
-        "Locale", "Masked", "NoJob", "NoMount", "NoRepository", "NoRotation", "NoSudoers", "NoUnit", "Repository",
-        "Rotation", "SshdDropIn", "Sudoers", "Sysctl", "Sysusers", "Timezone", "Unit",
+        "Locale", "Masked", "NoJob", "NoMount", "NoPin", "NoRepository", "NoRotation", "NoSudoers", "NoUnit",
+        "Pin", "Repository", "Rotation", "SshdDropIn", "Sudoers", "Sysctl", "Sysusers", "Timezone", "Unit",
     ],
     "programs of the system do it, which hold locks of their own": [
         "Access", "Ageing", "Answers", "Autoremove", "Boolean", "Database", "DefaultPrivileges",
         "Either", "Extension", "Firewall", "Grant", "Group",
         "Hold", "Linger", "Module", "OwnTable", "NoGroup", "NoPackages", "NoUser", "Packages",
-        "DatabaseRole", "Setting", "Ufw", "Upgrade", "ServiceUser", "User",
+        "DatabaseRole", "Route", "Setting", "Ufw", "Upgrade", "ServiceUser", "User",
     ],
+    "it refuses a folder that others can change, before it reads anything": ["PackageFile"],
     "they act in releases, folders of root's alone": ["ApplicationCommand", "Built"],
     "systemd-tmpfiles(8) and restorecon(8) look for links themselves": ["Tmpfiles", "Restored"],
     "they ask systemd, the net or the kernel": [

@@ -65,6 +65,14 @@ def test_repository_that_cannot_be_used_is_taken_away(bench: Bench) -> None:
     bench.settled(NoRepository("shop"))
 
 
+def test_a_package_in_a_folder_that_others_can_change_is_refused(bench: Bench) -> None:
+    shared = bench.root / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    (shared / "tool.deb").write_bytes(b"")
+    bench.fails(PackageFile(f"{shared}/tool.deb"), "apt would install as root what they put there")
+
+
 def test_pins(bench: Bench) -> None:
     bench.over("/etc")
     bench.cycle(Pin("shop", ["shop*", "src:shop", "/^libshop/"], "release o=Shop, n=bookworm", 990))
