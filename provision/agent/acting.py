@@ -1,4 +1,4 @@
-"""Acting as another user for the time of a step. Shipped."""
+"""Act as another user during a step. Shipped."""
 
 import contextlib
 import os
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def acting_as(system: "System", user: str) -> Iterator[None]:
-    """Have the kernel judge the block as for that user, and commands be run as that user.
+    """Have the kernel check access in the block as that user, and run commands as that user.
 
-    Effective ids and groups are the user's (credentials(7)), so files that are made are theirs, and no link or
-    mode lets the step where they could not go themselves. The real id stays root's, which keeps the user from
-    sending us signals, and lets it be taken back. Commands become the user for good (commands.execute).
-    Raises StepError if there is no such user, or if we are not root.
+    The effective user and group ids become the user's (credentials(7)). New files belong to the user, and no
+    link or mode lets the step go where the user could not. The real user id stays root's: the user cannot
+    send signals to the agent, and the change can be reverted. Commands become the user for good
+    (commands.execute). Raises StepError if the user does not exist, or if the process is not root.
     """
     if not user:
         yield
         return
-    # in a plan, also one that an earlier step adds
+    # in a plan, this finds users that an earlier step adds
     account = system.accounts.user(user)
     if account is None:
         raise StepError("there is no user %r on this host" % user, hint="Add a users.user step first.")

@@ -1,4 +1,4 @@
-"""Steps as JSON and back. Only classes of steps modules are ever built from a message. Shipped."""
+"""Convert steps to JSON and back. Only classes of step modules are built from a message. Shipped."""
 
 import base64
 import importlib
@@ -9,16 +9,16 @@ from provision.secrets import Secret
 from provision.steps.base import Ref, Step
 from provision.system.source import Source
 
-#: packages whose modules may name steps: the built-in ones, and a project's own (decision D2)
+#: packages whose modules may define steps: the built-in ones, and a project's own (decision D2)
 STEP_PACKAGES = ("provision.steps.", "steps.")
 
 
-#: called with every Source, which the host may ask for later, and with every Secret, which must not be shown
+#: called with every Source, which the host may request later, and with every Secret, which must not be shown
 Keep = Callable[[Union[Source, Secret]], None]
 
 
 def encode_step(step: Step, keep: Keep) -> Tuple[str, Dict[str, Any]]:
-    """A step as its kind and JSON values."""
+    """Return a step as its kind and JSON values."""
     cls = type(step)
     values = {}
     for f in fields(step):
@@ -29,7 +29,7 @@ def encode_step(step: Step, keep: Keep) -> Tuple[str, Dict[str, Any]]:
 
 
 def decode_step(kind: str, values: Mapping[str, Any], refs: Dict[int, Ref]) -> Step:
-    """The step in a message. refs: what came of earlier steps, by number. Raises ValueError."""
+    """Return the step in a message. refs: the results of earlier steps, by number. Raises ValueError."""
     try:
         return step_class(kind)(**{name: _decode(value, refs) for name, value in values.items()})
     except (TypeError, LookupError, AttributeError, RecursionError) as error:
@@ -37,7 +37,7 @@ def decode_step(kind: str, values: Mapping[str, Any], refs: Dict[int, Ref]) -> S
 
 
 def step_class(kind: str) -> Type[Step]:
-    """The class named "provision.steps.files:File". Raises ValueError for anything that is not a step."""
+    """Return the class of a name such as "provision.steps.files:File". Raises ValueError for other kinds."""
     module, _, name = kind.partition(":")
     if not (module.startswith(STEP_PACKAGES) and all(map(str.isidentifier, module.split(".")))):
         raise ValueError("not a step: %r" % kind)
@@ -45,7 +45,7 @@ def step_class(kind: str) -> Type[Step]:
         cls = getattr(importlib.import_module(module), name, None)
     except ModuleNotFoundError as error:
         if not (module + ".").startswith(str(error.name) + "."):
-            # one that it imports
+            # the missing module is one that the step module imports
             raise
         raise ValueError("not a step: %r" % kind) from None
     if not (isinstance(cls, type) and issubclass(cls, Step)):
@@ -59,7 +59,7 @@ def _encode(value: Any, keep: Keep) -> Any:
     if isinstance(value, Source):
         keep(value)
         if value.key == value.sha256 and not value.secret:
-            # most of them, of which a tree has tens of thousands: one value instead of four
+            # one value instead of four keeps messages small: a tree has tens of thousands of sources
             return {"$source": "%s %d" % (value.sha256, value.size)}
         return {"$source": [value.key, value.sha256, value.size, value.secret]}
     if isinstance(value, Ref):

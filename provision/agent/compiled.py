@@ -1,6 +1,6 @@
-"""What the agent's modules compile to, kept on the host: to compile them takes longer than to run them. Shipped.
+"""Compiled code of the agent's modules, cached on the host: compiling takes longer than running. Shipped.
 
-A module is known by the hash of its source, which comes with every run: what is kept only saves time.
+The key of a module is the hash of its source, which every run sends. The cache only saves time.
 """
 
 import hashlib
@@ -13,16 +13,16 @@ from typing import Dict, Tuple
 
 from provision.system.caches import HOME, cached, keep, keep_newest
 
-#: where the program of an agent is kept, under its hash (controller/bootstrap.py), and how many
+#: folder for agent programs, each named by its hash (controller/bootstrap.py), and how many are kept
 PROGRAMS = os.path.join(HOME, "programs")
 MOST_PROGRAMS = 4
-#: modules; in a file that has got longer only those of its last run are kept
+#: modules; a longer file keeps only those of its last run
 MOST = 400
 SEAL = hashlib.sha256().digest_size
 
 
 class Compiled:
-    """path: of the file; by default that of this version of Python."""
+    """The cache of compiled modules. path: its file; the default is the one for this version of Python."""
 
     def __init__(self, path: str = "") -> None:
         self.path = path or os.path.join(HOME, str(sys.implementation.cache_tag))
@@ -31,7 +31,7 @@ class Compiled:
         self._new = False
 
     def code(self, name: str, source: str) -> CodeType:
-        """The code of a module."""
+        """Return the compiled code of a module."""
         digest = hashlib.sha256(source.encode()).digest()
         found = self._known.get(name)
         if found is None or found[0] != digest:
@@ -42,14 +42,14 @@ class Compiled:
 
     def _read(self) -> Dict[str, Tuple[bytes, CodeType]]:
         data = cached(self.path)
-        # marshal trusts what it reads
+        # check before loading: marshal trusts its input
         if not data or seal(data[SEAL:]) != data[:SEAL]:
             return {}
         found: Dict[str, Tuple[bytes, CodeType]] = marshal.loads(data[SEAL:])
         return found
 
     def save(self) -> None:
-        """Keep what had to be compiled."""
+        """Save newly compiled modules."""
         if self._new:
             known = {**self._known, **self._used}
             data = marshal.dumps(self._used if len(known) > MOST else known)
@@ -57,11 +57,11 @@ class Compiled:
 
 
 def keep_program(text: bytes) -> None:
-    """Keep what an agent was sent, so that a later run need not send it."""
+    """Keep the program of this agent, so that a later run need not send it."""
     keep(os.path.join(PROGRAMS, hashlib.sha256(text).hexdigest()), zlib.compress(text))
     keep_newest(PROGRAMS, MOST_PROGRAMS)
 
 
 def seal(data: bytes) -> bytes:
-    """What stands in front of the data: code is only good for the very Python that compiled it."""
+    """Return the checksum in front of the data. It covers the Python version, which must match."""
     return hashlib.sha256(sys.version.encode() + data).digest()

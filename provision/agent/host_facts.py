@@ -1,4 +1,4 @@
-"""What a host is: sent with the agent's first message, read from files and one or two ioctls only. Shipped."""
+"""Facts about a host, sent in the agent's first message; read from files and a few ioctls only. Shipped."""
 
 import array
 import contextlib
@@ -14,7 +14,7 @@ SIOCGIFCONF = 0x8912
 
 
 def gather() -> Dict[str, Any]:
-    """Facts as JSON values; the controller's `Facts` documents them."""
+    """Return the facts as JSON values; the controller's `Facts` documents them."""
     release = os_release()
     memory = meminfo()
     return {
@@ -37,13 +37,13 @@ def gather() -> Dict[str, Any]:
 
 
 def boot_id() -> str:
-    """Another one after each boot (random(4))."""
+    """Return the id of this boot (random(4)); each boot has a new one."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as f:
         return f.read().strip()
 
 
 def os_release() -> Dict[str, str]:
-    """/etc/os-release as a mapping (os-release(5))."""
+    """Return /etc/os-release as a mapping (os-release(5))."""
     found = {}
     for path in ("/etc/os-release", "/usr/lib/os-release"):
         with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8") as f:
@@ -56,7 +56,7 @@ def os_release() -> Dict[str, str]:
 
 
 def family(release: Dict[str, str]) -> str:
-    """ "debian", "redhat" or the distribution itself, by ID and ID_LIKE."""
+    """Return "debian", "redhat" or the distribution's own ID, from ID and ID_LIKE."""
     names = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
     if "debian" in names:
         return "debian"
@@ -64,19 +64,19 @@ def family(release: Dict[str, str]) -> str:
 
 
 def meminfo() -> Dict[str, int]:
-    """/proc/meminfo in kB."""
+    """Return /proc/meminfo, in kB."""
     with open("/proc/meminfo", encoding="ascii") as f:
         lines = (line.split() for line in f)
         return {parts[0].rstrip(":"): int(parts[1]) for parts in lines}
 
 
 def addresses() -> List[str]:
-    """Addresses of the host but loopback and link-local ones, IPv4 first."""
+    """Return the host's addresses except loopback and link-local ones, IPv4 first."""
     return [a for _, a in ipv4() if not a.startswith("127.")] + ipv6()
 
 
 def ipv4() -> List[Tuple[str, str]]:
-    """(interface, address) by ioctl SIOCGIFCONF (netdevice(7))."""
+    """Return pairs (interface, address), by ioctl SIOCGIFCONF (netdevice(7))."""
     size = struct.calcsize("16s16s8x") if struct.calcsize("P") == 8 else 32
     buffer = array.array("B", bytes(size * 128))
     address, length = buffer.buffer_info()
@@ -89,7 +89,7 @@ def ipv4() -> List[Tuple[str, str]]:
 
 
 def ipv6() -> List[str]:
-    """Global IPv6 addresses from /proc/net/if_inet6 (scope 00)."""
+    """Return the global IPv6 addresses in /proc/net/if_inet6 (scope 00)."""
     found = []
     with contextlib.suppress(FileNotFoundError), open("/proc/net/if_inet6", encoding="ascii") as f:
         for line in f:
@@ -100,7 +100,7 @@ def ipv6() -> List[str]:
 
 
 def init() -> str:
-    """ "systemd" if it is the running init (sd_booted(3)), else the name of process 1."""
+    """Return "systemd" if it is the running init (sd_booted(3)), else the name of process 1."""
     if os.path.isdir("/run/systemd/system"):
         return "systemd"
     with open("/proc/1/comm", encoding="utf-8") as f:

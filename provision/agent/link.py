@@ -1,4 +1,4 @@
-"""The agent's end of the channel: messages in and out of its streams. Shipped."""
+"""The agent's end of the channel: reads and writes messages on its streams. Shipped."""
 
 import queue
 import threading
@@ -9,10 +9,11 @@ from provision.system.frames import LENGTHS, MAX_HEADER, MAX_PAYLOAD, Frame, Pro
 
 
 class FrameLink:
-    """Frames in and out of the agent's streams.
+    """Read and write frames on the agent's streams.
 
-    A thread reads all the time, so that the controller's writes never wait for a step. Frames out are
-    gathered and flushed when there is nothing left to do, by the heartbeat, or when they must go at once.
+    A thread reads all the time, so that the controller's writes never wait for a step. Outgoing frames are
+    buffered. They are flushed when the agent is idle, with the heartbeat, or at once if a message requires
+    it.
     """
 
     def __init__(self, incoming: IO[bytes], outgoing: IO[bytes]) -> None:
@@ -30,7 +31,7 @@ class FrameLink:
         threading.Thread(target=self._read, daemon=True).start()
 
     def send(self, sent: Message, flush: bool = False) -> None:
-        """Queue a message. A controller that is gone is noticed by the reading side."""
+        """Queue a message. If the controller is gone, the reading thread notices."""
         with self._lock:
             self._pending += sent.packed()
         if flush or len(self._pending) > 65536:
@@ -44,7 +45,7 @@ class FrameLink:
                     self._out.write(data)
                     self._out.flush()
                 except BrokenPipeError:
-                    # the link is gone: the running step ends, the reader has set `stopping`
+                    # the link is gone: the reader has set `stopping`, which ends the running step
                     self.stopping.set()
 
     def _read(self) -> None:

@@ -1,7 +1,7 @@
-"""Messages between controller and agent, both ways: what each is called, and what its fields must look like. Shipped.
+"""Messages between controller and agent, both ways: their names, and the checks of their fields. Shipped.
 
-The first message from the host is `hello`, after a marker that tells it from whatever a login shell may have printed.
-The receiver of a message has it checked here, field by field: neither side believes the other.
+The host's first message is `hello`, after a marker that separates it from any output of the login shell.
+The receiver checks every field of a message: neither side trusts the other.
 """
 
 from typing import Any, Dict, Literal, Mapping, Optional, Sequence, Tuple, Type
@@ -29,9 +29,9 @@ from provision.system.shapes import (
 
 VERSION = 1
 State = Literal["ok", "changed", "failed", "skipped", "maybe"]
-#: characters: of a name or a path, of a sentence, and of what a command prints or a difference shows
+#: maximum characters of a name or path, of a sentence, and of a command's output or a diff
 NAME, SENTENCE, OUTPUT = text(8192), text(256 * 1024), text(32 * 1024 * 1024)
-#: numbers of steps and runs; seconds
+#: step and run numbers; seconds
 NUMBER, SECONDS = number(0, 2**31), real(0, 10**9)
 FACT = text(1024)
 FACTS: Dict[str, Check] = {
@@ -44,7 +44,7 @@ FACTS: Dict[str, Check] = {
 
 
 def facts(value: Any) -> Dict[str, Any]:
-    """All facts, and nothing else."""
+    """Check that the value has all facts and nothing else."""
     found: Dict[str, Any] = mapping(anything)(value)
     if set(found) != set(FACTS):
         raise Misshapen("expected exactly %s" % ", ".join(FACTS))
@@ -57,13 +57,13 @@ def facts(value: Any) -> Dict[str, Any]:
 
 
 def change(value: Any) -> Change:
-    """One difference of a step."""
+    """Check one difference that a step found."""
     return Change(*items(SENTENCE, SENTENCE, SENTENCE, OUTPUT)(value))
 
 
 @shape
 class Failure(Record):
-    """Why a step failed: see errors.StepError."""
+    """Why a step failed. See errors.StepError."""
 
     message: str = of(SENTENCE)
     hint: str = of(SENTENCE, default="")
@@ -75,11 +75,11 @@ class Failure(Record):
 
 @shape
 class BeforeReboot(Record):
-    """What the agent before a reboot of the host knew.
+    """State that the agent before a reboot hands to the one after it.
 
-    within: seconds in which the host has to be back.  refs: number, label, changed and fingerprint of each step.
-    failures: that there were so far.  run: number of its record.
-    unsettled: labels of steps that failed or were skipped.  declared: what prov has made and they were about.
+    within: seconds in which the host must be back.  refs: number, label, changed and fingerprint of each
+    step.  failures: number of failures so far.  run: number of the run's record.  unsettled: labels of steps
+    that failed or were skipped.  declared: things that prov made and these steps declare.
     """
 
     within: float = of(SECONDS)
@@ -91,13 +91,13 @@ class BeforeReboot(Record):
 
 
 class Message(Record):
-    """op: what a message is called in its frame."""
+    """Base of all messages. op: the message's name in its frame."""
 
     op = ""
     payload: bytes = b""
 
     def packed(self) -> bytes:
-        """The message as it goes over the wire."""
+        """Return the message as bytes for the wire."""
         values = self.plain()
         payload = values.pop("payload", b"")
         return pack({"op": self.op, **values}, payload)
@@ -108,7 +108,7 @@ class Message(Record):
 
 @shape
 class Hello(Message):
-    """The agent is there. facts: what the host is.  boot: another one after each boot."""
+    """The agent is ready. facts: about the host.  boot: id of the current boot."""
 
     op = "hello"
     version: int = of(number(0, 2**31))
@@ -118,8 +118,8 @@ class Hello(Message):
 
 @shape
 class Done(Message):
-    """What came of a step. digest: tells differences from others, in a plan.  ignored: the role's reason to go on.
-    reboot: the host reboots now, and another agent goes on."""
+    """The result of a step. digest: identifies the differences, in a plan.  ignored: why the role ignores the
+    failure.  reboot: the host reboots now, and a new agent continues."""
 
     op = "outcome"
     id: int = of(NUMBER)
@@ -137,7 +137,7 @@ class Done(Message):
 
 @shape
 class Running(Message):
-    """A step takes its time. text: the last line of what it prints."""
+    """A step is still running. text: the last line of its output."""
 
     op = "running"
     id: int = of(NUMBER)
@@ -146,7 +146,7 @@ class Running(Message):
 
 @shape
 class Need(Message):
-    """The contents of a source are wanted. payload: what they are made from."""
+    """A request for the contents of a source. payload: the input from which they are made."""
 
     op = "need"
     key: str = of(NAME)
@@ -155,7 +155,7 @@ class Need(Message):
 
 @shape
 class Note(Message):
-    """Something worth telling that is not a step."""
+    """A notice that does not belong to a step."""
 
     op = "note"
     text: str = of(SENTENCE)
@@ -163,7 +163,7 @@ class Note(Message):
 
 @shape
 class Undeclared(Message):
-    """Something that an earlier run made, and that no step of this one was about: see undeclared.Thing."""
+    """Something that an earlier run made and no step of this run declares. See undeclared.Thing."""
 
     op = "undeclared"
     kind: str = of(text(64))
@@ -175,7 +175,7 @@ class Undeclared(Message):
 
 @shape
 class Refused(Message):
-    """The agent does not begin, or could not go on; nothing follows."""
+    """The agent refuses to start, or could not continue. It is the last message."""
 
     op = "refused"
     message: str = of(SENTENCE)
@@ -184,7 +184,7 @@ class Refused(Message):
 
 @shape
 class Prove(Message):
-    """Someone is to log in again and confirm a token there (guard.py)."""
+    """A request to log in again and confirm a token there (guard.py)."""
 
     op = "prove"
     token: str = of(text(64))
@@ -192,14 +192,14 @@ class Prove(Message):
 
 @shape
 class Alive(Message):
-    """There is nothing to say."""
+    """A heartbeat."""
 
     op = "alive"
 
 
 @shape
 class Bye(Message):
-    """The agent has ended; nothing follows."""
+    """The agent has ended. It is the last message."""
 
     op = "bye"
 
@@ -209,10 +209,10 @@ class Bye(Message):
 
 @shape
 class Start(Message):
-    """What the run is. who, commit: for its record.  login: the user that the controller logs in as.
-    guard: seconds in which a change that can lock us out has to be proved; None: no one can ask.
-    aside: a command of `prov run` is not a run to be remembered; without the lock, or locked.
-    confirm: all that is wanted is to confirm this token.  resume: what the agent before a reboot knew."""
+    """The settings of a run. who, commit: for its record.  login: the user that the controller logs in as.
+    guard: seconds in which a change that can lock prov out must be proved; None if no new login is possible.
+    aside: for a command of `prov run`, which is not recorded: "free" (without the lock) or "locked".
+    confirm: a token; the session only confirms it.  resume: the state from before a reboot."""
 
     op = "start"
     plan: bool = of(flag)
@@ -226,15 +226,15 @@ class Start(Message):
 
     @property
     def recorded(self) -> bool:
-        """Whether the host remembers the run."""
+        """Whether the host records the run."""
         return not (self.plan or self.aside)
 
 
 @shape
 class Submission(Message):
-    """A step. kind, fields: as codec.py writes it.  deadline: seconds.  seen: failures that note was taken of.
-    units: that it will ask about.  planned: digest of what a saved plan says that it finds; None: anything.
-    leave: the person has said no to it.  hide: secrets in it that are not Secrets."""
+    """A step to run. kind, fields: as codec.py encodes it.  deadline: seconds.  seen: number of acknowledged
+    failures.  units: names of units that it will query.  planned: digest of the differences in a saved plan;
+    None accepts any.  leave: the user declined the step.  hide: secrets in it that are not Secret values."""
 
     op = "step"
     id: int = of(NUMBER)
@@ -253,7 +253,7 @@ class Submission(Message):
 
 @shape
 class StepModule(Message):
-    """A module of steps, which steps after this need. payload: its source, compressed."""
+    """A module that later steps need. payload: its source, compressed."""
 
     op = "module"
     name: str = of(NAME)
@@ -262,7 +262,7 @@ class StepModule(Message):
 
 @shape
 class Chunk(Message):
-    """A piece of what was needed, or why it can't be had."""
+    """A piece of a requested source, or the reason why it is not available."""
 
     op = "chunk"
     last: bool = of(flag)
@@ -273,7 +273,7 @@ class Chunk(Message):
 
 @shape
 class LoginVerdict(Message):
-    """What came of a new login. why: it could not be done; "" if it was."""
+    """The result of a new login. why: the reason it failed; "" if it worked."""
 
     op = "verdict"
     token: str = of(text(64))
@@ -282,14 +282,14 @@ class LoginVerdict(Message):
 
 @shape
 class Stop(Message):
-    """End after the step that is running; the rest is skipped."""
+    """Stop after the running step; skip the rest."""
 
     op = "stop"
 
 
 @shape
 class End(Message):
-    """There are no more steps. whole: all that the host is to have has been declared."""
+    """No more steps follow. whole: the run has declared everything that the host should have."""
 
     op = "end"
     whole: bool = of(flag)
@@ -299,7 +299,7 @@ Kinds = Dict[str, Type[Message]]
 
 
 def kinds(*classes: Type[Message]) -> Kinds:
-    """Messages by what they are called."""
+    """Return the message classes by name."""
     return {cls.op: cls for cls in classes}
 
 
@@ -308,7 +308,7 @@ TO_HOST = kinds(Start, Submission, StepModule, Chunk, LoginVerdict, Stop, End)
 
 
 def message(frame: Frame, expected: Kinds) -> Message:
-    """The message in a frame. Raises ProtocolError for one that is none of these, or not as they must be."""
+    """Return the message in a frame. Raises ProtocolError for an unexpected or malformed message."""
     op = frame.head["op"]
     cls = expected.get(op)
     if cls is None:

@@ -1,4 +1,4 @@
-"""The agent: one process on the host per run. Takes steps in order, answers with what came of them. Shipped."""
+"""The agent: one process on the host per run. Runs steps in order and sends their results. Shipped."""
 
 import collections
 import json
@@ -45,17 +45,16 @@ from provision.system.memory.ledger import HOME, Ledger, now
 from provision.system.proxies import proxies
 from provision.system.source import Source
 
-#: a step that runs longer than this is announced; shorter ones are only reported when done
+#: seconds; a step that runs longer is announced, shorter ones are only reported when done
 ANNOUNCE = 0.2
-#: the controller takes silence much longer than this for a lost link
+#: seconds; the controller treats a much longer silence as a lost link
 HEARTBEAT = 5.0
-#: characters of a stream that fit whatever they are
+#: characters of a stream that fit into a frame, however they are encoded
 MOST = MAX_HEADER // 32
 
 
 class Agent:
-    """Runs the steps of one run against a System. caching: use what earlier runs have kept to save time, and
-    keep some for later ones."""
+    """Runs the steps of one run against a System. caching: use and update the caches of earlier runs."""
 
     def __init__(
         self, link: FrameLink, host_facts: Dict[str, Any], ledger_home: str, *, caching: bool
@@ -74,9 +73,9 @@ class Agent:
     # -- what steps may ask of the controller (system.Controller)
 
     def fetch(self, source: Source, request: bytes = b"") -> Generator[bytes, None, None]:
-        """The contents of a source, in pieces, as the controller sends them."""
+        """Yield the contents of a source, in pieces, as the controller sends them."""
         if source.open is not None:
-            # made on this host, by a step that edits a file
+            # a step that edits a file made it on this host
             with source.open(request) as f:
                 yield f.read()
             return
@@ -91,7 +90,7 @@ class Agent:
                 if chunk.payload:
                     yield chunk.payload
         finally:
-            # a step that stops taking (a full disk) must not leave the rest to the next fetch
+            # drain: a step that stops reading (a full disk) must not leave the rest to the next fetch
             while not last:
                 last = self._chunk().last
 
@@ -103,7 +102,8 @@ class Agent:
         return chunk
 
     def prove(self, token: str, seconds: float) -> str:
-        """Have the controller log in again and confirm a token there (guard.py); "" or why it could not."""
+        """Have the controller log in again and confirm a token there (guard.py). Return "" or why it could
+        not."""
         self.link.send(Prove(token), flush=True)
         end = time.monotonic() + seconds
         while True:
@@ -118,13 +118,13 @@ class Agent:
                 return verdict.why
 
     def progress(self, text: str) -> None:
-        """The last line of what a long command prints; sent with the next heartbeat."""
+        """Note the last line of a long command's output, to be sent with the next heartbeat."""
         self._text = self._masks.hide(text)
 
     # -- the run
 
     def run(self) -> None:
-        """Take the start message, then steps until there are no more."""
+        """Take the start message, then run steps until no more follow."""
         start = self.link.messages.get()
         if not isinstance(start, Start):
             return
@@ -149,11 +149,11 @@ class Agent:
         if start.recorded:
             self._remember(ledger, runner, began)
         if ledger.held:
-            # before the controller hears of the end: its next run may follow at once
+            # before the controller hears of the end: its next run may start at once
             ledger.unlock()
         self.link.send(Bye(), flush=True)
         if self.caching and start.recorded:
-            # now that no one waits
+            # last, because no one waits for it any more
             runner.system.files.hashes.save()
             compiled: Compiled = importer().compiled
             compiled.save()
@@ -161,7 +161,7 @@ class Agent:
                 keep_program(importer().text())
 
     def _ledger(self, start: Start) -> Ledger:
-        """What the host remembers; a run that may change something has its lock. Raises StepError, OSError."""
+        """Return the host's ledger, locked if the run may change something. Raises StepError, OSError."""
         ledger = Ledger(self.ledger_home)
         if not start.plan and start.aside != "free":
             ledger.lock()
@@ -206,10 +206,10 @@ class Agent:
                 self._step, self._started, self._text = received.id, time.monotonic(), ""
                 done = runner.run(received)
                 self._started = 0.0
-                # a failure goes at once: the person waits for it, and the controller has to take note
+                # send a failure at once: the user waits for it, and the controller must acknowledge it
                 self.link.send(fitting(done), flush=done.state == "failed")
                 if runner.system.rebooting:
-                    # whatever has come after that step is sent again to the agent after the boot
+                    # the controller sends all later steps again, to the agent after the reboot
                     return
             else:
                 if isinstance(received, End) and received.whole and not runner.system.unsettled:
@@ -217,7 +217,7 @@ class Agent:
                 return
 
     def _tell_undeclared(self, system: System) -> None:
-        """After a run of all roles: what earlier ones have made and this one was not about."""
+        """After a run of all roles, report what earlier runs made and this one does not declare."""
         if system.ledger.data["made"]:
             from provision.system.memory.undeclared import undeclared  # shipped
 
@@ -225,8 +225,10 @@ class Agent:
                 self.link.send(Undeclared(thing.kind, thing.name, thing.role, thing.step, thing.stays))
 
     def _next(self, waiting: "collections.deque[Optional[Message]]", system: System) -> Optional[Message]:
-        """The next message. Takes in all that has arrived, so that one `systemctl show` can answer for the
-        units of all steps."""
+        """Return the next message.
+
+        Take in all that has arrived, so that one `systemctl show` covers the units of all steps.
+        """
         while not waiting or not self.link.messages.empty():
             if self.link.messages.empty():
                 self.link.flush()
@@ -237,7 +239,7 @@ class Agent:
         return waiting.popleft()
 
     def _remember(self, ledger: Ledger, runner: Runner, began: float) -> None:
-        """Write down how the run has ended; one that goes on after a reboot has not."""
+        """Record how the run ended, unless it continues after a reboot."""
         trouble = ""
         if (ledger.record is not None or ledger.resumed) and not runner.system.rebooting:
             seconds = round(time.monotonic() - began, 3)
@@ -262,7 +264,7 @@ class Agent:
             self.link.send(Note("this run can't be undone: %s" % self._masks.hide(trouble)))
 
     def _save(self, ledger: Ledger) -> bool:
-        """Whether the ledger is on disk. What is not stays in the run's record, and the next run takes it in."""
+        """Save the ledger; return whether that worked. The run's record keeps the rest for the next run."""
         try:
             ledger.save()
         except OSError as error:
@@ -290,7 +292,10 @@ class Agent:
 
 
 def fitting(done: Done) -> Done:
-    """What came of a step; of streams that no frame has room for, as each byte may take six, beginning and end."""
+    """Return a result that fits into a frame: long streams keep their beginning and end.
+
+    A byte of a stream may take six when encoded.
+    """
     for name in ("stdout", "stderr"):
         said = getattr(done, name)
         if len(said) > MOST and len(json.dumps(said)) > MAX_HEADER // 4:
@@ -299,20 +304,20 @@ def fitting(done: Done) -> Done:
 
 
 def importer() -> Any:
-    """The bootstrap's, which serves what was shipped."""
+    """Return the bootstrap's importer, which serves the shipped modules."""
     return next(finder for finder in sys.meta_path if hasattr(finder, "modules"))
 
 
 def add_module(name: str, compressed: bytes) -> None:
-    """Let a module of steps that has just come be imported."""
+    """Make a newly sent step module importable."""
     shipped = importer()
     shipped.new, shipped.modules[name] = True, zlib.decompress(compressed).decode()
 
 
 def private_streams(incoming: IO[bytes]) -> IO[bytes]:
-    """Keep stdout for frames alone: commands and libraries that print get /dev/null instead.
+    """Reserve stdout for frames: commands and libraries that print write to /dev/null instead.
 
-    incoming stays the very object that the bootstrap read from, because it may have read ahead.
+    incoming: the same object that the bootstrap read from, because it may have read ahead.
     """
     out = os.dup(1)
     os.set_inheritable(out, False)
@@ -325,7 +330,7 @@ def private_streams(incoming: IO[bytes]) -> IO[bytes]:
 
 def main(ledger_home: str = "") -> None:
     """Serve one run over stdin and stdout."""
-    # the run ends when the step that is under way has ended, not in the middle of it
+    # a lost terminal ends the run after the running step, not in the middle of it
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     os.umask(0o022)
@@ -337,5 +342,5 @@ def main(ledger_home: str = "") -> None:
     link.send(Hello(VERSION, known, host_facts.boot_id()), flush=True)
     link.start()
     Agent(link, known, ledger_home or home, caching=home == HOME and not ledger_home).run()
-    # not the interpreter's own way out: it would wait for the lock on stdin, which the reading thread holds
+    # a normal exit would wait for the lock on stdin, which the reading thread holds
     os._exit(0)

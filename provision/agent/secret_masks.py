@@ -1,4 +1,4 @@
-"""Secrets are taken out of whatever is said, by their text and its usual encodings (decision D10, D17). Shipped."""
+"""Mask secrets in all output, by their text and its usual encodings (decisions D10, D17). Shipped."""
 
 import base64
 import json
@@ -8,17 +8,17 @@ from typing import Any, Iterable, Iterator, List, Optional, Pattern, Set, Union
 from provision.secrets import MASK, Secret, logins, without_logins
 from provision.system.shapes import Record
 
-#: shorter texts than this are not looked for: hiding them would garble everything
+#: characters; shorter texts are not masked, because that would garble everything
 SHORTEST = 4
-#: shorter ones that are a plain word or number are hidden only where they stand alone: "shop" not in "shopping"
+#: characters; a shorter plain word or number is masked only as a whole word: "shop" not in "shopping"
 LONG = 8
-#: bytes from which on a text can be told in base64
+#: bytes; shorter texts cannot be recognised in base64
 ENCODED = 6
 UNRESERVED = re.compile(r"[^A-Za-z0-9_.~-]")
 
 
 class Masks:
-    """The secrets of a run, as far as they are known. texts: of the first ones."""
+    """The known secrets of a run. texts: the initial ones."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._known: Set[str] = set()
@@ -29,7 +29,7 @@ class Masks:
         return bool(self._known)
 
     def add(self, text: str) -> None:
-        """Take in a secret: its text, each of its lines, and the logins of its URLs."""
+        """Add a secret: its text, each of its lines, and the logins in its URLs."""
         parts = [text, *text.splitlines(), *passwords(text)]
         for part in [*parts, *(each.strip() for each in parts)]:
             if len(part.strip()) >= SHORTEST and part.strip("*") and part not in self._known:
@@ -37,12 +37,12 @@ class Masks:
                 self._needles = None
 
     def update(self, texts: Iterable[str]) -> None:
-        """Take in several secrets."""
+        """Add several secrets."""
         for text in texts:
             self.add(text)
 
     def learn(self, fields: Any) -> None:
-        """Take in the secrets in a step's message."""
+        """Add the secrets in a step's message."""
         if isinstance(fields, list):
             for item in fields:
                 self.learn(item)
@@ -52,7 +52,7 @@ class Masks:
             self.learn(list(fields.values()))
 
     def within(self, data: bytes) -> List[str]:
-        """The secrets whose text is in some data, as it is or as JSON has it."""
+        """Return the secrets whose text occurs in the data, plain or as JSON."""
         return sorted(
             known
             for known in self._known
@@ -60,9 +60,9 @@ class Masks:
         )
 
     def hide(self, text: str) -> str:
-        """The text without the secrets, and without the logins of URLs."""
+        """Return the text without the secrets, and without the logins in URLs."""
         if self._needles is None:
-            # a secret that is a part of another one must not spoil it for the search
+            # hiding a part of another secret first must not break the search for the whole
             forms = {form for part in self._known for form in encodings(part)}
             self._needles = [needle(form) for form in sorted(forms, key=lambda form: (-len(form), form))]
         for each in self._needles:
@@ -70,7 +70,7 @@ class Masks:
         return without_logins(text)
 
     def hide_in(self, answer: Any) -> Any:
-        """A message without the secrets."""
+        """Return a message without the secrets."""
         if isinstance(answer, str):
             return self.hide(answer)
         if isinstance(answer, tuple) and hasattr(answer, "_make"):
@@ -85,10 +85,10 @@ class Masks:
 
 
 def passwords(text: str) -> Iterator[str]:
-    """What of the logins of URLs in a text must not be seen by itself: all, and the password."""
+    """Return the parts of URL logins in a text that must be masked: the whole login, and its password."""
     for login in logins(text):
         user, colon, word = login.partition(":")
-        # a name alone may be a token, which is long; "git" and "shop" are not
+        # a lone user name may be a token, which is long; "git" and "shop" are not
         if colon or len(user) > LONG:
             yield login
         if word:
@@ -97,14 +97,14 @@ def passwords(text: str) -> Iterator[str]:
 
 
 def needle(form: str) -> Union[str, Pattern[str]]:
-    """What is looked for."""
+    """Return the pattern to search for."""
     if len(form) < LONG and (form.isalpha() or form.isdigit()):
         return re.compile(r"(?<![A-Za-z0-9])%s(?![A-Za-z0-9])" % re.escape(form))
     return form
 
 
 def encodings(text: str) -> Iterator[str]:
-    """The text as it is, and as JSON, Python, shells, unit files, URLs and base64 have it."""
+    """Return the text as it is, and as JSON, Python, shells, unit files, URLs and base64 write it."""
     yield text
     yield from as_json(text)
     yield repr(text)[1:-1]
@@ -118,18 +118,18 @@ def encodings(text: str) -> Iterator[str]:
     if len(data) >= ENCODED:
         for before in range(3):
             form = base64.b64encode(b"\0" * before + data).decode().rstrip("=")
-            # without the characters that have bits of what stands before and after
+            # drop the characters that also encode bits of the neighbouring bytes
             form = form[(0, 2, 3)[before] : len(form) - bool((before + len(data)) % 3)]
             yield form
             yield form.replace("+", "-").replace("/", "_")
 
 
 def as_json(text: str) -> Iterator[str]:
-    """The text as JSON has it, in ASCII and in Unicode."""
+    """Return the text as JSON writes it, in ASCII and in Unicode."""
     for ascii_only in (True, False):
         yield json.dumps(text, ensure_ascii=ascii_only)[1:-1]
 
 
 def percent(found: "re.Match[str]") -> str:
-    """A character as URLs have it (RFC 3986, 2.1)."""
+    """Return a character as URLs write it (RFC 3986, 2.1)."""
     return "".join("%%%02X" % byte for byte in found.group().encode("utf-8", "surrogatepass"))

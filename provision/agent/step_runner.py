@@ -1,4 +1,4 @@
-"""Runs one step after the other and says what came of each. Shipped."""
+"""Runs steps one after the other and returns their results. Shipped."""
 
 import contextlib
 import hashlib
@@ -17,14 +17,16 @@ from provision.system.host import System
 
 
 class NotPlanned(StepError):
-    """A step would do something else than the saved plan says; it has done nothing."""
+    """A step would differ from the saved plan; it has changed nothing."""
 
 
 class Runner:
-    """system: what steps act on.  stopping: set when the controller is gone or wants no more.  masks: given
-    every step's secrets.
+    """Runs steps.
 
-    changed, failed: labels of the steps that did, for the ledger.
+    system: what steps act on.  stopping: set when the controller is gone or asks to stop.
+    masks: gets the secrets of every step.
+
+    changed, failed: labels of steps with that result, for the ledger.
     """
 
     def __init__(self, system: System, stopping: threading.Event, masks: Masks) -> None:
@@ -38,7 +40,7 @@ class Runner:
         self._broken_by = ""
 
     def run(self, message: Submission) -> Done:
-        """Run a step, and say what came of it."""
+        """Run a step and return its result."""
         began = time.monotonic()
         number = message.id
         ref = self.refs[number] = Ref(number, message.label)
@@ -48,7 +50,7 @@ class Runner:
             done = Done(number, "skipped", why="left out when asked")
             self._look(message, ref)
         elif message.seen != self._failures:
-            # decision D3: nothing runs past a broken step until the controller has taken note of it
+            # decision D3: nothing runs after a failed step until the controller has acknowledged it
             done = Done(number, "skipped", why="%s failed" % self._broken_by)
             self._look(message, ref)
         else:
@@ -62,7 +64,7 @@ class Runner:
         return done.replace(ms=round((time.monotonic() - began) * 1000, 1))
 
     def _reboot(self) -> BeforeReboot:
-        """What the agent after the reboot has to know."""
+        """Return the state that the agent after the reboot needs."""
         from provision.system.memory.undeclared import declared  # shipped
 
         refs = [(r.id, r.label, r.changed, r.fingerprint) for r in self.refs.values()]
@@ -72,7 +74,7 @@ class Runner:
         )
 
     def resume(self, known: BeforeReboot) -> None:
-        """Go on where the agent before a reboot has ended: later steps refer to what came of its steps."""
+        """Restore the state from before a reboot: later steps refer to the results of earlier ones."""
         self.refs.update((each[0], Ref(*each)) for each in known.refs)
         self._failures = known.failures
         self.system.ledger.resumed = known.run
@@ -84,7 +86,7 @@ class Runner:
                 self.system.accounts.looked.add(thing)
 
     def _write_down(self, message: Submission, done: Done) -> None:
-        """Tell the run's record what a step has changed, or where it failed."""
+        """Record what a step has changed, or where it failed."""
         journal = self.system.ledger.record
         if journal is not None and done.state in ("changed", "failed"):
             entry: Dict[str, Any] = {"state": done.state, "why": done.why, "diff": done.diff}
@@ -120,15 +122,15 @@ class Runner:
             return Done(ref.id, "failed", error=why, ignored=message.ignore, **said_by(step))
 
     def _look(self, message: Submission, ref: Ref) -> None:
-        """What a step that failed or was skipped has left as it is: units that depend on it compare with that."""
+        """Take the fingerprint after a failed or skipped step: units that depend on the step compare it."""
         with contextlib.suppress(Exception):
             step = decode_step(message.kind, message.fields, self.refs)
             ref.fingerprint = step.fingerprint(self.system)
 
     def _try(self, step: Step, ref: Ref, seconds: float, planned: Optional[str]) -> Done:
-        """Converge. A step that fails is tried again as often as it says, each time with all of its seconds.
+        """Converge. A failing step is retried as often as it specifies, each time with its full time limit.
 
-        planned: the digest of what a saved plan says that it will find; None if anything will do.
+        planned: the digest of the differences in a saved plan; None accepts any.
         """
         diff, begun, tried, digest = Diff.none(""), Diff.none(""), 1, ""
         while True:
@@ -154,14 +156,14 @@ class Runner:
                 self.system.controller.progress("%s; try %d in %g s" % (said, tried, step.delay))
                 if self.stopping.wait(step.delay):
                     raise
-        # a try that failed half-way may have left nothing to do for the next one: it was a change all the same
+        # a try that failed halfway may leave nothing to do for the next one; that still counts as a change
         diff = step.done(diff or begun) if begun else diff
         if tried > 1:
             diff = diff._replace(why="; ".join(filter(None, [diff.why, "at try %d" % tried])))
         return self._converged(step, ref, diff, digest if self.system.planned else "")
 
     def _digest(self, diff: Diff) -> str:
-        """What tells differences from others, without their secrets: it is kept in files."""
+        """Return a digest of the differences without their secrets, because plan files keep it."""
         return hashlib.sha256(json.dumps(self.masks.hide_in(diff.changes)).encode()).hexdigest()
 
     def _not_planned(self, diff: Diff, planned: Optional[str]) -> NotPlanned:
@@ -183,7 +185,7 @@ class Runner:
             with guarded.against(proof):
                 self._act(step, diff)
         except StepError:
-            # what units were started with may be gone again
+            # the inputs that units were started with may have been rolled back
             self.system.units.forget()
             for name in step.units():
                 self.system.ledger.forget_unit(name)
@@ -202,26 +204,26 @@ class Runner:
             if not diff.maybe or not self.system.planned:
                 self.changed.append(ref.label)
         ref.fingerprint = step.fingerprint(self.system)
-        # a project's own step may say what it found in numbers
+        # a project's own step may report numbers
         found = [Change(*map(str, change)) for change in diff.changes]
         state = state_of(diff, self.system.planned)
         return Done(ref.id, state, str(diff.why), diff=found, digest=digest, **said_by(step))
 
 
 def said_by(step: Step) -> Dict[str, Any]:
-    """What a step has to say to later Python code, as far as it has."""
+    """Return what a step says to later Python code, if anything."""
     return {name: str(text) for name, text in zip(("stdout", "stderr"), step.streams()) if text}
 
 
 def state_of(diff: Diff, planned: bool) -> State:
-    """The contract's word for what a step did, or in a plan would do."""
+    """Return the contract's word for what a step did, or would do in a plan."""
     if not diff:
         return "ok"
     return "maybe" if planned and diff.maybe else "changed"
 
 
 def describe(error: Exception) -> Failure:
-    """An exception as the message that a person will read."""
+    """Return an exception as a message for the user."""
     if isinstance(error, StepError):
         argv = [str(part) for part in error.argv]
         return Failure(error.message, error.hint, argv, error.status, error.stdout, error.stderr)
@@ -234,7 +236,7 @@ def describe(error: Exception) -> Failure:
             "there are too many folders in one another, or other things nested too deep to be walked",
             "Look for them with find -mindepth 200, and remove them with rm -rf if nothing in them is needed.",
         )
-    # not foreseen, so a mistake in a step: the traceback is what its author needs
+    # not foreseen, so a bug in the step: its author needs the traceback
     import traceback
 
     lines: Sequence[str] = traceback.format_exception(type(error), error, error.__traceback__)
@@ -246,8 +248,8 @@ def describe(error: Exception) -> Failure:
 
 
 def describe_os_error(error: OSError) -> Failure:
-    """The kernel's refusals, with what to do about the common ones."""
-    # most runs are refused nothing
+    """Describe a refusal by the kernel, with a hint for the common ones."""
+    # lazy: most runs meet no refusal
     from provision.system.refusals import hint_for  # shipped
 
     what = (error.strerror or str(error)).lower()

@@ -1,4 +1,4 @@
-"""The place where `System` was until 0.1; steps of your own import it from provision.system.host. Shipped."""
+"""Former module of `System` (until 0.1), kept for your own steps; use provision.system.host. Shipped."""
 
 from provision.system.host import System
 
