@@ -33,30 +33,32 @@ COLUMNS = {
     "bypassrls": "rolbypassrls",
     "inherit": "rolinherit",
 }
-#: what CREATE ROLE makes of an attribute that is not given; but a new role may log in
+#: CREATE ROLE's defaults for attributes that are not given, except that a new role may log in
 NEW = {**dict.fromkeys(COLUMNS, False), "login": True, "inherit": True}
-#: the superuser that initdb has made (pg_authid.dat); without it no one can repair the server while it runs
+#: the superuser that initdb creates (pg_authid.dat); without it, a running server cannot be repaired
 BOOTSTRAP = "10"
 
 
 @wanted()
 class DatabaseRole(Step):
-    """A role of PostgreSQL: a user or a group of them.
+    """A PostgreSQL role: a user or a group of users.
 
         postgres.role(c, "shop", password=Secret("..."))
         postgres.role(c, "leaver", present=False, reassign_owned_to="shop")
 
-    name: of the role.  password: in the clear, or as PostgreSQL keeps it: "SCRAM-SHA-256$..." or "md5...". None leaves
-    it as it is; a role without one can come in over the socket only.
-    login, superuser, createdb, createrole, replication, bypassrls, inherit: what it may do. None leaves it; a new role
-    has login and inherit, which gives it what its groups have, and none of the others.
-    connection_limit: how many sessions it may have at once, -1 for any number; None leaves it.
-    valid_until: when its password ends, as PostgreSQL reads times, or "infinity"; "" leaves it.
-    member_of: roles that it is to be a member of. Its other memberships stay, unless exact_member_of is True.
-    present: False drops it; PostgreSQL refuses that while it owns something or has privileges. Then
-    reassign_owned_to gives what it owns to another role, and drop_owned drops that, in all databases.
-    port: of the server.  user: of the host; psql runs as this user.
-    Needs the server: apt.packages(c, "postgresql").  Source: PostgreSQL's manual, CREATE ROLE, DROP OWNED, pg_authid.
+    name: of the role.  password: in plain text, or as PostgreSQL stores it: "SCRAM-SHA-256$..." or "md5...".
+    None leaves it as it is; a role without one can connect over the socket only.
+    login, superuser, createdb, createrole, replication, bypassrls, inherit: the role's attributes. None
+    leaves one as it is. A new role has login and inherit (it gets the privileges of its groups), and none of
+    the rest.
+    connection_limit: how many sessions it may have at once, -1 for no limit; None leaves it.
+    valid_until: when its password expires, in a format that PostgreSQL reads, or "infinity"; "" leaves it.
+    member_of: roles that it must be a member of. Its other memberships stay, unless exact_member_of is True.
+    present: False drops the role. PostgreSQL refuses while the role owns something or has privileges: set
+    reassign_owned_to to give what it owns to another role, or drop_owned to drop it, in all databases.
+    port: of the server.  user: the host's user that psql runs as.
+    Needs the server: apt.packages(c, "postgresql").  Source: PostgreSQL's manual, CREATE ROLE, DROP OWNED,
+    pg_authid.
     """
 
     name: str
@@ -152,7 +154,7 @@ class DatabaseRole(Step):
         groups = self.member_of if new else [c.after for c in changed if c.after]
         lines += ["GRANT %s TO %s" % (identifier(group), name) for group in groups]
         lines += ["REVOKE %s FROM %s" % (identifier(c.before), name) for c in changed if c.before]
-        # all of it or nothing: a role without its groups would no longer be new in the next run
+        # all or nothing: a role that was created without its groups would not count as new in the next run
         execute(host, self, "postgres", "BEGIN;\n%s;\nCOMMIT" % ";\n".join(lines))
         if host.planned:
             self._foresee(host, stored)
@@ -160,10 +162,10 @@ class DatabaseRole(Step):
     def fingerprint(self, host: "System") -> str:
         return signature(self)
 
-    # -- what is
+    # -- the current state
 
     def _now(self, host: "System") -> "Optional[Dict[str, Any]]":
-        """What the role is; None if there is none."""
+        """Return the role's current state; None if the role does not exist."""
         foreseen = picture(host, self, "role", self.name)
         if foreseen.get("exists") is False:
             return None
@@ -187,7 +189,7 @@ class DatabaseRole(Step):
         return {**state, **foreseen}
 
     def _new(self) -> Dict[str, Any]:
-        """A role as CREATE ROLE makes it."""
+        """Return a role with CREATE ROLE's defaults."""
         none = {"oid": "", "limit": -1, "until": "", "password": "", "groups": []}
         return {**NEW, **none, "valid": self.valid_until in ("", "infinity")}
 
@@ -224,12 +226,12 @@ class DatabaseRole(Step):
             owned = [Change("what it has in %s" % name, "", fate) for name in self._databases(host)]
             return Diff([*owned, Change("role", self.name, "")])
         if not is_pictured(host):
-            # what is in the way, in PostgreSQL's own words, unless this plan has taken it away before
+            # what stands in the way, in PostgreSQL's words, unless this plan has already removed it
             ask(host, self, "postgres", "BEGIN;\nDROP ROLE %s;\nROLLBACK" % identifier(self.name))
         return Diff([Change("role", self.name, "")])
 
     def _databases(self, host: "System") -> List[str]:
-        """The databases in which the role owns something or has privileges."""
+        """Return the databases in which the role owns something or has privileges."""
         query = (
             "SELECT DISTINCT d.datname FROM pg_shdepend s JOIN pg_authid r ON r.oid = s.refobjid"
             " JOIN pg_database d ON d.oid = s.dbid OR (s.dbid = 0 AND d.datname = 'postgres')"
@@ -244,7 +246,7 @@ class DatabaseRole(Step):
             for database in self._databases(host):
                 other = identifier(self.reassign_owned_to)
                 lines = ["REASSIGN OWNED BY %s TO %s" % (name, other)] if self.reassign_owned_to else []
-                # of what has been given away, only the privileges are left
+                # of what has been reassigned, only the privileges are left
                 execute(host, self, database, ";\n".join([*lines, "DROP OWNED BY %s" % name]))
         execute(host, self, "postgres", "DROP ROLE %s" % name)
         if host.planned:
@@ -254,11 +256,11 @@ class DatabaseRole(Step):
 
 
 def check_limit(limit: Optional[int]) -> None:
-    """Raise ValueError unless it is a number of connections, -1 for any, or None."""
+    """Raise ValueError unless the limit is a number of connections, -1 for no limit, or None."""
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < -1):
         raise ValueError("connection_limit must be a number, -1 for no limit, or None, not %r" % (limit,))
 
 
 def yes(value: bool) -> str:
-    """A truth value for people."""
+    """Return a truth value as text."""
     return "yes" if value else "no"

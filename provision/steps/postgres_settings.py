@@ -10,8 +10,9 @@ from provision.steps.support.psql import ask, check_server, execute, identifier,
 if TYPE_CHECKING:
     from provision.system.host import System
 
-#: settings whose values are lists of names, each of which is quoted (guc_tables.c, GUC_LIST_QUOTE; the same list is
-#: in dumputils.c, variable_is_guc_list_quote). ALTER SYSTEM would take one text for one name.
+#: settings whose values are lists of names, each of which is quoted (guc_tables.c, GUC_LIST_QUOTE; the same
+#: list is in dumputils.c, variable_is_guc_list_quote). ALTER SYSTEM would take a plain string for a single
+#: name.
 LISTS = (
     "local_preload_libraries",
     "search_path",
@@ -20,28 +21,28 @@ LISTS = (
     "temp_tablespaces",
     "unix_socket_directories",
 )
-#: what psql is on Debian (postgresql-common): it reads this setting itself, with its quotes
+#: psql on Debian is this wrapper (postgresql-common), which reads the setting itself, with its quotes
 WRAPPER = "/usr/share/postgresql-common/pg_wrapper"
 NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_$]*)?\Z")
-#: an element of such a list, and what follows it (varlena.c, SplitIdentifierString, SplitDirectoriesString)
+#: an element of such a list and its delimiter (varlena.c, SplitIdentifierString, SplitDirectoriesString)
 ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]*?))\s*(,|\Z)')
 
 
 @wanted()
 class Setting(Step):
-    """A setting of the PostgreSQL server, by ALTER SYSTEM, which wins over postgresql.conf.
+    """A setting of the PostgreSQL server, made by ALTER SYSTEM, which overrides postgresql.conf.
 
         size = postgres.setting(c, "shared_buffers", "512MB")
         more = postgres.setting(c, "shared_preload_libraries", ["pg_stat_statements", "auto_explain"])
         systemd.service(c, "postgresql@15-main", restart_on=[size, more])
 
-    name: of the setting.  value: as one would write it in postgresql.conf, without the quotes around it; of a setting
-    that is a list of names (shared_preload_libraries, search_path, temp_tablespaces, unix_socket_directories...) also a
-    list. None takes back what ALTER SYSTEM has said.
-    A library in shared_preload_libraries has to be on the host: without it the server would not start again.
-    The server reads it at once; some settings need a restart, and the server says so in
-    pg_settings.pending_restart: then name this step in restart_on of the server's unit.
-    port, user: as of postgres.role.  Source: PostgreSQL's manual, ALTER SYSTEM, pg_file_settings.
+    name: of the setting.  value: as in postgresql.conf, without the surrounding quotes. A setting that is a
+    list of names (shared_preload_libraries, search_path, temp_tablespaces, unix_socket_directories...) also
+    takes a list. None resets what ALTER SYSTEM has set.
+    A library in shared_preload_libraries must be installed on the host: without it, the server would not
+    start again. The server reads the setting at once. Some settings need a restart, which the server reports
+    in pg_settings.pending_restart: list this step in restart_on of the server's unit.
+    port, user: as for postgres.role.  Source: PostgreSQL's manual, ALTER SYSTEM, pg_file_settings.
     """
 
     name: str
@@ -103,13 +104,13 @@ class Setting(Step):
         return self._text() if self.value is not None else "None"
 
     def _wanted(self) -> List[str]:
-        """The names in a value that is a list of them. Raises ValueError."""
+        """Return the names in a value that is a list of names. Raises ValueError."""
         if isinstance(self.value, str):
             return names_in(self.value, folded=self.name.lower() == "search_path")
         return list(self.value or ())
 
     def _text(self) -> str:
-        """The value for people, as in postgresql.conf."""
+        """Return the value as postgresql.conf would show it."""
         return self.value if isinstance(self.value, str) else ", ".join(map(quoted, self.value or ()))
 
     def _same(self, now: str) -> bool:
@@ -121,7 +122,7 @@ class Setting(Step):
             return False
 
     def _require(self, host: "System") -> None:
-        """Raise StepError if the server knows no such setting, or could not start with it."""
+        """Raise StepError if the server does not know the setting, or could not start with it."""
         if self.name.lower() == "unix_socket_directories" and self.value and host.files.exists(WRAPPER):
             raise StepError(
                 "Debian's psql would no longer find the server: it can't read unix_socket_directories as ALTER SYSTEM"
@@ -152,7 +153,7 @@ class Setting(Step):
 
 
 def names_in(text: str, *, folded: bool) -> List[str]:
-    """The names in the text of a list, as the server reads it. folded: they are identifiers, small without quotes.
+    """Return the names in a list as the server reads it. folded: as identifiers, lower case unless quoted.
 
     Raises ValueError for text that the server would refuse.
     """
@@ -172,10 +173,10 @@ def names_in(text: str, *, folded: bool) -> List[str]:
 
 
 def quoted(name: str) -> str:
-    """A name in a list."""
+    """Return a name as an element of a list."""
     return name if re.match(r"[a-z_][a-z0-9_]*\Z", name) else identifier(name)
 
 
 def quoted_name(name: str) -> str:
-    """The name of a setting in SQL, which may have two parts."""
+    """Return a setting's name in SQL; it may have two parts."""
     return ".".join(map(identifier, name.split(".")))

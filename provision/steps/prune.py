@@ -1,4 +1,4 @@
-"""What the inventory no longer declares goes. Shipped to hosts (Python 3.8, standard library)."""
+"""Remove what the inventory no longer declares. Shipped to hosts (Python 3.8, standard library)."""
 
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Sequence
 
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 
 class RemovalOrder(NamedTuple):
-    """In what order things go (decision D16), each part once the part before is gone.
+    """The order of a removal (decision D16): each part is removed once the previous part is gone.
 
-    readers: units that stay, and what of theirs goes.  front: steps for what they read.  units: steps for units.
+    readers: units that stay, with what they read and is removed.  front: steps for what they read.  units:
+    steps for units.
     files, accounts: steps for the rest.
     """
 
@@ -37,9 +38,10 @@ class RemovalOrder(NamedTuple):
 
 @wanted()
 class Emptied(Step):
-    """A folder that prov has filled goes with what prov has put there. What others have put there stays.
+    """A folder that prov filled, emptied of what prov put there. Files of other origin stay.
 
-    path: of the folder.  ours: what goes, each thing before the folder that it is in.  stays: whether the folder does.
+    path: of the folder.  ours: paths to remove, each before its parent folder.  stays: whether the folder
+    itself stays.
     """
 
     path: str
@@ -60,13 +62,13 @@ class Emptied(Step):
 
 @wanted()
 class Prune(Step):
-    """What prov has made on the host and no step of this run was about goes: units, files, folders, users, groups.
+    """Remove what prov made and no step of this run declares: units, files, folders, users and groups.
 
-    The last step of a whole run; it refuses to work after a step that failed or was skipped. What was there before
-    prov came stays, and so do folders in which there is something else, such as an application's data; they are
-    named. From the outside in: what a front or another unit that stays has read goes first, and that unit is
-    reloaded; then sockets and timers stop, then services; then files go, then users and groups. A reload that this
-    step could not do is remembered, and done by the next run.
+    The last step of a whole run; it refuses to work after a step that failed or was skipped. What existed
+    before prov came stays. So do folders that hold something else, such as an application's data; the step
+    names them. It works from the outside in. First it removes what a front or another unit that stays has
+    read, and reloads that unit. Then it stops sockets and timers, then services. Then it removes files, then
+    users and groups. If the step could not do a reload, it records the reload, and the next run does it.
     """
 
     DEADLINE = 300.0
@@ -80,7 +82,7 @@ class Prune(Step):
                 "nothing was pruned, as not every step was done: %s" % listed(host.unsettled),
                 hint="What is declared can only be told from a run in which every step succeeds.",
             )
-        # once: the steps that remove things will look at them
+        # once for all: each of the steps that remove things reads this list
         self.scratch.setdefault("looked", host.files.looked | host.accounts.looked)
         things = self._things(host)
         order = self._order(host, things)
@@ -118,21 +120,22 @@ class Prune(Step):
                 each.apply(host, found)
 
     def _stop(self, host: "System", steps: Sequence[NoUnit]) -> None:
-        """Stop all units that go, those first which start others; once no one is connected to them."""
+        """Stop the units that go: first those that start others, then the rest once clients are gone."""
         names = list(dict.fromkeys(name for each in steps for name in each.running(host)))
         paths = [path for name in names for path in host.units.state(name).listens]
         if paths and not host.planned:
             await_quiet(paths, DRAIN)
         stop(host, sorted(names, key=lambda name: not name.endswith(TRIGGERS)))
         if names:
-            # one that failed would stay listed; one that did not is not known any more, which is as well
+            # a failed unit would stay listed; for one that did not fail, systemd no longer knows it, which is
+            # fine
             host.run(("systemctl", "reset-failed", *names))
 
     def _things(self, host: "System") -> List[Thing]:
         return undeclared(host, self.scratch.get("looked"))
 
     def _order(self, host: "System", things: List[Thing]) -> RemovalOrder:
-        """The ordinary steps by which things go."""
+        """Return the ordinary steps that do the removal."""
         readers = self._readers(host, things)
         order = RemovalOrder(readers, [], [], [], [])
         for thing in things:
@@ -154,7 +157,7 @@ class Prune(Step):
         return order
 
     def _readers(self, host: "System", things: List[Thing]) -> Dict[str, List[str]]:
-        """Units that run with something that goes, or has gone, and stay themselves."""
+        """Return units that stay, but run with something that is removed now or was removed before."""
         gone = {thing.name.rsplit("/", 1)[-1] for thing in things}
         found: Dict[str, List[str]] = {}
         for unit, entry in host.ledger.data["units"].items():
@@ -163,12 +166,12 @@ class Prune(Step):
         for thing in things:
             for unit in () if thing.stays else thing.feeds:
                 found.setdefault(unit, []).append(thing.name)
-        # a user's own units and what a reboot takes in are remembered as well, by other words
+        # a user's own units, and what a reboot puts in use, are recorded as well, under other names
         names = sorted(name for name in found if name not in gone and UNIT.fullmatch(name))
         return {name: found[name] for name in names if host.units.state(name).running}
 
     def _named(self, each: Step, change: Change) -> Change:
-        """A change of one of the steps, such that it says what it is about."""
+        """Return a change of one of the steps, worded so that it names what it changes."""
         subject = each.label().split(" ", 1)[1]
         return (
             change if subject in " ".join(change) else change._replace(what="%s: %s" % (subject, change.what))
@@ -176,7 +179,7 @@ class Prune(Step):
 
 
 def foreseen(host: "System", each: Step) -> Diff:
-    """What a step will find once the units that go have been stopped: then no process of a user runs."""
+    """Foresee what a step will find once the units that go have stopped: then no process of a user runs."""
     return each.differences(host) if isinstance(each, NoUser) else each.check(host)
 
 

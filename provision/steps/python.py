@@ -46,16 +46,16 @@ if TYPE_CHECKING:
     from provision.steps.on_controller import Host, Outcome, StepOptions
     from provision.system.host import System
 
-#: what is to be done where no environment can be made
+#: the hint where an environment cannot be made
 NO_VENV = (
     "Debian and Ubuntu need the package python3-venv for this: the role `python` installs it, and so does "
     "python.interpreter."
 )
-#: the constraints, where the installer finds them
+#: where the installer finds the constraints
 CONSTRAINTS = "prov-constraints.txt"
-#: what venv(1) makes in the folder of an environment
+#: what venv(1) creates in an environment's folder
 ENVIRONMENT = ("bin", "lib", "lib64", "include", "pyvenv.cfg")
-#: how changes of the modes of its folders begin
+#: how descriptions of changes to folder modes begin
 MODE = "mode of "
 
 
@@ -66,24 +66,27 @@ class Venv(Step):
         python.venv(c, "/srv/shop/venv", requirements=python.requirements(c, "uv.lock"), project="/srv/shop/src")
 
     path: of the environment.  python: the interpreter it is made with (see python.interpreter).
-    requirements: the text of a requirements file; python.requirements reads one, and locks, and pyproject.toml.
-    If it has hashes, whatever lacks one is refused. A line such as "./libs/x" is a project in `folder`.
+    requirements: the text of a requirements file; python.requirements also reads lock files, pyproject.toml.
+    If it has hashes, a requirement without one is refused. A line such as "./libs/x" is a project in
+    `folder`.
     packages: further requirement specifiers.
     constraints: the text of a constraints file (pip: "Constraints Files").
-    folder: of the host, where paths in the requirements begin.
-    project: a folder of the host that holds a Python project, which is installed as well, as a copy; requirements,
-    if given, are then taken for all that it needs. So they are for projects in them, if they have hashes.
-    installer: "uv", "pip", or "" for uv where the host has it (see python.uv), else pip, with the same result.
-    environment: of the installer, such as PIP_INDEX_URL; values may be Secrets. What /etc/pip.conf and PIP_
-    variables say of indexes holds for uv as well. A login for an index belongs there, as a Secret.
-    cache: a name; environments of the same name share what has been downloaded and built for them. A user who can put a
-    package into one of them can put it into all of these. "" keeps nothing.
-    Packages run code of their authors while they are built and installed. Where the step acts as root, that code runs
-    as a user of its own, in a sandbox of systemd's that can write to the environment alone; see docs/builds.md. The
-    environment then belongs to root. Don't start its Python as root: what is installed there decides what that runs.
-    What someone has removed from the environment is installed again, and its folders are opened to all who may enter
-    the environment itself. It is made again if a run left it unfinished, if its interpreter is gone or has become
-    another Python, or if a requirement is dropped, because no installer takes away what that had brought along.
+    folder: a folder of the host, to which relative paths in the requirements refer.
+    project: a folder of the host with a Python project, which is installed as well, as a copy. If
+    requirements are given, they are taken to be all that it needs. The same holds for projects in
+    requirements that have hashes.
+    installer: "uv", "pip", or "" for uv if the host has it (see python.uv), else pip, with the same result.
+    environment: for the installer, such as PIP_INDEX_URL; values may be Secrets. Index settings in
+    /etc/pip.conf and PIP_ variables apply to uv as well. A login for an index belongs there, as a Secret.
+    cache: a name; environments with the same name share what was downloaded and built for them. A user who
+    can put a package into one of them can put it into all of them. "" keeps nothing.
+    Packages run their authors' code while they are built and installed. If the step acts as root, that code
+    runs as a user of its own, in a systemd sandbox that can write to the environment only; see
+    docs/builds.md. The environment then belongs to root. Don't start its Python as root: the installed
+    packages decide what it runs. Packages that were removed from the environment by hand are installed again,
+    and its folders are opened to every user who may enter the environment itself. The environment is made
+    again if a run left it unfinished, if its interpreter is gone or has become another Python, or if a
+    requirement is dropped, because installers do not remove what a dropped requirement brought along.
     The outcome's `why` names the installer, and `stdout` lists what is installed.
     """
 
@@ -131,7 +134,7 @@ class Venv(Step):
 
     def check(self, host: "System") -> Diff:
         if not self.as_user:
-            # what a build has left is made again; no one else may change the folder that it is in
+            # what a build has left is made again; no other user may change the folder that it is in
             place = os.path.dirname(self.path) if self._is_a_builds(host) else self.path
             host.files.refuse_shared(place, "root would run what they put there")
         uv = self._uv(host)
@@ -179,7 +182,7 @@ class Venv(Step):
         stamp = self.path + "/" + STAMP
         return host.files.sha256(stamp) if host.files.exists(stamp) else "absent"
 
-    # -- what there is
+    # -- the current state
 
     def _differences(self, host: "System") -> List[Change]:
         if self._is_a_builds(host):
@@ -202,14 +205,14 @@ class Venv(Step):
         return found + self._closed(host)
 
     def _is_a_builds(self, host: "System") -> bool:
-        """Whether a build has not come to its end: root follows none of its links."""
+        """Return whether a build has not finished: root then follows none of its links."""
         found = [host.files.stat(self.path + below) for below in ("", "/bin", "/bin/python")]
         return any(now is not None and is_builder(now.uid) for now in found)
 
     def _closed(self, host: "System") -> List[Change]:
-        """Folders that are closed to some who may enter the environment: its programs would not start for them."""
+        """Return folders closed to users who may enter the environment: its programs would not start."""
         top = host.files.end(self.path)
-        assert top is not None  # its interpreter was seen
+        assert top is not None  # its interpreter was checked before
         found = []
         for name in folders(host, self.path):
             now = host.files.stat("%s/%s" % (self.path, name))
@@ -219,9 +222,9 @@ class Venv(Step):
         return found
 
     def _unfit(self, host: "System", now: Dict[str, Any]) -> str:
-        """Why an environment can't become what is wanted; "" if it can."""
+        """Return why the environment cannot be brought to the wanted state; "" if it can."""
         if not host.files.exists(self.path + "/pyvenv.cfg"):
-            # without it the interpreter looks for packages elsewhere (PEP 405)
+            # without this file, the interpreter looks for packages elsewhere (PEP 405)
             return "pyvenv.cfg is gone"
         if now["python"] != self.python:
             return "made with %s" % now["python"]
@@ -234,7 +237,7 @@ class Venv(Step):
         return "has a project, dropped" if now["project"] and not self._projects() else ""
 
     def _wants(self) -> List[Change]:
-        """All that goes into a new environment."""
+        """Return everything that goes into a new environment."""
         found = list(index_changes(self.environment))
         found += [Change("requirement", "", without_hashes(line)) for line in self._lines()]
         return [*found, Change("project", "", self.project)] if self.project else found
@@ -246,12 +249,12 @@ class Venv(Step):
         return (added + dropped) or [Change("requirement", "in another order, or with other hashes", "")]
 
     def _lines(self) -> List[str]:
-        """The requirements, one to a line; a backslash goes on in the next line (pip's requirements file format)."""
+        """Return the requirements, one a line; a backslash continues a line (pip's requirements format)."""
         lines = (without_comment(line).strip() for line in joined(self.requirements).splitlines())
         return [line for line in lines if line] + list(self.packages)
 
     def _projects(self) -> List[str]:
-        """Folders and archives of the host that are installed."""
+        """Return folders and archives of the host that are installed."""
         return [at(self.folder, each) for each in locals_in(self._lines())] + (
             [self.project] if self.project else []
         )
@@ -264,7 +267,7 @@ class Venv(Step):
         names = (name[: -len(".dist-info")] for name in there if name.endswith(".dist-info"))
         self.scratch["stdout"] = "".join("%s %s\n" % name_version(name) for name in names)
 
-    # -- making it so
+    # -- bringing it to the wanted state
 
     def _uv(self, host: "System") -> str:
         found = "" if self.installer == "pip" else find_uv(host, self.as_user)
@@ -273,26 +276,26 @@ class Venv(Step):
         return found
 
     def _remove_stamp(self, host: "System") -> None:
-        """An installation that is cut short must not be taken for a finished one."""
+        """Remove the stamp first: an interrupted installation must not be taken for a finished one."""
         stamp = self.path + "/" + STAMP
         if host.files.stat(stamp) is not None:
             host.files.remove(stamp)
 
     def _shows(self, host: "System", installer: Installer) -> List[str]:
-        """What a build has to see: the interpreter, uv, and what the settings name by its path."""
+        """Return what a build must see: the interpreter, uv, and the paths that the settings name."""
         given = [self.requirements, *self.packages, *revealed(self.environment).values()]
         words = [*named_paths(host, given), *archives(host, self._projects())]
         return [*interpreter_folders(host, self.python), *filter(None, [installer.uv]), *words]
 
     def _with_sources(self, host: "System", build: Build) -> str:
-        """What is installed together: all requirements, but projects beside hashes, which have none."""
+        """Return what is installed together: all requirements, except projects if others have hashes."""
         lines = self._lines()
         if "--hash=" in self.requirements:
             lines = [line for line in lines if local(line) is None]
         return as_a_build_sees(host, build, lines, self.folder, leave=self.path)
 
     def _clear(self, host: "System") -> None:
-        """Remove what makes up the environment. What others have put into its folder stays."""
+        """Remove what makes up the environment. Other files in its folder stay."""
         if host.ledger.has_made(self.path):
             take_away(host, self.path)
         elif any(host.files.stat(self.path + name) is not None for name in ("/pyvenv.cfg", "/bin/python")):
@@ -311,10 +314,10 @@ class Venv(Step):
             host.files.write(self.path + "/pyvenv.cfg", b"", 0o644, *owner)
 
     def _install_projects(self, host: "System", build: Build, installer: Installer, *, alone: bool) -> None:
-        """Install what the requirements have left out. alone: nothing else has changed."""
+        """Install the projects that the requirements left out. alone: nothing else has changed."""
         named = locals_in(self._lines()) if alone or "--hash=" in self.requirements else []
         left = [(at(self.folder, each), each.rest) for each in named] + [(self.project, "")]
-        # a version that stays the same says nothing about what is in it
+        # an unchanged version does not mean unchanged contents
         lines = [copied(host, build, path, leave=self.path) + rest for path, rest in left if path]
         if lines:
             complete = ["--no-deps"] if self._lines() else []
@@ -345,13 +348,14 @@ venv = step(Venv)
 def interpreter(
     c: "Host", version: str = "", *, archive: str = "", sha256: str = "", **options: "Unpack[StepOptions]"
 ) -> str:
-    """A Python on the host; gives its path, for python.venv.
+    """Have a Python on the host; return its path, for python.venv.
 
         python3 = python.interpreter(c)
         python3 = python.interpreter(c, "3.12.7", archive="https://...-install_only.tar.gz", sha256="...")
 
-    version: "" for the distribution's own, "3.13" for another one that it has, "3.12.7" of an archive.
-    archive: a URL or a path on the host, of a tar whose only folder is a whole Python, such as those of
+    version: "" for the distribution's default, "3.13" for another version it packages, "3.12.7" with an
+    archive.
+    archive: a URL or a path on the host, of a tar with a whole Python in its only folder, such as those of
     python-build-standalone; unpacked to /opt/python/VERSION.  sha256: of the archive.
     """
     from provision.errors import ConfigError
@@ -373,9 +377,9 @@ def interpreter(
 
 
 def uv(c: "Host", version: str = "", **options: "Unpack[StepOptions]") -> "Outcome":
-    """uv on the host, from PyPI, in an environment of its own at /opt/uv, with a link in /usr/local/bin.
+    """Have uv on the host, from PyPI, in an environment of its own at /opt/uv, with a link in /usr/local/bin.
 
-    version: of uv; "" takes the newest one when it is installed.
+    version: of uv; "" installs the newest version, and does not upgrade it later.
     """
     from provision.steps import files
 
@@ -384,8 +388,9 @@ def uv(c: "Host", version: str = "", **options: "Unpack[StepOptions]") -> "Outco
 
 
 def requirements(c: "Host", origin: str) -> str:
-    """The text of a requirements file, for python.venv, made of a local file: requirements.txt, pyproject.toml (what
-    the project depends on), pylock.toml or uv.lock (with the hashes; the latter needs uv on this machine).
+    """Return the text of a requirements file, for python.venv, made from a local file: requirements.txt,
+    pyproject.toml (the project's dependencies), pylock.toml or uv.lock (with hashes; uv.lock needs uv on this
+    machine).
 
     origin: absolute, or relative to the role's files/ folder.
     Raises ConfigError if there is no such local file, or if it can't be read.

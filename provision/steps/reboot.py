@@ -1,4 +1,4 @@
-"""The host boots again, and the run goes on. Shipped to hosts (Python 3.8, standard library)."""
+"""Reboot the host and continue the run. Shipped to hosts (Python 3.8, standard library)."""
 
 from typing import TYPE_CHECKING, Dict, List, Sequence
 
@@ -8,32 +8,32 @@ from provision.steps.base import Change, Diff, Ref, Step, check_text, step, want
 if TYPE_CHECKING:
     from provision.system.host import System
 
-#: where Debian's packages say that they take effect only after a boot, and which of them (update-notifier)
+#: where Debian's packages record that they need a reboot, and which packages do (update-notifier)
 REQUIRED = "/run/reboot-required"
 PACKAGES = REQUIRED + ".pkgs"
-#: needs-restarting(1) of dnf's utilities: status 1 with -r where a boot is needed
+#: needs-restarting(1), from dnf's utilities: with -r, it exits with 1 if a reboot is needed
 NEEDS_RESTARTING = "/usr/bin/needs-restarting"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
-#: under which the ledger keeps what the host last booted with
+#: the ledger's key for what the host last booted with
 LEDGER = "reboot.target"
-#: the command returns at once; the agent has this long to say what it has done, and to end
+#: seconds until the reboot: the command returns at once, and the agent uses this time to report and to end
 GRACE = "1s"
 
 
 @wanted()
 class Reboot(Step):
-    """The host reboots if it has to, and the run goes on with the next step once it is back.
+    """Reboot the host if it needs that, and continue with the next step once it is back.
 
-        reboot.reboot(c)                                       # if packages that were installed ask for it
+        reboot.reboot(c)                                       # if installed packages ask for it
         reboot.reboot(c, on=[hugepages])                       # if that changed since the last boot
         reboot.reboot(c, "the firmware is loaded at boot only", when=[firmware])
 
     reason: why; given alone, the host reboots in every run.
-    on: earlier steps whose state only a boot puts in use. The host remembers with which state it last booted for
-    this; if that is not the state now, the reboot is owed and is done, in this run or a later one.
-    within: seconds in which the host has to be back, with another boot id; then the run ends as unreachable.
-    Without any of them it reboots if /run/reboot-required is there, or `needs-restarting -r` says so.
-    Steps that follow may refer to those before: `restart_on=[conf]` means the same after the reboot.
+    on: earlier steps whose state takes effect at boot only. The host records the state that it last booted
+    with. If the state has changed since, a reboot is owed and is done, in this run or a later one.
+    within: seconds until the host must be back, with a new boot id; after that the run ends as unreachable.
+    Without any of these, the host reboots if /run/reboot-required exists, or `needs-restarting -r` asks for
+    it. Later steps may refer to steps before the reboot: `restart_on=[conf]` means the same after it.
     Source: systemctl(1), needs-restarting(1).
     """
 
@@ -69,7 +69,7 @@ class Reboot(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         if self.on:
-            # not paid as long as the host has still not booted
+            # stays owed as long as the host has not booted
             state = {**self._before(host), **self._inputs(), BOOT_ID: "" if host.planned else boot_id(host)}
             host.ledger.remember_unit(LEDGER, state)
         if host.planned:
@@ -97,11 +97,12 @@ class Reboot(Step):
         return {each.label: each.fingerprint for each in self.on}
 
     def _owed(self, host: "System") -> List[str]:
-        """Labels of the steps whose state the host has not booted with."""
+        """Return the labels of the steps whose state the host has not booted with."""
         before = self._before(host)
         if before.get(BOOT_ID) == boot_id(host):
             return [each.label for each in self.on]
-        # what has never been booted for may be older than all runs; if it is not, one of them has changed it
+        # a state with no boot on record may be older than all runs; if it is not, one of these steps has
+        # changed it
         known = {label: state for label, state in self._inputs().items() if label in before}
         due = [
             each.label
@@ -121,12 +122,12 @@ reboot = step(Reboot)
 
 
 def boot_id(host: "System") -> str:
-    """Another one after each boot (random(4))."""
+    """Return the boot id, which changes with each boot (random(4))."""
     return host.files.read(BOOT_ID).decode().strip()
 
 
 def required(host: "System") -> str:
-    """Why the host says itself that it needs a boot; "" if it does not."""
+    """Return why the host asks for a reboot; "" if it does not."""
     if host.files.exists(REQUIRED):
         names = host.files.read(PACKAGES).decode().split() if host.files.exists(PACKAGES) else []
         return "required by " + (", ".join(sorted(set(names))) or REQUIRED)

@@ -1,4 +1,4 @@
-"""Releases of an application: old ones go when newer ones have come. Shipped to hosts (Python 3.8)."""
+"""Releases of an application: removes old ones as newer ones arrive. Shipped to hosts (Python 3.8)."""
 
 import os
 from typing import TYPE_CHECKING, Dict, List, Sequence, Set, Tuple
@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 @wanted()
 class OldReleases(Step):
-    """Of the releases in home/releases the newest stay, and the virtual environments that they use. What others have
-    put into an old one stays, and is named.
+    """Keep the newest releases in home/releases and the virtual environments that they use. Files that others
+    put into an old release stay, and the step names them.
 
-    home: such as /srv/shop.  keep: how many stay.  current: name of the one in service, which always does.
-    A release is as new as the link to its environment (`.venv`), which is made when it is.
+    home: such as /srv/shop.  keep: how many stay.  current: name of the release in service, which always
+    stays. The age of a release is that of the link to its environment (`.venv`), which is made together with
+    the release.
     """
 
     home: str
@@ -57,7 +58,7 @@ class OldReleases(Step):
                 take_away(host, path)
 
     def _ours(self, host: "System", folder: str, names: Sequence[str], others: List[str]) -> List[str]:
-        """Those in which there is something that prov has made. others: takes what someone else has put there."""
+        """Return the releases that hold something prov made. others: collects what others put there."""
         found = []
         for name in names:
             ours, foreign = parts(host, "%s/%s/%s" % (self.home, folder, name))
@@ -80,12 +81,12 @@ class OldReleases(Step):
         return sorted(old), [name for name in made(host, self.home, "venvs") if name not in used]
 
     def _with_targets(self, host: "System", folder: str, names: "Set[str]") -> "Set[str]":
-        """These, and what they lead to, if someone has moved one and put a link in its place."""
+        """Return these paths and their targets, in case someone moved one and left a link in its place."""
         links = [host.files.stat("%s/%s" % (folder, name)) for name in names]
         return names | {os.path.basename(link.target) for link in links if link is not None and link.target}
 
     def _links(self, host: "System", gone: Sequence[str]) -> List[str]:
-        """Links of instances whose release is gone, or goes."""
+        """Return links of instances whose release is gone, or goes."""
         folder = "%s/instances" % self.home
         found = []
         for name in host.files.list(folder):
@@ -98,11 +99,12 @@ class OldReleases(Step):
 
 @wanted()
 class ReleasesBefore(Step):
-    """Links to the releases before one, by which fronts find files that pages of theirs ask for.
+    """Links to earlier releases: fronts find the files there that pages of these releases ask for.
 
-    home/before/1 leads to the latest of them.
+    home/before/1 leads to the latest of these releases.
 
-    home: such as /srv/shop.  current: name of the release that comes, or is, in service.  count: how many links.
+    home: such as /srv/shop.  current: name of the release that is deployed, or in service.  count: how many
+    links.
     """
 
     home: str
@@ -141,7 +143,7 @@ class ReleasesBefore(Step):
         return repr(sorted(self._now(host).items()))
 
     def _now(self, host: "System") -> Dict[str, str]:
-        """What is in the folder: number of a link, and what it leads to."""
+        """Return the links in the folder: number -> target."""
         folder = "%s/before" % self.home
         found = {}
         for name in host.files.list(folder):
@@ -157,13 +159,13 @@ class ReleasesBefore(Step):
 
 
 def made(host: "System", home: str, folder: str) -> List[str]:
-    """The releases, or environments, that prov has made."""
+    """Return the releases, or environments, that prov made."""
     whole, ours = "%s/%s" % (home, folder), host.ledger.data["made"]
     return [name for name in host.files.list(whole) if "path %s/%s" % (whole, name) in ours]
 
 
 def age(host: "System", home: str, release: str) -> float:
-    """Newest first; what has no link to an environment was never finished, and is oldest."""
+    """Return the sort key for newest first; unfinished releases, without an environment, come last."""
     return -host.files.made("%s/releases/%s/.venv" % (home, release))
 
 

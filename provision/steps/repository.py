@@ -1,4 +1,4 @@
-"""Repositories of packages for apt. Shipped to hosts (Python 3.8, standard library)."""
+"""Package repositories for apt. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
 from typing import TYPE_CHECKING, List, Sequence, Tuple, Union
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from provision.system.host import System
 
 KEYS = "/etc/apt/keyrings"
-#: sources.list(5): apt passes over files with other names
+#: sources.list(5): apt ignores files with other names
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 WORD = re.compile(r"^[A-Za-z0-9./_~+-]+\Z")
 
 
 @wanted()
 class Repository(Step):
-    """A repository that apt takes packages from, with the key that must have signed it.
+    """A repository that apt installs packages from, with the key that must have signed it.
 
         repository.repository(c, "pgdg", "https://apt.example.org/pub/repos/apt", ["bookworm-pgdg"], ["main"],
                               key=Path("files/pgdg.asc").read_text())
@@ -33,12 +33,13 @@ class Repository(Step):
     name: of its file: letters, digits, "-" and "_".  uri: http or https, without a password.
     suites: such as ["bookworm"], or one path that ends in "/" (then without components).
     components: such as ["main"].  types: ["deb"], and "deb-src" for sources.
-    architectures: such as ["amd64"]; none is those of the host.
-    key: the repository's public key, armored text or bytes; written to /etc/apt/keyrings for it alone, it is not
-    trusted for other repositories.  signed_by: or the path of a keyring that is on the host already.
-    The repository's lists are fetched and judged as soon as it is there; if that fails (not reachable, another
-    key), what was there before is put back, so that apt keeps working.  A plan fetches and judges them as well,
-    into apt's cache, so that it knows the packages of a repository that is only planned.
+    architectures: such as ["amd64"]; an empty list means those of the host.
+    key: the repository's public key, armored text or bytes. It is written to /etc/apt/keyrings and trusted
+    for this repository only.  signed_by: instead of a key, the path of a keyring that is already on the host.
+    The step fetches and verifies the repository's lists as soon as it is in place. If that fails
+    (unreachable, or another key), it restores the previous files, so that apt keeps working.  A plan fetches
+    and verifies them as well, into apt's cache, and so knows the packages of a repository that is only
+    planned.
     Source: sources.list(5), deb822 format; apt-secure(8).
     """
 
@@ -88,7 +89,7 @@ class Repository(Step):
         return "%s/%s.sources" % (SOURCES, self.name)
 
     def _files(self) -> List[File]:
-        """The key first: apt must never see the repository without it."""
+        """Return the files, key first: apt must never see the repository without its key."""
         files = []
         keyring = self.signed_by
         if self.key:
@@ -109,11 +110,11 @@ class Repository(Step):
 
 @wanted()
 class NoRepository(RepositoryGone):
-    """No repository of that name. Packages that came from it stay.
+    """Remove the repository of that name. Packages that came from it stay.
 
         repository.no_repository(c, "pgdg")
 
-    Its file goes first, then its keys.  Source: sources.list(5).
+    The repository's file is removed first, then its keys.  Source: sources.list(5).
     """
 
     def validate(self) -> None:

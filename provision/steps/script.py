@@ -1,4 +1,4 @@
-"""Scripts, sent to a host and run there, never left behind. Shipped to hosts (Python 3.8, standard library)."""
+"""Scripts that are sent to a host, run there and removed. Shipped to hosts (Python 3.8, standard library)."""
 
 import os
 import shlex
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
 
-#: memory, not a disk: what a power cut leaves of a script is gone (shm_overview(7))
+#: a tmpfs, not a disk: after a power cut, nothing is left of a script (shm_overview(7))
 PLACE = "/dev/shm"
 PREFIX = "prov-script-"
 
 
 @wanted()
 class Script(Execution):
-    """A script that is given as text, run on the host by the interpreter that its first line names.
+    """A script given as text, run on the host by the interpreter that its first line names.
 
         script.script(c, "#!/bin/sh\\nset -e\\n...", creates="/srv/shop/index")
 
-    content: its text, which begins with an interpreter line, such as "#!/bin/sh".
-    arguments: words for it.  name: what it is called in what is shown, and on the host while it runs.
-    It is there only while it runs, in memory, readable for its user alone; a noexec mount is not an obstacle.
-    Secrets don't belong in it: pass them as environment or stdin.
+    content: its text, starting with an interpreter line such as "#!/bin/sh".
+    arguments: words for the script.  name: what output calls the script, and its name on the host while it
+    runs. The script exists on the host only while it runs, in memory, readable for its user only; a noexec
+    mount is not an obstacle. Secrets don't belong in it: pass them as environment or stdin.
     """
 
     content: Union[str, bytes, Source]
@@ -77,7 +77,7 @@ class Script(Execution):
 
 
 def sweep(host: "System") -> None:
-    """Remove what an agent has left that was killed: its number is in the name."""
+    """Remove what a killed agent has left: the file name holds the agent's process id."""
     for name in host.files.list(PLACE):
         path = "%s/%s" % (PLACE, name)
         if not name.startswith(PREFIX) or host.files.exists("/proc/" + name[len(PREFIX) :].partition("-")[0]):
@@ -88,7 +88,7 @@ def sweep(host: "System") -> None:
 
 
 def interpreter(line: bytes) -> List[str]:
-    """The words of an interpreter line as execve(2) reads it: a path, and at most one argument. Raises ValueError."""
+    """Return an interpreter line's words as execve(2) does: a path, maybe an argument. Raises ValueError."""
     words = line.rstrip(b"\n").decode(errors="replace")
     if words.endswith("\r"):
         raise ValueError("the script has the line ends of DOS, which no interpreter line may have")
@@ -101,7 +101,7 @@ def interpreter(line: bytes) -> List[str]:
 def from_file(
     submit: "Callable[Concatenate[Steps, Union[str, bytes, Source], P], Outcome]",
 ) -> "Callable[Concatenate[Steps, str, P], Outcome]":
-    """The function that does with a local file what another one does with a text."""
+    """Return a function that does with a local file what the given one does with a text."""
 
     def local(c: "Steps", origin: str, /, *args: "P.args", **options: "P.kwargs") -> "Outcome":
         """A local script, run on the host: `script.local(c, "index.sh", arguments=["--all"], reason="...")`.

@@ -1,4 +1,4 @@
-"""Labels and booleans of SELinux, where there is SELinux. Shipped to hosts (Python 3.8, standard library)."""
+"""SELinux labels and booleans, on hosts with SELinux. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
 from typing import TYPE_CHECKING, List
@@ -10,9 +10,9 @@ from provision.steps.support.foresight import foresee, foreseen
 if TYPE_CHECKING:
     from provision.system.host import System
 
-#: is there if and only if the kernel runs with SELinux (selinux(8))
+#: exists if and only if the kernel runs with SELinux (selinux(8))
 ENFORCE = "/sys/fs/selinux/enforce"
-#: paths named one by one in a diff; the rest is counted
+#: paths listed in a diff; the rest are counted
 SHOWN = 20
 #: restorecon(8), -n -v
 WOULD = re.compile(r"^Would relabel (.+) from (\S+) to (\S+)$")
@@ -21,13 +21,14 @@ NONE = "this host has no SELinux"
 
 @wanted()
 class Restored(Step):
-    """The labels that the policy has for a path and all below it (restorecon).
+    """The labels that the policy has for a path and everything below it (restorecon).
 
         selinux.restored(c, "/srv/shop")
 
     path: absolute; a file or a directory.
-    A file that a step replaces keeps its label, and a new one gets that of its directory: this is for what was
-    moved there, and after a change of the policy. Without SELinux there is nothing to do.
+    A file that a step replaces keeps its label, and a new file gets that of its directory. Use this step for
+    files that were moved into place, and after a change of the policy. On a host without SELinux it does
+    nothing.
     Source: restorecon(8).
     """
 
@@ -69,7 +70,7 @@ class Boolean(Step):
 
         selinux.boolean(c, "httpd_can_network_connect")
 
-    name: as getsebool(8) has it.  on: as it shall be.  Without SELinux there is nothing to do.
+    name: as getsebool(8) lists it.  on: the wanted value.  On a host without SELinux the step does nothing.
     Source: setsebool(8).
     """
 
@@ -111,7 +112,7 @@ boolean = step(Boolean)
 
 
 def missing(status: int, program: str) -> str:
-    """The hint for a program that the host lacks."""
+    """Return the hint for a program that the host lacks."""
     if status != 127:
         return ""
     package = "policycoreutils" if program == "restorecon" else "libselinux-utils"

@@ -1,4 +1,4 @@
-"""What servers show to their clients. Never a change. Shipped to hosts (Python 3.8, standard library)."""
+"""What servers present to their clients. Never a change. Shipped to hosts (Python 3.8, standard library)."""
 
 import socket
 import ssl
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @wanted()
 class ServedCertificate(Step):
-    """A server that shows the certificate that is in a file, asked from the host itself.
+    """A server that presents the certificate that is in a file, checked from the host itself.
 
-    A reload ends before the server's new processes have taken over, and one that went wrong leaves the old
-    certificate in use, unseen until it ends.
+    A reload returns before the server's new processes have taken over. If the reload failed, the old
+    certificate stays in use, which goes unnoticed until it expires.
 
-    path: of the certificate, PEM.  name: asked for (SNI).  address, port: of the server.
+    path: of the certificate, PEM.  name: to ask for (SNI).  address, port: of the server.
     within: seconds to keep trying.
     """
 
@@ -64,14 +64,14 @@ class ServedCertificate(Step):
         raise AssertionError("asking changes nothing")
 
     def _ask(self, wanted_one: bytes) -> str:
-        """ "" if the server shows the certificate, else what it does instead."""
+        """Return "" if the server presents the certificate, else what it does instead."""
         # whether clients trust it is another question
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         try:
             plain = socket.create_connection((self.address, self.port), 5)
-            # the wrapped socket takes the plain one with it, also where the handshake fails
+            # the wrapped socket also closes the plain one, even if the handshake fails
             with context.wrap_socket(plain, server_hostname=self.name) as shown:
                 found = shown.getpeercert(binary_form=True)
         except (OSError, ValueError) as error:
@@ -80,7 +80,7 @@ class ServedCertificate(Step):
 
 
 def first_certificate(text: str) -> str:
-    """The first certificate in a PEM file: the server's own, before those that vouch for it."""
+    """Return the first certificate in a PEM file: the server's own, which comes before its issuers'."""
     begin, end = text.find("-----BEGIN CERTIFICATE-----"), text.find("-----END CERTIFICATE-----")
     if begin < 0 or end < begin:
         raise StepError("there is no certificate in the file")

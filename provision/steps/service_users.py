@@ -1,4 +1,4 @@
-"""Accounts that are a service's alone. Shipped to hosts (Python 3.8, standard library)."""
+"""Accounts that belong to a single service. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
 from typing import TYPE_CHECKING, Optional
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from provision.system.accounts import Account
     from provision.system.host import System
 
-#: what tells later that the account was made for this, whatever becomes of prov's records
+#: marks the account as made for this purpose, even if prov's records are lost
 MARK = "service user made by prov"
-#: shells that let no one in
+#: shells that refuse logins
 CLOSED = ("nologin", "false")
-#: of the largest id of a service's account, where login.defs(5) says nothing
+#: the largest id of a service's account, where login.defs(5) does not set one
 LARGEST = 999
 
 
 @wanted()
 class ServiceUser(Step):
-    """An account for a service, which no one logs in as. An account that is someone's already is never changed.
+    """An account for a service, without a login. An existing account of another purpose is never changed.
 
         service_users.service_user(c, "app-shop", home="/var/lib/app-shop")
 
-    name: as useradd(8) takes it.  home: its home directory, which is not made.
-    said_in: where someone has chosen the name, such as "inventory.yml:12"; an error shows it.
-    An account of that name is taken for this one if a step of this name has made it. Any other is refused: a person's
-    (their home would move, and their login with it), a package's, root's. Nothing has been changed then.
+    name: as useradd(8) takes it.  home: its home directory, which the step does not create.
+    said_in: where the name was chosen, such as "inventory.yml:12"; an error shows it.
+    An existing account counts as this one if a step of this name made it. Any other account is refused, and
+    nothing is changed. It may be a person's (their home and login would move), a package's, or root's.
     """
 
     name: str
@@ -73,12 +73,12 @@ class ServiceUser(Step):
         if host.ledger.made_by_this("user %s" % self.name):
             return True
         closed = now.shell.rsplit("/", 1)[-1] in CLOSED and now.home == self.home
-        # what an older prov made, on a host that has lost its records
+        # made by an older prov, on a host that has lost its records
         return closed and (now.comment == MARK or self.name.startswith("app-"))
 
 
 def largest_system_id(host: "System") -> int:
-    """Up to which id accounts are services' (login.defs(5))."""
+    """Return the largest id of service accounts (login.defs(5))."""
     path = "/etc/login.defs"
     text = host.files.read(path).decode(errors="replace") if host.files.exists(path) else ""
     found = dict(re.findall(r"(?m)^(SYS_UID_MAX|UID_MIN)\s+(\d+)\s*$", text))

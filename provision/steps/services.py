@@ -1,4 +1,4 @@
-"""Units that run or do not. Shipped to hosts (Python 3.8, standard library)."""
+"""Units that run or are stopped. Shipped to hosts (Python 3.8, standard library)."""
 
 import fnmatch
 import time
@@ -18,25 +18,27 @@ if TYPE_CHECKING:
     from provision.system.unit_state import UnitState
     from provision.system.units import Units
 
-#: seconds after which a front that was told to reload has marked the processes that are to end
+#: seconds until a front that was asked to reload has marked the processes that are to end
 NOTICED = 1.0
 
 
 @wanted()
 class Service(Step):
-    """A unit that runs (or does not) and starts at boot (or does not). Source: systemctl(1).
+    """A unit that is running or stopped, and starts at boot or does not. Source: systemctl(1).
 
-    unit: a name; ".service" is added if it has no type.  running, enabled: None leaves it as it is. A static unit is
-    started by others, and is as well as enabled or disabled; what can't be disabled has to be masked: systemd.masked.
-    reload_on, restart_on: earlier steps whose state the unit reads when it starts. The host remembers with
-    which state it last started or reloaded; if that is not the state now, the reload or restart is owed and
-    is done, in this run or a later one, whatever came in between.
+    unit: a name; ".service" is added if it has no type.  running, enabled: None leaves it as it is. A static
+    unit is started by other units, and counts as both enabled and disabled. To keep it from starting, use
+    systemd.masked.
+    reload_on, restart_on: earlier steps whose state the unit reads when it starts. The host records the state
+    that the unit last started or reloaded with. If the state has changed since, the reload or restart is owed
+    and is done, in this run or a later one, whatever happens in between.
     check_with: argv that must succeed before a start, restart or reload: ["nginx", "-t"].
-    renews: when the unit is reloaded, new processes take over from those that serve. The step ends once they have.
-    instead_of: units that make way for this one, as they want the same ports: once the check has passed they
-    are stopped, and disabled once this one runs; if it does not start, they are started again.
-    ports: TCP ports that it listens on. If something else holds one when the unit is to start or reload, plan and
-    deploy name it, and leave the unit alone. Those of a socket are read from its unit file.
+    renews: on a reload, new processes take over from the serving ones. The step ends once they have.
+    instead_of: units that make way for this one, as they use the same ports. Once the check has passed they
+    are stopped, and once this unit runs they are disabled; if it does not start, they are started again.
+    ports: TCP ports that it listens on. If another process holds one when the unit is to start or reload,
+    plan and deploy name that process, and leave the unit alone. The ports of a socket are read from its unit
+    file.
     """
 
     unit: str
@@ -81,11 +83,11 @@ class Service(Step):
 
     @property
     def key(self) -> str:
-        """What the ledger knows the unit by."""
+        """Return the ledger's key for the unit."""
         return self.name
 
     def manager(self, host: "System") -> "Units":
-        """The systemd that the unit belongs to."""
+        """Return the systemd that the unit belongs to."""
         return host.units
 
     def check(self, host: "System") -> Diff:
@@ -145,7 +147,7 @@ class Service(Step):
             raise
         if host.planned and self.running:
             claim(host, self.name, self._listens(host, self.manager(host).state(self.name)))
-        # not before: two that want the same ports must not both start at boot
+        # not earlier: two units that use the same ports must not both start at boot
         for name in others:
             set_enabled(host, self.manager(host), name, False)
         if "enabled" in what and self.instead_of:
@@ -158,11 +160,11 @@ class Service(Step):
 
     def _act(self, host: "System", what: Dict[str, Change]) -> None:
         if self._served in what:
-            # the socket first: it would start the service again for the next request
+            # the socket first: it would start the service again at the next request
             self.manager(host).do("stop", self.name, self._served)
         if "running" in what:
             if what["running"].before == "failed":
-                # systemctl(1): starts are counted again, or one that had failed too often would be refused
+                # systemctl(1): resets the start counter; a unit that failed too often would be refused
                 self.manager(host).do("reset-failed", self.name)
             self.manager(host).do("start" if self.running else "stop", self.name)
         elif "restart" in what:
@@ -178,42 +180,45 @@ class Service(Step):
 
     @property
     def _served(self) -> str:
-        """The service that a socket starts (systemd.socket(5)); of another unit "": it has none."""
+        """Return the service that a socket starts (systemd.socket(5)); "" for any other unit."""
         return self.name[: -len(".socket")] + ".service" if self.name.endswith(".socket") else ""
 
     def _cut_off(self, host: "System", state: "UnitState") -> List[Change]:
-        """A socket whose path someone has removed: systemd goes on listening where no one finds it any more."""
+        """Return whether the socket's path was removed: systemd still listens, but no client finds it."""
         gone = [path for path in state.listens if host.files.stat(path) is None]
         return [Change("restart", "", "%s is gone" % ", ".join(gone))] if gone else []
 
     def _without_socket(self, host: "System") -> List[Change]:
-        """A service that runs without its socket: systemd starts no socket beside one ("already active, refusing").
-        It ends first, and the socket, or the step for it, starts it again."""
+        """Return whether a service runs without its socket: systemd then refuses to start the socket.
+
+        It says "already active". The service stops first; then the socket, or the step for the socket, starts
+        it again.
+        """
         if not self._served or not self.manager(host).state(self._served).running:
             return []
         return [Change(self._served, "active", "inactive, for its socket to start")]
 
     def _only_a_mask(self, host: "System", state: "UnitState") -> bool:
-        """Whether a mask is all that there is of a unit that shall start: its package is still to come."""
+        """Return whether a mask is all that exists of a unit to start: its package is not installed yet."""
         if (
             state.load != "masked"
             or not (self.running or self.enabled)
             or self.manager(host) is not host.units
         ):
             return False
-        # systemd-sysv-generator(8) makes units of old scripts
+        # systemd-sysv-generator(8) makes units from init scripts
         script = "/etc/init.d/" + self.name[: -len(".service")]
         return not fragment_of(host, self.name) and not host.files.exists(script)
 
     def _listens(self, host: "System", state: "UnitState") -> List[ListeningPort]:
-        """Where this unit is going to listen, as far as that is known."""
+        """Return where this unit is going to listen, as far as that is known."""
         wanted = [ListeningPort(number) for number in self.ports]
         if self._served and self.manager(host) is host.units:
             wanted += of_socket(host, self.name, state)
         return wanted
 
     def _in_the_way(self, host: "System") -> List[Change]:
-        """The units of instead_of that run or start at boot."""
+        """Return the units of instead_of that run or start at boot."""
         found = []
         for name in map(full_name, self.instead_of):
             state = self.manager(host).state(name)
@@ -226,7 +231,7 @@ class Service(Step):
         return "%s %s" % (state.active, state.enabled)
 
     def _owed(self, host: "System", state: "UnitState") -> List[Change]:
-        """The restart or reload that is due because an input is not what the unit started with."""
+        """Return the restart or reload that is due because an input changed since the unit started."""
         remembered = host.ledger.unit(self.key)
         before: Dict[str, str] = remembered.get("inputs", {})
         if state.stale and (self.restart_on or self.reload_on):
@@ -239,8 +244,8 @@ class Service(Step):
                     if before.get(r.label) != r.fingerprint or host.ledger.owes_reload(self.key, r)
                 ]
             else:
-                # never (re)started by us: it knows what is older than all runs, but not what they changed, nor
-                # what one that died may have
+                # prov never (re)started it: it runs with what is older than all runs, but not with what runs
+                # changed, nor with what a run that died may have changed
                 due = [r.label for r in refs if r.changed or host.ledger.may_have_changed(r.label)]
             if due:
                 if not remembered:
@@ -263,7 +268,7 @@ class Service(Step):
         return {r.label: r.fingerprint for r in (*self.restart_on, *self.reload_on)}
 
     def _stay_up(self, host: "System", what: Dict[str, Change]) -> None:
-        """A unit may start and die at once: look again before calling it running. Raises StepError."""
+        """Look again before calling a unit running, as it may start and die at once. Raises StepError."""
         if host.planned or not {"running", "restart", "reload"} & set(what):
             return
         state = self.manager(host).state(self.name)
@@ -290,14 +295,14 @@ class Service(Step):
 
 @wanted()
 class OnlyInstances(Step):
-    """Of a template unit, only these instances run; others are stopped and disabled, and their own files go.
+    """Of a template unit, run only these instances: stop and disable others, and remove their own files.
 
-    template: "shop@.service"; instances may as well have a unit file each, shop@NAME.service. A "*" in it stands for
-    any text, as in "shop_*@.service".
-    own_files: only instances with a unit file of their own are looked for.
-    keep: instance names.  after: seconds that requests which are under way get before others are stopped: a
+    template: "shop@.service"; instances may also have a unit file each, shop@NAME.service. A "*" in it
+    matches any text, as in "shop_*@.service".
+    own_files: look only for instances that have a unit file of their own.
+    keep: instance names.  after: seconds that requests in progress get before other instances are stopped: a
     front that has just switched still finishes some.
-    until_gone: title of the front's processes that do; when none is left, no one waits any longer.
+    until_gone: process title of the front's processes that finish; the wait ends early once none is left.
     """
 
     template: str
@@ -331,7 +336,7 @@ class OnlyInstances(Step):
             self._wait()
         host.units.do("disable", *names)
         host.units.do("stop", *names)
-        # failed ones would stay listed
+        # failed instances would stay listed
         host.run(["systemctl", "reset-failed", *names])
         for name in names:
             host.ledger.forget_unit(name)
@@ -347,7 +352,7 @@ class OnlyInstances(Step):
             time.sleep(0.1)
 
     def _is_other(self, name: str) -> bool:
-        """Whether it is an instance of the template, and none of those that stay."""
+        """Return whether it is an instance of the template that is not to stay."""
         prefix, suffix = self.template.split("@", 1)
         before, _, instance = name.partition("@")
         is_one = fnmatch.fnmatchcase(before, prefix) and instance.endswith(suffix) and instance != suffix
@@ -356,7 +361,7 @@ class OnlyInstances(Step):
     def _others(self, host: "System") -> List[str]:
         found = {} if self.own_files else host.units.instances(self.template)
         names = {name for name, state in found.items() if state.active != "inactive"}
-        # what systemd takes for no unit is none of ours either
+        # a name that systemd does not accept is not an instance of ours
         names.update(filter(UNIT.fullmatch, host.files.list(UNIT_FOLDER)))
         return sorted(filter(self._is_other, names))
 
@@ -365,5 +370,5 @@ class OnlyInstances(Step):
 
 
 def running(title: str) -> bool:
-    """Whether a process has this title (proc(5), cmdline)."""
+    """Return whether a process has this title (proc(5), cmdline)."""
     return any(said_of(pid, "cmdline").startswith(title) for pid in pids())

@@ -1,4 +1,4 @@
-"""Copies of SQLite databases that are in use. Shipped to hosts (Python 3.8, standard library)."""
+"""Backups of SQLite databases in use. Shipped to hosts (Python 3.8, standard library)."""
 
 import os
 import re
@@ -17,16 +17,16 @@ HOUR = 3600.0
 
 @wanted()
 class Backup(Step):
-    """A whole copy of an SQLite database, even while programs use it; old copies go.
+    """A complete copy of an SQLite database, also while programs use it; old copies are removed.
 
         sqlite.backup(c, "/srv/shop/db.sqlite3", "/var/backups/shop", when=[release])
 
     database: path of the file.  folder: where copies go, as NAME-20261121T140207Z.sqlite3; made (0700) if its
-    parent is there.  max_age: seconds; a copy is made if the newest one is older; with `when`, give 0: a
-    copy is then made each time. keep: how many copies stay.  mode, owner, group: of a copy; 0600 and the
-    login's own if not said.
-    It is taken by SQLite's own backup (as `.backup` of sqlite3(1)), checked (PRAGMA quick_check), and only then
-    takes its name.  A database that is not there yet has nothing to lose: no change.
+    parent exists.  max_age: seconds; a copy is made if the newest one is older. With `when`, set it to 0: a
+    copy is then made each time.  keep: how many copies stay.  mode, owner, group: of a copy; the default is
+    0600 and the login's own.
+    SQLite's own backup makes the copy (like `.backup` of sqlite3(1)). It is checked (PRAGMA quick_check)
+    before it takes its name.  A database that does not exist yet has nothing to lose: no change.
     Source: sqlite.org/backup.html.
     """
 
@@ -89,25 +89,26 @@ class Backup(Step):
         return self.database.rsplit("/", 1)[-1].rsplit(".", 1)[0]
 
     def _copies(self, host: "System") -> List[str]:
-        """Names of copies, the oldest first."""
+        """Return the names of copies, oldest first."""
         pattern = re.compile(r"^%s-\d{8}T\d{6}Z\.sqlite3\Z" % re.escape(self._stem()))
         return [name for name in host.files.list(self.folder) if pattern.match(name)]
 
     def _old(self, copies: List[str]) -> List[str]:
-        """Those that go when another one comes."""
+        """Return the copies to remove once a new one is made."""
         return copies[: max(0, len(copies) - self.keep + 1)]
 
     def _copy(self, host: "System", to: str, uid: int, gid: int) -> None:
         import tempfile
 
         now = host.files.end(self.database)
-        assert now is not None  # check has found it
+        assert now is not None  # the check has found it
         with tempfile.TemporaryDirectory(prefix="prov-backup-", dir="/var/tmp") as folder:
             copy = folder + "/copy"
             if not host.files.shared(self.database):
                 self._take(copy)
             else:
-                # SQLite opens files beside the database by their names: as its owner it reads nothing that they can't
+                # SQLite opens files next to the database by name: with the owner's rights, it reads only what
+                # the owner can read
                 os.chown(folder, now.uid, now.gid)
                 with as_ids(now.uid, now.gid, groups_of(host, now.uid, now.gid)):
                     self._take(copy)
@@ -115,7 +116,7 @@ class Backup(Step):
         host.files.sync()
 
     def _take(self, copy: str) -> None:
-        """Copy the database to a path, and have the copy checked. Raises StepError."""
+        """Copy the database to a path and have the copy checked. Raises StepError."""
         import sqlite3
         from urllib.parse import quote
 
@@ -143,7 +144,7 @@ class Backup(Step):
 
 
 def groups_of(host: "System", uid: int, gid: int) -> List[int]:
-    """The groups of a user, for what is done with their rights."""
+    """Return the groups of a user, for work done with the user's rights."""
     name = host.accounts.user_name(uid)
     return [gid] if name == str(uid) else os.getgrouplist(name, gid)
 

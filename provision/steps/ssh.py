@@ -1,4 +1,4 @@
-"""Settings of sshd and ssh, by drop-in. Shipped to hosts (Python 3.8, standard library)."""
+"""Settings of sshd and ssh, as drop-ins. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
 from typing import TYPE_CHECKING, Optional
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @wanted()
 class SshdDropIn(File):
-    """A file of settings in /etc/ssh/sshd_config.d, judged by `sshd -t` before it is in place.
+    """A settings file in /etc/ssh/sshd_config.d, checked by `sshd -t` before it is in place.
 
-    path: its name there, ending in .conf; sshd takes the first value that it reads for each keyword.
+    path: its name there, ending in .conf; sshd uses the first value that it reads for each keyword.
     """
 
-    #: what is set, the folder, and who reads it if its own file says so
+    #: what it configures, the folder, and the program that reads the folder if its main file includes it
     WHAT, FOLDER, MAIN, PACKAGE = "sshd", "/etc/ssh/sshd_config.d", "/etc/ssh/sshd_config", "openssh-server"
 
     def __post_init__(self) -> None:
@@ -55,7 +55,7 @@ class SshdDropIn(File):
             host.files.mkdir(self.FOLDER, 0o755, 0, 0)
         if not self._included(host):
             text = ("Include %s/*.conf\n" % self.FOLDER).encode() + host.files.read(self.MAIN)
-            # OpenSSH before 8.2 (sshd) and 7.3 (ssh) knows no Include, and would not start with it
+            # sshd before OpenSSH 8.2, and ssh before 7.3, do not know Include, and would not start with it
             main = File(self.MAIN, text, validate_with=self.validate_with)
             main.apply(host, Diff([Change("content")]))
         if any(change.what != "include" for change in diff.changes):
@@ -71,9 +71,10 @@ class SshdDropIn(File):
 
 @wanted()
 class ClientDropIn(SshdDropIn):
-    """A file of settings in /etc/ssh/ssh_config.d for everyone who uses ssh on the host, judged by `ssh -G`.
+    """A settings file in /etc/ssh/ssh_config.d for every user of ssh on the host, checked by `ssh -G`.
 
-    path: its name there, ending in .conf; ssh takes the first value that it reads, and a user's own before these.
+    path: its name there, ending in .conf; ssh uses the first value that it reads, and a user's own file comes
+    first.
     """
 
     WHAT, FOLDER, MAIN, PACKAGE = "ssh", "/etc/ssh/ssh_config.d", "/etc/ssh/ssh_config", "openssh-client"
@@ -82,7 +83,7 @@ class ClientDropIn(SshdDropIn):
 def sshd_drop_in(c: "Steps", name: str, content: str, **options: "Unpack[StepOptions]") -> "Outcome":
     """Settings for sshd, mode 0644.
 
-    name: of the file: 10-prov.conf.  content: its lines, judged by `sshd -t`.
+    name: of the file: 10-prov.conf.  content: its lines, checked by `sshd -t`.
     """
     judge = ["sshd", "-t", "-f", "%s"]
     return step(SshdDropIn)(c, name, content, mode=0o644, validate_with=judge, **options)
@@ -91,7 +92,7 @@ def sshd_drop_in(c: "Steps", name: str, content: str, **options: "Unpack[StepOpt
 def client_drop_in(c: "Steps", name: str, content: str, **options: "Unpack[StepOptions]") -> "Outcome":
     """Settings for ssh, mode 0644, such as a `Host` block with a jump host.
 
-    name: of the file: 10-prov.conf.  content: its lines, judged by `ssh -G`.
+    name: of the file: 10-prov.conf.  content: its lines, checked by `ssh -G`.
     """
     judge = ["ssh", "-G", "-F", "%s", "prov.invalid"]
     return step(ClientDropIn)(c, name, content, mode=0o644, validate_with=judge, **options)

@@ -1,4 +1,4 @@
-"""Key pairs that are made on the host, and never leave it. Shipped to hosts (Python 3.8, standard library)."""
+"""Key pairs that are made on the host and never leave it. Shipped to hosts (Python 3.8, standard library)."""
 
 import os
 import re
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from provision.system.host import System
 
 TYPES = {"ed25519": "ssh-ed25519", "rsa": "ssh-rsa"}
-#: bytes of a file that can be a public key, and what its line looks like
+#: largest size of a public key file in bytes, and the pattern of its line
 LARGEST = 32 * 1024
 PUBLIC = re.compile(r"^(ssh-ed25519|ssh-rsa) [A-Za-z0-9+/]+=*( [^\n]*)?\Z", re.ASCII)
-#: what a plan has for a key that the deploy will make; a public key in form only
+#: a plan's placeholder for a key that the deploy will make; valid in form only
 UNMADE = "%s AAAA made-by-the-deploy"
 
 
 @wanted()
 class KeyPair(Step):
-    """A key pair of a user, made on the host if there is none; `outcome.stdout` is the public key.
+    """A key pair of a user, made on the host if none exists; `outcome.stdout` is the public key.
 
         key = ssh_keys.key_pair(c, "shop")
         users.authorized_keys(other, "git", [key.stdout.strip()])
 
-    user: whose it is.  kind: "ed25519" or "rsa".  bits: of an RSA key, at least.
-    path: of the private key, the public one is beside it (.pub); "" is ~/.ssh/id_KIND. A folder other than ~/.ssh
-    must be there.  comment: in the public key; "" is USER@HOSTNAME.
-    The private key has no passphrase, is readable for its user only, and does not leave the host. One that is
-    there is never replaced: if it is of another kind, or shorter, the step fails. In a plan the public key of a
-    pair that is not made yet is a word in its place.  Source: ssh-keygen(1).
+    user: the owner.  kind: "ed25519" or "rsa".  bits: minimum length of an RSA key.
+    path: of the private key; the public key is beside it (.pub). "" is ~/.ssh/id_KIND. A folder other than
+    ~/.ssh must exist.  comment: in the public key; "" is USER@HOSTNAME.
+    The private key has no passphrase, is readable for its user only, and does not leave the host. An existing
+    key is never replaced: if it is of another kind, or shorter, the step fails. A plan shows a placeholder
+    for the public key of a pair that is not made yet.  Source: ssh-keygen(1).
     """
 
     user: str
@@ -75,7 +75,8 @@ class KeyPair(Step):
             before = "%04o %s" % (now.mode, host.accounts.user_name(now.uid))
             found.append(Change("mode and owner", before, "0600 %s" % self.user))
         refuse_gift(host, path, now, account.uid, 0o600)
-        # of a key that others can read, ssh-keygen tells nothing; then only its public half can be looked at
+        # ssh-keygen refuses to read a private key that others can read; only the public key can be checked
+        # then
         public = "" if found else self._derived(host, path)
         beside = path + ".pub"
         there = self._beside(host, beside)
@@ -102,7 +103,7 @@ class KeyPair(Step):
         self._say(public)
 
     def _beside(self, host: "System", path: str) -> str:
-        """The public key in a file, which its user may have filled with anything; "" if there is no file."""
+        """Return the public key in a file, which its user controls; "" if the file does not exist."""
         now = host.files.stat(path)
         if now is None:
             return ""
@@ -118,7 +119,7 @@ class KeyPair(Step):
 
     @property
     def _public(self) -> str:
-        """The public key as far as it is known; "" before that."""
+        """Return the public key as far as it is known; "" before that."""
         return str(self.scratch.get("stdout", ""))
 
     def _say(self, public: str) -> None:
@@ -133,7 +134,7 @@ class KeyPair(Step):
         return account, self.path or "%s/id_%s" % (ssh_folder(account), self.kind)
 
     def _made(self, host: "System") -> Tuple[bytes, str]:
-        """A new pair, made where only we can read, in memory if there is a place for it."""
+        """Make a new pair where only prov can read, in memory if possible."""
         import tempfile
 
         if host.planned:
@@ -150,7 +151,7 @@ class KeyPair(Step):
                 return private.read(), public.read()
 
     def _derived(self, host: "System", path: str) -> str:
-        """The public key of the private one, read as its user, who could have put anything there."""
+        """Return the public key of the private one, read as its user, who could have put anything there."""
         said = host.ask(("ssh-keygen", "-y", "-P", "", "-f", path), user=self.user)
         if said.status:
             hint = missing(said.status) or "Has it a passphrase, or is it damaged? prov replaces no key."
@@ -174,12 +175,12 @@ key_pair = step(KeyPair)
 
 
 def missing(status: int) -> str:
-    """The hint if the host lacks ssh-keygen."""
+    """Return the hint if the host lacks ssh-keygen."""
     return 'Add apt.packages(c, "openssh-client") before this step.' if status == 127 else ""
 
 
 def rsa_bits(body: str) -> int:
-    """The length of an RSA key (RFC 4253, 6.6: name, exponent and modulus, each with its length before it)."""
+    """Return the length of an RSA key (RFC 4253, 6.6: name, exponent, modulus, each after its length)."""
     import base64
 
     data = base64.b64decode(body)

@@ -1,4 +1,4 @@
-"""Who may do what by sudo: files of /etc/sudoers.d. Shipped to hosts (Python 3.8, standard library)."""
+"""Sudo rules: files in /etc/sudoers.d. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
 from typing import TYPE_CHECKING, Optional
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
 
 MAIN = "/etc/sudoers"
 FOLDER = "/etc/sudoers.d"
-#: sudoers(5): names with a dot, and those that end in "~", are passed over in silence
+#: sudoers(5): sudo silently ignores names with a dot, and those that end in "~"
 NAME = re.compile(r"^[A-Za-z0-9_-]+\Z", re.ASCII)
-#: sudo before 1.9.1 knows the form with "#" only, which is not a comment
+#: sudo before 1.9.1 knows only "#includedir", which is not a comment
 INCLUDE = re.compile(r'^(\s*[@#]includedir\s+)"?/etc/sudoers\.d"?[ \t]*$', re.MULTILINE)
-#: where the whole is judged; sudo passes over it, as over all names with a dot
+#: where the whole configuration is judged; sudo ignores it, like all names with a dot
 STAGE = "/etc/sudoers.d/.prov-check"
 
 
 @wanted()
 class Sudoers(Step):
-    """Rules for sudo, as a file of its own in /etc/sudoers.d.
+    """Rules for sudo, as a file of their own in /etc/sudoers.d.
 
         sudoers.sudoers(c, "shop", "shop ALL=(root) NOPASSWD: /usr/bin/systemctl reload nginx")
 
-    name: of the file: letters, digits, "-" and "_" (sudo passes over names with a dot).
-    content: lines as of sudoers(5).
-    Before it is in place, visudo judges the whole: /etc/sudoers and all files of the folder together with the new
-    one, as an alias that two files define would stop sudo for everyone. Needs sudo on the host:
-    apt.packages(c, "sudo").  Source: sudoers(5), visudo(8).
+    name: of the file: letters, digits, "-" and "_" (sudo ignores names with a dot).
+    content: lines as in sudoers(5).
+    Before the file is in place, visudo judges the whole configuration: /etc/sudoers and all files of the
+    folder together with the new one. An alias that two files define would disable sudo for every user. Needs
+    sudo on the host: apt.packages(c, "sudo").  Source: sudoers(5), visudo(8).
     """
 
     name: str
@@ -76,11 +76,11 @@ class Sudoers(Step):
 
 @wanted()
 class NoSudoers(Step):
-    """No file of that name in /etc/sudoers.d; visudo judges what is left before it is removed.
+    """Remove a file from /etc/sudoers.d; visudo first judges what is left.
 
         sudoers.no_sudoers(c, "shop")
 
-    name: of the file there.
+    name: of the file.
     """
 
     name: str
@@ -122,12 +122,12 @@ def check_file_name(name: str) -> None:
 
 
 def main_text(host: "System") -> str:
-    """What is in /etc/sudoers."""
+    """Return the contents of /etc/sudoers."""
     return host.files.read(MAIN).decode("utf-8", "surrogateescape")
 
 
 def judge_whole(host: "System", name: str, new: Optional[File]) -> None:
-    """Have visudo judge sudoers as it will be: with a file, or without it if new is None. Raises StepError."""
+    """Have visudo judge sudoers as it will be: with the new file, or without it (None). Raises StepError."""
     if host.files.stat(STAGE) is not None:
         host.files.remove(STAGE)
     host.files.mkdir(STAGE, 0o700, 0, 0)

@@ -1,4 +1,4 @@
-"""Swap space in a file. Shipped to hosts (Python 3.8, standard library)."""
+"""Swap files. Shipped to hosts (Python 3.8, standard library)."""
 
 import os
 from io import BytesIO
@@ -18,15 +18,15 @@ MEGABYTE = 1024 * 1024
 
 @wanted()
 class SwapFile(Step):
-    """A swap file: made, in use, and in /etc/fstab for the next boot.
+    """A swap file: created, in use, and in /etc/fstab for the next boot.
 
         swap.swap_file(c, 2048)
 
-    size_mb: its size in MiB (2^20 bytes); 0 takes it out of use and out of fstab, and removes it.
+    size_mb: its size in MiB (2^20 bytes); 0 takes it out of use, removes it, and removes its line from fstab.
     path: of the file; only root can read it (0600).
-    priority: 0 to 32767, higher is used first; None leaves what fstab says, or leaves it to the kernel.
-    A file of another size is taken out of use and made again; so the host needs memory for what is in it.
-    The file system must be one that swap files can be on (not overlay, not a network).
+    priority: 0 to 32767, higher is used first; None leaves the value in fstab, or the kernel's choice.
+    To change its size, the file is taken out of use and made again; so the host needs memory for its
+    contents. The file system must support swap files (overlay and network file systems do not).
     Source: mkswap(8), swapon(8), fstab(5).
     """
 
@@ -99,23 +99,23 @@ class SwapFile(Step):
         pri = "" if self.priority is None else ",pri=%d" % self.priority
         if now is None:
             return MountEntry(self.path, "none", "swap", "sw" + pri)
-        # options of someone's own stay
+        # options that an administrator added stay
         others = [word for word in now.words if self.priority is None or not word.startswith("pri=")]
         return now._replace(options=",".join(others) + pri)
 
     def _make(self, host: "System") -> None:
-        """The file, without holes: swapon(8) refuses those."""
+        """Make the file without holes: swapon(8) refuses files with holes."""
         if host.planned:
             picture = Source("", self.size_mb * MEGABYTE)
             picture.open = lambda request: BytesIO()
             host.files.write(self.path, picture, 0o600, 0, 0)
             return
-        # empty and root's alone before anything is in it
+        # empty and readable for root only, before anything is in it
         host.files.write(self.path, b"", 0o600, 0, 0)
         size = str(self.size_mb * MEGABYTE)
         made = host.run(("fallocate", "-l", size, self.path))
         if made.status:
-            # not every file system can; what was written by then counts from the start
+            # not every file system supports fallocate; dd writes the file from the start
             argv = ("dd", "if=/dev/zero", "of=" + self.path, "bs=1M", "count=%d" % self.size_mb, "conv=fsync")
             made = host.run(argv)
         if made.status == 0:
@@ -129,7 +129,7 @@ class SwapFile(Step):
         argv = ("swapon", *priority, self.path)
         used = host.run(argv)
         if used.status:
-            # there may be no swap signature in it: a run ended before mkswap(8)
+            # it may lack a swap signature: a run ended before mkswap(8)
             host.run(("mkswap", self.path)).require("making the swap file")
             used = host.run(argv)
         used.require(

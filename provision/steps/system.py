@@ -1,4 +1,4 @@
-"""What a host calls itself and where it is. Shipped to hosts (Python 3.8, standard library)."""
+"""A host's name and time zone. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ WRITTEN = "/etc/timezone"
 
 @wanted()
 class Hostname(Step):
-    """The host's name: in /etc/hostname, for the running kernel, and as 127.0.1.1 in /etc/hosts (Debian's way)."""
+    """The host's name: in /etc/hostname, in the kernel, and as 127.0.1.1 in /etc/hosts (Debian's way)."""
 
     name: str
 
@@ -44,7 +44,7 @@ class Hostname(Step):
         what = {c.what for c in diff.changes}
         owner = host.owner("root", "root")
         if "/etc/hosts" in what:
-            # first: sudo and mail look the new name up as soon as the kernel has it
+            # first: sudo and mail look up the new name as soon as the kernel has it
             host.files.write("/etc/hosts", self._hosts(host), 0o644, *owner)
         if "/etc/hostname" in what:
             host.files.write("/etc/hostname", (self.name + "\n").encode(), 0o644, *owner)
@@ -65,19 +65,19 @@ class Hostname(Step):
         return host.files.read(path) if host.files.exists(path) else b""
 
     def _hosts(self, host: "System") -> bytes:
-        """/etc/hosts as it should be."""
+        """Return /etc/hosts as it should be."""
         text = self._read(host, "/etc/hosts").decode(errors="surrogateescape")
         lines = text.split("\n")
         if lines[-1] == "":
             lines.pop()
         for line in lines:
             if self.name in words_of(line)[1:]:
-                # someone has given the name an address already: that may be a better one than 127.0.1.1
+                # the name already has an address: that may be a better one than 127.0.1.1
                 return text.encode(errors="surrogateescape")
         lines = lines or FIRST.splitlines()
         at = [n for n, line in enumerate(lines) if words_of(line)[0] == "127.0.1.1"]
         if at:
-            # other names of this host stay its names
+            # other names of this host are kept
             former = {short(name) for name in (self._written(host), host.hostname())}
             others = [
                 name for name in words_of(lines[at[0]])[1:] if short(name) not in {*former, short(self.name)}
@@ -92,8 +92,8 @@ class Hostname(Step):
 class Timezone(Step):
     """The host's time zone, by its name in /usr/share/zoneinfo: "Europe/Berlin".
 
-    name: the zone's. It is where /etc/localtime leads to, and in /etc/timezone on hosts that have such a file:
-    Debian up to 12 (changelog of its systemd 253).  Programs that run keep the zone they began with.
+    name: of the zone. The step sets the link /etc/localtime, and /etc/timezone on hosts that have this file:
+    Debian up to 12 (changelog of its systemd 253).  Running programs keep the zone that they started with.
     """
 
     name: str
@@ -131,7 +131,7 @@ class Timezone(Step):
         return self._now(host)
 
     def _written(self, host: "System") -> str:
-        """What /etc/timezone says; "" if there is none."""
+        """Return the zone in /etc/timezone; "" if the file does not exist."""
         found = host.files.read(WRITTEN) if host.files.exists(WRITTEN) else b""
         return found.decode(errors="replace").strip()
 
@@ -151,5 +151,5 @@ timezone = step(Timezone)
 
 
 def short(name: str) -> str:
-    """A host's name without its domain."""
+    """Return a host's name without its domain."""
     return name.split(".")[0]

@@ -1,6 +1,6 @@
 """systemd: units in the wanted state, their files, drop-ins and masks.
 
-The steps are in modules of their own, because each travels to hosts with all of its module.
+The steps are in modules of their own, because each step travels to hosts with its whole module.
 """
 
 from typing import TYPE_CHECKING, Sequence

@@ -18,7 +18,7 @@ KINDS = ("u", "u!", "g", "m", "r")
 
 
 class SysusersLine(NamedTuple):
-    """A line of sysusers.d(5); "" where it says "-" or nothing."""
+    """A line of sysusers.d(5); "" for a field that is "-" or missing."""
 
     kind: str
     name: str
@@ -30,14 +30,15 @@ class SysusersLine(NamedTuple):
 
 @wanted()
 class Sysusers(Step):
-    """Users and groups of services, in a file of /etc/sysusers.d: made now, and wherever /etc begins again.
+    """Users and groups of services, in a file of sysusers.d: made now, and again wherever /etc is rebuilt.
 
         sysusers.sysusers(c, "shop", ['u shop - "The shop" /var/lib/shop', "m shop www-data"])
 
     name: of the file, without ".conf".
-    lines: as in sysusers.d(5); none of them removes the file, and leaves the users: use users.no_user for those.
-    `systemd-sysusers` makes what is missing before the file is put in place; a line that it refuses keeps the file
-    from being put there. It never changes users that are there: use users.user for people and for more.
+    lines: as in sysusers.d(5). An empty list removes the file, and leaves the users: remove those with
+    users.no_user. `systemd-sysusers` makes what is missing before the file is put in place. If it refuses a
+    line, the file is not put in place. It never changes existing users: use users.user for people and for
+    more options.
     """
 
     name: str
@@ -80,7 +81,7 @@ class Sysusers(Step):
         return File(path, text, mode=0o644, validate_with=["systemd-sysusers", "%s"])
 
     def _missing(self, host: "System") -> List[str]:
-        """What the lines say and the host does not have: "user shop", "group shop", "member shop of www-data"."""
+        """Return what the host lacks: "user shop", "group shop", "member shop of www-data"."""
         found: List[str] = []
         for line in map(parsed, self.lines):
             if line.kind[0] == "u" and host.accounts.user(line.name) is None:
@@ -114,7 +115,7 @@ sysusers = step(Sysusers)
 
 
 def foresee_user(host: "System", line: SysusersLine, numbers: "dict[str, str]") -> None:
-    """In a plan: the user that a line adds. Its home stays to be made by someone else (sysusers.d(5))."""
+    """In a plan: foresee the user that a line adds. sysusers.d(5) does not create the home."""
     if host.accounts.user(line.name) is not None:
         return
     options = {
@@ -128,7 +129,7 @@ def foresee_user(host: "System", line: SysusersLine, numbers: "dict[str, str]") 
 
 
 def parsed(line: str) -> SysusersLine:
-    """The fields of a line. Raises ValueError."""
+    """Return the fields of a line. Raises ValueError."""
     words, more = unquoted(line, 6)
     if len(words) < 2 or words[0] not in KINDS:
         raise ValueError("a line begins with one of %s, and a name: %r" % (", ".join(KINDS), line))

@@ -1,4 +1,4 @@
-"""Parts of text files that someone else writes as well. Shipped to hosts (Python 3.8, standard library)."""
+"""Parts of text files that others edit as well. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
 from typing import TYPE_CHECKING, List, Match, Optional, Sequence, Tuple
@@ -24,21 +24,20 @@ if TYPE_CHECKING:
 
 @wanted()
 class Line(Step):
-    r"""One line of a text file. The others keep their line ends, marks and bytes; a new one gets those of its
-    neighbours.
+    r"""A line of a text file. Other lines keep their line ends, marks and bytes; a new line gets the line end
+    of its neighbours.
 
         text.line(c, "/etc/default/ufw", "IPV6=no", match="^IPV6=")
         text.line(c, "/etc/fstab", r"\1,noatime", match=r"^(\S+ /srv ext4 defaults)$", backrefs=True)
 
-    path: of the file; where that is a link, the file that it leads to is edited.
-    line: as it shall read; "" with `match` removes all lines in which that is found.
-    match: a regular expression; the last line in which it is found is replaced, and if there is none the line is
-    added at the end.
-    after, before: a regular expression: an added line comes after, or before, the last line in which it is found.
-    create: make the file if there is none.  mode, validate_with, backup, owner, group: as of files.file.
-    first: the first line in which match, after or before is found, instead of the last one.
-    backrefs: \1 and \g<name> in `line` stand for what the groups of `match` have found; if it is found nowhere,
-    nothing is added.
+    path: of the file; if it is a link, its target is edited.
+    line: the wanted line; "" with `match` removes all lines that match.
+    match: a regular expression; the last matching line is replaced. If no line matches, the line is added at
+    the end.
+    after, before: a regular expression: a new line is added after, or before, the last line that matches.
+    create: make the file if it does not exist.  mode, validate_with, backup, owner, group: as for files.file.
+    first: use the first line that matches match, after or before, instead of the last one.
+    backrefs: \1 and \g<name> in `line` stand for the groups of `match`; if no line matches, nothing is added.
     """
 
     path: str
@@ -89,15 +88,15 @@ class Line(Step):
         return fingerprint(self, host)
 
     def removes(self) -> bool:
-        """Whether a missing file is as good as an edited one."""
+        """Return whether a missing file already is as wanted."""
         return not self.line
 
     def hidden(self) -> bool:
-        """No Secret goes into it."""
+        """Return False: a line never holds a Secret."""
         return False
 
     def edit(self, old: Rows) -> bytes:
-        """The file's contents as wanted. Raises StepError."""
+        """Return the file's wanted contents. Raises StepError."""
         rows = list(old.rows)
         found = [n for n, text in enumerate(old.texts) if self.match and re.search(self.match, text)]
         if not self.line:
@@ -110,7 +109,7 @@ class Line(Step):
         return old.data(rows)
 
     def _replaced(self, text: str, found: int) -> str:
-        """What becomes of a line in which `match` is found, as in so many."""
+        """Return what becomes of a matching line."""
         if not self.backrefs:
             return self.line
         new = self._expanded(text)
@@ -130,18 +129,18 @@ class Line(Step):
 
 @wanted()
 class Block(Step):
-    """Several lines of a file, between two marks by which they are found again. The rest stays as it is.
+    """Several lines of a file, between two marks by which prov finds them again. The rest of the file stays.
 
         text.block(c, "/etc/hosts.allow", "sshd: 10.0.0.0/8", name="office", create=True)
 
-    path: of the file; where that is a link, the file that it leads to is edited.
+    path: of the file; if it is a link, its target is edited.
     text: the lines, which get the file's line ends; "" removes the block with its marks.
-    name: tells this block from others in the same file; it is in the marks ("# BEGIN prov office").
-    comment, comment_end: what makes a line a comment in this kind of file ("<!--" and "-->" for XML).
-    after, before: a regular expression: a new block comes after, or before, the last line in which it is found (first:
-    the first one); else, and if it is found nowhere, at the end.  create: make the file if there is none.
-    mode, owner, group, validate_with, backup: as of files.file.
-    A block that someone has cut in half (a mark is missing or doubled) is refused, not guessed at.
+    name: distinguishes this block from others in the same file; it is in the marks ("# BEGIN prov office").
+    comment, comment_end: what starts and ends a comment in this kind of file ("<!--" and "-->" for XML).
+    after, before: a regular expression: a new block goes after, or before, the last line that matches (first:
+    the first one). Without a match it goes to the end.  create: make the file if it does not exist.
+    mode, owner, group, validate_with, backup: as for files.file.
+    A damaged block (a mark is missing or doubled) is refused; prov does not guess.
     """
 
     path: str
@@ -184,15 +183,15 @@ class Block(Step):
         return fingerprint(self, host)
 
     def removes(self) -> bool:
-        """Whether a missing file is as good as an edited one."""
+        """Return whether a missing file already is as wanted."""
         return not self.text
 
     def hidden(self) -> bool:
-        """No Secret goes into it."""
+        """Return False: a block never holds a Secret."""
         return False
 
     def edit(self, old: Rows) -> bytes:
-        """The file's contents as wanted. Raises StepError."""
+        """Return the file's wanted contents. Raises StepError."""
         rows, texts = list(old.rows), old.texts
         begin, end = self._marks()
         body = [begin, *self._lines(), end] if self.text else []
@@ -224,18 +223,18 @@ class Block(Step):
 
 @wanted()
 class Replace(Step):
-    r"""Text of a file that is found by a regular expression, replaced wherever it is found.
+    r"""Text of a file that matches a regular expression, replaced at every match.
 
         text.replace(c, "/etc/apt/sources.list", r"^# (deb .* backports .*)$", r"\1")
 
-    path: of the file, which must exist; where that is a link, the file that it leads to is edited.
-    match: a regular expression, for the whole text: "^" and "$" are the beginning and end of each line, "." is any
-    character but a line's end, "\n" is the end of a line, whether or not the file has CRs there.
-    by: the text instead; \1 and \g<name> are what the groups of `match` have found, "" removes what was found.
-    after, before: regular expressions: only what comes after the first place where `after` is found, and before the
-    first one from there on where `before` is found. Nothing is replaced where one of them is not found.
-    mode, owner, group, validate_with, backup: as of files.file.
-    What the replacement makes must not be replaced again by the next run: such a step fails.
+    path: of the file, which must exist; if it is a link, its target is edited.
+    match: a regular expression for the whole text: "^" and "$" match at the start and end of each line, "."
+    is any character but a line end, "\n" is a line end, whether or not the file has CRs there.
+    by: the replacement; \1 and \g<name> stand for the groups of `match`, "" removes the match.
+    after, before: regular expressions that limit the edit: to text after the first match of `after`, and
+    before the next match of `before`. If one of them does not match, nothing is replaced.
+    mode, owner, group, validate_with, backup: as for files.file.
+    The next run must not match the replacement again: such a step fails.
     """
 
     path: str
@@ -275,15 +274,15 @@ class Replace(Step):
         return fingerprint(self, host)
 
     def removes(self) -> bool:
-        """The file must exist."""
+        """Return False: the file must exist."""
         return False
 
     def hidden(self) -> bool:
-        """No Secret goes into it."""
+        """Return False: a replacement never holds a Secret."""
         return False
 
     def edit(self, old: Rows) -> bytes:
-        """The file's contents as wanted. Raises StepError."""
+        """Return the file's wanted contents. Raises StepError."""
         text = "\n".join([*old.texts, ""] if not old.rows or old.rows[-1].end else old.texts)
         found = self._found(text)
         new = with_ends(text, (), self._changes(found))
@@ -315,7 +314,7 @@ class Replace(Step):
 
 
 def check_template(match: str, template: str, what: str) -> None:
-    """Raise ValueError unless a replacement refers to groups that the expression has."""
+    """Raise ValueError unless the replacement refers only to groups of the expression."""
     if not match:
         raise ValueError("backrefs needs `match`, whose groups %s refers to" % what)
     try:

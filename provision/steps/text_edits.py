@@ -1,4 +1,4 @@
-"""What the steps that edit text files share: the file as it should be. Shipped (Python 3.8, standard library)."""
+"""Common code of the steps that edit text files. Shipped (Python 3.8, standard library)."""
 
 from typing import TYPE_CHECKING, Optional, Protocol, Sequence
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Edit(Protocol):
-    """A step that changes a part of a text file."""
+    """A step that changes part of a text file."""
 
     @property
     def path(self) -> str: ...
@@ -34,17 +34,17 @@ class Edit(Protocol):
     def backup(self) -> bool: ...
 
     def edit(self, old: Rows) -> bytes:
-        """The file's contents as wanted. Raises StepError."""
+        """Return the file's wanted contents. Raises StepError."""
 
     def removes(self) -> bool:
-        """Whether a missing file is as good as an edited one."""
+        """Return whether a missing file already is as wanted."""
 
     def hidden(self) -> bool:
-        """Whether the file must not be shown, as a Secret goes into it."""
+        """Return whether the file must not be shown, because a Secret goes into it."""
 
 
 def check_arguments(s: Edit) -> None:
-    """Raise ValueError unless what all of these steps take makes sense."""
+    """Raise ValueError unless the arguments that all of these steps take make sense."""
     check_path(s.path)
     check_mode(s.mode)
     check_names(s, "owner", "group")
@@ -52,7 +52,7 @@ def check_arguments(s: Edit) -> None:
 
 
 def check_edit(s: Edit, host: "System", why: str) -> Diff:
-    """What the edit would change; why: the reason if that is nothing. Raises StepError."""
+    """Return what the edit would change; why: the reason for no change. Raises StepError."""
     if not host.files.exists(s.path):
         if s.removes():
             return Diff.none("there is no such file")
@@ -62,7 +62,7 @@ def check_edit(s: Edit, host: "System", why: str) -> Diff:
 
 
 def edited(s: Edit, host: "System") -> File:
-    """The file as it should be; of a link that which it leads to, as an editor would. Raises StepError."""
+    """Return the file as it should be; for a link, its target, as an editor would. Raises StepError."""
     path = host.files.follow(s.path)
     now = host.files.stat(path)
     if now is not None and now.kind != "file":
@@ -85,12 +85,12 @@ def edited(s: Edit, host: "System") -> File:
 
 
 def refuse_given(s: Edit, host: "System", now: "Optional[Stat]", path: str) -> None:
-    """Raise StepError if the edited file would show to others what it holds now."""
+    """Raise StepError if the edited file would reveal its current contents to other users."""
     if now is not None:
         mode = replaced_mode(now, 0) if s.mode is None else s.mode
         refuse_gift(host, path, now, wanted_owner(s, host, now)[0], mode)
 
 
 def fingerprint(s: Edit, host: "System") -> str:
-    """What a unit that reads the file compares."""
+    """Return what a unit that reads the file compares."""
     return host.files.sha256(s.path) if host.files.exists(s.path) else "absent"

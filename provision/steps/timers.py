@@ -1,4 +1,4 @@
-"""Timers of systemd: a command at certain times. Shipped to hosts (Python 3.8, standard library)."""
+"""Timers of systemd: commands at certain times. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
 from typing import TYPE_CHECKING, Mapping, Sequence
@@ -32,20 +32,22 @@ def timer(
     restart_on: Sequence[Ref] = (),
     **options: "Unpack[StepOptions]",
 ) -> "Outcome":
-    """A command at certain times: NAME.service, which runs it once, and NAME.timer, which runs now and after boot.
+    """A command that runs at certain times: NAME.timer, active now and after boot, starts NAME.service.
 
         timers.timer(c, "backup", ["/usr/local/bin/backup", "--all"], calendar="daily", user="backup", spread="1h")
 
     name: of both units, without a type.  argv: the command, a list of words.
-    calendar: when, by systemd.time(7): "daily", "Mon..Fri 03:30", "*-*-01 04:00 Europe/Berlin".
-    every: how long after its last end it starts again: "15min"; it first runs so long after the timer's start.
-    after_boot: how long after the boot it runs: "2min". At least one of these three is needed.
-    user: who runs it; "" is root.  spread: a random delay up to this long, so that not all hosts run at once.
-    catch_up: run at boot what a calendar had wanted while the host was down (Persistent=).
-    settings: more of the service's [Service] settings: {"Nice": 10, "Environment": ["A=1", "B=2"]}; a list is a line
-    for each, in the order given.
-    restart_on: as for systemd.service.  Both files are judged by systemd-analyze before they are in place.
-    What the command prints is in the journal: `journalctl -u NAME`. Source: systemd.timer(5).
+    calendar: when, as in systemd.time(7): "daily", "Mon..Fri 03:30", "*-*-01 04:00 Europe/Berlin".
+    every: the time from the end of one run to the next: "15min"; the first run is that long after the timer's
+    start.
+    after_boot: how long after boot it runs: "2min". At least one of these three is needed.
+    user: who runs it; "" is root.  spread: a random delay of up to this time, so that not all hosts run at
+    once.
+    catch_up: at boot, run what the calendar scheduled while the host was down (Persistent=).
+    settings: more [Service] settings: {"Nice": 10, "Environment": ["A=1", "B=2"]}; a list gives one line for
+    each value, in the given order.
+    restart_on: as for systemd.service.  systemd-analyze judges both files before they are in place.
+    The command's output is in the journal: `journalctl -u NAME`. Source: systemd.timer(5).
     """
     if not NAME.match(name) or name.endswith((".timer", ".service")):
         raise ValueError("%r is not a name of units without a type" % (name,))
@@ -64,7 +66,7 @@ def timer(
         ("OnActiveSec", every),
         ("OnUnitInactiveSec", every),
         ("OnBootSec", after_boot),
-        # a time means that time, as with cron: systemd may otherwise be a minute late, to save power
+        # run at exactly that time, as cron does: by default systemd may be a minute late, to save power
         ("AccuracySec", "1s"),
         ("RandomizedDelaySec", spread),
         ("Persistent", "yes" if calendar and catch_up else ""),
@@ -79,12 +81,12 @@ def timer(
         + section("Install", [("WantedBy", "timers.target")]),
         **options,
     )
-    # the service's file is read when it next starts; nothing needs a restart for it
+    # systemd reads the service's file when the service next starts; nothing needs a restart for it
     return service(c, name + ".timer", restart_on=[times, *restart_on], **options)
 
 
 def no_timer(c: "Steps", name: str, **options: "Unpack[StepOptions]") -> "Outcome":
-    """No such timer, and no service for it: both are stopped, and their files go.
+    """Remove a timer and its service: both are stopped, and their files removed.
 
         timers.no_timer(c, "backup")
 
@@ -97,12 +99,12 @@ def no_timer(c: "Steps", name: str, **options: "Unpack[StepOptions]") -> "Outcom
 
 
 def section(name: str, lines: "Sequence[tuple[str, str]]") -> str:
-    """A section of a unit file, without the settings that are ""."""
+    """Return a section of a unit file, without the settings that are ""."""
     return "".join(["[%s]\n" % name, *("%s=%s\n" % line for line in lines if line[1])])
 
 
 def given(settings: "Mapping[str, object]") -> "list[tuple[str, str]]":
-    """Settings as lines, one for each value of a list. Raises ValueError."""
+    """Return settings as lines, one for each value of a list. Raises ValueError."""
     found = []
     for key, value in dict(settings).items():
         values = value if isinstance(value, (list, tuple)) else [value]
@@ -113,14 +115,14 @@ def given(settings: "Mapping[str, object]") -> "list[tuple[str, str]]":
 
 
 def setting(key: str, value: object) -> str:
-    """The value of a setting. Raises ValueError."""
+    """Return the value of a setting. Raises ValueError."""
     if not isinstance(key, str) or not re.match(r"^[A-Z][A-Za-z0-9]*\Z", key):
         raise ValueError("%r is not the name of a setting, such as Nice" % (key,))
     if not isinstance(value, (str, int, float)) or value != value or value in (float("inf"), -float("inf")):
         raise ValueError("%s must be text, a number, yes or no, or a list of these, not %r" % (key, value))
     text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
     check_text(text, key)
-    # what is written here is systemd's own language; it must not reach into the next line
+    # the value is in systemd's own syntax; it must not reach into the next line
     if text.endswith("\\"):
         raise ValueError("%s must not end with a backslash: %r" % (key, text))
     return text

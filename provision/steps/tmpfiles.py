@@ -13,14 +13,14 @@ from provision.steps.support.unquoted import unescaped, unquoted
 if TYPE_CHECKING:
     from provision.system.host import System
 
-#: tmpfiles.d(5): what a line of this type leaves at its path
+#: tmpfiles.d(5): what a line of each type creates at its path
 MAKES = {"f": "file", "F": "file", "d": "dir", "D": "dir", "v": "dir", "q": "dir", "Q": "dir", "L": "link"}
 TYPES = "fFwdDevqQpLcbCxXrRzZtThHaA"
 MODIFIERS = "+!-=~^$?"
 
 
 class TmpfilesLine(NamedTuple):
-    """A line of tmpfiles.d(5); "" where it says "-" or nothing."""
+    """A line of tmpfiles.d(5); "" for a field that is "-" or missing."""
 
     kind: str
     path: str
@@ -37,10 +37,10 @@ class Tmpfiles(Step):
         tmpfiles.tmpfiles(c, "shop", ["d /run/shop 0750 shop www-data", "L /run/shop/conf - - - - /etc/shop"])
 
     name: of the file in /etc/tmpfiles.d, without ".conf".
-    lines: as in tmpfiles.d(5), also with its quotes: 'd "/run/my shop" 0750'; none of them removes the file, and leaves
-    what its lines have made.
-    The lines are carried out by `systemd-tmpfiles --create` before the file is put in place, and again where what
-    they make is missing. A line that systemd-tmpfiles refuses keeps the file from being put there.
+    lines: as in tmpfiles.d(5), including its quotes: 'd "/run/my shop" 0750'. An empty list removes the file,
+    and leaves what its lines made.
+    `systemd-tmpfiles --create` applies the lines before the file is put in place, and again if something that
+    they make is missing. If systemd-tmpfiles refuses a line, the file is not put in place.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Tmpfiles(Step):
         return File(path, text, mode=0o644, validate_with=["systemd-tmpfiles", "--create", "%s"])
 
     def _made(self, host: "System", line: TmpfilesLine) -> List[Change]:
-        """How what the line makes is not as it says. "!" is for boots only, "%" needs expanding."""
+        """Return how the path differs from its line. "!" is for boots only, "%" needs expanding."""
         uid, gid = owner_of(host, line)
         if line.kind[0] not in MAKES or "!" in line.kind or "%" in line.path:
             return []
@@ -127,7 +127,7 @@ class Tmpfiles(Step):
         what = MAKES[line.kind[0]]
         if what == "link":
             if host.files.stat(line.path) is not None:
-                # "L+" removes what is in the way, a directory with all that is in it too
+                # "L+" removes what is in the way, even a directory with all its contents
                 host.files.remove(line.path)
             host.files.link(line.path, line.argument)
             return
@@ -142,7 +142,7 @@ tmpfiles = step(Tmpfiles)
 
 
 def owner_of(host: "System", line: TmpfilesLine) -> "tuple[int, int]":
-    """Ids of the owner and group in a line. Raises StepError."""
+    """Return ids of the owner and group in a line. Raises StepError."""
     user, group = line.user.lstrip(":") or "root", line.group.lstrip(":") or "root"
     if "%" in user + group:
         return 0, 0
@@ -151,7 +151,7 @@ def owner_of(host: "System", line: TmpfilesLine) -> "tuple[int, int]":
 
 
 def parsed(line: str) -> TmpfilesLine:
-    """The fields of a line. Raises ValueError."""
+    """Return the fields of a line. Raises ValueError."""
     words, argument = unquoted(line, 6)
     if len(words) < 2:
         raise ValueError("a line needs a type and a path at least: %r" % line)
@@ -160,7 +160,7 @@ def parsed(line: str) -> TmpfilesLine:
         raise ValueError("%r is not a type of tmpfiles.d(5)" % kind)
     if not path.startswith(("/", "%")) or ".." in path.split("/"):
         raise ValueError("the path must be absolute, not %r" % path)
-    # systemd-tmpfiles takes "/run//x/./y/" for /run/x/y
+    # systemd-tmpfiles reads "/run//x/./y/" as /run/x/y
     path = "/".join(part for n, part in enumerate(path.split("/")) if n == 0 or part not in ("", "."))
     rest = ["" if word == "-" else word for word in words[2:]] + [""] * 4
     mode = rest[0].lstrip("~:")

@@ -1,4 +1,4 @@
-"""A folder of many files, synchronised by manifest. Shipped to hosts (Python 3.8, standard library)."""
+"""A folder of many files, synchronised by a manifest. Shipped to hosts (Python 3.8, standard library)."""
 
 import hashlib
 import json
@@ -25,21 +25,22 @@ if TYPE_CHECKING:
     from provision.steps.on_controller import Host, Outcome, StepOptions
     from provision.system.host import System
 
-#: paths named one by one in a diff; the rest is counted
+#: paths listed in a diff; the rest are counted
 SHOWN = 20
 
-#: files that are put on disk one by one; for more of them everything is, also what others wrote (sync(2))
+#: up to this many files are synced to disk one by one; for more, the whole disk is, with others' writes
+#: (sync(2))
 FEW = 20
 
-#: files that a message to the host can hold (frames.py, MANY), with room for the rest of it
+#: how many files a message to the host can hold (frames.py, MANY), with room for the rest of the message
 MOST = 75_000
 
-#: one file of a tree: path below the folder, permission bits, contents; or target of a link instead
+#: one file of a tree: path below the folder, permission bits, and contents or, for a link, its target
 Entry = Tuple[str, int, Optional[Source], str]
 
 
 class Wanted(NamedTuple):
-    """What a folder of the tree gets, as steps on files say it."""
+    """What a folder of the tree gets, in the words of steps on files."""
 
     mode: Optional[int]
     owner: Optional[str]
@@ -52,12 +53,12 @@ class Tree(Step):
 
     path: the folder on the host.  entries: (path below it, mode, Source or None, link target),
     at most 75,000.
-    owner, group: of the folder and of all entries, with the folders and links on their way; None leaves them, and is
-    the login's own for what is new.
-    like: another folder on the host, such as the last release: files with the same contents are copied
-    from there.  delete: remove what is in the folder, but not in entries nor in `keep` (paths below it).
-    exclude: names or paths that are left where they are, as of permissions.permissions.
-    folder_mode: of the folder and of those in it; None makes new ones 0755, and leaves others.
+    owner, group: of the folder and all entries, including the folders and links above them. None leaves them,
+    and gives new ones to the login's own.
+    like: another folder on the host, such as the last release: files with equal contents are copied
+    from there.  delete: remove what is in the folder, but neither in entries nor in `keep` (paths below it).
+    exclude: names or paths that are left as they are, as for permissions.permissions.
+    folder_mode: of the folder and those in it; None makes new ones 0755, and leaves existing ones.
     """
 
     path: str
@@ -102,7 +103,7 @@ class Tree(Step):
             if count > SHOWN:
                 found.append(Change(what, "", "and %d more" % (count - SHOWN)))
         if not found:
-            # a run that died may have put the last of them there
+            # a run that died may have put the last of them in place
             host.ledger.filled(self.path, self._names())
             return Diff.none("%d files are the same" % len(self.entries))
         return Diff(found)
@@ -115,7 +116,7 @@ class Tree(Step):
                 host.files.remove(self._at(path))
         for at, _ in self._folders(host):
             now = host.files.stat(at)
-            assert now is not None  # it is one of those that are there
+            assert now is not None  # it is one of the existing files
             set_attributes(self._wanted_folder, host, now, at)
         made: Set[str] = set()
         self._folder(host, self.path, uid, gid, made)
@@ -139,7 +140,7 @@ class Tree(Step):
         return hashlib.sha256(json.dumps(sorted(summary(self.entries).items())).encode()).hexdigest()
 
     def _names(self) -> List[str]:
-        """All that belongs there, folders as well."""
+        """Return all paths that belong to the tree, folders as well."""
         files = [entry[0] for entry in self.entries]
         return [*files, *sorted(folders_of(dict.fromkeys(files, "file")))]
 
@@ -186,7 +187,7 @@ class Tree(Step):
         return Wanted(self.folder_mode, self.owner, self.group)
 
     def _folders(self, host: "System") -> List[Tuple[str, List[Change]]]:
-        """The folders that are there with another mode or owner than they should have, with what changes."""
+        """Return existing folders whose mode or owner differs, with what changes."""
         if self.folder_mode is None and self.owner is None and self.group is None:
             return []
         below = folders_of({entry[0]: "file" for entry in self.entries})
@@ -206,9 +207,10 @@ class Tree(Step):
         return found
 
     def _gone(self, host: "System", seen: Dict[str, bool]) -> List[str]:
-        """Paths that are there and should not be; of a whole folder only its own path. seen: those that have
-        been
-        looked at, and whether they are folders."""
+        """Return paths to remove; of a whole folder only its own path.
+
+        seen: the paths already looked at, and whether they are folders.
+        """
         files, keep = {entry[0] for entry in self.entries}, set(self.keep)
         folders = folders_of(dict.fromkeys(files | keep, "file"))
         found: List[str] = []
@@ -232,7 +234,7 @@ class Tree(Step):
         return found
 
     def _holds_excluded(self, host: "System", folder: str) -> bool:
-        """Whether something in a folder is to be left where it is."""
+        """Return whether something in a folder is excluded, and so left as it is."""
         for path in (
             ("%s/%s" % (folder, name) for name in host.files.list(self._at(folder))) if self.exclude else ()
         ):
@@ -244,7 +246,7 @@ class Tree(Step):
         return False
 
     def _in_folders(self, host: "System", path: str, known: Dict[str, bool]) -> bool:
-        """Whether all that is above a path of the tree are real folders, not links to elsewhere."""
+        """Return whether all folders above a path of the tree are real ones, not links to elsewhere."""
         if "/" not in path:
             return True
         above = path.rsplit("/", 1)[0]
@@ -267,7 +269,7 @@ class Tree(Step):
         host.files.mkdir(path, 0o755 if self.folder_mode is None else self.folder_mode, uid, gid)
 
     def _copied(self, host: "System", path: str, source: Source, mode: int, uid: int, gid: int) -> bool:
-        """Take the contents from the other folder, if it has them under the same path."""
+        """Take the contents from the other folder, if it has them at the same path."""
         if not self.like:
             return False
         other = "%s/%s" % (self.like, path)
@@ -295,18 +297,17 @@ def sync(
     outside_links: bool = False,
     **options: "Unpack[StepOptions]",
 ) -> "Outcome":
-    """The files of a local folder at `to`; of those that the host has already, only the hashes are compared.
+    """Synchronise the files of a local folder to `to`; for files that the host has, only hashes are compared.
 
         tree.sync(c, "pages", to="/srv/www", exclude=["*.orig", "drafts"], owner="www-data")
 
-    origin: absolute, or relative to the role's files/ folder.  owner, group: as of tree.tree.
-    delete: remove what is on the host and not in the folder.
+    origin: absolute, or relative to the role's files/ folder.  owner, group: as for tree.tree.
+    delete: remove what is on the host but not in the folder.
     exclude: names ("*.orig") and paths ("var/cache") that are neither sent nor removed.
-    outside_links: also send links that lead out of the folder; else one such link is refused.
-    Files are 0755 if their owner may execute them here, else 0644; links are sent as links, and what they
-    lead to is
-    not read; empty folders, pipes and devices are not sent.
-    Raises ConfigError if there is no such local folder, ProvError for files that can't be sent.
+    outside_links: also send links that lead out of the folder; by default, such a link is refused.
+    Files are 0755 if their owner may execute them here, else 0644. Links are sent as links; their targets are
+    not read. Empty folders, pipes and devices are not sent.
+    Raises ConfigError if the local folder does not exist, ProvError for files that can't be sent.
     """
     import os
 
@@ -321,8 +322,8 @@ def sync(
 
 
 def check_tree(paths: "Sequence[str]") -> None:
-    """Raise ValueError for a path that leads outside, for two of one name, for one below another, which may be a
-    link, and for more of them than a message can hold."""
+    """Raise ValueError for a path that leads outside, a duplicate, a path below a path that may be a link, or
+    more paths than a message can hold."""
     if len(paths) > MOST:
         raise ValueError(
             "%d files are too many for one step, which takes %d: make it several" % (len(paths), MOST)
@@ -339,5 +340,5 @@ def check_tree(paths: "Sequence[str]") -> None:
 
 
 def summary(entries: "Sequence[Entry]") -> Dict[str, str]:
-    """Path -> mode and contents, for naming a tree by what is in it."""
+    """Return path -> mode and contents; its digest names a tree by its contents."""
     return {path: "%o %s" % (mode, s.sha256 if s else "-> " + target) for path, mode, s, target in entries}

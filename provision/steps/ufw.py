@@ -33,13 +33,13 @@ from provision.steps.ufw_routes import Route as Route
 if TYPE_CHECKING:
     from provision.system.host import System
 
-#: which verbs are as good as the wanted one, and what an opening is called in a diff
+#: verbs that are as good as the wanted one, and the name of an opening in a diff
 AS_GOOD = {"limit": ("limit",), "allow": ("allow", "limit"), "deny": ("deny", "reject")}
 WORDS = {"limit": "limited opening", "allow": "opening", "deny": "denial"}
 
 
 class Lack(NamedTuple):
-    """A rule that a family needs. at: where the rule is that decides before it; len(held) if none does."""
+    """A rule that a family needs. at: index of the rule that decides before it; len(held) if none does."""
 
     family: Family
     rule: Rule
@@ -53,23 +53,23 @@ class Lack(NamedTuple):
 
 @wanted()
 class Ufw(Step):
-    """What other machines may reach on this host; all else is denied. ufw, now and at boot.
+    """The ports that other machines may reach on this host, by ufw, now and at boot; all else is denied.
 
         ufw.ufw(c, ["80", "443", "5432/tcp from 10.0.0.0/8", "any on wg0"], limited=["22"])
 
-    openings: a port or a range ("8000-8010"), or "any"; "/udp" if it is not tcp; "from" a network and "on" an
-    interface, if not from everywhere.
-    limited: openings as above, in which an address may begin six connections in 30 seconds, and is refused after that;
-    on the port of SSH prov's own logins count as well.
-    denied: the same, closed although an opening lets it in: ["22 from 203.0.113.7"].
-    exclusive: remove other rules that let packets in; those with more conditions than these stay.
+    openings: a port or a range ("8000-8010"), or "any"; add "/udp" unless it is tcp; "from" a network and
+    "on" an interface limit where packets come from.
+    limited: openings as above, but an address may begin six connections in 30 seconds, and is refused after
+    that. On the port of SSH, prov's own logins count as well.
+    denied: the same, closed although an opening would let it in: ["22 from 203.0.113.7"].
+    exclusive: remove other rules that let packets in; rules with more conditions than these stay.
     enabled: False turns ufw off: everything is let in; its rules stay.
-    If a rule that someone has made lets packets in already, by allow or limit, the rule stays and counts as the
-    opening. If a deny comes before an opening and closes it for everyone, a rule goes in before the deny; a narrower
-    one (for one address, for one interface) stays as an exception.
-    The port by which prov has come in, and those on which sshd listens, are opened before anything is
-    closed, and are never removed.  Needs ufw on the host: apt.packages(c, "ufw").  On a host with containers
-    take nftables.firewall: ufw and Docker do not know of each other.  Source: ufw(8).
+    If an existing rule already lets packets in, by allow or limit, it stays and counts as the opening. If a
+    deny rule comes before an opening and closes it for everyone, a rule is inserted before the deny. A
+    narrower deny (for one address or one interface) stays as an exception.
+    The port that prov came in by, and those that sshd listens on, are opened before anything is closed, and
+    are never removed.  Needs ufw on the host: apt.packages(c, "ufw").  On a host with containers, use
+    nftables.firewall instead: ufw and Docker do not know of each other.  Source: ufw(8).
     """
 
     openings: Sequence[str] = ()
@@ -155,7 +155,7 @@ class Ufw(Step):
         )
 
     def _wanted(self, host: "System", ssh: Sequence[Opening]) -> Iterator[Tuple[str, Opening]]:
-        """Limits first, as they are openings too; ssh before all others. Raises StepError for what can't be."""
+        """Return the wanted openings: limits first, as they open ports too, then ssh. Raises StepError."""
         for opening in ssh:
             refuse_denied(opening, self.denied, StepError)
         limited, denied = map(parse_opening, self.limited), map(parse_opening, self.denied)
@@ -173,7 +173,7 @@ class Ufw(Step):
     def _lacking(
         self, host: "System", action: str, opening: Opening, going: Sequence[Tuple[Family, Rule]]
     ) -> List[Lack]:
-        """Where an opening is not as wanted, once the rules that go have gone."""
+        """Return where an opening is not as wanted, once the rules to remove are gone."""
         found = []
         for family in families(host):
             rule = wanted_rule(action, opening, family)
@@ -205,7 +205,7 @@ class Ufw(Step):
                 held[lack.at : lack.at + 1] = [lack.rule]
             else:
                 for n in same:
-                    # ufw moves none that is there
+                    # ufw does not move an existing rule
                     self._ufw(host, "delete", *held.pop(n).words())
                 first = counted(rules(host, V4)) if lack.family == V6 else 0
                 at = position(held, lack.at)
@@ -214,7 +214,7 @@ class Ufw(Step):
             put_rules(host, lack.family, held)
 
     def _others(self, host: "System", ssh: Sequence[Opening]) -> List[Tuple[Family, Rule]]:
-        """Rules that let in more than is wanted, if they are to go."""
+        """Return rules that let in more than is wanted, if they are to be removed."""
         found: List[Tuple[Family, Rule]] = []
         openings = [*ssh, *map(parse_opening, (*self.openings, *self.limited))]
         for family in families(host) if self.exclusive else ():
@@ -229,7 +229,7 @@ class Ufw(Step):
     def _remove(self, host: "System", family: Family, rule: Rule) -> None:
         held = rules(host, family)
         if rule not in held:
-            # gone with another one of its application, or a denial has taken its place
+            # removed with another rule of its application, or replaced by a denial
             return
         self._ufw(host, "delete", *rule.words())
         put_rules(host, family, [r for r in held if r != rule and (not rule.app or r.app != rule.app)])
@@ -240,7 +240,7 @@ route = step(Route)
 
 
 def change(action: str, opening: Opening, lacking: Sequence[Lack]) -> Change:
-    """What has to be done for an opening."""
+    """Return the change for an opening."""
     before = next((lack.before for lack in lacking if lack.before), None)
     if before is None:
         return Change(WORDS[action], "", opening.shown())
@@ -251,5 +251,5 @@ def change(action: str, opening: Opening, lacking: Sequence[Lack]) -> Change:
 
 
 def shown(rule: Rule) -> str:
-    """A rule in the words of its family for IPv4: those of both families are alike."""
+    """Return a rule in IPv4's words: a rule of both families is shown once."""
     return rule.text().replace(ANYWHERE[1], ANYWHERE[0])

@@ -31,7 +31,7 @@ ROUTE = re.compile(r"^(\S+)((?: (?:on|from|to|out) \S+)*)\Z")
 
 
 class Way(NamedTuple):
-    """What a route is about. source: as of an opening: ports, protocol, origin, where it comes in."""
+    """The packets of a route. source: as in an opening: ports, protocol, origin, incoming interface."""
 
     source: Opening
     to: str
@@ -40,21 +40,21 @@ class Way(NamedTuple):
 
 @wanted()
 class Route(Step):
-    """Packets that this host passes on between others, or does not: one rule of `ufw route`.
+    """A rule of `ufw route`: packets that this host forwards between other hosts, or does not.
 
         ufw.route(c, "443 on eth0 to 10.0.0.5 out eth1")
         ufw.route(c, "any on wg0 from 10.8.0.0/24 out eth0")
         ufw.route(c, "25 on wg0", action="deny")
 
-    route: a port or a range of the destination ("8000-8010", "53/udp") or "any"; "on" the interface where packets come
-    in, "from" a network, "to" a network or an address, "out" the interface where they leave; each of them may be left
-    out.
+    route: a port or range of the destination ("8000-8010", "53/udp") or "any"; "on" the interface where
+    packets come in, "from" a network, "to" a network or an address, "out" the interface where they leave.
+    Each of these is optional.
     action: "allow", "limit", "deny" or "reject".
-    present: False takes such a rule away, whatever its action.
-    A rule that is about all these packets and has this action already counts as this one. One with another action that
-    comes before is overtaken: this one goes before it. A narrower one that comes before stays as an exception.
-    Without a rule ufw drops what is forwarded (DEFAULT_FORWARD_POLICY). Forwarding also needs kernel.sysctl,
-    "net.ipv4.ip_forward", and NAT a table of its own: nftables.table.
+    present: False removes such a rule, whatever its action.
+    An existing rule that covers all these packets with this action counts as this one. If a rule with another
+    action comes first, this rule is inserted before it; a narrower one stays as an exception.
+    Without a rule, ufw drops forwarded packets (DEFAULT_FORWARD_POLICY). Forwarding also needs kernel.sysctl
+    with "net.ipv4.ip_forward", and NAT needs a table of its own: nftables.table.
     Needs ufw on the host: apt.packages(c, "ufw").  Source: ufw(8), "route".
     """
 
@@ -87,7 +87,7 @@ class Route(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         for family, rule, _ in self._faults(host):
-            # both families may have changed with the first of them
+            # the first change may have changed both families
             now = rules(host, family)
             if self._fault(now, rule):
                 self._put(host, family, rule, now)
@@ -99,7 +99,7 @@ class Route(Step):
         return " ".join(rule.text() for _, rule, held in self._wanted(host) for rule in same(held, rule))
 
     def _wanted(self, host: "System") -> List[Tuple[Family, Rule, List[Rule]]]:
-        """The rule in each family of which it is, with those that are there."""
+        """Return the rule in each family that it applies to, with the existing rules."""
         way = parse_route(self.route)
         found = []
         for family in families(host):
@@ -150,7 +150,7 @@ class Route(Step):
 
 
 def parse_route(text: str) -> Way:
-    """ "443 on eth0 from 10.8.0.0/24 to 10.0.0.5 out eth1". Raises ValueError."""
+    """Parse "443 on eth0 from 10.8.0.0/24 to 10.0.0.5 out eth1". Raises ValueError."""
     match = ROUTE.match(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError("%r is not a route such as '443 on eth0 to 10.0.0.5 out eth1'" % (text,))
@@ -177,7 +177,7 @@ def parse_route(text: str) -> Way:
 
 
 def wanted_route(action: str, way: Way, family: Family) -> Optional[Rule]:
-    """The rule for a route; None if one of its networks is of the other family."""
+    """Return the rule for a route; None if one of its networks is of the other family."""
     six = ":" in family.anywhere
     if any(network and (":" in network) != six for network in (way.source.origin, way.to)):
         return None
@@ -197,23 +197,23 @@ def wanted_route(action: str, way: Way, family: Family) -> Optional[Rule]:
 
 
 def as_written(network: str) -> str:
-    """A network as ufw writes it: an address alone without its length."""
+    """Return a network as ufw writes it: a single address without its prefix length."""
     whole = "/128" if ":" in network else "/32"
     return network[: -len(whole)] if network.endswith(whole) else network
 
 
 def verb(rule: Rule) -> str:
-    """What becomes of packets by a route's rule."""
+    """Return the action of a route's rule."""
     return rule.action.partition(":")[2].partition("_")[0]
 
 
 def same(held: Sequence[Rule], rule: Rule) -> List[Rule]:
-    """Routes about just the same packets."""
+    """Return whether two routes apply to exactly the same packets."""
     return [other for other in held if other.action.startswith("route:") and other.same_packets(rule)]
 
 
 def deciding(held: Sequence[Rule], rule: Rule) -> Optional[int]:
-    """Where the first route is that decides about all packets of this one; None if none does."""
+    """Return the index of the first route that decides for all packets of this one; None if none does."""
     routes = (
         n for n, other in enumerate(held) if other.action.startswith("route:") and about_all(other, rule)
     )
@@ -221,7 +221,7 @@ def deciding(held: Sequence[Rule], rule: Rule) -> Optional[int]:
 
 
 def about_all(other: Rule, rule: Rule) -> bool:
-    """Whether one route is about all packets of another one."""
+    """Return whether one route applies to all packets of another one."""
     if other.of_app or other.sport != "any" or other.protocol not in ("any", rule.protocol):
         return False
     for mine, its in ((rule.src, other.src), (rule.dst, other.dst)):
@@ -233,7 +233,7 @@ def about_all(other: Rule, rule: Rule) -> bool:
 
 
 def words(rule: Rule) -> List[str]:
-    """For `ufw route`, without "delete" or "insert"."""
+    """Return the words for `ufw route`, without "delete" or "insert"."""
     ways = dict(part.split("_", 1) for part in rule.way.split("!") if "_" in part)
     on = [word for where in ("in", "out") if where in ways for word in (where, "on", ways[where])]
     action, _, log = rule.action.partition(":")[2].partition("_")

@@ -1,4 +1,4 @@
-"""A run is taken back: all that it changed is as it was before. Shipped to hosts (Python 3.8, standard library)."""
+"""Undo a run: everything it changed is as it was before. Shipped to hosts (Python 3.8, standard library)."""
 
 from typing import TYPE_CHECKING, Any, Dict, List
 
@@ -12,22 +12,22 @@ from provision.system.memory.past_runs import Runs
 if TYPE_CHECKING:
     from provision.system.host import System
 
-#: in place of a run's number: the last one that can be undone, and the one that is running
+#: in place of a run's number: the last run that can be undone, and the one in progress
 LAST, THIS = 0, -1
-#: runs that a hint names
+#: how many runs a hint names
 SHOWN = 10
 
 
 @wanted()
 class Undo(Step):
-    """What a run changed is as it was before it: files, links, folders, users, units with what they run, and in the
-    kernel its name, mounts, settings, swap files and tables of nftables.
+    """Restore what a run changed: files, links, folders, users, units with what they run, and of the kernel's
+    state the host name, mounts, settings, swap files and nftables tables.
 
-    run: its number; 0 is the last one that has not been undone, -1 the one that is running.
-    Packages stay, and so does what commands have done: both are named. A value that a mount got by its options
-    (size=) stays as long as it is mounted. A folder goes if it is empty then. What was
-    changed since the run, or is in use, is not touched: the step fails and names it, before it has done anything. An
-    undo that fails half-way goes on when it is called again.
+    run: its number; 0 is the last run that has not been undone, -1 the one in progress.
+    Packages stay, and so do the effects of commands; the step names both. A value that a mount got by its
+    options (size=) stays as long as it is mounted. A folder is removed if it is then empty. If something was
+    changed since the run, or is in use, the step names it and fails before it changes anything. An undo that
+    fails half-way continues when it is called again.
     """
 
     run: int = LAST
@@ -68,7 +68,7 @@ class Undo(Step):
         runs = Runs(host.ledger.home)
         id = self._id(host, runs)
         if self.run == THIS:
-            # what is put back has been kept already
+            # a copy of what is put back exists already
             host.files.record = host.units.record = host.accounts.record = host.remembered.record = None
         work = self._work(host, runs, id)
         if not host.planned:
@@ -90,7 +90,7 @@ class Undo(Step):
         return Restoration(host, former, about["began"], runs.steps(id))
 
     def _id(self, host: "System", runs: Runs) -> int:
-        """The number of the run that is meant. Raises StepError if there is none."""
+        """Return the number of the run to undo. Raises StepError if there is none."""
         record = host.ledger.record
         this = record.id if record is not None else 0
         if self.run == THIS:
@@ -109,7 +109,7 @@ class Undo(Step):
         return self.run
 
     def _stays(self, runs: Runs, id: int, work: Restoration) -> List[str]:
-        """What is not undone."""
+        """Return what is not undone."""
         steps = runs.steps(id)
         packages = [
             change[0].split(" ", 1)[1]
@@ -129,14 +129,14 @@ class Undo(Step):
         return found
 
     def _mark_begun(self, host: "System", runs: Runs, id: int) -> None:
-        """Remember what this run is about: if it fails half-way, the next undo goes on with that, and not with this."""
+        """Record which run is undone: if this fails half-way, the next undo continues with that run."""
         record = host.ledger.record
         if record is not None and record.id != id:
             record.about["undoes"] = id
             runs.write(record.id, record.about)
 
     def _mark(self, host: "System", runs: Runs, id: int) -> None:
-        """Remember that the run is undone; and if it was an undo itself, that the one before is in force again."""
+        """Record that the run is undone; if it was itself an undo, the run it undid is in force again."""
         record = host.ledger.record
         assert record is not None  # something has been changed
         if record.id == id:
@@ -153,7 +153,7 @@ class Undo(Step):
 
 
 def summary(run: Dict[str, Any]) -> str:
-    """A run in a few words: "12 (2026-11-21T14:02:07Z, done)"."""
+    """Return a run in a few words: "12 (2026-11-21T14:02:07Z, done)"."""
     return "%d (%s, %s)" % (
         run["id"],
         run["began"] or "?",

@@ -33,9 +33,9 @@ class Unit(Step):
 
         systemd.unit(c, "shop.service", "[Service]\\nExecStart=/usr/bin/shop\\n")
 
-    name: with its type: "shop.service", or "shop@.service" for a template.  content: text, a Secret or a Source.
-    What the judge only warns of is shown with the step; a unit that systemd would refuse is not put in place.
-    systemd reads the file before it is next asked or told anything: one daemon-reload for several files.
+    name: with its type: "shop.service", or "shop@.service" for a template.  content: text, a Secret or a
+    Source. Warnings of systemd-analyze are shown with the step; a unit that systemd would refuse is not put
+    in place. systemd reloads its files before the next command to it: one daemon-reload for several files.
     Source: systemd.unit(5), systemd-analyze(1).
     """
 
@@ -70,14 +70,14 @@ class Unit(Step):
 
 @wanted()
 class DropIn(Step):
-    """A part of a unit's settings in a file of its own, over those that its package brings.
+    """Settings of a unit in a file of their own, which override those of its package.
 
         limits = systemd.drop_in(c, "nginx", "limits", "[Service]\\nLimitNOFILE=65536\\n")
         systemd.service(c, "nginx", restart_on=[limits])
 
-    unit: whose; ".service" is added if it has no type.  name: of the file, ".conf" is added.
-    content: text, a Secret or a Source; None removes the file, and its directory if nothing else is in it.
-    The unit with all its drop-ins is judged by `systemd-analyze verify` before the file is put in place.
+    unit: the unit to change; ".service" is added if it has no type.  name: of the file, ".conf" is added.
+    content: text, a Secret or a Source; None removes the file, and its directory if it is then empty.
+    `systemd-analyze verify` judges the unit with all its drop-ins before the file is put in place.
     Source: systemd.unit(5), "drop-in".
     """
 
@@ -133,13 +133,13 @@ STARTING = (".wants", ".requires", ".upholds")
 
 
 def target_of(host: "System", path: str) -> str:
-    """Where a link leads; "" for anything else."""
+    """Return a link's target; "" for anything else."""
     now = host.files.stat(path)
     return now.target if now is not None else ""
 
 
 def stop(host: "System", names: Sequence[str]) -> None:
-    """Stop units in this order, and see that none of them runs. Raises StepError."""
+    """Stop units in this order, and check that none of them runs. Raises StepError."""
     for name in names:
         host.units.do("stop", name)
     left = [name for name in names if host.units.state(name).running]
@@ -152,14 +152,15 @@ def stop(host: "System", names: Sequence[str]) -> None:
 
 @wanted()
 class NoUnit(Step):
-    """No such unit file in /etc/systemd/system: the unit is stopped and disabled, then it goes with its drop-ins.
+    """Remove a unit file from /etc/systemd/system, with its drop-ins; first stop and disable the unit.
 
         systemd.no_unit(c, "old-shop")
 
-    unit: ".service" is added if it has no type. Of a template, all instances, with the links that start them at boot
-    and their own files and drop-ins. A socket, timer or path that would start it again is stopped first.
-    drop_ins: False leaves those that are there.
-    A file that a package brings stays: mask the unit, or remove the package.
+    unit: ".service" is added if it has no type. For a template, this includes all instances, with their own
+    files and drop-ins and the links that start them at boot. A socket, timer or path that would start it
+    again is stopped first.
+    drop_ins: False leaves existing drop-ins.
+    A file from a package stays: mask the unit, or remove the package.
     """
 
     unit: str
@@ -199,7 +200,7 @@ class NoUnit(Step):
         for name in {*own, full_name(self.unit)}:
             host.ledger.forget_unit(name)
         if own:
-            # one that failed would stay listed; one that did not is not known any more, which is as well
+            # a failed unit would stay listed; systemd forgets one that did not fail, which is fine
             host.run(("systemctl", "reset-failed", *own))
 
     def fingerprint(self, host: "System") -> str:
@@ -210,10 +211,10 @@ class NoUnit(Step):
         return [path, path + ".d"] if self.drop_ins else [path]
 
     def _of_instances(self, host: "System", paths: List[str]) -> List[str]:
-        """What belongs to single instances of a template: files, drop-ins, and links that start them at boot."""
+        """Return what a template's instances have: files, drop-ins, and links that start them at boot."""
         name = full_name(self.unit)
         if "@." not in name or not (paths or host.units.state(some_instance(name)).load == "not-found"):
-            # a package's template
+            # a template from a package
             return []
         found = []
         for folder in (UNIT_FOLDER, RUNTIME_FOLDER):
@@ -227,18 +228,18 @@ class NoUnit(Step):
                     each[:-2] if self.drop_ins and each.endswith(".d") else each
                 ):
                     found.append(path)
-        # a mask keeps what it hides from running: the administrator's word
+        # a mask keeps the unit from running: the administrator decided that
         return [path for path in found if path not in paths and target_of(host, path) != "/dev/null"]
 
     def _is_one(self, name: str) -> bool:
-        """Whether a unit is the one that goes, or an instance of it."""
+        """Return whether a unit is the one to remove, or an instance of it."""
         beginning, _, ending = full_name(self.unit).partition("@")
         return name == full_name(self.unit) or (
             ending.startswith(".") and name.startswith(beginning + "@") and name.endswith(ending)
         )
 
     def running(self, host: "System") -> List[str]:
-        """What is to be stopped: first what would start the unit again."""
+        """Return what to stop: first what would start the unit again."""
         name = full_name(self.unit)
         names = host.units.instances(name) if "@." in name else [name]
         own = sorted(each for each in names if host.units.state(each).running)

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from provision.system.host import System
 
 LINGER = "/var/lib/systemd/linger/"
-#: systemd.unit(5): the user's own folder (below their home), the host's, and those of packages
+#: systemd.unit(5): folders of the user (below their home), of the host, and of packages
 OWN = ".config/systemd/user"
 FOLDERS = ("/etc/systemd/user", "/usr/lib/systemd/user")
 
 
 @wanted()
 class Linger(Step):
-    """A user's systemd runs from boot on, without anybody being logged in.
+    """Have a user's systemd run from boot on, without a login.
 
         user_units.linger(c, "shop")
 
-    user: whose.  lingering: False lets it end with the user's last session.
+    user: whose systemd.  lingering: False lets it end with the user's last session.
     Source: loginctl(1), "enable-linger".
     """
 
@@ -63,7 +63,7 @@ class Linger(Step):
             elif host.files.exists(LINGER + self.user):
                 host.files.remove(LINGER + self.user)
         if self.lingering:
-            # logind starts it too, but does not wait until it can be told anything
+            # logind starts it too, but does not wait until it takes commands
             host.units.do("start", manager_unit(host, self.user))
 
     def fingerprint(self, host: "System") -> str:
@@ -72,10 +72,9 @@ class Linger(Step):
 
 @wanted()
 class UserUnit(Step):
-    """A unit file of a user's own, in ~/.config/systemd/user, judged before it is in place as systemd.unit's
-    are.
+    """A user's own unit file, in ~/.config/systemd/user, judged before it is in place, as by systemd.unit.
 
-    user: whose; their systemd has to run: see user_units.linger.
+    user: the owner; their systemd must be running: see user_units.linger.
     name: with its type.  content: text, a Secret or a Source; None removes the file: stop the unit first.
     """
 
@@ -134,8 +133,8 @@ class UserUnit(Step):
         return File(self._path(account), self.content, mode=0o644, owner=self.user, group=group)
 
     def _folders(self, host: "System", account: "Account") -> None:
-        """The folders on the way, the user's own. Nothing is followed that the user could have put in the
-        way."""
+        """Return the folders above the file, all owned by the user. It follows nothing that the user could
+        have put in the way."""
         path = account.home
         for part in OWN.split("/"):
             path = "%s/%s" % (path, part)
@@ -148,13 +147,13 @@ class UserUnit(Step):
 
 @wanted()
 class UserService(Service):
-    """A unit of a user's own systemd that runs (or does not), and starts with it (or does not).
+    """A unit of a user's own systemd that is running or stopped, and starts with that systemd or does not.
 
         user_units.linger(c, "shop")
         unit = user_units.user_unit(c, "shop", "worker.service", "[Service]\\nExecStart=...")
         user_units.user_service(c, "worker", user="shop", restart_on=[unit])
 
-    user: whose.  unit, running, enabled, reload_on, restart_on, check_with, instead_of: as for
+    user: the owner.  unit, running, enabled, reload_on, restart_on, check_with, instead_of: as for
     systemd.service.
     """
 
@@ -191,7 +190,7 @@ def check_user(user: str) -> None:
 
 
 def account_of(host: "System", user: str) -> "Account":
-    """The account. Raises StepError."""
+    """Return the account. Raises StepError."""
     host.accounts.uid(user)
     account = host.accounts.user(user)
     assert account is not None  # uid has found it
@@ -199,17 +198,17 @@ def account_of(host: "System", user: str) -> "Account":
 
 
 def manager_unit(host: "System", user: str) -> str:
-    """The unit that a user's systemd is to that of the host."""
+    """Return the host's unit that runs a user's systemd."""
     return "user@%d.service" % host.accounts.uid(user)
 
 
 def runs(host: "System", user: str) -> bool:
-    """Whether a user's systemd runs."""
+    """Return whether a user's systemd runs."""
     return host.units.state(manager_unit(host, user)).running
 
 
 def manager(host: "System", user: str) -> Units:
-    """A user's systemd, the same one for all steps. Raises StepError if it does not run."""
+    """Return a user's systemd, the same object for all steps. Raises StepError if it does not run."""
     known: Dict[str, Units] = vars(host).setdefault("user_managers", {})
     if user not in known:
         if not runs(host, user):
@@ -234,11 +233,11 @@ def talk_to(host: "System", user: str) -> Units:
 
     def ask(argv: Sequence[str], **options: Any) -> Result:
         if not there:
-            # in a plan, one that is still to be started: it knows no unit yet
+            # in a plan, this systemd may still have to be started: it knows no unit yet
             names = argv[argv.index("--") + 1 :] if "--" in argv else []
             return Result(argv, 0, "\n".join("Id=%s\n" % name for name in names), "")
         if argv[0] == "journalctl":
-            # what a user's units say is in the host's journal
+            # messages of a user's units are in the host's journal
             return host.ask([argv[0], "--user-unit", *argv[2:]], **options)
         return host.ask(as_user(argv), user=user, environment=environment, **options)
 

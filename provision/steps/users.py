@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from provision.system.accounts import Account
     from provision.system.host import System
 
-#: crypt(5): the hashes that Linux distributions take today; "*" and "!" are not passwords
+#: crypt(5): hashes that Linux distributions accept today; "*" and "!" are not passwords
 HASH = re.compile(r"^(\*|!|\$(y|gy|7|6|5|2[abxy]|sha1)\$[\w./$=,+-]+)\Z", re.ASCII)
-#: what options of usermod(8) are called in diffs
+#: names in diffs for options of usermod(8)
 WORDS = {"--gid": "primary group"}
 
 
@@ -30,19 +30,22 @@ class User(Step):
 
         users.user(c, "ada", groups=["www-data"], password=p.ada_hash, expires="2027-12-31")
 
-    name: as useradd(8) takes it on this host: letters, digits, "_", "." and "-" everywhere.
-    uid: None lets the host choose.  renumber: give a user who is there another uid, and the files in their home with
-    it; others keep the old number. Refused while processes of the user run.
-    group: the primary group; None leaves it, and is one of the user's own name for a new user.
-    groups: supplementary groups that the user must be in; others are left, unless exact_groups.
-    home, shell, comment: as in passwd(5); None leaves them.  move_home: take along what is in the old home; without
-    it a home is not changed where that would lock someone out whose keys are in the old one, unless it is False.
-    A home is not changed while processes of the user run.
+    name: as useradd(8) on this host accepts it: letters, digits, "_", "." and "-" work everywhere.
+    uid: None lets the host choose.  renumber: give an existing user another uid, together with the files in
+    their home; files elsewhere keep the old number. Refused while processes of the user run.
+    group: the primary group; None leaves it. For a new user, None makes a group with the user's name.
+    groups: supplementary groups that the user must be in; other memberships stay, unless exact_groups is
+    True.
+    home, shell, comment: as in passwd(5); None leaves them.  move_home: take along the contents of the old
+    home. None refuses a change that would lock the user out, because their keys are in the old home; False
+    makes it anyway. A home is not changed while processes of the user run.
     make_home: create the home directory, from /etc/skel, when the user is added.
     system: a service's user, without password or login.
-    password: a hash of crypt(5), as `mkpasswd` and `openssl passwd -6` print it; never shown. "!" is none, so
-    that only keys let in.  keep_password: leave one that is there, as the user may have chosen it.
-    locked: whether the password is locked (usermod --lock); keys still let in: `expires` closes the account.
+    password: a hash of crypt(5), as `mkpasswd` and `openssl passwd -6` print it; never shown. "!" means no
+    password, so that only keys let the user in.  keep_password: leave an existing one, as the user may have
+    chosen it.
+    locked: whether the password is locked (usermod --lock). Keys still let the user in: `expires` closes the
+    account.
     expires: the last day of the account, "2027-12-31"; "" is never; None leaves it.
     """
 
@@ -159,13 +162,13 @@ class User(Step):
         if self.system:
             flags.append("--system")
         if self.group is None:
-            # without this, useradd refuses a name that a group has already
+            # without this, useradd refuses a name that is already that of a group
             taken = host.accounts.group(self.name) is not None
             flags += ["--gid", self.name] if taken else ["--user-group"]
         return flags
 
     def _options(self, host: "System", now: "Optional[Account]") -> Dict[str, str]:
-        """Options of useradd or usermod for what is not as wanted."""
+        """Return options of useradd or usermod for what differs."""
         default_shell = "/usr/sbin/nologin" if self.system else "/bin/bash"
         shell = self.shell if self.shell is not None else None if now else default_shell
         found: Dict[str, str] = {}
@@ -199,7 +202,7 @@ class User(Step):
         return bool(self.move_home) and now.home != self.home and host.files.stat(now.home) is not None
 
     def _refuse_to_move(self, host: "System", now: "Account") -> None:
-        """Raise StepError if someone uses the home that is to be another one."""
+        """Raise StepError if the home that is to change is in use."""
         keys = ".ssh/authorized_keys"
         if self.move_home is None and host.files.exists("%s/%s" % (now.home, keys)):
             raise StepError(
@@ -211,23 +214,23 @@ class User(Step):
         self._refuse_busy(host, now, said, ", or leave the home as it is: %s" % now.home)
 
     def _refuse_busy(self, host: "System", now: "Account", said: str, otherwise: str) -> None:
-        """Raise StepError if processes of the user run. usermod(8) refuses that too, but only when it is asked."""
+        """Raise StepError if processes of the user run. usermod(8) refuses too, but only when called."""
         busy = [str(each) for each in of_user(now.uid) if goes_on(host, each)]
         if busy:
             raise StepError(said % (self.name, listed(busy)), hint="End them first%s." % otherwise)
 
     def _refuse_id(self, host: "System") -> None:
-        """Raise StepError if the id is someone else's."""
+        """Raise StepError if the id belongs to another user."""
         if self.uid is not None:
             refuse_id(self.name, self.uid, host.accounts.user_name(self.uid))
 
-    # -- what shadow(5) has
+    # -- shadow(5)
 
     def _given(self) -> str:
         return self.password.reveal() if isinstance(self.password, Secret) else ""
 
     def _login_changes(self, host: "System", now: "Optional[Account]") -> List[Change]:
-        """What differs in password, its lock and the account's end."""
+        """Return what differs in the password, its lock and the account's end."""
         if self.password is None and self.locked is None and self.expires is None:
             return []
         line = shadow_of(host, self.name) if now else None
@@ -245,12 +248,12 @@ class User(Step):
         return found
 
     def _hash(self, old: str) -> str:
-        """The second field of shadow(5) as wanted, from what it is now."""
+        """Return the wanted second field of shadow(5), given the current one."""
         there = old.lstrip("!")
         keeps = self.password is None or (self.keep_password and there not in ("", "*"))
         new = there if keeps else self._given().lstrip("!")
         locked = is_locked(old) if self.locked is None else self.locked
-        # an empty field would let in without a password; it is left only where no one asked for one
+        # an empty field allows a login without a password; it is kept only if no password is declared
         none = not new and (old != "" or self.password is not None)
         return "!" + new if none or locked else new
 
@@ -260,10 +263,10 @@ class User(Step):
 
 @wanted()
 class NoUser(Step):
-    """No user of that name. The home directory stays, unless with_home. Refused while a process of the user runs.
+    """Remove a user. The home directory stays, unless with_home. Refused while a process of the user runs.
 
-    name: of the user.  with_home: remove the home directory with all that is in it, and the user's mail; refused
-    for a home that belongs to someone else, such as /var/www.
+    name: of the user.  with_home: remove the home directory with all its contents, and the user's mail;
+    refused for a home that belongs to another user, such as /var/www.
     """
 
     name: str
@@ -284,7 +287,7 @@ class NoUser(Step):
         return self.differences(host)
 
     def differences(self, host: "System") -> Diff:
-        """What is to go, whether or not processes of the user still run. Raises StepError."""
+        """Return what is to be removed, whether or not processes of the user still run. Raises StepError."""
         now = host.accounts.user(self.name)
         if now is None:
             return Diff.none("there is no such user")
@@ -314,7 +317,7 @@ ageing = step(Ageing)
 
 
 def foresee_owner(host: "System", path: str, former: int, uid: int) -> None:
-    """In a plan: usermod(8) gives what is a user's in their home to the new id."""
+    """In a plan: foresee that usermod(8) gives the user's files in their home to the new id."""
     found = host.files.stat(path)
     if found is None:
         return
@@ -325,12 +328,12 @@ def foresee_owner(host: "System", path: str, former: int, uid: int) -> None:
 
 
 def is_locked(hashed: str) -> bool:
-    """Whether a password is there, and locked (passwd(1), --lock)."""
+    """Return whether there is a password, and it is locked (passwd(1), --lock)."""
     return hashed.startswith("!") and hashed.strip("!*") != ""
 
 
 def day_number(text: str) -> int:
-    """ "2027-12-31" as days since 1970. Raises ValueError."""
+    """Return a day such as "2027-12-31" as days since 1970. Raises ValueError."""
     import datetime
 
     try:
@@ -343,7 +346,7 @@ def day_number(text: str) -> int:
 
 
 def day_text(days: int) -> str:
-    """Days since 1970 for people."""
+    """Return days since 1970 as text."""
     import datetime
 
     return "never" if days < 0 else (datetime.date(1970, 1, 1) + datetime.timedelta(days)).isoformat()

@@ -1,6 +1,6 @@
-"""Waiting until something is as it should be. Never a change.
+"""Steps that wait until something is as it should be. Never a change.
 
-The steps are in modules of their own, because each travels to hosts with all of its module.
+The steps are in modules of their own, because each step travels to hosts with its whole module.
 """
 
 from provision.steps.base import step

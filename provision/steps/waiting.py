@@ -1,4 +1,4 @@
-"""Waiting until something answers; `wait` offers it. Shipped to hosts (Python 3.8, standard library)."""
+"""Waits until something answers; called through `wait`. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
 import socket
@@ -14,31 +14,31 @@ if TYPE_CHECKING:
 
     from provision.system.host import System
 
-#: seconds between looks: the first ones, and the longest
+#: seconds between looks: at first, and at most
 PAUSE = 0.05
 LONGEST_PAUSE = 1.0
 #: statuses by which a server says that it will answer later (RFC 9110, 15)
 LATER = (408, 425, 429, 502, 503, 504)
-#: seconds in which a service that always answers the same error is believed
+#: after this many seconds of always the same error, the wait ends
 SAME = 10.0
-#: how often a service may start again before no one waits for it
+#: after this many restarts of a service, the wait ends
 MOST_STARTS = 3
 TRACEBACK = "Traceback (most recent call last):"
-#: lines of a journal that are shown, and that are looked through
+#: how many journal lines are shown, and how many are searched
 SHOWN, LOOKED_THROUGH = 40, 4000
 
 
 @wanted()
 class Url(Step):
-    """A URL that answers, asked from the host itself.
+    """A URL that answers, requested from the host itself.
 
-    url: http or https.  socket: path of a Unix socket to ask instead of the URL's address.
+    url: http or https.  socket: path of a Unix socket to connect to instead of the URL's address.
     address: where to connect instead of the URL's host, such as "127.0.0.1".
     expect: acceptable statuses; empty means any below 400.  headers: of the request.
-    contains: a regular expression that is to be found in the body (its first MiB).
+    contains: a regular expression that must match in the body (its first MiB).
     ca: file of certificates to verify https with, instead of the system's.  within: seconds to keep trying.
-    service: the unit behind it. Once it has failed, keeps starting again, or has answered the same error for ten
-    seconds, no one waits any longer; its journal is shown from the first traceback on.
+    service: the unit behind it. Once the unit has failed, keeps restarting, or has answered with the same
+    error for ten seconds, the wait ends early; its journal is shown from the first traceback on.
     """
 
     url: str
@@ -97,8 +97,8 @@ class Url(Step):
         raise AssertionError("waiting changes nothing")
 
     def _ask(self) -> str:
-        """ "" if the answer is as expected, else what is wrong."""
-        # here, as it is needed where someone asks, and the controller does not
+        """Return "" if the answer is as expected, else what is wrong."""
+        # imported here, because only hosts that ask need it, and the controller does not
         from http.client import HTTPException
 
         parts = urlsplit(self.url)
@@ -142,18 +142,18 @@ class Url(Step):
 
 
 class Behind:
-    """The service behind what is asked: whether to wait for it any longer, and what it has said."""
+    """The service behind the URL: whether to keep waiting for it, and what it has logged."""
 
     def __init__(self, host: "System", service: str) -> None:
         self._host = host
         self._service = service
-        #: of each start that was seen
+        #: time of each start that was seen
         self._starts: List[str] = []
-        #: the last answer, and since when it is the same
+        #: the last answer, and since when it has been the same
         self._same = ("", 0.0)
 
     def hopeless(self, problem: str) -> str:
-        """Why to wait no longer; "" to go on. problem: what is wrong with the latest answer."""
+        """Return why to stop waiting; "" to continue. problem: what is wrong with the latest answer."""
         self._host.units.forget()
         state = self._host.units.state(self._service)
         if state.invocation and state.invocation not in self._starts:
@@ -170,7 +170,7 @@ class Behind:
         return ""
 
     def journal(self) -> str:
-        """What it has said since its first start: from the first traceback on, or else the last lines."""
+        """Return its log since its first start: from the first traceback on, or else the last lines."""
         if not self._starts:
             return self._host.units.journal(self._service)
         argv = ["journalctl", "_SYSTEMD_INVOCATION_ID=%s" % self._starts[0], "+"]
@@ -184,12 +184,12 @@ class Behind:
 
 @wanted()
 class Port(Step):
-    """A TCP port on which something listens, or nothing any more.
+    """A TCP port on which something listens, or nothing listens any more.
 
         wait.port(c, 5432)
         wait.port(c, 8000, closed=True, within=60)
 
-    port: its number.  address: of this host, or of another one that this host can reach.
+    port: its number.  address: of this host, or of another host that this one can reach.
     closed: wait until nothing listens there.  within: seconds to keep trying.
     """
 
@@ -243,7 +243,7 @@ def unix_socket(path: str) -> socket.socket:
     return found
 
 
-# -- shared by all that wait
+# -- common to all waits
 
 
 def waited(
@@ -254,10 +254,10 @@ def waited(
     good: str,
     longest: float = LONGEST_PAUSE,
 ) -> Diff:
-    """Look until it is as awaited. Raises StepError that says what was last seen. A plan does not wait.
+    """Look until the state is as awaited. Raises StepError with what was last seen. A plan does not wait.
 
-    look: "" if it is, else what was found instead.  what: the problem, for the error.  good: why it is.
-    longest: seconds between two looks at most.
+    look: returns "" if it is, else what it found instead.  what: the problem, for the error.  good: the
+    reason for success.  longest: seconds between two looks at most.
     """
     if host.planned:
         return Diff.none("asked only in a deploy")
