@@ -30,7 +30,7 @@ from provision.apps.settings import (
     Tls,
     role_folders,
 )
-from provision.apps.used_services import Use, UseName
+from provision.apps.used_services import Uses
 from provision.declared import fronts, serving_roles
 from provision.declared.fronts import DEFAULT_FRONT, Front
 from provision.declared.serving_roles import Interface, Server
@@ -174,7 +174,7 @@ class App(FrontSettings):
     files: dict[InnerPath, Path] = Field(
         default={}, description="Path in the release: template, relative to this inventory file."
     )
-    uses: dict[UseName, Use] = Field(
+    uses: Uses = Field(
         default={},
         description="Databases and other services that it uses, such as `database: postgres`; see below.",
     )
@@ -289,17 +289,6 @@ class App(FrontSettings):
                 raise ValueError("PYTHONPATH is not a secret; put it in `environment`")
         return secrets
 
-    @field_validator("uses")
-    @classmethod
-    def _variables_differ(cls, uses: dict[str, Use]) -> dict[str, Use]:
-        names = [name.replace("-", "_") for name in uses]
-        for index, name in enumerate(uses):
-            if names[index] in names[:index]:
-                raise ValueError(
-                    f"{name!r} and another one would share a variable: {names[index].upper()}_URL"
-                )
-        return uses
-
     @field_validator("indexes")
     @classmethod
     def _one_default(cls, indexes: tuple[Index, ...]) -> tuple[Index, ...]:
@@ -377,8 +366,7 @@ class App(FrontSettings):
 
     @property
     def collected(self) -> list[str]:
-        """The folders of `static` that `collectstatic` may fill: not single files, nor a site that has its
-        own."""
+        """The folders of `static` that `collectstatic` may fill: not single files, nor a whole site."""
         return [folder for place, folder in self.static.items() if place.endswith("/") and place != "/"]
 
     @property

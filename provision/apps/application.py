@@ -15,7 +15,7 @@ from provision.sources.manifests import Manifests
 
 if TYPE_CHECKING:
     from provision.apps.app_releases import Release
-    from provision.sources.built import Build
+    from provision.sources.built import SourceBuild
 
 
 class Application(App):
@@ -57,13 +57,13 @@ class Application(App):
         return release_of(self, manifest, self._bindings)
 
     @property
-    def local_build(self) -> Build | None:
+    def local_build(self) -> SourceBuild | None:
         """What is built on this machine before the source is read."""
         if self.build is None or not self.build.here:
             return None
-        from provision.sources.built import Build
+        from provision.sources.built import SourceBuild
 
-        return Build(
+        return SourceBuild(
             self.subdirectory or "", self.build.command, self.built, self.build.timeout, self.build.always
         )
 

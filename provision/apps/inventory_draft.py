@@ -74,7 +74,7 @@ class Drafting:
             self._put("subdirectory", root, "where manage.py is")
         self._put("target", served.place, f"found in {served.said_in}")
         if served.interface == "asgi":
-            self._put("interface", "asgi", "served by uvicorn; see `server` for others")
+            self._put("interface", "asgi", "`server` chooses what serves it")
         if served.pythonpath:
             self._put("pythonpath", [served.pythonpath], "modules are imported from there")
         self._put("domains", [self._domain], "names that it is served under")

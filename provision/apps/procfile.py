@@ -11,6 +11,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 
+from provision.declared import serving_roles
+from provision.declared.role_folders import BUILTIN
 from provision.errors import ConfigError
 from provision.values import dataclass
 
@@ -19,17 +21,8 @@ LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)")
 ONE_AFTER_ANOTHER = re.compile(r"\s*(?:&&|;)\s*")
 #: what only a shell understands
 SHELL = re.compile(r"[$`|<>*?~]|\\|&|;|\(")
-#: programs that serve, and what they speak
-SERVERS = {
-    "gunicorn": "wsgi",
-    "uwsgi": "wsgi",
-    "uvicorn": "asgi",
-    "hypercorn": "asgi",
-    "daphne": "asgi",
-    "granian": "",
-}
 TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(\(\))?")
-#: gunicorn serves `application` of a module that is named alone
+#: some servers serve `application` of a module that is named alone
 MODULE = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
 
 
@@ -86,16 +79,20 @@ def words_of(command: str, where: str) -> list[str]:
 
 
 def serving(command: str) -> tuple[str, str] | None:
-    """What a server's command line serves, and what that speaks; None if it is none that is known."""
+    """What a server's command line serves, and what that speaks; None if it is not one of a built-in server."""
+    speaks = {server.name: server.serves for server in serving_roles.servers([BUILTIN])}
     words = command.replace('"', " ").replace("'", " ").split()
-    program = next((word for word in words if word.rpartition("/")[2] in SERVERS), "")
+    program = next((word for word in words if word.rpartition("/")[2] in speaks), "")
     if not program:
         return None
-    interface = SERVERS[program.rpartition("/")[2]]
-    if "uvicorn.workers" in command or "asgi" in words:
-        interface = "asgi"
+    first, *others = speaks[program.rpartition("/")[2]]
+    # a worker class of another server: -k NAME.workers.Worker
+    asynchronous = "asgi" in words or any(
+        f"{name}.workers" in command for name, serves in speaks.items() if "asgi" in serves
+    )
+    wanted = "asgi" if asynchronous else "wsgi" if "wsgi" in words else first
     rest = words[words.index(program) + 1 :]
     named = [word for word in rest if TARGET.fullmatch(word)]
     alone = [word for word in rest if MODULE.fullmatch(word) and "worker" not in word.lower()]
     place = named[0] if named else f"{alone[0]}:application" if alone else ""
-    return (place, interface or "wsgi") if place else None
+    return (place, wanted if wanted in others else first) if place else None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from provision.apps.settings import Settings, role_folders
 from provision.declared import backing_roles
@@ -71,3 +71,15 @@ class Use(Settings):
     @classmethod
     def _provides(cls, role: str, info: ValidationInfo) -> str:
         return backing_roles.named(role, role_folders(info)).name
+
+
+def _variables_differ(uses: dict[str, Use]) -> dict[str, Use]:
+    names = [name.replace("-", "_") for name in uses]
+    for index, name in enumerate(uses):
+        if names[index] in names[:index]:
+            raise ValueError(f"{name!r} and another one would share a variable: {names[index].upper()}_URL")
+    return uses
+
+
+#: what an application uses, by the name under which it does
+Uses = Annotated[dict[UseName, Use], AfterValidator(_variables_differ)]

@@ -22,7 +22,7 @@ SHOWN = 30
 
 
 @dataclass(frozen=True)
-class Build:
+class SourceBuild:
     """A build of a local source. folder: where it runs, below the source; "" is the source itself.
 
     command: its words.  output: paths that it fills, below the source.  timeout: seconds.  always: whether it is run
@@ -39,8 +39,10 @@ class Build:
         return shlex.join(self.command)
 
 
-def built_entries(source: Path, max_size: int, build: Build, apart: Collection[Path] = ()) -> list[Entry]:
-    """Build, unless that has been done for these files; return the files of the source with what was built.
+def built_entries(
+    source: Path, max_size: int, build: SourceBuild, apart: Collection[Path] = ()
+) -> list[Entry]:
+    """SourceBuild, unless that has been done for these files; return the files of the source with what was built.
 
     apart: files and folders that are part of no source.
     Raises ProvError, with the output of a build that fails; also if nothing is at one of its outputs then.
@@ -54,7 +56,7 @@ def built_entries(source: Path, max_size: int, build: Build, apart: Collection[P
     return source_entries(source, max_size, apart=apart, also=build.output)
 
 
-def state(source: Path, max_size: int, build: Build, inputs: list[Entry]) -> bytes:
+def state(source: Path, max_size: int, build: SourceBuild, inputs: list[Entry]) -> bytes:
     """What a build was for and has left: the same if there is nothing to build; b"" if something is missing."""
     found = source_entries(source, max_size, also=build.output)
     made = [entry for entry in found if below(entry[0], build.output)]
@@ -62,7 +64,7 @@ def state(source: Path, max_size: int, build: Build, inputs: list[Entry]) -> byt
     return b"" if missing else json.dumps([summary(inputs), summary(made)], sort_keys=True).encode()
 
 
-def run(source: Path, build: Build) -> None:
+def run(source: Path, build: SourceBuild) -> None:
     """Run the command of a build. Raises ProvError."""
     where = str(source / build.folder)
     try:
@@ -104,7 +106,7 @@ def ended(process: subprocess.Popen[bytes]) -> bytes:
     return process.communicate()[0]
 
 
-def stamp(source: Path, build: Build) -> str:
+def stamp(source: Path, build: SourceBuild) -> str:
     """The file that says what a build was for."""
     home = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
     about = json.dumps([str(source), build.folder, build.command, build.output])

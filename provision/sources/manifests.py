@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from provision.sources.built import Build
+    from provision.sources.built import SourceBuild
     from provision.steps.tree import Entry
 
 
@@ -31,7 +31,7 @@ class Manifests:
         """
         return self._once((source, ref, max_size), lambda: read(source, ref, max_size, self._apart))
 
-    def built(self, source: Path, max_size: int, build: Build) -> list[Entry]:
+    def built(self, source: Path, max_size: int, build: SourceBuild) -> list[Entry]:
         """Return the files of a local folder, with what is built in it first; once for all that build alike.
 
         Raises ProvError, with the output of a build that fails.

@@ -61,7 +61,7 @@ def test_who_stands_before_whom(tmp_path: Path) -> None:
 def test_hosts_reach_each_other_by_their_inner_addresses(tmp_path: Path) -> None:
     hosts = given(tmp_path, "{shop: web}").hosts
     assert [address_of(hosts[name]) for name in ("web1", "web2")] == ["192.0.2.1", "10.0.0.2"]
-    with pytest.raises(ProvError, match="db1 is not up"):
+    with pytest.raises(ProvError, match="lab host db1 is not known, as it is not up"):
         address_of(hosts["db1"])
     assert addresses_of([hosts["db1"], hosts["web1"]]) == ["192.0.2.1"]
 
