@@ -30,7 +30,7 @@ ACTIONS = ("allow", "limit", "deny", "reject")
 ROUTE = re.compile(r"^(\S+)((?: (?:on|from|to|out) \S+)*)\Z")
 
 
-class Way(NamedTuple):
+class ParsedRoute(NamedTuple):
     """The packets of a route. source: as in an opening: ports, protocol, origin, incoming interface."""
 
     source: Opening
@@ -149,7 +149,7 @@ class Route(Step):
         host.run(("ufw", *argv)).require("ufw %s" % " ".join(argv))
 
 
-def parse_route(text: str) -> Way:
+def parse_route(text: str) -> ParsedRoute:
     """Parse "443 on eth0 from 10.8.0.0/24 to 10.0.0.5 out eth1". Raises ValueError."""
     match = ROUTE.match(text) if isinstance(text, str) else None
     if match is None:
@@ -172,11 +172,11 @@ def parse_route(text: str) -> Way:
     if match.group(1) in ("any", "any/tcp", "any/udp") and not given:
         if not (to or out):
             raise ValueError("%r is about everything: say from where, or where to" % text)
-        return Way(Opening(0, ALL, match.group(1).partition("/")[2] or "any", "", ""), to, out)
-    return Way(parse_opening(opened), to, out)
+        return ParsedRoute(Opening(0, ALL, match.group(1).partition("/")[2] or "any", "", ""), to, out)
+    return ParsedRoute(parse_opening(opened), to, out)
 
 
-def wanted_route(action: str, way: Way, family: Family) -> Optional[Rule]:
+def wanted_route(action: str, way: ParsedRoute, family: Family) -> Optional[Rule]:
     """Return the rule for a route; None if one of its networks is of the other family."""
     six = ":" in family.anywhere
     if any(network and (":" in network) != six for network in (way.source.origin, way.to)):
