@@ -1,4 +1,4 @@
-"""The talk with one agent: its start, messages to it, messages from it, and the end."""
+"""The conversation with one agent: its start, the messages in both directions, and its end."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from provision.system.frames import FrameReader
 
 
 class AgentConversation:
-    """installing: called with the last line of python3's installation, while there is one.
-    note: called with what people should know while they wait.
+    """A conversation with one agent.
 
-    ended: the agent says nothing more.  python_came: python3 was missing, and has been installed.
+    installing: called with the last line of output while python3 is being installed.
+    note: called with what users should know while they wait.
+    ended: the agent sends nothing more.  python_came: python3 was missing and has been installed.
     """
 
     def __init__(
@@ -43,30 +44,30 @@ class AgentConversation:
 
     @property
     def program(self) -> AgentProgram:
-        """What the agent was started with."""
+        """Return the program that starts the agent."""
         return self._starter.program
 
     def send(self, message: Message) -> None:
         """Send a message, from any thread."""
         data = message.packed()
-        # a stop comes from another thread, and must not fall into the middle of a frame
+        # a stop comes from another thread, and must not land in the middle of a frame
         with self._sending:
             if self._unanswered is not None:
                 self._unanswered.append(data)
             self._starter.channel.send(data)
 
     def give_up_start(self) -> None:
-        """Wait no longer for an agent that has not spoken yet; from any thread."""
+        """Stop waiting for an agent that has not spoken yet; from any thread."""
         self._stopped = True
 
     def close(self) -> None:
-        """Close the channel as it is."""
+        """Close the channel in whatever state it is."""
         self._starter.channel.close()
 
     def receive(self) -> Iterator[Message]:
-        """Read once, waiting as long as a living agent may be silent: the messages that are whole.
+        """Read once and return the complete messages; wait as long as a live agent may be silent.
 
-        Raises UnreachableError, and ProtocolError for what no agent sends.
+        Raises UnreachableError, and ProtocolError for messages that an agent never sends.
         """
         data = self._read() if self._speaks else self._read_start()
         if not data and self._starter.channel.eof:
@@ -89,7 +90,7 @@ class AgentConversation:
         if not channel.wait(SILENCE):
             raise silent(SILENCE)
         if self._unanswered is None:
-            # the agent says nothing there; what another program says is not read
+            # the agent writes nothing to stderr; output of other programs there is ignored
             channel.err.clear()
         return taken(channel)
 
@@ -109,7 +110,7 @@ class AgentConversation:
 
     def _at_end(self) -> None:
         if not self._speaks and self._starter.retry():
-            # it has the program now, or sudo's password: everything said so far is said again
+            # the new process has the program, or sudo's password: send all earlier messages again
             for data in self._unanswered or ():
                 self._starter.channel.send(data)
             return
@@ -119,7 +120,7 @@ class AgentConversation:
 
 
 def taken(channel: Channel) -> bytes:
-    """What has arrived."""
+    """Return what has arrived."""
     data = bytes(channel.out)
     channel.out.clear()
     return data

@@ -1,4 +1,4 @@
-"""What an agent may send, and how much of it: a host that says too much fails by itself, and fills nobody's memory."""
+"""Limits on what an agent may send: a host that sends too much fails alone, and cannot exhaust memory."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from provision.agent.protocol import (
 )
 from provision.system.frames import Frame, ProtocolError
 
-#: bytes of all messages of a session, as what they say is kept
+#: bytes of all messages of a session, because their contents are kept
 MOST_BYTES = 512 * 1024 * 1024
-#: messages that answer nothing: at once, and in a second after that
+#: unsolicited messages: size of a burst, and rate per second after it
 BURST, RATE = 1000, 50.0
-#: of the kinds that stay on the screen
+#: messages of the kinds that stay on the screen
 MOST = {Note: 1000, Undeclared: 100_000, Prove: 10_000}
-#: progress is shown so often in a second at most
+#: maximum progress updates per second
 SHOWN = 5.0
 CHATTER = (Running, Alive, Note)
 
 
 class AgentLimits:
-    """Watches over the messages of one agent, in their order. clock: seconds."""
+    """Checks the messages of one agent, in their order. clock: seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -45,7 +45,10 @@ class AgentLimits:
         self._counts = dict.fromkeys(MOST, 0)
 
     def message(self, frame: Frame, size: int) -> Message:
-        """The message in a frame. size: bytes that it took. Raises ProtocolError for one that no agent sends."""
+        """Return the message in a frame.
+
+        size: its bytes. Raises ProtocolError for messages that an agent never sends.
+        """
         self._bytes += size
         if self._bytes > MOST_BYTES:
             raise ProtocolError(f"more than {MOST_BYTES >> 20} MB")
@@ -55,7 +58,7 @@ class AgentLimits:
         return found
 
     def worth_showing(self) -> bool:
-        """Whether progress is to be shown now: not what comes faster than anybody reads."""
+        """Return whether to show progress now; updates that come too fast to read are dropped."""
         now = self._clock()
         if now - self._shown < 1 / SHOWN:
             return False

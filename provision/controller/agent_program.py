@@ -1,8 +1,8 @@
-"""Which program starts the agent of a host, and whether the host has kept it, so that its hash is enough.
+"""Choose the program that starts a host's agent, and send only its hash if the host has kept it.
 
-A deploy as root sends the agent, then the modules of its steps, then what plans need; the host keeps all of it. Later
-runs name that by its SHA-256, which the host compares before it runs it. If the host has lost it, it says so, and gets
-it whole. What is noted here only saves time.
+A deploy as root sends the agent, then the modules of its steps, then what plans need; the host keeps all of
+it. Later runs name the program by its SHA-256, which the host checks before it runs the program. A host that
+has lost the program says so, and gets the whole again. The notes kept here only save time.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 from provision.controller.bootstrap import AGENT, PLAN, file_of, needed, program_text
 from provision.controller.openssh.answer_cache import recall, remember, state_of
 
-#: under which `remembered` keeps what hosts have
+#: kind under which `remembered` stores what hosts have
 KIND = "program"
 
 
 class AgentProgram:
-    """What one agent is started with. modules: of ours that are in it.  ledger: see Login.
-    digest: by which the host knows it; "" if it has to be sent.
+    """The program that starts one agent. modules: those of ours in it.  ledger: see Login.
+    digest: the hash by which the host knows it; "" if it must be sent.
     """
 
     def __init__(self, modules: Iterable[str], ledger: str = "", digest: str = "") -> None:
@@ -36,7 +36,7 @@ class AgentProgram:
         return f"{len(packed)} {self.digest}\n{self.ledger}\n".encode() + packed
 
     def whole(self) -> AgentProgram:
-        """Return the same for a host that does not have it."""
+        """Return the same for a host that does not have the program."""
         return AgentProgram(self.modules, self.ledger)
 
 
@@ -47,7 +47,7 @@ def packed_program(modules: tuple[str, ...]) -> bytes:
 
 
 def program_for(host: str, *, plan: bool, ledger: str = "") -> AgentProgram:
-    """Return the program for a host. host: what tells it from others; "" for one of which nothing is noted."""
+    """Return the program for a host. host: its identity; "" for a host without notes."""
     noted: Any = recall(KIND, host) if host and not ledger else None
     if noted is not None:
         return AgentProgram(noted["modules"], ledger, noted["digest"])
@@ -55,7 +55,10 @@ def program_for(host: str, *, plan: bool, ledger: str = "") -> AgentProgram:
 
 
 def remember_program(host: str, program: AgentProgram, sent: Iterable[str]) -> None:
-    """Note after a deploy what the host has kept. program: with which it began.  sent: all modules that it has got."""
+    """Note after a deploy what the host has kept.
+
+    program: the initial one.  sent: all modules sent to the host.
+    """
     modules = sorted(name for name in sent if not name.startswith("steps."))
     if not host or (program.digest and len(modules) == len(program.modules)):
         return

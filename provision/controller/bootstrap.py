@@ -1,9 +1,10 @@
-"""How the agent gets to a host: modules as one compressed program on stdin, nothing installed.
+"""How the agent gets to a host: modules as one compressed program on stdin, with nothing installed.
 
-`command` is what the login shell is told to run: a POSIX sh script that finds (or installs) python3 and
-hands stdin over to it. On stdin follow the size of the program and the program, compressed: the agent's own modules;
-or 0 and the hash of a program that the host has kept. Then a line with the folder of what the host remembers, which is
-empty for the agent's own. Modules of steps that are not in it follow with the first step that needs them.
+`command` is what the login shell runs: a POSIX sh script that finds (or installs) python3 and hands stdin
+over to it. The script reads from stdin the size of the program and the compressed program, which has the
+agent's own modules. For a program that the host has kept, it reads 0 and its hash instead. Then follows a
+line with the ledger's folder on the host, empty for the agent's own. Other step modules follow with the first
+step that needs them.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from pathlib import Path
 from provision.controller.own_steps import TRAVELS, check_own
 from provision.errors import ConfigError
 
-#: where the agent begins; what these import is shipped with them
+#: the agent's main module; the modules that it imports are shipped with it
 AGENT = "provision.agent.resident"
 PLAN = "provision.system.planned.planned_host"
-#: packages whose modules are shipped; others have to be in the host's standard library
+#: packages whose modules are shipped; other modules must be in the host's standard library
 PACKAGES = (
     "provision.agent",
     "provision.steps",
@@ -36,17 +37,18 @@ PACKAGES = (
     "provision.system.planned",
     "steps",
 )
-#: at the top level; or in a function, marked as "shipped": it then travels too, and is compiled if it is needed
+#: an import at the top level, or one in a function that is marked "shipped": that one is shipped too, and
+#: compiled on use
 IMPORT = re.compile(
     r"^(?:from|(?= +from .*# shipped$) +from) ((?:provision|steps)\b[\w.]*) import (?:\(([^)]*)\)|(.*))$",
     re.MULTILINE,
 )
-#: first words of the lines by which the sh script speaks to the controller, on stderr
+#: prefix of the lines by which the sh script speaks to the controller, on stderr
 SAYS = "PROV:"
 SUDO_PROMPT = "PROV-SUDO-PASSWORD:"
 
-#: What our script reads first. Another shell that a login's start files put in its place (`exec zsh` in ~/.bashrc)
-#: takes stdin for commands: it ends there, and does not run the program that follows as such.
+#: The first line that our script reads. If a login's start file replaces the shell (`exec zsh` in ~/.bashrc),
+#: the new shell takes stdin for commands: it exits at this line, and does not run the program that follows.
 MODES = {"install": b"exit 97; install\n", "keep": b"exit 97; keep\n"}
 
 # Reads one line from stdin, byte by byte as POSIX demands of `read`, so that nothing of
@@ -110,8 +112,8 @@ echo PROV:install-failed >&2;
 exit 93
 """
 
-# What python3 is told to do: judge itself, then read the program and run it. One that was kept (agent/compiled.py) has
-# to have the hash that was named: another user may have written the file.
+# The code that python3 gets as an argument: it checks the interpreter, then reads the program and runs it. A
+# kept program (agent/compiled.py) must have the named hash, because another user may have written the file.
 FIRST_WORDS = """
 import os, sys
 try:
@@ -137,7 +139,7 @@ program = json.loads(text)
 exec(program["loader"])
 """
 
-# What the program does: serve imports from its modules, then run the agent.
+# The start of the program: serve imports from its modules, then run the agent.
 LOADER = """
 import gc
 from importlib.machinery import ModuleSpec
@@ -174,7 +176,10 @@ main(ledger)
 
 
 def program_text(names: Iterable[str]) -> bytes:
-    """Return the program: modules of ours, and what imports from them. `LOADER` makes the same text on the host."""
+    """Return the program: our modules, and the code that imports from them.
+
+    `LOADER` builds the same text on the host.
+    """
     modules: dict[str, str | None] = dict.fromkeys(("provision", *PACKAGES))
     modules.update({name: source(name) for name in names})
     return json.dumps({"loader": LOADER, "modules": modules}, sort_keys=True).encode()
@@ -182,13 +187,13 @@ def program_text(names: Iterable[str]) -> bytes:
 
 @functools.cache
 def module_payload(name: str) -> bytes:
-    """One module, compressed."""
+    """Return one module, compressed."""
     return zlib.compress(source(name).encode(), 9)
 
 
 @functools.cache
 def needed(name: str) -> tuple[str, ...]:
-    """A module and all of ours that it imports, those that others need first."""
+    """Return a module and all of ours that it imports, dependencies first."""
     found: dict[str, None] = {}
 
     def visit(module: str, above: tuple[str, ...]) -> None:
@@ -202,8 +207,11 @@ def needed(name: str) -> tuple[str, ...]:
 
 
 def imports(name: str) -> Iterator[str]:
-    """Modules of ours that a module imports at its top level, or says that it needs. Others inside functions,
-    or for type checkers only, stay on the controller. Not by `ast`: that would take longer than connecting."""
+    """Return our modules that a module imports at its top level, or marks as shipped.
+
+    Other imports inside functions, or for type checkers, stay on the controller. The source is not parsed by
+    `ast`, which would take longer than connecting.
+    """
     for match in IMPORT.finditer(source(name)):
         package, several, one = match.groups()
         if package in PACKAGES:
@@ -215,7 +223,10 @@ def imports(name: str) -> Iterator[str]:
 
 @functools.cache
 def source(name: str) -> str:
-    """The source of a module that travels to hosts. Raises ConfigError for one that can't."""
+    """Return the source of a module that travels to hosts.
+
+    Raises ConfigError for a module that can't travel.
+    """
     if not name.startswith(TRAVELS):
         raise ConfigError(
             f"{name} does not travel to hosts",
@@ -236,37 +247,37 @@ def file_of(name: str) -> str:
 
 
 def check_own_steps() -> None:
-    """Judge the modules of the project's own steps that have been imported. Raises ConfigError."""
+    """Check the imported modules of the project's own steps. Raises ConfigError."""
     for name in list(sys.modules):
         if name.startswith("steps."):
             needed(name)
 
 
 def forget_own_steps() -> None:
-    """Another project's modules of steps may have the same names."""
+    """Forget the modules of own steps: another project's may have the same names."""
     for cached in (module_payload, needed, source):
         cached.cache_clear()
 
 
 def command(*, interpreter: str = "", sudo: bool = False, password: bool = False) -> str:
-    """What the login shell runs.
+    """Return the command for the login shell.
 
     interpreter: tried before the host's own python3.
-    sudo: become root first.  password: let sudo ask, on stderr, with a prompt that we know.
+    sudo: become root first.  password: let sudo ask for one on stderr, with our own prompt.
     """
     loader = shlex.quote(f"exec({json.dumps(FIRST_WORDS)})")
     script = f"python={shlex.quote(interpreter)}; loader={loader}; {' '.join(SCRIPT.split())}"
     inner = ["sh", "-c", script]
     if sudo:
-        # its words in English, whatever the host speaks
+        # messages in English, whatever the host's language
         words = ["env", "LANGUAGE=", "LC_ALL=C.UTF-8", "sudo"]
         how = ["-S", "-p", SUDO_PROMPT] if password else ["-n"]
-        # all login shells know `;`, and not all of them >&2
+        # every login shell understands `;`, but not every one >&2
         before = said_by_sh("login") + "; " if password else ""
         return before + shlex.join([*words, *how, "--", *inner])
     return shlex.join(inner)
 
 
 def said_by_sh(word: str) -> str:
-    """Return a command that any login shell takes, and that has our script's shell say this on stderr."""
+    """Return a command that works in any login shell and has our script's shell print this word on stderr."""
     return shlex.join(["sh", "-c", f"echo {SAYS}{word} >&2"])

@@ -1,4 +1,4 @@
-"""Which line of a role or fabfile has called: what a step is shown with."""
+"""Find the line of a role or fabfile that made a call, which is shown with its step."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ COMMANDS = OURS + "commands/"
 
 
 def calling_line() -> tuple[str, str]:
-    """("roles/nginx/__init__.py:14", the line there) of the innermost caller outside prov's own modules; two
-    empty strings if no role or fabfile has called."""
+    """Return the innermost caller outside prov's own modules: ("roles/nginx/__init__.py:14", the line there).
+
+    Returns two empty strings if no role or fabfile has called.
+    """
     frame = calling_frame()
     path = frame.f_code.co_filename
     if path.startswith(STANDARD_LIBRARY) or _is_ours(path):
@@ -25,8 +27,8 @@ def calling_line() -> tuple[str, str]:
 
 
 def raising_line(error: BaseException) -> str:
-    """The innermost line outside prov's own modules that an error has come from; "" if there is none."""
-    import traceback  # here, as only what ends a role asks for it
+    """Return the innermost line outside prov's own modules that raised an error; "" if there is none."""
+    import traceback  # imported here, because only errors that end a role need it
 
     found = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
@@ -37,16 +39,16 @@ def raising_line(error: BaseException) -> str:
 
 
 def calling_path() -> Path:
-    """The file of the innermost caller outside prov's own modules."""
+    """Return the file of the innermost caller outside prov's own modules."""
     return Path(calling_frame().f_code.co_filename)
 
 
 def calling_frame() -> types.FrameType:
-    """The innermost caller outside prov's own modules."""
+    """Return the frame of the innermost caller outside prov's own modules."""
     frame = sys._getframe(1)
     while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
         if frame.f_code.co_filename.startswith(COMMANDS):
-            # what calls these is click, and no role
+            # prov is called by click here, not by a role
             return frame
         frame = frame.f_back
     return frame
@@ -57,7 +59,7 @@ def _is_ours(path: str) -> bool:
 
 
 def shown_path(path: str) -> str:
-    """A path as people know it: relative to the current directory if it is below it; ours without where we are."""
+    """Return a path as users know it, relative to the current directory or to prov's own folder."""
     try:
         return str(Path(path).relative_to(Path.cwd()))
     except ValueError:

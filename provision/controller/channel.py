@@ -1,4 +1,4 @@
-"""A command's streams at the other end of a connection."""
+"""The streams of a command at the other end of a connection."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from provision.errors import ProvError
 if TYPE_CHECKING:
     import paramiko
 
-#: seconds until someone speaks for the first time, and between first words: logins and sudo have delays of their own
+#: seconds until the first output, and between first outputs: logins and sudo have delays of their own
 START_TIMEOUT = 60.0
-#: the agent speaks at least every 5 s; this much silence (seconds) means that the link is gone
+#: seconds; the agent sends a heartbeat every 5 s, so this much silence means that the link is lost
 SILENCE = 45.0
-#: bytes that are taken at once
+#: bytes read at once
 PIECE = 1 << 20
 
 
 class Channel(Protocol):
-    """Streams of one command. out, err: what has arrived and was not taken yet. eof: no more will come.
+    """The streams of one command.
 
-    silent: it was given up, as the other end neither took anything nor said anything for SILENCE seconds.
-    failure: why there was no login; None if there was one, or may still be.
+    out, err: data that has arrived and is not read yet.  eof: no more will come.
+    silent: given up, because the other end neither read nor sent anything for SILENCE seconds.
+    failure: why the login failed; None if it worked, or is still under way.
     """
 
     out: bytearray
@@ -37,24 +38,24 @@ class Channel(Protocol):
     failure: ProvError | None
 
     def logged_in(self) -> bool:
-        """Whether the login has worked."""
+        """Return whether the login has worked."""
 
     def asking(self) -> bool:
-        """Whether a person is being asked for a password."""
+        """Return whether the user is being asked for a password."""
 
     def send(self, data: bytes) -> None: ...
 
     def end_input(self) -> None:
-        """Let the command read the end of its input."""
+        """Close the command's input."""
 
     def wait(self, timeout: float) -> bool:
-        """Wait until something arrives or the command ends; False after timeout seconds of silence."""
+        """Wait until data arrives or the command ends; return False after timeout seconds of silence."""
 
     def close(self) -> None: ...
 
 
 class LoggedIn:
-    """A channel that exists only after the login has worked."""
+    """A channel that exists only after a successful login."""
 
     failure: ProvError | None = None
 
@@ -68,7 +69,7 @@ class LoggedIn:
 class SshChannel(LoggedIn):
     """A command over paramiko. Both streams are read, because they share one window (paramiko#1778).
 
-    connection: a fabric.Connection that is open.
+    connection: an open fabric.Connection.
     """
 
     def __init__(self, connection: Any, command: str) -> None:
@@ -80,10 +81,10 @@ class SshChannel(LoggedIn):
         self.err = bytearray()
         self.eof = False
         self.silent = False
-        # since when a write waits for someone to take it (monotonic); 0.0: none does
+        # since when a write waits to be read (monotonic); 0.0 if none does
         self._writing = 0.0
         self._closed = threading.Event()
-        # not channel.fileno(): its pipe for two streams has a race that leaves it readable with nothing to read
+        # not channel.fileno(): its pipe for two streams has a race that leaves it readable with no data
         self._arrival = Arrival()
         channel.in_buffer.set_event(self._arrival)
         channel.in_stderr_buffer.set_event(self._arrival)
@@ -91,12 +92,12 @@ class SshChannel(LoggedIn):
 
     def send(self, data: bytes) -> None:
         try:
-            # not sendall: `_watch` counts from the last piece that was taken
+            # not sendall: `_watch` measures the time since the last accepted piece
             while data:
                 self._writing = time.monotonic()
                 data = data[self._channel.send(data) :]
         except (OSError, EOFError):
-            # the other end has gone: `wait` will give what it said before that, then the end
+            # the other end is gone: `wait` returns its last output, then the end
             return
         finally:
             self._writing = 0.0
@@ -117,24 +118,27 @@ class SshChannel(LoggedIn):
         self._channel.close()
 
     def _watch(self) -> None:
-        """Give up a connection that takes nothing more: a write to it would wait for as long as TCP sends it again,
-        which is a quarter of an hour (tcp(7), tcp_retries2)."""
+        """Give up a connection that accepts no more data.
+
+        A write to it would wait while TCP retransmits, for a quarter of an hour (tcp(7), tcp_retries2).
+        """
         while not self._closed.wait(SILENCE / 15):
             writing = self._writing
             if writing and time.monotonic() - max(writing, self._arrival.last) > SILENCE:
                 self.silent = True
-                # not the channel alone: that would write once more
+                # not the channel alone: closing it would write once more
                 self._transport.close()
                 return
 
     def _take(self) -> bool:
-        """Move what has arrived to `out` and `err`; False if there was nothing, and more may come."""
+        """Move what has arrived to `out` and `err`; return False if nothing has, and more may come."""
         self._arrival.reset()
         channel = self._channel
-        # asked before reading: what came before the end is then read in any case
+        # checked before reading, so that no data from before the end is lost
         ended = bool(channel.closed or channel.eof_received)
         before = len(self.err) + len(self.out)
-        # one piece of each, and not until there is no more: a program that prints without end would never let us go
+        # one piece of each stream: reading until nothing is left would never end for a program that prints
+        # endlessly
         if channel.recv_stderr_ready():
             self.err += channel.recv_stderr(PIECE)
         if channel.recv_ready():
@@ -145,21 +149,21 @@ class SshChannel(LoggedIn):
 
 
 class Arrival(threading.Event):
-    """Set by paramiko's buffers when something arrives or they close. They also clear it, each for itself
-    alone; whether there is something to read is for the one reader of both to say.
+    """An event that paramiko's buffers set when data arrives or when they close.
 
-    last: when that was (monotonic).
+    Each buffer also clears it when it is empty itself. That is ignored, because only the reader of both knows
+    whether there is data left.  last: time of the last arrival (monotonic).
     """
 
     last = 0.0
 
     def set(self) -> None:
-        """Something has arrived."""
+        """Note an arrival."""
         self.last = time.monotonic()
         super().set()
 
     def clear(self) -> None:
-        """Not for a single buffer to say."""
+        """Ignore it: a single buffer cannot know whether the other one is empty."""
 
     def reset(self) -> None:
         """Wait for the next arrival."""
@@ -167,7 +171,7 @@ class Arrival(threading.Event):
 
 
 class ProcessChannel(LoggedIn):
-    """A command on this machine: the same agent without SSH, for tests at the edge of the network."""
+    """A command on this machine: runs the same agent without SSH, for tests."""
 
     def __init__(self, argv: list[str]) -> None:
         self.process = subprocess.Popen(
@@ -206,6 +210,6 @@ class ProcessChannel(LoggedIn):
         self._selector.close()
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             assert stream is not None
-            with suppress(BrokenPipeError):  # what the other end has not taken can't be flushed to it
+            with suppress(BrokenPipeError):  # data that the other end has not read can't be flushed
                 stream.close()
         self.process.wait(timeout=START_TIMEOUT)

@@ -1,4 +1,4 @@
-"""Fabric connections as prov wants them: host keys verified, no Nagle delay, refusals explained."""
+"""Fabric connections with verified host keys, without Nagle's delay, and with explained refusals."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ with without_mock():
     import paramiko
     from fabric import Config, Connection
 
-#: seconds for the TCP connection, the SSH banner and the login, each
+#: seconds for each of the TCP connection, the SSH banner and the login
 CONNECT_TIMEOUT = 10.0
 LOGIN_TIMEOUT = 30.0
-#: sshd drops new connections at random above MaxStartups (sshd_config(5), default 10:30:100)
+#: logins at once: sshd drops new connections at random above MaxStartups (sshd_config(5), default 10:30:100)
 AT_ONCE = 8
 TRIES = 5
 USER_KNOWN_HOSTS = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
 SYSTEM_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
 
-# paramiko logs the tracebacks of refused logins; people read our message instead
+# paramiko logs tracebacks of refused logins; users get prov's message instead
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
 
@@ -43,14 +43,17 @@ _limits: dict[tuple[str, int], threading.Semaphore] = defaultdict(lambda: thread
 
 
 class HostKeys(paramiko.MissingHostKeyPolicy):
-    """Judges the key that a host shows. paramiko's own judgement knows one key of a kind for each name only, so it is
-    given none. found: what the files of known hosts say of the host."""
+    """Checks the key that a host presents.
+
+    paramiko's own check knows only one key of a type for each name, so it gets none.
+    found: what the known_hosts files say about the host.
+    """
 
     def __init__(self, found: KnownHostKeys) -> None:
         self._found = found
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        """Raise UnreachableError unless it is a key of that host."""
+        """Raise UnreachableError unless the key is one of that host's."""
         blob = key.asbytes()
         revoked = [line for line in self._found.revoked if line.blob == blob]
         if revoked:
@@ -61,13 +64,13 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
         accepted = self._found.accepted()
         if any(line.blob == blob for line in accepted):
             return
-        # a key under the name without the port says nothing against another one on this port
+        # a key under the name without the port does not contradict another key on this port
         if self._found.keys:
             raise changed_key(hostname, key, self._found.keys)
         self._refuse_unknown(hostname, key)
 
     def transport(self, sock: Any, **options: Any) -> paramiko.Transport:
-        """A transport that asks the host for the kinds of keys that it is known by, as ssh does."""
+        """Return a transport that asks the host for the key types that it is known by, as ssh does."""
         made = paramiko.Transport(sock, **options)
         kinds = {line.kind for line in self._found.accepted()}
         if "ssh-rsa" in kinds:
@@ -91,9 +94,9 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
 
 
 class VerifiedConnection(Connection):  # type: ignore[misc]
-    """A fabric.Connection that checks host keys against known_hosts and says why it was refused.
+    """A fabric.Connection that checks host keys against known_hosts and explains refusals.
 
-    known_hosts: a file to check against instead of the user's own and the system's.
+    known_hosts: a file to check against instead of the user's and the system's.
     """
 
     known_hosts: Path | None
@@ -103,7 +106,7 @@ class VerifiedConnection(Connection):  # type: ignore[misc]
         self._set(known_hosts=known_hosts)
 
     def open(self) -> None:
-        """Connect and log in. Raises UnreachableError that says what refused it and what to do."""
+        """Connect and log in. Raises UnreachableError with the cause and what to do."""
         if self.is_connected:
             return
         for connection in reversed(chain(self)):
@@ -113,7 +116,7 @@ class VerifiedConnection(Connection):  # type: ignore[misc]
 
 
 def open_explained(connection: Connection) -> None:
-    """Open one connection of a chain. Raises UnreachableError, which tells a gateway's refusal from the host's."""
+    """Open one connection of a chain. Raises UnreachableError; its text tells gateway and host apart."""
     where = f"{connection.host} port {connection.port}"
     try:
         open_patiently(connection)
@@ -153,7 +156,7 @@ def open_explained(connection: Connection) -> None:
 
 
 def chain(connection: Connection) -> list[Connection]:
-    """The connection and the gateways before it, nearest to the target first."""
+    """Return the connection and its gateways, from this machine towards the target."""
     found = [connection]
     while isinstance(found[-1].gateway, Connection):
         found.append(found[-1].gateway)
@@ -161,8 +164,12 @@ def chain(connection: Connection) -> list[Connection]:
 
 
 def open_patiently(connection: Connection) -> None:
-    """Open one connection; drops by a busy sshd (MaxStartups) are tried again with jitter, refusals at once and
-    soon again: an sshd that reloads executes itself again, and does not listen for that moment (sshd(8), SIGHUP)."""
+    """Open one connection, with retries.
+
+    Drops by a busy sshd (MaxStartups) are retried with jitter. A refused connection is retried at once and
+    shortly after: an sshd that reloads re-executes itself, and does not listen for a moment (sshd(8),
+    SIGHUP).
+    """
     for attempt in range(1, TRIES + 1):
         try:
             with _limits[connection.host, connection.port]:
@@ -180,7 +187,7 @@ def open_patiently(connection: Connection) -> None:
 
 
 def open_one(connection: Connection) -> None:
-    """Connect and log in, over a socket without Nagle's delay where the way is direct."""
+    """Connect and log in, over a socket without Nagle's delay if the connection is direct."""
     connection.connect_kwargs.setdefault("banner_timeout", LOGIN_TIMEOUT)
     connection.connect_kwargs.setdefault("auth_timeout", LOGIN_TIMEOUT)
     if not connection.gateway:
@@ -188,14 +195,14 @@ def open_one(connection: Connection) -> None:
         sock = socket.create_connection(address, connection.connect_timeout or CONNECT_TIMEOUT)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.connect_kwargs["sock"] = sock
-    # fabric's own open: VerifiedConnection.open is what called us
+    # fabric's own open: VerifiedConnection.open called this function
     try:
         Connection.open(connection)
     except paramiko.SSHException as error:
         kwargs = connection.connect_kwargs
         if not was_too_many_keys(error) or "password" not in kwargs or kwargs.get("allow_agent") is False:
             raise
-        # the keys of an agent have used up what sshd allows before it came to the password
+        # the keys of an agent have used up the tries that sshd allows before the password's turn
         connection.client.close()
         kwargs.update(allow_agent=False, look_for_keys=False)
         open_one(connection)
@@ -204,7 +211,7 @@ def open_one(connection: Connection) -> None:
 
 
 def was_dropped(error: Exception) -> bool:
-    """Whether sshd closed the connection before it said anything."""
+    """Return whether sshd closed the connection before it sent anything."""
     if isinstance(error, paramiko.AuthenticationException):
         return False
     text = str(error)
@@ -212,13 +219,15 @@ def was_dropped(error: Exception) -> bool:
 
 
 def was_too_many_keys(error: Exception) -> bool:
-    """Whether sshd closed the connection in the middle of the login (sshd_config(5), MaxAuthTries)."""
+    """Return whether sshd closed the connection during the login (sshd_config(5), MaxAuthTries)."""
     return "No existing session" in str(error) or "Too many authentication failures" in str(error)
 
 
 def use_known_hosts(connection: Connection, only: Path | None) -> None:
-    """Let a connection accept the keys that its host is known by: from the lab's file, or from those that ssh itself
-    would read (ssh_config(5))."""
+    """Verify a connection by the known keys of its host.
+
+    They come from `only` (a lab's file), or from the files that ssh would read (ssh_config(5)).
+    """
     settings = connection.ssh_config
     if only is not None:
         found = known([only], connection.host, connection.port)
@@ -234,15 +243,17 @@ def use_known_hosts(connection: Connection, only: Path | None) -> None:
 
 
 def files_of(names: str, host: str) -> list[Path]:
-    """The files of a setting, with its tokens put in (ssh_config(5), TOKENS)."""
+    """Return the files that a setting names, with its tokens expanded (ssh_config(5), TOKENS)."""
     home = str(Path("~").expanduser())
     words = [name.replace("%d", home).replace("%h", host).replace("%%", "%") for name in words_of(names)]
     return [Path(word).expanduser() for word in words if word.lower() != "none"]
 
 
 def use_identities(connection: Connection) -> None:
-    """Follow what ssh's configuration says of keys and paramiko does not read: public halves that name keys of an
-    agent, certificates in files of their own, and that no other keys be offered."""
+    """Apply the key settings of ssh's configuration that paramiko does not read.
+
+    These are public halves that name an agent's keys, certificates in files of their own, and IdentitiesOnly.
+    """
     settings, kwargs = connection.ssh_config, connection.connect_kwargs
     only = settings.get("identitiesonly", "no").lower() == "yes"
     if "pkey" not in kwargs:
@@ -254,7 +265,7 @@ def use_identities(connection: Connection) -> None:
 
 
 def agent_key(names: Sequence[str]) -> paramiko.PKey | None:
-    """The key of the agent whose public half is in one of these files."""
+    """Return the agent's key whose public half is in one of these files."""
     wanted = set()
     for name in names:
         with contextlib.suppress(OSError, IndexError, ValueError):
@@ -265,7 +276,7 @@ def agent_key(names: Sequence[str]) -> paramiko.PKey | None:
 
 
 def certified_key(settings: Any) -> paramiko.PKey | None:
-    """The first identity with the certificate of CertificateFile; None if either can't be read without a person."""
+    """Return the first identity with its CertificateFile; None if reading either needs a passphrase."""
     certificate, names = settings.get("certificatefile"), settings.get("identityfile", ())
     if not certificate or not names:
         return None
@@ -277,7 +288,7 @@ def certified_key(settings: Any) -> paramiko.PKey | None:
 
 
 def refused_login(connection: Connection) -> UnreachableError:
-    """Nothing that we offered was accepted."""
+    """Return the error for a login where the host accepted nothing."""
     keys = connection.connect_kwargs.get("key_filename") or []
     offered = ", ".join(str(k) for k in ([keys] if isinstance(keys, (str, Path)) else keys))
     return UnreachableError(
@@ -289,7 +300,10 @@ def refused_login(connection: Connection) -> UnreachableError:
 
 
 def changed_key(hostname: str, key: paramiko.PKey, lines: Sequence[KnownKey]) -> UnreachableError:
-    """The key is another one than known_hosts has: a new host under an old name, or someone in between."""
+    """Return the error for a key that differs from known_hosts.
+
+    The host is new under an old name, or someone is in between.
+    """
     host, port = split_known_host(hostname)
     name = host if port == 22 else f"[{host}]:{port}"
     had = ", ".join(dict.fromkeys(fingerprint_of(line.blob) for line in lines))
@@ -301,7 +315,7 @@ def changed_key(hostname: str, key: paramiko.PKey, lines: Sequence[KnownKey]) ->
 
 
 def describe(error: BaseException) -> str:
-    """A network error in few words."""
+    """Describe a network error in a few words."""
     if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
         error = next(iter(error.errors.values()))
     if isinstance(error, TimeoutError):
@@ -312,17 +326,17 @@ def describe(error: BaseException) -> str:
 
 
 def fingerprint(key: paramiko.PKey) -> str:
-    """As `ssh-keygen -l` prints it: SHA256 and base64 without padding."""
+    """Return the fingerprint as `ssh-keygen -l` prints it: SHA256 and base64 without padding."""
     return fingerprint_of(key.asbytes())
 
 
 def fingerprint_of(blob: bytes) -> str:
-    """The same for a key as it is in files."""
+    """Return the same for a key as files store it."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
 def split_known_host(name: str) -> tuple[str, int]:
-    """ "[web1]:2222" as ("web1", 2222); known_hosts writes other ports than 22 in this way."""
+    """Return "[web1]:2222" as ("web1", 2222): known_hosts writes ports other than 22 this way."""
     if name.startswith("["):
         host, _, port = name[1:].partition("]:")
         return host, int(port)
@@ -330,7 +344,7 @@ def split_known_host(name: str) -> tuple[str, int]:
 
 
 class SshAware(Config):  # type: ignore[misc]
-    """Fabric's configuration with ours of ssh, also for the gateways, which get clones."""
+    """Fabric's configuration with our ssh configuration, also for gateways, which get clones."""
 
     def _clone_init_kwargs(self, *args: Any, **options: Any) -> dict[str, Any]:
         found = dict(super()._clone_init_kwargs(*args, **options))
@@ -340,6 +354,6 @@ class SshAware(Config):  # type: ignore[misc]
 
 
 def fabric_config() -> Config:
-    """Fabric's configuration with the user's ssh_config; one for each host, as a Connection changes its own.
-    Raises ConfigError."""
+    """Return a fabric configuration with the user's ssh_config, a new one for each host because a Connection
+    changes it. Raises ConfigError."""
     return SshAware(ssh_config=user_config())

@@ -1,4 +1,4 @@
-"""What happens during a run, as small frozen classes on one queue. Reports read them (decision D11)."""
+"""Events of a run, as small frozen classes on one queue. Reports read them (decision D11)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from provision.values import dataclass
 
 @dataclass(frozen=True)
 class Event:
-    """host: the inventory name of the host it is about."""
+    """Base of all events. host: the inventory name of the host that it is about."""
 
     host: str
 
@@ -28,7 +28,7 @@ class Connecting(Event):
 
 @dataclass(frozen=True)
 class Connected(Event):
-    """The login worked, and the agent has answered. seconds: since the connection began."""
+    """The login worked and the agent has answered. seconds: since the connection was started."""
 
     seconds: float
 
@@ -42,7 +42,7 @@ class RoleStarted(Event):
 
 @dataclass(frozen=True)
 class StepRunning(Event):
-    """A step takes its time. text: the last line of what it prints."""
+    """A step is still running. text: the last line of its output."""
 
     role: str
     step: str
@@ -51,10 +51,10 @@ class StepRunning(Event):
 
 @dataclass(frozen=True)
 class StepDone(Event):
-    """A step ended.
+    """A step has ended.
 
     state: ok, changed, failed, skipped or maybe.  ms: on the host.  where: "roles/nginx/__init__.py:14".
-    line: the role's own line there.  error: for failed ones.  ignored: the role's reason to go on after it.
+    line: the role's own line there.  error: of a failed step.  ignored: why the role ignores the failure.
     """
 
     role: str
@@ -71,7 +71,7 @@ class StepDone(Event):
 
 @dataclass(frozen=True)
 class Notice(Event):
-    """Something worth telling that is not a step. detail: only for those who ask for more (-v)."""
+    """A notice that does not belong to a step. detail: shown only with -v."""
 
     text: str
     detail: bool = False
@@ -79,9 +79,9 @@ class Notice(Event):
 
 @dataclass(frozen=True)
 class UndeclaredFound(Event):
-    """Something that an earlier run made, and that no step of this one was about.
+    """Something that an earlier run made and no step of this run declares.
 
-    role, step: what made it.  what: "file /etc/x".  stays: a folder in which there is something else.
+    role, step: what made it.  what: "file /etc/x".  stays: a folder that is not empty.
     """
 
     role: str
@@ -90,21 +90,21 @@ class UndeclaredFound(Event):
     stays: bool = False
 
     def why(self) -> str:
-        """What is to be said of it."""
+        """Return the text to show."""
         consequence = "kept, as there is something else in it" if self.stays else "--prune removes it"
         return f"no longer declared ({consequence})"
 
 
 @dataclass(frozen=True)
 class FactsKnown(Event):
-    """What the host is, for commands that ask for it."""
+    """The host's facts, for commands that show them."""
 
     facts: Facts
 
 
 @dataclass(frozen=True)
 class Output(Event):
-    """What a command printed that a person has asked to run. status: its exit status."""
+    """The output of a command that a user has asked to run. status: its exit status."""
 
     status: int
     stdout: str
@@ -113,7 +113,7 @@ class Output(Event):
 
 @dataclass(frozen=True)
 class PastRun(Event):
-    """A run that the host remembers. run: as in its run.json.  steps: what it changed, if asked for."""
+    """A run in the host's history. run: as in its run.json.  steps: what it changed, if requested."""
 
     run: Mapping[str, Any]
     steps: Sequence[Mapping[str, Any]] | None = None
@@ -121,23 +121,24 @@ class PastRun(Event):
 
 @dataclass(frozen=True)
 class Stopping(Event):
-    """Someone wants the run to end; host is empty, because it is about all of them."""
+    """The user asked to end the run; host is empty, because it concerns all of them."""
 
     TEXT = "stopping after the running steps; press Ctrl-C again to leave at once"
 
 
 @dataclass(frozen=True)
 class Reached(Event):
-    """Not to be shown: `shown` is set once all that was told before has been. host is empty."""
+    """A marker, not shown: `shown` is set once all earlier events are shown. host is empty."""
 
     shown: threading.Event
 
 
 @dataclass(frozen=True)
 class HostDone(Event):
-    """The host's run ended. error: what ended it early, other than a failed step; unreachable: by no session.
+    """The host's run has ended.
 
-    recovered: no failed step has ended it: its role has caught the exceptions of those that there were.
+    error: what ended it early, other than a failed step.  unreachable: the host has no session.
+    recovered: no failed step ended the run, because its role caught the exceptions.
     """
 
     seconds: float
@@ -148,10 +149,10 @@ class HostDone(Event):
 
 @dataclass
 class Tally:
-    """Steps of one host by state, as the summary counts them.
+    """Counts the steps of one host by state, for the summary.
 
-    A failure that its role ignores, or catches, counts as skipped: the state is not reached, and no one needs to
-    act.
+    A failure that its role ignores or catches counts as skipped: the state is not reached, and no one needs
+    to act.
     """
 
     ok: int = 0
@@ -162,7 +163,7 @@ class Tally:
     unreachable: int = 0
 
     def count(self, event: Event) -> None:
-        """Take an event of this host into account."""
+        """Count an event of this host."""
         if isinstance(event, StepDone):
             state = "skipped" if event.state == "failed" and event.ignored else event.state
             setattr(self, state, getattr(self, state) + 1)
@@ -178,7 +179,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Summary:
-    """The end of a run. seconds: wall time of the whole.  interrupted: someone ended it before its end."""
+    """The end of a run. seconds: wall time of the run.  interrupted: the user ended it early."""
 
     hosts: dict[str, Tally] = field(default_factory=dict)
     seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""Facts: what a host is, as roles read it (`c.facts.distribution`)."""
+"""Facts about a host, as roles read them (`c.facts.distribution`)."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ class Facts:
 
     @classmethod
     def from_message(cls, values: Mapping[str, Any]) -> Facts:
-        """The facts in a hello message, which has been checked (agent/protocol.py)."""
+        """Return the facts in a hello message, which has been checked (agent/protocol.py)."""
         return cls(**values)

@@ -1,7 +1,7 @@
-"""The keys that a host is known by: files of known hosts, read as ssh reads them.
+"""The keys by which a host is known: reads known_hosts files as ssh reads them.
 
-Source: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"; OpenSSH's hostfile.c and match.c. A line that can't be used is passed
-over, as ssh does: it is shown only for hosts that it concerns.
+Source: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"; OpenSSH's hostfile.c and match.c. Invalid lines are skipped,
+as ssh does; they are shown only for the hosts that they name.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ HASHED = "|1|"
 
 @dataclass(frozen=True)
 class KnownKey:
-    """One line. names: as they stand there.  marker: "" or one of MARKERS.  where: FILE:LINE.  wrong: why its key can't
-    be used; blob is then empty."""
+    """One line. names: as written there.  marker: "" or one of MARKERS.  where: FILE:LINE.
+    wrong: why its key is invalid; blob is then empty."""
 
     names: str
     marker: str
@@ -35,7 +35,7 @@ class KnownKey:
     wrong: str = ""
 
     def matches(self, name: str) -> bool:
-        """Whether the line is about a host. name: "web1", or "[web1]:2222"."""
+        """Return whether the line names a host. name: "web1", or "[web1]:2222"."""
         if self.names.startswith(HASHED):
             return hash_matches(self.names, name)
         found = False
@@ -50,11 +50,11 @@ class KnownKey:
 
 @dataclass(frozen=True)
 class KnownHostKeys:
-    """What files of known hosts say of one host.
+    """What known_hosts files say about one host.
 
-    keys: its own.  revoked: those that no one accepts.  authorities: lines of certificate authorities.
-    loose: its keys under the name without the port, which count if there are no others.  wrong: lines about it whose
-    keys can't be used.
+    keys: its own.  revoked: keys that must not be accepted.  authorities: lines of certificate authorities.
+    loose: its keys under the name without the port, which count if there are no others.  wrong: lines about
+    it whose keys are invalid.
     """
 
     keys: Sequence[KnownKey] = ()
@@ -64,12 +64,12 @@ class KnownHostKeys:
     wrong: Sequence[KnownKey] = field(default_factory=tuple)
 
     def accepted(self) -> Sequence[KnownKey]:
-        """The keys by which the host may be known."""
+        """Return the keys that verify the host."""
         return self.keys or self.loose
 
 
 def known(paths: Iterable[Path], host: str, port: int, alias: str = "") -> KnownHostKeys:
-    """What these files say of a host. alias: HostKeyAlias, which takes the place of name and port."""
+    """Return what these files say about a host. alias: HostKeyAlias, which replaces name and port."""
     name = alias or (host if port == DEFAULT_PORT else f"[{host}]:{port}")
     lines = [line for path in paths for line in lines_of(path)]
     here = [line for line in lines if line.matches(name)]
@@ -85,7 +85,7 @@ def known(paths: Iterable[Path], host: str, port: int, alias: str = "") -> Known
 
 
 def lines_of(path: Path) -> Sequence[KnownKey]:
-    """All lines of a file. One that is not there, or can't be read, has none."""
+    """Return all lines of a file; none if it is missing or unreadable."""
     try:
         st = path.stat()
         return _lines_of(path, (st.st_mtime_ns, st.st_size))
@@ -95,12 +95,12 @@ def lines_of(path: Path) -> Sequence[KnownKey]:
 
 @functools.cache
 def _lines_of(path: Path, state: tuple[int, int]) -> Sequence[KnownKey]:  # noqa: ARG001 (part of the key)
-    """Parsed once for all hosts of a run. state: time and size, so that a file that has changed is parsed again."""
+    """Parse a file once for all hosts of a run. state: its time and size; a changed file is parsed again."""
     return tuple(parsed(path.read_bytes(), str(path))) if path.is_file() else ()
 
 
 def parsed(data: bytes, name: str) -> Iterator[KnownKey]:
-    """The lines of a file. Comments may be in any encoding."""
+    """Return the lines of a file. Comments may be in any encoding."""
     for number, line in enumerate(data.split(b"\n"), 1):
         words = line.decode("utf-8", "replace").split(None, 5)
         if not words or words[0].startswith("#"):
@@ -108,7 +108,7 @@ def parsed(data: bytes, name: str) -> Iterator[KnownKey]:
         marker = words.pop(0) if words[0].startswith("@") else ""
         where = f"{name}:{number}"
         if marker and marker not in MARKERS:
-            # OpenSSH passes over lines of markers that it does not know
+            # OpenSSH skips lines with unknown markers
             continue
         if len(words) < 3:
             if words:
@@ -120,7 +120,7 @@ def parsed(data: bytes, name: str) -> Iterator[KnownKey]:
 
 
 def key_of(kind: str, text: str) -> tuple[bytes, str]:
-    """(the key, ""), or (nothing, why it can't be used)."""
+    """Return (the key, ""), or (nothing, why it is invalid)."""
     if kind.isdigit():
         return b"", "it is a key of SSH version 1"
     try:
@@ -134,7 +134,7 @@ def key_of(kind: str, text: str) -> tuple[bytes, str]:
 
 
 def hash_matches(names: str, name: str) -> bool:
-    """Whether a hashed name (HashKnownHosts) is this one."""
+    """Return whether a hashed name (HashKnownHosts) is this one."""
     try:
         salt, digest = (base64.b64decode(part, validate=True) for part in names[len(HASHED) :].split("|"))
     except (binascii.Error, ValueError):
@@ -144,7 +144,10 @@ def hash_matches(names: str, name: str) -> bool:
 
 @functools.lru_cache(4096)
 def wildcard(pattern: str) -> re.Pattern[str]:
-    """A pattern of ssh: * and ? (ssh_config(5), PATTERNS). Runs of * are one: many of them take for ever."""
+    """Return the expression for a pattern of ssh with * and ? (ssh_config(5), PATTERNS).
+
+    Runs of * are merged: many of them would match very slowly.
+    """
     parts = re.split(r"(\*+|\?)", pattern)
     words = (".*" if part[:1] == "*" else "." if part == "?" else re.escape(part) for part in parts)
     return re.compile("".join(words), re.DOTALL)

@@ -1,4 +1,4 @@
-"""How a login becomes the agent's process: sudo, its password, python3; and why that did not work."""
+"""How a login becomes the agent's process: sudo, its password, python3; and why that failed."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from provision.errors import ProvError, StepError, UnreachableError
 from provision.secrets import Secret
 from provision.values import dataclass
 
-#: bytes that may come before the agent speaks, on each stream: banners, and the installation of python3
+#: bytes that may arrive before the agent speaks, on each stream: banners, and the installation of python3
 MOST_WORDS = 1024 * 1024
-#: seconds for a login, but for the time that a person takes to answer
+#: seconds for a login, not counting the time that the user takes to answer
 LOGIN_TIMEOUT = 60.0
-#: seconds until the agent speaks where python3 has to be installed first, perhaps behind another program's lock
+#: seconds until the agent speaks if python3 must be installed first, perhaps behind another program's lock
 INSTALL_TIMEOUT = 3600.0
-#: seconds until a login shell that has not begun our script is asked for a word, and that this may take
+#: seconds until a login shell that has not started our script is probed, and seconds for the probe
 PROBE_AFTER, PROBE_TIMEOUT = 3.0, 2.0
 STOPPED = "stopped before prov's agent had started"
-#: seconds between looks whether a start is to be given up
+#: seconds between checks whether to give up a start
 LOOK = 0.5
-#: what is shown during a login that takes long
+#: what is shown during a slow login
 SLOW = (
     f"the login shell has not begun prov's script within {PROBE_AFTER + PROBE_TIMEOUT:.0f} s; its start files"
     f" (~/.bashrc, ~/.profile) get {START_TIMEOUT:.0f} s"
 )
-#: bytes of a stream in which the newest line is looked for, and characters of one that is shown
+#: bytes of a stream that are searched for the newest line, and characters of a line that are shown
 TAIL, SHOWN = 4096, 200
 
 
@@ -38,10 +38,10 @@ TAIL, SHOWN = 4096, 200
 class Login:
     """How the login becomes root's python3.
 
-    sudo: the login is not root, and has to become it.  password: for sudo, if known.
-    ask: asks a person for it, once; None if no one is there.  interpreter: tried before the host's python3.
-    ledger: the folder of what the host remembers; "" for the agent's own.
-    host: what tells the host from others, to note which program it has kept; "" notes nothing.
+    sudo: the login user is not root and must become it.  password: for sudo, if known.
+    ask: asks the user for it, once; None without a terminal.  interpreter: tried before the host's python3.
+    ledger: the ledger's folder on the host; "" for the agent's own.
+    host: identifies the host in notes on the program that it has kept; "" keeps no notes.
     """
 
     sudo: bool = False
@@ -54,9 +54,9 @@ class Login:
     def start(
         self, open_channel: Callable[[str], Channel], options: RunOptions, note: Callable[[str], None]
     ) -> Starter:
-        """Start the agent; returns as soon as its program is on the way, but for sudo's password.
+        """Start the agent; return as soon as its program is on the way, or after sudo's password.
 
-        options: of the run.  note: called with what people should know while they wait.
+        options: of the run.  note: called with what users should know while they wait.
         """
         starter = Starter(self, open_channel, options, note)
         starter.run(prompted=self.prompted)
@@ -64,11 +64,11 @@ class Login:
 
     @property
     def prompted(self) -> bool:
-        """Whether sudo gets its password in the first attempt."""
+        """Return whether sudo gets its password in the first attempt."""
         return self.sudo and self.password is not None
 
     def program(self, *, plan: bool) -> AgentProgram:
-        """Return what the agent is started with. plan: whether it only predicts."""
+        """Return the program that starts the agent. plan: whether it only predicts."""
         return program_for(self.host, plan=plan, ledger=self.ledger)
 
     def command(self, *, prompted: bool) -> str:
@@ -77,7 +77,7 @@ class Login:
 
 
 class NoPython(ProvError):
-    """The host has no python3, and a plan may not install it. manager: what would install it."""
+    """The host has no python3, and a plan may not install it. manager: the package manager to install it."""
 
     def __init__(self, manager: str) -> None:
         super().__init__("the host has no python3", hint="A deploy installs it first.")
@@ -85,7 +85,7 @@ class NoPython(ProvError):
 
 
 class Starter:
-    """The start of one agent. channel: the one it runs on.  program: what it is started with."""
+    """Starts one agent. channel: the one that it runs on.  program: what starts it."""
 
     channel: Channel
     program: AgentProgram
@@ -111,7 +111,7 @@ class Starter:
         self._probed = self._there = False
 
     def run(self, *, prompted: bool) -> None:
-        """Open the channel and send the program. prompted: sudo may ask for a password, and is waited for.
+        """Open the channel and send the program. prompted: sudo may ask for a password; wait for that.
         Raises UnreachableError."""
         login, self._prompted, self._began = self._login, prompted, time.monotonic()
         self._heard = self._began
@@ -122,7 +122,10 @@ class Starter:
         self.channel.send(MODES["keep" if self._plan else "install"] + self.program.first_input())
 
     def _answer_sudo(self) -> None:
-        """Wait for sudo's prompt, or for our shell if sudo wants none; a second prompt means a wrong one."""
+        """Wait for sudo's prompt, or for our shell if sudo does not ask.
+
+        A second prompt means a wrong password.
+        """
         channel, prompt, given = self.channel, SUDO_PROMPT.encode(), False
         while not said(self._said(), "shell"):
             if prompt in channel.err:
@@ -132,7 +135,7 @@ class Starter:
                 channel.send(self._known_password().reveal().encode() + b"\n")
                 given = True
             elif EXPIRED.search(self._said()):
-                # it asks for another one now
+                # sudo asks again, so the password was wrong
                 raise self._give_up(self.explain(bytes(channel.out)))
             elif channel.eof:
                 raise self._give_up(self.explain(bytes(channel.out)))
@@ -155,10 +158,11 @@ class Starter:
         return error
 
     def retry(self) -> bool:
-        """After the end of a channel that never became an agent: try again if the host has lost its program, or if
-        sudo may have wanted a password.
+        """Try again after a channel ended without an agent: the host has lost its program, or sudo may want a
+        password.
 
-        Not by sudo's words alone: it speaks other languages, and there are others of its kind.
+        sudo's messages alone are not proof: they may be in another language, or come from a replacement of
+        sudo.
         """
         if self.channel.failure is not None:
             return False
@@ -177,9 +181,9 @@ class Starter:
         return True
 
     def check_patience(self, out: bytes) -> None:
-        """Raise UnreachableError if too much has come, or for too long, instead of the agent's first word.
+        """Raise UnreachableError after too much output or time without the agent's first message.
 
-        out: what came on stdout.
+        out: what arrived on stdout.
         """
         arrived, now = len(out) + len(self.channel.err), time.monotonic()
         if not self._there:
@@ -198,7 +202,7 @@ class Starter:
             raise self._give_up(self._never_began(limit, out, now - self._heard))
 
     def _check_login(self, now: float) -> None:
-        """Note that the login has worked; raise UnreachableError if that takes too long."""
+        """Note that the login has worked; raise UnreachableError if it takes too long."""
         self._there = self.channel.logged_in()
         if self._there or self.channel.asking():
             self._began = self._heard = now
@@ -211,8 +215,11 @@ class Starter:
             )
 
     def _probe(self) -> None:
-        """Ask the login for a word, with no input that it could wait for: another shell in its place (`exec fish`)
-        reads its input instead of a command. A slow login answers late, and is waited for."""
+        """Probe the login with a command and no input.
+
+        A shell that has replaced it (`exec fish`) reads input instead of the command. A slow login answers
+        late, and prov waits for it.
+        """
         channel = self._open(said_by_sh("probe"))
         try:
             channel.end_input()
@@ -231,18 +238,21 @@ class Starter:
             if not channel.eof:
                 self._note(SLOW)
             elif self._prompted and not self._has_said_login():
-                # nothing is sent before sudo asks: what has not come so far waits for input
+                # nothing is sent before sudo asks: a shell that has not spoken by now waits for input
                 raise self._give_up(READS.error())
         finally:
             channel.close()
 
     def _has_said_login(self) -> bool:
-        """Return whether the login's command has begun, once it has had a moment more."""
+        """Return whether the login's command has started, after a short extra wait."""
         self.channel.wait(LOOK)
         return said(self._said(), "login")
 
     def _never_began(self, seconds: float, out: bytes, quiet: float) -> UnreachableError:
-        """The login is there, and the agent is not. quiet: seconds since the last word."""
+        """Return the error for a login that worked without starting the agent.
+
+        quiet: seconds since the last output.
+        """
         begun = said(self._said(), "shell")
         if begun and quiet > seconds / 2:
             return silent(seconds)
@@ -257,7 +267,7 @@ class Starter:
         )
 
     def installing(self) -> str:
-        """The last line of python3's installation while it runs, else ""."""
+        """Return the last line of python3's installation while it runs, else ""."""
         text = self.channel.err[-TAIL:].decode(errors="replace")
         self._installing = self._installing or said(text, "installing")
         if not self._installing:
@@ -266,11 +276,11 @@ class Starter:
         return lines[-1].strip()[:SHOWN] if lines else "starting"
 
     def installed(self) -> bool:
-        """Whether python3 was missing and has been installed."""
+        """Return whether python3 was missing and has been installed."""
         return said(self._said(), "installed")
 
     def explain(self, out: bytes) -> ProvError:
-        """Why there is no agent. out: what came on stdout instead."""
+        """Return why the agent did not start. out: what arrived on stdout instead."""
         if self.channel.failure is not None:
             return self.channel.failure
         output = self._said()
@@ -310,17 +320,17 @@ class Starter:
 
 
 def sayings(text: str) -> list[str]:
-    """What our script has said, a line each. Only whole lines count: sudo repeats the script when it refuses it."""
+    """Return the complete lines that our script has printed. sudo repeats the script when it refuses it."""
     return [line[len(SAYS) :] for line in text.splitlines() if line.startswith(SAYS)]
 
 
 def said(text: str, word: str) -> bool:
-    """Whether our script has said this."""
+    """Return whether our script has printed this word."""
     return f"{SAYS}{word}" in text and any(line.split()[:1] == [word] for line in sayings(text))
 
 
 def silent(seconds: float) -> UnreachableError:
-    """Nobody has said anything for so long."""
+    """Return the error for a connection that was silent for too long."""
     return UnreachableError(
         f"the connection has been silent for {seconds:.0f} s",
         hint="The host may have gone down or lost its network. Run again: prov continues where it was.",
@@ -328,7 +338,7 @@ def silent(seconds: float) -> UnreachableError:
 
 
 def endless(words: bytes) -> UnreachableError:
-    """Something prints, and never stops."""
+    """Return the error for a program that prints endlessly."""
     return UnreachableError(
         f"the login shell prints more than {MOST_WORDS >> 20} MB before prov's agent starts; it begins with:"
         f" {first_lines(words)}",
@@ -337,7 +347,7 @@ def endless(words: bytes) -> UnreachableError:
 
 
 def first_lines(words: bytes | bytearray) -> str:
-    """The beginning of what was printed, on one line."""
+    """Return the beginning of some output, on one line."""
     lines = bytes(words[:TAIL]).decode(errors="replace").splitlines()
     shown = [line.strip() for line in lines if line.strip() and not line.startswith(SAYS)]
     return " / ".join(shown[:3])[:SHOWN]

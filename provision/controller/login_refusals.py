@@ -1,4 +1,4 @@
-"""What refuses a login that has worked the way to root: sudo, by its words, and the login's start files."""
+"""Why a working login does not become root: sudo's refusals, by its messages, and start files."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from provision.errors import UnreachableError
 
 
 class Refusal(NamedTuple):
-    """words: by which it is known.  message, hint: what it means, and what to do."""
+    """A reason. words: the text that identifies it.  message, hint: what it means, and what to do."""
 
     words: re.Pattern[str]
     message: str
     hint: str
 
     def error(self) -> UnreachableError:
-        """As an error."""
+        """Return it as an error."""
         return UnreachableError(self.message, hint=self.hint)
 
 
@@ -39,7 +39,7 @@ WRONG_PASSWORD = Refusal(
     "sudo does not take this password",
     "Set ansible_become_password, or leave it out to be asked.",
 )
-#: what sudo prints (sudo 1.8 to 1.9, sudo-rs 0.2; locale C)
+#: messages of sudo (sudo 1.8 to 1.9, sudo-rs 0.2; locale C)
 SUDO_REFUSALS = (
     WANTS_PASSWORD,
     WRONG_PASSWORD,
@@ -72,5 +72,5 @@ SUDO_REFUSALS = (
 
 
 def refusal(text: str) -> Refusal | None:
-    """What sudo means by this; None for words that it does not use."""
+    """Return the reason behind a message of sudo; None if it is unknown."""
     return next((known for known in SUDO_REFUSALS if known.words.search(text)), None)

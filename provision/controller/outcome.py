@@ -1,4 +1,4 @@
-"""What came of a step, as roles read it."""
+"""The outcome of a step, as roles read it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from provision.steps.base import Change, Ref, Step
 
 
 class Waits(Protocol):
-    """What an outcome needs of its session."""
+    """The part of a session that an outcome uses."""
 
     def wait_for(self, outcome: Outcome) -> None:
         """Wait until a step has run. Raises StepFailed, UnreachableError."""
@@ -24,7 +24,7 @@ class StepFailed(StepError):
 
 
 class Outcome(Ref):
-    """What came of a step. Reading any of it waits until the step has run.
+    """The outcome of a step. Reading any attribute waits until the step has run.
 
     Raises StepFailed (on reading) if the step failed and has no `ignore_errors`.
     """
@@ -46,7 +46,7 @@ class Outcome(Ref):
 
     @property
     def done(self) -> bool:
-        """Whether the step has run already; never waits."""
+        """Whether the step has run; never waits."""
         return self._answer is not None
 
     @property
@@ -71,12 +71,12 @@ class Outcome(Ref):
 
     @property
     def failed(self) -> bool:
-        """Whether the step failed, though its failure is ignored (`ignore_errors`)."""
+        """Whether the step failed and its failure is ignored (`ignore_errors`)."""
         return self.state == "failed"
 
     @property
     def stdout(self) -> str:
-        """What the step has to say; for commands, their output, also if it failed and that is ignored."""
+        """The output of the step; for commands also if they failed and the failure is ignored."""
         return self._got().stdout
 
     @property
@@ -91,7 +91,7 @@ class Outcome(Ref):
 
     @property
     def answer(self) -> Done:
-        """All that the host has said of the step; of one that has run."""
+        """The host's whole answer for a step that has run."""
         assert self._answer is not None
         return self._answer
 
@@ -101,7 +101,7 @@ class Outcome(Ref):
         return self._answer
 
     def settle(self, answer: Done) -> None:
-        """Take the host's answer."""
+        """Store the host's answer."""
         self._answer = answer
         if answer.error is not None:
             self.error = StepFailed(where=self.where, **vars(answer.error))

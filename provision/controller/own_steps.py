@@ -1,4 +1,4 @@
-"""What a project's own module of steps may be, judged before it travels to a host."""
+"""Check a project's own step module before it travels to a host."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from provision.errors import ConfigError
 
-#: the oldest Python that hosts have
+#: the oldest Python version on hosts
 OLDEST = (3, 8)
-#: what a module of steps finds on the host besides the standard library
+#: modules that a step module finds on the host besides the standard library
 TRAVELS = (
     "provision.agent",
     "provision.errors",
@@ -48,7 +48,10 @@ def check_own(path: Path, text: str) -> None:
 
 
 def imported(node: ast.stmt) -> Iterator[str]:
-    """The modules that a statement imports, on a host: not within functions, nor for type checkers."""
+    """Return the modules that a statement imports on a host.
+
+    Functions and type checkers' imports do not count.
+    """
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):

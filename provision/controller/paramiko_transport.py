@@ -15,7 +15,7 @@ class ParamikoTransport:
     """One connection of paramiko's. within: seconds to connect; None for the default.
     instead: why this transport was chosen, if the user did not ask for it.
 
-    Raises ConfigError for a configuration of ssh that paramiko can't follow.
+    Raises ConfigError for an ssh configuration that paramiko can't follow.
     """
 
     def __init__(self, target: Target, within: int | None = None, *, instead: str = "") -> None:
@@ -57,7 +57,7 @@ class ParamikoTransport:
         self.open()
 
     def may_ask(self, person: Callable[[str], Secret] | None) -> None:
-        """Ask no one: passwords come from the inventory only."""
+        """Do nothing: paramiko takes passwords from the inventory only."""
 
     def reopen(self) -> None:
         self._connection.close()

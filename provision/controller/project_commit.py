@@ -1,4 +1,4 @@
-"""Which commit of the user's project a run comes from, for the host's history."""
+"""The commit of the user's project that a run comes from, for the host's history."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import subprocess
 import threading
 from pathlib import Path
 
-#: seconds; in a project so large that git takes longer, the history goes without
+#: seconds; if git takes longer, as in a very large project, the history has no commit
 PATIENCE = 5.0
 
 
 @functools.cache
 def _asked(folder: Path) -> subprocess.Popen[str] | None:
-    """git, asked in a folder, or None if there is no git."""
+    """Return a running git for a folder, or None if git is not installed."""
     try:
         return subprocess.Popen(
             ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"],
@@ -28,12 +28,12 @@ def _asked(folder: Path) -> subprocess.Popen[str] | None:
 
 
 def prefetch() -> None:
-    """Let git work while other things take their time."""
+    """Start git early, while other work goes on."""
     _asked(Path.cwd())
 
 
 def commit() -> str:
-    """The commit of the project in the current folder, with ", modified" if files differ from it; "" without one."""
+    """Return the current folder's commit, with ", modified" if files differ from it; "" without one."""
     with _lock:
         return _answer(Path.cwd())
 

@@ -1,4 +1,4 @@
-"""Waiting for a host that reboots."""
+"""Wait for a host that reboots."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Callable
 
 from provision.errors import UnreachableError
 
-#: seconds between looks: the first one lets the host go down, the last one is that of a slow boot
+#: seconds between checks: the first gives the host time to go down, the last suits a slow boot
 FIRST_LOOK = 1.5
 PAUSE = 0.3
 LONGEST_PAUSE = 3.0
 
 
 def comes_back(is_back: Callable[[], bool], within: float, tell: Callable[[str], None]) -> float:
-    """Wait until the host has booted; returns the seconds that took. Raises UnreachableError.
+    """Wait until the host has booted; return the seconds that took. Raises UnreachableError.
 
-    is_back: whether it is there and has booted; raises UnreachableError while it is not there.
-    within: seconds that it gets.  tell: takes what was last seen of it.
+    is_back: returns whether the host has booted; raises UnreachableError while it cannot be reached.
+    within: seconds that the host may take.  tell: takes the last state of the host.
     """
     began = time.monotonic()
     seen = "it has not gone down"

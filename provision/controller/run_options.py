@@ -1,4 +1,4 @@
-"""How a run goes: made once, and handed down to its hosts and their sessions as it is."""
+"""The options of a run: created once, and passed unchanged to its hosts and their sessions."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from provision.controller.shared_work import SharedWork
 from provision.secrets import Secret
 from provision.values import dataclass
 
-#: host, step, its message, whether the session has learnt; returns the message that is sent
+#: takes host, outcome, message, and whether a role has read a result; returns the message to send
 OnSend = Callable[[str, Outcome, Submission, bool], Submission]
-#: takes a question; sudo's password is asked for without one
+#: takes a question; without one, it asks for sudo's password
 Ask = Callable[..., Secret]
-#: host, step; returns whether to run it
+#: takes host and outcome; returns whether to run the step
 Confirm = Callable[[str, Outcome], bool]
 
 
 def who() -> str:
-    """Return the person and machine that a run comes from, for locks and the ledger."""
+    """Return the user and machine that start a run, for locks and the ledger."""
     return f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
 
 
 def drop_event(_: Event) -> None:
-    """Take an event of a run that nothing is shown of."""
+    """Ignore an event, for runs that show nothing."""
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What holds for all hosts of a run.
+    """The options for all hosts of a run.
 
     plan: predict only.  forks: hosts at a time.  emit: takes events, from the hosts' threads.
-    ask: asks a person for a password, sudo's if no question is given; None if there is no terminal to ask on.
-    confirm: asked about each step before it is sent, one host at a time; a step that it refuses is left out.
-    on_send: called with each step by the hosts' threads, and may send another message for it.
-    opening: what else agents are told with their start.  who: shown to other runs while a host is locked.
-    shared_work: what the hosts of the run wait for.
-    stopped: whether a person has ended the run.
+    ask: asks the user for a password, sudo's if no question is given; None without a terminal.
+    confirm: called before each step is sent, one host at a time; a step that it declines is skipped.
+    on_send: called with each step by the hosts' threads; returns the message to send for it.
+    opening: further fields for the agents' start message.  who: shown to other runs while a host is locked.
+    shared_work: coordinates hosts of the run that wait for each other.
+    stopped: whether the user has ended the run.
     maybe_counts: whether "may change" steps alone make a plan exit with 3.
     """
 

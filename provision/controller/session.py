@@ -1,7 +1,7 @@
-"""One channel to one host and run: starts the agent, sends steps, hands out what came of them (decisions D1 and D3).
+"""One channel to one host for a run: starts the agent, sends steps, returns results (decisions D1 and D3).
 
-Steps are sent as they are submitted and nothing waits for an answer until someone reads an outcome. The
-thread that owns the session also does the reading, while it waits.
+Steps are sent as they are submitted. Nothing waits for an answer until a role reads an outcome. The thread
+that owns the session does the reading while it waits.
 """
 
 from __future__ import annotations
@@ -52,22 +52,20 @@ from provision.system.source import CHUNK, Source
 
 INSTALL_PYTHON = "package python3"
 
-#: what people see of an outcome; its streams are for Python code
+#: fields of an outcome that users see; streams are for Python code
 SHOWN = ("why", "diff", "error")
 
 
 class Session:
-    """Steps for one host over one channel.
+    """The steps for one host over one channel.
 
-    open_channel: opens a channel and runs a command on it.  login: how to become root.  options: of the run; with
-    `confirm` in them, each step is waited for.
-    began: when the connection was begun, by time.monotonic(); `Connected` is told if it is given.
-    reopen: opens the connection again after the host has rebooted.
-    masks: secrets that are known already; those that steps carry are added.
-    prove: logs in again and confirms a token there, when the agent asks for it (system/guard.py); returns "" or why
-    it could not.
+    open_channel: opens a channel and runs a command on it.  login: how to become root.  options: of the run;
+    with `confirm` in them, prov waits for each step.  began: start time of the connection, by
+    time.monotonic(); if given, `Connected` is emitted.  reopen: opens the connection again after the host has
+    rebooted.  masks: secrets that are known already; those in steps are added.  prove: logs in again and
+    confirms a token there when the agent asks for it (system/guard.py); returns "" or why it could not.
 
-    learnt: whether a role has read what came of a step that acted, or failed: later steps are not
+    learnt: whether a role has read the outcome of a step that acted or failed: later steps are not
     predictable, because a role has branched on a result.
     """
 
@@ -85,7 +83,7 @@ class Session:
     ) -> None:
         self.host = host
         self.learnt = False
-        #: whether all that the host is to have has been declared, once it has
+        #: whether the run has declared everything that the host should have
         self.whole = False
         self.role = ""
         self.frames_sent = 0
@@ -99,7 +97,7 @@ class Session:
         self._prove = prove
         self._outcomes: dict[int, Outcome] = {}
         self._waiting: dict[int, Outcome] = {}
-        #: what was sent of the waiting ones: after a reboot of the host it is sent again
+        #: messages of the waiting steps, to be sent again after a reboot of the host
         self._messages: dict[int, Submission] = {}
         self._failures_seen = 0
         self._unseen: list[StepFailed] = []
@@ -114,13 +112,13 @@ class Session:
 
     @property
     def facts(self) -> Facts:
-        """What the host is; waits for the agent's first message. Raises UnreachableError."""
+        """The host's facts; waits for the agent's first message. Raises UnreachableError."""
         while self._facts is None:
             self._pump()
         return self._facts
 
     def submit(self, step: Step) -> Outcome:
-        """Send a step; does not wait. Raises ConfigError if its arguments make no sense."""
+        """Send a step; do not wait. Raises ConfigError if its arguments are invalid."""
         where, line = calling_line()
         check(step, self.masks, where)
         outcome = Outcome(self, self._next, step, self.role, where, self.masks.hide(line))
@@ -143,7 +141,7 @@ class Session:
         on_send, confirm = self._options.on_send, self._options.confirm
         if on_send is not None:
             message = on_send(self.host, outcome, message, self.learnt)
-        # no one is asked about steps that an earlier failure skips
+        # do not ask about steps that an earlier failure skips
         if confirm is not None and not self._unseen and not confirm(self.host, outcome):
             message = message.replace(leave=True)
         self._outcomes[outcome.id] = self._waiting[outcome.id] = outcome
@@ -154,19 +152,19 @@ class Session:
         return outcome
 
     def wait_for(self, outcome: Outcome) -> None:
-        """Wait for one step. Raises StepFailed if it, or one before it, failed; that takes note of the failure."""
+        """Wait for one step. Raises StepFailed, and so acknowledges it, if this or an earlier step failed."""
         while not outcome.done:
             self._pump()
         self.raise_failure()
         self.learnt = self.learnt or outcome.known_change or outcome.error is not None
 
     def acknowledge(self) -> None:
-        """Take note of failures without raising them: steps sent from now on run all the same."""
+        """Acknowledge failures without raising them: later steps run."""
         self._failures_seen += len(self._unseen)
         self._unseen = []
 
     def raise_failure(self) -> None:
-        """Raise StepFailed for the first failure that no one has taken note of."""
+        """Raise StepFailed for the first unacknowledged failure."""
         if self._unseen:
             self.learnt = True
             first = self._unseen[0]
@@ -174,7 +172,7 @@ class Session:
             raise first
 
     def wait_for_all(self) -> None:
-        """Wait for every step. Raises StepFailed for the first failure that no one has taken note of."""
+        """Wait for every step. Raises StepFailed for the first unacknowledged failure."""
         while self._waiting:
             self._pump()
         self.raise_failure()
@@ -182,14 +180,14 @@ class Session:
     # -- ending
 
     def stop(self) -> None:
-        """Ask the agent to end after the step that is running; the rest is skipped. From any thread."""
+        """Ask the agent to end after the running step and skip the rest; from any thread."""
         self._stopped = True
         self._conversation.give_up_start()
-        # by a thread of its own: a write to a host that takes nothing would hold up the thread that stops the run
+        # in a thread: a write to a host that accepts no data would block the thread that stops the run
         threading.Thread(target=self._send, args=[Stop()], daemon=True).start()
 
     def finish(self) -> None:
-        """Wait for all steps, end the agent in good order and close the channel; failures are not raised."""
+        """Wait for all steps, end the agent in good order and close the channel; do not raise failures."""
         try:
             if not self._closed:
                 if self._host_caches():
@@ -204,7 +202,7 @@ class Session:
             self._conversation.close()
 
     def abandon(self) -> None:
-        """Close the channel as it is; the agent ends by itself after its running step."""
+        """Close the channel in whatever state it is; the agent exits after its running step."""
         self._conversation.close()
 
     # -- inside
@@ -219,7 +217,7 @@ class Session:
         )
 
     def _start(self, resume: BeforeReboot | None) -> None:
-        """Start an agent. resume: what the one before the host's reboot knew."""
+        """Start an agent. resume: the state from before the host's reboot."""
         self._closed = False
         self._facts: Facts | None = None
         self._rebooting: Done | None = None
@@ -238,15 +236,15 @@ class Session:
         self._send(start)
 
     def _resume(self, done: Done, reboot: BeforeReboot) -> None:
-        """Wait until the host has rebooted, and go on there with all that is left. Raises UnreachableError.
+        """Wait for the host to reboot, and continue with the remaining steps. Raises UnreachableError.
 
-        done: the outcome of the step that made it reboot.
+        done: the outcome of the step that rebooted it.
         """
         before, step = self._boot, self._outcomes[done.id]
         self._conversation.close()
 
         def is_back() -> bool:
-            """Whether an agent speaks from another boot than before."""
+            """Return whether an agent answers from a new boot."""
             self._reopen()
             self._start(reboot)
             while self._facts is None:
@@ -269,8 +267,8 @@ class Session:
             self._send(self._ending)
 
     def _ship(self, module: str) -> None:
-        """Send a module of steps, and what it imports, before the first step that needs it."""
-        # a module was sent with all that it needs
+        """Send a step module, and what it imports, before the first step that needs it."""
+        # a module that was sent has its dependencies there
         for name in () if module in self._shipped else needed(module):
             if name not in self._shipped:
                 self._shipped.add(name)
@@ -299,7 +297,7 @@ class Session:
             )
 
     def _go_on(self) -> bool:
-        """Go on after a reboot, if that is why the agent has ended."""
+        """Continue after a reboot, if that is why the agent has ended."""
         done = self._rebooting
         if done is None or done.reboot is None:
             return False
@@ -343,7 +341,7 @@ class Session:
                 pass
 
     def _known(self, id: int, steps: Mapping[int, Outcome]) -> Outcome:
-        """The step of a number that the host has named. Raises ProtocolError."""
+        """Return the step with the number that the host sent. Raises ProtocolError."""
         if id not in steps:
             raise ProtocolError(f"word of step {id}, which it was not sent or has answered for")
         return steps[id]
@@ -381,7 +379,7 @@ class Session:
         )
 
     def _provide(self, need: Need) -> None:
-        """Send what a source holds, in pieces, or say why it can't be had. Nothing but what its steps carry."""
+        """Send the contents of a source of a sent step, in pieces, or why they are not available."""
         source = self._sources.get(need.key)
         if source is None or source.open is None:
             raise ProtocolError(f"a request for {need.key[:80]!r}, which no step of its has")

@@ -1,4 +1,4 @@
-"""What hosts of a run wait for: what the first one of an application does once for all, and what others provide."""
+"""Lets hosts of a run wait for each other: for an application's first host, or for what others provide."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 
 class SharedWork:
-    """The hosts of one run; each is on a thread of its own.
+    """The hosts of one run; each has its own thread.
 
-    first: by the name of an application, the first host of the run that has it.
-    order: names of the hosts as they begin. A host waits only for those that have begun before it.
+    first: application name -> the first host of the run that has it.
+    order: host names in the order in which they start. A host waits only for hosts that started before it.
     """
 
     def __init__(self, first: Mapping[str, str] | None = None, order: Sequence[str] = ()) -> None:
@@ -24,7 +24,7 @@ class SharedWork:
         self._changed = threading.Condition()
 
     def is_first(self, app: str, host: str) -> bool:
-        """Whether a host is an application's first one in this run."""
+        """Return whether a host is an application's first one in this run."""
         return self._first.get(app, host) == host
 
     def done(self, app: str) -> None:
@@ -46,23 +46,23 @@ class SharedWork:
             self._changed.notify_all()
 
     def is_before(self, host: str, other: str) -> bool:
-        """Whether a host of this run begins before another one of it."""
+        """Return whether a host of this run starts before another one."""
         return host in self._order[: self._order.index(other)] if other in self._order else False
 
     def wait_reached(self, host: str) -> bool:
-        """Wait until a host has answered; False if it has not, or its run has failed before that."""
+        """Wait until a host has answered; return False if its run fails before that."""
         with self._changed:
             self._changed.wait_for(lambda: host in self._reached or host in self._ended)
             return host in self._reached
 
     def wait_provided(self, host: str) -> bool:
-        """Wait until a host provides what applications use; False if its run has failed before that."""
+        """Wait until a host provides what applications use; return False if its run fails before that."""
         with self._changed:
             self._changed.wait_for(lambda: host in self._provided or host in self._ended)
             return host in self._provided or host not in self._failed
 
     def ended(self, host: str, *, failed: bool = False) -> None:
-        """Note that a host's run has ended, however it did."""
+        """Note that a host's run has ended, with or without success."""
         with self._changed:
             self._ended.add(host)
             if failed:
@@ -70,7 +70,10 @@ class SharedWork:
             self._changed.notify_all()
 
     def wait(self, app: str) -> str:
-        """Wait for an application's first host; return its name if it has ended without doing its part, else ""."""
+        """Wait for an application's first host.
+
+        Return its name if it ended without doing its part, else "".
+        """
         first = self._first[app]
         with self._changed:
             self._changed.wait_for(lambda: app in self._done or first in self._ended)

@@ -1,7 +1,7 @@
-"""The user's ssh configuration, for paramiko, which reads less of it than ssh does (ssh_config(5)).
+"""The user's ssh configuration for paramiko, which understands less of it than ssh (ssh_config(5)).
 
-Files named by Include are read where they are named; words that paramiko does not know, or takes for something else,
-are put into its own: `none`, quotes, comments after a value, ssh:// in ProxyJump.
+Files named by Include are read in place. Words that paramiko does not know or misunderstands are translated:
+`none`, quotes, comments after a value, ssh:// in ProxyJump.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from provision.errors import ConfigError
 with without_mock():
     import paramiko
 
-#: files within files, and files in all: those that name each other several times would never end
+#: maximum nesting of files, and maximum number of files: files that include each other would never end
 DEPTH, FILES = 16, 1000
 SETTING = re.compile(r"(\w+)(?:\s*=\s*|\s+)(.+)")
-#: one line each; what paramiko would fail on, and ssh does without where nothing else is said
+#: one-line settings on which paramiko would fail, and which ssh does not need by default
 LEFT_OUT = ("canonicalizehostname",)
 QUOTED = ("identityfile", "certificatefile", "hostname", "user", "port", "hostkeyalias", "proxyjump")
 JUMP = re.compile(r"^ssh://")
-#: in what is looked up: files of IdentityFile that hold the public half of a key in an agent
+#: our own key in lookup results: IdentityFile files that hold the public half of a key in an agent
 PUBLIC = "prov-public-keys"
 
 
 class SshConfig(paramiko.SSHConfig):  # type: ignore[misc, unused-ignore]
-    """What ssh would take from its configuration, as far as paramiko can follow it."""
+    """What ssh would read from its configuration, as far as paramiko can follow it."""
 
     _config: list[Any]  # paramiko's own
 
@@ -42,14 +42,14 @@ class SshConfig(paramiko.SSHConfig):  # type: ignore[misc, unused-ignore]
         found: Any = super().lookup(hostname)
         jump = found.get("proxyjump", "none")
         hops = [JUMP.sub("", hop.strip()).rstrip("/") for hop in jump.split(",")]
-        # ssh visits them in their order; fabric begins with the last one
+        # ssh passes through hops in their order; fabric starts with the last one
         found["proxyjump"] = ",".join(reversed(hops))
         if jump.lower() == "none":
             del found["proxyjump"]
         names = found.get("identityfile", [])
         found["identityfile"] = [name for name in names if usable(name)]
         found[PUBLIC] = [name for name in names if name.endswith(".pub")]
-        # what fabric would fail on
+        # fabric would fail on other values
         if found.get("forwardagent") not in ("yes", "no"):
             found.pop("forwardagent", None)
         if not found.get("connecttimeout", "").isdecimal():
@@ -62,15 +62,17 @@ class SshConfig(paramiko.SSHConfig):  # type: ignore[misc, unused-ignore]
 
 
 def usable(name: str) -> bool:
-    """Whether a file of IdentityFile can be tried: ssh passes over those that are not there. Public halves name keys of
-    an agent, which are tried all the same."""
+    """Return whether an IdentityFile can be tried. As in ssh, missing files are skipped.
+
+    A public half names a key of an agent, which is tried anyway.
+    """
     # not Path.is_file, which raises for a name that is too long
     there = os.path.isfile(os.path.expanduser(name))  # noqa: PTH111, PTH113
     return name.lower() != "none" and not name.endswith(".pub") and there
 
 
 def user_config() -> SshConfig:
-    """The configuration of the user, then the system's. Raises ConfigError, with file and line."""
+    """Return the user's configuration, then the system's. Raises ConfigError, with file and line."""
     found = SshConfig()
     for path in (Path("~/.ssh/config").expanduser(), Path("/etc/ssh/ssh_config")):
         text = "\n".join(lines_of(path, 0, itertools.count())) + "\n"
@@ -86,9 +88,9 @@ def user_config() -> SshConfig:
 
 
 def lines_of(path: Path, depth: int, files: Iterator[int]) -> Iterator[str]:
-    """The lines of a file with those of files that it includes, in paramiko's words. Raises ConfigError.
+    """Yield the lines of a file and of the files that it includes, in paramiko's words. Raises ConfigError.
 
-    depth: how many files this one is in.  files: counts all of them.
+    depth: nesting of this file.  files: counts all of them.
     """
     if next(files) >= FILES:
         raise ConfigError(
@@ -115,14 +117,18 @@ def lines_of(path: Path, depth: int, files: Iterator[int]) -> Iterator[str]:
             if depth < DEPTH:
                 for included in included_by(value, path):
                     yield from lines_of(included, depth + 1, files)
-            # what follows belongs to the block that the line stands in, whatever blocks the files have begun
+            # the included files may have started other blocks; what follows belongs to the block of the
+            # Include line
             yield block
         elif key not in LEFT_OUT:
             yield f"{key} {unquoted(value) if key in QUOTED else value}"
 
 
 def included_by(value: str, path: Path) -> list[Path]:
-    """The files that an Include names; relative ones are beside the user's or the system's configuration."""
+    """Return the files that an Include names.
+
+    Relative ones are beside the user's or the system's configuration.
+    """
     base = Path("/etc/ssh") if path.is_relative_to("/etc/ssh") else Path("~/.ssh").expanduser()
     found: list[Path] = []
     for word in words_of(value.replace("\0", "")):
@@ -132,13 +138,16 @@ def included_by(value: str, path: Path) -> list[Path]:
 
 
 def unquoted(value: str) -> str:
-    """The one word that a setting has, without its quotes and the comment after it."""
+    """Return the single word of a setting, without quotes and the comment after it."""
     words = words_of(value)
     return words[0] if words else value
 
 
 def words_of(value: str) -> list[str]:
-    """Words as ssh has them: double quotes, and a comment after a #. What shlex can't take stays as it is."""
+    """Return words as ssh splits them: double quotes, and a comment after a #.
+
+    What shlex rejects stays as it is.
+    """
     try:
         return shlex.split(value, comments=True)
     except ValueError:

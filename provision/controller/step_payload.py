@@ -1,4 +1,4 @@
-"""What a step carries to its host: its fields as a message, contents that are asked for later, and secrets."""
+"""What a step carries to its host: its fields as a message, contents sent on request, and secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from provision.system.source import Source
 
 
 class StepPayload(NamedTuple):
-    """kind, fields: of the step.  hide: known secrets that travel in them as plain text."""
+    """The payload of a step.
+
+    kind, fields: of the step.  hide: known secrets that occur in the fields as plain text.
+    """
 
     kind: str
     fields: dict[str, Any]
@@ -23,18 +26,18 @@ class StepPayload(NamedTuple):
 
 
 def check(step: Step, masks: Masks, where: str) -> None:
-    """Raise ConfigError if the arguments of a step make no sense. where: the line that gives them."""
+    """Raise ConfigError if the arguments of a step are invalid. where: the line that gives them."""
     try:
         step.validate_options()
         step.validate()
     except (ValueError, TypeError, AttributeError) as error:
-        # the latter two: an argument of another type than the step works with
+        # the last two come from arguments of the wrong type
         masks.update(secrets_within(vars(step)))
         raise ConfigError(masks.hide(f"{type(step).__name__}: {error}"), where=where) from None
 
 
 def secrets_within(value: Any) -> Iterator[str]:
-    """The texts of all secrets in a value."""
+    """Return the texts of all secrets in a value."""
     if isinstance(value, Secret):
         yield value.reveal()
     elif isinstance(value, Source):
@@ -47,13 +50,16 @@ def secrets_within(value: Any) -> Iterator[str]:
 
 
 def one_line(source: Source) -> Iterator[str]:
-    """Contents that are a secret of one line, such as a token. Of others not every line is one."""
+    """Return whether contents are a secret of one line, such as a token.
+
+    Longer contents have lines that are not secret.
+    """
     if source.secret and source.data is not None and b"\n" not in source.data.strip():
         yield source.data.decode(errors="replace").strip()
 
 
 def encoded(step: Step, sources: dict[str, Source], masks: Masks) -> StepPayload:
-    """What the message of a step has. sources, masks: get what it carries."""
+    """Return the payload of a step. sources, masks: get what it carries."""
     held: list[bytes] = []
 
     def keep(value: Source | Secret) -> None:
@@ -69,5 +75,5 @@ def encoded(step: Step, sources: dict[str, Source], masks: Masks) -> StepPayload
     if not masks:
         return StepPayload(kind, fields, [])
     held.append(json.dumps(fields).encode())
-    # the host has no other way to know what must not be shown
+    # the host cannot find out otherwise what must not be shown
     return StepPayload(kind, fields, masks.within(b"\n".join(held)))

@@ -1,4 +1,4 @@
-"""What a session needs of the way to its host: a login, and channels on it. Two ways over SSH give that."""
+"""What a session needs to reach its host: a login, and channels on it. Two transports over SSH provide it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from provision.values import dataclass
 
 @dataclass(frozen=True)
 class Target:
-    """Where and how to log in; ssh's configuration says what is None.
+    """Where and how to log in; a field that is None is left to ssh's configuration.
 
-    address: a name, an address, or an alias in ~/.ssh/config.  key: file of a private key.
-    known_hosts: a file that alone says by which key the host is known: a lab's. Nothing of the user's is read then.
-    name: what the host is called in the inventory.
-    paramiko: whether paramiko is asked for, though there may be an ssh client.
-    executable: the ssh client.  arguments, more_arguments: for it, before and after those for user, port and key.
-    persist: seconds for which the connection is kept after its last use; 0 keeps none.
+    address: a name, an address, or an alias in ~/.ssh/config.  key: file of a private key.  known_hosts: the
+    only file that verifies the host's key (a lab's). The user's own files are not read then.  name: what the
+    host is called in the inventory.  paramiko: whether the user asks for paramiko, even if there is an ssh
+    client.  executable: the ssh client.  arguments, more_arguments: for it, before and after those for user,
+    port and key.  persist: seconds for which the connection is kept after its last use; 0 keeps none.
     """
 
     address: str
@@ -40,7 +39,7 @@ class Target:
 class Transport(Protocol):
     """The way to one host. address, user, port: where to log in, and as which user.
 
-    instead: why it is not the default way; empty if it is, or if the inventory asks for this one.
+    instead: why it is not the default transport; empty if it is, or if the inventory asks for this one.
     """
 
     instead: str
@@ -58,21 +57,24 @@ class Transport(Protocol):
         """Log in, or prepare to: OpenSSH logs in with the first channel. Raises UnreachableError."""
 
     def begin(self, command: str) -> None:
-        """Open, and already run what the first channel is for where that takes no longer. Raises UnreachableError."""
+        """Open, and start the first channel's command if that saves time. Raises UnreachableError."""
 
     def reopen(self) -> None:
-        """Forget the connection to a host that has rebooted, and open another one. Raises UnreachableError."""
+        """Drop the connection to a host that has rebooted, and open a new one. Raises UnreachableError."""
 
     def may_ask(self, person: Callable[[str], Secret] | None) -> None:
-        """Say who asks a person for passwords; None if there is none to ask."""
+        """Set who asks the user for passwords; None if no one can."""
 
     def channel(self, command: str) -> Channel:
         """Run a command there. Raises UnreachableError."""
 
     def new_login(self, within: int) -> Transport:
-        """Return a way to the same host that shares no connection with this one. within: seconds to connect."""
+        """Return a way to the same host that shares no connection with this one.
+
+        within: seconds to connect.
+        """
 
     def warnings(self) -> list[str]:
-        """Return what people should know of this way, each once for a run."""
+        """Return warnings about this transport, each once for a run."""
 
     def close(self) -> None: ...

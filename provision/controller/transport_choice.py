@@ -10,13 +10,13 @@ from provision.controller.openssh.openssh_transport import OpenSshTransport
 from provision.controller.transport import Target, Transport
 from provision.errors import UnreachableError
 
-#: -v says this if paramiko logs in and the user did not ask for it
+#: shown with -v if paramiko logs in and the user did not ask for it
 INSTEAD = "logs in with paramiko, because no OpenSSH client of 8.4 or newer was found in PATH"
 
 
 def transport_to(target: Target) -> Transport:
-    """Return the way to a host. Raises ConfigError for a configuration of ssh that paramiko can't follow, and
-    UnreachableError for arguments that only an ssh client could take."""
+    """Return the way to a host. Raises ConfigError for an ssh configuration that paramiko can't follow, and
+    UnreachableError for arguments that only an ssh client understands."""
     client = None if target.paramiko else find_client(target.executable)
     if client is not None:
         return OpenSshTransport(client, target)
@@ -28,7 +28,7 @@ def transport_to(target: Target) -> Transport:
 
 
 def not_for_paramiko(target: Target) -> UnreachableError:
-    """Return the error for arguments of ssh in the inventory where no ssh client takes them."""
+    """Return the error for ssh arguments in the inventory of a machine without an ssh client."""
     if target.paramiko:
         return UnreachableError(
             "the inventory has arguments for ssh, which paramiko does not take",
@@ -41,7 +41,7 @@ def not_for_paramiko(target: Target) -> UnreachableError:
 
 
 def connection_over(way: Transport) -> Any:
-    """Return a fabric.Connection over the way to a host, for `c.run()` and the like of roles."""
+    """Return a fabric.Connection over the way to a host, for `c.run()` and the like in roles."""
     if isinstance(way, OpenSshTransport):
         from provision.controller.openssh.role_connection import RoleConnection
 
@@ -53,9 +53,9 @@ def connection_over(way: Transport) -> Any:
 
 
 def check_configuration(paramiko: Iterable[bool]) -> None:
-    """Raise ConfigError for what paramiko can't follow in ssh's configuration, where a host needs it.
+    """Raise ConfigError for ssh settings that paramiko can't follow, if a host needs paramiko.
 
-    paramiko: for each host, whether it is asked for. What OpenSSH has against its configuration it says for each host.
+    paramiko: for each host, whether it asks for it. OpenSSH reports errors in its configuration per host.
     """
     if any(paramiko) or find_client("ssh") is None:
         from provision.controller.ssh_config import user_config
