@@ -51,14 +51,13 @@ SUDO_PROMPT = "PROV-SUDO-PASSWORD:"
 #: the new shell takes stdin for commands: it exits at this line, and does not run the program that follows.
 MODES = {"install": b"exit 97; install\n", "keep": b"exit 97; keep\n"}
 
-# Reads one line from stdin, byte by byte as POSIX demands of `read`, so that nothing of
-# what follows is lost. Installers get </dev/null or they would eat the stream. A python that is too old, or
-# lacks modules (python3-minimal), says 95 before it reads anything; one that can't be run (pyenv's shim) 126 or 127.
-# So a good one is started only once.
-# Whatever the locale of the login is, names of files and what programs print are UTF-8 (-X utf8).
-# Of /etc/environment an installation gets the proxies, which sudo has taken away (system/proxies.py).
-# An installation may be silent for minutes, behind another program's lock or cloud-init: a loop speaks in the meantime.
-# Login shells see it as one line, without single quotes or exclamation marks inside: csh takes nothing else in quotes.
+# `read` must read one line byte by byte (POSIX), so nothing that follows is lost. Installers get </dev/null,
+# or they would consume the stream. A Python that is too old, or lacks modules (python3-minimal), exits with
+# 95 before it reads anything; one that can't run (pyenv's shim) with 126 or 127. So a suitable one is started
+# only once. File names and program output are UTF-8 in any locale (-X utf8). The installation takes the
+# proxies from /etc/environment, because sudo removes them (system/proxies.py). An installation may be silent
+# for minutes, behind another program's lock or cloud-init: a loop keeps printing. Login shells get the script
+# as one quoted line without single quotes or exclamation marks, for the sake of csh.
 SCRIPT = r"""
 echo PROV:shell >&2;
 read -r mode;

@@ -1,4 +1,4 @@
-"""What ssh has said and would say again: kept in ~/.cache/prov/ssh until a file that it depends on changes."""
+"""A cache of ssh's answers, kept in ~/.cache/prov/ssh until a file that they depend on changes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from provision.controller.openssh.client_folders import is_private
 from provision.system.caches import cached, keep, name_of
 from provision.user_cache import cache_folder
 
-#: what `name_of` says of a file
+#: the result of `name_of` for a file
 FileState = str
-#: files in the folder; when there are more, all are forgotten
+#: files in the folder; beyond that, all are removed
 MOST = 5000
 
 
 def state_of(path: str) -> FileState | None:
-    """Return what tells a file from another or changed one; None if it is not there."""
+    """Return a value that identifies a file and its state; None if the file is missing."""
     try:
         return name_of(os.stat(path))  # noqa: PTH116 (as quick as can be)
     except OSError:
@@ -29,7 +29,7 @@ def state_of(path: str) -> FileState | None:
 
 
 def recall(kind: str, question: str) -> Any:
-    """Return what was remembered, if all files that it depends on are as they were; else None."""
+    """Return the cached answer if all files that it depends on are unchanged; else None."""
     try:
         found = json.loads(cached(str(path_of(kind, question))))
         if any(state_of(path) != state for path, state in found["files"].items()):
@@ -40,7 +40,7 @@ def recall(kind: str, question: str) -> Any:
 
 
 def remember(kind: str, question: str, files: Mapping[str, FileState | None], answer: Any) -> None:
-    """Keep an answer. files: what it depends on, and how they are. Where it can't be kept, ssh is asked again."""
+    """Cache an answer. files: what it depends on, with their states. If that fails, ssh is asked again."""
     path = path_of(kind, question)
     if not is_private(path.parent):
         return

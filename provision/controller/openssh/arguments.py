@@ -1,7 +1,8 @@
-"""The words of an ssh command line: what the inventory says first, and what prov needs of ssh before that.
+"""The words of an ssh command line: the inventory's arguments first, then the options that prov needs.
 
-Source: ssh(1), ssh_config(5): of each setting the first value counts. Ansible's plugin ssh: `ansible_ssh_args` come
-before what its variables say, `ansible_ssh_common_args` and `ansible_ssh_extra_args` after that.
+Source: ssh(1), ssh_config(5): the first value of each setting counts. Ansible's plugin ssh:
+`ansible_ssh_args` come before the options from variables, `ansible_ssh_common_args` and
+`ansible_ssh_extra_args` after them.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from provision.controller.openssh.client_folders import NAME_LENGTH, socket_fold
 from provision.controller.openssh.client_settings import Settings
 from provision.controller.transport import Target
 
-#: seconds: for TCP's connection and the banner; between signs of life, three of which may be missed
+#: seconds: for the TCP connection and the banner; between keepalives, of which three may be missed
 CONNECT_TIMEOUT, ALIVE_INTERVAL = 10, 15
-#: what an agent's stream needs, whatever the configuration says
+#: options that an agent's stream needs, whatever the configuration says
 PLAIN = {
     "LogLevel": "DEBUG1",
     "RemoteCommand": "none",
@@ -30,12 +31,12 @@ PLAIN = {
 #: the same, since OpenSSH 8.7
 PLAIN_LATER = {"SessionType": "default", "StdinNull": "no", "ForkAfterAuthentication": "no"}
 NO_MASTER = ("-oControlMaster=no", "-oControlPath=none")
-#: ssh's words for StrictHostKeyChecking under which it may ask; it is made to refuse instead
+#: StrictHostKeyChecking values that let ssh ask the user; prov makes it refuse instead
 ASKS = ("ask", "true", "yes")
 
 
 def target_words(target: Target) -> list[str]:
-    """Return what says where and how to log in; the rest is up to ssh's configuration."""
+    """Return the words that say where and how to log in; the rest is up to ssh's configuration."""
     words = [word for word in target.arguments if word != "-q"]
     if target.known_hosts is not None:
         words += ["-F", "none", "-oIdentitiesOnly=yes", "-oGlobalKnownHostsFile=none"]
@@ -51,12 +52,12 @@ def target_words(target: Target) -> list[str]:
 
 
 def quoted(path: Path) -> str:
-    """Return a path as a value of `-o`, which has words and tokens (ssh_config(5), TOKENS)."""
+    """Return a path as a value of `-o`, which is split into words and has tokens (ssh_config(5), TOKENS)."""
     return '"' + str(path).replace("%", "%%") + '"'
 
 
 def plain_words(client: Client, settings: Settings, within: int | None) -> list[str]:
-    """Return what prov needs for the stream of an agent. within: seconds to connect; None for the default."""
+    """Return the options for an agent's stream. within: seconds to connect; None for the default."""
     options = dict(PLAIN)
     if client.version >= (8, 7):
         options.update(PLAIN_LATER)
@@ -70,21 +71,22 @@ def plain_words(client: Client, settings: Settings, within: int | None) -> list[
 
 
 def one(settings: Settings, name: str) -> str:
-    """Return a setting's value, or its first one; empty if it has none."""
+    """Return a setting's value, or its first one; "" if it has none."""
     values = settings.get(name, ())
     return values[0] if values else ""
 
 
 def has_own_master(settings: Settings) -> bool:
-    """Return whether ssh's own configuration, or the inventory's arguments, say how connections are kept."""
+    """Return whether ssh's configuration or the inventory's arguments configure connection sharing."""
     path = one(settings, "controlpath")
     return path not in ("", "none") or one(settings, "controlmaster") not in ("false", "no", "")
 
 
 def socket_path(client: Client, words: Sequence[str], target: Target, settings: Settings) -> Path | None:
-    """Return where the socket of a kept connection is; None if none is kept.
+    """Return the path of the socket of a kept connection; None if none is kept.
 
-    Not ssh's %C: that names host, port and user, and not the key nor the known hosts by which they were verified.
+    ssh's %C does not suffice: it covers host, port and user, but not the key or the known hosts that verified
+    them.
     """
     if not target.persist or has_own_master(settings):
         return None
@@ -97,7 +99,7 @@ def socket_path(client: Client, words: Sequence[str], target: Target, settings: 
 
 
 def keeping_words(path: Path, persist: int) -> list[str]:
-    """Return what has ssh use a kept connection, or keep the one that it opens."""
+    """Return the options that make ssh use a kept connection, or keep the one that it opens."""
     return [
         "-oControlMaster=auto",
         f"-oControlPersist={persist}",

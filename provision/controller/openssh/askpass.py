@@ -1,6 +1,6 @@
-"""What answers ssh's questions: a program that ssh starts (SSH_ASKPASS), and that asks this process over a socket.
+"""Answers ssh's questions: ssh starts a program (SSH_ASKPASS), which asks this process over a socket.
 
-A password is in no argument, no environment and no file. Source: ssh(1), ENVIRONMENT.
+No password is in an argument, in the environment or in a file. Source: ssh(1), ENVIRONMENT.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from provision.controller.openssh.client_folders import run_folder
 from provision.secrets import Secret
 
-#: the program's own variables: where this process listens, and which login the question is about
+#: the program's environment variables: the socket of this process, and the login that the question is about
 SOCKET, LOGIN = "PROV_ASKPASS", "PROV_LOGIN"
 PROGRAM = """
 import os, socket, sys
@@ -28,27 +28,27 @@ answer = b"".join(iter(lambda: asked.recv(4096), b""))
 sys.stdout.buffer.write(answer[1:] + b"\\n")
 sys.exit(answer[:1] != b"+")
 """
-#: "root@web1's password: ", or "(root@web1) Password: " where the words come from the host
+#: "root@web1's password: ", or "(root@web1) Password: " if the host sends the prompt
 OWN_WORDS = re.compile(r"(?P<who>\S+@\S+)'s password: ?")
 HOSTS_WORDS = re.compile(r"\((?P<who>[^()\s]+@[^()\s]+)\) .*pass(word|code).*", re.IGNORECASE | re.DOTALL)
-#: seconds until it is known whether a person can be asked, and bytes of a question
+#: seconds to wait until prov knows whether it can ask the user, and bytes of a question
 UNTIL_KNOWN = 60.0
 LONGEST = 64 * 1024
 
-#: takes a question of ssh's, and asks a person
+#: takes one of ssh's questions and asks the user
 AskPerson = Callable[[str], Secret]
 
 
 class Questions:
-    """What ssh asks about one login.
+    """The questions that ssh asks about one login.
 
-    user, host: by which ssh names it.  password: known to the inventory; it is given once.
+    user, host: as ssh names them.  password: from the inventory; it is given once.
 
-    asked: the questions, in their order.  asking: whether a person is being asked.
+    asked: the questions, in order.  asking: whether the user is being asked for a password.
     """
 
     def __init__(self, user: str, host: str, password: Secret | None) -> None:
-        # ssh cuts them to these lengths
+        # ssh truncates them to these lengths
         self._login = f"{user[:30]}@{host[:128]}".lower()
         self._user = user
         self._password = password
@@ -58,12 +58,12 @@ class Questions:
         self.asking = False
 
     def may_ask(self, person: AskPerson | None) -> None:
-        """Say who asks a person; None if there is none to ask."""
+        """Set who asks the user; None if no one can."""
         self._person = person
         self._known.set()
 
     def answer(self, question: str) -> Secret | None:
-        """Return the answer; None for none."""
+        """Return the answer; None if there is none."""
         self.asked.append(question.strip())
         own = self._is_about_the_login(question)
         if own and self._password is not None:
@@ -74,19 +74,22 @@ class Questions:
             self._known.wait(UNTIL_KNOWN)
             if self._person is None:
                 return None
-            # the same words for all hosts of that user, so that it is asked once
+            # the same prompt for all hosts of that user, so that prov asks once
             return self._person(f"SSH password of {self._user}: " if own else question)
         finally:
             self.asking = False
 
     def _is_about_the_login(self, question: str) -> bool:
-        """Return whether it asks for the login's own password: not a jump host's, nor a key's passphrase."""
+        """Return whether ssh asks for the login's own password.
+
+        Jump hosts and keys have prompts of their own.
+        """
         match = OWN_WORDS.fullmatch(question) or HOSTS_WORDS.fullmatch(question)
         return match is not None and match["who"].lower() == self._login
 
 
 class Listener:
-    """Takes questions from the programs that ssh starts. path: of its socket.  program: what ssh is to start."""
+    """Takes questions from the programs that ssh starts. path: of its socket.  program: for ssh to start."""
 
     def __init__(self) -> None:
         folder = run_folder()
@@ -102,7 +105,7 @@ class Listener:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def environment(self, questions: Questions) -> dict[str, str]:
-        """Return what has an ssh process bring its questions here."""
+        """Return the environment that makes an ssh process send its questions here."""
         name = str(id(questions))
         self._logins[name] = questions
         return {
@@ -113,13 +116,13 @@ class Listener:
         }
 
     def forget(self, questions: Questions) -> None:
-        """Answer nothing more about a login."""
+        """Answer no more questions about a login."""
         self._logins.pop(str(id(questions)), None)
 
     def _listen(self) -> None:
         while True:
             asked, _ = self._socket.accept()
-            # a person may take their time, and others' questions need none
+            # in a thread: the user may take a while, and questions of other logins need no user
             threading.Thread(target=self._serve, args=[asked], daemon=True).start()
 
     def _serve(self, asked: socket.socket) -> None:
@@ -140,7 +143,7 @@ _making = threading.Lock()
 
 
 def listener() -> Listener:
-    """Return the one of this process."""
+    """Return the listener of this process."""
     with _making:
         return _only_listener()
 

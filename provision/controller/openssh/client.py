@@ -1,4 +1,4 @@
-"""The ssh client of this machine: where it is, and which version."""
+"""The ssh client of this machine: its path and its version."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from provision.controller.openssh.answer_cache import FileState, recall, remember, state_of
 from provision.values import dataclass
 
-#: the first version that can be made to ask a program for passwords (SSH_ASKPASS_REQUIRE)
+#: the first version that supports SSH_ASKPASS_REQUIRE
 OLDEST = (8, 4)
 VERSION = re.compile(r"^OpenSSH_(?:for_Windows_)?(\d+)\.(\d+)")
 #: seconds for `ssh -V`
@@ -26,7 +26,7 @@ class Client:
 
 
 def find_client(name: str) -> Client | None:
-    """Return the ssh client of a name or path; None if it is missing, older than OpenSSH 8.4 or another program."""
+    """Return the ssh client with a name or path; None if it is missing, not OpenSSH, or older than 8.4."""
     path = path_of(name)
     state = state_of(path) if path else None
     if state is None:
@@ -37,7 +37,7 @@ def find_client(name: str) -> Client | None:
 
 
 def path_of(name: str) -> str:
-    """Return where a program is; empty if it is nowhere in PATH."""
+    """Return the path of a program; "" if it is not in PATH."""
     if "/" in name:
         return name if os.access(name, os.X_OK) else ""
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
@@ -46,7 +46,7 @@ def path_of(name: str) -> str:
 
 
 def ask_version(path: str, state: FileState) -> dict[str, str]:
-    """Return {"major", "minor"}, and remember them; empty for another program."""
+    """Return {"major", "minor"}, and cache them; {} for a program that is not OpenSSH."""
     try:
         said = subprocess.run([path, "-V"], capture_output=True, text=True, timeout=PATIENCE, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""Where the OpenSSH transport keeps its files: sockets of kept connections, what ssh -G has said, this run's own."""
+"""Folders of the OpenSSH transport: sockets of kept connections, output of ssh -G, files of this run."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pathlib import Path
 
 from provision.user_cache import cache_folder
 
-#: characters of a socket's name
+#: characters in the name of a socket
 NAME_LENGTH = 20
-#: bytes of its folder's path: of unix(7)'s, less the name, and what ssh appends to it while it makes one (mux.c)
+#: bytes of the folder's path: the limit of unix(7), less the name and ssh's temporary suffix (mux.c)
 LONGEST = 107 - 1 - NAME_LENGTH - 17
-#: of the names of folders that last as long as a run
+#: prefix of folders that last as long as a run
 PREFIX = "prov-run-"
 
 _making = threading.Lock()
@@ -29,7 +29,7 @@ _made: list[tuple[int, Path]] = []
 
 @functools.cache
 def socket_folder() -> Path | None:
-    """Return the folder of kept connections' sockets, for its owner alone; None where there can't be one."""
+    """Return the folder for kept connections' sockets, for its owner only; None where that is impossible."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     folders = [Path(runtime) / "prov"] if runtime else []
     folders += [cache_folder("ssh"), Path(tempfile.gettempdir()) / f"prov-{os.geteuid()}"]
@@ -37,7 +37,7 @@ def socket_folder() -> Path | None:
 
 
 def is_private(folder: Path) -> bool:
-    """Return whether a folder is ours alone, once it has been made. A link in its place is not."""
+    """Create a folder if needed, and return whether only we can access it. A link there does not count."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         st = folder.lstat()
@@ -51,7 +51,7 @@ def is_private(folder: Path) -> bool:
 
 
 def run_folder() -> Path:
-    """Return a folder for files of this process: logs of ssh, the program that answers its questions."""
+    """Return a folder for files of this process: ssh's logs, and the program that answers its questions."""
     with _making:
         return _only_folder()
 
@@ -67,9 +67,9 @@ def _only_folder() -> Path:
 
 
 def locked_folder() -> Path | None:
-    """Make a folder that is locked while this process lives; None if another run has taken it for an abandoned one."""
+    """Make a folder that stays locked while this process lives; None if another run has removed it."""
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    # stays open: the lock ends with the process, however that ends
+    # left open: the lock ends with the process, however it ends
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     if not folder.exists():
@@ -80,7 +80,7 @@ def locked_folder() -> Path | None:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Remove the folders that runs of this user have left there because they were killed."""
+    """Remove folders that killed runs of this user have left in a folder."""
     with suppress(OSError):
         for name in os.listdir(parent):  # noqa: PTH208 (as quick as can be)
             if name.startswith(PREFIX):
@@ -88,7 +88,7 @@ def remove_abandoned(parent: Path) -> None:
 
 
 def _remove_if_abandoned(folder: Path) -> None:
-    # a folder that another user has made, or a link in its place, is left alone
+    # another user's folder, or a link in its place, stays
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
@@ -101,7 +101,7 @@ def _remove_if_abandoned(folder: Path) -> None:
 
 
 def remove_run_folder() -> None:
-    """Remove the folder of this process, if it has one. A child that was forked has none."""
+    """Remove the folder of this process, if it has one. A forked child has none."""
     for owner, folder in _made:
         if owner == os.getpid():
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What ssh takes from its configuration for a host: asked of `ssh -G`, and remembered while its files stay as they are.
+"""ssh's settings for a host: asked from `ssh -G`, and cached until its configuration files change.
 
 Source: ssh(1), -G; ssh_config(5), Include, Match, CanonicalizeHostname.
 """
@@ -21,7 +21,7 @@ from provision.errors import UnreachableError
 PATIENCE = 20.0
 SYSTEM = "/etc/ssh/ssh_config"
 READ = re.compile(r"^debug\d: Reading configuration data (.*?)\r?$", re.MULTILINE)
-#: what depends on more than files: programs, networks, names that are looked up, the environment
+#: settings that depend on more than files: programs, networks, name lookups, the environment
 CHANGEABLE = re.compile(
     r"^\s*(match\b.*\b(exec|localnetwork)\b|canonicalizehostname[\s=]+\"?(yes|always|true)\b|include\b.*[$%])",
     re.IGNORECASE | re.MULTILINE,
@@ -29,7 +29,7 @@ CHANGEABLE = re.compile(
 HINT = "Mend ssh's configuration (~/.ssh/config), or the ansible_ssh_... arguments in the inventory."
 INCLUDE = re.compile(r"^\s*include[\s=]+(.*)$", re.IGNORECASE | re.MULTILINE)
 
-#: (keyword in small letters, its values in their order)
+#: (keyword in lower case, its values in order)
 Settings = Mapping[str, Sequence[str]]
 
 
@@ -63,7 +63,7 @@ def settings_of(client: Client, words: Sequence[str], address: str) -> Settings:
 
 
 def parsed(text: str) -> dict[str, list[str]]:
-    """Return what `ssh -G` has printed, a line each: keyword and value."""
+    """Return the settings in the output of `ssh -G`, which has a keyword and a value on each line."""
     found: dict[str, list[str]] = {}
     for line in text.splitlines():
         key, _, value = line.partition(" ")
@@ -72,7 +72,7 @@ def parsed(text: str) -> dict[str, list[str]]:
 
 
 def bad_configuration(said: str) -> UnreachableError:
-    """Return what ssh has against its configuration, as it says it."""
+    """Return ssh's complaints about its configuration, in its own words."""
     lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("debug")]
     shown = [line for line in lines if not line.startswith(("OpenSSH_", "Pseudo-terminal", "terminating"))]
     return UnreachableError(
@@ -82,7 +82,10 @@ def bad_configuration(said: str) -> UnreachableError:
 
 
 def files_read(paths: Iterable[str], home: str, words: Sequence[str]) -> dict[str, FileState | None] | None:
-    """Return the files and folders that the configuration depends on, with their states; None if on more."""
+    """Return the files and folders that the configuration depends on; None if it depends on more.
+
+    The values are their states.
+    """
     own = "-F" in words or any(word.startswith("-F") for word in words)
     files = {path: state_of(path) for path in (() if own else (f"{home}/.ssh/config", SYSTEM))}
     for path in paths:
@@ -101,7 +104,7 @@ def files_read(paths: Iterable[str], home: str, words: Sequence[str]) -> dict[st
 
 
 def dependencies(pattern: str) -> dict[str, FileState | None]:
-    """Return the files that an Include names, and the folders in which more of them may appear."""
+    """Return the files that an Include names, and the folders in which new ones may appear."""
     found = [pattern, *glob.glob(pattern), os.path.dirname(pattern)]  # noqa: PTH120, PTH207
     found += glob.glob(os.path.dirname(pattern)) if glob.has_magic(pattern) else []  # noqa: PTH120, PTH207
     return {path: state_of(path) for path in found}

@@ -1,18 +1,18 @@
-"""What one ssh process says of itself (`-E`, LogLevel DEBUG1): how far it has come, what it offered, why it ended."""
+"""The log of one ssh process (`-E`, LogLevel DEBUG1): its progress, what it offered, and why it ended."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-#: bytes that are read of a log: a configuration can make ssh say a lot
+#: bytes of a log that are read: some configurations make ssh log a lot
 MOST = 1 << 20
 
 DEBUG = re.compile(r"^debug\d: ")
 LOGGED_IN = re.compile(
     r"^Authenticated to |^debug1: mux_client_request_session: master session id:", re.MULTILINE
 )
-#: nothing of another login follows
+#: a kept connection was tried, and no other login follows
 OVER_MASTER = re.compile(
     r"^debug1: auto-mux: Trying existing master"
     r"(?!.*^(debug1: (Control socket|Stale control socket|Connecting to|Executing proxy|identity file)|ssh: ))",
@@ -24,7 +24,7 @@ HOST_KEY = re.compile(
     re.MULTILINE,
 )
 MISSING = re.compile(r"^no such identity: (.+?): ", re.MULTILINE)
-#: said at every connection, or of no use to anybody
+#: lines that occur at every connection, or help no one
 NOISE = re.compile(
     r"^(Warning: Permanently added |Authenticated to |Transferred: |Bytes per second: |OpenSSH_|no such identity: "
     r"|\*\* |Warning: Identity file .* not accessible)"
@@ -32,14 +32,14 @@ NOISE = re.compile(
 
 
 class Log:
-    """The log of one process. path: of its file.  text: as far as it has been read."""
+    """The log of one process. path: of its file.  text: what has been read so far."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.text = ""
 
     def read(self) -> str:
-        """Read what has been written, and return it."""
+        """Read what is new in the log, and return all of it."""
         try:
             with self.path.open("rb") as f:
                 self.text = f.read(MOST).decode(errors="replace").replace("\r", "")
@@ -48,15 +48,15 @@ class Log:
         return self.text
 
     def logged_in(self) -> bool:
-        """Return whether the login has worked, or a kept connection has taken the command."""
+        """Return whether the login has worked, or a kept connection has accepted the command."""
         return LOGGED_IN.search(self.read()) is not None
 
     def used_master(self) -> bool:
-        """Return whether a kept connection has been tried, and no other one."""
+        """Return whether only a kept connection has been tried."""
         return OVER_MASTER.search(self.text) is not None
 
     def words(self) -> list[str]:
-        """Return what is meant for people, a line each."""
+        """Return the lines that are meant for users."""
         lines = (line.strip() for line in self.text.splitlines())
         return [line for line in lines if line and not DEBUG.match(line) and not NOISE.match(line)]
 
@@ -65,10 +65,10 @@ class Log:
         return [key.strip() for key in OFFERED.findall(self.text)]
 
     def host_key(self) -> tuple[str, str]:
-        """Return the kind and fingerprint of the key that the host showed last; two empty strings if none."""
+        """Return type and fingerprint of the key that the host presented last; empty strings without one."""
         found = HOST_KEY.findall(self.text)
         return found[-1] if found else ("", "")
 
     def missing(self) -> list[str]:
-        """Return the files of keys that are not there."""
+        """Return the key files that are missing."""
         return list(dict.fromkeys(MISSING.findall(self.text)))

@@ -1,4 +1,4 @@
-"""The way to a host by the ssh client of this machine: one process of it for each command."""
+"""The OpenSSH transport: reaches a host with this machine's ssh client, one process for each command."""
 
 from __future__ import annotations
 
@@ -33,14 +33,15 @@ from provision.controller.openssh.reasons import LoginFailure
 from provision.controller.transport import Target
 from provision.errors import UnreachableError
 
-#: logins at once through one jump host: its sshd drops new connections at random above MaxStartups (sshd_config(5))
+#: logins at once through a jump host: its sshd drops new connections at random above MaxStartups
+#: (sshd_config(5))
 AT_ONCE = 8
-#: processes of one channel
+#: ssh processes that one channel may try
 TRIES = 5
-#: seconds for the master of a kept connection to end
+#: seconds for the master of a kept connection to exit
 EXIT_TIMEOUT = 2.0
 
-#: ssh's words for StrictHostKeyChecking under which any key is taken
+#: StrictHostKeyChecking values that accept any key
 NOT_CHECKED = ("no", "off", "false")
 
 #: the host for which the warning was shown; it is shown once
@@ -50,9 +51,9 @@ _limits: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphor
 
 
 class OpenSshTransport:
-    """Logins on one host. within: seconds to connect; None for the default.
+    """Logs in to one host. within: seconds to connect; None for the default.
 
-    multiplexed: whether a connection that is kept may be used, and this one kept.
+    multiplexed: whether to use a kept connection, and to keep this one.
     """
 
     instead = ""
@@ -73,12 +74,12 @@ class OpenSshTransport:
 
     @cached_property
     def words(self) -> list[str]:
-        """The words of the inventory for ssh."""
+        """The inventory's words for ssh."""
         return target_words(self._target)
 
     @cached_property
     def settings(self) -> Settings:
-        """What ssh takes from its configuration. Raises UnreachableError."""
+        """ssh's settings for the host. Raises UnreachableError."""
         return settings_of(self._client, self.words, self._target.address)
 
     @property
@@ -95,7 +96,7 @@ class OpenSshTransport:
 
     @property
     def socket(self) -> Path | None:
-        """Where the kept connection's socket is; None if it is not prov that keeps one."""
+        """The socket of the kept connection; None if prov does not keep it."""
         if not self._multiplexed:
             return None
         return socket_path(self._client, self.words, self._target, self.settings)
@@ -103,7 +104,7 @@ class OpenSshTransport:
     # -- logins
 
     def may_ask(self, person: AskPerson | None) -> None:
-        """Say who asks a person for passwords; None if there is none to ask."""
+        """Set who asks the user for passwords; None if no one can."""
         self._person, self._asked_whom = person, True
         for questions in self._open:
             questions.may_ask(person)
@@ -119,7 +120,7 @@ class OpenSshTransport:
         _ = self.settings
 
     def reopen(self) -> None:
-        # the first channel shows whether the host is there
+        # the first channel shows whether the host is up
         self.forget_master()
 
     def forget_master(self) -> None:
@@ -185,7 +186,7 @@ class OpenSshTransport:
         return [self._client.path, *own, *master, *self.words, "--", self._target.address]
 
     def new_questions(self) -> Questions:
-        """Return what answers the questions of one process."""
+        """Return the object that answers the questions of one process."""
         questions = Questions(self.user, self.address, self._target.password)
         if self._asked_whom:
             questions.may_ask(self._person)
@@ -193,7 +194,7 @@ class OpenSshTransport:
         return questions
 
     def environment(self, questions: Questions) -> dict[str, str]:
-        """Return what ssh runs with: its questions come to prov."""
+        """Return ssh's environment, which sends its questions to prov."""
         return {**os.environ, **listener().environment(questions)}
 
     def new_log(self) -> Path:
@@ -201,7 +202,7 @@ class OpenSshTransport:
         return run_folder() / f"log-{next(_logs)}"
 
     def failure(self, log: Log, said: str, questions: Sequence[str] = ()) -> LoginFailure:
-        """Return why a process has not logged in. See Failure."""
+        """Return why a process has not logged in. See LoginFailure."""
         return LoginFailure(self._target, self.settings, log, said, questions)
 
     @property
@@ -210,18 +211,18 @@ class OpenSshTransport:
         return self._target
 
     def plain_words(self, log: Path) -> list[str]:
-        """Return the options for an agent's stream. log: where ssh writes what it does."""
+        """Return the options for an agent's stream. log: the file for ssh's log."""
         words = plain_words(self._client, self.settings, self._within)
         return ["-T", "-oRequestTTY=no", "-oClearAllForwardings=yes", *words, "-E", str(log)]
 
     def role_words(self, log: Path, *, pty: bool) -> list[str]:
-        """Return the options for what a role runs. pty: on a terminal there."""
+        """Return the options for commands of a role. pty: whether they run on a terminal."""
         words = plain_words(self._client, self.settings, self._within)
         return ["-tt" if pty else "-T", *words, "-E", str(log)]
 
 
 class Attempts:
-    """The processes of one channel, one after the other."""
+    """The ssh processes of one channel, one after another."""
 
     def __init__(self, transport: OpenSshTransport, command: str) -> None:
         self._transport = transport
@@ -232,7 +233,7 @@ class Attempts:
         self._questions: Questions | None = None
 
     def channel(self) -> OpenSshChannel:
-        """Start the first one. Raises UnreachableError if there is no ssh to start."""
+        """Start the first one. Raises UnreachableError if ssh can't be started."""
         jump = one(self._transport.settings, "proxyjump") or one(self._transport.settings, "proxycommand")
         if jump:
             self._limit = _limits[jump]
@@ -262,27 +263,29 @@ class Attempts:
         return self._questions is not None and self._questions.asking
 
     def _again(self, ended: Started, said: str, tries: int) -> Started | UnreachableError:
-        """Return another process if that may help, else why there is no login."""
+        """Return a new process if that may help, else why the login failed."""
         log = ended.log
         log.read()
         asked = self._questions.asked if self._questions else []
         failure = self._transport.failure(log, said, asked)
         pause = 0.0
         if log.used_master() and not self._replaced_master:
-            # it took no command: the host, or the network, has gone since. One of the user's own is left alone
+            # it did not accept the command: the host, or the network, is gone. A master of the user's own
+            # stays
             self._replaced_master = True
             self._transport.forget_master()
             if self._transport.socket is None:
                 self._more += NO_MASTER
         elif failure.hides_a_proxys_words() and NO_MASTER[0] not in self._more:
-            # with ControlPersist, what a jump host's ssh says goes nowhere (ssh_proxy_connect in sshconnect.c)
+            # with ControlPersist, the messages of a jump host's ssh are lost (ssh_proxy_connect in
+            # sshconnect.c)
             self._more += NO_MASTER
         elif tries >= TRIES:
             return failure.error()
         elif failure.was_dropped():
             pause = random.uniform(0.1, 0.4) * 2**tries
         elif failure.was_refused():
-            # an sshd that reloads executes itself again, and does not listen for that moment (sshd(8), SIGHUP)
+            # an sshd that reloads re-executes itself, and does not listen for a moment (sshd(8), SIGHUP)
             pause = 0.1 * tries
         elif failure.had_too_many_keys() and (fewer := self._fewer_keys()):
             self._more += fewer
@@ -292,7 +295,7 @@ class Attempts:
         return self._start()
 
     def _fewer_keys(self) -> list[str]:
-        """Return what has ssh offer less than all keys of an agent: the one that was named, or the password."""
+        """Return options that make ssh offer only the named key of an agent, or the password."""
         target = self._transport.target
         if target.key is not None and "-oIdentitiesOnly=yes" not in self._more:
             return ["-oIdentitiesOnly=yes"]

@@ -1,7 +1,7 @@
-"""A command on a host, run by one ssh process: its streams, and what it takes until there is a login.
+"""A command on a host, run by an ssh process: its streams, and retries until the login works.
 
-Until the login has worked nothing has been done on the host. So a process that ends before that can be replaced by
-another one, to which all is said again: after a kept connection that has died, a busy sshd, too many keys.
+Before the login has worked, nothing happens on the host. So a process that ends before that can be replaced
+by a new one, which gets all input again: after a stale kept connection, a busy sshd, or too many keys.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from provision.controller.channel import PIECE, SILENCE
 from provision.controller.openssh.log import Log
 from provision.errors import ProvError, UnreachableError
 
-#: seconds in which a kept connection has to take a command; its host may be gone
+#: seconds in which a kept connection must accept a command; its host may be gone
 MASTER_TIMEOUT = 3.0
-#: seconds for a process to end after its streams, and after it was told to
+#: seconds for a process to exit after its streams are closed, and after it is terminated
 END_TIMEOUT, KILL_TIMEOUT = 5.0, 2.0
-#: seconds between looks at the log of a process that has not logged in
+#: seconds between checks of the log of a process that has not logged in
 LOOK = 0.5
 
 
 class Started:
-    """One ssh process. log: its own, and the file of it."""
+    """One ssh process. log: its log, and the log's file."""
 
     def __init__(self, argv: list[str], environment: dict[str, str], log: Path) -> None:
         self.log = Log(log)
@@ -39,7 +39,7 @@ class Started:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment,
-            # Ctrl-C is for prov: it ends the run in good order
+            # Ctrl-C is for prov, which ends the run in good order
             start_new_session=True,
         )
         assert self.process.stdin and self.process.stdout and self.process.stderr
@@ -50,7 +50,7 @@ class Started:
             os.set_blocking(stream, False)
 
     def end(self) -> None:
-        """Close its streams, and terminate it if it is still running."""
+        """Close its streams, and terminate it if it still runs."""
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None:
                 with suppress(BrokenPipeError):
@@ -69,17 +69,17 @@ class Started:
             self.process.wait()
 
 
-#: what came of a process that ended without a login: another one, or the error. Takes the process, what was written to
-#: stderr, and how many there were before it
+#: takes a process that ended without a login, its stderr, and the number of processes before it; returns a
+#: new process or the error
 Again = Callable[[Started, str, int], "Started | UnreachableError"]
 
 
 class OpenSshChannel:
     """The streams of a command. See `Channel`.
 
-    first: the process.  again: says what follows on one that ended without a login.
-    logged_in: called once, when a login has worked or all has failed.
-    asking: whether a person is being asked for a password.
+    first: the process.  again: decides what follows a process that ended without a login.
+    logged_in: called once, when the login has worked or finally failed.
+    asking: whether the user is being asked for a password.
     """
 
     def __init__(
@@ -96,13 +96,13 @@ class OpenSshChannel:
         self._asking = asking
         self._tries = 1
         self._there = False
-        #: what was said so far, until there is a login; then None
+        #: all input so far, until the login has worked; then None
         self._said: list[bytes] | None = []
-        #: what was said and not written yet
+        #: input that is not written yet
         self._pending = bytearray()
         self._ended_input = False
         self._closed = False
-        #: what came while we wrote; for `wait` to hand out
+        #: output that arrived during a write, for `wait` to return
         self._drained: tuple[bytearray, bytearray] = (bytearray(), bytearray())
         self._lock = threading.RLock()
         self._last = time.monotonic()
@@ -116,7 +116,7 @@ class OpenSshChannel:
             if self._said is not None:
                 self._said.append(data)
             if not self._there:
-                # ssh reads nothing before the login: the sender need not wait for that
+                # ssh reads nothing before the login, and the sender need not wait for that
                 self._pending += data
                 self._push()
                 return
@@ -157,7 +157,7 @@ class OpenSshChannel:
         return self._there
 
     def asking(self) -> bool:
-        """Return whether a person is being asked for a password."""
+        """Return whether the user is being asked for a password."""
         return self._asking()
 
     # -- inside
@@ -167,7 +167,7 @@ class OpenSshChannel:
             self._selector.register(stream, selectors.EVENT_READ, number)
 
     def _arrived(self) -> None:
-        """Note that there is a login, or never will be."""
+        """Note that the login has worked, or never will."""
         with self._lock:
             was_there, self._there, self._said = self._there, True, None
         if not was_there:
@@ -180,7 +180,7 @@ class OpenSshChannel:
             stdin.close()
 
     def _push(self, wait: float = 0.0) -> None:
-        """Write what is pending, as far as the process takes it. wait: seconds for it to begin to."""
+        """Write pending input, as far as the process accepts it. wait: seconds for it to start reading."""
         stdin = self._started.stdin
         with selectors.DefaultSelector() as ready:
             if wait:
@@ -195,13 +195,13 @@ class OpenSshChannel:
             except BlockingIOError:
                 return
             except OSError:
-                # it has ended: what there is to say is said again to the next one, if there is one
+                # it has ended: a replacement gets all input again
                 self._pending.clear()
             if self._ended_input:
                 self._close_input()
 
     def _write(self, started: Started, data: memoryview) -> None:
-        """Write to a process, and read what it says in the meantime: it might wait for that to be read."""
+        """Write to a process, and read its output in between: it might wait for that to be read."""
         self._last = time.monotonic()
         with selectors.DefaultSelector() as writable:
             try:
@@ -216,7 +216,7 @@ class OpenSshChannel:
                 except BlockingIOError:
                     pass
                 except OSError:
-                    # it has ended: `wait` gives what it said before that, then the end
+                    # it has ended: `wait` returns its last output, then the end
                     return
                 self._drain()
                 writable.select(LOOK)
@@ -234,7 +234,7 @@ class OpenSshChannel:
                     self._last = time.monotonic()
 
     def _take(self) -> bool:
-        """Move what has arrived to `out` and `err`; False if there was nothing, and more may come."""
+        """Move what has arrived to `out` and `err`; return False if nothing has, and more may come."""
         with self._lock:
             found = False
             for drained, into in zip(self._drained, (self.out, self.err)):
@@ -254,7 +254,7 @@ class OpenSshChannel:
         return self._at_end()
 
     def _at_end(self) -> bool:
-        """After the end of a process: True at the end of all, False if another one has begun."""
+        """Handle the end of a process: return True at the final end, False if another process has started."""
         with suppress(subprocess.TimeoutExpired):
             self._started.process.wait(END_TIMEOUT)
         rest = read(self._started.err)
@@ -271,7 +271,7 @@ class OpenSshChannel:
         return True
 
     def _look(self) -> None:
-        """Look how far a login has come: a kept connection that does not answer is given up."""
+        """Check the progress of a login, and give up a kept connection that does not answer."""
         started = self._started
         if self.logged_in():
             return
@@ -279,7 +279,7 @@ class OpenSshChannel:
             started.process.kill()
 
     def _replace(self, following: Started) -> None:
-        """Say to another process all that was said to the previous one."""
+        """Give another process all the input of the previous one."""
         self._selector.close()
         self._started.end()
         with self._lock:
@@ -294,7 +294,7 @@ class OpenSshChannel:
 
 
 def read(fd: int) -> bytes | None:
-    """Return what can be read at once; empty at the end, None if nothing has come."""
+    """Return what can be read at once; b"" at the end, None if nothing has arrived."""
     try:
         return os.read(fd, PIECE)
     except BlockingIOError:

@@ -1,6 +1,7 @@
-"""Why ssh did not log in: its own words first, then what to do.
+"""Why ssh did not log in: its own message first, then what to do.
 
-Source: the messages of OpenSSH 8.4 to 10 (sshconnect.c, sshconnect2.c, packet.c, channels.c, mux.c), in the locale C.
+Source: the messages of OpenSSH 8.4 to 10 (sshconnect.c, sshconnect2.c, packet.c, channels.c, mux.c), in the
+locale C.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from provision.controller.transport import Target
 from provision.errors import UnreachableError
 from provision.values import dataclass
 
-#: lines of what a jump host or a ProxyCommand has said that are shown
+#: lines of a jump host's or a ProxyCommand's output that are shown
 SHOWN = 3
 UNKNOWN_KEY = re.compile(r"No (\S+) host key is known for (\S+) and you have requested strict checking")
 CHANGED_KEY = re.compile(r"[Hh]ost key for (\S+) has changed and you have requested strict checking")
 REVOKED_KEY = re.compile(r"\S+ host key for (\S+) was revoked and you have requested strict checking")
 OFFENDING = re.compile(r"^Offending (?:\S+ )?key (?:for IP )?in (.+:\d+)$", re.MULTILINE)
-#: what ssh asks where it would take an unknown key if a person says so: of a jump host, for which we decide nothing
+#: ssh's question about the unknown key of a jump host; prov leaves that decision to the user
 MAY_CONTINUE = re.compile(r"continue connecting \(yes/no")
 OF_UNKNOWN = re.compile(
     r"authenticity of host '(\S+?)(?: \([^)]*\))?' can't be established.*?"
@@ -33,13 +34,13 @@ OF_UNKNOWN = re.compile(
     re.DOTALL,
 )
 PASSPHRASE = re.compile(r"passphrase for (?:key )?'?([^']+?)'?:? ?$")
-#: lines that end other, better ones
+#: final lines that follow more informative ones
 TRAILERS = re.compile(
     r"^(Permission denied, please|Host key verification failed|Disconnected from |Connection closed by "
     r"|Connection reset by |terminating, |kex_exchange_identification: |banner exchange: .*UNKNOWN|@+"
     r"|ssh_dispatch_run_fatal: Connection to UNKNOWN)"
 )
-#: a busy sshd (MaxStartups), or one that executes itself again: worth another try, and soon
+#: a busy sshd (MaxStartups), or one that re-executes itself: worth a quick retry
 DROPPED = re.compile(
     r"kex_exchange_identification: (read: )?Connection (closed|reset)|ssh_exchange_identification|"
     r"Connection (closed|reset) by \S+ port \d+$",
@@ -48,7 +49,7 @@ DROPPED = re.compile(
 REFUSED = re.compile(r"connect to host \S+ port \d+: Connection refused")
 TOO_MANY = re.compile(r"Too many authentication failures")
 
-#: (what ssh says, what to do)
+#: (ssh's message, what to do)
 HINTS = (
     (
         re.compile(r"Could not resolve hostname"),
@@ -88,8 +89,8 @@ LAST_HINT = "Try `prov ssh HOST`, which shows the same login."
 class LoginFailure:
     """One ssh process that has ended without a login.
 
-    log: its own.  said: what it and those that it started, of jump hosts or a ProxyCommand, have written to stderr.
-    questions: that it has asked, in their order.
+    log: its log.  said: the stderr output of ssh and of its child processes, for jump hosts or a
+    ProxyCommand.  questions: the questions that it asked, in order.
     """
 
     target: Target
@@ -99,11 +100,11 @@ class LoginFailure:
     questions: Sequence[str] = ()
 
     def text(self) -> str:
-        """Return all words for people."""
+        """Return all messages for users."""
         return "\n".join([*self.said.splitlines(), *self.log.words()])
 
     def was_dropped(self) -> bool:
-        """Return whether sshd has closed the connection before it said anything, and there was no reason to."""
+        """Return whether sshd closed the connection before it sent anything, without a reason."""
         words = self.log.words()
         return bool(words) and all(DROPPED.search(f"{word}\n") for word in words) and not self.proxy_words()
 
@@ -112,11 +113,11 @@ class LoginFailure:
         return REFUSED.search(self.text()) is not None
 
     def had_too_many_keys(self) -> bool:
-        """Return whether sshd ended the login as more keys were offered than it allows."""
+        """Return whether sshd ended the login because ssh offered more keys than it allows."""
         return TOO_MANY.search(self.text()) is not None
 
     def hides_a_proxys_words(self) -> bool:
-        """Return whether the connection led over a jump host or a ProxyCommand, and nothing of it was heard."""
+        """Return whether the connection went over a jump host or a ProxyCommand that left no message."""
         asked_to_continue = any(MAY_CONTINUE.search(question) for question in self.questions)
         return self._has_proxy() and not self.said.strip() and not asked_to_continue
 
@@ -124,14 +125,14 @@ class LoginFailure:
         return any(one(self.settings, name) not in ("", "none") for name in ("proxyjump", "proxycommand"))
 
     def proxy_words(self) -> list[str]:
-        """Return what a jump host's ssh, or a ProxyCommand, has said last."""
+        """Return the last messages of a jump host's ssh, or of a ProxyCommand."""
         if not self._has_proxy():
             return []
         lines = [line.strip() for line in self.said.splitlines()]
         return [line for line in lines if line and not TRAILERS.match(line)][-SHOWN:]
 
     def error(self) -> UnreachableError:
-        """Return the error for people."""
+        """Return the error for users."""
         return self._of_keys() or self._of_a_jump() or self._of_login() or self._other()
 
     # -- keys of hosts
@@ -163,14 +164,14 @@ class LoginFailure:
     def _acceptance(self, name: str) -> str:
         """Return the command that accepts the host's key."""
         if self._has_proxy() or one(self.settings, "hostkeyalias"):
-            # it can't be scanned from here, or not by that name
+            # this machine can't scan it, or not by that name
             return f"prov ssh {self.target.name or name} -- true"
         host, _, port = name.removeprefix("[").partition("]:")
         file = "".join(shlex.quote(name) for name in self._file_of_keys()[1:]) or "~/.ssh/known_hosts"
         return f"{scan_command(host, port, self.log.host_key()[0])} >> {file}"
 
     def _file_of_keys(self) -> list[str]:
-        """Return ssh-keygen's words for the file of known hosts; none for the user's usual one."""
+        """Return ssh-keygen's option for the known_hosts file; empty for the user's default one."""
         home = pwd.getpwuid(os.getuid()).pw_dir
         first = one(self.settings, "userknownhostsfile").split(" ")[0]
         return [] if first in ("", f"{home}/.ssh/known_hosts") else ["-f", first]
@@ -229,7 +230,7 @@ class LoginFailure:
         )
 
     def _about_keys(self, offered: Sequence[str]) -> list[str]:
-        """Return what was offered, and what ssh or we have against it."""
+        """Return which keys were offered, and why ssh or prov rejects them."""
         names = [key.split()[0] for key in offered]
         notes = [f"offered {', '.join(names)}" if names else "no key was offered"]
         if self.target.password is not None:
@@ -245,16 +246,19 @@ class LoginFailure:
 
 
 def is_about_a_key(line: str) -> bool:
-    """Return whether ssh says why it could not use a key."""
+    """Return whether a line says why ssh could not use a key."""
     return line.startswith(("Load key ", "sign_and_send_pubkey", "Permissions ")) or "agent refused" in line
 
 
 def hint_for(reason: str) -> str:
-    """Return what to do; empty if that is not known."""
+    """Return what to do; "" if that is unknown."""
     return next((hint for words, hint in HINTS if words.search(reason)), "")
 
 
 def scan_command(host: str, port: str, kind: str) -> str:
-    """Return the command that prints a host's key as a line of known hosts. port: "" for 22.  kind: as ssh names it."""
+    """Return the command that prints a host's key as a known_hosts line.
+
+    port: "" for 22.  kind: as ssh names it.
+    """
     name = "ed25519" if "ed25519" in kind else "ecdsa" if "ecdsa" in kind else "rsa"
     return shlex.join(["ssh-keyscan", *(["-p", port] if port else []), "-t", name, host])

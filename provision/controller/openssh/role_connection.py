@@ -1,7 +1,7 @@
-"""A fabric.Connection over OpenSSH: `c.run()`, `c.sudo()`, `c.put()`, `c.get()` and the like of roles.
+"""A fabric.Connection over OpenSSH, for `c.run()`, `c.sudo()`, `c.put()`, `c.get()` and the like in roles.
 
-Fabric's own code runs, on channels that are ssh processes. What is paramiko's alone, `c.client` and `c.transport`,
-is None.
+Fabric's own code runs on channels that are ssh processes. `c.client` and `c.transport`, which only paramiko
+has, are None.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ with without_mock():
     import paramiko
     from fabric import Config, Connection
 
-#: seconds for a forwarded port, and between looks for it
+#: seconds for a forwarded port, and between checks for it
 FORWARD_TIMEOUT, LOOK = 30.0, 0.05
-#: seconds for a process to end once nothing is left for it to do
+#: seconds for a process to exit once it has nothing left to do
 END_TIMEOUT = 5.0
 
 
 class RoleConnection(Connection):  # type: ignore[misc]
-    """Commands and files of a host by ssh processes, over its kept connection where there is one."""
+    """Runs commands and transfers files by ssh processes, over the host's kept connection if it has one."""
 
     _way: OpenSshTransport
     _sftp: Any
@@ -38,25 +38,25 @@ class RoleConnection(Connection):  # type: ignore[misc]
     def __init__(self, way: OpenSshTransport) -> None:
         config = Config(ssh_config=paramiko.SSHConfig())
         super().__init__(way.address, user=way.user, port=way.port, config=config)
-        # _set: fabric keeps attributes that it does not know in its configuration
+        # _set: fabric stores unknown attributes in its configuration
         self._set(_way=way, client=None)
 
     @property
     def is_connected(self) -> bool:
-        """Whether commands can be run: each has a process of its own, so always."""
+        """Whether commands can run: always, because each has its own process."""
         return True
 
     def open(self) -> None:
-        """Each command logs in, or uses the kept connection."""
+        """Do nothing: each command logs in, or uses the kept connection."""
 
     def close(self) -> None:
-        """End the channel for files."""
+        """Close the channel for files."""
         if self._sftp is not None:
             self._sftp.close()
             self._sftp = None
 
     def create_session(self) -> FabricChannel:
-        """Return what Fabric takes for a channel of paramiko's."""
+        """Return an object that Fabric uses like paramiko's channel."""
         return FabricChannel(self._way)
 
     def sftp(self) -> Any:
@@ -76,7 +76,7 @@ class RoleConnection(Connection):  # type: ignore[misc]
         remote_host: str = "localhost",
         local_host: str = "localhost",
     ) -> Iterator[None]:
-        """Have a port of this machine lead to one that the host reaches. Raises UnreachableError."""
+        """Forward a port of this machine to one that the host reaches. Raises UnreachableError."""
         ports = f"{local_host}:{local_port}:{remote_host}:{remote_port or local_port}"
         with forwarding(self._way, "-L", ports, "Local forwarding listening on "):
             yield
@@ -89,7 +89,7 @@ class RoleConnection(Connection):  # type: ignore[misc]
         remote_host: str = "127.0.0.1",
         local_host: str = "localhost",
     ) -> Iterator[None]:
-        """Have a port of the host lead to one that this machine reaches. Raises UnreachableError."""
+        """Forward a port of the host to one that this machine reaches. Raises UnreachableError."""
         ports = f"{remote_host}:{remote_port}:{local_host}:{local_port or remote_port}"
         with forwarding(self._way, "-R", ports, "remote forward success for"):
             yield
@@ -97,8 +97,8 @@ class RoleConnection(Connection):  # type: ignore[misc]
 
 @contextmanager
 def forwarding(way: OpenSshTransport, option: str, ports: str, success: str) -> Iterator[None]:
-    """Forward a port as long as the block runs. success: what ssh's log says once it does."""
-    # a login of its own: a kept connection would go on forwarding after this
+    """Forward a port during the block. success: what ssh's log says once it works."""
+    # a login of its own: a kept connection would continue to forward after the block
     own = way.new_login(int(FORWARD_TIMEOUT))
     session = FabricChannel(own)
     session.start(["-N", "-oExitOnForwardFailure=yes", option, ports], "")
@@ -119,7 +119,7 @@ def forwarding(way: OpenSshTransport, option: str, ports: str, success: str) -> 
 class FabricChannel:
     """An ssh process with the methods of paramiko.Channel that Fabric and paramiko.SFTPClient call.
 
-    log: ssh's own words.
+    log: ssh's log.
     """
 
     def __init__(self, way: OpenSshTransport) -> None:
@@ -132,11 +132,11 @@ class FabricChannel:
     # -- before it starts
 
     def get_pty(self, **size: int) -> None:
-        """Ask for a terminal there."""
+        """Request a terminal on the host."""
         self._pty = True
 
     def update_environment(self, environment: dict[str, str]) -> None:
-        """Set variables there, as far as its sshd accepts them."""
+        """Set environment variables on the host, as far as its sshd accepts them."""
         self._environment = environment
 
     def exec_command(self, command: str) -> None:
@@ -148,7 +148,7 @@ class FabricChannel:
         self.start([], "")
 
     def invoke_subsystem(self, name: str) -> None:
-        """Run a subsystem of sshd."""
+        """Run one of sshd's subsystems."""
         self.start(["-s"], name)
 
     def start(self, options: list[str], command: str) -> None:
@@ -168,11 +168,11 @@ class FabricChannel:
     # -- its streams
 
     def recv(self, size: int) -> bytes:
-        """Return what it has printed; empty at the end."""
+        """Return some of its output; b"" at the end."""
         return os.read(self._stream(1), size)
 
     def recv_stderr(self, size: int) -> bytes:
-        """Return what it has printed to stderr; empty at the end."""
+        """Return some of its stderr output; b"" at the end."""
         return os.read(self._stream(2), size)
 
     def recv_ready(self) -> bool:
@@ -180,18 +180,18 @@ class FabricChannel:
         return bool(select.select([self._stream(1)], [], [], 0)[0])
 
     def send(self, data: bytes | str) -> int:
-        """Write some of it, and return how much."""
+        """Write a part of the data, and return its length."""
         with suppress(BrokenPipeError):
             return os.write(self._stream(0), data.encode() if isinstance(data, str) else data)
         return len(data)
 
     def sendall(self, data: bytes) -> None:
-        """Write all of it."""
+        """Write all data."""
         while data:
             data = data[self.send(data) :]
 
     def shutdown_write(self) -> None:
-        """Let it read the end of its input."""
+        """Close its input."""
         stdin = self._running().stdin
         assert stdin is not None
         with suppress(BrokenPipeError):
@@ -208,7 +208,7 @@ class FabricChannel:
         return self._running().poll() is not None
 
     def recv_exit_status(self) -> int:
-        """Return its status. Raises UnreachableError if there was no login."""
+        """Return its exit status. Raises UnreachableError if the login failed."""
         status = self._running().wait()
         failure = self.failure()
         if failure is not None:
@@ -216,13 +216,13 @@ class FabricChannel:
         return status
 
     def failure(self) -> UnreachableError | None:
-        """Return why there was no login; None if there was one."""
+        """Return why the login failed; None if it worked."""
         if self._running().poll() != 255 or self.log.logged_in():
             return None
         return self._way.failure(self.log, "").error()
 
     def close(self) -> None:
-        """End it."""
+        """Terminate it."""
         process = self._running()
         for stream in (process.stdin, process.stdout, process.stderr):
             assert stream is not None
@@ -238,7 +238,7 @@ class FabricChannel:
         self.log.path.unlink(missing_ok=True)
 
     def resize_pty(self, width: int, height: int) -> None:
-        """The terminal there keeps its size: ssh takes it from a terminal of this machine, and has none."""
+        """Do nothing: ssh takes the size from a local terminal, and has none here."""
 
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None

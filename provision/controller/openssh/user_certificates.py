@@ -12,9 +12,12 @@ PATIENCE = 5.0
 
 
 def expired(path: str) -> str:
-    """Return "the certificate FILE expired on DATE" or "... is valid from DATE"; empty for what is valid, and no file.
+    """Return "the certificate FILE expired on DATE" or "...
 
-    path: of a certificate, or of the key that it is beside, as ssh looks for it (ssh_config(5), CertificateFile).
+    is valid from DATE"; "" for a valid or missing one.
+
+    path: of a certificate, or of its key: ssh looks for the certificate beside the key (ssh_config(5),
+    CertificateFile).
     """
     for name in (path, f"{path}-cert.pub"):
         found = VALID.search(shown(name)) if name.endswith(".pub") else None
@@ -29,7 +32,7 @@ def expired(path: str) -> str:
 
 
 def shown(path: str) -> str:
-    """Return what ssh-keygen says of a certificate; empty if it is none."""
+    """Return ssh-keygen's output for a certificate; "" if the file is not a certificate."""
     try:
         done = subprocess.run(
             ["ssh-keygen", "-L", "-f", path],
