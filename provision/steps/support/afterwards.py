@@ -1,4 +1,4 @@
-"""Whether something will be there once the states from before a run are put back. Shipped for undo."""
+"""Predicts what will exist once the states from before a run are restored. Shipped for undo."""
 
 import os
 import re
@@ -7,18 +7,19 @@ from typing import Dict, List, Optional
 from provision.system.paths import MAX_LINKS, kind_of
 from provision.system.states import State
 
-#: what a service needs to start (systemd.service(5), systemd.exec(5)): its program, folder and settings
+#: what a service needs in order to start (systemd.service(5), systemd.exec(5)): its program, folder and
+#: settings
 NEEDS = re.compile(r"(?m)^(?:ExecStart=[-@:+!|]*(/\S+)|WorkingDirectory=(/.*)|EnvironmentFile=(/.*))$")
 
 
 class Afterwards:
-    """coming: the states that are put back, by path; {"kind": "absent"} for what goes."""
+    """coming: the states to restore, by path; {"kind": "absent"} for a path to remove."""
 
     def __init__(self, coming: Dict[str, State]) -> None:
         self._coming = coming
 
     def exists(self, path: str) -> bool:
-        """Whether there will be something at a path, following links."""
+        """Return whether something will exist at a path, following links."""
         parts, here, links = [part for part in path.split("/") if part], "", 0
         while parts:
             part = parts.pop(0)
@@ -39,7 +40,7 @@ class Afterwards:
         return True
 
     def missing(self, unit: str, instance: str) -> List[str]:
-        """What a unit with this file names and will not find. instance: what stands for %i."""
+        """Return what a unit with this file names and will not find. instance: the value of %i."""
         found = [next(filter(None, groups)) for groups in NEEDS.findall(unit)]
         paths = [path.replace("%i", instance) for path in found]
         return [path for path in paths if "%" not in path and not self.exists(path)]
@@ -47,7 +48,7 @@ class Afterwards:
     def _state(self, path: str) -> Optional[State]:
         state = self._coming.get(path)
         if state is None:
-            # not states.look: what is in files does not matter
+            # not states.look: file contents do not matter here
             try:
                 kind = kind_of(os.lstat(path).st_mode)
                 state = {"kind": kind, "target": os.readlink(path) if kind == "link" else ""}

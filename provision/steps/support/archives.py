@@ -1,4 +1,4 @@
-"""What is in tar and zip archives, judged before any of it is unpacked. Shipped to hosts (Python 3.8)."""
+"""Contents of tar and zip archives, judged before anything is unpacked. Shipped to hosts (Python 3.8)."""
 
 import io
 import lzma
@@ -10,15 +10,15 @@ from provision.steps.support.file_changes import size_text
 from provision.steps.support.inside import MAX_PATH, faults
 from provision.steps.support.zstandard import MAGIC, is_zstd, plain
 
-#: members of one archive, and bytes that a tar may read at once for a header, which it keeps in memory
+#: members of one archive, and bytes that tarfile may read at once for a header, which it keeps in memory
 MAX_MEMBERS, MAX_HEADER = 200_000, 1024 * 1024
 HARM = "Nothing has been unpacked. Such an archive is broken, or meant to do harm."
 
 
 class Member(NamedTuple):
-    """One member. path: below the directory, leading folders left out.  kind: "file", "dir", "link" or "same".
+    """A member. path: below the directory, leading folders removed.  kind: "file", "dir", "link" or "same".
 
-    size: bytes.  target: of a link; of one that is "same", the path of the earlier member with these contents.
+    size: bytes.  target: of a link; for "same", the path of the earlier member with these contents.
     """
 
     path: str
@@ -30,9 +30,9 @@ class Member(NamedTuple):
 
 
 def read_members(f: IO[bytes], strip: int, origin: str, max_size: int) -> List[Member]:
-    """Return what is in an archive, in the order in which it is read; nothing of it leads outside.
+    """Return the members of an archive in the order in which they are read; none leads outside.
 
-    strip: leading folders that are left out.  origin: named in errors.  max_size: bytes of all files together.
+    strip: leading folders to remove.  origin: named in errors.  max_size: bytes of all files together.
     Raises StepError.
     """
     members: Dict[str, Member] = {}
@@ -42,7 +42,7 @@ def read_members(f: IO[bytes], strip: int, origin: str, max_size: int) -> List[M
                 raise StepError("%s has more than %d members" % (origin, MAX_MEMBERS), hint=HARM)
             extracted = stripped(member, strip)
             if extracted is not None:
-                # the last one of a name counts, and comes where it is in the archive
+                # of several members with one name, the last counts, at its own place in the order
                 members.pop(extracted.path, None)
                 members[extracted.path] = extracted
     except broken() as error:
@@ -58,7 +58,7 @@ def read_members(f: IO[bytes], strip: int, origin: str, max_size: int) -> List[M
 
 
 def broken() -> "Tuple[Type[Exception], ...]":
-    """What Python's readers of archives raise for bytes that are not as they should be."""
+    """Return the exceptions that Python's archive readers raise for malformed bytes."""
     import struct
     import tarfile
     import zipfile
@@ -68,7 +68,7 @@ def broken() -> "Tuple[Type[Exception], ...]":
 
 
 def found_in(f: IO[bytes], origin: str, max_size: int) -> Iterator[Member]:
-    """Give the members of an archive; its first bytes say what it is, as a tar may well end with a zip."""
+    """Yield the members of an archive; its first bytes decide the format, as a tar may end with a zip."""
     import zipfile
 
     begin = f.read(4)
@@ -79,7 +79,7 @@ def found_in(f: IO[bytes], origin: str, max_size: int) -> Iterator[Member]:
 
 
 def tarred(f: IO[bytes]) -> bool:
-    """Tell whether a file begins as a tar does, plain or compressed."""
+    """Return whether a file begins like a tar, plain or compressed."""
     f.seek(0)
     begin = f.read(512)
     return begin[257:262] == b"ustar" or begin.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", MAGIC))
@@ -97,7 +97,7 @@ def stripped(member: Member, strip: int) -> Optional[Member]:
 
 
 def shortened(path: str, strip: int) -> Optional[str]:
-    """Return a path without leading folders, `.` and doubled slashes. An absolute one stays so, to be refused."""
+    """Return a path without leading folders, `.` and doubled slashes. Absolute paths stay, to be refused."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if path.startswith("/") or ".." in parts:
         return "/" + path.lstrip("/") if path.startswith("/") else path
@@ -105,7 +105,7 @@ def shortened(path: str, strip: int) -> Optional[str]:
 
 
 def judge(members: Dict[str, Member], origin: str) -> None:
-    """Raise StepError for the first member that would land elsewhere, or has nothing in it."""
+    """Raise StepError for the first member that would land elsewhere, or has no contents."""
     links = {path: m.target for path, m in members.items() if m.kind == "link"}
     kinds = {path: "file" if m.kind == "same" else m.kind for path, m in members.items()}
     for fault in faults(kinds, links):
@@ -125,12 +125,12 @@ def judge(members: Dict[str, Member], origin: str) -> None:
 
 
 def refused(origin: str, path: str, why: str) -> StepError:
-    """The refusal of a member."""
+    """Return the error for a refused member."""
     return StepError("%s: %r is refused: %s" % (origin, path, why), hint=HARM)
 
 
 def too_large(origin: str, max_size: int) -> StepError:
-    """The refusal of an archive that grows out of proportion."""
+    """Return the error for an archive that grows out of proportion."""
     return StepError(
         "%s holds more than %s" % (origin, size_text(max_size)),
         hint="Nothing has been changed. If it is meant to be that large, raise max_size.",
@@ -138,7 +138,7 @@ def too_large(origin: str, max_size: int) -> StepError:
 
 
 def safe_mode(mode: int) -> int:
-    """An entry's permission bits without what only its packer wanted: set-user-ID and writing by others."""
+    """Return an entry's permission bits without set-user-ID and write access for others."""
     return (mode & 0o755) | 0o600
 
 
@@ -146,13 +146,13 @@ def safe_mode(mode: int) -> int:
 
 
 def tar_members(f: IO[bytes], origin: str, max_size: int) -> Iterator[Member]:
-    """Give the members of a tar archive. A hard link is a copy of the file that it names."""
+    """Yield the members of a tar archive. A hard link becomes a copy of the file that it names."""
     import tarfile
 
     plain = Decompressed(f, origin, max_size)
     archive: Any = tarfile.open(fileobj=plain, mode="r:", encoding="utf-8")  # noqa: SIM115
     for m in iter(archive.next, None):
-        # what tarfile keeps of each member would add up
+        # tarfile's records of all members would add up
         archive.members = []
         plain.headers = 0
         if m.size < 0:
@@ -171,15 +171,15 @@ def tar_members(f: IO[bytes], origin: str, max_size: int) -> Iterator[Member]:
 
 
 def opener(archive: Any, member: Any) -> "Callable[[], IO[bytes]]":
-    """Return what opens the contents of a file in a tar archive."""
+    """Return a function that opens the contents of a file in a tar archive."""
     return lambda: archive.extractfile(member)
 
 
 class Decompressed(io.RawIOBase):
-    """The bytes of a tar, decompressed, but not without bounds.
+    """The bytes of a tar, decompressed within limits.
 
-    No more than max_size, with a header for each member, come out of it; and what is read of one header, which
-    tarfile keeps in memory, is bounded until all members are listed.
+    It yields at most max_size, plus a header for each member. What is read for one header, which
+    tarfile keeps in memory, is limited until all members are listed.
     """
 
     def __init__(self, f: IO[bytes], origin: str, max_size: int) -> None:
@@ -192,7 +192,7 @@ class Decompressed(io.RawIOBase):
         self.listed = False
 
     def read(self, size: int = -1) -> bytes:
-        """Read so many bytes. Raises StepError."""
+        """Read a number of bytes. Raises StepError."""
         self.headers += 0 if self.listed else size
         if size < 0 or max(size, self.headers) > MAX_HEADER:
             raise StepError(
@@ -209,7 +209,7 @@ class Decompressed(io.RawIOBase):
         return len(found)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place. Raises StepError."""
+        """Move to a position. Raises StepError."""
         if whence == 0 and offset > self._most:
             raise too_large(self._origin, self._max_size)
         found: int = self._f.seek(offset, whence)
@@ -217,16 +217,16 @@ class Decompressed(io.RawIOBase):
         return found
 
     def tell(self) -> int:
-        """Tell the place."""
+        """Return the position."""
         found: int = self._f.tell()
         return found
 
     def seekable(self) -> bool:
-        """Tell that it can be read from any place."""
+        """Return True: it can be read from any position."""
         return True
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return True: it can be read."""
         return True
 
     def _check(self) -> None:
@@ -235,9 +235,9 @@ class Decompressed(io.RawIOBase):
 
 
 def decompressed(f: IO[bytes], most: int) -> Any:
-    """Return what reads the plain bytes of a file that may be compressed with gzip, bzip2, xz or zstd.
+    """Return a reader of the plain bytes of a file that may be compressed with gzip, bzip2, xz or zstd.
 
-    most: bytes after which it may end; only zstd needs that, the others are read as they are asked for.
+    most: bytes after which it may end; only zstd needs that, the others decompress as they are read.
     """
     import bz2
     import gzip
@@ -258,7 +258,7 @@ def decompressed(f: IO[bytes], most: int) -> Any:
 
 
 def zip_members(archive: Any, origin: str) -> Iterator[Member]:
-    """Give the members of a zip archive."""
+    """Yield the members of a zip archive."""
     for m in archive.infolist():
         mode = m.external_attr >> 16
         if m.flag_bits & 0x1:

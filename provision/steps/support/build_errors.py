@@ -1,14 +1,14 @@
-"""Why a package could not be built, from what pip and uv print. Shipped to hosts (Python 3.8, standard library)."""
+"""Why a package could not be built, by the output of pip and uv. Shipped to hosts (Python 3.8)."""
 
 import re
 from typing import List
 
-#: lines that are kept of what the build itself has printed
+#: how many lines of the build's own output are kept
 MOST = 20
-#: where pip and uv show the output of a build, and where that ends
+#: where pip and uv start to show the output of a build, and where that ends
 BEGINNINGS = re.compile(r"lines of output\]\s*$|^\s*\[std(?:out|err)\]\s*$")
 END = re.compile(r"\[end of output\]\s*$")
-#: what a build says that misses something, and the package of Debian that has it
+#: what a build prints if it lacks something, and the Debian package that provides it
 MISSING = (
     (re.compile(r"pg_config(\.exe)? executable not found|libpq-fe\.h"), ("libpq-dev", "gcc", "python3-dev")),
     (re.compile(r"mysql_config|mysqlclient|mariadb_config"), ("libmariadb-dev", "pkg-config", "gcc", "python3-dev")),
@@ -29,7 +29,7 @@ MISSING = (
 
 
 def output_of(printed: str) -> List[str]:
-    """The last lines that the build itself has printed; none if the installer shows none."""
+    """Return the last lines of the build's own output; none if the installer does not show it."""
     found: List[str] = []
     inside = False
     for line in printed.splitlines():
@@ -43,6 +43,6 @@ def output_of(printed: str) -> List[str]:
 
 
 def missing_packages(printed: str) -> List[str]:
-    """Packages of Debian that a build has missed, as far as its words tell."""
+    """Return the Debian packages that a build lacked, as far as its output tells."""
     found = [name for pattern, names in MISSING if pattern.search(printed) for name in names]
     return list(dict.fromkeys(found))

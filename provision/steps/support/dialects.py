@@ -1,7 +1,8 @@
-"""How programs read ini files: what is a comment, what separates, which lines belong together. Shipped to hosts.
+"""How programs read ini files: comments, separators, continued lines. Shipped to hosts.
 
 Sources: Python's configparser; MySQL's manual, "Using Option Files"; PHP's parse_ini_file() and php.ini;
-systemd.syntax(7). What no reader is known of is read so that nothing is taken for part of a value that might not be.
+systemd.syntax(7). For an unknown reader, the strictest reading applies: a doubtful line is not part of a
+value.
 """
 
 import re
@@ -11,9 +12,10 @@ HEAD = re.compile(r"^\s*\[([^\]]*)\]")
 
 
 class Dialect(NamedTuple):
-    """separators: between key and value.  remarks: what begins a comment after a value, where that is known.
-    continued: how a value goes on in the next line: "indent", "backslash", "" (never), or "words": more deeply indented
-    lines that have no separator, and so can be no keys.  same: how keys are compared."""
+    """separators: between key and value.  remarks: what starts a comment after a value, if known.
+    continued: how a value continues on the next line: "indent", "backslash", "" (never), or "words": more
+    deeply indented lines without a separator, which therefore cannot be keys.  same: how keys are
+    compared."""
 
     comments: str = "#;"
     separators: str = "="
@@ -30,7 +32,7 @@ DIALECTS: Dict[str, Dialect] = {
     "systemd": Dialect(continued="backslash"),
 }
 
-#: ends of files' names that say who reads them
+#: file name endings, and the program that reads such files
 NAMES = {
     ".cnf": "mysql",
     ".service": "systemd",
@@ -47,8 +49,8 @@ NAMES = {
 class IniLine(NamedTuple):
     """What a line is. kind: "head", "key", "more" (of the key above), "comment" or "blank".
 
-    name: of a section or key.  before: what comes before the value: indent, key and separator.  separated: whether
-    there is a separator.  value: what comes after it.
+    name: of a section or key.  before: the text before the value: indent, key and separator.  separated:
+    whether there is a separator.  value: the text after it.
     """
 
     kind: str
@@ -59,7 +61,7 @@ class IniLine(NamedTuple):
 
 
 def dialect_of(name: str, path: str) -> Dialect:
-    """The dialect of that name; for "" the one that the file's name tells."""
+    """Return the dialect of that name; for "", the one for the file's name."""
     if not name:
         name = next((known for end, known in NAMES.items() if path.endswith(end)), "")
         if re.search(r"/systemd/.*\.conf$", path):
@@ -68,7 +70,7 @@ def dialect_of(name: str, path: str) -> Dialect:
 
 
 def same_key(one: str, other: str, dialect: Dialect) -> bool:
-    """Whether a program takes two names of keys for the same one."""
+    """Return whether a program takes two key names for the same key."""
     if dialect.same == "lower":
         return one.lower() == other.lower()
     if dialect.same == "dashes":
@@ -77,9 +79,9 @@ def same_key(one: str, other: str, dialect: Dialect) -> bool:
 
 
 def entries(lines: Sequence[str], dialect: Dialect) -> List[IniLine]:
-    """What each line of a file is to a program that reads this dialect."""
+    """Return what each line of a file is to a program that reads this dialect."""
     found: List[IniLine] = []
-    indent = -1  # of the key whose value may go on
+    indent = -1  # the indent of the key whose value may continue
     goes_on = False  # after a backslash
     for line in lines:
         entry = entry_of(line, dialect)
@@ -103,7 +105,7 @@ def entries(lines: Sequence[str], dialect: Dialect) -> List[IniLine]:
 
 
 def entry_of(line: str, dialect: Dialect) -> IniLine:
-    """What a line is if it belongs to none above it."""
+    """Return what a line is if it does not belong to a line above."""
     text = line.strip()
     if not text:
         return IniLine("blank")
@@ -121,14 +123,14 @@ def entry_of(line: str, dialect: Dialect) -> IniLine:
 
 
 def belongs(entry: IniLine, dialect: Dialect) -> bool:
-    """Whether a line that is more deeply indented than the key above it is part of its value."""
+    """Return whether a line that is more deeply indented than the key above it is part of its value."""
     return dialect.continued == "indent" or (
         dialect.continued == "words" and entry.kind == "key" and not entry.separated
     )
 
 
 def blanks_belong(found: List[IniLine]) -> None:
-    """Empty lines between a value and more of it are part of it as well (configparser's empty_lines_in_values)."""
+    """Return whether empty lines inside a value are part of it (configparser's empty_lines_in_values)."""
     for at in range(len(found) - 1, -1, -1):
         if found[at].kind == "blank":
             found[at] = IniLine("more")
@@ -137,12 +139,12 @@ def blanks_belong(found: List[IniLine]) -> None:
 
 
 def indent_of(line: str) -> int:
-    """How many characters of white space a line begins with."""
+    """Return the number of white space characters at the start of a line."""
     return len(line) - len(line.lstrip())
 
 
 def plain(value: str, dialect: Dialect) -> str:
-    """A value without a remark after it."""
+    """Return a value without a comment after it."""
     if dialect.remarks and not value.startswith(('"', "'")):
         value = re.split(r"\s*[%s]" % re.escape(dialect.remarks), value, maxsplit=1)[0]
     return value.rstrip()

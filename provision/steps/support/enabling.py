@@ -1,4 +1,4 @@
-"""Whether a unit starts at boot, as systemd's words for its file tell. Shipped to hosts (Python 3.8).
+"""Whether a unit starts at boot, by systemd's state of its file. Shipped to hosts (Python 3.8).
 
 Source: systemctl(1), "is-enabled", "enable", "disable".
 """
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from provision.system.unit_state import UnitState
     from provision.system.units import Units
 
-#: of a unit that starts at boot, or with what its [Install] names
+#: states of a unit that starts at boot, or with what its [Install] section names
 ENABLED = ("enabled", "alias")
-#: its file says nothing of a boot: others start it, or nothing does
+#: the unit file has no [Install] section: other units start it, or nothing does
 NEITHER = ("static", "indirect")
 
 
 def enabled_otherwise(host: "System", units: "Units", name: str, wanted: bool) -> str:
-    """Return systemd's word for a unit that has to be enabled or disabled; "" if it is as wanted already.
+    """Return systemd's state of a unit that has to be enabled or disabled; "" if it is already as wanted.
 
-    Raises StepError if systemctl could not do it, or would take the name itself away.
+    Raises StepError if systemctl could not do that, or would remove the name itself.
     """
     state = units.state(name)
     word = state.enabled
     if word == "generated" and units is host.units:
         word = old_script(host, name) or word
     if word == "enabled-runtime":
-        # until the next boot: neither the one nor the other
+        # enabled until the next boot: neither enabled nor disabled
         return word
     if word in NEITHER:
         return word if wanted and word == "indirect" and lacks_also(host, units, state) else ""
@@ -59,12 +59,12 @@ def enabled_otherwise(host: "System", units: "Units", name: str, wanted: bool) -
 def set_enabled(host: "System", units: "Units", name: str, wanted: bool) -> None:
     """Enable or disable a unit. Raises StepError."""
     state = units.state(name)
-    # systemctl enables no other name of a unit
+    # systemctl enables a unit by its real name only
     real = real_name(name, state)
     if wanted:
         units.do("enable", real)
         return
-    # a unit file that is elsewhere is known by a link, which systemctl takes away as well: no one asked for that
+    # a unit file elsewhere is known by a link; systemctl would remove the link too, which is not wanted
     link = host.files.stat(state.fragment) if units is host.units and state.fragment else None
     units.do("disable", real)
     if units.state(name).enabled == "enabled-runtime":
@@ -75,13 +75,13 @@ def set_enabled(host: "System", units: "Units", name: str, wanted: bool) -> None
 
 
 def real_name(name: str, state: "UnitState") -> str:
-    """The name of a unit's own file, if the given one is an alias of it."""
+    """Return the name of a unit's own file, if the given name is an alias."""
     own = os.path.basename(state.fragment)
     return name if not own or "@." in own else own
 
 
 def old_script(host: "System", name: str) -> str:
-    """ "enabled" or "disabled" for a service that systemd-sysv-generator(8) has made of a script; else ""."""
+    """Return "enabled" or "disabled" if systemd-sysv-generator(8) made the service from a script; else ""."""
     script = "/etc/init.d/" + name.rpartition(".service")[0]
     if script.endswith("/") or not host.files.exists(script):
         return ""
@@ -90,7 +90,7 @@ def old_script(host: "System", name: str) -> str:
 
 
 def lacks_also(host: "System", units: "Units", state: "UnitState") -> bool:
-    """Whether all that Also= names, which is enabled in place of the unit, is disabled (systemd.unit(5))."""
+    """Return whether all units in Also=, enabled in place of this one, are disabled (systemd.unit(5))."""
     if not state.fragment or not host.files.exists(state.fragment):
         return False
     text = host.files.read(state.fragment).decode(errors="replace")

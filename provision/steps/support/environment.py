@@ -1,4 +1,4 @@
-"""The environment of processes, some of which may be secret. Shipped to hosts (Python 3.8, standard library)."""
+"""Environments of processes, with values that may be secret. Shipped to hosts (Python 3.8)."""
 
 from typing import Dict, Mapping, Union
 
@@ -8,7 +8,7 @@ Environment = Mapping[str, Union[str, Secret]]
 
 
 def check_environment(environment: Environment) -> None:
-    """Raise ValueError unless these are names and texts that a process can be given (environ(7))."""
+    """Raise ValueError unless these are names and values that a process can be given (environ(7))."""
     for name, value in dict(environment).items():
         if not isinstance(name, str) or not name or "=" in name or "\0" in name:
             raise ValueError("%r is not the name of an environment variable" % (name,))
@@ -17,10 +17,10 @@ def check_environment(environment: Environment) -> None:
 
 
 def revealed(environment: Environment) -> Dict[str, str]:
-    """The environment itself, for the process that gets it."""
+    """Return the environment with its secrets, for the process that gets it."""
     return {name: revealed_text(value) for name, value in dict(environment).items()}
 
 
 def revealed_text(value: Union[str, Secret]) -> str:
-    """A text, or that of a secret."""
+    """Return a text, or the text of a Secret."""
     return value.reveal() if isinstance(value, Secret) else value

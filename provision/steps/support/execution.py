@@ -1,4 +1,4 @@
-"""What commands and scripts share: when they run, as which user, and when they have worked. Shipped (Python 3.8)."""
+"""Common code of commands and scripts: when they run, as which user, what succeeds. Shipped (Python 3.8)."""
 
 import re
 import shlex
@@ -18,25 +18,27 @@ if TYPE_CHECKING:
 
 @wanted(kw_only=True)
 class Execution(Step):
-    """creates: a path that it makes: if that is there, nothing is done. In its last parts *, ? and [ stand for any
-    characters, as in a shell: "/opt/tool-*/bin/tool".
-    removes: a path that it removes: if that is not there, nothing is done; likewise.
-    unless: argv of a question: if its exit status is 0, nothing is done.
-    only_if: argv of a question: if its exit status is not 0, nothing is done. Plans ask these questions as well,
+    """creates: a path that it makes: if the path exists, nothing is done. In its last parts *, ? and [ are
+    wildcards, as in a shell: "/opt/tool-*/bin/tool".
+    removes: a path that it removes: if the path does not exist, nothing is done. Wildcards work as in
+    `creates`.
+    unless: argv of a test: if its exit status is 0, nothing is done.
+    only_if: argv of a test: if its exit status is not 0, nothing is done. Plans run these tests as well,
     so they must not change anything.
-    stamp: a path and what it shall hold: it is run if the file holds something else, which is written after
-    success; for what makes things current, such as a migration of a database.
-    recheck: argv of a question, asked if the stamp holds that already: if its exit status is 1, it is run all the same,
-    as what it has made current is no longer so. It is asked in the folder "/", and in plans as well, so it must not
-    change anything.
-    fills: folders whose contents it makes: they are prov's, and go with the folder once that is no longer declared.
-    run_on: earlier steps: it is run if one of them changed something, as with `when`.
-    reason: why it is right to run every time, required if none of these and no `when` is given.
-    until: when it has worked: an exit status, or a regular expression that finds something in what it prints
-    (and the exit status is 0); until then it has failed, and is tried again as `retries` and `delay` say.
-    user, cwd, environment, stdin: of the process.  Values of environment, and stdin, may be Secrets, which are
-    masked wherever they turn up.
-    outcome.stdout and outcome.stderr give what it printed.
+    stamp: a path and its wanted contents: the command runs if the file differs, and the file is written after
+    success. Use it for work that brings something up to date, such as a migration of a database.
+    recheck: argv of a test that runs if the stamp is up to date: if its exit status is 1, the command runs
+    all the same, because its result is no longer up to date. The test runs in the folder "/", and in plans as
+    well, so it must not change anything.
+    fills: folders whose contents it makes. They belong to prov, and go with the folder once it is no longer
+    declared.
+    run_on: earlier steps: it runs if one of them changed something, as with `when`.
+    reason: why it is right to run every time; required if none of these and no `when` is given.
+    until: the condition for success: an exit status, or a regular expression that matches in the output (and
+    the exit status is 0). Until then it counts as failed, and is tried again as `retries` and `delay` say.
+    user, cwd, environment, stdin: of the process.  Values of environment, and stdin, may be Secrets, which
+    are masked wherever they appear.
+    outcome.stdout and outcome.stderr hold its output.
     """
 
     creates: str = ""
@@ -58,7 +60,7 @@ class Execution(Step):
 
     def __post_init__(self) -> None:
         if isinstance(self.run_on, (list, tuple)) and self.run_on:
-            # the name that handlers have; `when` is what the host judges
+            # the name that handlers use; the host evaluates `when`
             object.__setattr__(self, "when", (*self.when, *self.run_on))
             object.__setattr__(self, "run_on", ())
 
@@ -109,7 +111,7 @@ class Execution(Step):
             check_path(folder, "a folder of fills")
 
     def shown(self) -> str:
-        """What is run, as a person would write it."""
+        """Return what runs, as a person would type it."""
         raise NotImplementedError
 
     def start(self, host: "System", **options: Any) -> "Result":
@@ -147,7 +149,7 @@ class Execution(Step):
             host.files.write(self.stamp[0], self.stamp[1].encode(), 0o644, *host.owner(None, None))
 
     def _refuse_undone(self, host: "System", result: "Result") -> None:
-        """Raise StepError unless what it creates is there, and what it removes is not."""
+        """Raise StepError unless the path that it creates exists, and the path that it removes does not."""
         made, left = found(host, self.creates), found(host, self.removes)
         if self.creates and not made:
             raise StepError(
@@ -168,7 +170,7 @@ class Execution(Step):
         return self.stamp[1] if self.stamp else ""
 
     def _judge(self, result: "Result") -> None:
-        """Raise StepError unless it has worked."""
+        """Raise StepError unless it succeeded."""
         status = self.until if isinstance(self.until, int) else 0
         if result.status != status:
             expected = "" if status == 0 else ": its exit status is %d, not %d" % (result.status, status)
@@ -179,18 +181,18 @@ class Execution(Step):
 
     def _stamped(self, host: "System") -> str:
         path = self.stamp[0]
-        # what this step makes is what it has looked at
+        # the step now knows the state of what it makes
         host.files.stat(path)
         return host.files.read(path).decode(errors="replace") if host.files.exists(path) else ""
 
     def _lost(self, host: "System") -> bool:
-        """Whether the question about what the stamp stands for says that it is so no more."""
+        """Return whether the recheck says that what the stamp stands for is no longer so."""
         if not self.recheck or not host.runnable(self.recheck[0]):
             return False
         return host.ask(self.recheck, **{**self._options(), "cwd": "/"}).status == 1
 
     def _ask(self, host: "System", argv: Sequence[str]) -> Optional[int]:
-        """The exit status of a question. In a plan None if what is asked is only foreseen."""
+        """Return the exit status of a test. None in a plan, if what it looks at is only foreseen."""
         if host.planned and not self._there(host, argv):
             return None
         result = host.ask(argv, **self._options())
@@ -201,7 +203,7 @@ class Execution(Step):
         return result.status
 
     def _there(self, host: "System", argv: Sequence[str]) -> bool:
-        """Whether program, folder and user are really there."""
+        """Return whether program, folder and user exist on the host, and are not only foreseen."""
         user = self.user or self.as_user
         try:
             return host.runnable(argv[0]) and host.runnable(self.cwd) and bool(not user or account(user))
@@ -216,7 +218,7 @@ class Execution(Step):
 
 
 def found(host: "System", pattern: str) -> str:
-    """The path itself if it exists, else the first one that fits a pattern; "" if there is none."""
+    """Return the path if it exists, else the first path that matches the pattern; "" if none does."""
     if not pattern or host.files.exists(pattern):
         return pattern
     if not set(pattern) & set("*?["):
@@ -232,7 +234,7 @@ def found(host: "System", pattern: str) -> str:
 
 
 def fitting(host: "System", folder: str, pattern: str) -> List[str]:
-    """Names in a folder that fit a pattern; those that begin with a dot only if it does, as in a shell."""
+    """Return matching names in a folder; a leading dot must be in the pattern, as in a shell."""
     end = host.files.end(folder)
     names = host.files.list(folder) if end is not None and end.kind == "dir" else []
     return [
@@ -256,7 +258,7 @@ def check_argv(argv: Sequence[str], what: str) -> None:
 
 
 def check_pattern(pattern: str) -> None:
-    """Raise ValueError unless it is a regular expression that can say no."""
+    """Raise ValueError unless it is a regular expression that does not match everything."""
     try:
         found = re.compile(pattern).search("")
     except re.error as error:

@@ -1,4 +1,4 @@
-"""Members of an archive made as files, below one directory and through no link in it. Shipped (Python 3.8)."""
+"""Writes an archive's members below one directory, and through no link in it. Shipped (Python 3.8)."""
 
 import shutil
 import tempfile
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def refuse_in_the_way(
     host: "System", base: str, members: Sequence[Member], origin: str, before: Sequence[str] = ()
 ) -> None:
-    """Raise StepError if something in the directory stands where a folder of the archive, or a file, belongs.
+    """Raise StepError if something in the directory is where a folder or file of the archive belongs.
 
-    before: files that an earlier archive has put there; they make way.
+    before: files that an earlier archive put there; they may be replaced.
     """
     looked: Set[str] = set()
     ours = set(before) - {member.path for member in members if member.kind != "dir"}
@@ -41,7 +41,7 @@ def refuse_in_the_way(
 
 
 def makes_way(host: "System", base: str, folder: str, ours: "Set[str]") -> bool:
-    """Return whether nothing is in a folder but what makes way, and folders of that."""
+    """Return whether a folder holds only files that may be replaced, and folders of such files."""
     for name in host.files.list("%s/%s" % (base, folder)):
         path = "%s/%s" % (folder, name)
         now = host.files.stat("%s/%s" % (base, path))
@@ -53,7 +53,7 @@ def makes_way(host: "System", base: str, folder: str, ours: "Set[str]") -> bool:
 
 
 def put(host: "System", base: str, member: Member, origin: str, uid: int, gid: int) -> None:
-    """Make one member below a directory, with the folders on its way."""
+    """Make one member below a directory, with the folders above it."""
     at = "%s/%s" % (base, member.path)
     make_folders(
         host, base, member.path if member.kind == "dir" else member.path.rpartition("/")[0], uid, gid
@@ -75,7 +75,7 @@ def put(host: "System", base: str, member: Member, origin: str, uid: int, gid: i
 
 
 def make_folders(host: "System", base: str, path: str, uid: int, gid: int) -> None:
-    """Make the folders of a path below a directory that are not there."""
+    """Make the missing folders of a path below a directory."""
     parts = path.split("/") if path else []
     for n in range(1, len(parts) + 1):
         at = "%s/%s" % (base, "/".join(parts[:n]))

@@ -1,4 +1,4 @@
-"""Requests of the host: a URL's bytes, hash checked. Shipped to hosts (Python 3.8, standard library)."""
+"""Downloads by the host, checked by hash. Shipped to hosts (Python 3.8, standard library)."""
 
 import os
 import re
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from provision.system.host import System
 
 DIGEST = re.compile(r"^[0-9a-f]{64}\Z")
-#: of a connection that gives nothing, seconds
+#: seconds until a connection that sends nothing is given up
 SILENCE = 60.0
-#: answers after which asking again can help (RFC 9110, section 15.6; RFC 6585, section 4)
+#: statuses after which a retry can help (RFC 9110, section 15.6; RFC 6585, section 4)
 TRANSIENT = (408, 429, 500, 502, 503, 504)
 
 Headers = Mapping[str, Union[str, Secret]]
@@ -43,7 +43,7 @@ class Request(Protocol):
     def max_size(self) -> int: ...
 
     def deadline(self) -> float:
-        """Seconds that it may take."""
+        """Return how many seconds it may take."""
 
 
 def check_digest(sha256: str) -> None:
@@ -53,7 +53,7 @@ def check_digest(sha256: str) -> None:
 
 
 def check_origin(url: str, sha256: str, headers: Headers, attempts: int, ca: str) -> None:
-    """Raise ValueError unless a request can be made of it."""
+    """Raise ValueError unless it can be requested."""
     check_text(url, "url")
     if not re.match(r"^https?://[^/\s]+(/\S*)?\Z", url):
         raise ValueError("url must begin with http:// or https://, name a host and have no spaces: %r" % url)
@@ -76,7 +76,7 @@ def check_size(size: int) -> None:
 
 
 def wrong_hash(origin: str, found: str, expected: str) -> StepError:
-    """The refusal of contents that are not those that were asked for."""
+    """Return the error for contents with another hash than expected."""
     return StepError(
         "%s has another hash: %s, not %s" % (origin, found, expected),
         hint="Nothing has been changed. Is it a new version? Compare with what its publisher says.",
@@ -84,7 +84,7 @@ def wrong_hash(origin: str, found: str, expected: str) -> StepError:
 
 
 def fetched(host: "System", s: Request) -> IO[bytes]:
-    """The bytes of a step's URL in a nameless file, hash checked. Raises StepError."""
+    """Return the bytes of a step's URL in a nameless file, hash checked. Raises StepError."""
     pause = 1.0
     end = time.monotonic() + s.deadline()
     for attempt in range(1, s.attempts + 1):
@@ -103,11 +103,11 @@ def fetched(host: "System", s: Request) -> IO[bytes]:
 
 
 class Transient(Exception):
-    """Asking again can help."""
+    """A failure after which a retry can help."""
 
 
 def attempt_fetch(host: "System", s: Request, end: float) -> IO[bytes]:
-    """One attempt at fetching a URL, into a temporary file that has no name."""
+    """Try once to fetch a URL into a temporary file without a name."""
     import hashlib
     import http.client
     import ssl

@@ -1,4 +1,4 @@
-"""What steps on files share: contents as diffs, modes and owners. Shipped to hosts (Python 3.8, standard library)."""
+"""Common code of steps on files: contents as diffs, modes and owners. Shipped to hosts (Python 3.8)."""
 
 import difflib
 import os
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from provision.system.host import System
     from provision.system.host_files import Stat
 
-#: contents larger than this are told apart by hash and size, without a textual diff
+#: larger contents are compared by hash and size, without a textual diff
 DIFF_LIMIT = 512 * 1024
-#: lines of a diff that are sent to the controller
+#: how many lines of a diff are sent to the controller
 DIFF_LINES = 400
 
 
 def keep_source(made: Step) -> None:
-    """Make the content of a new step a Source."""
+    """Turn the content of a new step into a Source."""
     content = getattr(made, "content")  # noqa: B009 (not all steps have one)
     if isinstance(content, (str, bytes, Secret)):
         object.__setattr__(made, "content", Source.of(content))
 
 
 def attributes(s: Any, host: "System", now: "Optional[Stat]", new_mode: Optional[int]) -> List[Change]:
-    """Changes of mode, owner and group; for something new (now is None) only what the step asks for."""
+    """Return changes of mode, owner and group; for a new path (now is None) only what the step declares."""
     found = []
     mode = s.mode if s.mode is not None else new_mode
     if mode is not None and (now is None or (now.mode != mode and now.kind != "link")):
@@ -46,7 +46,7 @@ def attributes(s: Any, host: "System", now: "Optional[Stat]", new_mode: Optional
 
 
 def wanted_owner(s: Any, host: "System", now: "Optional[Stat]") -> "tuple[int, int]":
-    """Ids for a file that is written: as asked for, else as they are, else our own."""
+    """Return the ids for a file to write: the declared ones, else the current ones, else our own."""
     uid, gid = host.owner(getattr(s, "owner", None), getattr(s, "group", None))
     if now is not None and now.kind in ("file", "dir"):
         uid = now.uid if getattr(s, "owner", None) is None else uid
@@ -55,15 +55,16 @@ def wanted_owner(s: Any, host: "System", now: "Optional[Stat]") -> "tuple[int, i
 
 
 def replaced_mode(now: "Optional[Stat]", new: int) -> int:
-    """The mode for contents that replace others: as it is, without the set-ID bits, which only what was there earned
-    (write(2) drops them too). new: if there is no file yet."""
+    """Return the mode for replaced contents: the current one without set-ID bits, which only the former
+    contents earned (write(2) drops them too). new: the mode if the file does not exist yet."""
     return now.mode & 0o1777 if now is not None and now.kind == "file" else new
 
 
 def refuse_gift(host: "System", path: str, now: "Optional[Stat]", uid: int, mode: int) -> None:
-    """Raise StepError rather than let a user read, by an edit of it, what someone else has in a file of theirs alone.
+    """Raise StepError if the edit would let a user read what another user keeps in a private file.
 
-    now: the file whose contents are kept, in a folder where users can rename files.  uid, mode: what it gets.
+    now: the file whose contents are kept, in a folder where users can rename files.  uid, mode: what the new
+    file gets.
     """
     if now is None or now.kind != "file" or now.mode & 0o004 or not host.files.shared(path):
         return
@@ -76,8 +77,10 @@ def refuse_gift(host: "System", path: str, now: "Optional[Stat]", uid: int, mode
 
 
 def set_attributes(s: Any, host: "System", now: "Stat", path: str = "") -> None:
-    """Change mode, owner and group of what is at path, or the step's own, to what the step asks for. Owner
-    first: chown(2) drops set-user-ID bits."""
+    """Set the declared mode, owner and group on a path, by default the step's own.
+
+    The owner comes first: chown(2) drops set-user-ID bits.
+    """
     path = path or s.path
     owner, group = getattr(s, "owner", None), getattr(s, "group", None)
     if owner is not None or group is not None:
@@ -90,14 +93,14 @@ def set_attributes(s: Any, host: "System", now: "Stat", path: str = "") -> None:
 
 
 def attribute_words(s: Any) -> str:
-    """What besides contents was found right, for a no-op's reason: ", mode 0644, owner root"."""
+    """Return what else was found right, for a no-op's reason: ", mode 0644, owner root"."""
     words = [", mode %s" % mode_text(s.mode)] if s.mode is not None else []
     words += [", %s %s" % (what, value) for what in ("owner", "group") if (value := getattr(s, what))]
     return "".join(words)
 
 
 def text_change(what: str, old: bytes, new: bytes, path: str) -> Change:
-    """A unified diff of two contents, or their sizes if one of them is not text."""
+    """Return a unified diff of two contents, or their sizes if one of them is not text."""
     try:
         before, after = old.decode("utf-8").splitlines(), new.decode("utf-8").splitlines()
     except UnicodeDecodeError:
@@ -114,7 +117,7 @@ def text_change(what: str, old: bytes, new: bytes, path: str) -> Change:
 
 
 def size_text(size: int) -> str:
-    """A number of bytes for people."""
+    """Return a number of bytes as text."""
     if size < 0:
         return "made on the controller"
     if size < 10 * 1024:
@@ -123,23 +126,23 @@ def size_text(size: int) -> str:
 
 
 def large_files() -> Optional[str]:
-    """Where large temporary files belong (file-hierarchy(7)); they have no name, so nothing can be left."""
+    """Return where large temporary files belong (file-hierarchy(7)); they are nameless, so none stays."""
     return "/var/tmp" if os.access("/var/tmp", os.W_OK) else None
 
 
 def join(lines: List[str]) -> bytes:
-    """Lines as the contents of a text file."""
+    """Return lines as the contents of a text file."""
     return "".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape")
 
 
 def excluded(path: str, patterns: Sequence[str]) -> bool:
-    """Whether one of the patterns is for this path, or for its last name ("*.pyc", "node_modules", "var/cache")."""
+    """Return whether a pattern matches the path or its last name ("*.pyc", "node_modules", "var/cache")."""
     name = path.rsplit("/", 1)[-1]
     return any(fnmatch(path if "/" in pattern else name, pattern) for pattern in patterns)
 
 
 def check_patterns(patterns: Sequence[str]) -> None:
-    """Raise ValueError unless these can leave something out below a directory."""
+    """Raise ValueError unless these patterns can exclude something below a directory."""
     if isinstance(patterns, str):
         raise ValueError("exclude must be a list")
     for pattern in patterns:

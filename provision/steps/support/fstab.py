@@ -1,4 +1,4 @@
-"""Tables of file systems and swap: /etc/fstab, and what the kernel uses. Shipped to hosts (Python 3.8)."""
+"""Tables of file systems and swap: /etc/fstab, and the kernel's. Shipped to hosts (Python 3.8)."""
 
 import os
 import re
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 FSTAB = "/etc/fstab"
 MOUNTED = "/proc/self/mounts"
 SWAPS = "/proc/swaps"
-#: fields of fstab(5); what comes after them no one reads
+#: number of fields in fstab(5); anything after them is ignored
 FIELDS = 6
 
 
 class MountEntry(NamedTuple):
-    """A line of fstab(5) or of /proc/self/mounts. check_order: the last field, when fsck looks at it."""
+    """A line of fstab(5) or of /proc/self/mounts. check_order: the last field: when fsck checks it."""
 
     source: str
     path: str
@@ -28,28 +28,28 @@ class MountEntry(NamedTuple):
 
     @property
     def words(self) -> Tuple[str, ...]:
-        """Its options, one by one."""
+        """Return its options as a list."""
         return tuple(self.options.split(","))
 
     def line(self) -> str:
-        """As fstab(5) has it."""
+        """Return the line as in fstab(5)."""
         return " ".join((escaped(self.source), escaped(self.path), *self[2:]))
 
 
 def escaped(word: str) -> str:
-    """A word as fstab(5) writes it."""
+    """Return a word as fstab(5) escapes it."""
     for plain, code in (("\\", "\\134"), (" ", "\\040"), ("\t", "\\011"), ("#", "\\043")):
         word = word.replace(plain, code)
     return word
 
 
 def plain(word: str) -> str:
-    """The word that fstab(5) wrote."""
+    """Return a word of fstab(5) without escapes."""
     return re.sub(r"\\([0-7]{3})", lambda m: chr(int(m.group(1), 8)), word)
 
 
 def parsed(line: str, *paths: str) -> Optional[MountEntry]:
-    """The entry in a line, if it is one for these names of a path (of swap: for this source)."""
+    """Return the entry in a line, if it is for one of these names of a path (for swap: of this source)."""
     words = line.split()
     if len(words) < 3 or words[0].startswith("#"):
         return None
@@ -61,24 +61,24 @@ def parsed(line: str, *paths: str) -> Optional[MountEntry]:
 
 
 def names_of(path: str) -> Tuple[str, ...]:
-    """A path, and what it is without links, which is what the kernel has."""
+    """Return a path, and the same path with links resolved, which the kernel uses."""
     return tuple(dict.fromkeys((path, os.path.realpath(path))))
 
 
 def text_of(host: "System", table: str) -> str:
-    """What is in a table; bytes that are not UTF-8 are kept as surrogates."""
+    """Return a table's text; bytes that are not UTF-8 are kept as surrogates."""
     return host.files.read(table).decode(errors="surrogateescape") if host.files.exists(table) else ""
 
 
 def mounted_at(host: "System", path: str) -> Optional[MountEntry]:
-    """What is mounted at a path: the last one, which hides earlier ones."""
+    """Return what is mounted at a path: the last mount, which hides earlier ones."""
     names = names_of(path)
     found = [parsed(line, *names) for line in text_of(host, MOUNTED).split("\n")]
     return next((each for each in reversed(found) if each is not None), None)
 
 
 def swaps_to(host: "System", path: str) -> bool:
-    """Whether the kernel uses a file for swap."""
+    """Return whether the kernel uses a file for swap."""
     # a kernel without swap has no such table
     text = host.files.read(SWAPS) if host.files.exists(SWAPS) else b""
     lines = text.decode(errors="replace").splitlines()[1:]
@@ -86,15 +86,15 @@ def swaps_to(host: "System", path: str) -> bool:
 
 
 def in_fstab(host: "System", path: str) -> Optional[MountEntry]:
-    """What fstab has for a path, or for a swap file: the last line, as later mounts hide earlier ones."""
+    """Return fstab's entry for a path or a swap file: the last one, as later mounts hide earlier ones."""
     found = lines_for(host, path, text_of(host, FSTAB).split("\n"))
     return found[max(found)] if found else None
 
 
 def lines_for(host: "System", path: str, lines: Sequence[str]) -> Dict[int, MountEntry]:
-    """Which lines of fstab are for a path, under whatever name: mount(8) follows links in both."""
+    """Return which lines of fstab are for a path, under any of its names: mount(8) follows links in both."""
     names = names_of(path)
-    # these have no links, and to look at one whose server is away would take forever
+    # these have no links, and a lookup on an unreachable server would block
     mounted = {plain(line.split()[1]) for line in text_of(host, MOUNTED).splitlines() if line.split()[1:]}
     found: Dict[int, MountEntry] = {}
     for number, line in enumerate(lines):
@@ -107,14 +107,14 @@ def lines_for(host: "System", path: str, lines: Sequence[str]) -> Dict[int, Moun
 
 
 def fstab_file(host: "System", path: str, wanted: Optional[MountEntry]) -> File:
-    """fstab with this entry for a path, in the place of the one there; without any if it is None."""
+    """Return fstab with this entry in place of the path's current one; without an entry if it is None."""
     text = text_of(host, FSTAB)
     lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
     at = lines_for(host, path, lines)
     if wanted is not None and list(at.values()) == [wanted]:
-        # as wanted, in someone's own columns
+        # equal already, with its own columns
         return File(FSTAB, text.encode(errors="surrogateescape"))
     new: List[str] = []
     for n, old in enumerate(lines):
@@ -128,7 +128,7 @@ def fstab_file(host: "System", path: str, wanted: Optional[MountEntry]) -> File:
 
 
 def write_fstab(host: "System", path: str, wanted: Optional[MountEntry]) -> None:
-    """Put the entry into fstab, and tell systemd, which makes units of it (systemd-fstab-generator(8))."""
+    """Write the entry to fstab, and reload systemd, which makes units of it (systemd-fstab-generator(8))."""
     file = fstab_file(host, path, wanted)
     found = file.check(host)
     if found:
@@ -138,7 +138,7 @@ def write_fstab(host: "System", path: str, wanted: Optional[MountEntry]) -> None
 
 
 def put_mounted(host: "System", path: str, found: Sequence[MountEntry]) -> None:
-    """In a plan: what the kernel will have mounted at a path."""
+    """In a plan: record what the kernel will have mounted at a path."""
     if host.planned:
         names = names_of(path)
         lines = host.files.read(MOUNTED).decode(errors="surrogateescape").splitlines(True)

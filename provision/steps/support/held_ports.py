@@ -1,4 +1,4 @@
-"""Who holds the ports that a unit wants. Shipped to hosts (Python 3.8, standard library)."""
+"""Which process holds a port that a unit needs. Shipped to hosts (Python 3.8, standard library)."""
 
 import ipaddress
 import os
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from provision.system.host import System
     from provision.system.unit_state import UnitState
 
-#: tcp_states.h; and the addresses that stand for all
+#: tcp_states.h; and the wildcard addresses
 LISTENING = "0A"
 ANY = ("0.0.0.0", "::")
 
 
 class ListeningPort(NamedTuple):
-    """A TCP port of an address; "" is all addresses."""
+    """A TCP port of an address; "" means all addresses."""
 
     number: int
     address: str = ""
@@ -31,7 +31,7 @@ class ListeningPort(NamedTuple):
         return "port %d%s" % (self.number, " of %s" % self.address if self.address else "")
 
     def meets(self, other: "ListeningPort") -> bool:
-        """Whether two can't listen there at once."""
+        """Return whether two sockets cannot both listen there."""
         return self.number == other.number and (
             "" in (self.address, other.address) or self.address == other.address
         )
@@ -44,9 +44,9 @@ def check_ports(ports: Sequence[int]) -> None:
 
 
 def refuse_held(host: "System", unit: str, wanted: Sequence[ListeningPort], leaving: Sequence[str]) -> None:
-    """Raise StepError if something else listens where a unit is going to.
+    """Raise StepError if another process listens where a unit is going to.
 
-    leaving: units that make way for it, and what belongs to it. In a plan, what earlier steps stop has gone.
+    leaving: units that make way for it, and its own units. In a plan, what earlier steps stop counts as gone.
     """
     ours = (unit, *leaving)
     for port in wanted:
@@ -54,7 +54,7 @@ def refuse_held(host: "System", unit: str, wanted: Sequence[ListeningPort], leav
         holders = [each for each in holding(inodes) if each.unit not in ours and goes_on(host, each)]
         names = [*map(str, (each for each in holders if each.pid != 1))]
         if any(each.pid == 1 for each in holders):
-            # systemd listens for its sockets
+            # systemd itself listens for its sockets
             others = [name for name in sockets_at(host, port) if name not in ours]
             names += [name for name in others if host.units.state(name).running]
         names += [
@@ -70,18 +70,18 @@ def refuse_held(host: "System", unit: str, wanted: Sequence[ListeningPort], leav
 
 
 def claim(host: "System", unit: str, ports: List[ListeningPort]) -> None:
-    """Remember, in a plan, where a unit that it starts will listen."""
+    """In a plan, record where a unit that it starts will listen."""
     claimed(host)[unit] = ports
 
 
 def claimed(host: "System") -> Dict[str, List[ListeningPort]]:
-    """Where the units will listen that a plan has started."""
+    """Return where the units that a plan has started will listen."""
     found: Dict[str, List[ListeningPort]] = vars(host).setdefault("claimed_ports", {})
     return found
 
 
 def listening() -> Iterator["tuple[str, ListeningPort]"]:
-    """Where processes of this host listen: the socket's inode, and the port (proc(5), /proc/net/tcp)."""
+    """Yield socket inode and port where processes of this host listen (proc(5), /proc/net/tcp)."""
     for path in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             with open(path, encoding="ascii") as f:
@@ -95,14 +95,14 @@ def listening() -> Iterator["tuple[str, ListeningPort]"]:
 
 
 def plain(address: str) -> str:
-    """An address as the kernel prints it: words of 32 bits in the host's order."""
+    """Return an address that the kernel prints as 32-bit words in the host's byte order."""
     packed = b"".join(struct.pack("=I", int(address[at : at + 8], 16)) for at in range(0, len(address), 8))
     text = socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
     return "" if text in ANY else text
 
 
 def holding(inodes: Set[str]) -> List[RunningProcess]:
-    """The processes that have these sockets open; without privileges only those of the same user."""
+    """Return the processes that have these sockets open; without privileges, only the user's own."""
     found: Dict[int, RunningProcess] = {}
     wanted = {"socket:[%s]" % inode for inode in inodes}
     for pid in pids() if wanted else ():
@@ -114,7 +114,7 @@ def holding(inodes: Set[str]) -> List[RunningProcess]:
         now = process(pid) if wanted & open_there else None
         if now is not None:
             found[pid] = now
-    # of a server with its workers the first one says enough
+    # for a server with workers, the first process is enough
     first: Dict[str, RunningProcess] = {}
     for pid in sorted(found):
         first.setdefault(found[pid].unit or str(pid), found[pid])
@@ -122,14 +122,14 @@ def holding(inodes: Set[str]) -> List[RunningProcess]:
 
 
 def sockets_at(host: "System", port: ListeningPort) -> List[str]:
-    """Units of sockets that listen there."""
+    """Return the socket units that listen there."""
     argv = ("systemctl", "list-sockets", "--all", "--plain", "--no-legend", "--full")
     rows = (line.split() for line in host.ask(argv, timeout=30).stdout.splitlines())
     return [row[1] for row in rows if len(row) > 1 and any(port.meets(each) for each in ports_in([row[0]]))]
 
 
 def of_socket(host: "System", name: str, state: "UnitState") -> List[ListeningPort]:
-    """Where a socket's unit will listen by its files: those of a plan, too (systemd.socket(5), ListenStream=)."""
+    """Return where a socket unit listens by its files, also planned ones (systemd.socket(5), ListenStream)."""
     folder = "/etc/systemd/system/%s.d" % name
     paths = [state.fragment, *("%s/%s" % (folder, each) for each in host.files.list(folder))]
     found: List[str] = []
@@ -139,14 +139,14 @@ def of_socket(host: "System", name: str, state: "UnitState") -> List[ListeningPo
             text = host.files.read(path).decode(errors="replace")
             shared = (re.findall(r"(?m)^[ \t]*ReusePort[ \t]*=[ \t]*(\w+)", text) or [shared])[-1]
             for value in re.findall(r"(?m)^[ \t]*ListenStream[ \t]*=[ \t]*(.*?)[ \t]*$", text):
-                # an empty one takes back those before it
+                # an empty value resets the list
                 found = [*found, value] if value else []
     # several may listen at once (socket(7), SO_REUSEPORT)
     return [] if shared.lower() in ("yes", "true", "on", "1") else list(ports_in(found))
 
 
 def ports_in(words: Sequence[str]) -> Iterator[ListeningPort]:
-    """What of ListenStream= is a TCP port: 8080, 127.0.0.1:8080, [::1]:8080."""
+    """Return the TCP ports in ListenStream=: 8080, 127.0.0.1:8080, [::1]:8080."""
     for word in words:
         address, _, number = word.rpartition(":")
         if not number.isdigit() or not 0 < int(number) < 65536:

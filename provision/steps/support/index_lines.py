@@ -7,22 +7,22 @@ from provision.secrets import MASK, logins, without_logins
 from provision.steps.base import Change
 from provision.steps.support.environment import Environment, revealed
 
-#: variables of pip that name where packages come from; uv gets them as its own (installers.py)
+#: pip's variables for where packages come from; uv gets its own equivalents (installers.py)
 VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
 
 
 def joined(requirements: str) -> str:
-    """The text with lines that go on after a backslash as one (pip: "Requirements File Format")."""
+    """Return the text with lines that a backslash continues joined (pip: "Requirements File Format")."""
     return re.sub(r"[ \t]*\\\n[ \t]*", " ", requirements)
 
 
 def without_comment(line: str) -> str:
-    """A line of requirements without its comment: a # begins one at its start or after a blank."""
+    """Return a requirement line without its comment: "#" starts one at the line's start or after a blank."""
     return re.sub(r"(^|\s)#.*", "", line)
 
 
 def check_no_logins(requirements: str, packages: Sequence[str]) -> None:
-    """Raise ValueError for a login in a URL: everyone could read it on the host."""
+    """Raise ValueError for a login in a URL: every user of the host could read it."""
     for number, line in enumerate(requirements.splitlines(), 1):
         if logins(without_comment(line)):
             raise ValueError(
@@ -35,13 +35,13 @@ def check_no_logins(requirements: str, packages: Sequence[str]) -> None:
 
 
 def without_login(line: str) -> "tuple[str, str]":
-    """A line without its login, and what to do."""
+    """Return a line without its login, and a hint what to do."""
     advice = "Pass the index in `environment`, as PIP_EXTRA_INDEX_URL, with a Secret for its URL."
     return without_logins(line).strip(), advice
 
 
 def index_changes(environment: Environment) -> Iterator[Change]:
-    """The indexes that a new environment is filled from, without logins."""
+    """Return the indexes that a new environment is installed from, without logins."""
     given = revealed(environment)
     for name in VARIABLES:
         for url in given.get(name, "").split():
@@ -49,5 +49,5 @@ def index_changes(environment: Environment) -> Iterator[Change]:
 
 
 def without_hashes(line: str) -> str:
-    """A requirement as people write it."""
+    """Return a requirement as people write it."""
     return line.split(" --hash=")[0].strip()

@@ -1,7 +1,7 @@
-"""Names and links that come from outside, judged before any of them is made. Shipped to hosts (Python 3.8).
+"""Names and links from untrusted sources, judged before they are created. Shipped to hosts (Python 3.8).
 
-Repositories, archives and folders of strangers name files as they like. What passes here stays below the folder
-that it is made in: on its own, and through every link that comes with it.
+Repositories and archives of strangers name files as they like. A tree that passes here stays below the folder
+in which it is created: each file on its own, and through every link of the tree.
 """
 
 from posixpath import normpath
@@ -9,9 +9,10 @@ from typing import Dict, Iterable, List, Mapping, NamedTuple, Set
 
 from provision.system.paths import MAX_LINKS
 
-#: bytes of one name (NAME_MAX), and of a path below its folder, which leaves a quarter of PATH_MAX to the folder
+#: bytes of one name (NAME_MAX), and of a path below its folder, which leaves a quarter of PATH_MAX to the
+#: folder
 MAX_NAME, MAX_PATH = 255, 3072
-#: folders in one another; every walk over them stays far from the limits of Python and of rm
+#: depth of nested folders; every walk over them stays far from the limits of Python and of rm
 MAX_DEPTH = 128
 
 
@@ -23,9 +24,9 @@ class Fault(NamedTuple):
 
 
 def faults(kinds: Mapping[str, str], links: Mapping[str, str]) -> Iterable[Fault]:
-    """Give what is wrong with the files, links and folders of one tree, in their order.
+    """Yield what is wrong with the files, links and folders of a tree, in their order.
 
-    kinds: path below the folder -> "file", "link" or "dir".  links: path -> target, of the links among them.
+    kinds: path below the folder -> "file", "link" or "dir".  links: path of each link -> its target.
     """
     clean: Dict[str, str] = {"": ""}
     folders = folders_of(kinds)
@@ -38,7 +39,7 @@ def faults(kinds: Mapping[str, str], links: Mapping[str, str]) -> Iterable[Fault
 
 
 def folders_of(kinds: Mapping[str, str]) -> Set[str]:
-    """Return the folders of a tree, with those that only the files below them tell of."""
+    """Return the folders of a tree, including those implied by files below them."""
     found = {path for path, kind in kinds.items() if kind == "dir"}
     for path in kinds:
         above = path.rpartition("/")[0]
@@ -49,7 +50,7 @@ def folders_of(kinds: Mapping[str, str]) -> Set[str]:
 
 
 def name_fault(path: str) -> str:
-    """Return why a path can't be one below a folder; "" if it can."""
+    """Return why a path is not valid below a folder; "" if it is."""
     parts = path.split("/")
     if path.startswith("/"):
         return "its path is absolute, which leads outside"
@@ -73,7 +74,7 @@ def name_fault(path: str) -> str:
 
 
 def way_fault(path: str, kinds: Mapping[str, str], clean: Dict[str, str]) -> str:
-    """Return why the folders above a path can't be made; "" if they can. clean: what was found of folders."""
+    """Return why the folders above a path cannot be made; "" if they can. clean: folders already judged."""
     above = path.rpartition("/")[0]
     if above not in clean:
         kind = kinds.get(above, "dir")
@@ -85,7 +86,7 @@ def way_fault(path: str, kinds: Mapping[str, str], clean: Dict[str, str]) -> str
 
 
 def link_fault(path: str, links: Mapping[str, str], folders: Set[str]) -> str:
-    """Return why a link can't be made; "" if what it leads to is below the folder."""
+    """Return why a link cannot be made; "" if its target is below the folder."""
     target = links[path]
     try:
         size = len(target.encode("utf-8"))
@@ -97,9 +98,9 @@ def link_fault(path: str, links: Mapping[str, str], folders: Set[str]) -> str:
 
 
 def leads_out(path: str, links: Mapping[str, str], folders: Set[str]) -> bool:
-    """Tell whether a link leaves the folder on its way, through whichever other links of the tree.
+    """Return whether a link leaves the folder on its way, also through other links of the tree.
 
-    `..` takes back folders of the tree alone: something else of that name may be a link, now or later.
+    `..` is resolved for folders of the tree only: another path of that name may be a link, now or later.
     """
     done: List[str] = path.split("/")[:-1]
     todo = pieces(links[path])
@@ -129,12 +130,12 @@ def leads_out(path: str, links: Mapping[str, str], folders: Set[str]) -> bool:
 
 
 def pieces(target: str) -> List[str]:
-    """Return the words of a path, the last one first."""
+    """Return the parts of a path, last one first."""
     return [word for word in reversed(target.split("/")) if word not in ("", ".")]
 
 
 def through_links(path: str, links: Mapping[str, str]) -> str:
-    """Return where a path below the folder leads to, links of the tree followed. links: that stay inside."""
+    """Return where a path below the folder leads. links: of the tree, those that stay inside."""
     for _ in range(MAX_LINKS):
         parts = path.split("/")
         found = next((n for n in range(1, len(parts) + 1) if "/".join(parts[:n]) in links), 0)

@@ -1,4 +1,4 @@
-"""What is in a virtual environment and in the source of a project. Shipped to hosts (Python 3.8, standard library)."""
+"""Contents of virtual environments, and of projects' sources. Shipped to hosts (Python 3.8)."""
 
 import json
 import os
@@ -10,18 +10,18 @@ from provision.system.paths import MAX_LINKS
 if TYPE_CHECKING:
     from provision.system.host import System
 
-#: a file in the environment that tells what was installed into it; written when all of it was
+#: a file in the environment that records what was installed; written once the installation is complete
 STAMP = "prov-installed"
-#: what a project's own tools leave in its folder, and what is not part of it
+#: leftovers of a project's own tools, which are not part of its source
 NOT_SOURCE = re.compile(r"^(\..*|__pycache__|build|dist|.*\.egg-info|.*\.pyc)\Z")
 
 
 def read_stamp(host: "System", venv: str) -> Optional[Dict[str, Any]]:
-    """What was installed into an environment; None if no one can tell."""
+    """Return what was installed into an environment; None if that is unknown."""
     path = venv + "/" + STAMP
     now = host.files.stat(path)
     if now is None or now.kind != "file" or now.uid != host.owner(None, None)[0]:
-        # one that was built there says what its builder likes
+        # a file that a build could write says what the builder likes
         return None
     try:
         found = json.loads(host.files.read(path).decode())
@@ -31,7 +31,7 @@ def read_stamp(host: "System", venv: str) -> Optional[Dict[str, Any]]:
 
 
 def entries(host: "System", venv: str) -> List[str]:
-    """What is in an environment's site-packages."""
+    """Return the entries of an environment's site-packages."""
     found: List[str] = []
     for name in host.files.list(venv + "/lib"):
         found += host.files.list("%s/lib/%s/site-packages" % (venv, name))
@@ -39,7 +39,7 @@ def entries(host: "System", venv: str) -> List[str]:
 
 
 def folders(host: "System", venv: str) -> List[str]:
-    """Where an environment has its programs and packages."""
+    """Return where an environment has its programs and packages."""
     found = ["bin", "lib"]
     for name in host.files.list(venv + "/lib"):
         found += ["lib/" + name, "lib/%s/site-packages" % name]
@@ -47,7 +47,7 @@ def folders(host: "System", venv: str) -> List[str]:
 
 
 def minor_version(host: "System", path: str) -> str:
-    """The "3.11" that the file has in its name to which the links of an interpreter lead; "" if none."""
+    """Return "3.11" from the name of the file that an interpreter's links lead to; "" if it has none."""
     now = host.files.stat(path)
     for _ in range(MAX_LINKS):
         if now is None or now.kind != "link":
@@ -59,7 +59,7 @@ def minor_version(host: "System", path: str) -> str:
 
 
 def interpreter_folders(host: "System", path: str) -> List[str]:
-    """The installations of Python that the links of an interpreter lead through, each a folder with bin and lib."""
+    """Return the Python installations that an interpreter's links lead through: folders with bin and lib."""
     found = []
     for _ in range(MAX_LINKS):
         found += [path, os.path.dirname(os.path.dirname(path))]
@@ -71,7 +71,7 @@ def interpreter_folders(host: "System", path: str) -> List[str]:
 
 
 def walk(host: "System", folder: str) -> Iterator[str]:
-    """The files of a project's source, sorted."""
+    """Return the files of a project's source, sorted."""
     for name in host.files.list(folder):
         path = "%s/%s" % (folder, name)
         now = host.files.stat(path)
@@ -84,6 +84,6 @@ def walk(host: "System", folder: str) -> Iterator[str]:
 
 
 def name_version(name: str) -> Tuple[str, str]:
-    """The two parts of the name of a .dist-info folder."""
+    """Return name and version from the name of a .dist-info folder."""
     first, _, second = name.rpartition("-")
     return first, second

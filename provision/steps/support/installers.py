@@ -1,4 +1,4 @@
-"""pip and uv, asked for the same thing. Shipped to hosts (Python 3.8, standard library)."""
+"""pip and uv behind one interface. Shipped to hosts (Python 3.8, standard library)."""
 
 import configparser
 import os
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from provision.system.command_execution import Result
     from provision.system.host import System
 
-#: pip's options, and uv's variables for the same (uv does not read pip's configuration: its docs, "Compatibility
-#: with pip"). pip takes lists by words, uv its find-links by commas
+#: pip's options, and uv's equivalent variables (uv does not read pip's configuration: its docs,
+#: "Compatibility with pip"). pip separates lists by spaces, uv its find-links by commas
 SETTINGS = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
@@ -28,14 +28,14 @@ SETTINGS = {
 
 
 PIP = "/etc/pip.conf"
-#: an absolute path, by itself, in a URL or in a setting
+#: an absolute path, alone, in a URL or in a setting
 PATH = re.compile(r"(?:^|[\s=,@\"'])(?:file://)?(/[^\s,;#\"']+)", re.MULTILINE)
 
 
 class Installer(NamedTuple):
-    """What installs packages into an environment.
+    """The installer of an environment's packages.
 
-    uv: its path, or "" for the environment's own pip.  constraints: path of a file of them, or "".
+    uv: its path, or "" for the environment's own pip.  constraints: path of a constraints file, or "".
     """
 
     uv: str
@@ -48,9 +48,9 @@ class Installer(NamedTuple):
         return "uv" if self.uv else "pip"
 
     def install(self, build: "Build", requirements: str, *flags: str) -> None:
-        """Install what the text of a requirements file asks for, in a build. Raises StepError.
+        """Install the packages of a requirements file's text, in a build. Raises StepError.
 
-        flags: --no-deps, and --force-reinstall for packages that are installed, but not as they should be.
+        flags: --no-deps, and --force-reinstall for installed packages that need to be replaced.
         """
         if "--hash=" in requirements:
             flags = (*flags, "--require-hashes")
@@ -80,7 +80,7 @@ class Installer(NamedTuple):
         ]  # fmt: skip
 
     def _explained(self, result: "Result") -> StepError:
-        """The tool's own last words."""
+        """Return the installer's own last error lines."""
         said = [line.strip() for line in result.stderr.splitlines()]
         marks = ("error: ", "\u00d7 ") if self.uv else ("ERROR: ",)
         first = [line[len(mark) :] for line in said for mark in marks if line.startswith(mark)][:1]
@@ -104,9 +104,9 @@ class Installer(NamedTuple):
 
 
 def named_paths(host: "System", texts: Iterable[str]) -> List[str]:
-    """Files and folders of the host that settings of an installer name, such as a folder of wheels.
+    """Return files and folders of the host that settings of an installer name, such as a folder of wheels.
 
-    Only those that every user may reach: requirements are a repository's words.
+    Only paths that every user may reach: a repository controls its requirements.
     """
     pip = host.files.read(PIP).decode(errors="replace") if host.files.exists(PIP) else ""
     found = dict.fromkeys(path for text in (*texts, pip) for path in PATH.findall(text))
@@ -114,7 +114,7 @@ def named_paths(host: "System", texts: Iterable[str]) -> List[str]:
 
 
 def reachable(path: str) -> bool:
-    """Whether every user may pass through the folders above a path."""
+    """Return whether every user may pass through the folders above a path."""
     try:
         return not closed_above(os.path.realpath(path))
     except (FileNotFoundError, NotADirectoryError):
@@ -122,17 +122,17 @@ def reachable(path: str) -> bool:
 
 
 def find_uv(host: "System", user: str) -> str:
-    """The path of uv on the host, in a plan also of one that an earlier step brings; "" if there is none."""
+    """Return the path of uv on the host, in a plan also of a planned one; "" if the host has none."""
     account = host.accounts.user(user or "root")
     folders = BASE_ENVIRONMENT["PATH"].split(":")
     if account is not None and (user or os.geteuid() or host.facts["init"] == "systemd"):
-        # where uv's own installer puts it; without a sandbox nothing of root's home can be shown to a build
+        # where uv's own installer puts it; without a sandbox, a build cannot be shown files of root's home
         folders.append(account.home + "/.local/bin")
     return next((f + "/uv" for f in folders if host.files.stat(f + "/uv") is not None), "")
 
 
 def uv_environment(host: "System", given: Dict[str, str]) -> Dict[str, str]:
-    """What uv needs to act as pip would here: what pip's configuration and PIP_ variables say."""
+    """Return the variables that make uv act as pip would here: pip's configuration and PIP_ variables."""
     found: Dict[str, str] = {}
     path = PIP
     if host.files.exists(path):
@@ -156,6 +156,6 @@ def uv_environment(host: "System", given: Dict[str, str]) -> Dict[str, str]:
             words = found[option].split()
             environment[variable] = ",".join(words) if option == "find-links" else " ".join(words)
     if "UV_INDEX" in environment:
-        # pip takes the best match of all indexes, uv that of the first one which knows the name
+        # pip takes the best match of all indexes, uv that of the first index that knows the name
         environment["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     return environment

@@ -1,8 +1,8 @@
-"""What a run has changed in the running kernel, by what its steps have shown: its name, mounts, settings, swap, tables
-of nftables. Shipped for undo (Python 3.8, standard library).
+"""What a run changed in the running kernel, by the differences that its steps recorded: host name, mounts,
+settings, swap and nftables tables. Shipped for undo (Python 3.8, standard library).
 
-Files are kept before they change; these are not files. A run writes down the differences of each step, with the former
-value, so they can be taken back as long as they are what the run has left.
+Files are saved before they change, but these are not files. A run records each step's differences with the
+former values, so they can be undone as long as the current values are those that the run left.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Turned(NamedTuple):
-    """Something that a run has turned: kind and name: as of key_of.  label: of the last such step."""
+    """Something that a run changed: kind and name: as of key_of.  label: of the last step that changed it."""
 
     kind: str
     name: str
@@ -49,7 +49,7 @@ class Turned(NamedTuple):
 
 
 def turned(steps: Sequence[Dict[str, Any]]) -> List[Turned]:
-    """All that steps of a run have turned, each from its first value to its last. steps: as of Runs.steps."""
+    """Return all that a run's steps changed, each from first value to last. steps: as of Runs.steps."""
     found: Dict[Tuple[str, str], Turned] = {}
     for step in steps:
         for what, before, after in (tuple(change[:3]) for change in step.get("diff", ())):
@@ -64,7 +64,7 @@ def turned(steps: Sequence[Dict[str, Any]]) -> List[Turned]:
 
 
 def key_of(label: str, what: str, before: str) -> Optional[Tuple[str, str]]:
-    """Kind and name of what a difference of a step is about; None if it is about files, or can't be taken back."""
+    """Return kind and name of what a difference is about; None if it is a file, or cannot be undone."""
     kind = label.partition(" ")[0]
     if kind == "hostname" and what == "kernel":
         return "hostname", ""
@@ -84,12 +84,12 @@ def key_of(label: str, what: str, before: str) -> Optional[Tuple[str, str]]:
 
 
 def state_of(text: str) -> str:
-    """ "in use" or "": whether a difference says that something is used for swap."""
+    """Return "in use" or "": whether a difference says that something is used for swap."""
     return "" if text in ("", "no") else "in use"
 
 
 class Kernel:
-    """What is to be turned back. refused: what is not as the run has left it."""
+    """Changes to undo. refused: what is no longer as the run left it."""
 
     def __init__(self, host: "System", steps: Sequence[Dict[str, Any]]) -> None:
         self.host = host
@@ -97,22 +97,22 @@ class Kernel:
         self.work = [each for each in turned(steps) if self._differs(each)]
 
     def busy(self, ending: Sequence[str]) -> List[str]:
-        """What keeps mounts from going, but for units that will have been stopped by then."""
+        """Return what keeps mounts busy, except units that will have been stopped by then."""
         return [
             "%s (in use: %s)" % (path, each) for path in self.unmounted() for each in users_of(path, ending)
         ]
 
     def labels(self) -> List[str]:
-        """Steps all of whose commands are taken back."""
+        """Return the steps whose commands are all undone."""
         return [each.label for each in self.work]
 
     def unmounted(self) -> List[str]:
-        """Where something will be unmounted, what is inside first."""
+        """Return where to unmount, inner mounts first."""
         paths = [each.name for each in self.work if each.kind == "mount" and goes(each)]
         return sorted(paths, key=lambda path: -path.count("/"))
 
     def unmount(self) -> None:
-        """Do that. Raises StepError."""
+        """Unmount. Raises StepError."""
         for path in self.unmounted():
             self.host.run(("umount", "--", path)).require("unmounting %s" % path)
             put_mounted(self.host, path, [])
@@ -124,7 +124,7 @@ class Kernel:
                 self.host.run(("swapoff", each.name)).require("taking %s out of use" % each.name)
 
     def turn(self) -> None:
-        """Do the rest, once files are as they were. Raises StepError."""
+        """Undo the rest, once files are as before. Raises StepError."""
         for each in self.work:
             if each.kind == "hostname":
                 self.host.set_hostname(each.before)
@@ -142,13 +142,14 @@ class Kernel:
                 self._turn_table(each)
 
     def _mount(self, each: Turned) -> None:
-        """What was mounted is so again: as fstab says if it is about the same, else by what the run has shown."""
+        """Mount again what was mounted: from fstab if that says the same, else from the run's record."""
         former = read_back(each.before)
         if former is None:
             return
         lines = lines_for(self.host, each.name, text_of(self.host, FSTAB).split("\n")).values()
         if mounted_at(self.host, each.name) is None:
-            # it may have words for mount(8) that the kernel does not tell; of several lines mount(8) takes the first
+            # fstab may have options that the kernel does not report; of several lines, mount(8) takes the
+            # first
             by_line = [(line.source, line.kind) for line in lines] == [(former.source, former.kind)]
             words = () if by_line else mount_words(former)
             self.host.run(("mount", *words, each.name)).require("mounting %s" % each.name)
@@ -161,7 +162,7 @@ class Kernel:
             self.host.run(argv).require("mounting %s again" % each.name)
 
     def _turn_home(self, each: Turned) -> None:
-        """What is in a user's home goes back to the id that they have again."""
+        """Give what is in a user's home back to the id that they have again."""
         account = self.host.accounts.user(each.name)
         if account is not None and self.host.files.exists(account.home):
             argv = ("chown", "-R", "-h", "--from=" + each.after, each.before, "--", account.home)
@@ -175,7 +176,7 @@ class Kernel:
         foresee(self.host, "nftables %s" % each.name, "no" if each.before == "no" else "as it was")
 
     def _differs(self, each: Turned) -> bool:
-        """Whether it is to be turned back; adds to `refused` if it is neither as it was nor as the run has left it."""
+        """Return whether to undo it; adds to `refused` if it is neither as before nor as the run left it."""
         now = self._now(each)
         if now == each.before:
             return False
@@ -198,12 +199,12 @@ class Kernel:
             return "in use" if swaps_to(self.host, each.name) else ""
         loaded = table_of(self.host, each.name).loaded(self.host)
         if each.before == "other rules":
-            # no one has kept them
+            # the former rules were not recorded
             return each.before
         return "no" if loaded == "no" else each.after
 
     def _mounted(self, each: Turned) -> str:
-        """What is mounted, in the run's words for it if it is what was there before or after."""
+        """Return what is mounted, in the run's words if that was mounted before or after it."""
         now, former = mounted_at(self.host, each.name), read_back(each.before)
         if now is None:
             return ""
@@ -214,13 +215,13 @@ class Kernel:
 
 
 def goes(each: Turned) -> bool:
-    """Whether what the run has left mounted is something else than what was there before it."""
+    """Return whether the run left something else mounted than was there before."""
     return bool(each.after) and not (each.before and each.after.startswith("again, "))
 
 
 def mount_words(former: MountEntry) -> Tuple[str, ...]:
-    """Words for mount(8), before the directory: what was mounted, by what the kernel said of it."""
-    # of SELinux: no option, but what the kernel says when it has labels
+    """Return the words for mount(8), before the directory, from the kernel's record of what was mounted."""
+    # from SELinux: not an option, but what the kernel adds when it has labels
     options = [word for word in former.words if word != "seclabel"]
     if os.path.isdir(former.source):
         return ("-o", ",".join(["bind", *(word for word in options if word in FLAGS)]), former.source)
@@ -228,14 +229,14 @@ def mount_words(former: MountEntry) -> Tuple[str, ...]:
 
 
 def table_of(host: "System", name: str) -> "Table":
-    """The table of nftables of that name."""
+    """Return the nftables table of that name."""
     family, _, own = name.partition(" ")
     wanted = Firewall(present=False) if name == "inet prov" else OwnTable(own, "", family)
     return wanted.table(host)
 
 
 def users_of(path: str, ending: Sequence[str]) -> Iterator[str]:
-    """Processes that keep a file system from being unmounted, but for those of units that end before."""
+    """Return processes that keep a file system busy, except those of units that end before."""
     for pid in pids():
         if pid != os.getpid() and holds(pid, path):
             found = process(pid)
@@ -244,10 +245,10 @@ def users_of(path: str, ending: Sequence[str]) -> Iterator[str]:
 
 
 def holds(pid: int, path: str) -> bool:
-    """Whether a process has something open below a path, is there, or runs a program or library from there."""
+    """Return whether a process has a file open below a path, works there, or runs code from there."""
     at = "/proc/%d" % pid
     targets: List[str] = []
-    # it may end in the meantime
+    # the process may end at any time
     with contextlib.suppress(OSError):
         links = ["cwd", "root", "exe", *("fd/" + name for name in os.listdir(at + "/fd"))]
         for link in links:
@@ -259,7 +260,7 @@ def holds(pid: int, path: str) -> bool:
 
 
 def mounts_below(host: "System", path: str) -> List[str]:
-    """Where something is mounted, at a path or below it."""
+    """Return where something is mounted, at a path or below it."""
     text = host.files.read(MOUNTED).decode(errors="surrogateescape") if host.files.exists(MOUNTED) else ""
     points = [plain(line.split()[1]) for line in text.split("\n") if line.count(" ") > 2]
     return [point for point in points if point == path or point.startswith(path + "/")]

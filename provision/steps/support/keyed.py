@@ -1,4 +1,4 @@
-"""What certificates and requests share: a key of the host, and names. Shipped to hosts (Python 3.8)."""
+"""Common code of certificates and requests: a key of the host, and names. Shipped to hosts (Python 3.8)."""
 
 import os
 from typing import TYPE_CHECKING, List, Mapping, Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def refuse_other(host: "System", path: str) -> None:
-    """Raise StepError if what is at a path makes way for no file: a folder, a pipe."""
+    """Raise StepError if the path holds something that a file cannot replace: a folder, a pipe."""
     now = host.files.stat(path)
     if now is not None and now.kind not in ("file", "link"):
         what = "directory" if now.kind == "dir" else "device, pipe or socket"
@@ -25,9 +25,9 @@ def refuse_other(host: "System", path: str) -> None:
 
 @wanted()
 class Keyed(Step):
-    """key, path: files of the key (0600) and of what is made for it (0644), both PEM. The key is made (P-256) if
-    there is none, or no whole one, or a link; for one of another kind, or for others to read, put keys.private_key
-    before this step.
+    """key, path: files of the key (0600) and of what is made for it (0644), both PEM. The key is made (P-256)
+    if the file is missing, incomplete or a link. For another kind of key, or to let others read it, put
+    keys.private_key before this step.
     names: DNS names, the first of which may begin with "*."; the first is also the common name.
     Needs openssl on the host.
     """
@@ -44,7 +44,7 @@ class Keyed(Step):
         check_dns_names(self.names)
 
     def missing(self, host: "System", what: str) -> List[Change]:
-        """What has to be made because it, or the key, is not there."""
+        """Return what has to be made because it, or the key, is missing."""
         found = []
         for path in (self.key, self.path):
             refuse_other(host, path)
@@ -59,29 +59,29 @@ class Keyed(Step):
         return found
 
     def make_key(self, host: "System") -> None:
-        """Make the key if there is none."""
+        """Make the key if it is missing."""
         if not self._has_key(host):
             host.files.write(self.key, new_key(host, "P-256"), 0o600, *host.owner(None, None))
 
     def _has_key(self, host: "System") -> bool:
-        """Whether there is one, and not what an editor or a full disk has left of it (RFC 7468), nor a link: where that
-        leads, a program with a /tmp or /home of its own may find nothing."""
+        """Return whether there is a complete key, not the remains of an editor or a full disk (RFC 7468), nor
+        a link, whose target a program with a private /tmp or /home may not find."""
         now = host.files.stat(self.key)
         if now is None or now.kind == "link":
             return False
         if host.files.predicted(self.key):
-            # an earlier step of the same plan makes it: only the deploy knows what is in it
+            # an earlier step of the same plan makes it: only the deploy knows its contents
             return True
         text = host.files.read(self.key)
         return all(b"-----%s " % word in text for word in (b"BEGIN", b"END")) and b"PRIVATE KEY-----" in text
 
     def _instead(self, host: "System", path: str, otherwise: str) -> str:
-        """What is at a path where a key or a certificate should be."""
+        """Return what is at a path where a key or a certificate should be."""
         now = host.files.stat(path)
         return "" if now is None else "a link" if now.kind == "link" else otherwise
 
     def made(self, host: "System", subject: Mapping[str, str], *options: str) -> bytes:
-        """The output of openssl-req(1) for the key and the names."""
+        """Return the output of openssl-req(1) for the key and the names."""
         argv = ["openssl", "req", "-new", "-key", self.key, "-config", "/dev/stdin", *options]
         done = host.run(argv, stdin=request_settings(self.names, subject))
         return done.require("making %s" % self.path, INSTALL).stdout.encode()

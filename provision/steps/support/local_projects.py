@@ -1,4 +1,4 @@
-"""Projects and archives that requirements name by their path in a folder, such as "./libs/x[fast]".
+"""Projects and archives that requirements name by a path in a folder, such as "./libs/x[fast]".
 
 Shipped to hosts (Python 3.8, standard library).
 """
@@ -21,30 +21,30 @@ MARKS = {"pyproject.toml", "setup.py"}
 
 
 class Local(NamedTuple):
-    """path: without "./" at its beginning; "" for the folder itself.  rest: extras and a marker."""
+    """path: without leading "./"; "" for the folder itself.  rest: extras and a marker."""
 
     path: str
     rest: str
 
 
 def local(line: str) -> "Local | None":
-    """What a line of requirements names by its path; None for one that names a package."""
+    """Return the path that a requirement line names; None if it names a package."""
     found = LINE.match(line)
     return Local(found.group(1)[2:].rstrip("/"), found.group(2)) if found else None
 
 
 def locals_in(lines: Sequence[str]) -> List[Local]:
-    """All that lines of requirements name by their paths."""
+    """Return all paths that requirement lines name."""
     return [found for found in map(local, lines) if found is not None]
 
 
 def at(folder: str, project: Local) -> str:
-    """The path of a project on the host."""
+    """Return the path of a project on the host."""
     return "%s/%s" % (folder, project.path) if project.path else folder
 
 
 def state(host: "System", paths: Sequence[str]) -> str:
-    """Names the contents of projects; "" if there are none."""
+    """Return a digest of the projects' contents; "" if there are none."""
     digest = hashlib.sha256()
     for path in paths:
         now = host.files.stat(path)
@@ -54,7 +54,7 @@ def state(host: "System", paths: Sequence[str]) -> str:
 
 
 def copied(host: "System", build: "Build", path: str, leave: str) -> str:
-    """Where a build finds a project: a copy, as builds write to it. An archive stays where it is. Raises StepError."""
+    """Return where a build finds a project: an archive, or a copy, as builds write to it. StepError."""
     if host.planned:
         return path
     now = host.files.stat(path)
@@ -66,7 +66,7 @@ def copied(host: "System", build: "Build", path: str, leave: str) -> str:
 
 
 def as_a_build_sees(host: "System", build: "Build", lines: Sequence[str], folder: str, leave: str) -> str:
-    """Requirements with copies of the projects that they name. Raises StepError."""
+    """Return requirements that name copies of their projects. Raises StepError."""
     text = "".join("%s\n" % line for line in lines if local(line) is None)
     for path in named_paths(host, [text]):
         if not host.planned and MARKS & set(host.files.list(path)):
@@ -77,7 +77,7 @@ def as_a_build_sees(host: "System", build: "Build", lines: Sequence[str], folder
 
 
 def archives(host: "System", paths: Sequence[str]) -> Iterator[str]:
-    """Those of them that are files, which a build has to see."""
+    """Return those that are files, which a build must see."""
     for path in paths:
         now = host.files.stat(path)
         if now is not None and now.kind == "file":
@@ -85,13 +85,13 @@ def archives(host: "System", paths: Sequence[str]) -> Iterator[str]:
 
 
 def dropped(before: Sequence[str], lines: Sequence[str]) -> List[str]:
-    """The lines of requirements whose packages are wanted no more."""
+    """Return the requirement lines whose packages are no longer wanted."""
     remaining: Set[str] = {distribution(line) for line in lines}
     return [line for line in before if distribution(line) not in remaining]
 
 
 def distribution(line: str) -> str:
-    """What a requirement is for, in its normal form (packaging specifications, "Name normalization"); a path is one."""
+    """Return a requirement's path, or its normalized name (packaging specifications)."""
     found = local(line)
     if found:
         return "./" + found.path

@@ -1,4 +1,4 @@
-"""What to put back if no one can log in after a step. Shipped to hosts (Python 3.8, standard library)."""
+"""What to put back if a step locks prov out of the host. Shipped to hosts (Python 3.8, standard library)."""
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ContextManager, Mapping, NamedTuple, Optional, Sequence
@@ -15,10 +15,11 @@ ACCOUNTS = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow")
 
 
 class Guarded(NamedTuple):
-    """Steps return it from `guarded` when their change can keep prov from logging in again.
+    """Steps return it from `guarded` if their change can keep prov from logging in again.
 
-    paths: what to put back.  commands: argv of what has it read, when it is back.
-    effective: whether the step's change counts at once; if not, the step that makes it count is guarded as well.
+    paths: what to put back.  commands: argv of the commands that apply it afterwards.
+    effective: whether the step's change takes effect at once; if not, the step that applies it is guarded as
+    well.
     contents: further files of the guard's own folder, for its commands to read.
     """
 
@@ -28,18 +29,18 @@ class Guarded(NamedTuple):
     contents: Mapping[str, str] = MappingProxyType({})
 
     def against(self, proof: "Proof") -> "ContextManager[None]":
-        """Around the step's change, which stays only if a new login proves it. Raises StepError if it was put back."""
+        """Make the step's change, which stays only if a new login works. Raises StepError if it does not."""
         return Guard(proof).around(self)
 
 
 def sshd_settings(*paths: str) -> Guarded:
-    """Files that sshd reads when it is told to."""
+    """Return the files that sshd reads on a reload."""
     reload = [["systemctl", "try-reload-or-restart", unit] for unit in ("ssh.service", "sshd.service")]
     return Guarded(paths, reload, effective=False)
 
 
 def ssh_unit(host: "System", name: str) -> Optional[Guarded]:
-    """A unit by which people log in, as it is now; None for other units."""
+    """Return the current state of a unit that logins need; None for other units."""
     if name not in SSH_UNITS:
         return None
     now = host.units.state(name)
@@ -49,7 +50,7 @@ def ssh_unit(host: "System", name: str) -> Optional[Guarded]:
 
 
 def login_account(host: "System", user: str) -> Optional[Guarded]:
-    """The account that prov logs in with, and its keys; None for others."""
+    """Return the account that prov logs in with, and its keys; None for other accounts."""
     account = host.accounts.user(user)
     if user != host.login or account is None:
         return None

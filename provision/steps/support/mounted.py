@@ -1,4 +1,4 @@
-"""Whether what is mounted is what was asked for. Shipped to hosts (Python 3.8, standard library)."""
+"""Compares mounts with what was declared. Shipped to hosts (Python 3.8, standard library)."""
 
 import os
 import re
@@ -9,12 +9,12 @@ from provision.steps.support.fstab import MountEntry, names_of, plain
 if TYPE_CHECKING:
     from provision.system.host import System
 
-#: mount(8): kinds that the kernel mounts under another name
+#: mount(8): file system types that the kernel mounts under another name
 ALIASES = {"nfs": ("nfs4",), "ntfs": ("ntfs3", "fuseblk"), "ntfs-3g": ("fuseblk",), "smb3": ("cifs",)}
-#: tags of fstab(5), which blkid(8) tells of a device
+#: tags of fstab(5), which blkid(8) reads from a device
 TAG = re.compile(r"^(UUID|LABEL|PARTUUID|PARTLABEL)=\"?([^\"]*)\"?\Z")
 BIND = ("bind", "rbind")
-#: flags as /proc/self/mounts has them, each with the option that takes it away (mount(8))
+#: flags as in /proc/self/mounts, each with the option that clears it (mount(8))
 FLAGS = {
     "ro": "rw",
     "noexec": "exec",
@@ -25,7 +25,7 @@ FLAGS = {
     "sync": "async",
     "dirsync": "",
 }
-#: kinds that nothing can be written to
+#: file system types that are always read-only
 READ_ONLY = ("iso9660", "squashfs", "erofs", "cramfs", "romfs")
 #: options of mount(8) that stand for several
 MEANT = {
@@ -38,7 +38,7 @@ MEANT = {
 
 
 def same_kind(kind: str, now: MountEntry, options: Sequence[str]) -> bool:
-    """Whether a mounted file system is of a kind, as fstab(5) names it."""
+    """Return whether a mounted file system is of a type, as fstab(5) names it."""
     if kind in ("none", "auto") or set(BIND) & set(options):
         return True
     each = kind.split(",")
@@ -47,7 +47,7 @@ def same_kind(kind: str, now: MountEntry, options: Sequence[str]) -> bool:
 
 
 def same_source(host: "System", wanted: MountEntry, now: MountEntry) -> bool:
-    """Whether what is mounted came from this source. Those of tmpfs, proc and the like are names only."""
+    """Return whether a mount came from this source. For tmpfs, proc and the like, it is a mere name."""
     source = wanted.source
     if set(BIND) & set(wanted.words):
         if now.source == source and host.planned:
@@ -67,12 +67,12 @@ def same_source(host: "System", wanted: MountEntry, now: MountEntry) -> bool:
         return source in backing(now.source)
     if source.startswith("/"):
         return os.path.realpath(source) in (os.path.realpath(now.source), *backing(now.source))
-    # a server's share; else a name that means nothing
+    # a server's share; else a name without meaning
     return ":" not in source
 
 
 def shown_source(now: MountEntry) -> str:
-    """A source for people: of a directory that is bound, the directory, as a path of this host where it has one
+    """Return a source as text: for a bind mount the directory, as a path of this host if it has one
     (proc(5), mountinfo)."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as f:
         fields = [line.split() for line in f]
@@ -88,18 +88,18 @@ def shown_source(now: MountEntry) -> str:
 
 
 def shown(now: MountEntry) -> str:
-    """What is mounted, in the words of mount(8)."""
+    """Return a mount in the words of mount(8)."""
     return "%s on %s (%s)" % (now.kind, shown_source(now), now.options)
 
 
 def read_back(text: str) -> Optional[MountEntry]:
-    """What `shown` has shown, or a step has asked for: without options then."""
+    """Parse the text of `shown`, or a step's declaration, which then lacks options."""
     found = re.match(r"(\S+) on (.+?)(?: \((\S*)\))?\Z", text)
     return MountEntry(found.group(2), "", found.group(1), found.group(3) or "") if found else None
 
 
 def as_before(former: MountEntry, now: MountEntry) -> List[str]:
-    """Options of mount(8) that give a mount the flags and values of a former one; [] if it has them."""
+    """Return options of mount(8) that restore the flags and values of a former mount; [] if it has them."""
     flags = [
         flag if flag in former.words else off for flag, off in FLAGS.items() if off or flag in former.words
     ]
@@ -109,7 +109,7 @@ def as_before(former: MountEntry, now: MountEntry) -> List[str]:
 
 
 def backing(device: str) -> List[str]:
-    """The file behind a loop device, if it is one."""
+    """Return the file behind a loop device, if it is one."""
     path = "/sys/block/%s/loop/backing_file" % os.path.basename(device)
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as f:
@@ -119,7 +119,7 @@ def backing(device: str) -> List[str]:
 
 
 def flags_of(options: Sequence[str]) -> Dict[str, bool]:
-    """Which flags options of fstab(5) set (True) and take away; later ones win."""
+    """Return which flags the options of fstab(5) set (True) and clear (False); later options win."""
     off = {option: flag for flag, option in FLAGS.items() if option}
     found: Dict[str, bool] = {}
     for word in options:
@@ -132,7 +132,7 @@ def flags_of(options: Sequence[str]) -> Dict[str, bool]:
 
 
 def is_read_only(path: str) -> bool:
-    """Whether nothing can be written to a file system as it is seen at a path; True if no one can tell."""
+    """Return whether a file system is read-only as mounted at a path; True if that is unknown."""
     try:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
     except OSError:
@@ -140,7 +140,7 @@ def is_read_only(path: str) -> bool:
 
 
 def taken_away(former: MountEntry, wanted: MountEntry) -> List[str]:
-    """Options that take away what only the former line of fstab has asked for."""
+    """Return options that clear flags which only fstab's former line set."""
     asked = flags_of(wanted.words)
     return [
         FLAGS[flag] for flag, on in flags_of(former.words).items() if on and flag not in asked and FLAGS[flag]
@@ -148,8 +148,8 @@ def taken_away(former: MountEntry, wanted: MountEntry) -> List[str]:
 
 
 def remount(wanted: MountEntry, now: MountEntry) -> List[str]:
-    """Options that make a mount what was asked for, where it is something else; those that no one has named may be
-    as they are, but for read-only, which no one means without saying so."""
+    """Return options that bring a mount to what was declared, if it differs. Flags that are not declared may
+    be as they are, except read-only, which has to be declared."""
     bind = bool(set(BIND) & set(wanted.words))
     asked = flags_of(wanted.words)
     if now.kind not in READ_ONLY and not (bind and is_read_only(wanted.source)):

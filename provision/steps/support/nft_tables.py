@@ -1,7 +1,7 @@
-"""Tables of nftables: loaded, compared with what was loaded, told to the next boot. Shipped to hosts (Python 3.8).
+"""Tables of nftables: loaded, compared with the last load, and loaded at boot. Shipped to hosts (Python 3.8).
 
-nft writes every rule in a form of its own, so what is loaded can't be compared with a file. The host remembers what
-nft has said of a table right after it was loaded; if it says something else now, someone has changed the table.
+nft normalizes every rule, so loaded rules cannot be compared with a file. The host remembers nft's listing of
+a table right after loading it; if the listing differs later, someone has changed the table.
 """
 
 import hashlib
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from provision.system.host import System
 
 FOLDER = "/etc/nftables.d"
-#: with a wildcard, because nft(8) takes it for an error if a file that it names is not there
+#: with a wildcard, because nft(8) fails if an included file does not exist
 INCLUDE = 'include "/etc/nftables.d/prov*.nft"'
 ALL_INCLUDED = re.compile(r'^\s*include\s+"/etc/nftables\.d/\*(\.nft)?"', re.MULTILINE)
 UNIT = "nftables.service"
-#: libnftables-json(5): what counts on, and what tells one loading from the next
+#: libnftables-json(5): counters, and what else differs between two loads
 COUNTED = ("handle", "packets", "bytes", "used", "expires", "index")
 
 
 class Table:
-    """family, name: of the table.  path: its file.  inner: what is in it, in nft's language."""
+    """family, name: of the table.  path: its file.  inner: its contents, in nft's language."""
 
     def __init__(self, family: str, name: str, path: str, inner: str) -> None:
         self.words = (family, name)
@@ -42,14 +42,14 @@ class Table:
         return hashlib.sha256(self.inner.encode()).hexdigest()
 
     def file(self) -> File:
-        """Its file, which is one transaction: the table is made if it is not there, so that it can be deleted."""
+        """Return its file, a single transaction: it creates a missing table, so that it can delete it."""
         table = " ".join(self.words)
         text = HEADER + "table %s\ndelete table %s\ntable %s {\n%s}\n" % (table, table, table, self.inner)
         judged = ["nft", "-c", "-f", "%s"]
         return File(self.path, text, mode=0o644, owner="root", group="root", validate_with=judged)
 
     def changes(self, host: "System", count: str) -> List[Change]:
-        """What has to be done so that the table is loaded, now and at boot. count: what it holds, for people."""
+        """Return the changes to load the table, now and at boot. count: its contents in a few words."""
         if not host.files.exists(main(host)):
             raise StepError(
                 "there is no %s: nftables is not installed" % main(host),
@@ -69,9 +69,9 @@ class Table:
         return found
 
     def apply(self, host: "System", changes: List[Change]) -> None:
-        """Do it."""
+        """Make these changes."""
         put(host, self.file())
-        # loaded before it is made to count at boot: what can't be loaded must not be there then
+        # load before enabling it at boot: rules that cannot be loaded must not be enabled
         host.run(("nft", "-f", self.path)).require("loading the firewall's rules")
         foresee(host, self._label(), self.digest)
         if not host.planned:
@@ -82,7 +82,7 @@ class Table:
             host.units.do("enable", UNIT)
 
     def changes_without(self, host: "System") -> List[Change]:
-        """What has to be done so that it is not there."""
+        """Return the changes to remove the table."""
         found: List[Change] = []
         if host.files.stat(self.path) is not None:
             found.append(Change("removed", self.path, ""))
@@ -93,7 +93,7 @@ class Table:
         return found
 
     def remove(self, host: "System", changes: List[Change]) -> None:
-        """Do that."""
+        """Remove the table."""
         what = {change.what for change in changes}
         if host.files.exists(main(host)):
             put(host, include(host, False, but=self.path))
@@ -106,7 +106,7 @@ class Table:
             host.remembered.drop("nftables", " ".join(self.words))
 
     def loaded(self, host: "System") -> str:
-        """ "these" rules, "older" ones that prov has loaded, "other" ones, or "no"."""
+        """Return "these" rules, "older" ones that prov loaded, "other" ones, or "no"."""
         known = foreseen(host, self._label())
         if known is not None:
             return {"no": "no", self.digest: "these"}.get(known, "older")
@@ -119,14 +119,14 @@ class Table:
         return "these" if record.get("wanted") == self.digest else "older"
 
     def remembered(self, host: "System") -> Dict[str, Any]:
-        """What the host remembers of its last loading."""
+        """Return what the host remembers of its last load."""
         return host.remembered.get("nftables", " ".join(self.words)) or {}
 
     def guarded(self, host: "System") -> Guarded:
-        """What to put back if no one can log in."""
+        """Return what to put back if logins fail."""
         now = host.ask(("nft", "-s", "list", "table", *self.words), timeout=20)
         table = " ".join(self.words)
-        # the table goes in the transaction that brings the former one, if there was any
+        # the transaction that restores the former table, if any, also removes this one
         text = "table %s\ndelete table %s\n%s" % (table, table, "" if now.status else now.stdout)
         path = "%s/guard/rules.nft" % host.ledger.home
         return Guarded([self.path, main(host)], [["nft", "-f", path]], contents={"rules.nft": text})
@@ -136,14 +136,14 @@ class Table:
 
 
 class LoadedTable(Step):
-    """What the steps have in common that load a table, or take it away."""
+    """Common code of the steps that load or remove a table."""
 
     def table(self, host: "System") -> Table:
-        """Its table."""
+        """Return its table."""
         raise NotImplementedError
 
     def stays(self) -> bool:
-        """Whether it is to be there."""
+        """Return whether the table is to exist."""
         raise NotImplementedError
 
     def units(self) -> Sequence[str]:
@@ -162,12 +162,12 @@ class LoadedTable(Step):
 
 
 def missing(found: List[Change]) -> Diff:
-    """The difference of a table that is to go."""
+    """Return the difference for a table to remove."""
     return Diff(found) if found else Diff.none("there is none of prov's")
 
 
 def listing(host: "System", words: Tuple[str, str]) -> Optional[str]:
-    """The digest of what nft says of a table, without what changes by itself; None if there is no such table."""
+    """Return the digest of nft's listing of a table, without volatile values; None if it does not exist."""
     said = host.ask(("nft", "-j", "list", "table", *words), timeout=20)
     if said.status:
         return None
@@ -182,7 +182,7 @@ def listing(host: "System", words: Tuple[str, str]) -> Optional[str]:
 
 
 def still(entry: Any) -> Any:
-    """An entry of libnftables-json(5) without what packets change: counters, and elements that come and go."""
+    """Return an entry of libnftables-json(5) without what packets change: counters, and dynamic elements."""
     if isinstance(entry, list):
         return [still(each) for each in entry]
     if not isinstance(entry, dict):
@@ -193,13 +193,13 @@ def still(entry: Any) -> Any:
 
 
 def main(host: "System") -> str:
-    """What nftables.service loads."""
+    """Return the path of the file that nftables.service loads."""
     redhat = host.facts.get("family") == "redhat"
     return "/etc/sysconfig/nftables.conf" if redhat else "/etc/nftables.conf"
 
 
 def include(host: "System", wanted: bool, but: str = "") -> File:
-    """The main file with the line that reads ours, or without it if none of ours but one is left."""
+    """Return the main file with the line that includes ours, or without it if no other of ours is left."""
     path = main(host)
     text = host.files.read(path).decode(errors="surrogateescape")
     if not wanted:

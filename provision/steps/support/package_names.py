@@ -1,4 +1,4 @@
-"""What the steps for packages of all families share: names, versions, differences. Shipped to hosts."""
+"""Common code of the package steps of all families: names, versions, differences. Shipped to hosts."""
 
 import fnmatch
 import re
@@ -6,25 +6,25 @@ from typing import Dict, List, Mapping, Pattern, Sequence, Tuple, Union
 
 from provision.steps.base import Change
 
-#: Debian policy 5.6.12, and rpm's versions; "*" stands for whatever follows
+#: Debian policy 5.6.12, and rpm's versions; "*" matches any suffix
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+:~^_*-]*")
 
 
 def many(names: Union[str, Sequence[str]]) -> List[str]:
-    """One name or several as a list."""
+    """Return one name or several as a list."""
     return [names] if isinstance(names, str) else list(names)
 
 
 def split(name: str) -> Tuple[str, str]:
-    """ "nginx=1.22.1-9" as name and version; the version is "" if none is asked for."""
+    """Return "nginx=1.22.1-9" as name and version; the version is "" if none is given."""
     alone, _, version = name.partition("=")
     return alone, version
 
 
 def check_names(names: Union[str, Sequence[str]], pattern: Pattern[str], *, versions: bool = True) -> None:
-    """Raise ValueError unless there are names and each is one that a package can have.
+    """Raise ValueError unless there is at least one name and each is a valid package name.
 
-    versions: whether "name=version" is one.
+    versions: whether "name=version" is allowed.
     """
     if not isinstance(names, (str, list, tuple)):
         raise ValueError("names must be a name or a list of names, not %r" % (names,))
@@ -44,25 +44,25 @@ def check_names(names: Union[str, Sequence[str]], pattern: Pattern[str], *, vers
 
 
 def check_exclusive(names: Union[str, Sequence[str]], latest: bool) -> None:
-    """Raise ValueError if a version is asked for together with the newest one."""
+    """Raise ValueError if a version is given together with the option for the newest one."""
     exact = [name for name in many(names) if "=" in name]
     if latest and exact:
         raise ValueError("%s is an exact version, and latest asks for the newest" % exact[0])
 
 
 def check_age(seconds: float) -> None:
-    """Raise ValueError unless seconds can be the age of package lists."""
+    """Raise ValueError unless it is a valid age of package lists in seconds."""
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
         raise ValueError("cache_age must be 0 or more seconds, not %r" % (seconds,))
 
 
 def fits(version: str, pattern: str) -> bool:
-    """Whether an installed version is the one that is asked for."""
+    """Return whether an installed version is the requested one."""
     return fnmatch.fnmatchcase(version, pattern) if version else False
 
 
 def difference(before: Mapping[str, str], after: Mapping[str, str]) -> List[Change]:
-    """What came, went and changed between two lists of packages and versions."""
+    """Return what was added, removed and changed between two lists of packages and versions."""
     names = sorted(set(before) | set(after))
     return [
         Change("package %s" % n, before.get(n, ""), after.get(n, ""))
@@ -71,7 +71,7 @@ def difference(before: Mapping[str, str], after: Mapping[str, str]) -> List[Chan
     ]
 
 
-#: Debian's names of packages, and what Fedora, RHEL and Amazon Linux call them, where that differs
+#: Debian's package names, and their names on Fedora, RHEL and Amazon Linux where these differ
 REDHAT = {
     "apache2": "httpd",
     "apache2-dev": "httpd-devel",

@@ -1,4 +1,4 @@
-"""What firewalls let in: ports as people write them, and those by which prov came in. Shipped to hosts."""
+"""Openings of firewalls: ports as people write them, and those that prov came in by. Shipped to hosts."""
 
 import os
 import re
@@ -11,13 +11,13 @@ OPENING = re.compile(
     r"^(?:([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp))?|any(?:/(tcp|udp))?)"
     r"(?: on (\S+))?(?: from (\S+))?(?: on (\S+))?\Z"
 )
-#: as ufw takes a name, which is stricter than the kernel; "+" and "*" would be patterns
+#: as ufw accepts interface names, which is stricter than the kernel; "+" and "*" would be patterns
 INTERFACE = re.compile(r"^[A-Za-z0-9_.,=%@-]{1,15}\Z", re.ASCII)
 ALL = 65535
 
 
 class Opening(NamedTuple):
-    """Ports from first to last (0 to 65535 are all) of a protocol ("any": of all).
+    """Ports from first to last (0 to 65535: all) of a protocol ("any": all).
 
     origin: a network in CIDR notation; "" is everyone.  interface: where packets come in; "" is everywhere.
     """
@@ -29,19 +29,19 @@ class Opening(NamedTuple):
     interface: str = ""
 
     def ports(self, to: str) -> str:
-        """ "80", or a range with its sign between; "any" for all."""
+        """Return "80", or a range with the given separator; "any" for all."""
         if not self.first:
             return "any"
         return str(self.first) if self.first == self.last else "%d%s%d" % (self.first, to, self.last)
 
     def shown(self) -> str:
-        """In few words, as people write it."""
+        """Return a short text, as people write it."""
         words = self.ports("-") if self.protocol == "any" else "%s/%s" % (self.ports("-"), self.protocol)
         words += " on %s" % self.interface if self.interface else ""
         return words + (" from %s" % self.origin if self.origin else "")
 
     def covers(self, other: "Opening") -> bool:
-        """Whether this one is about all packets that the other one is about."""
+        """Return whether this opening covers all packets of the other one."""
         return (
             self.first <= other.first
             and other.last <= self.last
@@ -52,7 +52,7 @@ class Opening(NamedTuple):
 
 
 def parse_opening(text: str) -> Opening:
-    """ "443", "53/udp", "8000-8010/tcp from 10.0.0.0/8", "any on wg0". Raises ValueError."""
+    """Parse "443", "53/udp", "8000-8010/tcp from 10.0.0.0/8", "any on wg0". Raises ValueError."""
     match = OPENING.match(text) if isinstance(text, str) else None
     if match is None or (match.group(5) and match.group(7)):
         raise ValueError(
@@ -79,7 +79,7 @@ def parse_opening(text: str) -> Opening:
 
 
 def refuse_denied(opening: Opening, denied: Sequence[str], error: "type[Exception]") -> None:
-    """Raise an error if something that is denied closes an opening for everyone."""
+    """Raise an error if a denial closes an opening for everyone."""
     for other in map(parse_opening, denied):
         closed = other._replace(first=opening.first, last=opening.last)
         if other.first <= opening.last and opening.first <= other.last and closed.covers(opening):
@@ -87,7 +87,7 @@ def refuse_denied(opening: Opening, denied: Sequence[str], error: "type[Exceptio
 
 
 def within(origin: str, other: str) -> bool:
-    """Whether a network ("" is everyone) lies within another one."""
+    """Return whether a network ("" is everyone) lies within another one."""
     if not other or origin == other:
         return True
     if not origin or (":" in origin) != (":" in other):
@@ -95,17 +95,17 @@ def within(origin: str, other: str) -> bool:
     import ipaddress
 
     inner, outer = ipaddress.ip_network(origin, False), ipaddress.ip_network(other, False)
-    # not subnet_of, whose types want one version
+    # not subnet_of, whose types must both be of one version
     return outer.prefixlen <= inner.prefixlen and inner.network_address in outer
 
 
 def ssh_openings(host: "System") -> List[Opening]:
-    """Openings of the ports of SSH."""
+    """Return openings for the ports of SSH."""
     return [Opening(port, port, "tcp", "") for port in ssh_ports(host)]
 
 
 def ssh_ports(host: "System") -> List[int]:
-    """Ports by which this host is reached now, and those on which its sshd listens; 22 if no one can tell."""
+    """Return ports by which this host is reached now, and those that its sshd listens on; 22 if unknown."""
     found: Set[int] = set()
     pid = os.getpid()
     while pid > 1:
@@ -113,7 +113,8 @@ def ssh_ports(host: "System") -> List[int]:
         if not host.files.exists(folder + "/stat"):
             break
         for word in host.files.read(folder + "/environ").split(b"\0"):
-            # ssh(1): client's address and port, server's address and port; sudo leaves it to its parents
+            # ssh(1): client's address and port, server's address and port; sudo drops it, so look at parent
+            # processes
             if word.startswith(b"SSH_CONNECTION="):
                 found.add(int(word.split()[-1]))
         pid = int(host.files.read(folder + "/stat").rsplit(b")", 1)[1].split()[1])

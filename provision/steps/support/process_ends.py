@@ -1,4 +1,4 @@
-"""Whether the processes of a user that goes have ended. Shipped to hosts (Python 3.8, standard library)."""
+"""Waits for the processes of a user that is removed. Shipped to hosts (Python 3.8, standard library)."""
 
 import time
 from typing import TYPE_CHECKING, List, Tuple
@@ -11,14 +11,14 @@ from provision.system.processes import of_user
 if TYPE_CHECKING:
     from provision.system.host import System
 
-#: seconds in which they may end
+#: seconds that they get to end
 ENDS = 5.0
 PAUSE = 0.1
 
 
 def await_ends(host: "System", user: str, uid: int) -> None:
-    """Give processes of a user that were told to end the time for it. Raises StepError that names those which stay;
-    in a plan at once, and not those of units that an earlier step has stopped."""
+    """Wait for a user's processes that were asked to end. Raises StepError that names those which remain; a
+    plan does not wait, and ignores processes of units that an earlier step has stopped."""
     end = time.monotonic() + ENDS
     while not host.planned and processes_of(host, uid) and time.monotonic() < end:
         time.sleep(PAUSE)
@@ -32,5 +32,5 @@ def await_ends(host: "System", user: str, uid: int) -> None:
 
 
 def processes_of(host: "System", uid: int) -> List[Tuple[int, str]]:
-    """Number and title of each process of a user that goes on."""
+    """Return id and title of each process of a user that remains."""
     return sorted((each.pid, title(each.pid)) for each in of_user(uid) if goes_on(host, each))

@@ -1,4 +1,4 @@
-"""Which versions a release such as backports has, in apt's own words. Shipped to hosts (Python 3.8)."""
+"""Versions of packages in a release such as backports, as apt reports them. Shipped to hosts (Python 3.8)."""
 
 import re
 from typing import Dict, List, Sequence, Set
@@ -7,24 +7,24 @@ from provision.errors import StepError
 from provision.system.packages.apt_packages import Apt
 
 RELEASE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._/-]*\Z")
-#: of `apt-cache policy`: a file of packages, and by what names its release goes (apt_preferences(5))
+#: in `apt-cache policy`: a file of packages, and the names of its release (apt_preferences(5))
 FILE = re.compile(r"(?m)^ *-?\d+ (\S.*) Packages\n +release (.*)$")
-#: of `apt-cache policy NAME`: the package's part, and the parts of its versions with the files that have them
+#: in `apt-cache policy NAME`: a package's section, and each version with the files that have it
 PACKAGE = re.compile(r"(?m)^(\S+):\n((?: .*\n)*)")
 VERSION = re.compile(r"(?m)^(?: \*\*\*|    ) (\S+) -?\d+\n((?:        .*\n)*)")
 ORIGIN = re.compile(r"(?m)^ +-?\d+ (\S.*) Packages$")
 
 
 def check_release(name: str) -> None:
-    """Raise ValueError unless a release can have that name."""
+    """Raise ValueError unless it is a valid release name."""
     if not isinstance(name, str) or (name and not RELEASE.match(name)):
         raise ValueError("release must be a name such as 'bookworm-backports', not %r" % (name,))
 
 
 def in_release(apt: Apt, release: str, names: Sequence[str]) -> Dict[str, str]:
-    """Name -> the newest version that a release has.
+    """Return name -> the newest version that a release has.
 
-    Raises StepError if no repository of the host has the release, or it lacks one of the packages.
+    Raises StepError if none of the host's repositories has the release, or it lacks one of the packages.
     Source: apt-cache(8), "policy".
     """
     files = files_of(apt.query("apt-cache", "policy").require("asking apt for releases").stdout, release)
@@ -43,12 +43,12 @@ def in_release(apt: Apt, release: str, names: Sequence[str]) -> Dict[str, str]:
 
 
 def files_of(said: str, release: str) -> Set[str]:
-    """The files of packages of a release, by its suite (a=) or codename (n=)."""
+    """Return the package files of a release, by its suite (a=) or codename (n=)."""
     return {
         file for file, words in FILE.findall(said) if {"a=" + release, "n=" + release} & set(words.split(","))
     }
 
 
 def versions_from(text: str, files: Set[str]) -> List[str]:
-    """The versions of a package that these files have, in apt's order."""
+    """Return the versions of a package that these files have, in apt's order."""
     return [version for version, origins in VERSION.findall(text) if files & set(ORIGIN.findall(origins))]

@@ -1,4 +1,4 @@
-"""What repositories of apt and of dnf have in common: files that are put back if they are of no use. Shipped."""
+"""Common code of repositories of apt and dnf: files that are restored if they do not work. Shipped."""
 
 from typing import TYPE_CHECKING, Callable, List, Optional, Sequence
 
@@ -15,7 +15,7 @@ ARMOR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 
 def check_one_key(key: object, signed_by: str) -> None:
-    """Raise ValueError unless a repository has one of the two."""
+    """Raise ValueError unless exactly one of the two keys is given."""
     if bool(key) == bool(signed_by):
         raise ValueError("give one of key and signed_by: an unsigned repository is not taken")
     if signed_by:
@@ -25,7 +25,7 @@ def check_one_key(key: object, signed_by: str) -> None:
 
 
 def compared(host: "System", files: Sequence[File], signed_by: str) -> Diff:
-    """What is to be done for a repository's files to be as wanted. Raises StepError if its key is not there."""
+    """Return the changes to a repository's files. Raises StepError if its key does not exist."""
     if signed_by and not host.files.exists(signed_by):
         raise StepError("there is no key %s on this host" % signed_by)
     found: List[Change] = []
@@ -37,10 +37,10 @@ def compared(host: "System", files: Sequence[File], signed_by: str) -> Diff:
 def put_in_use(
     host: "System", name: str, files: Sequence[File], fetch: Callable[[], Optional[Result]]
 ) -> None:
-    """Put a repository's files in their places, in this order, and fetch what it has.
+    """Write a repository's files, in this order, and fetch its lists.
 
-    fetch: gives None if there is nothing to try.  If it fails, the files are as before, so that others go on
-    working, and StepError is raised.
+    fetch: returns None if there is nothing to try.  If it fails, the former files are restored, so that other
+    repositories keep working, and StepError is raised.
     """
     before = [(f.path, host.files.read(f.path) if host.files.exists(f.path) else None) for f in files]
     for file in files:
@@ -67,7 +67,7 @@ class RepositoryGone(Step):
     name: str
 
     def paths(self) -> List[str]:
-        """The repository's files, before its key."""
+        """Return the paths of the repository's files, before its key's."""
         raise NotImplementedError
 
     def label(self) -> str:

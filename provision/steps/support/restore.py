@@ -1,4 +1,4 @@
-"""What it takes to put back the states from before a run: compared, refused, described. Shipped for undo."""
+"""Restoring the states from before a run: compared, refused, described. Shipped for undo."""
 
 import os
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Sequence, Set, Tuple
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 ENABLING = ("enable", "enable --runtime")
 MASKED = ("masked", "masked-runtime")
-#: verbs by which a unit takes in what has changed
+#: verbs by which a unit applies changes
 STARTING = ("start", "restart", "reload-or-restart")
-#: paths of a release that a refusal names
+#: how many paths of a release a refusal names
 FEW = 5
-#: only such contents are shown: what others may not read can hold secrets
+#: only contents that others may read are shown: the rest can hold secrets
 FOR_ALL = 0o004
 
 
 class Place(NamedTuple):
-    """A path to be put back. now: its state at this moment."""
+    """A path to restore. now: its current state."""
 
     path: str
     was: State
@@ -37,7 +37,7 @@ class Place(NamedTuple):
 
 
 class UnitWork(NamedTuple):
-    """A unit to be put back: verbs before its files are, and verbs after that."""
+    """A unit to restore: verbs before its files are restored, and verbs after."""
 
     name: str
     first: Sequence[str]
@@ -45,11 +45,11 @@ class UnitWork(NamedTuple):
 
 
 class Restoration:
-    """What differs from the state before a run.
+    """The differences from the state before a run.
 
-    steps: what they have told (Runs.steps).
-    refused: what was changed since, or is in use.  stays: what can't be put back, and why.  gone: what would be turned
-    to, and is not there any more.
+    steps: their records (Runs.steps).
+    refused: what was changed since, or is in use.  stays: what cannot be restored, and why.  gone: what units
+    or links would need, and no longer exists.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Restoration:
         self.refused += [*self.kernel.refused, *self.kernel.busy(ending), *self._running(ending)]
 
     def changes(self) -> List[Change]:
-        """All that would be put back."""
+        """Return everything that would be restored."""
         found = list(self._path_changes())
         for line in self.lines:
             words = ["" if line[which] is None else which for which in ("now", "was")]
@@ -79,10 +79,10 @@ class Restoration:
         found += [each.change() for each in self.kernel.work]
         return found + [Change("unit %s" % u.name, "", ", ".join([*u.first, *u.then])) for u in self.units]
 
-    # -- what is not there any more
+    # -- what no longer exists
 
     def _gone(self) -> Iterator[str]:
-        """What units that are started, and links, need and would not find."""
+        """Return what units to start, and links, need and would not find."""
         after = Afterwards({place.path: place.was for place in self.places})
         for place in self.places:
             target = place.was.get("target", "/")
@@ -91,7 +91,7 @@ class Restoration:
             if not after.exists(place.path):
                 yield "%s -> %s" % (place.path, target)
             else:
-                # a release that was never whole, or is not any more
+                # a release that was never complete, or no longer is
                 leads_to = os.path.normpath(os.path.join(os.path.dirname(place.path), target))
                 made = self.host.ledger.data["made"].get("path %s" % leads_to, {})
                 names = sorted(self.host.ledger.contents.of(leads_to)) if made.get("whole") else []
@@ -111,7 +111,7 @@ class Restoration:
 
     def _places(self, now: Dict[str, State], left: Dict[str, State]) -> Iterator[Place]:
         going: Set[str] = set()
-        # what is inside comes before its folder
+        # the contents come before their folder
         for path in sorted(now, key=lambda p: (-p.count("/"), p)):
             entry = self.former.paths[path]
             was, is_now, then = entry["was"], now[path], left.get(path, now[path])
@@ -125,7 +125,7 @@ class Restoration:
                 yield Place(path, was, {**is_now, "names": then.get("names", [])}, entry)
 
     def _can(self, path: str, entry: Dict[str, Any], now: State, then: State, going: Set[str]) -> bool:
-        """Whether there is what it takes to put a path back; if not, it is said why."""
+        """Return whether a path can be restored; if not, record why."""
         if "lost" in entry:
             self.stays.append("%s (%s)" % (path, entry["lost"]))
             return False
@@ -152,7 +152,7 @@ class Restoration:
         return True
 
     def _path_changes(self) -> Iterator[Change]:
-        """In the order of their paths; what comes back with its folder is counted there."""
+        """Return changes in the order of their paths; contents that return with their folder count there."""
         inside: Dict[str, int] = {}
         shown: List[Place] = []
         for place in sorted(self.places, key=lambda p: p.path):
@@ -196,19 +196,19 @@ class Restoration:
                 yield line
 
     def leaving(self) -> List[Tuple[str, int]]:
-        """Users who were not there before, with their ids."""
+        """Return users who did not exist before, with their ids."""
         lines = [line for line in self.lines if line["file"] == "/etc/passwd" and line["was"] is None]
         return [(line["name"], int(line["now"].split(":")[2])) for line in lines]
 
     def _running(self, ending: Sequence[str]) -> Iterator[str]:
-        """Processes of such users, but for those of units that will have been stopped by then."""
+        """Return processes of such users, except those of units that will have been stopped by then."""
         for name, uid in self.leaving():
             for each in of_user(uid):
                 if each.unit not in ending:
                     yield "the user %s (who runs %s)" % (name, each)
 
     def text(self, path: str) -> str:
-        """A file of accounts; "" if there is none."""
+        """Return the text of an accounts file; "" if it does not exist."""
         files = self.host.files
         return files.read(path).decode("utf-8", "surrogateescape") if files.exists(path) else ""
 
@@ -220,7 +220,7 @@ class Restoration:
         for name, entry in self.former.units.items():
             then, now = left.get(name, ""), self.host.units.state(name).enabled
             if now in MASKED and then not in (*MASKED, "") and entry["was"]["enabled"] not in MASKED:
-                # someone does not want it to run
+                # it was stopped on purpose
                 self.refused.append("unit %s (%s)" % (name, now))
                 continue
             work = self._work(name, entry, restored)
@@ -239,7 +239,7 @@ class Restoration:
         if state.enabled in ENABLED and was["enabled"] not in ENABLED:
             first.append("disable")
         if was["enabled"] == state.enabled == "generated":
-            # an old script's: systemd's word for it stays the same
+            # an init script's: systemd's state of it stays the same
             switched = [verb for verb in did if verb in ("enable", "disable")]
             if switched and switched[0] == switched[-1]:
                 first += ["disable"] if switched[0] == "enable" else []
@@ -259,7 +259,7 @@ class Restoration:
         return UnitWork(name, first, then)
 
     def _notified_since(self, restored: Set[str], began: str) -> Iterator[str]:
-        """Units that were told since the run of something that is put back now."""
+        """Return units that were reloaded or restarted since the run for something that is now restored."""
         for name, entry in self.host.ledger.data["units"].items():
             subjects = [label.split(" ")[-1] for label in entry.get("inputs", {})]
             read = any(path == s or path.startswith(s + "/") for s in subjects for path in restored)
@@ -268,12 +268,12 @@ class Restoration:
 
 
 def same(one: State, other: State) -> bool:
-    """Whether two states are equal, but for what is in a folder."""
+    """Return whether two states are equal, apart from a folder's contents."""
     return all(one.get(key) == other.get(key) for key in {*one, *other} - {"names"})
 
 
 def refuse_other(host: "System", place: Place) -> None:
-    """Raise StepError if something else is at a path than was judged. From now on it has to be this."""
+    """Raise StepError if the path changed since it was judged. From now on it must stay as it is."""
     now = host.files.stat(place.path)
     was = (place.now["kind"], place.now.get("uid"), place.now.get("mode"))
     if now is None or (now.kind, now.uid, now.mode) != was:

@@ -1,4 +1,4 @@
-"""The states from before a run are put back, from the inside out and back again, under traffic. Shipped for undo."""
+"""Restores the states from before a run, from the inside out and back, under traffic. Shipped for undo."""
 
 import contextlib
 import fcntl
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from provision.system.host import System
 
 PASSWD_LOCK = "/etc/.pwd.lock"
-#: what systemd reads with a daemon-reload; journald.conf.d and the like are not
+#: files that systemd reads on a daemon-reload; journald.conf.d and the like are not among them
 UNIT_FILES = re.compile(r"/systemd/(system|user)/")
-#: where a unit says how its application is asked whether it is well (roles/app)
+#: where a unit records how to check its application's health (roles/app)
 HEALTH = re.compile(r"(?m)^X-Prov-Health=(https?)://([^/\s]+)(/\S*)$")
 
-#: seconds in which it has to answer
+#: seconds that it has to answer
 WITHIN = 30.0
 
 
 class Restoring:
-    """work: what differs, none of it refused."""
+    """work: the differences, none of them refused."""
 
     def __init__(self, work: Restoration) -> None:
         self.work = work
@@ -37,12 +37,13 @@ class Restoring:
         self._done: Set[Tuple[str, str]] = set()
 
     def apply(self) -> None:
-        """Put it back, such that clients do not notice: first what was there comes back and runs; then what fronts
-        read is as it was, and they are reloaded; then what is new ends, and goes. Raises StepError."""
+        """Restore without clients noticing: first what existed before comes back and runs; then the fronts'
+        files are restored, and the fronts reloaded; then what is new ends, and is removed. Raises
+        StepError."""
         self._tell(self.work.units, "unmask")
         starting = [unit for unit in self.work.units if "start" in unit.then]
         if any("@" not in unit.name for unit in starting):
-            # it may want the port of one that ends; instances of a template do not
+            # it may need the port of a unit that ends; instances of a template do not
             self._end([unit for unit in self.work.units if "@" not in unit.name])
         self._make_way()
         turning = [place for place in self.work.places if self._is_read(place)]
@@ -68,7 +69,7 @@ class Restoring:
             self.host.ledger.set_unit(name, entry)
 
     def _make_way(self) -> None:
-        """Remove what is now of another kind than it was, such as a folder in the place of a file."""
+        """Remove what has changed its kind, such as a folder in the place of a file."""
         others = [p for p in self.work.places if "absent" not in (p.now["kind"], p.was["kind"])]
         others = [place for place in others if place.now["kind"] != place.was["kind"]]
         inside = tuple(place.path + "/" for place in others)
@@ -77,7 +78,7 @@ class Restoring:
             self._remove(place)
 
     def _tell(self, units: Sequence[UnitWork], *verbs: str) -> None:
-        """Tell units as many of these as they are to be told, each once."""
+        """Reload or restart the units that need it, each once."""
         for unit in sorted(units, key=lambda each: not each.name.endswith(TRIGGERS)):
             for verb in (*unit.first, *unit.then):
                 if verb not in verbs or (unit.name, verb) in self._done:
@@ -89,7 +90,7 @@ class Restoring:
                     self.host.units.do(verb, unit.name)
 
     def _end(self, units: Sequence[UnitWork]) -> None:
-        """Disable and stop what did not run before: fronts first, and what starts others before those."""
+        """Disable and stop what did not run before: fronts first, and what starts units before those."""
         going = sorted(units, key=lambda each: ("@" in each.name, not each.name.endswith(TRIGGERS)))
         paths = [path for unit in going if "stop" in unit.first for path in self._listens(unit.name)]
         if paths and not self.host.planned:
@@ -102,7 +103,7 @@ class Restoring:
         return self.host.units.state(name).listens if name.endswith(".socket") else ()
 
     def _settle(self) -> None:
-        """Put files on disk, and have systemd read those that are its own."""
+        """Sync files to disk, and have systemd read its own."""
         self.host.files.sync()
         if any(UNIT_FILES.search(place.path) for place in self.work.places):
             self.host.units.file_changed()
@@ -115,20 +116,20 @@ class Restoring:
             self._put(place)
 
     def _remove_all(self, places: Sequence[Place]) -> None:
-        """Remove what was not there before, and still is."""
+        """Remove what did not exist before, and still exists."""
         for place in sorted(places, key=lambda p: -p.path.count("/")):
             new = place.was["kind"] == "absent" and place.now["kind"] != "absent"
             if new and self.host.files.stat(place.path) is not None:
                 self._remove(place)
 
     def _is_read(self, place: Place) -> bool:
-        """Whether a unit that is reloaded or restarted reads it (ledger, "feeds")."""
+        """Return whether a unit that is reloaded or restarted reads it (ledger, "feeds")."""
         started = {unit.name for unit in self.work.units if set(STARTING[1:]) & set(unit.then)}
         made = self.host.ledger.data["made"].get("path %s" % place.path, {})
         return bool(started & set(made.get("feeds", ())))
 
     def _ask_health(self, units: Sequence[UnitWork]) -> None:
-        """Ask applications that were started, before anything turns to them. Raises StepError."""
+        """Check the health of started applications before any traffic reaches them. Raises StepError."""
         for unit in units if not self.host.planned else ():
             socket = unit.name[: -len(".service")] + ".socket"
             state = self.host.units.state(unit.name)
@@ -145,16 +146,16 @@ class Restoring:
                 asking.check(self.host)
 
     def _await_ends(self) -> None:
-        """Users who were not there before go once nothing of theirs runs. Raises StepError."""
+        """Remove users who did not exist before, once none of their processes run. Raises StepError."""
         for name, uid in self.work.leaving() if not self.host.planned else ():
             await_ends(self.host, name, uid)
 
     def _remove(self, place: Place) -> None:
-        """Remove what the run has made; of a folder what the run has put there, and itself if nothing else is in it."""
+        """Remove what the run made; of a folder its own contents, and the folder if it is then empty."""
         files = self.host.files
         names = set(place.now["names"])
         if place.now["kind"] == "dir" and set(names_below(place.path)) - names:
-            # not by the run alone, or the parts have been kept one by one
+            # not made by the run alone, or its parts were recorded one by one
             for name in sorted(names, key=lambda n: -n.count("/")):
                 inner = "%s/%s" % (place.path, name)
                 found = files.stat(inner)
@@ -203,7 +204,7 @@ class Restoring:
 
 @contextlib.contextmanager
 def accounts_locked(host: "System") -> Iterator[None]:
-    """Keep the tools for accounts away in the meantime (lckpwdf(3))."""
+    """Lock the account files against other tools (lckpwdf(3))."""
     if host.planned or not os.path.exists(PASSWD_LOCK):
         yield
         return

@@ -1,6 +1,6 @@
-"""Which file of logrotate's has a log, as logrotate itself reads all of them. Shipped to hosts (Python 3.8).
+"""Which logrotate file handles a log, in logrotate's own reading. Shipped to hosts (Python 3.8).
 
-A log that two files name is an error of the second one, which logrotate then skips with all that is in it
+If two files name the same log, logrotate reports an error for the second file, and skips all that is in it
 (logrotate(8); config.c, "duplicate log entry").
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PROGRAM = "/usr/sbin/logrotate"
 MAIN = "/etc/logrotate.conf"
 FOLDER = "/etc/logrotate.d"
-#: what `logrotate -d` says: a folder, then names of files in it; and each log of a file
+#: output of `logrotate -d`: a folder, then names of files in it; and each log of a file
 READ = re.compile(r"(?m)^(including|reading config file) (.*)$")
 LOG = re.compile(r"(?m)^considering log (.*)$")
 #: a path in the head of a block
@@ -25,7 +25,7 @@ QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|\S+")
 
 
 def refuse_duplicates(host: "System", path: str, patterns: Sequence[str]) -> None:
-    """Raise StepError that names the other file, if one has a log of those that `path` is to have."""
+    """Raise StepError that names the other file, if one already handles a log that `path` is to handle."""
     every = expanded(patterns)
     ours = set(every)
     if len(every) > len(ours):
@@ -54,12 +54,12 @@ def refuse_duplicates(host: "System", path: str, patterns: Sequence[str]) -> Non
 
 
 def expanded(patterns: Sequence[str]) -> List[str]:
-    """The logs that patterns match; a pattern itself if it matches none (glob(3), GLOB_NOCHECK)."""
+    """Return the logs that patterns match; the pattern itself if it matches none (glob(3), GLOB_NOCHECK)."""
     return [log for pattern in patterns for log in glob.glob(pattern) or [pattern]]
 
 
 def files_read(host: "System") -> List[str]:
-    """Paths of the files that the main one includes, in the order in which they are read."""
+    """Return paths of the files that the main file includes, in reading order."""
     said = host.ask((PROGRAM, "-d", MAIN))
     folder, found = "", []
     for what, name in READ.findall(said.stdout + said.stderr):
@@ -71,7 +71,7 @@ def files_read(host: "System") -> List[str]:
 
 
 def logs_of(host: "System", files: Sequence[str]) -> Set[str]:
-    """The logs that files name: those that are there, and patterns that match none."""
+    """Return the logs that files name: existing ones, and patterns that match none."""
     if not files:
         return set()
     said = host.ask((PROGRAM, "-d", *files))
@@ -79,7 +79,7 @@ def logs_of(host: "System", files: Sequence[str]) -> Set[str]:
 
 
 def predicted(host: "System") -> List[str]:
-    """In a plan: the files that are only in its picture, and which logrotate can't be asked about."""
+    """In a plan: return the files that only the plan has, so that logrotate cannot be asked about them."""
     if not host.planned:
         return []
     from provision.system.planned.planned_files import PlannedFiles
@@ -90,7 +90,7 @@ def predicted(host: "System") -> List[str]:
 
 
 def heads(host: "System", path: str) -> List[str]:
-    """The patterns in a file, each block of which begins with some: \"/var/log/a.log {\"."""
+    """Return the patterns in a file, each block of which begins with patterns: \"/var/log/a.log {\"."""
     found: List[str] = []
     inside = False
     text = host.files.read(path).decode(errors="replace") if host.files.exists(path) else ""

@@ -1,7 +1,7 @@
-"""Text files as editors leave them: rows that keep their own ends. Shipped to hosts (Python 3.8, standard library).
+"""Text files as editors leave them: rows that keep their own line ends. Shipped to hosts (Python 3.8).
 
-A row ends at LF alone: a form feed or U+2028 ends none, and a CR belongs to the end of its own row only. What is not
-UTF-8 is kept byte for byte.
+A row ends at LF only: not at a form feed or U+2028, and a CR belongs to the end of its own row only. Bytes
+that are not UTF-8 are kept.
 """
 
 import re
@@ -14,7 +14,7 @@ UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Row(NamedTuple):
-    """One row. end: "\\n", "\\r\\n", or "" for a last row without one; None is for a new row: as its neighbours'."""
+    """A row. end: "\\n", "\\r\\n", or "" for a last row without one; None: as its neighbours'."""
 
     text: str
     end: Optional[str] = None
@@ -28,16 +28,16 @@ class Rows(NamedTuple):
 
     @property
     def texts(self) -> List[str]:
-        """The rows without their ends."""
+        """Return the rows without their ends."""
         return [row.text for row in self.rows]
 
     def data(self, rows: "Optional[Sequence[Row]]" = None) -> bytes:
-        """The contents of a file with these rows; by default its own."""
+        """Return the contents of a file with these rows; by default its own."""
         return encoded(self.mark + "".join(row.text + (row.end or "") for row in ended(rows or [])))
 
 
 def rows_of(data: bytes, path: str) -> Rows:
-    """The rows of a file's contents. Raises StepError for UTF-16, in which a line of UTF-8 would be no text."""
+    """Return the rows of a file's contents. Raises StepError for UTF-16, which UTF-8 lines would damage."""
     if data[:2] in UTF_16:
         raise StepError(
             "%s is UTF-16, not UTF-8" % path, hint="Convert it first, or give the whole with files.file."
@@ -50,18 +50,18 @@ def rows_of(data: bytes, path: str) -> Rows:
 
 
 def encoded(text: str) -> bytes:
-    """A text as the bytes that it was read from."""
+    """Return a text as the bytes that it was read from."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def new_rows(texts: Iterable[str]) -> List[Row]:
-    """Rows that get the ends of those around them."""
+    """Return new rows, which get the line ends of the rows around them."""
     return [Row(text) for text in texts]
 
 
 def ended(rows: Sequence[Row]) -> List[Row]:
-    """The rows, each with an end: new ones, and one that is no longer the last, have that of the row before, or of
-    the next that has one."""
+    """Return the rows, each with an end: a new row, and one that is no longer last, takes that of the
+    previous row, or of the next row that has one."""
     found = []
     before = next((row.end for row in rows if row.end), "\n")
     for number, row in enumerate(rows):
@@ -72,11 +72,11 @@ def ended(rows: Sequence[Row]) -> List[Row]:
 
 
 def with_ends(text: str, rows: Sequence[Row], changes: "Sequence[Tuple[Tuple[int, int], str]]") -> str:
-    """A text with changes, as the file's bytes have to be: rows that stay keep their ends, new ones have those of the
-    rows that they come into.
+    """Return a changed text as the file's bytes: rows that stay keep their ends, new rows get those of the
+    rows around them.
 
     text: the rows, joined with LF; without rows, all ends are LF.
-    changes: (start, stop) in it, and what comes there, in order.
+    changes: (start, stop) in the text, and the replacement, in order.
     """
     ends = [row.end or "\n" for row in ended(rows)] or ["\n"]
 
@@ -97,8 +97,8 @@ def with_ends(text: str, rows: Sequence[Row], changes: "Sequence[Tuple[Tuple[int
 
 
 def place(texts: Sequence[str], after: str, before: str, first: bool) -> int:
-    """The number of the row before which something new goes: after, or before, the last row in which an expression
-    is found (first: the first one); at the end if there is none."""
+    """Return the index of the row before which a new row goes: after, or before, the last row that matches
+    (first: the first one); the end if none matches."""
     found = [n for n, text in enumerate(texts) if (after or before) and re.search(after or before, text)]
     if not found:
         return len(texts)

@@ -9,5 +9,5 @@ if TYPE_CHECKING:
 
 
 def goes_on(host: "System", found: RunningProcess) -> bool:
-    """Whether a process still runs when a step acts: in a plan, an earlier step may have stopped its unit."""
+    """Return whether a process still runs when a step acts: earlier steps of a plan may stop its unit."""
     return not host.planned or not found.unit.endswith(".service") or host.units.state(found.unit).running

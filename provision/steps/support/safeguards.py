@@ -1,4 +1,4 @@
-"""What new contents have to pass, and what is kept of old ones. Shipped to hosts (Python 3.8, standard library)."""
+"""Checks of new contents, and backups of old ones. Shipped to hosts (Python 3.8, standard library)."""
 
 import contextlib
 import math
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def check_judge(argv: Sequence[str]) -> None:
-    """Raise ValueError unless argv has a place for the path of what is to be judged."""
+    """Raise ValueError unless argv has a placeholder for the path to judge."""
     if isinstance(argv, str):
         raise ValueError(
             "validate_with must be a list of words, such as ['visudo', '-c', '-f', '%%s'], not %r" % argv
@@ -28,10 +28,10 @@ def check_judge(argv: Sequence[str]) -> None:
 def judge(
     host: "System", path: str, source: Source, argv: Sequence[str], mode: int, uid: int, gid: int
 ) -> None:
-    """Put contents beside the file that they are for, and have them judged there. Raises StepError.
+    """Write contents beside the file that they are for, and have them judged there. Raises StepError.
 
-    The name begins with a dot, which include patterns pass over, and keeps its end, which programs may go by. Where
-    other users could put something else under it, it is in a folder of ours instead.
+    The name begins with a dot, which include patterns skip, and keeps its ending, which programs may go by.
+    If other users could replace it there, it is in a folder of ours instead.
     """
     if host.planned:
         return
@@ -58,7 +58,7 @@ def judge_at(
 
 
 def backup_change(host: "System", path: str, content: Optional[Change]) -> Optional[Change]:
-    """The copy of the old contents of a file, if they change."""
+    """Return the change for a backup of a file's old contents, if they change."""
     now = host.files.stat(path)
     if content is None or now is None or now.kind != "file":
         return None
@@ -66,9 +66,9 @@ def backup_change(host: "System", path: str, content: Optional[Change]) -> Optio
 
 
 def backup_path(host: "System", path: str) -> str:
-    """Where the contents that are at path now are kept: named by when they came there, so a plan knows it too.
+    """Return the path of the backup: named by the modification time, so that a plan knows it too.
 
-    Names that end in "~" are passed over by what reads whole folders (sudo, cron, logrotate, Apache).
+    Programs that read whole folders (sudo, cron, logrotate, Apache) skip names that end in "~".
     """
     made = host.files.made(path)
     if math.isinf(made):
@@ -77,7 +77,7 @@ def backup_path(host: "System", path: str) -> str:
 
 
 def keep_backup(host: "System", path: str) -> None:
-    """Copy the file at path to where backup_path says, with its owner and mode."""
+    """Copy the file at path to backup_path, with its owner and mode."""
     now = host.files.stat(path)
     assert now is not None  # only an existing file has a backup
     host.files.copy(path, backup_path(host, path), replaced_mode(now, 0o600), now.uid, now.gid)

@@ -1,16 +1,16 @@
-"""Which file of sysctl.d(5) has the last word on a setting. Shipped to hosts (Python 3.8)."""
+"""Which file of sysctl.d(5) decides on a setting. Shipped to hosts (Python 3.8)."""
 
 from typing import TYPE_CHECKING, Dict, Tuple
 
 if TYPE_CHECKING:
     from provision.system.host import System
 
-#: a file hides those of its name in the folders after it
+#: a file hides files of the same name in later folders
 FOLDERS = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d")
 
 
 def later(host: "System", path: str) -> Dict[str, Tuple[str, str]]:
-    """Key (with dots as slashes and the other way round, as in /proc/sys) -> its value and the file that says so, for
+    """Return key (dots and slashes swapped, as in /proc/sys) -> its value and the file that sets it, for
     files that are read at boot after the one at path."""
     own = path.rsplit("/", 1)[1]
     files: Dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Files of units, judged by systemd before they are put in place. Shipped to hosts (Python 3.8)."""
+"""Unit files, judged by systemd before they are put in place. Shipped to hosts (Python 3.8)."""
 
 import io
 import re
@@ -23,13 +23,13 @@ NAME = re.compile(r"^[A-Za-z0-9][\w.@:-]*\Z")
 SPAN = re.compile(r"^[0-9]+(\.[0-9]+)? ?[a-z]*( ?[0-9]+ ?[a-z]+)*\Z")
 UNIT_FOLDER = "/etc/systemd/system"
 RUNTIME_FOLDER = "/run/systemd/system"
-#: where files of units are that a mask can hide
+#: where unit files are that a mask can hide
 FRAGMENTS = (UNIT_FOLDER, "/lib/systemd/system", "/usr/lib/systemd/system")
-#: where a candidate is judged; on a tmpfs, and gone before the step ends
+#: where a candidate is judged; on a tmpfs, and removed before the step ends
 STAGE = "/run/prov-verify"
-#: the same in the picture of a plan, which shows programs what is below /etc
+#: the same in a plan's picture, which shows programs what is below /etc
 PLANNED_STAGE = "/etc/.prov-verify"
-#: systemd does not start a unit of which systemd-analyze(1) says this; everything else it says are warnings
+#: systemd does not start a unit for which systemd-analyze(1) says this; all its other messages are warnings
 REFUSED = re.compile(r"^Unit (\S+) has a bad unit file setting", re.MULTILINE)
 
 
@@ -37,17 +37,17 @@ REFUSED = re.compile(r"^Unit (\S+) has a bad unit file setting", re.MULTILINE)
 
 
 def full_name(unit: str) -> str:
-    """A unit's name with its type; ".service" if it has none."""
+    """Return a unit's name with its type; ".service" if it has none."""
     return unit if "." in unit.split("@")[-1] else unit + ".service"
 
 
 def some_instance(name: str) -> str:
-    """A unit of which systemd can say something, for a template."""
+    """Return a unit that systemd can report on; for a template, an instance."""
     return name.replace("@.", "@prov.")
 
 
 def check_unit_name(name: str) -> None:
-    """Raise ValueError unless a unit can have that name."""
+    """Raise ValueError unless it is a valid unit name."""
     if not isinstance(name, str) or not UNIT.match(name):
         raise ValueError("%r is not the name of a unit" % (name,))
 
@@ -60,7 +60,7 @@ def check_drop_in_name(name: str) -> None:
 
 
 def check_lines(lines: Sequence[str], parse: Callable[[str], object]) -> None:
-    """Raise ValueError unless lines is a list of single lines of which each can be parsed."""
+    """Raise ValueError unless lines is a list of single lines, each of which can be parsed."""
     if isinstance(lines, str):
         raise ValueError("lines must be a list of lines, not one text")
     for each in lines:
@@ -72,7 +72,7 @@ def check_lines(lines: Sequence[str], parse: Callable[[str], object]) -> None:
 
 
 def check_file(host: "System", file: File, unit: str) -> Diff:
-    """What has to be done so that systemd has read this file of a unit."""
+    """Return the changes until systemd has read this unit file."""
     diff = file.check(host)
     if not diff and host.units.state(some_instance(unit)).stale:
         return Diff([Change("daemon-reload", "", "systemd has not read the file as it is now")])
@@ -80,7 +80,7 @@ def check_file(host: "System", file: File, unit: str) -> Diff:
 
 
 def put_file(host: "System", file: File, unit: str, diff: Diff) -> str:
-    """Put a file of a unit in place once it was judged; returns what the judge warns of. Raises StepError."""
+    """Put a judged unit file in place; return the judge's warnings. Raises StepError."""
     said = ""
     if any(c.what != "daemon-reload" for c in diff.changes):
         if not host.planned:
@@ -95,7 +95,7 @@ def put_file(host: "System", file: File, unit: str, diff: Diff) -> str:
 
 
 def fetched(host: "System", file: File) -> File:
-    """The file with its contents at hand: they are needed twice."""
+    """Return the file with its contents at hand: they are needed twice."""
     data = host.fetch(file.source)
     source = Source(file.source.sha256, len(data), file.source.secret)
     source.open = lambda request: io.BytesIO(data)
@@ -103,10 +103,11 @@ def fetched(host: "System", file: File) -> File:
 
 
 def verify(host: "System", file: File, unit: str, *options: str) -> str:
-    """Have systemd judge a unit as it would be with this file of it; returns what it warns of. Raises StepError.
+    """Have systemd judge a unit as it would be with this file; return the warnings. Raises StepError.
 
-    The file's folder comes before all others, so the unit is judged with the drop-ins and the units around it.
-    options: "--user" for units of a user's.
+    The file's folder comes before all others, so the unit is judged together with its drop-ins and related
+    units.
+    options: "--user" for units of a user.
     """
     folder = file.path.rsplit("/", 2 if file.path.endswith(".conf") else 1)[0]
     stage = PLANNED_STAGE if host.planned else STAGE
@@ -119,14 +120,14 @@ def verify(host: "System", file: File, unit: str, *options: str) -> str:
         if file.path.endswith(".conf"):
             fragment = fragment_of(host, unit)
             if not fragment:
-                # the unit is still to come, and will be judged with this
+                # the unit does not exist yet, and will be judged together with this file
                 return ""
             name = fragment.rsplit("/", 1)[-1]
             host.files.copy(fragment, "%s/%s" % (stage, name), 0o644, 0, 0)
             host.files.mkdir(staged.rsplit("/", 1)[0], 0o755, 0, 0)
         host.files.write(staged, file.source, 0o644, 0, 0)
         argv = ("systemd-analyze", *options, "--man=no", "verify", "%s/%s" % (stage, name))
-        # for "--user", which does nothing without it
+        # for "--user", which fails without it
         result = host.judged(argv, timeout=60, environment={"XDG_RUNTIME_DIR": stage})
     finally:
         host.files.remove(stage)
@@ -150,7 +151,7 @@ def verify(host: "System", file: File, unit: str, *options: str) -> str:
 
 
 def fragment_of(host: "System", unit: str) -> str:
-    """A unit's own file, also one that a mask hides; "" if there is none yet."""
+    """Return the path of a unit's own file, even if a mask hides it; "" if it does not exist yet."""
     state = host.units.state(some_instance(unit))
     if state.load != "masked":
         return state.fragment if state.fragment and host.files.exists(state.fragment) else ""
@@ -161,7 +162,7 @@ def fragment_of(host: "System", unit: str) -> str:
 
 
 def unmask(host: "System", units: "Units", name: str) -> None:
-    """`systemctl unmask`, of a mask until the next boot (mask --runtime) as well."""
+    """Run `systemctl unmask`, also for a mask until the next boot (mask --runtime)."""
     units.do("unmask", name)
     path = "%s/%s" % (RUNTIME_FOLDER, name)
     found = host.files.stat(path)

@@ -1,4 +1,4 @@
-"""What was unpacked where, from which archive: remembered where only root can write. Shipped to hosts (Python 3.8)."""
+"""Records of unpacked archives, kept where only root can write. Shipped to hosts (Python 3.8)."""
 
 import json
 import os
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 class Unpacked(NamedTuple):
-    """sha256: of the archive; "" if it is not known, or was not unpacked to its end.  members: files and links.
-    contents: of each what `contents` gave."""
+    """sha256: of the archive; "" if it is not known, or unpacking did not finish.  members: files and links.
+    contents: the result of `contents` for each member."""
 
     sha256: str = ""
     strip: int = 0
@@ -23,19 +23,19 @@ class Unpacked(NamedTuple):
 
 
 def remembered(host: "System", path: str, name: str) -> Unpacked:
-    """Return what was unpacked at a path under that name."""
+    """Return the record of what was unpacked at a path under that name."""
     found = host.remembered.get("unpack", "%s %s" % (path, name)) or read_former(host, former(path, name))
     members, strip = found.get("members"), found.get("strip")
     if not isinstance(members, list) or not isinstance(strip, int):
         return Unpacked()
-    # files are removed by what this says
+    # files are removed by this record
     below: List[str] = [m for m in members if isinstance(m, str) and m and not name_fault(m)]
     held = found.get("contents")
     return Unpacked(str(found.get("sha256", "")), strip, below, held if isinstance(held, dict) else {})
 
 
 def contents(host: "System", at: str, now: "Optional[Stat]" = None) -> str:
-    """Return what tells whether a file or link still is as it was unpacked."""
+    """Return a value that shows whether a file or link still is as it was unpacked."""
     now = now or host.files.stat(at)
     if now is None or now.kind not in ("file", "link"):
         return ""
@@ -43,18 +43,18 @@ def contents(host: "System", at: str, now: "Optional[Stat]" = None) -> str:
 
 
 def remember(host: "System", path: str, name: str, what: Unpacked) -> None:
-    """Remember it, on disk before this returns."""
+    """Write the record to disk before this returns."""
     record = {**what._asdict(), "members": list(what.members), "contents": dict(what.contents)}
     host.remembered.put("unpack", "%s %s" % (path, name), record)
 
 
 def former(path: str, name: str) -> str:
-    """Return where earlier versions of prov kept that: in the folder itself."""
+    """Return where earlier versions of prov kept the record: in the folder itself."""
     return "%s/.prov-%s.json" % (path, name)
 
 
 def read_former(host: "System", at: str) -> "dict[str, object]":
-    """Return what such a file says, if no one but root and us can have written it; else nothing."""
+    """Return the record in such a file, if only root and this user can have written it; else an empty one."""
     now = host.files.stat(at)
     mine = now is not None and now.kind == "file" and now.uid in (0, os.geteuid()) and not now.mode & 0o022
     if not mine or host.files.shared(at):

@@ -1,17 +1,17 @@
-"""Words of a line as systemd's own tools read them. Shipped to hosts (Python 3.8, standard library)."""
+"""Splits lines into words as systemd's tools do. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
 from typing import List, Tuple
 
-#: of a text with escapes as in C (systemd's cunescape): what stands for a letter
+#: escapes as in C (systemd's cunescape): letter -> character
 LETTERS = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "s": 32}
 ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([0-7]{3})|(.))")
 
 
 def unquoted(line: str, most: int) -> Tuple[List[str], str]:
-    """At most so many words of a line, without their quotes, and the rest of it as it is.
+    """Return at most the given number of words of a line, without quotes, and the unchanged rest.
 
-    A backslash keeps what follows it, in quotes as well. Raises ValueError for quotes that don't end.
+    A backslash escapes the next character, in quotes as well. Raises ValueError for unclosed quotes.
     Source: extract-word.c, EXTRACT_UNQUOTE.
     """
     words: List[str] = []
@@ -41,7 +41,7 @@ def unquoted(line: str, most: int) -> Tuple[List[str], str]:
 
 
 def unescaped(text: str) -> bytes:
-    """A text of which the escapes are as in C."""
+    """Return a text with its C escapes resolved."""
 
     def meant(match: "re.Match[bytes]") -> bytes:
         sixteen, eight, letter = match.groups()

@@ -1,4 +1,4 @@
-"""What is in certificates and requests for them, by openssl(1). Shipped to hosts (Python 3.8, standard library)."""
+"""Contents of certificates and certificate requests, by openssl(1). Shipped to hosts (Python 3.8)."""
 
 import re
 import ssl
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 #: RFC 1035 labels, the first of which may be a wildcard (RFC 6125)
 DNS_NAME = re.compile(r"^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z")
-#: names of a subject's parts: X.520, as openssl knows them
+#: names of a subject's parts: X.520, as openssl names them
 PART = re.compile(r"^[A-Z][A-Za-z]*\Z")
-#: how subjects are printed: a part to a line, with the short names
+#: how subjects are printed: one part a line, with short names
 SUBJECT = ["-nameopt", "sep_multiline,sname,utf8"]
 
 
@@ -29,7 +29,7 @@ def check_dns_names(names: Sequence[str]) -> None:
 
 
 def check_subject(subject: Mapping[str, str]) -> None:
-    """Raise ValueError unless these are parts of a name that openssl.cnf can hold as they are."""
+    """Raise ValueError unless these are parts of a name that openssl.cnf can hold unescaped."""
     for part, value in dict(subject).items():
         if not PART.match(part) or part == "CN":
             raise ValueError("%r is not part of a subject; the first name is its CN" % (part,))
@@ -38,7 +38,7 @@ def check_subject(subject: Mapping[str, str]) -> None:
 
 
 def request_settings(names: Sequence[str], subject: Mapping[str, str]) -> bytes:
-    """The configuration for openssl-req(1), so that nothing of the host's openssl.cnf counts."""
+    """Return the configuration for openssl-req(1), which replaces the host's openssl.cnf."""
     lines = [
         "[req]", "distinguished_name = name", "req_extensions = wanted", "x509_extensions = wanted",
         "prompt = no", "utf8 = yes", "string_mask = utf8only",
@@ -50,18 +50,18 @@ def request_settings(names: Sequence[str], subject: Mapping[str, str]) -> bytes:
 
 
 def subject_lines(names: Sequence[str], subject: Mapping[str, str]) -> List[str]:
-    """The subject's parts. A CN has at most 64 characters (X.520); the names that count are others anyway."""
+    """Return the subject's parts. A CN has at most 64 characters (X.520); clients check DNS names instead."""
     parts = [*dict(subject).items(), ("CN", names[0][:64])]
     return ["%s = %s" % (part, " ".join(value.split())) for part, value in parts]
 
 
 def read(host: "System", what: str, path: str, key: str = "") -> Dict[str, str]:
-    """What is in a certificate (what is "x509") or a request ("req"); empty if it is none.
+    """Return the contents of a certificate (what is "x509") or a request ("req"); empty if it is neither.
 
-    names: DNS names, with spaces.  subject, issuer: a part to a line.  notBefore, notAfter.  authority: identifier
-    of the issuer's key, in hex.  matches: whether it is for the key, "yes" or "no".
-    Runs of openssl take longer than all other steps of a web stack together when nothing is to be done. So the
-    ledger keeps what they said, for as long as the files are what they were.
+    names: DNS names, with spaces.  subject, issuer: one part a line.  notBefore, notAfter.  authority:
+    identifier of the issuer's key, in hex.  matches: whether it is for the key, "yes" or "no".
+    In a run without changes, openssl would take longer than all other steps of a web stack together. So the
+    ledger keeps its output as long as the files do not change.
     """
     state = " ".join(host.files.sha256(file) for file in (path, key) if file)
     name = "%s %s" % (what, path)
@@ -73,7 +73,7 @@ def read(host: "System", what: str, path: str, key: str = "") -> Dict[str, str]:
 
 
 def ask(host: "System", what: str, path: str, key: str) -> Dict[str, str]:
-    """One openssl for all that is in the file (x509(1), req(1)), one for the key; it opens no file by its name."""
+    """Run openssl once for the file (x509(1), req(1)) and once for the key; it opens no file by name."""
     shown = (
         ["-dates", "-issuer", "-ext", "subjectAltName,authorityKeyIdentifier"]
         if what == "x509"
@@ -105,14 +105,14 @@ def ask(host: "System", what: str, path: str, key: str) -> Dict[str, str]:
 
 
 def lifetime(values: Dict[str, str]) -> Tuple[float, float]:
-    """Seconds that a certificate lives in all, and that are left."""
+    """Return a certificate's total lifetime, and the rest of it, in seconds."""
     begin = ssl.cert_time_to_seconds(values["notBefore"])
     end = ssl.cert_time_to_seconds(values["notAfter"])
     return end - begin, end - time.time()
 
 
 def faults(values: Dict[str, str], names: Sequence[str], renew: float) -> List[Change]:
-    """What is wrong with a certificate that should be for a key and these names."""
+    """Return what is wrong with a certificate that should be for a key and these names."""
     if not values:
         return [Change("certificate", "damaged", ", ".join(names))]
     found = []
@@ -129,6 +129,6 @@ def faults(values: Dict[str, str], names: Sequence[str], renew: float) -> List[C
 
 
 def covers(names: Sequence[str], domain: str) -> bool:
-    """Whether a certificate with these names is good for a domain (RFC 6125, 6.4.3)."""
+    """Return whether a certificate with these names is valid for a domain (RFC 6125, 6.4.3)."""
     wildcard = "*." + domain.partition(".")[2]
     return domain in names or wildcard in names

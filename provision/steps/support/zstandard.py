@@ -1,4 +1,4 @@
-"""Bytes that zstd has compressed, by the host's own program: Python has no reader of them before 3.14. Shipped."""
+"""Decompresses zstd with the host's own program: Python has no reader for it before 3.14. Shipped."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ PROGRAM = "zstd"
 
 
 def is_zstd(f: IO[bytes]) -> bool:
-    """Return whether a file begins as zstd does; it is at its beginning then."""
+    """Return whether a file, read from its beginning, is in zstd format."""
     f.seek(0)
     begin = f.read(len(MAGIC))
     f.seek(0)
@@ -28,16 +28,16 @@ def is_zstd(f: IO[bytes]) -> bool:
 
 
 def zstd_is_foreseen(host: "System", f: IO[bytes]) -> bool:
-    """Return whether a plan can't look into an archive, as only a step of it brings the program."""
+    """Return whether a plan cannot look into an archive, because only a planned step installs the program."""
     places = ["%s/%s" % (folder, PROGRAM) for folder in BASE_ENVIRONMENT["PATH"].split(":")]
     return is_zstd(f) and not any(map(os.path.exists, places)) and any(map(host.files.exists, places))
 
 
 def plain(f: IO[bytes], most: int) -> "IO[bytes]":
-    """Return the plain bytes in a nameless file: one more than `most` at most. Raises StepError, OSError."""
+    """Return the plain bytes in a nameless file, at most one more than `most`. Raises StepError, OSError."""
     out = tempfile.TemporaryFile(dir=large_files())  # noqa: SIM115
     try:
-        # a place of its own in the file: that of `f` is Python's, which has read ahead
+        # its own file position: that of `f` is Python's, which has read ahead
         with reopen(f.fileno(), "the archive") as own:
             process = subprocess.Popen(
                 [PROGRAM, "-dcq"],
