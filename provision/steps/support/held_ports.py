@@ -129,7 +129,7 @@ def sockets_at(host: "System", port: ListeningPort) -> List[str]:
 
 
 def of_socket(host: "System", name: str, state: "UnitState") -> List[ListeningPort]:
-    """Return where a socket unit listens by its files, also planned ones (systemd.socket(5), ListenStream)."""
+    """Return where a socket unit listens by its files, planned ones as well (systemd.socket(5))."""
     folder = "/etc/systemd/system/%s.d" % name
     paths = [state.fragment, *("%s/%s" % (folder, each) for each in host.files.list(folder))]
     found: List[str] = []
