@@ -1,13 +1,15 @@
-"""Lines of passwd(5), shadow(5), group(5), gshadow(5), subuid(5) and subgid(5), each known by its first word. Shipped.
+"""Lines of passwd(5), shadow(5), group(5), gshadow(5), subuid(5) and subgid(5), keyed by their first field.
 
-All else in such a file stays to the byte: lines of others, their order, blank lines, comments.
+Shipped.
+
+Everything else in such a file stays byte for byte: other lines, their order, blank lines, comments.
 """
 
 from typing import Dict, List, Optional
 
 
 def by_name(text: str) -> Dict[str, str]:
-    """The lines for each name, without the newline at their end: as a rule one, in subuid(5) perhaps several."""
+    """Return the lines of each name without their newlines: usually one, in subuid(5) perhaps several."""
     found: Dict[str, str] = {}
     for line in lines_of(text):
         name = name_of(line)
@@ -17,8 +19,10 @@ def by_name(text: str) -> Dict[str, str]:
 
 
 def with_line(text: str, name: str, line: Optional[str], above: str) -> str:
-    """The text with another line for a name, or (None) without one. A new one goes below that of the name `above`;
-    "" is the top."""
+    """Return the text with a new line for a name, or without one if line is None.
+
+    A new line goes below that of the name `above`; "" is the top.
+    """
     lines = lines_of(text)
     if line is not None and lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
@@ -36,11 +40,14 @@ def with_line(text: str, name: str, line: Optional[str], above: str) -> str:
 
 
 def lines_of(text: str) -> List[str]:
-    """The lines with their newlines. Only that ends one: other characters that do elsewhere may be in a comment."""
+    """Return the lines with their newlines.
+
+    Only a newline ends one: comments may hold other line separators.
+    """
     parts = text.split("\n")
     return [part + "\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
 
 
 def name_of(line: str) -> str:
-    """The first word of a line; "" of a comment or a blank line."""
+    """Return the first field of a line; "" for a comment or a blank line."""
     return "" if line.startswith("#") else line.rstrip("\n").split(":", 1)[0].strip()

@@ -26,7 +26,7 @@ Run = Callable[..., Result]
 
 
 class Account(NamedTuple):
-    """A user: names of the primary and of the supplementary groups, home and shell as in passwd(5)."""
+    """A user: names of the primary group and the supplementary groups, home and shell as in passwd(5)."""
 
     name: str
     uid: int
@@ -38,7 +38,7 @@ class Account(NamedTuple):
 
 
 class Shadow(NamedTuple):
-    """A user's line of shadow(5): the password's hash ("!" before it: locked), and days; -1 is none.
+    """A user's line of shadow(5): the password hash ("!" before it: locked), and days; -1 means none.
 
     min, max, warn, inactive: ages of the password.  expires: the account's last day, since 1970.
     """
@@ -51,7 +51,7 @@ class Shadow(NamedTuple):
     expires: int
 
 
-#: chage(1): its options for what Shadow has
+#: options of chage(1) for the fields of Shadow
 AGEING = {
     "min": "--mindays",
     "max": "--maxdays",
@@ -64,8 +64,8 @@ AGEING = {
 class Accounts:
     """The real users and groups. run: executes a command on the host.
 
-    looked: "user NAME" and "group NAME" that steps have asked about.  record: takes lines before they change.
-    made, gone: called with kind and name of what comes and goes.
+    looked: "user NAME" and "group NAME" of all queries by steps.  record: keeps lines before they change.
+    made, gone: called with kind and name of each addition and removal.
     """
 
     def __init__(self, run: Run) -> None:
@@ -76,12 +76,15 @@ class Accounts:
         self.gone: Callable[[str, str], object] = lambda kind, name: None
 
     def _journaled(self) -> "ContextManager[None]":
-        """Let an undo put back the lines that change in the block."""
+        """Record the lines that change in the block, so that an undo can restore them."""
         return contextlib.nullcontext() if self.record is None else self.record.accounts()
 
     @contextlib.contextmanager
     def _making(self, kind: str, name: str) -> Iterator[None]:
-        """A user or group is added in the block. Recorded before, as we may be killed right after."""
+        """Record a user or group that the block adds.
+
+        This comes first, because prov may be killed right after.
+        """
         self.made(kind, name)
         try:
             with self._journaled():
@@ -91,7 +94,7 @@ class Accounts:
             raise
 
     def user(self, name: str) -> Optional[Account]:
-        """The user of that name, or None."""
+        """Return the user with a name, or None."""
         self.looked.add("user %s" % name)
         try:
             p = pwd.getpwnam(name)
@@ -101,7 +104,7 @@ class Accounts:
         return Account(p.pw_name, p.pw_uid, p.pw_gid, p.pw_dir, p.pw_shell, p.pw_gecos, groups)
 
     def group(self, name: str) -> Optional[int]:
-        """The id of a group, or None."""
+        """Return the id of a group, or None."""
         self.looked.add("group %s" % name)
         try:
             return grp.getgrnam(name).gr_gid
@@ -109,19 +112,19 @@ class Accounts:
             return None
 
     def members(self, group: str) -> List[str]:
-        """Users who have the group as a supplementary one, sorted; none if there is no such group."""
+        """Return the users with this supplementary group, sorted; none if the group does not exist."""
         try:
             return sorted(set(grp.getgrnam(group).gr_mem))
         except KeyError:
             return []
 
     def users_of(self, gid: int) -> List[str]:
-        """Users whose primary group has that id, sorted."""
+        """Return the users with this primary group, sorted."""
         return sorted(p.pw_name for p in pwd.getpwall() if p.pw_gid == gid)
 
     def shadow(self, name: str) -> Optional[Shadow]:
-        """The user's line in /etc/shadow, or None. Raises OSError: it is for root only."""
-        # not by spwd, which Python 3.13 has no longer
+        """Return the user's line in /etc/shadow, or None. Raises OSError for users other than root."""
+        # not the module spwd, which Python 3.13 removed
         with open("/etc/shadow", encoding="utf-8", errors="surrogateescape") as f:
             for line in f:
                 words = line.rstrip("\n").split(":")
@@ -130,35 +133,35 @@ class Accounts:
         return None
 
     def uid(self, user: str) -> int:
-        """The id of a user. Raises StepError if there is none."""
+        """Return the id of a user. Raises StepError if the user does not exist."""
         account = self.user(user)
         if account is None:
             raise StepError("there is no user %r on this host" % user, hint="Add a users.user step first.")
         return account.uid
 
     def gid(self, group: str) -> int:
-        """The id of a group. Raises StepError if there is none."""
+        """Return the id of a group. Raises StepError if the group does not exist."""
         found = self.group(group)
         if found is None:
             raise StepError("there is no group %r on this host" % group, hint="Add a users.group step first.")
         return found
 
     def user_name(self, uid: int) -> str:
-        """The name for an id, or the number."""
+        """Return the user name for an id, or the number."""
         try:
             return pwd.getpwuid(uid).pw_name
         except KeyError:
             return str(uid)
 
     def group_name(self, gid: int) -> str:
-        """The name for an id, or the number."""
+        """Return the group name for an id, or the number."""
         try:
             return grp.getgrgid(gid).gr_name
         except KeyError:
             return str(gid)
 
     def add_user(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
-        """useradd(8) with options such as {"--home-dir": "/srv/x"}."""
+        """Run useradd(8) with options such as {"--home-dir": "/srv/x"}."""
         home = options.get("--home", "/home/%s" % name)
         if self.record is not None and "--create-home" in flags:
             self.record.keep_path(home, whole=True)
@@ -166,14 +169,14 @@ class Accounts:
             self._run(("useradd", *flags, *pairs(options), "--", name)).require("adding the user %s" % name)
 
     def change_user(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
-        """usermod(8)."""
+        """Run usermod(8)."""
         with self._journaled():
             self._run(("usermod", *flags, *pairs(options), "--", name)).require(
                 "changing the user %s" % name, "If processes of the user still run, end them first."
             )
 
     def set_password(self, name: str, hashed: str) -> None:
-        """chpasswd(8), told over stdin: an argv is there for all to see."""
+        """Run chpasswd(8) with the hash on stdin: every user can see the arguments of a process."""
         line = "%s:%s\n" % (name, hashed)
         with self._journaled():
             self._run(("chpasswd", "--encrypted"), stdin=line.encode()).require(
@@ -181,13 +184,13 @@ class Accounts:
             )
 
     def set_ageing(self, name: str, ages: Dict[str, int]) -> None:
-        """chage(1), with the names and numbers of Shadow."""
+        """Run chage(1), with the names and numbers of Shadow."""
         options = {AGEING[what]: str(days) for what, days in ages.items()}
         with self._journaled():
             self._run(("chage", *pairs(options), "--", name)).require("setting the ages of %s" % name)
 
     def remove_user(self, name: str, with_home: bool = False) -> None:
-        """userdel(8), which also removes the user's own group if no one else is in it."""
+        """Run userdel(8), which also removes the user's own group if no one else is in it."""
         flags = ["--remove"] if with_home else []
         now = self.user(name)
         if self.record is not None and with_home and now is not None:
@@ -199,29 +202,29 @@ class Accounts:
         self.gone("user", name)
 
     def add_group(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
-        """groupadd(8)."""
+        """Run groupadd(8)."""
         with self._making("group", name):
             self._run(("groupadd", *flags, *pairs(options), "--", name)).require("adding the group %s" % name)
 
     def set_members(self, group: str, names: Sequence[str]) -> None:
-        """gpasswd(1): exactly these have the group as a supplementary one."""
+        """Run gpasswd(1), so that exactly these users have the group as a supplementary one."""
         with self._journaled():
             self._run(("gpasswd", "--members", ",".join(names), group)).require(
                 "setting the members of %s" % group
             )
 
     def set_gid(self, group: str, gid: str) -> None:
-        """groupmod(8)."""
+        """Run groupmod(8)."""
         with self._journaled():
             self._run(("groupmod", "--gid", gid, "--", group)).require("changing the group %s" % group)
 
     def remove_group(self, name: str) -> None:
-        """groupdel(8)."""
+        """Run groupdel(8)."""
         with self._journaled():
             self._run(("groupdel", "--", name)).require("removing the group %s" % name)
         self.gone("group", name)
 
 
 def pairs(options: Dict[str, str]) -> List[str]:
-    """{"--uid": "7"} as ["--uid", "7"]."""
+    """Return {"--uid": "7"} as ["--uid", "7"]."""
     return [part for pair in options.items() for part in pair]

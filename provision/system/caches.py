@@ -1,4 +1,7 @@
-"""Files that only save time: without them the work is done again. Shipped, and used on both sides."""
+"""Cache files: they only save time, and without them the work is done again.
+
+Shipped, and used on both sides.
+"""
 
 import contextlib
 import hashlib
@@ -7,19 +10,19 @@ import stat
 import time
 from typing import IO, Dict, Optional
 
-#: root's alone
+#: readable by root only
 HOME = "/var/cache/prov"
-#: seconds, more than any file system's clock is coarse
+#: seconds; coarser than any file system's clock
 CLOCK_TICK = 2.0
-#: hashes in one file
+#: maximum hashes in one file
 MOST = 20000
-#: bytes of such a file
+#: maximum bytes of such a file
 LARGEST = 64 * 1024 * 1024
 CHUNK = 256 * 1024
 
 
 def cached(path: str) -> bytes:
-    """What was kept in a file; b"" if nothing was, or by someone else."""
+    """Return the contents of a cache file; b"" if it is missing or belongs to another user."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as f:
             st = os.fstat(f.fileno())
@@ -30,7 +33,7 @@ def cached(path: str) -> bytes:
 
 
 def keep(path: str, data: bytes) -> None:
-    """Keep something, if there is room for it."""
+    """Write a cache file, if there is room for it."""
     temporary = "%s.%d" % (path, os.getpid())
     with contextlib.suppress(OSError):
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
@@ -44,7 +47,7 @@ def keep(path: str, data: bytes) -> None:
 
 
 def keep_newest(folder: str, most: int) -> None:
-    """Remove all files of a folder but the newest."""
+    """Remove all but the newest files of a folder."""
     with contextlib.suppress(OSError):
         paths = [os.path.join(folder, name) for name in os.listdir(folder)]
         for path in sorted(paths, key=os.path.getmtime)[:-most]:
@@ -52,9 +55,9 @@ def keep_newest(folder: str, most: int) -> None:
 
 
 class Hashes:
-    """SHA-256 of files, known by device, inode, size and times, as git's index knows them.
+    """SHA-256 of files, keyed by device, inode, size and times, as in git's index.
 
-    path: of the file that keeps them from run to run; "" for those of this process alone.
+    path: the file that keeps them between runs; "" keeps them in this process only.
     """
 
     def __init__(self, path: str = "") -> None:
@@ -64,7 +67,7 @@ class Hashes:
         self._new = False
 
     def find(self, st: os.stat_result) -> Optional[str]:
-        """The hash of a file that has not changed since it was computed; None if it has to be computed."""
+        """Return the hash of a file that is unchanged since it was computed; None if it must be computed."""
         name = name_of(st)
         if self._stored is None:
             lines = cached(self._path).decode("ascii", "replace").splitlines()
@@ -75,7 +78,7 @@ class Hashes:
         return found
 
     def of(self, path: str, st: os.stat_result) -> str:
-        """The hash of a file. st: of it. Raises OSError."""
+        """Return the hash of a file. st: its stat. Raises OSError."""
         found = self.find(st)
         if found is None:
             with open(path, "rb") as f:
@@ -83,28 +86,30 @@ class Hashes:
         return found
 
     def read(self, f: IO[bytes]) -> str:
-        """The hash of all that is in an open file, which is remembered."""
+        """Return the hash of an open file's whole contents, and remember it."""
         st = os.fstat(f.fileno())
         found = sha256(f)
         self.add(st, found)
         return found
 
     def add(self, st: os.stat_result, digest: str) -> None:
-        """Remember a hash. st: of the file before it was read; one that has just changed is left out, as it can
-        change again within one tick of its clock."""
+        """Remember a hash. st: the file's stat from before it was read.
+
+        A file that has just changed is skipped, because it can change again within one clock tick.
+        """
         if time.time() - max(st.st_ctime, st.st_mtime) > CLOCK_TICK:
             self._used[name_of(st)] = digest
             self._new = True
 
     def save(self) -> None:
-        """Keep them for the next run, those of this one first."""
+        """Keep the hashes for the next run, those of this run first."""
         if self._new and self._path:
             lines = list({**self._used, **(self._stored or {})}.items())[:MOST]
             keep(self._path, "".join("%s %s\n" % line for line in lines).encode())
 
 
 def sha256(f: IO[bytes]) -> str:
-    """Hex digest of all that is in an open file, read in pieces."""
+    """Return the hex digest of an open file's whole contents, read in pieces."""
     digest = hashlib.sha256()
     for chunk in iter(lambda: f.read(CHUNK), b""):
         digest.update(chunk)
@@ -112,5 +117,5 @@ def sha256(f: IO[bytes]) -> str:
 
 
 def name_of(st: os.stat_result) -> str:
-    """What tells a file, and each state of it, from others."""
+    """Return a text that identifies a file and its state."""
     return "%d %d %d %d %d" % (st.st_dev, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)

@@ -1,4 +1,4 @@
-"""Running commands on the host: argv lists, both streams read, a deadline on each. Shipped."""
+"""Run commands on the host: as argument lists, with both streams read and a deadline. Shipped."""
 
 import os
 import pwd
@@ -13,21 +13,22 @@ from provision.system.identity import as_ids
 from provision.system.paths import NoWay, reached, way
 from provision.system.proxies import proxies
 
-#: what a command sees of our environment, with the host's proxies; locale C so that output reads the same everywhere
+#: the base environment of a command, besides the host's proxies; locale C keeps output the same everywhere
 BASE_ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LC_ALL": "C.UTF-8",
     "HOME": "/root",
 }
-#: output kept per stream; beyond it the middle is dropped
+#: bytes of output kept per stream; the middle of longer output is dropped
 KEEP = 4 * 1024 * 1024
-#: seconds between looks whether a process has ended whose streams are still open, and how long they may stay
+#: seconds between checks whether a process with open streams has ended, and how long the streams may stay
+#: open
 LOOK = 0.2
 LINGER = 1.0
 
 
 class Result(NamedTuple):
-    """What came of a command: exit status (negative: the signal that ended it) and both streams."""
+    """The result of a command: exit status (negative: the signal that ended it) and both streams."""
 
     argv: Sequence[str]
     status: int
@@ -35,14 +36,17 @@ class Result(NamedTuple):
     stderr: str
 
     def require(self, doing: str, hint: str = "") -> "Result":
-        """Self if the status is 0. Raises StepError that says what failed, with the streams' last lines."""
+        """Return the result if the status is 0.
+
+        Raises StepError with what failed and the streams' last lines.
+        """
         if self.status == 0:
             return self
         raise failure("%s failed" % doing, self, hint)
 
 
 def failure(message: str, result: Result, hint: str = "") -> StepError:
-    """A StepError that shows a command: argv, status and the last lines of both streams."""
+    """Return a StepError that shows a command: argv, status and the last lines of both streams."""
     return StepError(
         message,
         hint=hint,
@@ -54,7 +58,7 @@ def failure(message: str, result: Result, hint: str = "") -> StepError:
 
 
 def last_lines(text: str, count: int = 10) -> str:
-    """The last lines of text, without trailing blank ones."""
+    """Return the last lines of a text, without trailing blank ones."""
     return "\n".join(text.rstrip().splitlines()[-count:])
 
 
@@ -69,11 +73,11 @@ def execute(
     on_line: Optional[Callable[[str], None]] = None,
     held: Sequence[int] = (),
 ) -> Result:
-    """Run argv to its end and return what came of it.
+    """Run argv to its end and return its result.
 
     timeout: seconds, after which the whole process group is killed and StepError raised.
-    user: run as that user, with their groups.  on_line: called with each line of output as it comes.
-    held: descriptors that it keeps open as well (Ledger.held); what runs as a user does not get them.
+    user: run as that user, with their groups.  on_line: called with each line of output as it arrives.
+    held: descriptors that the command keeps open (Ledger.held); commands of another user do not get them.
     """
     try:
         folder = open_folder(cwd, user)
@@ -88,7 +92,7 @@ def execute(
         env.update(HOME=entry.pw_dir, USER=user, LOGNAME=user)
 
         def become() -> None:
-            # a step that acts as someone else (identity.acting_as) has kept root's real id
+            # a step that acts as another user (identity.acting_as) has kept root's real id
             os.seteuid(os.getuid())
             os.initgroups(user, entry.pw_gid)
             os.setgid(entry.pw_gid)
@@ -117,7 +121,10 @@ def execute(
 
 
 def open_folder(path: str, user: str) -> int:
-    """Open the folder in which a command is to run: as its user finds it; as root, by paths.way. Raises StepError."""
+    """Open the folder for a command: with its user's access rights, or as root by paths.way.
+
+    Raises StepError.
+    """
     flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
     if not user:
         with way(path, follow=True) as at:
@@ -128,7 +135,7 @@ def open_folder(path: str, user: str) -> int:
 
 
 def account(user: str) -> pwd.struct_passwd:
-    """The account of that name. Raises StepError."""
+    """Return the account with a name. Raises StepError."""
     try:
         return pwd.getpwnam(user)
     except KeyError:
@@ -144,11 +151,11 @@ def communicate(
     timeout: float,
     on_line: Optional[Callable[[str], None]],
 ) -> Result:
-    """Feed and read a process until it ends. Both streams are read as they come, so neither can block it.
+    """Feed and read a process until it ends. Both streams are read as data arrives, so neither can block it.
 
-    stdin: for a process whose input is a pipe of ours.
+    stdin: the input, for a process whose stdin is one of our pipes.
 
-    A child that it leaves in the background, with its streams, is neither waited for nor ended.
+    A background child that keeps the streams open is neither waited for nor killed.
     """
     assert process.stdout and process.stderr
     end = time.monotonic() + timeout
@@ -199,7 +206,7 @@ def communicate(
 def too_late(
     process: "subprocess.Popen[bytes]", argv: Sequence[str], timeout: float, collected: Dict[str, bytearray]
 ) -> StepError:
-    """End a process that takes longer than it may."""
+    """Kill a process that has exceeded its timeout."""
     kill_group(process)
     close(process)
     return failure(
@@ -216,7 +223,7 @@ def close(process: "subprocess.Popen[bytes]") -> None:
 
 
 def kill_group(process: "subprocess.Popen[bytes]") -> None:
-    """End a process that we started, with its children."""
+    """Kill a process that we started, and its children."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -229,7 +236,7 @@ def _feed(process: "subprocess.Popen[bytes]", todo: memoryview) -> memoryview:
     try:
         return todo[os.write(process.stdin.fileno(), todo[:65536]) :]
     except BrokenPipeError:
-        # it closed its input early, as `head` does; its exit status will tell whether that was right
+        # it closed its input early, as `head` does; its exit status tells whether that was right
         return todo[:0]
 
 

@@ -1,4 +1,4 @@
-"""What is done to a name in an open folder, on descriptors: nothing follows a link there. Shipped."""
+"""Operations on a name in an open folder, by descriptors: nothing here follows a link. Shipped."""
 
 import contextlib
 import errno
@@ -11,10 +11,10 @@ from provision.errors import StepError
 from provision.system.paths import ACL, FOLDER, Way, open_named, reached, refuse_hard_link, trusted
 from provision.system.source import CHUNK
 
-#: extended attributes (xattr(7)); KEPT: what a file that replaces another one takes over from it
+#: extended attributes (xattr(7)); KEPT: those that a file takes over from the one it replaces
 DEFAULT_ACL, LABEL = "system.posix_acl_default", "security.selinux"
 PRESERVED = (LABEL, ACL)
-#: folders in each other that are walked; and that are emptied without being moved
+#: maximum nesting of folders that are walked; and of folders that are emptied without being moved
 DEEPEST, SHALLOW = 128, 64
 MOVED = ".prov-gone-"
 #: bytes of a name in a folder (NAME_MAX in limits.h)
@@ -23,7 +23,7 @@ LONGEST = 255
 
 @contextlib.contextmanager
 def named(at: Way) -> Iterator[int]:
-    """A descriptor of what a way leads to, whatever it is; see open_named. Raises OSError, StepError."""
+    """Yield a descriptor of what a way leads to, of any kind; see open_named. Raises OSError, StepError."""
     fd = opened(at)
     try:
         refuse_hard_link(at, os.fstat(fd))
@@ -33,7 +33,7 @@ def named(at: Way) -> Iterator[int]:
 
 
 def opened(at: Way) -> int:
-    """The same, to be closed by the caller, and without looking for other names of a file."""
+    """Return the same for the caller to close, without the check for other names of the file."""
     try:
         return open_named(at.name, at.fd)
     except OSError as error:
@@ -42,8 +42,10 @@ def opened(at: Way) -> int:
 
 
 def open_regular(at: Way) -> IO[bytes]:
-    """Open a file for reading. A pipe or device is refused: it could block for ever. Raises OSError,
-    StepError."""
+    """Open a file for reading.
+
+    A pipe or device is refused, because it could block for ever. Raises OSError, StepError.
+    """
     with named(at) as fd:
         mode = os.fstat(fd).st_mode
         if stat.S_ISDIR(mode):
@@ -54,7 +56,7 @@ def open_regular(at: Way) -> IO[bytes]:
 
 
 def reopen(fd: int, path: str) -> IO[bytes]:
-    """The contents of the very file that a descriptor stands for. path: for errors."""
+    """Open the contents of the file behind a descriptor. path: for errors."""
     try:
         return os.fdopen(os.open(reached(fd), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     except OSError as error:
@@ -63,8 +65,10 @@ def reopen(fd: int, path: str) -> IO[bytes]:
 
 
 def temporary_name(name: str) -> str:
-    """What a file is called until it is whole: always the same, so that what a dead run has left is
-    replaced."""
+    """Return the name of a file while it is being written.
+
+    It is always the same, so a leftover is replaced.
+    """
     usual = ".%s.prov-new" % name
     if len(os.fsencode(usual)) <= LONGEST:
         return usual
@@ -74,7 +78,7 @@ def temporary_name(name: str) -> str:
 def write_new(
     at: Way, temporary: str, chunks: Iterable[bytes], rights: Tuple[int, int, int], durable: bool
 ) -> os.stat_result:
-    """Write a file that is to replace the one at which a way ends. rights: mode, user and group."""
+    """Write a file that will replace the one at the end of a way. rights: mode, user and group."""
     mode, uid, gid = rights
     with os.fdopen(create(at.fd, temporary), "wb") as f:
         for chunk in chunks:
@@ -89,15 +93,14 @@ def write_new(
 
 
 def put_in_place(at: Way, temporary: str, new: os.stat_result) -> os.stat_result:
-    """Give a new file, in the same folder, the name at which a way ends; what stands there is replaced in one
-    step.
+    """Rename a new file, in the same folder, to the name at the end of a way, atomically.
 
-    A file that is mounted there (a container's /etc/hosts) can't be replaced: it gets the new one's contents.
+    A mounted file (a container's /etc/hosts) can't be replaced: it gets the new one's contents.
     """
     try:
         os.rename(temporary, at.name, src_dir_fd=at.fd, dst_dir_fd=at.fd)
     except OSError as error:
-        # where others can change names, both may have been exchanged by now
+        # if others can change names, both may have been exchanged by now
         if error.errno != errno.EBUSY or at.folder.shared or not stat.S_ISREG(new.st_mode):
             raise
         return _overwrite(at, temporary)
@@ -127,24 +130,24 @@ def _overwrite(at: Way, temporary: str) -> os.stat_result:
 
 
 def discard(fd: int, name: str) -> None:
-    """Remove a file or link from an open folder, if it is there."""
+    """Remove a file or link from an open folder, if it exists."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(name, dir_fd=fd)
 
 
 def create(fd: int, name: str) -> int:
-    """A new file in an open folder, for writing; what a dead run left under that name is removed."""
+    """Create a file in an open folder, for writing; remove a leftover of that name."""
     discard(fd, name)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(name, flags, 0o600, dir_fd=fd)
 
 
 def make_directory(fd: int, name: str, mode: int, uid: int, gid: int) -> os.stat_result:
-    """Make a directory in an open folder, with that owner and mode. Raises OSError, StepError."""
+    """Make a directory in an open folder, with this owner and mode. Raises OSError, StepError."""
     os.mkdir(name, 0o700, dir_fd=fd)
     new = os.open(name, FOLDER, dir_fd=fd)
     try:
-        # an empty one of ours is as good as the very one that was made
+        # any empty directory of ours is as good as the one that was made
         if os.fstat(new).st_uid != os.geteuid() or os.listdir(new):
             raise StepError("%s was exchanged for something else while it was made" % name)
         os.fchown(new, uid, gid)
@@ -155,8 +158,7 @@ def make_directory(fd: int, name: str, mode: int, uid: int, gid: int) -> os.stat
 
 
 def attribute(at: Union[str, int], name: str) -> bytes:
-    """An extended attribute of what an open file, or a path that leads to one, has; b"" where there is
-    none."""
+    """Return an extended attribute of an open file, or of what a path leads to; b"" without one."""
     try:
         return os.getxattr(at, name)
     except OSError as error:
@@ -166,7 +168,7 @@ def attribute(at: Union[str, int], name: str) -> bytes:
 
 
 def own_attributes(at: str) -> List[str]:
-    """Names of the attributes that users have given to something."""
+    """Return the names of attributes that users have set."""
     try:
         return [name for name in os.listxattr(at) if name.startswith("user.")]
     except OSError:
@@ -174,21 +176,21 @@ def own_attributes(at: str) -> List[str]:
 
 
 def keep_attributes(fd: int, name: str, new: int) -> None:
-    """Give an open new file what the one that it will replace has of KEPT, and its users' own."""
+    """Copy the attributes in KEPT, and those set by users, to the open new file that will replace a file."""
     try:
         old = open_named(name, fd)
     except FileNotFoundError:
         return
     try:
         before, owner = os.fstat(old), os.fstat(new).st_uid
-        # another user's list is not a reason to let them read what is ours
+        # an access control list by another user must not open our contents to them
         if not stat.S_ISREG(before.st_mode) or not (trusted(before.st_uid) or before.st_uid == owner):
             return
         for each in (*PRESERVED, *own_attributes(reached(old))):
             found = attribute(reached(old), each)
             if found and found != attribute(new, each):
-                # in containers labels can be read, not written: then the directory has given the new file its
-                # own
+                # containers can read labels, but not write them: then the directory has given the new file
+                # its label
                 with contextlib.suppress(PermissionError):
                     os.setxattr(new, each, found)
     finally:
@@ -196,7 +198,7 @@ def keep_attributes(fd: int, name: str, new: int) -> None:
 
 
 def refuse_directory(at: Way, path: str) -> None:
-    """Raise StepError if a directory stands where a file should go."""
+    """Raise StepError if a directory is in the place of a file."""
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISDIR(os.stat(at.name, dir_fd=at.fd, follow_symlinks=False).st_mode):
             raise StepError(
@@ -206,16 +208,16 @@ def refuse_directory(at: Way, path: str) -> None:
 
 
 def remove_at(fd: int, name: str) -> None:
-    """Remove a name below an open directory, with all that is in it, without following links.
+    """Remove a name below an open directory, with all of its contents, without following links.
 
-    However deep it is: folders beyond SHALLOW are moved up first, as each level costs a descriptor.
+    Any depth works: folders deeper than SHALLOW are moved up first, because each level uses a descriptor.
     """
     if not is_folder(name, fd):
         os.unlink(name, dir_fd=fd)
         return
     top = os.open(name, FOLDER, dir_fd=fd)
     try:
-        # what has been moved up is emptied in its turn; what is added in the meantime is not waited for
+        # moved folders are emptied next; additions in between are not waited for
         while _empty(top, top, 0):
             pass
     finally:
@@ -224,9 +226,10 @@ def remove_at(fd: int, name: str) -> None:
 
 
 def _empty(folder: int, top: int, depth: int) -> bool:
-    """Remove what is in an open folder. What is too deep goes to the top, under a name of its own: whether
-    anything
-    has."""
+    """Empty an open folder.
+
+    Folders that are too deep move to the top, under new names; return whether any has moved.
+    """
     moved = False
     for child in os.listdir(folder):
         if not is_folder(child, folder):
@@ -245,12 +248,12 @@ def _empty(folder: int, top: int, depth: int) -> bool:
 
 
 def is_folder(name: str, folder: int) -> bool:
-    """Whether a name in an open folder is a folder itself, and no link to one."""
+    """Return whether a name in an open folder is a folder and not a link to one."""
     return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
 
 
 def too_deep(path: str) -> StepError:
-    """The refusal to walk a tree that no program makes on purpose."""
+    """Return the error for a tree that is too deep to walk; no program makes one on purpose."""
     shown = path if len(path) < 100 else path[:97] + "..."
     return StepError(
         "more than %d folders deep: %s" % (DEEPEST, shown),
@@ -259,8 +262,10 @@ def too_deep(path: str) -> StepError:
 
 
 def remove_one(fd: int, name: str) -> bool:
-    """Remove a name below an open directory; whether it is gone. A directory in which there is something
-    stays."""
+    """Remove a name below an open directory; return whether it is gone.
+
+    A directory that is not empty stays.
+    """
     try:
         if is_folder(name, fd):
             os.rmdir(name, dir_fd=fd)
@@ -274,7 +279,7 @@ def remove_one(fd: int, name: str) -> bool:
 
 
 def sync_folder(fd: int) -> None:
-    """Put on disk which names an open folder has; one that we may not read is left to the kernel."""
+    """Sync the names of an open folder to disk; for a folder that we may not read, rely on the kernel."""
     try:
         os.fsync(fd)
     except OSError as error:
@@ -283,8 +288,10 @@ def sync_folder(fd: int) -> None:
 
 
 def checked(f: IO[bytes], path: str, sha256: str) -> Iterator[bytes]:
-    """What is in an open file, in pieces. Raises StepError at its end if the whole has another hash; "" is
-    any."""
+    """Yield the contents of an open file, in pieces.
+
+    Raises StepError at the end if the hash differs; "" accepts any.
+    """
     digest = hashlib.sha256()
     for chunk in iter(lambda: f.read(CHUNK), b""):
         digest.update(chunk)

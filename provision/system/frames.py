@@ -11,10 +11,10 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
 MARKER = b"\0PROV-AGENT-1\0"
 LENGTHS = struct.Struct(">II")
-#: no header is larger; a larger one means that the stream is not ours
+#: bytes; a longer header means that the stream is not ours
 MAX_HEADER = 64 * 1024 * 1024
 MAX_PAYLOAD = 8 * 1024 * 1024
-#: a header of this size may hold so many values, as each takes a hundred bytes once it is parsed
+#: a header of LARGE bytes may hold MANY values, because each takes about a hundred bytes once parsed
 LARGE, MANY = 1024 * 1024, 500_000
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 LONGEST_NUMBER = 100
@@ -25,22 +25,22 @@ class ProtocolError(Exception):
 
 
 class Frame(NamedTuple):
-    """One message. head["op"] says which."""
+    """One message. head["op"] is its name."""
 
     head: Dict[str, Any]
     payload: bytes = b""
 
 
 def pack(head: Dict[str, Any], payload: bytes = b"") -> bytes:
-    """A frame as it goes over the wire."""
+    """Return a frame as bytes for the wire."""
     header = json.dumps(head, separators=(",", ":")).encode()
     return LENGTHS.pack(len(header), len(payload)) + header + payload
 
 
 def unpack(data: Union[bytes, bytearray]) -> Tuple[Optional[Frame], int]:
-    """The first frame in data and how many bytes it took; (None, 0) if it is not whole yet.
+    """Return the first frame in data and its number of bytes; (None, 0) if it is not complete.
 
-    Raises ProtocolError for lengths that no frame has, and for a header that is none.
+    Raises ProtocolError for impossible lengths, and for an invalid header.
     """
     if len(data) < LENGTHS.size:
         return None, 0
@@ -58,7 +58,10 @@ def unpack(data: Union[bytes, bytearray]) -> Tuple[Optional[Frame], int]:
 
 
 def parse(header: bytes) -> Any:
-    """JSON as pack writes it. Raises ProtocolError for what is none, and for what would fill memory."""
+    """Parse JSON that pack has written.
+
+    Raises ProtocolError for invalid JSON, and for JSON that would exhaust memory.
+    """
     try:
         if len(header) > LARGE:
             bare = STRINGS.sub(b"", header)
@@ -82,7 +85,7 @@ def _once(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
 
 
 def _whole(text: str) -> int:
-    # int() takes the longer the longer it is, squared
+    # int() takes quadratic time for long numbers
     if len(text) > LONGEST_NUMBER:
         raise ValueError("a number of %d digits" % len(text))
     return int(text)
@@ -104,21 +107,21 @@ class FrameReader:
         self._buffer += data
 
     def skip_to_marker(self) -> bool:
-        """Drop everything up to and including the marker; False if it has not arrived yet."""
+        """Drop everything up to and including the marker; return False if it has not arrived."""
         at = self._buffer.find(MARKER, self._searched)
         if at < 0:
-            # its beginning may have arrived
+            # the marker's beginning may have arrived
             self._searched = max(0, len(self._buffer) - len(MARKER) + 1)
             return False
         del self._buffer[: at + len(MARKER)]
         return True
 
     def before_marker(self) -> bytes:
-        """What arrived instead of the marker."""
+        """Return what arrived instead of the marker."""
         return bytes(self._buffer)
 
     def next(self) -> Optional[Frame]:
-        """The next whole frame, or None. Raises ProtocolError."""
+        """Return the next complete frame, or None. Raises ProtocolError."""
         if len(self._buffer) < LENGTHS.size:
             return None
         frame, self.taken = unpack(self._buffer)

@@ -1,7 +1,10 @@
-"""The lock-out guard: a change that can lock us out is proved by a new login, or put back. Shipped with such steps.
+"""The lock-out guard: a new login must prove a change that could lock prov out, or it is reverted.
 
-The state before is kept, and a process of the host's own waits with it (guard_watch.py): unless a new login confirms
-the change in time, it puts everything back, whatever became of the agent, the link and the controller.
+Shipped with such steps.
+
+The guard keeps the former state and starts a watching process on the host (guard_watch.py). Unless a new
+login confirms the change in time, that process restores everything, whatever happens to agent, link and
+controller.
 """
 
 import contextlib
@@ -16,7 +19,7 @@ from provision.errors import StepError
 from provision.system import guard_watch
 from provision.system.guard_proof import BOOT_LINK, BOOT_UNIT, Proof, folder_of
 
-#: what guard_watch imports
+#: modules that guard_watch imports
 MODULES = (
     "provision.secrets",
     "provision.errors",
@@ -25,12 +28,13 @@ MODULES = (
     "provision.system.descriptors",
     "provision.system.guard_proof",
 )
-#: seconds for putting things back
+#: seconds for restoring
 RESTORING = 60.0
-#: For a host that boots before the change is proved. Everybody's sshd and sockets start after sysinit.target; they are
-#: not named, because one of their names is an alias. While it is not there (the unit is disabled) naming it makes
-#: systemd keep an empty unit of that name, and when the alias comes back, it may take that one's state for the
-#: service's: systemd 252 then holds a running sshd for dead, removes /run/sshd, and no one can log in any more.
+#: For a host that boots before the change is proved. sshd and all sockets start after sysinit.target. They
+#: are not named here, because one of their names is an alias. While the alias is missing (the unit is
+#: disabled), naming it makes systemd keep an empty unit of that name. When it returns, systemd may take that
+#: unit's state for the service's: systemd 252 then considers a running sshd dead, removes /run/sshd, and no
+#: one can log in any more.
 BOOT = """[Unit]
 Description=Revert a change that no new login has confirmed (prov)
 ConditionPathExists=%s/armed
@@ -45,7 +49,7 @@ ExecStart=%s now
 
 
 class Guard:
-    """proof: what a change is proved with."""
+    """Guards changes. proof: how a change is proved."""
 
     def __init__(self, proof: Proof) -> None:
         self.folder = folder_of(proof.home)
@@ -54,7 +58,10 @@ class Guard:
 
     @contextlib.contextmanager
     def around(self, guarded: Any) -> Iterator[None]:
-        """Around a step's change. guarded: what to put back. Raises StepError if it was put back."""
+        """Guard a step's change in the block.
+
+        guarded: what to restore. Raises StepError if it was restored.
+        """
         self._keep(guarded)
         if not guarded.effective:
             yield
@@ -83,10 +90,10 @@ class Guard:
         guard_watch.save(self.folder, "former.json", former)
 
     def _arm(self) -> str:
-        """From now on it is put back, unless it is confirmed with the token that is returned."""
+        """Arm the guard and return the token that confirms the change."""
         token = os.urandom(8).hex()
         for name in ("confirmed", "now", "restored"):
-            # of an agent that was killed
+            # left by an agent that was killed
             with contextlib.suppress(FileNotFoundError):
                 os.unlink("%s/%s" % (self.folder, name))
         program = write_program(self.folder, source_of)
@@ -104,12 +111,12 @@ class Guard:
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             if subprocess.run(unit, stdin=null, stdout=null, stderr=null, timeout=20).returncode == 0:
                 return token
-        # without systemd: a process of its own session, which outlives ours
+        # without systemd: a process in its own session, which outlives the agent
         subprocess.Popen(argv, stdin=null, stdout=null, stderr=null, start_new_session=True)
         return token
 
     def _put_back(self, why: str) -> StepError:
-        # not by ourselves: we may be killed half-way
+        # the watcher does it, because this process may be killed halfway
         guard_watch.save(self.folder, "now", {})
         end = time.monotonic() + RESTORING
         while not os.path.exists(self.folder + "/restored") and time.monotonic() < end:
@@ -122,7 +129,10 @@ class Guard:
 
 
 def write_program(folder: str, source: Callable[[str], str]) -> str:
-    """Write guard_watch as a program that runs without an agent, and return its path. source: gives a module's text."""
+    """Write guard_watch as a program that runs without an agent; return its path.
+
+    source: returns a module's text.
+    """
     for name in MODULES:
         path = "%s/%s.py" % (folder, name.replace(".", "/"))
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
@@ -136,7 +146,7 @@ def write_program(folder: str, source: Callable[[str], str]) -> str:
 
 
 def source_of(name: str) -> str:
-    """The text of a module that was shipped."""
+    """Return the text of a shipped module."""
     shipped = next(finder for finder in sys.meta_path if hasattr(finder, "modules"))
     text: str = shipped.modules[name]
     return text

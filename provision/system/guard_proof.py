@@ -1,6 +1,6 @@
 """Proof of a change that the guard watches: a new login confirms it. Shipped.
 
-What arms the guard and puts things back (guard.py) travels only with the steps that need it.
+The code that arms the guard and restores (guard.py) travels only with the steps that need it.
 """
 
 import contextlib
@@ -8,14 +8,14 @@ import os
 import shutil
 from typing import Any, Callable, Dict, NamedTuple
 
-#: has a booting host put everything back before anybody can log in (systemd.special(7), bootup(7))
+#: makes a booting host restore everything before logins are possible (systemd.special(7), bootup(7))
 BOOT_UNIT = "/etc/systemd/system/prov-guard.service"
 BOOT_LINK = "/etc/systemd/system/multi-user.target.wants/prov-guard.service"
 
 
 class Proof(NamedTuple):
-    """home: the ledger's folder.  seconds: in which a change has to be proved.
-    prove: has the controller log in again, and confirm a token there; "" or why it could not.
+    """How a change is proved. home: the ledger's folder.  seconds: the time limit.
+    prove: has the controller log in again and confirm a token there; returns "" or why it could not.
     """
 
     home: str
@@ -36,7 +36,7 @@ def claim(folder: str, to: str) -> bool:
 
 
 def confirm(home: str, token: str) -> None:
-    """Someone has logged in again: what is armed with that token stays."""
+    """Confirm the change armed with a token, which then stays: a new login has worked."""
     folder = folder_of(home)
     with contextlib.suppress(FileNotFoundError):
         with open(folder + "/armed", encoding="utf-8") as f:
@@ -46,13 +46,16 @@ def confirm(home: str, token: str) -> None:
 
 
 def settle_earlier(home: str) -> str:
-    """A run has logged in, so what an earlier one left armed stays. What was put back since then, in words."""
+    """Confirm what an earlier run left armed, because this run could log in.
+
+    Returns what was restored since then, as text.
+    """
     path = folder_of(home) + "/restored"
     if claim(folder_of(home), "confirmed"):
         shutil.rmtree(folder_of(home), ignore_errors=True)
     if not os.path.exists(path):
         return ""
-    # every agent has them; guard_watch, which claims too, has not
+    # imported here: every agent has records, but guard_watch, which claims too, does not
     from provision.system.memory import records
 
     try:
@@ -67,5 +70,5 @@ def settle_earlier(home: str) -> str:
 
 
 def folder_of(home: str) -> str:
-    """Where the guard keeps things."""
+    """Return the folder of the guard."""
     return home + "/guard"

@@ -1,9 +1,11 @@
-"""Puts back what no one has confirmed in time. Shipped; runs on the host as a program of its own, with few modules.
+"""Restore changes that no one has confirmed in time.
 
-The folder of the guard holds `former.json`, what was there before; `armed`, until when it may be confirmed; copies of
-files; `now`, to put it back at once. The process that moves `armed` away claims it: the one that confirms, or this
-program. It alone puts back: it is there whatever is killed. What it puts back can be in folders of users, who may
-exchange names: it goes there as steps do (paths.py).
+Shipped; runs on the host as a separate program with few modules.
+
+The guard's folder has `former.json`, the former state; `armed`, the time limit for confirming; copies of
+files; and `now`, which asks to restore at once. The process that moves `armed` away claims it: the confirming
+one, or this program. Only this program restores, because it survives whatever is killed. Paths may be in
+folders of users, who could exchange names, so it reaches them as steps do (paths.py).
 """
 
 import contextlib
@@ -22,27 +24,27 @@ from provision.system.guard_proof import claim
 from provision.system.paths import FOLDER, NoWay, Way, kind_of, reached, way
 
 COMMAND_TIMEOUT = 30
-#: what a record that is damaged makes of reading it
+#: errors that a damaged record causes
 WRONG = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
-#: seconds between looks
+#: seconds between checks
 LOOK = 0.1
 
 
 def load(folder: str) -> Dict[str, Any]:
-    """What is kept: files, as `look` says, and commands (argv) that have them read."""
+    """Return the former state: files, as from `look`, and commands (argv) that make programs read them."""
     try:
         with open(folder + "/former.json", encoding="utf-8") as f:
             found: Dict[str, Any] = json.load(f)
         if isinstance(found["files"], list) and isinstance(found["commands"], list):
             return found
     except WRONG:
-        # nothing is known that could be put back
+        # nothing is known that could be restored
         pass
     return {"files": [], "commands": []}
 
 
 def save(folder: str, name: str, content: Dict[str, Any]) -> None:
-    """Write a file of the folder whole."""
+    """Write a file of the folder atomically."""
     with open("%s/.%s" % (folder, name), "w", encoding="utf-8") as f:
         json.dump(content, f)
         f.flush()
@@ -51,19 +53,19 @@ def save(folder: str, name: str, content: Dict[str, Any]) -> None:
 
 
 def look(folder: str, path: str, copy: str) -> Dict[str, Any]:
-    """What is at a path; the contents of a file are copied to that name in the folder. Raises OSError."""
+    """Return the state of a path; copy a file's contents to a name in the folder. Raises OSError."""
     try:
         with way(path) as at, named(at) as fd:
             return seen(folder, path, fd, copy)
     except (FileNotFoundError, NoWay):
         return {"path": path, "kind": "absent"}
     except StepError:
-        # behind a link of a user's, where no step changes anything either
+        # behind a user's link, where no step changes anything either
         return {"path": path, "kind": "hidden"}
 
 
 def seen(folder: str, path: str, fd: int, copy: str) -> Dict[str, Any]:
-    """What a descriptor stands for."""
+    """Return the state of what a descriptor refers to."""
     st = os.fstat(fd)
     kind = kind_of(st.st_mode)
     found = {"path": path, "kind": kind, "mode": stat.S_IMODE(st.st_mode), "uid": st.st_uid, "gid": st.st_gid}
@@ -79,7 +81,7 @@ def seen(folder: str, path: str, fd: int, copy: str) -> Dict[str, Any]:
 
 
 def put(folder: str, was: Dict[str, Any]) -> None:
-    """Make what is at a path what it was. Raises OSError, StepError."""
+    """Restore the former state of a path. Raises OSError, StepError."""
     if was["kind"] == "hidden":
         return
     with way(was["path"]) as at:
@@ -103,7 +105,7 @@ def put(folder: str, was: Dict[str, Any]) -> None:
 
 
 def put_file(folder: str, at: Way, was: Dict[str, Any]) -> None:
-    """Write a new file beside the one that has its name, and put it in its place."""
+    """Write a new file beside the existing one, and rename it into place."""
     beside = ".%s.prov-former" % at.name
     copy = "%s/%s" % (folder, was["copy"])
     with open(copy, "rb") as f, os.fdopen(create(at.fd, beside), "wb") as out:
@@ -119,7 +121,7 @@ def put_file(folder: str, at: Way, was: Dict[str, Any]) -> None:
 
 
 def put_attributes(at: Way, was: Dict[str, Any]) -> None:
-    """Give a directory its owner and mode back: the very one that was there, or one that is its owner's anyway."""
+    """Restore owner and mode of a directory: the same one, or one that its owner controls anyway."""
     fd = os.open(at.name, FOLDER, dir_fd=at.fd)
     try:
         st = os.fstat(fd)
@@ -132,7 +134,7 @@ def put_attributes(at: Way, was: Dict[str, Any]) -> None:
 
 
 def restore(folder: str) -> None:
-    """Put everything back, and have it read. Goes on after what can't be: the rest may let us in."""
+    """Restore everything and run the commands. Continue after errors, because the rest may restore logins."""
     former = load(folder)
     left = []
     for was in former["files"]:
@@ -152,7 +154,10 @@ def restore(folder: str) -> None:
 
 
 def watch(folder: str) -> None:
-    """Wait until it is confirmed, or too late. Monotonic: a host's clock may be set."""
+    """Wait until the change is confirmed, or the time is over.
+
+    Uses monotonic time, because a host's clock may be set.
+    """
     while True:
         try:
             with open(folder + "/armed", encoding="utf-8") as f:
@@ -160,7 +165,7 @@ def watch(folder: str) -> None:
         except FileNotFoundError:
             return
         except WRONG:
-            # no one can confirm that
+            # no one can confirm a damaged record
             left = 0.0
         if left <= 0 or os.path.exists(folder + "/now"):
             if claim(folder, "taken"):
@@ -171,6 +176,6 @@ def watch(folder: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[2:] == ["now"]:
-        # the host has booted, and its monotonic clock begun again
+        # the host has rebooted, and its monotonic clock has restarted
         save(sys.argv[1], "now", {})
     watch(sys.argv[1])

@@ -1,7 +1,7 @@
 """The host as steps see it: files, commands, packages, units, accounts, ledger. Shipped.
 
-Steps touch the host through this class only. `System` acts for real; `PlannedSystem` (overlay.py) keeps what
-steps would do to itself, so that later steps see it.
+Steps access the host through this class only. `System` acts for real; `PlannedSystem` (planned_host.py) keeps
+the effects of steps in memory, so that later steps see them.
 """
 
 import os
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Controller(Protocol):
-    """What the agent can ask of the other side while a step runs."""
+    """What the agent can request from the controller while a step runs."""
 
     def fetch(self, source: Source, request: bytes = b"") -> Generator[bytes, None, None]: ...
 
@@ -34,19 +34,20 @@ class Controller(Protocol):
 class System:
     """The real host.
 
-    facts: as sent to the controller.  ledger: what the host remembers.
-    deadline: when the running step has to end, by the monotonic clock.  user: the one that commands run as, "" for
-    the process's own (identity.acting_as).
+    facts: as sent to the controller.  ledger: the record of earlier runs on this host.  deadline: when the
+    running step must end, by the monotonic clock.  user: the one that commands run as, "" for the process's
+    own (identity.acting_as).
     """
 
     planned = False
-    #: whether what is changed belongs to a run that the host remembers
+    #: whether changes belong to a recorded run
     recorded = True
-    #: set by the step that has the host reboot: seconds in which it has to be back. The agent then ends, and
-    #: another one goes on after the boot
+    #: seconds in which the host must be back; set by the step that reboots it. The agent then ends, and a new
+    #: one continues after the boot
     rebooting = 0.0
 
-    #: the user that the controller logs in as, and what proves that they still can; None: there is no one to ask
+    #: the user that the controller logs in as, and how to prove that they still can; None if no new login is
+    #: possible
     login = ""
     proof: "Optional[Proof]" = None
 
@@ -55,10 +56,10 @@ class System:
         self.facts = facts
         self.ledger = ledger
         self.deadline = 0.0
-        #: labels of the steps so far that failed, also if that was ignored, or were skipped
+        #: labels of earlier steps that failed, even if ignored, or were skipped
         self.unsettled: List[str] = []
         self.user = ""
-        #: whether the running step has run commands of its own
+        #: whether the running step has run commands
         self.ran = False
         self.files = Files(controller.fetch)
         self.units = Units(self._tool, self.ask)
@@ -67,13 +68,13 @@ class System:
 
     @cached_property
     def packages(self) -> "Apt":
-        """apt's packages. The steps that use them bring the modules."""
+        """apt's packages. The steps that use them ship the modules."""
         from provision.system.packages.apt_packages import Apt
 
         return Apt(self.run, self.ask, self.controller.progress)
 
     def begin(self) -> None:
-        """Something is about to be changed: from now on the former state of everything is kept."""
+        """Start recording: a change follows, and from now on every former state is kept."""
         if not self.recorded:
             return
         first = self.ledger.record is None
@@ -90,11 +91,11 @@ class System:
         self.files.own.clear()
 
     def run(self, argv: Sequence[str], **options: Any) -> Result:
-        """Run a command that may change the host, and pass on what it prints.
+        """Run a command that may change the host, and forward its output.
 
         Options are those of `execute`; the deadline is the step's.
         """
-        # what these two do shows elsewhere, or changes nothing
+        # the effects of these two show elsewhere, or they change nothing
         self.ran = self.ran or argv[0] not in ("systemctl", "openssl")
         return self._tool(argv, **options)
 
@@ -103,31 +104,31 @@ class System:
         return self._execute(argv, {"on_line": self.controller.progress, **options})
 
     def ask(self, argv: Sequence[str], **options: Any) -> Result:
-        """Run a command that only reads. In a plan it really runs, where `run` only pretends."""
+        """Run a command that only reads. A plan really runs it, while it only pretends to `run`."""
         return self._execute(argv, options)
 
     def judge(self, argv: Sequence[str], doing: str, hint: str, folder: str = "/etc") -> str:
-        """Have a program judge its configuration ("nginx -t"); returns what it says on stderr. Raises StepError.
+        """Have a program check its configuration ("nginx -t"); return its stderr. Raises StepError.
 
-        folder: where that is; a plan shows it to the program as the deploy will find it.
+        folder: where the configuration is; a plan shows it to the program as the deploy will leave it.
         """
         result = self.judged(argv, folder)
         return result.require(doing, hint).stderr if result is not None else ""
 
     def judged(self, argv: Sequence[str], folder: str = "/etc", **options: Any) -> Optional[Result]:
-        """What a program says of it; None in a plan that can't know it yet. options: as of ask."""
+        """Return the result of such a check; None if a plan can't know it yet. options: as for ask."""
         return self.ask(argv, **options)
 
     def runnable(self, program: str) -> bool:
-        """Whether a program that a command names by absolute path is really there to be asked."""
+        """Return whether a program, which a command names by absolute path, exists and can run."""
         return not program.startswith("/") or os.path.exists(program)
 
     def fetch(self, source: Source, request: bytes = b"") -> bytes:
-        """All of a source's contents. For small ones: use files.write for the rest."""
+        """Return the whole contents of a small source; use files.write for others."""
         return b"".join(self.controller.fetch(source, request))
 
     def owner(self, user: Optional[str], group: Optional[str]) -> "tuple[int, int]":
-        """Ids for names; None is the process's own."""
+        """Return the ids for names; None is the process's own."""
         uid = os.geteuid() if user is None else self.accounts.uid(user)
         if group is not None:
             return uid, self.accounts.gid(group)
@@ -138,12 +139,14 @@ class System:
         return uid, account.gid
 
     def hostname(self) -> str:
-        """The name that the running kernel has."""
+        """Return the running kernel's host name."""
         return os.uname().nodename
 
     def set_hostname(self, name: str) -> None:
-        """Give the running kernel a name. hostnamectl(1) needs D-Bus, which minimal
-        images lack; in containers /proc/sys is read-only."""
+        """Set the running kernel's host name.
+
+        hostnamectl(1) needs D-Bus, which minimal images lack; in containers /proc/sys is read-only.
+        """
         socket.sethostname(name)
 
     def _execute(self, argv: Sequence[str], options: Dict[str, Any]) -> Result:

@@ -1,4 +1,4 @@
-"""Files of the host, reached by no link that another user can change (paths.py), and written atomically. Shipped."""
+"""Files of the host, written atomically, reached by no link that others can change (paths.py). Shipped."""
 
 import contextlib
 import errno
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 class Stat(NamedTuple):
-    """What is at a path, not following a link there.
+    """The state of a path; a link there is not followed.
 
     kind: "file", "dir", "link" or "other".  mode: permission bits.  size: bytes.  target: of a link.
     """
@@ -60,19 +60,19 @@ class Stat(NamedTuple):
     target: str = ""
 
 
-#: what may be written: bytes at hand, or contents that the controller sends in pieces
+#: contents to write: bytes, or a source that the controller sends in pieces
 Content = Union[bytes, Source]
 Fetch = Callable[[Source], Generator[bytes, None, None]]
 
 
 class Files:
-    """The real file system. fetch: asks the controller for the pieces of a Source.
+    """The real file system. fetch: requests the pieces of a Source from the controller.
 
-    looked: the paths that steps have asked about.  tended: those below which nothing is "no longer declared".
-    record: keeps the state before a change.
-    created: called for each path that was new, and looked at before; and whether all that is in it belongs to it.
-    removed: called for each that was removed; whether it was a whole that the running step had made.
-    wrote: called for each path that was made or replaced.  filling: called for one that a command will fill.
+    looked: the paths that steps have queried.  tended: folders whose contents are never "no longer declared".
+    record: keeps former states.  created: called with each new path that was queried before, and whether all
+    of its contents belong to it.  removed: called with each removed path; returns whether it was a whole that
+    the running step had made.  wrote: called with each path that was made or replaced.  filling: called with
+    one that a command will fill.
     """
 
     def __init__(self, fetch: Fetch) -> None:
@@ -84,17 +84,17 @@ class Files:
         self.removed: Callable[[str], bool] = lambda path: False
         self.wrote: Callable[[str], None] = lambda path: None
         self.filling: Callable[[str], None] = lambda path: None
-        #: wholes that the running step had made and has removed: made again they are that again
+        #: wholes that the running step made and removed; made again, they are wholes again
         self.own: Set[str] = set()
         self.hashes = Hashes()
-        #: folders in which no one else can change names, as seen since `forget`
+        #: folders where no one else can change names, as checked since `forget`
         self._private: Set[str] = set()
         self._pins = Pins()
 
     # -- reading
 
     def stat(self, path: str) -> Optional[Stat]:
-        """What is at path, or None. A link is not followed."""
+        """Return the state of a path, or None. A link is not followed."""
         self.looked.add(path)
         return self._real(path)
 
@@ -103,7 +103,7 @@ class Files:
         return None if found is None else stat_of(*found)
 
     def _look(self, path: str) -> "Optional[Tuple[os.stat_result, str]]":
-        """What is at path, and the target if it is a link."""
+        """Return the state of a path, and the target if it is a link."""
         folder = os.path.dirname(path)
         try:
             if folder in self._private:
@@ -123,7 +123,7 @@ class Files:
             return None
 
     def end(self, path: str) -> Optional[Stat]:
-        """What path leads to, following links, or None."""
+        """Return the state of what a path leads to, following links, or None."""
         found = self._real(path)
         if found is None or found.kind != "link":
             return found
@@ -134,20 +134,20 @@ class Files:
             return None
 
     def predicted(self, path: str) -> bool:
-        """Whether the file at path is only what a plan says that it will be."""
+        """Return whether a plan has only predicted the file at a path."""
         return False
 
     def exists(self, path: str) -> bool:
-        """Whether there is something at path, following links."""
+        """Return whether a path exists, following links."""
         return self.end(path) is not None
 
     def read(self, path: str) -> bytes:
-        """The contents of the file at path, following links. Raises OSError, StepError."""
+        """Return the contents of a file, following links. Raises OSError, StepError."""
         with self._open(path) as f:
             return f.read()
 
     def open(self, path: str) -> IO[bytes]:
-        """The file at path, open for reading; links are followed. Raises OSError, StepError."""
+        """Open a file for reading, following links. Raises OSError, StepError."""
         return self._open(path)
 
     def _open(self, path: str) -> IO[bytes]:
@@ -157,9 +157,9 @@ class Files:
             return f
 
     def sha256(self, path: str) -> str:
-        """Hex digest of a file's contents, computed once while its inode, size and times stay the same."""
+        """Return the hex digest of a file's contents, cached while inode, size and times stay the same."""
         if os.geteuid() == 0 and os.path.dirname(path) in self._private:
-            # for users other than root it shows by opening it that they may read it
+            # non-root users must open the file, so that permissions apply
             st = os.lstat(path)
             known = self.hashes.find(st) if stat.S_ISREG(st.st_mode) else None
             if known is not None:
@@ -168,7 +168,7 @@ class Files:
             return self.hashes.find(os.fstat(f.fileno())) or self.hashes.read(f)
 
     def follow(self, path: str) -> str:
-        """The path of what is to be edited at path: where a link there leads to. Raises StepError."""
+        """Return the path to edit: the target if the path is a link. Raises StepError."""
         now = self.stat(path)
         if now is None or now.kind != "link":
             return path
@@ -176,17 +176,17 @@ class Files:
             return at.path
 
     def shared(self, path: str) -> bool:
-        """Whether another user can put something else at path, or in the place of a folder above it."""
+        """Return whether another user can replace what is at a path, or a folder above it."""
         while True:
             try:
                 with self._way(path) as at:
                     return at.folder.shared
             except NoWay:
-                # a folder that is still to be made
+                # the folder does not exist yet
                 path = os.path.dirname(path)
 
     def refuse_shared(self, path: str, why: str) -> None:
-        """Raise StepError if another user can change what is in a folder, for programs that follow names there."""
+        """Raise StepError if another user can change a folder that a program reads by names."""
         if self.shared(path + "/."):
             raise StepError(
                 "other users can change %s or a folder above it; %s" % (path, why),
@@ -199,8 +199,8 @@ class Files:
             yield at
 
     def list(self, path: str) -> List[str]:
-        """Names in a directory, sorted; empty if there is no such directory. Raises StepError if it is too deep."""
-        # every walk of a tree comes by here
+        """Return the sorted names in a directory; none if it is missing. Raises StepError if too deep."""
+        # every walk of a tree passes here
         if path.count("/") > DEEPEST:
             raise too_deep(path)
         try:
@@ -214,14 +214,14 @@ class Files:
             return []
 
     def made(self, path: str) -> float:
-        """When what is at path last changed (mtime, seconds since the epoch); 0 if there is nothing."""
+        """Return when a path last changed (mtime, seconds since the epoch); 0 if it does not exist."""
         found = self._look(path)
         return 0.0 if found is None else found[0].st_mtime
 
     def acl(self, path: str, default: bool = False) -> bytes:
-        """The access control list of what is at path, as the kernel keeps it (acl(5)); b"" if there is none.
+        """Return the access control list of a path as the kernel stores it (acl(5)); b"" without one.
 
-        default: the one that what is made in a directory gets.
+        default: the list that new entries of a directory get.
         """
         try:
             with way(path) as at, named(at) as fd:
@@ -230,17 +230,17 @@ class Files:
             return b""
 
     def forget(self) -> None:
-        """Another step begins, or a command has run: what was seen of folders may not hold any more."""
+        """Forget the checks of folders: a new step or a command may have changed them."""
         self._pins.clear()
         self._private.clear()
 
     # -- writing
 
     def write(self, path: str, content: Content, mode: int, uid: int, gid: int, durable: bool = True) -> None:
-        """Replace the file at path in one step: a reader sees the old contents or the new, never a part.
+        """Replace the file at a path atomically: a reader sees the old or the new contents, never a part.
 
-        The new file is complete and on disk (fsync) before it takes the name; durable=False leaves that to
-        a later sync(), for trees of many files. What a dead run left under the temporary name is replaced.
+        The new file is on disk (fsync) before it gets its name; durable=False leaves that to a later sync(),
+        for trees of many files. A temporary file that a killed run has left is replaced.
         """
         if isinstance(content, bytes):
             self._replace(path, iter([content]), mode, uid, gid, durable)
@@ -274,16 +274,16 @@ class Files:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
     def sync(self) -> None:
-        """Put on disk what was written with durable=False."""
+        """Sync the files written with durable=False to disk."""
         os.sync()
 
     def copy(self, origin: str, path: str, mode: int, uid: int, gid: int, sha256: str = "") -> None:
-        """Copy a file of this host, as `write` with durable=False does. sha256: what its contents have to be."""
+        """Copy a file of this host, like `write` with durable=False. sha256: the expected hash."""
         with self._open(origin) as f:
             self.put(f, path, mode, uid, gid, sha256)
 
     def put(self, f: IO[bytes], path: str, mode: int, uid: int, gid: int, sha256: str = "") -> None:
-        """The same with an open file. Raises StepError if its contents are others."""
+        """Copy an open file in the same way. Raises StepError if its hash differs."""
         self._replace(path, checked(f, path, sha256), mode, uid, gid, durable=False)
 
     def mkdir(self, path: str, mode: int, uid: int, gid: int) -> None:
@@ -313,7 +313,7 @@ class Files:
         self._private.clear()
 
     def remove(self, path: str) -> None:
-        """Remove what is at path, with everything below a directory; links are removed, not followed."""
+        """Remove a path and everything below it; links are removed, not followed."""
         with way(path) as at:
             if self.record is not None:
                 self.record.keep_folder(at.fd, at.name, at.path)
@@ -324,7 +324,7 @@ class Files:
             self.own.add(path)
 
     def remove_each(self, path: str, inner: Sequence[str]) -> None:
-        """Remove these, which are path or below it, inner ones first. A folder in which something else is stays."""
+        """Remove these paths at or below the path, inner ones first. A folder that is not empty stays."""
         with way(path) as at:
             if self.record is not None:
                 self.record.keep_folder(at.fd, at.name, at.path)
@@ -336,13 +336,13 @@ class Files:
         self._private.clear()
 
     def look_after(self, folder: str) -> None:
-        """What is in a folder, and below, comes and goes by the running step: it is never "no longer declared"."""
+        """Note that the running step manages a folder's contents: they are never "no longer declared"."""
         inner = ["%s/%s" % (folder, name) for name in self.list(folder)]
         self.looked.update(inner)
         self.tended.update(inner)
 
     def keep(self, path: str) -> None:
-        """Keep what is at path for an undo: a command is about to make it, or to change it."""
+        """Keep the state of a path for an undo: a command is about to make or change it."""
         if self.record is not None:
             with contextlib.suppress(NoWay), way(path) as at:
                 self._keep(path, at, whole=True)
@@ -363,12 +363,12 @@ class Files:
             os.chmod(there, mode)
 
     def set_owner(self, path: str, uid: int, gid: int) -> None:
-        """Change owner and group of what is at path, a link itself included."""
+        """Change owner and group of a path, or of a link itself."""
         with self._changing(path) as (there, _):
             os.chown(there, uid, gid)
 
     def set_acl(self, path: str, data: bytes, mode: int, default: bool = False) -> None:
-        """Change what `acl` gives. mode: what the permission bits become by it, which a plan has to be told."""
+        """Change what `acl` returns. mode: the resulting permission bits, which a plan can't compute."""
         with self._changing(path) as (there, _):
             what = DEFAULT_ACL if default else ACL
             if data:
@@ -377,13 +377,13 @@ class Files:
                 os.removexattr(there, what)
 
     def set_attribute(self, path: str, name: str, data: bytes) -> None:
-        """Change another extended attribute, as far as this system lets us (in containers labels are read-only)."""
+        """Change another extended attribute, if the system allows it (containers have read-only labels)."""
         with self._changing(path) as (there, _), contextlib.suppress(PermissionError):
             os.setxattr(there, name, data)
 
     @contextlib.contextmanager
     def _changing(self, path: str) -> "Iterator[Tuple[str, os.stat_result]]":
-        """A path that leads to what is at path now, whatever is put there later; and what that is."""
+        """Return a path that keeps leading to what is at this path now, and its state."""
         with way(path) as at, named(at) as fd:
             self._pins.same(at, os.fstat(fd))
             self._keep(path, at)
@@ -393,5 +393,5 @@ class Files:
 
 
 def stat_of(st: os.stat_result, target: str) -> Stat:
-    """What steps see of something."""
+    """Return the state that steps see."""
     return Stat(kind_of(st.st_mode), stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid, st.st_size, target)

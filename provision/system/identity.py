@@ -1,4 +1,4 @@
-"""The ids that the kernel judges us by, for a while. Shipped."""
+"""Switch the ids that the kernel uses for access checks. Shipped."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ from typing import Iterator, Sequence
 
 @contextlib.contextmanager
 def as_ids(uid: int, gid: int, groups: Sequence[int]) -> Iterator[None]:
-    """Have the kernel judge the block as for that user. Nothing if we are not root."""
+    """Have the kernel check access in the block as that user. Does nothing if the process is not root."""
     if os.geteuid() != 0:
         yield
         return
@@ -25,7 +25,7 @@ def as_ids(uid: int, gid: int, groups: Sequence[int]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def as_root() -> Iterator[None]:
-    """For prov's own records: be root in the block, if we are, whatever user the step acts as."""
+    """Be root in the block if the process can, whatever user the step acts as; for prov's own records."""
     us = os.geteuid()
     if us and not os.getuid():
         os.seteuid(0)

@@ -1,7 +1,7 @@
-"""The user that builds run as, what they have for themselves, and how all of their processes end. Shipped with steps.
+"""The user that builds run as: its id, its folders, and how its processes are ended. Shipped with steps.
 
-An id without an account: nothing to log in as, nothing that a host has to be given first or that is left when prov
-goes. One for all builds that trust each other.
+It is an id without an account, so no one can log in as it, and prov neither creates nor leaves anything on
+the host. Builds that trust each other share one.
 """
 
 import contextlib
@@ -20,19 +20,19 @@ from provision.system.paths import way
 from provision.system.processes import with_id
 
 NAME = "prov-build"
-#: ids that neither distributions nor systemd give to anybody (systemd, "Users, Groups, UIDs and GIDs")
+#: ids that neither distributions nor systemd assign (systemd, "Users, Groups, UIDs and GIDs")
 FIRST_ID, IDS = 60706, 478
-#: what builds keep, and a folder for each one while it lasts
+#: caches that builds keep, and a folder for each build while it runs
 HOME = "/var/cache/prov-builds"
 RUNNING, CACHED = "now-", "cache-"
-#: of what root has configured for itself, what installers read (pip and uv, "Configuration")
+#: root's configuration files that installers read (pip and uv, "Configuration")
 CONFIGURATION = (".config/pip/pip.conf", ".pip/pip.conf", ".config/uv/uv.toml")
-#: seconds in which processes that were killed have to be gone
+#: seconds for killed processes to be gone
 PATIENCE = 10.0
 
 
 class Own(NamedTuple):
-    """What a build has for itself. folder: root's, while it lasts.  cache: a folder that is kept, or ""."""
+    """The private folders of a build. folder: root's, while it runs.  cache: a folder that is kept, or ""."""
 
     folder: str
     cache: str
@@ -43,7 +43,10 @@ class Own(NamedTuple):
 
 
 def free_id(name: str) -> int:
-    """The id, of user and group, for builds of that name: always the same one, unless an account takes it."""
+    """Return the id, of user and group, for builds with a name.
+
+    It is always the same, unless an account takes it.
+    """
     first = zlib.crc32(name.encode())
     for number in range(first, first + IDS):
         found = FIRST_ID + number % IDS
@@ -53,7 +56,7 @@ def free_id(name: str) -> int:
 
 
 def is_builder(uid: int) -> bool:
-    """Whether something of that owner is a build's, which has not come to its end."""
+    """Return whether an owner is a build that has not ended."""
     return FIRST_ID <= uid < FIRST_ID + IDS
 
 
@@ -66,8 +69,8 @@ def _is_known(number: int) -> bool:
 
 
 def end_processes(uid: int) -> None:
-    """End all processes of a user, also those that keep starting more. Raises StepError."""
-    # kill(2): -1 is every process that we may signal, in one go, so none can get away by starting another
+    """End all processes of a user, even if they keep starting more. Raises StepError."""
+    # kill(2): -1 signals every process that we may signal at once, so none can escape by starting another
     child = os.fork()
     if child == 0:
         try:
@@ -90,11 +93,11 @@ def end_processes(uid: int) -> None:
 
 @contextlib.contextmanager
 def own_folder(uid: int, cache: str) -> Iterator[Own]:
-    """A folder for one build, and the one of that name in which earlier ones have kept something."""
+    """Make a folder for one build, and the cache that earlier builds of that name have kept."""
     os.makedirs(HOME, mode=0o711, exist_ok=True)
     for name in os.listdir(HOME):
         if name.startswith(RUNNING) and not os.path.exists("/proc/" + name[len(RUNNING) :].partition("-")[0]):
-            # of an agent that was killed: its number is in the name
+            # left by an agent that was killed; the name has its process id
             _remove(name)
     name = "%s%d-%s" % (RUNNING, os.getpid(), token_hex(6))
     own = Own("%s/%s" % (HOME, name), "%s/%s%s" % (HOME, CACHED, cache) if cache else "")
@@ -123,7 +126,7 @@ def _remove(name: str) -> None:
 
 
 def _configure(home: str, uid: int) -> None:
-    """Give the build what root has configured of installers for itself."""
+    """Give the build root's configuration of installers."""
     root = pwd.getpwuid(0).pw_dir
     for path in CONFIGURATION:
         try:
@@ -139,7 +142,7 @@ def _configure(home: str, uid: int) -> None:
 
 
 def put(path: str, data: bytes, uid: int) -> None:
-    """Write a file for a user's eyes only."""
+    """Write a file that only one user can read."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

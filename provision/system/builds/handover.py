@@ -1,7 +1,8 @@
-"""Folders that another user has filled become root's, and the other way round. Shipped with the steps that build.
+"""Hand folders over from another user to root, and back. Shipped with the steps that build.
 
-Everything goes through descriptors of directories and never follows a link: the user who filled the folder chose every
-name in it. A directory changes hands before it is listed, so that nothing in it is exchanged after that.
+Everything uses directory descriptors and never follows a link, because the user who filled the folder chose
+every name in it. The owner of a directory changes before it is listed, so that nothing in it is exchanged
+afterwards.
 """
 
 import contextlib
@@ -18,29 +19,31 @@ from provision.system.builds.view import folders_above
 from provision.system.descriptors import DEFAULT_ACL
 from provision.system.paths import ACL, FOLDER, way
 
-#: folders in folders; every level holds a descriptor while what is below it changes hands
+#: maximum nesting of folders; each level holds a descriptor while its contents change hands
 DEEPEST = 100
-#: lists that give further users access, whatever the mode says (acl(5))
+#: lists that give further users access regardless of the mode (acl(5))
 ACLS = (ACL, DEFAULT_ACL)
 
 
 class Left(NamedTuple):
-    """What of a folder does not change hands: device and inode of each file and folder."""
+    """Files and folders that keep their owner, as device and inode."""
 
     own: Set[Tuple[int, int]]
 
     def has(self, st: os.stat_result) -> bool:
-        """Whether it is one of these."""
+        """Return whether a file or folder is among these."""
         return (st.st_dev, st.st_ino) in self.own
 
     def leave(self, st: os.stat_result) -> None:
-        """Add one."""
+        """Add a file or folder."""
         self.own.add((st.st_dev, st.st_ino))
 
 
 def give(folder: str, uid: int) -> Left:
-    """Give a folder of root's, with what is in it, to a user. What others have put there, and what is not for
-    everyone's eyes, is not given."""
+    """Give one of root's folders and its contents to a user.
+
+    Things that belong to other users, and things that not everyone may read, stay.
+    """
     left = Left(set())
     with way(folder) as at:
         _give(at.fd, at.name, uid, left, folder, 0)
@@ -58,13 +61,16 @@ def _give(above: int, name: str, uid: int, left: Left, path: str, depth: int) ->
     with _directory(above, name, path, depth) as fd:
         for child in os.listdir(fd):
             _give(fd, child, uid, left, "%s/%s" % (path, child), depth + 1)
-        # last, as from then on the user may exchange what is in it
+        # last, because afterwards the user may exchange its contents
         os.fchown(fd, uid, uid)
 
 
 class Taking(NamedTuple):
-    """uid: of the user who gives.  left: what was never theirs.  links: those that were found.  refused: what was,
-    and why."""
+    """A handover to root.
+
+    uid: of the former owner.  left: what the user never owned.  links: links that were found.  refused:
+    paths, each with the reason.
+    """
 
     uid: int
     left: Left
@@ -73,8 +79,11 @@ class Taking(NamedTuple):
 
 
 def is_system_python(path: str) -> bool:
-    """Whether a file is an interpreter of the host's, which root alone can change: an environment made by a wrapper
-    such as pyenv's shims leads to the one that the wrapper starts. path: a real one, without links."""
+    """Return whether a file is one of the host's interpreters, which only root can change.
+
+    An environment made by a wrapper such as pyenv's shims links to the interpreter that the wrapper starts.
+    path: a real path, without links.
+    """
     if not re.fullmatch(r"python[0-9.]*", os.path.basename(path)):
         return False
     try:
@@ -87,17 +96,19 @@ def is_system_python(path: str) -> bool:
 
 
 def take(folder: str, uid: int, left: Left, leads_to: Sequence[str] = ()) -> None:
-    """Take a folder that a user has filled, none of whose processes is left, for root. Raises StepError.
+    """Hand a folder that a user has filled over to root.
 
-    uid: the user's.  left: what was not given, and stays as it is.  leads_to: files outside that links may lead to.
-    Only root can write to anything in it then, nothing is set-user-ID, and nothing leads elsewhere.
-    Refused are files of others, pipes, sockets and devices, and files that a process still has open for writing: what
-    can be taken is taken all the same, and pipes and links that lead elsewhere are removed.
+    Raises StepError. The user must have no processes left.
+
+    uid: the user's.  left: files and folders that keep their owner.  leads_to: files outside that links may
+    lead to. Afterwards only root can write to anything in it, nothing is set-user-ID, and no link leads
+    elsewhere. Files of other users, pipes, sockets and devices are refused, and so are files that a process
+    has open for writing. The rest is taken all the same; pipes and links that lead elsewhere are removed.
     """
     job = Taking(uid, left, [], [])
     with way(folder) as at:
         _take(at.fd, at.name, job, folder, 0)
-    # only now, when the links on the way can no longer be exchanged
+    # only now, because the links on the way can no longer be exchanged
     inside = os.path.realpath(folder)
     ends = {os.path.realpath(path) for path in leads_to}
     for link in job.links:
@@ -134,7 +145,7 @@ def _take(above: int, name: str, job: Taking, path: str, depth: int) -> None:
 
 
 def _take_file(above: int, name: str, uid: int) -> str:
-    """Take a file; "" or why it is refused."""
+    """Take a file; return "" or why it is refused."""
     fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=above)
     try:
         now = os.fstat(fd)
@@ -149,7 +160,7 @@ def _take_file(above: int, name: str, uid: int) -> str:
 
 
 def _settle(fd: int, mode: int) -> None:
-    """Make something that is open root's, with this mode and without further lists of who may write."""
+    """Give an open file or folder to root, with this mode and without access control lists."""
     os.fchown(fd, 0, 0)
     for acl in ACLS:
         with contextlib.suppress(OSError):
@@ -158,18 +169,18 @@ def _settle(fd: int, mode: int) -> None:
 
 
 def _has_writers(fd: int) -> bool:
-    """Whether any process has the file open for writing: the kernel then gives no lease to read it (fcntl(2))."""
+    """Return whether a process has the file open for writing: a read lease is then refused (fcntl(2))."""
     try:
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except OSError as error:
-        # another error: the file system has no leases
+        # another error: the file system does not support leases
         return error.errno == errno.EAGAIN
     fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     return False
 
 
 def copy(origin: str, folder: str, uid: int, leave: str = "") -> None:
-    """Copy a folder for a user, who gets all of it; links stay links. leave: a path in it that is left out."""
+    """Copy a folder for a user, who owns all of the copy; links stay links. leave: a path in it to skip."""
     os.mkdir(folder, 0o700)
     with way(origin) as source, way(folder) as new:
         _copy(source.fd, source.name, new.fd, new.name, (uid, leave), origin, 0)

@@ -1,6 +1,8 @@
-"""Where code of strangers is built: as a user of its own that sees and writes what the build needs. Shipped with steps.
+"""A sandbox that builds untrusted code as its own user, who sees and writes only what the build needs.
 
-Where systemd is init, each command runs in a transient service with the limits that units of applications have.
+Shipped with steps.
+
+If systemd is init, each command runs in a transient service with the limits of applications' units.
 Elsewhere (a container) it runs as the same unprivileged user, which can gain no privileges but sees the host.
 """
 
@@ -25,7 +27,7 @@ from provision.system.writers import systemd_environment, systemd_property
 if TYPE_CHECKING:
     from provision.system.host import System
 
-#: systemd.exec(5); left out is what compilers and installers need
+#: systemd.exec(5); limits that compilers and installers could not work with are left out
 LIMITS = (
     "NoNewPrivileges=yes", "ProtectSystem=strict", "PrivateTmp=yes", "PrivateDevices=yes",
     "ProtectKernelTunables=yes", "ProtectKernelModules=yes", "ProtectKernelLogs=yes", "ProtectControlGroups=yes",
@@ -33,20 +35,23 @@ LIMITS = (
     "RestrictNamespaces=yes", "RestrictRealtime=yes", "RestrictSUIDSGID=yes", "LockPersonality=yes",
     "RemoveIPC=yes", "SystemCallFilter=@system-service", "SystemCallErrorNumber=EPERM",
     "SystemCallArchitectures=native", "UMask=0022", "TasksMax=4096", "KillSignal=SIGKILL",
-    # for setpriv, which gives them up before the build begins
+    # for setpriv, which drops them before the build starts
     "CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_SETPCAP",
     "InaccessiblePaths=-/etc/prov", "TemporaryFileSystem=/dev/shm:mode=1777",
 )  # fmt: skip
-#: those that systemd has since a version
+#: limits that systemd has only since a version
 NEWER_LIMITS = {247: "ProtectProc=invisible"}
-#: how a command gives up all privileges for good (setpriv(1)); after the ids
+#: arguments that drop all privileges for good (setpriv(1)); they follow the ids
 DROPPED = ("--clear-groups", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--")
-#: waitid(2): a process that has ended by itself
+#: waitid(2): the process has exited, not been killed
 CLD_EXITED = 1
 
 
 class Build:
-    """Commands that fill one folder. Here: as the step acts; Sandbox: as a user of their own."""
+    """Runs the commands that fill one folder.
+
+    This class runs them as the step's user, Sandbox as a separate one.
+    """
 
     def __init__(self, host: "System") -> None:
         self.host = host
@@ -54,11 +59,14 @@ class Build:
     def run(
         self, argv: Sequence[str], stdin: bytes = b"", environment: Optional[Dict[str, str]] = None
     ) -> Result:
-        """Run a command to its end. What it gets as stdin it can also open as /dev/stdin."""
+        """Run a command to its end. It can also open its stdin as /dev/stdin."""
         return self.host.run(argv, stdin=stdin, environment=environment)
 
     def copy(self, folder: str, leave: str) -> str:
-        """Where the build finds a folder of sources, in which builds put files of their own. leave: what is none."""
+        """Return the path of a copy of a source folder, for builds that write into it.
+
+        leave: what not to copy.
+        """
         return folder
 
 
@@ -71,12 +79,12 @@ def building(
     leads_to: Sequence[str] = (),
     cache: str = "",
 ) -> Iterator[Build]:
-    """A folder of root's is filled in the block, by commands that can write to nothing else.
+    """Let commands in the block fill one of root's folders, and write to nothing else.
 
-    mark: name of the file in it by which root knows later that it is finished; the commands can't leave one.
-    shows: paths that the commands have to see.  leads_to: files outside that links in the folder may lead to.
-    cache: name of what is kept between builds that trust each other; "" keeps nothing.
-    A step that acts as a user (as_user), and a login other than root, have no privileges that could be dropped.
+    mark: name of the file in it that tells root later that the folder is complete; the commands can't create
+    it.  shows: paths that the commands need to see.  leads_to: files outside that links in the folder may
+    lead to.  cache: name of the cache shared by builds that trust each other; "" keeps none. A step that acts
+    as a user (as_user), and a login other than root, have no privileges to drop.
     """
     if host.planned or host.user or os.geteuid() != 0:
         yield Build(host)
@@ -90,7 +98,7 @@ def building(
         try:
             yield Sandbox(host, uid, own, (real, folder), shows)
         except BaseException:
-            # what failed is told; the folder is made again, whatever is in it
+            # the original error is reported; the next run makes the folder again, whatever is in it
             with contextlib.suppress(StepError, OSError):
                 _finish(uid, real, left, leads_to, mark)
             raise
@@ -98,17 +106,20 @@ def building(
 
 
 def _finish(uid: int, folder: str, left: Left, leads_to: Sequence[str], mark: str) -> None:
-    """Nothing of the user's acts any more, and the folder is root's."""
+    """End all of the user's processes, and hand the folder over to root."""
     end_processes(uid)
     with way("%s/%s" % (folder, mark)) as at, contextlib.suppress(FileNotFoundError):
-        # while all of it is the user's: one that is root's is believed
+        # before the handover: a mark that belongs to root is trusted
         remove_at(at.fd, at.name)
     take(folder, uid, left, leads_to)
 
 
 class Sandbox(Build):
-    """uid: of the user that commands run as.  own: what they have for themselves.  target: the folder that they fill,
-    and the path at which they see it.  shows: what else they see."""
+    """Runs commands as a separate user.
+
+    uid: of that user.  own: its private folders.  target: the folder to fill, and the path at which commands
+    see it.  shows: further paths that they see.
+    """
 
     def __init__(
         self, host: "System", uid: int, own: Own, target: Tuple[str, str], shows: Sequence[str]
@@ -161,8 +172,8 @@ class Sandbox(Build):
         settings: Dict[str, str],
         seconds: float,
     ) -> Result:
-        # a oneshot service: then systemd-run waits for its end without D-Bus, which minimal images lack. Its streams
-        # go through pipes with names, and its environment through a file: what units are given anybody can ask for
+        # a oneshot service: systemd-run then waits for its end without D-Bus, which minimal images lack. Its
+        # streams use named pipes, and its environment a file, because any user can query a unit's settings
         unit = "%s-%s.service" % (NAME, token_hex(6))
         streams = ["%s/%s" % (self._own.folder, name) for name in ("out", "err")]
         variables = self._own.folder + "/environment"
@@ -180,9 +191,9 @@ class Sandbox(Build):
             "TimeoutStartSec=%d" % (seconds + 5),
         ]
         words = [word for each in properties for word in ("--property", each)]
-        # in place of the command, which the journal would have
+        # instead of the command, which would appear in the journal
         described = "--description=prov builds %s" % self._target[1]
-        # systemd.service(5), "COMMAND LINES": a dollar sign would begin a variable
+        # systemd.service(5), "COMMAND LINES": a dollar sign would start a variable
         command = [word.replace("$", "$$") for word in dropped]
         start = [
             "systemd-run",
@@ -214,7 +225,7 @@ class Sandbox(Build):
         return result if result.status == 0 else self._failed(unit, result)
 
     def _failed(self, unit: str, result: Result) -> Result:
-        """What came of a command whose service has failed. Raises StepError if it was not even started."""
+        """Return the result of a command whose service failed. Raises StepError if it did not start."""
         words = ("ExecMainCode", "ExecMainStatus")
         said = self.host.ask(("systemctl", "show", "--property", ",".join(words), "--", unit)).stdout
         code, status = (
@@ -248,7 +259,7 @@ class Sandbox(Build):
 
 
 def started(argv: Sequence[str], env: Dict[str, str], **options: Any) -> "subprocess.Popen[bytes]":
-    """A process. Raises StepError if its program is not there."""
+    """Start a process. Raises StepError if its program does not exist."""
     try:
         return subprocess.Popen(list(argv), cwd="/", env=env, start_new_session=True, **options)
     except FileNotFoundError:
@@ -257,7 +268,7 @@ def started(argv: Sequence[str], env: Dict[str, str], **options: Any) -> "subpro
 
 @contextlib.contextmanager
 def named_pipes(paths: Sequence[str]) -> Iterator[Tuple[List[int], List[int]]]:
-    """Pipes at these paths: ends to read from, and ends to write to."""
+    """Make pipes at these paths; return the ends to read from, and the ends to write to."""
     ends: Tuple[List[int], List[int]] = ([], [])
     try:
         for path in paths:

@@ -1,4 +1,4 @@
-"""What a build sees of a host: the operating system, and what it is shown. Shipped with steps."""
+"""The part of a host that a build sees: the operating system, and selected paths. Shipped with steps."""
 
 import os
 import re
@@ -8,29 +8,29 @@ from typing import Iterator, List, Sequence
 from provision.errors import StepError
 from provision.system.paths import MAX_LINKS
 
-#: of the folders in / and /var; all others are empty for a build, but for what it is shown
+#: visible folders in / and /var; all others are empty for a build, except selected paths
 SEEN = {
     "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr", "/etc", "/dev", "/proc", "/sys", "/var", "/tmp",
     "/var/tmp",
 }  # fmt: skip
-#: by which names of other hosts are looked up
+#: folders that name resolution needs
 RESOLVERS = ("/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf", "/run/nscd")
 
 
 def hidden() -> List[str]:
-    """The folders that are empty for a build."""
+    """Return the folders that are empty for a build."""
     found = []
     for above in ("/", "/var/"):
         for name in os.listdir(above):
             path = above + name
-            # a name with other characters can't be said to systemd twice over
+            # a name with other characters can't be quoted twice for systemd
             if path not in SEEN and re.match(r"^[\w.+-]+\Z", name) and stat.S_ISDIR(os.lstat(path).st_mode):
                 found.append(path)
     return sorted(found)
 
 
 def shown(path: str, covers: Sequence[str]) -> Iterator[str]:
-    """Of a path that a build shall see, and of what the links there lead to, what is below hidden folders."""
+    """Return the parts of a visible path, and of its links' targets, that are below hidden folders."""
     for _ in range(MAX_LINKS):
         if os.path.lexists(path) and any(
             path.startswith(cover + "/") for cover in (*covers, "/tmp", "/var/tmp")
@@ -42,25 +42,28 @@ def shown(path: str, covers: Sequence[str]) -> Iterator[str]:
 
 
 def folders_above(path: str) -> Iterator[str]:
-    """The folders on the way to an absolute path, the nearest first."""
+    """Yield the folders on the way to an absolute path, nearest first."""
     while path != "/":
         path = os.path.dirname(path)
         yield path
 
 
 def closed_above(path: str) -> str:
-    """The nearest folder above a path that not every user may pass through; "" if they may. Raises OSError."""
+    """Return the nearest folder above a path that not every user may pass through; "" without one.
+
+    Raises OSError.
+    """
     return next((each for each in folders_above(path) if each != "/" and not is_open(each)), "")
 
 
 def is_open(path: str) -> bool:
-    """Whether something is a folder that every user may pass through."""
+    """Return whether a path is a folder that every user may pass through."""
     mode = os.stat(path).st_mode
     return stat.S_ISDIR(mode) and bool(mode & stat.S_IXOTH)
 
 
 def refuse_closed(folder: str) -> None:
-    """Raise StepError unless every user may pass through the folders above one."""
+    """Raise StepError unless every user may pass through the folders above this one."""
     closed = closed_above(folder)
     if closed:
         raise StepError(

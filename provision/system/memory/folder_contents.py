@@ -1,8 +1,7 @@
-"""What prov has put into folders that it made: only that goes with them, and never what others have put there. Shipped.
+"""The contents that prov has put into folders that it made: only these are removed with them. Shipped.
 
-A folder that a step fills is remembered as one whole (ledger.py); the names of what it was filled with are here, each
-folder's in a file of its own. They are written at the end of a run; what a run that died has not written is in its
-record (made.jsonl).
+A folder that a step fills is remembered as one whole (ledger.py). The names of its contents are kept here, in
+a file for each folder, written at the end of a run. If a run is killed, its record has the rest (made.jsonl).
 """
 
 import contextlib
@@ -16,18 +15,18 @@ COMPILED = "__pycache__"
 
 
 class FolderContents:
-    """home: the ledger's folder."""
+    """The contents of folders. home: the ledger's folder."""
 
     def __init__(self, home: str) -> None:
         self._home = home
         self._store = Remembered(home, planned=False)
         self._names: Dict[str, Set[str]] = {}
         self._changed: Set[str] = set()
-        #: folders that commands of the running step fill, and what was in them before
+        #: folders that commands of the running step fill, with their earlier contents
         self._filling: Dict[str, Set[str]] = {}
 
     def of(self, folder: str) -> Set[str]:
-        """Paths below a folder, of all that prov has put there."""
+        """Return the paths, below a folder, of everything that prov has put there."""
         if folder not in self._names:
             found = self._store.get(KIND, folder)
             names = found.get("names") if found is not None else self._left(folder)
@@ -36,36 +35,36 @@ class FolderContents:
         return self._names[folder]
 
     def add(self, folder: str, *names: str) -> None:
-        """Prov has put these into a folder."""
+        """Note that prov has put these names into a folder."""
         if not self.of(folder).issuperset(names):
             self._names[folder].update(names)
             self._changed.add(folder)
 
     def discard(self, folder: str, name: str) -> None:
-        """Something in a folder is gone, with all that was below it."""
+        """Note that a name in a folder is gone, with everything below it."""
         gone = {each for each in self.of(folder) if each == name or each.startswith(name + "/")}
         if gone:
             self._names[folder] -= gone
             self._changed.add(folder)
 
     def forget(self, folder: str) -> None:
-        """A folder is gone."""
+        """Note that a folder is gone."""
         self._names[folder] = set()
         self._changed.add(folder)
 
     def fill(self, folder: str) -> None:
-        """A command is about to put things into a folder. What is in it now is not of this step."""
+        """Note that a command is about to fill a folder. Its present contents do not belong to this step."""
         self._filling.setdefault(folder, set(names_in(folder)))
 
     def filled(self) -> Iterator[str]:
-        """The step has ended: take in what its commands have put into folders, and name those."""
+        """After the step, add what its commands have put into folders, and return those folders."""
         while self._filling:
             folder, before = self._filling.popitem()
             self.add(folder, *(name for name in names_in(folder) if name not in before))
             yield folder
 
     def save(self) -> None:
-        """Write down what has changed. Raises OSError."""
+        """Write what has changed. Raises OSError."""
         for folder in sorted(self._changed):
             if self._names[folder]:
                 self._store.put(KIND, folder, {"names": sorted(self._names[folder])})
@@ -74,8 +73,10 @@ class FolderContents:
         self._changed.clear()
 
     def _left(self, folder: str) -> Optional[List[str]]:
-        """What an earlier prov, which did not write it down here, has seen in a folder at the end of the run that
-        filled it."""
+        """Return a folder's contents at the end of the run that filled it.
+
+        This is for runs of an older prov, which did not write this record.
+        """
         from provision.system.memory.former_states import FormerStates  # shipped
         from provision.system.memory.past_runs import Runs  # shipped
 
@@ -93,18 +94,20 @@ class FolderContents:
 
 
 def names_in(folder: str) -> List[str]:
-    """The paths of all that is in a folder, below it; none if there is no such folder."""
+    """Return the paths of a folder's contents, below it; none if the folder does not exist."""
     from provision.system.states import look, names_below  # shipped
 
-    # between the two, a user may put something else there
+    # between the two calls, a user may put something else there
     with contextlib.suppress(StepError, FileNotFoundError, NotADirectoryError):
         return names_below(folder) if look(folder)["kind"] == "dir" else []
     return []
 
 
 def source_of(name: str) -> str:
-    """What Python has compiled something from: "a/m.py" for "a/__pycache__/m.cpython-311.pyc"; of such a folder, the
-    one that it is in, "" for the whole."""
+    """Return the source of a compiled Python file: "a/m.py" for "a/__pycache__/m.cpython-311.pyc".
+
+    For such a folder it is the parent folder; "" is the whole.
+    """
     folder, _, last = name.rpartition("/")
     if last == COMPILED:
         return folder

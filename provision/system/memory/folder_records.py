@@ -1,7 +1,7 @@
-"""What prov remembers of folders on the host, kept where only root can change it: not in those folders. Shipped.
+"""Records about folders of the host, kept where only root can change them instead of in the folders. Shipped.
 
-/var/lib/prov has a file for each. Anybody who can write to a folder could change a record that is kept in it, and have
-root act on what it says.
+/var/lib/prov has a file for each. A user who can write to a folder could change a record in it, and so make
+root act on false data.
 """
 
 import contextlib
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Remembered:
-    """home: the ledger's folder.  planned: keep what is new in memory only.  record: keeps the state before."""
+    """Records about folders.
+
+    home: the ledger's folder.  planned: keep new ones in memory only.  record: keeps the former state.
+    """
 
     def __init__(self, home: str, planned: bool) -> None:
         self._folder = home
@@ -25,7 +28,7 @@ class Remembered:
         self.record: "Optional[UndoRecord]" = None
 
     def get(self, kind: str, path: str) -> Optional[Dict[str, Any]]:
-        """What is remembered of that kind about a path; None if nothing is, or if the record is damaged."""
+        """Return the record of a kind about a path; None if there is none, or if it is damaged."""
         at = self._place(kind, path)
         if self._planned and at in self._planned:
             return self._planned[at]
@@ -39,7 +42,7 @@ class Remembered:
         return found if about else None
 
     def put(self, kind: str, path: str, values: Dict[str, Any]) -> None:
-        """Remember that, on disk before it returns. Raises OSError."""
+        """Write a record; it is on disk when this returns. Raises OSError."""
         from provision.system.memory.past_runs import write_whole  # shipped
 
         at, record = self._place(kind, path), {**values, "kind": kind, "path": path}
@@ -53,7 +56,7 @@ class Remembered:
             write_whole(at, json.dumps(record, indent=0))
 
     def drop(self, kind: str, path: str) -> None:
-        """Forget it."""
+        """Remove a record."""
         with as_root(), contextlib.suppress(FileNotFoundError):
             os.unlink(self._place(kind, path))
 

@@ -1,4 +1,7 @@
-"""What a run has kept of the states before it (kept.jsonl), and those that it left (left.json). Shipped."""
+"""The states that a run kept from before its changes (kept.jsonl), and those that it left (left.json).
+
+Shipped.
+"""
 
 import contextlib
 import json
@@ -19,12 +22,12 @@ ACCOUNTS = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/su
 
 
 class FormerStates:
-    """Former states of one run, each the first that there was of something.
+    """Former states of one run: the first known state of each thing.
 
-    paths: path -> {"was": State, "copy": name of the contents kept, "lost": why there are none, "whole": made with
-    all that is in it, "spare": a copy that programs keep for themselves}.
-    units: name -> {"was": words of UnitState, "did": verbs}.  unit_entries: what the ledger remembered of units.
-    accounts: (file, name) -> {"was", "now": lines or None, "after": name in the line before}.
+    paths: path -> {"was": State, "copy": name of the kept contents, "lost": why they are missing, "whole":
+    made with all of its contents, "spare": a copy that programs make for themselves}.  units: name -> {"was":
+    words of UnitState, "did": verbs}.  unit_entries: the ledger's entries about units.  accounts: (file,
+    name) -> {"was", "now": lines or None, "after": name in the line before}.
     """
 
     def __init__(self, runs: Runs, id: int) -> None:
@@ -45,21 +48,24 @@ class FormerStates:
                 else:
                     self._take(entry)
             if pending is not None:
-                # it died while accounts were changed
+                # the run was killed while accounts changed
                 self._accounts(account_changes(pending, account_texts()))
         except KeyError:
-            # a folder that is whole was kept before
+            # "whole" must match the entry that was kept first
             raise StepError("%s is damaged" % runs.at(id, "kept.jsonl")) from None
 
     def __bool__(self) -> bool:
         return bool(self.paths or self.units or self.accounts)
 
     def copy_of(self, entry: Dict[str, Any]) -> str:
-        """Where the contents of a file are kept."""
+        """Return the path of a file's kept contents."""
         return os.path.join(self.folder, "kept", entry["copy"])
 
     def left(self) -> Optional[Dict[str, Any]]:
-        """What was there when the run ended: "paths" and "units"; None if it did not, nor has any run since."""
+        """Return "paths" and "units" at the run's end.
+
+        Returns None if the run was killed and no other one has followed.
+        """
         try:
             left: Dict[str, Any] = records.load(os.path.join(self.folder, "left.json"), records.LEFT)
             return left
@@ -69,26 +75,29 @@ class FormerStates:
             raise StepError("%s is damaged" % os.path.join(self.folder, "left.json")) from None
 
     def now(self, units: "Units", made: "Callable[[str], bool]" = lambda path: True) -> Dict[str, Any]:
-        """The same for this moment. made: whether prov has put something at a path."""
+        """Return the same for the present. made: whether prov has put something at a path."""
         enabled: Dict[str, str] = {}
-        # one that systemd does not answer for is not compared
+        # a unit that systemd does not answer for is not compared
         with contextlib.suppress(StepError):
             units.expect(self.units)
             enabled.update((name, units.state(name).enabled) for name in self.units)
         return {"paths": {path: self.state(path, made) for path in self.paths}, "units": enabled}
 
     def state(self, path: str, made: "Callable[[str], bool]") -> State:
-        """What is at a path now; of a folder that is to go as a whole, with what prov has put into it."""
+        """Return the present state of a path.
+
+        A folder to be removed as a whole comes with prov's contents.
+        """
         found = look(path)
         if self.paths[path].get("whole") and found["kind"] == "dir":
             names = names_below(path)
-            # of some nothing is remembered, such as homes
+            # some folders have no records, such as homes
             known = made(path)
             found["names"] = [name for name in names if not known or made("%s/%s" % (path, name))]
         return found
 
     def seal(self, units: "Units", made: "Callable[[str], bool]") -> None:
-        """Write down what the run has left, unless that has been done. Raises OSError."""
+        """Write the state that the run has left, unless it is already written. Raises OSError."""
         path = os.path.join(self.folder, "left.json")
         if not os.path.exists(path):
             write_whole(path, json.dumps(self.now(units, made)))
@@ -111,7 +120,7 @@ class FormerStates:
 
 
 def account_texts() -> Dict[str, str]:
-    """The files of accounts, as far as there are any. Raises OSError."""
+    """Return the texts of the account files that exist. Raises OSError."""
     found = {}
     for path in ACCOUNTS:
         if os.path.exists(path):
@@ -121,7 +130,7 @@ def account_texts() -> Dict[str, str]:
 
 
 def account_changes(before: Dict[str, str], after: Dict[str, str]) -> List[Dict[str, Any]]:
-    """The lines that differ, by file and name."""
+    """Return the lines that differ, by file and name."""
     found = []
     for path in sorted({*before, *after}):
         old, new = by_name(before.get(path, "")), by_name(after.get(path, ""))

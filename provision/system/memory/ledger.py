@@ -1,8 +1,8 @@
-"""What the host remembers of prov's runs, under /var/lib/prov (decision D6). Shipped.
+"""The ledger: the host's record of prov's runs, under /var/lib/prov (decision D6). Shipped.
 
-ledger.json has what is known of units and what prov made; each run that changes something has a folder besides
-(runs.py, journal.py). Written atomically and only when something in it changed. A host without a ledger, or with
-a damaged one, still converges: a damaged file is moved aside and said so.
+ledger.json has what prov knows about units and what it made. Each run that changes something also has a
+folder (past_runs.py, run_journal.py). The ledger is written atomically, and only if it has changed. A host
+without a ledger, or with a damaged one, still converges: a damaged file is moved aside, and prov says so.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ HOME = "/var/lib/prov"
 
 
 class Ledger(Made):
-    """home: the folder of the ledger, root's alone (0700)."""
+    """The ledger of this host. home: its folder, accessible to root only (0700)."""
 
     def __init__(self, home: str = HOME) -> None:
         self.home = home
@@ -36,7 +36,7 @@ class Ledger(Made):
         self._commit = ""
         #: role and label of the running step
         self.maker = ("", "")
-        #: of this run, once it changes something; and its number, if it goes on here after a reboot
+        #: the record of this run, once it changes something; and its number, if it continues after a reboot
         self.record: "Optional[Journal]" = None
         self.resumed = 0
         self._notified: Dict[str, Set[int]] = {}
@@ -50,9 +50,9 @@ class Ledger(Made):
         self._recover()
 
     def lock(self) -> None:
-        """Let no one else deploy to this host while this process lives. Raises StepError.
+        """Lock the host for this process, so that no one else deploys to it. Raises StepError.
 
-        flock(2) goes with the process and the commands that it has started, so a dead run leaves no lock behind.
+        flock(2) ends with the process and the commands that it has started, so a killed run leaves no lock.
         """
         os.makedirs(self.home, mode=0o700, exist_ok=True)
         path = os.path.join(self.home, "lock")
@@ -66,11 +66,11 @@ class Ledger(Made):
                 " command that it has started.",
             )
         os.ftruncate(self._lock, 0)
-        # the run before this one may have ended, and saved, since the ledger was read
+        # the previous run may have saved the ledger since it was read
         self._read()
 
     def _locked(self) -> bool:
-        """Take the lock that is open. Tried for as long as someone may be asking whether it is taken: see busy()."""
+        """Take the open lock file's lock, with retries in case another process is checking it: see busy()."""
         assert self._lock is not None
         for seconds in (0.01, 0.05, 0.2, 0.0):
             try:
@@ -81,14 +81,14 @@ class Ledger(Made):
         return False
 
     def busy(self) -> bool:
-        """Whether a run is at work on this host now."""
-        # not by proc_locks(5), which leaves out, in a container, a lock whose first holder has died
+        """Return whether a run is active on this host."""
+        # not by proc_locks(5), which in a container omits a lock whose first holder has exited
         try:
             fd = os.open(os.path.join(self.home, "lock"), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
             return False
         try:
-            # a run that starts now waits for this moment: lock() tries again
+            # a run that starts at this moment retries: see lock()
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return False
         except OSError:
@@ -97,39 +97,44 @@ class Ledger(Made):
             os.close(fd)
 
     def unlock(self) -> None:
-        """Let others deploy to this host."""
+        """Release the lock, so that others can deploy to this host."""
         assert self._lock is not None
-        # taken off for good, whatever a command has left running in the background with it
+        # explicitly, because background commands may still hold the descriptor
         fcntl.flock(self._lock, fcntl.LOCK_UN)
         os.close(self._lock)
         self._lock = None
 
     @property
     def held(self) -> Sequence[int]:
-        """The lock's descriptor, if this process has it. Commands inherit it, and with it the lock (flock(2)): if this
-        process is killed, no one begins beside what it has left at work."""
+        """The lock's descriptor, if this process has the lock.
+
+        Commands inherit it, and so the lock (flock(2)): if this process is killed, no other run starts while
+        they are active.
+        """
         return () if self._lock is None else (self._lock,)
 
     def sign(self, who: str, commit: str) -> None:
-        """Say in the lock file who holds it. commit: of the project that they deploy."""
+        """Write into the lock file who holds it. commit: of their project."""
         assert self._lock is not None
         self._who, self._commit = who, commit
-        # a courtesy: it must not keep a run from making room on a full disk
+        # informative only: it must not prevent a run that frees space on a full disk
         with contextlib.suppress(OSError):
             os.pwrite(self._lock, ("%s, since %s\n" % (who, now())).encode(), 0)
 
     # -- units
 
     def unit(self, name: str) -> Dict[str, Any]:
-        """What is remembered of a unit: "inputs", "at" and "run" (its number) of its last start or reload by prov."""
+        """Return a unit's entry: "inputs", "at" and "run" (number) of its last start or reload by prov."""
         found: Dict[str, Any] = self.data["units"].get(name, {})
         return found
 
     def remember_unit(
         self, name: str, inputs: Dict[str, str], notified: "Sequence[Ref]" = (), renews: bool = False
     ) -> None:
-        """The unit now runs with these inputs: label of a step -> fingerprint. notified: those steps, if it has just
-        read them.  renews: new processes take over when it is reloaded."""
+        """Record the inputs that a unit now runs with: label of a step -> fingerprint.
+
+        notified: those steps, if the unit has just read them.  renews: a reload replaces its processes.
+        """
         before = self.unit(name)
         if (
             notified
@@ -142,35 +147,40 @@ class Ledger(Made):
             self._notified[name] = {ref.id for ref in notified}
 
     def owe(self, name: str, what: str) -> None:
-        """What a unit runs with is about to go: until it is reloaded, it is owed that (decision D5). what: in words."""
+        """Note that an input of a unit is about to go, which requires a reload (decision D5).
+
+        what: a description.
+        """
         self.set_unit(name, {**self.unit(name), "owes": what})
 
     def paid(self, name: str) -> None:
-        """The unit was reloaded, and owes nothing for what has gone."""
+        """Note that a unit was reloaded, so that nothing is due."""
         self.set_unit(name, {what: value for what, value in self.unit(name).items() if what != "owes"})
 
     def owes_reload(self, name: str, ref: "Ref") -> bool:
-        """Whether a step has changed something since the unit was told, if only back to what the unit has:
-        an edit by hand may have been followed by a reload."""
+        """Return whether a step has changed something since the unit's last reload.
+
+        A change back to what the unit has counts too, because a reload may have followed an edit by hand.
+        """
         if ref.changed and ref.id not in self._notified.get(name, ()):
             return True
         return self.may_have_changed(ref.label, since=self.unit(name).get("run", self._last_run()))
 
     def seen(self, name: str) -> None:
-        """Nothing is owed to the unit by the runs before this one, which need not be looked at again."""
+        """Note that earlier runs require no reload of the unit, so that they need not be checked again."""
         if name in self.data["units"] and self.record is None:
             self.data["units"][name]["run"] = self._last_run()
 
     def since(self, name: str) -> str:
-        """When a unit was last told, in words that a plan and its deploy share: a run has no time of its own."""
+        """Return when a unit was last started or reloaded, as a text that a plan and its deploy share."""
         return "this run" if name in self._notified else str(self.unit(name).get("at", ""))
 
     def forget_unit(self, name: str) -> None:
-        """The unit is gone."""
+        """Remove the entry of a unit that is gone."""
         self.set_unit(name, None)
 
     def set_unit(self, name: str, entry: Optional[Dict[str, Any]]) -> None:
-        """Remember that of a unit, or nothing; what was remembered is kept for an undo."""
+        """Set or remove the entry of a unit; the former entry is kept for an undo."""
         before = self.data["units"].pop(name, None)
         if self.record is not None and before != entry:
             self.record.unit_entry(name, before)
@@ -188,9 +198,9 @@ class Ledger(Made):
                 thing["feeds"].append(name)
 
     def _recover(self) -> None:
-        """Take in what the last runs have made and told units, if they died before they could save the ledger."""
+        """Take in what the last runs made and which units they reloaded, if they were killed unsaved."""
         last = self._last_run()
-        # most have not, and nothing is compiled for them
+        # most runs were not killed, and this spares compiling the modules
         if not last or self._saved_by(last):
             return
         from provision.system.memory.past_runs import Runs, lines  # shipped
@@ -203,7 +213,7 @@ class Ledger(Made):
                     if "inside" in entry:
                         self.contents.add(entry["inside"], entry["name"])
                     elif "filling" in entry:
-                        # whatever is in it: no one has come to look what the command has put there
+                        # all contents count: the killed run did not check what its command had put there
                         self.contents.add(entry["filling"], *names_in(entry["filling"]))
                     elif "unit" in entry:
                         self._put_unit(entry["unit"], entry["entry"])
@@ -213,7 +223,7 @@ class Ledger(Made):
                         put(self.data["made"], entry["thing"], entry["entry"])
 
     def _saved_by(self, id: int) -> bool:
-        """Whether a run has ended, and has saved the ledger."""
+        """Return whether a run has ended and saved the ledger."""
         try:
             about = records.load(os.path.join(self.home, "runs", str(id), "run.json"), records.RUN)
             return bool(about.get("ended") and about.get("saved", True))
@@ -223,20 +233,20 @@ class Ledger(Made):
     # -- answers that take long to find out
 
     def known(self, name: str, state: str) -> Optional[Dict[str, str]]:
-        """What was found out about something, if it is still in the state that it was in then."""
+        """Return cached facts about something, if its state is unchanged."""
         found = self.data.get("known", {}).get(name, {})
         return found["values"] if found.get("state") == state else None
 
     def remember_known(self, name: str, state: str, values: Dict[str, str]) -> None:
-        """Something that takes long to find out, and holds as long as the state (a hash) is the same."""
+        """Cache facts that are slow to obtain; they hold while the state (a hash) is the same."""
         self.data.setdefault("known", {})[name] = {"state": state, "values": values}
 
     # -- runs
 
     def begin(self) -> "Journal":
-        """This run is about to change something. Said on disk first: if it dies, the next one knows."""
+        """Record on disk that this run is about to change something: if it is killed, the next one knows."""
         if self.record is None:
-            # most runs change nothing, and do not compile it
+            # most runs change nothing and need not compile it
             from provision.system.memory.run_journal import Journal  # shipped
 
             about = {"who": self._who, "commit": self._commit, "began": now()}
@@ -244,7 +254,7 @@ class Ledger(Made):
         return self.record
 
     def _last_run(self) -> int:
-        """The number of this run, or of the last one that changed something."""
+        """Return the number of this run, or of the last one that changed something."""
         if self.record is not None:
             return self.record.id
         try:
@@ -254,7 +264,7 @@ class Ledger(Made):
         return max((int(name) for name in names if records.is_number(name)), default=0)
 
     def may_have_changed(self, label: str, since: int = 0) -> bool:
-        """Whether an earlier run changed what the step of that label is about, or died in it and so may have.
+        """Return whether an earlier run has changed what a step is about, or was killed in that step.
 
         since: the number of a run; only later ones count.
         """
@@ -287,14 +297,14 @@ class Ledger(Made):
                     hint="Upgrade prov on this machine.",
                 )
             if data["version"] < records.LEDGER_VERSION:
-                # its runs were a list here, without what was there before
+                # this version kept its runs in a list, without former states
                 data = {**data, "version": records.LEDGER_VERSION, "made": {}}
                 data.pop("runs", None)
             if "made" not in data:
                 raise records.Damaged("made is missing")
             return data
         except (FileNotFoundError, PermissionError):
-            # a user other than root has no ledger and can't read root's
+            # users other than root have no ledger and can't read root's
             return empty
         except (OSError, records.Damaged):
             self.note = "the ledger was damaged; it is kept as %s.damaged" % self.path
@@ -307,10 +317,10 @@ class Ledger(Made):
             try:
                 os.replace(self.path, aside)
             except OSError:
-                # something that can't be replaced is there, such as a folder
+                # the target can't be replaced, for example because it is a folder
                 os.rename(self.path, "%s.%d" % (aside, time.time()))
 
 
 def now() -> str:
-    """The host's time, UTC, as 2026-11-21T14:02:07Z."""
+    """Return the host's time, UTC, as 2026-11-21T14:02:07Z."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

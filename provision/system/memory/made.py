@@ -1,7 +1,7 @@
-"""What prov has made on a host, and what was put into the folders that it made: a part of the ledger. Shipped.
+"""The things that prov has made on a host, and their contents: a part of the ledger. Shipped.
 
-"path /etc/x", "user shop", "group web" -> role and step, and whether it is one whole: a folder that was filled as it
-was made. What was put into a whole is not remembered thing by thing here, but by name (folder_contents.py).
+"path /etc/x", "user shop", "group web" -> role and step, and whether it is one whole: a folder that was
+filled when it was made. The contents of a whole are not listed here, but by name in folder_contents.py.
 """
 
 import os
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class Made:
-    """data: the ledger's.  record: of this run, once it changes something.  maker: role and label of the step."""
+    """The things that prov made.
+
+    data: the ledger's.  record: of this run, once it changes something.  maker: role and label of the step.
+    """
 
     data: Dict[str, Any]
     record: "Optional[Journal]"
@@ -22,37 +25,40 @@ class Made:
     contents: FolderContents
 
     def made(self, kind: str, name: str, whole: bool = False) -> None:
-        """Something is there that was not there before prov made it."""
+        """Note a thing that did not exist before prov made it."""
         if any(self._is_own_whole("%s %s" % (kind, above)) for above, _ in folders_of(name)):
             return
         role, label = self.maker
         self._set_made("%s %s" % (kind, name), {"role": role, "step": label, "whole": whole})
 
     def made_by_this(self, thing: str) -> bool:
-        """Whether the running step, or one of its name in an earlier run, has made it."""
+        """Return whether the running step, or one with its name in an earlier run, has made it."""
         entry = self.data["made"].get(thing)
         return entry is not None and (entry["role"], entry["step"]) == self.maker
 
     def _is_own_whole(self, thing: str) -> bool:
-        """Whether it has made it with all that is in it."""
+        """Return whether that step has made it with all of its contents."""
         return self.made_by_this(thing) and bool(self.data["made"][thing]["whole"])
 
     def whole(self, path: str) -> None:
-        """A folder that was made is filled by the same step."""
+        """Note that the step that made a folder also fills it."""
         thing = "path %s" % path
         if thing in self.data["made"]:
             self._set_made(thing, {**self.data["made"][thing], "whole": True})
 
     def filled(self, path: str, names: Sequence[str]) -> None:
-        """The step that once made a folder has put all into it that belongs there: perhaps only now, after a run that
-        died half-way, so that this one has made some of it. names: all that belongs there, below the folder."""
+        """Note that the step that once made a folder has put all of its contents there.
+
+        That may happen only now, if a run was killed halfway and this one made the rest. names: the contents,
+        below the folder.
+        """
         thing = "path %s" % path
         if not self.made_by_this(thing):
             return
         for below in [each for each in self.data["made"] if each.startswith(thing + "/")]:
             if self.made_by_this(below):
                 self._set_made(below, None)
-                # said after that in the run's record, which is read in its order
+                # after that in the run's record, which is read in order
                 self.contents.discard(path, below[len(thing) + 1 :])
                 self._put_inside(path, below[len(thing) + 1 :])
         if not self.data["made"][thing]["whole"]:
@@ -61,7 +67,7 @@ class Made:
             self._put_inside(path, name)
 
     def wrote(self, path: str) -> None:
-        """The running step has put something at a path, perhaps into a whole of its own."""
+        """Note that the running step has written a path, perhaps in its own whole."""
         for above, name in folders_of(path):
             if self._is_own_whole("path %s" % above):
                 self._put_inside(above, name)
@@ -73,18 +79,18 @@ class Made:
             self.contents.add(folder, name)
 
     def filling(self, folder: str) -> None:
-        """A command of the running step is about to fill a folder."""
+        """Note that a command of the running step is about to fill a folder."""
         if self.record is not None:
             self.record.filling(folder)
         self.contents.fill(folder)
 
     def settle(self) -> None:
-        """The running step has ended: what its commands have put into folders is known."""
+        """After the running step, note what its commands have put into folders."""
         for folder in self.contents.filled():
             self.whole(folder)
 
     def gone(self, kind: str, name: str) -> bool:
-        """Something is removed, with all that is below it. Whether it was a whole that the running step had made."""
+        """Note a removal with everything below; return whether the running step had made it as a whole."""
         thing = "%s %s" % (kind, name)
         own = self._is_own_whole(thing)
         if kind == "path":
@@ -94,7 +100,7 @@ class Made:
         return own
 
     def has_made(self, path: str) -> bool:
-        """Whether prov has put something there, by itself or as a part of a folder that it has filled."""
+        """Return whether prov has made a path, directly or as a part of a folder that it filled."""
         if "path %s" % path in self.data["made"]:
             return True
         for above, name in folders_of(path):
@@ -114,7 +120,10 @@ class Made:
                 self.contents.forget(thing[len("path ") :])
 
     def _set_made(self, thing: str, entry: Optional[Dict[str, Any]]) -> None:
-        """Remember something, or forget it; now, as the ledger is saved at the end of the run, if it comes to that."""
+        """Set or remove an entry.
+
+        It goes to the run's record at once, because the ledger is only saved at the end of the run.
+        """
         if self.record is not None:
             self.record.remembers("thing", thing, entry)
         put(self.data["made"], thing, entry)
@@ -129,7 +138,7 @@ def put(made: Dict[str, Any], thing: str, entry: Optional[Dict[str, Any]]) -> No
 
 
 def folders_of(path: str) -> Iterator[Tuple[str, str]]:
-    """The folders that a path is in, the nearest first, each with the rest of the path."""
+    """Yield the folders above a path, nearest first, each with the rest of the path."""
     above = os.path.dirname(path)
     while len(above) > 1:
         yield above, path[len(above) + 1 :]

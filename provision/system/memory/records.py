@@ -1,7 +1,7 @@
-"""What a host remembers, as it is on disk: what each record must look like before anybody relies on it. Shipped.
+"""The formats of records on disk, and the checks before anything relies on them. Shipped.
 
-Records are root's alone, and a disk, a crash or a hand may have damaged them all the same. Fields that this prov does
-not know are kept as they are: another prov has written them.
+Only root can write records, but a disk, a crash or a manual edit may damage them. Unknown fields are kept as
+they are, because another version of prov has written them.
 """
 
 import base64
@@ -24,23 +24,23 @@ from provision.system.shapes import (
     word,
 )
 
-#: bytes of a record; nobody's is as large
+#: maximum bytes of a record; real ones are far smaller
 LARGEST = 64 * 1024 * 1024
 TEXT, LONG = text(64 * 1024), text(LARGEST)
 NUMBER = number(0, 2**62)
 
 
 class Damaged(ValueError):
-    """A record can't be relied on."""
+    """A record is damaged."""
 
 
 def load(path: str, check: Check) -> Any:
-    """A record. Raises Damaged, and OSError for one that is not there or may not be read."""
+    """Return a record. Raises Damaged, and OSError if it is missing or unreadable."""
     return understood(content(path), check)
 
 
 def content(path: str) -> bytes:
-    """The bytes of a record. Raises Damaged for something else of that name, and OSError."""
+    """Return the bytes of a record. Raises Damaged if it is not a file, and OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(fd, "rb") as f:
         st = os.fstat(fd)
@@ -50,7 +50,7 @@ def content(path: str) -> bytes:
 
 
 def understood(data: bytes, check: Check) -> Any:
-    """A record that has been read. Raises Damaged."""
+    """Return a record from its bytes. Raises Damaged."""
     try:
         return check(parse(data))
     except (ProtocolError, Misshapen, RecursionError) as error:
@@ -58,7 +58,7 @@ def understood(data: bytes, check: Check) -> Any:
 
 
 def path(value: Any) -> Any:
-    """An absolute path without ways up."""
+    """Check an absolute path without ".."."""
     found = TEXT(value)
     if not found.startswith("/") or ".." in found.split("/"):
         raise Misshapen("expected an absolute path")
@@ -66,13 +66,13 @@ def path(value: Any) -> Any:
 
 
 def inner(value: Any) -> Any:
-    """A path below a folder."""
+    """Check a path below a folder."""
     path("/" + TEXT(value))
     return value
 
 
 def thing(value: Any) -> Any:
-    """What prov made: "path /etc/x", "user shop"."""
+    """Check the name of a thing that prov made: "path /etc/x", "user shop"."""
     kind, _, name = TEXT(value).partition(" ")
     if kind == "path":
         path(name)
@@ -82,19 +82,19 @@ def thing(value: Any) -> Any:
 
 
 def digits(value: Any) -> Any:
-    """The name of something kept."""
+    """Check the name of kept contents."""
     if not (TEXT(value).isascii() and value.isdigit()):
         raise Misshapen("expected digits")
     return value
 
 
 def is_number(name: str) -> bool:
-    """Whether a run has such a name."""
+    """Return whether a name is a run's number."""
     return name.isascii() and name.isdigit() and len(name) < 10
 
 
 def encoded(value: Any) -> Any:
-    """Base64."""
+    """Check base64."""
     try:
         base64.b64decode(LONG(value), validate=True)
     except ValueError as error:
@@ -103,7 +103,7 @@ def encoded(value: Any) -> Any:
 
 
 def named(check_name: Check, check: Check) -> Check:
-    """An object by names that are checked, too."""
+    """Check an object and the names of its fields."""
 
     def check_both(value: Any) -> Any:
         return {check_name(name): item for name, item in mapping(check)(value).items()}
@@ -112,7 +112,7 @@ def named(check_name: Check, check: Check) -> Check:
 
 
 def versioned(known: int, check: Check) -> Check:
-    """A record with its version; one of a newer prov looks as that one wants."""
+    """Check a record and its version; a newer version is accepted as it is."""
 
     def check_version(value: Any) -> Any:
         found = having({"version": NUMBER})(value)
@@ -133,7 +133,7 @@ LEDGER = versioned(
 
 
 def remembered(value: Any) -> Any:
-    """A line of made.jsonl: a thing or a unit, and its entry; None: it is forgotten. Or what was put into a folder."""
+    """Check a line of made.jsonl: a thing or unit with its entry (None: removed), or a folder's contents."""
     found = having({})(value)
     if "inside" in found:
         return having({"inside": path, "name": inner})(value)
@@ -163,11 +163,11 @@ BEGUN = having({"begins": LONG})
 
 
 def step(value: Any) -> Any:
-    """A line of steps.jsonl: a step that begins, or one that has changed something or failed."""
+    """Check a line of steps.jsonl: a step that starts, or one that has changed something or failed."""
     return (BEGUN if "begins" in having({})(value) else DONE)(value)
 
 
-#: what steps/history.py tells of runs
+#: the fields of runs that steps/history.py reports
 PAST = having(
     {
         "runs": listing(
@@ -192,7 +192,7 @@ STATE = having({"kind": word(*STATES)}, {"attributes": mapping(encoded), "names"
 
 
 def state(value: Any) -> Any:
-    """What is at a path: see states.py."""
+    """Check the state of a path: see states.py."""
     found = STATE(value)
     return STATES[found["kind"]](found)
 
@@ -213,7 +213,7 @@ LEFT = having({"paths": named(path, state), "units": mapping(TEXT)})
 
 
 def former(value: Any) -> Any:
-    """A line of kept.jsonl: see journal.py."""
+    """Check a line of kept.jsonl: see run_journal.py."""
     kind = next((kind for kind in FORMER if kind in having({})(value)), "")
     if not kind:
         raise Misshapen("of no kind that is kept")

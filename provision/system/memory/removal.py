@@ -1,4 +1,4 @@
-"""Taking away what prov has made, and nothing that others have put there. Shipped."""
+"""Remove what prov has made, and nothing that others have put there. Shipped."""
 
 from typing import TYPE_CHECKING, List, NamedTuple, Sequence
 
@@ -7,14 +7,17 @@ if TYPE_CHECKING:
 
 
 class Parts(NamedTuple):
-    """What is at a path: ours, each thing before the folder that it is in, and what belongs to others."""
+    """The parts of a path: ours, each before the folder that it is in, and those of others."""
 
     ours: Sequence[str]
     foreign: Sequence[str]
 
 
 def parts(host: "System", path: str) -> Parts:
-    """What of a path, and below it, prov has made. A folder is ours if nothing of others is in it."""
+    """Return which parts of a path, and below it, prov has made.
+
+    A folder is ours if nothing of others is in it.
+    """
     ours: List[str] = []
     foreign: List[str] = []
     sort(host, path, ours, foreign)
@@ -22,7 +25,7 @@ def parts(host: "System", path: str) -> Parts:
 
 
 def sort(host: "System", path: str, ours: List[str], foreign: List[str]) -> bool:
-    """Put a path, and all below it, with what is ours or others'; whether all of it is ours."""
+    """Sort a path, and everything below it, into ours and others'; return whether all of it is ours."""
     now = host.files.stat(path)
     if now is None:
         return True
@@ -38,7 +41,7 @@ def sort(host: "System", path: str, ours: List[str], foreign: List[str]) -> bool
 
 
 def take_away(host: "System", path: str) -> None:
-    """Remove what is ours at a path and below it."""
+    """Remove everything of ours at a path and below it."""
     ours = parts(host, path).ours
     if ours:
         host.files.remove_each(path, ours)

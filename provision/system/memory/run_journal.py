@@ -1,7 +1,7 @@
-"""A run that changes something is written down while it happens: its steps, and what was there before. Shipped.
+"""The journal of a run that changes something: its steps and the former states, recorded as it runs. Shipped.
 
-The former state of anything is kept before it is first changed; so a run can be undone, also one that died.
-A full disk keeps no one from changing the host: the run then says that it can't be undone.
+The former state of a thing is kept before its first change, so a run can be undone even if it was killed.
+A full disk does not stop the run from changing the host; the run then reports that it can't be undone.
 """
 
 import contextlib
@@ -22,16 +22,18 @@ if TYPE_CHECKING:
     from provision.system.unit_state import UnitState
     from provision.system.units import Units
 
-#: what is kept of one file, of a folder that is removed, and in all of a run: bytes and files
+#: maximum kept of one file (bytes), of a removed folder (bytes and files), and of a whole run (bytes)
 LARGEST_FILE = 32 * 1024 * 1024
 LARGEST_FOLDER, MOST_FILES = 16 * 1024 * 1024, 1000
 LARGEST_RUN = 128 * 1024 * 1024
 
 
 class Journal:
-    """One run. home: the ledger's folder.  about: who, commit, began.  whole: called for folders that a step has filled
-    as it made them.  resumed: the run's number, if it goes on after a reboot of the host.
-    made: whether prov has put something at a path.
+    """The journal of one run.
+
+    home: the ledger's folder.  about: who, commit, began.  whole: called with folders that a step has filled
+    when it made them.  resumed: the run's number, if it continues after a reboot of the host.  made: whether
+    prov has put something at a path.
 
     id: its number; 0 if there was no room for it.  trouble: why not everything could be kept.
     """
@@ -51,7 +53,7 @@ class Journal:
         self.trouble = ""
         self.about = {"ended": "", "changed": [], "failed": [], "stepwise": True, **about}
         self._seen: Set[str] = set()
-        #: what the running step has made: what it puts below such a folder is a part of that
+        #: things that the running step has made: anything it puts below such a folder belongs to the folder
         self._fresh: Set[str] = set()
         self._units: Set[str] = set()
         self._whole: Set[str] = set()
@@ -72,7 +74,10 @@ class Journal:
 
     @contextlib.contextmanager
     def _trying(self) -> Iterator[None]:
-        """As root, whatever user the step acts as. What fails is shown at the end of the run, and ends the keeping."""
+        """Act as root in the block, whatever user the step acts as.
+
+        The first error ends the keeping and is shown at the end.
+        """
         with as_root():
             try:
                 yield
@@ -96,22 +101,26 @@ class Journal:
     # -- steps
 
     def step_begins(self, label: str) -> None:
-        """A step is about to change something. Written first: if the run dies, only what it had begun is in doubt."""
+        """Note that a step is about to change something.
+
+        This comes first: if the run is killed, only started steps are in doubt.
+        """
         self._fresh = set()
         with self._trying():
             self._write({"begins": label}, durable=False, name="steps.jsonl")
 
     def step(self, entry: Dict[str, Any]) -> None:
-        """A step has changed something, or failed: role, label, state, diff, why."""
+        """Record a step that has changed something, or failed: role, label, state, diff, why."""
         with self._trying():
             self._write(entry, durable=False, name="steps.jsonl")
 
     # -- former states
 
     def keep(self, fd: int, name: str, path: str, *, whole: bool = False, durable: bool = True) -> bool:
-        """Keep the state of what is at path, before it is changed. Whether it is new there.
+        """Keep the state of a path before it changes; return whether the path is new in the journal.
 
-        fd, name: the open folder of path, and its last name.  whole: what is made there is made with all that is in it.
+        fd, name: the open folder of path, and its last name.  whole: what is made there is made with all of
+        its contents.
         """
         above = path.rsplit("/", 1)[0]
         while above:
@@ -135,17 +144,17 @@ class Journal:
         return False
 
     def keep_path(self, path: str, whole: bool = False) -> None:
-        """Keep what is at a path that a program is about to change."""
+        """Keep the state of a path that a program is about to change."""
         with contextlib.suppress(NoWay), way(path) as at:
             self.keep(at.fd, at.name, at.path, whole=whole)
 
     def keep_tree(self, path: str) -> None:
-        """Keep what is at a path, with all that is in it, which a program is about to remove."""
+        """Keep the state of a path, with all of its contents, before a program removes it."""
         with contextlib.suppress(NoWay), way(path) as at:
             self.keep_folder(at.fd, at.name, at.path)
 
     def keep_folder(self, fd: int, name: str, path: str) -> None:
-        """Keep what is at path, with all that is in it if it is a folder, before it is removed; see keep."""
+        """Keep the state of a path, with all contents of a folder, before it is removed; see keep."""
         inner, size, lost = 0, 0, ""
         with self._trying(), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             try:
@@ -167,7 +176,7 @@ class Journal:
                     self.keep(each.folder, each.name, "%s/%s" % (path, each.path), durable=False)
 
     def keep_spares(self) -> None:
-        """Keep the copies that the tools for accounts make: /etc/passwd- and the like."""
+        """Keep the copies that account tools make: /etc/passwd- and the like."""
         for path in (name + "-" for name in ACCOUNTS):
             if path not in self._seen and not self.trouble:
                 self._seen.add(path)
@@ -182,7 +191,7 @@ class Journal:
                 self._write({"whole": path}, durable=False)
 
     def _look(self, folder: int, name: str, durable: bool = True) -> Dict[str, Any]:
-        """State and contents of one and the same thing, whatever is put under its name."""
+        """Return state and contents of the same thing, even if its name changes hands in between."""
         try:
             fd = open_named(name, folder)
         except FileNotFoundError:
@@ -196,7 +205,7 @@ class Journal:
             os.close(fd)
 
     def _contents(self, fd: int, was: State, durable: bool) -> Dict[str, str]:
-        """Copy the contents of a file, if it is one."""
+        """Copy the contents, if it is a file."""
         if was["kind"] == "other":
             return {"lost": "no file, folder or link"}
         if was["kind"] != "file":
@@ -217,7 +226,7 @@ class Journal:
         return {"copy": str(self._copies)}
 
     def unit(self, verb: str, name: str, state: "UnitState") -> None:
-        """A unit is about to be told something."""
+        """Keep the state of a unit before `systemctl VERB`."""
         if self.trouble or "%s %s" % (verb, name) in self._units:
             return
         self._units.add("%s %s" % (verb, name))
@@ -226,33 +235,35 @@ class Journal:
             self._write({"unit": name, "was": was, "did": verb})
 
     def unit_entry(self, unit: str, was: Optional[Dict[str, Any]]) -> None:
-        """The ledger is about to remember other inputs of a unit."""
+        """Keep the ledger's entry of a unit before it changes."""
         if not self.trouble:
             with self._trying():
                 self._write({"fed": unit, "was": was}, durable=False)
 
     def remembers(self, part: str, name: str, entry: Optional[Dict[str, Any]]) -> None:
-        """The ledger remembers a unit, or what was made, or (None) forgets it. It is saved at the end of the run,
-        and a run that dies has no end."""
+        """Record a new entry of the ledger for a unit or a thing (None removes it).
+
+        The ledger is saved at the end of the run, which a killed run does not reach.
+        """
         if not self.trouble:
             with self._trying():
                 self._write({part: name, "entry": entry}, name="made.jsonl")
 
     def inside(self, folder: str, name: str) -> None:
-        """Something is put into a folder that is a whole."""
+        """Note that something is put into a folder that is a whole."""
         if not self.trouble:
             with self._trying():
                 self._write({"inside": folder, "name": name}, durable=False, name="made.jsonl")
 
     def filling(self, folder: str) -> None:
-        """A command is about to put things into a folder."""
+        """Note that a command is about to fill a folder."""
         if not self.trouble:
             with self._trying():
                 self._write({"filling": folder}, name="made.jsonl")
 
     @contextlib.contextmanager
     def accounts(self) -> Iterator[None]:
-        """Lines of users and groups are changed in the block."""
+        """Keep the lines of users and groups that change in the block."""
         before: Dict[str, str] = {}
         self.keep_spares()
         with self._trying():
@@ -269,15 +280,15 @@ class Journal:
     # -- the end
 
     def seal_others(self, units: "Units") -> None:
-        """The run before this one may have died: the current state is what it left."""
+        """Record the current state as the one that the previous run left, in case it was killed."""
         earlier = [id for id in self._runs.ids() if id != self.id]
         if earlier and self.id:
-            # one that is damaged, or of a newer prov, is nothing to stop for: its undo says so
+            # a damaged record, or one of a newer prov, does not stop this run: its undo reports that
             with contextlib.suppress(OSError, StepError):
                 FormerStates(self._runs, earlier[-1]).seal(units, self._made)
 
     def end(self, units: Optional["Units"], **how: Any) -> None:
-        """The run has ended. how: for run.json."""
+        """Record the end of the run. how: for run.json."""
         before, begun = [], []
         with contextlib.suppress(StepError):
             before = [entry["step"] for entry in self._runs.steps(self.id) if entry["state"] == "changed"]

@@ -1,4 +1,4 @@
-"""What prov made on a host and no step of a whole run has asked about: it is no longer declared. Shipped."""
+"""Things that prov made and no step of a whole run declares: they are no longer declared. Shipped."""
 
 import os
 from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set
@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 
 
 class Thing(NamedTuple):
-    """kind: file, link, folder, user or group.  name: or path.  role, step: what made it.
-    whole: a folder that was filled as it was made, which goes with what was put there then.  feeds: units that read it.
-    stays: a folder in which there is something else.  ours: what goes of a whole, each before what it is in."""
+    """A thing. kind: file, link, folder, user or group.
+
+    name: or path.  role, step: what made it.  whole: a folder that was filled when it was made, and is
+    removed with those contents.  feeds: units that read it.  stays: a folder with other contents.  ours: the
+    parts of a whole to remove, each before the folder that it is in.
+    """
 
     kind: str
     name: str
@@ -27,14 +30,14 @@ class Thing(NamedTuple):
 
 
 def undeclared(host: "System", looked: Optional[Set[str]] = None) -> List[Thing]:
-    """Things that are still there and that no step has looked at, what is inside a folder before the folder.
+    """Return existing things that no step has queried, contents before their folder.
 
-    Nothing is among them that was there before prov came. looked: at what; by default all that steps have.
+    Things that existed before prov are not among them. looked: the queries; by default those of all steps.
     """
     made = host.ledger.data["made"]
     looked = set(host.files.looked | host.accounts.looked if looked is None else looked)
     for path in [each for each in looked if each.startswith("/")]:
-        # a folder is declared by what is in it
+        # declaring something in a folder declares the folder
         above = os.path.dirname(path)
         while above not in looked:
             looked.add(above)
@@ -51,14 +54,14 @@ def undeclared(host: "System", looked: Optional[Set[str]] = None) -> List[Thing]
         if host.accounts.user(name) is not None:
             found.append(thing_of(host, "user", name))
     for name in sorted(names["group"]):
-        # a user's own group goes with the user
+        # a user's own group is removed with the user
         if host.accounts.group(name) is not None and name not in names["user"]:
             found.append(thing_of(host, "group", name))
     return found
 
 
 def declared(host: "System") -> List[str]:
-    """What prov has made and a step of this run has been about: "path /etc/x", "user shop"."""
+    """Return the things that prov made and a step of this run declares: "path /etc/x", "user shop"."""
     others = {
         "%s %s" % (thing.kind if thing.kind in ("user", "group") else "path", thing.name)
         for thing in undeclared(host)
@@ -67,14 +70,14 @@ def declared(host: "System") -> List[str]:
 
 
 def paths(host: "System", names: List[str]) -> Iterator[Thing]:
-    """Those that are still there; a folder stays if anything else is in it."""
+    """Return the paths that still exist; a folder with other contents stays."""
     going: Set[str] = set()
     host.files.forget()
     for path in names:
         try:
             thing = path_of(host, path, going)
         except StepError:
-            # a user has put a link on the way, or something else than prov has
+            # a user has put a link on the way, or something that prov did not make
             thing = thing_of(host, "path", path)._replace(kind="folder", stays=True)
         if thing is None:
             continue
@@ -84,7 +87,7 @@ def paths(host: "System", names: List[str]) -> Iterator[Thing]:
 
 
 def path_of(host: "System", path: str, going: Set[str]) -> Optional[Thing]:
-    """What is still there of a path. going: what goes before it. Raises StepError."""
+    """Return what remains at a path. going: paths that are removed first. Raises StepError."""
     now = host.files.stat(path)
     if now is None:
         return None
@@ -97,7 +100,7 @@ def path_of(host: "System", path: str, going: Set[str]) -> Optional[Thing]:
 
 
 def thing_of(host: "System", kind: str, name: str) -> Thing:
-    """What the ledger has of something."""
+    """Return the ledger's entry of a thing."""
     entry = host.ledger.data["made"]["%s %s" % (kind, name)]
     feeds = tuple(entry.get("feeds", ()))
     return Thing(kind, name, entry.get("role", ""), entry.get("step", ""), entry.get("whole", False), feeds)
