@@ -1,8 +1,9 @@
-"""The way to a path: one directory at a time, and through no link that another user can change. Shipped.
+"""Walk to a path, one directory at a time, through no link that another user can change. Shipped.
 
-The rule is that of systemd's "safe" path chasing (chase() with CHASE_SAFE): a link counts if root or we made it, in a
-folder where only root or we can change names, and if the same holds for every folder above it. A user who exchanges
-a folder of theirs for a link, or for anything else, while root works below it gains nothing by it.
+The rule is that of systemd's "safe" path chasing (chase() with CHASE_SAFE): a link is followed if root or we
+made it, in a folder where only root or we can change names, and if the same holds for every folder above it.
+So a user gains nothing by replacing one of their folders with a link, or with anything else, while root works
+below it.
 """
 
 import contextlib
@@ -13,18 +14,18 @@ from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Tuple
 
 from provision.errors import StepError
 
-#: that the kernel follows on one path (path_resolution(7))
+#: maximum links that the kernel follows on one path (path_resolution(7))
 MAX_LINKS = 40
 #: an extended attribute: the access control list of a file (acl(5))
 ACL = "system.posix_acl_access"
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-#: stands for a file without opening it (open(2), "O_PATH")
+#: a descriptor for a file without opening it (open(2), "O_PATH")
 NAMED = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class DirEntry(NamedTuple):
-    """What a name in a folder stands for. kind: "file", "dir", "link" or "other".  target: of a link.
-    listed: whether an access control list says who may write.  handle: by which its file system knows it."""
+    """The entry of a name in a folder. kind: "file", "dir", "link" or "other".  target: of a link.
+    listed: whether it has an access control list.  handle: the file system's own reference to it."""
 
     kind: str
     mode: int
@@ -37,8 +38,8 @@ class DirEntry(NamedTuple):
 
 class Folder(NamedTuple):
     """A directory on the way. path: its real one.  owner: user id.
-    foreign: another user can put something else in its place, or rename what is in it.
-    shared: another user can add names to it, if only names of their own (the sticky bit)."""
+    foreign: another user can replace it, or rename what is in it.
+    shared: another user can add names to it, if only their own (the sticky bit)."""
 
     path: str
     handle: Any
@@ -48,7 +49,7 @@ class Folder(NamedTuple):
 
 
 class Way(NamedTuple):
-    """Where a path leads: a name in an open folder."""
+    """The end of a path: a name in an open folder."""
 
     folder: Folder
     name: str
@@ -64,7 +65,7 @@ class Way(NamedTuple):
         return inside(self.folder.path, self.name)
 
 
-#: gives what a name in a folder stands for, or None
+#: returns the entry of a name in a folder, or None
 Enter = Callable[[Folder, str], Optional[DirEntry]]
 
 
@@ -75,7 +76,7 @@ class NoWay(StepError):
 def walk(path: str, top: DirEntry, enter: Enter, follow: bool = False) -> Way:
     """Walk from the root directory, top, to path. Raises NoWay, StepError.
 
-    follow: also what the last name is a link to.
+    follow: whether to follow a link at the last name.
     """
     if not path.startswith("/"):
         raise StepError("%r is not an absolute path" % path)
@@ -115,18 +116,21 @@ def walk(path: str, top: DirEntry, enter: Enter, follow: bool = False) -> Way:
 
 
 def words(path: str) -> List[str]:
-    """The names in a path. "." at its end stays: it stands for the directory that the rest leads to."""
+    """Return the names in a path.
+
+    A "." at its end stays: it stands for the directory that the rest leads to.
+    """
     parts = [part for part in path.split("/") if part and part != "."]
     return [*parts, "."] if path.endswith("/.") and parts else parts
 
 
 def inside(folder: str, name: str) -> str:
-    """The path of a name in a folder."""
+    """Return the path of a name in a folder."""
     return folder if name == "." else "%s/%s" % (folder.rstrip("/"), name)
 
 
 def folder_of(path: str, entry: DirEntry, above: Optional[Folder]) -> Folder:
-    """A directory as part of a way."""
+    """Return a directory as a part of a way."""
     writers = entry.mode & 0o002 or (entry.mode & 0o020 and (entry.listed or not trusted_group(entry.gid)))
     foreign = (
         not trusted(entry.uid)
@@ -137,17 +141,17 @@ def folder_of(path: str, entry: DirEntry, above: Optional[Folder]) -> Folder:
 
 
 def trusted(uid: int) -> bool:
-    """Whether what a user does is root's doing, or ours."""
+    """Return whether a user is root, or the one that we run as."""
     return uid in (0, os.geteuid())
 
 
 def trusted_group(gid: int) -> bool:
-    """The same of a group: root's, or our own primary one."""
+    """Return the same for a group: root's, or our own primary one."""
     return gid in (0, os.getegid())
 
 
 def refuse_link(folder: Folder, path: str, link: DirEntry) -> None:
-    """Raise StepError unless a link is root's or ours, where no one else can put another one."""
+    """Raise StepError unless a link is root's or ours, and no one else can replace it."""
     if not trusted(link.uid):
         raise StepError("%s is a link made by user %d; refusing to follow it" % (path, link.uid))
     if folder.shared:
@@ -158,17 +162,17 @@ def refuse_link(folder: Folder, path: str, link: DirEntry) -> None:
 
 
 class Opened:
-    """Directories on a way as descriptors, which `close` closes."""
+    """Opens directories on a way as descriptors, which `close` closes."""
 
     def __init__(self) -> None:
         self._fds: List[int] = []
 
     def top(self) -> DirEntry:
-        """The root directory."""
+        """Return the root directory."""
         return self._entry(os.open("/", FOLDER))
 
     def enter(self, folder: Folder, name: str) -> Optional[DirEntry]:
-        """What a name in an open folder stands for; of a directory, the handle is a descriptor."""
+        """Return the entry of a name in an open folder; for a directory, the handle is a descriptor."""
         try:
             return self._entry(open_named(name, folder.handle))
         except FileNotFoundError:
@@ -190,13 +194,13 @@ class Opened:
 
 @contextlib.contextmanager
 def way(path: str, follow: bool = False) -> Iterator[Way]:
-    """The folder that holds path, open, and the last name of path. Raises NoWay, StepError, OSError."""
+    """Yield the open folder that holds a path, and the path's last name. Raises NoWay, StepError, OSError."""
     opened = Opened()
     try:
         yield walk(path, opened.top(), opened.enter, follow)
     except OSError as error:
         if not str(error.filename).startswith("/"):
-            # calls on descriptors know a part of it, or nothing; a person wants to know what it is about
+            # calls on descriptors know only a part of the path, but users need the whole
             error.filename, error.filename2 = path, None
         raise
     finally:
@@ -204,9 +208,9 @@ def way(path: str, follow: bool = False) -> Iterator[Way]:
 
 
 def open_named(name: str, folder: int) -> int:
-    """A descriptor of what a name in an open folder stands for, whatever it is; a link is not followed.
+    """Return a descriptor of a name in an open folder, of any kind; a link is not followed.
 
-    A directory is opened for reading, so that what is mounted on demand is mounted.
+    A directory is opened for reading, so that automounts are mounted.
     """
     try:
         return os.open(name, FOLDER, dir_fd=folder)
@@ -219,7 +223,7 @@ def open_named(name: str, folder: int) -> int:
 
 
 def has_list(fd: int) -> bool:
-    """Whether an open file has an access control list."""
+    """Return whether an open file has an access control list."""
     try:
         return bool(os.getxattr(reached(fd), ACL))
     except OSError as error:
@@ -229,12 +233,12 @@ def has_list(fd: int) -> bool:
 
 
 def reached(fd: int) -> str:
-    """A path that leads to an open file whatever becomes of its own."""
+    """Return a path that leads to an open file even if its own path changes."""
     return "/proc/self/fd/%d" % fd
 
 
 def kind_of(mode: int) -> str:
-    """ "file", "dir", "link" or "other" for an st_mode."""
+    """Return "file", "dir", "link" or "other" for an st_mode."""
     if stat.S_ISREG(mode):
         return "file"
     if stat.S_ISDIR(mode):
@@ -243,9 +247,9 @@ def kind_of(mode: int) -> str:
 
 
 def refuse_hard_link(at: Way, st: os.stat_result) -> None:
-    """Raise StepError for a file of someone else's to which a user has made a second name in a folder of theirs.
+    """Raise StepError for another user's file that has a hard link in a user's folder.
 
-    fs.protected_hardlinks forbids it (proc_sys_fs(5)), where that is on.
+    fs.protected_hardlinks forbids such links where it is enabled (proc_sys_fs(5)).
     """
     if not at.folder.shared or not stat.S_ISREG(st.st_mode) or st.st_nlink < 2:
         return
@@ -261,9 +265,9 @@ Identity = Tuple[int, int, int]
 
 
 class Pins:
-    """What a step has seen where other users can change names: it has to be the same each time.
+    """Remembers what a step has seen where other users can change names: it must stay the same.
 
-    Otherwise a step would judge one file, and give another one's contents, mode or owner away.
+    Otherwise a step could check one file, and then expose another one's contents or change its mode or owner.
     """
 
     def __init__(self) -> None:
@@ -281,15 +285,15 @@ class Pins:
             )
 
     def put(self, at: Way, st: os.stat_result) -> None:
-        """We have put something else there."""
+        """Note that we have written this path."""
         if at.folder.shared:
             self._seen[at.path] = identity(st)
 
     def drop(self, at: Way) -> None:
-        """We have removed what was there."""
+        """Note that we have removed this path."""
         self._seen.pop(at.path, None)
 
 
 def identity(st: os.stat_result) -> Identity:
-    """What tells a file from others."""
+    """Return a value that identifies a file."""
     return st.st_dev, st.st_ino, st.st_uid

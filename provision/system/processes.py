@@ -6,51 +6,51 @@ from typing import Iterator, NamedTuple, Optional
 
 
 class RunningProcess(NamedTuple):
-    """A process that runs. unit: of systemd's, in which it does; "" if in none."""
+    """A running process. unit: its systemd unit; "" if it has none."""
 
     pid: int
     program: str
     unit: str
 
     def __str__(self) -> str:
-        """For people: nginx (process 812, nginx.service)."""
+        """Return a text for users: nginx (process 812, nginx.service)."""
         return "%s (%s)" % (self.program, ", ".join(filter(None, ["process %d" % self.pid, self.unit])))
 
 
 def pids() -> Iterator[int]:
-    """Numbers of all processes."""
+    """Return the ids of all processes."""
     return map(int, filter(str.isdigit, os.listdir("/proc")))
 
 
 def process(pid: int) -> Optional[RunningProcess]:
-    """The process of that number; None if it has ended."""
+    """Return the process with an id; None if it has ended."""
     stat, cgroup = said_of(pid, "stat"), said_of(pid, "cgroup")
     if not stat or not cgroup or has_ended(stat):
         return None
-    # the innermost unit: a user's own systemd runs units in one
+    # the innermost unit, because a user's systemd runs units in one
     units = re.findall(r"/([^/\n]+\.(?:service|socket|scope))(?=/|$)", cgroup, re.MULTILINE)
     return RunningProcess(pid, stat.partition(" (")[2].rpartition(")")[0], units[-1] if units else "")
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is such a process, and it has not ended yet: a zombie only waits to be asked why."""
+    """Return whether a process exists and has not ended: a zombie only waits to be reaped."""
     stat = said_of(pid, "stat")
     return bool(stat) and not has_ended(stat)
 
 
 def has_ended(stat: str) -> bool:
-    """Whether a process is a zombie, or dead, by its stat; its name in there may hold anything."""
+    """Return whether a process is a zombie, or dead, by its stat; the name in it may contain anything."""
     return stat.rpartition(")")[2].split()[0] in "ZX"
 
 
 def of_user(uid: int) -> Iterator[RunningProcess]:
-    """The processes of a user. Containers may have users of the same id: theirs are left out, as userdel(8) does."""
+    """Return a user's processes. Like userdel(8), this skips users of containers with the same id."""
     ours = os.stat("/")
     return (found for found in with_id(uid) if sees(found.pid, ours))
 
 
 def with_id(uid: int) -> Iterator[RunningProcess]:
-    """The processes that have a user's id, as one of their four, in whatever container."""
+    """Return the processes with a user's id as one of their four, in any container."""
     for pid in pids():
         status = said_of(pid, "status")
         found = re.search(r"(?m)^Uid:\t(\d+)\t(\d+)\t(\d+)\t(\d+)", status)
@@ -61,7 +61,7 @@ def with_id(uid: int) -> Iterator[RunningProcess]:
 
 
 def sees(pid: int, root: os.stat_result) -> bool:
-    """Whether a folder is the root folder of a process; in a container or chroot ours is not."""
+    """Return whether a folder is the root folder of a process; in a container or chroot, ours is not."""
     try:
         return os.path.samestat(os.stat("/proc/%d/root" % pid), root)
     except (FileNotFoundError, ProcessLookupError, PermissionError):
@@ -69,7 +69,7 @@ def sees(pid: int, root: os.stat_result) -> bool:
 
 
 def said_of(pid: int, name: str) -> str:
-    """What proc(5) says of a process; "" once it has ended, or if it is not ours to ask."""
+    """Return a file of proc(5) about a process; "" if the process has ended, or if it is not readable."""
     try:
         with open("/proc/%d/%s" % (pid, name), encoding="utf-8", errors="replace") as f:
             return f.read()

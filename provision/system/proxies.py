@@ -1,7 +1,7 @@
-"""The proxy by which a host reaches others, as it is set for all who log in. Shipped.
+"""The proxies that a host sets for all logins. Shipped.
 
-pam_env(8) gives a login what these files say; sudo takes it away again. Of all that they say only proxies are believed:
-PATH, LD_PRELOAD and the like would decide what root runs.
+pam_env(8) applies these files to a login, and sudo drops the result. Only proxies are taken from them,
+because PATH, LD_PRELOAD and the like would decide what root runs.
 """
 
 import os
@@ -9,20 +9,20 @@ import re
 from typing import Callable, Dict, Iterator, Tuple
 
 ENVIRONMENT = "/etc/environment"
-#: read before it (pam_env.conf(5))
+#: read before /etc/environment (pam_env.conf(5))
 CONFIGURATION = "/etc/security/pam_env.conf"
 NAME = re.compile(r"^([a-z]+_proxy|[A-Z]+_PROXY)\Z")
-#: what pam_env.conf(5) calls a value: quoted or a word, in which \\$ and \\@ are those characters
+#: values in pam_env.conf(5): quoted or a word, in which \\$ and \\@ stand for those characters
 SETTING = re.compile(r'\b(DEFAULT|OVERRIDE)=("[^"]*"|\S*)')
 
 _known: "Dict[str, Tuple[Tuple[int, ...], Dict[str, str]]]" = {}
 
 
 def proxies() -> Dict[str, str]:
-    """The variables of the host that name its proxies now: https_proxy, NO_PROXY and the like."""
+    """Return the host's variables that name its proxies now: https_proxy, NO_PROXY and the like."""
     found: Dict[str, str] = {}
     for path, read in ((CONFIGURATION, configured), (ENVIRONMENT, assigned)):
-        # the last line that names a variable counts, and an empty value takes it away
+        # the last line of a variable counts, and an empty value removes it
         found.update(_said(path, read))
     return {
         name: value for name, value in found.items() if NAME.match(name) and value and value.isprintable()
@@ -30,7 +30,7 @@ def proxies() -> Dict[str, str]:
 
 
 def _said(path: str, read: Callable[[str], Iterator[Tuple[str, str]]]) -> Dict[str, str]:
-    """What a file says; read again when it has changed."""
+    """Return the settings of a file, which is read again if it has changed."""
     try:
         now = os.stat(path)
         state = (now.st_ino, now.st_size, now.st_mtime_ns)
@@ -43,20 +43,26 @@ def _said(path: str, read: Callable[[str], Iterator[Tuple[str, str]]]) -> Dict[s
 
 
 def assigned(text: str) -> Iterator[Tuple[str, str]]:
-    """What /etc/environment says: NAME=value lines, as pam_env reads them; it is not a shell."""
+    """Yield the settings of /etc/environment: NAME=value lines.
+
+    They are read as pam_env does, not as a shell does.
+    """
     for line in text.split("\n"):
         name, sign, value = line.split("#")[0].strip().partition("=")
         if name.startswith("export "):
             name = name[len("export ") :].lstrip()
         if sign and re.match(r"^\w+\Z", name, re.ASCII):
             if value[:1] in ("'", '"'):
-                # the quotes need not match, and only one at the end goes
+                # the quotes need not match, and only one at the end is dropped
                 value = value[1:-1] if value[1:][-1:] in ("'", '"') else value[1:]
             yield name, value
 
 
 def configured(text: str) -> Iterator[Tuple[str, str]]:
-    """What pam_env.conf says: NAME DEFAULT=value OVERRIDE=value, but for values that are made of others."""
+    """Yield the settings of pam_env.conf: NAME DEFAULT=value OVERRIDE=value.
+
+    Skip values that refer to others.
+    """
     for line in re.sub(r"\\\n\s*", "", text).split("\n"):
         name, *words = re.sub(r"(^|\s)#.*", "", line).split(None, 1) or [""]
         rest = "".join(words)

@@ -4,9 +4,9 @@
 class Ref:
     """An earlier step of the same run, as later steps refer to it: `reload_on=[conf]`.
 
-    On the controller this is an `Outcome`; on the host the agent fills in what came of it.
+    On the controller this is an `Outcome`; on the host the agent fills in the result.
     id: the step's number in its run.  label: "file /etc/motd".
-    fingerprint: what the step's state looks like now; equal if and only if the state is.
+    fingerprint: identifies the step's present state; equal if and only if the states are equal.
     """
 
     def __init__(self, id: int, label: str = "", changed: bool = False, fingerprint: str = "") -> None:

@@ -1,11 +1,12 @@
-"""The kernel's refusals in words, with what to do about them. Shipped."""
+"""Explain refusals of the kernel, and what to do about them. Shipped."""
 
 import errno
 import fcntl
 import os
 import struct
 
-#: ioctl_iflags(2): attributes of a file that chattr(1) sets, and those that keep even root from changing it
+#: ioctl_iflags(2): attributes of a file that chattr(1) sets, and those that prevent even root from changing
+#: it
 GET_FLAGS = 0x80086601
 FIXED = {0x10: ("immutable", "-i"), 0x20: ("append-only", "-a")}
 HINTS = {
@@ -21,7 +22,7 @@ HINTS = {
 
 
 def hint_for(error: OSError) -> str:
-    """What to do about an error that the kernel has given; "" if nothing is known."""
+    """Return what to do about a kernel error; "" if that is unknown."""
     path = str(error.filename or "")
     if error.errno == errno.ENOSPC:
         return _full(path)
@@ -32,7 +33,7 @@ def hint_for(error: OSError) -> str:
 
 
 def _full(path: str) -> str:
-    """What the file system lacks that holds a path: bytes, or inodes (statvfs(3))."""
+    """Return what a path's file system is out of: bytes, or inodes (statvfs(3))."""
     folder = path
     while folder.startswith("/") and not os.path.isdir(folder):
         folder = os.path.dirname(folder)
@@ -47,7 +48,7 @@ def _full(path: str) -> str:
 
 
 def _fixed(path: str) -> str:
-    """What keeps root from changing a path: attributes of the file, or of the folder that it is in."""
+    """Return what prevents root from changing a path: attributes of the file, or of its folder."""
     for each in (path, os.path.dirname(path)):
         for flag, (word, option) in FIXED.items():
             if each and _flags(each) & flag:
@@ -61,7 +62,7 @@ def _fixed(path: str) -> str:
 
 
 def _flags(path: str) -> int:
-    """Attributes of a file or folder; 0 if its file system has none."""
+    """Return the attributes of a file or folder; 0 if its file system has none."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

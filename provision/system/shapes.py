@@ -1,7 +1,7 @@
-"""What values from outside must look like: checked once, where they come in. Shipped, and used on both sides.
+"""Checks of values from outside, made once, on arrival. Shipped, and used on both sides.
 
-A check takes a value and returns what it stands for, or raises Misshapen. A class made by `shape` has a check for each
-of its fields; `Record.of` builds it from JSON values, and nothing else has to ask again.
+A check takes a value and returns what it stands for, or raises Misshapen. A class made by `shape` has a check
+for each of its fields. `Record.of` builds it from JSON values, so no other code needs to check them again.
 """
 
 import math
@@ -17,11 +17,11 @@ MISSING: Any = object()
 
 
 class Misshapen(ValueError):
-    """A value from outside is not what it must be."""
+    """A value from outside is invalid."""
 
 
 class Field:
-    """What `of` says of one."""
+    """The specification of a field, from `of`."""
 
     def __init__(self, check: Check, default: Any) -> None:
         self.check = check
@@ -29,7 +29,7 @@ class Field:
 
 
 def of(check: Check, default: Any = MISSING) -> Any:
-    """A field of a class made by `shape`. default: of one that may be left out; it must not be changeable."""
+    """Specify a field of a class made by `shape`. default: for a missing field; it must be immutable."""
     return Field(check, default)
 
 
@@ -47,7 +47,7 @@ class Record:
             raise TypeError("%s: %s" % (type(self).__name__, ", ".join([*missing, *values])))
 
     def plain(self) -> Dict[str, Any]:
-        """JSON values; fields that have their defaults are left out."""
+        """Return JSON values; fields with their default values are omitted."""
         shape, found = self.SHAPE, {}
         for name, value in self.__dict__.items():
             if value != shape[name].default:
@@ -55,12 +55,12 @@ class Record:
         return found
 
     def replace(self: T, **changes: Any) -> T:
-        """The same with other values."""
+        """Return a copy with other values."""
         return type(self)(**{**self.__dict__, **changes})
 
     @classmethod
     def of(cls: Type[T], value: Any, ignore: Sequence[str] = ()) -> T:
-        """Build it from JSON values. ignore: names that may be there besides. Raises Misshapen."""
+        """Build a record from JSON values. ignore: further names that are accepted. Raises Misshapen."""
         if type(value) is not dict:
             raise Misshapen("expected an object, not %s" % shown(value))
         found, count = {}, 0
@@ -97,7 +97,10 @@ if TYPE_CHECKING:
 else:
 
     def shape(cls):
-        """Make a class with fields of `of`. Not a dataclass: to have those written takes longer than a run's checks."""
+        """Make a class with fields of `of`.
+
+        It is not a dataclass, because generating one takes longer than a run's checks.
+        """
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Field)}
         cls.SHAPE = {**cls.SHAPE, **own}
         for name in own:
@@ -106,7 +109,7 @@ else:
 
 
 def shown(value: Any) -> str:
-    """The beginning of a value, for an error."""
+    """Return the beginning of a value, for an error."""
     if isinstance(value, (dict, list)):
         return "a list" if isinstance(value, list) else "an object"
     text = repr(value if not isinstance(value, str) else value[:60])
@@ -114,7 +117,7 @@ def shown(value: Any) -> str:
 
 
 def text(most: int) -> Check:
-    """Text of so many characters at most."""
+    """Check text. most: maximum number of characters."""
 
     def check(value: Any) -> Any:
         if type(value) is not str:
@@ -127,7 +130,7 @@ def text(most: int) -> Check:
 
 
 def number(low: int, high: int) -> Check:
-    """A whole number."""
+    """Check a whole number."""
 
     def check(value: Any) -> Any:
         if type(value) is not int or not low <= value <= high:
@@ -138,7 +141,7 @@ def number(low: int, high: int) -> Check:
 
 
 def real(low: float, high: float) -> Check:
-    """A number, whole or not, and never NaN."""
+    """Check a number, whole or not; NaN is refused."""
 
     def check(value: Any) -> Any:
         if type(value) not in (int, float) or not math.isfinite(value) or not low <= value <= high:
@@ -149,14 +152,14 @@ def real(low: float, high: float) -> Check:
 
 
 def flag(value: Any) -> Any:
-    """True or False."""
+    """Check True or False."""
     if type(value) is not bool:
         raise Misshapen("expected true or false, not %s" % shown(value))
     return value
 
 
 def word(*words: str) -> Check:
-    """One of these."""
+    """Check for one of these words."""
 
     def check(value: Any) -> Any:
         if type(value) is not str or value not in words:
@@ -167,7 +170,7 @@ def word(*words: str) -> Check:
 
 
 def sequence(check: Check, most: int) -> Check:
-    """A list, as a tuple."""
+    """Check a list; return a tuple."""
 
     def check_all(value: Any) -> Any:
         if type(value) is not list:
@@ -180,7 +183,7 @@ def sequence(check: Check, most: int) -> Check:
 
 
 def listing(check: Check, most: int = 1000000, least: int = 0) -> Check:
-    """A list, as a list."""
+    """Check a list; return a list."""
     check_all = sequence(check, most)
 
     def check_list(value: Any) -> Any:
@@ -193,7 +196,7 @@ def listing(check: Check, most: int = 1000000, least: int = 0) -> Check:
 
 
 def having(needed: Dict[str, Check], optional: Optional[Dict[str, Check]] = None) -> Check:
-    """An object with such fields; others stay as they are."""
+    """Check an object with these fields; other fields stay as they are."""
     known = {**needed, **(optional or {})}
 
     def check(value: Any) -> Any:
@@ -214,7 +217,7 @@ def having(needed: Dict[str, Check], optional: Optional[Dict[str, Check]] = None
 
 
 def items(*checks: Check) -> Check:
-    """A list of exactly these, as a tuple."""
+    """Check a list of exactly these items; return a tuple."""
 
     def check_each(value: Any) -> Any:
         if type(value) is not list or len(value) != len(checks):
@@ -225,7 +228,7 @@ def items(*checks: Check) -> Check:
 
 
 def mapping(check: Check, most: int = 1000000) -> Check:
-    """An object whose values are all of one kind."""
+    """Check an object whose values are all of one kind."""
 
     def check_values(value: Any) -> Any:
         if type(value) is not dict:
@@ -238,15 +241,15 @@ def mapping(check: Check, most: int = 1000000) -> Check:
 
 
 def optional(check: Check) -> Check:
-    """None or that."""
+    """Check None, or a value."""
     return lambda value: None if value is None else check(value)
 
 
 def anything(value: Any) -> Any:
-    """Whatever it is: someone else looks at it."""
+    """Accept any value; the caller checks it elsewhere."""
     return value
 
 
 def one(cls: Type[T]) -> Check:
-    """A record of that class."""
+    """Check a record of a class."""
     return cls.of

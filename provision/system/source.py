@@ -10,7 +10,7 @@ CHUNK = 256 * 1024
 
 
 class Source:
-    """Contents named by their hash, or made on the controller when the host asks.
+    """Contents named by their hash, or made on the controller when the host requests them.
 
     sha256: hex digest of the contents; "" for contents that are made from the host's request.
     size: bytes; -1 if not known yet.  secret: never show it in a diff.
@@ -21,14 +21,14 @@ class Source:
         self.size = size
         self.secret = secret
         self.key = sha256
-        #: set on the controller only: opens the contents, given what the host sent along with its request
+        #: set on the controller only: opens the contents, given the payload of the host's request
         self.open: Optional[Callable[[bytes], IO[bytes]]] = None
-        #: on the controller, what it holds if that is in memory
+        #: on the controller, the contents if they are in memory
         self.data: Optional[bytes] = None
 
     @classmethod
     def of(cls, content: Union[str, bytes, Secret]) -> "Source":
-        """Contents held in memory. Text is UTF-8."""
+        """Return a source with contents in memory. Text is UTF-8."""
         text = content.reveal() if isinstance(content, Secret) else content
         data = text.encode() if isinstance(text, str) else text
         source = cls(hashlib.sha256(data).hexdigest(), len(data), isinstance(content, Secret))
@@ -38,7 +38,7 @@ class Source:
 
     @classmethod
     def of_file(cls, path: Any) -> "Source":
-        """Contents of a local file, hashed now and read again, in pieces, when a host asks for them."""
+        """Return a source for a local file, hashed now and read again, in pieces, when a host requests it."""
         digest, size = hashlib.sha256(), 0
         with open(path, "rb") as f:
             for chunk in iter(lambda: f.read(CHUNK), b""):
@@ -50,7 +50,10 @@ class Source:
 
     @classmethod
     def made_by(cls, key: str, make: Callable[[bytes], bytes]) -> "Source":
-        """Contents that the controller makes from what the host sends, such as a certificate from a request."""
+        """Return a source that the controller makes from the host's request.
+
+        An example is a certificate from a signing request.
+        """
         source = cls("", -1)
         source.key = key
         source.open = lambda request: BytesIO(make(request))

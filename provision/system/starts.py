@@ -1,6 +1,8 @@
-"""Packages that start nothing when they come: a role configures them first. Shipped with the steps that use apt.
+"""Keep new packages from starting anything, so that a role can configure them first.
 
-Their scripts ask /usr/sbin/policy-rc.d, if there is one (invoke-rc.d(8), deb-systemd-invoke(1p)).
+Shipped with the steps that use apt.
+
+Package scripts ask /usr/sbin/policy-rc.d, if it exists (invoke-rc.d(8), deb-systemd-invoke(1p)).
 """
 
 import contextlib
@@ -18,7 +20,7 @@ exit 101
 
 
 def own_policy() -> bool:
-    """Whether the host has a policy of its own, which stays."""
+    """Return whether the host has a policy of its own, which stays."""
     if not os.path.lexists(POLICY):
         return False
     with open(POLICY, encoding="utf-8", errors="replace") as f:
@@ -27,12 +29,15 @@ def own_policy() -> bool:
 
 @contextlib.contextmanager
 def forbidden(wanted: bool) -> Iterator[None]:
-    """Keep scripts of packages from starting anything in the block, if wanted and the host has no policy of its own."""
+    """Keep package scripts from starting anything in the block, if wanted.
+
+    A policy of the host's own stays.
+    """
     if own_policy():
         yield
         return
     if os.path.lexists(POLICY):
-        # of a run that was killed
+        # left by a run that was killed
         os.remove(POLICY)
     if not wanted:
         yield

@@ -1,4 +1,7 @@
-"""What is at a path, as a run remembers it to put it back: kind, mode, owner, attributes, contents by hash. Shipped."""
+"""The state of a path, as a run remembers it for an undo: kind, mode, owner, attributes, hash of contents.
+
+Shipped.
+"""
 
 import base64
 import contextlib
@@ -19,11 +22,11 @@ from provision.system.descriptors import (
 )
 from provision.system.paths import ACL, FOLDER, NoWay, kind_of, open_named, reached, way
 
-#: extended attributes that are remembered (xattr(7)), besides those that users give
+#: extended attributes that are remembered (xattr(7)), besides those set by users
 ATTRIBUTES = (ACL, DEFAULT_ACL, LABEL, "security.capability")
 
-#: {"kind": "absent"}; {"kind": "hidden"} where no safe way leads; or kind, mode, uid, gid; of files size, sha256; of
-#: links target; attributes, as far as any
+#: {"kind": "absent"}; {"kind": "hidden"} if no safe way leads there; or kind, mode, uid, gid; for files size,
+#: sha256; for links target; attributes, if there are any
 State = Dict[str, Any]
 
 ABSENT: State = {"kind": "absent"}
@@ -31,7 +34,7 @@ HIDDEN: State = {"kind": "hidden"}
 
 
 def look(path: str) -> State:
-    """The state of what is at a path; a link there is not followed. Raises OSError."""
+    """Return the state of a path; a link there is not followed. Raises OSError."""
     try:
         with way(path) as at:
             return look_in(at.fd, at.name)
@@ -43,7 +46,7 @@ def look(path: str) -> State:
 
 
 def look_in(folder: int, name: str) -> State:
-    """The state of what a name in an open folder stands for. Raises OSError."""
+    """Return the state of a name in an open folder. Raises OSError."""
     try:
         fd = open_named(name, folder)
     except FileNotFoundError:
@@ -55,7 +58,7 @@ def look_in(folder: int, name: str) -> State:
 
 
 def state_of(fd: int) -> State:
-    """The state of what a descriptor stands for. Raises OSError."""
+    """Return the state of what a descriptor refers to. Raises OSError."""
     st = os.fstat(fd)
     kind = kind_of(st.st_mode)
     found: State = {"kind": kind, "mode": stat.S_IMODE(st.st_mode), "uid": st.st_uid, "gid": st.st_gid}
@@ -74,7 +77,7 @@ def state_of(fd: int) -> State:
 
 
 class Inner(NamedTuple):
-    """Something in a folder. path: below that.  folder, name: where it is, while `below` goes on.  size: bytes."""
+    """An entry below a folder. path: below that.  folder, name: where it is, during `below`.  size: bytes."""
 
     path: str
     folder: int
@@ -83,10 +86,10 @@ class Inner(NamedTuple):
 
 
 def below(folder: int, name: str, prefix: str = "") -> Iterator[Inner]:
-    """All that is in a folder, each folder before what is in it; links are not followed. Raises OSError.
+    """Yield everything in a folder, each folder before its contents; links are not followed. Raises OSError.
 
-    folder, name: an open folder, and the name of a folder in it. What disappears during the walk is passed over.
-    Raises StepError for a tree that is too deep.
+    folder, name: an open folder, and the name of a folder in it. Entries that disappear during the walk are
+    skipped. Raises StepError for a tree that is too deep.
     """
     if prefix.count("/") > DEEPEST:
         raise too_deep(prefix)
@@ -103,18 +106,18 @@ def below(folder: int, name: str, prefix: str = "") -> Iterator[Inner]:
 
 
 def names_below(path: str) -> List[str]:
-    """The paths of all that is in a folder, below that. Raises OSError, StepError."""
+    """Return the paths of everything in a folder, relative to it. Raises OSError, StepError."""
     with way(path) as at:
         return [inner.path for inner in below(at.fd, at.name)]
 
 
 def attributes_of(state: State) -> Dict[str, bytes]:
-    """The extended attributes of a remembered state."""
+    """Return the extended attributes of a remembered state."""
     return {name: base64.b64decode(text) for name, text in state.get("attributes", {}).items()}
 
 
 def described(state: State) -> str:
-    """A state in words, for a difference: "absent", "-> /opt/x", "file 0644"."""
+    """Describe a state, for a diff: "absent", "-> /opt/x", "file 0644"."""
     if state["kind"] == "absent":
         return ""
     return (

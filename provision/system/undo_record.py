@@ -1,6 +1,6 @@
-"""What takes down how things are before they change, as files, units and accounts know it. For type checkers only.
+"""The recorder of states before they change, as files, units and accounts use it. For type checkers only.
 
-The journal (memory/journal.py) is one; there is none in a plan, nor while nothing has changed yet.
+The journal (memory/run_journal.py) implements it. Plans have none, nor do runs that have changed nothing yet.
 """
 
 from typing import TYPE_CHECKING, ContextManager, Protocol
@@ -10,28 +10,28 @@ if TYPE_CHECKING:
 
 
 class UndoRecord(Protocol):
-    """The part of a journal that those call who change something."""
+    """The part of a journal that is called before a change."""
 
     def keep(self, fd: int, name: str, path: str, *, whole: bool = False, durable: bool = True) -> bool:
-        """Take down what is at a name in an open folder; return whether it is new in this record."""
+        """Record the state of a name in an open folder; return whether it is new in this record."""
         ...
 
     def keep_path(self, path: str, whole: bool = False) -> None:
-        """Take down what is at a path."""
+        """Record the state of a path."""
         ...
 
     def keep_tree(self, path: str) -> None:
-        """Take down what is at a path, with everything below it."""
+        """Record the state of a path, with everything below it."""
         ...
 
     def keep_folder(self, fd: int, name: str, path: str) -> None:
-        """Take down a folder that is about to go, with everything below it."""
+        """Record the state of a folder that is about to be removed, with everything below it."""
         ...
 
     def unit(self, verb: str, name: str, state: "UnitState") -> None:
-        """Take down a unit's state before `systemctl VERB`."""
+        """Record a unit's state before `systemctl VERB`."""
         ...
 
     def accounts(self) -> ContextManager[None]:
-        """Take down the files of accounts before they change, and what became of them after."""
+        """Record the account files before and after they change in the block."""
         ...

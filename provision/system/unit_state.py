@@ -1,17 +1,17 @@
-"""What systemd says of a unit. Shipped."""
+"""The state of a unit, from systemd. Shipped."""
 
 from typing import NamedTuple, Tuple
 
-#: of systemctl(1)'s words, those of units that start by themselves, at boot or for the rest of this one
+#: words of systemctl(1) for units that start automatically, at every boot or until the next one
 ENABLED = ("enabled", "enabled-runtime")
 
 
 class UnitState(NamedTuple):
-    """What systemd says of a unit; the words are systemctl(1)'s.
+    """The state of a unit; the words are systemctl(1)'s.
 
     load: "loaded", "not-found", "masked"...  active: "active", "inactive", "failed"...
     enabled: "enabled", "disabled", "static", "masked", ""...  invocation: id of the running instance.
-    listens: paths at which a socket is to be found.  main: number of the main process, or 0.
+    listens: paths of a socket unit's sockets.  main: id of the main process, or 0.
     triggered_by: units that start it: its socket, timer or path.
     """
 
@@ -29,5 +29,5 @@ class UnitState(NamedTuple):
 
     @property
     def running(self) -> bool:
-        """Active, or on the way there."""
+        """Whether it is active or activating."""
         return self.active in ("active", "reloading", "activating")

@@ -1,4 +1,4 @@
-"""systemd units of the host: one `systemctl show` for many. Shipped."""
+"""systemd units of the host, with one `systemctl show` for many of them. Shipped."""
 
 import re
 from typing import TYPE_CHECKING, Callable, Dict, Iterable, Optional
@@ -14,16 +14,19 @@ PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,FragmentPath,InvocationID,Result,Listen,"
     "MainPID,TriggeredBy"
 )
-#: of a socket, as `systemctl show` has it: Listen=/run/shop.sock (Stream)
+#: a line about a socket in `systemctl show`: Listen=/run/shop.sock (Stream)
 LISTEN = re.compile(r"(?m)^Listen=(/.*) \((?:Stream|Datagram|SequentialPacket|FIFO)\)$")
-#: these start other units, so they start and end before them
+#: these start other units, so they are started and stopped first
 TRIGGERS = (".socket", ".timer", ".path", ".automount")
 
 Run = Callable[..., Result]
 
 
 class Units:
-    """run: executes a command on the host; ask: the same for commands that only read."""
+    """The units of the host.
+
+    run: executes a command on the host; ask: the same for commands that only read.
+    """
 
     def __init__(self, run: Run, ask: Run) -> None:
         self._run = run
@@ -31,15 +34,15 @@ class Units:
         self._known: Dict[str, UnitState] = {}
         self._wanted: Dict[str, None] = {}
         self._unread = False
-        #: takes what units were before they are told anything
+        #: records the states of units before they change
         self.record: "Optional[UndoRecord]" = None
 
     def expect(self, names: Iterable[str]) -> None:
-        """Names that later steps will ask about: the next question asks for all of them."""
+        """Note names that later steps will query: the next query covers all of them."""
         self._wanted.update(dict.fromkeys(names))
 
     def state(self, name: str) -> UnitState:
-        """What systemd says of a unit."""
+        """Return the state of a unit."""
         self.settle()
         if name not in self._known:
             names = list(dict.fromkeys([name, *(n for n in self._wanted if n not in self._known)]))
@@ -48,12 +51,12 @@ class Units:
         return self._known[name]
 
     def forget(self) -> None:
-        """Something outside changed units (a package, a daemon-reload): ask again."""
+        """Forget the states, because something else has changed units (a package, a daemon-reload)."""
         self._wanted.update(dict.fromkeys(self._known))
         self._known.clear()
 
     def do(self, verb: str, *names: str, timeout: float = 100) -> None:
-        """Run `systemctl VERB NAME...` and wait for it. Raises StepError that shows the units' journal."""
+        """Run `systemctl VERB NAME...` and wait for it. Raises StepError with the units' journal."""
         self.settle()
         if self.record is not None:
             for name in names:
@@ -67,7 +70,10 @@ class Units:
         raise error
 
     def renew(self, name: str) -> None:
-        """Reload a unit whose processes make way for new ones, and wait until they have. Raises StepError."""
+        """Reload a unit whose processes are replaced on a reload, and wait until they are.
+
+        Raises StepError.
+        """
         from provision.system.front_reload import await_turn, serving  # shipped
 
         main = self.state(name).main
@@ -76,8 +82,11 @@ class Units:
         await_turn(name, main, before, lambda: self.journal(name))
 
     def file_changed(self) -> None:
-        """A unit file is not what systemd has read: it reads all of them again before it is asked or told
-        anything, at the end of the run at the latest. One daemon-reload for several files."""
+        """Note that a unit file has changed.
+
+        systemd must read all files again before the next query or action, and by the end of the run at the
+        latest. One daemon-reload covers several files.
+        """
         self._unread = True
 
     def settle(self) -> None:
@@ -86,18 +95,18 @@ class Units:
             self.reload_manager()
 
     def reload_manager(self) -> None:
-        """`systemctl daemon-reload`."""
+        """Run `systemctl daemon-reload`."""
         self._unread = False
         self._run(("systemctl", "daemon-reload"), timeout=100).require("systemctl daemon-reload")
         self.forget()
 
     def journal(self, name: str, lines: int = 40) -> str:
-        """The last lines that a unit wrote to the journal."""
+        """Return the last lines of a unit in the journal."""
         argv = ("journalctl", "-u", name, "-n", str(lines), "--no-pager", "-o", "cat", "--no-hostname")
         return self._ask(argv, timeout=20).stdout.strip()
 
     def instances(self, template: str) -> Dict[str, UnitState]:
-        """Loaded instances of a template unit such as "shop@.service", by unit name."""
+        """Return the loaded instances of a template unit such as "shop@.service", by unit name."""
         prefix, suffix = template.split("@", 1)
         pattern = "%s@*%s" % (prefix, suffix)
         argv = ("systemctl", "list-units", "--all", "--plain", "--no-legend", "--full", pattern)
@@ -118,14 +127,14 @@ class Units:
 
 
 def parse_show(block: str) -> UnitState:
-    """One unit's part of `systemctl show` output (key=value lines)."""
+    """Parse one unit's part of `systemctl show` output (key=value lines)."""
     values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
     return UnitState(
         load=values.get("LoadState", "not-found"),
         active=values.get("ActiveState", "inactive"),
         sub=values.get("SubState", "dead"),
         enabled=values.get("UnitFileState", ""),
-        # of a masked unit systemd reads no drop-ins, and misses them for ever
+        # systemd never reads drop-ins of a masked unit, but keeps reporting them as unread
         stale=values.get("NeedDaemonReload") == "yes" and values.get("LoadState") != "masked",
         fragment=values.get("FragmentPath", ""),
         invocation=values.get("InvocationID", ""),

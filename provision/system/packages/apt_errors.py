@@ -1,4 +1,4 @@
-"""What apt-get's failures mean, and what to do about them. Shipped with the steps that use apt."""
+"""Explain apt-get's failures, and what to do about them. Shipped with the steps that use apt."""
 
 import difflib
 import re
@@ -18,7 +18,7 @@ NO_VERSION = re.compile(r"Version '(\S+)' for '(\S+)' was not found")
 
 
 def explain(result: Result, query: Query) -> StepError:
-    """A failure of apt-get in words. query: asks apt's programs for what would have been right."""
+    """Describe a failure of apt-get. query: asks apt's programs for alternatives."""
     said = result.stderr + result.stdout
     missing = sorted({"".join(words) for words in UNKNOWN.findall(result.stderr)})
     if missing:
@@ -70,14 +70,14 @@ def explain(result: Result, query: Query) -> StepError:
 
 
 def alike(name: str, query: Query) -> str:
-    """ "Did you mean 'nginx'? ", or nothing if the index has no name that is nearly the same."""
+    """Return "Did you mean 'nginx'? ", or "" if the index has no similar name."""
     listed = query("apt-cache", "pkgnames", name[:1]).stdout.split()
     near = difflib.get_close_matches(name, listed, n=3, cutoff=0.75)
     return "Did you mean %s? " % " or ".join(repr(n) for n in near) if near else ""
 
 
 def versions(name: str, query: Query) -> List[str]:
-    """The versions of a package that the repositories have, newest first."""
+    """Return the versions of a package in the repositories, newest first."""
     lines = query("apt-cache", "madison", "--", name).stdout.splitlines()
     found = [line.split("|")[1].strip() for line in lines if line.count("|") >= 2]
     return list(dict.fromkeys(found))

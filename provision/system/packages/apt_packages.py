@@ -1,4 +1,4 @@
-"""Packages of a Debian-family host: what dpkg's status file says, and apt-get for the rest. Shipped."""
+"""Packages of a Debian-family host: read from dpkg's status file, changed by apt-get. Shipped."""
 
 import contextlib
 import glob
@@ -14,13 +14,14 @@ from provision.system.packages.apt_errors import explain
 from provision.system.packages.dpkg import LOCK_TIMEOUT, Package
 from provision.system.starts import forbidden
 
-#: the repositories' files
+#: files that list repositories
 SOURCES = "/etc/apt/sources.list.d"
 LISTS = "/var/lib/apt/lists"
-#: which packages came as dependencies only
+#: lists the packages that were installed as dependencies only
 EXTENDED_STATES = "/var/lib/apt/extended_states"
-#: A name is not a pattern: without Pattern-Only apt-get takes "python3.99" for a regular expression (apt-get(8)).
-#: dpkg must not ask about a configuration file that was changed here: it stays (dpkg(1), --force-things)
+#: Pattern-Only keeps apt-get from taking a name such as "python3.99" for a regular expression (apt-get(8)).
+#: dpkg must not ask about a configuration file that was changed on the host: it stays (dpkg(1),
+#: --force-things)
 APT = (
     "apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=%d" % LOCK_TIMEOUT, "-o", "Dpkg::Use-Pty=0",
     "-o", "APT::Cmd::Pattern-Only=1",
@@ -38,7 +39,7 @@ Run = Callable[..., Result]
 
 
 class AptAction(NamedTuple):
-    """One thing that apt-get would do: verb is Inst, Conf, Remv or Purg."""
+    """One action of apt-get: verb is Inst, Conf, Remv or Purg."""
 
     verb: str
     name: str
@@ -47,9 +48,10 @@ class AptAction(NamedTuple):
 
 
 class Apt:
-    """run: executes a command on the host; ask: the same for commands that only read (or fill caches).
+    """apt and dpkg.
 
-    progress: takes lines that say how far a long command has come.
+    run: executes a command on the host.  ask: the same for commands that only read (or fill caches).
+    progress: takes lines that show the progress of a long command.
     """
 
     def __init__(self, run: Run, ask: Run, progress: Callable[[str], None]) -> None:
@@ -62,7 +64,7 @@ class Apt:
     # -- what is
 
     def all(self) -> Dict[str, Package]:
-        """All that dpkg knows, by name; read once while it is unchanged."""
+        """Return all entries of dpkg by name, cached while its files are unchanged."""
         stamp = dpkg.stamp()
         if stamp != self._stamp:
             self._packages = dpkg.read()
@@ -70,35 +72,40 @@ class Apt:
         return self._packages
 
     def installed(self) -> Dict[str, str]:
-        """Version of every installed package by name."""
+        """Return the version of every installed package by name."""
         return {name: p.version for name, p in self.all().items() if p.works}
 
     def key(self, name: str) -> str:
-        """Under which name `all` has a package ("nginx", "libc6:i386", "bash:amd64"); the name itself if under none."""
+        """Return the key of a package in `all` ("nginx", "libc6:i386", "bash:amd64").
+
+        The name itself if it has none.
+        """
         alone, _, architecture = name.partition(":")
         found = self.all().get(alone)
         own = found is not None and found.architecture == architecture
         return alone if own and name not in self.all() else name
 
     def find(self, name: str) -> Optional[Package]:
-        """What dpkg knows of a package, or None."""
+        """Return dpkg's entry of a package, or None."""
         return self.all().get(self.key(name))
 
     def version(self, name: str) -> str:
-        """The installed version of a package ("nginx", "libc6:i386"), or ""."""
+        """Return the installed version of a package ("nginx", "libc6:i386"), or ""."""
         found = self.find(name)
         return found.version if found is not None and found.works else ""
 
     def provider(self, name: str) -> str:
-        """An installed package that stands for a virtual one, or "" (Debian policy, 7.5). Where there is a package of
-        that name, apt-get installs that, and so it does for packages that provide the name."""
+        """Return an installed package that provides a virtual one, or "" (Debian policy, 7.5).
+
+        If a package of that name exists, apt-get installs it; `provider` then returns "".
+        """
         word = re.compile(r"(^|[\s,])%s($|[\s,(])" % re.escape(name))
         given = (n for n, p in self.all().items() if p.works and word.search(p.field("Provides")))
         found = next(given, "")
         return "" if found and self.candidates([name]).get(name) else found
 
     def automatic(self) -> Set[str]:
-        """Names of packages that are there as dependencies only: autoremove takes them."""
+        """Return the names of packages that were installed as dependencies only: autoremove removes them."""
         try:
             with open(EXTENDED_STATES, encoding="utf-8") as f:
                 blocks = f.read().split("\n\n")
@@ -106,7 +113,7 @@ class Apt:
             return set()
         marked = [block.strip().split("\n") for block in blocks if "Auto-Installed: 1" in block]
         fields = [dict(line.partition(": ")[::2] for line in block) for block in marked]
-        # apt has the host's own architecture for packages of all of them
+        # apt uses the host's own architecture for packages of architecture "all"
         native = [p.architecture for p in self.all().values() if p.name == "dpkg"]
         return {
             name if architecture in ("", *native) else "%s:%s" % (name, architecture)
@@ -114,11 +121,11 @@ class Apt:
         }
 
     def interrupted(self) -> bool:
-        """Whether a killed dpkg has to be finished before anything else."""
+        """Return whether a killed dpkg left work to finish before anything else."""
         return dpkg.interrupted()
 
     def lists_age(self) -> float:
-        """Seconds since the package lists were last fetched; infinity if never."""
+        """Return the seconds since the package lists were last fetched; infinity if never."""
         newest = 0.0
         for stamp in ("/var/lib/apt/periodic/update-success-stamp", LISTS + "/partial"):
             with contextlib.suppress(FileNotFoundError):
@@ -128,13 +135,13 @@ class Apt:
         return max(0.0, time.time() - newest)
 
     def candidates(self, names: Sequence[str]) -> Dict[str, str]:
-        """The version that apt would install of each of these, pins considered; "" if none."""
+        """Return the version that apt would install of each package, with pins; "" if it has none."""
         said = self.query("apt-cache", "policy", "--", *names).require("asking apt for versions").stdout
         found = re.findall(r"(?m)^(\S+):\n(?:  .*\n)*?  Candidate: (\S+)", said)
         return {name: "" if version == "(none)" else version for name, version in found}
 
     def simulate(self, *words: str) -> List[AptAction]:
-        """What apt-get with these words would do, in its own opinion. Raises StepError."""
+        """Return what apt-get would do for these arguments, by its own simulation. Raises StepError."""
         result = self.query(*APT, "-s", *words)
         if result.status:
             raise self.explain(result)
@@ -142,25 +149,25 @@ class Apt:
         return [AptAction(m[1], m[2], m[3] or "", m[4] or "") for m in found if m]
 
     def query(self, *argv: str, **options: Any) -> Result:
-        """Ask one of apt's programs something."""
+        """Run one of apt's programs for a query."""
         with self.picture() as environment:
             options = {"timeout": LOCK_TIMEOUT, "on_line": self._progress, **options}
             return self._ask(argv, environment={**APT_ENVIRONMENT, **environment}, **options)
 
     def picture(self) -> "ContextManager[Dict[str, str]]":
-        """Environment in which apt's programs see the host as the steps do."""
+        """Yield the environment in which apt's programs see the host as the steps do."""
         return contextlib.nullcontext({})
 
     # -- what changes
 
     def update(self) -> None:
-        """Fetch the package lists. Writes package caches only, which is why a plan may do it as well."""
+        """Fetch the package lists. This only writes package caches, so a plan may do it too."""
         self._update().require("fetching the package lists", "Can this host reach its package mirror?")
 
     def fetch_lists_of(self, name: str) -> Result:
         """Fetch the lists of one repository, the file of that name in /etc/apt/sources.list.d."""
         if self.lists_age() == float("inf"):
-            # else the lists of this one repository would make those of all others look fresh
+            # otherwise the lists of this repository would make those of all others look fresh
             return self._update("-o", "APT::Update::Error-Mode=any")
         options = (
             "Dir::Etc::SourceList=sources.list.d/%s" % name,
@@ -178,7 +185,7 @@ class Apt:
         end = time.monotonic() + LOCK_TIMEOUT
         while True:
             result = self.query(*APT, *options, "update")
-            # DPkg::Lock::Timeout does not cover the lists' own lock (apt.conf(5))
+            # DPkg::Lock::Timeout does not cover the lock of the lists (apt.conf(5))
             held = "Could not get lock %s/lock" % LISTS in result.stderr
             if not held or time.monotonic() > end:
                 return result
@@ -186,7 +193,10 @@ class Apt:
             time.sleep(1)
 
     def act(self, *words: str) -> None:
-        """Run apt-get with these words, after other users of dpkg, and finishing what a killed one left."""
+        """Run apt-get with these arguments.
+
+        First wait for other users of dpkg, and finish interrupted work.
+        """
         self.repair()
         result = self._run((*APT, *words), environment=APT_ENVIRONMENT)
         if gone_from_mirror(result):
@@ -196,16 +206,16 @@ class Apt:
             raise self.explain(result)
 
     def starting(self, allowed: bool) -> "ContextManager[None]":
-        """While it lasts, packages that come may start their units, or may not."""
+        """Allow or forbid, during the block, that new packages start their units."""
         return forbidden(not allowed)
 
     def mark(self, how: str, names: Sequence[str]) -> None:
-        """apt-mark(8): how is manual, hold or unhold."""
+        """Run apt-mark(8): how is manual, hold or unhold."""
         dpkg.wait(self._progress)
         self._run(("apt-mark", how, "--", *names)).require("marking packages")
 
     def repair(self) -> None:
-        """Finish what an interrupted dpkg left undone: it refuses to work until then."""
+        """Finish an interrupted dpkg, which refuses to work until then."""
         dpkg.wait(self._progress)
         if dpkg.interrupted():
             argv = ("dpkg", "--force-confdef", "--force-confold", "--configure", "-a")
@@ -215,10 +225,10 @@ class Apt:
             )
 
     def explain(self, result: Result) -> StepError:
-        """apt-get's failure in words."""
+        """Describe a failure of apt-get."""
         return explain(result, self.query)
 
 
 def gone_from_mirror(result: Result) -> bool:
-    """Whether the lists are older than the mirror: it does not have a file any more that they name."""
+    """Return whether the lists are older than the mirror, which no longer has a file that they name."""
     return result.status != 0 and bool(re.search(r"Failed to fetch .* 404 ", result.stderr))

@@ -1,4 +1,4 @@
-"""What is in a package file, deb(5). Shipped with plans."""
+"""Read package files, deb(5). Shipped with plans."""
 
 import hashlib
 import io
@@ -10,12 +10,12 @@ from typing import Callable, List, Optional, Tuple
 from provision.system.host_files import Stat
 from provision.system.planned.planned_files import Node
 
-#: contents that later steps may read and show
+#: folders with contents that later steps may read and show
 READ = ("./etc/", "./lib/systemd/system/", "./usr/lib/systemd/system/")
 
 
 def contents(deb: str) -> "List[Tuple[str, Node]]":
-    """Paths ("./etc/nginx/nginx.conf") and what a package puts there."""
+    """Yield paths ("./etc/nginx/nginx.conf") and what a package puts there."""
     found = []
     for member, data in members(deb, "--fsys-tarfile", lambda name: name.startswith(READ)):
         kind = "dir" if member.isdir() else "link" if member.issym() else "file"
@@ -28,13 +28,13 @@ def contents(deb: str) -> "List[Tuple[str, Node]]":
 
 
 def file(deb: str, name: str) -> bytes:
-    """The contents of a file in a package, "./usr/bin/openssl"."""
+    """Return the contents of a file in a package, such as "./usr/bin/openssl"."""
     found = members(deb, "--fsys-tarfile", lambda path: path == name)
     return next(data for _, data in found if data is not None)
 
 
 def control_file(deb: str, name: str) -> str:
-    """A file of a package's control part, or ""."""
+    """Return a file of a package's control part, or ""."""
     for member, data in members(deb, "--ctrl-tarfile", lambda path: path == "./" + name):
         if member.name == "./" + name and data is not None:
             return data.decode(errors="replace")
@@ -42,7 +42,10 @@ def control_file(deb: str, name: str) -> str:
 
 
 def links(script: str) -> "List[Tuple[str, Node]]":
-    """The links that a maintainer's script makes, as far as it names both ends: nginx's sites-enabled/default."""
+    """Return the links that a maintainer script makes, such as nginx's sites-enabled/default.
+
+    Only links with both ends named are found.
+    """
     return [
         (path, Node(Stat("link", 0o777, 0, 0, len(target), target)))
         for target, path in re.findall(r"(?m)^\s*ln -sf? (/[\w./-]+) (/[\w./-]+)\s*(?:\|\||$)", script)
@@ -50,12 +53,12 @@ def links(script: str) -> "List[Tuple[str, Node]]":
 
 
 def control_fields(deb: str) -> str:
-    """The package's own entry, as it will stand in dpkg's status file but for the status."""
+    """Return the package's own entry, as dpkg's status file will have it except for the status."""
     return control_file(deb, "control").strip("\n")
 
 
 def name(deb: str) -> str:
-    """Of the package."""
+    """Return the name of a package."""
     found = re.search(r"(?m)^Package: (\S+)", control_fields(deb))
     return found.group(1) if found else ""
 
@@ -63,7 +66,7 @@ def name(deb: str) -> str:
 def members(
     deb: str, part: str, wanted: Callable[[str], bool]
 ) -> "List[Tuple[tarfile.TarInfo, Optional[bytes]]]":
-    """Entries of one of the two archives in a package, with the contents of wanted files."""
+    """Yield the entries of one of a package's two archives, with the contents of wanted files."""
     result = subprocess.run(["dpkg-deb", part, deb], stdout=subprocess.PIPE, check=True)
     found = []
     with tarfile.open(fileobj=io.BytesIO(result.stdout)) as archive:

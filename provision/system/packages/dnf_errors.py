@@ -1,4 +1,4 @@
-"""What dnf's failures mean, and what to do about them. Shipped with the steps that use dnf."""
+"""Explain dnf's failures, and what to do about them. Shipped with the steps that use dnf."""
 
 import difflib
 import re
@@ -12,7 +12,7 @@ ASK = ("dnf", "-y", "-q", "repoquery")
 
 
 def explain(result: Result, query: Query) -> StepError:
-    """A failure of dnf in words. query: asks dnf for what would have been right."""
+    """Describe a failure of dnf. query: asks dnf for alternatives."""
     said = result.stderr + "\n" + result.stdout
     if result.status == 127:
         return failure(
@@ -47,10 +47,10 @@ def explain(result: Result, query: Query) -> StepError:
 
 
 def unknown(missing: List[str], result: Result, query: Query) -> StepError:
-    """Packages, or versions of them, that no repository has."""
+    """Return the error for packages, or versions of them, that no repository has."""
     hints = []
     for name in missing:
-        # name-version, of a package that is known by its name
+        # name-version, where the name alone is a known package
         parts = re.match(r"(.+?)-(\d[^-]*(-[^-]+)?)$", name)
         have = versions(parts.group(1), query) if parts else []
         if parts and have:
@@ -69,12 +69,12 @@ def unknown(missing: List[str], result: Result, query: Query) -> StepError:
 
 
 def alike(name: str, query: Query) -> List[str]:
-    """Names of packages that are nearly the same."""
+    """Return similar names of packages."""
     listed = query(*ASK, "--qf", r"%{name}\n", name[:1] + "*").stdout.split()
     return difflib.get_close_matches(name, sorted(set(listed)), n=3, cutoff=0.75)
 
 
 def versions(name: str, query: Query) -> List[str]:
-    """The versions of a package that the repositories have, newest first."""
+    """Return the versions of a package in the repositories, newest first."""
     said = query(*ASK, "--showduplicates", "--qf", r"%{version}-%{release}\n", name).stdout.split()
     return list(dict.fromkeys(reversed(said)))

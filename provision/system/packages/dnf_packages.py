@@ -17,7 +17,7 @@ Run = Callable[..., Result]
 
 
 class DnfAction(NamedTuple):
-    """One thing that dnf would do. name: as in rpm.key."""
+    """One action of dnf. name: as in rpm.key."""
 
     verb: str
     name: str
@@ -25,9 +25,10 @@ class DnfAction(NamedTuple):
 
 
 class Dnf:
-    """run: executes a command on the host; ask: the same for commands that only read (or fill caches).
+    """dnf and rpm.
 
-    progress: takes lines that say how far a long command has come. dnf itself waits for others, and says so.
+    run: executes a command on the host.  ask: the same for commands that only read (or fill caches).
+    progress: takes lines that show the progress of a long command. dnf itself waits for others, and says so.
     """
 
     def __init__(self, run: Run, ask: Run, progress: Callable[[str], None]) -> None:
@@ -39,26 +40,26 @@ class Dnf:
     # -- what is
 
     def installed(self) -> Dict[str, str]:
-        """Version of every installed package by name: one query for all, until we change something."""
+        """Return the version of every installed package by name, from one query until something changes."""
         if self._installed is None:
             self._installed = rpm.installed(self.query)
         return self._installed
 
     def version(self, name: str) -> str:
-        """The installed version of a package ("nginx", "glibc.i686"), or ""."""
+        """Return the installed version of a package ("nginx", "glibc.i686"), or ""."""
         found = self.installed().get(name, "")
         if not found and "." in name:
-            # of the host's own architecture
+            # a name with the host's own architecture
             found = self.installed().get(rpm.key(*name.rsplit(".", 1)), "")
         return found
 
     def provider(self, name: str) -> str:
-        """An installed package that stands for another one (curl-minimal for curl), or ""."""
+        """Return an installed package that provides another one (curl-minimal for curl), or ""."""
         said = self.query("rpm", "-q", "--whatprovides", "--qf", r"%{NAME}\n", name)
         return said.stdout.split("\n")[0] if said.status == 0 else ""
 
     def newer(self, names: Sequence[str]) -> Dict[str, str]:
-        """Name -> version of what the repositories have newer than what is installed."""
+        """Return name -> version for packages of which the repositories have a newer version."""
         form = r"%{name} %{arch} %{epoch}:%{version}-%{release}\n"
         argv = (*DNF, "-q", "repoquery", "--upgrades", "--latest-limit=1", "--qf", form, *names)
         result = self.query(*argv)
@@ -68,14 +69,14 @@ class Dnf:
         return {rpm.key(row[0], row[1]): rpm.shown(row[2]) for row in rows if len(row) == 3}
 
     def simulate(self, *words: str) -> List[DnfAction]:
-        """What dnf with these words would do, in its own opinion. Raises StepError."""
+        """Return what dnf would do for these arguments, by its own resolution. Raises StepError."""
         result = self.query(*DNF, "--assumeno", *words)
         if result.status and "Operation aborted" not in result.stdout + result.stderr:
             raise explain(result, self.query)
         return parse(result.stdout)
 
     def query(self, *argv: str, **options: Any) -> Result:
-        """Ask rpm or dnf something."""
+        """Run rpm or dnf for a query."""
         with self.picture() as (environment, settings):
             if argv[0] == "dnf":
                 argv = ("dnf", *settings, *argv[1:])
@@ -83,18 +84,18 @@ class Dnf:
             return self._ask(argv, environment=environment, timeout=options.pop("timeout", 300), **options)
 
     def picture(self) -> "ContextManager[Tuple[Dict[str, str], Sequence[str]]]":
-        """Environment and options with which rpm and dnf see the host as the steps do."""
+        """Yield the environment and options with which rpm and dnf see the host as the steps do."""
         return contextlib.nullcontext(({}, ()))
 
     # -- what changes
 
     def fetch_metadata_of(self, name: str) -> Result:
-        """Fetch what a repository says that it has, into dnf's cache."""
+        """Fetch a repository's metadata into dnf's cache."""
         only = ("--disablerepo=*", "--enablerepo=%s" % name, "--setopt=%s.skip_if_unavailable=0" % name)
         return self.query(*DNF, *only, "--refresh", "makecache")
 
     def act(self, *words: str) -> None:
-        """Run dnf with these words, the command first."""
+        """Run dnf with these arguments, the command first."""
         result = self._run((*DNF, *words))
         self._installed = None
         if result.status:
@@ -102,7 +103,10 @@ class Dnf:
 
 
 def parse(text: str) -> List[DnfAction]:
-    """The table of a transaction: name, architecture, version, repository, size; a long name has its own line."""
+    """Parse the table of a transaction: name, architecture, version, repository, size.
+
+    A long name has its own line.
+    """
     found: List[DnfAction] = []
     words: List[str] = []
     verb = ""
@@ -121,5 +125,5 @@ def parse(text: str) -> List[DnfAction]:
 
 
 def spec(name: str, version: str) -> str:
-    """A package in some version as dnf writes it."""
+    """Return a package and its version as dnf writes them."""
     return "%s-%s" % (name, version) if version else name

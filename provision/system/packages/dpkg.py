@@ -1,4 +1,4 @@
-"""dpkg's database of packages: its status file, what an interrupted run has left, and its lock. Shipped."""
+"""dpkg's package database: its status file, the leftovers of an interrupted run, and its lock. Shipped."""
 
 import fcntl
 import glob
@@ -10,15 +10,15 @@ from typing import Callable, Dict, List, NamedTuple, Tuple
 from provision.errors import StepError
 
 STATUS = "/var/lib/dpkg/status"
-#: entries that a running dpkg has not merged into the status file yet; one that was killed leaves them
+#: entries that dpkg has not yet merged into the status file; a killed dpkg leaves them
 JOURNAL = "/var/lib/dpkg/updates/[0-9]*"
 LOCK = "/var/lib/dpkg/lock-frontend"
-#: cloud-init and unattended upgrades hold dpkg's lock on fresh instances for minutes
+#: seconds; cloud-init and unattended upgrades hold dpkg's lock on fresh instances for minutes
 LOCK_TIMEOUT = 300
 FIELDS = ("Package", "Architecture", "Version", "Status")
-#: lines at the top of an entry that hold them, as a rule
+#: lines at the top of an entry that usually have these fields
 HEAD = 12
-#: dpkg(1), "Package states": in these a package works, if others' triggers are still to run
+#: states in which a package works, even if other packages' triggers are pending (dpkg(1), "Package states")
 WORKING = ("installed", "triggers-awaited", "triggers-pending")
 
 
@@ -26,7 +26,7 @@ class Package(NamedTuple):
     """One entry of the status file (deb822, dpkg(1)).
 
     want: "install", "hold", "deinstall"...  state: "installed", "half-configured", "config-files"...
-    block: the entry as it stands there.
+    block: the entry's text.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Package(NamedTuple):
         return self.want == "hold"
 
     def field(self, name: str) -> str:
-        """The value of a field, with the lines that go on from it, or ""."""
+        """Return the value of a field, with its continuation lines, or ""."""
         _, _, rest = ("\n" + self.block).partition("\n%s:" % name)
         lines = rest.split("\n")
         more = next((n for n, line in enumerate(lines[1:], 1) if not line.startswith(" ")), len(lines))
@@ -53,7 +53,7 @@ class Package(NamedTuple):
 
 
 def stamp() -> Tuple[object, ...]:
-    """Equal as long as dpkg has changed nothing. Raises StepError where there is no dpkg."""
+    """Return a value that changes with dpkg's database. Raises StepError if the host has no dpkg."""
     try:
         st = os.stat(STATUS)
     except FileNotFoundError:
@@ -65,7 +65,7 @@ def stamp() -> Tuple[object, ...]:
 
 
 def read() -> Dict[str, Package]:
-    """All entries by name; those of another architecture than the host's as "name:architecture"."""
+    """Return all entries by name; those of foreign architectures as "name:architecture"."""
     found: List[Package] = []
     for path in (STATUS, *sorted(glob.glob(JOURNAL))):
         with open(path, encoding="utf-8", errors="replace") as f:
@@ -74,21 +74,24 @@ def read() -> Dict[str, Package]:
 
 
 def by_name(packages: List[Package]) -> Dict[str, Package]:
-    """Packages by name, later ones before earlier ones. The host's architecture is that of dpkg itself."""
+    """Return packages by name; later ones replace earlier ones.
+
+    The host's architecture is that of dpkg itself.
+    """
     native = [*[p.architecture for p in packages if p.name == "dpkg"][-1:], "all", ""]
     return {key(p, native): p for p in packages}
 
 
 def key(package: Package, native: List[str]) -> str:
-    """ "libc6", or "libc6:i386"."""
+    """Return "libc6", or "libc6:i386"."""
     return package.name if package.architecture in native else "%s:%s" % (package.name, package.architecture)
 
 
 def parse(text: str) -> List[Package]:
-    """The entries in a text in the format of the status file."""
+    """Return the entries in a text in the format of the status file."""
     found = []
     for block in text.strip("\n").split("\n\n"):
-        # dpkg writes what we look for before the long fields
+        # dpkg writes these fields before the long ones
         fields = first_fields(block.split("\n", HEAD)[:HEAD])
         if len(fields) < len(FIELDS):
             fields = first_fields(block.split("\n"))
@@ -100,7 +103,7 @@ def parse(text: str) -> List[Package]:
 
 
 def first_fields(lines: List[str]) -> Dict[str, str]:
-    """Those of FIELDS that are among the lines of an entry."""
+    """Return those of FIELDS that are among the lines of an entry."""
     found = {}
     for line in lines:
         name, colon, value = line.partition(": ")
@@ -112,12 +115,12 @@ def first_fields(lines: List[str]) -> Dict[str, str]:
 
 
 def interrupted() -> bool:
-    """Whether a dpkg that is gone has left its work half done: another one refuses to begin then."""
+    """Return whether a dpkg that has exited left unfinished work: another one refuses to start then."""
     return bool(glob.glob(JOURNAL)) and not holder()
 
 
 def holder() -> str:
-    """Who works with dpkg at the moment: "process 123 (apt-get)", or ""."""
+    """Return who uses dpkg at the moment: "process 123 (apt-get)", or ""."""
     # struct flock, fcntl(2)
     asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     try:
@@ -135,7 +138,7 @@ def holder() -> str:
 
 
 def wait(progress: Callable[[str], None]) -> None:
-    """Wait until no other process works with dpkg, and say which one we wait for. Raises StepError."""
+    """Wait until no other process uses dpkg, and report which one holds it. Raises StepError."""
     end = time.monotonic() + LOCK_TIMEOUT
     while True:
         other = holder()

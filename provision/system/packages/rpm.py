@@ -1,4 +1,4 @@
-"""rpm's database of packages, and what is in a package file. Shipped with the steps that use dnf."""
+"""rpm's package database and package files. Shipped with the steps that use dnf."""
 
 import os
 import subprocess
@@ -32,27 +32,30 @@ class PackagedPath(NamedTuple):
 
 
 def installed(query: Query) -> Dict[str, str]:
-    """Versions of all installed packages by name; those of another architecture as "name.architecture"."""
+    """Return the versions of all installed packages by name.
+
+    Those of foreign architectures as "name.architecture".
+    """
     listed = query("rpm", "-qa", "--qf", INSTALLED).require(
         "reading rpm's database", "Steps of dnf are for hosts of the Fedora, RHEL and Amazon Linux family."
     )
     rows = sorted(line.split("\t") for line in listed.stdout.splitlines() if line.count("\t") == 3)
-    # of several versions of one package (kernels) the one that came last; keys that dnf trusts are not packages
+    # of several versions of one package (kernels) the latest; keys that dnf trusts are not packages
     return {key(name, arch): shown(version) for _, name, version, arch in rows if name != "gpg-pubkey"}
 
 
 def key(name: str, architecture: str) -> str:
-    """ "glibc", or "glibc.i686" on a host of another architecture."""
+    """Return "glibc", or "glibc.i686" on a host of another architecture."""
     return name if architecture in ("noarch", os.uname().machine) else "%s.%s" % (name, architecture)
 
 
 def shown(version: str) -> str:
-    """A version as dnf shows it: without an epoch of 0."""
+    """Return a version as dnf shows it: without an epoch of 0."""
     return version[2:] if version.startswith("0:") else version
 
 
 def entries(query: Query, *words: str) -> List[PackagedPath]:
-    """What a package brings; words are rpm's to say which: ("-p", path) or (name,)."""
+    """Return the paths in a package; words are rpm's arguments that select it: ("-p", path) or (name,)."""
     found = []
     for line in query("rpm", "-q", "--qf", CONTENTS, *words).stdout.splitlines():
         parts = line.split("\t")
@@ -63,14 +66,16 @@ def entries(query: Query, *words: str) -> List[PackagedPath]:
 
 
 def texts(package: str, wanted: Callable[[str], bool]) -> Dict[str, bytes]:
-    """Contents of the wanted files of a package, by path."""
+    """Return the contents of a package's wanted files, by path."""
     done = subprocess.run(["rpm2cpio", package], stdout=subprocess.PIPE, check=False)
     return dict(cpio(done.stdout, wanted))
 
 
 def cpio(archive: bytes, wanted: Callable[[str], bool]) -> List[Tuple[str, bytes]]:
-    """Wanted files of an archive in cpio(5)'s "new ASCII format": 13 fields of 8 hexadecimal digits, the name, the
-    contents, both padded to 4 bytes."""
+    """Yield the wanted files of an archive in cpio(5)'s "new ASCII format".
+
+    Each entry has 13 fields of 8 hexadecimal digits, the name, and the contents, both padded to 4 bytes.
+    """
     found, at = [], 0
     while archive[at : at + 6] in (b"070701", b"070702"):
         sizes = [int(archive[at + 6 + 8 * n : at + 14 + 8 * n], 16) for n in range(13)]

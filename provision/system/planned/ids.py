@@ -1,14 +1,11 @@
-"""Which ids the host will give to new users and groups. Shipped with plans.
-
-Source: shadow 4.13, find_new_uid.c and find_new_gid.c.
-"""
+"""Predict the ids that the host will give to new users and groups. Shipped with plans."""
 
 import re
 from typing import Set
 
 
 def free_id(used: Set[int], word: str, system: bool, settings: str) -> int:
-    """The id for a new account. word: UID or GID.  settings: the text of /etc/login.defs."""
+    """Return the id for a new account. word: UID or GID.  settings: the text of /etc/login.defs."""
     said = {name: int(number) for name, number in re.findall(r"(?m)^(\w+)\s+(\d+)", settings)}
     lowest, highest = said.get(word + "_MIN", 1000), said.get(word + "_MAX", 60000)
     if system:
@@ -16,7 +13,7 @@ def free_id(used: Set[int], word: str, system: bool, settings: str) -> int:
         lowest = said.get("SYS_%s_MIN" % word, 101)
     taken = {number for number in used if lowest <= number <= highest}
     if system:
-        # below all that are there, else the highest one that is free
+        # below all used ids; if those are exhausted, the highest free one
         below = min(taken, default=highest + 1) - 1
         order = [*range(below, lowest - 1, -1), *range(highest, lowest - 1, -1)]
     else:

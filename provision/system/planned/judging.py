@@ -1,7 +1,9 @@
-"""Programs that judge their configuration ("nginx -t"), shown the one that a plan has foreseen. Shipped.
+"""Run programs that check their configuration ("nginx -t") on the configuration that a plan predicts.
 
-They run in a mount namespace of their own. There their folder is as the plan sees it, and what they write goes
-nowhere; logs are there by name only.
+Shipped.
+
+They run in a mount namespace of their own. There, their folder is as the plan predicts it, and what they
+write is discarded; log files exist by name only.
 """
 
 import os
@@ -12,7 +14,7 @@ from provision.system.command_execution import BASE_ENVIRONMENT, Result
 from provision.system.planned.planned_files import Node, PlannedFiles
 
 STAGED = "/run/prov-judged-%d"
-#: exit status if the namespace can't be made, as in some containers
+#: exit status if the namespace can't be created, as in some containers
 NO_NAMESPACE = 97
 SHOWN = """
 own=$1; folder=$2; shift 2
@@ -34,14 +36,14 @@ exec "$@"
 def judge(
     files: PlannedFiles, argv: Sequence[str], folder: str, names: Sequence[str], ask: Callable[..., Result]
 ) -> Optional[Result]:
-    """What a program says of its configuration as the plan sees it; None if that can't be told before the deploy.
+    """Return a program's verdict on the predicted configuration; None if it is not known before the deploy.
 
-    folder: of its settings.  names: users and groups that are foreseen.  ask: runs a command that changes nothing.
+    folder: of its settings.  names: predicted users and groups.  ask: runs a command that changes nothing.
     """
     foreseen = dict(files.foreseen())
     brought = any(node is not None and path.startswith(("/usr/", "/lib/")) for path, node in foreseen.items())
     if brought or os.geteuid() or shutil.which(argv[0], path=BASE_ENVIRONMENT["PATH"]) is None:
-        # what a package's script does to settings is not foreseen
+        # a plan does not predict what a package's script does to settings
         return None
     own = STAGED % os.getpid()
     os.mkdir(own, 0o700)
@@ -58,8 +60,10 @@ def judge(
 
 
 def stage(own: str, foreseen: Dict[str, Optional[Node]], folder: str) -> List[str]:
-    """Put what is foreseen in a folder below own, with a list of what goes; gives what is foreseen elsewhere, or not
-    known yet."""
+    """Write the predicted files of a folder below own, with a list of removed paths.
+
+    Returns the paths that are predicted elsewhere, or whose contents are not known yet.
+    """
     os.mkdir(own + "/up")
     os.makedirs(own + "/shown" + folder)
     gone, hidden = [], []
@@ -69,7 +73,7 @@ def stage(own: str, foreseen: Dict[str, Optional[Node]], folder: str) -> List[st
             hidden.append(path)
             continue
         if node is not None and node.content == b"":
-            # what a command would print, as a rule: a key
+            # usually a command's output, such as a key
             hidden.append(path)
         if node is None or node.opaque or node.stat.kind != "dir":
             gone.append(path)
@@ -79,7 +83,7 @@ def stage(own: str, foreseen: Dict[str, Optional[Node]], folder: str) -> List[st
 
 
 def put(at: str, node: Optional[Node]) -> bool:
-    """Make a node at a path; whether that can be done before the deploy."""
+    """Write a node to a path; return whether that is possible before the deploy."""
     if node is None:
         return True
     if node.stat.kind == "file" and node.content is None and not node.real:

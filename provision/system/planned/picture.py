@@ -1,4 +1,4 @@
-"""Folders of settings as a plan sees them, put on disk for a while for programs that resolve packages. Shipped."""
+"""Write predicted settings to temporary folders, for programs that resolve packages. Shipped."""
 
 import os
 from typing import Tuple
@@ -7,9 +7,11 @@ from provision.system.host_files import Files
 
 
 def draw(files: Files, path: str, at: str, rewrite: Tuple[str, str] = ("", "")) -> None:
-    """Make a folder `at` that shows what the plan sees at path. Files that are as they were are links to the real ones.
+    """Make a folder `at` that shows a path as the plan predicts it.
 
-    rewrite: (text, replacement) for the contents of planned files, which may name others that are only planned.
+    Unchanged files are links to the real ones.
+
+    rewrite: (text, replacement) for the contents of predicted files, which may name other predicted files.
     """
     os.mkdir(at)
     for name in files.list(path):
@@ -25,7 +27,7 @@ def draw(files: Files, path: str, at: str, rewrite: Tuple[str, str] = ("", "")) 
 
 
 def write(path: str, content: bytes) -> None:
-    """A file that unprivileged helpers can read."""
+    """Write a file that unprivileged helpers can read."""
     with open(path, "wb") as f:
         f.write(content)
     os.chmod(path, 0o644)

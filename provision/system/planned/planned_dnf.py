@@ -1,8 +1,8 @@
-"""Packages of dnf as a plan predicts them: resolved by dnf itself, with the files and units that they bring. Shipped.
+"""Packages of dnf as a plan predicts them: resolved by dnf itself, with their files and units. Shipped.
 
-As with apt (overlay_packages.py), dnf is shown a picture of the host in a temporary folder: a copy of rpm's database
-in which the plan's packages are noted without being installed, and the repositories that the plan has added.
-Packages are downloaded into dnf's own cache, as the deploy would. Nothing else is written.
+As with apt (planned_packages.py), dnf sees a copy of the host in a temporary folder: rpm's database, in which
+the plan's packages are noted without being installed, and the repositories that the plan has added. Packages
+are downloaded into dnf's own cache, as in a deploy. Nothing else is written.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from provision.system.planned.planned_files import Node, PlannedFiles
     from provision.system.planned.planned_units import PlannedUnits
 
-#: where dnf 4 and dnf 5 keep what they have downloaded
+#: caches of dnf 4 and dnf 5 for downloaded packages
 CACHES = ("/var/cache/dnf/*/packages/", "/var/cache/libdnf5/*/packages/")
 PRESETS = ("/etc/systemd/system-preset", "/usr/lib/systemd/system-preset")
 JUST_NOTE = ("--justdb", "--nodeps", "--noscripts", "--notriggers")
@@ -36,7 +36,7 @@ UNIT = re.compile(r"^(/usr)?/lib/systemd/system/([^/@]+\.(service|socket|timer|p
 
 
 class PlannedDnf(Dnf):
-    """Packages whose installation changes a picture only."""
+    """Packages whose installation only changes the prediction."""
 
     def __init__(
         self,
@@ -49,14 +49,14 @@ class PlannedDnf(Dnf):
         super().__init__(run, ask, progress)
         self._files = files
         self._units = units
-        #: what rpm is to be told, in this order, to get from the host's database to the plan's
+        #: arguments for rpm, in order, that turn the host's database into the plan's
         self._noted: List[Sequence[str]] = []
 
     def act(self, *words: str) -> None:
         if words[0] in ("remove", "autoremove"):
             steps = self.simulate(*words)
         else:
-            # nothing is installed, so no key has to be trusted for it
+            # nothing is installed, so no key needs to be trusted
             result = self.query(*DNF, "--nogpgcheck", "--downloadonly", *words, timeout=1200)
             if result.status:
                 raise explain(result, self.query)
@@ -97,7 +97,7 @@ class PlannedDnf(Dnf):
         self._noted.append(("-U", "--oldpackage", "--nosignature", "--nodigest", *JUST_NOTE, *paths))
 
     def _archive(self, package: DnfAction) -> str:
-        """The file of a package in dnf's cache, or in a repository on the host's own disk."""
+        """Return the file of a package in dnf's cache, or in a repository on the host's disk."""
         name = "%s-%s.*.rpm" % (package.name.split(".")[0], package.version.split(":")[-1])
         for folder in CACHES:
             found = glob.glob(folder + name)
@@ -109,7 +109,7 @@ class PlannedDnf(Dnf):
         return local[0]
 
     def _on_disk(self) -> Iterator[str]:
-        """Packages of repositories that dnf reads in place (baseurl=file:...)."""
+        """Yield packages of repositories that dnf reads in place (baseurl=file:...)."""
         for name in self._files.list(REPOSITORIES):
             text = self._files.read("%s/%s" % (REPOSITORIES, name)).decode(errors="replace")
             for folder in re.findall(r"(?m)^baseurl\s*=\s*file://(\S+)", text):
@@ -131,13 +131,19 @@ class PlannedDnf(Dnf):
                 self._units.bring(unit.group(2), asks and self._preset(unit.group(2)), False)
 
     def _stays(self, entry: rpm.PackagedPath, before: Dict[str, str]) -> bool:
-        """Whether a configuration file stays as someone has changed it; the package's own lands in .rpmnew."""
+        """Return whether a changed configuration file stays.
+
+        The package's own version then goes to .rpmnew.
+        """
         if entry.flags & rpm.NOREPLACE != rpm.NOREPLACE or not self._files.exists(entry.path):
             return False
         return self._files.sha256(entry.path) != before.get(entry.path)
 
     def _preset(self, unit: str) -> bool:
-        """What the first line that fits says; files by name, those in /etc first of one name."""
+        """Return the result of the first matching preset line.
+
+        For files of one name, the one in /etc counts.
+        """
         files: Dict[str, str] = {}
         for folder in reversed(PRESETS):
             files.update(
@@ -168,8 +174,8 @@ class PlannedDnf(Dnf):
 
 
 def node(entry: rpm.PackagedPath, content: Optional[bytes], archive: str) -> "Node":
-    """What a package puts at a path, for the plan's picture."""
-    # only a plan gets here, and has it
+    """Return the predicted content of a package at a path."""
+    # imported here: only plans call this, and have the module
     from provision.system.planned.planned_files import Node
 
     kind = kind_of(entry.mode)

@@ -1,4 +1,4 @@
-"""The file system as a plan predicts it: writes are kept in memory, over the real files. Shipped."""
+"""The file system as a plan predicts it: writes are kept in memory, above the real files. Shipped."""
 
 import contextlib
 import hashlib
@@ -10,15 +10,16 @@ from provision.errors import StepError
 from provision.system.host_files import Content, Fetch, Files, Stat
 from provision.system.paths import DirEntry, NoWay, Way, inside, walk
 
-#: contents that a plan fetches to show diffs and let later steps read; larger ones are known by hash only
+#: bytes; a plan fetches contents up to this size, for diffs and later steps, and knows larger ones by hash
+#: only
 KEEP_LIMIT = 1024 * 1024
 
 
 class Node(NamedTuple):
-    """What a plan has put at a path.
+    """The plan's prediction for a path.
 
-    content: of a file, if known.  sha256: of a file.  real: path of the real file whose contents it has.
-    opaque: a new directory: what really is below that path does not count.
+    content: of a file, if known.  sha256: of a file.  real: path of the real file with the same contents.
+    opaque: a new directory, which hides the real contents of that path.
     """
 
     stat: Stat
@@ -29,11 +30,11 @@ class Node(NamedTuple):
 
 
 class PlannedFiles(Files):
-    """Files whose writing methods change a picture of the file system only."""
+    """Files whose write methods only change the prediction."""
 
     def __init__(self, fetch: Fetch) -> None:
         super().__init__(fetch)
-        #: by real path (no links on the way); None where something was removed
+        #: by real path (no links in its directories); None where something was removed
         self._nodes: Dict[str, Optional[Node]] = {}
         self._acls: Dict[Tuple[str, bool], bytes] = {}
 
@@ -103,7 +104,8 @@ class PlannedFiles(Files):
         now = self._stat_at(here)
         if here not in self._nodes or (self._real(here) is not None and not self._hidden(here)):
             return super().acl(here, default)
-        # what is new gets that of its directory (acl(5), "OBJECT CREATION AND DEFAULT ACLs")
+        # new files and directories inherit it from their directory (acl(5), "OBJECT CREATION AND DEFAULT
+        # ACLs")
         inherits = now is not None and (now.kind == "dir" or (now.kind == "file" and not default))
         return self._acl_at(os.path.dirname(here), True) if inherits and here != "/" else b""
 
@@ -130,13 +132,13 @@ class PlannedFiles(Files):
         self._nodes[here] = Node(stat, data, content.sha256 or "made on the controller: %s" % content.key)
 
     def sync(self) -> None:
-        """Nothing was written."""
+        """Do nothing: nothing was written."""
 
     def copy(self, origin: str, path: str, mode: int, uid: int, gid: int, sha256: str = "") -> None:
         here = self._found(origin)
         node = self._nodes.get(here)
         now = self._stat_at(here)
-        assert now is not None  # _found has seen it
+        assert now is not None  # _found has checked it
         stat = Stat("file", mode, uid, gid, now.size)
         if node is None or node.real:
             self._nodes[self._new(path)] = Node(stat, real=node.real if node else here)
@@ -168,10 +170,10 @@ class PlannedFiles(Files):
                 self.remove(each)
 
     def set_attribute(self, path: str, name: str, data: bytes) -> None:
-        """Nothing that a plan shows."""
+        """Do nothing: a plan does not show attributes."""
 
     def keep(self, path: str) -> None:
-        """Nothing is changed."""
+        """Do nothing: nothing changes."""
 
     def set_mode(self, path: str, mode: int) -> None:
         here = self._new(path)
@@ -189,9 +191,9 @@ class PlannedFiles(Files):
             self.set_mode(path, mode)
 
     def move(self, origin: str, path: str) -> None:
-        """What usermod(8) does with a home: all that is at origin goes to path."""
+        """Move everything at origin to path, as usermod(8) does with a home."""
         now = self.stat(origin)
-        assert now is not None  # steps move what they have seen
+        assert now is not None  # steps only move what they have queried
         if now.kind == "dir":
             self.mkdir(path, now.mode, now.uid, now.gid)
             for name in self.list(origin):
@@ -203,10 +205,10 @@ class PlannedFiles(Files):
         self.remove(origin)
 
     def bring(self, path: str, node: Node) -> None:
-        """A package brings this. Directories that exist stay as they are."""
+        """Add a path that a package installs. Existing directories stay as they are."""
         here = self._place(path)
         if here is None:
-            # the package brings the directory as well, later in its list
+            # the package lists the directory too, after its contents
             here = os.path.normpath(path)
         if node.stat.kind == "dir" and self._stat_at(here) is not None:
             return
@@ -217,7 +219,7 @@ class PlannedFiles(Files):
         return here is not None and here in self._nodes
 
     def foreseen(self) -> "Iterator[Tuple[str, Optional[Node]]]":
-        """What the plan has put at which real path; None where it has removed something."""
+        """Return the prediction for each real path; None where something was removed."""
         return iter(self._nodes.items())
 
     # -- where things are
@@ -227,9 +229,9 @@ class PlannedFiles(Files):
         yield self._walk(path, follow)
 
     def _walk(self, path: str, follow: bool = False) -> Way:
-        """The way to a path, by the rules of the real one (paths.walk). Raises NoWay, StepError."""
+        """Walk to a path by the rules of the real file system (paths.walk). Raises NoWay, StepError."""
         top = self._entry("/")
-        assert top is not None  # every host has one
+        assert top is not None  # every host has a root directory
         return walk(path, top, lambda folder, name: self._entry(inside(folder.path, name)), follow)
 
     def _entry(self, here: str) -> Optional[DirEntry]:
@@ -240,14 +242,17 @@ class PlannedFiles(Files):
         return DirEntry(now.kind, now.mode, now.uid, now.gid, now.target, listed, here)
 
     def _place(self, path: str) -> Optional[str]:
-        """path without links on the way; None if a directory on the way is missing."""
+        """Return a path without links in its directories; None if one of the directories is missing."""
         try:
             return self._walk(path).path
         except NoWay:
             return None
 
     def _follow(self, path: str) -> Optional[str]:
-        """The place where path leads to, through links at its end as well; None if there is nothing."""
+        """Return the real path that a path leads to, with links at its end followed.
+
+        Returns None if nothing is there.
+        """
         try:
             here = self._walk(path, follow=True).path
         except NoWay:
@@ -261,7 +266,7 @@ class PlannedFiles(Files):
         return here
 
     def _new(self, path: str) -> str:
-        """The place for a change at path. Raises NoWay, StepError."""
+        """Return the real path for a change at a path. Raises NoWay, StepError."""
         return self._walk(path).path
 
     def _stat_at(self, here: str) -> Optional[Stat]:
@@ -271,7 +276,7 @@ class PlannedFiles(Files):
         return None if self._hidden(here) else self._real(here)
 
     def _hidden(self, here: str) -> bool:
-        """Whether something above this place was removed, or replaced by something new."""
+        """Return whether a folder above this real path was removed or replaced."""
         above = os.path.dirname(here)
         while above != "/":
             if above in self._nodes:

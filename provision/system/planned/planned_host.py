@@ -1,4 +1,7 @@
-"""The host as a plan predicts it: the same interface as System, and nothing is written (decision D4). Shipped."""
+"""The host as a plan predicts it: the interface of System, without writing anything (decision D4).
+
+Shipped.
+"""
 
 import grp
 import pwd
@@ -20,7 +23,7 @@ LOGIN_DEFS = "/etc/login.defs"
 
 
 class PlannedSystem(System):
-    """Steps run against this in a plan; what they do is seen by the steps after them."""
+    """The host that steps of a plan run against; later steps see the effects of earlier ones."""
 
     planned = True
 
@@ -35,14 +38,14 @@ class PlannedSystem(System):
         self._hostname = super().hostname()
 
     def run(self, argv: Sequence[str], **options: Any) -> Result:
-        """Pretend that the command ended well."""
+        """Pretend that the command succeeded."""
         return Result(argv, 0, "", "")
 
     def ask(self, argv: Sequence[str], **options: Any) -> Result:
         return programs.ask(self._files, super().ask, argv, **options)
 
     def judged(self, argv: Sequence[str], folder: str = "/etc", **options: Any) -> Optional[Result]:
-        """The program sees the configuration as the plan does."""
+        """Return a program's verdict on the predicted configuration."""
         ask = partial(self.ask, **options)
         return judging.judge(self._files, argv, folder, self._accounts.foreseen(), ask)
 
@@ -54,7 +57,10 @@ class PlannedSystem(System):
 
 
 class PlannedAccounts(Accounts):
-    """Users and groups whose changes go into a picture only. files: where new home directories are seen."""
+    """Users and groups whose changes only go into the prediction.
+
+    files: where new home directories appear.
+    """
 
     def __init__(self, run: Callable[..., Result], files: PlannedFiles) -> None:
         super().__init__(run)
@@ -64,7 +70,7 @@ class PlannedAccounts(Accounts):
         self._shadows: Dict[str, Shadow] = {}
 
     def foreseen(self) -> List[str]:
-        """Names of users and groups that the plan has added, changed or removed."""
+        """Return the names of users and groups that the plan has added, changed or removed."""
         return [*self._users, *self._groups]
 
     def user(self, name: str) -> Optional[Account]:
@@ -105,7 +111,7 @@ class PlannedAccounts(Accounts):
     def add_user(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
         uid = int(options["--uid"]) if "--uid" in options else self._free_uid("--system" in flags)
         if "--user-group" in flags:
-            # useradd(8) takes the user's id for the group as well, if it can
+            # useradd(8) also uses the user's id for the group, if it is free
             same = {} if uid in self._gids() else {"--gid": str(uid)}
             self.add_group(name, same, [flag for flag in flags if flag == "--system"])
         gid = self.gid(options.get("--gid", name))
@@ -119,14 +125,14 @@ class PlannedAccounts(Accounts):
             options.get("--comment", ""),
             split(options.get("--groups", "")),
         )
-        # useradd(8): no password yet, and the ages of login.defs(5), which nearly everywhere are these
+        # useradd(8): no password yet, and ages from login.defs(5), which are these nearly everywhere
         self._shadows[name] = Shadow("!", 0, 99999, 7, -1, -1)
         if "--create-home" in flags and self._files.stat(home) is None:
             self._files.mkdir(home, self._home_mode(), uid, gid)
 
     def change_user(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
         now = self.user(name)
-        assert now is not None  # steps change users that they have seen
+        assert now is not None  # steps only change users that they have queried
         self._users[name] = now._replace(
             uid=int(options.get("--uid", now.uid)),
             gid=self.gid(options["--gid"]) if "--gid" in options else now.gid,
@@ -140,17 +146,17 @@ class PlannedAccounts(Accounts):
 
     def set_password(self, name: str, hashed: str) -> None:
         now = self.shadow(name)
-        assert now is not None  # steps change what they have seen
+        assert now is not None  # steps only change what they have queried
         self._shadows[name] = now._replace(password=hashed)
 
     def set_ageing(self, name: str, ages: Dict[str, int]) -> None:
         now = self.shadow(name)
-        assert now is not None  # steps change what they have seen
+        assert now is not None  # steps only change what they have queried
         self._shadows[name] = Shadow(**{**now._asdict(), **ages})
 
     def remove_user(self, name: str, with_home: bool = False) -> None:
         now = self.user(name)
-        assert now is not None  # steps remove users that they have seen
+        assert now is not None  # steps only remove users that they have queried
         if with_home and self._files.stat(now.home) is not None:
             self._files.remove(now.home)
         self._users[name] = None
@@ -183,7 +189,7 @@ class PlannedAccounts(Accounts):
         self._groups[name] = None
 
     def _home_mode(self) -> int:
-        """The mode of new homes (login.defs(5): HOME_MODE, else what UMASK leaves)."""
+        """Return the mode of new homes (login.defs(5): HOME_MODE, else from UMASK)."""
         said = {
             what: int(mode, 8)
             for what, mode in re.findall(r"(?m)^(HOME_MODE|UMASK)\s+([0-7]+)", self._settings())
@@ -208,5 +214,5 @@ class PlannedAccounts(Accounts):
 
 
 def split(names: str) -> List[str]:
-    """ "a,b" as ["a", "b"]."""
+    """Return "a,b" as ["a", "b"]."""
     return sorted(filter(None, names.split(",")))

@@ -1,9 +1,9 @@
-"""Packages as a plan predicts them: resolved by apt itself, with the files and units that they bring. Shipped.
+"""Packages as a plan predicts them: resolved by apt itself, with their files and units. Shipped.
 
-apt is shown a picture of the host, in a temporary folder that is gone when it has answered: dpkg's status file
-with what the plan has installed and removed so far, and /etc/apt with the repositories that it has added. So it
-resolves each step from where the one before has led, as in the deploy. Packages are downloaded into apt's own
-cache (/var/cache/apt/archives), as the deploy would, and read for what they bring. Nothing else is written.
+apt sees a copy of the host in a temporary folder that only exists during a query: dpkg's status file, with
+what the plan has installed and removed so far, and /etc/apt with the repositories that it has added. So apt
+resolves each step from the state after the previous one, as in a deploy. Packages are downloaded into apt's
+own cache (/var/cache/apt/archives), as in a deploy, and their contents are read. Nothing else is written.
 """
 
 import contextlib
@@ -24,13 +24,13 @@ from provision.system.starts import own_policy
 
 ARCHIVES = "/var/cache/apt/archives"
 INFO = "/var/lib/dpkg/info"
-#: stands for the MD5 of a configuration file that has not been configured yet
+#: replaces the MD5 of a configuration file that is not configured yet
 NEW = "newconffile"
 UNIT = re.compile(r"^\.?/(usr/)?lib/systemd/system/([^/]+\.(service|socket|timer|path))$")
 
 
 class PlannedApt(Apt):
-    """Packages whose installation changes a picture only."""
+    """Packages whose installation only changes the prediction."""
 
     def __init__(
         self, run: Run, ask: Run, progress: Callable[[str], None], files: PlannedFiles, units: PlannedUnits
@@ -38,7 +38,7 @@ class PlannedApt(Apt):
         super().__init__(run, ask, progress)
         self._files = files
         self._units = units
-        #: dpkg's entries as the plan leaves them, once it has changed one
+        #: dpkg's entries after the plan's steps so far, once one has changed
         self._planned: Optional[Dict[str, dpkg.Package]] = None
         self._automatic: Optional[Set[str]] = None
         self._repaired = False
@@ -86,7 +86,7 @@ class PlannedApt(Apt):
             self._set_state(self.key(name), "hold" if how == "hold" else "install", "installed")
 
     def repair(self) -> None:
-        """A deploy repairs; a plan says so, and takes it for done."""
+        """Report that a deploy repairs dpkg, and assume that it has."""
         if self.interrupted():
             self._repaired = True
             half = ("unpacked", "half-configured")
@@ -95,7 +95,7 @@ class PlannedApt(Apt):
     @contextlib.contextmanager
     def picture(self) -> "Iterator[Dict[str, str]]":
         with tempfile.TemporaryDirectory(prefix="prov-plan-") as folder:
-            # apt's downloads and signatures are judged by the user _apt
+            # the user _apt verifies apt's downloads and signatures
             os.chmod(folder, 0o755)
             draw(self._files, "/etc/apt", folder + "/etc", ("/etc/apt/", folder + "/etc/"))
             lines = ['Dir::Etc "%s/etc";' % folder, 'APT::Get::List-Cleanup "0";']
@@ -106,7 +106,7 @@ class PlannedApt(Apt):
                 write(folder + "/status", "".join(p.block + "\n\n" for p in self._planned.values()).encode())
                 write(folder + "/extended_states", states.encode())
                 lines += ['Dir::State::%s "%s/%s";' % (n, folder, n) for n in ("status", "extended_states")]
-                # the real cache stays that of the real status file
+                # the real cache must stay that of the real status file
                 lines.append('Dir::Cache::pkgcache "";')
             write(folder + "/conf", "\n".join(lines).encode())
             yield {"APT_CONFIG": folder + "/conf"}
@@ -132,14 +132,14 @@ class PlannedApt(Apt):
         self._planned = {**before, **{dpkg.key(p, [*native, "all"]): p for p in arrived}}
 
     def _configure(self, names: Sequence[str]) -> None:
-        """Packages that are unpacked are finished: their scripts run."""
+        """Finish unpacked packages: their scripts run."""
         packages = [self.all()[name] for name in names]
         scripts = Scripts("".join(self._info(package, "postinst") for package in packages))
         for name, package in zip(names, packages):
             want = package.want if package.held else "install"
             self._set_state(name, want, "installed")
             self._place(package)
-            # dpkg(1): the version that was configured last; what only that does is still to come
+            # dpkg(1): the version that was configured last; without one, first-time actions are still due
             first = not package.field("Config-Version")
             if first:
                 self._link(self._info(package, "postinst"))
@@ -148,8 +148,11 @@ class PlannedApt(Apt):
         self._tell_units(scripts)
 
     def _place(self, package: dpkg.Package) -> None:
-        """Configuration files that wait beside their places get there, unless others are there that were changed, or
-        someone has removed the former ones (deb-conffiles(5); dpkg(1), --force-confmiss)."""
+        """Move new configuration files into place.
+
+        A changed file stays, and one that was removed is not restored (deb-conffiles(5); dpkg(1),
+        --force-confmiss).
+        """
         known = set(conffiles(package))
         removed = {path for path, digest in known if digest != NEW and not self._files.exists(path)}
         for path in self._info(package, "conffiles").splitlines():
@@ -162,8 +165,8 @@ class PlannedApt(Apt):
                 self._files.move(waiting, path)
 
     def _tell_units(self, scripts: Scripts) -> None:
-        """What scripts say to units that are there."""
-        # update-rc.d(8) does that as well, for services of System V
+        """Apply the scripts' commands to existing units."""
+        # update-rc.d(8) also does that, for services of System V
         if re.search(r"daemon-reload|update-rc\.d", scripts.text):
             self._units.reload_manager()
         for unit in scripts.start() if self._starting else ():
@@ -174,8 +177,8 @@ class PlannedApt(Apt):
     def _bring(
         self, found: "Sequence[Optional[Match[str]]]", scripts: Scripts, *, first: bool = False
     ) -> None:
-        """Units come with a package. found: their paths among what it brings, as UNIT has matched them.
-        first: whether its script, which runs for the first time, finds them there already."""
+        """Add a package's units. found: their paths in the package, as UNIT has matched them.
+        first: whether its script runs for the first time and finds them there already."""
         started = scripts.start() if self._starting else []
         for name in (unit.group(2) for unit in found if unit and "@." not in unit.group(2)):
             self._units.bring(name, scripts.enable(name), name in started, first=first)
@@ -202,7 +205,10 @@ class PlannedApt(Apt):
             self._planned = {n: p for n, p in self.all().items() if n != name}
 
     def _info(self, package: dpkg.Package, what: str) -> str:
-        """One of dpkg's files on a package, or ""; with the architecture where several can be installed."""
+        """Return one of dpkg's files about a package, or "".
+
+        Its name has the architecture if several can be installed.
+        """
         for name in (package.name, "%s:%s" % (package.name, package.architecture)):
             path = "%s/%s.%s" % (INFO, name, what)
             with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8", errors="replace") as f:
@@ -210,7 +216,7 @@ class PlannedApt(Apt):
         return ""
 
     def _archives(self, new: List[AptAction], words: Sequence[str]) -> Dict[str, str]:
-        """The downloaded files of packages, by name. apt writes ":" in versions as %3a."""
+        """Return the downloaded files of packages, by name. apt writes ":" in versions as %3a."""
         there = {name: "%s/%s" % (ARCHIVES, name) for name in os.listdir(ARCHIVES)}
         given = {deb.name(word): word for word in words if word.startswith("/")}
         found = {}
@@ -220,7 +226,7 @@ class PlannedApt(Apt):
                 continue
             start = "%s_%s_" % (s.name.split(":")[0], s.after.replace(":", "%3a"))
             if not any(name.startswith(start) for name in there):
-                # repositories on the host's own disk are read in place
+                # repositories on the host's disk are read in place
                 uris = self.query(*APT, "--print-uris", *words).stdout
                 there.update({name: path for path, name in re.findall(r"(?m)^'file:(\S+)' (\S+)", uris)})
             paths = [path for name, path in there.items() if name.startswith(start)]
@@ -242,23 +248,23 @@ class PlannedApt(Apt):
         self._bring(units, scripts)
 
     def _link(self, script: str) -> None:
-        """Make the links that a package's script makes when it is first installed, where nothing is yet."""
+        """Make the links of a package's script on its first installation, where nothing exists yet."""
         for path, node in deb.links(script):
             if self._files.stat(path) is None and self._files.exists(path.rsplit("/", 1)[0]):
                 self._files.bring(path, node)
 
     def _is_ours(self, path: str, known: "Set[Tuple[str, str]]") -> bool:
-        """Whether a configuration file is there that was changed after a package brought it: it stays."""
+        """Return whether a configuration file was changed after its package installed it: then it stays."""
         if not self._files.exists(path):
             return False
         try:
             return (path, hashlib.md5(self._files.read(path)).hexdigest()) not in known
         except StepError:
-            # a plan knows large files by their hash only
+            # a plan only knows the hash of a large file
             return True
 
 
 def conffiles(package: dpkg.Package) -> List[Tuple[str, str]]:
-    """Configuration files of a package as it brought them: path and MD5, as dpkg keeps them."""
+    """Return a package's configuration files as it shipped them: path and MD5, from dpkg's records."""
     lines = (line.split() for line in package.field("Conffiles").splitlines())
     return [(words[0], words[1]) for words in lines if len(words) >= 2]

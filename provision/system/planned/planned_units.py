@@ -8,9 +8,9 @@ from provision.system.unit_state import UnitState
 from provision.system.units import Run, Units
 
 SYSTEM = ("/etc/systemd/system", "/run/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system")
-#: what a service executes first (systemd.service(5), "COMMAND LINES")
+#: the program that a service executes first (systemd.service(5), "COMMAND LINES")
 PROGRAM = re.compile(r"(?m)^ExecStart(?:Pre)?=[-@:+!|]*(/\S+)")
-#: what `systemctl show` calls a unit that was started, by its type; a service "runs"
+#: state in `systemctl show` of a started unit, by its type; a service is "running"
 STARTED = {
     "socket": "listening",
     "timer": "waiting",
@@ -23,9 +23,9 @@ STARTED = {
 
 
 class PlannedUnits(Units):
-    """Units whose actions change a picture only.
+    """Units whose actions only change the prediction.
 
-    files: as the plan sees them, unit files among them.  folders: where unit files are, the first of them for
+    files: as the plan predicts them, unit files included.  folders: where unit files are; the first holds
     those of this host.
     """
 
@@ -33,7 +33,7 @@ class PlannedUnits(Units):
         super().__init__(run, ask)
         self._files = files
         self._folders = folders
-        #: what units were told to become, in place of what they really are
+        #: predicted states, which replace the real ones
         self._predicted: Dict[str, Dict[str, str]] = {}
         #: contents of predicted files as of the last daemon-reload
         self._read: Dict[str, str] = {}
@@ -59,7 +59,7 @@ class PlannedUnits(Units):
                 self._mask(name, verb == "mask")
                 continue
             if verb in ("enable", "disable"):
-                # systemctl(1): these have systemd read all files again
+                # systemctl(1): these commands make systemd read all files again
                 self.reload_manager()
             self._predicted.setdefault(name, {}).update(
                 {
@@ -90,7 +90,7 @@ class PlannedUnits(Units):
         self._read = {path: self._contents(path) for path in paths if self._files.predicted(path)}
 
     def boot(self) -> None:
-        """The host starts again: what is enabled runs, what is not does not."""
+        """Predict a reboot: enabled units run, all others do not."""
         self.reload_manager()
         self._predicted = {
             name: {word: value for word, value in predicted.items() if word == "enabled"}
@@ -99,10 +99,10 @@ class PlannedUnits(Units):
         self._booted = True
 
     def bring(self, name: str, enabled: bool, started: bool, *, first: bool = False) -> None:
-        """A package brings this unit, and may enable and start it. first: also if the unit exists."""
+        """Add a package's unit, which may be enabled and started. first: also if the unit exists."""
         path = self._file(name)
         if path is not None:
-            # its script has systemd read all files again
+            # the package's script makes systemd read all files again
             self._read[path] = self._contents(path)
         known = super().state(name).load != "not-found" and not first
         if known or self.state(name).load == "masked":
@@ -113,18 +113,21 @@ class PlannedUnits(Units):
         }
 
     def try_start(self, name: str) -> None:
-        """A package's script starts a unit, and goes on if that fails (deb-systemd-invoke(1p))."""
+        """Start a unit as a package's script does, which ignores a failure (deb-systemd-invoke(1p))."""
         self._predicted.setdefault(name, {}).update(self._tried(name))
 
     def _tried(self, name: str) -> Dict[str, str]:
-        """What becomes of a unit that is started, whose program may be in a package that is still to come."""
+        """Return the state after starting a unit.
+
+        Its program may be in a package that is not installed yet.
+        """
         programs = PROGRAM.findall(self._contents(self._file(name) or ""))
         if all(map(self._files.exists, programs)):
             return self._running(name)
         return {"active": "failed", "sub": "failed", "result": "exit-code"}
 
     def lose(self, name: str) -> None:
-        """A package takes this unit away, whose files are gone; its script has stopped it."""
+        """Remove a unit whose package's files are gone; the package's script has stopped it."""
         self._predicted.pop(name, None)
         if super().state(name).load != "not-found":
             self._predicted[name] = {"active": "inactive", "sub": "dead"}
@@ -141,7 +144,7 @@ class PlannedUnits(Units):
     def _as_files_say(self, name: str, real: UnitState) -> UnitState:
         path = self._file(name)
         if path is None:
-            # what still runs is known until it ends, as the real one is
+            # systemd knows a running unit until it ends, and so does the prediction
             gone = real.load in ("loaded", "masked") and self._is_a_file(real.fragment)
             gone = gone or real.load == "masked"
             return real._replace(load="not-found", enabled="", fragment="") if gone else real
@@ -152,7 +155,7 @@ class PlannedUnits(Units):
             return real
         installs = "[Install]" in self._contents(path)
         now = real.enabled
-        # "bad": its file is gone, or leads nowhere, while it still runs; "": it has had none, as a mount by hand
+        # "bad": its file is missing while it still runs; "": it has no file, such as a manual mount
         if real.load != "loaded" or now in ("bad", "") or (now == "static") == installs:
             now = "enabled" if self._linked(name) else "disabled" if installs else "static"
             if now == "enabled" and not installs:
@@ -160,7 +163,7 @@ class PlannedUnits(Units):
         return real._replace(load="loaded", enabled=now, fragment=path, stale=self._out_of_date(name, path))
 
     def _file(self, name: str) -> Optional[str]:
-        """The unit's file, or that of its template, if there is one where the plan looks."""
+        """Return the unit's file, or that of its template, if the plan sees one."""
         template = "%s@.%s" % (name.split("@")[0], name.rsplit(".", 1)[-1]) if "@" in name else ""
         for candidate in filter(None, (name, template)):
             for folder in self._folders:
@@ -173,7 +176,7 @@ class PlannedUnits(Units):
         return fragment.startswith(tuple(folder + "/" for folder in self._folders))
 
     def _masked(self, path: str) -> bool:
-        """systemd.unit(5): a link to /dev/null, or an empty file."""
+        """Return whether a path masks its unit: a link to /dev/null, or an empty file (systemd.unit(5))."""
         now = self._files.stat(path)
         return now is not None and (now.target == "/dev/null" or (now.kind == "file" and now.size == 0))
 
@@ -182,18 +185,18 @@ class PlannedUnits(Units):
         return ["%s/%s" % (folder, each) for each in self._files.list(folder)]
 
     def _changed(self, name: str, path: str) -> bool:
-        """Whether the plan has changed the unit's file or a drop-in of it."""
+        """Return whether the plan has changed the unit's file or one of its drop-ins."""
         return any(self._files.predicted(each) for each in (path, *self._drop_ins(name)))
 
     def _out_of_date(self, name: str, path: str) -> bool:
-        """Whether systemd would have to re-read the files of a unit that it knows."""
+        """Return whether systemd would need to read the files of a known unit again."""
         if super().state(name).load != "loaded":
             return False
         predicted = [each for each in (path, *self._drop_ins(name)) if self._files.predicted(each)]
         return any(self._read.get(each) != self._contents(each) for each in predicted)
 
     def _linked(self, name: str) -> bool:
-        """Whether a target starts it: systemctl(1), "enable"."""
+        """Return whether a target starts it: systemctl(1), "enable"."""
         top = self._folders[0]
         wanting = [each for each in self._files.list(top) if each.endswith((".wants", ".requires"))]
         return any(self._files.stat("%s/%s/%s" % (top, each, name)) is not None for each in wanting)
@@ -214,7 +217,7 @@ class PlannedUnits(Units):
         self.reload_manager()
 
     def _running(self, name: str) -> Dict[str, str]:
-        """What a start makes of a unit: a oneshot service has ended when it has started (systemd.service(5))."""
+        """Return the state of a started unit: a oneshot service has already ended (systemd.service(5))."""
         path = self._file(name)
         words = self._contents(path).replace(" ", "").lower().splitlines() if path else []
         if "type=oneshot" in words:

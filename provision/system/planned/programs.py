@@ -1,4 +1,4 @@
-"""Programs that a plan has only foreseen, run from the packages that bring them. Shipped."""
+"""Run predicted programs, which do not exist yet, from the packages that contain them. Shipped."""
 
 import os
 import tempfile
@@ -8,16 +8,16 @@ from provision.system.command_execution import BASE_ENVIRONMENT, Result
 from provision.system.packages import deb
 from provision.system.planned.planned_files import PlannedFiles
 
-#: how a plan names contents that it knows to be in a package: deb.contents
+#: prefix in predicted contents that are in a package: see deb.contents
 FROM = "from "
 
 
 def ask(files: PlannedFiles, execute: Callable[..., Result], argv: Sequence[str], **options: Any) -> Result:
-    """Run a command that only reads. Its libraries have to be on the host."""
+    """Run a command that only reads. Its libraries must be on the host."""
     archive, _, path = foreseen(files, argv[0]).partition(" ")
     if not path:
         return execute(argv, **options)
-    # not /tmp, from which many hosts let nothing be run
+    # not /tmp, which many hosts mount noexec
     with tempfile.TemporaryDirectory(prefix="prov-plan-", dir="/run") as folder:
         os.chmod(folder, 0o755)
         at = "%s/%s" % (folder, os.path.basename(argv[0]))
@@ -28,7 +28,7 @@ def ask(files: PlannedFiles, execute: Callable[..., Result], argv: Sequence[str]
 
 
 def foreseen(files: PlannedFiles, program: str) -> str:
-    """ "ARCHIVE PATH" of a program that is not there yet, but in a package; else ""."""
+    """Return "ARCHIVE PATH" of a program that does not exist yet, but is in a package; else ""."""
     folders = [""] if "/" in program else [each + "/" for each in BASE_ENVIRONMENT["PATH"].split(":")]
     for path in (each + program for each in folders):
         if os.path.exists(path):
