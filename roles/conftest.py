@@ -1,4 +1,4 @@
-"""What the tests of application servers share: each serves one example behind nginx."""
+"""Common code of the application servers' tests: each server serves one example behind nginx."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from provision.values import dataclass
 
 @dataclass(frozen=True)
 class Served:
-    """The application `hello` as a server serves it."""
+    """The application `hello`, run by a server."""
 
     host: Host
     prov_host: ProvHost
 
     @cached_property
     def units(self) -> list[str]:
-        """Its services that run, by their names."""
+        """Return the names of its running services."""
         argv = ["systemctl", "list-units", "--plain", "--no-legend", "--state=active", "app-hello@*.service"]
         return [line.split()[0] for line in self.prov_host.run(argv).stdout.splitlines()]
 
     @property
     def command(self) -> str:
-        """What the first of them runs."""
+        """Return the command of the first one."""
         return self.property("ExecStart")
 
     def property(self, name: str) -> str:
-        """A property of the first unit (systemctl(1), show)."""
+        """Return a property of the first unit (systemctl(1), show)."""
         return self.prov_host.run(["systemctl", "show", "-P", name, self.units[0]]).stdout.strip()
 
     def answers(self) -> None:
-        """Pages, uploads, and what the application believes about its client."""
+        """Check pages, uploads, and what the application learns about its client."""
         page = self.prov_host.fetch("/")
         assert (page.status, "Hello from" in page.text) == (200, True)
         assert self.prov_host.fetch("/nowhere").status == 404
@@ -48,7 +48,7 @@ class Served:
         assert seen["client"] not in (None, "203.0.113.9", "127.0.0.1")
 
     def is_confined(self, processes: int = 1) -> None:
-        """Units by sockets that the front alone may use, a user of its own, and no more rights than it takes."""
+        """Check that only the front may use its sockets, and that it has its own user and minimal rights."""
         assert len(self.units) == processes
         assert self.property("User") == "app-hello"
         for unit in self.units:
@@ -62,7 +62,7 @@ class Served:
         assert self.property("NRestarts") == "0"
 
     def fails(self) -> str:
-        """What its journal says that is worse than a warning."""
+        """Return its journal entries above the level of a warning."""
         return self.prov_host.run(
             ["journalctl", "-q", "-b", "-p", "err", "-o", "cat", "-u", "app-hello@*"]
         ).stdout
@@ -70,5 +70,5 @@ class Served:
 
 @pytest.fixture
 def served(host: Host, prov_host: ProvHost) -> Served:
-    """The application `hello` on the host that is tested."""
+    """The application `hello` on the tested host."""
     return Served(host, prov_host)

@@ -1,4 +1,4 @@
-"""What the tests of both fronts share: two examples behind each, one with TLS, a password and a limit, one without."""
+"""Common tests of both fronts: two examples behind each, one of them with TLS, a password and a limit."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ HELLO, PLAIN = "https://hello.test", "http://plain.test"
 
 
 class FrontTests:
-    """What every front does, whatever it is called."""
+    """Tests that every front must pass."""
 
     def test_ports(self, host: Host) -> None:
-        # what is for the host itself, such as systemd-resolved, no one else reaches
+        # other machines cannot reach what is for the host itself, such as systemd-resolved
         reachable = [
             s for s in host.socket.get_listening_sockets() if "//127." not in s and "//::1:" not in s
         ]
         listening = {socket.rpartition(":")[2] for socket in reachable if "tcp" in socket}
         assert {"80", "443"} <= listening
-        # in front of the network: ssh and this, nothing else
+        # open to the network: ssh and the front, nothing else
         assert listening <= {"22", "80", "443"}, listening
 
     def test_tls(self, prov_host: ProvHost) -> None:
         page = prov_host.fetch(f"{HELLO}/")
         assert page.status == 200
         assert page.headers["strict-transport-security"] == "max-age=63072000"
-        # no version: what is behind it is nobody's business
+        # no version: clients need not know what is behind it
         assert not any(c.isdigit() for c in page.headers.get("server", ""))
 
     def test_plain_http_is_sent_to_https(self, prov_host: ProvHost) -> None:

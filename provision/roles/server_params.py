@@ -19,16 +19,16 @@ class ServerParams(Params):
     """Parameters that the roles of all application servers take."""
 
     workers: int | None = Field(default=None, ge=1)
-    """Processes for each application, unless the application has `workers`. Default: the number of
+    """Processes for each application, unless the application sets `workers`. Default: the number of
     processors."""
     graceful_timeout: int = Field(default=30, ge=1)
-    """Seconds in which an instance that is stopped finishes its requests."""
+    """Seconds that a stopped instance has to finish its requests."""
     memory_max: Size = "80%"
     """Memory limit of an instance (systemd's MemoryMax=)."""
     tasks_max: int = Field(default=1024, ge=16)
-    """Processes and threads of an instance (TasksMax=)."""
+    """Largest number of processes and threads of an instance (TasksMax=)."""
     open_files: int = Field(default=65536, ge=256)
-    """Files and connections that a process may have open (LimitNOFILE=)."""
+    """Largest number of open files and connections of a process (LimitNOFILE=)."""
     private_users: bool = True
     """Run in a user namespace of its own (PrivateUsers=)."""
     deny_write_execute: bool = False

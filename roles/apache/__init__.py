@@ -40,7 +40,7 @@ CIPHERS = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
-#: what each of our sites may need, in the order in which they can be loaded; the rest is compiled in
+#: modules that each of our sites may need, in an order in which they can be loaded; the rest are compiled in
 MODULES = (
     "mpm_event", "authn_core", "authn_file", "authz_core", "authz_host", "authz_user", "auth_basic", "alias", "mime",
     "env", "setenvif", "headers", "filter", "deflate", "rewrite", "reqtimeout", "socache_shmcb", "slotmem_shm",
@@ -54,9 +54,9 @@ class Apache(FrontParams):
     """Parameters of the role `apache`."""
 
     max_request_workers: int = Field(default=400, ge=25)
-    """Requests at once; more wait. Idle connections cost none of them (mpm_event, MaxRequestWorkers)."""
+    """Requests handled at once; more wait. Idle connections do not count (mpm_event, MaxRequestWorkers)."""
     keepalive_timeout: int = Field(default=65, ge=1)
-    """Seconds that an idle connection of a client stays open."""
+    """Seconds that an idle client connection stays open."""
     modules: tuple[Module, ...] = ()
     """Further modules to load, by their names without mod_, for files of your own in /etc/apache2/conf-enabled."""
 
@@ -66,9 +66,9 @@ def install(c: Host, p: Apache) -> None:
     """Install Apache and serve every application of this host that names it as its front."""
     hosts = virtual_hosts(c)
     limited = limits_of(hosts)
-    # without the package apache2: it starts a server with a page of its own, on ports that another front may have
+    # without the package apache2: it starts a server with a default page, on ports that another front may use
     apt.packages(c, ["apache2-bin", "media-types", "logrotate", *(["libapache2-mod-qos"] if limited else [])])
-    # the unit keeps them; the configuration is judged before it starts
+    # the unit depends on them; the configuration is judged before it starts
     files.directory(c, "/run/apache2", mode=0o755, owner="root")
     files.directory(c, "/var/log/apache2", mode=0o750, owner="root", group="adm")
     inputs = [*front_files(c, hosts, c.params(Tls).ca), *cache.folders(c, hosts)]
@@ -96,7 +96,7 @@ def install(c: Host, p: Apache) -> None:
 
 
 def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, guard.AuthServer]) -> Outcome:
-    """Apache's configuration as a whole; files that others have put there are judged with it."""
+    """Apache's configuration as a whole; files that others put there are judged together with it."""
     tls = next((host for host in hosts if host.tls), None)
     caches = any(site.app.cache for host in hosts for site in host.sites)
     limited = limits_of(hosts)
@@ -179,7 +179,7 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
 
 
 def logs(c: Host) -> None:
-    """Logs that do not fill the disk. A reload opens them again, and judges the configuration before."""
+    """Rotate the logs. A reload reopens them, and judges the configuration first."""
     logrotate.rotation(
         c,
         "apache2",

@@ -1,4 +1,4 @@
-"""Answers that Apache keeps on disk: a folder for each state of what is served, so that a deploy leaves the old."""
+"""Apache's cache on disk, in a folder for each state of what is served: a deploy abandons old answers."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ UNITS = {"m": 1, "g": 1024}
 
 
 def folder(host: VirtualHost) -> str:
-    """The folder of a virtual host's caches."""
+    """Return the folder of a virtual host's caches."""
     return f"{FOLDER}/{host.name}"
 
 
 def root(host: VirtualHost) -> str:
-    """Where its answers are kept, by the releases that give them; "" if nothing of it is cached."""
+    """Return where its answers are kept, by the releases that give them; "" if nothing of it is cached."""
     cached = [site.release.id for site in host.sites if site.app.cache]
     return f"{folder(host)}/{short_hash(json.dumps(cached))}" if cached else ""
 
 
 def folders(c: Host, hosts: list[VirtualHost]) -> list[Outcome]:
-    """Folders for what is cached; where nothing is, none."""
+    """Make folders for what is cached; none if nothing is."""
     cached = [host for host in hosts if root(host)]
     if not cached:
         return []
@@ -43,7 +43,7 @@ def folders(c: Host, hosts: list[VirtualHost]) -> list[Outcome]:
 
 
 def upkeep(c: Host, hosts: list[VirtualHost]) -> None:
-    """Caches within their sizes, and those of releases before gone once the front has left them."""
+    """Keep caches within their sizes, and remove those of earlier releases once the front has left them."""
     cached = [host for host in hosts if root(host)]
     if not cached:
         return
@@ -61,13 +61,13 @@ def upkeep(c: Host, hosts: list[VirtualHost]) -> None:
 
 
 def size(host: VirtualHost) -> int:
-    """Megabytes of all that is cached for a virtual host."""
+    """Return the size of a virtual host's caches in megabytes."""
     caches = [site.app.cache for site in host.sites if site.app.cache]
     return sum(int(cache.size[:-1]) * UNITS[cache.size[-1]] for cache in caches)
 
 
 def bypassed(app: App) -> str:
-    """The condition on which a request has no part in the cache."""
+    """Return the condition under which a request bypasses the cache."""
     assert app.cache is not None
     conditions = [f"-n req('{name}')" for name in app.cache.bypass_headers]
     if app.cache.bypass_cookies:

@@ -1,7 +1,7 @@
-"""Django's users as the front's: an Apache of its own asks for them, as the application's own user (docs/apache.md).
+"""Logins by Django's users at the front: a separate Apache checks them, as the application's own user.
 
-mod_wsgi's auth scripts run in Apache's own processes, with one Python environment for all of them. So they are not
-in the front's: that one would need every application's packages, secrets and database.
+mod_wsgi's auth scripts run in Apache's own processes, with one Python environment for all of them. So they do
+not run in the front's Apache: it would need every application's packages, secrets and database.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ SCRIPT, CONFIGURATION, LAUNCHER = "auth_django.py", "auth.conf", "run_apache.py"
 
 @dataclass(frozen=True)
 class AuthServer:
-    """The Apache that asks for the users of one release. files: in `.prov/` of the release.
+    """The Apache that checks the users of one release. files: in `.prov/` of the release.
 
-    service, socket: texts of its units.
+    service, socket: the texts of its units.
     """
 
     site: Site
@@ -44,33 +44,33 @@ class AuthServer:
 
     @cached_property
     def id(self) -> str:
-        """Twelve hex digits: of everything that it is made of, but secrets."""
+        """Return twelve hex digits that identify everything it is made of, except secrets."""
         release = self.site.release
         parts = [release.id, self.service, self.socket, dict(self.files), visible(release.environment)]
         return short_hash(json.dumps(parts))
 
     @property
     def name(self) -> str:
-        """What its units are called, before the @."""
+        """Return the name of its units, before the @."""
         return f"auth-{self.app.name}"
 
     @property
     def listens(self) -> str:
-        """Path of its socket, which the front talks to."""
+        """Return the path of its socket, which the front connects to."""
         return f"/run/{self.name}/{self.id}.sock"
 
 
 def guards(c: Host, hosts: list[VirtualHost]) -> Iterator[AuthServer]:
-    """The guards of a front's applications that have Django's users asked for."""
+    """Return the guards of those applications of a front that let in Django's users."""
     for site in (site for host in hosts for site in host.sites):
         if site.app.auth and site.app.auth.by == "django":
             yield guard(c, site)
 
 
 def guard(c: Host, site: Site) -> AuthServer:
-    """The guard of one application."""
+    """Return the guard of one application."""
     release = site.release
-    # the unit's %i, and what its Apache has of that in a variable
+    # the unit's %i, and the variable that passes it to Apache
     link = release.instance_link(HERE)
     ours = f"{link}/{OURS[0]}"
     folder = release.inside(link)
@@ -108,14 +108,14 @@ def guard(c: Host, site: Site) -> AuthServer:
 
 
 def start(c: Host, found: AuthServer) -> None:
-    """Start a guard beside the previous one, and stop that once the front has switched."""
+    """Start a guard beside the previous one, and stop the previous one once the front has switched."""
     release, app = found.site.release, found.app
     if "mod-wsgi" not in named_in(release.requirements):
         apt.packages(c, "libapache2-mod-wsgi-py3")
     ours = f"{release.path}/{OURS[0]}"
     for name, text in found.files.items():
         files.file(c, f"{ours}/{name}", text, mode=0o644)
-    # what is wrong with it is told by its own traceback, before anything is started
+    # a broken one shows its own traceback, before anything is started
     command.command(
         c,
         [f"{release.path}/.venv/bin/python", f"{ours}/{SCRIPT}"],

@@ -1,4 +1,4 @@
-"""Applications: a user, a folder for each release, a virtual environment, settings, Django's own chores.
+"""Applications: a user, a folder for each release, a virtual environment, settings, and Django's own tasks.
 
 Nothing here touches what is in service: a server role starts the new release beside the old one.
 """
@@ -20,7 +20,7 @@ from provision.steps import apt, assets, command, files, python, releases, servi
 from roles.app import bound, chores
 
 AFTER = ("python",)
-#: in the data folder: what the application sees in its release
+#: folder in the data folder that holds the `writable` paths
 WRITABLE = "release"
 
 
@@ -28,7 +28,7 @@ class AppRole(Params):
     """Parameters of the role `app`; the applications themselves are in the variable `apps`."""
 
     check_deploy: bool = True
-    """Have Django's `check --deploy --fail-level WARNING` pass before a release goes on."""
+    """Require Django's `check --deploy --fail-level WARNING` to pass before a release goes into service."""
 
     def unmet(self, host: Host) -> Iterator[ConfigError]:
         yield from bound.out_of_reach(host)
@@ -52,7 +52,7 @@ def install(c: Host, p: AppRole) -> None:
         environment_file(c, release)
         files_of(c, release)
         if app.collects_static:
-            # some look for the folder while they are imported
+            # some applications look for the folder while they are imported
             chores.static_folders(c, app, release)
         loads(c, release)
         are_there(c, release)
@@ -66,10 +66,11 @@ def account(c: Host, app: App, release: Release) -> None:
     """The application's own user, and its folders."""
     said_in = c.inventory.origin("apps", app.name, "user")
     service_users.service_user(c, app.user, home=release.data, said_in=str(said_in or ""))
-    # the front may pass through to media files; other applications may not, whatever the mode of a database
+    # the front may pass through to media files; other applications may not, even if a database is
+    # world-readable
     files.directory(c, release.data, mode=0o710, owner=app.user, group="www-data")
     for folder in folders_of(app.media.values()):
-        # what the application uploads is readable for the front by its group, which new files inherit
+        # uploads are readable for the front by their group, which new files inherit
         files.directory(c, f"{release.data}/{folder}", mode=0o2750, owner=app.user, group="www-data")
     for folder in folders_of([f"{WRITABLE}/{path}" for path in app.writable]):
         files.directory(c, f"{release.data}/{folder}", mode=0o750, owner=app.user, group=app.user)
@@ -84,7 +85,7 @@ def files_of(c: Host, release: Release) -> None:
     tree.tree(c, release.path, release.entries, like=release.current, keep=preserved, folder_mode=0o755)
     files.directory(c, f"{release.path}/.prov", mode=0o755)
     for path, template in app.files.items():
-        # secrets may be in it, and the application has to read it
+        # it may hold secrets, and the application has to read it
         text = c.render_file(template, app=app, release=release, vars=c.vars)
         folder = f"{release.root}/{path}".rpartition("/")[0]
         files.directory(c, folder, mode=0o755, parents=True)
@@ -102,14 +103,14 @@ def files_of(c: Host, release: Release) -> None:
         environment=release.installing,
         cache=release.app.name,
     )
-    # the application's user has to get in
+    # the application's user must be able to enter
     files.directory(c, release.venv, mode=0o755)
     files.link(c, f"{release.path}/.venv", f"../../venvs/{release.venv.rsplit('/', 1)[-1]}")
     build(c, release)
 
 
 def build(c: Host, release: Release) -> None:
-    """What is built on the host: as a user of its own, which sees the release and its environment, and no secret."""
+    """Run builds on the host, as their own user, which sees the release and its packages, but no secrets."""
     app = release.app
     if app.build is None or app.build.here:
         return
@@ -128,7 +129,7 @@ def build(c: Host, release: Release) -> None:
 
 
 def writable(c: Host, release: Release, path: str) -> None:
-    """A path of the release that leads into the data folder; what the source has there is copied to it once."""
+    """Link a path of the release into the data folder; files that the source has there are copied once."""
     app, place = release.app, f"{release.data}/{WRITABLE}/{path}"
     seeds = release.seeds(path)
     if seeds:
@@ -145,12 +146,12 @@ def writable(c: Host, release: Release, path: str) -> None:
 
 
 def folders_of(paths: Iterable[str]) -> list[str]:
-    """Folders and those above them: "uploads/images" is two, one in the other."""
+    """Return folders and their parents: "uploads/images" gives two, one in the other."""
     parts = (PurePosixPath(path) for path in paths)
     return sorted({str(each) for path in parts for each in (path, *path.parents) if each.name})
 
 
 def settle(c: Host, release: Release) -> None:
-    """Once the front serves the new release: say so, and let the oldest ones go."""
+    """Once the front serves the new release, record that, and remove the oldest releases."""
     files.link(c, release.current, f"releases/{release.id}")
     releases.old_releases(c, release.home, release.id, keep=release.app.keep_releases)

@@ -1,4 +1,4 @@
-"""What applications use on other hosts: that it is there, and a name and a certificate for it."""
+"""Services that applications use on other hosts: waits for them, and sets up the name and certificate."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from roles.tls import Tls, between
 if TYPE_CHECKING:
     from provision.apps.application import Application
 
-#: seconds that a service on another host gets until it answers
+#: seconds that a service on another host has to answer
 ANSWERS = 15.0
 
 
 def elsewhere(app: Application) -> list[Binding]:
-    """What an application uses on other hosts."""
+    """Return what an application uses on other hosts."""
     return [binding for binding in app.bindings if binding.provider is not binding.client]
 
 
 def out_of_reach(c: Host) -> Iterator[ConfigError]:
-    """An error for each use of a host that this run has not reached."""
+    """Yield an error for each use of a host that this run has not reached."""
     for app in c.apps:
         for binding in elsewhere(app):
             if not c.reaches(binding):
@@ -34,7 +34,7 @@ def out_of_reach(c: Host) -> Iterator[ConfigError]:
 
 
 def await_providers(c: Host, app: Application) -> None:
-    """Have an application reach what it uses on other hosts: wait until they have it, and answer."""
+    """Make an application's services on other hosts reachable: wait until they are set up, and answer."""
     lines = []
     for binding in elsewhere(app):
         c.wait_for_provider(binding)
@@ -43,12 +43,12 @@ def await_providers(c: Host, app: Application) -> None:
         if is_address(address):
             lines.append(f"{address} {binding.host_name}")
     if lines:
-        # lines of their own: those that others write for the same addresses come and go (hosts(5))
+        # lines of our own: lines of others for the same addresses come and go (hosts(5))
         text.block(c, "/etc/hosts", "\n".join(dict.fromkeys(lines)), name=f"uses of {app.name}", create=True)
 
 
 def certify(c: Host, app: Application) -> None:
-    """The certificate by which an application is known there. Its user is there."""
+    """Set up the certificate by which the service recognises the application. Its user must exist."""
     certified = [binding for binding in elsewhere(app) if binding.way == "certificate"]
     if certified:
         p = c.params(Tls)

@@ -1,4 +1,4 @@
-"""What is done for a release before it goes into service: Django's chores, and the application's own commands."""
+"""Tasks for a release before it goes into service: Django's, and the application's own commands."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from provision.steps import command, files
 
 #: runs manage.py
 CHORES = "django_chores.py"
-#: what Django would have an application do, and the front does: HSTS, and http that is redirected to https
+#: checks for what Django would do itself, and the front does: HSTS, and redirects from http to https
 COVERED = ("security.W004", "security.W008")
 
 
 def all_of(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
-    """Every chore of a release, each once for the state that it is for."""
+    """Do all tasks of a release, each once for the state that it depends on."""
     if app.django:
         django(c, app, release, check_deploy=check_deploy)
     if not app.chores:
@@ -36,7 +36,7 @@ def all_of(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
 
 
 def own(c: Host, release: Release, chore: Chore, number: int) -> None:
-    """One of the application's own commands."""
+    """Run one of the application's own commands."""
     state = short_hash(json.dumps([release.id, *chore.command]))
     command.command(
         c,
@@ -50,7 +50,7 @@ def own(c: Host, release: Release, chore: Chore, number: int) -> None:
 
 
 def environment(release: Release) -> dict[str, str | Secret]:
-    """What commands of an application find in their environment: what its processes do."""
+    """Return the environment of an application's commands: that of its processes."""
     return {
         **release.environment,
         "PYTHONPATH": release.search_path(release.path),
@@ -60,7 +60,7 @@ def environment(release: Release) -> dict[str, str | Secret]:
 
 
 def django(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
-    """Django's checks, static files and migrations."""
+    """Run Django's checks, collectstatic and migrate."""
     assert app.django is not None
     files.copy(c, CHORES, to=f"{release.path}/.prov/{CHORES}", mode=0o644)
     manage = [f"{release.path}/.venv/bin/python", f"{release.path}/.prov/{CHORES}", app.django.manage]
@@ -108,9 +108,9 @@ def django(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
 
 
 def is_migrated(release: Release) -> list[str]:
-    """A question to the release in service: 1 if its database lacks migrations, as one that is new, lost or restored.
+    """Return a test of the release in service: 1 if its database lacks migrations, as a new or restored one.
 
-    Where the stamp is that of the new release, both have the same migrations, settings and database.
+    If the stamp is that of the new release, both releases have the same migrations, settings and database.
     """
     assert release.app.django is not None
     current = release.current
@@ -123,6 +123,6 @@ def is_migrated(release: Release) -> list[str]:
 
 
 def static_folders(c: Host, app: App, release: Release) -> None:
-    """Folders that collectstatic fills: the application's user writes there, and nowhere else in a release."""
+    """Make the folders that collectstatic fills: in a release, the application's user writes only there."""
     for folder in app.collected:
         files.directory(c, f"{release.root}/{folder}", mode=0o755, owner=app.user, parents=True)

@@ -1,4 +1,4 @@
-"""What every host wants: a name, a time zone, people with keys, a careful sshd, security updates."""
+"""Basics of every host: a name, a time zone, people with keys, a careful sshd, security updates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Person(Params):
     groups: tuple[str, ...] = ()
     """Supplementary groups."""
     sudo: bool = False
-    """May become root without a password."""
+    """Allowed to become root without a password."""
     shell: str = "/bin/bash"
     """Login shell."""
 
@@ -30,9 +30,9 @@ class Base(Params):
     """Parameters of the role `base`."""
 
     hostname: str | None = None
-    """The host's name; left as it is if not given."""
+    """The host's name. Default: left as it is."""
     timezone: str | None = None
-    """Such as Europe/Berlin; left as it is if not given."""
+    """Time zone, such as Europe/Berlin. Default: left as it is."""
     users: tuple[Person, ...] = ()
     """People with an account on the host."""
     packages: tuple[str, ...] = ("ca-certificates", "curl")
@@ -76,7 +76,7 @@ def people(c: Host, p: Base) -> None:
 
 @task
 def sshd(c: Host, p: Base) -> None:
-    """A drop-in for sshd, judged before it is in place; a new login proves it, or the host puts it back."""
+    """Write a drop-in for sshd, judged first; a new login must work, or the host removes it again."""
     if not p.harden_ssh:
         return
     by_password = c.inventory.connection.password is not None
@@ -87,9 +87,9 @@ def sshd(c: Host, p: Base) -> None:
 
 @task
 def updates(c: Host, p: Base) -> None:
-    """Security updates without anybody having to think of them."""
+    """Install security updates automatically."""
     if not p.automatic_updates:
         return
     apt.packages(c, "unattended-upgrades")
-    # not 20auto-upgrades: that one is the package's, made by its installation
+    # not 20auto-upgrades: the package owns that file, and writes it on installation
     files.template(c, "auto-upgrades.j2", to="/etc/apt/apt.conf.d/21prov-upgrades")

@@ -20,7 +20,7 @@ class Daphne(ServerParams):
     websocket_max_size: int = Field(default=1_048_576, ge=1)
     """Bytes of the largest WebSocket message that is accepted."""
     websocket_ping_interval: int = Field(default=20, ge=1)
-    """Seconds between pings to WebSocket clients; one that does not answer in one and a half of it is gone."""
+    """Seconds between pings to WebSocket clients; a client is dropped after 1.5 times as long."""
 
 
 @task
@@ -34,7 +34,7 @@ def program(c: Host, release: Release, p: Daphne) -> Program:
     app = release.app
     argv = [
         f"python {shipped(release, LAUNCHER.name)} --endpoint systemd:domain=UNIX:index=0",
-        # it cuts answers off that take longer, streams as well
+        # it cuts off answers that take longer, also streams
         *([] if app.streams else [f"--http-timeout {app.timeout}"]),
         f"--application-close-timeout {p.graceful_timeout}",
         f"--websocket-max-message-size {p.websocket_max_size}",

@@ -10,7 +10,7 @@ from provision.role import Host, task
 from provision.server import SERVED, Program, Release, ServerParams, serve, shipped
 
 SERVES = ("asgi", "wsgi")
-# its launcher knows the inside of this one
+# its launcher depends on internals of this version
 PACKAGE = "granian>=2.8,<2.9"
 LAUNCHER = Path(__file__).parent / "files" / "granian_on_systemd.py"
 
@@ -19,9 +19,9 @@ class Granian(ServerParams):
     """Parameters of the role `granian`."""
 
     threads: int = Field(default=4, ge=1)
-    """Threads of a process in which WSGI applications run."""
+    """Threads of a process that run WSGI applications."""
     max_rss: int | None = Field(default=None, ge=1)
-    """Megabytes above which a process is replaced, against leaks."""
+    """Megabytes of memory above which a process is replaced, against leaks."""
 
 
 @task
@@ -34,7 +34,7 @@ def program(c: Host, release: Release, p: Granian) -> Program:
     """How granian serves a release on this host."""
     app = release.app
     argv = [
-        # it is given systemd's socket in the place of this one, which it looks for when it ends
+        # it gets systemd's socket in place of this one, which it looks for when it ends
         f"python {shipped(release, LAUNCHER.name)} --uds /nonexistent/granian",
         f"--interface {app.interface} --workers {app.workers or p.workers or c.facts.cpus} --backlog 2048",
         *([f"--blocking-threads {p.threads}"] if app.interface == "wsgi" else []),

@@ -1,4 +1,4 @@
-"""hypercorn: ASGI applications, and WSGI ones in threads, by one server."""
+"""hypercorn: ASGI applications, and WSGI applications in threads."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Hypercorn(ServerParams):
     """Parameters of the role `hypercorn`."""
 
     max_requests: int = Field(default=0, ge=0)
-    """Requests after which a process is replaced, against leaks; 0 for never. A tenth of it is jitter."""
+    """Requests until a process is replaced, against leaks; 0 means never. The number varies by a tenth."""
     keep_alive: float = Field(default=5, gt=0)
-    """Seconds that an idle connection of the front stays open."""
+    """Seconds that an idle connection from the front stays open."""
     websocket_max_size: int = Field(default=1_048_576, ge=1)
-    """Bytes of the largest WebSocket message that is accepted."""
+    """Largest accepted WebSocket message, in bytes."""
     websocket_ping_interval: float = Field(default=20, gt=0)
     """Seconds between pings to WebSocket clients."""
 
@@ -37,7 +37,7 @@ def program(c: Host, release: Release, p: Hypercorn) -> Program:
     """How hypercorn serves a release on this host."""
     app = release.app
     config = c.render("hypercorn.toml.j2", p=p, app=app, max_body=in_bytes(app))
-    # called after what is in it, as an instance before this one may still run on the same release
+    # named by a hash of its contents, as an earlier instance may still run on the same release
     name = f"hypercorn-{short_hash(config)}.toml"
     served = f"wsgi:{SERVED}" if app.interface == "wsgi" else SERVED
     workers = app.workers or p.workers or c.facts.cpus
@@ -46,6 +46,6 @@ def program(c: Host, release: Release, p: Hypercorn) -> Program:
 
 
 def in_bytes(app: App) -> int:
-    """The application's largest request body."""
+    """Return the application's largest request body in bytes."""
     text = app.max_body
     return int(text.rstrip("kmg")) * UNITS.get(text[-1], 1)

@@ -1,6 +1,6 @@
 """mod_wsgi: WSGI applications in daemon processes of an Apache of their own, one for each instance.
 
-Not in the front's Apache: that would end all applications' processes at each of its reloads (docs/apache.md).
+Not in the front's Apache: each of its reloads would end the processes of all applications (docs/apache.md).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from provision.steps import apt
 from provision.system.writers import HERE
 
 SERVES = ("wsgi",)
-# the distribution's, which `install` brings
+# the distribution's module, which `install` installs
 PACKAGE = None
 CONFIGURATION = "mod_wsgi.conf"
 LAUNCHER = "run_apache.py"
@@ -26,14 +26,14 @@ class ModWsgi(ServerParams):
     threads: int = Field(default=4, ge=1)
     """Threads of a daemon process."""
     max_requests: int = Field(default=10_000, ge=0)
-    """Requests after which a daemon process is replaced, against leaks; 0 for never."""
+    """Requests after which a daemon process is replaced, against leaks; 0 means never."""
 
 
 @task
 def install(c: Host, p: ModWsgi) -> None:
     """Serve every application of this host that names mod_wsgi."""
     for release in (app.release for app in served(c)):
-        # one that the application lists itself was built for its own Python
+        # a module from the application's requirements was built for the application's own Python
         own = "mod-wsgi" in named_in(release.requirements)
         apt.packages(c, ["apache2-bin", *([] if own else ["libapache2-mod-wsgi-py3"])])
     serve(c)
@@ -42,7 +42,7 @@ def install(c: Host, p: ModWsgi) -> None:
 def program(c: Host, release: Release, p: ModWsgi) -> Program:
     """How mod_wsgi serves a release on this host."""
     app = release.app
-    # the unit's %i, and what its Apache has of that in a variable
+    # the unit's %i, and the variable that passes it to Apache
     link = release.instance_link(HERE)
     ours, folder = f"{link}/{OURS[0]}", release.inside(link)
     own = release.environment.get("PYTHONPATH")
@@ -61,6 +61,6 @@ def program(c: Host, release: Release, p: ModWsgi) -> Program:
         notifies=True,
         environment={"PROV_INSTANCE": HERE},
         files={LAUNCHER: launcher, CONFIGURATION: configuration},
-        # each is a second one through its relay
+        # each connection is doubled by its relay
         keeps_connections=True,
     )

@@ -45,13 +45,13 @@ class Nginx(FrontParams):
     worker_connections: int = Field(default=1024, ge=64)
     """Connections per worker (nginx.conf, `events`)."""
     keepalive_timeout: int = Field(default=65, ge=0)
-    """Seconds that an idle connection of a client stays open."""
+    """Seconds that an idle client connection stays open."""
 
 
 @task
 def install(c: Host, p: Nginx) -> None:
     """Install nginx and serve every application of this host that names it as its front."""
-    # a configuration that is broken would keep it from starting, and so the package from coming
+    # a broken configuration would keep it from starting, and so fail the installation of the package
     apt.packages(c, "nginx", start=False)
     hosts = virtual_hosts(c)
     inputs = front_files(c, hosts, c.params(Tls).ca)
@@ -86,9 +86,10 @@ def install(c: Host, p: Nginx) -> None:
             **{site_file(host.name): site(c, p, host, shared) for host in hosts},
             **{path: file.read_bytes() for path, file in snippets(hosts).items()},
         },
-        # the distribution's own site, and those of applications that went to another front
+        # the distribution's own site, and sites of applications that moved to another front
         only=["prov-snippets/*", "sites-enabled/default", *(site_file(app.name) for app in c.apps)],
-        # a renamed or removed application would go on answering: nginx takes the first of two sites of a name
+        # a renamed or removed application would still answer: of two sites with one name, nginx takes the
+        # first
         own=[site_file("*")],
         check_with=["nginx", "-t"],
         origins={path: str(file) for path, file in snippets(hosts).items()},
@@ -112,7 +113,7 @@ def install(c: Host, p: Nginx) -> None:
 
 
 def site(c: Host, p: Nginx, host: VirtualHost, shared: Mapping[str, Any]) -> str:
-    """The file of one virtual host. shared: what it has in common with nginx.conf."""
+    """Write the file of a virtual host. shared: what it has in common with nginx.conf."""
     return c.render(
         "site.conf.j2",
         p=p,
@@ -133,23 +134,23 @@ def site(c: Host, p: Nginx, host: VirtualHost, shared: Mapping[str, Any]) -> str
 
 
 def site_file(name: str) -> str:
-    """Where a virtual host's file is, below /etc/nginx."""
+    """Return where a virtual host's file is, below /etc/nginx."""
     return f"sites-enabled/{name}.conf"
 
 
 def cookies(app: App) -> str:
-    """The variable that says whether a request has a cookie that the cache leaves alone."""
+    """Return the variable that says whether a request has a cookie that bypasses the cache."""
     return f"cache_bypass_{app.name.replace('-', '_')}"
 
 
 def bypassed(app: App) -> list[str]:
-    """Variables that are neither empty nor 0 in requests that the cache has no part in."""
+    """Return variables that are neither empty nor 0 in requests that bypass the cache."""
     assert isinstance(app.cache, Cache)
     names = [f"http_{variable(name)}" for name in app.cache.bypass_headers]
     return [*names, cookies(app)] if app.cache.bypass_cookies else names
 
 
 def has_http2_directive(c: Host) -> bool:
-    """Whether the distribution's nginx is 1.25.1 or newer, where `http2 on` replaced a parameter of `listen`."""
+    """Return whether the distribution's nginx is 1.25.1 or newer, which has the directive `http2 on`."""
     first = {"debian": 13.0, "ubuntu": 25.04}
     return float(c.facts.version or 0) >= first.get(c.facts.distribution, 0.0)

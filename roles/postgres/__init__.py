@@ -1,9 +1,9 @@
-"""PostgreSQL: a server that is tuned to the host, and a database with its owner for each application that uses it.
+"""PostgreSQL: a server tuned to the host, and a database with its owner for each application that uses it.
 
-An application names it in `uses`. On one host it is reached by its socket, and knows the application by its user.
-From other hosts it is reached over TLS, and both sides have a certificate of the private CA. There is no password, and
-without applications of other hosts no port. A database is never dropped: not by undo or prune, nor when an application
-is renamed or goes.
+An application names it in `uses`. On the same host, the application connects by the socket, and is recognised
+by its user. From other hosts it connects over TLS, and both sides have a certificate of the private CA. There
+is no password, and the server opens a port only if applications of other hosts use it. A database is never
+dropped: not by undo or prune, nor when an application is renamed or removed.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from roles.tls import Tls, between
 REACHED_BY = ("socket", "certificate")
 PORTS = (5432, 5432)
 
-#: of each distribution's release, by /etc/os-release
+#: version in each distribution release, by /etc/os-release
 VERSIONS = {
     "debian": {"11": 13, "12": 15, "13": 17},
     "ubuntu": {"20.04": 12, "22.04": 14, "24.04": 16},
 }
 #: folder of the socket, on Debian
 SOCKETS = "/run/postgresql"
-#: packages by which an application speaks through SQLAlchemy, and those of its drivers
+#: packages that use SQLAlchemy, and those of its drivers
 SQLALCHEMY = {"sqlalchemy", "flask-sqlalchemy", "sqlmodel", "alembic", "flask-migrate", "advanced-alchemy"}
 DRIVERS = {"asyncpg": "asyncpg", "psycopg": "psycopg", "pg8000": "pg8000"}
-#: what SQLAlchemy takes without being told
+#: SQLAlchemy's default driver
 USUAL_DRIVERS = {"psycopg2", "psycopg2-binary"}
-#: the server that is killed comes back; one that is stopped does not (systemd.service(5)). Its address is there first.
+#: a killed server restarts; a stopped one does not (systemd.service(5)). It waits until its address is up.
 DROP_IN = """[Unit]
 Wants=network-online.target
 After=network-online.target
@@ -52,11 +52,11 @@ class Postgres(Params):
     version: int | None = Field(default=None, ge=10, le=99)
     """Major version, with its own cluster `main`. Default: the distribution's."""
     memory: int | None = Field(default=None, ge=64)
-    """Megabytes that it is tuned to. Default: the host's, or half of it where applications run beside it."""
+    """Megabytes that it is tuned to. Default: the host's memory, or half of it beside applications."""
     max_connections: int = Field(default=100, ge=10, le=10000)
-    """Sessions at once."""
+    """Largest number of sessions at once."""
     settings: Mapping[str, str] = {}
-    """Further settings, as in postgresql.conf, which come before prov's: `{work_mem: 32MB}`."""
+    """Further settings, as in postgresql.conf, which override prov's: `{work_mem: 32MB}`."""
 
     def unmet(self, host: Host) -> Iterator[ConfigError]:
         if self.version is None and self.of_distribution(host) is None:
@@ -66,12 +66,12 @@ class Postgres(Params):
 
     @staticmethod
     def of_distribution(host: Host) -> int | None:
-        """The version that the host's distribution has."""
+        """Return the version that the host's distribution has."""
         return VERSIONS.get(host.facts.distribution, {}).get(host.facts.version)
 
     def tuned(self, host: Host) -> dict[str, str]:
-        """Settings that depend on the host. Source: PostgreSQL's manual, "Resource Consumption"."""
-        # in steps: a kernel's update changes what a host has by some megabytes
+        """Return settings that depend on the host. Source: PostgreSQL's manual, "Resource Consumption"."""
+        # rounded: a kernel update changes the host's memory by some megabytes
         available = max(host.facts.memory_mb // 256 * 256, 256)
         memory = self.memory or (available // 2 if host.apps else available)
         work = max(4, memory // 4 // self.max_connections)
@@ -98,19 +98,19 @@ def install(c: Host, p: Postgres) -> None:
     values = {**p.tuned(c), **(listening(c, others) if others else {}), **p.settings}
     changed = [postgres.setting(c, name, value) for name, value in values.items()]
     read.append(postgres.access(c, rows(others), name="applications"))
-    # Debian's generator has it start at boot, as start.conf of the cluster says
+    # Debian's generator starts it at boot, if the cluster's start.conf says so
     systemd.service(c, unit, enabled=None, restart_on=[*changed, unit_settings], reload_on=read)
 
 
 def over_tls(c: Host, others: Sequence[Binding]) -> list[Outcome]:
-    """The certificate of the server."""
+    """Set up the server's certificate."""
     p = c.params(Tls)
     ca = between.authority(c, p.ca)
     return [between.server(c, ca, "postgres", others, days=p.days, group="postgres")]
 
 
 def listening(c: Host, others: Sequence[Binding]) -> dict[str, str]:
-    """Settings by which other hosts reach the server."""
+    """Return settings by which other hosts reach the server."""
     key, certificate = between.server_files("postgres")
     return {
         "listen_addresses": between.listens_at(c, others),
@@ -122,13 +122,13 @@ def listening(c: Host, others: Sequence[Binding]) -> dict[str, str]:
 
 
 def rows(others: Sequence[Binding]) -> list[str]:
-    """Who may log in from other hosts, and how."""
+    """Return rows that say who may log in from other hosts, and how."""
     return sorted({f'hostssl "{each.name}" "{each.app.user}" all cert' for each in others})
 
 
 @task
 def databases(c: Host, p: Postgres) -> None:
-    """A database for each application that uses this server, and its owner, who is called as the application's user."""
+    """Make a database for each application that uses this server, owned by a role named after its user."""
     for binding in c.provided:
         if binding.role == "postgres":
             owner = binding.app.user
@@ -139,7 +139,7 @@ def databases(c: Host, p: Postgres) -> None:
 
 
 def environment(binding: Binding, packages: Collection[str]) -> dict[str, str | Secret]:
-    """What an application finds in its environment: a URL, and the variables of libpq, which asyncpg reads, too."""
+    """Return an application's environment: a URL, and the variables of libpq, which asyncpg reads as well."""
     local = binding.way == "socket"
     host = SOCKETS if local else binding.host_name
     plain = "{scheme}:///{name}?host={host}" if local else "{scheme}://{user}@{host}:{port}/{name}"
@@ -155,7 +155,7 @@ def environment(binding: Binding, packages: Collection[str]) -> dict[str, str | 
 
 
 def scheme(packages: Collection[str]) -> str:
-    """The scheme of URLs as what an application reads them with takes it. packages: names of those that it lists."""
+    """Return the URL scheme that the application's library expects. packages: names of its requirements."""
     given = set(packages)
     if given & SQLALCHEMY and not given & USUAL_DRIVERS:
         driver = next((name for package, name in DRIVERS.items() if package in given), None)

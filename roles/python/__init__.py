@@ -20,7 +20,7 @@ class Archive(Params):
     url: str
     """A URL, or a path on the host."""
     sha256: Annotated[str, matching(r"[0-9a-f]{64}", "a SHA-256 of 64 hex digits")]
-    """Of the archive."""
+    """SHA-256 of the archive."""
 
 
 class Python(Params):
@@ -29,7 +29,7 @@ class Python(Params):
     packages: tuple[str, ...] = ()
     """Further packages, such as the headers that C extensions are compiled against (libpq-dev, gcc, python3-dev)."""
     archives: Mapping[Version, Archive] = {}
-    """By its version, where a Python comes from that an application asks for, and the distribution does not have."""
+    """Version -> source of a Python that an application asks for, and the distribution does not have."""
 
     def unmet(self, host: Host) -> Iterator[ConfigError]:
         for app in host.apps:
@@ -43,7 +43,7 @@ class Python(Params):
             )
 
     def source(self, host: Host, version: str) -> Archive | str | None:
-        """Where a Python comes from: an archive, or a folder that has it in `bin`; None if from nowhere."""
+        """Return the source of a Python: an archive, or a folder with it in `bin`; None if there is none."""
         if version in self.archives:
             return self.archives[version]
         return "/usr" if host.facts.python.startswith(f"{version}.") else None
@@ -51,7 +51,7 @@ class Python(Params):
 
 @task
 def install(c: Host, p: Python) -> None:
-    """Install Python, venv and what pip needs to speak TLS."""
+    """Install Python, venv and the certificates that pip needs for TLS."""
     apt.packages(c, ["python3", "python3-venv", "ca-certificates", *p.packages])
     for version in sorted({app.python for app in c.apps if not app.python.startswith("/")}):
         source = p.source(c, version)

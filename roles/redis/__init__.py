@@ -1,9 +1,10 @@
-"""Redis, or Valkey where the distribution has it: an instance of its own for each use of an application.
+"""Redis, or Valkey if the distribution has it: a separate instance for each use by an application.
 
-An application names it in `uses`. Each instance has its memory, its data and its socket, which the application alone
-may use: nothing else on the host, and no port. From other hosts it is reached over TLS, at a port of its own between
-26000 and 31999: both sides have a certificate of the private CA, and it lets in every application that has one. What it
-holds outlives restarts, and is never removed.
+An application names it in `uses`. Each instance has its own memory, data and socket. Only the application may
+use the
+socket: nothing else on the host, and there is no port. From other hosts it is reached over TLS, at a port of
+its own between 26000 and 31999: both sides have a certificate of the private CA, and it accepts every
+application that has one. Its data outlives restarts, and is never removed.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ REACHED_BY = ("socket", "certificate")
 PORTS = (26000, 31999)
 
 FOLDER = "/etc/prov/redis"
-#: names of the use that Celery's broker is, where an application has several
+#: names of the use that is Celery's broker, if an application has several
 QUEUES = ("queue", "broker", "celery")
 
 
 @dataclass(frozen=True)
 class Product:
-    """Redis as a distribution has it. package: with its own server, whose unit has that name.  user: it runs as."""
+    """Redis as a distribution packages it. package: of its server, and name of its unit.  user: it runs as."""
 
     name: str
     package: str
@@ -39,13 +40,13 @@ class Product:
 
     @property
     def program(self) -> str:
-        """The path of the server."""
+        """Return the path of the server."""
         return f"/usr/bin/{self.name}-server"
 
 
 REDIS = Product("redis", "redis-server", "redis")
 VALKEY = Product("valkey", "valkey-server", "valkey")
-#: releases of distributions that have no Valkey; all later ones do
+#: releases of distributions without Valkey; all later ones have it
 BEFORE_VALKEY = {"debian": ("10", "11", "12"), "ubuntu": ("20.04", "22.04", "24.04")}
 
 
@@ -53,13 +54,13 @@ class Redis(Params):
     """Parameters of the role `redis`."""
 
     memory: int | None = Field(default=None, ge=16)
-    """Megabytes that one instance may hold. Default: an eighth of the host's, shared by all."""
+    """Megabytes that one instance may hold. Default: an eighth of the host's memory, divided among all."""
     policy: str = Field(default="volatile-lru", pattern="^(noeviction|(allkeys|volatile)-[a-z]+)$")
-    """What goes when it is full (`maxmemory-policy`). Default: only what has a time to live, so no task of a queue."""
+    """What a full instance evicts (`maxmemory-policy`). Default: only keys that expire, so no queued task."""
     fsync: str = Field(default="everysec", pattern="^(always|everysec|no)$")
-    """When what was written reaches the disk (`appendfsync`)."""
+    """When written data reaches the disk (`appendfsync`)."""
     keep_default: bool = False
-    """Leave the server of the package running, which listens on 127.0.0.1:6379 without a password."""
+    """Leave the package's own server running, which listens on 127.0.0.1:6379 without a password."""
 
 
 @task
@@ -79,19 +80,19 @@ def install(c: Host, p: Redis) -> None:
 
 
 def of_host(c: Host) -> Product:
-    """What the host's distribution has."""
+    """Return the product that the host's distribution has."""
     old = BEFORE_VALKEY.get(c.facts.distribution, ())
     return REDIS if c.facts.version in old else VALKEY
 
 
 def memory(c: Host, p: Redis, count: int) -> int:
-    """Megabytes of one instance of so many."""
-    # in steps: a kernel's update changes what a host has by some megabytes
+    """Return megabytes for one of several instances."""
+    # rounded: a kernel update changes the host's memory by some megabytes
     return p.memory or max(c.facts.memory_mb // 256 * 256 // 8 // count, 16)
 
 
 def over_tls(c: Host, product: Product, others: Sequence[Binding]) -> Outcome:
-    """The certificate of the host's instances that other hosts reach."""
+    """Set up the certificate of the host's instances that other hosts reach."""
     p = c.params(Tls)
     ca = between.authority(c, p.ca)
     return between.server(c, ca, "redis", others, days=p.days, group=product.user)
@@ -100,7 +101,7 @@ def over_tls(c: Host, product: Product, others: Sequence[Binding]) -> Outcome:
 def instance(
     c: Host, p: Redis, product: Product, binding: Binding, megabytes: int, certificates: Sequence[Outcome]
 ) -> None:
-    """One instance: its configuration, and its unit. certificates: what it reads if other hosts reach it."""
+    """Set up one instance: configuration and unit. certificates: what it reads if other hosts reach it."""
     app, name = binding.app, unit_name(binding)
     local = binding.way == "socket"
     if local:
@@ -128,17 +129,17 @@ def instance(
 
 
 def unit_name(binding: Binding) -> str:
-    """What its unit, and its folders in /run and /var/lib, are called."""
+    """Return the name of its unit, and of its folders in /run and /var/lib."""
     return f"redis-{binding.name}"
 
 
 def socket(binding: Binding) -> str:
-    """Path of its socket."""
+    """Return the path of its socket."""
     return f"/run/{unit_name(binding)}/redis.sock"
 
 
 def environment(binding: Binding, packages: Collection[str]) -> dict[str, str | Secret]:
-    """What an application finds in its environment: a URL as redis-py reads it, and one for Celery."""
+    """Return an application's environment: a URL as redis-py reads it, and one for Celery."""
     if binding.way == "socket":
         values = {"user": "", "host": socket(binding), "port": "0", "name": "0"}
         url = binding.url("{scheme}://{host}?db={name}", "unix", values)
@@ -154,7 +155,7 @@ def environment(binding: Binding, packages: Collection[str]) -> dict[str, str | 
         files = f"ssl_ca_certs={own.authority}&ssl_certfile={own.certificate}&ssl_keyfile={own.key}"
         plain = f"{{scheme}}://{{host}}:{{port}}/{{name}}?{files}&ssl_cert_reqs="
         url = binding.url(f"{plain}required", "rediss", values)
-        # kombu takes the names of constants of Python's ssl
+        # kombu expects the names of constants of Python's ssl
         broker = url.removesuffix("required") + "CERT_REQUIRED"
     found: dict[str, str | Secret] = {binding.variable: url}
     if binding.first:
@@ -163,6 +164,6 @@ def environment(binding: Binding, packages: Collection[str]) -> dict[str, str | 
             # read by the program rq
             found["RQ_REDIS_URL"] = url
     if "celery" in packages and (binding.first or binding.key in QUEUES):
-        # Celery reads these by itself, in a form of its own
+        # Celery reads these variables directly, in a form of its own
         found |= {"CELERY_BROKER_URL": broker, "CELERY_RESULT_BACKEND": broker}
     return found

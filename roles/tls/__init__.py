@@ -1,4 +1,4 @@
-"""Certificates: from a private CA that the controller keeps, for keys that never leave the host, or the user's own."""
+"""Certificates from a private CA on the controller, for keys that never leave the host, or your own."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Tls(Params):
     ca: str = ".prov/ca"
     """Folder of the private CA on the controller, made at first use; keep it out of version control, and back it up."""
     days: int = Field(default=90, ge=1, le=398)
-    """Lifetime of certificates. They are replaced when a third of it is left."""
+    """Lifetime of certificates in days. They are replaced when a third of it is left."""
 
 
 @task
 def install(c: Host, p: Tls) -> None:
-    """A certificate for every application that this host serves or balances and that wants one."""
+    """Issue a certificate for every application that this host serves or balances, and that wants one."""
     served = {app.name: app for app in [*(b.app for b in c.balanced), *c.apps]}
     own_certificates(c, list(served.values()))
     apps = [app for app in served.values() if app.tls == "private-ca"]
@@ -49,10 +49,10 @@ def install(c: Host, p: Tls) -> None:
 
 
 def own_certificates(c: Host, apps: list[App]) -> None:
-    """Certificates and keys that the inventory names, judged when it was read (provision.apps.own_certificate)."""
+    """Copy certificates and keys that the inventory names (judged by provision.apps.own_certificate)."""
     for app in apps:
         if isinstance(app.tls, OwnCertificate):
-            # by them a balancer judges its hosts
+            # a balancer verifies its hosts by them
             apt.packages(c, "ca-certificates")
             files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
             key = Secret(app.tls.key.read_text(encoding="ascii"))

@@ -1,4 +1,4 @@
-"""Certificates between hosts: for what one provides and applications of others use. Both come from the private CA."""
+"""Certificates between hosts, from the private CA: for services, and for the applications that use them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from provision.role import Host, Outcome
 from provision.steps import apt, certificates, files
 from provision.system.source import Source
 
-#: what a plan shows of an authority that the deploy makes first
+#: what a plan shows for an authority that the deploy will make
 TO_BE_MADE = "the certificate of the private CA, which the deploy makes\n"
 
 
 def authority(c: Host, folder: str) -> Authority:
-    """The private CA, and its certificate on the host. folder: of the CA on the controller."""
+    """Return the private CA, and put its certificate on the host. folder: of the CA on the controller."""
     found = Authority(Path(folder).expanduser())
     if not c.planning:
         found.make()
@@ -33,9 +33,9 @@ def authority(c: Host, folder: str) -> Authority:
 def server(
     c: Host, ca: Authority, name: str, bindings: Sequence[Binding], *, days: int, group: str
 ) -> Outcome:
-    """The certificate of a service, for the names by which applications of other hosts reach it.
+    """Issue the certificate of a service, for the names by which applications of other hosts reach it.
 
-    name: of its files.  days: its lifetime.  group: that may read its key.
+    name: of its files.  days: its lifetime.  group: may read its key.
     """
     names = sorted({binding.host_name for binding in bindings})
     issuer = Source.made_by(f"certificate {name}", partial(ca.sign, names=names, days=days))
@@ -44,12 +44,12 @@ def server(
 
 
 def server_files(name: str) -> tuple[str, str]:
-    """Where the key and the certificate of a service are on its host."""
+    """Return where the key and certificate of a service are on its host."""
     return f"{TLS_FOLDER}/{name}-server.key", f"{TLS_FOLDER}/{name}-server.crt"
 
 
 def client(c: Host, ca: Authority, binding: Binding, *, days: int) -> None:
-    """The certificate by which services of other hosts know an application: it names its user."""
+    """Issue the certificate by which services of other hosts recognise an application: it names the user."""
     user, own = binding.app.user, binding.files
     issuer = Source.made_by(
         f"client certificate {binding.app.name}", partial(ca.sign, names=[user], days=days, client=True)
@@ -58,6 +58,6 @@ def client(c: Host, ca: Authority, binding: Binding, *, days: int) -> None:
 
 
 def listens_at(c: Host, bindings: Sequence[Binding]) -> str:
-    """The address of the host at which other hosts reach it; "*" if it does not know that itself, behind a router."""
+    """Return the address at which other hosts reach this one; "*" if the host lacks it, behind a router."""
     address = address_of(bindings[0].provider)
     return address if address in c.facts.addresses else "*"

@@ -17,13 +17,13 @@ class Uvicorn(ServerParams):
     """Parameters of the role `uvicorn`."""
 
     max_requests: int = Field(default=0, ge=0)
-    """Requests after which a process is replaced, against leaks; 0 for never. A tenth of it is jitter."""
+    """Requests until a process is replaced, against leaks; 0 means never. The number varies by a tenth."""
     concurrency: int | None = Field(default=None, ge=1)
     """Connections of a process above which it answers 503."""
     websocket_max_size: int = Field(default=1_048_576, ge=1)
-    """Bytes of the largest WebSocket message that is accepted."""
+    """Largest accepted WebSocket message, in bytes."""
     websocket_ping_interval: float = Field(default=20, gt=0)
-    """Seconds between pings to WebSocket clients; one that does not answer as long is gone."""
+    """Seconds between pings to WebSocket clients; a client that takes longer to answer is dropped."""
 
 
 @task
@@ -43,9 +43,9 @@ def program(c: Host, release: Release, p: Uvicorn) -> Program:
         *([f"--limit-concurrency {p.concurrency}"] if p.concurrency else []),
         f"--ws-max-size {p.websocket_max_size}",
         f"--ws-ping-interval {p.websocket_ping_interval:g} --ws-ping-timeout {p.websocket_ping_interval:g}",
-        # the front logs requests, and what it says of clients is read in behind_front.py
+        # the front logs requests, and behind_front.py reads its headers about clients
         "--no-access-log --no-proxy-headers --no-server-header",
         SERVED,
     ]
-    # a single process has no parent that could start it again: it is restarted, and its socket waits in the meantime
+    # a single process has no parent to restart it: systemd does, and connections wait in its socket
     return Program(argv, reload_signal="HUP" if workers > 1 else "")

@@ -1,6 +1,6 @@
 """uWSGI: WSGI applications under a master process with strict limits on requests and workers.
 
-systemd is the emperor, and each instance a vassal: docs/servers.md says why.
+systemd plays the part of the emperor, and each instance is a vassal: docs/servers.md says why.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Uwsgi(ServerParams):
     threads: int = Field(default=4, ge=1)
     """Threads of a worker."""
     max_requests: int = Field(default=100_000, ge=0)
-    """Requests after which a worker is replaced, against leaks; 0 for never. A tenth of it is jitter."""
+    """Requests until a worker is replaced, against leaks; 0 means never. The number varies by a tenth."""
     buffer_size: int = Field(default=16384, ge=4096, le=65535)
-    """Bytes of a request's headers at most; cookies and long addresses need more than uWSGI's own 4096."""
+    """Largest size of a request's headers in bytes; cookies and long URLs can exceed 4096, its default."""
 
 
 @task
@@ -38,10 +38,11 @@ def program(c: Host, release: Release, p: Uwsgi) -> Program:
     app = release.app
     workers = app.workers or p.workers or c.facts.cpus + 1
     argv = [
-        # Source: uWSGI documentation, "Things to know" and "Systemd"; no socket: it takes systemd's, and speaks HTTP
+        # Source: uWSGI documentation, "Things to know" and "Systemd"; no socket option: it takes systemd's,
+        # and speaks HTTP
         f"uwsgi --strict --master --need-app --protocol http --module {SERVED}",
         f"--processes {workers} --threads {p.threads} --enable-threads --single-interpreter --lazy-apps",
-        # a worker whose request takes longer is killed; where answers are streams, they may last
+        # a worker is killed if its request takes longer; if answers are streams, they may take long
         *([] if app.streams else [f"--harakiri {app.timeout}"]),
         f"--socket-timeout {app.timeout} --worker-reload-mercy {p.graceful_timeout}",
         *([f"--max-requests {p.max_requests}"] if p.max_requests else []),
@@ -49,5 +50,5 @@ def program(c: Host, release: Release, p: Uwsgi) -> Program:
         f"--buffer-size {p.buffer_size} --listen 2048 --die-on-term",
         "--disable-logging --log-5xx --auto-procname --thunder-lock",
     ]
-    # HUP: workers finish their requests and load the code again, while the socket stays
+    # HUP: workers finish their requests and reload the code, and the socket stays
     return Program(argv, notifies=True, reload_signal="HUP", stop_signal="HUP")

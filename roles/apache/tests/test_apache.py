@@ -7,7 +7,7 @@ from roles.fronttests import FrontTests
 
 
 class TestApache(FrontTests):
-    """The front that the inventory beside this names."""
+    """The front in the inventory beside this file."""
 
 
 def test_the_unit(host: Host) -> None:

@@ -8,7 +8,7 @@ from provision.testing import Host, ProvHost
 def test_what_is_served(prov_host: ProvHost) -> None:
     page = prov_host.fetch("/")
     assert (page.status, "<title>" in page.text) == (200, True)
-    # collectstatic's, with Django's own files among them
+    # collectstatic's output, including Django's own files
     assert prov_host.fetch("/static/admin/css/base.css").status == 200
 
 
@@ -49,7 +49,7 @@ def test_settings_are_roots_alone(host: Host, prov_host: ProvHost) -> None:
     file = host.file("/etc/prov/polls.env")
     assert (file.user, file.mode) == ("root", 0o600)
     assert "a word that no one else may read" in file.content_string
-    # what everyone may see of processes and units
+    # what every user may see of processes and units
     for argv in (["ps", "axww"], ["systemctl", "cat", "app-polls@*"]):
         assert "a word that nobody" not in prov_host.run(argv).stdout
 

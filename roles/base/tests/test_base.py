@@ -1,4 +1,4 @@
-"""The role `base`: a name, a time zone, people, a careful sshd, updates by themselves."""
+"""The role `base`: a name, a time zone, people, a careful sshd, automatic updates."""
 
 from __future__ import annotations
 

@@ -7,14 +7,14 @@ from roles.fronttests import FrontTests
 
 
 class TestNginx(FrontTests):
-    """The front that the inventory beside this names."""
+    """The front in the inventory beside this file."""
 
 
 def test_the_unit(host: Host, prov_host: ProvHost) -> None:
     service = host.service("nginx")
     assert service.is_running
     assert service.is_enabled
-    # its parent is root for the ports and keys, may change users, and talks to everyone
+    # its parent is root for ports and keys, may change users, and connects everywhere
     judged = prov_host.run(["systemd-analyze", "security", "--no-pager", "nginx"]).stdout
     assert float(judged.split("Overall exposure level")[1].split(":")[1].split()[0]) <= 2.6, judged
 

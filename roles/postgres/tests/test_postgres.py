@@ -1,4 +1,4 @@
-"""The role `postgres`: a database for an application, by a socket alone."""
+"""The role `postgres`: a database for an application, reached by a socket only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from provision.testing import Host, ProvHost
 
 
 def asked(prov_host: ProvHost, user: str, database: str, statement: str) -> str:
-    """What psql says to a user of the host, or why it says nothing."""
+    """Return what psql prints for a user of the host, or why it fails."""
     argv = ["runuser", "-u", user, "--", "env", "-C", "/", "psql", "-XAtq", "-d", database, "-c", statement]
     ran = prov_host.run(argv)
     return (ran.stdout + ran.stderr).strip()

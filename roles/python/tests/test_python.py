@@ -1,4 +1,4 @@
-"""The role `python`: what virtual environments and their packages take."""
+"""The role `python`: what virtual environments and their packages need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The role `redis`: an instance for each use, by a socket that the application alone may use."""
+"""The role `redis`: an instance for each use, by a socket that only the application may use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from provision.testing import Host, ProvHost
 
-#: speaks to a socket as redis-cli does, which Valkey calls by another name
+#: connects to a socket as redis-cli does, which has another name in Valkey
 TALK = """
 import socket, sys
 s = socket.socket(socket.AF_UNIX)
@@ -17,7 +17,7 @@ print(s.recv(4096).decode())
 
 
 def said(prov_host: ProvHost, use: str, *words: str, user: str = "app-hello") -> str:
-    """What an instance answers to a user of the host."""
+    """Return what an instance answers to a user of the host."""
     argv = ["runuser", "-u", user, "--", "python3", "-c", TALK, f"/run/redis-hello-{use}/redis.sock", *words]
     ran = prov_host.run(argv)
     return ran.stdout.strip() or ran.stderr

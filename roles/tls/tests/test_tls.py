@@ -1,4 +1,4 @@
-"""The role `tls`: certificates as a client sees them, and where their keys are."""
+"""The role `tls`: certificates as a client sees them, and the places of their keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VERSIONS = {
 
 
 def handshake(prov_host: ProvHost, name: str, version: str = "TLSv1.3") -> ssl.SSLSocket:
-    """A connection by one version of TLS alone, its certificate verified."""
+    """Return a connection with one version of TLS only, its certificate verified."""
     context = ssl.create_default_context(cafile=str(prov_host.ca))
     context.minimum_version = context.maximum_version = VERSIONS[version]
     return context.wrap_socket(prov_host.connected(443), server_hostname=name)
@@ -29,7 +29,7 @@ def test_each_name_has_a_certificate(prov_host: ProvHost, name: str) -> None:
 
 
 def test_it_is_good_for_no_other_name(prov_host: ProvHost) -> None:
-    # nginx refuses names that it does not serve; a certificate for another one would not do either
+    # nginx refuses names that it does not serve; a certificate for another name would be wrong too
     with pytest.raises(ssl.SSLError):
         prov_host.fetch("https://nobody.test/")
 
