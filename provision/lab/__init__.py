@@ -1,8 +1,8 @@
 """Throwaway Debian hosts to try things on (design.md D12): `prov lab up web1`.
 
-Two drivers: `nspawn`, hosts in namespaces of this machine, for root on Linux; `vagrant`, real virtual machines.
-`find` and `hosts` only read the lab's state and are cheap to import and call; the others load the driver
-when they are used.
+There are two drivers: `nspawn`, hosts in namespaces of this machine, for root on Linux; and `vagrant`, real
+virtual machines. `find` and `hosts` only read the lab's state and are cheap to import and call; the others
+load the driver when they are called.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Progress = Callable[[str], None]
 
 
 def _silent(_message: str) -> None:
-    """The progress of a caller who does not want to hear of it."""
+    """Ignore progress, for callers without a use for it."""
 
 
 def up(
@@ -46,14 +46,14 @@ def up(
     new: bool = False,
     progress: Progress = _silent,
 ) -> list[LabHost]:
-    """Boot hosts of these names, in parallel, until each answers on SSH; those that run are left alone.
+    """Boot hosts with these names, in parallel, until each answers on SSH; running hosts are left alone.
 
-    driver: one of DRIVERS.  image: a key of IMAGES, built once if need be; "" is Debian 12, or what the
-    Vagrantfile says.  login: one of LOGINS; "" is root, or what the Vagrantfile says.  python: whether the host
-    has python3 from the start.  new: raise HostExists for a host that the lab has; then none of them is made.
+    driver: one of DRIVERS.  image: a key of IMAGES, built once if needed; "" is Debian 12, or the
+    Vagrantfile's choice.  login: one of LOGINS; "" is root, or the Vagrantfile's choice.  python: whether the
+    host has python3 from the start.  new: raise HostExists for a host that the lab has; then no host is made.
     progress: called with one line of text, from several threads.
-    Raises UsageError for names, images or logins that cannot be, or for a host that exists with others;
-    LabError if a host cannot be made or does not answer in time.
+    Raises UsageError for invalid names, images or logins, or if a host exists with other settings; LabError
+    if a host cannot be made or does not answer in time.
     """
     check_choice("driver", driver, DRIVERS)
     if driver == "vagrant":
@@ -73,7 +73,7 @@ def up(
 
 
 def down(names: Sequence[str], *, progress: Progress = _silent) -> None:
-    """Remove these hosts and all that belongs to them; with the last one the network goes too.
+    """Remove these hosts and everything that belongs to them; the last host takes the network with it.
 
     Raises UsageError for a name that the lab does not know, LabError if something cannot be removed.
     """
@@ -83,16 +83,16 @@ def down(names: Sequence[str], *, progress: Progress = _silent) -> None:
 
 
 def down_all(*, images: bool = False, progress: Progress = _silent) -> list[str]:
-    """Remove every host; with images, the cached base images and boxes as well. Returns the names removed."""
+    """Remove every host; with images, also the cached base images and boxes. Returns the names removed."""
     from provision.lab import host_removal
 
     return host_removal.down_all(with_images=images, progress=progress)
 
 
 def snapshot(name: str, label: str, *, progress: Progress = _silent) -> None:
-    """Keep what a host is now under a label, in the place of what that label had.
+    """Save the present state of a host under a label, and replace what the label had.
 
-    Raises UsageError for a host that is not there, LabError if it does not run or it cannot be kept.
+    Raises UsageError if the host does not exist, LabError if it does not run or cannot be saved.
     """
     from provision.lab import snapshots
 
@@ -100,9 +100,9 @@ def snapshot(name: str, label: str, *, progress: Progress = _silent) -> None:
 
 
 def restore(name: str, label: str, *, progress: Progress = _silent) -> None:
-    """Make a host what it was when the label was saved, and wait until it answers.
+    """Return a host to the state saved under a label, and wait until it answers.
 
-    Raises UsageError for a host or a label that is not there, LabError if the host does not come up.
+    Raises UsageError if the host or the label does not exist, LabError if the host does not come up.
     """
     from provision.lab import snapshots
 
@@ -110,9 +110,9 @@ def restore(name: str, label: str, *, progress: Progress = _silent) -> None:
 
 
 def build_box(image: str, *, again: bool = False, progress: Progress = _silent) -> str:
-    """Build the Vagrant box of an image from this machine's own package mirror, unless it is there.
+    """Build the Vagrant box of an image from this machine's package mirror, unless it exists.
 
-    again: build it again if it is.  Returns the path of the box.  Raises LabError if it cannot be built.
+    again: rebuild an existing box.  Returns the path of the box.  Raises LabError if it cannot be built.
     """
     from provision.lab import box
 
@@ -120,7 +120,7 @@ def build_box(image: str, *, again: bool = False, progress: Progress = _silent) 
 
 
 def install(driver: str) -> list[str]:
-    """Install with apt what a driver needs of this machine and it lacks. Returns the packages."""
+    """Install with apt what a driver needs and this machine lacks. Returns the packages."""
     check_choice("driver", driver, DRIVERS)
     from provision.lab import programs_run
 

@@ -1,4 +1,4 @@
-"""Vagrant boxes (for libvirt) from the package mirror of this machine, where public ones can't be had.
+"""Build Vagrant boxes (for libvirt) from this machine's package mirror, where public boxes are not available.
 
 A box is a lab image with a kernel and a boot loader: box.sh makes its disk in ten seconds, without a VM.
 Source: vagrant-libvirt's documentation, "Box Format" (metadata.json, box.img).
@@ -20,11 +20,11 @@ from provision.lab.lab_host import IMAGES, check_choice
 from provision.lab.store import Lab, foreseen
 from provision.locks import locked
 
-# Changes with what box.sh makes of an image.
+# Increase it when box.sh changes.
 RECIPE = 2
 
 DISK_GB = 10
-ROOM_MB = 1700  # while it is built: the kernel, the disk (sparse), the box
+ROOM_MB = 1700  # during the build: the kernel, the disk (sparse), the box
 
 Progress = Callable[[str], None]
 
@@ -33,17 +33,17 @@ _FIRST_SECTOR = 2048  # of the file system: 1 MiB
 
 
 def name(image: str) -> str:
-    """What Vagrant calls the box of an image."""
+    """Return Vagrant's name for the box of an image."""
     return f"prov/{image}"
 
 
 def path(lab: Lab, image: str) -> Path:
-    """Where the box of an image is, or will be."""
+    """Return the path of the box of an image, whether it exists or not."""
     return lab.images / f"{image}-r{images.RECIPE}-box{RECIPE}.box"
 
 
 def can_build() -> bool:
-    """Whether boxes can be built on this kind of machine."""
+    """Return whether this kind of machine can build boxes."""
     return programs_run.has_apt() and platform.machine() == "x86_64"
 
 
@@ -80,7 +80,7 @@ def ensure(image: str, *, again: bool = False, progress: Progress) -> Path:
 
 
 def _disk(lab: Lab, build: Path, layers: tuple[str, ...], image: str, progress: Progress) -> Path:
-    """Make the VM's disk; returns its qcow2 image."""
+    """Make the VM's disk; return its qcow2 image."""
     for folder in ("upper", "work", "root"):
         (build / folder).mkdir(mode=0o755)
     progress(f"{image}: building the box, once")
@@ -107,14 +107,15 @@ def _disk(lab: Lab, build: Path, layers: tuple[str, ...], image: str, progress: 
 
 
 def _write_boot_sectors(disk: Path, boot: bytes, core: bytes) -> None:
-    """The master boot record with one active Linux partition, and GRUB in the gap before it.
+    """Write the master boot record with one active Linux partition, and GRUB in the gap before it.
 
-    Source: the GRUB manual, "BIOS installation": 440 bytes of boot.img, then core.img from the second sector on.
+    Source: the GRUB manual, "BIOS installation": 440 bytes of boot.img, then core.img from the second sector
+    on.
     """
     if len(core) > (_FIRST_SECTOR - 1) * 512:
         raise LabError(f"GRUB's core.img is too large: {len(core)} bytes")
     sectors = disk.stat().st_size // 512 - _FIRST_SECTOR
-    far = b"\xfe\xff\xff"  # cylinder, head and sector of what is beyond them
+    far = b"\xfe\xff\xff"  # cylinder, head and sector for addresses beyond their range
     partition = struct.pack("<B3sB3sII", 0x80, far, 0x83, far, _FIRST_SECTOR, sectors)
     record = boot[:440].ljust(440, b"\0") + b"prov\0\0" + partition + bytes(48) + b"\x55\xaa"
     with disk.open("r+b") as file:
@@ -122,7 +123,7 @@ def _write_boot_sectors(disk: Path, boot: bytes, core: bytes) -> None:
 
 
 def _pack(small: Path, box: Path) -> None:
-    """Put the disk and what Vagrant must know of it into a box; what is in there is compressed already."""
+    """Pack the disk and Vagrant's metadata into a box; its contents are already compressed."""
     metadata = small.with_name("metadata.json")
     metadata.write_text(
         json.dumps({"provider": "libvirt", "format": "qcow2", "virtual_size": DISK_GB}) + "\n"
@@ -133,18 +134,18 @@ def _pack(small: Path, box: Path) -> None:
 
 
 def forget(image: str, progress: Progress) -> None:
-    """Remove Vagrant's own copy of the box: it would go on using that."""
+    """Remove Vagrant's own copy of the box, because Vagrant would continue to use it."""
     copy = provider.vagrant_home() / "boxes" / name(image).replace("/", "-VAGRANTSLASH-")
     if not copy.is_dir():
         return
-    with locked(provider.vagrant_home()):  # a VM may be made from it just now, or another prov removes it
+    with locked(provider.vagrant_home()):  # another prov may be making a VM from it, or removing it
         if copy.is_dir():
             progress(f"{image}: removing Vagrant's copy of the box")
             shutil.rmtree(copy)
 
 
 def forget_all(lab: Lab, progress: Progress) -> None:
-    """Remove Vagrant's copies of the boxes that this lab has."""
+    """Remove Vagrant's copies of this lab's boxes."""
     for image in IMAGES:
         if path(lab, image).exists():
             forget(image, progress)

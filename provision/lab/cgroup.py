@@ -1,6 +1,6 @@
-"""A control group per host: it says whether the host runs, and ends all of its processes and no others.
+"""A control group for each host: it shows whether the host runs, and ends exactly the host's processes.
 
-No process id is kept anywhere, so none that was given to another process in the meantime can be hit.
+No process ids are stored, so a reused id cannot hit another process.
 Source: the kernel's Documentation/admin-guide/cgroup-v2.rst (cgroup.events, cgroup.kill).
 """
 
@@ -14,17 +14,17 @@ from pathlib import Path
 
 from provision.errors import LabError
 
-# where the second version is mounted on hybrid hierarchies, and on unified ones
+# mount points of the second version in hybrid and in unified hierarchies
 _MOUNTS = (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
 
-# in hybrid hierarchies systemd-nspawn makes the same group here ("sync_cgroup" in its nspawn-cgroup.c)
+# in hybrid hierarchies systemd-nspawn also makes the group here ("sync_cgroup" in its nspawn-cgroup.c)
 _NAMED = Path("/sys/fs/cgroup/systemd")
 
 KILL_SECONDS = 60.0
 
 
 def under_systemd() -> bool:
-    """Whether systemd is this machine's init; the test is sd_booted(3)'s."""
+    """Return whether systemd is this machine's init, by the test of sd_booted(3)."""
     return Path("/run/systemd/system").is_dir()
 
 
@@ -33,13 +33,16 @@ def _mount() -> Path | None:
 
 
 def path(name: str) -> Path:
-    """Where the group of this name is: at the top, or, with systemd as init, that of a unit so named."""
+    """Return the path of the group with a name.
+
+    It is at the top, or, with systemd as init, that of the unit with that name.
+    """
     top = _mount() or _MOUNTS[0]
     return top / "system.slice" / f"{name}.service" if under_systemd() else top / name
 
 
 def check() -> None:
-    """Raise LabError if this machine's kernel or set-up lacks what the lab needs of control groups."""
+    """Raise LabError if this machine's kernel or setup lacks what the lab needs of control groups."""
     if not _mount():
         raise LabError(
             "cgroup v2 is not mounted on this machine",
@@ -48,11 +51,11 @@ def check() -> None:
 
 
 def populated(group: Path) -> bool:
-    """Whether any process is in the group or below it."""
+    """Return whether a process is in the group or below it."""
     try:
         events = (group / "cgroup.events").read_text()
     except OSError:
-        # no such group; ENODEV if it is removed while it is read
+        # no such group; ENODEV if it is removed during the read
         return False
     return "populated 1" in events.splitlines()
 
@@ -66,7 +69,7 @@ def make(group: Path) -> None:
 
 
 def freeze(group: Path) -> None:
-    """Hold all processes of the group still. Raises LabError if they do not stop."""
+    """Freeze all processes of the group. Raises LabError if they do not stop."""
     (group / "cgroup.freeze").write_text("1")
     deadline = time.monotonic() + KILL_SECONDS
     while "frozen 1" not in (group / "cgroup.events").read_text().splitlines():
@@ -77,19 +80,19 @@ def freeze(group: Path) -> None:
 
 
 def thaw(group: Path) -> None:
-    """Let them go on."""
+    """Let the processes of the group continue."""
     (group / "cgroup.freeze").write_text("0")
 
 
 def end(group: Path, *, remove: bool) -> None:
-    """End every process of the group with SIGKILL, wait until they are gone, and remove the group if asked to.
+    """End every process of the group with SIGKILL, wait until they are gone, and remove the group if asked.
 
-    Raises LabError if they stay. A process that joins in the meantime (a host that was just being started) is
+    Raises LabError if they stay. A process that joins during the call (of a host that was being started) is
     ended too.
     """
     deadline = time.monotonic() + KILL_SECONDS
     while True:
-        with suppress(FileNotFoundError):  # the group went between two calls
+        with suppress(FileNotFoundError):  # the group was removed between two calls
             if populated(group):
                 (group / "cgroup.kill").write_text("1")
             elif not remove or _removed(group):
@@ -100,7 +103,7 @@ def end(group: Path, *, remove: bool) -> None:
 
 
 def _removed(group: Path) -> bool:
-    """Remove the group and those below it; False if something in it is still in use."""
+    """Remove the group and those below it; return False if something in it is still in use."""
     try:
         for top in (group, _NAMED / group.name):
             for folder, _, _ in os.walk(top, topdown=False):

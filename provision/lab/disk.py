@@ -1,4 +1,4 @@
-"""A host's disk: an overlay mount of its own writes over the image's layers, which nothing writes to.
+"""A host's disk: an overlay mount with its own writable layer above the image's read-only layers.
 
 Source: the kernel's Documentation/filesystems/overlayfs.rst ("Volatile mount", "Multiple lower layers").
 """
@@ -15,8 +15,8 @@ from provision.lab import programs_run
 from provision.lab.lab_host import HostRecord
 from provision.lab.store import HostDir, Lab
 
-# Where systemd-nspawn keeps a lock for each image and folders for each machine, unix-export as a mount (since
-# systemd 256). One that is killed leaves them.
+# systemd-nspawn keeps here a lock for each image and folders for each machine, unix-export as a mount (since
+# systemd 256). It leaves them if it is killed.
 _NSPAWN = Path("/run/systemd/nspawn")
 
 
@@ -33,12 +33,12 @@ def mount(lab: Lab, host: HostDir, record: HostRecord) -> None:
     host.disk.mkdir(mode=0o700, exist_ok=True)
     upper, work = host.disk / "upper", host.disk / "work"
     if work.exists():
-        shutil.rmtree(work)  # it marks a volatile mount that was not the last one, which overlayfs refuses
+        shutil.rmtree(work)  # it marks a volatile mount that was not unmounted, which overlayfs refuses
     for folder in (upper, work, host.root):
         folder.mkdir(mode=0o755, exist_ok=True)
     lower = ":".join(str(lab.images / layer) for layer in record.layers)
-    # volatile: or unmounting writes all of the machine's file system to the disk first, for seconds. The price:
-    # after a crash of the machine a lab host may have lost what it thought was on the disk.
+    # volatile: otherwise an unmount syncs the machine's whole file system to disk, which takes seconds. The
+    # price: after a crash of the machine, a lab host may have lost data that it believed to be on disk.
     options = f"lowerdir={lower},upperdir={upper},workdir={work},volatile"
     try:
         programs_run.run(["mount", "-t", "overlay", "overlay", "-o", options, str(host.root)])
@@ -51,12 +51,15 @@ def mount(lab: Lab, host: HostDir, record: HostRecord) -> None:
 
 
 def is_mounted(host: HostDir) -> bool:
-    """Whether the host's file system is mounted."""
+    """Return whether the host's file system is mounted."""
     return host.root.is_mount()
 
 
 def forget_runtime(host: HostDir, machine: str) -> None:
-    """Remove what a killed systemd-nspawn leaves under /run for this host. The host has ended, and is mounted."""
+    """Remove what a killed systemd-nspawn leaves under /run for this host.
+
+    The host has ended, and its disk is mounted.
+    """
     if is_mounted(host):
         root = host.root.stat()
         (_NSPAWN / "locks" / f"inode-{root.st_dev}:{root.st_ino}").unlink(missing_ok=True)
@@ -69,25 +72,26 @@ def forget_runtime(host: HostDir, machine: str) -> None:
 
 
 def forget_runtime_folders() -> None:
-    """Remove systemd-nspawn's folders under /run if nothing is in them; it makes them when it needs them."""
+    """Remove systemd-nspawn's folders under /run if they are empty; it makes them again when needed."""
     for folder in (_NSPAWN / "propagate", _NSPAWN / "unix-export", _NSPAWN / "locks", _NSPAWN):
         with suppress(OSError):
             folder.rmdir()
 
 
 def unmount(host: HostDir) -> None:
-    """Unmount the host's file system and whatever is mounted in it. Raises LabError if it stays."""
+    """Unmount the host's file system and everything mounted in it. Raises LabError if it stays mounted."""
     if not is_mounted(host):
         return
     try:
         programs_run.run(["umount", "--recursive", str(host.root)])
     except LabError:
-        # a shell of the machine that stands in the host's root keeps it busy: it keeps its files, we ours
+        # lazy: a shell of this machine in the host's root keeps it busy, and its open files remain for it
+        # alone
         programs_run.run(["umount", "--recursive", "--lazy", str(host.root)])
 
 
 def wipe(host: HostDir) -> None:
-    """Remove all that the host has written. It is not mounted."""
+    """Remove everything that the host has written. Its disk must not be mounted."""
     if not host.disk.exists():
         return
     if is_mounted(host):
@@ -95,6 +99,6 @@ def wipe(host: HostDir) -> None:
     try:
         shutil.rmtree(host.disk)
     except PermissionError:
-        # root is refused only by chattr(1)'s immutable and append-only, which hardened hosts use
+        # only chattr(1)'s immutable and append-only stop root, and hardened hosts use them
         programs_run.run(["chattr", "-R", "-f", "-i", "-a", os.fspath(host.disk)])
         shutil.rmtree(host.disk)

@@ -1,8 +1,8 @@
-"""Lets the lab's packets through this machine's own firewall, where one drops what it does not know.
+"""Let the lab's packets through this machine's own firewall, if it drops unknown packets.
 
-A verdict "accept" counts for its own table only: where Docker, ufw or an administrator has a chain on the
-forward hook with the policy drop, the lab's packets must be accepted in that chain itself. The rules carry
-the lab's tag as their comment and go with the lab.
+A verdict "accept" counts for its own table only. If Docker, ufw or an administrator has a chain on the
+forward hook with the policy drop, that chain must accept the lab's packets itself. The rules have the lab's
+tag as their comment, and are removed with the lab.
 Source: nft(8), "VERDICT STATEMENTS"; libnftables-json(5).
 """
 
@@ -14,12 +14,12 @@ from typing import Any
 
 from provision.lab import programs_run
 
-# what libvirt since 10.4 has of its own
+# the tables of libvirt since 10.4
 _LIBVIRTS = {"ip libvirt_network", "ip6 libvirt_network"}
 
 
 def _objects(kind: str) -> Iterator[dict[str, Any]]:
-    """The chains, or the rules, of all tables."""
+    """Return the chains, or the rules, of all tables."""
     listing = json.loads(programs_run.run(["nft", "--json", "list", "ruleset"]))
     for entry in listing["nftables"]:
         if kind in entry:
@@ -27,7 +27,7 @@ def _objects(kind: str) -> Iterator[dict[str, Any]]:
 
 
 def open_for(bridge: str) -> None:
-    """Accept what comes from and goes to the bridge in every forward chain that drops by default. Idempotent."""
+    """Accept packets from and to the bridge in every forward chain that drops by default. Idempotent."""
     done = {(rule["family"], rule["table"], rule["chain"]) for rule in _own_rules(bridge)}
     lines = [
         f'insert rule {chain["family"]} {chain["table"]} {chain["name"]} {side} "{bridge}" accept comment "{bridge}"'
@@ -52,14 +52,14 @@ def close_for(bridge: str) -> None:
 
 
 def tables() -> list[str]:
-    """The tables that there are, as "ip filter"."""
+    """Return the existing tables, as "ip filter"."""
     return [f"{table['family']} {table['name']}" for table in _objects("table")]
 
 
 def remove_libvirts(before: Collection[str]) -> None:
-    """Remove the chains that a libvirtd which has ended leaves behind, and the tables that came with them.
+    """Remove the chains that a libvirtd leaves behind when it exits, and the tables that came with them.
 
-    before: the tables that were there before it started. Newer versions have tables of their own.
+    before: the tables from before it started. Newer versions have tables of their own.
     """
     chains = [chain for chain in _objects("chain") if chain["name"].startswith("LIBVIRT_")]
     jumps = [rule for rule in _objects("rule") if _target(rule).startswith("LIBVIRT_")]
@@ -77,7 +77,7 @@ def _place(thing: dict[str, Any]) -> str:
 
 
 def _target(rule: dict[str, Any]) -> str:
-    """The chain that a rule jumps to; empty if it does not jump."""
+    """Return the chain that a rule jumps to; "" if it does not jump."""
     jumps = [part["jump"] for part in rule.get("expr", ()) if "jump" in part]
     return str(jumps[0]["target"]) if jumps else ""
 

@@ -1,9 +1,9 @@
-"""Makes this machine forward the lab's packets, and undoes it when no lab needs it any more.
+"""Make this machine forward the lab's packets, and revert that when no lab needs it any more.
 
-Only the interfaces that such packets come in by are touched (the bridge, and where the default routes
-lead), never the machine's ip_forward: what the kernel asks is whether the incoming interface forwards.
-Several labs may share an uplink. Who uses one that the first of them opened is kept under /run, which a
-restart of the machine clears together with the settings.
+Only the interfaces on which such packets arrive are changed (the bridge, and the uplinks of the default
+routes), never the machine's ip_forward, because the kernel checks whether the incoming interface forwards.
+Several labs may share an uplink. The labs that use an uplink are recorded under /run, which a restart of the
+machine clears together with the settings.
 Source: the kernel's Documentation/networking/ip-sysctl.rst, "forwarding".
 """
 
@@ -32,14 +32,17 @@ def _is_open(interface: str) -> bool:
 
 
 def open_for(bridge: str, uplinks: Iterable[str]) -> None:
-    """Forward what comes in by the bridge, which goes with its setting, and by the uplinks. Idempotent."""
+    """Forward packets that arrive on the bridge, whose setting is removed with it, and on the uplinks.
+
+    Idempotent.
+    """
     _setting(bridge).write_text("1")
     with locked(STATE):
         users = _read()
         for uplink in uplinks:
             if uplink in users or not _is_open(uplink):
                 users[uplink] = sorted({*users.get(uplink, []), bridge})
-        # written first: if this process ends in between, close_for() still knows
+        # written first: if this process ends in between, close_for() still knows them
         _write(users)
         for uplink in users:
             if _setting(uplink).exists():
@@ -47,10 +50,10 @@ def open_for(bridge: str, uplinks: Iterable[str]) -> None:
 
 
 def close_for(bridge: str) -> None:
-    """Close the uplinks that a lab opened and that no other uses now. The bridge is gone already."""
+    """Close the uplinks that a lab opened and no other lab uses. The bridge is already gone."""
     with locked(STATE):
         users = _read()
-        # someone who turned forwarding on for the whole machine since then (Docker does) still wants it
+        # a program that has since enabled forwarding for the whole machine (Docker does) still needs it
         everywhere = _is_open("all")
         for uplink, bridges in list(users.items()):
             left = [other for other in bridges if other != bridge and (_INTERFACES / other).exists()]
@@ -66,19 +69,19 @@ def close_for(bridge: str) -> None:
 
 
 def bridges() -> list[str]:
-    """The bridges of all labs of this machine."""
+    """Return the bridges of all labs of this machine."""
     return [path.name for path in _INTERFACES.glob("prov-*") if (path / "bridge").is_dir()]
 
 
 def is_everywhere() -> bool:
-    """Whether this machine forwards whatever comes in."""
+    """Return whether this machine forwards packets on every interface."""
     return _is_open("all")
 
 
 def close_everywhere(uplinks: Iterable[str]) -> None:
-    """Turn forwarding off for the machine, which libvirt turned on, and on again where labs need it.
+    """Disable the machine's forwarding, which libvirt enabled, and enable it again where labs need it.
 
-    uplinks: where the default routes lead.
+    uplinks: interfaces of the default routes.
     """
     with locked(STATE):
         labs = bridges()
@@ -86,14 +89,14 @@ def close_everywhere(uplinks: Iterable[str]) -> None:
         if labs:
             users.update({uplink: sorted({*users.get(uplink, []), *labs}) for uplink in uplinks})
         _write(users)
-        _setting("all").write_text("0")  # for every interface at once
+        _setting("all").write_text("0")  # applies to every interface at once
         for interface in (*labs, *users):
             if _setting(interface).exists():
                 _setting(interface).write_text("1")
 
 
 def _read() -> dict[str, list[str]]:
-    """uplink -> the bridges that use it; only uplinks that did not forward before the first of them."""
+    """Return uplink -> bridges that use it; only uplinks that did not forward before the first lab."""
     return store.read_json(STATE / "uplinks.json") or {}
 
 

@@ -1,7 +1,7 @@
-"""What a host's disk holds of its own: name, keys, accounts, resolver, the other hosts' names.
+"""Per-host files on a host's disk: name, keys, accounts, resolver, the other hosts' names.
 
-Root on a host can put links where the lab writes. So no path is followed through one: every
-folder is opened by itself, and a file is replaced by renaming within its folder.
+Root on a host can put links in the paths that the lab writes. So no link is followed: folders are opened one
+by one, and a file is replaced by renaming within its folder.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from provision.lab.lab_host import ADMIN, HostRecord
 _BEGIN = "# prov lab: the other hosts"
 _END = "# prov lab: end"
 
-# the machine's own resolver first; where that is a stub on the loopback, the ones that it asks
+# the machine's own resolver first; if it is a stub on the loopback, the servers that it asks
 _RESOLVERS = (
     Path("/etc/resolv.conf"),
     Path("/run/systemd/resolve/resolv.conf"),
@@ -27,7 +27,7 @@ _RESOLVERS = (
 
 @contextmanager
 def _folder(root: Path, parts: Iterable[str]) -> Iterator[int]:
-    """A descriptor of a folder below root, reached without following a link. Raises OSError."""
+    """Return a descriptor of a folder below root, opened without following links. Raises OSError."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     descriptor = os.open(root, flags)
     try:
@@ -41,7 +41,7 @@ def _folder(root: Path, parts: Iterable[str]) -> Iterator[int]:
 
 
 def write(root: Path, path: str, text: str, mode: int = 0o644) -> None:
-    """Replace a file of the host whole. path: relative to its root; its folder exists."""
+    """Replace a file of the host atomically. path: relative to its root; its folder exists."""
     *parts, name = path.split("/")
     temporary = f".{name}.prov-lab"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
@@ -53,7 +53,7 @@ def write(root: Path, path: str, text: str, mode: int = 0o644) -> None:
 
 
 def read(root: Path, path: str) -> str:
-    """A file of the host. Raises OSError if it is not there, or is a link."""
+    """Return a file of the host. Raises OSError if it does not exist, or is a link."""
     *parts, name = path.split("/")
     with _folder(root, parts) as folder:
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
@@ -62,7 +62,10 @@ def read(root: Path, path: str) -> str:
 
 
 def resolv_conf(files: Iterable[Path] = _RESOLVERS) -> str:
-    """A resolv.conf(5) with the name servers that this machine asks and a lab host can reach; empty if none."""
+    """Return a resolv.conf(5) with this machine's name servers that a lab host can reach.
+
+    Returns "" if there are none.
+    """
     for file in files:
         lines = file.read_text().splitlines() if file.is_file() else []
         usable = [line for line in lines if line.split()[:1] in (["nameserver"], ["search"], ["options"])]
@@ -73,8 +76,10 @@ def resolv_conf(files: Iterable[Path] = _RESOLVERS) -> str:
 
 
 def with_names(text: str, records: Iterable[HostRecord], own: str) -> str:
-    """An /etc/hosts with the lab's block naming every host but own. A text that has no block stays as it is:
-    then the host's owner has rewritten the file."""
+    """Return an /etc/hosts with the lab's block that names every host but own.
+
+    A text without the block stays as it is, because the host's owner has rewritten the file.
+    """
     lines = text.splitlines()
     if _BEGIN not in lines or _END not in lines:
         return text
@@ -84,7 +89,10 @@ def with_names(text: str, records: Iterable[HostRecord], own: str) -> str:
 
 
 def refresh_names(root: Path, records: Iterable[HostRecord], own: str) -> None:
-    """Bring the block of the lab in a host's /etc/hosts up to date; a host whose owner removed the file has none."""
+    """Update the lab's block in a host's /etc/hosts.
+
+    If the host's owner removed the file, there is nothing to do.
+    """
     try:
         before = read(root, "etc/hosts")
     except OSError:
@@ -95,9 +103,9 @@ def refresh_names(root: Path, records: Iterable[HostRecord], own: str) -> None:
 
 
 def personalise(root: Path, record: HostRecord, client_key: str, password: str) -> str:
-    """Make a fresh disk this host's. Returns its public host key ("ssh-ed25519 AAAA...").
+    """Add this host's own files to a new disk. Returns its public host key ("ssh-ed25519 AAAA...").
 
-    client_key: the public key that may log in.  password: of the sudo-password login's account.
+    client_key: the public key that may log in.  password: of the account of the login sudo-password.
     """
     write(root, "etc/hostname", f"{record.name}\n")
     local = f"127.0.0.1\tlocalhost\n127.0.1.1\t{record.name}\n::1\tlocalhost ip6-localhost ip6-loopback\n"
@@ -120,7 +128,10 @@ def personalise(root: Path, record: HostRecord, client_key: str, password: str) 
 
 
 def _add_admin(root: Path, login: str, password: str) -> None:
-    """The sudo logins' account. Root has no password and no key then, so sshd lets it in by no way."""
+    """Add the account of the sudo logins.
+
+    Root then has no password and no key, so sshd does not let root in.
+    """
     inside = ["chroot", str(root)]
     add = ["useradd", "--create-home", "--shell", "/bin/bash", "--uid", "1000"]
     if login == "sudo":

@@ -1,4 +1,4 @@
-"""Takes hosts down, whatever their driver, and what they shared with the last one."""
+"""Remove hosts of any driver, and with the last one what they shared."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _is_vm(lab: Lab, name: str) -> bool:
 
 
 def _remove(lab: Lab, name: str, progress: Progress) -> None:
-    """Remove all there is of a host, in whatever state it is."""
+    """Remove everything of a host, in whatever state it is."""
     if _is_vm(lab, name):
         from provision.lab import vagrant
 
@@ -65,8 +65,11 @@ def _remove(lab: Lab, name: str, progress: Progress) -> None:
 
 
 def _remove_images(lab: Lab, progress: Progress) -> None:
-    """Remove the images unless a host has been asked for in the meantime. They are moved aside first, under the lock
-    under which hosts are reserved: a host that comes later finds none, and never half of one."""
+    """Remove the images unless a host has been requested since.
+
+    They are first moved aside under the lock that reserves hosts: a later host finds none, and never half of
+    one.
+    """
     aside = lab.path / "images.old"
     if lab.images.is_dir():
         from provision.lab import box
@@ -79,7 +82,7 @@ def _remove_images(lab: Lab, progress: Progress) -> None:
                 )
             box.forget_all(lab, progress)
             if aside.exists():
-                shutil.rmtree(aside)  # of a prov that died here
+                shutil.rmtree(aside)  # left by a prov that was killed here
             lab.images.rename(aside)
     if aside.exists():
         shutil.rmtree(aside)

@@ -1,7 +1,7 @@
-"""Base images: a Debian release built once by mmdebstrap, and python3 as a layer on top of it.
+"""Base images: a Debian release that mmdebstrap builds once, and python3 as a layer above it.
 
-Each layer is a folder of <lab>/images. It is built beside its place and moved there when it is whole, so a
-build that was killed is never taken for an image.
+Each layer is a folder of <lab>/images. It is built beside its final place and moved there when it is
+complete, so an interrupted build is never used as an image.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from provision.lab.lab_host import IMAGES
 from provision.lab.store import Lab
 from provision.locks import locked
 
-# Changes with what is in an image: hosts that exist keep the layers that they were made from.
+# Increase it when the contents of an image change. Existing hosts keep their layers.
 RECIPE = 1
 
-# What any Debian machine that is reached over SSH has; no python3 is among it or its dependencies.
+# Packages of any Debian machine that is reached over SSH; neither they nor their dependencies include
+# python3.
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "sudo"),
     *("ca-certificates", "iproute2", "iputils-ping", "netbase", "procps", "tzdata"),
@@ -34,8 +35,8 @@ ROOM_MB = 800  # of disk: an image of 300 MB, and its packages while they are un
 
 Progress = Callable[[str], None]
 
-# $1 layers below  $2 upper  $3 work  $4 mount point; then apt's arguments. The mounts are in a namespace
-# of the script's own and go with it.
+# $1 layers below  $2 upper  $3 work  $4 mount point; then apt's arguments. The mounts are in the script's own
+# namespace and end with it.
 _PYTHON_LAYER = """
 set -eu
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3" "$4"
@@ -47,15 +48,15 @@ exec chroot "$root" apt-get "$@"
 
 
 def layers(image: str, python: bool) -> tuple[str, ...]:
-    """The folders of the cache that a host of this image is made from, topmost first."""
+    """Return the cache's folders that make up a host of this image, topmost first."""
     base = f"{image}-r{RECIPE}"
     return (f"{base}-python", base) if python else (base,)
 
 
 def ensure(lab: Lab, image: str, python: bool, progress: Progress) -> tuple[str, ...]:
-    """Build whatever of the image is not in the cache yet; returns its layers, topmost first.
+    """Build the missing layers of the image; return all of its layers, topmost first.
 
-    Raises LabError if it cannot be built; nothing of it is left then.
+    Raises LabError if a layer cannot be built; nothing of it is left then.
     """
     wanted = layers(image, python)
     if all((lab.images / layer).is_dir() for layer in wanted):
@@ -77,7 +78,7 @@ def ensure(lab: Lab, image: str, python: bool, progress: Progress) -> tuple[str,
                         if layer == wanted[-1]
                         else _python(build, lab, wanted, progress)
                     )
-                    # what is moved into place must be on the disk by then, or a power cut leaves a hollow image
+                    # sync before the move, or a power cut leaves an image with empty files
                     programs_run.run(["sync", "--file-system", str(made)])
                     made.rename(lab.images / layer)
         except OSError as error:
@@ -88,18 +89,18 @@ def ensure(lab: Lab, image: str, python: bool, progress: Progress) -> tuple[str,
 
 
 def building(lab: Lab, layer: str) -> Path:
-    """Where a layer is built."""
+    """Return the folder in which a layer is built."""
     return lab.images / f"{layer}.building"
 
 
 def sweep(lab: Lab) -> None:
-    """Remove what a build that was killed has left. The caller holds the lock of the image folder."""
+    """Remove what a killed build has left. The caller holds the lock of the image folder."""
     for left in lab.images.glob("*.building"):
         shutil.rmtree(left)
 
 
 def sweep_if_idle(lab: Lab) -> None:
-    """The same, unless an image is being built right now."""
+    """Do the same, unless an image is being built right now."""
     if lab.images.is_dir():
         with locked(lab.images, wait=False) as held:
             if held:
@@ -107,7 +108,7 @@ def sweep_if_idle(lab: Lab) -> None:
 
 
 def _base(build: Path, image: str, progress: Progress) -> Path:
-    """Bootstrap the release; returns the folder that is the layer."""
+    """Bootstrap the release; return the folder that is the layer."""
     check_room(build, ROOM_MB)
     codename = IMAGES[image]
     root = build / "root"
@@ -129,7 +130,7 @@ def _base(build: Path, image: str, progress: Progress) -> Path:
         "--format=directory",
         f"--include={','.join(PACKAGES)}",
         f"--aptopt={settings}",
-        "--dpkgopt=force-unsafe-io",  # a build that is cut short starts over anyway
+        "--dpkgopt=force-unsafe-io",  # an interrupted build starts over anyway
         "--skip=cleanup/apt/lists",  # so that a host's first `apt-get update` has little to fetch
         codename,
         str(root),
@@ -141,7 +142,7 @@ def _base(build: Path, image: str, progress: Progress) -> Path:
 
 
 def _finish(root: Path, image: str, progress: Progress) -> None:
-    """Make the bootstrapped tree a template: nothing of one machine's own in it, quiet, trusting what we trust."""
+    """Make the bootstrapped tree a template: no identity, little output, this machine's certificates."""
     for key in (root / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
     (root / "etc/machine-id").write_text("")
@@ -151,8 +152,8 @@ def _finish(root: Path, image: str, progress: Progress) -> None:
     for path in (root / "etc/apt/sources.list.d").glob("0000*.sources"):
         path.rename(path.with_name("debian.sources"))
     for timer in ("apt-daily.timer", "apt-daily-upgrade.timer"):
-        # or they hold dpkg's lock at a time of their own choosing. Disabled and not masked: a role that sets up
-        # unattended upgrades must be able to enable them.
+        # otherwise they take dpkg's lock at times of their own. They are disabled, not masked: a role that
+        # configures unattended upgrades must be able to enable them.
         (root / "etc/systemd/system/timers.target.wants" / timer).unlink(missing_ok=True)
     added = trust.added_here()
     for number, certificate in enumerate(added, 1):
@@ -165,7 +166,7 @@ def _finish(root: Path, image: str, progress: Progress) -> None:
 
 
 def _python(build: Path, lab: Lab, wanted: Sequence[str], progress: Progress) -> Path:
-    """Install python3 on top of the base; returns the folder that is the layer."""
+    """Install python3 above the base; return the folder that is the layer."""
     check_room(build, ROOM_MB)
     image = wanted[-1]
     upper, work, root = (build / name for name in ("upper", "work", "root"))
@@ -175,12 +176,12 @@ def _python(build: Path, lab: Lab, wanted: Sequence[str], progress: Progress) ->
     argv = ["sh", "-c", _PYTHON_LAYER, "prov-lab", str(lab.images / image), str(upper), str(work), str(root)]
     options = ["-o", "Dpkg::Options::=--force-unsafe-io", "-y", "--no-install-recommends"]
     run_build([*argv, *options, "install", "python3"], image, progress)
-    shutil.rmtree(upper / "var/cache/apt")  # apt's downloads and its indexes of them
+    shutil.rmtree(upper / "var/cache/apt")  # apt's downloads and package indexes
     return upper
 
 
 def check_room(folder: Path, megabytes: int) -> None:
-    """Raise LabError unless there is room enough to build in this folder."""
+    """Raise LabError unless this folder has enough room for a build."""
     free = shutil.disk_usage(folder).free // 2**20
     if free < megabytes:
         raise LabError(
@@ -190,9 +191,10 @@ def check_room(folder: Path, megabytes: int) -> None:
 
 
 def run_build(argv: Sequence[str], image: str, progress: Progress) -> None:
-    """Run one program of a build, with its mounts and processes in namespaces that end when this process does."""
-    # setpriv has the kernel kill unshare when this thread ends, and unshare its child, the namespace's init:
-    # so `kill -9` of prov ends all of apt, dpkg and the maintainer scripts, and their mounts go with them.
+    """Run one program of a build, with its mounts and processes in namespaces that end with this process."""
+    # setpriv has the kernel kill unshare when this thread ends, and unshare kills its child, the namespace's
+    # init. So `kill -9` of prov ends all of apt, dpkg and the maintainer scripts, and their mounts end with
+    # them.
     isolated = [
         "setpriv",
         "--pdeathsig",
@@ -231,7 +233,7 @@ def run_build(argv: Sequence[str], image: str, progress: Progress) -> None:
 
 
 def _failure(image: str, program: str, status: int, last: Sequence[str]) -> LabError:
-    """What to say of a build that failed."""
+    """Return the error for a failed build."""
     text = "\n".join(last)
     if "No space left on device" in text or os.strerror(28) in text:
         return LabError(

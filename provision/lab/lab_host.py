@@ -1,4 +1,4 @@
-"""What a lab host is: its public face (LabHost), what is kept of it (Record), and what may be asked for."""
+"""The data of a lab host: its public side (LabHost), its record (HostRecord), and the valid choices."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from provision.errors import UsageError
 from provision.names import suggestion
 from provision.values import dataclass
 
-# image -> the codename that the archive files it under
+# image -> its codename in the archive
 IMAGES = {"debian-12": "bookworm", "debian-13": "trixie"}
 
 LOGINS = ("root", "sudo", "sudo-password")
 
 DRIVERS = ("nspawn", "vagrant")
 
-# the image of a VM whose Vagrantfile, someone's own, chooses the box
+# the image of a VM whose Vagrantfile is not prov's and chooses the box
 OWN_BOX = "as in Vagrantfile"
 
-# the account of the two sudo logins; Debian's cloud images name theirs so too
+# the account of the two sudo logins, named as in Debian's cloud images
 ADMIN = "admin"
 
-# RFC 1123, section 2.1, one label, in lower case: DNS does not tell the cases apart, files do
+# RFC 1123, section 2.1, one label, in lower case: DNS ignores case, file names do not
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
 class LabHost:
-    """A lab host as others see it: where it is, and all that a verified SSH login to it takes."""
+    """A lab host for other code: its address, and everything that a verified SSH login needs."""
 
     name: str
     address: str
@@ -39,7 +39,7 @@ class LabHost:
     login: str  # one of LOGINS
     user: str
     port: int
-    key: Path  # the private key that the host lets in
+    key: Path  # the private key for logins
     known_hosts: Path
     driver: str
     password: str = field(default="", repr=False)  # sudo's, for the login sudo-password; else empty
@@ -48,17 +48,17 @@ class LabHost:
 
 @dataclass(frozen=True)
 class HostRecord:
-    """What the lab keeps of a host (host.json), written before anything of the host is made."""
+    """The lab's record of a host (host.json), written before anything of the host is made."""
 
     name: str
     address: str
     image: str
     login: str
     python: bool
-    layers: tuple[str, ...] = ()  # folders of the image cache, topmost first; known once it is built
-    host_key: str = ""  # "ssh-ed25519 AAAA...", once the host's disk is made
+    layers: tuple[str, ...] = ()  # folders of the image cache, topmost first; set once it is built
+    host_key: str = ""  # "ssh-ed25519 AAAA...", set once the host's disk is made
     driver: str = "nspawn"  # one of DRIVERS
-    # of VMs alone: the folder of the Vagrantfile, and what `vagrant ssh-config` said
+    # for VMs only: the folder of the Vagrantfile, and the output of `vagrant ssh-config`
     folder: str = ""
     account: str = ""
     port: int = 22
@@ -71,24 +71,27 @@ class HostRecord:
 
     @property
     def wanted(self) -> tuple[str, str, str, bool]:
-        """What was asked for: driver, image, login, with python3."""
+        """The requested settings: driver, image, login, with python3."""
         return self.driver, self.image, self.login, self.python
 
 
 class HostExists(UsageError):
-    """A new host was asked for, and the lab has one of that name."""
+    """A new host was requested, and the lab has a host with that name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"the lab has a host {name} already", hint=f"If it may go:  prov lab down {name}")
 
 
 def is_label(name: str) -> bool:
-    """Whether name can be a host's name."""
+    """Return whether a name is valid for a host."""
     return bool(_LABEL.fullmatch(name)) and name != "localhost"
 
 
 def check_names(names: Iterable[str]) -> list[str]:
-    """The names without repeats, in order. Raises UsageError if one cannot be a host's name."""
+    """Return the names without repeats, in order.
+
+    Raises UsageError for a name that is not valid for a host.
+    """
     unique = list(dict.fromkeys(names))
     if not unique:
         raise UsageError("no host named", hint="prov lab up web1")

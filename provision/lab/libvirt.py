@@ -1,7 +1,8 @@
-"""libvirt for the lab's VMs: a storage pool of their own, and the daemons where no systemd runs them.
+"""libvirt for the lab's VMs: their own storage pool, and the daemons where systemd does not run them.
 
-Without systemd root starts virtlogd and libvirtd by hand; they end with the last VM, and with them what they
-changed: firewall chains, and forwarding for the whole machine. Who uses them is kept under /run.
+Without systemd, prov starts virtlogd and libvirtd as root. They end with the last VM, and their changes are
+reverted: firewall chains, and forwarding for the whole machine. The labs that use them are recorded under
+/run.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from provision.locks import locked
 
 STATE = forwarding.STATE / "libvirt"
 
-_BEFORE = "before.json"  # what is put back when our daemons have ended
+_BEFORE = "before.json"  # state to restore when our daemons have ended
 
 _ANSWER_SECONDS = 30.0
 _END_SECONDS = 20.0
-_DAEMONS = ("libvirtd", "virtlogd")  # in the order in which they end
+_DAEMONS = ("libvirtd", "virtlogd")  # in the order in which they are stopped
 
-# Where the processor is emulated. A /dev/kvm that no VM can use makes libvirt probe QEMU again at each call, for a
-# minute, so libvirtd gets a /dev of which it may not read that; its VMs' own /dev would not carry the mount.
-# nice: QEMU takes all the processors there are.
+# For machines that emulate the processor. If /dev/kvm exists but no VM can use it, libvirt probes QEMU again
+# at each call, for a minute. So libvirtd sees an unreadable file in its place. A VM's own /dev would lack
+# that mount, so VMs get none (namespaces). nice: QEMU uses all processors.
 _HIDING_KVM = """
 set -e
 : > "$1/no-kvm"
@@ -43,17 +44,17 @@ exec nice -n 5 libvirtd -d -p "$1/libvirtd.pid"
 
 
 def virsh(*argv: str, timeout: float = 120.0) -> str:
-    """What a virsh command prints. Raises LabError."""
+    """Return the output of a virsh command. Raises LabError."""
     return programs_run.run(["virsh", "--quiet", "--connect", "qemu:///system", *argv], timeout=timeout)
 
 
 def pool_path(lab: Lab) -> Path:
-    """Where the disks of the lab's VMs are. libvirtd makes it, for any user."""
+    """Return the folder of the VMs' disks. libvirtd makes it, for any user."""
     return Path("/var/lib/libvirt") / f"{lab.tag}-vms"
 
 
 def ensure(lab: Lab, progress: Callable[[str], None]) -> None:
-    """Have libvirt answer, and the lab's pool there. Raises LabError that says what to do otherwise."""
+    """Make libvirt and the lab's pool available. Raises LabError with what to do otherwise."""
     if os.geteuid() == 0 and not cgroup.under_systemd():
         _keep_up(lab, progress)
     elif not _answers():
@@ -67,8 +68,10 @@ def ensure(lab: Lab, progress: Callable[[str], None]) -> None:
 
 
 def _keep_up(lab: Lab, progress: Callable[[str], None]) -> None:
-    """Start the daemons unless they run, and keep them for this lab if they are ours. All under one lock: the last
-    lab that used them may be ending them just now."""
+    """Start the daemons unless they run, and keep them for this lab if they are ours.
+
+    All of it is under one lock, because the last lab that used them may be stopping them right now.
+    """
     with locked(STATE):
         if not _answers():
             _start(progress)
@@ -80,7 +83,7 @@ def _keep_up(lab: Lab, progress: Callable[[str], None]) -> None:
 
 
 def _start_by_systemd() -> None:
-    """Start libvirtd. Raises LabError for a user who may not."""
+    """Start libvirtd. Raises LabError for a user without that right."""
     if os.geteuid() != 0:
         raise LabError(
             "libvirt does not let this user in, or does not run",
@@ -103,7 +106,7 @@ def _ensure_pool(lab: Lab) -> None:
 
 
 def _start(progress: Callable[[str], None]) -> None:
-    """Start what does not run yet, and note what has to be put back afterwards. The caller holds the lock."""
+    """Start the missing daemons, and record what to restore afterwards. The caller holds the lock."""
     progress("starting libvirtd")
     before = STATE / _BEFORE
     if not before.exists():
@@ -119,27 +122,27 @@ def _start(progress: Callable[[str], None]) -> None:
 
 
 def _runs(daemon: str) -> bool:
-    """Whether a daemon that we started runs."""
+    """Return whether a daemon that we started runs."""
     return _pid(daemon) > 0
 
 
 def _pid(daemon: str) -> int:
     try:
         pid = int((STATE / f"{daemon}.pid").read_text())
-        # the number may have been given to another process since
+        # the process id may have been reused
         return pid if Path(f"/proc/{pid}/comm").read_text().strip() == daemon else 0
     except (OSError, ValueError):
         return 0
 
 
 def remove_machine(lab: Lab, name: str, vagrantfile: Path) -> None:
-    """Remove what is left of a VM when Vagrant does not know it, as after an `up` that was killed.
+    """Remove what is left of a VM that Vagrant does not know, as after a killed `up`.
 
-    name: libvirt's, which the VM of another Vagrantfile may have.
+    name: libvirt's, which the VM of another Vagrantfile may also have.
     """
     if not _answers():
         return
-    # the plugin notes there where a VM comes from
+    # the plugin records there where a VM comes from
     if name in virsh("list", "--all", "--name").split() and str(vagrantfile) in virsh("desc", name):
         if name in virsh("list", "--name").split():
             virsh("destroy", name)
@@ -161,8 +164,10 @@ def _answers() -> bool:
 
 
 def release(lab: Lab) -> None:
-    """After the lab's last VM: remove its pool with the boxes' disks, and end the daemons if no one else needs
-    them. The caller holds the lab's lock."""
+    """After the lab's last VM, remove its pool, and stop the daemons if no one else needs them.
+
+    The boxes' disks are in the pool. The caller holds the lab's lock.
+    """
     if not shutil.which("virsh", path=programs_run.PATH):
         return
     if _answers():
@@ -186,13 +191,13 @@ def _remove_pool(lab: Lab) -> None:
         for volume in virsh("vol-list", lab.tag).splitlines():
             virsh("vol-delete", "--pool", lab.tag, volume.split()[0])
         virsh("pool-destroy", lab.tag)
-    with suppress(LabError):  # the folder is gone, or someone has put something there
+    with suppress(LabError):  # the folder is gone, or has other files in it
         virsh("pool-delete", lab.tag)
     virsh("pool-undefine", lab.tag)
 
 
 def _stop() -> None:
-    """End the daemons that we started, and put back what they changed. The caller holds the lock."""
+    """Stop the daemons that we started, and revert what they changed. The caller holds the lock."""
     if _answers():
         for active in virsh("net-list", "--name").split():
             virsh("net-destroy", active)

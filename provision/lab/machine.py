@@ -1,7 +1,7 @@
-"""Starts and ends a host's systemd-nspawn, and waits until the host answers on SSH.
+"""Start and stop a host's systemd-nspawn, and wait until the host answers on SSH.
 
-Two ways to keep it running, both with a control group of its own: where systemd is init, a transient unit
-made like its systemd-nspawn@.service; elsewhere a shell in a session of its own.
+It runs with a control group of its own, in one of two ways: if systemd is init, as a transient unit like its
+systemd-nspawn@.service; elsewhere as a shell in a session of its own.
 Source: systemd-nspawn(1) ("--keep-unit", "--register").
 """
 
@@ -24,15 +24,15 @@ from provision.lab.store import SSH_PORT, HostDir, Lab
 BOOT_SECONDS = 60.0
 
 _POLL_SECONDS = 0.02
-_START_SECONDS = 3.0  # until the first of its processes must be there
+_START_SECONDS = 3.0  # until the first of its processes must exist
 
 # Source: systemd's docs/ENVIRONMENT.md, "systemd-nspawn".
 _ENVIRONMENT = {
-    # the host's init sees the second version of control groups, also where this machine's are hybrid
+    # the host's init sees the second version of control groups, even if this machine's are hybrid
     "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
-    # a host may set its own net.* sysctls, which are its namespace's
+    # a host may set its own net.* sysctls, which belong to its namespace
     "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
-    # /tmp is what the release makes of it, not a small tmpfs
+    # /tmp is as in the release, not a small tmpfs
     "SYSTEMD_NSPAWN_TMPFS_TMP": "0",
 }
 
@@ -57,7 +57,7 @@ def _nspawn(lab: Lab, host: HostDir, record: HostRecord) -> list[str]:
         "--timezone=off",
         "--console=read-only",
         f"--network-namespace-path={host.netns}",
-        "--capability=CAP_NET_ADMIN",  # which only --private-network implies: firewalls, net.* sysctls
+        "--capability=CAP_NET_ADMIN",  # for firewalls and net.* sysctls; only --private-network implies it
         f"--machine={_machine(lab, host.name)}",
         f"--hostname={record.name}",
         f"--directory={host.root}",
@@ -65,13 +65,15 @@ def _nspawn(lab: Lab, host: HostDir, record: HostRecord) -> list[str]:
 
 
 def unit(lab: Lab, name: str) -> str:
-    """The transient unit of a host, and what its control group is named after."""
+    """Return the transient unit of a host, which also names its control group."""
     return f"{lab.tag}-{name}"
 
 
 def _machine(lab: Lab, name: str) -> str:
-    """systemd-nspawn's name for the host, which its folders under /run are named after: unique on this machine,
-    and a host name, so 64 characters at most."""
+    """Return systemd-nspawn's name for the host, which names its folders under /run.
+
+    It is unique on this machine, and a host name, so it has at most 64 characters.
+    """
     full = unit(lab, name)
     return full if len(full) <= 64 else f"{lab.tag}-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
@@ -85,7 +87,8 @@ def start(lab: Lab, host: HostDir, record: HostRecord) -> None:
         programs_run.run(_transient_unit(lab, host, supervisor))
     else:
         cgroup.make(lab.cgroup(host.name))
-        # --fork: the shell is init's child and not ours, so a caller that lives on has no zombie to reap
+        # --fork: the shell becomes init's child and not ours, so it leaves no zombie in a caller that keeps
+        # running
         redirected = ["sh", "-c", 'exec "$@" < /dev/null > "$0" 2>&1', str(host.console), *supervisor]
         programs_run.run(["setsid", "--fork", *redirected], environment=_ENVIRONMENT)
 
@@ -125,8 +128,10 @@ def stop(lab: Lab, host: HostDir) -> None:
 
 
 def wait_for_login(lab: Lab, record: HostRecord) -> None:
-    """Return when the host lets its user in. Raises LabError, with the console's last lines, if the host ends or
-    BOOT_SECONDS pass."""
+    """Wait until the host lets its user in.
+
+    Raises LabError, with the console's last lines, if the host ends or BOOT_SECONDS pass.
+    """
     host = lab.host(record.name)
     begun = time.monotonic()
     seen = False
@@ -142,7 +147,7 @@ def wait_for_login(lab: Lab, record: HostRecord) -> None:
 
 
 def _lets_in(name: str) -> bool:
-    """Whether a login works. sshd greets before pam_nologin(8) lets anyone but root in."""
+    """Return whether a login works. sshd sends its banner before pam_nologin(8) lets anyone but root in."""
     found = store.find(name)
     if not found:
         return False
@@ -154,11 +159,11 @@ def _lets_in(name: str) -> bool:
 
 
 def _greets(address: str) -> bool:
-    """Whether an SSH server is there."""
+    """Return whether an SSH server answers."""
     try:
         with socket.create_connection((address, SSH_PORT), timeout=0.5) as connection:
             connection.settimeout(2.0)
-            # sshd logs an error about a client that goes without having said what it is (RFC 4253, 4.2)
+            # sshd logs an error about a client that leaves without a version string (RFC 4253, 4.2)
             connection.sendall(b"SSH-2.0-prov_lab\r\n")
             return connection.recv(256).startswith(b"SSH-")
     except OSError:
@@ -166,7 +171,7 @@ def _greets(address: str) -> bool:
 
 
 def console_tail(path: Path, lines: int = 12) -> str:
-    """The last lines of a console, without colours and cursor movements."""
+    """Return the last lines of a console, without colours and cursor movements."""
     text = path.read_bytes()[-16384:].decode(errors="replace") if path.is_file() else ""
     clean = [line.rstrip() for line in _ESCAPES.sub("", text).splitlines()]
     return "\n".join([line for line in clean if line][-lines:])
@@ -184,10 +189,13 @@ def _boot_failure(host: HostDir, what: str) -> LabError:
 
 
 def _inotify_is_used_up(proc: Path = Path("/proc")) -> bool:
-    """Whether root has all of the inotify instances that the kernel allows. Each systemd takes some, and one that
-    gets none hangs while it boots, often without a word. Source: inotify(7), "/proc interfaces"."""
+    """Return whether root uses all inotify instances that the kernel allows.
+
+    Each systemd needs some, and one that gets none hangs during boot, often without a message.
+    Source: inotify(7), "/proc interfaces".
+    """
     used = 0
     for link in proc.glob("[0-9]*/fd/*"):
-        with suppress(OSError):  # the process or its file has gone
+        with suppress(OSError):  # the process has ended, or the file is gone
             used += os.readlink(link) == "anon_inode:inotify"  # noqa: PTH115 (as it is, also for what is not a path)
     return used >= int((proc / "sys/fs/inotify/max_user_instances").read_text())

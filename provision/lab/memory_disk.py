@@ -1,6 +1,6 @@
-"""Keeps a lab in memory where its folder is on an overlay, as in a container or on a lab host.
+"""Keep a lab in memory if its folder is on an overlay, as in a container or on a lab host.
 
-The disk of a host is an overlay, and an overlay cannot keep its changes on another one; on a tmpfs it can.
+A host's disk is an overlay, and an overlay cannot keep its changes on another overlay; on a tmpfs it can.
 Source: the kernel's Documentation/filesystems/overlayfs.rst ("Upper and lower layers"), and proc.rst
 ("/proc/<pid>/mountinfo").
 """
@@ -22,12 +22,12 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 def ensure(lab: Lab, progress: Callable[[str], None]) -> None:
-    """Mount a tmpfs on the lab's folder if that is on an overlay. Raises LabError if the folder is in use."""
+    """Mount a tmpfs on the lab's folder if it is on an overlay. Raises LabError if the folder is in use."""
     if file_system(lab.path)[0] != "overlay":
         return
     with locked(lab.path):
         if file_system(lab.path)[0] != "overlay":
-            return  # another process has been here
+            return  # another process was faster
         if any(lab.path.iterdir()):
             raise LabError(
                 f"{lab.path} is on an overlay, as in a container; the disks of lab hosts cannot be",
@@ -38,21 +38,21 @@ def ensure(lab: Lab, progress: Callable[[str], None]) -> None:
 
 
 def release(lab: Lab) -> None:
-    """Undo ensure() once nothing is left in the lab, not even an image. The caller holds the lab's lock."""
+    """Undo ensure() once the lab is empty, even of images. The caller holds the lab's lock."""
     if lab.path.is_dir() and file_system(lab.path)[1] == _NAME and not any(lab.path.iterdir()):
         # lazy: a process that waits for the lab's lock has the folder open
         programs_run.run(["umount", "--lazy", str(lab.path)])
 
 
 def file_system(path: Path, mounts: Path = _MOUNTS) -> tuple[str, str]:
-    """Type and source of the file system that holds a path, which need not exist yet; ("", "") if unknown."""
+    """Return type and source of the file system for a path, which need not exist; ("", "") if unknown."""
     there = next(parent for parent in (path, *path.parents) if parent.is_dir())
     device = there.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
     found = ("", "")
     for line in mounts.read_text().splitlines():
         fields, _, described = line.partition(" - ")
-        with suppress(IndexError):  # a line that the kernel does not write
+        with suppress(IndexError):  # not a line that the kernel writes
             if fields.split()[2] == number:
                 found = (described.split()[0], described.split()[1])
     return found

@@ -1,7 +1,7 @@
-"""The lab's network: a bridge with a private subnet, a namespace and a veth pair per host, and masquerading.
+"""The lab's network: a private bridge, a namespace and a veth pair for each host, and masquerading.
 
-A host's address is set in its namespace before it boots: it needs no network set-up of its own, and the
-address survives its reboots.
+A host's address is set in its namespace before it boots. So the host needs no network setup of its own, and
+the address survives its reboots.
 Source: nft(8), ip-link(8), ip-netns(8).
 """
 
@@ -19,7 +19,7 @@ from provision.lab import firewall, forwarding, guest, programs_run, store
 from provision.lab.store import HostDir, Lab
 from provision.locks import locked
 
-# private (RFC 1918), and away from what routers, Docker and libvirt take by default
+# private (RFC 1918), and unlike the defaults of routers, Docker and libvirt
 _RANGES = ("10.213.0.0/16", "10.187.0.0/16", "172.29.0.0/16", "172.26.0.0/16", "192.168.128.0/17")
 _FIRST = ("10.213.77.0/24", "10.187.43.0/24", "172.29.213.0/24", "172.26.87.0/24", "192.168.187.0/24")
 
@@ -34,8 +34,11 @@ def _gateway(subnet: Network) -> str:
 
 
 def _mac(address: str) -> str:
-    """A hardware address that belongs to the IP address, so that no neighbour's table goes stale when a host
-    is made again. The first byte says "locally administered"."""
+    """Return a hardware address derived from the IP address.
+
+    So no neighbour table is stale after a host is made again. The first byte marks it as locally
+    administered.
+    """
     return "02:70:" + ":".join(f"{byte:02x}" for byte in Address(address).packed)
 
 
@@ -48,7 +51,7 @@ def _exists(interface: str) -> bool:
 
 
 def candidates() -> Iterator[Network]:
-    """The subnets that a lab may take, in the order in which they are tried."""
+    """Yield the subnets that a lab may take, in the order in which they are tried."""
     first = [Network(text) for text in _FIRST]
     yield from first
     for text in _RANGES:
@@ -56,7 +59,7 @@ def candidates() -> Iterator[Network]:
 
 
 def _routes() -> list[tuple[Network, str]]:
-    """What this machine has routes to besides the default ones, and the interface that each leads to."""
+    """Yield the destinations of this machine's routes, except default ones, and the interface of each."""
     routes = json.loads(programs_run.run(["ip", "-json", "-4", "route", "show", "table", "all"]) or "[]")
     found = []
     for route in routes:
@@ -66,16 +69,16 @@ def _routes() -> list[tuple[Network, str]]:
 
 
 def _name_servers() -> list[Network]:
-    """The addresses that hosts must reach to resolve names."""
+    """Return the addresses that hosts must reach to resolve names."""
     found = []
     for word in guest.resolv_conf().split():
-        with suppress(ValueError):  # what else a resolv.conf says
+        with suppress(ValueError):  # another setting of resolv.conf
             found.append(Network(word))
     return found
 
 
 def choose(used: Iterable[Network]) -> Network:
-    """The first subnet that overlaps nothing in use. Raises LabError if each does."""
+    """Return the first subnet that overlaps none in use. Raises LabError if each does."""
     taken = list(used)
     for subnet in candidates():
         if not any(subnet.overlaps(other) for other in taken):
@@ -87,10 +90,10 @@ def choose(used: Iterable[Network]) -> Network:
 
 
 def subnet(lab: Lab) -> Network:
-    """The lab's subnet: the one it has, else one that is free now. The caller holds the lab's lock.
+    """Return the lab's subnet: the one it has, else one that is free now. The caller holds the lab's lock.
 
-    It is claimed by the bridge: from then on every process of this machine sees the route to it. One lab at a time
-    looks and claims, so that two that begin together, whose bridges are both to come, do not choose the same.
+    The bridge claims it: from then on every process of this machine sees the route to it. Labs look and claim
+    one at a time, so that two that start together, before their bridges exist, do not choose the same.
     Raises LabError if none is free, or if the lab's own has been taken while its bridge was gone.
     """
     recorded = _recorded(lab)
@@ -107,7 +110,7 @@ def subnet(lab: Lab) -> Network:
 
 
 def _recorded(lab: Lab) -> Network | None:
-    """The subnet that the lab has taken."""
+    """Return the subnet that the lab has taken."""
     state = store.read_json(lab.network)
     try:
         return Network(state["subnet"]) if state else None
@@ -118,8 +121,11 @@ def _recorded(lab: Lab) -> Network | None:
 
 
 def _is_taken(lab: Lab, recorded: Network, others: Iterable[tuple[Network, str]]) -> bool:
-    """Whether the lab's subnet is another's by now: the machine was restarted, or the lab's process died before it
-    made the bridge. Raises LabError if hosts have addresses in it, which they keep for as long as they exist."""
+    """Return whether the lab's subnet has been taken since.
+
+    That happens if the machine was restarted, or if the lab's process was killed before it made the bridge.
+    Raises LabError if hosts have addresses in the subnet, because they keep them as long as they exist.
+    """
     by = sorted({device for net, device in others if net.overlaps(recorded)})
     records = filter(None, (store.read_record(lab, name) for name in lab.names()))
     if by and any(record.address and Address(record.address) in recorded for record in records):
@@ -132,14 +138,14 @@ def _is_taken(lab: Lab, recorded: Network, others: Iterable[tuple[Network, str]]
 
 
 def _bridge(lab: Lab, net: Network) -> None:
-    """Make the bridge, with its address, up; whatever of it is missing."""
+    """Make the missing parts of the bridge, with its address, and set it up."""
     if not _exists(lab.tag):
         _ip([f"link add {lab.tag} address {_mac(_gateway(net))} type bridge"])
     _ip([f"addr replace {_gateway(net)}/{net.prefixlen} dev {lab.tag}", f"link set {lab.tag} up"])
 
 
 def free_address(subnet: Network, taken: Iterable[str]) -> str:
-    """The lowest address that no host has. Raises LabError if all are taken."""
+    """Return the lowest address that no host has. Raises LabError if all are taken."""
     used = set(taken)
     for address in list(subnet.hosts())[_FIRST_HOST - 1 :]:
         if str(address) not in used:
@@ -148,8 +154,7 @@ def free_address(subnet: Network, taken: Iterable[str]) -> str:
 
 
 def ensure(lab: Lab) -> None:
-    """Make the bridge, the masquerading and the forwarding, whatever of it is missing. The caller holds the
-    lab's lock."""
+    """Make the missing parts of bridge, masquerading and forwarding. The caller holds the lab's lock."""
     net = subnet(lab)
     bridge = lab.tag
     table = f"table ip {lab.tag}"
@@ -157,14 +162,14 @@ def ensure(lab: Lab) -> None:
         "chain postrouting { type nat hook postrouting priority srcnat; policy accept; "
         f'ip saddr {net} oifname != "{bridge}" masquerade; }}'
     )
-    # the first two lines empty it if it is there: one transaction, so no packet sees it missing
+    # the first two lines empty the table if it exists: in one transaction, so no packet sees it missing
     programs_run.run(["nft", "-f", "-"], stdin=f"add {table}\ndelete {table}\n{table} {{\n{chain}\n}}\n")
     firewall.open_for(bridge)
     forwarding.open_for(bridge, uplinks())
 
 
 def uplinks() -> list[str]:
-    """The interfaces of the machine's default routes; none if it is offline."""
+    """Return the interfaces of the machine's default routes; none if it is offline."""
     routes = json.loads(programs_run.run(["ip", "-json", "-4", "route", "show", "default"]) or "[]")
     return sorted({route["dev"] for route in routes if "dev" in route})
 
@@ -181,7 +186,7 @@ def remove(lab: Lab) -> None:
 
 
 def connect(lab: Lab, host: HostDir, address: str) -> None:
-    """Make the host's namespace and its cable to the bridge, afresh."""
+    """Make the host's namespace and its cable to the bridge, in place of old ones."""
     disconnect(lab, host, address)
     net = subnet(lab)
     veth = _veth(lab, address)
@@ -205,13 +210,14 @@ def connect(lab: Lab, host: HostDir, address: str) -> None:
 
 
 def disconnect(lab: Lab, host: HostDir, address: str) -> None:
-    """Remove the host's cable and namespace, whatever of it is there.
+    """Remove what exists of the host's cable and namespace.
 
-    address: empty if the host's record is lost; the cable then goes with the namespace, a moment later.
+    address: empty if the host's record is lost; the kernel then removes the cable with the namespace, a
+    moment later.
     """
     if address and _exists(_veth(lab, address)):
         _ip([f"link delete {_veth(lab, address)}"])
-    if os.path.ismount(host.netns):  # Path.is_mount() denies any file up to Python 3.11
+    if os.path.ismount(host.netns):  # Path.is_mount() returns False for any file up to Python 3.11
         programs_run.run(["umount", str(host.netns)])
 
 

@@ -1,7 +1,7 @@
 """The driver `nspawn`: hosts in namespaces of this machine.
 
-A host's record is written before anything of it is made, so that `down` finds all of it also when `up` was
-killed. Locks: a host's folder while it is made or removed; the lab's folder, for moments, while records or
+A host's record is written before anything of the host is made, so that `down` finds everything even if `up`
+was killed. Locks: a host's folder while it is made or removed; the lab's folder, briefly, while records or
 the network change; always in this order.
 """
 
@@ -52,10 +52,10 @@ def up(
     reserved: list[str] = []
     try:
         records = [_reserve(lab, record, new=new, reserved=reserved) for record in blank]
-        if not all(record.host_key for record in records):  # those that are made have their layers
+        if not all(record.host_key for record in records):  # complete hosts have their layers
             layers = images.ensure(lab, image, python, progress)
     except (LabError, UsageError):
-        # nothing was made of the new ones but their records; another prov may have made them in the meantime
+        # new hosts are only records so far, but another prov may have made them since
         for name in reserved:
             remove(lab, lab.host(name), lambda _line: None, reserved_only=True)
         raise
@@ -66,13 +66,13 @@ def up(
 
 
 def describe(record: HostRecord) -> str:
-    """What kind of host it is, in a few words."""
+    """Describe the kind of a host in a few words."""
     vm = "VM with " if record.driver == "vagrant" else ""
     return f"{vm}{record.image}, login {record.login}, {'with' if record.python else 'without'} python3"
 
 
 def refuse_other(lab: Lab, asked: HostRecord) -> None:
-    """Raise UsageError if the host exists and is not what is asked for."""
+    """Raise UsageError if the host exists with other settings."""
     record = store.read_record(lab, asked.name)
     if record and record.wanted != asked.wanted:
         name = asked.name
@@ -88,7 +88,7 @@ def refuse_other(lab: Lab, asked: HostRecord) -> None:
 def _reserve(
     lab: Lab, asked: HostRecord, *, new: bool = False, reserved: list[str] | None = None
 ) -> HostRecord:
-    """The host's record: the one it has, else a new one with an address of its own.
+    """Return the host's record: the one it has, else a new one with an address of its own.
 
     new: raise HostExists if it has one.  reserved: gets the name of a host that had none.
     """
@@ -108,7 +108,7 @@ def _reserve(
 
 
 def boot(lab: Lab, asked: HostRecord, progress: Progress) -> None:
-    """Bring one host to the point where it answers on SSH, from wherever it is."""
+    """Bring one host to the point where it answers on SSH, from whatever state it is in."""
     host = lab.host(asked.name)
 
     def waiting() -> None:
@@ -139,7 +139,10 @@ def boot(lab: Lab, asked: HostRecord, progress: Progress) -> None:
 
 
 def _make(lab: Lab, host: HostDir, record: HostRecord, layers: tuple[str, ...]) -> HostRecord:
-    """Make the host's disk again and mount it; whatever an earlier try left is removed. Returns its full record."""
+    """Make the host's disk again and mount it; remove the leftovers of an earlier attempt.
+
+    Returns its full record.
+    """
     disk.unmount(host)
     disk.wipe(host)
     record = replace(record, layers=layers)
@@ -158,7 +161,7 @@ def _make(lab: Lab, host: HostDir, record: HostRecord, layers: tuple[str, ...]) 
 
 
 def remove(lab: Lab, host: HostDir, progress: Progress, *, reserved_only: bool = False) -> None:
-    """Remove all there is of a host, in whatever state it is.
+    """Remove everything of a host, in whatever state it is.
 
     reserved_only: leave it alone if its disk has been made.
     """

@@ -1,4 +1,4 @@
-"""The OpenSSH command line that reaches a lab host: its key, its pinned host key, nothing of the user's own."""
+"""The OpenSSH command line for a lab host: its key, its pinned host key, none of the user's settings."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from provision.lab.lab_host import LabHost
 
 CONNECT_SECONDS = 5
-# an emulated processor takes its time for the handshake
+# an emulated processor is slow at the handshake
 CONNECT_VM_SECONDS = 30
-# a host that is switched off does not say so: after three times as long without an answer ssh ends
+# a host that is switched off sends nothing: ssh ends after three of these intervals without an answer
 ALIVE_SECONDS = 5
 
 
 def argv(host: LabHost, command: Sequence[str] = (), *, batch: bool = False) -> list[str]:
-    """ssh's arguments for a login, or for one command, which the host runs word by word as it is given.
+    """Return ssh's arguments for a login, or for one command, whose words reach the host unchanged.
 
-    batch: never ask anything, as where no one could answer.
+    batch: never ask anything, for use without a terminal.
     """
     options = {
         "IdentitiesOnly": "yes",
@@ -32,5 +32,5 @@ def argv(host: LabHost, command: Sequence[str] = (), *, batch: bool = False) -> 
     words = ["ssh", "-F", "none", "-i", str(host.key), "-p", str(host.port)]
     words += [f"-o{name}={value}" for name, value in options.items()]
     words.append(f"{host.user}@{host.address}")
-    # sshd hands what follows to the login shell: quoted, or it would split and expand the words again
+    # sshd passes the rest to the login shell: without quotes, it would split and expand the words again
     return [*words, "--", shlex.join(command)] if command else words

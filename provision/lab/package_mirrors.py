@@ -1,7 +1,7 @@
-"""Debian's package sources as this machine has them, for another of its releases.
+"""Debian's package sources on this machine, adapted to another of its releases.
 
 Reads sources.list(5) in both formats (one-line and deb822), so that a lab host uses the mirror, proxy and
-settings that work here. No mirror is named in prov's own files: without one, mmdebstrap's default is used.
+settings that work here. prov's own files name no mirror: without one, mmdebstrap's default is used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from provision.values import dataclass
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
-# Debian's releases that a machine may have; another's (Ubuntu's, a vendor's) are passed over
+# Debian releases that a machine may have; releases of others (Ubuntu, a vendor) are skipped
 _RELEASES = {
     *("buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid"),
     *("oldoldstable", "oldstable", "stable", "testing", "unstable"),
@@ -22,8 +22,8 @@ _RELEASES = {
 _KINDS = ("", "-updates", "-security")
 _COMPONENTS = frozenset({"main", "contrib", "non-free", "non-free-firmware"})
 
-# apt.conf(5), apt-transport-http(1): what decides whether and how an index is fetched. Not: what runs programs
-# or names files of this machine.
+# apt.conf(5), apt-transport-http(1): settings that decide whether and how an index is fetched. Settings that
+# run programs or name files of this machine are left out.
 _SETTINGS = re.compile(
     r"Acquire::(Check-Valid-Until|Check-Date|Max-FutureTime|Min-ValidTime|Max-ValidTime|Retries|Languages(::)?|"
     r"ForceIPv4|ForceIPv6|By-Hash|PDiffs|IndexTargets::\S+::DefaultEnabled|"
@@ -35,7 +35,7 @@ _SETTING = re.compile(r'(?P<name>[^\s"]+) "(?P<value>.*)";')
 
 @dataclass(frozen=True)
 class AptSource:
-    """One archive: where it is, of which suite, with which components."""
+    """One archive: its URI, a suite and its components."""
 
     uri: str
     suite: str
@@ -44,7 +44,7 @@ class AptSource:
 
 
 def parse_list(text: str) -> Iterator[AptSource]:
-    """The `deb` lines of a one-line-style file (sources.list and *.list)."""
+    """Yield the `deb` lines of a one-line-style file (sources.list and *.list)."""
     for line in text.splitlines():
         match = re.fullmatch(
             r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<rest>\S.*)", line.split("#")[0].strip()
@@ -59,7 +59,7 @@ def parse_list(text: str) -> Iterator[AptSource]:
 
 
 def parse_deb822(text: str) -> Iterator[AptSource]:
-    """The enabled `deb` stanzas of a .sources file, one Source for each URI and suite."""
+    """Yield the enabled `deb` stanzas of a .sources file, one AptSource for each URI and suite."""
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     for stanza in re.split(r"\n\s*\n", "\n".join(lines)):
         fields: dict[str, str] = {}
@@ -83,7 +83,7 @@ def parse_deb822(text: str) -> Iterator[AptSource]:
 
 
 def read(etc_apt: Path) -> list[AptSource]:
-    """Every enabled binary source under a folder like /etc/apt, in apt's own order."""
+    """Return every enabled binary source under a folder like /etc/apt, in apt's own order."""
     parts = etc_apt / "sources.list.d"
     found: list[AptSource] = []
     for path in [etc_apt / "sources.list", *sorted(parts.glob("*.list")), *sorted(parts.glob("*.sources"))]:
@@ -94,7 +94,7 @@ def read(etc_apt: Path) -> list[AptSource]:
 
 
 def _release(suite: str) -> tuple[str, str] | None:
-    """("bookworm", "-updates") for Debian's suites, else None."""
+    """Return ("bookworm", "-updates") for Debian's suites, else None."""
     for kind in _KINDS:
         name = suite.removesuffix(kind) if kind else suite
         if name + kind == suite and name in _RELEASES:
@@ -103,7 +103,7 @@ def _release(suite: str) -> tuple[str, str] | None:
 
 
 def _is_debian(source: AptSource) -> bool:
-    """Whether a source is Debian's own archive, and not a vendor's that uses Debian's suite names."""
+    """Return whether a source is Debian's own archive, and not a vendor's with Debian's suite names."""
     if not _release(source.suite) or not _COMPONENTS.issuperset(source.components):
         return False
     if source.signed_by:
@@ -112,7 +112,7 @@ def _is_debian(source: AptSource) -> bool:
 
 
 def _mirrors(uri: str) -> list[str]:
-    """The URIs behind a mirror+file: list, which is on this machine alone; any other URI as it is."""
+    """Return the URIs in a mirror+file: list, which only this machine has; any other URI unchanged."""
     if not uri.startswith("mirror+file:"):
         return [uri]
     path = Path("/" + uri.removeprefix("mirror+file:").lstrip("/"))
@@ -121,7 +121,7 @@ def _mirrors(uri: str) -> list[str]:
 
 
 def for_release(sources: Iterable[AptSource], codename: str) -> list[AptSource]:
-    """Debian's own among these sources, for the release of that codename; [] if there are none."""
+    """Return Debian's own among these sources, for the release with a codename; [] if there are none."""
     wanted: dict[tuple[str, str], AptSource] = {}
     for source in filter(_is_debian, sources):
         kind = (_release(source.suite) or ("", ""))[1]
@@ -133,7 +133,7 @@ def for_release(sources: Iterable[AptSource], codename: str) -> list[AptSource]:
 
 
 def render(sources: Iterable[AptSource]) -> str:
-    """The sources as a .sources file."""
+    """Return the sources as a .sources file."""
     return "\n".join(
         f"Types: deb\nURIs: {source.uri}\nSuites: {source.suite}\nComponents: {' '.join(source.components)}\n"
         f"Signed-By: {source.signed_by}\n"
@@ -142,12 +142,12 @@ def render(sources: Iterable[AptSource]) -> str:
 
 
 def settings(dump: str) -> str:
-    """The lines of `apt-config dump` that a lab host needs to fetch from the same place, as apt.conf(5)."""
+    """Return the lines of `apt-config dump` that a lab host needs for the same mirror, as apt.conf(5)."""
     remaining = []
     for line in dump.splitlines():
         match = _SETTING.fullmatch(line)
         if not match or not match["value"] or not _SETTINGS.fullmatch(match["name"]):
             continue
-        if not _LOOPBACK.match(match["value"]):  # a proxy that a host cannot reach
+        if not _LOOPBACK.match(match["value"]):  # a host cannot reach a proxy on the loopback
             remaining.append(line)
     return "".join(f"{line}\n" for line in remaining)

@@ -1,4 +1,4 @@
-"""Does the same for several hosts at once."""
+"""Run the same work for several hosts in parallel."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from provision.errors import LabError
 
 
 def each(names: Sequence[str], work: Callable[[str], None]) -> None:
-    """Do work for every name at once and wait for all. Raises the error of the one that failed, or one for several.
+    """Run work for every name in parallel and wait for all.
 
-    The threads are daemons: Ctrl-C ends prov at once, and what it leaves is what `kill -9` leaves.
+    Raises the only error, or one that sums up several.
+
+    The threads are daemons: Ctrl-C ends prov at once, and leaves the same as `kill -9`.
     """
     errors: dict[str, Exception] = {}
 
@@ -21,7 +23,7 @@ def each(names: Sequence[str], work: Callable[[str], None]) -> None:
         except BrokenPipeError as error:
             errors[name] = error
         except OSError as error:
-            errors[name] = LabError(f"{name}: {error}")  # a full disk, most of the time
+            errors[name] = LabError(f"{name}: {error}")  # usually a full disk
         except Exception as error:  # raised again below, in the caller's thread
             errors[name] = error
 

@@ -1,4 +1,4 @@
-"""Runs other programs for the lab, and knows which packages they come from."""
+"""Run other programs for the lab, and name the packages that they come from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from provision.errors import LabError
 
-# program or file -> the Debian package that has it
+# program or file -> its Debian package
 NEEDS = {
     "systemd-nspawn": "systemd-container",
     "mmdebstrap": "mmdebstrap",
@@ -28,10 +28,10 @@ NEEDS = {
     "chroot": "coreutils",
 }
 
-# `su` without "-" leaves /usr/sbin out, where half of these programs are
+# `su` without "-" leaves out /usr/sbin, which has half of these programs
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# programs get no more of the caller's environment than this, as a host's init would pass it on
+# the whole environment of programs, as a host's init would pass it on; nothing else comes from the caller's
 ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
 
 
@@ -42,10 +42,10 @@ def run(
     environment: Mapping[str, str] | None = None,
     timeout: float = 60.0,
 ) -> str:
-    """Run a program to its end and return what it wrote to its standard output.
+    """Run a program to its end and return its standard output.
 
-    stdin: what it reads.  environment: added to ENVIRONMENT.  timeout: seconds.
-    Raises LabError with the program's own words if it fails.
+    stdin: its input.  environment: added to ENVIRONMENT.  timeout: seconds.
+    Raises LabError with the program's own message if it fails.
     """
     try:
         done = subprocess.run(
@@ -72,9 +72,9 @@ def run(
 
 
 def missing_packages(needs: Mapping[str, str] | None = None) -> list[str]:
-    """The Debian packages that the lab needs and this machine lacks.
+    """Return the Debian packages that the lab needs and this machine lacks.
 
-    needs: program or file -> its package; by default what hosts in namespaces need.
+    needs: program or file -> its package; by default for hosts in namespaces.
     """
     absent = [
         package
@@ -85,20 +85,20 @@ def missing_packages(needs: Mapping[str, str] | None = None) -> list[str]:
 
 
 def check_root() -> None:
-    """Raise LabError unless this process is root's."""
+    """Raise LabError unless this process runs as root."""
     if os.geteuid() != 0:
-        # sudo's own PATH has no virtual environment in it
+        # sudo's own PATH does not include the virtual environment
         raise LabError("the lab needs root", hint='sudo "$(command -v prov)" lab ...')
 
 
 def check() -> None:
-    """Raise LabError, naming every missing package at once, if the lab cannot work on this machine."""
+    """Raise LabError, naming all missing packages at once, if the lab cannot work on this machine."""
     check_root()
     refuse_missing(missing_packages(), "prov lab up --install ...")
 
 
 def refuse_missing(packages: Sequence[str], installs: str) -> None:
-    """Raise LabError if packages are missing. installs: the command of ours that would install them."""
+    """Raise LabError if packages are missing. installs: the prov command that would install them."""
     if packages:
         raise LabError(
             f"the lab needs {', '.join(packages)}",
@@ -107,7 +107,7 @@ def refuse_missing(packages: Sequence[str], installs: str) -> None:
 
 
 def has_apt() -> bool:
-    """Whether this machine's packages come by apt."""
+    """Return whether this machine uses apt."""
     return shutil.which("apt-get", path=PATH) is not None
 
 
@@ -118,7 +118,7 @@ def install(packages: Sequence[str]) -> None:
             raise LabError(
                 f"the lab needs {', '.join(packages)}, and there is no apt-get to install them with"
             )
-        # this machine's own packages: a proxy in the caller's environment counts
+        # these are this machine's own packages, so a proxy in the caller's environment applies
         own = {**os.environ, "PATH": PATH, "DEBIAN_FRONTEND": "noninteractive"}
         run(["apt-get", "update"], environment=own, timeout=300)
         run(["apt-get", "install", "-y", "--no-install-recommends", *packages], environment=own, timeout=900)

@@ -1,6 +1,6 @@
-"""What this machine has to run virtual machines with: Vagrant, a provider, and virtualisation or not.
+"""What this machine can run virtual machines with: Vagrant, a provider, and hardware virtualisation.
 
-Nothing is started to find out: Vagrant takes seconds to say what a look at a few files says as well.
+The checks only look at a few files, because Vagrant would take seconds to answer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from provision.errors import LabError
 from provision.lab import programs_run
 from provision.values import dataclass
 
-# what the provider libvirt needs on Debian, as programs_run.NEEDS; the plugin is looked for separately
+# needs of the provider libvirt on Debian, as programs_run.NEEDS; the plugin is looked for separately
 _PLUGIN = "vagrant-libvirt"
 _NEEDS = {
     "vagrant": "vagrant",
@@ -30,7 +30,7 @@ _NEEDS = {
 _BOX_NEEDS = {"mke2fs": "e2fsprogs"}
 _QEMU = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
 
-# where Debian's packages, and HashiCorp's, have the key that boxes let in at first
+# the key that boxes accept at first, in Debian's and HashiCorp's packages
 _KEYS = (
     ("/usr/share/rubygems-integration/all/gems", "vagrant-*/keys/vagrant.pub"),
     ("/opt/vagrant/embedded/gems", "gems/vagrant-*/keys/vagrant.pub"),
@@ -40,23 +40,23 @@ _DEBIAN_PLUGINS = Path("/usr/share/rubygems-integration/all/specifications")
 
 @dataclass(frozen=True)
 class Provider:
-    """What runs the VMs. name: as Vagrant calls it.  emulated: the processor is software, and slow."""
+    """Runs the VMs. name: as in Vagrant.  emulated: the processor is emulated in software, which is slow."""
 
     name: str
     emulated: bool = False
 
 
 def virtualises() -> bool:
-    """Whether this machine's processor can run VMs by itself. A /dev/kvm may be there without that."""
+    """Return whether this machine's processor can run VMs. /dev/kvm may exist even if it cannot."""
     if platform.system() != "Linux":
-        return True  # what else can it be told by: VirtualBox says it
+        return True  # not checked for other kinds of machines; VirtualBox reports the error
     if platform.machine() == "x86_64":
         return re.search(r"\b(vmx|svm)\b", Path("/proc/cpuinfo").read_text()) is not None
     return Path("/dev/kvm").exists()
 
 
 def choose() -> Provider:
-    """VirtualBox where it is and works, else libvirt; VAGRANT_DEFAULT_PROVIDER may say which.
+    """Return VirtualBox if it works here, else libvirt; VAGRANT_DEFAULT_PROVIDER may choose.
 
     Raises LabError if this machine has, and can have, neither.
     """
@@ -80,7 +80,7 @@ def choose() -> Provider:
 
 
 def missing_packages() -> list[str]:
-    """The Debian packages that the chosen provider, and boxes for it, need and this machine lacks."""
+    """Return the Debian packages that the provider, and boxes for it, need and this machine lacks."""
     found = choose()
     if found.name == "virtualbox":
         return programs_run.missing_packages({"vagrant": "vagrant", "ssh-keyscan": "openssh-client"})
@@ -92,7 +92,7 @@ def missing_packages() -> list[str]:
 
 
 def check() -> Provider:
-    """The chosen provider. Raises LabError that says what to install if something is missing."""
+    """Return the chosen provider. Raises LabError with what to install if something is missing."""
     found = choose()
     packages = missing_packages()
     if packages and not programs_run.has_apt():
@@ -106,12 +106,15 @@ def check() -> Provider:
 
 
 def vagrant_home() -> Path:
-    """Where Vagrant keeps boxes and plugins. Source: Vagrant's documentation, "Environmental Variables"."""
+    """Return Vagrant's folder for boxes and plugins.
+
+    Source: Vagrant's documentation, "Environmental Variables".
+    """
     return Path(os.environ.get("VAGRANT_HOME") or Path.home() / ".vagrant.d")
 
 
 def _has_plugin() -> bool:
-    """Whether Vagrant has the plugin for libvirt, from Debian or by `vagrant plugin install`."""
+    """Return whether Vagrant has the plugin for libvirt, from Debian or by `vagrant plugin install`."""
     if any(_DEBIAN_PLUGINS.glob(f"{_PLUGIN}-*.gemspec")):
         return True
     try:
@@ -122,7 +125,7 @@ def _has_plugin() -> bool:
 
 
 def insecure_key() -> Path:
-    """The public key, known to everyone, that boxes let in until Vagrant has put one of its own there."""
+    """Return the well-known public key that boxes accept until Vagrant has replaced it with its own."""
     for folder, pattern in _KEYS:
         for path in Path(folder).glob(pattern):
             return path

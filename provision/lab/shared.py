@@ -1,4 +1,4 @@
-"""What the lab's hosts share: the client key, the pinned host keys, each other's names, and the end of it all.
+"""What the lab's hosts share: the client key, the pinned host keys, each other's names, the cleanup.
 
 The caller holds the lock of the lab's folder for everything here.
 """
@@ -17,18 +17,18 @@ from provision.locks import locked
 
 
 def records(lab: Lab) -> list[HostRecord]:
-    """The records of all hosts, by name."""
+    """Return the records of all hosts, by name."""
     return [record for name in lab.names() if (record := store.read_record(lab, name))]
 
 
 def give_to_user(path: Path) -> None:
-    """Let the user who called sudo read a private file as well: their own prov and ssh need it."""
+    """Let the user who called sudo read a private file too: their own prov and ssh need it."""
     if "SUDO_UID" in os.environ and "SUDO_GID" in os.environ:
         os.chown(path, int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"]))
 
 
 def client_key(lab: Lab) -> str:
-    """The public key that every host lets in; the pair is made with the first host."""
+    """Return the public key that every host accepts; the key pair is made with the first host."""
     public = lab.key.with_suffix(".pub")
     if not lab.key.exists():
         new = lab.path / "client_key.new"
@@ -49,25 +49,27 @@ def publish(lab: Lab) -> None:
     bridged = [record for record in everyone if record.driver == "nspawn"]
     for record in bridged:
         host = lab.host(record.name)
-        # its disk may be full, or its /etc a link by now, or it is being removed: its own affair
+        # its disk may be full, its /etc may be a link, or it is being removed: that concerns this host only
         with suppress(OSError):
             if disk.is_mounted(host):
                 guest.refresh_names(host.root, bridged, record.name)
 
 
 def _known_as(record: HostRecord) -> str:
-    """The names of a host in a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT")."""
+    """Return the names of a host in a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT")."""
     if record.port == store.SSH_PORT:
         return f"{record.name},{record.address}"
     return f"[{record.name}]:{record.port},[{record.address}]:{record.port}"
 
 
 def settle(lab: Lab) -> None:
-    """After a host has gone: tell the others, or remove what they shared if it was the last, or the last of its
-    driver."""
+    """After a removal, update the other hosts.
+
+    If it was the last host, or the last of its driver, remove what the hosts shared.
+    """
     names = lab.names()
     machines = [record.name for record in records(lab) if record.driver == "vagrant"]
-    # a host whose record is lost counts as one on the bridge
+    # a host without a readable record counts as one on the bridge
     if len(machines) == len(names) and lab.network.exists():
         network.remove(lab)
     if not machines and lab.vagrant.exists():
@@ -97,7 +99,7 @@ def settle(lab: Lab) -> None:
 
 
 def _forget_runtime_folders() -> None:
-    """Remove systemd-nspawn's folders unless another lab may be starting a host just now."""
+    """Remove systemd-nspawn's folders unless another lab may be starting a host right now."""
     with locked(forwarding.STATE):
         if not forwarding.bridges():
             disk.forget_runtime_folders()

@@ -1,7 +1,7 @@
-"""Snapshots: what a host is at one moment, under a label, and the fast way back to it.
+"""Snapshots: the state of a host at one moment, under a label, and a fast way back to it.
 
-A VM's has its memory too, so it goes on where it was. Of a host in a namespace it is the disk, copied while all
-its processes are held still, so what is restored has had a power cut, and boots.
+A VM's snapshot includes its memory, so it continues where it was. For a host in a namespace it is the disk,
+copied while all processes are frozen; a restored host boots as after a power cut.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def restore(name: str, label: str, progress: Progress) -> None:
 
 
 def _find(name: str, label: str) -> tuple[Lab, HostDir, HostRecord]:
-    """Raises UsageError for a name or a label that cannot be."""
+    """Return the lab, and the host's folder and record. Raises UsageError for an invalid name or label."""
     lab = store.current()
     record = store.read_record(lab, name) if name in lab.names() else None
     if record is None:
@@ -88,7 +88,7 @@ def _vagrant(lab: Lab, record: HostRecord, argv: list[str]) -> None:
 
 
 def _set_clock(name: str) -> None:
-    """Wait until the VM lets us in, and set its clock: that goes on where the snapshot was made."""
+    """Wait until the VM lets us in, and set its clock, which continues from the time of the snapshot."""
     deadline = time.monotonic() + _LOGIN_SECONDS
     while True:
         try:
@@ -105,7 +105,7 @@ def _set_clock(name: str) -> None:
 
 
 def _copy_disk(lab: Lab, host: HostDir, label: str) -> None:
-    """Copy the host's own writes while none of its processes runs."""
+    """Copy the host's own layer while its processes are frozen."""
     host.snapshots.mkdir(mode=0o700, exist_ok=True)
     group = lab.cgroup(host.name)
     new, place = host.snapshots / f".{label}.new", host.snapshots / label
@@ -124,6 +124,9 @@ def _copy_disk(lab: Lab, host: HostDir, label: str) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a folder with all attributes: overlayfs marks in them what is hidden (its documentation, "whiteouts")."""
+    """Copy a folder with all attributes.
+
+    overlayfs stores in them which names are hidden (its documentation, "whiteouts").
+    """
     argv = ["cp", "--archive", "--reflink=auto", "--no-target-directory", str(source), str(target)]
     programs_run.run(argv, timeout=_COPY_SECONDS)

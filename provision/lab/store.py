@@ -27,7 +27,7 @@ from provision.lab import cgroup
 from provision.lab.lab_host import HostRecord, LabHost, is_label
 from provision.values import dataclass
 
-# root's lab; anyone else has one, of VMs alone, in their home
+# root's lab; other users have their own, with VMs only, in their home folder
 DEFAULT_DIR = Path("/var/lib/prov-lab")
 _OWN_DIR = ".local/state/prov-lab"
 
@@ -54,7 +54,7 @@ class HostDir:
 
     @property
     def disk(self) -> Path:
-        """The folder of the overlay's three."""
+        """The folder of the three overlay folders."""
         return self.path / "disk"
 
     @property
@@ -64,12 +64,12 @@ class HostDir:
 
     @property
     def netns(self) -> Path:
-        """The file that the host's network namespace is mounted on."""
+        """The file on which the host's network namespace is mounted."""
         return self.path / "netns"
 
     @property
     def console(self) -> Path:
-        """What the host wrote to its console."""
+        """The host's console output."""
         return self.path / "console.log"
 
     @property
@@ -85,13 +85,13 @@ class HostDir:
 
 @dataclass(frozen=True)
 class Lab:
-    """A lab: a folder, and the tag that its bridge, tables and control groups are named with."""
+    """A lab: a folder, and the tag in the names of its bridge, tables and control groups."""
 
     path: Path
 
     @property
     def tag(self) -> str:
-        """At most 11 characters: with "-254" it still fits the 15 of an interface's name."""
+        """The tag: at most 11 characters, because with "-254" it must fit the 15 of an interface name."""
         if self.path == DEFAULT_DIR:
             return "prov-lab"
         return f"prov-{hashlib.sha256(os.fsencode(self.path)).hexdigest()[:6]}"
@@ -108,17 +108,17 @@ class Lab:
 
     @property
     def vagrant(self) -> Path:
-        """Where VMs' own Vagrantfile is; libvirt's names for them begin with the last part."""
+        """The folder for VMs' own Vagrantfile; libvirt's names for them start with its last part."""
         return self.path / "vagrant" / self.tag
 
     @property
     def network(self) -> Path:
-        """network.json: the subnet, and what was changed for it."""
+        """network.json: the subnet, and the changes made for it."""
         return self.path / "network.json"
 
     @property
     def key(self) -> Path:
-        """The private key that every host lets in; beside it the public one."""
+        """The private key that every host accepts; the public key is beside it."""
         return self.path / "client_key"
 
     @property
@@ -127,15 +127,15 @@ class Lab:
         return self.path / "known_hosts"
 
     def host(self, name: str) -> HostDir:
-        """The files of the host of this name, whether it exists or not."""
+        """Return the files of a host, whether it exists or not."""
         return HostDir(self.hosts / name)
 
     def cgroup(self, name: str) -> Path:
-        """The control group that holds all of the host's processes and nothing else."""
+        """Return the control group that holds exactly the host's processes."""
         return cgroup.path(f"{self.tag}-{name}")
 
     def names(self) -> list[str]:
-        """The names of the hosts of which there is anything, sorted."""
+        """Return the names of all hosts with a folder, sorted."""
         try:
             return sorted(entry.name for entry in self.hosts.iterdir() if is_label(entry.name))
         except (FileNotFoundError, NotADirectoryError):
@@ -143,15 +143,15 @@ class Lab:
 
 
 def current() -> Lab:
-    """The lab that the environment's PROV_LAB_DIR names, else root's or the user's own.
+    """Return the lab of the environment's PROV_LAB_DIR, else root's or the user's own.
 
-    Raises LabError if the path has characters that an overlay's mount options cannot carry.
+    Raises LabError if the path has characters that an overlay's mount options cannot contain.
     """
     return readable()[0]
 
 
 def readable() -> list[Lab]:
-    """The current lab, and root's, whose hosts are for the user who called sudo too."""
+    """Return the current lab, and root's, because its hosts are also for the user who called sudo."""
     named = os.environ.get("PROV_LAB_DIR")
     if not named:
         own = [] if os.geteuid() == 0 else [Lab(Path.home() / _OWN_DIR)]
@@ -166,7 +166,7 @@ def readable() -> list[Lab]:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a file of the lab's state; None if there is none that can be read as such."""
+    """Return the object in a state file; None if it is missing or invalid."""
     try:
         value = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError):
@@ -175,7 +175,10 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def write_atomic(path: Path, text: str, mode: int = 0o644) -> None:
-    """Replace a file whole: a reader, also after a crash of this process, sees the old or the new."""
+    """Replace a file atomically.
+
+    Even after a crash of this process, a reader sees the old or the new contents.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w") as file:
@@ -185,7 +188,7 @@ def write_atomic(path: Path, text: str, mode: int = 0o644) -> None:
 
 
 def read_record(lab: Lab, name: str) -> HostRecord | None:
-    """What is kept of a host; None if there is none, or its record is damaged."""
+    """Return the record of a host; None if it is missing or damaged."""
     value = read_json(lab.host(name).record)
     try:
         return HostRecord(**{**value, "layers": tuple(value["layers"])}) if value else None
@@ -194,14 +197,14 @@ def read_record(lab: Lab, name: str) -> HostRecord | None:
 
 
 def write_record(lab: Lab, record: HostRecord) -> None:
-    """Keep the record; the host's folder exists."""
+    """Write the record; the host's folder exists."""
     write_atomic(lab.host(record.name).record, json.dumps(asdict(record), indent=1) + "\n")
 
 
 def _labhost(lab: Lab, record: HostRecord) -> LabHost:
     password = ""
     if record.login == "sudo-password":
-        # it is there once the disk is made, and readable for the user who made the host
+        # it exists once the disk is made, and is readable for the user who made the host
         with suppress(FileNotFoundError, PermissionError):
             password = lab.host(record.name).password.read_text().strip()
     return LabHost(
@@ -221,12 +224,12 @@ def _labhost(lab: Lab, record: HostRecord) -> LabHost:
 
 
 def _runs(lab: Lab, record: HostRecord) -> bool:
-    """Whether the host runs; a VM, whether something answers there: its driver would need seconds to say."""
+    """Return whether the host runs. A VM runs if something answers there: its driver would take seconds."""
     if record.driver == "nspawn":
         return cgroup.populated(lab.cgroup(record.name))
     if not record.address:
         return False
-    import socket  # here: hosts of the other driver need none
+    import socket  # imported here: hosts of the other driver do not need it
 
     try:
         socket.create_connection((record.address, record.port), timeout=_REACH_SECONDS).close()
@@ -236,7 +239,7 @@ def _runs(lab: Lab, record: HostRecord) -> bool:
 
 
 def find(name: str) -> LabHost | None:
-    """The lab's host of this name, or None. Reads three small files and starts no process."""
+    """Return the lab's host with a name, or None. Reads three small files and starts no process."""
     if not is_label(name):
         return None
     for lab in readable():
@@ -247,7 +250,7 @@ def find(name: str) -> LabHost | None:
 
 
 def hosts() -> list[LabHost]:
-    """Every host of the lab, by name."""
+    """Return every host of the lab, by name."""
     found = {}
     for lab in reversed(readable()):
         for name in lab.names():
@@ -259,10 +262,10 @@ def hosts() -> list[LabHost]:
 
 @contextmanager
 def foreseen() -> Iterator[None]:
-    """Say what the system refuses (a full or read-only disk, a folder that cannot be) as a LabError."""
+    """Raise system errors (a full or read-only disk, a folder that cannot be made) as a LabError."""
     try:
         yield
     except BrokenPipeError:
-        raise  # the reader of the progress has gone: the command line's affair
+        raise  # the reader of the progress is gone, which the command line handles
     except OSError as error:
         raise LabError(str(error), hint=f"The lab's folder is {current().path} (PROV_LAB_DIR).") from error

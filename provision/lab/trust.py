@@ -1,4 +1,4 @@
-"""What lets a lab host reach the package registries that this machine reaches: certificates and pip's index.
+"""Give a lab host access to this machine's package registries: certificates and pip's index.
 
 Certificates that this machine's administrator added (a company's proxy, a private registry) are put where
 update-ca-certificates(8) looks for local ones, so that they stay when a host rewrites its bundle.
@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-# where Debian's and Fedora's families keep the bundle that programs read
+# the certificate bundle in Debian's and in Fedora's family
 BUNDLES = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pki/tls/certs/ca-bundle.crt"))
 
-# Debian's ca-certificates package: the ones that a lab host has of its own
+# Debian's ca-certificates package, which a lab host has too
 _DISTRIBUTED = Path("/usr/share/ca-certificates")
 
 LOCAL = "usr/local/share/ca-certificates"
@@ -26,18 +26,18 @@ _PIP_FILES = (Path("/etc/pip.conf"), Path.home() / ".pip/pip.conf", Path.home() 
 
 
 def certificates(text: str) -> list[str]:
-    """The PEM certificates in a text, each without blanks at its ends."""
+    """Return the PEM certificates in a text, each stripped."""
     return [re.sub(r"\s*\n\s*", "\n", match) for match in _PEM.findall(text)]
 
 
 def added(bundle: str, distributed: Iterable[str]) -> list[str]:
-    """The certificates of a bundle that are in none of the distributed texts."""
+    """Return the certificates of a bundle that are in none of the distributed texts."""
     own = {certificate for text in distributed for certificate in certificates(text)}
     return [certificate for certificate in dict.fromkeys(certificates(bundle)) if certificate not in own]
 
 
 def added_here() -> list[str]:
-    """The certificates that this machine trusts beyond those that Debian distributes."""
+    """Return the certificates that this machine trusts in addition to Debian's."""
     bundle = next((path for path in BUNDLES if path.is_file()), None)
     if not bundle or not _DISTRIBUTED.is_dir():
         return []
@@ -49,11 +49,11 @@ def pip_conf(
     files: Iterable[Path] = _PIP_FILES,
     environment: Mapping[str, str] = os.environ,
 ) -> str:
-    """A pip.conf for lab hosts; empty if pip needs none.
+    """Return a pip.conf for lab hosts; "" if pip needs none.
 
-    certificates_added: pip before 24.2 trusts only its own certificates, unless told to use the system's.
-    files: this machine's pip configuration; an index that is reached over the network is taken over.
-    environment: whose PIP_INDEX_URL and the like come before the files (pip's documentation, "Configuration").
+    certificates_added: pip before 24.2 trusts only its own certificates, unless it is told to use the
+    system's.  files: this machine's pip configuration; an index on the network is taken over.  environment:
+    its PIP_INDEX_URL and the like override the files (pip's documentation, "Configuration").
     """
     ours: dict[str, str] = {}
     parser = configparser.RawConfigParser()

@@ -1,7 +1,7 @@
 """The driver `vagrant`: virtual machines, with a kernel and a boot of their own.
 
-Locks are those of the other driver; Vagrant's own folder is locked while it makes a VM, because it can neither
-add a box nor upload its disk twice at the same time, whichever lab asks for it.
+Locks are those of the other driver. Vagrant's own folder is also locked while it makes a VM, because Vagrant
+can neither add a box nor upload its disk twice at the same time, for any lab.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from provision.lab.store import HostDir, Lab, foreseen
 from provision.lab.vagrantfile import Project
 from provision.locks import locked
 
-# for machines that build no boxes: those that Debian's cloud team publishes
+# for machines that cannot build boxes: those of Debian's cloud team
 PUBLIC_BOXES = {"debian-12": "debian/bookworm64", "debian-13": "debian/trixie64"}
 
 _SCAN_SECONDS = 60
@@ -56,7 +56,7 @@ def up(
 
 
 def _asked(lab: Lab, name: str, image: str) -> HostRecord:
-    """The record of what is asked for; what is not said is as the VM is, if it exists."""
+    """Return the requested record; settings that are not given are those of the existing VM."""
     record = store.read_record(lab, name)
     known = record if record and record.driver == "vagrant" else None
     project = Project(Path(known.folder)) if known else vagrantfile.find(lab)
@@ -74,7 +74,7 @@ def _asked(lab: Lab, name: str, image: str) -> HostRecord:
 
 
 def _reserve(lab: Lab, asked: HostRecord, *, new: bool) -> HostRecord:
-    """The VM's record: the one it has, else a new one. new: raise HostExists if it has one."""
+    """Return the VM's record: the one it has, else a new one. new: raise HostExists if it has one."""
     with locked(lab.path):
         record = store.read_record(lab, asked.name)
         if record and new:
@@ -89,7 +89,7 @@ def _reserve(lab: Lab, asked: HostRecord, *, new: bool) -> HostRecord:
 
 
 def _boot(lab: Lab, asked: HostRecord, found: Provider, progress: Progress, *, new: bool) -> None:
-    """Bring one VM to the point where it lets us in, from wherever it is."""
+    """Bring one VM to the point where it lets us in, from whatever state it is in."""
     host = lab.host(asked.name)
     with locked(host.path, waiting=_waiting(host, progress)):
         record = _reserve(lab, asked, new=new)
@@ -103,7 +103,7 @@ def _boot(lab: Lab, asked: HostRecord, found: Provider, progress: Progress, *, n
             _learn(lab, project, record)
         except ProvError as error:
             if not project.exists(host.name):
-                _forget(lab, host, project)  # nothing was made but the record
+                _forget(lab, host, project)  # only the record was made
             raise _with_console(error, host) from error
         now = store.find(host.name)
         progress(f"{host.name} is up: {now.address if now else ''}")
@@ -120,7 +120,7 @@ def _vagrant_up(lab: Lab, project: Project, record: HostRecord, found: Provider,
             "this machine has no hardware virtualisation: the processor is emulated, some 8 times slower"
         )
     home = provider.vagrant_home()
-    # boxes are in the user's home, whatever the lab; the lab's own folder says that it has VMs
+    # boxes are in the user's home for all labs; the lab's own folder says that it has VMs
     with locked(home, waiting=lambda: progress("waiting for another VM to boot")), locked(lab.vagrant):
         if found.name == "libvirt":
             libvirt.ensure(lab, progress)
@@ -137,7 +137,7 @@ def _vagrant_up(lab: Lab, project: Project, record: HostRecord, found: Provider,
 
 
 def _box(image: str, found: Provider, progress: Progress) -> dict[str, str]:
-    """Which box to make it from: the one that the environment names, else of our own building, else a public one."""
+    """Return the box to use: the one in the environment, else one that we build, else a public one."""
     if image not in IMAGES:
         return {}
     if found.name == "libvirt" and os.geteuid() == 0 and box.can_build():
@@ -147,7 +147,7 @@ def _box(image: str, found: Provider, progress: Progress) -> dict[str, str]:
 
 
 def _learn(lab: Lab, project: Project, record: HostRecord) -> None:
-    """Keep how the VM is reached, and its host key when it is new."""
+    """Record how to reach the VM, and its host key if it is new."""
     said = vagrantfile.ssh_config(project, lab, record.name)
     address, port = said["hostname"], int(said["port"])
     record = replace(
@@ -164,7 +164,7 @@ def _learn(lab: Lab, project: Project, record: HostRecord) -> None:
 
 
 def _scan(address: str, port: int) -> str:
-    """The public key of a VM that was just made, over a network that does not leave this machine."""
+    """Return the public key of a new VM, over a network that does not leave this machine."""
     argv = ["ssh-keyscan", "-T", str(_SCAN_SECONDS), "-p", str(port), "-t", "ed25519,ecdsa,rsa", address]
     lines = [
         line for line in programs_run.run(argv, timeout=3 * _SCAN_SECONDS).splitlines() if line[:1] != "#"
@@ -177,11 +177,11 @@ def _scan(address: str, port: int) -> str:
 
 
 def _with_console(error: ProvError, host: HostDir) -> ProvError:
-    """The error with the last lines of the VM's console, if it got so far as to have one."""
+    """Return the error with the last lines of the VM's console, if it has any."""
     try:
         said = machine.console_tail(host.console)
     except PermissionError:
-        return error  # libvirt's own
+        return error  # readable by libvirt only
     if not said or isinstance(error, UsageError):
         return error
     return LabError(
@@ -192,7 +192,7 @@ def _with_console(error: ProvError, host: HostDir) -> ProvError:
 
 
 def remove(lab: Lab, host: HostDir, progress: Progress) -> None:
-    """Remove all there is of a VM, in whatever state it is."""
+    """Remove everything of a VM, in whatever state it is."""
     with locked(host.path, waiting=_waiting(host, progress)):
         record = store.read_record(lab, host.name)
         project = Project(Path(record.folder if record else lab.vagrant))
@@ -200,14 +200,14 @@ def remove(lab: Lab, host: HostDir, progress: Progress) -> None:
             provider.check()
             if (project.state(host.name) / "libvirt").exists():
                 libvirt.ensure(lab, progress)
-            with suppress(UsageError):  # its Vagrantfile does not have it any more
+            with suppress(UsageError):  # its Vagrantfile no longer has it
                 vagrantfile.run(project, lab, host.name, ["destroy", "-f", host.name], progress=progress)
         _forget(lab, host, project)
     progress(f"{host.name} is gone")
 
 
 def _forget(lab: Lab, host: HostDir, project: Project) -> None:
-    """Remove what Vagrant does not know of, and our record. The caller holds the host's lock."""
+    """Remove what Vagrant does not know about, and our record. The caller holds the host's lock."""
     if shutil.which("virsh", path=programs_run.PATH):
         libvirt.remove_machine(lab, project.domain(host.name), project.file)
     shutil.rmtree(project.state(host.name), ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A Vagrantfile, and Vagrant run on it: its environment, its progress, and its errors in prov's words."""
+"""Run Vagrant on a Vagrantfile: with its environment, its progress, and its errors in prov's words."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from provision.lab.store import Lab
 from provision.names import suggestion
 from provision.values import dataclass
 
-# until a VM starts to boot: a slow download of its box
+# until a VM starts to boot, which includes a slow download of its box
 UP_SECONDS = 1800.0
-# from then on, until it has an address, and again until it lets Vagrant in; as in our Vagrantfile
+# from then until it has an address, and from then until it lets Vagrant in; as in our Vagrantfile
 BOOT_SECONDS = 600.0
 COMMAND_SECONDS = 300.0
-_GRACE = 15.0  # for Vagrant to say by itself that it has waited long enough
+_GRACE = 15.0  # extra time in which Vagrant can report its own timeout
 
 NAME = "Vagrantfile"
 
-# prov's own: in its repository a link to the one at the top
+# prov's own; in the repository, a link to the one at the top
 _SHIPPED = Path(__file__).with_name(NAME)
 
 Progress = Callable[[str], None]
@@ -47,24 +47,24 @@ class Project:
 
     @property
     def takes_box(self) -> bool:
-        """Whether the Vagrantfile lets us say which box: ours does, other people's choose themselves."""
+        """Whether the Vagrantfile lets us choose the box: ours does, other people's choose it themselves."""
         return not self.file.is_file() or "PROV_VM_BOX" in self.file.read_text(errors="replace")
 
     def state(self, machine: str) -> Path:
-        """Vagrant's folder for a machine; in it, one for its provider."""
+        """Return Vagrant's folder for a machine, which has one for its provider."""
         return self.folder / ".vagrant/machines" / machine
 
     def exists(self, machine: str) -> bool:
-        """Whether Vagrant has made the machine, as far as it got to note it."""
+        """Return whether Vagrant has made the machine, by Vagrant's own notes."""
         return any(self.state(machine).glob("*/id"))
 
     def domain(self, machine: str) -> str:
-        """libvirt's name for the machine, as the plugin makes it (its set_name_of_domain.rb)."""
+        """Return libvirt's name for the machine, as the plugin builds it (its set_name_of_domain.rb)."""
         return re.sub(r"[^-a-zA-Z0-9_.]", "", f"{self.folder.name}_{machine}")
 
 
 def find(lab: Lab) -> Project:
-    """The Vagrantfile that `vagrant` would find from here; where there is none, prov's own in the lab's folder."""
+    """Return the Vagrantfile that `vagrant` would find from here, else prov's own in the lab's folder."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / NAME).is_file():
@@ -88,10 +88,11 @@ def run(
     timeout: float = COMMAND_SECONDS,
     progress: Progress | None = None,
 ) -> str:
-    """Run Vagrant and return what it says.
+    """Run Vagrant and return its output.
 
-    machine: the one that it is about.  variables: added to its environment.  progress: is told what it does.
-    timeout: in seconds; while Vagrant waits for a VM, BOOT_SECONDS or the environment's PROV_VM_BOOT_TIMEOUT.
+    machine: the one that it acts on.  variables: added to its environment.  progress: called with what it
+    does.  timeout: in seconds; while Vagrant waits for a VM, BOOT_SECONDS or the environment's
+    PROV_VM_BOOT_TIMEOUT.
     Raises LabError, or UsageError if the Vagrantfile has no such machine.
     """
     last: deque[str] = deque(maxlen=200)
@@ -116,7 +117,7 @@ def run(
                     if progress:
                         progress(words.removeprefix("==> "))
                     if ": Waiting for " in words:
-                        # the plugin alone would wait for an address for ten minutes and more
+                        # otherwise the plugin alone would wait for an address for ten minutes and more
                         deadline.move(float(os.environ.get("PROV_VM_BOOT_TIMEOUT", BOOT_SECONDS)) + _GRACE)
         status = process.wait()
     finally:
@@ -134,7 +135,7 @@ def run(
 
 
 class _Deadline:
-    """Ends a process when its time is over. passed: whether it was."""
+    """Ends a process after a timeout. passed: whether that has happened."""
 
     def __init__(self, process: subprocess.Popen[str], seconds: float) -> None:
         self._process = process
@@ -143,7 +144,7 @@ class _Deadline:
         self.move(seconds)
 
     def move(self, seconds: float | None) -> None:
-        """Leave so many seconds from now on; with None, as many as it likes."""
+        """Set the timeout, in seconds from now; None removes it."""
         if self._timer:
             self._timer.cancel()
         self._timer = None
@@ -158,7 +159,7 @@ class _Deadline:
 
 
 def _bound() -> list[str]:
-    """What has the kernel end Vagrant when prov ends, where it can."""
+    """Return the words that make the kernel end Vagrant when prov ends, where that is possible."""
     return ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
 
 
@@ -168,13 +169,16 @@ def _environment(lab: Lab, machine: str) -> dict[str, str]:
         "PROV_VM_POOL": lab.tag,
         "PROV_VM_HOSTS": str(lab.hosts),
         "VAGRANT_DEFAULT_PROVIDER": provider.choose().name,
-        "VAGRANT_CHECKPOINT_DISABLE": "1",  # no asking for newer versions
+        "VAGRANT_CHECKPOINT_DISABLE": "1",  # no check for newer versions
     }
     return {**os.environ, **ours}
 
 
 def ssh_config(project: Project, lab: Lab, machine: str) -> dict[str, str]:
-    """What `vagrant ssh-config` says, by ssh_config(5)'s words in lower case; of several keys the first."""
+    """Return the settings of `vagrant ssh-config`, with ssh_config(5)'s keywords in lower case.
+
+    The first of several keys.
+    """
     found: dict[str, str] = {}
     for line in run(project, lab, machine, ["ssh-config", machine]).splitlines():
         words = shlex.split(line)
@@ -185,7 +189,7 @@ def ssh_config(project: Project, lab: Lab, machine: str) -> dict[str, str]:
     return found
 
 
-# what Vagrant or its plugin says (locales/en.yml of each), and what that means
+# messages of Vagrant and its plugin (locales/en.yml of each), and what they mean
 _SAYINGS = (
     (
         r"No space left on device|ENOSPC",
@@ -235,7 +239,7 @@ def _explained(
 
 
 def machines(project: Project, lab: Lab) -> list[str]:
-    """The names of the machines in a Vagrantfile."""
+    """Return the names of the machines in a Vagrantfile."""
     said = run(
         project, lab, "", ["status", "--machine-readable"], variables={"PROV_VM_NAMES": "lb1 web1 web2"}
     )
