@@ -70,7 +70,7 @@ class Agent:
         self._text = ""
         self._masks = Masks()
 
-    # -- what steps may ask of the controller (system.Controller)
+    # -- requests of steps to the controller (system.Controller)
 
     def fetch(self, source: Source, request: bytes = b"") -> Generator[bytes, None, None]:
         """Yield the contents of a source, in pieces, as the controller sends them."""

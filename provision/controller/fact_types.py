@@ -10,12 +10,12 @@ from provision.values import dataclass
 
 @dataclass(frozen=True)
 class Facts:
-    """What the agent says of its host in its first message.
+    """Facts about a host, from the agent's first message.
 
-    distribution, version, codename: as in os-release(5), such as "debian", "12", "bookworm".
-    family: "debian" or "redhat".  cpus: usable by this process.  memory_mb: total, in MiB.
-    addresses: without loopback and link-local ones, IPv4 first.  python: version of the host's interpreter.
-    init: "systemd" or the name of process 1.  user: the one that the agent runs as.  login_user: who logged in.
+    distribution, version, codename: as in os-release(5), such as "debian", "12", "bookworm".  family:
+    "debian" or "redhat".  cpus: usable by this process.  memory_mb: total, in MiB.  addresses: without
+    loopback and link-local ones, IPv4 first.  python: version of the host's interpreter.  init: "systemd" or
+    the name of process 1.  user: the one that the agent runs as.  login_user: who logged in.
     """
 
     distribution: str

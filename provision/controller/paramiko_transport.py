@@ -1,4 +1,4 @@
-"""The way to a host by paramiko: an SSH client in this process."""
+"""The paramiko transport: reaches a host with an SSH client in this process."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ class Session:
         """Close the channel in whatever state it is; the agent exits after its running step."""
         self._conversation.close()
 
-    # -- inside
+    # -- internal
 
     def _host_caches(self) -> bool:
         """Return whether the host keeps what it is sent, for later runs."""

@@ -21,7 +21,10 @@ _NSPAWN = Path("/run/systemd/nspawn")
 
 
 def mount(lab: Lab, host: HostDir, record: HostRecord) -> None:
-    """Mount the host's file system, unless it is. Raises LabError if this file system cannot carry an overlay."""
+    """Mount the host's file system unless it is mounted.
+
+    Raises LabError if the disk cannot carry an overlay.
+    """
     if is_mounted(host):
         return
     gone = [layer for layer in record.layers if not (lab.images / layer).is_dir()]

@@ -106,7 +106,7 @@ def check_names(names: Iterable[str]) -> list[str]:
 
 
 def check_choice(kind: str, value: str, known: Iterable[str]) -> None:
-    """Raise UsageError, naming what is known, unless value is one of known."""
+    """Raise UsageError, with the known values, unless a value is one of them."""
     choices = list(known)
     if value not in choices:
         raise UsageError(

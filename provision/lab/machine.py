@@ -79,7 +79,7 @@ def _machine(lab: Lab, name: str) -> str:
 
 
 def start(lab: Lab, host: HostDir, record: HostRecord) -> None:
-    """Start the host. Its disk is mounted, its network connected, and none of its processes is left."""
+    """Start the host. Its disk must be mounted, its network connected, and all of its processes gone."""
     supervisor = ["sh", str(_SUPERVISE), str(lab.cgroup(host.name)), *_nspawn(lab, host, record)]
     host.console.write_bytes(b"")
     host.console.chmod(0o600)

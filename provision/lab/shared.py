@@ -91,7 +91,7 @@ def settle(lab: Lab) -> None:
     if os.geteuid() == 0 and not cgroup.under_systemd():
         _forget_runtime_folders()
     for folder in (lab.hosts, lab.images):
-        with suppress(OSError):  # there are images, or another process has just made a host's folder
+        with suppress(OSError):  # images remain, or another process has just made a host's folder
             folder.rmdir()
     memory_disk.release(lab)
     with suppress(OSError):

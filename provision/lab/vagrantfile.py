@@ -36,7 +36,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Project:
-    """A folder with a Vagrantfile, and Vagrant's own state beside it."""
+    """A folder with a Vagrantfile and Vagrant's own state."""
 
     folder: Path
 

@@ -1,7 +1,7 @@
 """Frames between controller and agent: a JSON header and raw payload, both of exact length. Shipped.
 
 A frame is 8 bytes (header and payload length, big-endian), the header, the payload. Nothing depends on line
-ends, and nothing is read past a frame. What the headers mean is protocol.py's.
+ends, and no read goes past a frame. protocol.py defines the headers' meaning.
 """
 
 import json

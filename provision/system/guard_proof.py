@@ -24,7 +24,7 @@ class Proof(NamedTuple):
 
 
 def claim(folder: str, to: str) -> bool:
-    """Claim what is armed, atomically; False if it was claimed already."""
+    """Claim the armed guard atomically; return False if it was already claimed."""
     try:
         os.rename(folder + "/armed", "%s/%s" % (folder, to))
     except FileNotFoundError:

@@ -295,7 +295,7 @@ class Files:
         self._private.clear()
 
     def link(self, path: str, target: str) -> None:
-        """Make path a symbolic link, replacing a file or link there in one step."""
+        """Make a path a symbolic link; replace a file or link there atomically."""
         with way(path) as at:
             refuse_directory(at, path)
             temporary = temporary_name(at.name)

@@ -1,4 +1,4 @@
-"""Processes of the host, by proc(5). Shipped with the steps that ask about them."""
+"""Processes of the host, by proc(5). Shipped with the steps that query them."""
 
 import os
 import re

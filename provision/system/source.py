@@ -1,4 +1,4 @@
-"""Contents that travel to a host once, by hash, and only if the host lacks them. Shipped to hosts."""
+"""Contents that travel to a host by hash, once, and only if the host lacks them. Shipped."""
 
 import hashlib
 from io import BytesIO

@@ -205,7 +205,7 @@ def systemd_property(text: Value) -> str:
     return systemd_environment(text)
 
 
-# -- the shell, and what is written for it
+# -- the shell, and formats with shell commands
 
 
 def shell(text: Value) -> str:
@@ -269,7 +269,7 @@ def sudoers(text: Value) -> str:
     return found
 
 
-# -- formats of data
+# -- data formats
 
 
 def toml(value: "bool | Value") -> str:

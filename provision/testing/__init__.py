@@ -1,7 +1,9 @@
-"""Roles tested on throwaway hosts: `prov test`, and the fixtures that tests of roles and steps use (docs/testing.md).
+"""Tests of roles on throwaway hosts: `prov test`, and fixtures for tests of roles and steps
+(docs/testing.md).
 
-What tests import for their annotations is here: Host, which is pytest-testinfra's, ProvHost, Deployed, StepHost.
-Each comes when it is first asked for: pytest loads the plugin in this package also for those who do not use it.
+This package has the names that tests import for annotations: Host, which is pytest-testinfra's, ProvHost,
+Deployed, StepHost. Each is loaded on first use, because pytest loads this package in every project that has
+prov.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Deployed", "Host", "ProvHost", "Ran", "StepHost"]
 
-#: what to do without pytest-testinfra
+#: what to do if pytest-testinfra is missing
 INSTALL = "pip install 'prov-deploy[test]'"
 
 

@@ -1,4 +1,4 @@
-"""The hosts of one run of pytest: one that `prov test` has deployed, one that a person names, or new ones."""
+"""The hosts of one run of pytest: one that `prov test` has deployed, one that the user names, or new ones."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from provision.values import dataclass
 
 @dataclass(frozen=True)
 class Lent:
-    """A host for tests. deployed: what was done to it; None if that is not known."""
+    """A host for tests. deployed: what the deploy did; None if that is unknown."""
 
     host: ProvHost
     deployed: Deployed | None
 
 
 class Lender:
-    """Has a host for each file of tests; what it has booted, it removes.
+    """Lends a host to each test file, and removes the hosts that it has booted.
 
     image, host, trial: see the plugin's options.
     """
@@ -46,7 +46,7 @@ class Lender:
         self._folder = tempfile.TemporaryDirectory(prefix="prov-test-")
 
     def lend(self, path: Path) -> Lent:
-        """The host for the tests in a file. Fails the test that asks if there can be none."""
+        """Return the host for the tests in a file. Fails the requesting test if there can be none."""
         role = "" if self._trial or self._host else role_of(path)
         if role not in self._lent:
             try:
@@ -57,12 +57,12 @@ class Lender:
                 why = f"{error}\n\n{error.hint}".strip()
             else:
                 return self._lent[role]
-            # out of the except clause: what pytest shows is the message, and not how we came by it
+            # outside the except clause, so that pytest shows the message without the exception behind it
             pytest.fail(why, pytrace=False)
         return self._lent[role]
 
     def close(self) -> None:
-        """Remove what was booted."""
+        """Remove the booted hosts."""
         for lent in self._lent.values():
             lent.host.close()
         there = [name for name in self._booted if lab.find(name)]
@@ -85,7 +85,7 @@ class Lender:
         return self._booted_for(role)
 
     def _booted_for(self, role: str) -> Lent:
-        """A new host with a role on it."""
+        """Boot a new host with a role on it."""
         authority = Path(self._folder.name) / "ca"
         trial = trial_of(role, self._image, authority)
         check_free([trial])
@@ -102,7 +102,7 @@ class Lender:
 
 
 def on_trial(about: dict[str, Any]) -> Lent:
-    """The host that `prov test` is about (provision.testing.trials.save)."""
+    """Return the host under test in `prov test` (provision.testing.trials.save)."""
     trial = trial_of(about["subject"], about["image"], Path(about["authority"]), about["inventory"])
     assignment = next(a for a in trial.assignments if a.host.name == about["host"])
     return Lent(ProvHost(assignment, authority_of(assignment)), Deployed.from_json(about["deployed"]))

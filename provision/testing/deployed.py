@@ -1,4 +1,4 @@
-"""What a deploy did, as tests read it: the fixture `deployed`."""
+"""The result of a deploy, as tests read it: the fixture `deployed`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from provision.values import dataclass
 
 @dataclass(frozen=True)
 class DeployedStep:
-    """A step of the deploy. state: ok, changed, failed or skipped.  why: for those that did nothing."""
+    """A step of the deploy. state: ok, changed, failed or skipped.  why: for steps that did nothing."""
 
     role: str
     name: str
@@ -22,9 +22,9 @@ class DeployedStep:
 
 
 class Deployed(Mapping[str, DeployedStep]):
-    """The steps of the first deploy by their names, as `prov deploy` shows them: `deployed["package nginx"].state`.
+    """The steps of the first deploy by name, as `prov deploy` shows them: `deployed["package nginx"].state`.
 
-    Of several with one name, the last one that changed something.
+    Of several steps with one name, it is the last one that changed something.
     """
 
     def __init__(self, steps: Iterable[DeployedStep]) -> None:
@@ -34,26 +34,26 @@ class Deployed(Mapping[str, DeployedStep]):
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> Deployed:
-        """What the events of a run tell."""
+        """Build it from the events of a run."""
         done = [e for e in events if isinstance(e, StepDone)]
         return cls(DeployedStep(e.role, e.step, e.state, e.why, e.where) for e in done)
 
     @classmethod
     def from_json(cls, values: Iterable[dict[str, Any]]) -> Deployed:
-        """What `as_json` gave."""
+        """Build it from the output of `as_json`."""
         return cls(DeployedStep(**value) for value in values)
 
     def as_json(self) -> list[dict[str, Any]]:
-        """For another process."""
+        """Return JSON values, for another process."""
         return [asdict(step) for step in self.steps]
 
     @property
     def changed(self) -> list[str]:
-        """Names of the steps that changed something, in their order."""
+        """The names of the steps that changed something, in order."""
         return [step.name for step in self.steps if step.state == "changed"]
 
     def __getitem__(self, name: str) -> DeployedStep:
-        __tracebackhide__ = True  # pytest then shows the test's own line
+        __tracebackhide__ = True  # makes pytest show the test's own line
         try:
             return self._by_name[name]
         except KeyError:

@@ -1,4 +1,7 @@
-"""The fixture `host`, in a plugin of its own: it is registered after pytest-testinfra, which has one of that name."""
+"""The fixture `host`, in a plugin of its own.
+
+It must be registered after pytest-testinfra's fixture of that name.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from provision.testing.ownership import TESTINFRAS, is_ours
 
 @pytest.fixture(scope="module")
 def host(request: pytest.FixtureRequest) -> Any:
-    """The host that is tested, as pytest-testinfra's Host: host.service("nginx").is_running and so on."""
+    """The host under test, as pytest-testinfra's Host: host.service("nginx").is_running and so on."""
     if not is_ours(request.config, request.path):
         return request.getfixturevalue(TESTINFRAS)
     from provision.testing.overprov import testinfra_host

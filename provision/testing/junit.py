@@ -1,4 +1,7 @@
-"""Tests of roles as JUnit XML, which CI servers read: a suite for each trial, a case for each stage and test."""
+"""Write test results of roles as JUnit XML for CI servers.
+
+Each trial is a suite, each stage and test a case.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from provision.testing.trial_report import failure
 
 
 def write_junit(path: Path, finished: Finished) -> None:
-    """Write the file. Raises OSError."""
+    """Write the results to a file. Raises OSError."""
     root = ET.Element("testsuites", name="prov test")
     for trial in finished.trials:
         suite(root, trial, finished.of(trial.trial))
@@ -21,11 +24,11 @@ def write_junit(path: Path, finished: Finished) -> None:
 
 
 def suite(root: ET.Element, trial: TrialDone, stages: list[StageDone]) -> None:
-    """One trial."""
+    """Add a suite for one trial."""
     found = ET.SubElement(root, "testsuite", name=trial.trial.name, time=f"{trial.seconds:.3f}")
     where = f"{trial.trial.subject}.{trial.trial.image}"
     for stage in stages:
-        # what its tests say is not said again
+        # the messages of its tests are not repeated
         own = "\n".join(line.text for line in failure(stage)) if not stage.tests else stage.why
         case(found, where, stage.stage, stage.state, stage.seconds, stage.why, own)
         for test in stage.tests:
@@ -40,14 +43,14 @@ def suite(root: ET.Element, trial: TrialDone, stages: list[StageDone]) -> None:
 
 
 def tested(parent: ET.Element, where: str, test: TestResult) -> None:
-    """One of pytest's tests."""
+    """Add a case for one of pytest's tests."""
     case(parent, where, f"{test.name} ({test.host})", test.state, test.seconds, test.why, test.text)
 
 
 def case(parent: ET.Element, where: str, name: str, state: str, seconds: float, why: str, text: str) -> None:
-    """A stage or a test."""
+    """Add a case for a stage or a test."""
     found = ET.SubElement(parent, "testcase", classname=where, name=name, time=f"{seconds:.3f}")
     if state != "passed":
         kind = "skipped" if state == "skipped" else "failure"
-        # XML 1.0 has no way to write control characters
+        # XML 1.0 cannot represent control characters
         ET.SubElement(found, kind, message=visible(why)).text = visible(text)

@@ -1,4 +1,4 @@
-"""The one lender of hosts of a run of pytest, made when the first test asks for a host."""
+"""The one lender of hosts in a run of pytest, created when the first test requests a host."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LENDER: pytest.StashKey[Lender] = pytest.StashKey()
 
 
 def lender(config: pytest.Config) -> Lender:
-    """Who has the hosts of this run of pytest."""
+    """Return the lender of this run of pytest."""
     if LENDER not in config.stash:
         from provision.testing.borrowed_hosts import Lender
 

@@ -1,4 +1,7 @@
-"""pytest-testinfra over prov's own connection: keys, known hosts, ~/.ssh/config and gateways are the same."""
+"""Run pytest-testinfra over prov's own connection.
+
+Keys, known hosts, ~/.ssh/config and gateways are the same.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from provision.testing.provhost import ProvHost
 
 
 class OverProv(BaseBackend):  # type: ignore[misc, unused-ignore]
-    """Runs testinfra's commands, which are lines for a shell, on a host of ours. Source: testinfra.backend.ssh."""
+    """Runs testinfra's commands, which are shell command lines, on one of our hosts.
+
+    Source: testinfra.backend.ssh.
+    """
 
     NAME = "prov"
 
@@ -20,14 +26,14 @@ class OverProv(BaseBackend):  # type: ignore[misc, unused-ignore]
         self._prov_host = prov_host
 
     def run(self, command: str, *args: str, **_: Any) -> CommandResult:
-        """Run a command; `%s` in it stands for one of the arguments."""
+        """Run a command; each `%s` in it stands for one of the arguments."""
         line = self.get_command(command, *args)
         ran = self._prov_host.shell(line)
         return self.result(ran.status, self.encode(line), ran.stdout.encode(), ran.stderr.encode())
 
 
 def testinfra_host(prov_host: ProvHost) -> Host:
-    """The host as testinfra knows it."""
+    """Return the host as testinfra's Host."""
     backend = OverProv(prov_host)
     host = Host(backend)
     backend.set_host(host)

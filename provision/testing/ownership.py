@@ -1,4 +1,4 @@
-"""Which tests are about a host of prov's."""
+"""Decide which tests are about a host of prov's."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from pathlib import Path
 
 import pytest
 
-#: the fixture of pytest-testinfra that has its own hosts
+#: pytest-testinfra's fixture that provides its own hosts
 TESTINFRAS = "_testinfra_host"
 
 
 def is_ours(config: pytest.Config, path: Path) -> bool:
-    """Whether the tests of a file are about a host of prov's: a role's are, and all if one was named."""
+    """Return whether the tests of a file are about a host of prov's.
+
+    Those of roles are, and all are if the user names a host.
+    """
     named = config.getoption("prov_trial") or config.getoption("prov_host")
     return bool(named) or role_of(path) != ""
 
 
 def role_of(path: Path) -> str:
-    """The role whose tests a file is among: roles/NAME/tests/...; "" if it is among none's."""
+    """Return the role that a test file belongs to: roles/NAME/tests/...; "" for other files."""
     for folder in path.parents:
         role = folder.parent
         if folder.name == "tests" and (role / "__init__.py").is_file():
@@ -26,7 +29,7 @@ def role_of(path: Path) -> str:
 
 
 def project_of_steps(path: Path) -> Path | None:
-    """The project whose steps a file tests: PROJECT/steps/tests/...; None if it tests something else."""
+    """Return the project whose steps a file tests: PROJECT/steps/tests/...; None for other files."""
     for folder in path.parents:
         if folder.name == "tests" and folder.parent.name == "steps":
             return folder.parent.parent

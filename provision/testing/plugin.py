@@ -1,7 +1,7 @@
-"""The pytest plugin `prov`: the fixtures host, prov_host and deployed for tests of roles, and step_host for tests of
-steps (docs/testing.md).
+"""The pytest plugin `prov`: fixtures for tests of roles and steps (docs/testing.md).
 
-pytest imports it in every run of every project that has prov installed, so it imports next to nothing itself.
+They are host, prov_host and deployed for tests of roles, and step_host for tests of steps.
+pytest imports it in every run of every project where prov is installed, so it imports very little itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """What a person may choose where pytest is run without `prov test`."""
+    """Add options for running pytest without `prov test`."""
     group = parser.getgroup("prov", "roles tested on throwaway hosts")
     group.addoption(
         "--prov-image",
@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Offer `host`. Here, as pytest-testinfra has loaded by now and has one of that name: the later one counts."""
+    """Register `host`. This is late enough to override pytest-testinfra's fixture of that name."""
     if importlib.util.find_spec("testinfra") is not None:
         from provision.testing import hostfixture
 
@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """A role is not a package of tests: pytest would import it, under a name that is not its own."""
+    """Collect roles as plain folders: as a package of tests, a role would be imported under a wrong name."""
     if (path / "__init__.py").is_file() and role_of(path / "tests" / "x") == path.name:
         folder: pytest.Collector = pytest.Dir.from_parent(parent, path=path)
         return folder
@@ -54,7 +54,7 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makemodule(module_path: Path) -> None:
-    """Let a test in steps/tests/ import `steps.NAME`, from wherever pytest was started."""
+    """Let a test in steps/tests/ import `steps.NAME`, wherever pytest was started."""
     project = project_of_steps(module_path)
     if project is not None and str(project) not in sys.path:
         sys.path.insert(0, str(project))
@@ -62,7 +62,7 @@ def pytest_pycollect_makemodule(module_path: Path) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Leave tests that are none of ours to pytest-testinfra."""
+    """Leave tests of other hosts to pytest-testinfra."""
     if "host" not in metafunc.fixturenames:
         return
     ours = is_ours(metafunc.config, metafunc.definition.path)
@@ -74,13 +74,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="module")
 def prov_host(request: pytest.FixtureRequest) -> ProvHost:
-    """The host that is tested: name, address, facts, apps, vars, ca, run(argv), fetch(url), connected(port)."""
+    """The host under test: name, address, facts, apps, vars, ca, run(argv), fetch(url), connected(port)."""
     return lender(request.config).lend(request.path).host
 
 
 @pytest.fixture(scope="module")
 def deployed(request: pytest.FixtureRequest) -> Deployed:
-    """What the first deploy did: its steps by name. Tests that ask for it are skipped if there was none."""
+    """The result of the first deploy: its steps by name.
+
+    Tests that request it are skipped without a deploy.
+    """
     found = lender(request.config).lend(request.path).deployed
     if found is None:
         pytest.skip("nothing was deployed in this run: the host is tested as it is")
@@ -89,7 +92,7 @@ def deployed(request: pytest.FixtureRequest) -> Deployed:
 
 @pytest.fixture
 def step_host(tmp_path: Path) -> StepHost:
-    """Return a host to try steps on: this machine, with what they write kept in memory."""
+    """Return a host for trying steps: this machine, with the steps' changes kept in memory."""
     from provision.testing.stephost import StepHost
 
     return StepHost(tmp_path / "ledger")

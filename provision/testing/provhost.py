@@ -28,7 +28,7 @@ PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Ran:
-    """A command that has ended."""
+    """The result of a command that has ended."""
 
     status: int
     stdout: str
@@ -37,7 +37,7 @@ class Ran:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back for a request. headers: by their names in lower case."""
+    """The response to a request. headers: by name in lower case."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -49,12 +49,12 @@ class Answer:
         return self.body.decode()
 
     def json(self) -> Any:
-        """What the body says, if it is JSON."""
+        """The body, parsed as JSON."""
         return json.loads(self.body)
 
 
 class ProvHost:
-    """A host that has been deployed. ca: the certificate of the authority that signs for its applications."""
+    """A deployed host. ca: the certificate of the authority that signs for its applications."""
 
     def __init__(self, assignment: Assignment, ca: Path) -> None:
         self.assignment = assignment
@@ -78,25 +78,25 @@ class ProvHost:
 
     @property
     def address(self) -> str:
-        """Where it is reached."""
+        """The address that it is reached by."""
         return str(self._host.host)
 
     @property
     def is_root(self) -> bool:
-        """Whether logins are root's own; else commands need sudo."""
+        """Whether logins are root's own; otherwise commands need sudo."""
         return bool(self._host.user == "root")
 
     @cached_property
     def facts(self) -> Facts:
-        """What it is, as roles read it in c.facts."""
+        """Its facts, as roles read them in c.facts."""
         return self._host.facts
 
     def run(self, argv: Sequence[str], *, timeout: float = 60) -> Ran:
-        """Run a command as root; its words arrive as they are. A status other than 0 is not an error."""
+        """Run a command as root; its words are passed unchanged. A non-zero status is not an error."""
         return self.shell(shlex.join(argv if self.is_root else ["sudo", "-n", *argv]), timeout=timeout)
 
     def shell(self, line: str, *, timeout: float = 60) -> Ran:
-        """Have the login shell run a line, as the login user."""
+        """Run a line in the login shell, as the login user."""
         done = self._host.run(line, hide=True, warn=True, in_stream=False, encoding="utf-8", timeout=timeout)
         return Ran(done.exited, done.stdout, done.stderr)
 
@@ -109,12 +109,14 @@ class ProvHost:
         body: bytes | None = None,
         timeout: float = 20,
     ) -> Answer:
-        """Ask the host for a page from outside, whatever the name in the URL resolves to; follows no redirects.
+        """Request a page from the host, from outside, regardless of name resolution.
 
-        url: whole, or a path of the first application. With https the certificate has to be good for the name,
-        and signed by the host's authority.  Raises OSError.
+        Redirects are not followed.
+
+        url: complete, or a path of the first application. With https the certificate must be valid for the
+        name, and signed by the host's authority.  Raises OSError.
         """
-        __tracebackhide__ = True  # pytest then shows the test's own line
+        __tracebackhide__ = True  # makes pytest show the test's own line
         parts = urlsplit(url if "://" in url else self.url(url))
         domain = parts.hostname or ""
         connection = http.client.HTTPConnection(domain, timeout=timeout)
@@ -132,7 +134,10 @@ class ProvHost:
             connection.close()
 
     def url(self, path: str = "/") -> str:
-        """The URL of a path of the first application. Raises LookupError if the host has none."""
+        """Return the URL of a path of the first application.
+
+        Raises LookupError if the host has no application.
+        """
         if not self.apps:
             raise LookupError(f"{self.name} has no apps: name a whole URL")
         app = self.apps[0]
@@ -142,15 +147,18 @@ class ProvHost:
         )
 
     def connected(self, port: int, *, timeout: float = 20) -> socket.socket:
-        """A connection to one of its ports from outside. Raises OSError."""
+        """Connect to one of its ports from outside. Raises OSError."""
         return socket.create_connection((self.address, port), timeout=timeout)
 
     def open(self) -> None:
-        """Connect to it. Raises UnreachableError, LabError; without it, whatever first needs a connection may."""
+        """Connect to the host.
+
+        Raises UnreachableError, LabError. Without this, the first use that needs a connection may.
+        """
         _ = self._host
 
     def close(self) -> None:
-        """End the connections to it."""
+        """Close the connections to the host."""
         if "_host" in self.__dict__:
             if self._host.session is not None:
                 self._host.finish()
@@ -158,13 +166,13 @@ class ProvHost:
 
     @cached_property
     def _host(self) -> Host:
-        # a session that plans changes nothing, and waits for nobody's lock
+        # a session that plans changes nothing, and waits for no lock
         host = Host(self.assignment, RunOptions(plan=True))
         host.open()
         return host
 
 
 def authority_of(assignment: Assignment) -> Path:
-    """The certificate of the authority that signs for a host (role `tls`)."""
+    """Return the certificate of the authority that signs for a host (role `tls`)."""
     folder = next((p.ca for p in assignment.params.values() if hasattr(p, "ca")), ".prov/ca")
     return Authority(Path(folder).expanduser()).certificate_path.absolute()

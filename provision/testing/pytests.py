@@ -1,4 +1,4 @@
-"""Runs pytest on the tests of a host, and reads what it found."""
+"""Run pytest on the tests of a host, and parse the results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ NOTHING_COLLECTED = 5
 
 @dataclass(frozen=True)
 class TestResults:
-    """tests: one by one.  output: all that pytest printed, where it could not run them."""
+    """The results of pytest.
+
+    tests: one by one.  output: pytest's whole output, if it could not run the tests.
+    """
 
     tests: Sequence[TestResult]
     output: str = ""
@@ -36,7 +39,10 @@ def verify(
     only: str = "",
     started: Callable[[subprocess.Popen[str]], None] = lambda _process: None,
 ) -> TestResults:
-    """Run the tests of one host. only: pytest's -k.  started: is given the process, to end it early."""
+    """Run the tests of one host.
+
+    only: pytest's -k.  started: called with the process, so that it can be ended early.
+    """
     with tempfile.TemporaryDirectory(prefix="prov-test-") as folder:
         about, found = Path(folder) / "trial.json", Path(folder) / "found.xml"
         save(about, trial, host, authority, deployed)
@@ -66,7 +72,7 @@ def verify(
 
 
 def parse(xml: str, host: str) -> list[TestResult]:
-    """The tests in pytest's JUnit XML. One that fails, and then its teardown too, is there once."""
+    """Return the tests in pytest's JUnit XML. A test whose teardown fails too is listed once."""
     tests: dict[tuple[str, str], TestResult] = {}
     for case in ET.fromstring(xml).iter("testcase"):
         state, why, text = "passed", "", ""

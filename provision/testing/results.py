@@ -1,4 +1,4 @@
-"""What happens while roles are tested, as small frozen classes; provision.testing.trial_report shows them."""
+"""Events of tests of roles, as small frozen classes; provision.testing.trial_report shows them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from provision.errors import ProvError
 from provision.testing.trials import Trial
 from provision.values import dataclass
 
-#: in their order
+#: in order
 BOOT, PLAN, DEPLOY, AGAIN, VERIFY = "boot", "plan", "deploy", "deploy again", "verify"
 REBOOT, AFTERWARDS, UNDO = "reboot", "verify again", "undo"
 STAGES = (BOOT, PLAN, DEPLOY, AGAIN, VERIFY, REBOOT, AFTERWARDS, UNDO)
-#: without them, nothing that follows says anything
+#: if one of these fails, later stages mean nothing
 FATAL = (BOOT, PLAN, DEPLOY, REBOOT)
 
 
 @dataclass(frozen=True)
 class TestResult:
-    """One test. state: passed, failed or skipped.  why: in a line.  text: all that pytest says of it."""
+    """One test. state: passed, failed or skipped.  why: in one line.  text: pytest's whole report on it."""
 
     host: str
     name: str
@@ -40,10 +40,10 @@ class StageStarted:
 
 @dataclass(frozen=True)
 class StageDone:
-    """A stage has ended. state: passed, failed or skipped.  why: in a line, where there is something to say.
+    """A stage has ended. state: passed, failed or skipped.  why: in one line, if known.
 
-    steps: those that it failed by.  errors: what ended the runs of hosts early.  tests: all that were run.
-    output: of a program that has failed as a whole.
+    steps: those that made it fail.  errors: what ended the hosts' runs early.  tests: all that were run.
+    output: of a program that failed as a whole.
     """
 
     trial: Trial
@@ -59,7 +59,7 @@ class StageDone:
 
 @dataclass(frozen=True)
 class TrialDone:
-    """A trial has ended. passed: none of its stages failed.  hosts_left: names of hosts that are still there.
+    """A trial has ended. passed: no stage failed.  hosts_left: names of hosts that still exist.
 
     error: why hosts could not be removed.
     """
@@ -76,18 +76,18 @@ Event = StageStarted | StageDone | TrialDone
 
 @dataclass
 class Finished:
-    """All that came of it, for reports of the whole."""
+    """All results so far, for reports of the whole."""
 
     stages: list[StageDone] = field(default_factory=list)
     trials: list[TrialDone] = field(default_factory=list)
 
     def take(self, event: Event) -> None:
-        """Keep an event."""
+        """Store an event."""
         if isinstance(event, StageDone):
             self.stages.append(event)
         elif isinstance(event, TrialDone):
             self.trials.append(event)
 
     def of(self, trial: Trial) -> list[StageDone]:
-        """The stages of one trial."""
+        """Return the stages of one trial."""
         return [stage for stage in self.stages if stage.trial is trial]

@@ -1,4 +1,4 @@
-"""A host to try steps on in a test, without a lab: the fixture `step_host`."""
+"""A host for trying steps in a test, without a lab: the fixture `step_host`."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from provision.system.source import Source
 
 
 class StepHost:
-    """This machine as a plan sees it: steps read its real files, users and packages, and what they write is kept
-    in memory, where later steps find it. Nothing on the machine changes, and a test needs no root.
+    """This machine as a plan sees it: steps read its real files, users and packages.
 
-    It takes the place of a role's `c`: `files.file(step_host, "/etc/motd", "hello")`.
+    Their changes are kept in memory, where later steps see them. Nothing on the machine changes, and a test
+    needs no root. It takes the place of a role's `c`: `files.file(step_host, "/etc/motd", "hello")`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,10 +35,10 @@ class StepHost:
         self._runner = Runner(self._system, threading.Event(), self._masks)
 
     def submit(self, step: Step) -> Outcome:
-        """Run a step as a plan does; what it found is in the outcome.
+        """Run a step as a plan does; the outcome has what the step found.
 
-        Raises ConfigError if its arguments make no sense or its module could not travel to a host, and StepFailed if
-        it fails and has no `ignore_errors`.
+        Raises ConfigError if its arguments are invalid or its module could not travel to a host, and
+        StepFailed if it fails and has no `ignore_errors`.
         """
         where, line = calling_line()
         check(step, self._masks, where)
@@ -61,26 +61,26 @@ class StepHost:
         return outcome
 
     def wait_for(self, outcome: Outcome) -> None:
-        """Raise StepFailed if the step failed and no one said to ignore that: it has run already."""
+        """Raise StepFailed if the step failed and does not ignore errors: it has already run."""
         if outcome.error is not None and not outcome.answer.ignored:
             raise outcome.error
 
     def read(self, path: str) -> str:
-        """Return the text of a file as the steps so far leave it. Raises StepError, OSError."""
+        """Return the text of a file after the steps so far. Raises StepError, OSError."""
         return self._system.files.read(path).decode()
 
     def exists(self, path: str) -> bool:
-        """Tell whether there is something at a path, after the steps so far."""
+        """Return whether a path exists after the steps so far."""
         return self._system.files.exists(path)
 
-    # -- what a host asks of the controller
+    # -- requests of a host to the controller
 
     def fetch(self, source: Source, request: bytes = b"") -> Generator[bytes, None, None]:
-        """Yield what a source of a step contains."""
+        """Yield the contents of a step's source."""
         opened = self._sources[source.key].open
         assert opened is not None  # sources on the controller can be opened
         with opened(request) as f:
             yield f.read()
 
     def progress(self, text: str) -> None:
-        """Take what a step prints while it runs: a test does not wait for it."""
+        """Ignore a running step's output, because a test does not show it."""

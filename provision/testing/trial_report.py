@@ -1,4 +1,7 @@
-"""How results of tests of roles are shown: lines for logs and pipes, and what each report says of a failure."""
+"""Show results of tests of roles: as lines for logs and pipes.
+
+With the description of failures for all reports.
+"""
 
 from __future__ import annotations
 
@@ -13,26 +16,29 @@ from provision.report.reporting import counted
 from provision.report.shown_lines import ShownLine, flat, lines
 from provision.testing.results import Event, Finished, StageDone, StageStarted, TestResult, TrialDone
 
-#: lines of one difference
+#: lines shown of one diff
 DIFF = 12
 
 
 class TrialReport(Protocol):
-    """Reads the events of trials, then how all have ended."""
+    """Takes the events of trials, then the final result."""
 
     def take(self, event: Event) -> None:
         """Show an event."""
 
     def finish(self, finished: Finished, seconds: float) -> None:
-        """Show how it ended; nothing follows."""
+        """Show the final result; nothing follows."""
 
     def close(self) -> None:
-        """Give the terminal back as it was; may be called twice."""
+        """Restore the terminal; may be called twice."""
         return
 
 
 class TrialItems(TrialReport):
-    """Each stage and trial that has ended, in any format; failures below it. JSON has an object for each test too."""
+    """Each stage and trial that has ended, in any format, with its failures.
+
+    JSON also has an object for each test.
+    """
 
     def __init__(self, out: Format) -> None:
         self._out = out
@@ -54,7 +60,7 @@ class TrialItems(TrialReport):
 
 
 def shown_lines(event: Event) -> Iterator[ShownLine]:
-    """What there is to say of an event."""
+    """Return the lines about an event."""
     match event:
         case StageDone():
             why = f": {flat(event.why)}" if event.why else ""
@@ -75,7 +81,7 @@ def shown_lines(event: Event) -> Iterator[ShownLine]:
 
 
 def failure(stage: StageDone) -> Iterator[ShownLine]:
-    """All that is known about a stage that has failed."""
+    """Return everything that is known about a failed stage."""
     for step in stage.steps:
         yield ShownLine("message", f"{step.host}: {step.role}: {flat(step.step)}: {step.state}")
         below = [*diff_lines(step.step, step.diff, DIFF)]
@@ -95,7 +101,7 @@ def failure(stage: StageDone) -> Iterator[ShownLine]:
 
 
 def outcome(finished: Finished, seconds: float) -> str:
-    """The last sentence: "3 trials passed, 1 failed (nginx debian-13: verify again), 48.2 s"."""
+    """Return the final sentence: "3 trials passed, 1 failed (nginx debian-13: verify again), 48.2 s"."""
     failed = []
     for trial in finished.trials:
         if not trial.passed:
@@ -112,7 +118,7 @@ def outcome(finished: Finished, seconds: float) -> str:
 
 
 def objects(event: Event) -> Iterator[dict[str, Any]]:
-    """An event as programs read it."""
+    """Return an event as JSON objects."""
     if isinstance(event, StageDone):
         yield from (test_line(event, test) for test in event.tests)
         yield stage_line(event)
@@ -123,7 +129,7 @@ def objects(event: Event) -> Iterator[dict[str, Any]]:
 
 
 def of_trial(event: Event) -> dict[str, Any]:
-    """What every line has."""
+    """Return the fields of every object."""
     trial = event.trial
     found: dict[str, Any] = {"event": "", "subject": trial.subject, "image": trial.image}
     found["hosts"] = trial.hosts
@@ -133,7 +139,7 @@ def of_trial(event: Event) -> dict[str, Any]:
 
 
 def stage_line(done: StageDone) -> dict[str, Any]:
-    """The end of a stage; steps are those that it failed by."""
+    """Return the object for the end of a stage; steps are those that made it fail."""
     steps = [
         {"host": s.host, "role": s.role, "step": s.step, "state": s.state, "where": s.where}
         | ({"error": error(s.error)} if s.error else {})
@@ -152,7 +158,7 @@ def stage_line(done: StageDone) -> dict[str, Any]:
 
 
 def test_line(done: StageDone, test: TestResult) -> dict[str, Any]:
-    """One test."""
+    """Return the object for one test."""
     return {
         **of_trial(done),
         "event": "test",

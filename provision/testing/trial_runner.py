@@ -1,4 +1,4 @@
-"""Trials in parallel, from hosts that are booted to hosts that are gone."""
+"""Run trials in parallel, from booting the hosts to removing them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from provision.testing.trials import Trial
 
 
 class Trials:
-    """Iterate over them for their events; that ends when all have ended and their hosts are gone.
+    """Runs trials. Iterating over it yields their events, until all have ended and their hosts are removed.
 
-    Trials whose hosts have the same names, as those of a TARGET on several images, come one after the other.
+    Trials whose hosts have the same names, as those of a TARGET on several images, run one after another.
     """
 
     def __init__(self, trials: Sequence[Trial], options: TrialOptions) -> None:
@@ -48,17 +48,20 @@ class Trials:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def stop(self) -> None:
-        """Let every trial end after what it is doing, and remove its hosts. Iterating goes on until they have."""
+        """Let every trial end after its present work, and remove its hosts.
+
+        Iterating continues until they have.
+        """
         self._stopped = True
         for stages in self._stages:
             stages.stop()
 
     def there(self) -> list[str]:
-        """Names of hosts that have not been removed, or not yet."""
+        """Return the names of hosts that still exist."""
         return [name for stages in self._stages for name in self._hosts(stages)]
 
     def exit_status(self) -> Exit:
-        """Whether all have passed."""
+        """Return Exit.DONE if all trials have passed, else Exit.FAILED."""
         return Exit.DONE if all(trial.passed for trial in self.finished.trials) else Exit.FAILED
 
     def _try(self, chain: Sequence[Stages]) -> None:
@@ -69,13 +72,13 @@ class Trials:
             try:
                 passed = self._all_stages(stages)
             except Exception as error:
-                # a mistake of ours: the others go on
+                # a bug in prov: the other trials continue
                 shown = "".join(traceback.format_exception(error)[-3:])
                 bug = ProvError(f"{type(error).__name__}: {error}", hint=shown)
             self._end(stages, passed, began, bug)
 
     def _all_stages(self, stages: Stages) -> bool:
-        """Whether none has failed."""
+        """Run the stages; return whether none has failed."""
         failed: list[str] = []
         for name, work in stages.work().items():
             if self._stopped:
@@ -91,22 +94,25 @@ class Trials:
         return not failed
 
     def _left_out(self, stage: str, failed: Sequence[str]) -> str:
-        """Why a stage would say nothing after those that have failed, or is not wanted; "" if it is."""
+        """Return why a stage is skipped: failed stages make it meaningless, or it is not wanted.
+
+        Returns "" to run it.
+        """
         if fatal := next((each for each in failed if each in results.FATAL), ""):
             return f"{fatal} failed"
         if stage in (results.REBOOT, results.AFTERWARDS) and not self._options.reboot:
             return "left out by --no-reboot"
         if stage == results.UNDO and results.AGAIN in failed:
-            # what came later is not undone by undoing the first
+            # undoing the first deploy does not undo later changes
             return f"{results.AGAIN} failed"
         return ""
 
     def _hosts(self, stages: Stages) -> list[str]:
-        """The hosts that a trial has booted and that are still there."""
+        """Return the hosts that a trial has booted and that still exist."""
         return [name for name in stages.trial.hosts if stages.booted and lab.find(name)]
 
     def _end(self, stages: Stages, passed: bool, began: float, error: ProvError | None) -> None:
-        """Remove the hosts, unless they are to be kept."""
+        """Remove the hosts, unless the user wants to keep them."""
         there = self._hosts(stages)
         hosts_left = there if self._options.keep else []
         try:
@@ -119,9 +125,9 @@ class Trials:
 
 
 def check_free(trials: Sequence[Trial], *, keep: bool = False) -> None:
-    """Raise UsageError if a host of one of these names exists already: it is not ours to change.
+    """Raise UsageError if a host with one of these names already exists, because prov must not change it.
 
-    keep: nor is one that an earlier trial of these would leave.
+    keep: also raise it for a host that an earlier one of these trials would leave.
     """
     names = [name for trial in trials for name in trial.hosts]
     if twice := [name for name in dict.fromkeys(names) if keep and names.count(name) > 1]:

@@ -1,4 +1,4 @@
-"""The stages of a trial: what each does with its hosts, and when it has failed."""
+"""The stages of a trial: what each does with the hosts, and when it fails."""
 
 from __future__ import annotations
 
@@ -25,17 +25,21 @@ from provision.testing.results import StageDone, TestResult
 from provision.testing.trials import Trial
 from provision.values import dataclass
 
-#: for a boot after the reboot, with all its services (systemctl(1), is-system-running)
+#: waits for a complete boot with all services (systemctl(1), is-system-running)
 SETTLED = ["sh", "-c", "timeout 60 systemctl is-system-running --wait >/dev/null 2>&1 || true"]
-#: what undo says of a file that the lab itself writes as other hosts come and go
+#: the end of undo's message about a file that the lab itself rewrites as other hosts come and go
 LABS_OWN = ": /etc/hosts"
-#: tests that get a line of their own
+#: tests with a line of their own
 FEW = 3
 
 
 @dataclass(frozen=True)
 class TrialOptions:
-    """driver: of the lab.  reboot: whether to.  only: pytest's -k.  keep: leave the hosts.  authority: see trials."""
+    """The options of trials.
+
+    driver: of the lab.  reboot: whether to.  only: pytest's -k.  keep: leave the hosts.  authority: see
+    trials.
+    """
 
     authority: Path
     driver: str = "nspawn"
@@ -46,12 +50,12 @@ class TrialOptions:
 
 @dataclass
 class Stages:
-    """One trial under way. Each stage is a method that returns how it ended, without its seconds."""
+    """A running trial. Each stage is a method that returns its result, without the seconds."""
 
     trial: Trial
     options: TrialOptions
     deployed: dict[str, Deployed] = field(default_factory=dict)
-    #: whether hosts of these names are, or may be, this trial's
+    #: whether hosts with these names are, or may be, this trial's
     booted: bool = False
     _foreseen: set[tuple[str, str]] = field(default_factory=set)
     _running: Run | subprocess.Popen[str] | None = None
@@ -59,7 +63,7 @@ class Stages:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def work(self) -> dict[str, Callable[[], StageDone]]:
-        """The stages by name, in their order."""
+        """Return the stages by name, in order."""
         return {
             results.BOOT: self.boot,
             results.PLAN: self.plan,
@@ -72,7 +76,7 @@ class Stages:
         }
 
     def stop(self) -> None:
-        """End the stage that is running as soon as it can be."""
+        """End the running stage as soon as possible."""
         with self._lock:
             self._stopped = True
             running = self._running
@@ -81,21 +85,21 @@ class Stages:
         elif running is not None:
             running.terminate()
 
-    # -- one by one
+    # -- the stages
 
     def boot(self) -> StageDone:
-        """Boot the hosts, bare but for python3."""
+        """Boot the hosts, with nothing but python3 installed."""
         try:
             self.booted = True
             lab.up(self.trial.hosts, driver=self.options.driver, image=self.trial.image, new=True)
         except ProvError as error:
-            # they are another test's, which has begun at the same moment
+            # another test, started at the same moment, has hosts with these names
             self.booted = not isinstance(error, lab.HostExists)
             return self._done(results.BOOT, "failed", errors=[("", error)])
         return self._done(results.BOOT)
 
     def plan(self) -> StageDone:
-        """Plan, where nothing is installed yet."""
+        """Plan, on hosts without any deploy."""
         steps, done = self._run(results.PLAN, plan=True)
         would = [step for step in steps if step.state in ("changed", "maybe")]
         self._foreseen = {(step.host, step.step) for step in would}
@@ -109,7 +113,7 @@ class Stages:
         changed = [step for step in steps if step.state == "changed"]
         why = f"{len(changed)} of {len(steps)} steps changed"
         if unforeseen := [step.step for step in changed if (step.host, step.step) not in self._foreseen]:
-            # no failure: what a command prints, and a role goes by, no plan can know
+            # not a failure: no plan can know a command's output that a role uses
             why += f"; not in the plan: {', '.join(unforeseen)}"
         return replace(done, why=done.why or why)
 
@@ -151,7 +155,7 @@ class Stages:
         return self._done(stage, why=f"{passed} passed", tests=tests)
 
     def reboot(self) -> StageDone:
-        """Reboot, and wait until all is up that comes up by itself."""
+        """Reboot, and wait until everything that starts at boot is up."""
         _, done = self._run(results.REBOOT, work=boots_again)
         return done
 
@@ -166,12 +170,12 @@ class Stages:
         reasons = [step.why for step in steps if step.step.startswith("undo") and step.why]
         return replace(done, why=done.why or "; ".join(reasons))
 
-    # -- inside
+    # -- internal
 
     def _run(
         self, stage: str, *, plan: bool = False, work: Work = run_roles
     ) -> tuple[list[StepDone], StageDone]:
-        """A run on all hosts: its steps, and the stage as failed if one of them has."""
+        """Run the roles on all hosts; return the steps, and the stage as failed if one of them failed."""
         assignments = self.trial.assignments
         run = Run(assignments, RunOptions(plan=plan, forks=len(assignments)), work)
         self._started(run)
@@ -209,19 +213,19 @@ class Stages:
 
 
 def boots_again(host: Host) -> None:
-    """Work: a reboot."""
+    """Reboot a host, as the work of a run."""
     reboot.reboot(host, "asked for by prov test")
     command.command(host, SETTLED, reason="services come up after the login does").wait()
 
 
 def undoes(host: Host) -> None:
-    """Work: the oldest run that changed something, which is the first deploy, is taken back."""
+    """Undo the oldest run that changed something, which is the first deploy, as the work of a run."""
     runs = json.loads(history.history(host).stdout)["runs"]
     if runs:
         undo.undo(host, runs[0]["id"]).wait()
 
 
 def timed(work: Callable[[], StageDone]) -> StageDone:
-    """Do the work of a stage, with its seconds."""
+    """Do the work of a stage, and add its seconds."""
     began = time.monotonic()
     return replace(work(), seconds=time.monotonic() - began)

@@ -1,4 +1,4 @@
-"""Tests of roles at a terminal: a table that fills as stages end, and what has failed above it."""
+"""Show tests of roles at a terminal: a table that fills as stages end, with failures above it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from provision.testing.results import STAGES, Event, Finished, StageDone, StageS
 from provision.testing.trial_report import TrialReport, outcome, shown_lines
 from provision.testing.trials import Trial
 
-#: a sign and a colour for each state
+#: a symbol and a colour for each state
 STATES = {"passed": ("ok", "green"), "failed": ("FAILED", "bold red"), "skipped": ("-", "dim")}
 
 
 class TrialTable(TrialReport):
-    """trials: all that there will be."""
+    """The table. trials: all trials of the run."""
 
     def __init__(self, trials: Sequence[Trial], terminal: Terminal | None = None) -> None:
         self._trials = trials
@@ -67,7 +67,7 @@ class TrialTable(TrialReport):
         self._live.stop()
 
     def _table(self) -> RenderableType:
-        # a copy: rich draws from a thread of its own
+        # a copy, because rich draws in a thread of its own
         cells = dict(self._cells)
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         table.add_column("trial", overflow="fold")

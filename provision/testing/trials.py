@@ -1,4 +1,4 @@
-"""What is tested together: hosts of one image, bare at first, with the roles and variables that they get."""
+"""Trials: hosts of one image, empty at first, with the roles and variables that they get."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ VARIABLES = "inventory.yml"
 
 @dataclass(frozen=True)
 class Trial:
-    """subject: the role, or the TARGET, that is tested.  is_role: which of the two.  assignments: of each host.
+    """A trial. subject: the role, or the TARGET, under test.
 
-    tests: what each host's tests are in: files and folders, by the host's name.  inventory: as -i named it.
+    is_role: whether it is a role.  assignments: of each host.
+
+    tests: files and folders with each host's tests, by the host's name.  inventory: as in -i.
     """
 
     subject: str
@@ -37,19 +39,21 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """How people tell it from others."""
+        """The trial's name for users."""
         return f"{self.subject} {self.image}"
 
     @property
     def hosts(self) -> list[str]:
-        """Names of its hosts, in the lab too."""
+        """The names of its hosts, also in the lab."""
         return [a.host.name for a in self.assignments]
 
 
 def trial_of(subject: str, image: str, authority: Path, inventory: Sequence[str] = ()) -> Trial:
-    """What a role or TARGET is tested with on an image. Raises ConfigErrors and UsageErrors with all that is wrong.
+    """Return the trial of a role or TARGET on an image.
 
-    authority: folder of the private CA, which is not the project's own: hosts of a test do not need it.
+    Raises ConfigErrors and UsageErrors with all problems.
+
+    authority: folder of a private CA; it is not the project's own, because test hosts do not need that.
     """
     role = find(subject, search_path())
     if role is not None:
@@ -66,7 +70,10 @@ def trial_of(subject: str, image: str, authority: Path, inventory: Sequence[str]
 
 
 def lone_host(role: Role, image: str, authority: Path) -> InventoryHost:
-    """A host for a role: as its tests/inventory.yml says, else with the role and those that it requires."""
+    """Return a host for a role.
+
+    It is as the role's tests/inventory.yml describes it, else it has the role and those that it requires.
+    """
     path = role.path / "tests" / VARIABLES
     file = display(path if path.is_file() else role.path / "__init__.py", Path.cwd())
     origin = Origin(file, 1, path.parent)
@@ -80,7 +87,7 @@ def lone_host(role: Role, image: str, authority: Path) -> InventoryHost:
 
 
 def read(path: Path, file: str) -> dict[str, Located]:
-    """The variables in a file. Raises ConfigErrors."""
+    """Return the variables in a file. Raises ConfigErrors."""
     document = yamlfile.read(path, file)
     if document is None:
         return {}
@@ -91,7 +98,7 @@ def read(path: Path, file: str) -> dict[str, Located]:
 
 
 def required(role: Role) -> list[str]:
-    """The roles that a role needs, and those that they need, in the order in which they run."""
+    """Return the roles that a role requires, and those that they require, in the order in which they run."""
     found: list[str] = []
     for name in role.requires:
         needed = find(name, search_path())
@@ -100,7 +107,7 @@ def required(role: Role) -> list[str]:
 
 
 def tests_in(folder: Path) -> tuple[Path, ...]:
-    """The folder, if there are tests in it."""
+    """Return the folder, if it has tests."""
     return (folder,) if any(folder.rglob("test_*.py")) else ()
 
 
@@ -108,13 +115,16 @@ def tests_in(folder: Path) -> tuple[Path, ...]:
 
 
 def throwaway(inventory: Sequence[str], target: str, authority: Path) -> list[InventoryHost]:
-    """The hosts of a TARGET as lab hosts of the same names and variables. Raises ConfigErrors, UsageError."""
+    """Return the hosts of a TARGET as lab hosts with the same names and variables.
+
+    Raises ConfigErrors, UsageError.
+    """
     try:
         real = load(inventory or None)
     except ConfigError:
         if inventory:
             raise
-        # a folder with roles and nothing else
+        # the folder has roles but no inventory
         raise unknown(target, []) from None
     wanted = [host.name for host in select(real, target)]
     for name in wanted:
@@ -137,7 +147,7 @@ def throwaway(inventory: Sequence[str], target: str, authority: Path) -> list[In
 
 
 def select(inventory: Inventory, target: str) -> list[InventoryHost]:
-    """The hosts of a TARGET. Raises UsageError, which knows roles too if it is a single name."""
+    """Return the hosts of a TARGET. Raises UsageError, with roles as alternatives for a single name."""
     known = [*inventory.hosts, *inventory.groups]
     if target.replace("-", "").replace("_", "").isalnum() and target not in known:
         raise unknown(target, known)
@@ -145,7 +155,7 @@ def select(inventory: Inventory, target: str) -> list[InventoryHost]:
 
 
 def unknown(subject: str, others: Sequence[str]) -> UsageError:
-    """The error for what is neither a role nor in the inventory. others: the known names."""
+    """Return the error for a name that is neither a role nor in the inventory. others: the known names."""
     roles = names(search_path())
     return UsageError(
         f"there is no role, host or group {subject!r}.{suggestion(subject, [*roles, *others])}",
@@ -154,7 +164,7 @@ def unknown(subject: str, others: Sequence[str]) -> UsageError:
 
 
 def in_the_lab(variables: Mapping[str, Located], authority: Path, origin: Origin) -> dict[str, Located]:
-    """A host's variables, but that it is reached in the lab, and trusts an authority of its own."""
+    """Return a host's variables, changed so that it is reached in the lab and trusts a separate authority."""
     lab_variables = {name: part for name, part in variables.items() if not name.startswith("ansible_")}
     lab_variables["ansible_connection"] = Located("lab", origin)
     tls = lab_variables.get("tls", Located({}, origin))
@@ -165,7 +175,7 @@ def in_the_lab(variables: Mapping[str, Located], authority: Path, origin: Origin
 
 
 def tests_of(host: InventoryHost) -> tuple[Path, ...]:
-    """The project's tests for a host: tests/test_NAME.py for itself and for each of its groups."""
+    """Return the project's tests for a host: tests/test_NAME.py for itself and for each of its groups."""
     stems = [name.replace("-", "_").replace(".", "_") for name in (host.name, *host.groups)]
     return tuple(path for stem in stems if (path := Path.cwd() / f"tests/test_{stem}.py").is_file())
 
@@ -174,7 +184,7 @@ def tests_of(host: InventoryHost) -> tuple[Path, ...]:
 
 
 def save(path: Path, trial: Trial, host: str, authority: Path, deployed: Sequence[Mapping[str, Any]]) -> None:
-    """Tell a process of pytest what it is about."""
+    """Save what a pytest process needs to know about its trial."""
     about = {
         "subject": trial.subject,
         "image": trial.image,

@@ -19,7 +19,7 @@ PATIENCE = 10.0
 
 @dataclass(frozen=True)
 class Client:
-    """path: of the program.  version: (9, 2)."""
+    """An OpenSSH client. path: of the program.  version: (9, 2)."""
 
     path: str
     version: tuple[int, int]

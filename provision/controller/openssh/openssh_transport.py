@@ -70,7 +70,7 @@ class OpenSshTransport:
         self._open: list[Questions] = []
         self._begun: tuple[str, OpenSshChannel] | None = None
 
-    # -- what ssh's configuration says
+    # -- ssh's configuration
 
     @cached_property
     def words(self) -> list[str]:
@@ -110,7 +110,7 @@ class OpenSshTransport:
             questions.may_ask(person)
 
     def open(self) -> None:
-        """Read ssh's configuration; the login comes with the first channel. Raises UnreachableError."""
+        """Read ssh's configuration; the login follows with the first channel. Raises UnreachableError."""
         key = self._target.key
         if key is not None and not os.access(key, os.R_OK):
             there = "may not be read" if key.exists() else "is not there"
@@ -124,7 +124,7 @@ class OpenSshTransport:
         self.forget_master()
 
     def forget_master(self) -> None:
-        """End the kept connection, if there is one."""
+        """End the kept connection, if one exists."""
         path = self.socket
         if path is None or not path.exists():
             return

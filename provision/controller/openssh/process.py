@@ -109,7 +109,7 @@ class OpenSshChannel:
         self._selector = selectors.DefaultSelector()
         self._watch()
 
-    # -- as all channels
+    # -- the interface of all channels
 
     def send(self, data: bytes) -> None:
         with self._lock:
@@ -160,7 +160,7 @@ class OpenSshChannel:
         """Return whether the user is being asked for a password."""
         return self._asking()
 
-    # -- inside
+    # -- internal
 
     def _watch(self) -> None:
         for number, stream in enumerate((self._started.out, self._started.err)):

@@ -135,7 +135,7 @@ class LoginFailure:
         """Return the error for users."""
         return self._of_keys() or self._of_a_jump() or self._of_login() or self._other()
 
-    # -- keys of hosts
+    # -- host keys
 
     def _of_keys(self) -> UnreachableError | None:
         text = self.text()

@@ -129,7 +129,7 @@ class FabricChannel:
         self._process: subprocess.Popen[bytes] | None = None
         self.log: Log
 
-    # -- before it starts
+    # -- starting
 
     def get_pty(self, **size: int) -> None:
         """Request a terminal on the host."""

@@ -17,7 +17,8 @@ from provision.system.states import State, look, names_below
 if TYPE_CHECKING:
     from provision.system.units import Units
 
-#: files of accounts, one a line, known by its first word (passwd(5), shadow(5), group(5), gshadow(5), subuid(5))
+#: account files, with one account a line, keyed by the first field (passwd(5), shadow(5), group(5),
+#: gshadow(5), subuid(5))
 ACCOUNTS = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid")
 
 

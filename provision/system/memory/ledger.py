@@ -230,7 +230,7 @@ class Ledger(Made):
         except (OSError, records.Damaged):
             return False
 
-    # -- answers that take long to find out
+    # -- cached facts
 
     def known(self, name: str, state: str) -> Optional[Dict[str, str]]:
         """Return cached facts about something, if its state is unchanged."""

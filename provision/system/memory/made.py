@@ -133,7 +133,7 @@ def put(made: Dict[str, Any], thing: str, entry: Optional[Dict[str, Any]]) -> No
     if entry is None:
         made.pop(thing, None)
     else:
-        # which units read it was known before
+        # keep the units that read it
         made[thing] = {**made.get(thing, {}), **entry}
 
 

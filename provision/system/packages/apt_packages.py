@@ -61,7 +61,7 @@ class Apt:
         self._stamp: Optional[Tuple[object, ...]] = None
         self._packages: Dict[str, Package] = {}
 
-    # -- what is
+    # -- queries
 
     def all(self) -> Dict[str, Package]:
         """Return all entries of dpkg by name, cached while its files are unchanged."""
@@ -158,7 +158,7 @@ class Apt:
         """Yield the environment in which apt's programs see the host as the steps do."""
         return contextlib.nullcontext({})
 
-    # -- what changes
+    # -- changes
 
     def update(self) -> None:
         """Fetch the package lists. This only writes package caches, so a plan may do it too."""

@@ -37,7 +37,7 @@ class Dnf:
         self._progress = progress
         self._installed: Optional[Dict[str, str]] = None
 
-    # -- what is
+    # -- queries
 
     def installed(self) -> Dict[str, str]:
         """Return the version of every installed package by name, from one query until something changes."""
@@ -87,7 +87,7 @@ class Dnf:
         """Yield the environment and options with which rpm and dnf see the host as the steps do."""
         return contextlib.nullcontext(({}, ()))
 
-    # -- what changes
+    # -- changes
 
     def fetch_metadata_of(self, name: str) -> Result:
         """Fetch a repository's metadata into dnf's cache."""

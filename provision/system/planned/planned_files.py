@@ -222,7 +222,7 @@ class PlannedFiles(Files):
         """Return the prediction for each real path; None where something was removed."""
         return iter(self._nodes.items())
 
-    # -- where things are
+    # -- path resolution
 
     @contextlib.contextmanager
     def _way(self, path: str, follow: bool = False) -> Iterator[Way]:

@@ -49,7 +49,7 @@ class PlannedUnits(Units):
             predicted.pop("enabled", None)
         found = found._replace(**predicted)  # type: ignore[arg-type]
         if "active" in predicted:
-            # a socket that is started again is where it should be
+            # after a start, a socket listens at its configured path
             found = found._replace(listens=())
         return self._after_boot(name, found) if self._booted and "active" not in predicted else found
 
@@ -139,7 +139,7 @@ class PlannedUnits(Units):
         found.update({name: self.state(name) for name in ours})
         return found
 
-    # -- what files say
+    # -- state from unit files
 
     def _as_files_say(self, name: str, real: UnitState) -> UnitState:
         path = self._file(name)
@@ -206,7 +206,7 @@ class PlannedUnits(Units):
         is_file = found is not None and found.kind == "file"
         return self._files.read(path).decode(errors="replace") if is_file else ""
 
-    # -- what actions do
+    # -- effects of actions
 
     def _mask(self, name: str, masked: bool) -> None:
         path = "%s/%s" % (self._folders[0], name)
