@@ -21,7 +21,7 @@ KIND = "program"
 
 
 class AgentProgram:
-    """The program that starts one agent. modules: those of ours in it.  ledger: see Login.
+    """The program that starts one agent. modules: prov's modules in it.  ledger: see Login.
     digest: the hash by which the host knows it; "" if it must be sent.
     """
 

@@ -47,7 +47,7 @@ IMPORT = re.compile(
 SAYS = "PROV:"
 SUDO_PROMPT = "PROV-SUDO-PASSWORD:"
 
-#: The first line that our script reads. If a login's start file replaces the shell (`exec zsh` in ~/.bashrc),
+#: The first line that the script reads. If a login's start file replaces the shell (`exec zsh` in ~/.bashrc),
 #: the new shell takes stdin for commands: it exits at this line, and does not run the program that follows.
 MODES = {"install": b"exit 97; install\n", "keep": b"exit 97; keep\n"}
 
@@ -175,7 +175,7 @@ main(ledger)
 
 
 def program_text(names: Iterable[str]) -> bytes:
-    """Return the program: our modules, and the code that imports from them.
+    """Return the program: prov's modules, and the code that imports from them.
 
     `LOADER` builds the same text on the host.
     """
@@ -192,7 +192,7 @@ def module_payload(name: str) -> bytes:
 
 @functools.cache
 def needed(name: str) -> tuple[str, ...]:
-    """Return a module and all of ours that it imports, dependencies first."""
+    """Return a module and prov's modules that it imports, dependencies first."""
     found: dict[str, None] = {}
 
     def visit(module: str, above: tuple[str, ...]) -> None:
@@ -206,7 +206,7 @@ def needed(name: str) -> tuple[str, ...]:
 
 
 def imports(name: str) -> Iterator[str]:
-    """Return our modules that a module imports at its top level, or marks as shipped.
+    """Return prov's modules that a module imports at its top level, or marks as shipped.
 
     Other imports inside functions, or for type checkers, stay on the controller. The source is not parsed by
     `ast`, which would take longer than connecting.
@@ -262,7 +262,7 @@ def command(*, interpreter: str = "", sudo: bool = False, password: bool = False
     """Return the command for the login shell.
 
     interpreter: tried before the host's own python3.
-    sudo: become root first.  password: let sudo ask for one on stderr, with our own prompt.
+    sudo: become root first.  password: let sudo ask for one on stderr, with prov's prompt.
     """
     loader = shlex.quote(f"exec({json.dumps(FIRST_WORDS)})")
     script = f"python={shlex.quote(interpreter)}; loader={loader}; {' '.join(SCRIPT.split())}"
@@ -278,5 +278,5 @@ def command(*, interpreter: str = "", sudo: bool = False, password: bool = False
 
 
 def said_by_sh(word: str) -> str:
-    """Return a command that works in any login shell and has our script's shell print this word on stderr."""
+    """Return a command that works in any login shell and has the script's shell print this word on stderr."""
     return shlex.join(["sh", "-c", f"echo {SAYS}{word} >&2"])

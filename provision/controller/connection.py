@@ -344,7 +344,7 @@ def split_known_host(name: str) -> tuple[str, int]:
 
 
 class SshAware(Config):  # type: ignore[misc]
-    """Fabric's configuration with our ssh configuration, also for gateways, which get clones."""
+    """Fabric's configuration with prov's ssh settings, also for gateways, which get clones."""
 
     def _clone_init_kwargs(self, *args: Any, **options: Any) -> dict[str, Any]:
         found = dict(super()._clone_init_kwargs(*args, **options))

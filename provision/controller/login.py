@@ -20,7 +20,7 @@ MOST_WORDS = 1024 * 1024
 LOGIN_TIMEOUT = 60.0
 #: seconds until the agent speaks if python3 must be installed first, perhaps behind another program's lock
 INSTALL_TIMEOUT = 3600.0
-#: seconds until a login shell that has not started our script is probed, and seconds for the probe
+#: seconds until a login shell that has not started the script is probed, and seconds for the probe
 PROBE_AFTER, PROBE_TIMEOUT = 3.0, 2.0
 STOPPED = "stopped before prov's agent had started"
 #: seconds between checks whether to give up a start
@@ -122,7 +122,7 @@ class Starter:
         self.channel.send(MODES["keep" if self._plan else "install"] + self.program.first_input())
 
     def _answer_sudo(self) -> None:
-        """Wait for sudo's prompt, or for our shell if sudo does not ask.
+        """Wait for sudo's prompt, or for prov's shell if sudo does not ask.
 
         A second prompt means a wrong password.
         """
@@ -320,12 +320,12 @@ class Starter:
 
 
 def sayings(text: str) -> list[str]:
-    """Return the complete lines that our script has printed. sudo repeats the script when it refuses it."""
+    """Return the complete lines that the script has printed. sudo repeats the script when it refuses it."""
     return [line[len(SAYS) :] for line in text.splitlines() if line.startswith(SAYS)]
 
 
 def said(text: str, word: str) -> bool:
-    """Return whether our script has printed this word."""
+    """Return whether prov's script has printed this word."""
     return f"{SAYS}{word}" in text and any(line.split()[:1] == [word] for line in sayings(text))
 
 

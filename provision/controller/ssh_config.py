@@ -29,7 +29,7 @@ SETTING = re.compile(r"(\w+)(?:\s*=\s*|\s+)(.+)")
 LEFT_OUT = ("canonicalizehostname",)
 QUOTED = ("identityfile", "certificatefile", "hostname", "user", "port", "hostkeyalias", "proxyjump")
 JUMP = re.compile(r"^ssh://")
-#: our own key in lookup results: IdentityFile files that hold the public half of a key in an agent
+#: prov's own key in lookup results: IdentityFile files that hold the public half of a key in an agent
 PUBLIC = "prov-public-keys"
 
 

@@ -22,7 +22,7 @@ from provision.locks import locked
 
 STATE = forwarding.STATE / "libvirt"
 
-_BEFORE = "before.json"  # state to restore when our daemons have ended
+_BEFORE = "before.json"  # state to restore when prov's daemons have ended
 
 _ANSWER_SECONDS = 30.0
 _END_SECONDS = 20.0
@@ -68,7 +68,7 @@ def ensure(lab: Lab, progress: Callable[[str], None]) -> None:
 
 
 def _keep_up(lab: Lab, progress: Callable[[str], None]) -> None:
-    """Start the daemons unless they run, and keep them for this lab if they are ours.
+    """Start the daemons unless they run, and keep them for this lab if prov started them.
 
     All of it is under one lock, because the last lab that used them may be stopping them right now.
     """
@@ -77,7 +77,7 @@ def _keep_up(lab: Lab, progress: Callable[[str], None]) -> None:
             _start(progress)
         if (STATE / _BEFORE).exists():
             _count(lab)
-    with suppress(OSError):  # the daemons are ours
+    with suppress(OSError):  # prov started the daemons
         STATE.rmdir()
         STATE.parent.rmdir()
 
@@ -93,7 +93,7 @@ def _start_by_systemd() -> None:
 
 
 def _count(lab: Lab) -> None:
-    """Keep the daemons, if they are ours, for this lab too. The caller holds the lock."""
+    """Keep the daemons, if prov started them, for this lab too. The caller holds the lock."""
     (STATE / f"used-by-{lab.tag}").touch()
 
 
@@ -122,7 +122,7 @@ def _start(progress: Callable[[str], None]) -> None:
 
 
 def _runs(daemon: str) -> bool:
-    """Return whether a daemon that we started runs."""
+    """Return whether a daemon that prov started runs."""
     return _pid(daemon) > 0
 
 
@@ -197,7 +197,7 @@ def _remove_pool(lab: Lab) -> None:
 
 
 def _stop() -> None:
-    """Stop the daemons that we started, and revert what they changed. The caller holds the lock."""
+    """Stop the daemons that prov started, and revert what they changed. The caller holds the lock."""
     if _answers():
         for active in virsh("net-list", "--name").split():
             virsh("net-destroy", active)

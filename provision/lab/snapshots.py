@@ -88,7 +88,7 @@ def _vagrant(lab: Lab, record: HostRecord, argv: list[str]) -> None:
 
 
 def _set_clock(name: str) -> None:
-    """Wait until the VM lets us in, and set its clock, which continues from the time of the snapshot."""
+    """Wait until the VM lets prov in, and set its clock, which continues from the time of the snapshot."""
     deadline = time.monotonic() + _LOGIN_SECONDS
     while True:
         try:

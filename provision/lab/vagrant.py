@@ -89,7 +89,7 @@ def _reserve(lab: Lab, asked: HostRecord, *, new: bool) -> HostRecord:
 
 
 def _boot(lab: Lab, asked: HostRecord, found: Provider, progress: Progress, *, new: bool) -> None:
-    """Bring one VM to the point where it lets us in, from whatever state it is in."""
+    """Bring one VM to the point where it lets prov in, from whatever state it is in."""
     host = lab.host(asked.name)
     with locked(host.path, waiting=_waiting(host, progress)):
         record = _reserve(lab, asked, new=new)
@@ -137,7 +137,7 @@ def _vagrant_up(lab: Lab, project: Project, record: HostRecord, found: Provider,
 
 
 def _box(image: str, found: Provider, progress: Progress) -> dict[str, str]:
-    """Return the box to use: the one in the environment, else one that we build, else a public one."""
+    """Return the box to use: the one in the environment, else one that prov builds, else a public one."""
     if image not in IMAGES:
         return {}
     if found.name == "libvirt" and os.geteuid() == 0 and box.can_build():
@@ -207,7 +207,7 @@ def remove(lab: Lab, host: HostDir, progress: Progress) -> None:
 
 
 def _forget(lab: Lab, host: HostDir, project: Project) -> None:
-    """Remove what Vagrant does not know about, and our record. The caller holds the host's lock."""
+    """Remove what Vagrant does not know about, and the lab's record. The caller holds the host's lock."""
     if shutil.which("virsh", path=programs_run.PATH):
         libvirt.remove_machine(lab, project.domain(host.name), project.file)
     shutil.rmtree(project.state(host.name), ignore_errors=True)

@@ -21,7 +21,7 @@ from provision.values import dataclass
 
 # until a VM starts to boot, which includes a slow download of its box
 UP_SECONDS = 1800.0
-# from then until it has an address, and from then until it lets Vagrant in; as in our Vagrantfile
+# from then until it has an address, and from then until it lets Vagrant in; as in prov's Vagrantfile
 BOOT_SECONDS = 600.0
 COMMAND_SECONDS = 300.0
 _GRACE = 15.0  # extra time in which Vagrant can report its own timeout
@@ -47,7 +47,7 @@ class Project:
 
     @property
     def takes_box(self) -> bool:
-        """Whether the Vagrantfile lets us choose the box: ours does, other people's choose it themselves."""
+        """Whether prov may choose the box: its own Vagrantfile allows it, other ones choose it themselves."""
         return not self.file.is_file() or "PROV_VM_BOX" in self.file.read_text(errors="replace")
 
     def state(self, machine: str) -> Path:

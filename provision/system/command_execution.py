@@ -153,7 +153,7 @@ def communicate(
 ) -> Result:
     """Feed and read a process until it ends. Both streams are read as data arrives, so neither can block it.
 
-    stdin: the input, for a process whose stdin is one of our pipes.
+    stdin: the input, for a process whose stdin is one of prov's pipes.
 
     A background child that keeps the streams open is neither waited for nor killed.
     """
@@ -217,13 +217,13 @@ def too_late(
 
 
 def close(process: "subprocess.Popen[bytes]") -> None:
-    """Close our ends of a process's streams."""
+    """Close prov's ends of a process's streams."""
     for stream in filter(None, (process.stdin, process.stdout, process.stderr)):
         stream.close()
 
 
 def kill_group(process: "subprocess.Popen[bytes]") -> None:
-    """Kill a process that we started, and its children."""
+    """Kill a process that prov started, and its children."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -147,7 +147,7 @@ def make_directory(fd: int, name: str, mode: int, uid: int, gid: int) -> os.stat
     os.mkdir(name, 0o700, dir_fd=fd)
     new = os.open(name, FOLDER, dir_fd=fd)
     try:
-        # any empty directory of ours is as good as the one that was made
+        # any empty directory of prov's is as good as the one that was made
         if os.fstat(new).st_uid != os.geteuid() or os.listdir(new):
             raise StepError("%s was exchanged for something else while it was made" % name)
         os.fchown(new, uid, gid)
@@ -183,7 +183,7 @@ def keep_attributes(fd: int, name: str, new: int) -> None:
         return
     try:
         before, owner = os.fstat(old), os.fstat(new).st_uid
-        # an access control list by another user must not open our contents to them
+        # an access control list by another user must not give them access to the contents
         if not stat.S_ISREG(before.st_mode) or not (trusted(before.st_uid) or before.st_uid == owner):
             return
         for each in (*PRESERVED, *own_attributes(reached(old))):
@@ -279,7 +279,7 @@ def remove_one(fd: int, name: str) -> bool:
 
 
 def sync_folder(fd: int) -> None:
-    """Sync the names of an open folder to disk; for a folder that we may not read, rely on the kernel."""
+    """Sync the names of an open folder to disk; for a folder that prov may not read, rely on the kernel."""
     try:
         os.fsync(fd)
     except OSError as error:

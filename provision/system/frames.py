@@ -11,7 +11,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
 MARKER = b"\0PROV-AGENT-1\0"
 LENGTHS = struct.Struct(">II")
-#: bytes; a longer header means that the stream is not ours
+#: bytes; a longer header means that the stream is not prov's
 MAX_HEADER = 64 * 1024 * 1024
 MAX_PAYLOAD = 8 * 1024 * 1024
 #: a header of LARGE bytes may hold MANY values, because each takes about a hundred bytes once parsed

@@ -1,7 +1,7 @@
 """Walk to a path, one directory at a time, through no link that another user can change. Shipped.
 
-The rule is that of systemd's "safe" path chasing (chase() with CHASE_SAFE): a link is followed if root or we
-made it, in a folder where only root or we can change names, and if the same holds for every folder above it.
+The rule is that of systemd's "safe" path chasing (chase() with CHASE_SAFE): a link is followed if root or
+prov made it, in a folder where only these can change names, and if the same holds for every folder above it.
 So a user gains nothing by replacing one of their folders with a link, or with anything else, while root works
 below it.
 """
@@ -141,17 +141,17 @@ def folder_of(path: str, entry: DirEntry, above: Optional[Folder]) -> Folder:
 
 
 def trusted(uid: int) -> bool:
-    """Return whether a user is root, or the one that we run as."""
+    """Return whether a user is root, or the one that prov runs as."""
     return uid in (0, os.geteuid())
 
 
 def trusted_group(gid: int) -> bool:
-    """Return the same for a group: root's, or our own primary one."""
+    """Return the same for a group: root's, or prov's primary one."""
     return gid in (0, os.getegid())
 
 
 def refuse_link(folder: Folder, path: str, link: DirEntry) -> None:
-    """Raise StepError unless a link is root's or ours, and no one else can replace it."""
+    """Raise StepError unless a link is root's or prov's, and no one else can replace it."""
     if not trusted(link.uid):
         raise StepError("%s is a link made by user %d; refusing to follow it" % (path, link.uid))
     if folder.shared:
@@ -285,12 +285,12 @@ class Pins:
             )
 
     def put(self, at: Way, st: os.stat_result) -> None:
-        """Note that we have written this path."""
+        """Note that prov has written this path."""
         if at.folder.shared:
             self._seen[at.path] = identity(st)
 
     def drop(self, at: Way) -> None:
-        """Note that we have removed this path."""
+        """Note that prov has removed this path."""
         self._seen.pop(at.path, None)
 
 

@@ -61,7 +61,7 @@ def with_id(uid: int) -> Iterator[RunningProcess]:
 
 
 def sees(pid: int, root: os.stat_result) -> bool:
-    """Return whether a folder is the root folder of a process; in a container or chroot, ours is not."""
+    """Return whether a folder is the root folder of a process; in a container or chroot, prov's is not."""
     try:
         return os.path.samestat(os.stat("/proc/%d/root" % pid), root)
     except (FileNotFoundError, ProcessLookupError, PermissionError):

@@ -14,7 +14,7 @@ from provision.testing.provhost import ProvHost
 
 
 class OverProv(BaseBackend):  # type: ignore[misc, unused-ignore]
-    """Runs testinfra's commands, which are shell command lines, on one of our hosts.
+    """Runs testinfra's commands, which are shell command lines, on a host of prov's.
 
     Source: testinfra.backend.ssh.
     """

@@ -23,10 +23,9 @@ VARIABLES = "inventory.yml"
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial. subject: the role, or the TARGET, under test.
+    """A trial of a role or a TARGET.
 
-    is_role: whether it is a role.  assignments: of each host.
-
+    subject: the role, or the TARGET, under test.  is_role: whether it is a role.  assignments: of each host.
     tests: files and folders with each host's tests, by the host's name.  inventory: as in -i.
     """
 

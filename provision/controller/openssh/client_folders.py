@@ -37,7 +37,7 @@ def socket_folder() -> Path | None:
 
 
 def is_private(folder: Path) -> bool:
-    """Create a folder if needed, and return whether only we can access it. A link there does not count."""
+    """Create a folder if needed, and return whether only its owner can access it. A link is refused."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         st = folder.lstat()

@@ -70,7 +70,7 @@ def _is_known(number: int) -> bool:
 
 def end_processes(uid: int) -> None:
     """End all processes of a user, even if they keep starting more. Raises StepError."""
-    # kill(2): -1 signals every process that we may signal at once, so none can escape by starting another
+    # kill(2): -1 signals all permitted processes at once, so none can escape by starting another
     child = os.fork()
     if child == 0:
         try:

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 class Parts(NamedTuple):
-    """The parts of a path: ours, each before the folder that it is in, and those of others."""
+    """The parts of a path: prov's, each before the folder that it is in, and those of others."""
 
     ours: Sequence[str]
     foreign: Sequence[str]
@@ -16,7 +16,7 @@ class Parts(NamedTuple):
 def parts(host: "System", path: str) -> Parts:
     """Return which parts of a path, and below it, prov has made.
 
-    A folder is ours if nothing of others is in it.
+    A folder is prov's if nothing of others is in it.
     """
     ours: List[str] = []
     foreign: List[str] = []
@@ -25,7 +25,7 @@ def parts(host: "System", path: str) -> Parts:
 
 
 def sort(host: "System", path: str, ours: List[str], foreign: List[str]) -> bool:
-    """Sort a path, and everything below it, into ours and others'; return whether all of it is ours."""
+    """Sort a path, and everything below it, into prov's and others'; return whether all of it is prov's."""
     now = host.files.stat(path)
     if now is None:
         return True
@@ -41,7 +41,7 @@ def sort(host: "System", path: str, ours: List[str], foreign: List[str]) -> bool
 
 
 def take_away(host: "System", path: str) -> None:
-    """Remove everything of ours at a path and below it."""
+    """Remove everything of prov's at a path and below it."""
     ours = parts(host, path).ours
     if ours:
         host.files.remove_each(path, ours)

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class Thing(NamedTuple):
-    """A thing. kind: file, link, folder, user or group.
+    """A thing that prov made.
 
-    name: or path.  role, step: what made it.  whole: a folder that was filled when it was made, and is
-    removed with those contents.  feeds: units that read it.  stays: a folder with other contents.  ours: the
-    parts of a whole to remove, each before the folder that it is in.
+    kind: file, link, folder, user or group.  name: or path.  role, step: what made it.  whole: a folder that
+    was filled when it was made, and is removed with those contents.  feeds: units that read it.  stays: a
+    folder with other contents.  ours: the parts of a whole to remove, each before the folder that it is in.
     """
 
     kind: str
