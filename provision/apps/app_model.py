@@ -1,4 +1,4 @@
-"""The application: its source, and how it is served. The inventory sets it, the roles read it."""
+"""The application: its source, and how it is served. The inventory sets it; roles read it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ SYSTEM = "/usr/bin/python3"
 PYTHONS = "/opt/python"
 
 Status = Annotated[int, Field(ge=100, le=599)]
-# app-NAME is a user, so that an application called `news` or `backup` does not run as Debian's own user
+# app-NAME, so that an application called `news` or `backup` does not run as Debian's user of that name
 AppName = Annotated[
     str,
     matching(
@@ -336,23 +336,23 @@ class App(FrontSettings):
 
     @property
     def server_role(self) -> Server:
-        """The declaration of its server."""
+        """Return the declaration of its server."""
         return self._server
 
     @property
     def front_role(self) -> Front:
-        """The declaration of its front."""
+        """Return the declaration of its front."""
         return self._front
 
     @property
     def asks_of_front(self) -> list[str]:
-        """The settings that its front must implement."""
+        """Return the settings that its front must implement."""
         names = tuple(name for name in fronts.OFFERS if name in type(self).model_fields)
         return [*filter(self.__getattribute__, names), *([f"auth: {self.auth.by}"] if self.auth else [])]
 
     @property
     def interpreter(self) -> str:
-        """The path of its Python on the host."""
+        """Return the path of its Python on the host."""
         return self.python if self.python.startswith("/") else f"{PYTHONS}/{self.python}/bin/python3"
 
     def in_source(self, path: str) -> str:
@@ -361,23 +361,23 @@ class App(FrontSettings):
 
     @property
     def collects_static(self) -> bool:
-        """Whether `collectstatic` is run for each release."""
+        """Return whether `collectstatic` runs for each release."""
         return self.django is not None and self.django.collectstatic is not False and bool(self.collected)
 
     @property
     def collected(self) -> list[str]:
-        """The folders of `static` that `collectstatic` may fill: not single files, nor a whole site."""
+        """Return folders of `static` that `collectstatic` may fill: neither single files nor a whole site."""
         return [folder for place, folder in self.static.items() if place.endswith("/") and place != "/"]
 
     @property
     def built(self) -> tuple[str, ...]:
-        """What `build` makes, by its paths in the source."""
+        """Return the outputs of `build`, as paths in the source."""
         named = self.build.output or dict.fromkeys(self.static.values()) if self.build else ()
         return tuple(map(self.in_source, named))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All names that its certificate is for."""
+        """Return all names that its certificate must cover."""
         return (*self.domains, *self.redirects)
 
     @field_validator("environment")

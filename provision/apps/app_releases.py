@@ -35,9 +35,9 @@ from provision.steps.support.local_projects import locals_in
 from provision.steps.tree import Entry, summary
 from provision.values import dataclass
 
-#: bytes of a file that lists packages
+#: largest size of a file that lists packages, in bytes
 MOST_REQUIREMENTS = 16 << 20
-#: files of migrations: in a folder of that name, or numbered as Django does, wherever MIGRATION_MODULES has
+#: migrations: files in a folder of that name, or numbered as Django does, wherever MIGRATION_MODULES puts
 #: them
 MIGRATION = re.compile(r"/migrations/.*\.py$|/\d{4}_\w+\.py$")
 #: what prov itself puts into a release's folder
@@ -48,11 +48,11 @@ OURS = (".prov", ".venv")
 class Release:
     """One state of an application, and its places on a host.
 
-    entries: manifest of the source.  wanted: what its environment gets, besides a server.
-    requires_python: what the project says of the versions of Python that it runs on, such as ">=3.11".
-    seeding: what the source has at paths that are `writable`, by their path in the application's folder.
+    entries: manifest of the source.  wanted: the packages of its environment, besides the server.
+    requires_python: the Python versions that the project supports, such as ">=3.11".
+    seeding: the source's contents at `writable` paths, by their path in the application's folder.
     asked_for: names of environment variables that the application's settings read (surroundings.py).
-    installing: environment of what installs its packages.
+    installing: environment of the installer.
     bindings: the services that the application uses.
     """
 
@@ -67,8 +67,8 @@ class Release:
 
     @cached_property
     def id(self) -> str:
-        """Twelve hex digits: of the source, the settings that shape it and the environment without
-        secrets."""
+        """Return twelve hex digits that identify the source, the settings that shape it, and the environment
+        without secrets."""
         shaped_by = {
             "files": summary(self.entries),
             "venv": self.venv,
@@ -82,36 +82,36 @@ class Release:
         return short_hash(json.dumps(shaped_by, sort_keys=True))
 
     def seeds(self, path: str) -> list[Entry]:
-        """What the source has at a path that is `writable`, with paths that begin there."""
+        """Return the source's contents at a `writable` path, with all paths that begin there."""
         place = self.app.in_source(path)
         return [(e[0][len(place) + 1 :], *e[1:]) for e in self.seeding if e[0].startswith(f"{place}/")]
 
     @property
     def home(self) -> str:
-        """Folder of all releases, environments and links of the application."""
+        """Return the folder of all releases, environments and links of the application."""
         return f"/srv/{self.app.name}"
 
     @property
     def path(self) -> str:
-        """Folder of this release."""
+        """Return the folder of this release."""
         return f"{self.home}/releases/{self.id}"
 
     @property
     def root(self) -> str:
-        """Folder of the application in the release."""
+        """Return the application's folder in the release."""
         return self.inside(self.path)
 
     def inside(self, folder: str) -> str:
-        """The application's folder below one that holds the release's files."""
+        """Return the application's folder below a folder that holds the release's files."""
         return f"{folder}/{self.app.subdirectory}" if self.app.subdirectory else folder
 
     def instance_link(self, instance: str) -> str:
-        """The link by which an instance finds its release."""
+        """Return the link by which an instance finds its release."""
         return f"{self.home}/instances/{instance}"
 
     @cached_property
     def venv(self) -> str:
-        """The release's virtual environment; releases with the same packages share one."""
+        """Return the release's virtual environment; releases with the same packages share one."""
         projects = [found.path for found in locals_in(self.requirements.splitlines())]
         inside = [
             e for e in self.entries if any(f"{e[0]}/".startswith(f"{p}/" if p else "") for p in projects)
@@ -127,11 +127,11 @@ class Release:
 
     @property
     def requirements(self) -> str:
-        """The text of a requirements file."""
+        """Return the text of its requirements file."""
         return self.wanted.text
 
     def search_path(self, folder: str) -> str:
-        """PYTHONPATH for a folder that holds the release's files."""
+        """Return PYTHONPATH for a folder that holds the release's files."""
         root = self.inside(folder)
         own = self.app.environment.get("PYTHONPATH")
         places = [
@@ -144,9 +144,10 @@ class Release:
 
     @property
     def packages(self) -> list[str]:
-        """What the server brings into the environment: nothing if the requirements name it themselves.
+        """Return the packages that the server adds to the environment: none if the requirements list them.
 
-        Raises ProvError if they have hashes and don't: pip then takes nothing without one.
+        Raises ProvError if the requirements have hashes and lack them: pip then refuses packages without a
+        hash.
         """
         server = self.app.server_role
         package = server.package
@@ -162,24 +163,26 @@ class Release:
 
     @property
     def current(self) -> str:
-        """Link to the release that is in service."""
+        """Return the link to the release that is in service."""
         return f"{self.home}/current"
 
     @property
     def before(self) -> str:
-        """Folder of links to the releases before: 1 is the latest of them."""
+        """Return the folder of links to earlier releases: 1 is the latest of them."""
         return f"{self.home}/before"
 
     @property
     def data(self) -> str:
-        """Folder that outlives releases: databases, uploads. Also the home of the application's user."""
+        """Return the folder that outlives releases: databases, uploads. It is also the home of the user."""
         return f"/var/lib/{self.app.user}"
 
     @property
     def migrations(self) -> str:
-        """Names what migrations are made for: those in the source, the requirements that bring others, the
-        settings
-        and the database, as far as the environment tells which one it is."""
+        """Return a digest of what migrations depend on.
+
+        That is the migrations in the source, the requirements that bring others, the settings, and the
+        database, as far as the environment names it.
+        """
         files = [e for e in self.entries if MIGRATION.search(f"/{e[0]}")]
         settings = self.app.django.settings if self.app.django else ""
         places = {name: without_logins(value.reveal()) for name, value in self.secret_urls.items()}
@@ -188,14 +191,13 @@ class Release:
 
     @property
     def secret_urls(self) -> dict[str, Secret]:
-        """The secrets of the environment that are URLs, such as DATABASE_URL, without logins: their targets
-        are not secret."""
+        """Return secret URLs such as DATABASE_URL without logins: their targets are not secret."""
         found = {name: value for name, value in self.environment.items() if isinstance(value, Secret)}
         return {name: value for name, value in found.items() if logins(value.reveal())}
 
     @property
     def environment(self) -> dict[str, str | Secret]:
-        """What the application's processes find in their environment."""
+        """Return the environment of the application's processes."""
         app = self.app
         given: dict[str, str | Secret] = {
             **surroundings(app, self.data, self.asked_for),
@@ -210,7 +212,7 @@ class Release:
 
 
 def release_of(app: App, manifest: Sequence[Entry], bindings: Sequence[Binding] = ()) -> Release:
-    """Return the release that an application's source makes. Raises ProvError.
+    """Return the release of an application's source. Raises ProvError.
 
     manifest: every file of the source.  bindings: the services that it uses.
     """
@@ -239,7 +241,7 @@ def release_of(app: App, manifest: Sequence[Entry], bindings: Sequence[Binding] 
     made = set(map(app.in_source, app.files))
     for entry in without_logins_in(tree.entries.values(), path):
         if entry[0] in made:
-            # a template takes its place
+            # a template replaces it
             continue
         (seeding if f"{entry[0]}/".startswith(writable) else shipped).append(entry)
     return Release(
@@ -255,10 +257,10 @@ def release_of(app: App, manifest: Sequence[Entry], bindings: Sequence[Binding] 
 
 
 def refuse_empty_static(app: App, tree: SourceTree) -> None:
-    """Raise ProvError for a folder of `static` that the source does not have, and nothing fills."""
+    """Raise ProvError for a folder of `static` that the source lacks, and nothing fills."""
     for prefix, folder in app.static.items():
         if app.collects_static and (folder in app.collected or not prefix.endswith("/")):
-            # what is collected may bring it
+            # collectstatic may make it
             continue
         if app.build and not app.build.here and app.in_source(folder) in app.built:
             continue
@@ -277,7 +279,7 @@ def refuse_empty_static(app: App, tree: SourceTree) -> None:
 
 
 def refuse_src(app: App, tree: SourceTree, wanted: RequiredPackages) -> None:
-    """Raise ProvError if the module of the target is in src/, where nothing imports it from."""
+    """Raise ProvError if the target's module is in src/, where imports do not look for it."""
     name = app.target.partition(":")[0].split(".")[0]
     others = app.install or wanted.edited or locals_in(wanted.text.splitlines())
     if others or "PYTHONPATH" in app.environment:
@@ -297,24 +299,24 @@ def refuse_src(app: App, tree: SourceTree, wanted: RequiredPackages) -> None:
 
 @dataclass(frozen=True)
 class SourceTree:
-    """A source as what reads requirements sees it. entries: by path."""
+    """A source, as the readers of requirements see it. entries: by path."""
 
     entries: Mapping[str, Entry]
 
     def read(self, path: str) -> bytes:
-        """Contents of a file of the source. Raises OSError, ProvError."""
+        """Return the contents of a file of the source. Raises OSError, ProvError."""
         return contents(self.entries, path, MOST_REQUIREMENTS)
 
     def has(self, path: str) -> bool:
-        """Whether the source has such a file."""
+        """Return whether the source has such a file."""
         return path in self.entries
 
     def named(self, name: str) -> list[str]:
-        """Paths of all files of that name."""
+        """Return the paths of all files of that name."""
         return [path for path in self.entries if path.rpartition("/")[2] == name]
 
     def below(self, folder: str) -> list[str]:
-        """Paths of all files in a folder and those in it."""
+        """Return the paths of all files in a folder and its subfolders."""
         return [path for path in self.entries if path.startswith(f"{folder}/" if folder else "")]
 
 
@@ -325,13 +327,13 @@ def in_bytes(size: str) -> int:
 
 
 def named_in(requirements: str) -> set[str]:
-    """Names of the packages that a requirements file lists."""
+    """Return the names of the packages that a requirements file lists."""
     lines = (line.strip() for line in requirements.splitlines())
     return {bare_name(line) for line in lines if line and not line.startswith(("#", "-"))}
 
 
 def bare_name(requirement: str) -> str:
-    """The package that a requirement is for, as PyPI compares names (PEP 503)."""
+    """Return a requirement's package name, normalized as on PyPI (PEP 503)."""
     found = re.match(r"[A-Za-z0-9._-]+", requirement)
     return re.sub(r"[-_.]+", "-", found.group()).lower() if found else ""
 
@@ -342,5 +344,5 @@ def visible(environment: dict[str, str | Secret]) -> dict[str, str]:
 
 
 def short_hash(text: str) -> str:
-    """Twelve hex digits of SHA-256: names of releases, environments and instances."""
+    """Return twelve hex digits of SHA-256, for names of releases, environments and instances."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""An application as roles have it: its settings, and the release that its source is now."""
+"""An application as roles see it: its settings, and the release of its current source."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ class Application(App):
     _bindings: Sequence[Binding] = PrivateAttr(default=())
 
     def read_by(self, manifests: Manifests) -> Self:
-        """Have its source read together with those of other applications, and return it."""
+        """Have its source read together with those of other applications, and return the application."""
         self._manifests = manifests
         return self
 
     def bound_to(self, bindings: Sequence[Binding]) -> Self:
-        """Have it use these services, and return it."""
+        """Bind it to these services, and return it."""
         self._bindings = tuple(bindings)
         return self
 
     @property
     def bindings(self) -> Sequence[Binding]:
-        """The services that it uses."""
+        """Return the services that it uses."""
         return self._bindings
 
     @cached_property
     def release(self) -> Release:
-        """The release that its source is now. Raises ProvError.
+        """Return the release of its current source. Raises ProvError.
 
-        The source is read when this is first asked for: runs that need no release fetch nothing, and a deploy reads
+        The source is read on first access: runs that need no release fetch nothing, and a deploy reads it
         while it waits for the host to log in.
         """
-        # here, so that it is imported while the host logs in
+        # imported here, while the host logs in
         from provision.apps.app_releases import in_bytes, release_of
 
         size, build = in_bytes(self.max_source), self.local_build
@@ -58,7 +58,7 @@ class Application(App):
 
     @property
     def local_build(self) -> SourceBuild | None:
-        """What is built on this machine before the source is read."""
+        """Return the build that runs on this machine before the source is read."""
         if self.build is None or not self.build.here:
             return None
         from provision.sources.built import SourceBuild
@@ -68,7 +68,7 @@ class Application(App):
         )
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy with some settings changed; its release is its own (pydantic copies what is cached)."""
+        """Return a copy with changed settings and a release of its own (pydantic copies cached values)."""
         copied = super().model_copy(update=update, deep=deep)
         copied.__dict__.pop("release", None)
         return copied

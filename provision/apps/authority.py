@@ -1,8 +1,7 @@
-"""A private certificate authority, kept by the controller (role `tls`): where it is, and what it signs.
+"""A private certificate authority that the controller keeps (role `tls`): where it is, and what it signs.
 
 Signing is in `certificate_files`, imported only when needed: a run without changes needs only the identifier
-of
-the authority's key.
+of the authority's key.
 """
 
 from __future__ import annotations
@@ -15,24 +14,23 @@ from provision.apps.authority_files import AuthorityFiles, write_whole
 from provision.errors import ProvError
 from provision.locks import locked
 
-#: for as long as another prov may take to make an authority
+#: how long to wait while another prov makes an authority
 _WAIT_SECONDS = 60.0
 
 
 class Authority(AuthorityFiles):
     """folder: holds ca.key (0600), ca.crt, which clients trust, and ca.id, the identifier of its key.
 
-    Several processes may deploy from one project, and several hosts in one process: files are written whole,
-    and
-    an authority is made under the lock of its folder.
+    Several processes may deploy from one project, and several hosts in one process: files are replaced
+    atomically, and an authority is made under the lock of its folder.
     """
 
     def exists(self) -> bool:
-        """Whether the authority has been made already."""
+        """Return whether the authority has already been made."""
         return self.certificate_path.is_file()
 
     def make(self) -> None:
-        """Make key and certificate if there are none. Raises ProvError."""
+        """Make key and certificate if they do not exist. Raises ProvError."""
         if self.exists():
             return
         with self._alone():
@@ -42,10 +40,11 @@ class Authority(AuthorityFiles):
                 make(self)
 
     def key_id(self) -> str:
-        """The identifier of the authority's key, in hex, as certificates name their issuer (RFC 5280,
-        4.2.1.1);
+        """Return the identifier of the authority's key, in hex, as in certificates (RFC 5280, 4.2.1.1).
+
         "" if there is no authority yet. Raises ProvError if its certificate can't be read, or is not the
-        key's."""
+        key's.
+        """
         if not self.exists():
             return ""
         state = self._state()
@@ -57,18 +56,18 @@ class Authority(AuthorityFiles):
 
         check(self)
         found = key_id(self)
-        with suppress(OSError):  # someone who may only read here looks at the certificate each time
+        with suppress(OSError):  # a user with read access only parses the certificate each time
             write_whole(self.id_path, f"{found} {state}\n".encode(), 0o644)
         return found
 
     def sign(self, request_pem: bytes, names: Sequence[str], days: int, *, client: bool = False) -> bytes:
-        """A certificate in PEM for a request made on a host; see `provision.apps.certificate_files.sign`."""
+        """Return a certificate in PEM for a request made on a host; see `certificate_files.sign`."""
         from provision.apps.certificate_files import sign
 
         return sign(self, request_pem, names, days, client=client)
 
     def _state(self) -> str:
-        """A digest of both files: ca.id counts for these only."""
+        """Return a digest of both files: ca.id is valid for these only."""
         digest = hashlib.sha256()
         for path in (self.certificate_path, self.key_path):
             with suppress(OSError):  # a user who only plans need not be able to sign

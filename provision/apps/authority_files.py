@@ -1,4 +1,4 @@
-"""The files of a private certificate authority, and how each is written whole."""
+"""The files of a private certificate authority, and how they are replaced atomically."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class AuthorityFiles:
 
 
 def write_whole(path: Path, data: bytes, mode: int) -> None:
-    """Replace a file at once: a reader, also after a crash of this process, sees the old one or the new one."""
+    """Replace a file atomically: readers see the old file or the new one, even after a crash."""
     begun = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     fd = os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
     try:

@@ -21,7 +21,7 @@ from provision.values import dataclass
 
 
 class Balance(Settings):
-    """One application that this host balances. `balance: {shop: web}` is short for `hosts: web`."""
+    """An application that this host balances. `balance: {shop: web}` is short for `hosts: web`."""
 
     hosts: str = Field(description="The hosts that serve it: a host, a group, or a pattern, as in a TARGET.")
     method: Literal["round_robin", "least_conn", "ip_hash"] = Field(
@@ -64,16 +64,15 @@ class Balanced:
     hosts: tuple[InventoryHost, ...]
 
 
-#: the applications of a host; raises ConfigErrors
+#: returns the applications of a host; raises ConfigErrors
 AppsOf = Callable[[InventoryHost], Sequence[Application]]
 
 
 def balanced_of(host: InventoryHost, apps_of: AppsOf) -> tuple[Balanced, ...]:
     """Return what a host balances, from its variable `balance`, in the order of the inventory.
 
-    Raises ConfigErrors with all that is wrong: no such hosts, hosts without the application, names in weights
-    or
-    backup that are none of them, applications that differ in their domains or tls.
+    Raises ConfigErrors with all faults: unknown hosts, hosts without the application, other names in weights
+    or backup, applications that differ in their domains or tls.
     """
     problems = Problems()
     found: list[Balanced] = []
@@ -152,7 +151,7 @@ def offered_by(host: InventoryHost, front: str) -> tuple[str, ...]:
 
 
 def balancers_in(inventory: Inventory) -> dict[str, tuple[InventoryHost, ...]]:
-    """Return, by a host's name, the other hosts that stand before it by their `balance`. Raises
+    """Return host name -> the other hosts that stand before it by their `balance`. Raises
     ConfigErrors."""
     problems = Problems()
     found: dict[str, dict[str, InventoryHost]] = {}

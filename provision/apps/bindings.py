@@ -1,4 +1,4 @@
-"""What an application uses, resolved: which host provides it, and how the application reaches that (D20)."""
+"""What an application uses, resolved: which host provides it, and how the application reaches it (D20)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from provision.names import suggestion
 from provision.secrets import Secret
 from provision.values import dataclass
 
-#: what hosts are called by which others reach them for this; each has the address in its /etc/hosts
+#: names under which hosts are reached for this; each user of one has its address in /etc/hosts
 DOMAIN = "prov.internal"
 
 Environment = Mapping[str, str | Secret]
@@ -27,7 +27,7 @@ Environment = Mapping[str, str | Secret]
 
 @dataclass(frozen=True)
 class ClientFiles:
-    """Paths of an application's key and certificate, and of the authority that it judges servers by."""
+    """Paths of an application's key and certificate, and of the authority that it verifies servers with."""
 
     key: str
     certificate: str
@@ -38,10 +38,10 @@ class ClientFiles:
 class Binding:
     """One service that an application uses.
 
-    app, key, use: the application, and its entry in `uses`.  client: the host with the application.
-    provider: the host with the role.  finds: the function `environment` of the role.
-    first: whether it is the application's first use of that role, which the variables without its name are for.
-    backing: what the role declares.
+    app, key, use: the application, and its entry in `uses`.  client: the application's host.
+    provider: the host with the role.  finds: the role's function `environment`.
+    first: whether it is the application's first use of that role, which gets the variables without its name.
+    backing: the role's declaration.
     """
 
     app: App
@@ -55,25 +55,28 @@ class Binding:
 
     @property
     def role(self) -> str:
-        """The role that provides it."""
+        """Return the role that provides it."""
         return self.use.role
 
     @property
     def name(self) -> str:
-        """What it is called there, such as the name of a database."""
+        """Return its name at the provider, such as that of a database."""
         return self.use.name or (
             self.app.name if self.key == "database" else f"{self.app.name}-{self.key.replace('_', '-')}"
         )
 
     @property
     def way(self) -> str:
-        """How the application reaches it: by a socket, or by a certificate."""
+        """Return how the application reaches it: by a socket, or with a certificate."""
         return "socket" if self.provider is self.client else "certificate"
 
     @property
     def host_name(self) -> str:
-        """The name by which other hosts reach the provider, and which its certificate is for: that of its address, or
-        one of prov's own, which they have in /etc/hosts. Raises ProvError if the address is not known."""
+        """Return the name by which other hosts reach the provider, and which its certificate is for.
+
+        It is the name in its address, or one of prov's own, which other hosts have in /etc/hosts. Raises
+        ProvError if the address is not known.
+        """
         address = address_of(self.provider)
         if not is_address(address):
             return address.lower()
@@ -81,26 +84,26 @@ class Binding:
 
     @property
     def port(self) -> int:
-        """The port at which other hosts reach it."""
+        """Return the port at which other hosts reach it."""
         return self.backing.port(self.name)
 
     @property
     def files(self) -> ClientFiles:
-        """Where the application's certificate is, on its own host."""
+        """Return where the application's certificate is, on its own host."""
         base = f"{TLS_FOLDER}/{self.app.name}-client"
         return ClientFiles(f"{base}.key", f"{base}.crt", AUTHORITY_PATH)
 
     @property
     def variable(self) -> str:
-        """The variable that holds its URL, such as DATABASE_URL."""
+        """Return the variable that holds its URL, such as DATABASE_URL."""
         return f"{self.key.upper().replace('-', '_')}_URL"
 
     def environment(self, packages: Collection[str]) -> Environment:
-        """What the application finds in its environment. packages: names of those that its requirements list."""
+        """Return what it adds to the application's environment. packages: names in its requirements."""
         return self.finds(self, packages)
 
     def url(self, plain: str, scheme: str, values: Mapping[str, str]) -> str:
-        """The URL, as `url` in the inventory wants it. plain: a format with these values, and a scheme, otherwise."""
+        """Return the URL, as the inventory's `url` sets it. plain: the default, a format for the values."""
         wanted = self.use.url
         if wanted is not None and "://" in wanted:
             plain = wanted
@@ -109,7 +112,7 @@ class Binding:
         return plain
 
     def said(self, *path: str) -> tuple[str, ...]:
-        """Where the inventory says it."""
+        """Return where the inventory declares it."""
         return ("apps", self.app.name, "uses", self.key, *path)
 
 
@@ -118,7 +121,7 @@ def bindings_of(
 ) -> tuple[Binding, ...]:
     """Resolve what an application of a host uses. Raises ConfigErrors: no such host, a host without the role.
 
-    finder: gives the function `environment` of a role.
+    finder: returns the function `environment` of a role.
     """
     problems = Problems()
     found: list[Binding] = []
@@ -151,7 +154,7 @@ def bindings_of(
 
 
 def is_address(text: str) -> bool:
-    """Whether a host is reached by an address, and not by a name."""
+    """Return whether a host is reached by an address, and not by a name."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -160,9 +163,9 @@ def is_address(text: str) -> bool:
 
 
 def refuse_shared(bindings: Collection[Binding]) -> None:
-    """Raise ConfigErrors for each that an other application has already, or another use of the same one.
+    """Raise ConfigErrors for each name that another application, or another use, already has.
 
-    bindings: all that one host provides. Hosts that have one application share what it uses.
+    bindings: all that one host provides. Hosts that have the same application share what it uses.
     """
     problems = Problems()
     owners: dict[tuple[str, str], Binding] = {}
@@ -187,7 +190,7 @@ def refuse_shared(bindings: Collection[Binding]) -> None:
 
 
 def used_hosts(host: InventoryHost) -> Iterator[str]:
-    """Names of the other hosts that a host's applications use, as far as its variables say so plainly."""
+    """Return names of other hosts that a host's applications use, if its variables name them directly."""
     apps = host.vars.get("apps")
     for app in apps.values() if isinstance(apps, Mapping) else ():
         uses: Any = app.get("uses") if isinstance(app, Mapping) else None

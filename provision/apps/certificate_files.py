@@ -1,4 +1,4 @@
-"""What a private certificate authority does: its key, its certificate, and those that it signs."""
+"""The work of a private certificate authority: its key, its own certificate, and those that it signs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ YEARS = 10
 
 
 def make(authority: AuthorityFiles) -> None:
-    """Make the authority's key and certificate. The caller holds its lock, and its folder is there.
+    """Make the authority's key and certificate. The caller holds the lock, and the folder exists.
 
-    A key without a certificate, left by a run that died here or restored from a backup, is kept: its new
-    certificate has the same name and key, so that what it has signed stays good.
+    A key without a certificate, left by a run that died here or restored from a backup, is kept. Its new
+    certificate has the same name and key, so that issued certificates stay valid.
     """
     for begun in authority.folder.glob(".ca.*"):
         begun.unlink(missing_ok=True)  # left by a run that died
@@ -33,12 +33,12 @@ def make(authority: AuthorityFiles) -> None:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         write_whole(authority.key_path, pem, 0o600)
-    # the certificate last: with it the authority exists
+    # the certificate last: once it exists, the authority does
     write_whole(authority.certificate_path, _certificate(key).public_bytes(serialization.Encoding.PEM), 0o644)
 
 
 def _certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
-    """A new certificate of an authority with this key."""
+    """Return a new certificate of an authority with this key."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "prov private CA")])
     now = datetime.datetime.now(datetime.UTC)
     return (
@@ -57,9 +57,9 @@ def _certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 
 
 def check(authority: AuthorityFiles) -> None:
-    """Raise ProvError if the key, where this user may read it, is not that of the certificate.
+    """Raise ProvError if the key, if this user may read it, does not belong to the certificate.
 
-    Certificates signed with it would be refused by every client that trusts ca.crt.
+    Every client that trusts ca.crt would refuse certificates signed with it.
     """
     if not os.access(authority.key_path, os.R_OK):
         return
@@ -79,7 +79,7 @@ def _refuse_other_key(
 
 
 def key_id(authority: AuthorityFiles) -> str:
-    """The identifier of the authority's key, in hex. Raises ProvError."""
+    """Return the identifier of the authority's key, in hex. Raises ProvError."""
     found = certificate_of(authority).extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
     return found.value.digest.hex()
 
@@ -87,12 +87,12 @@ def key_id(authority: AuthorityFiles) -> str:
 def sign(
     authority: AuthorityFiles, request_pem: bytes, names: Sequence[str], days: int, *, client: bool = False
 ) -> bytes:
-    """A certificate in PEM for a request made on a host.
+    """Return a certificate in PEM for a request made on a host.
 
-    names: the DNS names that it is good for; those in the request do not count.  days: its lifetime.
-    client: for who connects to a server, and not for a server (RFC 5280, 4.2.1.12); its name is then a user.
-    Raises ProvError if the request is none, if its signature is wrong, or if the authority's key is not the one of
-    its certificate.
+    names: the DNS names that it is valid for; names in the request are ignored.  days: its lifetime.
+    client: for a client of a server, not for a server (RFC 5280, 4.2.1.12); its name is then a user.
+    Raises ProvError if the request is malformed or its signature is wrong, or if the authority's key does not
+    belong to its certificate.
     """
     try:
         request = x509.load_pem_x509_csr(request_pem)
@@ -124,7 +124,7 @@ def sign(
 
 
 def certificate_of(authority: AuthorityFiles) -> x509.Certificate:
-    """The authority's own certificate. Raises ProvError."""
+    """Return the authority's own certificate. Raises ProvError."""
     path = authority.certificate_path
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
@@ -137,7 +137,7 @@ def certificate_of(authority: AuthorityFiles) -> x509.Certificate:
 
 
 def key_of(authority: AuthorityFiles) -> ec.EllipticCurvePrivateKey:
-    """The authority's key. Raises ProvError."""
+    """Return the authority's key. Raises ProvError."""
     path = authority.key_path
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
@@ -153,7 +153,7 @@ def key_of(authority: AuthorityFiles) -> ec.EllipticCurvePrivateKey:
 
 
 def signing_only() -> x509.KeyUsage:
-    """A CA's key signs certificates and revocation lists, nothing else."""
+    """Return the key usage of a CA: it signs certificates and revocation lists, nothing else."""
     return x509.KeyUsage(
         digital_signature=False,
         content_commitment=False,

@@ -1,4 +1,4 @@
-"""What a docker-compose.yml says of an application: its processes, and what it uses."""
+"""Reads a docker-compose.yml for an application: its processes, and what it uses."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ NAMES = (
     "compose.yaml",
     "docker/docker-compose.yml",
 )
-#: programs of queues, whose services are processes
+#: programs of queues: services that run them are processes
 QUEUES = re.compile(
     r"(^|[\s/])(celery|rq|rqworker|run_huey|huey_consumer(\.py)?|dramatiq|arq|db_worker|qcluster)(\s|$)"
 )
-#: images, and what applications use them as: `uses` of an application
+#: images, and the entry in `uses` for each
 USED = {
     "postgres": ("database", "postgres"),
     "postgis/postgis": ("database", "postgres"),
@@ -33,7 +33,7 @@ USED = {
 
 
 def compose_services(files: ProjectFiles) -> tuple[str, Mapping[str, Any]]:
-    """The file's path and its services; both empty without one that can be read."""
+    """Return the file's path and its services; both empty if there is no readable file."""
     for name in NAMES:
         try:
             found = yaml.safe_load(files.text(name)) if name in files.paths else None
@@ -46,7 +46,7 @@ def compose_services(files: ProjectFiles) -> tuple[str, Mapping[str, Any]]:
 
 
 def processes_in(services: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Commands of services that are workers of a queue, by their names."""
+    """Return commands of services that are workers of a queue, by name."""
     found: dict[str, list[str]] = {}
     for name, service in services.items():
         command = service.get("command")
@@ -59,7 +59,7 @@ def processes_in(services: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def used_in(services: Mapping[str, Any]) -> dict[str, str]:
-    """What the application uses: {"database": "postgres"}."""
+    """Return what the application uses: {"database": "postgres"}."""
     images = [
         str(service.get("image", "")).partition("@")[0].partition(":")[0] for service in services.values()
     ]

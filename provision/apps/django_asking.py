@@ -1,6 +1,6 @@
-"""Asks a Django project for its settings, in its own environment: what only running its code tells.
+"""Asks a Django project for its settings, in its own environment: some are only known by running its code.
 
-Its code is a stranger's: root does not run it (decision D15), and only an environment that is in the folder is used.
+The code is a stranger's: root does not run it (decision D15), and only an environment in the folder is used.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ sys.stdout.write("\\n" + json.dumps({name: str(getattr(settings, name, "") or ""
 
 
 def environment_of(folder: Path) -> Path | None:
-    """The Python of an environment in a project's folder; None if there is none."""
+    """Return the Python of an environment in a project's folder; None if there is none."""
     found = (folder / name / "bin/python" for name in (".venv", "venv", "env"))
     return next((path for path in found if path.exists()), None)
 
 
 def asked(folder: Path, settings: str, names: Sequence[str]) -> dict[str, str]:
-    """What the settings of a project say; nothing if they can't be asked. folder: of manage.py.
+    """Return settings of a project; empty if they can't be asked for. folder: of manage.py.
 
-    Paths below the folder begin with "/", as if that was the top.
+    Paths below the folder begin with "/", as if the folder were the root.
     """
     python = environment_of(folder)
     if python is None or os.geteuid() == 0:
@@ -52,5 +52,5 @@ def asked(folder: Path, settings: str, names: Sequence[str]) -> dict[str, str]:
 
 
 def below(folder: Path, value: str) -> str:
-    """A path below the folder as one that begins there; other texts as they are."""
+    """Return a path below the folder relative to it; other texts unchanged."""
     return "/" + os.path.relpath(value, folder) if value.startswith(f"{folder}/") else value

@@ -1,4 +1,4 @@
-"""What a Django project's files say: settings, target, folders. They are read, never run."""
+"""Reads a Django project's files: settings, target, folders. It never runs them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from provision.apps.project_reading import EntryPoint, ProjectFiles
 from provision.values import dataclass
 
 SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*(?:,|\]\s*=)\s*["']([\w.]+)["']""")
-#: settings modules for the real thing, the likeliest first
+#: settings modules for production, likeliest first
 PRODUCTION = ("production", "prod", "deploy", "live")
-#: what is asked of settings
+#: settings to read
 ASKED = ("STATIC_URL", "STATIC_ROOT", "MEDIA_URL", "MEDIA_ROOT", "BASE_DIR")
 
 
 @dataclass(frozen=True)
 class DjangoProject:
-    """A project of Django. root: folder of manage.py, below the source's; "" for the source itself.
+    """A Django project. root: folder of manage.py, below the source's; "" for the source itself.
 
-    settings: module.  settings_path: its file.  target: what is served, None if there is no wsgi.py nor asgi.py.
-    values: texts of settings, as far as they could be read: paths begin with "/" and are below `root`.
+    settings: module.  settings_path: its file.  target: what is served; None without wsgi.py and asgi.py.
+    values: settings as texts, as far as they could be read: paths begin with "/" and are below `root`.
     """
 
     root: str
@@ -33,7 +33,7 @@ class DjangoProject:
 
 
 def django_project(files: ProjectFiles) -> DjangoProject | None:
-    """The project whose manage.py is nearest to the top; None if there is none."""
+    """Return the project whose manage.py is nearest to the top; None if there is none."""
     for manage in files.named("manage.py"):
         root = posixpath.dirname(manage)
         said = SETTINGS.search(files.text(manage))
@@ -50,7 +50,7 @@ def django_project(files: ProjectFiles) -> DjangoProject | None:
 
 
 def likely_settings(files: ProjectFiles, root: str) -> str:
-    """The settings of a project whose manage.py leaves them to the environment; "" if none look like that."""
+    """Return likely settings if manage.py leaves them to the environment; "" if none are."""
     below = f"{root}/" if root else ""
     for path in files.modules:
         found = re.fullmatch(r"([\w/]+/)?settings(/base)?\.py", path.removeprefix(below))
@@ -60,7 +60,7 @@ def likely_settings(files: ProjectFiles, root: str) -> str:
 
 
 def entry(files: ProjectFiles, root: str, kind: str) -> EntryPoint | None:
-    """What the project's wsgi.py or asgi.py serves."""
+    """Return what the project's wsgi.py or asgi.py serves."""
     below = f"{root}/" if root else ""
     for path in files.named(f"{kind}.py"):
         if path.startswith(below) and re.search(r"(?m)^application\b", files.text(path)):
@@ -70,14 +70,14 @@ def entry(files: ProjectFiles, root: str, kind: str) -> EntryPoint | None:
 
 
 def speaking(files: ProjectFiles, root: str, served: EntryPoint | None) -> EntryPoint | None:
-    """ASGI instead of WSGI where the project asks for it: with Channels, or no wsgi.py."""
+    """Return ASGI instead of WSGI if the project asks for it: with Channels, or without a wsgi.py."""
     if files.mentions(r"(?m)^\s*from channels\b|ProtocolTypeRouter"):
         return entry(files, root, "asgi") or served
     return served
 
 
 def best(files: ProjectFiles, root: str, named: str) -> str:
-    """The settings for production, beside those that are named for development."""
+    """Return the settings for production, beside those whose name says development."""
     package, _, last = named.rpartition(".")
     if last in PRODUCTION:
         return named
@@ -89,13 +89,13 @@ def best(files: ProjectFiles, root: str, named: str) -> str:
 
 
 def module_file(files: ProjectFiles, root: str, module: str) -> str:
-    """The file of a module; "" if it is not in the source."""
+    """Return the file of a module; "" if it is not in the source."""
     path = posixpath.join(root, module.replace(".", "/"))
     return next((each for each in (f"{path}.py", f"{path}/__init__.py") if each in files.paths), "")
 
 
 def values_of(files: ProjectFiles, root: str, settings: str, path: str) -> dict[str, str]:
-    """What settings say of files, with those that they take from others (`from .base import *`)."""
+    """Return file settings, including those imported from other modules (`from .base import *`)."""
     known: dict[str, str] = {}
     package = settings.rpartition(".")[0]
     for node in files.tree(path).body if path else ():
@@ -116,13 +116,13 @@ def values_of(files: ProjectFiles, root: str, settings: str, path: str) -> dict[
 
 
 class Values:
-    """Expressions of paths and texts, as settings have them. known: names and their texts.  here: the file's path."""
+    """Evaluates paths and texts in settings. known: names and their texts.  here: the file's path."""
 
     def __init__(self, known: dict[str, str], here: str) -> None:
         self._known = known | {"__file__": here}
 
     def of(self, node: ast.expr | None) -> str | None:
-        """The text of an expression; None if it is more than this reads."""
+        """Return the text of an expression; None if it is not understood."""
         if isinstance(node, ast.Constant):
             return node.value if isinstance(node.value, str) else None
         if isinstance(node, ast.Name):
@@ -140,7 +140,7 @@ class Values:
         return self._of_call(node) if isinstance(node, ast.Call) else None
 
     def _of_parents(self, node: ast.Subscript) -> str | None:
-        """Path(__file__).parents[1]."""
+        """Return the text of an expression such as Path(__file__).parents[1]."""
         value, index = node.value, node.slice
         if not (
             isinstance(value, ast.Attribute) and value.attr == "parents" and isinstance(index, ast.Constant)

@@ -15,9 +15,9 @@ from provision.sources.manifests import Manifests
 
 
 class Fleet:
-    """The hosts of an inventory. Each method raises ConfigErrors for what is wrong in what it reads.
+    """The hosts of an inventory. Each method raises ConfigErrors for faults in what it reads.
 
-    finder: gives the function `environment` of a role that applications use.
+    finder: returns the function `environment` of a role that applications use.
     """
 
     def __init__(self, inventory: Inventory, finder: Callable[[str], Callable[..., Environment]]) -> None:
@@ -60,9 +60,9 @@ class Fleet:
         return balanced_of(host, self.apps)
 
     def balancers(self, host: InventoryHost) -> tuple[InventoryHost, ...]:
-        """Return the hosts that stand before a host, by their `balance`: what they say of clients is believed.
+        """Return the hosts that `balance` puts before a host: their headers about clients are trusted.
 
-        Of their variables, nothing but that and their addresses is read: the rest is checked when they are targets.
+        Of their variables, only that and their addresses are read; the rest is checked when they are targets.
         """
         found = self._balancers.get(host.name, ())
         problems = Problems()
@@ -78,7 +78,7 @@ class Fleet:
 
     @cached_property
     def _first(self) -> Mapping[str, str]:
-        """The first host of each application."""
+        """Return the first host of each application."""
         found: dict[str, str] = {}
         for host in self._inventory.hosts.values():
             apps = host.vars.get("apps")

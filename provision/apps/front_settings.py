@@ -1,4 +1,4 @@
-"""What an application may ask of its front besides its places: who may come, what answers carry."""
+"""Settings of an application for its front, besides its places: who may come, and headers of answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from provision.apps.settings import Auth, HeaderName, Settings
 from provision.inventory.fields import Domain, Network, OneLine, Place
 
-#: headers that say how an answer is sent or what it is: fronts and applications set them, or the answer is broken
+#: headers about the form of an answer: fronts and applications set them, and another value would break it
 NOT_FOR_ALL = {
     *("connection", "keep-alive", "transfer-encoding", "content-length", "upgrade", "trailer", "te", "date"),
     *(
@@ -28,12 +28,12 @@ NOT_FOR_ALL = {
 
 
 def by_place(value: Any) -> Any:
-    """Networks without a place are for all of the application."""
+    """Networks that are given without a place apply to the whole application."""
     return value if isinstance(value, Mapping) else {"/": value}
 
 
 def fit_for_all(headers: dict[str, str | None]) -> dict[str, str | None]:
-    """Refuse headers that no front may set for every answer, and names that are there twice."""
+    """Refuse headers that no front may set for every answer, and duplicate names."""
     seen: set[str] = set()
     for name in headers:
         if name.lower() in NOT_FOR_ALL:
@@ -50,7 +50,7 @@ Headers = Annotated[dict[HeaderName, OneLine | None], AfterValidator(fit_for_all
 
 
 class FrontSettings(Settings):
-    """Settings of an application that its front sees to, besides its places."""
+    """Settings of an application that its front implements, besides its places."""
 
     redirects: tuple[Domain, ...] = Field(
         default=(),
@@ -85,7 +85,7 @@ class FrontSettings(Settings):
 def refuse_contradictions(
     front: FrontSettings, domains: Sequence[str], static: Mapping[str, str], health: str, auth: Auth | None
 ) -> None:
-    """Raise ValueError if these settings and others of the application cannot go together."""
+    """Raise ValueError if these settings contradict others of the application."""
     for index, name in enumerate(front.redirects):
         if name in domains or name in front.redirects[:index]:
             raise ValueError(f"`redirects`: {name!r} is listed twice, or one of `domains`")
@@ -100,5 +100,5 @@ def refuse_contradictions(
 
 
 def covered(places: Iterable[str], path: str) -> bool:
-    """Whether one of the places is the path, with or without its last slash, or stands above it."""
+    """Return whether one of the places is the path, with or without a final slash, or contains it."""
     return any(f"{path.rstrip('/')}/".startswith(f"{place.rstrip('/')}/") for place in places)

@@ -1,4 +1,4 @@
-"""Where hosts of the inventory reach one another."""
+"""The addresses at which hosts of the inventory reach one another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def check_address(host: InventoryHost) -> None:
-    """Raise ConfigErrors if where other hosts reach a host makes no sense."""
+    """Raise ConfigErrors if a host's address for other hosts makes no sense."""
     inner = host.vars.get("internal_address")
     if inner is None:
         host.connection  # noqa: B018 - made, and so checked, on access
@@ -26,15 +26,15 @@ def check_address(host: InventoryHost) -> None:
 
 
 def lab_host(name: str) -> LabHost | None:
-    """The host of the lab that has this name."""
-    # here, as few hosts are of a lab
+    """Return the host of the lab that has this name."""
+    # imported here, as few hosts are of a lab
     from provision import lab
 
     return lab.find(name)
 
 
 def addresses_of(hosts: Iterable[InventoryHost]) -> list[str]:
-    """Addresses of hosts, without those of lab hosts that are not up: they have none."""
+    """Return addresses of hosts; lab hosts that are not up have none, and are left out."""
     return [
         address_of(host)
         for host in hosts
@@ -43,7 +43,7 @@ def addresses_of(hosts: Iterable[InventoryHost]) -> list[str]:
 
 
 def address_of(host: InventoryHost) -> str:
-    """Where other hosts of the inventory reach a host: `internal_address`, else where prov itself does.
+    """Return where other hosts reach a host: `internal_address`, else the address that prov uses.
 
     Raises LabError if that is a lab host that is not up.
     """

@@ -1,9 +1,8 @@
 """Where an application's packages come from: indexes of the inventory and of its requirements, with their
 logins.
 
-A login never stays in the text of the requirements, which hosts keep in a file that everyone can read. It
-goes to
-the environment of the installer, a secret of that one process.
+A login never stays in the text of the requirements, which hosts keep in a world-readable file. It goes into
+the installer's environment, where only that process sees it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from provision.steps.tree import Entry
 from provision.system.source import Source
 from provision.values import dataclass
 
-#: pip's options, and the variables for the same (pip: "Requirements File Format", "Configuration")
+#: pip's options, and their variables (pip: "Requirements File Format", "Configuration")
 OPTIONS = {
     "--index-url": "PIP_INDEX_URL",
     "-i": "PIP_INDEX_URL",
@@ -50,10 +49,10 @@ class Requirements:
 def requirements_with(
     text: str, indexes: Sequence[Index], known: Mapping[str, str | Secret], *, where: str
 ) -> Requirements:
-    """The requirements of an application, with the indexes of the inventory.
+    """Return the requirements of an application, with the indexes of the inventory.
 
-    known: what ${NAME} in the URL of an index stands for, as with pip.  where: named in errors.
-    Raises ConfigError for a login in the URL of a package, and in an index for a variable that is not known.
+    known: values of ${NAME} in an index URL, as in pip.  where: named in errors.
+    Raises ConfigError for a login in a package's URL, and for an unknown variable in an index.
     """
     remaining: list[str] = []
     taken: list[tuple[str, str]] = []
@@ -74,13 +73,13 @@ def requirements_with(
     ]
     if not moves:
         return Requirements(text, {})
-    # all of them, as pip forgets what its environment says where a file names an index
+    # all of them: pip ignores its environment's indexes if a file names one
     return Requirements("".join(f"{line}\n" for line in remaining), variables([*taken, *listed]))
 
 
 def without_logins_in(entries: Iterable[Entry], requirements: str) -> Iterator[Entry]:
-    """The files of a source as a host gets them: those that list packages without logins, as everyone can
-    read them.
+    """Return the files of a source as a host gets them: without logins in files that list packages, as they
+    are world-readable.
 
     requirements: path of the application's own.
     """
@@ -95,7 +94,7 @@ def without_logins_in(entries: Iterable[Entry], requirements: str) -> Iterator[E
 
 
 def parted(line: str, known: Mapping[str, str | Secret], where: str) -> tuple[str, list[tuple[str, str]]]:
-    """An option line without the places that packages come from, and these: (variable, URL)."""
+    """Return an option line without indexes, and the indexes: (variable, URL)."""
     try:
         words = shlex.split(line, comments=True)
     except ValueError as error:
@@ -114,7 +113,7 @@ def parted(line: str, known: Mapping[str, str | Secret], where: str) -> tuple[st
 
 
 def expanded(url: str, known: Mapping[str, str | Secret], where: str) -> str:
-    """A URL with the values of its variables. Raises ConfigError if one is not known."""
+    """Return a URL with the values of its variables. Raises ConfigError for an unknown one."""
 
     def value(found: re.Match[str]) -> str:
         name = found.group(1)
@@ -126,14 +125,14 @@ def expanded(url: str, known: Mapping[str, str | Secret], where: str) -> str:
             )
         text = known[name]
         shown = text.reveal() if isinstance(text, Secret) else text
-        # a whole URL stays as it is, and so does what is quoted already
+        # a complete URL stays as it is, and so does text that is already quoted
         return shown if "://" in shown else quote(shown, safe="%!$&'()*+,;=:")
 
     return VARIABLE.sub(value, url)
 
 
 def variables(places: Sequence[tuple[str, str]]) -> dict[str, str | Secret]:
-    """The environment in which an installer finds the places, in their order; the last default counts."""
+    """Return the installer's environment with the indexes, in order; the last default wins."""
     found: dict[str, str] = {}
     for name, url in places:
         lists = name != "PIP_INDEX_URL" and name in found

@@ -1,4 +1,4 @@
-"""Which Python an application runs on, and whether its project allows that."""
+"""Which Python an application runs on, and whether its project supports it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from provision.apps.app_releases import Release
 
 
 def version_of(app: App, system: str) -> str:
-    """The version of an application's Python, as far as its setting tells: "3.13", "3.11.2", or "" for any.
+    """Return the version of an application's Python, if its setting says: "3.13", "3.11.2", or "" for any.
 
     system: version of the host's own.
     """
@@ -20,20 +20,20 @@ def version_of(app: App, system: str) -> str:
 
 
 def unfit(release: Release, system: str) -> str:
-    """Why a release can't run on its application's Python; "" if it can, or if no one can tell.
+    """Return why a release can't run on its application's Python; "" if it can, or if that is unknown.
 
     system: version of the host's own Python, such as "3.11.2".
     """
     if not release.requires_python:
         return ""
-    # here, as few say it
+    # imported here, as few projects need it
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     version = version_of(release.app, system)
     try:
         allowed = SpecifierSet(release.requires_python)
     except InvalidSpecifier:
-        # a build of the project says so, if there is one
+        # the project's own build reports it, if there is one
         return ""
     # "3.13" stands for any of its patch releases
     candidates = [version] if version.count(".") > 1 else [f"{version}.{patch}" for patch in (0, 99)]

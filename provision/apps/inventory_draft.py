@@ -1,4 +1,4 @@
-"""The inventory that `prov init` writes for the application in a folder, with a comment a line."""
+"""The inventory that `prov init` writes for the application in a folder, with a comment on each line."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from provision.apps.requirements import USUAL, FolderTree, requires_python
 from provision.errors import UsageError
 from provision.values import dataclass
 
-#: the image of a lab host by default, and the Pythons of images
+#: the default image of a lab host, and the Python version of each image
 LAB_IMAGE = "debian-12"
 PYTHONS = {"debian-12": "3.11.2", "debian-13": "3.13.5"}
 #: a text that YAML reads as that text, without quotes
 PLAIN = re.compile(r"[A-Za-z/.][\w./:-]*")
-#: what YAML 1.1 reads as something else
+#: plain words that YAML 1.1 reads as another type
 OTHERS = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
-#: text of a process's command, as wide as a comment leaves room for
+#: largest width of a process's command in a comment
 WIDE = 60
 
 
 @dataclass(frozen=True)
 class ApplicationDraft:
-    """What was found. settings: (name, value, comment) of an entry of `apps`.  roles: besides base, python and app.
+    """The findings. settings: (name, value, comment) for `apps`.  roles: besides base, python and app.
 
-    unclear: what was found and not understood, a sentence each.
+    unclear: what was found but not understood, one sentence each.
     """
 
     name: str
@@ -44,15 +44,15 @@ class ApplicationDraft:
 
 
 def draft_of(files: ProjectFiles, domain: str) -> ApplicationDraft:
-    """Find out what the application of a folder needs.
+    """Find out what the application in a folder needs.
 
-    Raises UsageError if there is none, and ConfigError for a line of its Procfile that is none.
+    Raises UsageError if there is no application, and ConfigError for an invalid line of its Procfile.
     """
     return Drafting(files, domain).draft()
 
 
 class Drafting:
-    """Finds one application. domain: its name in the web; "" for NAME.test."""
+    """Finds one application. domain: its public name; "" for NAME.test."""
 
     def __init__(self, files: ProjectFiles, domain: str) -> None:
         self._files = files
@@ -66,7 +66,7 @@ class Drafting:
         self._django = django_project(files)
 
     def draft(self) -> ApplicationDraft:
-        """Everything, in the order in which people read an entry."""
+        """Return the draft, in the order in which people read an entry."""
         served = self._served()
         root = self._django.root if self._django else ""
         self._put("source", "..", "this folder, without this inventory and what git ignores")
@@ -141,7 +141,7 @@ class Drafting:
         self._database(project)
 
     def _asked(self, project: DjangoProject) -> dict[str, str]:
-        """What Django itself tells, where reading was not enough."""
+        """Ask Django itself for what reading could not find."""
         if "STATIC_ROOT" in project.values:
             return {}
         folder = self._files.folder / project.root
@@ -152,7 +152,7 @@ class Drafting:
         return asked(folder, project.settings, ASKED)
 
     def _database(self, project: DjangoProject) -> None:
-        """SQLite beside the code is lost with the next release, and can't be written to."""
+        """Report SQLite beside the code: it is not writable there, and lost with the next release."""
         text = self._files.text(project.settings_path)
         if "sqlite3" in text and not re.search(r"DATA_DIR|DATABASE_URL|environ|getenv|env\(", text):
             self._unclear.append(
@@ -190,8 +190,8 @@ class Drafting:
             self._unclear.append(f"nothing lists its packages: no {', '.join(USUAL)}; set `requirements`")
 
     def _python(self, root: str) -> None:
-        """Which Python it needs, if the host that is tried first lacks it."""
-        # here, as few say it
+        """Find out which Python it needs, if the host that is tried first lacks it."""
+        # imported here, as few projects need it
         from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
         said = requires_python(FolderTree(self._files.folder), root)
@@ -249,28 +249,28 @@ class Drafting:
 
 
 def name_of(folder: Path) -> str:
-    """A name for the application: the folder's, as units and users can be called."""
+    """Return a name for the application: the folder's, as far as units and users can have it."""
     found = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")[:28].rstrip("-")
     return found if re.match("[a-z]", found) else f"app-{found}"[:28].rstrip("-")
 
 
 def inside(path: str | None) -> str:
-    """A folder of settings below the project's; "" if it is elsewhere, or not known."""
+    """Return a folder in the settings relative to the project; "" if it is elsewhere, or unknown."""
     return path.strip("/") if path and path.startswith("/") else ""
 
 
 def prefix(url: str | None, default: str) -> str:
-    """A URL of settings as a prefix."""
+    """Return a URL in the settings as a prefix."""
     return f"/{url.strip('/')}/" if url and "://" not in url and url.strip("/") else default
 
 
 def migrates(words: Sequence[str]) -> bool:
-    """Whether this is what prov does by itself for a Django project."""
+    """Return whether this is what prov does automatically for a Django project."""
     return re.search(r"manage(\.py)? (migrate|collectstatic)\b", " ".join(words)) is not None
 
 
 def inventory_text(draft: ApplicationDraft, host: str) -> str:
-    """The text of the inventory. host: its name in the inventory, or the address to reach it by."""
+    """Return the text of the inventory. host: its name in the inventory, or its address."""
     lab = re.fullmatch(r"[a-z0-9-]+", host) is not None
     lines = [
         "# Written by prov init. All settings: docs/inventory.md. Try it:  prov check",
@@ -298,7 +298,7 @@ def inventory_text(draft: ApplicationDraft, host: str) -> str:
 
 
 def entry_lines(name: str, value: object, comment: str) -> list[str]:
-    """A setting of an application, on a line; what has several commands, one a line."""
+    """Return a setting of an application as a line; a list of commands gets a line each."""
     whole = f"        {name}: {flow(value)}"
     if name not in ("processes", "release"):
         return [commented(whole, comment)]
@@ -309,12 +309,12 @@ def entry_lines(name: str, value: object, comment: str) -> list[str]:
 
 
 def commented(line: str, comment: str) -> str:
-    """A line with its comment."""
+    """Return a line with its comment."""
     return f"{line:<{WIDE}} # {comment}"
 
 
 def flow(value: object) -> str:
-    """A value as YAML on one line."""
+    """Return a value as YAML on one line."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{flow(key)}: {flow(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):

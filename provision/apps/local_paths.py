@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 def local(host: InventoryHost, path: tuple[str | int, ...], origin: Origin, text: str) -> Path:
-    """A path of this machine; `~` is the user's home, a relative one starts at the inventory file. Raises
-    ConfigError
-    for one that no file can have."""
+    """Return a path of this machine; `~` is the user's home, a relative path starts at the inventory file.
+
+    Raises ConfigError for a path that no file can have.
+    """
     try:
         found = (origin.folder / Path(text).expanduser()).resolve()
         found.exists()
@@ -30,12 +31,12 @@ def local(host: InventoryHost, path: tuple[str | int, ...], origin: Origin, text
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder is there; one whose name is too long for any is not."""
+    """Return whether a folder exists; False if its name is too long."""
     return os.path.isdir(path)  # noqa: PTH112 (Path.is_dir raises for such a name)
 
 
 def files_missing(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
-    """An error for each file or folder of this machine that an application names and that is not there."""
+    """Yield an error for each missing file or folder of this machine that an application names."""
     errors: list[ConfigError] = []
     for app in apps:
         for place, template in app.files.items():

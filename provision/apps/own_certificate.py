@@ -1,5 +1,4 @@
-"""Check the user's own certificates before anything is changed, for what a browser or a front would
-refuse."""
+"""Checks the user's own certificates, before anything is changed, for what browsers or fronts refuse."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ PUBLIC = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKe
 
 
 def faults(own: OwnCertificate, domains: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """What is wrong with a certificate for these domains: (the setting it is about, message).
+    """Yield what is wrong with a certificate for these domains: (the setting at fault, message).
 
     Source: RFC 5280, 4.1.2.5 (validity); RFC 6125, 6.4.3 (a wildcard stands for one label).
     """
@@ -38,8 +37,8 @@ def faults(own: OwnCertificate, domains: Sequence[str]) -> Iterator[tuple[str, s
 
 
 def certificates(path: Path) -> tuple[list[x509.Certificate], str]:
-    """The certificates in a file; and why there are none, as the end of a sentence that begins with its
-    path."""
+    """Return the certificates in a file, and why there are none, as the end of a sentence that begins with
+    its path."""
     try:
         return x509.load_pem_x509_certificates(path.read_bytes()), ""
     except OSError as error:
@@ -49,7 +48,7 @@ def certificates(path: Path) -> tuple[list[x509.Certificate], str]:
 
 
 def chain_faults(chain: Sequence[x509.Certificate], domains: Sequence[str]) -> Iterator[str]:
-    """What is wrong with a certificate and those that follow it."""
+    """Yield what is wrong with a certificate and its chain."""
     leaf, now = chain[0], datetime.datetime.now(datetime.UTC)
     if leaf.not_valid_after_utc < now:
         yield f"expired on {leaf.not_valid_after_utc:%Y-%m-%d}"
@@ -72,8 +71,10 @@ def chain_faults(chain: Sequence[x509.Certificate], domains: Sequence[str]) -> I
 
 
 def authority_fault(path: Path, last: x509.Certificate) -> str:
-    """What is wrong with an authority, as the end of a sentence that begins with its path; "" for nothing.
-    last: the certificate that comes closest to it."""
+    """Return what is wrong with an authority, to complete a sentence that begins with its path, or "".
+
+    last: the certificate that is closest to the authority.
+    """
     authorities, fault = certificates(path)
     if fault:
         return fault
@@ -85,7 +86,7 @@ def authority_fault(path: Path, last: x509.Certificate) -> str:
 
 
 def names_of(certificate: x509.Certificate) -> list[str]:
-    """The DNS names that a certificate is for, in lower case."""
+    """Return the DNS names that a certificate is for, in lower case."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
@@ -94,12 +95,12 @@ def names_of(certificate: x509.Certificate) -> list[str]:
 
 
 def covered(domain: str, names: Sequence[str]) -> bool:
-    """Whether one of the names of a certificate stands for a domain."""
+    """Return whether a certificate's names cover a domain."""
     return domain in names or "*." + domain.partition(".")[2] in names
 
 
 def key_fault(path: Path, certificate: x509.Certificate) -> str:
-    """What is wrong with a private key, as the end of a sentence that begins with its path; "" for
+    """Return what is wrong with a private key, as the end of a sentence that begins with its path; "" for
     nothing."""
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)

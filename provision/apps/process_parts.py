@@ -1,5 +1,4 @@
-"""Parts of an application beside its web process: processes, jobs, chores, packages, what its sandbox leaves
-open."""
+"""Parts of an application beside its web process: processes, jobs, commands, packages, sandbox openings."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ Size = Annotated[str, matching(r"[1-9]\d*(%|[KMGT]?)|infinity", "a size like 512
 
 
 def words(value: Any) -> Any:
-    """A command as a list of words; a text is split as a shell would, but no shell runs it."""
+    """Return a command as a list of words; a text is split as a shell would, but no shell runs it."""
     if not isinstance(value, str):
         return value
     try:
@@ -50,7 +49,7 @@ Words = Annotated[
 
 
 class CommandSettings(Settings):
-    """What has a command, and may be given as that alone."""
+    """Settings with a command, which may also be given as the command alone."""
 
     command: Words = Field(
         description="The command: text, or a list of words. A program of the environment needs no path."
@@ -63,7 +62,7 @@ class CommandSettings(Settings):
 
 
 class BuildSettings(CommandSettings):
-    """How a release's assets are built; `build: npm run build` is short for `build: {command: npm run build}`."""
+    """The build of a release's assets; `build: npm run build` is short for `build: {command: ...}`."""
 
     command: Words = Field(description="Its words: a text, or a list. It runs in the application's folder.")
     here: bool = Field(
@@ -118,7 +117,7 @@ class JobSettings(CommandSettings):
 
 
 class Chore(CommandSettings):
-    """A command that is run for each release, before it goes into service."""
+    """A command that runs for each release, before the release goes into service."""
 
     once: Literal["host", "group"] = Field(
         default="host",

@@ -1,7 +1,7 @@
-"""A Procfile, read as it is: what is served, commands for a release, processes.
+"""Reads a Procfile: what is served, commands for a release, processes.
 
-Source: Heroku's "The Procfile": `<process type>: <command>`, the process types web and release are special; a shell
-runs each command.
+Source: Heroku's "The Procfile": `<process type>: <command>`, the process types web and release are special; a
+shell runs each command.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from provision.errors import ConfigError
 from provision.values import dataclass
 
 LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)")
-#: commands that follow one another, where no shell is needed to see it
+#: separators of commands, in a line that needs no shell to be understood
 ONE_AFTER_ANOTHER = re.compile(r"\s*(?:&&|;)\s*")
-#: what only a shell understands
+#: characters that only a shell understands
 SHELL = re.compile(r"[$`|<>*?~]|\\|&|;|\(")
 TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(\(\))?")
-#: some servers serve `application` of a module that is named alone
+#: servers that serve `application` if only a module is named
 MODULE = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
 
 
 @dataclass(frozen=True)
 class ProcfileParts:
-    """served: (module:callable, interface), or None.  before: commands of web and release that come before it.
+    """served: (module:callable, interface), or None.  before: commands in web and release that run before it.
 
     processes: by name; each is a list of words.
     """
@@ -39,7 +39,7 @@ class ProcfileParts:
 
 
 def read_procfile(text: str, name: str) -> ProcfileParts:
-    """Read a Procfile. name: of it, for errors. Raises ConfigError for a line that is none, with its number."""
+    """Read a Procfile. name: for errors. Raises ConfigError with the number of an invalid line."""
     served: tuple[str, str] | None = None
     before: list[Sequence[str]] = []
     processes: dict[str, Sequence[str]] = {}
@@ -67,19 +67,19 @@ def read_procfile(text: str, name: str) -> ProcfileParts:
 
 
 def words_of(command: str, where: str) -> list[str]:
-    """The words of a command; those of a shell that runs it, if it needs one."""
+    """Return the words of a command; the words of a shell that runs it, if it needs one."""
     if SHELL.search(command):
         return ["sh", "-c", command]
     try:
         words = shlex.split(command)
     except ValueError as error:
         raise ConfigError(f"{command!r} is not a command: {str(error).lower()}", where=where) from None
-    # `NAME=value command` is the shell's, too
+    # `NAME=value command` needs a shell, too
     return ["env", *words] if "=" in words[0] else words
 
 
 def serving(command: str) -> tuple[str, str] | None:
-    """What a server's command line serves, and what that speaks; None if it is not one of a built-in server."""
+    """Return what a built-in server's command line serves, and its interface; None for other commands."""
     speaks = {server.name: server.serves for server in serving_roles.servers([BUILTIN])}
     words = command.replace('"', " ").replace("'", " ").split()
     program = next((word for word in words if word.rpartition("/")[2] in speaks), "")

@@ -1,6 +1,6 @@
-"""What a folder says of the application in it: framework, target, settings, files, processes. It is read, never run.
+"""Reads the application in a folder: framework, target, settings, files, processes. It never runs any of it.
 
-Each finding names the file that it is from; what was found and not understood is told, too.
+Each finding names the file that it is from; what was found but not understood is reported, too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from provision.values import dataclass
 
-#: bytes of a file that is looked into
+#: largest size of a file to look into, in bytes
 MOST_TEXT = 1 << 20
 #: folders of a source whose modules are not served
 NOT_SERVED = {"tests", "test", "docs", "doc", "examples", "migrations", "versions", "scripts", "node_modules"}
@@ -32,7 +32,7 @@ INSTANCES = {
 }
 FACTORIES = ("create_app", "make_app", "build_app", "get_app", "application_factory")
 NAMES = ("app", "application", "api", "server")
-#: names of modules that hold what is served, the likeliest first
+#: names of modules that hold what is served, likeliest first
 MODULES = ("wsgi", "asgi", "app", "main", "application", "server", "api", "run", "__init__")
 HEALTH = re.compile(
     r"""["'/^](_?health(?:z|check|_check|-check)?|healthz?/(?:ready|live)|livez|readyz|__heartbeat__)(/?)\$?["'?]"""
@@ -41,9 +41,9 @@ HEALTH = re.compile(
 
 @dataclass(frozen=True)
 class EntryPoint:
-    """What is served. place: module:callable.  interface: wsgi or asgi.  said_in: the file that tells it.
+    """What is served. place: module:callable.  interface: wsgi or asgi.  said_in: the file that says so.
 
-    pythonpath: folder that its module is imported from, if it is not the application's own.
+    pythonpath: folder that its module is imported from, unless it is the application's own.
     """
 
     place: str
@@ -54,14 +54,14 @@ class EntryPoint:
 
 @dataclass(frozen=True)
 class ProjectFiles:
-    """The files of a folder, by path below it. folder: where it is.  paths: of what a release would have."""
+    """The files of a folder, by path below it. folder: its place.  paths: the files for a release."""
 
     folder: Path
     paths: Sequence[str]
     _texts: dict[str, str] = field(default_factory=dict)
 
     def text(self, path: str) -> str:
-        """The contents of a file, "" for one that is not text or too large."""
+        """Return the contents of a file; "" if it is not text, or too large."""
         if path not in self._texts:
             file = self.folder / path
             whole = file.is_file() and not file.is_symlink() and file.stat().st_size <= MOST_TEXT
@@ -69,13 +69,13 @@ class ProjectFiles:
         return self._texts[path]
 
     def named(self, name: str) -> list[str]:
-        """Paths of all files of that name, those nearest to the top first."""
+        """Return paths of all files of that name, nearest to the top first."""
         found = [path for path in self.paths if posixpath.basename(path) == name]
         return sorted(found, key=lambda path: (path.count("/"), path))
 
     @cached_property
     def modules(self) -> list[str]:
-        """Paths of Python files that may be of the application, those nearest to the top first."""
+        """Return paths of Python files that may belong to the application, nearest to the top first."""
         found = [
             path
             for path in self.paths
@@ -86,26 +86,26 @@ class ProjectFiles:
         return sorted(found, key=lambda path: (path.count("/"), path))
 
     def tree(self, path: str) -> ast.Module:
-        """The syntax of a Python file; nothing for one that is of another version."""
+        """Return the syntax tree of a Python file; an empty one if this Python cannot parse it."""
         try:
             return ast.parse(self.text(path))
         except (SyntaxError, ValueError):
             return ast.Module([], [])
 
     def mentions(self, pattern: str) -> str:
-        """The first Python file in which a regular expression is found; "" if there is none."""
+        """Return the first Python file that matches a regular expression; "" if none does."""
         return next((path for path in self.modules if re.search(pattern, self.text(path))), "")
 
 
 def module_of(path: str) -> tuple[str, str]:
-    """The name of a file's module, and the folder that it is imported from: "src" for src/shop/app.py."""
+    """Return a file's module name and the folder that it is imported from: "src" for src/shop/app.py."""
     folder = "src" if path.startswith("src/") else ""
     inside = path[len(folder) + 1 :] if folder else path
     return inside.removesuffix(".py").removesuffix("/__init__").replace("/", "."), folder
 
 
 def target_of(files: ProjectFiles) -> EntryPoint | None:
-    """What the Python files of a project without Django serve."""
+    """Return what the Python files of a project without Django serve."""
     candidates = [
         (rank(path, place), path, place, kind)
         for path in files.modules
@@ -119,7 +119,7 @@ def target_of(files: ProjectFiles) -> EntryPoint | None:
 
 
 def rank(path: str, place: str) -> tuple[int, int, int]:
-    """How unlikely it is that this is what is served: a factory more than an application, then by depth and name."""
+    """Return the sort key, likeliest first: applications before factories, then by depth and name."""
     stem = posixpath.basename(path).removesuffix(".py")
     # wsgi.py is made for servers
     made_for_it = stem in MODULES[:2]
@@ -128,7 +128,7 @@ def rank(path: str, place: str) -> tuple[int, int, int]:
 
 
 def served_in(files: ProjectFiles, path: str) -> Iterator[tuple[str, str]]:
-    """Names in a module that servers can be given, with what they speak, if that shows."""
+    """Return names in a module that a server could serve, with their interface, if it is known."""
     stem = posixpath.basename(path).removesuffix(".py")
     for node in files.tree(path).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
@@ -144,21 +144,21 @@ def served_in(files: ProjectFiles, path: str) -> Iterator[tuple[str, str]]:
 
 
 def required(arguments: ast.arguments) -> bool:
-    """Whether a function needs arguments."""
+    """Return whether a function has required arguments."""
     return (
         len(arguments.posonlyargs + arguments.args) > len(arguments.defaults) or None in arguments.kw_defaults
     )
 
 
 def called(value: ast.expr) -> str:
-    """The last name of what an expression calls: "Flask" of flask.Flask(__name__)."""
+    """Return the last name in the function of a call: "Flask" of flask.Flask(__name__)."""
     if not isinstance(value, ast.Call):
         return ""
     return value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
 
 
 def interface_of(files: ProjectFiles) -> str:
-    """What the framework speaks that a project imports."""
+    """Return the interface of the framework that a project imports."""
     return (
         "asgi"
         if files.mentions(r"(?m)^\s*(from|import) (fastapi|starlette|quart|litestar|sanic)\b")
@@ -167,7 +167,7 @@ def interface_of(files: ProjectFiles) -> str:
 
 
 def health_of(files: ProjectFiles) -> tuple[str, str]:
-    """A path that looks like one for health checks, and the file that has it; empty if there is none."""
+    """Return a path that looks like a health check, and the file that has it; empty if there is none."""
     for path in files.modules:
         found = HEALTH.search(files.text(path))
         if found and re.search(r"route|path\(|url\(|get\(|add_url|Route", files.text(path)):

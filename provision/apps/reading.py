@@ -18,12 +18,12 @@ from provision.sources.manifests import Manifests
 
 
 def apps_of(host: InventoryHost, manifests: Manifests) -> list[Application]:
-    """The applications of a host, from its variable `apps` (name: settings), in the order of the inventory.
+    """Return a host's applications, from its variable `apps` (name: settings), in the inventory's order.
 
     manifests: reads their sources when a release is first used.
 
-    Raises ConfigErrors with all that is wrong in all of them; also if two claim a domain, or if a local
-    source, its requirements or its manage.py is not there.
+    Raises ConfigErrors with the faults of all of them, also if two claim one domain, or if a local
+    source, its requirements or its manage.py does not exist.
     """
     settings = host.vars.get("apps")
     if settings is None:
@@ -52,7 +52,7 @@ def apps_of(host: InventoryHost, manifests: Manifests) -> list[Application]:
 
 
 def app_of(host: InventoryHost, name: Any, settings: Any) -> Application:
-    """One application from its settings in the inventory."""
+    """Return an application from its settings in the inventory."""
     path = ("apps", name)
     if not isinstance(settings, dict):
         raise host.error(path, f"must be a mapping of settings, not {shown(settings)}")
@@ -88,8 +88,8 @@ def app_of(host: InventoryHost, name: Any, settings: Any) -> Application:
 
 
 def fronts_that_differ(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
-    """An error for each application with another front than the host's first one: both want ports 80 and
-    443."""
+    """Yield an error for each application with another front than the host's first one: both need ports 80
+    and 443."""
     return [
         host.error(
             ("apps", app.name, "front"),
@@ -102,7 +102,7 @@ def fronts_that_differ(host: InventoryHost, apps: Sequence[App]) -> list[ConfigE
 
 
 def beyond_fronts(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
-    """An error for each setting of an application that its front does nothing for (the role's OFFERS)."""
+    """Yield an error for each setting of an application that its front lacks (the role's OFFERS)."""
     folders = known_roles(host)["roles"]
     errors: list[ConfigError] = []
     for app in apps:
@@ -116,7 +116,7 @@ def beyond_fronts(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]
 
 
 def domains_claimed_twice(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
-    """An error for each domain that an earlier application of the host has, unless both agree to share it.
+    """Yield an error for each domain of an earlier application of the host, unless both agree to share it.
 
     They do if they have the same domains, front and tls, and another `path` each.
     """
@@ -144,8 +144,8 @@ def domains_claimed_twice(host: InventoryHost, apps: Sequence[App]) -> list[Conf
 
 
 def users_that_are_people(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
-    """An error for each application that would run as a person of the inventory: of base.users, or prov's
-    login."""
+    """Yield an error for each application that would run as a person of the inventory: of base.users, or
+    prov's login."""
     base = host.vars.get("base")
     people = base.get("users") if isinstance(base, dict) else None
     known = {
@@ -167,13 +167,15 @@ def users_that_are_people(host: InventoryHost, apps: Sequence[App]) -> list[Conf
 
 
 def shared(app: App) -> tuple[set[str], set[str], str, Tls]:
-    """What applications have in common that share their domains."""
+    """Return the settings that applications on shared domains must have in common."""
     return set(app.domains), set(app.redirects), app.front, app.tls
 
 
 def claimed_twice(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
-    """An error for each application that would answer what another one of the host answers already: unknown names, or a
-    health path by any name."""
+    """Yield an error for each application that answers what another application of the host already answers.
+
+    That is unknown names, or a health path under any name.
+    """
     errors: list[ConfigError] = []
     owners: dict[str, App] = {}
     for app in apps:
@@ -191,7 +193,7 @@ def claimed_twice(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]
 
 
 def certificates_unfit(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
-    """An error for each certificate or key of the user's own that would not do for its domains."""
+    """Yield an error for each certificate or key of the user's own that does not fit its domains."""
     errors: list[ConfigError] = []
     for app in apps:
         if isinstance(app.tls, OwnCertificate):

@@ -1,4 +1,4 @@
-"""requirements.txt and what it includes, as one text that means the same wherever it is read.
+"""Flattens requirements.txt and what it includes into one text that means the same wherever it is read.
 
 Source: pip's documentation, "Requirements File Format".
 """
@@ -21,7 +21,7 @@ from provision.values import dataclass
 FILES = {"-r": False, "--requirement": False, "-c": True, "--constraint": True}
 EDITABLE = ("-e", "--editable")
 ARCHIVES = (".whl", ".tar.gz", ".zip", ".tar.bz2")
-#: what a line names by a path begins with one; extras and a marker may follow
+#: a path in a line begins with one of these; extras and a marker may follow
 PATH = re.compile(r"(?:file:(?!//))?([^\s\[;]+)(.*)")
 #: files that include files
 DEEPEST = 20
@@ -31,21 +31,21 @@ class FileTree(Protocol):
     """The files of a source, by their paths in it."""
 
     def read(self, path: str) -> bytes:
-        """Contents of a file. Raises OSError."""
+        """Return the contents of a file. Raises OSError."""
 
     def has(self, path: str) -> bool:
-        """Whether there is such a file."""
+        """Return whether there is such a file."""
 
     def named(self, name: str) -> list[str]:
-        """Paths of all files of that name."""
+        """Return the paths of all files of that name."""
 
     def below(self, folder: str) -> list[str]:
-        """Paths of all files in a folder and those in it."""
+        """Return the paths of all files in a folder and its subfolders."""
 
 
 @dataclass(frozen=True)
 class RequiredPackages:
-    """What an environment gets.
+    """The packages of an environment.
 
     text: of a requirements file, with each project of the source as "./PATH".  constraints: text of a
     constraints file.
@@ -59,7 +59,7 @@ class RequiredPackages:
 
 @dataclass(frozen=True)
 class _Reading:
-    """Lines of all files that have been read. constraints: lines that only hold versions."""
+    """Lines of all files that have been read. constraints: lines that only constrain versions."""
 
     tree: FileTree
     lines: list[str] = field(default_factory=list)
@@ -68,12 +68,11 @@ class _Reading:
 
 
 def flattened(path: str, tree: FileTree, roots: tuple[str, ...] = ("",)) -> RequiredPackages:
-    """A requirements file with what it includes in place of `-r` and `-c`.
+    """Return a requirements file with the files that `-r` and `-c` include in their place.
 
-    path: of it in the source.  roots: folders that the project is worked on from: pip takes paths of projects
-    from
-    there. Raises ConfigError, with the file and the line, for a file or project that the source does not
-    have.
+    path: of it in the source.  roots: folders in which people work on the project: pip resolves paths of
+    projects there. Raises ConfigError, with the file and the line, for a file or project that the source does
+    not have.
     """
     text = tree.read(path).decode()
     reading = _Reading(tree)
@@ -87,7 +86,7 @@ def flattened(path: str, tree: FileTree, roots: tuple[str, ...] = ("",)) -> Requ
 
 
 def project_line(path: str) -> str:
-    """The line of requirements for a project of the source. path: "" for all of the source."""
+    """Return the requirement line for a project of the source. path: "" for the whole source."""
     return f"./{path}"
 
 
@@ -107,7 +106,7 @@ def _read(
             data = reading.tree.read(inner).decode()
             _read(reading, inner, data, roots, (*way, inner), constrains=constrains or FILES[option])
         elif option in EDITABLE and "://" in argument:
-            # of a repository: what is on a host is edited by no one, and uv takes none
+            # of a repository: files on a host are not edited there, and uv rejects the option
             target.append(argument + rest)
         elif option in EDITABLE or (not option and _is_path(argument + rest)):
             found = _project(reading.tree, path, argument, roots, at)
@@ -119,8 +118,7 @@ def _read(
 
 
 def _numbered(text: str) -> Iterator[tuple[int, str]]:
-    """Lines with the numbers that they have in the file; one that goes on after a backslash has its first
-    one's."""
+    """Yield lines with their numbers in the file; a continued line has the number of its first part."""
     number = 1
     for line in [] if not text else re.split(r"(?<!\\)\r?\n", text.removesuffix("\n")):
         yield number, joined(line.replace("\r\n", "\n"))
@@ -128,7 +126,7 @@ def _numbered(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _parts(line: str, at: str) -> tuple[str, str, str]:
-    """An option that names something, what it names, and the rest: extras and a marker."""
+    """Return an option that names something, the name, and the rest: extras and a marker."""
     found = re.match(r"(--[a-z-]+|-[a-z])(?:\s*=\s*|\s+|(?<=^-[a-z]))(.*)", line)
     option, text = (found[1], found[2]) if found else ("", line)
     if option and option not in (*FILES, *EDITABLE):
@@ -146,7 +144,7 @@ def _parts(line: str, at: str) -> tuple[str, str, str]:
 
 
 def _is_path(text: str) -> bool:
-    """Whether pip would look for it among the files."""
+    """Return whether pip would look for it among the files."""
     name = text.split(";")[0].split("[")[0].strip()
     return (
         "://" not in text
@@ -157,7 +155,7 @@ def _is_path(text: str) -> bool:
 
 
 def _inside(path: str, given: str, at: str) -> str:
-    """The path in the source of a file that another one includes. Raises ConfigError if it is outside."""
+    """Return the path in the source of an included file. Raises ConfigError if it is outside."""
     found = within(posixpath.dirname(path), given)
     if found is None:
         raise outside(given, at)
@@ -165,8 +163,8 @@ def _inside(path: str, given: str, at: str) -> str:
 
 
 def within(folder: str, given: str) -> str | None:
-    """Where a path that begins in a folder of the source is in the source, "" for all of it; None if
-    outside."""
+    """Return where a path, relative to a folder of the source, is in the source: "" for the whole source,
+    None if outside."""
     found = posixpath.normpath(posixpath.join(folder, given))
     if found.startswith(("..", "/")):
         return None
@@ -174,12 +172,12 @@ def within(folder: str, given: str) -> str | None:
 
 
 def outside(given: str, at: str) -> ConfigError:
-    """The error for what leads out of the source."""
+    """Return the error for a path that leads out of the source."""
     return ConfigError(f"{given} is outside the source", where=at, hint="A host gets only the source.")
 
 
 def _project(tree: FileTree, path: str, given: str, roots: tuple[str, ...], at: str) -> str:
-    """The folder or archive in the source that a line names; "" for all of it."""
+    """Return the folder or archive in the source that a line names; "" for the whole source."""
     tried = []
     for root in dict.fromkeys([posixpath.dirname(path), *roots]):
         found = within(root, given)

@@ -1,6 +1,6 @@
 """The dependencies of a project, from any of the usual files, as the text of a requirements file.
 
-That text is what hosts get, whatever it came from: pip and uv of any version read it, and check its hashes.
+Hosts get that text, whatever it came from: pip and uv of any version read it, and check its hashes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from provision.apps.requirement_files import FileTree, RequiredPackages, flatten
 from provision.errors import ConfigError
 from provision.steps.support.local_projects import MARKS, locals_in
 
-#: what an application's packages are listed in, if the inventory names no file; the first that is there
+#: files that list an application's packages, if the inventory names none; the first one that exists
 #: counts
 USUAL = (
     "requirements.txt",
@@ -28,9 +28,9 @@ USUAL = (
     "Pipfile.lock",
     "pyproject.toml",
 )
-#: what uv is asked for: uv.lock as it is, for what is deployed
+#: options of uv export: uv.lock unchanged, without development dependencies
 EXPORT = ["export", "--frozen", "--no-emit-project", "--no-dev", "--no-header", "--no-annotate", "--quiet"]
-#: lock files that only their own tools read, and how those write one that everyone reads
+#: lock files that only their own tools read, and the command that writes a common format
 EXPORTERS = {
     "poetry.lock": "poetry export -o requirements.txt (needs the plugin poetry-plugin-export)",
     "pdm.lock": "pdm export -o requirements.txt",
@@ -48,7 +48,7 @@ def packages_of(
     extras: Sequence[str] = (),
     groups: Sequence[str] = (),
 ) -> RequiredPackages:
-    """What a file asks for, by its name.
+    """Return the packages that a file asks for, by its name.
 
     path: of the file in the source.  root: folder of the application in it.  where: of the source, for
     errors.
@@ -81,7 +81,7 @@ def packages_of(
 
 
 def upwards(root: str) -> Iterator[str]:
-    """A folder of the source, and those above it; "" is all of it."""
+    """Yield a folder of the source and its parents; "" is the source itself."""
     while root:
         yield root
         root = posixpath.dirname(root)
@@ -89,13 +89,13 @@ def upwards(root: str) -> Iterator[str]:
 
 
 def listed_in(tree: FileTree, root: str) -> str | None:
-    """The file that lists an application's packages, in its folder or the nearest one above it."""
+    """Return the file that lists an application's packages, in its folder or the nearest folder above it."""
     found = (posixpath.join(folder, name) for folder in upwards(root) for name in USUAL)
     return next((path for path in found if tree.has(path)), None)
 
 
 def project_of(tree: FileTree, root: str, *, where: str) -> str:
-    """The folder of the project that an application is part of. Raises ConfigError if there is none."""
+    """Return the folder of the project that contains an application. Raises ConfigError if there is none."""
     for folder in upwards(root):
         if any(tree.has(posixpath.join(folder, mark)) for mark in MARKS):
             return folder
@@ -103,28 +103,29 @@ def project_of(tree: FileTree, root: str, *, where: str) -> str:
 
 
 def requires_python(tree: FileTree, root: str) -> str:
-    """What the project says of the versions of Python that it runs on (packaging specifications,
-    "requires-python");
-    "" if nothing."""
+    """Return the Python versions that the project supports; "" if it does not say.
+
+    Source: packaging specifications, "requires-python".
+    """
     for folder in upwards(root):
         path = posixpath.join(folder, "pyproject.toml")
         if tree.has(path):
             try:
                 said = tomllib.loads(tree.read(path).decode()).get("project", {}).get("requires-python", "")
             except (UnicodeDecodeError, tomllib.TOMLDecodeError, AttributeError):
-                # what reads it for its packages says what is wrong with it
+                # the reader of its packages reports what is wrong with it
                 return ""
             return said if isinstance(said, str) else ""
     return ""
 
 
 def options(name: str, values: Sequence[str]) -> list[str]:
-    """An option for each value."""
+    """Return an option for each value."""
     return [f"--{name}={value}" for value in values]
 
 
 def from_pyproject(data: dict[str, Any], extras: Sequence[str] = (), groups: Sequence[str] = ()) -> str:
-    """The dependencies of a project (packaging specifications, "pyproject.toml", "Dependency Groups")."""
+    """Return a project's dependencies (packaging specifications, "pyproject.toml", "Dependency Groups")."""
     if "project" not in data and "poetry" in data.get("tool", {}):
         raise ConfigError(
             "has no [project], and only Poetry reads Poetry's own table",
@@ -147,7 +148,7 @@ def from_pyproject(data: dict[str, Any], extras: Sequence[str] = (), groups: Seq
 
 
 def grouped(groups: dict[str, Any], name: str, way: tuple[str, ...]) -> Iterator[str]:
-    """The requirements of a group, and of those that it includes."""
+    """Return the requirements of a group, and of groups that it includes."""
     if name in way:
         raise ConfigError(f"the group {name!r} includes itself")
     for line in known(groups, name, "group"):
@@ -158,7 +159,7 @@ def grouped(groups: dict[str, Any], name: str, way: tuple[str, ...]) -> Iterator
 
 
 def known(found: dict[str, Any], name: str, kind: str) -> list[Any]:
-    """What is listed under a name. Raises ConfigError."""
+    """Return the entries under a name. Raises ConfigError."""
     if name not in found:
         raise ConfigError(f"has no {kind} {name!r}", hint=f"It has: {', '.join(found) or 'none'}.")
     listed: list[Any] = found[name]
@@ -166,14 +167,14 @@ def known(found: dict[str, Any], name: str, kind: str) -> list[Any]:
 
 
 def from_pylock(data: dict[str, Any]) -> str:
-    """The packages of a lock file, with their hashes (packaging specifications, "pylock.toml")."""
+    """Return the packages of a lock file, with hashes (packaging specifications, "pylock.toml")."""
     if not str(data["lock-version"]).startswith("1."):
         raise ConfigError(f"version {data['lock-version']} of this format is not supported")
     return "".join(f"{line}\n" for package in data["packages"] for line in locked(package))
 
 
 def locked(package: dict[str, Any]) -> Iterator[str]:
-    """The line for one package of a pylock.toml."""
+    """Return the line for one package of a pylock.toml."""
     name, marker = package["name"], package.get("marker", "")
     if "extras" in marker or "dependency_groups" in marker:
         raise ConfigError(f"{name} is only for an extra or a group", hint="Lock only what is deployed.")
@@ -189,11 +190,10 @@ def locked(package: dict[str, Any]) -> Iterator[str]:
 
 
 def from_uv_lock(path: str, tree: FileTree, root: str, asked: Sequence[str]) -> RequiredPackages:
-    """The packages of a uv.lock, with their hashes, and the members of its workspace as projects of the
-    source.
+    """Return the packages of a uv.lock, with hashes, and its workspace members as projects of the source.
 
-    Its format is uv's own, so uv reads it. root: of the application, which may be a member.  asked: further
-    options.
+    Its format is uv's own, so uv reads it. root: of the application, which may be a workspace member.  asked:
+    further options.
     """
     top = posixpath.dirname(path)
     with tempfile.TemporaryDirectory() as folder:
@@ -218,7 +218,7 @@ def from_uv_lock(path: str, tree: FileTree, root: str, asked: Sequence[str]) -> 
 
 
 def member(tree: FileTree, root: str, top: str) -> list[str]:
-    """The option that names an application which is a member of a workspace, not all of it."""
+    """Return the option that selects an application that is a member of a workspace."""
     own = posixpath.join(root, "pyproject.toml")
     if root == top or not tree.has(own):
         return []
@@ -227,7 +227,7 @@ def member(tree: FileTree, root: str, top: str) -> list[str]:
 
 
 class Exported:
-    """A source in which one file is as its tool has written it for all to read."""
+    """A source in which one file is replaced by its tool's export to a common format."""
 
     def __init__(self, tree: FileTree, path: str, text: str) -> None:
         self._tree, self._path, self._text = tree, path, text
@@ -238,14 +238,14 @@ class Exported:
 
 
 def imported_from(tree: FileTree, folder: str) -> str:
-    """The folder that the modules of a project are in: its `src`, if it has one."""
+    """Return the folder that a project's modules are in: its `src`, if it has one."""
     source = posixpath.join(folder, "src")
     return source if tree.below(source) else folder
 
 
 def with_project(packages: RequiredPackages, folder: str) -> RequiredPackages:
-    """The same, and a project of the source itself, imported from where it is. folder: its path, "" for
-    all."""
+    """Return the packages, and a project of the source imported from its place. folder: its path, "" for
+    the whole source."""
     if folder in packages.edited:
         return packages
     text = packages.text + project_line(folder) + "\n"
@@ -272,7 +272,7 @@ class FolderTree:
 
 
 def of_file(path: Path) -> str:
-    """The text of a requirements file of this machine, with what it includes. Raises ConfigError."""
+    """Return the text of a requirements file of this machine, with what it includes. Raises ConfigError."""
     try:
         found = packages_of(path.name, FolderTree(path.parent), where=str(path.parent))
     except ConfigError as error:

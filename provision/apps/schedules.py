@@ -1,5 +1,4 @@
-"""Schedules: systemd's calendar, and the five fields of cron as that. Sources: systemd.time(7),
-crontab(5)."""
+"""Converts schedules: cron's five fields to systemd's calendar. Sources: systemd.time(7), crontab(5)."""
 
 from __future__ import annotations
 
@@ -7,18 +6,17 @@ import re
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
-#: what cron knows by a name
+#: names that cron knows
 NAMED = {"@reboot": "", "@annually": "yearly", "@midnight": "daily"}
 #: minute, hour, day of the month, month, day of the week: first and last value
 FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
 
 
 def calendars(schedule: str) -> list[str]:
-    """The calendar expressions of systemd that a schedule stands for.
+    """Return the systemd calendar expressions for a schedule.
 
-    A schedule of five words, the first two of which are cron's, is cron's; any other is systemd's, which
-    judges it on
-    the host. Raises ValueError.
+    Five words, the first two of which are valid in cron, are a cron schedule; any other schedule is
+    systemd's, which the host's systemd checks. Raises ValueError.
     """
     text = " ".join(schedule.split())
     if text.startswith("@"):
@@ -44,12 +42,12 @@ def calendars(schedule: str) -> list[str]:
         return [f"*-{month}-{day} {time}"]
     if any_day:
         return [f"{names} *-{month}-* {time}"]
-    # crontab(5): if both are restricted, either will do
+    # crontab(5): if both are restricted, either match is enough
     return [f"*-{month}-{day} {time}", f"{names} *-{month}-* {time}"]
 
 
 def numbers(field: str, name: str, first: int, last: int) -> list[int]:
-    """The values that a field of cron allows. Raises ValueError."""
+    """Return the values that a field of cron allows. Raises ValueError."""
     found: set[int] = set()
     for part in field.lower().split(","):
         span, slash, step = part.partition("/")
@@ -65,7 +63,7 @@ def numbers(field: str, name: str, first: int, last: int) -> list[int]:
 
 
 def bounds(span: str, name: str, first: int, last: int, *, open_end: bool) -> tuple[int, int]:
-    """The first and last value of a part such as "*", "1-5" or "mon-fri"."""
+    """Return the first and last value of a part such as "*", "1-5" or "mon-fri"."""
     if span == "*":
         return first, 6 if name == "weekday" else last
     low, dash, high = span.partition("-")
@@ -74,7 +72,7 @@ def bounds(span: str, name: str, first: int, last: int, *, open_end: bool) -> tu
 
 
 def value(word: str, name: str) -> int:
-    """A number, or the name of a month or a day."""
+    """Return the value of a number, or of the name of a month or day."""
     names = {"month": MONTHS, "weekday": DAYS}.get(name, ())
     if word in names:
         return names.index(word) + (name == "month")
@@ -82,7 +80,7 @@ def value(word: str, name: str) -> int:
 
 
 def joined(found: list[int], all_of: int) -> str:
-    """Values as systemd lists them; "*" for all of them."""
+    """Return values as systemd lists them; "*" for all of them."""
     if len(found) == all_of:
         return "*"
     return ",".join(f"{each:02d}" for each in found)

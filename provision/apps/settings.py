@@ -31,23 +31,23 @@ CookieName = Annotated[str, matching(r"[A-Za-z0-9_.-]+", "the name of a cookie")
 
 
 def role_folders(info: ValidationInfo) -> Sequence[Path]:
-    """The folders of roles that a model is validated with; the built-in ones by default."""
+    """Return the role folders for a validation; the built-in ones by default."""
     found: Sequence[Path] = (info.context or {}).get("roles", [BUILTIN])
     return found
 
 
 def known_roles(host: InventoryHost) -> dict[str, Sequence[Path]]:
-    """The context in which settings of a host are validated: where its project's roles are."""
+    """Return the validation context of a host's settings: the folders of its project's roles."""
     return {"roles": search_path(host.inventory.project)}
 
 
 def server_role(name: str, info: ValidationInfo) -> str:
-    """Refuse what is not a server."""
+    """Refuse a role that is not a server."""
     return serving_roles.named(name, role_folders(info)).name
 
 
 def front_role(name: str, info: ValidationInfo) -> str:
-    """Refuse what is not a front."""
+    """Refuse a role that is not a front."""
     return fronts.named(name, role_folders(info)).name
 
 
@@ -56,14 +56,14 @@ FrontName = Annotated[str, AfterValidator(front_role)]
 
 
 class Settings(BaseModel):
-    """What the models here have in common: they do not change, and no parameter goes unnoticed."""
+    """Base of the models here: immutable, and unknown parameters are refused."""
 
-    # most are only parts of others: none is built before it is asked to judge something
+    # most are only parts of others, so their validators are built on first use
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
 
 class Django(Settings):
-    """What to do for each release of a Django project."""
+    """Tasks for each release of a Django project."""
 
     settings: Annotated[str, matching(r"\w+(\.\w+)*", "a module like shop.settings")] = Field(
         description="Module of the settings, as in DJANGO_SETTINGS_MODULE."
@@ -201,7 +201,7 @@ class Index(Settings):
 
     @property
     def with_login(self) -> str:
-        """The URL as installers take it."""
+        """Return the URL with its login, as installers take it."""
         words = [self.username or "", self.password.reveal() if self.password else ""]
         login = ":".join(quote(word, safe="") for word in words)
         return self.url.replace("://", f"://{login}@", 1) if login != ":" else self.url
@@ -227,6 +227,6 @@ class RateLimit(Settings):
 
     @property
     def per_second(self) -> float:
-        """Requests per second."""
+        """Return the requests per second."""
         number, unit = self.rate.split("/")
         return int(number) / (60 if unit == "m" else 1)

@@ -8,16 +8,15 @@ import re
 from provision.apps.app_model import App
 from provision.apps.requirement_files import FileTree
 
-#: names that settings of Django projects ask for; prov's own for the same have PROV_ before them
+#: names that Django projects' settings commonly read; prov's own variables add the prefix PROV_
 ASKED_FOR = ("ALLOWED_HOSTS", "BEHIND_PROXY", "DATA_DIR")
 
 
 def asked_for(app: App, tree: FileTree) -> tuple[str, ...]:
-    """Which of these names the settings of a Django project have in quotes, as in
-    `os.environ["ALLOWED_HOSTS"]`.
+    """Return the names that a Django project's settings have in quotes: `os.environ["ALLOWED_HOSTS"]`.
 
-    Other applications have settings of their own that are called so, and read by libraries (pydantic): they
-    get none.
+    Other applications get none: their own settings may have these names, and libraries (pydantic) would read
+    the variables.
     """
     if app.django is None:
         return ()
@@ -26,8 +25,7 @@ def asked_for(app: App, tree: FileTree) -> tuple[str, ...]:
 
 
 def settings_files(app: App, tree: FileTree) -> list[str]:
-    """The files of the source that hold its settings: the module, and those beside it in a package of
-    settings."""
+    """Yield the source files of its settings: the module, and its neighbours if settings are a package."""
     assert app.django is not None
     path = app.django.settings.replace(".", "/")
     for folder in (*app.pythonpath, ""):
@@ -43,7 +41,7 @@ def settings_files(app: App, tree: FileTree) -> list[str]:
 
 
 def surroundings(app: App, data: str, asked: tuple[str, ...]) -> dict[str, str]:
-    """The variables. data: folder that outlives releases.  asked: names that the settings ask for."""
+    """Return the variables. data: folder that outlives releases.  asked: names that the settings read."""
     names = ["." + d[2:] if d.startswith("*.") else d for d in app.domains]
     found = {"DATA_DIR": data, "ALLOWED_HOSTS": ",".join([*names, *(["*"] if app.default else [])])}
     if app.tls != "none":

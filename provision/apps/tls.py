@@ -1,4 +1,4 @@
-"""Where certificates are on a host: the role `tls` puts them there, fronts read them."""
+"""Paths of certificates on a host: the role `tls` writes them, fronts read them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ PUBLIC_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 
 
 def key_path(app: App) -> str:
-    """The private key of an application's certificate; root's alone."""
+    """Return the path of the private key of an application's certificate; only root can read it."""
     return f"{TLS_FOLDER}/{app.name}.key"
 
 
 def certificate_path(app: App) -> str:
-    """An application's certificate."""
+    """Return the path of an application's certificate."""
     return f"{TLS_FOLDER}/{app.name}.crt"
 
 

@@ -1,4 +1,4 @@
-"""What an application uses, as the inventory says it: `uses: {database: postgres, queue: {redis: db1}}`."""
+"""What an application uses, as in the inventory: `uses: {database: postgres, queue: {redis: db1}}`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from provision.apps.settings import Settings, role_folders
 from provision.declared import backing_roles
 from provision.inventory.fields import matching
 
-#: what stands beside the role's name in a mapping
+#: further keys that a mapping may have beside the role's name
 OPTIONS = ("name", "url")
-#: what a URL may be made of
+#: characters that a URL may have
 PARTS = ("user", "host", "port", "name")
 
 UseName = Annotated[
@@ -26,8 +26,8 @@ ServiceName = Annotated[
 
 
 class Use(Settings):
-    """A service that an application uses. `database: postgres` is short for `database: {postgres: }`, on its own host;
-    `{postgres: db1}` is on another one."""
+    """A service that an application uses. `database: postgres` is short for `database: {postgres: }`, on its
+    own host; `{postgres: db1}` is on another host."""
 
     role: str = Field(description="The role that provides it.")
     host: str | None = Field(default=None, description="The host of the inventory that has the role.")

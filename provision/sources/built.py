@@ -1,4 +1,4 @@
-"""What a source makes on this machine before it is read: assets that git does not track, and releases need."""
+"""Builds on this machine before a source is read: assets that git does not track, but releases need."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from provision.steps.tree import Entry, summary
 from provision.system.caches import cached, keep
 from provision.values import dataclass
 
-#: lines of its output that a failed build shows
+#: how many lines of its output a failed build shows
 SHOWN = 30
 
 
@@ -25,8 +25,8 @@ SHOWN = 30
 class SourceBuild:
     """A build of a local source. folder: where it runs, below the source; "" is the source itself.
 
-    command: its words.  output: paths that it fills, below the source.  timeout: seconds.  always: whether it is run
-    even if no file of the source has changed since.
+    command: its words.  output: paths that it fills, below the source.  timeout: seconds.  always: run it
+    even if no file of the source has changed.
     """
 
     folder: str
@@ -42,10 +42,10 @@ class SourceBuild:
 def built_entries(
     source: Path, max_size: int, build: SourceBuild, apart: Collection[Path] = ()
 ) -> list[Entry]:
-    """SourceBuild, unless that has been done for these files; return the files of the source with what was built.
+    """Build, unless these files have already been built; return the source's files with the output.
 
-    apart: files and folders that are part of no source.
-    Raises ProvError, with the output of a build that fails; also if nothing is at one of its outputs then.
+    apart: files and folders that are never part of a source.
+    Raises ProvError, with the output of a failed build; also if one of its outputs is then missing.
     """
     known = stamp(source, build)
     inputs = besides(source_entries(source, max_size, apart=apart), build.output)
@@ -57,7 +57,7 @@ def built_entries(
 
 
 def state(source: Path, max_size: int, build: SourceBuild, inputs: list[Entry]) -> bytes:
-    """What a build was for and has left: the same if there is nothing to build; b"" if something is missing."""
+    """Return a summary of a build's input and output, to skip equal builds; b"" if an output is missing."""
     found = source_entries(source, max_size, also=build.output)
     made = [entry for entry in found if below(entry[0], build.output)]
     missing = [path for path in build.output if not any(below(entry[0], [path]) for entry in made)]
@@ -101,23 +101,23 @@ def run(source: Path, build: SourceBuild) -> None:
 
 
 def ended(process: subprocess.Popen[bytes]) -> bytes:
-    """End a build with all that it has started, and return what it has said."""
+    """End a build with all processes that it started, and return its output."""
     os.killpg(process.pid, signal.SIGKILL)
     return process.communicate()[0]
 
 
 def stamp(source: Path, build: SourceBuild) -> str:
-    """The file that says what a build was for."""
+    """Return the path of the file that records what was built."""
     home = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
     about = json.dumps([str(source), build.folder, build.command, build.output])
     return f"{home}/prov/builds/{hashlib.sha256(about.encode()).hexdigest()[:32]}"
 
 
 def besides(entries: Iterable[Entry], output: Sequence[str]) -> list[Entry]:
-    """The entries of a source without what its build makes."""
+    """Return the entries of a source without the build's output."""
     return [entry for entry in entries if not below(entry[0], output)]
 
 
 def below(path: str, folders: Iterable[str]) -> bool:
-    """Whether a path is one of these, or in one of them."""
+    """Return whether a path is one of these, or in one of them."""
     return any(path == folder or path.startswith(f"{folder}/") for folder in folders)

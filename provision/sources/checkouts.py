@@ -1,7 +1,7 @@
 """Sources in git: fetched once into a cache on the controller, so that hosts need neither git nor its keys.
 
-Nothing of a repository runs here and nothing of it is checked out by git: its entries are listed, judged, and
-written one by one. The cache is its user's alone.
+Nothing in a repository runs here, and git checks nothing out: prov lists the entries, judges them, and
+writes them one by one. Only its user can read the cache.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ from provision.sources.git_tree import Blob, BlobReader, blobs_of
 from provision.sources.mirror import Mirror, locked_mirror
 from provision.sources.urls import Remote, remote_of
 
-#: bytes of all files of a source, by default
+#: the default limit for all files of a source, in bytes
 MAX_SOURCE = 2 * 1024**3
 
 
 def checkout(url: str, ref: str | None, max_size: int = MAX_SOURCE) -> Path:
-    """Return a folder with the files of a commit, its submodules and what Git LFS keeps for it.
+    """Return a folder with the files of a commit, of its submodules, and those that Git LFS keeps for it.
 
-    url: of the repository.  ref: branch, tag or commit; None is the default branch that it has now.
+    url: of the repository.  ref: branch, tag or commit; None is its current default branch.
     max_size: bytes of all files.
-    Raises ProvError if git is missing, the repository can't be read, has no such ref, or has files that would
-    land
-    outside of the folder.
+    Raises ProvError if git is missing, the repository can't be read, it lacks the ref, or its files would
+    land outside the folder.
     """
     with ExitStack() as stack:
         mirrors = Mirrors(stack)
@@ -46,7 +45,7 @@ def checkout(url: str, ref: str | None, max_size: int = MAX_SOURCE) -> Path:
 
 
 def pointers_in(blobs: list[Blob], contents: BlobReader) -> list[tuple[Blob, lfs.Pointer]]:
-    """Return the pointers of Git LFS among the files of a commit."""
+    """Return the Git LFS pointers among the files of a commit."""
     attributes = {b.path: contents.all(b) for b in blobs if b.attributes}
     filters = lfs.Attributes(attributes).filters if attributes else lambda path: False
     small = [b for b in blobs if not b.link and 0 < b.size < lfs.LARGEST and filters(b.path)]
@@ -55,7 +54,7 @@ def pointers_in(blobs: list[Blob], contents: BlobReader) -> list[tuple[Blob, lfs
 
 
 def write(new: ExportFolder, blob: Blob, contents: BlobReader, elsewhere: Path | None) -> None:
-    """Make one file or link. elsewhere: the file that has its contents, if LFS keeps them."""
+    """Make one file or link. elsewhere: the file with its contents, if LFS keeps them."""
     if blob.link:
         new.link(blob.path, contents.all(blob).decode())
     elif elsewhere is not None:
@@ -79,7 +78,7 @@ class Mirrors:
         return self._open[remote.url]
 
     def having(self, remote: Remote, commit: str) -> Mirror:
-        """Return the mirror of a submodule, with this commit in it. Raises ProvError."""
+        """Return the mirror of a submodule that contains this commit. Raises ProvError."""
         mirror = self.of(remote)
         mirror.commit_of(commit)
         return mirror

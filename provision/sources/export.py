@@ -1,4 +1,4 @@
-"""Files of a commit written into a new folder of this machine, by descriptors and through no link."""
+"""Writes files of a commit into a new folder of this machine, by descriptors and through no link."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class ExportFolder:
-    """A new folder, readable for its user only, and what is put below it."""
+    """A new folder, readable for its user only, and the files to put below it."""
 
     def __init__(self, path: Path) -> None:
         path.mkdir(mode=0o700)
@@ -23,11 +23,11 @@ class ExportFolder:
         self._fd = os.open(path, FOLDER)
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
         os.close(self._fd)
 
     def file(self, path: str, executable: bool, fill: Callable[[Callable[[bytes], object]], None]) -> None:
-        """Write a new file. fill: gives its contents, in pieces, to what it is called with."""
+        """Write a new file. fill: passes its contents, in pieces, to the function that it is called with."""
         with self._above(path) as (fd, name):
             out = os.open(name, NEW, 0o700 if executable else 0o600, dir_fd=fd)
             with os.fdopen(out, "wb") as f:
@@ -56,7 +56,7 @@ class ExportFolder:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[ExportFolder]:
-    """A folder that takes its name once the block has filled it: whole or not at all. Raises ProvError."""
+    """Yield a folder that gets its name once the block has filled it, or never. Raises ProvError."""
     partial = path.with_name(f"{path.name}.new")
     shutil.rmtree(partial, ignore_errors=True)
     try:

@@ -1,4 +1,4 @@
-"""Folders of this machine as manifests: walked and read by descriptors, through no link."""
+"""Folders of this machine as manifests, read by descriptors and through no link."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _hashes: dict[str, Hashes] = {}
 
 
 class FoundFile(NamedTuple):
-    """What is in a folder, neither a folder itself nor of another kind. fd, name: by which it is opened."""
+    """A file or link in a folder. fd, name: to open it by."""
 
     path: str
     st: os.stat_result
@@ -34,10 +34,10 @@ class FoundFile(NamedTuple):
 
 
 def walked(folder: str, wanted: Callable[[str, bool], bool]) -> Iterator[FoundFile]:
-    """Give the files and links below a folder, sorted; pipes, sockets and devices are left out, as by git.
+    """Yield the files and links below a folder, sorted; like git, skip pipes, sockets and devices.
 
-    wanted: asked of each path, and whether it is a folder; what it refuses is neither given nor entered.
-    Raises ProvError for what can't be read, and for folders that are too deep.
+    wanted: called with each path, and whether it is a folder; refused paths are neither yielded nor entered.
+    Raises ProvError for what can't be read, and for folders that are nested too deeply.
     """
     with readable(folder):
         top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -48,7 +48,7 @@ def walked(folder: str, wanted: Callable[[str, bool], bool]) -> Iterator[FoundFi
 
 
 def below(fd: int, prefix: str, folder: str, wanted: Callable[[str, bool], bool]) -> Iterator[FoundFile]:
-    """Give what is below one folder of those. prefix: its path, with a slash."""
+    """Yield the contents of one of these folders. prefix: its path, with a slash."""
     if prefix.count("/") >= MAX_DEPTH:
         shown = "/".join(prefix.split("/")[:3])
         raise ProvError(f"{shown}/...: more than {MAX_DEPTH} folders deep", where=folder)
@@ -72,7 +72,7 @@ def below(fd: int, prefix: str, folder: str, wanted: Callable[[str, bool], bool]
 
 @contextlib.contextmanager
 def readable(folder: str) -> Iterator[None]:
-    """Turn the errors of reading a folder into ProvErrors."""
+    """Turn errors of reading a folder into ProvErrors."""
     try:
         yield
     except OSError as error:
@@ -92,12 +92,12 @@ def entry_of(found: FoundFile, folder: str, hashes: Hashes) -> Entry:
             digest = hashes.read(f)
     source = Source(digest, st.st_size)
     source.open = lambda request: open_below(folder, found.path)
-    # git knows two modes; others depend on whose umask made the checkout
+    # git knows two modes; other bits depend on the umask of the checkout
     return found.path, 0o755 if st.st_mode & 0o100 else 0o644, source, ""
 
 
 def opened(name: str, fd: int) -> IO[bytes]:
-    """Open a regular file of a folder. Raises OSError; a link or pipe that has taken its place is one."""
+    """Open a regular file of a folder. Raises OSError, also for a link or pipe that has replaced the file."""
     f = os.fdopen(os.open(name, FILE, dir_fd=fd), "rb")
     if not stat.S_ISREG(os.fstat(f.fileno()).st_mode):
         f.close()
@@ -118,9 +118,9 @@ def open_below(folder: str, path: str) -> IO[bytes]:
 
 
 def judge(entries: list[Entry], where: str, hint: str, *, links: bool = True) -> None:
-    """Raise ProvError for the first entry that would land outside of its folder, or lead there.
+    """Raise ProvError for the first entry that would land outside its folder, or lead there.
 
-    links: whether they are judged, too.
+    links: whether to judge links, too.
     """
     kinds = {path: "link" if source is None and links else "file" for path, _, source, _ in entries}
     targets = {path: target for path, _, source, target in entries if source is None}
@@ -129,7 +129,7 @@ def judge(entries: list[Entry], where: str, hint: str, *, links: bool = True) ->
 
 
 def hashes_of(folder: str) -> Hashes:
-    """Hashes of the files in a folder of the controller, of this run and of earlier ones."""
+    """Return hashes of the files in a folder of the controller, from this run and earlier ones."""
     if folder not in _hashes:
         name = hashlib.sha256(os.fsencode(Path(folder).absolute())).hexdigest()[:16]
         _hashes[folder] = Hashes(str(cache_folder("hashes") / name))
@@ -139,9 +139,9 @@ def hashes_of(folder: str) -> Hashes:
 def local_entries(
     folder: str, leave_out: Callable[[str], bool], *, outside_links: bool = False
 ) -> list[Entry]:
-    """Return what is in a folder, as tree.sync sends it. Raises ProvError.
+    """Return the entries of a folder, as tree.sync sends them. Raises ProvError.
 
-    leave_out: tells whether a path is excluded.  outside_links: keep links that lead out of the folder.
+    leave_out: returns whether a path is excluded.  outside_links: keep links that lead out of the folder.
     """
     hashes = hashes_of(folder)
     found = [entry_of(f, folder, hashes) for f in walked(folder, lambda path, _: not leave_out(path))]
@@ -156,7 +156,7 @@ def local_entries(
 
 
 def contents(entries: Mapping[str, Entry], path: str, most: int) -> bytes:
-    """Return the contents of a file of a manifest, through links of it. Raises OSError, ProvError."""
+    """Return the contents of a file of a manifest, through its links. Raises OSError, ProvError."""
     entry = entries.get(through_links(path, {p: e[3] for p, e in entries.items() if e[2] is None}))
     if entry is None or entry[2] is None or entry[2].open is None:
         raise FileNotFoundError(2, "not in the source", path)

@@ -1,4 +1,4 @@
-"""What a git work tree tracks, read from its index without running git: its settings may be a stranger's.
+"""Reads what a git work tree tracks from its index, without running git: its settings may be a stranger's.
 
 Source: git's documentation, gitformat-index(5).
 """
@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 from provision.errors import ProvError
 
-#: bytes of an index: of a million files
+#: largest size of an index in bytes: that of a million files
 MOST = 128 * 1024 * 1024
 MODULE, TREE = 0o160000, 0o040000
 DAMAGED = "Check with `git status`; `git read-tree HEAD` writes a new index."
 
 
 class Tracked(NamedTuple):
-    """What is tracked. files: paths below the work tree.  modules: of its submodules."""
+    """The tracked files. files: paths below the work tree.  modules: paths of its submodules."""
 
     files: set[str]
     modules: set[str]
@@ -48,7 +48,7 @@ def tracked_in(folder: Path) -> Tracked:
 
 
 def git_folder(folder: Path) -> Path:
-    """Return where the work tree keeps its index: .git, or the folder that a file of this name names."""
+    """Return the folder of the work tree's index: .git, or the folder that a file named .git points to."""
     path = folder / ".git"
     data = None if path.is_dir() else bounded(path, 8192)
     if data is None or not data.startswith(b"gitdir: "):
@@ -57,8 +57,8 @@ def git_folder(folder: Path) -> Path:
 
 
 def bounded(path: Path, most: int = MOST) -> bytes | None:
-    """Return the contents of a regular file of this very name, up to a size; None if it is none. Raises
-    ProvError."""
+    """Return the contents of a regular file of this exact name, up to a size; None if it is another kind.
+    Raises ProvError."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -79,7 +79,7 @@ def parsed(data: bytes) -> Tracked:
     signature, version, count = struct.unpack_from(">4sII", data)
     if signature != b"DIRC" or version not in (2, 3, 4):
         raise ValueError("prov does not support this version of git's index")
-    # an index has a checksum at its end, of the same kind as the names of objects in it
+    # an index ends with a checksum, of the same kind as its object names
     size = 32 if hashlib.sha256(data[:-32]).digest() == data[-32:] else 20
     found = Tracked(set(), set())
     at, path = 12, b""
@@ -98,7 +98,7 @@ def parsed(data: bytes) -> Tracked:
         else:
             end = data.index(b"\0", at)
             path = data[at:end]
-            # entries end with one to eight NULs, at a multiple of eight from their beginning
+            # entries end with one to eight NULs, at a multiple of eight bytes from their start
             at = begin + (end - begin + 8) // 8 * 8
         if mode != TREE:
             (found.modules if mode == MODULE else found.files).add(os.fsdecode(path))
@@ -107,7 +107,7 @@ def parsed(data: bytes) -> Tracked:
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
-    """Return a number of variable width, and where it ends (git's varint.c)."""
+    """Return a number of variable width, and its end (git's varint.c)."""
     byte = data[at]
     value = byte & 127
     while byte & 128:

@@ -1,5 +1,4 @@
-"""The login in the URL of a git repository: git gets it from its environment, never by its arguments or its
-files."""
+"""Passes the login in a repository's URL to git by the environment, never by arguments or files."""
 
 from __future__ import annotations
 
@@ -9,16 +8,16 @@ from provision.errors import ProvError
 from provision.secrets import logins, without_logins
 
 USER, PASSWORD = "PROV_GIT_USER", "PROV_GIT_PASSWORD"
-#: a shell of git's own, in which both commands are built in (gitcredentials(7), "Custom helpers")
+#: a credential helper in git's own shell, with builtin commands only (gitcredentials(7), "Custom helpers")
 HELPER = (
     f"""!f() {{ test "$1" = get && printf 'username=%s\\npassword=%s\\n' "${USER}" "${PASSWORD}"; }}; f"""
 )
 
 
 def without_login(url: str) -> tuple[str, list[str], dict[str, str]]:
-    """The URL that git is given, the options for its host, and the variables in which it finds the login.
+    """Return the URL for git, options for its host, and the variables that hold the login.
 
-    A URL of another scheme than http and https stays as it is: ssh takes a name there, and no password.
+    URLs of other schemes than http and https stay as they are: ssh takes a user name there, and no password.
     Raises ProvError for a login that cannot be passed to git.
     """
     found = logins(url)
@@ -31,5 +30,5 @@ def without_login(url: str) -> tuple[str, list[str], dict[str, str]]:
     clean = without_logins(url)
     parts = urlsplit(clean)
     host = urlunsplit((parts.scheme, parts.netloc, "", "", ""))
-    # for that host only: a redirection or a submodule elsewhere must not get it
+    # for that host only: a redirection or a submodule elsewhere must not get the login
     return clean, ["-c", "credential.helper=", "-c", f"credential.{host}.helper={HELPER}"], values

@@ -1,8 +1,7 @@
-"""The program git on this machine, kept from running anything from a repository, and from asking questions.
+"""The program git on this machine, kept from running anything in a repository, and from asking questions.
 
-The user's own configuration counts (ssh, proxies, credential helpers); hooks, filters and settings of a
-repository
-do not, as none of its files is ever git's configuration here and nothing is checked out.
+The user's own configuration applies (ssh, proxies, credential helpers). Hooks, filters and settings of a
+repository do not: its files are never git's configuration here, and nothing is checked out.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from provision.errors import ProvError
 from provision.secrets import MASK
 from provision.sources.urls import TRANSPORTS, Remote
 
-#: seconds for one git command, a clone of a large repository included
+#: seconds for one git command, such as the clone of a large repository
 GIT_TIMEOUT = 600
-#: bytes that a command may answer where all of it is kept in memory, and of its errors
+#: largest output in bytes that is kept in memory, and largest error output
 MOST, MOST_WORDS = 64 * 1024 * 1024, 64 * 1024
-#: of git's own variables those that say which repository it works on (git-rev-parse(1), "--local-env-vars")
+#: git's variables that select the repository to work on (git-rev-parse(1), "--local-env-vars")
 ELSEWHERE = {
     *(
         "GIT_DIR",
@@ -49,7 +48,7 @@ SETTINGS = (
     *("http.lowSpeedLimit=1000", "http.lowSpeedTime=60"),
     *("gc.autoDetach=false", "maintenance.autoDetach=false", "color.ui=false", "advice.detachedHead=false"),
 )
-#: what ssh and git say besides the reason
+#: lines of ssh and git that are not the reason
 BOILERPLATE = ("Please make sure you have", "and the repository exists", "Cloning into", "warning:", "hint:")
 
 
@@ -58,8 +57,8 @@ def run(
 ) -> bytes:
     """Run git and return what it prints. Raises ProvError.
 
-    remote: named in errors, and whose login it may use.  mirror: the bare repository that it works on.
-    hold: a file that stays open as long as it runs, such as a lock.  most: bytes that it may print.
+    remote: named in errors, and the source of the login.  mirror: the bare repository to work on.
+    hold: a file that stays open while it runs, such as a lock.  most: largest output in bytes.
     """
     with process(arguments, remote, mirror=mirror, hold=hold) as (answers, _):
         found = answers.read(most + 1)
@@ -72,7 +71,7 @@ def run(
 def process(
     arguments: Sequence[str], remote: Remote, *, mirror: Path | None = None, hold: int = -1
 ) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """A running git: its output and its input. It is ended when the block is left by an error. Raises
+    """A running git: its output and its input. If the block raises an error, git is ended. Raises
     ProvError."""
     argv = ["git", *(word for setting in SETTINGS for word in ("-c", setting)), *remote.options]
     argv += [f"--git-dir={mirror}"] if mirror else []
@@ -84,7 +83,8 @@ def process(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # no terminal, so that neither git nor ssh can ask; and all of them are ended together
+            # no terminal, so that neither git nor ssh can ask; in a session of their own, to end all of them
+            # together
             start_new_session=True,
             umask=0o077,
             pass_fds=[hold] if hold >= 0 else [],
@@ -124,18 +124,18 @@ def process(
 
 
 def too_late(remote: Remote) -> ProvError:
-    """The end of a command that takes too long."""
+    """Return the error for a command that takes too long."""
     return ProvError(f"git did not end within {GIT_TIMEOUT} s", where=remote.url)
 
 
 def end(git: subprocess.Popen[bytes]) -> None:
-    """End git and what it has started."""
+    """End git and all processes that it started."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(git.pid, signal.SIGKILL)
 
 
 class Words(threading.Thread):
-    """Reads what a process says, keeping the first of it. It never waits for us, however much it says."""
+    """Reads a process's output and keeps the beginning, so that the process never blocks on it."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         super().__init__(daemon=True)
@@ -150,7 +150,7 @@ class Words(threading.Thread):
 
 
 def environment(remote: Remote) -> dict[str, str]:
-    """The environment that git gets."""
+    """Return the environment for git."""
     environment = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     environment.update(
         GIT_TERMINAL_PROMPT="0",
@@ -164,9 +164,9 @@ def environment(remote: Remote) -> dict[str, str]:
 
 
 def failure(said: bytes, status: int, remote: Remote) -> ProvError:
-    """What git has said, as an error; without the login, which a server may send back."""
+    """Return git's output as an error, without the login, which a server may send back."""
     text = said.decode("utf-8", "replace")
-    # a token may be the user's name, with anything for a password; short words are names
+    # a token may be the user name, with any password; short words are names
     for secret in (value for value in remote.login.values() if len(value) > 5):
         text = text.replace(secret, MASK)
     lines = ["".join(c if c.isprintable() else "?" for c in line) for line in text.splitlines()]
@@ -177,7 +177,7 @@ def failure(said: bytes, status: int, remote: Remote) -> ProvError:
 
 
 def hint_for(said: str) -> str:
-    """What to do next."""
+    """Return the hint for an error."""
     if "dubious ownership" in said:
         return "The repository belongs to another user; if you trust it, add it to safe.directory (git-config(1))."
     if "Permission denied (publickey" in said:

@@ -1,4 +1,4 @@
-"""What is in a commit, with its submodules, judged before any of it becomes a file of this machine."""
+"""The entries of a commit and its submodules, judged before any of them becomes a file of this machine."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from provision.sources.mirror import Mirror
 from provision.sources.urls import Remote, submodule_of
 from provision.steps.support.inside import MAX_PATH, faults
 
-#: files of one source, and submodules within one another
+#: largest number of files of one source, and depth of nested submodules
 MOST_FILES, MOST_NESTED = 200_000, 8
-#: bytes of a .gitattributes file; git itself reads up to a hundred times that
+#: largest size of a .gitattributes file; git itself reads up to a hundred times that
 MOST_ATTRIBUTES = 1024 * 1024
 #: one entry of `git ls-tree -r -l -z`
 ENTRY = re.compile(rb"([0-7]{6}) (blob|commit|tree) ([0-9a-f]+) +(\d+|-)\t(.+)", re.DOTALL)
-#: code points that HFS+ leaves out of names (git's utf8.c, "next_hfs_char")
+#: code points that HFS+ ignores in names (git's utf8.c, "next_hfs_char")
 HFS_IGNORES = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 HARM = "The repository is broken or malicious. Nothing has been written."
 
 
 class Blob(NamedTuple):
-    """One file or link of a commit. mode: as git has it.  name: of its contents.  size: of them in bytes.
+    """A file or link of a commit. mode: as in git.  name: of its contents.  size: of them in bytes.
 
-    mirror, commit: of the repository that has it, which may be a submodule's.
+    mirror, commit: of its repository, which may be a submodule.
     """
 
     path: str
@@ -40,17 +40,17 @@ class Blob(NamedTuple):
 
     @property
     def link(self) -> bool:
-        """Whether it is a symbolic link."""
+        """Return whether it is a symbolic link."""
         return self.mode == 0o120000
 
     @property
     def executable(self) -> bool:
-        """Whether its owner may execute it."""
+        """Return whether its owner may execute it."""
         return bool(self.mode & 0o100)
 
     @property
     def attributes(self) -> bool:
-        """Whether it says which files have which attributes, and is not too long for that."""
+        """Return whether it is a .gitattributes file of acceptable size."""
         is_one = self.path.rpartition("/")[2] == ".gitattributes"
         return is_one and not self.link and self.size < MOST_ATTRIBUTES
 
@@ -63,7 +63,7 @@ class BlobReader:
         self._running: dict[Path, tuple[IO[bytes], IO[bytes]]] = {}
 
     def read(self, blob: Blob, take: Callable[[bytes], object]) -> None:
-        """Give the contents of a blob, in pieces. Raises ProvError."""
+        """Yield the contents of a blob, in pieces. Raises ProvError."""
         mirror = blob.mirror
         if mirror.path not in self._running:
             started = process(["cat-file", "--batch"], mirror.remote, mirror=mirror.path, hold=mirror.lock)
@@ -93,7 +93,7 @@ class BlobReader:
 
 
 def unreadable(blob: Blob) -> ProvError:
-    """The error for contents that git does not give."""
+    """Return the error for contents that git does not deliver."""
     return ProvError(f"{blob.path!r} can't be read from the repository", where=blob.mirror.remote.url)
 
 
@@ -106,7 +106,7 @@ def blobs_of(
 ) -> list[Blob]:
     """Return the files of a commit and of its submodules, by path. Raises ProvError.
 
-    submodule: gives the mirror of a remote that has a commit.  max_size: bytes of all of them together.
+    submodule: returns the mirror of a remote that has a commit.  max_size: bytes of all files together.
     """
     found: dict[str, Blob] = {}
     total = 0
@@ -129,7 +129,7 @@ def blobs_of(
 def listed(
     mirror: Mirror, commit: str, prefix: str, submodule: Callable[[Remote, str], Mirror], depth: int
 ) -> Iterator[Blob]:
-    """Give the files of a commit and of its submodules as they are listed. prefix: of their paths."""
+    """Yield the files of a commit and of its submodules in listing order. prefix: of their paths."""
     modules: list[tuple[str, str]] = []
     settings = ""
     for mode, name, size, path in entries(mirror, commit):
@@ -158,7 +158,7 @@ def listed(
 
 
 def entries(mirror: Mirror, commit: str) -> Iterator[tuple[int, str, int, str]]:
-    """Give (mode, object, size, path) of a commit's entries, folders left out."""
+    """Yield (mode, object, size, path) of a commit's entries, without folders."""
     arguments = ["ls-tree", "-r", "-l", "-z", "--full-tree", commit]
     with process(arguments, mirror.remote, mirror=mirror.path, hold=mirror.lock) as (answers, _):
         for line in records(answers):
@@ -171,7 +171,7 @@ def entries(mirror: Mirror, commit: str) -> Iterator[tuple[int, str, int, str]]:
 
 
 def records(answers: IO[bytes]) -> Iterator[bytes]:
-    """Give what ends with a NUL, without it."""
+    """Yield records that end with a NUL, without the NUL."""
     rest = b""
     for chunk in iter(lambda: answers.read1(1 << 16), b""):  # type: ignore[attr-defined]
         *whole, rest = (rest + chunk).split(b"\0")
@@ -179,7 +179,7 @@ def records(answers: IO[bytes]) -> Iterator[bytes]:
 
 
 def urls_of(mirror: Mirror, settings: str) -> dict[str, str]:
-    """Return path -> URL from a .gitmodules file. It is read as data: nothing of it becomes git's
+    """Return path -> URL from a .gitmodules file. It is read as data, and never becomes git's
     configuration."""
     arguments = ["config", "--null", "--blob", settings, "--list"]
     said = run(arguments, mirror.remote, mirror=mirror.path, hold=mirror.lock, most=1 << 20)
@@ -209,12 +209,12 @@ def judge(mirror: Mirror, found: dict[str, Blob], contents: BlobReader) -> None:
 
 
 def is_git(name: str) -> bool:
-    """Tell whether some file system takes a name for .git (git's path.c, "is_ntfs_dotgit",
+    """Return whether some file system takes a name for .git (git's path.c, "is_ntfs_dotgit",
     "is_hfs_dotgit")."""
     plain = HFS_IGNORES.sub("", name).lower().split(":")[0].rstrip(" .")
     return plain in (".git", "git~1")
 
 
 def refused(mirror: Mirror, path: str, why: str) -> ProvError:
-    """The refusal of an entry."""
+    """Return the error for a refused entry."""
     return ProvError(f"{path!r} is refused: {why}", where=mirror.remote.url, hint=HARM)

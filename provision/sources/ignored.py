@@ -1,4 +1,4 @@
-"""Files that .gitignore leaves out of a local folder. Source: gitignore(5)."""
+"""Files that .gitignore excludes from a local folder. Source: gitignore(5)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 from provision.sources.git_index import bounded
 from provision.sources.patterns import Patterns
 
-#: bytes of a .gitignore
+#: largest size of a .gitignore in bytes
 MOST = 1024 * 1024
 Governing = list[tuple[Patterns, str]]
 
 
 class Ignored:
-    """The .gitignore files that govern a folder: its own, those below, and those above up to the repository.
+    """The .gitignore files that apply to a folder: its own, those below, those above up to the repository.
 
     Patterns of a deeper file override those above it.
     """
@@ -23,7 +23,7 @@ class Ignored:
         for above in [folder, *folder.parents]:
             self.read(above)
             if (above / ".git").exists():
-                #: the work tree that the folder is in; None if it is in none
+                #: the work tree that contains the folder; None if there is none
                 self.work_tree: Path | None = above
                 break
         else:
@@ -38,7 +38,7 @@ class Ignored:
             self._specs[folder] = Patterns(data)
 
     def governing(self, here: Path) -> Governing:
-        """Return the files that apply to a folder, the nearest first, each with the path from it."""
+        """Return the files that apply to a folder, nearest first, each with the path from it."""
         found = []
         for folder in (here, *here.parents):
             if folder in self._specs:
@@ -48,7 +48,7 @@ class Ignored:
 
 
 def excludes(governing: Governing, name: str) -> bool:
-    """Tell whether what is in a folder is ignored. name: with a slash at the end if it is a folder."""
+    """Return whether an entry of a folder is ignored. name: with a final slash if it is a folder."""
     for spec, way in governing:
         verdict = spec.verdict(way + name.rstrip("/"), name.endswith("/"))
         if verdict is not None:

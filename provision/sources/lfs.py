@@ -1,4 +1,4 @@
-"""Files that Git LFS keeps elsewhere: a pointer in the repository stands for them (git-lfs's spec.md)."""
+"""Files that Git LFS keeps elsewhere: the repository has pointers in their place (git-lfs's spec.md)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from provision.errors import ProvError
 from provision.sources.git_program import run
 from provision.sources.git_tree import Blob
 
-#: bytes of a pointer, at most
+#: largest size of a pointer in bytes
 LARGEST = 1024
 POINTER = re.compile(
     rb"version https://(?:git-lfs\.github|hawser\.github)\.com/spec/v1\n(?:ext-.*\n)*"
@@ -23,7 +23,7 @@ INSTALL = "Install git-lfs on this machine (apt-get install git-lfs), and deploy
 
 
 class Pointer(NamedTuple):
-    """What stands for a file. oid: SHA-256 of its contents.  size: of it in bytes."""
+    """A file's placeholder. oid: SHA-256 of its contents.  size: of them in bytes."""
 
     oid: str
     size: int
@@ -36,7 +36,7 @@ def pointer_in(data: bytes) -> Pointer | None:
 
 
 class Attributes:
-    """Which files LFS filters, as .gitattributes files say (gitattributes(5)). files: path -> contents."""
+    """The files that LFS filters, by .gitattributes files (gitattributes(5)). files: path -> contents."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._rules: list[tuple[str, str, bool]] = []
@@ -55,25 +55,25 @@ class Attributes:
                     self._rules.append((folder, pattern.strip('"'), bool(said)))
 
     def filters(self, path: str) -> bool:
-        """Tell whether LFS is the filter of a file; the last rule that is for it counts."""
+        """Return whether LFS is the filter of a file; the last matching rule counts."""
         return next((said for *rule, said in reversed(self._rules) if matches(path, *rule)), False)
 
 
 def matches(path: str, folder: str, pattern: str) -> bool:
-    """Tell whether a rule of a folder's .gitattributes is for a path."""
+    """Return whether a rule of a folder's .gitattributes matches a path."""
     if folder and not path.startswith(folder + "/"):
         return False
     below = path[len(folder) + 1 :] if folder else path
     if "/" not in pattern:
         return fnmatch.fnmatchcase(below.rpartition("/")[2], pattern)
-    # fnmatch's stars cross slashes: that takes more for pointers, and only what has a pointer's form is one
+    # fnmatch's stars cross slashes, which finds more pointers; but only files in a pointer's format count
     return fnmatch.fnmatchcase(below, pattern.lstrip("/").replace("**/", "*"))
 
 
 def fetched(pointers: Sequence[tuple[Blob, Pointer]], room: int) -> dict[str, Path]:
-    """Return path -> the file that has its contents, fetched by git-lfs. Raises ProvError.
+    """Return path -> the file with its contents, fetched by git-lfs. Raises ProvError.
 
-    room: bytes that all of them may have.
+    room: bytes that all of them may use.
     """
     if not pointers:
         return {}
@@ -93,19 +93,19 @@ def fetched(pointers: Sequence[tuple[Blob, Pointer]], room: int) -> dict[str, Pa
 
 
 def place(blob: Blob, pointer: Pointer) -> Path:
-    """Return where git-lfs keeps the contents that a pointer stands for."""
+    """Return where git-lfs keeps the contents of a pointer."""
     return blob.mirror.path / "lfs" / "objects" / pointer.oid[:2] / pointer.oid[2:4] / pointer.oid
 
 
 def fetch(blob: Blob) -> None:
-    """Have git-lfs fetch all that a commit of a repository needs. Raises ProvError."""
+    """Have git-lfs fetch everything that a commit of a repository needs. Raises ProvError."""
     mirror = blob.mirror
     try:
         run(["lfs", "version"], mirror.remote, hold=mirror.lock)
     except ProvError:
         message = f"{blob.path!r} is in Git LFS, but this machine has no git-lfs"
         raise ProvError(message, where=mirror.remote.url, hint=INSTALL) from None
-    # git-lfs reads .lfsconfig, which may name a server of its own, from here
+    # git-lfs reads .lfsconfig, which may name another server, from HEAD
     mirror.git("update-ref", "--no-deref", "HEAD", blob.commit)
     try:
         mirror.git("lfs", "fetch", mirror.remote.url, blob.commit)
@@ -115,7 +115,7 @@ def fetch(blob: Blob) -> None:
 
 
 def pieces(f: IO[bytes], take: Callable[[bytes], object]) -> None:
-    """Give what is in an open file, in pieces."""
+    """Yield the contents of an open file, in pieces."""
     for chunk in iter(lambda: f.read(1 << 18), b""):
         take(chunk)
 
@@ -127,7 +127,7 @@ def digest(path: Path) -> str:
 
 
 def refusal(paths: Iterable[str], where: str) -> ProvError:
-    """The error for pointers in a local folder."""
+    """Return the error for pointers in a local folder."""
     first, *more = paths
     others = f" and {len(more)} more" if more else ""
     return ProvError(

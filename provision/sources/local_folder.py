@@ -1,5 +1,4 @@
-"""A local folder as the source of an application: what git tracks in it, and what no .gitignore leaves
-out."""
+"""A local folder as the source of an application: what git tracks in it, and what no .gitignore excludes."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from provision.sources.ignored import Governing, Ignored, excludes
 from provision.steps.support.inside import folders_of
 from provision.steps.tree import Entry
 
-#: never part of a release, even if git tracks it: folders of version control, what Python and prov put there
+#: never part of a release, even if git tracks them: folders of version control, and files of Python and prov
 NEVER = {".git", ".hg", ".svn", "__pycache__", ".prov", ".venv"}
 #: part of a release only if git tracks it: it can be rebuilt from a lock file
 MADE_AGAIN = {"node_modules"}
@@ -31,8 +30,9 @@ def source_entries(
 ) -> list[Entry]:
     """Return the files of a source, sorted by path. Raises ProvError.
 
-    whole: of a commit, of which all is part.  max_size: bytes of all files.  apart: what is not part of it.
-    also: paths that are part of it whatever .gitignore says, with all that is in them.
+    whole: include everything, as for a commit.  max_size: bytes of all files.  apart: paths that are not part
+    of it.
+    also: paths that are part of it whatever .gitignore says, with all their contents.
     """
     rules = None if whole else Rules(folder, apart, also)
     wanted = rules.wanted if rules else lambda path, _: path.rpartition("/")[2] not in NEVER
@@ -55,7 +55,7 @@ def source_entries(
 
 
 def too_large(where: str, max_size: int) -> ProvError:
-    """The error for a folder that is not an application."""
+    """Return the error for a folder that is not an application."""
     return ProvError(
         f"has more than {max_size >> 20} MB or {MOST_FILES} files",
         where=where,
@@ -64,9 +64,9 @@ def too_large(where: str, max_size: int) -> ProvError:
 
 
 class Rules:
-    """Which files of a folder are part of it. folder: may be in a git work tree, and have others in it.
+    """The rules for what is part of a source. folder: may be in a git work tree, or contain others.
 
-    apart: files and folders that are not.  also: paths that are part of it whatever .gitignore says.
+    apart: files and folders that are not.  also: paths that are, whatever .gitignore says.
     """
 
     def __init__(self, folder: Path, apart: Collection[Path], also: Sequence[str] = ()) -> None:
@@ -75,14 +75,14 @@ class Rules:
         self._also = tuple(also)
         self._ignored = Ignored(folder)
         self.work_tree = self._ignored.work_tree
-        #: what git tracks, the folders on the way to it, and the folders of submodules
+        #: tracked paths, their parent folders, and the folders of submodules
         self._files: set[str] = set()
         self._folders: set[str] = set()
         self._modules: set[str] = set()
         self._folders |= folders_of(dict.fromkeys(self._also, "file"))
-        #: folders that are ignored, and hold something that is tracked
+        #: ignored folders that contain a tracked file
         self._hidden: set[str] = set()
-        #: of the folder that was asked of last
+        #: the rules for the folder of the last call
         self._governing: tuple[str, Governing] = ("", self._ignored.governing(folder))
         if self.work_tree is not None:
             self._track(self.work_tree, folder.relative_to(self.work_tree).as_posix(), "")
@@ -91,7 +91,7 @@ class Rules:
                 self._hidden.add("")
 
     def wanted(self, path: str, is_folder: bool) -> bool:
-        """Tell whether a file is part of the source, or a folder may hold some that are."""
+        """Return whether a file is part of the source, or a folder may contain files that are."""
         above, _, name = path.rpartition("/")
         if name in NEVER or self._folder / path in self._apart:
             return False
@@ -128,7 +128,7 @@ class Rules:
         return excludes(self._governing[1], name)
 
     def _made_again(self, path: str, name: str) -> bool:
-        """Whether it is a virtual environment, or another folder that is useful only on this machine."""
+        """Return whether it is a virtual environment, or another folder that only this machine can use."""
         return name in MADE_AGAIN or (self._folder / path / "pyvenv.cfg").is_file()
 
     def _track(self, root: Path, below: str, prefix: str) -> None:
@@ -142,7 +142,7 @@ class Rules:
 
 
 def pointers_among(entries: list[Entry], folder: Path, work_tree: Path | None) -> list[str]:
-    """Return the paths of pointers of Git LFS in a folder. Raises ProvError."""
+    """Return the paths of Git LFS pointers in a folder. Raises ProvError."""
     below = f"{folder.relative_to(work_tree).as_posix()}/" if work_tree not in (None, folder) else ""
     attributes = {
         below + path: beginning(folder, path) for path, *_ in entries if path.endswith(".gitattributes")

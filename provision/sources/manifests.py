@@ -1,4 +1,4 @@
-"""The manifests of sources: each source is read once for all the hosts of a run."""
+"""The manifests of sources: each source is read once for all hosts of a run."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Manifests:
-    """Every file of each source. May be asked by several threads: one reads, the others wait.
+    """Every file of each source. Threads may call it at the same time: one reads, the others wait.
 
-    apart: files and folders of this machine that are part of no source.
+    apart: files and folders of this machine that are never part of a source.
     """
 
     def __init__(self, apart: Collection[Path] = ()) -> None:
@@ -26,15 +26,15 @@ class Manifests:
     def of(self, source: Path | str, ref: str | None, max_size: int) -> list[Entry]:
         """Return the files of a source, sorted by path. Raises ProvError if it can't be read or is refused.
 
-        source: a local folder, or the URL of a git repository.  ref: branch, tag or commit, of that.
+        source: a local folder, or the URL of a git repository.  ref: its branch, tag or commit.
         max_size: bytes of all files.
         """
         return self._once((source, ref, max_size), lambda: read(source, ref, max_size, self._apart))
 
     def built(self, source: Path, max_size: int, build: SourceBuild) -> list[Entry]:
-        """Return the files of a local folder, with what is built in it first; once for all that build alike.
+        """Return the files of a local folder, after its build; equal builds run once.
 
-        Raises ProvError, with the output of a build that fails.
+        Raises ProvError, with the output of a failed build.
         """
         from provision.sources.built import built_entries
 
@@ -51,7 +51,7 @@ class Manifests:
 
 def read(source: Path | str, ref: str | None, max_size: int, apart: Collection[Path]) -> list[Entry]:
     """Read a source; see Manifests.of."""
-    # here, as most commands read none
+    # imported here, as most commands read no source
     from provision.sources.local_folder import source_entries
 
     if isinstance(source, Path):

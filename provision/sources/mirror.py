@@ -24,24 +24,23 @@ BRANCHES = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
 class Mirror:
-    """The kept repository of one URL; of one process at a time, while its lock is held."""
+    """The mirror of one URL; it belongs to one process at a time, while its lock is held."""
 
     def __init__(self, remote: Remote, trees: Path, lock: int) -> None:
         self.remote = remote
         #: the bare repository
         self.path = trees.with_name(f"{trees.name}.git")
-        #: checked out commits, a folder each
+        #: checked out commits, one folder each
         self.trees = trees
-        #: of the lock's file: what git starts keeps it until it ends, too
+        #: descriptor of the lock file: processes that git starts keep it open until they end
         self.lock = lock
 
     def git(self, *arguments: str) -> str:
-        """Run git on it. Raises ProvError."""
+        """Run git on the mirror. Raises ProvError."""
         return run(arguments, self.remote, mirror=self.path, hold=self.lock).decode("utf-8", "replace")
 
     def commit_of(self, ref: str | None) -> str:
-        """Return the commit that the remote has for a ref now; None is its default branch. Raises
-        ProvError."""
+        """Return the remote's current commit for a ref; None is its default branch. Raises ProvError."""
         if ref is not None and COMMIT.fullmatch(ref) and self.has(ref):
             return ref
         found, default = self.asked()
@@ -55,7 +54,7 @@ class Mirror:
                 return self.fetched(found.get(name + "^{}", found[name]), name)
         if COMMIT.fullmatch(ref):
             return self.fetched(ref)
-        # the beginning of a commit's name, or what git describe(1) makes of one
+        # an abbreviated commit, or the output of git describe(1) for one
         self.fetch()
         try:
             words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
@@ -64,7 +63,7 @@ class Mirror:
             raise self.nothing(repr(ref), found) from None
 
     def asked(self) -> tuple[dict[str, str], str]:
-        """Return what refs the remote has now, and the name of its default branch. Raises ProvError."""
+        """Return the remote's current refs, and the name of its default branch. Raises ProvError."""
         said = run(["ls-remote", "--quiet", "--symref", "--", self.remote.url], self.remote, hold=self.lock)
         found: dict[str, str] = {}
         default = ""
@@ -76,7 +75,7 @@ class Mirror:
         return found, default
 
     def nothing(self, what: str, found: dict[str, str]) -> ProvError:
-        """The error for a ref that the remote does not have."""
+        """Return the error for a ref that the remote does not have."""
         kinds = ("refs/heads/", "refs/tags/")
         names = [n.partition("/")[2].partition("/")[2] for n in found if n.startswith(kinds) and "^" not in n]
         more = f" and {len(names) - 20} more" if len(names) > 20 else ""
@@ -84,7 +83,7 @@ class Mirror:
         return ProvError(f"{self.remote.url} has no {what}", hint=hint)
 
     def has(self, commit: str) -> bool:
-        """Tell whether a commit is kept, with all that belongs to it."""
+        """Return whether the mirror has a commit, with everything that belongs to it."""
         if (self.trees / commit).is_dir():
             return True
         try:
@@ -94,13 +93,13 @@ class Mirror:
         return True
 
     def fetched(self, commit: str, name: str = "") -> str:
-        """Return a commit, once it is kept. name: of the remote's ref that has it. Raises ProvError."""
+        """Return a commit, once the mirror has it. name: of the remote's ref for it. Raises ProvError."""
         if not self.has(commit):
             self.fetch(
                 *([f"+{name}:{name}"] if name and not name.startswith(("refs/heads/", "refs/tags/")) else [])
             )
         if not self.has(commit):
-            # on no branch: many a server gives it out by its name
+            # not on a branch: many servers deliver it by its name
             with contextlib.suppress(ProvError):
                 self._fetch(self.path, f"+{commit}:refs/prov/{commit}")
         if (self.trees / commit).is_dir():
@@ -120,14 +119,14 @@ class Mirror:
             try:
                 self._fetch(self.path, *more)
             except ProvError:
-                # the remote has answered a moment ago: a run that died, or a full disk, may have left it
-                # broken
+                # the remote has answered a moment ago: the mirror may be broken, after a run that died or on
+                # a full disk
                 self._make(*more)
         else:
             self._make(*more)
 
     def _make(self, *more: str) -> None:
-        """Make the repository, whole or not at all."""
+        """Make the repository, complete or not at all."""
         new = self.path.with_name(f"{self.trees.name}.new.git")
         shutil.rmtree(new, ignore_errors=True)
         form = ["--object-format=sha256"] if self._long() else []
@@ -141,7 +140,7 @@ class Mirror:
         new.rename(self.path)
 
     def _long(self) -> bool:
-        """Whether the remote names its commits by SHA-256."""
+        """Return whether the remote names its commits by SHA-256."""
         return any(len(commit) == 64 for commit in self.asked()[0].values())
 
     def _fetch(self, mirror: Path, *more: str) -> None:
@@ -154,7 +153,7 @@ class Mirror:
 
 @contextlib.contextmanager
 def locked_mirror(remote: Remote) -> Iterator[Mirror]:
-    """The mirror of a URL, for this process alone as long as the block runs. Raises ProvError."""
+    """Yield the mirror of a URL, locked for this process while the block runs. Raises ProvError."""
     key = hashlib.sha256(f"2 {remote.url}".encode()).hexdigest()[:32]
     top = cache_folder("git")
     try:

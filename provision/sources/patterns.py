@@ -1,7 +1,8 @@
-"""Patterns of .gitignore files, matched in a time that no pattern can stretch.
+"""Patterns of .gitignore files, matched in bounded time.
 
-Every star is a step that is taken once (an atomic group): a stranger's `*a*a*a*a*b` costs what its length does.
-Source: gitignore(5), and git's wildmatch.c for what that leaves open. Bytes, as there.
+Every star is matched once, in an atomic group: a pattern such as `*a*a*a*a*b` costs time in proportion to its
+length.
+Source: gitignore(5), and git's wildmatch.c for the rest. Bytes, as in git.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ STAR = b""
 
 
 class Pattern(NamedTuple):
-    """One line. parts: of a path, None for `**`; of one part if it is for names in any folder."""
+    """A line. parts: of a path, None for `**`; a single part if it is for names in any folder."""
 
     parts: tuple[re.Pattern[bytes] | None, ...]
     anywhere: bool
@@ -37,7 +38,7 @@ class Pattern(NamedTuple):
     negated: bool
 
     def matches(self, path: list[bytes], folder: bool) -> bool:
-        """Tell whether it is for a path, given as its parts."""
+        """Return whether it matches a path, given as its parts."""
         if self.folders_only and not folder:
             return False
         if self.anywhere:
@@ -46,20 +47,20 @@ class Pattern(NamedTuple):
 
 
 class Patterns:
-    """The patterns of one file, of which the last one that matches counts."""
+    """The patterns of one file; the last one that matches counts."""
 
     def __init__(self, text: bytes) -> None:
         lines = text.removeprefix(b"\xef\xbb\xbf").split(b"\n")
         self._patterns = [p for p in map(pattern_of, reversed(lines)) if p is not None]
 
     def verdict(self, path: str, folder: bool) -> bool | None:
-        """Return whether a path below the file's folder is ignored; None if no pattern is for it."""
+        """Return whether a path below the file's folder is ignored; None if no pattern matches."""
         parts = os.fsencode(path).split(b"/")
         return next((not p.negated for p in self._patterns if p.matches(parts, folder)), None)
 
 
 def parts_match(parts: tuple[re.Pattern[bytes] | None, ...], path: list[bytes]) -> bool:
-    """Match the parts of a path one by one; at a part that does not fit, the last `**` takes one more."""
+    """Match the parts of a path one by one; at a mismatch, the last `**` takes one more part."""
     at = n = 0
     again: tuple[int, int] | None = None
     while at < len(path):
@@ -96,7 +97,7 @@ def pattern_of(line: bytes) -> Pattern | None:
 
 
 def trimmed(line: bytes) -> bytes:
-    """Return a line without the spaces at its end that no backslash keeps."""
+    """Return a line without trailing spaces, unless a backslash protects them."""
     end = at = 0
     while at < len(line):
         significant = line[at] != 0x20
@@ -106,7 +107,7 @@ def trimmed(line: bytes) -> bytes:
 
 
 def split(line: bytes) -> list[bytes]:
-    """Split a pattern at its slashes, but not at one within brackets."""
+    """Split a pattern at its slashes, but not at a slash within brackets."""
     words, begin, at = [], 0, 0
     while at < len(line):
         found = bracket(line, at + 1) if line[at] == 0x5B else None
@@ -119,7 +120,7 @@ def split(line: bytes) -> list[bytes]:
 
 
 def part_of(word: bytes) -> re.Pattern[bytes] | None:
-    """Return what matches one part of a path; None for what matches nothing, such as an open bracket."""
+    """Return a regular expression for one part of a path; None if nothing matches, as for an open bracket."""
     pieces: list[bytes] = []
     at = 0
     while at < len(word):
@@ -146,7 +147,7 @@ def part_of(word: bytes) -> re.Pattern[bytes] | None:
 
 
 def atomic(pieces: list[bytes]) -> bytes:
-    """Join pieces so that each star but the last takes the shortest way to what comes after it, for good."""
+    """Join pieces so that each star but the last matches as little as possible, without backtracking."""
     runs: list[list[bytes]] = [[]]
     for piece in pieces:
         if piece == STAR:
@@ -161,7 +162,7 @@ def atomic(pieces: list[bytes]) -> bytes:
 
 
 def bracket(word: bytes, at: int) -> tuple[bytes, int] | None:
-    """Return what matches a bracket expression, and where it ends; None if it does not. at: behind its `[`."""
+    """Return the expression for a bracket, and its end; None if it does not end. at: index after its `[`."""
     negated = word[at : at + 1] in (b"!", b"^")
     at += negated
     letters: set[int] = set()

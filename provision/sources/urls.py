@@ -1,4 +1,4 @@
-"""URLs of repositories: the login in them kept apart, and those of submodules judged."""
+"""URLs of repositories: separates logins from them, and judges those of submodules."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ SCP = re.compile(r"(?P<host>[\w.-]+@[\w.-]+|[\w.-]+):(?P<path>(?!:)\S+)")
 
 
 class Remote(NamedTuple):
-    """A repository. url: as git gets it.  options, login: of git, and of its environment, for a login by
-    http."""
+    """A repository. url: for git.  options, login: git's options and environment for a login by http."""
 
     url: str
     options: tuple[str, ...] = ()
@@ -28,12 +27,12 @@ class Remote(NamedTuple):
 
     @property
     def local(self) -> bool:
-        """Whether it is on this machine."""
+        """Return whether it is on this machine."""
         return self.url.startswith("file:")
 
     @property
     def origin(self) -> str:
-        """Scheme and host: what the login is for."""
+        """Return scheme and host, which the login is for."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"
 
@@ -41,14 +40,14 @@ class Remote(NamedTuple):
 def remote_of(url: str) -> Remote:
     """Take the login out of a URL. Raises ProvError."""
     plain, options, login = without_login(url)
-    # ssh takes a name there; others take nothing, and git would show it
+    # ssh takes a user name there; other schemes take nothing, and git would show the login
     return Remote(plain if plain.startswith("ssh:") else without_logins(plain), tuple(options), login)
 
 
 def submodule_of(parent: Remote, url: str, path: str) -> Remote:
-    """The repository of a submodule. url: as .gitmodules says, relative ones to the parent's (gitmodules(5)).
+    """Return a submodule's repository. url: from .gitmodules, maybe relative to the parent's (gitmodules(5)).
 
-    Raises ProvError for a URL that is not of git's own transports, or that leads to files of this machine.
+    Raises ProvError for a URL of another transport than git's own, or that leads to files of this machine.
     """
     full = joined(parent.url, url) if url.startswith(("./", "../")) else url
     if full.startswith("/"):
@@ -75,7 +74,7 @@ def submodule_of(parent: Remote, url: str, path: str) -> Remote:
 
 
 def joined(parent: str, relative: str) -> str:
-    """A URL relative to another one, as git-submodule(1) has it: `..` goes up from the repository."""
+    """Return a URL relative to another one, as in git-submodule(1): `..` goes up from the repository."""
     if "://" in parent:
         scheme, _, rest = parent.partition("://")
         host, slash, path = rest.partition("/")
@@ -85,6 +84,6 @@ def joined(parent: str, relative: str) -> str:
 
 
 def up(path: str, relative: str) -> str:
-    """A path relative to another, never above its beginning."""
+    """Return a path relative to another one, never above its root."""
     absolute = path.startswith("/")
     return normpath(f"/{path}/{relative}").lstrip("/") if not absolute else normpath(f"{path}/{relative}")

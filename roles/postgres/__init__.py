@@ -1,9 +1,9 @@
 """PostgreSQL: a server tuned to the host, and a database with its owner for each application that uses it.
 
 An application names it in `uses`. On the same host, the application connects by the socket, and is recognised
-by its user. From other hosts it connects over TLS, and both sides have a certificate of the private CA. There
-is no password, and the server opens a port only if applications of other hosts use it. A database is never
-dropped: not by undo or prune, nor when an application is renamed or removed.
+by its user. From other hosts it connects over TLS, and both sides have a certificate of the private CA. No
+password is involved, and the server opens a port only if applications of other hosts use it. A database is
+never dropped: not by undo or prune, nor when an application is renamed or removed.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ QUEUES = ("queue", "broker", "celery")
 
 @dataclass(frozen=True)
 class Product:
-    """Redis as a distribution packages it. package: of its server, and name of its unit.  user: it runs as."""
+    """Redis as a distribution packages it. package: of its server; names its unit too.  user: it runs as."""
 
     name: str
     package: str
