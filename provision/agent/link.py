@@ -9,11 +9,10 @@ from provision.system.frames import LENGTHS, MAX_HEADER, MAX_PAYLOAD, Frame, Pro
 
 
 class FrameLink:
-    """Read and write frames on the agent's streams.
+    """Reads and writes frames on the agent's streams.
 
     A thread reads all the time, so that the controller's writes never wait for a step. Outgoing frames are
-    buffered. They are flushed when the agent is idle, with the heartbeat, or at once if a message requires
-    it.
+    buffered, and flushed when the agent is idle, with the heartbeat, or at once for urgent messages.
     """
 
     def __init__(self, incoming: IO[bytes], outgoing: IO[bytes]) -> None:

@@ -102,8 +102,7 @@ class Agent:
         return chunk
 
     def prove(self, token: str, seconds: float) -> str:
-        """Have the controller log in again and confirm a token there (guard.py). Return "" or why it could
-        not."""
+        """Have the controller log in again and confirm a token there (guard.py); return "" or an error."""
         self.link.send(Prove(token), flush=True)
         end = time.monotonic() + seconds
         while True:

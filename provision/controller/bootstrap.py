@@ -37,8 +37,7 @@ PACKAGES = (
     "provision.system.planned",
     "steps",
 )
-#: an import at the top level, or one in a function that is marked "shipped": that one is shipped too, and
-#: compiled on use
+#: an import at the top level, or one in a function that is marked "shipped", which is compiled on use
 IMPORT = re.compile(
     r"^(?:from|(?= +from .*# shipped$) +from) ((?:provision|steps)\b[\w.]*) import (?:\(([^)]*)\)|(.*))$",
     re.MULTILINE,

@@ -137,8 +137,7 @@ class SshChannel(LoggedIn):
         # checked before reading, so that no data from before the end is lost
         ended = bool(channel.closed or channel.eof_received)
         before = len(self.err) + len(self.out)
-        # one piece of each stream: reading until nothing is left would never end for a program that prints
-        # endlessly
+        # one piece of each stream, because a program that prints endlessly must not keep the reader here
         if channel.recv_stderr_ready():
             self.err += channel.recv_stderr(PIECE)
         if channel.recv_ready():

@@ -354,6 +354,8 @@ class SshAware(Config):  # type: ignore[misc]
 
 
 def fabric_config() -> Config:
-    """Return a fabric configuration with the user's ssh_config, a new one for each host because a Connection
-    changes it. Raises ConfigError."""
+    """Return a fabric configuration with the user's ssh_config. Raises ConfigError.
+
+    Each host gets a new one, because a Connection changes it.
+    """
     return SshAware(ssh_config=user_config())

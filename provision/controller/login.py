@@ -158,11 +158,10 @@ class Starter:
         return error
 
     def retry(self) -> bool:
-        """Try again after a channel ended without an agent: the host has lost its program, or sudo may want a
-        password.
+        """Try again after a channel ended without an agent.
 
-        sudo's messages alone are not proof: they may be in another language, or come from a replacement of
-        sudo.
+        The host may have lost its program, or sudo may want a password. sudo's messages alone are not proof:
+        they may be in another language, or come from a replacement of sudo.
         """
         if self.channel.failure is not None:
             return False

@@ -117,8 +117,7 @@ def lines_of(path: Path, depth: int, files: Iterator[int]) -> Iterator[str]:
             if depth < DEPTH:
                 for included in included_by(value, path):
                     yield from lines_of(included, depth + 1, files)
-            # the included files may have started other blocks; what follows belongs to the block of the
-            # Include line
+            # included files may have started other blocks; what follows belongs to the Include's own block
             yield block
         elif key not in LEFT_OUT:
             yield f"{key} {unquoted(value) if key in QUOTED else value}"

@@ -16,7 +16,7 @@ mount -t proc proc "$root/proc"
 trap 'echo "E: it failed here" >&2' EXIT
 
 echo "I: installing the kernel..."
-# before the kernel comes, which makes its initramfs at once: only what finds the disk
+# before the kernel, whose installation builds the initramfs: only the modules that find the disk
 mkdir -p "$root/etc/initramfs-tools/conf.d"
 printf 'MODULES=list\nCOMPRESS=zstd\n' > "$root/etc/initramfs-tools/conf.d/prov-box"
 printf '%s\n' virtio_pci virtio_blk virtio_scsi virtio_net sd_mod ahci ext4 crc32c > "$root/etc/initramfs-tools/modules"
@@ -43,11 +43,11 @@ IPv6AcceptRA=no
 ClientIdentifier=mac
 UseDomains=yes
 END
-# no answers to names that others on the network ask for: a port that is open to all (resolved.conf(5))
+# do not answer name queries of the network: that would open a port to everyone (resolved.conf(5))
 mkdir -p "$root/etc/systemd/resolved.conf.d"
 printf '[Resolve]\nLLMNR=no\nMulticastDNS=no\n' > "$root/etc/systemd/resolved.conf.d/quiet.conf"
-# one small key, made at the first boot and not shared by all VMs of the box: RSA would take half a minute where
-# the processor is emulated
+# one small key, made at the first boot, so that VMs of the box share none: RSA would take half a minute on an
+# emulated processor
 cat > "$root/etc/systemd/system/ssh-hostkeys.service" <<END
 [Unit]
 Before=ssh.service
@@ -60,7 +60,7 @@ WantedBy=multi-user.target
 END
 systemctl="systemctl --quiet --root=$root"
 $systemctl enable systemd-networkd systemd-resolved ssh serial-getty@ttyS0 ssh-hostkeys
-$systemctl mask systemd-networkd-wait-online.service  # it would slow each boot
+$systemctl mask systemd-networkd-wait-online.service  # it would slow down each boot
 ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
 chroot "$root" useradd --create-home --shell /bin/bash vagrant
 mkdir -m 700 "$root/home/vagrant/.ssh"
@@ -88,7 +88,7 @@ umount "$root/proc"
 
 echo "I: writing the disk..."
 truncate -s "${megabytes}M" "$build/disk.img"
-# named one by one: e2fsprogs' defaults differ, and GRUB of Debian 12 cannot read the newest
+# listed explicitly: e2fsprogs' defaults differ, and GRUB of Debian 12 cannot read the newest features
 features=none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file
 features=$features,huge_file,dir_nlink,extra_isize,metadata_csum
 mke2fs -q -t ext4 -L root -U "$uuid" -O "$features" -E offset=1048576,lazy_itable_init=1,root_owner=0:0 \

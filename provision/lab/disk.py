@@ -88,8 +88,7 @@ def unmount(host: HostDir) -> None:
     try:
         programs_run.run(["umount", "--recursive", str(host.root)])
     except LabError:
-        # lazy: a shell of this machine in the host's root keeps it busy, and its open files remain for it
-        # alone
+        # lazy: a shell of this machine in the host's root keeps it busy; only that shell keeps its files
         programs_run.run(["umount", "--recursive", "--lazy", str(host.root)])
 
 

@@ -23,8 +23,7 @@ from provision.locks import locked
 # Increase it when the contents of an image change. Existing hosts keep their layers.
 RECIPE = 1
 
-# Packages of any Debian machine that is reached over SSH; neither they nor their dependencies include
-# python3.
+# Packages of any Debian machine with SSH access; neither they nor their dependencies include python3.
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "sudo"),
     *("ca-certificates", "iproute2", "iputils-ping", "netbase", "procps", "tzdata"),

@@ -87,8 +87,7 @@ def start(lab: Lab, host: HostDir, record: HostRecord) -> None:
         programs_run.run(_transient_unit(lab, host, supervisor))
     else:
         cgroup.make(lab.cgroup(host.name))
-        # --fork: the shell becomes init's child and not prov's, so it leaves no zombie in a caller that keeps
-        # running
+        # --fork: the shell becomes init's child, not prov's, so a long-lived caller gets no zombie
         redirected = ["sh", "-c", 'exec "$@" < /dev/null > "$0" 2>&1', str(host.console), *supervisor]
         programs_run.run(["setsid", "--fork", *redirected], environment=_ENVIRONMENT)
 

@@ -1,8 +1,6 @@
 """Lines of passwd(5), shadow(5), group(5), gshadow(5), subuid(5) and subgid(5), keyed by their first field.
 
-Shipped.
-
-Everything else in such a file stays byte for byte: other lines, their order, blank lines, comments.
+Everything else in such a file stays byte for byte: other lines, their order, blank lines, comments. Shipped.
 """
 
 from typing import Dict, List, Optional

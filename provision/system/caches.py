@@ -1,7 +1,4 @@
-"""Cache files: they only save time, and without them the work is done again.
-
-Shipped, and used on both sides.
-"""
+"""Cache files, which only save time: without them, work is repeated. Shipped, and used on both sides."""
 
 import contextlib
 import hashlib

@@ -21,8 +21,7 @@ BASE_ENVIRONMENT = {
 }
 #: bytes of output kept per stream; the middle of longer output is dropped
 KEEP = 4 * 1024 * 1024
-#: seconds between checks whether a process with open streams has ended, and how long the streams may stay
-#: open
+#: seconds between checks whether a process with open streams has ended; and limit for the streams after that
 LOOK = 0.2
 LINGER = 1.0
 

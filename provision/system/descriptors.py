@@ -189,8 +189,7 @@ def keep_attributes(fd: int, name: str, new: int) -> None:
         for each in (*PRESERVED, *own_attributes(reached(old))):
             found = attribute(reached(old), each)
             if found and found != attribute(new, each):
-                # containers can read labels, but not write them: then the directory has given the new file
-                # its label
+                # containers can read labels, but not write them; the new file then has its directory's label
                 with contextlib.suppress(PermissionError):
                     os.setxattr(new, each, found)
     finally:
@@ -226,9 +225,9 @@ def remove_at(fd: int, name: str) -> None:
 
 
 def _empty(folder: int, top: int, depth: int) -> bool:
-    """Empty an open folder.
+    """Empty an open folder; return whether any folder in it has moved.
 
-    Folders that are too deep move to the top, under new names; return whether any has moved.
+    Folders that are too deep move to the top, under new names.
     """
     moved = False
     for child in os.listdir(folder):

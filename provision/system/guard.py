@@ -1,10 +1,8 @@
 """The lock-out guard: a new login must prove a change that could lock prov out, or it is reverted.
 
-Shipped with such steps.
-
 The guard keeps the former state and starts a watching process on the host (guard_watch.py). Unless a new
 login confirms the change in time, that process restores everything, whatever happens to agent, link and
-controller.
+controller. Shipped with the steps that need it.
 """
 
 import contextlib

@@ -1,6 +1,4 @@
-"""Restore changes that no one has confirmed in time.
-
-Shipped; runs on the host as a separate program with few modules.
+"""Restore changes that no one has confirmed in time. Shipped as a separate program with few modules.
 
 The guard's folder has `former.json`, the former state; `armed`, the time limit for confirming; copies of
 files; and `now`, which asks to restore at once. The process that moves `armed` away claims it: the confirming

@@ -61,7 +61,7 @@ def assigned(text: str) -> Iterator[Tuple[str, str]]:
 def configured(text: str) -> Iterator[Tuple[str, str]]:
     """Yield the settings of pam_env.conf: NAME DEFAULT=value OVERRIDE=value.
 
-    Skip values that refer to others.
+    Values that refer to other variables are skipped.
     """
     for line in re.sub(r"\\\n\s*", "", text).split("\n"):
         name, *words = re.sub(r"(^|\s)#.*", "", line).split(None, 1) or [""]

@@ -5,8 +5,7 @@ import fcntl
 import os
 import struct
 
-#: ioctl_iflags(2): attributes of a file that chattr(1) sets, and those that prevent even root from changing
-#: it
+#: ioctl_iflags(2): file attributes that chattr(1) sets, and those that stop even root
 GET_FLAGS = 0x80086601
 FIXED = {0x10: ("immutable", "-i"), 0x20: ("append-only", "-a")}
 HINTS = {

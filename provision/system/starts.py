@@ -1,8 +1,7 @@
 """Keep new packages from starting anything, so that a role can configure them first.
 
-Shipped with the steps that use apt.
-
-Package scripts ask /usr/sbin/policy-rc.d, if it exists (invoke-rc.d(8), deb-systemd-invoke(1p)).
+Package scripts ask /usr/sbin/policy-rc.d, if it exists (invoke-rc.d(8), deb-systemd-invoke(1p)). Shipped with
+the steps that use apt.
 """
 
 import contextlib

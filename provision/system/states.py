@@ -1,4 +1,4 @@
-"""The state of a path, as a run remembers it for an undo: kind, mode, owner, attributes, hash of contents.
+"""The state of a path, as a run keeps it for an undo: kind, mode, owner, attributes, content hash.
 
 Shipped.
 """

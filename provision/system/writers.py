@@ -16,8 +16,7 @@ Value = Union[str, int, float]
 DOLLAR = "${prov_dollar}"
 #: C0 and C1 controls and other line separators: none of them belongs in a configuration file
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-#: a placeholder in a text for what the language itself fills in, given as `here`: systemd's %i, a variable of
-#: Apache
+#: a placeholder for what the language itself fills in, given as `here`: systemd's %i, a variable of Apache
 HERE = "\0"
 #: maximum bytes of a command, or of a variable with its value, in cron (MAX_COMMAND, MAX_ENVSTR); it skips
 #: the whole file if one is longer
@@ -68,9 +67,7 @@ def nginx_plain(text: Value) -> str:
 def nginx(text: Value, here: str = "") -> str:
     """Return a parameter of a directive that reads variables, such as alias.
 
-    Needs `geo $prov_dollar { default "$"; }`.
-
-    here: the replacement of HERE.
+    Needs `geo $prov_dollar { default "$"; }`.  here: the replacement of HERE.
     """
     parts = [nginx_plain(part)[1:-1].replace("$", DOLLAR) for part in split(text, here)]
     return '"%s"' % here.join(parts)
@@ -154,9 +151,7 @@ def systemd_path(text: str, here: str = "") -> str:
 def systemd_word(text: Value, here: str = "") -> str:
     """Return a word of a setting with several, in quotes (systemd.syntax(7), "Quoting").
 
-    Newlines become C escapes.
-
-    here: the replacement of HERE.
+    Newlines become C escapes.  here: the replacement of HERE.
     """
     found = []
     for part in split(text, here):

@@ -33,8 +33,7 @@ from provision.controller.openssh.reasons import LoginFailure
 from provision.controller.transport import Target
 from provision.errors import UnreachableError
 
-#: logins at once through a jump host: its sshd drops new connections at random above MaxStartups
-#: (sshd_config(5))
+#: logins at once through a jump host: sshd drops connections at random above MaxStartups (sshd_config(5))
 AT_ONCE = 8
 #: ssh processes that one channel may try
 TRIES = 5
@@ -270,15 +269,13 @@ class Attempts:
         failure = self._transport.failure(log, said, asked)
         pause = 0.0
         if log.used_master() and not self._replaced_master:
-            # it did not accept the command: the host, or the network, is gone. A master of the user's own
-            # stays
+            # it did not accept the command: the host, or the network, is gone. The user's own master stays
             self._replaced_master = True
             self._transport.forget_master()
             if self._transport.socket is None:
                 self._more += NO_MASTER
         elif failure.hides_a_proxys_words() and NO_MASTER[0] not in self._more:
-            # with ControlPersist, the messages of a jump host's ssh are lost (ssh_proxy_connect in
-            # sshconnect.c)
+            # with ControlPersist, a jump host's ssh loses its messages (ssh_proxy_connect in sshconnect.c)
             self._more += NO_MASTER
         elif tries >= TRIES:
             return failure.error()

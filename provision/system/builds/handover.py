@@ -96,14 +96,15 @@ def is_system_python(path: str) -> bool:
 
 
 def take(folder: str, uid: int, left: Left, leads_to: Sequence[str] = ()) -> None:
-    """Hand a folder that a user has filled over to root.
-
-    Raises StepError. The user must have no processes left.
+    """Hand a folder that a user has filled over to root. The user must have no processes left.
 
     uid: the user's.  left: files and folders that keep their owner.  leads_to: files outside that links may
-    lead to. Afterwards only root can write to anything in it, nothing is set-user-ID, and no link leads
-    elsewhere. Files of other users, pipes, sockets and devices are refused, and so are files that a process
-    has open for writing. The rest is taken all the same; pipes and links that lead elsewhere are removed.
+    lead to.
+
+    Afterwards only root can write to anything in it, nothing is set-user-ID, and no link leads elsewhere.
+    Files of other users, pipes, sockets and devices are refused, and so are files that a process has open for
+    writing. The rest is taken all the same; pipes and links that lead elsewhere are removed. Raises
+    StepError.
     """
     job = Taking(uid, left, [], [])
     with way(folder) as at:

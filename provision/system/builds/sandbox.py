@@ -1,9 +1,8 @@
 """A sandbox that builds untrusted code as its own user, who sees and writes only what the build needs.
 
-Shipped with steps.
-
-If systemd is init, each command runs in a transient service with the limits of applications' units.
-Elsewhere (a container) it runs as the same unprivileged user, which can gain no privileges but sees the host.
+If systemd is init, each command runs in a transient service with the limits of applications' units. Elsewhere
+(a container) it runs as the same unprivileged user, which can gain no privileges but sees the host. Shipped
+with steps.
 """
 
 import contextlib

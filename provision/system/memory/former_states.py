@@ -1,4 +1,4 @@
-"""The states that a run kept from before its changes (kept.jsonl), and those that it left (left.json).
+"""The states that a run kept from before its changes (kept.jsonl), and left at its end (left.json).
 
 Shipped.
 """
@@ -25,10 +25,10 @@ ACCOUNTS = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/su
 class FormerStates:
     """Former states of one run: the first known state of each thing.
 
-    paths: path -> {"was": State, "copy": name of the kept contents, "lost": why they are missing, "whole":
-    made with all of its contents, "spare": a copy that programs make for themselves}.  units: name -> {"was":
-    words of UnitState, "did": verbs}.  unit_entries: the ledger's entries about units.  accounts: (file,
-    name) -> {"was", "now": lines or None, "after": name in the line before}.
+    paths: path -> {"was": State, "copy": name of the kept contents, "lost": why they are missing,
+    "whole": made with all of its contents, "spare": a copy that programs make for themselves}.
+    units: name -> {"was": words of UnitState, "did": verbs}.  unit_entries: the ledger's entries of units.
+    accounts: (file, name) -> {"was", "now": lines or None, "after": name in the line before}.
     """
 
     def __init__(self, runs: Runs, id: int) -> None:
@@ -52,7 +52,7 @@ class FormerStates:
                 # the run was killed while accounts changed
                 self._accounts(account_changes(pending, account_texts()))
         except KeyError:
-            # "whole" must match the entry that was kept first
+            # a path marked as a whole must have an entry already
             raise StepError("%s is damaged" % runs.at(id, "kept.jsonl")) from None
 
     def __bool__(self) -> bool:

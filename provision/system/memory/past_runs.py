@@ -106,7 +106,6 @@ def lines(path: str, check: Check) -> Iterator[Dict[str, Any]]:
     """Return the objects of a file of JSON lines.
 
     An incomplete last line is ignored: the run was killed while writing it.
-
     check: the check of each object.  Raises StepError if any other line is invalid.
     """
     try:

@@ -76,10 +76,7 @@ class Apt:
         return {name: p.version for name, p in self.all().items() if p.works}
 
     def key(self, name: str) -> str:
-        """Return the key of a package in `all` ("nginx", "libc6:i386", "bash:amd64").
-
-        The name itself if it has none.
-        """
+        """Return the key of a package in `all` ("nginx", "libc6:i386", "bash:amd64"), or the name itself."""
         alone, _, architecture = name.partition(":")
         found = self.all().get(alone)
         own = found is not None and found.architecture == architecture

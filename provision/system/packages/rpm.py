@@ -34,7 +34,7 @@ class PackagedPath(NamedTuple):
 def installed(query: Query) -> Dict[str, str]:
     """Return the versions of all installed packages by name.
 
-    Those of foreign architectures as "name.architecture".
+    The name of a package of a foreign architecture is "name.architecture".
     """
     listed = query("rpm", "-qa", "--qf", INSTALLED).require(
         "reading rpm's database", "Steps of dnf are for hosts of the Fedora, RHEL and Amazon Linux family."

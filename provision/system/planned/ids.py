@@ -1,4 +1,7 @@
-"""Predict the ids that the host will give to new users and groups. Shipped with plans."""
+"""Predict the ids that the host will give to new users and groups. Shipped with plans.
+
+Source: shadow 4.13, find_new_uid.c and find_new_gid.c.
+"""
 
 import re
 from typing import Set

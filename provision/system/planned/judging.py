@@ -1,6 +1,4 @@
-"""Run programs that check their configuration ("nginx -t") on the configuration that a plan predicts.
-
-Shipped.
+"""Run programs that check their configuration ("nginx -t") on the one that a plan predicts. Shipped.
 
 They run in a mount namespace of their own. There, their folder is as the plan predicts it, and what they
 write is discarded; log files exist by name only.

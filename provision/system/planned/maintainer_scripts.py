@@ -1,4 +1,7 @@
-"""Effects of packages' maintainer scripts (postinst) on units, as far as a plan needs them. Shipped."""
+"""Effects of packages' maintainer scripts (postinst) on units, as far as a plan needs them. Shipped.
+
+Source: dh_installsystemd(1), deb-systemd-invoke(1p), invoke-rc.d(8).
+"""
 
 import re
 from typing import List, NamedTuple

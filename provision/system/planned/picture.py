@@ -10,7 +10,6 @@ def draw(files: Files, path: str, at: str, rewrite: Tuple[str, str] = ("", "")) 
     """Make a folder `at` that shows a path as the plan predicts it.
 
     Unchanged files are links to the real ones.
-
     rewrite: (text, replacement) for the contents of predicted files, which may name other predicted files.
     """
     os.mkdir(at)

@@ -10,8 +10,7 @@ from provision.errors import StepError
 from provision.system.host_files import Content, Fetch, Files, Stat
 from provision.system.paths import DirEntry, NoWay, Way, inside, walk
 
-#: bytes; a plan fetches contents up to this size, for diffs and later steps, and knows larger ones by hash
-#: only
+#: bytes; a plan fetches smaller contents for diffs and later steps, and knows larger ones by hash
 KEEP_LIMIT = 1024 * 1024
 
 
@@ -104,8 +103,7 @@ class PlannedFiles(Files):
         now = self._stat_at(here)
         if here not in self._nodes or (self._real(here) is not None and not self._hidden(here)):
             return super().acl(here, default)
-        # new files and directories inherit it from their directory (acl(5), "OBJECT CREATION AND DEFAULT
-        # ACLs")
+        # new files and directories inherit it (acl(5), "OBJECT CREATION AND DEFAULT ACLs")
         inherits = now is not None and (now.kind == "dir" or (now.kind == "file" and not default))
         return self._acl_at(os.path.dirname(here), True) if inherits and here != "/" else b""
 

@@ -1,7 +1,4 @@
-"""The host as a plan predicts it: the interface of System, without writing anything (decision D4).
-
-Shipped.
-"""
+"""The host as a plan predicts it: the interface of System, but nothing is written (decision D4). Shipped."""
 
 import grp
 import pwd
