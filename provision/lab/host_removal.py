@@ -67,8 +67,8 @@ def _remove(lab: Lab, name: str, progress: Progress) -> None:
 def _remove_images(lab: Lab, progress: Progress) -> None:
     """Remove the images unless a host has been requested since.
 
-    They are first moved aside under the lock that reserves hosts: a later host finds none, and never half of
-    one.
+    They are first moved aside under the lock that reserves hosts, so a later host finds none, and never a
+    half.
     """
     aside = lab.path / "images.old"
     if lab.images.is_dir():

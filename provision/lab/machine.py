@@ -57,7 +57,7 @@ def _nspawn(lab: Lab, host: HostDir, record: HostRecord) -> list[str]:
         "--timezone=off",
         "--console=read-only",
         f"--network-namespace-path={host.netns}",
-        "--capability=CAP_NET_ADMIN",  # for firewalls and net.* sysctls; only --private-network implies it
+        "--capability=CAP_NET_ADMIN",  # for firewalls, net.* sysctls; else only --private-network grants it
         f"--machine={_machine(lab, host.name)}",
         f"--hostname={record.name}",
         f"--directory={host.root}",

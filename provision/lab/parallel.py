@@ -12,7 +12,6 @@ def each(names: Sequence[str], work: Callable[[str], None]) -> None:
     """Run work for every name in parallel and wait for all.
 
     Raises the only error, or one that sums up several.
-
     The threads are daemons: Ctrl-C ends prov at once, and leaves the same as `kill -9`.
     """
     errors: dict[str, Exception] = {}

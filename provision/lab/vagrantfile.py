@@ -177,7 +177,7 @@ def _environment(lab: Lab, machine: str) -> dict[str, str]:
 def ssh_config(project: Project, lab: Lab, machine: str) -> dict[str, str]:
     """Return the settings of `vagrant ssh-config`, with ssh_config(5)'s keywords in lower case.
 
-    The first of several keys.
+    Of several keys, only the first is kept.
     """
     found: dict[str, str] = {}
     for line in run(project, lab, machine, ["ssh-config", machine]).splitlines():

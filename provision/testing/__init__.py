@@ -1,9 +1,7 @@
-"""Tests of roles on throwaway hosts: `prov test`, and fixtures for tests of roles and steps
-(docs/testing.md).
+"""Tests of roles on throwaway hosts: `prov test`, and fixtures for role and step tests (docs/testing.md).
 
 This package has the names that tests import for annotations: Host, which is pytest-testinfra's, ProvHost,
-Deployed, StepHost. Each is loaded on first use, because pytest loads this package in every project that has
-prov.
+Deployed, StepHost. Each is loaded on first use, because pytest loads this package wherever prov is installed.
 """
 
 from __future__ import annotations

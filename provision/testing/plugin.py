@@ -80,10 +80,7 @@ def prov_host(request: pytest.FixtureRequest) -> ProvHost:
 
 @pytest.fixture(scope="module")
 def deployed(request: pytest.FixtureRequest) -> Deployed:
-    """The result of the first deploy: its steps by name.
-
-    Tests that request it are skipped without a deploy.
-    """
+    """The result of the first deploy: its steps by name. Tests that request it are skipped without one."""
     found = lender(request.config).lend(request.path).deployed
     if found is None:
         pytest.skip("nothing was deployed in this run: the host is tested as it is")

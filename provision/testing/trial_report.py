@@ -1,7 +1,4 @@
-"""Show results of tests of roles: as lines for logs and pipes.
-
-With the description of failures for all reports.
-"""
+"""Show results of tests of roles as lines for logs and pipes, and describe failures for all reports."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ FEW = 3
 class TrialOptions:
     """The options of trials.
 
-    driver: of the lab.  reboot: whether to.  only: pytest's -k.  keep: leave the hosts.  authority: see
-    trials.
+    driver: of the lab.  reboot: whether to.  only: pytest's -k.  keep: leave the hosts.
+    authority: see trials.
     """
 
     authority: Path
