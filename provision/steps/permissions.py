@@ -70,6 +70,10 @@ class Permissions(Step):
 
     def check(self, host: "System") -> Diff:
         differing = list(self._differing(host))
+        for path, now, *_ in differing:
+            if now.kind == "file":
+                # raises what a change would, such as for a hard link, before anything is changed
+                host.files.acl(path)
         found = [
             Change(path, described(host, now.mode, now.uid, now.gid), described(host, mode, uid, gid))
             for path, now, mode, uid, gid in differing[:SHOWN]
@@ -79,11 +83,15 @@ class Permissions(Step):
         return Diff(found) if found else Diff.none("everything has them")
 
     def apply(self, host: "System", diff: Diff) -> None:
-        for path, now, mode, uid, gid in list(self._differing(host)):
+        # directories after their contents: until then, their new owners can't exchange what is in them
+        for path, _, mode, uid, gid in reversed(list(self._differing(host))):
+            now = host.files.stat(path)
+            if now is None or (now.mode, now.uid, now.gid) == (mode, uid, gid):
+                # done by another hard link to the same file
+                continue
             if (uid, gid) != (now.uid, now.gid):
-                host.files.set_owner(path, uid, gid)
-            # after the owner: chown(2) drops set-user-ID bits
-            if now.kind != "link" and (mode != now.mode or mode & 0o6000):
+                host.files.set_owner(path, uid, gid, None if now.kind == "link" else mode)
+            else:
                 host.files.set_mode(path, mode)
 
     def fingerprint(self, host: "System") -> str:

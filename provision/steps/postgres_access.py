@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Optional, Sequence
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, listed, wanted
 from provision.steps.support.psql import ask, check_server, picture, signature
+from provision.steps.support.stopped_server import stopped
 from provision.steps.text import Block
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Access(Step):
 
     rows: as in pg_hba.conf; none removes those of this name.  name: tells them from other rows in the file.
     The server reads them with its next reload. Rows that it could not read are taken back, and the step fails.
+    If the server is down, it reads them when it starts, and does not start if it can't read them.
     port, user: as of postgres.role.  Source: PostgreSQL's manual, "The pg_hba.conf File", pg_hba_file_rules.
     """
 
@@ -62,7 +64,8 @@ class Access(Step):
             return
         before, now = host.files.read(path), host.files.stat(path)
         self._block(path).apply(host, diff)
-        wrong = None if host.planned else ask(host, self, "postgres", WRONG)
+        down = host.planned or stopped(host, self) is not None
+        wrong = None if down else ask(host, self, "postgres", WRONG)
         if wrong and now is not None:
             host.files.write(path, before, now.mode, now.uid, now.gid)
             raise StepError(
@@ -75,7 +78,13 @@ class Access(Step):
 
     def _path(self, host: "System") -> Optional[str]:
         """Where the server has its rows. None in a plan in which there is no server yet."""
-        rows = ask(host, self, "postgres", "SHOW hba_file")
+        try:
+            rows = ask(host, self, "postgres", "SHOW hba_file")
+        except StepError:
+            server = stopped(host, self)
+            if server is None:
+                raise
+            return server.access
         return rows[0][0] if rows else None
 
     def _block(self, path: str) -> Block:

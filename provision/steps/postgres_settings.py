@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, List, Optional, Sequence, Union
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, listed, wanted
+from provision.steps.support import server_settings, stopped_server
 from provision.steps.support.psql import ask, check_server, execute, identifier, literal, picture
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ LISTS = (
 #: psql on Debian is this wrapper (postgresql-common), which reads the setting itself, with its quotes
 WRAPPER = "/usr/share/postgresql-common/pg_wrapper"
 NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_$]*)?\Z")
+#: what ALTER SYSTEM has set; the last line counts
+SAID = (
+    "SELECT setting FROM pg_file_settings WHERE lower(name) = lower(%s)"
+    " AND sourcefile LIKE '%%/postgresql.auto.conf' ORDER BY seqno"
+)
 #: an element of such a list and its delimiter (varlena.c, SplitIdentifierString, SplitDirectoriesString)
 ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]*?))\s*(,|\Z)')
 
@@ -42,6 +48,8 @@ class Setting(Step):
     A library in shared_preload_libraries must be installed on the host: without it, the server would not
     start again. The server reads the setting at once. Some settings need a restart, which the server reports
     in pg_settings.pending_restart: list this step in restart_on of the server's unit.
+    If the server is down (on Debian), the step writes to its postgresql.auto.conf, and the server reads it when
+    it starts. Undo restores that file, even if the server is down.
     port, user: as for postgres.role.  Source: PostgreSQL's manual, ALTER SYSTEM, pg_file_settings.
     """
 
@@ -76,25 +84,39 @@ class Setting(Step):
 
     def check(self, host: "System") -> Diff:
         done = "is %s" % self._text() if self.value is not None else "is not set"
-        self._require(host)
-        query = (
-            "SELECT setting FROM pg_file_settings WHERE lower(name) = lower(%s)"
-            " AND sourcefile LIKE '%%/postgresql.auto.conf' ORDER BY seqno"
-        )
-        rows = ask(host, self, "postgres", query % literal(self.name))
-        foreseen = picture(host, self, "setting", self.name.lower())
-        now: Optional[str] = foreseen["value"] if foreseen else rows[-1][0] if rows else None
+        self._refuse_sockets(host)
+        now = self._now(host)
         if self.value is None:
             return Diff([Change(self.name, now, "")]) if now is not None else Diff.none(done)
         if now is not None and self._same(now):
             return Diff.none(done)
         return Diff([Change(self.name, now or "", self._text())])
 
+    def _now(self, host: "System") -> Optional[str]:
+        """Return what ALTER SYSTEM has set, or None. Raises StepError."""
+        self.scratch.pop("stopped", None)
+        try:
+            self._require(host)
+            rows = ask(host, self, "postgres", SAID % literal(self.name))
+        except StepError:
+            server = stopped_server.stopped(host, self)
+            if server is None:
+                raise
+            self.scratch["stopped"] = server
+            return stopped_server.value_of(host, server, self.name)
+        foreseen = picture(host, self, "setting", self.name.lower())
+        return foreseen["value"] if foreseen else rows[-1][0] if rows else None
+
     def apply(self, host: "System", diff: Diff) -> None:
+        if "stopped" in self.scratch:
+            value = self._kept() if self.value is not None else None
+            stopped_server.set_value(host, self.scratch["stopped"], self.name, value)
+            return
         words = "RESET %s" % quoted_name(self.name)
         if self.value is not None:
             values = self._wanted() if self.name.lower() in LISTS else [self._text()]
             words = "SET %s = %s" % (quoted_name(self.name), ", ".join(map(literal, values)))
+        server_settings.keep(host, self)
         execute(host, self, "postgres", "ALTER SYSTEM %s;\nSELECT pg_reload_conf()" % words)
         if host.planned:
             value = self._text() if self.value is not None else None
@@ -113,6 +135,11 @@ class Setting(Step):
         """Return the value as postgresql.conf would show it."""
         return self.value if isinstance(self.value, str) else ", ".join(map(quoted, self.value or ()))
 
+    def _kept(self) -> str:
+        """Return the value as the server stores it."""
+        listed = self.name.lower() in LISTS
+        return ", ".join(map(quoted, self._wanted())) if listed else self._text()
+
     def _same(self, now: str) -> bool:
         if self.name.lower() not in LISTS:
             return now == self._text()
@@ -121,14 +148,17 @@ class Setting(Step):
         except ValueError:
             return False
 
-    def _require(self, host: "System") -> None:
-        """Raise StepError if the server does not know the setting, or could not start with it."""
+    def _refuse_sockets(self, host: "System") -> None:
+        """Raise StepError if psql would no longer find the server."""
         if self.name.lower() == "unix_socket_directories" and self.value and host.files.exists(WRAPPER):
             raise StepError(
                 "Debian's psql would no longer find the server: it can't read unix_socket_directories as ALTER SYSTEM"
                 " writes it",
                 hint="Set it with files.file in /etc/postgresql/VERSION/CLUSTER/conf.d, as one text in quotes.",
             )
+
+    def _require(self, host: "System") -> None:
+        """Raise StepError if the server does not know the setting, or could not start with it."""
         query = "SELECT 1 FROM pg_settings WHERE lower(name) = lower(%s)" % literal(self.name)
         rows = ask(host, self, "postgres", query)
         if rows == [] and "." not in self.name:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Dict, List
 
 from provision.errors import StepError
 from provision.steps.base import Diff, Step, listed, step, wanted
+from provision.steps.support import server_settings
 from provision.steps.support.restore import Restoration
 from provision.steps.support.restoring import Restoring
 from provision.system.memory.former_states import FormerStates
@@ -117,7 +118,8 @@ class Undo(Step):
             for change in past.get("diff", ())
             if change[0].startswith("package ")
         ]
-        back = work.kernel.labels()
+        settings = server_settings.about((past["step"] for past in steps), work.former.paths)
+        back = [*work.kernel.labels(), *settings]
         ran = [past["step"] for past in steps if past.get("ran") and past["step"] not in back]
         found = []
         if packages:

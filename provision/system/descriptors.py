@@ -26,7 +26,9 @@ def named(at: Way) -> Iterator[int]:
     """Yield a descriptor of what a way leads to, of any kind; see open_named. Raises OSError, StepError."""
     fd = opened(at)
     try:
-        refuse_hard_link(at, os.fstat(fd))
+        st = os.fstat(fd)
+        if stat.S_ISREG(st.st_mode):
+            refuse_hard_link(at, st.st_uid, st.st_nlink)
         yield fd
     finally:
         os.close(fd)

@@ -362,10 +362,12 @@ class Files:
                 raise StepError("%s is a link, which has no mode of its own" % path)
             os.chmod(there, mode)
 
-    def set_owner(self, path: str, uid: int, gid: int) -> None:
-        """Change owner and group of a path, or of a link itself."""
+    def set_owner(self, path: str, uid: int, gid: int, mode: Optional[int] = None) -> None:
+        """Change owner and group of a path, or of a link itself. mode: set after the owner, if given."""
         with self._changing(path) as (there, _):
             os.chown(there, uid, gid)
+            if mode is not None:
+                os.chmod(there, mode)
 
     def set_acl(self, path: str, data: bytes, mode: int, default: bool = False) -> None:
         """Change what `acl` returns. mode: the resulting permission bits, which a plan can't compute."""

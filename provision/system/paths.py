@@ -246,17 +246,16 @@ def kind_of(mode: int) -> str:
     return "link" if stat.S_ISLNK(mode) else "other"
 
 
-def refuse_hard_link(at: Way, st: os.stat_result) -> None:
+def refuse_hard_link(at: Way, owner: int, names: int) -> None:
     """Raise StepError for another user's file that has a hard link in a user's folder.
 
-    fs.protected_hardlinks forbids such links where it is enabled (proc_sys_fs(5)).
+    fs.protected_hardlinks forbids such links where it is enabled (proc_sys_fs(5)). names: the file's hard links.
     """
-    if not at.folder.shared or not stat.S_ISREG(st.st_mode) or st.st_nlink < 2:
+    if not at.folder.shared or names < 2:
         return
-    if at.folder.owner != st.st_uid or not at.folder.foreign:
+    if at.folder.owner != owner or not at.folder.foreign:
         raise StepError(
-            "%s has another name elsewhere, and belongs to user %d; refusing to use it"
-            % (at.path, st.st_uid),
+            "%s has another name elsewhere, and belongs to user %d; refusing to use it" % (at.path, owner),
             hint="It is a hard link in a folder that other users can change. Remove it.",
         )
 
@@ -285,9 +284,13 @@ class Pins:
             )
 
     def put(self, at: Way, st: os.stat_result) -> None:
-        """Note that prov has written this path."""
+        """Note that prov has written this path. Its other hard links are the same file."""
         if at.folder.shared:
-            self._seen[at.path] = identity(st)
+            new = identity(st)
+            self._seen[at.path] = new
+            if st.st_nlink > 1:
+                others = [path for path, seen in self._seen.items() if seen[:2] == new[:2]]
+                self._seen.update(dict.fromkeys(others, new))
 
     def drop(self, at: Way) -> None:
         """Note that prov has removed this path."""

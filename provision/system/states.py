@@ -22,8 +22,9 @@ from provision.system.descriptors import (
 )
 from provision.system.paths import ACL, FOLDER, NoWay, kind_of, open_named, reached, way
 
+CAPABILITY = "security.capability"
 #: extended attributes that are remembered (xattr(7)), besides those set by users
-ATTRIBUTES = (ACL, DEFAULT_ACL, LABEL, "security.capability")
+ATTRIBUTES = (ACL, DEFAULT_ACL, LABEL, CAPABILITY)
 
 #: {"kind": "absent"}; {"kind": "hidden"} if no safe way leads there; or kind, mode, uid, gid; for files size,
 #: sha256; for links target; attributes, if there are any

@@ -35,6 +35,7 @@ from provision.steps.postgres import (
     Setting,
 )
 from provision.steps.support.psql import scram
+from provision.steps.undo import Undo
 
 pytestmark = pytest.mark.lab
 VERSIONS = {"t-pg15": "debian-12", "t-pg17": "debian-13"}
@@ -161,6 +162,83 @@ def test_the_server_starts_again_with_lists(bench: Bench, host: str) -> None:
         exact(bench, [Setting(name, None)])
     bench.fails(Setting("no_such", "1"), "PostgreSQL has no setting no_such")
     bench.fails(Setting("work_mem", "much"), "invalid value for parameter", plan=False)
+
+
+def test_settings_are_undone_and_the_server_reads_what_it_had(bench: Bench, host: str) -> None:
+    sql(host, "alter system set work_mem = '7MB'", "select pg_reload_conf()")
+    before = auto_conf(host)
+    changed = bench.run(Setting("work_mem", "9MB"), Setting("DateStyle", "ISO, YMD"))
+    assert [o.state for o in changed] == ["changed"] * 2
+    assert sql(host, "show work_mem") == "9MB"
+    (planned,) = bench.run(Undo(), plan=True)
+    assert sql(host, "show work_mem") == "9MB"
+    (undone,) = bench.run(Undo())
+    assert (undone.state, undone.diff, undone.why) == ("changed", planned.diff, planned.why), undone.error
+    assert [c.what for c in undone.diff] == [f"/var/lib/postgresql/{host[-2:]}/main/postgresql.auto.conf"]
+    assert "stays" not in undone.why
+    assert auto_conf(host) == before
+    wait_until(host, "show work_mem", "7MB")
+    # one that came later stands in the way
+    bench.run(Setting("work_mem", "9MB"))
+    sql(host, "alter system set work_mem = '11MB'")
+    bench.fails(Undo(), "postgresql.auto.conf")
+    assert sql(host, "alter system set work_mem = '9MB'") == ""
+    (undone,) = bench.run(Undo())
+    assert undone.error is None
+    exact(bench, [Setting("work_mem", None)])
+
+
+def test_a_server_that_is_down_gets_its_settings(bench: Bench, host: str) -> None:
+    cluster = f"postgresql@{host[-2:]}-main"
+    sql(host, "alter system set work_mem = '7MB'", "alter system set log_line_prefix = 'it''s \\x %m'")
+    on(host, "systemctl", "stop", cluster)
+    before = auto_conf(host)
+    bench.settled(Setting("log_line_prefix", "it's \\x %m"))
+    bench.settled(Setting("Work_Mem", "7MB"))
+    steps: list[Step] = [
+        Setting("work_mem", None),
+        Setting("log_line_prefix", "a'b\\ %m "),
+        Setting("search_path", ["$user", "A b"]),
+        Access(["local all d_role reject"]),
+    ]
+    exact(bench, steps)
+    on(host, "systemctl", "start", cluster)
+    shown = sql(host, "show work_mem", "show log_line_prefix", "show search_path").split("\n")
+    assert shown == ["4MB", "a'b\\ %m ", '"$user", "A b"']
+    assert "{d_role}" in sql(host, "select user_name from pg_hba_file_rules")
+    # as the server would have written it
+    bench.settled(steps[2])
+    after = auto_conf(host)
+    for name, value in (("log_line_prefix", "'a''b\\ %m '"), ("search_path", "'$user', 'A b'")):
+        sql(host, f"alter system set {name} = {value}")
+    assert auto_conf(host) == after
+    # a value with which it does not start is taken back while it is down
+    bench.run(Setting("ssl", "on"), Setting("ssl_cert_file", "/etc/ssl/no_such.pem"))
+    on(host, "systemctl", "restart", cluster, check=False)
+    assert on(host, "systemctl", "is-active", cluster, check=False) == "failed"
+    (undone,) = bench.run(Undo())
+    assert undone.error is None
+    assert auto_conf(host) == after
+    (undone,) = bench.run(Undo())
+    assert undone.error is None
+    assert auto_conf(host) == before
+    on(host, "systemctl", "reset-failed", cluster)
+    on(host, "systemctl", "start", cluster)
+    assert sql(host, "show work_mem") == "7MB"
+    sql(host, "alter system reset all", "select pg_reload_conf()")
+
+
+def auto_conf(host: str) -> list[str]:
+    """What ALTER SYSTEM has said, with the file's owner and mode."""
+    at = f"/var/lib/postgresql/{host[-2:]}/main/postgresql.auto.conf"
+    return [on(host, "stat", "-c", "%a %U:%G", at), on(host, "cat", at)]
+
+
+def wait_until(host: str, statement: str, answer: str) -> None:
+    """Wait for what a reload brings: the server reads its files soon after it is told."""
+    deadline = time.monotonic() + 10
+    while (said := sql(host, statement)) != answer:
+        assert time.monotonic() < deadline, said
 
 
 def test_what_was_not_asked_about_stays(bench: Bench, host: str) -> None:
@@ -366,7 +444,7 @@ def test_what_others_have_made(
     words = ["alter system reset all", *clean, *made, "select pg_reload_conf()"]
     inside.fresh().does(lambda: [asked(each) for each in words])
     step, about = wanted
-    held = hold(inside, step, undone=False)
+    held = hold(inside, step, undone=isinstance(step, (Setting, Access)))
     if held.failed:
         return
     before, after = (

@@ -14,6 +14,8 @@ from helpers.web import Site
 pytestmark = pytest.mark.lab
 
 WEB, BASE = "t-uses", "t-used"
+#: of the server on BASE
+DATA = "/var/lib/postgresql/15/main"
 #: counts its requests in the database
 SHOP = """
 import os, psycopg
@@ -124,6 +126,11 @@ def test_a_database_on_another_host(project: Project, lab_hosts: Hosts) -> None:
     planned = prov("plan", "tests", cwd=project.folder)
     deployed = prov("deploy", "tests", cwd=project.folder, timeout=400, status=0)
     assert states(planned) == states(deployed)
+    # undone, the server runs as its package has made it, and the next deploy does all of that again
+    prov("undo", BASE, cwd=project.folder, timeout=200, status=0)
+    assert on(BASE, "systemctl", "is-active", "postgresql@15-main") == "active"
+    assert on(BASE, "grep", "-c", "ssl", f"{DATA}/postgresql.auto.conf", check=False) == "0"
+    assert prov("deploy", BASE, cwd=project.folder, timeout=200, status=0).tally(BASE)["changed"]
     again = prov("deploy", "tests", cwd=project.folder, timeout=200, status=0)
     assert [again.tally(name)["changed"] for name in (WEB, BASE)] == [0, 0]
 
@@ -152,7 +159,8 @@ def test_a_database_on_another_host(project: Project, lab_hosts: Hosts) -> None:
     failed = prov("deploy", WEB, cwd=project.folder, timeout=200, status=1)
     assert f"nothing listens on {hosts[BASE].address} port 5432" in str(failed.error())
     assert failed.tally(WEB)["changed"] == 0
-    on(BASE, "systemctl", "start", "postgresql@15-main")
+    # a deploy of its own host has it run again
+    prov("deploy", BASE, cwd=project.folder, timeout=200, status=0)
     assert site.get("/").status == 200
     lab_hosts.down([BASE])
     unreached = prov("deploy", "tests", cwd=project.folder, timeout=200)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pasts
+import pytest
 from forked import Hosts
 from hypothesis import strategies as st
 from past import drawn, hold
-from pasts import PEOPLE, There, put
+from pasts import PEOPLE, Attributes, There, put
 from pictures import others
 
 from provision.steps.acl import Acl
 from provision.steps.authorized_keys import AuthorizedKeys, NoAuthorizedKeys, identity
+from provision.steps.files import Directory
 from provision.steps.known_hosts import KnownHost
 from provision.steps.permissions import Permissions
 from provision.steps.tree import Tree
@@ -69,22 +73,62 @@ def test_tree(
     assert delete or "t/sub/inside" in held.after or sub.kind != "folder"
 
 
-#: a file of another user that has a second name is refused by the deploy alone
-single = pasts.theres(data).filter(lambda there: there.kind != "hard")
+#: what there is, and more often than elsewhere several names of a file
+kinds = st.sampled_from(["file", "hard", "hard", "folder", "link", "broken", "pipe"])
+several = pasts.theres(data) | st.builds(There, kinds, data, pasts.attributes())
 
 
-@drawn(top=single, sub=single, owner=people, files=st.sampled_from([None, 0o640]))
-def test_permissions(hosts: Hosts, top: There, sub: There, owner: str | None, files: int | None) -> None:
+@drawn(
+    top=several,
+    sub=several,
+    of=st.sampled_from(["root", "root", "games", "www-data"]),
+    owner=people,
+    group=people,
+    files=st.sampled_from([None, 0o640, 0o4755]),
+    handed=st.booleans(),
+)
+def test_permissions(
+    hosts: Hosts,
+    top: There,
+    sub: There,
+    of: str,
+    owner: str | None,
+    group: str | None,
+    files: int | None,
+    handed: bool,
+) -> None:
     host = hosts.new()
-    at = host.root / "t"
-    at.mkdir()
+    at = host.root / "t/in"
+    at.mkdir(parents=True)
     put(top, at / "a")
     put(sub, at / "sub")
-    held = hold(host, Permissions(str(at), owner=owner or "root", folders=0o750, files=files))
+    shutil.chown(at, *PEOPLE[of])
+    before = [Directory(str(at.parent), 0o755, "daemon", "daemon")] if handed else []
+    held = hold(host, *before, Permissions(str(at), owner, group, folders=0o750, files=files))
     if held.failed:
+        # the owner of a folder may give their own files other names there
+        assert "has another name elsewhere" in held.failed
+        assert "hard" in (top.kind, sub.kind) and (handed or of != "root")
         return
     assert {p: w[4] for p, w in held.before.items()} == {p: w[4] for p, w in held.after.items()}
-    assert held.after["t"][1] == 0o750
+    assert held.after["t/in"][1] == 0o750
+
+
+@pytest.mark.parametrize("of", ["root", "games"])
+@pytest.mark.parametrize("owner", ["root", "games", "daemon"])
+def test_permissions_of_a_file_with_two_names(hosts: Hosts, of: str, owner: str) -> None:
+    """In a user's folder only that user's own files may have other names."""
+    for whose in ("root", "games", "www-data"):
+        host = hosts.new()
+        at = host.root / "t"
+        at.mkdir()
+        (at / "plain").write_bytes(b"1")
+        put(There("hard", b"1", Attributes(whose, 0o604, acl=True, other=True)), at / "a")
+        shutil.chown(at, *PEOPLE[of])
+        held = hold(host, Permissions(str(at), owner, owner, folders=0o750, files=0o640))
+        assert ("has another name elsewhere" in held.failed) == (of == "games" and whose != "games")
+        if not held.failed:
+            assert {what[2] for path, what in held.after.items() if path != "."} == {PEOPLE[owner][0]}
 
 
 @drawn(there=pasts.theres(data))

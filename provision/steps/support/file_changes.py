@@ -87,7 +87,8 @@ def set_attributes(s: Any, host: "System", now: "Stat", path: str = "") -> None:
         uid = now.uid if owner is None else host.accounts.uid(owner)
         gid = now.gid if group is None else host.accounts.gid(group)
         if (uid, gid) != (now.uid, now.gid):
-            host.files.set_owner(path, uid, gid)
+            host.files.set_owner(path, uid, gid, s.mode)
+            return
     if s.mode is not None:
         host.files.set_mode(path, s.mode)
 

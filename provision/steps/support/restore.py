@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Sequenc
 
 from provision.errors import StepError
 from provision.steps.base import Change
+from provision.steps.support import server_settings
 from provision.steps.support.afterwards import Afterwards
 from provision.steps.support.file_changes import DIFF_LIMIT, text_change
 from provision.steps.support.kernel_states import Kernel, mounts_below
@@ -226,9 +227,9 @@ class Restoration:
             work = self._work(name, entry, restored)
             if work.first or work.then:
                 yield work
-        for name in self._notified_since(restored, began):
+        for name, verb in self._notified_since(restored, began):
             if name not in self.former.units and self.host.units.state(name).running:
-                yield UnitWork(name, (), ("reload-or-restart",))
+                yield UnitWork(name, (), (verb,))
 
     def _work(self, name: str, entry: Dict[str, Any], restored: Set[str]) -> UnitWork:
         was, did, state = entry["was"], entry["did"], self.host.units.state(name)
@@ -258,13 +259,15 @@ class Restoration:
             then.append("restart" if restarts else "reload-or-restart")
         return UnitWork(name, first, then)
 
-    def _notified_since(self, restored: Set[str], began: str) -> Iterator[str]:
-        """Return units that were reloaded or restarted since the run for something that is now restored."""
+    def _notified_since(self, restored: Set[str], began: str) -> Iterator[Tuple[str, str]]:
+        """Return units that have read, since the run, something that is now restored, and the verb for each."""
         for name, entry in self.host.ledger.data["units"].items():
-            subjects = [label.split(" ")[-1] for label in entry.get("inputs", {})]
+            inputs = entry.get("inputs", {})
+            subjects = [label.split(" ")[-1] for label in inputs]
             read = any(path == s or path.startswith(s + "/") for s in subjects for path in restored)
-            if read and entry.get("at", "") >= began and "." in name and " " not in name:
-                yield name
+            restarts = bool(server_settings.about(inputs, restored))
+            if (read or restarts) and entry.get("at", "") >= began and "." in name and " " not in name:
+                yield name, "restart" if restarts else "reload-or-restart"
 
 
 def same(one: State, other: State) -> bool:

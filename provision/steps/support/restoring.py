@@ -6,13 +6,14 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Sequence, Set, Tuple
 
+from provision.steps.support import server_settings
 from provision.steps.support.process_ends import await_ends
 from provision.steps.support.restore import ENABLING, STARTING, Place, Restoration, UnitWork, refuse_other
 from provision.system.account_lines import with_line
 from provision.system.descriptors import DEFAULT_ACL
 from provision.system.front_reload import DRAIN, await_quiet
-from provision.system.paths import ACL
-from provision.system.states import attributes_of, names_below
+from provision.system.paths import ACL, trusted
+from provision.system.states import CAPABILITY, attributes_of, names_below
 from provision.system.units import TRIGGERS
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Restoring:
         self._put_all([place for place in self.work.places if place not in turning])
         self._put_lines([line for line in self.work.lines if line["was"] is not None])
         self._settle()
+        server_settings.reload(self.host, [place.path for place in self.work.places])
         self._tell(starting, "mask", *ENABLING, "start")
         self._ask_health(starting)
         self._put_all(turning)
@@ -112,7 +114,12 @@ class Restoring:
     def _put_all(self, places: Sequence[Place]) -> None:
         order = {"dir": 0, "file": 1, "link": 2}
         coming = [place for place in places if place.was["kind"] in order]
+        # after their contents: in another user's folder, a file with several hard links is refused
+        given = [place for place in coming if is_given(place)]
         for place in sorted(coming, key=lambda p: (order[p.was["kind"]], p.path)):
+            if place not in given:
+                self._put(place)
+        for place in sorted(given, key=lambda p: -p.path.count("/")):
             self._put(place)
 
     def _remove_all(self, places: Sequence[Place]) -> None:
@@ -174,19 +181,25 @@ class Restoring:
             if (uid, gid) != (os.geteuid(), os.getegid()):
                 files.set_owner(path, uid, gid)
             return
+        wanted, has = attributes_of(was), attributes_of(now or {})
+        lists = [name for name in (ACL, DEFAULT_ACL) if name in {*wanted, *has}]
         if was["kind"] == "dir" and now is None:
             files.mkdir(path, mode, uid, gid)
         elif was["kind"] == "file" and (now is None or now["sha256"] != was["sha256"]):
             files.copy(self.work.former.copy_of(place.entry), path, mode, uid, gid)
         else:
             refuse_other(self.host, place)
-            files.set_owner(path, uid, gid)
-            files.set_mode(path, mode)
-        wanted, has = attributes_of(was), attributes_of(now or {})
-        for name in sorted({*wanted, *has}):
-            if name in (ACL, DEFAULT_ACL):
+            # before the owner: a file with hard links is refused if its folder belongs to another user
+            for name in lists:
                 files.set_acl(path, wanted.get(name, b""), mode, name == DEFAULT_ACL)
-            elif name in wanted:
+            files.set_owner(path, uid, gid, mode)
+            # chown(2) removes it
+            has.pop(CAPABILITY, None)
+            lists = []
+        for name in lists:
+            files.set_acl(path, wanted.get(name, b""), mode, name == DEFAULT_ACL)
+        for name in sorted({*wanted} - {ACL, DEFAULT_ACL}):
+            if wanted[name] != has.get(name):
                 files.set_attribute(path, name, wanted[name])
 
     def _put_lines(self, lines: Sequence[Dict[str, Any]]) -> None:
@@ -200,6 +213,12 @@ class Restoring:
                 assert now is not None  # its lines have been read
                 data = text.encode("utf-8", "surrogateescape")
                 self.host.files.write(path, data, now.mode, now.uid, now.gid)
+
+
+def is_given(place: Place) -> bool:
+    """Return whether a directory is given back to a user other than root."""
+    both = place.was["kind"] == place.now["kind"] == "dir"
+    return both and place.was["uid"] != place.now["uid"] and not trusted(place.was["uid"])
 
 
 @contextlib.contextmanager

@@ -7,8 +7,9 @@ import os
 from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from provision.errors import StepError
+from provision.system.descriptors import DEFAULT_ACL, attribute, opened
 from provision.system.host_files import Content, Fetch, Files, Stat
-from provision.system.paths import DirEntry, NoWay, Way, inside, walk
+from provision.system.paths import ACL, DirEntry, NoWay, Way, inside, reached, refuse_hard_link, walk, way
 
 #: bytes; a plan fetches smaller contents for diffs and later steps, and knows larger ones by hash
 KEEP_LIMIT = 1024 * 1024
@@ -95,17 +96,38 @@ class PlannedFiles(Files):
         return super().made(here) if here is not None and self._stat_at(here) else 0.0
 
     def acl(self, path: str, default: bool = False) -> bytes:
-        return self._acl_at(self._new(path), default)
+        at = self._walk(path)
+        now = self._stat_at(at.path)
+        if now is not None and now.kind == "file" and self._is_real(at.path):
+            # the plan may have changed both owners, but not the number of hard links
+            refuse_hard_link(at, now.uid, os.lstat(at.path).st_nlink)
+        return self._acl_at(at.path, default)
 
     def _acl_at(self, here: str, default: bool) -> bytes:
         if (here, default) in self._acls:
             return self._acls[here, default]
         now = self._stat_at(here)
         if here not in self._nodes or (self._real(here) is not None and not self._hidden(here)):
-            return super().acl(here, default)
+            return self._real_acl(here, default)
         # new files and directories inherit it (acl(5), "OBJECT CREATION AND DEFAULT ACLs")
         inherits = now is not None and (now.kind == "dir" or (now.kind == "file" and not default))
         return self._acl_at(os.path.dirname(here), True) if inherits and here != "/" else b""
+
+    def _is_real(self, here: str) -> bool:
+        """Return whether the file at a path is still the real one in this plan."""
+        node = self._nodes.get(here)
+        return node is None or node.real == here
+
+    def _real_acl(self, here: str, default: bool) -> bytes:
+        try:
+            with way(here) as at:
+                fd = opened(at)
+                try:
+                    return attribute(reached(fd), DEFAULT_ACL if default else ACL)
+                finally:
+                    os.close(fd)
+        except (FileNotFoundError, NoWay):
+            return b""
 
     # -- writing
 
@@ -178,10 +200,11 @@ class PlannedFiles(Files):
         node = self._as_node(here)
         self._nodes[here] = node._replace(stat=node.stat._replace(mode=mode))
 
-    def set_owner(self, path: str, uid: int, gid: int) -> None:
+    def set_owner(self, path: str, uid: int, gid: int, mode: Optional[int] = None) -> None:
         here = self._new(path)
         node = self._as_node(here)
-        self._nodes[here] = node._replace(stat=node.stat._replace(uid=uid, gid=gid))
+        mode = node.stat.mode if mode is None else mode
+        self._nodes[here] = node._replace(stat=node.stat._replace(uid=uid, gid=gid, mode=mode))
 
     def set_acl(self, path: str, data: bytes, mode: int, default: bool = False) -> None:
         self._acls[self._new(path), default] = data
