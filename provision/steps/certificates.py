@@ -152,8 +152,8 @@ class SelfSigned(Keyed):
 class CertificateRequest(Keyed):
     """A certificate request (PKCS #10), for another authority to sign. The role reads it from outcome.stdout.
 
-        request = certificates.request(c, "/etc/ssl/private/x.key", "/etc/ssl/x.csr", ["x.org"], subject={"O":
-        "X"})
+        request = certificates.request(c, "/etc/ssl/private/x.key", "/etc/ssl/x.csr", ["x.org"],
+                                       subject={"O": "X"})
 
     subject: further parts of the name, such as {"C": "DE", "O": "Example"}.
     """

@@ -23,7 +23,7 @@ class Repository(Step):
     """A repository that dnf takes packages from, with the key that must have signed them.
 
         dnf_repository.repository(c, "nginx",
-        baseurl="https://packages.example.org/rhel/$releasever/$basearch/",
+                                  baseurl="https://packages.example.org/rhel/$releasever/$basearch/",
                                   key=Path("files/nginx.asc").read_text())
 
     name: its id, and that of its file: letters, digits, "-" and "_".  title: for people; the name if not

@@ -52,7 +52,7 @@ class Download(Step):
     """A file from a URL, with a known hash.
 
         fetch.download(c, "https://example.org/tool-1.2", "/usr/local/bin/tool", sha256="9f86d0...",
-        mode=0o755)
+                       mode=0o755)
 
     url: http or https; the host asks, not the controller.  path: absolute.
     sha256: 64 hex digits. The file is fetched only if the one at path has another hash, and replaces it

@@ -28,7 +28,7 @@ class Firewall(LoadedTable):
     """Ports that other machines may reach on this host; all else is dropped. nftables, now and at boot.
 
         nftables.firewall(c, ["80", "443/tcp", "443/udp", "5432 from 10.0.0.0/8", "any on wg0"],
-        limited=["22"])
+                          limited=["22"])
 
     openings: a port or a range ("8000-8010"), or "any"; "/udp" if it is not tcp; "from" a network and "on" an
     interface, if not from everywhere.
