@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class RemovalOrder(NamedTuple):
     """The order of a removal (decision D16): each part is removed once the previous part is gone.
 
-    readers: units that stay, with what they read and is removed.  front: steps for what they read.  units:
-    steps for units.
+    readers: units that stay but read something that is removed, with what they read.  front: steps for what
+    they read.  units: steps for units.
     files, accounts: steps for the rest.
     """
 

@@ -101,8 +101,8 @@ class Reboot(Step):
         before = self._before(host)
         if before.get(BOOT_ID) == boot_id(host):
             return [each.label for each in self.on]
-        # a state with no boot on record may be older than all runs; if it is not, one of these steps has
-        # changed it
+        # without a recorded boot, the host may have booted with this state before all runs, unless a step has
+        # changed the state since
         known = {label: state for label, state in self._inputs().items() if label in before}
         due = [
             each.label

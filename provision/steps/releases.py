@@ -86,7 +86,7 @@ class OldReleases(Step):
         return names | {os.path.basename(link.target) for link in links if link is not None and link.target}
 
     def _links(self, host: "System", gone: Sequence[str]) -> List[str]:
-        """Return links of instances whose release is gone, or goes."""
+        """Return links of instances whose release is removed, now or earlier."""
         folder = "%s/instances" % self.home
         found = []
         for name in host.files.list(folder):

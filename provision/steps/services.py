@@ -191,8 +191,8 @@ class Service(Step):
     def _without_socket(self, host: "System") -> List[Change]:
         """Return whether a service runs without its socket: systemd then refuses to start the socket.
 
-        It says "already active". The service stops first; then the socket, or the step for the socket, starts
-        it again.
+        systemd says "already active". The service stops first; then the socket, or the step for the socket,
+        starts it again.
         """
         if not self._served or not self.manager(host).state(self._served).running:
             return []
@@ -244,8 +244,8 @@ class Service(Step):
                     if before.get(r.label) != r.fingerprint or host.ledger.owes_reload(self.key, r)
                 ]
             else:
-                # prov never (re)started it: it runs with what is older than all runs, but not with what runs
-                # changed, nor with what a run that died may have changed
+                # prov never (re)started it: it may have started with a state from before all runs, but not
+                # with what a run has changed, or may have changed before it died
                 due = [r.label for r in refs if r.changed or host.ledger.may_have_changed(r.label)]
             if due:
                 if not remembered:
