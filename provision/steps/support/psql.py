@@ -133,7 +133,7 @@ def conninfo(text: str) -> str:
 
 
 def explained(result: "Result", doing: str) -> StepError:
-    """Return the error for psql's failure, with a hint for common ones; the statement may hold a verifier."""
+    """Return psql's failure as an error, with hints, but without the statement: it may hold a verifier."""
     result = result._replace(stderr=STATEMENT.sub("", result.stderr))
     hint = next((hint for words, hint in HINTS if any(word in result.stderr for word in words)), "")
     return failure("%s failed" % doing, result, hint)
