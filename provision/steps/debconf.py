@@ -98,7 +98,8 @@ class Answers(Step):
                 lines = dict(line.split(":", 1) for line in block.splitlines() if re.match(r"^\w+:", line))
                 if "Name" in lines:
                     seen = "seen" in lines.get("Flags", "").split()
-                    found[lines["Name"].strip()] = (lines.get("Value", "").strip(), seen)
+                    # one space stands after the colon; more are the value's
+                    found[lines["Name"].strip()] = (re.sub("^ ", "", lines.get("Value", "")), seen)
         return found
 
 

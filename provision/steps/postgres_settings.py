@@ -109,7 +109,7 @@ class Setting(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         if "stopped" in self.scratch:
-            value = self._kept() if self.value is not None else None
+            value = self._stored_form() if self.value is not None else None
             stopped_server.set_value(host, self.scratch["stopped"], self.name, value)
             return
         words = "RESET %s" % quoted_name(self.name)
@@ -135,7 +135,7 @@ class Setting(Step):
         """Return the value as postgresql.conf would show it."""
         return self.value if isinstance(self.value, str) else ", ".join(map(quoted, self.value or ()))
 
-    def _kept(self) -> str:
+    def _stored_form(self) -> str:
         """Return the value as the server stores it."""
         listed = self.name.lower() in LISTS
         return ", ".join(map(quoted, self._wanted())) if listed else self._text()

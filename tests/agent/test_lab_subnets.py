@@ -17,7 +17,7 @@ import json, multiprocessing, os, signal, sys
 from pathlib import Path
 from provision.errors import LabError
 from provision.lab import forwarding, network, shared, store
-from provision.lab.lab_host import Record
+from provision.lab.lab_host import HostRecord
 from provision.locks import locked
 
 together = multiprocessing.get_context("fork")
@@ -123,7 +123,7 @@ def test_a_lab_whose_subnet_was_taken_while_it_was_away_is_told(tmp_path: Path) 
         tmp_path,
         """
 first = begin_together([1])[1]
-host = Record("web1", first.replace("0/24", "11"), "debian-12", "root", True)
+host = HostRecord("web1", first.replace("0/24", "11"), "debian-12", "root", True)
 lab(1).host("web1").path.mkdir(parents=True)
 store.write_record(lab(1), host)
 network.programs_run.run(["ip", "link", "delete", lab(1).tag])

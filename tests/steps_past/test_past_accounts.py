@@ -235,7 +235,7 @@ def test_ids_that_somebody_has(hosts: Hosts) -> None:
     held = hold(host, NoUser("old"), User("new", uid=4321), picture=lambda: accounts(host))
     assert not held.failed
     planned = host.run(User("one", uid=4400), User("two", uid=4400), plan=True)
-    assert planned[1].error is not None and "that of one" in planned[1].error.message
+    assert planned[1].error is not None and "belongs to one" in planned[1].error.message
 
 
 def test_names_that_this_hosts_useradd_takes_or_not(hosts: Hosts) -> None:

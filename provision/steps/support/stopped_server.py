@@ -48,15 +48,15 @@ def value_of(host: "System", server: Stopped, name: str) -> Optional[str]:
 def set_value(host: "System", server: Stopped, name: str, value: Optional[str]) -> None:
     """Write the setting as the server would. value: None removes it."""
     text = text_of(host, server)
-    kept = [line for line in text.splitlines(True) if not any(n == name.lower() for n, _ in _lines(line))]
+    others = [line for line in text.splitlines(True) if not any(n == name.lower() for n, _ in _lines(line))]
     if value is not None:
-        kept.append("%s = '%s'\n" % (name, value.replace("\\", "\\\\").replace("'", "''")))
+        others.append("%s = '%s'\n" % (name, value.replace("\\", "\\\\").replace("'", "''")))
     folder = host.files.stat(os.path.dirname(server.settings))
     now = host.files.stat(server.settings)
     rights = (
         (now.mode, now.uid, now.gid) if now else (0o600, folder.uid, folder.gid) if folder else (0o600, 0, 0)
     )
-    host.files.write(server.settings, "".join(kept).encode("utf-8", "surrogateescape"), *rights)
+    host.files.write(server.settings, "".join(others).encode("utf-8", "surrogateescape"), *rights)
 
 
 def text_of(host: "System", server: Stopped) -> str:
