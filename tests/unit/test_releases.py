@@ -217,7 +217,6 @@ def test_requirements_that_are_missing_or_ignored(source: Path) -> None:
     assert raised.value.where == str(source)
 
 
-@pytest.mark.trust("1", "source-refused-first")
 def test_a_module_in_src_that_nothing_imports_from(source: Path) -> None:
     (source / "src/store").mkdir(parents=True)
     (source / "src/store/web.py").write_text("")
@@ -232,6 +231,7 @@ def test_a_module_in_src_that_nothing_imports_from(source: Path) -> None:
     assert release(source, target="store:app")
 
 
+@pytest.mark.trust("1", "source-refused-first")
 def test_a_source_that_is_refused_ends_the_run_before_any_role(source: Path) -> None:
     ran: list[str] = []
     roles = [
