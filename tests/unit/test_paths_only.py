@@ -75,6 +75,8 @@ ALLOWED = {
     "steps/support/fstab.py": "follows links to what the kernel calls a mount, and opens nothing",
     "steps/support/kernel_states.py": KERNEL,
     "steps/support/mounted.py": "follows links to what the kernel calls a mount; opens files of the kernel's alone",
+    "steps/support/server_settings.py": "follows the link that a data directory may be, and opens nothing",
+    "system/planned/planned_files.py": "asks how many names a file has, for a plan, and opens nothing",
     "steps/support/rotations.py": "matches names of logs as logrotate does, and opens nothing",
     "steps/support/file_changes.py": "asks whether large temporary files without a name may be made, and opens nothing",
     "steps/support/extraction.py": "temporary files without a name",
