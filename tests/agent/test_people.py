@@ -16,7 +16,9 @@ from test_cases import submit
 
 from provision.controller.outcome import Outcome
 from provision.steps.base import Step
+from provision.steps.prune import Prune
 from provision.steps.service_users import MARK, ServiceUser
+from provision.steps.undo import Undo
 from provision.steps.users import User
 
 NOBODY = pwd.getpwnam("nobody")
@@ -156,3 +158,21 @@ def test_nobody_is_locked_out_by_another_home(accounts: Accounts) -> None:
     assert accounts.run(User("bob", home=new, move_home=True))[0].state == "changed"
     assert Path(new, ".ssh/authorized_keys").exists()
     assert accounts.run(User("bob", home=f"{home}2", move_home=False))[0].state == "changed"
+
+
+@pytest.mark.trust("9", "prune-removes-home")
+def test_what_a_person_has_made_outlives_the_account(accounts: Accounts) -> None:
+    accounts.are()
+    home = accounts.root / "home/ann"
+    home.parent.mkdir()
+    (made,) = accounts.run(User("ann", home=str(home)))
+    assert made.state == "changed", made.error
+    (home / "src").mkdir()
+    (home / "src/thesis.txt").write_text("a year of work")
+    # a run of its own, so that the one that made the account is not the last
+    assert [outcome.state for outcome in accounts.run(User("ann", home=str(home)))] == ["ok"]
+    for step, there in ((Prune(), False), (Undo(), True)):
+        (done,) = accounts.run(step)
+        assert done.state == "changed", done.error
+        assert bool(accounts.line("ann")) is there
+        assert (home / "src/thesis.txt").read_text() == "a year of work"
