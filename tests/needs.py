@@ -27,7 +27,7 @@ _HOST = {
 }
 
 _FIREWALL = {"iptables-restore": "iptables", "ufw": "ufw"}
-_PAST = {**_UNIT, **_HOST, **_FIREWALL, "chattr": "e2fsprogs", "zstd": "zstd"}
+_PAST = {**_UNIT, **_HOST, **_FIREWALL, "chattr": "e2fsprogs", "locale-gen": "locales", "zstd": "zstd"}
 
 #: folder of the tests -> program -> Debian package. Programs of essential packages are left out.
 NEEDS = {

@@ -115,7 +115,7 @@ def test_a_host_without_records_still_knows_them(accounts: Accounts) -> None:
     assert [outcome.state for outcome in accounts.run(*steps)] == ["ok", "ok"]
 
 
-# -- homes in use
+# -- homes in use; the ids of these people are none of those that builds run as (system/builds/build_user.py)
 
 
 @contextmanager
@@ -128,9 +128,9 @@ def process_of(uid: int) -> Iterator[int]:
 
 @pytest.mark.trust("10", "home-in-use")
 def test_a_home_does_not_change_under_its_processes(accounts: Accounts) -> None:
-    accounts.are("bob:x:60990:60990::/srv/bob:/bin/sh")
+    accounts.are("bob:x:60600:60600::/srv/bob:/bin/sh")
     step = User("bob", home="/srv/robert")
-    with process_of(60990) as pid:
+    with process_of(60600) as pid:
         message, hint = accounts.refused(step)
         # where systemd is init, the unit is named too
         assert message.startswith(
@@ -139,7 +139,7 @@ def test_a_home_does_not_change_under_its_processes(accounts: Accounts) -> None:
         assert "/srv/bob" in hint
     time.sleep(0.05)
     (planned,), (real,) = accounts.run(step, plan=True), accounts.run(step)
-    assert planned.diff == real.diff
+    assert planned.diff == real.diff, real.error
     assert accounts.line("bob").endswith(":/srv/robert:/bin/sh")
 
 
@@ -149,8 +149,8 @@ def test_nobody_is_locked_out_by_another_home(accounts: Accounts) -> None:
     (home / ".ssh").mkdir(parents=True)
     (home / ".ssh/authorized_keys").touch()
     for path in (home, home / ".ssh", home / ".ssh/authorized_keys"):
-        os.chown(path, 60990, 60990)
-    accounts.are(f"bob:x:60990:60990::{home}:/bin/sh")
+        os.chown(path, 60600, 60600)
+    accounts.are(f"bob:x:60600:60600::{home}:/bin/sh")
     new = f"{accounts.root}/new"
     message, hint = accounts.refused(User("bob", home=new))
     assert message == f"bob logs in by keys in {home}/.ssh, and {new} would no longer let them in"

@@ -55,8 +55,10 @@ def left_over() -> set[str]:
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     found = {f"mount {line}" for line in mounts if "libvirt" in line or "kvm" in line or ".building" in line}
     found |= {f"interface {path.name}" for path in Path("/sys/class/net").glob("virbr*")}
+    # libvirtd makes dnsmasq's folder when it first starts, and never removes it, like those of its packages
+    folders = {"/var/lib/libvirt/dnsmasq"}
     for folder in ("/var/lib/libvirt", "/etc/libvirt/storage", "/etc/libvirt/qemu", "/run/prov-lab/libvirt"):
-        found |= {f"file {path}" for path in Path(folder).glob("*")}
+        found |= {f"file {path}" for path in Path(folder).glob("*") if str(path) not in folders}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             # empty once it has ended
