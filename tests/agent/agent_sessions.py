@@ -9,6 +9,7 @@ import shlex
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -150,11 +151,12 @@ def private_etc(folder: Path, without: Sequence[str] = ()) -> Callable[[str], li
 
     without: programs that the agent does not find, whether or not this machine has them.
     """
-    upper, work = folder / "etc", folder.parent / f"{folder.name}-work"
+    upper = folder / "etc"
     hidden = [Path(path).resolve() for name in without if (path := shutil.which(name, path=HOST_PATH))]
 
     def wrap(command: str) -> list[str]:
-        work.mkdir(exist_ok=True)
+        # one for each agent: a mount empties it, and fails if another one does so at that moment
+        work = tempfile.mkdtemp(prefix=f"{folder.name}-work-", dir=folder.parent)
         options = f"lowerdir=/etc,upperdir={upper},workdir={work}"
         mounts = [f"mount -t overlay overlay -o {shlex.quote(options)} /etc"]
         for program in hidden:
