@@ -160,8 +160,9 @@ def entry(module: str, name: str, target: Any) -> str:
     arguments = [a for a in parameters if a.name not in COMMON and a.name != "c" and "Options" not in str(a)]
     shown = ", ".join(["c", *(argument(a) for a in arguments)])
     doc = "\n".join(inspect.cleandoc(c.__doc__ or "") for c in (target, *sharing(target)))
-    # "name: what it is.  other: ..." of our docstrings, one to a line
-    text = re.sub(r"(?m)^(\w+(?:, \w+)*):", r"- `\1`:", re.sub(r"\.  (?=[a-z_]+(, [a-z_]+)*: )", ".\n", doc))
+    # "name: what it is.  other: ..." of our docstrings, one to a line; "Source:" is not an argument
+    lines = re.sub(r"\.  (?=[a-z_]+(, [a-z_]+)*: )", ".\n", doc)
+    text = re.sub(r"(?m)^([a-z]\w*(?:, \w+)*):", r"- `\1`:", lines)
     return f"\n### {module}.{name}\n\n```python\n{module}.{name}({shown})\n```\n\n{spaced(text)}\n"
 
 

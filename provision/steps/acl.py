@@ -48,13 +48,12 @@ class Acl(Step):
 
     path: absolute.  entries: as setfacl(1) takes them: u (user) or g (group), a name, and any of r, w, x;
     X is x for directories and for files that someone may already execute; "d:" in front makes it a default
-    for new
-    files in a directory. "m::rx" limits all of them; without it the mask is the union of their rights.
+    for new files in a directory. "m::rx" limits all of them; without it the mask is the union of their
+    rights.
     exclusive: remove other users' and groups' entries; without entries, only the plain mode remains.
     recursive: also for everything in the directory.  exclude: as of permissions.permissions.
     Rights of owner, group and others are those of the mode: see files.file. If a path has a list, the group
-    digit of
-    its mode is the mask (acl(5)), so a step that sets its mode must set the same.
+    digit of its mode is the mask (acl(5)), so a step that sets its mode must set the same.
     The step calls the kernel directly, so the host needs no setfacl.
     """
 

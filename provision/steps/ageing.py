@@ -18,11 +18,10 @@ class Ageing(Step):
 
         users.ageing(c, "ada", max_days=90, warn_days=14)
 
-    user: must exist.  max_days: after so many days it must be changed.  min_days: before so many days it
-    can't be.  warn_days: so long before it expires, the user is warned.  inactive_days: so long after it
-    expires, a
-    login can still change it; then the account is closed.  -1 is never, None leaves the current value.
-    An expired password does not stop logins by key unless sshd uses PAM.  Source: chage(1), shadow(5).
+    user: must exist.  max_days: days after which it must be changed.  min_days: days for which it can't be.
+    warn_days: days before it expires from which on the user is warned.  inactive_days: days after it expires
+    in which a login can still change it; then the account is closed.  -1 is never, None leaves the current
+    value. An expired password does not stop logins by key unless sshd uses PAM.  Source: chage(1), shadow(5).
     """
 
     user: str

@@ -37,23 +37,19 @@ class Packages(Step):
         apt.packages(c, "golang", release="bookworm-backports")
 
     names: one name or several; "name=version" wants exactly that version, or one that matches, as in
-    "nginx=1.22.*",
-    and downgrades if necessary.  latest: the newest version that the host's repositories have.
+    "nginx=1.22.*", and downgrades if necessary.  latest: the newest version in the host's repositories.
     release: the newest versions of one release, by its suite or codename, such as backports. What they need
     also comes from there if no other release has it. The step fails for a package that the release lacks.
     recommends: also install what packages recommend.
     cache_age: seconds for which fetched package lists are fresh enough. They are fetched only if something
     must be installed, or with `latest` or `release`.
     start: False keeps new packages from starting their units, so that a later step can start them once they
-    are
-    configured. If the host has its own /usr/sbin/policy-rc.d, that decides.
+    are configured. If the host has its own /usr/sbin/policy-rc.d, that decides.
 
     Configuration files that were changed on the host stay; the package's version goes beside them, as
     ".dpkg-dist". A package that was installed as a dependency is marked, so that autoremove keeps it.
-    Packages on
-    hold (see `hold`) are not changed: the step fails. The step waits up to 300 s for other programs that use
-    dpkg,
-    and finishes an interrupted dpkg run.
+    Packages on hold (see `hold`) are not changed: the step fails. The step waits up to 300 s for other
+    programs that use dpkg, and finishes an interrupted dpkg run.
     """
 
     names: Union[str, Sequence[str]]
@@ -169,8 +165,7 @@ class NoPackages(Step):
     removed earlier; otherwise they stay, because someone may have edited them.
 
     Packages that depend on them are removed with them, and the plan shows it. Packages that only they needed
-    stay
-    until `autoremove`.
+    stay until `autoremove`.
     """
 
     names: Union[str, Sequence[str]]

@@ -29,13 +29,11 @@ class AuthorizedKeys(Step):
         users.authorized_keys(c, "ada", [ada_key, 'restrict,command="/usr/bin/backup" ' + backup_key])
 
     keys: lines as in id_ed25519.pub, with options before the key if it has any. An existing key with other
-    options
-    gets these; a key given without options keeps its options and its comment.
+    options gets these; a key given without options keeps its options and its comment.
     exclusive: only these keys. Comments stay.
     path: another file of keys, as in sshd's AuthorizedKeysFile; its folder must exist.
     The user's own file and its folder get the owner and modes that sshd's StrictModes demands; another file
-    keeps
-    its own, and a new one is root's, 0644.
+    keeps its own, and a new one is root's, 0644.
     """
 
     user: str

@@ -189,8 +189,7 @@ class UnitCondition(Step):
     says.
     within: seconds to wait. If a unit that should become active fails, the wait ends.
     steady: seconds for which it must stay in that state without a restart: systemd keeps restarting a program
-    that
-    ends at once.
+    that ends at once.
     """
 
     unit: str

@@ -38,8 +38,7 @@ class Configuration(Step):
     restart.
 
     folder: the folder to check; created if missing.  files: path below it -> text, bytes, Secret or Source;
-    each
-    belongs to root, and missing folders are created.  mode: of the files.
+    each belongs to root, and missing folders are created.  mode: of the files.
     only: patterns of paths below it, such as "sites-enabled/app-*.conf": other files that match are removed.
     own: also patterns: other files that match are removed if this step of this role made them.
     check_with: argv of the check. Its warnings are shown with the step.

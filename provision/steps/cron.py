@@ -41,8 +41,8 @@ class Job(Step):
     name: of the file: letters, digits, "_" and "-" (cron ignores others).
     schedule: the five fields of crontab(5), in the host's time zone, or @reboot, @hourly, @daily, @weekly...
     argv: the command as a list of words; they are quoted for the shell that cron starts, and "%" and
-    backslashes for
-    cron. With the quotes it has at most 998 bytes; otherwise cron would ignore the whole file.
+    backslashes for cron. With the quotes it has at most 998 bytes; otherwise cron would ignore the whole
+    file.
     user: whose job it is; must exist on the host.
     environment: variables for the job; PATH is "/usr/bin:/bin" if it is not given. A value may be a
     Secret; then only root can read the file.

@@ -39,13 +39,11 @@ class Packages(Step):
         dnf.packages(c, ["nginx", "valkey=8.0.*"])
 
     names: one name or several; "name=version" wants exactly that version (with or without its release), or
-    one that
-    matches a pattern, and downgrades if necessary.  latest: the newest that the host's repositories have.
+    one that matches a pattern, and downgrades if necessary.  latest: the newest in the host's repositories.
     recommends: also install weak dependencies.
 
     A package that provides another counts as it: curl-minimal is curl. Configuration files that were changed
-    on
-    the host stay; the package's own lands beside them, with ".rpmnew". Waits for other programs that work
+    on the host stay; the package's own lands beside them, with ".rpmnew". Waits for other programs that work
     with rpm.
     """
 
@@ -197,8 +195,7 @@ class Module(Step):
     from it stay until they are changed.  enabled: False disables the whole module (then without a stream).
 
     For RHEL and similar systems up to version 9: Fedora and Amazon Linux 2023 have no modules. A plan that
-    enables a stream
-    resolves later packages without it.  Source: dnf(8), "module".
+    enables a stream resolves later packages without it.  Source: dnf(8), "module".
     """
 
     name: str

@@ -30,16 +30,14 @@ class Repository(Step):
     given.
     baseurl, metalink, mirrorlist: where it is; one of them, http or https, without a password.
     key: the public key that packages are signed with, armored text; written to /etc/pki/rpm-gpg. rpm trusts
-    it
-    from the first package on, also for other repositories.  signed_by: or the path of a key on the host.
+    it from the first package on, also for other repositories.  signed_by: or the path of a key on the host.
     signed_metadata: the list of packages must be signed too (repo_gpgcheck); many repositories have no such
     signature.
     enabled: False: dnf uses it only with `--enablerepo`.
 
     Its metadata is fetched at once; if that fails, the previous state is put back, so that dnf keeps
     working. A plan fetches it as well, into dnf's cache, so that it knows the packages of a repository that
-    is only
-    planned.  Source: dnf.conf(5).
+    is only planned.  Source: dnf.conf(5).
     """
 
     name: str

@@ -126,8 +126,7 @@ class Unpack(Step):
         fetch.unpack(c, "https://example.org/tool-1.2.tar.gz", "/opt/tool", sha256="9f86d0...", strip=1)
 
     archive: a URL (http, https) or an absolute path on the host: tar (plain, gz, bz2, xz; zstd where the host
-    has the
-    program zstd) or zip. Its first bytes say which, not its name.
+    has the program zstd) or zip. Its first bytes say which, not its name.
     path: the directory; created if its parent exists.  sha256: of the archive, 64 hex digits.
     strip: number of leading folders to drop from each member, as tar's --strip-components.
     name: distinguishes archives that are unpacked into the same directory.
@@ -137,14 +136,11 @@ class Unpack(Step):
     max_size: largest size in bytes of the archive, and of its contents; more is refused before anything is
     written.
     Members that would land outside (an absolute path, "..", through a link of the archive or of the
-    directory, a
-    link that leads out) are refused before anything is written, and so are devices; set-user-ID bits and
-    writing
-    by group and others are dropped (PEP 706, the "data" filter). Hard links become copies, sparse files whole
-    ones.
+    directory, a link that leads out) are refused before anything is written, and so are devices; set-user-ID
+    bits and writing by group and others are dropped (PEP 706, the "data" filter). Hard links become copies,
+    sparse files whole ones.
     prov records, where only root can write, which files came from which archive. Files of an older archive
-    that the
-    new one lacks are removed; other files stay, and a missing file is unpacked again.
+    that the new one lacks are removed; other files stay, and a missing file is unpacked again.
     """
 
     archive: str

@@ -52,8 +52,7 @@ class File(Step):
     backup: keep the old contents beside it, as PATH.20270131T120000Z~ (the time of the copy); the outcome
     names it.
     The file is replaced atomically (rename(2)) after its contents are on disk; its ACL and SELinux label
-    stay. A
-    mounted file, such as a container's /etc/hosts, can't be replaced: its contents are overwritten.
+    stay. A mounted file, such as a container's /etc/hosts, can't be replaced: its contents are overwritten.
     """
 
     path: str
@@ -359,10 +358,8 @@ def template(
 
     name: of the template in that folder.
     values: names for the template; `c` (the host) is always there. The options of all steps, such as `when`,
-    are
-    not among them. Undefined names are errors that name the template's file and line. If it contains a
-    Secret, the
-    whole file is treated as one.
+    are not among them. Undefined names are errors that name the template's file and line. If it contains a
+    Secret, the whole file is treated as one.
     mode, owner, group, validate_with, backup: as of files.file.
     """
     from provision.steps.on_controller import render, role_file

@@ -33,11 +33,9 @@ class Checkout(Step):
     the remote's current commit for it; if a full commit is already checked out, the remote is not asked.
     submodules: also theirs, recursively, at the commits that the repository names.
     force: discard changes to tracked files, and untracked files that are in the way; otherwise such a
-    checkout is
-    refused.
+    checkout is refused.
     Other untracked files always stay. A plan, too, looks for files in the way, and for that may fetch the
-    list of
-    the commit's files.
+    list of the commit's files.
     depth: commits of history that a fetch brings; 0 brings all.
     remote: a name for the url in the checkout, such as "origin"; "" leaves its remotes.
     key_file: a private key on the host (a deploy key; readable for the user only), put there by files.file.

@@ -22,8 +22,7 @@ class HostsEntry(Step):
         hosts.hosts_entry(c, "10.0.0.7", ["db.internal", "db"])
 
     address: IPv4 or IPv6.  names: one or several; the first one is the canonical name, which is put first in
-    the
-    line. None, or no names, removes the address.
+    the line. None, or no names, removes the address.
     The names are removed from other addresses of the same family, because the first line with a name wins;
     other names of the same address stay. Comments and all other lines stay too.  Source: hosts(5).
     """

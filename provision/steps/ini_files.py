@@ -37,22 +37,17 @@ class IniValue(Step):
     section: without brackets; "" is the part before the first section.
     key: as written in the file, case and all.
     value: one line as it appears in the file, with its quotes; may be a Secret. True is the key alone,
-    without a
-    value. A list is one line for each value, in this order. None removes the key.
+    without a value. A list is one line for each value, in this order. None removes the key.
     separator: between key and value, for a new line; an existing line keeps its own ("=" or ":").
     create: create the file if it is missing.  mode, owner, group, validate_with, backup: as of files.file.
     exclusive: False keeps other values of the key, and adds the missing ones.
     dialect: who reads the file. "configparser": more deeply indented lines go on with the value above, case
-    of keys
-    does not matter. "mysql": every line is a key of its own, - and _ are the same, # begins a remark. "php":
-    ; begins
-    a remark. "systemd": a value that ends in a backslash goes on in the next line. "" goes by the file's name
-    (*.cnf,
-    units, /etc/systemd/*.conf); for others an indented line belongs to the value above it if it has neither =
-    nor : and is not a comment.
+    of keys does not matter. "mysql": every line is a key of its own, - and _ are the same, # begins a remark.
+    "php": ; begins a remark. "systemd": a value that ends in a backslash goes on in the next line. "" goes by
+    the file's name (*.cnf, units, /etc/systemd/*.conf); for others an indented line belongs to the value
+    above it if it has neither = nor : and is not a comment.
     If the section has the key several times, and one value is wanted, the last line stays, because readers of
-    ini
-    files use it. Continuation lines of its old value are removed.
+    ini files use it. Continuation lines of its old value are removed.
     """
 
     path: str

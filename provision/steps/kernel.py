@@ -25,8 +25,7 @@ class Sysctl(Step):
         kernel.sysctl(c, "60-web", {"net.core.somaxconn": 4096, "net.ipv4.tcp_rmem": "4096 131072 6291456"})
 
     name: of the file, ".conf" is added; files are read in the order of their names, and the last one wins. If
-    a
-        later one sets another value, the step fails and names it.
+    a later one sets another value, the step fails and names it.
     settings: key -> value, keys with dots as in sysctl(8) (or slashes: "net/ipv4/conf/eth0.1/forwarding").
     None, or no settings, removes the file; the running kernel keeps its values until the next boot.
     now: False leaves the running kernel alone, for settings that exist only after a reboot.
@@ -130,8 +129,7 @@ class Module(Step):
     name: as lsmod(8) shows it; "-" and "_" are the same to the kernel.
     options: parameters, written to /etc/modprobe.d; they apply when it is next loaded.
     present: False unloads it and keeps it from loading at boot.  A module that is built into the kernel
-    counts as
-    loaded.  Source: modules-load.d(5), modprobe(8), modprobe.d(5).
+    counts as loaded.  Source: modules-load.d(5), modprobe(8), modprobe.d(5).
     """
 
     name: str

@@ -42,8 +42,7 @@ class Limits(Step):
     None of them removes the file.
     name: of the file, ".conf" is added; by default it is made from the domain.
     PAM sets them when a session begins (login, ssh, su, cron); running sessions keep theirs. Units of systemd
-    ignore
-    them and have LimitNOFILE= and the like.  Source: limits.conf(5), pam_limits(8).
+    ignore them and have LimitNOFILE= and the like.  Source: limits.conf(5), pam_limits(8).
     """
 
     domain: str

@@ -29,8 +29,7 @@ class Locale(Step):
 
     name: as in /usr/share/i18n/SUPPORTED: language, country and encoding. "C.UTF-8" is always there.
     default: also make it the host's default: LANG in /etc/default/locale (Debian and Ubuntu) or
-    /etc/locale.conf (others),
-    which new sessions get.
+    /etc/locale.conf (others), which new sessions get.
     All but C.UTF-8 need a package: on Debian and Ubuntu locales, by which it is generated here; on Fedora and
     Amazon Linux the language's own, such as glibc-langpack-de.
     Source: locale-gen(8), locale.gen(5), locale.conf(5).

@@ -27,13 +27,12 @@ class Rotation(Step):
                            after=[["systemctl", "kill", "-s", "USR1", "shop.service"]])
 
     name: of the file: letters, digits, "-" and "_".  paths: one or several, absolute; "*" and "?" as in a
-    shell. A log
-    that another file rotates is refused with that file's name: logrotate would skip one of the two files.
+    shell. A log that another file rotates is refused with that file's name: logrotate would skip one of the
+    two files.
     every: "hourly", "daily", "weekly", "monthly" or "yearly" (hourly needs logrotate itself to run that
     often).
     keep: number of old files.  size: rotate only larger files, such as "100M"; min_size: size and time must
-    both be
-    reached.  max_age: days after which old files are removed; 0 is never.
+    both be reached.  max_age: days after which old files are removed; 0 is never.
     compress: with gzip; the newest old file stays plain, because the program may still write to it.
     create: mode, owner and group of the new file ("0640 www-data adm"); "" leaves logrotate's default.
     copy: copy and truncate instead of renaming, for programs that can't open their log again; loses what is

@@ -35,9 +35,8 @@ class Mount(Step):
     mounted: False only writes the line, and mounts nothing.
     If options have changed, or it was mounted with different ones, it is remounted in place (mount -o
     remount). Another source or kind is refused while the old one is mounted: use mounts.no_mount first. What
-    counts is
-    what the kernel says: the directory that is bound, the device that has the UUID.  Source: fstab(5),
-    mount(8).
+    counts is what the kernel says: the directory that is bound, the device that has the UUID.  Source:
+    fstab(5), mount(8).
     """
 
     path: str

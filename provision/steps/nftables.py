@@ -136,10 +136,8 @@ class OwnTable(LoadedTable):
     content: of the table: chains, sets, maps. "" removes the table.
     family: "inet" (both kinds of IP), "ip", "ip6", "arp", "bridge" or "netdev".
     Tables of others stay: one of this name that prov has not made is refused. All of the table is loaded in
-    one
-    transaction, judged by `nft -c` before it is in place, and loaded again if someone has changed it;
-    elements of
-    sets that are dynamic or have a timeout may come and go. Forwarding also needs kernel.sysctl,
+    one transaction, judged by `nft -c` before it is in place, and loaded again if someone has changed it;
+    elements of sets that are dynamic or have a timeout may come and go. Forwarding also needs kernel.sysctl,
     "net.ipv4.ip_forward".
     Needs nftables on the host: apt.packages(c, "nftables").  Source: nft(8).
     """

@@ -56,8 +56,8 @@ class Packages(Either):
         Fedora
 
     names: one name or several, as Debian calls them; a table translates names that differ elsewhere, and
-    others are
-    used unchanged. Versions depend on the family: for those, see `apt.packages` and `dnf.packages`.
+    others are used unchanged. Versions depend on the family: for those, see `apt.packages` and
+    `dnf.packages`.
     latest: the newest version that the host's repositories have.
     """
 

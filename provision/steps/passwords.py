@@ -34,8 +34,7 @@ class PasswordFile(Step):
 
     path: of the file; beside it is .NAME.marks, root's alone, by which the host knows what the hashes are of.
     marks: for each user a digest of their password. The hash of one whose mark is the same stays as it is,
-    salt and
-    all; without marks, each run would have to compute every hash to compare it, 0.25 s each.
+    salt and all; without marks, each run would have to compute every hash to compare it, 0.25 s each.
     hashes: made by the controller for the others, which never sends a password.
     mode, owner, group: as of files.file; others than the owner and the group can't read a new file.
     """

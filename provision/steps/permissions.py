@@ -38,8 +38,7 @@ class Permissions(Step):
     files: mode of files.  keep_executable: a file that anyone may execute stays executable for those who may
     read it (like chmod's X); False removes that too.
     exclude: names or paths below the directory, with "*" and "?" as in a shell; the contents of an excluded
-    directory
-    stay as well.
+    directory stay as well.
     Links are not followed; their own owner changes. Anything else, such as a socket, stays as it is.
     Source: chmod(1), chown(1).
     """

@@ -35,8 +35,7 @@ class Database(Step):
     others. With "", a new database is in UTF8, with the server's locale.
     connection_limit: sessions at once, -1 for any number; None leaves it.
     present: False drops it with all its data; PostgreSQL refuses that during open sessions, unless force ends
-    them
-    (PostgreSQL 13).
+    them (PostgreSQL 13).
     port, user: as of postgres.role.  Source: PostgreSQL's manual, CREATE DATABASE, DROP DATABASE,
     pg_database.
     """

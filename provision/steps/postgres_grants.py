@@ -144,8 +144,7 @@ class Grant(Privileged, Step):
     role: who gets them; "public" is everyone.  privileges: as in GRANT: "SELECT", "USAGE", "CONNECT"...
     database: where.
     on: "database", "schema", or all "tables" (views too), "sequences" or "functions" that the schema has now:
-    a
-    later run finds new ones; postgres.default_privileges is for future ones.
+    a later run finds new ones; postgres.default_privileges is for future ones.
     schema: which.  names: of single tables, sequences or functions instead of all.
     present: False revokes them. Only grants to this very role count: rights of everyone, or of
     roles that it is a member of, are neither enough nor revoked.
