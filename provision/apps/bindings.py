@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from provision.apps.used_services import Use
 from provision.declared import backing_roles
 from provision.declared.backing_roles import BackingRole
 from provision.inventory import InventoryHost, Problems
+from provision.inventory.ranges import is_address
 from provision.names import suggestion
 from provision.secrets import Secret
 from provision.values import dataclass
@@ -151,15 +151,6 @@ def bindings_of(
             found.append(binding)
     problems.raise_any()
     return tuple(found)
-
-
-def is_address(text: str) -> bool:
-    """Return whether a host is reached by an address, and not by a name."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def refuse_shared(bindings: Collection[Binding]) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from provision.apps.bindings import Binding, is_address
+from provision.apps.bindings import Binding
 from provision.apps.host_addresses import address_of
 from provision.errors import ConfigError
+from provision.inventory.ranges import is_address
 from provision.role import Host
 from provision.steps import text, wait
 from roles.tls import Tls, between
