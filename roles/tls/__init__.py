@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 from pydantic import Field
 
 from provision.apps.app_model import App
-from provision.apps.authority import Authority
 from provision.apps.settings import OwnCertificate
 from provision.apps.tls import TLS_FOLDER, certificate_path, key_path
 from provision.role import Host, Params, task
 from provision.secrets import Secret
 from provision.steps import apt, certificates, files
 from provision.system.source import Source
+from roles.tls import between
 
 
 class Tls(Params):
@@ -34,11 +33,7 @@ def install(c: Host, p: Tls) -> None:
     apps = [app for app in served.values() if app.tls == "private-ca"]
     if not apps:
         return
-    authority = Authority(Path(p.ca).expanduser())
-    if not c.planning:
-        authority.make()
-    apt.packages(c, "openssl")
-    files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
+    authority = between.issuing(c, p.ca)
     for app in apps:
         issuer = Source.made_by(
             f"certificate {app.name}", partial(authority.sign, names=app.names, days=p.days)

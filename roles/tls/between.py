@@ -18,13 +18,19 @@ from provision.system.source import Source
 TO_BE_MADE = "the certificate of the private CA, which the deploy makes\n"
 
 
-def authority(c: Host, folder: str) -> Authority:
-    """Return the private CA, and put its certificate on the host. folder: of the CA on the controller."""
+def issuing(c: Host, folder: str) -> Authority:
+    """Return the private CA, and prepare the host for its certificates. folder: of the CA on the controller."""
     found = Authority(Path(folder).expanduser())
     if not c.planning:
         found.make()
     apt.packages(c, "openssl")
     files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
+    return found
+
+
+def authority(c: Host, folder: str) -> Authority:
+    """Return the private CA as `issuing` does, and put its certificate on the host."""
+    found = issuing(c, folder)
     text = found.certificate_path.read_text(encoding="ascii") if found.exists() else TO_BE_MADE
     files.file(c, AUTHORITY_PATH, text, mode=0o644)
     return found
