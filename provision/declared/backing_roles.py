@@ -14,7 +14,6 @@ from pathlib import Path
 
 from provision.declared.constants import Constant, declared, refusal, source_of, words
 from provision.errors import ConfigError
-from provision.names import suggestion
 from provision.values import dataclass
 
 #: by a socket of the host that both are on; from other hosts over TLS, with a certificate for each side
@@ -46,11 +45,7 @@ def backing_role(name: str, folders: Sequence[Path]) -> BackingRole | None:
     ways = source.get("REACHED_BY") if source else None
     if source is None or ways is None:
         return None
-    known = words(ways, example=WAYS[:1])
-    for word in known:
-        if word not in WAYS:
-            message = f"REACHED_BY: {word!r} is not one of {', '.join(WAYS)}.{suggestion(word, WAYS)}"
-            raise ConfigError(message, where=ways.where)
+    reached_by = words(ways, example=WAYS[:1], known=WAYS)
     if source.where(FUNCTION) is None:
         raise ConfigError(
             f"role {name!r} has REACHED_BY, but no function `{FUNCTION}`",
@@ -58,9 +53,9 @@ def backing_role(name: str, folders: Sequence[Path]) -> BackingRole | None:
             hint=f"Write:  def {FUNCTION}(binding: Binding, packages: Collection[str]) -> dict[str, str]",
         )
     own = source.get("PORTS")
-    if own is None and set(known) != {"socket"}:
-        raise ConfigError(f"role {name!r} is reached by {known[-1]}, but has no PORTS", where=ways.where)
-    return BackingRole(name, source.file, known, ports(own) if own else (0, 0))
+    if own is None and set(reached_by) != {"socket"}:
+        raise ConfigError(f"role {name!r} is reached by {reached_by[-1]}, but has no PORTS", where=ways.where)
+    return BackingRole(name, source.file, reached_by, ports(own) if own else (0, 0))
 
 
 def ports(constant: Constant) -> tuple[int, int]:

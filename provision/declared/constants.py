@@ -148,10 +148,21 @@ def refusal(
     )
 
 
-def words(constant: Constant, *, example: tuple[str, ...]) -> tuple[str, ...]:
-    """The words in a constant. Raises ConfigError unless it is a tuple or list of text, written out."""
+def words(
+    constant: Constant, *, example: tuple[str, ...], known: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """The words in a constant. known: those that it may have.
+
+    Raises ConfigError unless it is a tuple or list of text, written out, and for an unknown word.
+    """
     value = constant.value
     if isinstance(value, (tuple, list)) and all(isinstance(word, str) for word in value):
+        for word in value:
+            if known is not None and word not in known:
+                message = (
+                    f"{constant.name}: {word!r} is not one of {', '.join(known)}.{suggestion(word, known)}"
+                )
+                raise ConfigError(message, where=constant.where)
         return tuple(dict.fromkeys(value))
     shown = f", not {value!r}" if constant.is_literal else ": prov reads it without running the role"
     raise ConfigError(

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from provision.declared.constants import Constant, RoleModules, declared, refusal, source_of, words
 from provision.errors import ConfigError
-from provision.names import suggestion
 from provision.values import dataclass
 
 #: what an application, or `balance`, may require of a front
@@ -53,11 +52,7 @@ def front(name: str, folders: Sequence[Path]) -> Front | None:
     offers = source.get("OFFERS") if source else None
     if source is None or offers is None:
         return None
-    known = words(offers, example=("static", "media"))
-    for word in known:
-        if word not in OFFERS:
-            message = f"OFFERS: {word!r} is not one of {', '.join(OFFERS)}.{suggestion(word, OFFERS)}"
-            raise ConfigError(message, where=offers.where)
+    offered = words(offers, example=("static", "media"), known=OFFERS)
     unit, sites = text(source, "UNIT", offers), text(source, "SITES", offers)
     if not UNIT_NAME.fullmatch(unit.value):
         raise ConfigError(f"UNIT must be the name of a unit, not {unit.value!r}", where=unit.where)
@@ -65,7 +60,7 @@ def front(name: str, folders: Sequence[Path]) -> Front | None:
         message = f"SITES must be an absolute path with {{}} for the application's name, not {sites.value!r}"
         raise ConfigError(message, where=sites.where)
     draining = text(source, "DRAINING", offers).value if source.get("DRAINING") else ""
-    return Front(name, source.file, known, unit.value, sites.value, draining)
+    return Front(name, source.file, offered, unit.value, sites.value, draining)
 
 
 def text(source: RoleModules, name: str, offers: Constant) -> Constant:
