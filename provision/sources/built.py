@@ -48,18 +48,22 @@ def built_entries(
     Raises ProvError, with the output of a failed build; also if one of its outputs is then missing.
     """
     known = stamp(source, build)
-    inputs = besides(source_entries(source, max_size, apart=apart), build.output)
-    now = state(source, max_size, build, inputs)
+    entries = source_entries(source, max_size, apart=apart, also=build.output)
+    inputs = besides(entries, build.output)
+    now = state(build, inputs, entries)
     if build.always or not now or cached(known) != now:
         run(source, build)
-        keep(known, state(source, max_size, build, inputs))
-    return source_entries(source, max_size, apart=apart, also=build.output)
+        entries = source_entries(source, max_size, apart=apart, also=build.output)
+        keep(known, state(build, inputs, entries))
+    return entries
 
 
-def state(source: Path, max_size: int, build: SourceBuild, inputs: list[Entry]) -> bytes:
-    """Return a summary of a build's input and output, to skip equal builds; b"" if an output is missing."""
-    found = source_entries(source, max_size, also=build.output)
-    made = [entry for entry in found if below(entry[0], build.output)]
+def state(build: SourceBuild, inputs: list[Entry], entries: list[Entry]) -> bytes:
+    """Return a summary of a build's input and output, to skip equal builds; b"" if an output is missing.
+
+    entries: the source's files with the output.
+    """
+    made = [entry for entry in entries if below(entry[0], build.output)]
     missing = [path for path in build.output if not any(below(entry[0], [path]) for entry in made)]
     return b"" if missing else json.dumps([summary(inputs), summary(made)], sort_keys=True).encode()
 
