@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from provision.apps.app_model import App
 from provision.serving.locations import Location
 
@@ -42,8 +40,3 @@ def hidden(app: App, hsts: int) -> list[str]:
 def cacheable(app: App, place: Location) -> bool:
     """Whether the front says how long browsers keep files of a place, and not the inventory."""
     return place.kind == "static" and all(name.lower() != CACHING.lower() for name in app.headers)
-
-
-def immutable(path: str) -> bool:
-    """Whether a path names what never changes, as the fronts see it."""
-    return re.search(HASHED, path) is not None
