@@ -1,12 +1,11 @@
-"""The inventory that `prov init` writes for the application in a folder, with a comment on each line."""
+"""What `prov init` finds out about the application in a folder, with a comment on each setting."""
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
 
@@ -22,12 +21,6 @@ from provision.values import dataclass
 #: the default image of a lab host, and the Python version of each image
 LAB_IMAGE = "debian-12"
 PYTHONS = {"debian-12": "3.11.2", "debian-13": "3.13.5"}
-#: a text that YAML reads as that text, without quotes
-PLAIN = re.compile(r"[A-Za-z/.][\w./:-]*")
-#: plain words that YAML 1.1 reads as another type
-OTHERS = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
-#: largest width of a process's command in a comment
-WIDE = 60
 
 
 @dataclass(frozen=True)
@@ -42,22 +35,26 @@ class ApplicationDraft:
     roles: Sequence[str] = ()
     unclear: Sequence[str] = field(default_factory=list)
 
+    def served_under(self, domain: str) -> ApplicationDraft:
+        """Return the draft with another public name than NAME.test."""
+        settings = [(name, [domain] if name == "domains" else v, said) for name, v, said in self.settings]
+        return ApplicationDraft(self.name, settings, self.roles, self.unclear)
 
-def draft_of(files: ProjectFiles, domain: str) -> ApplicationDraft:
+
+def draft_of(files: ProjectFiles) -> ApplicationDraft:
     """Find out what the application in a folder needs.
 
     Raises UsageError if there is no application, and ConfigError for an invalid line of its Procfile.
     """
-    return Drafting(files, domain).draft()
+    return Drafting(files).draft()
 
 
 class Drafting:
-    """Finds one application. domain: its public name; "" for NAME.test."""
+    """Finds one application."""
 
-    def __init__(self, files: ProjectFiles, domain: str) -> None:
+    def __init__(self, files: ProjectFiles) -> None:
         self._files = files
         self.name = name_of(files.folder)
-        self._domain = domain or f"{self.name}.test"
         self._settings: list[tuple[str, object, str]] = []
         self._unclear: list[str] = []
         self._roles: list[str] = []
@@ -77,7 +74,7 @@ class Drafting:
             self._put("interface", "asgi", "`server` chooses what serves it")
         if served.pythonpath:
             self._put("pythonpath", [served.pythonpath], "modules are imported from there")
-        self._put("domains", [self._domain], "names that it is served under")
+        self._put("domains", [f"{self.name}.test"], "names that it is served under")
         if self._django:
             self._of_django(self._django)
         else:
@@ -267,61 +264,3 @@ def prefix(url: str | None, default: str) -> str:
 def migrates(words: Sequence[str]) -> bool:
     """Return whether this is what prov does automatically for a Django project."""
     return re.search(r"manage(\.py)? (migrate|collectstatic)\b", " ".join(words)) is not None
-
-
-def inventory_text(draft: ApplicationDraft, host: str) -> str:
-    """Return the text of the inventory. host: its name in the inventory, or its address."""
-    lab = re.fullmatch(r"[a-z0-9-]+", host) is not None
-    lines = [
-        "# Written by prov init. All settings: docs/inventory.md. Try it:  prov check",
-        "all:",
-        "  hosts:",
-    ]
-    lines.append(f"    {host}:")
-    if lab:
-        lines.append(
-            commented(
-                "      ansible_connection: lab", f"a throwaway host of this machine: prov lab up {host}"
-            )
-        )
-    else:
-        lines.append(commented("      ansible_user: root", "who logs in; another one becomes root with sudo"))
-    roles = ", ".join(["base", "python", *draft.roles, "app"])
-    lines += [
-        "  vars:",
-        commented(f"    roles: [{roles}]", "server and front of an application come by themselves"),
-    ]
-    lines += ["    apps:", f"      {draft.name}:"]
-    for name, value, comment in draft.settings:
-        lines += entry_lines(name, value, comment)
-    return "\n".join(lines) + "\n"
-
-
-def entry_lines(name: str, value: object, comment: str) -> list[str]:
-    """Return a setting of an application as a line; a list of commands gets a line each."""
-    whole = f"        {name}: {flow(value)}"
-    if name not in ("processes", "release"):
-        return [commented(whole, comment)]
-    head = commented(f"        {name}:", comment)
-    if isinstance(value, Mapping):
-        return [head, *(f"          {key}: {flow(each)}" for key, each in value.items())]
-    return [head, *(f"          - {flow(each)}" for each in (value if isinstance(value, list) else [value]))]
-
-
-def commented(line: str, comment: str) -> str:
-    """Return a line with its comment."""
-    return f"{line:<{WIDE}} # {comment}"
-
-
-def flow(value: object) -> str:
-    """Return a value as YAML on one line."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{flow(key)}: {flow(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(flow, value)) + "]"
-    text = str(value)
-    return (
-        text
-        if PLAIN.fullmatch(text) and text.lower() not in OTHERS and not text.endswith(":")
-        else json.dumps(text)
-    )

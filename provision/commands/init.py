@@ -64,7 +64,8 @@ def start_project(folder: Path, out: Format) -> None:
 
 def write_inventory(folder: Path, host: str | None, domain: str | None, out: Format) -> None:
     """Write the inventory of the application in a folder, and say what was not understood."""
-    from provision.apps.inventory_draft import draft_of, inventory_text, name_of
+    from provision.apps.inventory_draft import draft_of
+    from provision.apps.inventory_writing import inventory_text
     from provision.apps.project_reading import ProjectFiles
     from provision.sources.local_folder import source_entries
 
@@ -74,13 +75,11 @@ def write_inventory(folder: Path, host: str | None, domain: str | None, out: For
             f"{target} already exists", hint="Edit it, or remove it first: nothing is overwritten."
         )
     files = ProjectFiles(folder, [entry[0] for entry in source_entries(folder, MOST)])
-    draft_of(files, "")  # refuse other folders before asking anything
-    name = name_of(folder)
+    draft = draft_of(files)  # refuse other folders before asking anything
     host = checked(host or asked("First host", FIRST_HOST, out), "host")
-    domain = checked(domain or asked("Domain", f"{name}.test", out), "domain")
-    draft = draft_of(files, domain)
+    domain = checked(domain or asked("Domain", f"{draft.name}.test", out), "domain")
     target.parent.mkdir(exist_ok=True)
-    target.write_text(inventory_text(draft, host), encoding="utf-8")
+    target.write_text(inventory_text(draft.served_under(domain), host), encoding="utf-8")
     shown = target.relative_to(Path.cwd()) if target.is_relative_to(Path.cwd()) else target
     out.show([{"event": "file", "path": str(shown)}], [str(shown)])
     out.show({"event": "unclear", "text": text} for text in draft.unclear)

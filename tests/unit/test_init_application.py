@@ -123,6 +123,7 @@ def test_a_procfile_is_read_as_it_is(tmp_path: Path) -> None:
         web: flask db upgrade; flask translate compile && gunicorn shop:app
         worker: rq worker shop-tasks
         clock_1: LEVEL=2 python clock.py
+        pause: sleep .5 on 😀
         shell: python x.py | tee $HOME/log
         release: python prepare.py "a b"
     """
@@ -135,6 +136,7 @@ def test_a_procfile_is_read_as_it_is(tmp_path: Path) -> None:
     assert found["processes"] == {
         "worker": ["rq", "worker", "shop-tasks"],
         "clock-1": ["env", "LEVEL=2", "python", "clock.py"],
+        "pause": ["sleep", ".5", "on", "😀"],
         "shell": ["sh", "-c", "python x.py | tee $HOME/log"],
     }
 
