@@ -18,6 +18,7 @@ from provision.steps.support.ufw_rules import (
     Rule,
     counted,
     families,
+    has_ufw,
     is_on,
     position,
     put_rules,
@@ -95,10 +96,8 @@ class Ufw(Step):
             refuse_denied(parse_opening(text), self.denied, ValueError)
 
     def check(self, host: "System") -> Diff:
-        if not host.files.exists(CONF):
-            if not self.enabled:
-                return Diff.none("there is no ufw")
-            raise StepError("this host has no ufw", hint='Add apt.packages(c, "ufw") before this step.')
+        if not has_ufw(host, needed=self.enabled):
+            return Diff.none("there is no ufw")
         on = is_on(host)
         if not self.enabled:
             return Diff([Change("enabled", "yes", "no")]) if on else Diff.none("is off")

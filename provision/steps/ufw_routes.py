@@ -9,13 +9,15 @@ from provision.steps.support.foresight import foresee
 from provision.steps.support.ports import ALL, INTERFACE, Opening, parse_opening, within
 from provision.steps.support.ufw_rules import (
     ANYWHERE,
-    CONF,
     FORWARDED,
+    V4,
     V6,
     Family,
     Rule,
+    as_written,
     counted,
     families,
+    has_ufw,
     is_on,
     position,
     put_rules,
@@ -73,17 +75,15 @@ class Route(Step):
             raise ValueError("action must be one of %s, not %r" % (", ".join(ACTIONS), self.action))
 
     def check(self, host: "System") -> Diff:
-        if not host.files.exists(CONF):
-            if not self.present:
-                return Diff.none("there is no ufw")
-            raise StepError("this host has no ufw", hint='Add apt.packages(c, "ufw") before this step.')
+        if not has_ufw(host, needed=self.present):
+            return Diff.none("there is no ufw")
         found = [self._change(held, rule) for _, rule, held in self._faults(host)]
         found = list(dict.fromkeys(found))
         if is_on(host) and not runs(host, FORWARDED):
             found.append(Change("running", "other rules", "these"))
         if found:
             return Diff(found)
-        return Diff.none("such packets are ruled so" if self.present else "there is no such rule")
+        return Diff.none("is as wanted" if self.present else "there is no such rule")
 
     def apply(self, host: "System", diff: Diff) -> None:
         for family, rule, _ in self._faults(host):
@@ -140,7 +140,7 @@ class Route(Step):
                 self._ufw(host, ["route", *words(rule)])
                 held.append(rule)
             else:
-                other = counted(rules(host, families(host)[0])) if family == V6 else 0
+                other = counted(rules(host, V4)) if family == V6 else 0
                 self._ufw(host, ["route", "insert", str(other + position(held, first)), *words(rule)])
                 held.insert(first, rule)
         put_rules(host, family, held)
@@ -157,7 +157,7 @@ def parse_route(text: str) -> ParsedRoute:
     each = match.group(2).split()
     given = dict(zip(each[::2], each[1::2]))
     if len(given) * 2 != len(each):
-        raise ValueError("%r says something twice" % text)
+        raise ValueError("%r gives something twice" % text)
     to, out = given.pop("to", ""), given.pop("out", "")
     if out and not INTERFACE.match(out):
         raise ValueError("%r: %r is not the name of an interface" % (text, out))
@@ -171,7 +171,7 @@ def parse_route(text: str) -> ParsedRoute:
     opened = " ".join([match.group(1), *("%s %s" % pair for pair in given.items())])
     if match.group(1) in ("any", "any/tcp", "any/udp") and not given:
         if not (to or out):
-            raise ValueError("%r is about everything: say from where, or where to" % text)
+            raise ValueError("%r matches everything: add from, on, to or out" % text)
         return ParsedRoute(Opening(0, ALL, match.group(1).partition("/")[2] or "any", "", ""), to, out)
     return ParsedRoute(parse_opening(opened), to, out)
 
@@ -196,19 +196,13 @@ def wanted_route(action: str, way: ParsedRoute, family: Family) -> Optional[Rule
     )
 
 
-def as_written(network: str) -> str:
-    """Return a network as ufw writes it: a single address without its prefix length."""
-    whole = "/128" if ":" in network else "/32"
-    return network[: -len(whole)] if network.endswith(whole) else network
-
-
 def verb(rule: Rule) -> str:
     """Return the action of a route's rule."""
     return rule.action.partition(":")[2].partition("_")[0]
 
 
 def same(held: Sequence[Rule], rule: Rule) -> List[Rule]:
-    """Return whether two routes apply to exactly the same packets."""
+    """Return the routes that apply to exactly the same packets as a rule."""
     return [other for other in held if other.action.startswith("route:") and other.same_packets(rule)]
 
 
@@ -221,7 +215,7 @@ def deciding(held: Sequence[Rule], rule: Rule) -> Optional[int]:
 
 
 def about_all(other: Rule, rule: Rule) -> bool:
-    """Return whether one route applies to all packets of another one."""
+    """Return whether the other route applies to all packets of a rule."""
     if other.of_app or other.sport != "any" or other.protocol not in ("any", rule.protocol):
         return False
     for mine, its in ((rule.src, other.src), (rule.dst, other.dst)):

@@ -69,7 +69,7 @@ def test_routes_that_the_kernel_has_lost_are_loaded_again(bench: Bench, past: Pa
 @pytest.mark.parametrize(
     ("route", "message"),
     [
-        ("any", "about everything"),
+        ("any", "matches everything"),
         ("80 to 10.0.0.5/24", "host bits"),
         ("80 out eth0 out eth1", "twice"),
         ("http", "not an opening"),

@@ -7,6 +7,7 @@ rule that matches decides.  Source: ufw 0.36, backend_iptables.py.
 import re
 from typing import TYPE_CHECKING, List, NamedTuple, Optional, Sequence, Tuple
 
+from provision.errors import StepError
 from provision.steps.support.foresight import foreseen
 from provision.steps.support.ports import ALL, Opening, within
 
@@ -106,16 +107,20 @@ class Rule(NamedTuple):
 
 def wanted_rule(action: str, opening: Opening, family: Family) -> Optional[Rule]:
     """Return the rule for an opening; None if its origin is of the other family."""
-    origin = opening.origin
+    origin = as_written(opening.origin)
     if origin and (":" in origin) != (":" in family.anywhere):
         return None
-    if origin.endswith("/128" if ":" in origin else "/32"):
-        origin = origin.rsplit("/", 1)[0]
     way = "in_" + opening.interface if opening.interface else "in"
     ports = opening.ports(":")
     return Rule(
         action, opening.protocol, ports, family.anywhere, "any", origin or family.anywhere, "-", "-", way
     )
+
+
+def as_written(network: str) -> str:
+    """Return a network as ufw writes it: a single address without its prefix length."""
+    whole = "/128" if ":" in network else "/32"
+    return network[: -len(whole)] if network.endswith(whole) else network
 
 
 def parsed(line: str) -> Optional[Rule]:
@@ -176,6 +181,14 @@ def counted(held: Sequence[Rule]) -> int:
 
 
 # -- the kernel's
+
+
+def has_ufw(host: "System", *, needed: bool) -> bool:
+    """Return whether ufw is on the host. Raises StepError if it is needed and is not."""
+    found = host.files.exists(CONF)
+    if needed and not found:
+        raise StepError("this host has no ufw", hint='Add apt.packages(c, "ufw") before this step.')
+    return found
 
 
 def is_on(host: "System") -> bool:
