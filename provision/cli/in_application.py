@@ -1,5 +1,4 @@
-"""What `prov exec` and `prov manage` share: a command of an application, with a terminal where there is
-one."""
+"""What `prov exec` and `prov manage` share: a command of an application, with a terminal if prov has one."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ import click
 
 from provision.cli.options import F, on_several, target_argument
 from provision.cli.prepare import Scope, select
-from provision.cli.questions import ask
+from provision.cli.questions import ask, pass_on_output
 from provision.errors import Exit, ProvError, UsageError
 from provision.report.formats import Format
 
@@ -59,13 +58,13 @@ def application_options(command: F) -> F:
 def run_of(
     scope: Scope, out: Format, name: str, argv_of: Callable[[Application], Sequence[str]], *, stdin: bool
 ) -> int:
-    """Run a command of an application on its hosts; returns the exit status.
+    """Run a command of an application on its hosts; return the exit status.
 
     argv_of: its words.  stdin: pass on what comes on stdin, to its end.
     Raises UsageError if a host of the scope has no application of that name.
     """
     hosts = select(scope)
-    words = {host.name: list(argv_of(application(host, name))) for host in hosts}
+    words = {host: list(argv_of(app)) for host, app in applications(hosts, name).items()}
     given = sys.stdin.buffer.read() if stdin else b""
     terminal = len(hosts) == 1 and not stdin and not out.FOR_PROGRAMS and at_terminal()
     answers: list[str] = []
@@ -73,11 +72,11 @@ def run_of(
     def work(host: Host) -> None:
         from provision.steps.application_commands import ApplicationCommand
 
+        argv = words[host.name]
         if terminal:
-            step = ApplicationCommand(name, words[host.name], terminal=True)
-            answers.append(host.submit(step).stdout)
+            answers.append(host.submit(ApplicationCommand(name, argv, terminal=True)).stdout)
         else:
-            run_one(host, name, words[host.name], given)
+            pass_on_output(host, lambda: host.submit(ApplicationCommand(name, argv, given)))
 
     from provision.report.output import OutputShown
 
@@ -93,48 +92,38 @@ def run_of(
 
 
 def at_terminal() -> bool:
-    """Whether a person sits before this process, at both ends."""
+    """Return whether stdin and stdout of this process are a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def application(host: InventoryHost, name: str) -> Application:
-    """The application of that name on a host. Raises UsageError, ConfigErrors."""
+def applications(hosts: Sequence[InventoryHost], name: str) -> dict[str, Application]:
+    """Return the application of that name on each host, by the host's name. Raises UsageError, ConfigErrors."""
     from provision.declared.role_folders import search_path
     from provision.inventory import Problems
-    from provision.names import suggestion
     from provision.roles.project import KnownRoles, served_by
 
     problems = Problems()
-    served = served_by([host], KnownRoles(search_path(host.inventory.project)), problems)[host.name]
+    served = served_by(hosts, KnownRoles(search_path(hosts[0].inventory.project)), problems)
     problems.raise_any()
-    apps = {app.name: app for app in served.apps}
+    return {host: named(name, host, found.apps) for host, found in served.items()}
+
+
+def named(name: str, host: str, found: Sequence[Application]) -> Application:
+    """Return the application of that name. Raises UsageError. found: those of the host."""
+    from provision.names import suggestion
+
+    apps = {app.name: app for app in found}
     if name not in apps:
         there = f" It has {', '.join(apps)}." if apps else " It has none."
         raise UsageError(
-            f"{host.name} has no application {name!r}.{suggestion(name, apps) or there}",
+            f"{host} has no application {name!r}.{suggestion(name, apps) or there}",
             hint="An application is a key of `apps` in the inventory.",
         )
     return apps[name]
 
 
-def run_one(host: Host, name: str, argv: Sequence[str], stdin: bytes) -> None:
-    """Run the command on one host, and pass on what it prints. Raises StepFailed."""
-    from provision.controller.events import Output
-    from provision.controller.outcome import StepFailed
-    from provision.steps.application_commands import ApplicationCommand
-
-    try:
-        outcome = host.submit(ApplicationCommand(name, argv, stdin))
-        host.emit(Output(host.name, 0, outcome.stdout, outcome.stderr))
-    except StepFailed as failed:
-        if failed.status is not None:
-            host.emit(Output(host.name, failed.status, failed.stdout, failed.stderr))
-        raise
-
-
 def on_terminal(host: InventoryHost, argv: Sequence[str]) -> int:
-    """Run the host's words at this terminal, by ssh; returns the exit status. sudo asks there for its
-    password."""
+    """Run the host's words at this terminal, by ssh; return the exit status. sudo asks there for its password."""
     from provision.cli.ssh_command import ssh_argv
     from provision.controller.transport_choice import transport_to
     from provision.roles.reach import login_of, reach

@@ -1,4 +1,4 @@
-"""What ping, facts and run share: a session with each host, for work that is not a role's."""
+"""What ping, facts, run, exec and manage share: a session with each host, for work that is not a role's."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from provision.cli.prepare import Scope, select
 from provision.errors import Exit
 
 if TYPE_CHECKING:
+    from provision.controller.outcome import Outcome
     from provision.inventory import InventoryHost
     from provision.report.formats import Format
     from provision.report.reporting import Report
@@ -46,3 +47,20 @@ def tell_facts(host: Host) -> None:
     from provision.controller.events import FactsKnown
 
     host.emit(FactsKnown(host.name, host.facts))
+
+
+def pass_on_output(host: Host, start: Callable[[], Outcome]) -> None:
+    """Pass on what a command has printed. start: submits its step. Raises StepFailed.
+
+    A command that ended with another status than 0 has output too; one that could not be run has none.
+    """
+    from provision.controller.events import Output
+    from provision.controller.outcome import StepFailed
+
+    try:
+        outcome = start()
+        host.emit(Output(host.name, 0, outcome.stdout, outcome.stderr))
+    except StepFailed as failed:
+        if failed.status is not None:
+            host.emit(Output(host.name, failed.status, failed.stdout, failed.stderr))
+        raise

@@ -9,7 +9,7 @@ import click
 
 from provision.cli.options import several_hosts
 from provision.cli.prepare import Scope
-from provision.cli.questions import ask
+from provision.cli.questions import ask, pass_on_output
 from provision.report.formats import Format
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ def run(
     group, a glob, or several with commas; !x leaves out.
 
     The command runs beside a deploy and does not delay one. The host keeps no record of it: `prov history`
-    does
-    not list it and `prov undo` does not undo it. If no deploy may run at the same time, give --lock:
+    does not list it and `prov undo` does not undo it. If no deploy may run at the same time, give --lock:
     the command fails during a deploy, and deploys fail until the command has ended.
 
     Exit status: 0 the command succeeded on every host; 1 it failed on one; 2 usage or configuration; 4 a host
@@ -42,22 +41,9 @@ def run(
     from provision.report.output import OutputShown
 
     def work(host: Host) -> None:
-        run_one(host, argv)
+        from provision.steps.command import command
+
+        pass_on_output(host, lambda: command(host, list(argv), reason="asked for with prov run"))
 
     opening = {"aside": "locked" if lock else "free"}
     return ask(scope, out, work, lambda hosts: OutputShown(named=len(hosts) > 1), plan=False, opening=opening)
-
-
-def run_one(host: Host, argv: Sequence[str]) -> None:
-    """Run the command on one host. Raises StepFailed if it could not be run or its status was not 0."""
-    from provision.controller.events import Output
-    from provision.controller.outcome import StepFailed
-    from provision.steps.command import command
-
-    try:
-        outcome = command(host, list(argv), reason="asked for with prov run")
-        host.emit(Output(host.name, 0, outcome.stdout, outcome.stderr))
-    except StepFailed as failed:
-        if failed.status is not None:
-            host.emit(Output(host.name, failed.status, failed.stdout, failed.stderr))
-        raise
