@@ -25,6 +25,7 @@ class Fleet:
         self._finder = finder
         self._manifests = Manifests(inventory.read_from)
         self._apps: dict[str, tuple[Application, ...]] = {}
+        self._provided: dict[str, tuple[Binding, ...]] = {}
 
     def apps(self, host: InventoryHost) -> tuple[Application, ...]:
         """Return the applications of a host."""
@@ -40,20 +41,17 @@ class Fleet:
 
     def provided(self, host: InventoryHost) -> tuple[Binding, ...]:
         """Return what a host provides to applications, its own and those of other hosts."""
-        users = [
-            other
-            for other in self._inventory.hosts.values()
-            if other is host or host.name in used_hosts(other)
-        ]
-        found = [
-            each
-            for user in users
-            for app in self.apps(user)
-            for each in app.bindings
-            if each.provider is host
-        ]
-        refuse_shared(found)
-        return tuple(found)
+        if host.name not in self._provided:
+            found = [
+                each
+                for user in self._users.get(host.name, ())
+                for app in self.apps(user)
+                for each in app.bindings
+                if each.provider is host
+            ]
+            refuse_shared(found)
+            self._provided[host.name] = tuple(found)
+        return self._provided[host.name]
 
     def balanced(self, host: InventoryHost) -> tuple[Balanced, ...]:
         """Return what a host balances, which needs the applications of the hosts behind it."""
@@ -84,6 +82,15 @@ class Fleet:
             apps = host.vars.get("apps")
             for name in apps if isinstance(apps, Mapping) else ():
                 found.setdefault(str(name), host.name)
+        return found
+
+    @cached_property
+    def _users(self) -> Mapping[str, list[InventoryHost]]:
+        """Return the hosts whose applications may use each host, itself among them, in the inventory's order."""
+        found: dict[str, list[InventoryHost]] = {}
+        for host in self._inventory.hosts.values():
+            for name in {host.name, *used_hosts(host)}:
+                found.setdefault(name, []).append(host)
         return found
 
     @cached_property

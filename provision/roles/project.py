@@ -120,17 +120,15 @@ def served_by(hosts: Sequence[InventoryHost], known: KnownRoles, problems: Probl
                     fleet.leads(host),
                     fleet.provided(host),
                 )
-                for provider in {
-                    each.provider.name: each.provider for app in apps for each in app.bindings
-                }.values():
-                    fleet.provided(provider)
+                # what its applications use is checked, too
+                for binding in (each for app in apps for each in app.bindings):
+                    fleet.provided(binding.provider)
     return found
 
 
 def implied_roles(host: InventoryHost, served: ServedApps) -> tuple[str, ...]:
     """Return the roles that a host's applications bring by `server`, `front` and `tls`, and those that it
-    balances,
-    besides the listed ones: changing one takes one line.
+    balances, besides the listed ones: changing one takes one line.
 
     Applications do so only if the role `app` is listed: projects without it may use the variable `apps`
     otherwise.
@@ -160,9 +158,10 @@ class KnownRoles:
         return self._found[name]
 
     def is_backing(self, roles: Sequence[str]) -> bool:
-        """Return whether one of these provides something to applications. A role that declares itself wrongly
-        is
-        refused when it is found."""
+        """Return whether one of these provides something to applications.
+
+        A role that declares itself wrongly is refused when it is found.
+        """
         for name in roles:
             with contextlib.suppress(ConfigError):
                 if backing_roles.backing_role(name, self._folders) is not None:
@@ -212,8 +211,7 @@ def roles_of(host: InventoryHost, wanted: Sequence[str], known: KnownRoles, prob
 
 def in_order(roles: Sequence[Role]) -> list[Role]:
     """Return roles as listed, but each after those that it names in AFTER, fronts after servers, and `app`
-    after what
-    applications use.
+    after what applications use.
 
     Raises ConfigError for a circle.
     """
