@@ -66,21 +66,16 @@ def assigned(
     part: RolePart,
     begin: Callable[[Sequence[InventoryHost]], None] = lambda hosts: None,
 ) -> list[Assignment]:
-    """Return the hosts of a scope with their assignments. Raises ConfigErrors with every error, and
-    UsageError.
+    """Return the hosts of a scope with their assignments. Raises ConfigErrors with every error, and UsageError.
 
     begin: called with the hosts as soon as their addresses are known.
     """
     from provision.inventory import Problems
-    from provision.inventory.loaded import check
+    from provision.inventory.loaded import without_errors
 
     hosts = meant(scope)
     problems = Problems()
-    sound = []
-    for host in hosts:
-        with problems.gathered():
-            check([host])
-            sound.append(host)
+    sound = without_errors(hosts, problems)
     if len(sound) == len(hosts):
         begin(sound)
     # imported here: it brings pydantic

@@ -16,7 +16,7 @@ from typing import Any
 from provision.controller.bootstrap import AGENT, PLAN, file_of, needed, program_text
 from provision.controller.openssh.answer_cache import recall, remember, state_of
 
-#: kind under which `remembered` stores what hosts have
+#: kind under which the answer cache stores what hosts have
 KIND = "program"
 
 

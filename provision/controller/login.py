@@ -8,7 +8,13 @@ from collections.abc import Callable
 from provision.controller.agent_program import AgentProgram, program_for
 from provision.controller.bootstrap import MODES, SAYS, SUDO_PROMPT, command, said_by_sh
 from provision.controller.channel import START_TIMEOUT, Channel
-from provision.controller.login_refusals import EXPIRED, READS, WANTS_PASSWORD, WRONG_PASSWORD, refusal
+from provision.controller.login_refusals import (
+    EXPIRED,
+    WANTS_PASSWORD,
+    WRONG_PASSWORD,
+    reads_input,
+    refusal,
+)
 from provision.controller.run_options import RunOptions
 from provision.errors import ProvError, StepError, UnreachableError
 from provision.secrets import Secret
@@ -238,7 +244,7 @@ class Starter:
                 self._note(SLOW)
             elif self._prompted and not self._has_said_login():
                 # nothing is sent before sudo asks: a shell that has not spoken by now waits for input
-                raise self._give_up(READS.error())
+                raise self._give_up(reads_input())
         finally:
             channel.close()
 
@@ -261,7 +267,7 @@ class Starter:
         words = first_lines(out or self.channel.err)
         return UnreachableError(
             f"{what} within {seconds:.0f} s" + (f"; it says: {words}" if words else ""),
-            hint="Try `prov ssh HOST -- true`: it has to end by itself. Start files of the login"
+            hint="Try `prov ssh HOST -- true`: the command must end. Start files of the login"
             " (~/.bashrc, ~/.profile) may wait for input, or start something that does not end.",
         )
 
@@ -300,7 +306,7 @@ class Starter:
         if "install-failed" in words:
             return StepError("python3 could not be installed", stderr=_last(text))
         if "eaten" in words:
-            return READS.error()
+            return reads_input()
         if self._login.sudo and "shell" not in words:
             known = refusal(text)
             if known is not None:

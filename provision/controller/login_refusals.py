@@ -20,12 +20,6 @@ class Refusal(NamedTuple):
         return UnreachableError(self.message, hint=self.hint)
 
 
-READS = Refusal(
-    re.compile(r"(?!)"),
-    "something in the login's start files reads standard input, which prov's program comes on",
-    "Let ~/.bashrc and ~/.profile ask nothing where no person is: begin them with"
-    "  case $- in *i*) ;; *) return;; esac",
-)
 EXPIRED = re.compile(
     r"password (is |has )?expired|expired, reset your password|required to change your password"
 )
@@ -69,6 +63,15 @@ SUDO_REFUSALS = (
         "Log in by hand and set another one (passwd), or have it never expire: chage -M -1 USER.",
     ),
 )
+
+
+def reads_input() -> UnreachableError:
+    """Return the error for start files that read what is meant for prov's script."""
+    return UnreachableError(
+        "something in the login's start files reads standard input, which prov's program comes on",
+        hint="Let ~/.bashrc and ~/.profile end early in shells that are not interactive: begin them with"
+        "  case $- in *i*) ;; *) return;; esac",
+    )
 
 
 def refusal(text: str) -> Refusal | None:

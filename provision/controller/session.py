@@ -268,8 +268,10 @@ class Session:
 
     def _ship(self, module: str) -> None:
         """Send a step module, and what it imports, before the first step that needs it."""
-        # a module that was sent has its dependencies there
-        for name in () if module in self._shipped else needed(module):
+        if module in self._shipped:
+            # so are its dependencies
+            return
+        for name in needed(module):
             if name not in self._shipped:
                 self._shipped.add(name)
                 self._send(StepModule(name, module_payload(name)))
@@ -287,13 +289,13 @@ class Session:
         except ProtocolError as error:
             raise UnreachableError(
                 f"the agent sent {error}; something else writes to its output",
-                hint="Nothing that this host says is believed from here on; other hosts go on.",
+                hint="prov ignores the rest of this host's messages; other hosts continue.",
             ) from None
         if (self._closed or conversation.ended) and not self._go_on() and not self._closed:
             self._closed = True
             raise UnreachableError(
                 "the connection was cut before the run had ended",
-                hint="What had been done is done whole; run again, and prov continues from there.",
+                hint="Finished steps are complete; run again, and prov continues where it was.",
             )
 
     def _go_on(self) -> bool:

@@ -99,3 +99,13 @@ def check(hosts: Iterable[InventoryHost]) -> None:
         with problems.gathered():
             host.roles  # noqa: B018
     problems.raise_any()
+
+
+def without_errors(hosts: Iterable[InventoryHost], problems: Problems) -> list[InventoryHost]:
+    """Return the hosts in whose connections and lists of roles `check` finds no error; add the others' errors."""
+    found = []
+    for host in hosts:
+        with problems.gathered():
+            check([host])
+            found.append(host)
+    return found

@@ -1,4 +1,4 @@
-"""All that can be known to be wrong without a connection: `prov check`."""
+"""Find errors without a connection to a host: `prov check`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from provision.apps.application import Application
 from provision.apps.interpreters import unfit
 from provision.declared.role_folders import search_path
 from provision.errors import ConfigError, ProvError
-from provision.inventory import InventoryHost, Problems, check
+from provision.inventory import InventoryHost, Problems
+from provision.inventory.loaded import without_errors
 from provision.roles.project import Assignment, KnownRoles, params_for, resolve, roles_of
 from provision.roles.role_model import Params, Role
 from provision.run.step_list import steps_of
@@ -19,9 +20,9 @@ from provision.values import dataclass
 
 @dataclass(frozen=True)
 class CheckedHost:
-    """What is known of a host. steps: how many its roles take, as far as that can be told without it.
+    """What is known of a host. steps: number of its roles' steps, as far as it is known without the host.
 
-    unknown: (role, task) of those that go on by what the host answers.
+    unknown: (role, task) of tasks whose further steps depend on the host's answers.
     """
 
     assignment: Assignment
@@ -30,10 +31,10 @@ class CheckedHost:
 
 
 def checked(hosts: Sequence[InventoryHost], problems: Problems) -> Iterator[CheckedHost]:
-    """Yield what is known of each host. What is wrong is added to the problems, of all hosts and parts."""
+    """Yield what is known of each host. Errors of all hosts are added to the problems."""
     for assignment in resolved(hosts, problems):
         apps = tuple(app for app in assignment.served.apps if has_release(app, assignment.host, problems))
-        # the others' steps can be told all the same
+        # the steps of the other applications are still known
         sound = replace(assignment, served=replace(assignment.served, apps=apps))
         steps, unknown = 0, []
         for task in steps_of(sound, lambda error: problems.add(as_config_error(error))):
@@ -45,13 +46,9 @@ def checked(hosts: Sequence[InventoryHost], problems: Problems) -> Iterator[Chec
 
 def resolved(hosts: Sequence[InventoryHost], problems: Problems) -> list[Assignment]:
     """Return what each host gets, of those that can be resolved."""
-    sound = []
-    for host in hosts:
-        with problems.gathered():
-            check([host])
-            sound.append(host)
+    sound = without_errors(hosts, problems)
     try:
-        # together, as they read the sources of their applications together
+        # together, because they read the sources of their applications together
         return resolve(sound)
     except ConfigError as error:
         problems.add(error)
@@ -59,7 +56,7 @@ def resolved(hosts: Sequence[InventoryHost], problems: Problems) -> list[Assignm
 
 
 def part_of(host: InventoryHost) -> Assignment:
-    """Return what a host gets, without what is wrong, which has been noted already: the rest may have faults, too."""
+    """Return what a host gets, without the parts whose errors are known already: the rest may have errors, too."""
     with contextlib.suppress(ConfigError):
         (found,) = resolve([host])
         return found
@@ -72,7 +69,7 @@ def part_of(host: InventoryHost) -> Assignment:
 
 
 def has_release(app: Application, host: InventoryHost, problems: Problems) -> bool:
-    """Whether the source of an application makes a release, which its Python can run."""
+    """Return whether an application's source makes a release that its Python can run; else add the error."""
     try:
         why = unfit(app.release, "")
     except ProvError as error:
@@ -85,7 +82,7 @@ def has_release(app: Application, host: InventoryHost, problems: Problems) -> bo
 
 
 def as_config_error(error: ProvError) -> ConfigError:
-    """The same, found before a connection."""
+    """Return an error as one of the configuration."""
     if isinstance(error, ConfigError):
         return error
     return ConfigError(error.message, where=error.where, hint=error.hint)
