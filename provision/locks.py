@@ -55,7 +55,7 @@ def locked(
 
 
 def taken(descriptor: int, seconds: float | None) -> bool:
-    """Take the lock within so many seconds; None waits until it is free."""
+    """Take the lock. seconds: how long to wait for it; None waits until it is free."""
     if seconds is None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         return True

@@ -31,8 +31,7 @@ def undo(
     names it and puts back nothing.
 
     Exit status: 0 done; 1 it can't be undone; 2 usage or configuration; 3 with --check, there is something to
-    put
-    back; 4 a host could not be reached; 130 interrupted.
+    put back; 4 a host could not be reached; 130 interrupted.
     """
     hosts = select(scope) if run is None else [select_one(scope.inventory, scope.target)]
     from provision.cli.watch import Prompt, run_shown

@@ -38,7 +38,7 @@ class Style:
     reasons.
     fleet: there are several hosts; what they share is shown once, at the end: all of a plan, the diffs of a
     deploy.
-    diff_lines: at most so many lines of one diff; 0 shows no diffs, None shows them whole.
+    diff_lines: largest number of lines of one diff; 0 shows no diffs, None shows them whole.
     """
 
     plan: bool = False

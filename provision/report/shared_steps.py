@@ -11,7 +11,7 @@ from provision.values import dataclass
 
 #: names of hosts in one line
 MOST = 12
-#: at most so many hosts are named as exceptions ("all but web7") instead of naming the rest
+#: largest number of hosts named as exceptions ("all but web7") instead of naming the rest
 FEW = 3
 
 #: role, step, and the occurrence index of that step name on its host

@@ -64,9 +64,10 @@ def package(name: str, path: list[str]) -> types.ModuleType:
 
 
 class BuiltinAlias(MetaPathFinder, Loader):
-    """Makes `roles.nginx` the same module as `provision.builtin.nginx` if the project has no such role, so
-    that
-    its class of parameters exists once. It is asked last, after the project's folder."""
+    """Makes `roles.nginx` the same module as `provision.builtin.nginx` if the project has no such role.
+
+    So its class of parameters exists once. It is asked last, after the project's folder.
+    """
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None

@@ -6,8 +6,7 @@
             c.run("wall 'a new motd'")
 
 A connection gets one agent with its first step, and keeps it until it is closed or the process ends. It
-becomes
-root by sudo where the login is not root, with the password in `sudo.password` of Fabric's configuration.
+becomes root by sudo where the login is not root, with the password in `sudo.password` of Fabric's configuration.
 """
 
 from __future__ import annotations

@@ -179,9 +179,9 @@ class Host:
         return found if isinstance(found, model) else model()
 
     def render(self, name: str, *, role: str = "", **values: Any) -> str:
-        """Return the text of a template of the running role or another one. Raises ProvError, also if it
-        contains a
-        secret: use `render_secret`.
+        """Return the text of a template of the running role or another one.
+
+        Raises ProvError, also if it contains a secret: use `render_secret`.
         """
         text = self._rendered(name, role, values)
         if isinstance(text, Secret):
@@ -269,18 +269,18 @@ class Host:
             )
 
     def provides_now(self) -> None:
-        """Have the hosts of the run go on whose applications use this one. Waits for all steps so far."""
+        """Let the hosts continue whose applications use this one. Waits for all steps so far."""
         if any(binding.client is not self.inventory for binding in self.provided):
             self.started().wait_for_all()
             self._options.shared_work.provided(self.name)
 
     def reaches(self, binding: Binding) -> bool:
-        """Whether the host answers that an application uses, as far as this run has asked it. Waits for that."""
+        """Return whether the host that an application uses answers. Waits if this run connects to it earlier."""
         shared_work, name = self._options.shared_work, binding.provider.name
         return not shared_work.is_before(name, self.name) or shared_work.wait_reached(name)
 
     def wait_for_provider(self, binding: Binding) -> None:
-        """Wait until the host has what an application uses. Raises ProvError if it has failed."""
+        """Wait until the host provides what an application uses. Raises ProvError if it has failed."""
         shared_work, name = self._options.shared_work, binding.provider.name
         if (
             not self.planning
@@ -289,7 +289,7 @@ class Host:
         ):
             raise ProvError(
                 f"{name} has failed, and {binding.app.name} uses its {binding.role}",
-                hint=f"See what is said of {name}. Nothing of {binding.app.name} has been touched on {self.name}.",
+                hint=f"See the error of {name}. {binding.app.name} was not changed on {self.name}.",
             )
 
     def leads(self, app: App) -> bool:

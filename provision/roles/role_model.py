@@ -105,9 +105,10 @@ class Role:
 
 
 def find(name: str, folders: Sequence[Path]) -> Role | None:
-    """Return the role of that name, or None. Raises ConfigError if its module can't be imported or its
-    declarations are
-    wrong."""
+    """Return the role of that name, or None.
+
+    Raises ConfigError if its module can't be imported or its declarations are wrong.
+    """
     folder = next((f / name for f in folders if (f / name / "__init__.py").is_file()), None)
     if folder is None:
         return None

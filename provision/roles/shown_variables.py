@@ -14,9 +14,10 @@ from provision.secrets import Secret
 
 
 def kinds_of(host: InventoryHost) -> Kinds:
-    """Return the known types of a host's variables: applications, and parameters of roles, also of roles that
-    the
-    host does not have."""
+    """Return the known types of a host's variables: applications, and parameters of roles.
+
+    Roles that the host does not have are included.
+    """
     found: dict[str, Any] = {}
     if "apps" in host.vars:
         from provision.apps.app_model import App

@@ -38,8 +38,7 @@ from provision.steps.base import Change
 
 class Run:
     """Work on hosts, a deploy or plan by default. Iterate over it for its events; iteration ends when all
-    hosts
-    have ended.
+    hosts have ended.
 
     options: settings for all hosts, except `emit`, which the run sets itself.
     pending: a connection to the first host that is being opened.  began: when, by time.monotonic().
@@ -202,9 +201,9 @@ class Run:
 
 
 def providers_first(assignments: Sequence[Assignment]) -> list[Assignment]:
-    """Return what hosts get in the order in which they begin: as given, but each after those that its applications use.
+    """Return the assignments in the order in which hosts start: as given, but each after the hosts it uses.
 
-    Of hosts that use each other, the one that is named first begins.
+    A host uses those that its applications use. If hosts use each other, one of them starts without waiting.
     """
     by_name = {assignment.host.name: assignment for assignment in assignments}
     found: dict[str, Assignment] = {}

@@ -10,7 +10,7 @@ from provision.errors import ConfigError, ConfigErrors
 from provision.saved.plan_file import PlannedHost, PlannedStep, SavedPlan
 
 STALE = "Nothing was changed. Save the plan again, look at it, and deploy that."
-#: at most so many differences are listed; one changed variable may change every step
+#: largest number of listed differences; one changed variable may change every step
 MOST = 20
 
 

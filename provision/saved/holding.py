@@ -139,8 +139,7 @@ class PlannedOnly:
     """Holds a deploy to a plan: each step is sent with its planned changes, and the host compares.
 
     A step that was `maybe` may change anything. A step that the plan lacks must find nothing to do, unless
-    its
-    role has read the outcome of an earlier step, which no plan can predict.
+    its role has read the outcome of an earlier step, which no plan can predict.
     """
 
     def __init__(self, plan: SavedPlan) -> None:
