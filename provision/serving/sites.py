@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from provision.apps.app_model import App
 from provision.apps.app_releases import Release
@@ -16,6 +16,7 @@ from provision.apps.tls import authority_path, certificate_path, key_path
 from provision.declared.fronts import Front, fronts
 from provision.declared.role_folders import search_path
 from provision.inventory.fields import encoded
+from provision.serving.front_answers import hidden, sent
 from provision.serving.instances import instance, running_role
 from provision.serving.locations import Location, at, location, locations
 from provision.steps import files
@@ -54,6 +55,10 @@ class Site:
     method: Method = "round_robin"
     balanced: bool = False
     keepalive: bool = False
+
+    @property
+    def server_name(self) -> str:
+        return server_name(self.app)
 
     @property
     def release(self) -> Release:
@@ -120,6 +125,10 @@ class VirtualHost:
         return self.first.domains
 
     @property
+    def server_name(self) -> str:
+        return server_name(self.first)
+
+    @property
     def redirects(self) -> Sequence[str]:
         """Names that lead to the first domain."""
         return self.first.redirects
@@ -162,7 +171,7 @@ class Probe:
     @property
     def host(self) -> str:
         """The name that the application sees."""
-        return self.site.app.domains[0].replace("*", "www", 1)
+        return self.site.server_name
 
     @property
     def url_path(self) -> str:
@@ -175,10 +184,25 @@ class Probe:
         return authority_path(self.site.app)
 
 
+def server_name(app: App) -> str:
+    """The first domain of an application as a valid server name: a wildcard becomes www."""
+    return app.domains[0].replace("*", "www", 1)
+
+
 def probes(hosts: Iterable[VirtualHost]) -> list[Probe]:
     """The health paths that answer by any name."""
     sites = [site for host in hosts for site in host.sites if site.app.health_by_any_name]
     return [Probe(site, location(site.release, site.app.health)) for site in sites]
+
+
+def template_values(hosts: Sequence[VirtualHost]) -> dict[str, Any]:
+    """What the templates of all fronts get: health paths that answer by any name, and headers of answers."""
+    return {
+        "probes": probes(hosts),
+        "elsewhere": lambda host: probes(other for other in hosts if other is not host),
+        "sent": sent,
+        "hidden": hidden,
+    }
 
 
 def snippets(hosts: Iterable[VirtualHost]) -> dict[str, Path]:

@@ -10,16 +10,16 @@ from provision.controller.outcome import Outcome
 from provision.inventory.fields import matching
 from provision.role import Host, task
 from provision.serving.client_headers import DOT_SEGMENT, METHOD_OVERRIDES, dropped
-from provision.serving.front_answers import HASHED, PARTS, cacheable, hidden, sent
+from provision.serving.front_answers import HASHED, PARTS, cacheable
 from provision.serving.front_files import front_files, passwords_path
 from provision.serving.front_params import FrontParams
 from provision.serving.sites import (
     VirtualHost,
     idle_fronts,
-    probes,
     proxies,
     sites_elsewhere_gone,
     snippets,
+    template_values,
     virtual_hosts,
 )
 from provision.steps import apt, configuration, files, logrotate, served, systemd
@@ -91,7 +91,7 @@ def install(c: Host, p: Apache) -> None:
     sites_elsewhere_gone(c)
     for host in hosts:
         if host.tls:
-            served.served_certificate(c, host.certificate, places.names(host)[0], when=[apache])
+            served.served_certificate(c, host.certificate, host.server_name, when=[apache])
     cache.upkeep(c, hosts)
 
 
@@ -109,10 +109,7 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
         *(["qos"] if limited else []),
     ]
     shared: dict[str, Any] = {
-        "probes": probes(hosts),
-        "elsewhere": lambda host: probes(other for other in hosts if other is not host),
-        "sent": sent,
-        "hidden": hidden,
+        **template_values(hosts),
         "pattern": places.pattern,
         "direct": places.direct,
         "target": places.target,
@@ -145,7 +142,6 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
             "site.conf.j2",
             p=p,
             host=host,
-            names=places.names(host),
             places=places.places(host),
             guards=guards,
             guarded=places.guarded,

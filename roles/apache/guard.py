@@ -133,7 +133,7 @@ def start(c: Host, found: AuthServer) -> None:
     place = next(p for p in found.site.locations if places.guarded(found.site, p))
     wait.url(
         c,
-        f"http://{places.plain(app.domains[0])}{encoded(place.path)}",
+        f"http://{found.site.server_name}{encoded(place.path)}",
         socket=found.listens,
         expect=[401],
         service=f"{found.name}@{found.id}.service",

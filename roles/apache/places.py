@@ -25,16 +25,6 @@ COMPRESSED = {
 UNITS = {"k": 1024, "m": 1024**2, "g": 1024**3}
 
 
-def plain(domain: str) -> str:
-    """Return a domain as a valid server name: a wildcard becomes www."""
-    return domain.replace("*", "www", 1)
-
-
-def names(host: VirtualHost) -> list[str]:
-    """Return its domains as such names."""
-    return [plain(domain) for domain in host.domains]
-
-
 def places(host: VirtualHost) -> list[tuple[Site, Location]]:
     """Return all places of a virtual host, each after those that contain it."""
     found = [(site, place) for site in host.sites for place in site.locations]

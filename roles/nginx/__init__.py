@@ -11,16 +11,16 @@ from provision.apps.app_model import App
 from provision.apps.settings import Cache
 from provision.role import Host, task
 from provision.serving.client_headers import DOT_SEGMENT, METHOD_OVERRIDES, dropped, variable
-from provision.serving.front_answers import HASHED, PARTS, cacheable, hidden, sent
+from provision.serving.front_answers import HASHED, PARTS, cacheable
 from provision.serving.front_files import front_files, passwords_path
 from provision.serving.front_params import FrontParams
 from provision.serving.sites import (
     VirtualHost,
     idle_fronts,
-    probes,
     proxies,
     sites_elsewhere_gone,
     snippets,
+    template_values,
     virtual_hosts,
 )
 from provision.steps import apt, configuration, files, served, systemd
@@ -65,10 +65,7 @@ def install(c: Host, p: Nginx) -> None:
             "dropped": dropped(p.trusted_headers if trusted else ()),
             "variable": variable,
         },
-        "probes": probes(hosts),
-        "elsewhere": lambda host: probes(other for other in hosts if other is not host),
-        "sent": sent,
-        "hidden": hidden,
+        **template_values(hosts),
     }
     conf = configuration.configuration(
         c,
@@ -108,8 +105,7 @@ def install(c: Host, p: Nginx) -> None:
     sites_elsewhere_gone(c)
     for host in hosts:
         if host.tls:
-            name = host.domains[0].replace("*", "www", 1)
-            served.served_certificate(c, host.certificate, name, when=[nginx])
+            served.served_certificate(c, host.certificate, host.server_name, when=[nginx])
 
 
 def site(c: Host, p: Nginx, host: VirtualHost, shared: Mapping[str, Any]) -> str:
