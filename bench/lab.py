@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +93,17 @@ class Bench:
                 self.deploy(TOOLS[name], self.points)
             self._settled = True
         return self.points
+
+    def timed(self, part: str, name: str, action: Callable[[], Run]) -> None:
+        """Do something and record how long it took, under part; failures too."""
+        try:
+            done = action()
+        except Failed as error:
+            say(f"{name}: FAILED: {error}")
+            self.record.add(part, case=name, failed=str(error)[-2000:])
+            return
+        say(f"{name}: {done.seconds:.3f} s, {done.cpu:.2f} s CPU")
+        self.record.add(part, case=name, seconds=done.seconds, cpu=done.cpu)
 
     def measured(
         self, part: str, name: str, points: Sequence[Endpoint], *, unchanged: bool = False, **row: object

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.hosts import on_all, write_ssh
 from bench.lab import Bench
 from bench.log import say
-from bench.measure import Command, Failed, run
+from bench.measure import Command, run
 from bench.parts.tree import SAME, grow
 from bench.record import alternating
 from bench.tools.prov import deploy
@@ -48,14 +48,7 @@ def measure(bench: Bench, megabytes: int) -> None:
     }
 
     def once(case: str) -> None:
-        try:
-            done = run(commands[case], timeout=120 + megabytes / 5)
-        except Failed as error:
-            say(f"{case}: FAILED: {error}")
-            bench.record.add(PART, case=case, failed=str(error)[-2000:])
-            return
-        say(f"{case}: {done.seconds:.2f} s, {done.cpu:.2f} s CPU")
-        bench.record.add(PART, case=case, seconds=done.seconds, cpu=done.cpu)
+        bench.timed(PART, case, lambda: run(commands[case], timeout=120 + megabytes / 5))
 
     for number in range(bench.rounds):
         on_all(points, "rm -rf /srv/tree-* /srv/file-*; sync", timeout=120)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from bench.hosts import Endpoint
 from bench.lab import FIRST_MB, Bench
-from bench.log import say
 from bench.measure import Command, Failed, Run, run
 from bench.proxy import Proxy
 from bench.record import alternating
@@ -48,15 +47,7 @@ def several(bench: Bench, points: Sequence[Endpoint], where: str) -> None:
     }
 
     def once(name: str) -> None:
-        case = f"{where}: {name}"
-        try:
-            done = actions[name]()
-        except Failed as error:
-            say(f"{case}: FAILED: {error}")
-            bench.record.add(PART, case=case, failed=str(error)[-2000:])
-            return
-        say(f"{case}: {done.seconds:.3f} s, {done.cpu:.2f} s CPU")
-        bench.record.add(PART, case=case, seconds=done.seconds, cpu=done.cpu)
+        bench.timed(PART, f"{where}: {name}", actions[name])
 
     # what is cached is cached before
     unchanged(fresh, points)

@@ -1,4 +1,4 @@
-"""prov check: what is wrong, as far as that can be known without a connection."""
+"""prov check: find errors without connecting to a host."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ COLUMNS = ("NAME", "ROLES", "APPLICATIONS", "STEPS")
 @limit_option
 @format_option
 def check(target: str, inventory: Sequence[str], limit: str | None, out: Format) -> int:
-    """Say what is wrong in the inventory, roles, applications and their sources, all of it at once, with file and line.
+    """Find all errors in the inventory, roles, applications and their sources at once, each with file and line.
 
     TARGET is a host, a group, a glob, or several with commas; !x leaves out. Default: all. prov connects to no host,
-    so it can't say what only a host knows; sources in git are fetched.
+    so errors that only a host can show are not found. Sources in git are fetched.
 
-    Exit status: 0 nothing is; 2 something is.
+    Exit status: 0 nothing is wrong; 2 something is.
     """
     from provision.cli.prepare import Scope, meant
     from provision.inventory import Problems
@@ -45,7 +45,7 @@ def check(target: str, inventory: Sequence[str], limit: str | None, out: Format)
 
 
 def as_event(host: CheckedHost) -> dict[str, object]:
-    """A host as a line of --json."""
+    """Return a host as a line of --json."""
     assignment = host.assignment
     return {
         "event": "check",
@@ -58,7 +58,7 @@ def as_event(host: CheckedHost) -> dict[str, object]:
 
 
 def row(host: CheckedHost) -> tuple[str, ...]:
-    """A host as a line of the table."""
+    """Return a host as a line of the table."""
     assignment = host.assignment
     roles = " ".join(role.name for role, _ in assignment.roles)
     apps = " ".join(app.name for app in assignment.served.apps)

@@ -18,11 +18,10 @@ def exec(scope: Scope, out: Format, app: str, argv: Sequence[str], stdin: bool) 
     """Run a command as the application APP runs: in the environment of the release in service, as its user, in
     its folder and its sandbox.
 
-    The words after -- reach the command as they are; its first one is looked for in the release's environment, then on
-    the host. Where prov is run at a terminal, for one host, the command has a terminal too. The host keeps no
-    record of it.
+    The words after -- reach the command unchanged. The program is looked for in the release's environment, then
+    on the host. At a terminal, and for one host, the command has a terminal too. The host keeps no record of it.
 
-    Exit status: 0 the command's was 0 everywhere; 1 it was not; 2 usage or configuration; 4 a host could not
-    be reached.
+    Exit status: 0 the command succeeded on every host; 1 it failed on one; 2 usage or configuration; 4 a host
+    could not be reached.
     """
     return run_of(scope, out, app, lambda found: argv, stdin=stdin)

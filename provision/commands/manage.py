@@ -24,8 +24,8 @@ def manage(scope: Scope, out: Format, app: str, arguments: Sequence[str], stdin:
 
     Options of prov come before TARGET; what follows APP is for manage.py.
 
-    Exit status: 0 the command's was 0 everywhere; 1 it was not; 2 usage or configuration; 4 a host could not
-    be reached.
+    Exit status: 0 the command succeeded on every host; 1 it failed on one; 2 usage or configuration; 4 a host
+    could not be reached.
     """
 
     def words(found: Application) -> list[str]:
