@@ -115,7 +115,7 @@ class App(FrontSettings):
     )
     static: dict[StaticPlace, InnerPath] = Field(
         default={},
-        description="Prefix or path below `path`: folder or file in the release that the front serves by itself.",
+        description="Prefix or path below `path`: folder or file in the release; the front serves it.",
     )
     media: dict[UrlPrefix, InnerPath] = Field(
         default={},

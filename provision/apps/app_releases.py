@@ -37,8 +37,7 @@ from provision.values import dataclass
 
 #: largest size of a file that lists packages, in bytes
 MOST_REQUIREMENTS = 16 << 20
-#: migrations: files in a folder of that name, or numbered as Django does, wherever MIGRATION_MODULES puts
-#: them
+#: files in a folder `migrations`, or numbered as Django does, wherever MIGRATION_MODULES puts them
 MIGRATION = re.compile(r"/migrations/.*\.py$|/\d{4}_\w+\.py$")
 #: what prov itself puts into a release's folder
 OURS = (".prov", ".venv")

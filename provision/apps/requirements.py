@@ -17,8 +17,7 @@ from provision.apps.requirement_files import FileTree, RequiredPackages, flatten
 from provision.errors import ConfigError
 from provision.steps.support.local_projects import MARKS, locals_in
 
-#: files that list an application's packages, if the inventory names none; the first one that exists
-#: counts
+#: files that list an application's packages, if the inventory names none: the first that exists
 USUAL = (
     "requirements.txt",
     "pylock.toml",

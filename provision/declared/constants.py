@@ -1,8 +1,7 @@
 """Read the constants of a role's module from its source, with their lines.
 
 Nothing is imported: what an application may name is known before any role runs, and a broken role does not
-hide
-the others.
+hide the others.
 """
 
 from __future__ import annotations
@@ -40,8 +39,7 @@ class RoleModule:
     """The declarations at the top of a role's module.
 
     names: of functions, classes and imports, with their file:line.  extends: (package, role) of its EXTENDS,
-    if the
-    module imports that.
+    if the module imports that.
     """
 
     file: str

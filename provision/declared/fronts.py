@@ -3,8 +3,7 @@
 OFFERS = ("static", "cache", "auth: basic", "balance")    settings of applications that it takes care of
 UNIT = "caddy"                                            its unit: another front has it stopped
 SITES = "/etc/caddy/sites/{}.conf"                        an application's file: another front removes it
-DRAINING = "caddy: finishing"                             title of processes that only finish requests;
-optional
+DRAINING = "caddy: finishing"                             optional: title of processes that only finish requests
 """
 
 from __future__ import annotations

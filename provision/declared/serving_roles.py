@@ -1,10 +1,8 @@
 """Servers: roles that declare what they serve.
 
 SERVES = ("wsgi", "asgi")         the interfaces that it speaks
-PACKAGE = "waitress>=3,<4"        what an application's environment needs; None if the role's own steps
-install it
-ALIASES = ("waitress-ng",)        other packages that bring the same server, if an application lists one;
-optional
+PACKAGE = "waitress>=3,<4"        what an application's environment needs; None if the role installs it
+ALIASES = ("waitress-ng",)        optional: other packages that an application may list for this server
 DEFAULT_FOR = ("wsgi",)           built-in roles only: the server of applications that name none
 
 A module with SERVES also has a function `program(c, release, p) -> Program` (provision.serving.instances).

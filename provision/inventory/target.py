@@ -16,7 +16,7 @@ from provision.inventory.host_variables import HostVariables
 from provision.inventory.ranges import is_address
 from provision.names import suggestion
 
-SHORT = 20  # at most so many names in a hint
+SHORT = 20  # largest number of names in a hint
 
 
 class Members(Protocol):

@@ -1,8 +1,7 @@
 """Check a value of the inventory against a pydantic model, and report errors in plain words with their place.
 
 The applications (provision.apps.app_model) and the parameters of roles go through `validate`. It is strict:
-text is not
-a number, and a number not text, because YAML has already guessed (0123 is 83, `no` is false).
+text is not a number, and a number not text, because YAML has already guessed (0123 is 83, `no` is false).
 """
 
 from __future__ import annotations

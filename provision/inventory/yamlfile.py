@@ -35,8 +35,7 @@ PLAIN_WORDS = {
 }
 DEEPEST = 100
 #: values that aliases (*name) and merges (<<) may add: a few lines of aliases of aliases expand to more than
-#: any
-#: memory holds
+#: any memory holds
 MOST_ALIASED = 20_000
 #: no setting needs larger whole numbers, and they take long to print
 LARGEST = 2**128

@@ -34,8 +34,7 @@ PROXY_HEADERS = (
 #: method
 METHOD_OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
 #: a request target whose path has "." or ".." for a segment, however it is encoded. Fronts resolve them to
-#: judge a
-#: request, and applications get them as they came: /admin/../public is public here, and below /admin/ there
+#: judge a request; applications get them as they came: /admin/../public is public here, below /admin/ there
 DOT_SEGMENT = r"^[^?#\s]*(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\?#;\s]|%2f|%5c|$)"
 
 

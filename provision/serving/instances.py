@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from provision.roles.role_host import Host
 
 ENVIRONMENT_FOLDER = "/etc/prov"
-#: at most so many seconds for running requests, after the front has switched, before the old instance is
-#: stopped
+#: longest wait in seconds, after the front has switched, for requests to the old instance before it is stopped
 DRAIN = 30.0
 #: the module that wraps the application (roles/app/files), and the object in it that servers serve
 SHIM = "behind_front"
@@ -47,8 +46,7 @@ class Program:
     """How a server is started on a socket that systemd passes as file descriptor 3 (sd_listen_fds(3)).
 
     argv: the program, from the release's environment, and its arguments, words without blanks; what it serves
-    is
-    SERVED. HERE in them stands for the instance's name.
+    is SERVED. HERE in them stands for the instance's name.
     notifies: it tells systemd when it is ready.  reload_signal: restarts its workers, if it can.
     stop_signal: lets it finish its requests and end. environment: variables of its own.
     files: further files for `.prov/` in the release: name, text.
@@ -74,8 +72,7 @@ class Instance:
 
     processes: how many services, with a socket each, make it up.  keeps_connections: as of its Program.
     workers: texts of the units of the application's own processes, by their names.  shared: what templates of
-    jobs
-    share with these.
+    jobs share with these.
     """
 
     release: Release
@@ -272,8 +269,7 @@ def start(c: Host, instance: Instance) -> None:
 
     def stop_others() -> None:
         keep, draining = instance.names, instance.app.front_role.draining
-        # a front whose processes have no title of their own by then leaves the requests to the instance
-        # itself
+        # if a front has no title for processes that finish, the instance itself finishes requests as it stops
         systemd.only_instances(
             c, f"{name}@.service", keep, after=DRAIN if draining else 0, until_gone=draining
         )

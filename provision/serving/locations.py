@@ -17,8 +17,7 @@ class Location:
 
     path: as clients see it; with a slash at its end it is a prefix, without one it is a single path (a place
     like /admin is two locations: /admin and /admin/).  kind: asked of the application, or files of the
-    release or
-    the data folder.  files: path of the folder or file on the host, if so.
+    release or the data folder.  files: path of the folder or file on the host, if so.
     deny, allow: networks that may not come, and the only ones that may, if there are any.
     index: path of the page that answers unknown paths, if one does.  before: the same folder in releases before.
     """

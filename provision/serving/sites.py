@@ -212,8 +212,7 @@ def snippets(hosts: Iterable[VirtualHost]) -> dict[str, Path]:
 
 def virtual_hosts(c: Host) -> list[VirtualHost]:
     """What the running front serves on this host, in the order of the inventory: its applications, and those
-    it
-    balances."""
+    it balances."""
     front = running_role(c)
     own = [own_site(c, app) for app in c.apps if app.front == front]
     others = [site_of(b) for b in c.balanced if b.balance.front == front]

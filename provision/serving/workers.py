@@ -2,8 +2,7 @@
 (D14).
 
 A process belongs to an instance, as the web process does: NAME_PROCESS@INSTANCE.service. Those of a new
-instance start
-once it is healthy, and the older ones are stopped at the end of the run, with time to finish.
+instance start once it is healthy, and the older ones are stopped at the end of the run, with time to finish.
 A job belongs to the current release: job-NAME@JOB.timer, and a service that begins in the folder that
 `current` leads to.
 """

@@ -83,8 +83,7 @@ def process(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # no terminal, so that neither git nor ssh can ask; in a session of their own, to end all of them
-            # together
+            # no terminal, so that neither git nor ssh can ask; in a session of their own, to end them together
             start_new_session=True,
             umask=0o077,
             pass_fds=[hold] if hold >= 0 else [],

@@ -1,9 +1,8 @@
 """Redis, or Valkey if the distribution has it: a separate instance for each use by an application.
 
 An application names it in `uses`. Each instance has its own memory, data and socket. Only the application may
-use the
-socket: nothing else on the host, and there is no port. From other hosts it is reached over TLS, at a port of
-its own between 26000 and 31999: both sides have a certificate of the private CA, and it accepts every
+use the socket: nothing else on the host, and there is no port. From other hosts it is reached over TLS, at a
+port of its own between 26000 and 31999: both sides have a certificate of the private CA, and it accepts every
 application that has one. Its data outlives restarts, and is never removed.
 """
 
