@@ -8,6 +8,7 @@ from provision.steps.apt_files import PackageFile as PackageFile
 from provision.steps.apt_pins import NoPin as NoPin
 from provision.steps.apt_pins import Pin as Pin
 from provision.steps.base import Change, Diff, Step, listed, step, wanted
+from provision.steps.support.package_holds import is_held, refuse_held
 from provision.steps.support.package_names import (
     check_age,
     check_exclusive,
@@ -344,22 +345,6 @@ def act(wanted_state: Step, host: "System", words: Sequence[str]) -> None:
     host.packages.act(*words)
     wanted_state.scratch["changes"] = repaired + difference(before, host.packages.installed())
     host.units.forget()
-
-
-def is_held(apt: Apt, name: str) -> bool:
-    """Whether a package is on hold."""
-    found = apt.find(name)
-    return found is not None and found.held
-
-
-def refuse_held(apt: Apt, names: Sequence[str]) -> None:
-    """Raise StepError if one of these packages, which would be changed, is on hold."""
-    held = [n for n in names if is_held(apt, n)]
-    if held:
-        raise StepError(
-            "%s must change, but is on hold" % listed(["%s %s" % (n, apt.version(n)) for n in held]),
-            hint="To release the hold, add apt.hold(c, %r, held=False) before this step." % held[0],
-        )
 
 
 def require_all(lacking: Dict[str, str]) -> None:

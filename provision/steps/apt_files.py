@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, List, Tuple
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, wanted
+from provision.steps.support.package_holds import refuse_held
 from provision.steps.support.package_names import difference
 
 # not for type checkers alone: a step brings the modules that it needs to the host
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
 
 @wanted()
 class PackageFile(Step):
-    """The package that is in a file on the host, in just this version.
+    """The package that is in a file on the host, in exactly this version.
 
         fetch.download(c, "https://example.org/tool_1.2_amd64.deb", "/var/cache/tool.deb", sha256="9f86d0...")
         apt.package_file(c, "/var/cache/tool.deb")
 
     path: of the .deb file, absolute; in a folder that only root can change, as its scripts run as root.
-    What the package needs comes from the host's repositories. A newer version that is installed makes way for this one.
-    A plan that has not got the file yet can't say what is in it.
+    What the package needs comes from the host's repositories. A newer installed version is replaced.
+    If an earlier step is to bring the file, a plan can't show which package and version it holds.
     Source: apt-get(8), dpkg-deb(1).
     """
 
@@ -52,12 +53,7 @@ class PackageFile(Step):
         now = host.packages.version(name)
         if now == version:
             return Diff.none("installed: %s %s" % (name, version))
-        found = host.packages.find(name)
-        if now and found is not None and found.held:
-            raise StepError(
-                "%s %s would have to be changed, but is on hold" % (name, now),
-                hint="If that is not wanted any more: apt.hold(c, %r, held=False) before this step." % name,
-            )
+        refuse_held(host.packages, [name] if now else [])
         return Diff([Change("package %s" % name, now, version)])
 
     def apply(self, host: "System", diff: Diff) -> None:
@@ -73,7 +69,7 @@ class PackageFile(Step):
         return "" if host.files.predicted(self.path) else " ".join(self._package(host))
 
     def _package(self, host: "System") -> Tuple[str, str]:
-        """Name and version of the package in the file. Raises StepError for a file that is not a package."""
+        """Return name and version of the package in the file. Raises StepError if it is not a package."""
         said = host.ask(("dpkg-deb", "--field", self.path, "Package", "Version"), timeout=60)
         said.require("reading the package in %s" % self.path)
         fields = [line.partition(": ")[::2] for line in said.stdout.splitlines()]

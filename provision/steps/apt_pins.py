@@ -3,9 +3,9 @@
 import re
 from typing import TYPE_CHECKING, Sequence, Union
 
-from provision.steps.base import Change, Diff, Step, wanted
+from provision.steps.base import Diff, Step, wanted
 from provision.steps.files import File
-from provision.steps.kernel import put
+from provision.steps.kernel import check_gone, put
 from provision.steps.support.package_names import many
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ PIN = re.compile(r'^(release [anolcvb]=[^,\n"]+(, ?[anolcvb]=[^,\n"]+)*|version 
 
 
 def path_of(name: str) -> str:
-    """The file of a pin."""
+    """Return the path of a pin's file."""
     return "%s/%s.pref" % (FOLDER, name)
 
 
@@ -41,11 +41,11 @@ class Pin(Step):
     name: of its file, NAME.pref in /etc/apt/preferences.d.
     packages: names, shell patterns, or regular expressions between slashes; "*" is all.
     pin: "release n=CODENAME" or "release a=SUITE", "version 1.22.*", or 'origin "HOST"'.
-    priority: from 1000 on also an older version is taken instead of the installed one; from 990 to 999 it wins over the
-    default release, from 500 to 989 over releases that are not it, from 100 to 499 over what is installed only; below 0
-    such a version is never taken. 0 is not a priority.
-    It changes what is installed only with the next apt.packages(..., latest=True) or apt.upgrade. Of several pins for
-    one package, apt takes the first, by the files' names.
+    priority: 1000 and above also replaces a newer installed version; 990 to 999 wins over the default release,
+    500 to 989 over other releases, 100 to 499 only over the installed version; below 0 such a version is never
+    installed. 0 is not a priority.
+    Installed packages change only with the next apt.packages(..., latest=True) or apt.upgrade. Of several pins
+    for one package, apt uses the first, by the files' names.
     Source: apt_preferences(5).
     """
 
@@ -110,10 +110,7 @@ class NoPin(Step):
         check_name(self.name)
 
     def check(self, host: "System") -> Diff:
-        path = path_of(self.name)
-        if host.files.stat(path) is None:
-            return Diff.none("there is none")
-        return Diff([Change("removed", path, "")])
+        return check_gone(host, path_of(self.name))
 
     def apply(self, host: "System", diff: Diff) -> None:
         host.files.remove(path_of(self.name))

@@ -100,7 +100,7 @@ class Built(Step):
         if not host.files.exists(made):
             raise StepError(
                 "the command has made no %s" % path,
-                hint="Name in `output` of `build` what it makes, or let it make that.",
+                hint="List in `output` of `build` only what the command makes.",
             )
         self._remove(host, place)
         above = place.rsplit("/", 1)[0]

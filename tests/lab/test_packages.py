@@ -149,6 +149,9 @@ def test_releases_pins_and_files_of_packages(bench: Bench, signer: Signer, tmp_p
     assert changes(back) == [("t-real", "2.0", "1.0")]
     bench.cycle(NoPin("t-old"))
 
+    bench.run(Hold("t-real"))
+    bench.fails(PackageFile("/srv/later/t-real_2.0_all.deb"), "t-real 1.0 must change, but is on hold")
+    bench.run(Hold("t-real", held=False))
     (file,) = planned_then_done(bench, PackageFile("/srv/later/t-real_2.0_all.deb"))
     assert changes(file) == [("t-real", "1.0", "2.0")]
     brought = planned_then_done(

@@ -82,7 +82,7 @@ class Execution(Step):
                 "must run always"
             )
         if self.recheck and not self.stamp:
-            raise ValueError("recheck is asked if the stamp holds what it should: give a stamp, too")
+            raise ValueError("recheck needs a stamp: it runs if the stamp is up to date")
         for what, question in (("unless", self.unless), ("only_if", self.only_if), ("recheck", self.recheck)):
             if question:
                 check_argv(question, what)

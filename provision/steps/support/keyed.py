@@ -18,7 +18,7 @@ def refuse_other(host: "System", path: str) -> None:
     if now is not None and now.kind not in ("file", "link"):
         what = "directory" if now.kind == "dir" else "device, pipe or socket"
         raise StepError(
-            "%s is a %s, and a file is wanted there" % (path, what),
+            "%s is a %s, expected a file" % (path, what),
             hint="If it is not needed, remove it with files.absent before this step.",
         )
 

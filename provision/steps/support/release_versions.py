@@ -31,7 +31,7 @@ def in_release(apt: Apt, release: str, names: Sequence[str]) -> Dict[str, str]:
     if not files:
         raise StepError(
             "no repository of this host has the release %s" % release,
-            hint="Add it with repository.repository before this step; `apt-cache policy` lists those that there are.",
+            hint="Add it with repository.repository before this step; `apt-cache policy` lists those that it has.",
         )
     said = apt.query("apt-cache", "policy", "--", *names).require("asking apt for versions").stdout
     had = {name: versions_from(text, files) for name, text in PACKAGE.findall(said)}
