@@ -33,7 +33,7 @@ once; reading `.changed`, `.stdout` or `.diff` of that waits for it. All steps a
 
 - `timeout`: seconds after which the step is stopped and fails; the default depends on the kind,
 - `when`: earlier outcomes, one of which must have changed something, or the step does nothing,
-- `ignore_errors`: a reason; a failure is then shown, and the host's run goes on,
+- `ignore_errors`: a reason; a failure is then shown, and the host's run continues,
 - `retries` and `delay`: how often a step that fails is tried again, and the seconds before each time; each try has
   all of the `timeout`,
 - `as_user`: a user to act as in all that the step does, instead of root: what they may not read or write is refused,

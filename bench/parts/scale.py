@@ -50,7 +50,7 @@ ip route replace local {NETWORK} dev lo
 
 
 def measure(bench: Bench, counts: Sequence[int]) -> None:
-    """prov with a role of one step on so many hosts: seconds, CPU, memory, threads."""
+    """prov with a role of one step: seconds, CPU, memory, threads. counts: numbers of hosts."""
     points = bench.points[:1] or bench.fresh(1)
     bench.record.begin(PART)
     with light(points[0]):
@@ -60,7 +60,7 @@ def measure(bench: Bench, counts: Sequence[int]) -> None:
 
 
 def once(bench: Bench, point: Endpoint, count: int) -> None:
-    """One run on so many addresses."""
+    """One run. count: number of addresses."""
     case = f"{count} hosts"
     many = [
         replace(point, name=f"light{n}", address=f"198.18.{n // 250}.{n % 250 + 1}", port=PORT)

@@ -16,7 +16,7 @@ def part_name(hosts: int) -> str:
 
 
 def measure(bench: Bench, hosts: int, deploys: int) -> None:
-    """All three figures on so many hosts. deploys: rounds of the first deploy."""
+    """All three figures. hosts: their number.  deploys: rounds of the first deploy."""
     part = part_name(hosts)
     bench.record.begin(part)
     first(bench, part, hosts, deploys)
