@@ -13,7 +13,7 @@ import click
 from provision.cli.options import F, on_several, target_argument
 from provision.cli.prepare import Scope, select
 from provision.cli.questions import ask, pass_on_output
-from provision.errors import Exit, ProvError, UsageError
+from provision.errors import Exit, UsageError
 from provision.report.formats import Format
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def run_of(
         lambda hosts: OutputShown(named=len(hosts) > 1),
         plan=False,
         opening={"aside": "free"},
+        hosts=hosts,
     )
     return on_terminal(hosts[0], json.loads(answers[0])) if answers and status == Exit.DONE else status
 
@@ -124,7 +125,7 @@ def named(name: str, host: str, found: Sequence[Application]) -> Application:
 
 def on_terminal(host: InventoryHost, argv: Sequence[str]) -> int:
     """Run the host's words at this terminal, by ssh; return the exit status. sudo asks there for its password."""
-    from provision.cli.ssh_command import ssh_argv
+    from provision.cli.ssh_command import no_client, ssh_argv
     from provision.controller.transport_choice import transport_to
     from provision.roles.reach import login_of, reach
 
@@ -134,5 +135,5 @@ def on_terminal(host: InventoryHost, argv: Sequence[str]) -> int:
     try:
         status = subprocess.run(words, check=False).returncode
     except FileNotFoundError:
-        raise ProvError("this machine has no ssh client", hint="apt install openssh-client") from None
+        raise no_client() from None
     return Exit.DONE if status == 0 else Exit.UNREACHABLE if status == SSH_FAILED else Exit.FAILED

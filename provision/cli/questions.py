@@ -26,13 +26,14 @@ def ask(
     *,
     plan: bool,
     opening: Mapping[str, Any] = MappingProxyType({}),
+    hosts: Sequence[InventoryHost] | None = None,
 ) -> Exit:
-    """Do the work on every host, and show the answers; returns the exit status.
+    """Do the work on every host, and show the answers; return the exit status.
 
     report: makes the report for people.  plan: the session must change nothing, and takes no lock.
-    opening: more arguments for the agents' start.
+    opening: more arguments for the agents' start.  hosts: those of the scope, if they are selected already.
     """
-    hosts = select(scope)
+    hosts = hosts or select(scope)
     from provision.cli.watch import Prompt, run_shown
     from provision.controller.run_options import RunOptions
     from provision.roles.project import Assignment

@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from provision.errors import ProvError
+
 if TYPE_CHECKING:
     from provision.inventory import InventoryHost
 
@@ -31,3 +33,8 @@ def ssh_argv(host: InventoryHost, argv: Sequence[str], *, terminal: bool = False
     else:
         words = OpenSshTransport(client, target).argv(own)
     return [*words, shlex.join(argv)] if argv else words
+
+
+def no_client() -> ProvError:
+    """Return the error for a machine that has no ssh client."""
+    return ProvError("this machine has no ssh client", hint="apt install openssh-client")

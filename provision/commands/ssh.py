@@ -10,8 +10,7 @@ import click
 from provision.cli.complete import complete_target
 from provision.cli.options import inventory_option
 from provision.cli.prepare import select_one
-from provision.cli.ssh_command import ssh_argv
-from provision.errors import ProvError
+from provision.cli.ssh_command import no_client, ssh_argv
 
 
 @click.command(epilog="Example:  prov ssh web1 -- journalctl -u nginx -n 20")
@@ -28,4 +27,4 @@ def ssh(host: str, argv: Sequence[str], inventory: Sequence[str]) -> None:
     try:
         os.execvp(words[0], words)
     except FileNotFoundError:
-        raise ProvError("this machine has no ssh client", hint="apt install openssh-client") from None
+        raise no_client() from None
