@@ -52,5 +52,4 @@ def certify(c: Host, app: Application) -> None:
     """Set up the certificate by which the service recognises the application. Its user must exist."""
     certified = [binding for binding in elsewhere(app) if binding.way == "certificate"]
     if certified:
-        p = c.params(Tls)
-        between.client(c, between.authority(c, p.ca), certified[0], days=p.days)
+        between.client(c, c.params(Tls), certified[0])

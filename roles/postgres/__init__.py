@@ -15,7 +15,7 @@ from pydantic import Field
 from provision.apps.bindings import Binding
 from provision.apps.tls import AUTHORITY_PATH
 from provision.errors import ConfigError
-from provision.role import Host, Outcome, Params, task
+from provision.role import Host, Params, task
 from provision.secrets import Secret
 from provision.steps import apt, postgres, systemd
 from roles.tls import Tls, between
@@ -94,19 +94,12 @@ def install(c: Host, p: Postgres) -> None:
     apt.packages(c, [f"postgresql-{version}"])
     unit_settings = systemd.drop_in(c, unit, "prov", DROP_IN)
     others = [each for each in c.provided if each.role == "postgres" and each.way != "socket"]
-    read = over_tls(c, others) if others else []
+    read = [between.server(c, c.params(Tls), "postgres", others, group="postgres")] if others else []
     values = {**p.tuned(c), **(listening(c, others) if others else {}), **p.settings}
     changed = [postgres.setting(c, name, value) for name, value in values.items()]
     read.append(postgres.access(c, rows(others), name="applications"))
     # Debian's generator starts it at boot, if the cluster's start.conf says so
     systemd.service(c, unit, enabled=None, restart_on=[*changed, unit_settings], reload_on=read)
-
-
-def over_tls(c: Host, others: Sequence[Binding]) -> list[Outcome]:
-    """Set up the server's certificate."""
-    p = c.params(Tls)
-    ca = between.authority(c, p.ca)
-    return [between.server(c, ca, "postgres", others, days=p.days, group="postgres")]
 
 
 def listening(c: Host, others: Sequence[Binding]) -> dict[str, str]:

@@ -73,7 +73,7 @@ def install(c: Host, p: Redis) -> None:
     if bindings:
         files.directory(c, FOLDER, mode=0o755, parents=True)
     others = [each for each in bindings if each.way != "socket"]
-    read = [over_tls(c, product, others)] if others else []
+    read = [between.server(c, c.params(Tls), "redis", others, group=product.user)] if others else []
     for binding in bindings:
         instance(c, p, product, binding, memory(c, p, len(bindings)), read)
 
@@ -88,13 +88,6 @@ def memory(c: Host, p: Redis, count: int) -> int:
     """Return megabytes for one of several instances."""
     # rounded: a kernel update changes the host's memory by some megabytes
     return p.memory or max(c.facts.memory_mb // 256 * 256 // 8 // count, 16)
-
-
-def over_tls(c: Host, product: Product, others: Sequence[Binding]) -> Outcome:
-    """Set up the certificate of the host's instances that other hosts reach."""
-    p = c.params(Tls)
-    ca = between.authority(c, p.ca)
-    return between.server(c, ca, "redis", others, days=p.days, group=product.user)
 
 
 def instance(

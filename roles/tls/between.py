@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from provision.apps.authority import Authority
 from provision.apps.bindings import Binding
@@ -13,6 +14,9 @@ from provision.apps.tls import AUTHORITY_PATH, TLS_FOLDER
 from provision.role import Host, Outcome
 from provision.steps import apt, certificates, files
 from provision.system.source import Source
+
+if TYPE_CHECKING:
+    from roles.tls import Tls
 
 #: what a plan shows for an authority that the deploy will make
 TO_BE_MADE = "the certificate of the private CA, which the deploy makes\n"
@@ -36,15 +40,14 @@ def authority(c: Host, folder: str) -> Authority:
     return found
 
 
-def server(
-    c: Host, ca: Authority, name: str, bindings: Sequence[Binding], *, days: int, group: str
-) -> Outcome:
+def server(c: Host, p: Tls, name: str, bindings: Sequence[Binding], *, group: str) -> Outcome:
     """Issue the certificate of a service, for the names by which applications of other hosts reach it.
 
-    name: of its files.  days: its lifetime.  group: may read its key.
+    name: of its files.  group: may read its key.
     """
+    ca = authority(c, p.ca)
     names = sorted({binding.host_name for binding in bindings})
-    issuer = Source.made_by(f"certificate {name}", partial(ca.sign, names=names, days=days))
+    issuer = Source.made_by(f"certificate {name}", partial(ca.sign, names=names, days=p.days))
     key, path = server_files(name)
     return certificates.certificate(c, key, path, names, issuer, ca.key_id(), key_group=group)
 
@@ -54,11 +57,12 @@ def server_files(name: str) -> tuple[str, str]:
     return f"{TLS_FOLDER}/{name}-server.key", f"{TLS_FOLDER}/{name}-server.crt"
 
 
-def client(c: Host, ca: Authority, binding: Binding, *, days: int) -> None:
+def client(c: Host, p: Tls, binding: Binding) -> None:
     """Issue the certificate by which services of other hosts recognise an application: it names the user."""
+    ca = authority(c, p.ca)
     user, own = binding.app.user, binding.files
     issuer = Source.made_by(
-        f"client certificate {binding.app.name}", partial(ca.sign, names=[user], days=days, client=True)
+        f"client certificate {binding.app.name}", partial(ca.sign, names=[user], days=p.days, client=True)
     )
     certificates.certificate(c, own.key, own.certificate, [user], issuer, ca.key_id(), key_group=user)
 
