@@ -70,16 +70,16 @@ class Setting(Step):
         if isinstance(self.value, str):
             if self.value:
                 check_text(self.value, "value")
-        elif not isinstance(self.value, (list, tuple)) or self.name.lower() not in LISTS:
+        elif not isinstance(self.value, (list, tuple)) or not self._is_list:
             raise ValueError("the value of %s must be text, not %r" % (self.name, self.value))
-        if self.name.lower() in LISTS:
+        if self._is_list:
             names = self._wanted()
             for each in names:
                 check_text(each, "a name in the value")
             if not names:
                 raise ValueError(
                     "ALTER SYSTEM can't set %s to nothing: PostgreSQL would read it as one name without letters."
-                    " None takes back what it has said." % self.name
+                    " None resets it." % self.name
                 )
 
     def check(self, host: "System") -> Diff:
@@ -114,7 +114,7 @@ class Setting(Step):
             return
         words = "RESET %s" % quoted_name(self.name)
         if self.value is not None:
-            values = self._wanted() if self.name.lower() in LISTS else [self._text()]
+            values = self._wanted() if self._is_list else [self._text()]
             words = "SET %s = %s" % (quoted_name(self.name), ", ".join(map(literal, values)))
         server_settings.keep(host, self)
         execute(host, self, "postgres", "ALTER SYSTEM %s;\nSELECT pg_reload_conf()" % words)
@@ -125,11 +125,18 @@ class Setting(Step):
     def fingerprint(self, host: "System") -> str:
         return self._text() if self.value is not None else "None"
 
+    @property
+    def _is_list(self) -> bool:
+        return self.name.lower() in LISTS
+
     def _wanted(self) -> List[str]:
         """Return the names in a value that is a list of names. Raises ValueError."""
         if isinstance(self.value, str):
-            return names_in(self.value, folded=self.name.lower() == "search_path")
+            return self._names_in(self.value)
         return list(self.value or ())
+
+    def _names_in(self, text: str) -> List[str]:
+        return names_in(text, folded=self.name.lower() == "search_path")
 
     def _text(self) -> str:
         """Return the value as postgresql.conf would show it."""
@@ -137,14 +144,13 @@ class Setting(Step):
 
     def _stored_form(self) -> str:
         """Return the value as the server stores it."""
-        listed = self.name.lower() in LISTS
-        return ", ".join(map(quoted, self._wanted())) if listed else self._text()
+        return ", ".join(map(quoted, self._wanted())) if self._is_list else self._text()
 
     def _same(self, now: str) -> bool:
-        if self.name.lower() not in LISTS:
+        if not self._is_list:
             return now == self._text()
         try:
-            return names_in(now, folded=self.name.lower() == "search_path") == self._wanted()
+            return self._names_in(now) == self._wanted()
         except ValueError:
             return False
 

@@ -69,8 +69,7 @@ class OldReleases(Step):
     def _old(self, host: "System") -> "Tuple[List[str], List[str]]":
         releases = "%s/releases" % self.home
         staying = self._with_targets(host, releases, {self.current})
-        others = [name for name in made(host, self.home, "releases") if name not in staying]
-        others.sort(key=lambda name: age(host, self.home, name))
+        others = newest_first(host, self.home, staying)
         old = others[max(0, self.keep - 1) :]
         used = set()
         for name in [*staying, *(n for n in others if n not in old)]:
@@ -153,8 +152,7 @@ class ReleasesBefore(Step):
         return found
 
     def _wanted(self, host: "System") -> Dict[str, str]:
-        names = [name for name in made(host, self.home, "releases") if name != self.current]
-        names.sort(key=lambda name: age(host, self.home, name))
+        names = newest_first(host, self.home, {self.current})
         return {str(n): "../releases/%s" % name for n, name in enumerate(names[: self.count], 1)}
 
 
@@ -164,9 +162,10 @@ def made(host: "System", home: str, folder: str) -> List[str]:
     return [name for name in host.files.list(whole) if "path %s/%s" % (whole, name) in ours]
 
 
-def age(host: "System", home: str, release: str) -> float:
-    """Return the sort key for newest first; unfinished releases, without an environment, come last."""
-    return -host.files.made("%s/releases/%s/.venv" % (home, release))
+def newest_first(host: "System", home: str, besides: "Set[str]") -> List[str]:
+    """Return the releases that prov made, except these. Unfinished ones, without an environment, come last."""
+    names = [name for name in made(host, home, "releases") if name not in besides]
+    return sorted(names, key=lambda name: -host.files.made("%s/releases/%s/.venv" % (home, name)))
 
 
 old_releases = step(OldReleases)
