@@ -12,9 +12,10 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from provision.errors import ProvError
-from provision.sources.local_folder import source_entries
+from provision.sources.local_folder import is_inside, source_entries
 from provision.steps.tree import Entry, summary
 from provision.system.caches import cached, keep
+from provision.user_cache import cache_folder
 from provision.values import dataclass
 
 #: how many lines of its output a failed build shows
@@ -63,8 +64,8 @@ def state(build: SourceBuild, inputs: list[Entry], entries: list[Entry]) -> byte
 
     entries: the source's files with the output.
     """
-    made = [entry for entry in entries if below(entry[0], build.output)]
-    missing = [path for path in build.output if not any(below(entry[0], [path]) for entry in made)]
+    made = [entry for entry in entries if is_inside(entry[0], build.output)]
+    missing = [path for path in build.output if not any(is_inside(entry[0], [path]) for entry in made)]
     return b"" if missing else json.dumps([summary(inputs), summary(made)], sort_keys=True).encode()
 
 
@@ -112,16 +113,10 @@ def ended(process: subprocess.Popen[bytes]) -> bytes:
 
 def stamp(source: Path, build: SourceBuild) -> str:
     """Return the path of the file that records what was built."""
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
     about = json.dumps([str(source), build.folder, build.command, build.output])
-    return f"{home}/prov/builds/{hashlib.sha256(about.encode()).hexdigest()[:32]}"
+    return str(cache_folder("builds") / hashlib.sha256(about.encode()).hexdigest()[:32])
 
 
 def besides(entries: Iterable[Entry], output: Sequence[str]) -> list[Entry]:
     """Return the entries of a source without the build's output."""
-    return [entry for entry in entries if not below(entry[0], output)]
-
-
-def below(path: str, folders: Iterable[str]) -> bool:
-    """Return whether a path is one of these, or in one of them."""
-    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+    return [entry for entry in entries if not is_inside(entry[0], output)]

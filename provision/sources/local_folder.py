@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from provision.errors import ProvError
@@ -54,6 +54,11 @@ def source_entries(
     return entries
 
 
+def is_inside(path: str, folders: Iterable[str]) -> bool:
+    """Return whether a path is one of these, or in one of them."""
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+
+
 def too_large(where: str, max_size: int) -> ProvError:
     """Return the error for a folder that is not an application."""
     return ProvError(
@@ -95,7 +100,7 @@ class Rules:
         above, _, name = path.rpartition("/")
         if name in NEVER or self._folder / path in self._apart:
             return False
-        if any(path == each or path.startswith(f"{each}/") for each in self._also):
+        if is_inside(path, self._also):
             return True
         if not is_folder:
             return path in self._files or not self._left_out(above, name)
