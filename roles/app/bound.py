@@ -21,7 +21,7 @@ ANSWERS = 15.0
 
 
 def elsewhere(app: Application) -> list[Binding]:
-    """Return what an application uses on other hosts."""
+    """Return what an application uses on other hosts: it reaches all of it with a certificate."""
     return [binding for binding in app.bindings if binding.provider is not binding.client]
 
 
@@ -50,6 +50,7 @@ def await_providers(c: Host, app: Application) -> None:
 
 def certify(c: Host, app: Application) -> None:
     """Set up the certificate by which the service recognises the application. Its user must exist."""
-    certified = [binding for binding in elsewhere(app) if binding.way == "certificate"]
-    if certified:
-        between.client(c, c.params(Tls), certified[0])
+    bindings = elsewhere(app)
+    if bindings:
+        # one certificate for all of them: it names the user
+        between.client(c, c.params(Tls), bindings[0])
