@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from provision.lab import openssh
 
 sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("steps_more", "steps_past")]
-from inside import Inside, folders
+from inside import Inside
 from past import drawn, hold
-from pictures import Picture
+from pictures import Picture, photographs
 from steps_bench import Bench, planned_then_done
 
 from provision.controller.outcome import Outcome
@@ -298,7 +298,7 @@ def test_repositories_of_others(inside: Inside, signer: Signer, there: str, uri:
         inside.write(f"{folder}/t-more.sources", "Types: deb\nURIs: file:/srv/gone\n")
     elif there:
         inside.write(f"{folder}/t-other-one.sources", "# mine\r\n")
-    inside.looks(folders(folder, "/etc/apt/keyrings"))
+    inside.looks(lambda: photographs(folder, "/etc/apt/keyrings"))
     step = Repository("t-more", uri, ["./"], key=signer.key)
     held = hold(inside, step)
     assert bool(held.failed) == ("none" in uri), held.failed

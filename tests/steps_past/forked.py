@@ -26,7 +26,7 @@ from types import SimpleNamespace
 from typing import TypeVar
 
 import spaces
-from pictures import Picture, photograph
+from pictures import Picture, photograph, photographs
 from taking import outcomes_of
 
 import provision.agent
@@ -142,8 +142,7 @@ class Host:
         """All that is below root, or in the host's own folders."""
         if not self.over:
             return photograph(self.root)
-        folders = [Path(folder) for folder in self.over]
-        return self.sees(lambda: {f"{f}/{at}": what for f in folders for at, what in photograph(f).items()})
+        return self.sees(lambda: photographs(*self.over))
 
     def gone(self) -> None:
         """Remove it."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import spaces
 from forked import Host
-from pictures import Picture, photograph
+from pictures import Picture
 
 #: all that a lab host has of its own
 KINDS = ("ipc", "uts", "net", "pid", "mnt")
@@ -55,13 +55,3 @@ class Inside(Host):
 
     def _enter(self) -> None:
         spaces.join(self._init, *KINDS)
-
-
-def folders(*paths: str) -> Callable[[], Picture]:
-    """A look at all that is below some folders."""
-    return lambda: {
-        f"{path}/{at}": what
-        for path in paths
-        if Path(path).exists()
-        for at, what in photograph(Path(path)).items()
-    }

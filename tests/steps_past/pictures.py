@@ -36,6 +36,12 @@ def photograph(root: Path) -> Picture:
     return found
 
 
+def photographs(*folders: str) -> Picture:
+    """All that is below some folders, by whole paths. Folders that do not exist are left out."""
+    found = [folder for folder in folders if Path(folder).exists()]
+    return {f"{folder}/{at}": what for folder in found for at, what in photograph(Path(folder)).items()}
+
+
 def _attributes(at: Path) -> list[str]:
     """Names of extended attributes, without those that an overlay keeps for itself."""
     return sorted(n for n in os.listxattr(at, follow_symlinks=False) if not n.startswith("trusted.overlay"))

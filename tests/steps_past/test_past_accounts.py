@@ -72,8 +72,7 @@ pasts = st.builds(
     st.booleans(),
     st.booleans(),
 )
-#: what a step is asked for: one attribute, the words of passwd(5) and shadow(5) that it is about, and its
-#: value there
+#: what a step is asked for: one attribute, its words in passwd(5) and shadow(5), and its value there
 WANTED: list[tuple[dict[str, Any], str]] = [
     ({}, ""),
     ({"shell": "/bin/bash"}, "shell"),

@@ -64,10 +64,10 @@ def pictured(host: Host, *paths: str) -> Picture:
     return {**host.sees(look), "kernel": (kernel(host), "")}
 
 
-def nft_host(hosts: Hosts, main: list[str], beside: list[str], end: str) -> Host:
+def nft_host(hosts: Hosts, main: list[str], beside: list[str]) -> Host:
     host = hosts.new("/etc", kept=True)
     host.write("/etc/nftables.d/other.nft", "table ip other { }\n")
-    host.write("/etc/nftables.conf", "".join(line + end for line in main).encode("latin-1"))
+    host.write("/etc/nftables.conf", "".join(line + "\n" for line in main).encode("latin-1"))
     for rules in beside:
         host.write("/etc/beside.nft", rules.replace("; add", "\nadd") + "\n")
         host.sh("nft -f /etc/beside.nft; rm /etc/beside.nft")
@@ -95,7 +95,7 @@ def admits(rules: list[tuple[str, Any]]) -> set[int]:
 def test_firewall(
     hosts: Hosts, main: list[str], beside: list[str], ports: list[str], denied: list[str], present: bool
 ) -> None:
-    host = nft_host(hosts, main, beside, "\n")
+    host = nft_host(hosts, main, beside)
     before = kernel(host)
     step = Firewall(ports, denied=denied) if present else Firewall(present=False)
 
@@ -126,7 +126,7 @@ def test_firewall(
     content=st.sampled_from(['chain out {\n oifname "e0" accept\n}', "set seen { type ipv4_addr; }", ""]),
 )
 def test_table(hosts: Hosts, main: list[str], beside: list[str], name: str, content: str) -> None:
-    host = nft_host(hosts, main, beside, "\n")
+    host = nft_host(hosts, main, beside)
     before = kernel(host)
     theirs = f"ip {name}" in before
     look = lambda: pictured(host, "/etc/nftables.conf", "/etc/nftables.d")  # noqa: E731

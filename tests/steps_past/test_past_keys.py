@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 from functools import lru_cache
-from pathlib import Path
 
 import pasts
 from forked import Host, Hosts
 from hypothesis import strategies as st
 from past import drawn, hold
 from pasts import There, put
-from pictures import others
+from pictures import others, photographs
 
 from provision.secrets import Secret
 from provision.steps.certificates import Certificate, CertificateRequest, SelfSigned, ValidCertificate
@@ -184,7 +184,7 @@ def test_key_pair(hosts: Hosts, kinds: tuple[str, ...], folder: str, wanted: str
     if "no public" in kinds:
         host.sh(f"rm {at}.pub")
     host.sh("chown -R p-ada: /home/p-ada")
-    look = lambda: host.sees(lambda: pictured("/home/p-ada"))  # noqa: E731
+    look = lambda: host.sees(lambda: photographs("/home/p-ada"))  # noqa: E731
 
     def is_so() -> None:
         said = host.tells("ssh-keygen", "-y", "-f", at).split()[:2]
@@ -193,12 +193,6 @@ def test_key_pair(hosts: Hosts, kinds: tuple[str, ...], folder: str, wanted: str
 
     held = hold(host, KeyPair("p-ada", wanted), effect=is_so, picture=look)
     assert bool(held.failed) == bool(kinds and kinds[0] != wanted) or folder == "open", held.failed
-
-
-def pictured(folder: str) -> dict[str, tuple[object, ...]]:
-    from pictures import photograph
-
-    return photograph(Path(folder))
 
 
 @drawn(
@@ -216,8 +210,6 @@ def test_password_file(
         (host.root / ".h.marks").write_bytes(marks)
 
     def made(request: bytes) -> bytes:
-        import json
-
         return json.dumps(
             {name: "$2b$12$" + hashlib.sha256(name.encode()).hexdigest() for name in json.loads(request)}
         ).encode()

@@ -8,7 +8,7 @@ from pathlib import Path
 from forked import Host, Hosts
 from hypothesis import strategies as st
 from past import drawn, hold
-from pictures import Picture, others, photograph
+from pictures import Picture, others, photographs
 
 from provision.secrets import Secret
 from provision.steps.debconf import Answers
@@ -37,9 +37,7 @@ NAMES = [
 
 def pictured(host: Host, *folders: str) -> Picture:
     """All that is in these folders of the host."""
-    return host.sees(
-        lambda: {f"{f}/{at}": what for f in folders for at, what in photograph(Path(f)).items() if at != "."}
-    )
+    return host.sees(lambda: photographs(*folders))
 
 
 @drawn(
@@ -138,7 +136,7 @@ def test_locale(
 ) -> None:
     host = hosts.new("/etc", "/usr/sbin", "/usr/local/sbin", "/usr/share/i18n", kept=True)
     supported = b"de_DE ISO-8859-1\nde_DE.UTF-8 UTF-8\nfr_FR.UTF-8 UTF-8\n"
-    # stands for localedef(1), which takes a minute and the package locales
+    # stands for localedef(1), which takes a minute and needs the package locales
     host.write("/usr/share/i18n/SUPPORTED", supported)
     host.write(
         "/usr/sbin/locale-gen",
