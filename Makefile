@@ -115,7 +115,7 @@ FUZZ_SECONDS ?= 600
 RACES ?= 1000
 # pasts of a host that are drawn for each step (tests/unit/test_steps_past.py lists the tests)
 DRAWS ?= 200
-DRAWN ?= tests/steps_past tests/lab/test_past_units.py tests/lab/test_packages.py tests/lab/test_postgres.py
+DRAWN ?= tests/steps_past tests/lab/test_drawn_units.py tests/lab/test_drawn_databases.py tests/lab/test_packages.py
 PROOFS ?= tests/prove $(DRAWN) tests/agent/test_users_races.py
 prove: $(STAMP) $(ANSIBLE)/.installed
 	$(call NEED,prove)

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers.database_pictures import asked, servers
+from helpers.databases import sql
 from helpers.hosts import Hosts, Kind, on
 from helpers.stepping import exact
-from hypothesis import strategies as st
 
 from provision.lab import openssh
 from provision.secrets import Secret
 
-sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("steps_more", "steps_past")]
-from inside import Inside
-from past import drawn, hold
+sys.path.append(str(Path(__file__).parents[1] / "steps_more"))
 from steps_bench import Bench
 
 from provision.steps.apt import Packages
@@ -71,35 +67,10 @@ def bench(host: str, lab_hosts: Hosts, tmp_path: Path) -> Iterator[Bench]:
     yield bench
 
 
-@pytest.fixture
-def inside(host: str, bench: Bench) -> Inside:
-    """The host after the tests above, with its server."""
-    return Inside(lambda *argv: on(host, *argv), servers)
-
-
-def sql(host: str, *statements: str, database: str = "postgres", check: bool = True) -> str:
-    """What psql says as the server's own user."""
-    words = [word for each in statements for word in ("-c", each)]
-    argv = ["env", "-C", "/", "runuser", "-u", "postgres", "--", "psql", "-XAtq", "-d", database, *words]
-    return on(host, *argv, check=check)
-
-
 def login(host: str, role: str, statement: str, password: str = PASSWORD, database: str = "shop") -> str:
     """What psql says over TCP."""
-    argv = [
-        "env",
-        f"PGPASSWORD={password}",
-        "psql",
-        "-h",
-        "127.0.0.1",
-        "-U",
-        role,
-        "-d",
-        database,
-        "-Atc",
-        statement,
-    ]
-    return on(host, *argv, check=False)
+    words = ["-h", "127.0.0.1", "-U", role, "-d", database, "-Atc", statement]
+    return on(host, "env", f"PGPASSWORD={password}", "psql", *words, check=False)
 
 
 def test_a_bare_host_is_planned_as_it_is_then_done(bench: Bench, host: str) -> None:
@@ -153,12 +124,7 @@ def test_the_server_starts_again_with_lists(bench: Bench, host: str) -> None:
     sql(host, "alter system set search_path = '$user', public", "alter system set DateStyle = 'ISO, DMY'")
     bench.settled(Setting("search_path", '"$user",PUBLIC'))
     bench.settled(Setting("DateStyle", "ISO, DMY"))
-    for name in (
-        "shared_preload_libraries",
-        "search_path",
-        "datestyle",
-        "work_mem",
-    ):
+    for name in ("shared_preload_libraries", "search_path", "datestyle", "work_mem"):
         exact(bench, [Setting(name, None)])
     bench.fails(Setting("no_such", "1"), "PostgreSQL has no setting no_such")
     bench.fails(Setting("work_mem", "much"), "invalid value for parameter", plan=False)
@@ -371,18 +337,8 @@ def test_extensions_databases_and_roles_go(bench: Bench, host: str) -> None:
     assert [c[:3] for c in changed.diff] == [("version", "1.5", "1.6")]
     exact(bench, [Extension("pg_trgm", "shop", present=False)])
     exact(bench, [Extension("pg_trgm", "shop", version="1.5")])
-    unit = [
-        "systemd-run",
-        "-q",
-        "--uid=postgres",
-        "--unit=session",
-        "psql",
-        "-d",
-        "shop",
-        "-c",
-        "select pg_sleep(600)",
-    ]
-    on(host, *unit)
+    session = ["psql", "-d", "shop", "-c", "select pg_sleep(600)"]
+    on(host, "systemd-run", "-q", "--uid=postgres", "--unit=session", *session)
     deadline = time.monotonic() + 20
     while sql(host, "select 1 from pg_stat_activity where datname = 'shop'") != "1":
         assert time.monotonic() < deadline
@@ -393,68 +349,3 @@ def test_extensions_databases_and_roles_go(bench: Bench, host: str) -> None:
         *(DatabaseRole(name, present=False) for name in ("report", "shop", "staff", ODD)),
     ]
     exact(bench, [*steps, DatabaseRole("newest", present=False), DatabaseRole("new-group", present=False)])
-
-
-#: what people have made of a role d_role and a database d_base
-ROLES = [
-    "",
-    "create role d_role",
-    "create role d_role superuser createdb nologin noinherit connection limit 3 password 'x' valid until '2031-01-01'",
-    "create role d_role login; create role d_other; grant d_other to d_role; create database d_base owner d_role",
-]
-#: what is wanted of them, and the columns of pg_roles that it is about
-WANTED: list[tuple[Step, set[str]]] = [
-    (DatabaseRole("d_role"), set()),
-    (DatabaseRole("d_role", createdb=True), {"rolcreatedb"}),
-    (DatabaseRole("d_role", login=True, superuser=False), {"rolcanlogin", "rolsuper"}),
-    (DatabaseRole("d_role", password=Secret(PASSWORD)), {"rolpassword"}),
-    (DatabaseRole("d_role", connection_limit=9, valid_until="infinity"), {"rolconnlimit", "rolvaliduntil"}),
-    (DatabaseRole("d_role", member_of=["d_other"]), set()),
-    (DatabaseRole("d_role", present=False), set()),
-    (DatabaseRole("d_role", present=False, reassign_owned_to="postgres"), set()),
-    (Database("d_base"), set()),
-    (Database("d_base", owner="d_role", connection_limit=4), set()),
-    (Database("d_base", encoding="LATIN1", locale="C"), set()),
-    (Database("d_base", present=False), set()),
-    (Grant("d_role", ["CONNECT"], "d_base"), set()),
-    (Grant("public", ["CONNECT"], "d_base", present=False), set()),
-    (Grant("d_role", ["USAGE"], "d_base", on="schema"), set()),
-    (DefaultPrivileges("d_role", ["SELECT"], "d_base", owner="postgres"), set()),
-    (Extension("plpgsql", "d_base"), set()),
-    (Extension("plpgsql", "d_base", present=False), set()),
-    (Setting("work_mem", "5MB"), set()),
-    (Setting("search_path", ["a b", "public"]), set()),
-    (Setting("work_mem", None), set()),
-    (Access(['hostssl "d_base" "d_role" all cert', "local all d_role reject"]), set()),
-    (Access([]), set()),
-]
-
-
-# see Inside
-@pytest.mark.parametrize("host", ["t-pg15"])
-@drawn(role=st.sampled_from(ROLES), base=st.booleans(), setting=st.booleans(), wanted=st.sampled_from(WANTED))
-def test_what_others_have_made(
-    inside: Inside, role: str, base: bool, setting: bool, wanted: tuple[Step, set[str]]
-) -> None:
-    clean = ["drop database if exists d_base", "drop role if exists d_role", "drop role if exists d_other"]
-    made = ["create role d_other"] if "d_other" not in role else []
-    made += [each for each in role.split("; ") if each]
-    made += ["create database d_base"] if base and "d_base" not in role else []
-    made += ["alter system set work_mem = '7MB'"] if setting else []
-    words = ["alter system reset all", *clean, *made, "select pg_reload_conf()"]
-    inside.fresh().does(lambda: [asked(each) for each in words])
-    step, about = wanted
-    held = hold(inside, step, undone=isinstance(step, (Setting, Access)))
-    if held.failed:
-        return
-    before, after = (
-        {found["rolname"]: found for found in map(json.loads, picture["roles"][0])}
-        for picture in (held.before, held.after)
-    )
-    for name in before.keys() & after.keys():
-        assert {k for k in before[name] if before[name][k] != after[name][k]} <= about
-    others = {"roles", "members"} if isinstance(step, DatabaseRole) else {"bases", "inside"}
-    others = {"settings"} if isinstance(step, Setting) else {"hba"} if isinstance(step, Access) else others
-    if not isinstance(step, DatabaseRole) or step.present:
-        for name in {"roles", "members", "bases", "settings", "hba"} - others:
-            assert held.before[name] == held.after[name], name

@@ -1,8 +1,9 @@
-"""Units, timers, sockets and mounts on a lab host where others have made some before: drawn pasts."""
+"""Drawn pasts of units, timers, sockets and mounts on a lab host where others have made some before."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 sys.path.append(str(Path(__file__).parents[1] / "steps_past"))
 from inside import Inside
 from past import drawn, hold
-from pictures import Picture, photograph
+from pictures import Picture, photograph, photographs
 
 from provision.steps import journald, mount_units, systemd, timers
 from provision.steps.masks import DefaultTarget, Masked
@@ -57,15 +58,12 @@ def one(lab_hosts: Hosts) -> Iterator[Inside]:
 
 def look() -> Picture:
     """Units' files and links, and what those of the draws do."""
-    import subprocess
-
-    found: Picture = {}
-    for folder in (FOLDER, "/run/systemd/system"):
-        for at, what in photograph(Path(folder)).items():
-            # systemctl disable removes such a folder once it is empty
-            of_links = at.endswith((".wants", ".requires"))
-            if "netplan" not in at and "transient" not in at and not of_links:
-                found[f"{folder}/{at}"] = what
+    found: Picture = {
+        at: what
+        for at, what in photographs(FOLDER, "/run/systemd/system").items()
+        # systemctl disable removes a folder of links once it is empty
+        if "netplan" not in at and "transient" not in at and not at.endswith((".wants", ".requires"))
+    }
     argv = ["systemctl", "list-units", "--all", "--plain", "--no-legend", "p-*", "srv-p*"]
     lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
     running = sorted(line.split()[0] for line in lines if line.split()[2] in ("active", "activating"))
@@ -303,7 +301,7 @@ def test_mount_unit(one: Inside, there: str, options: str) -> None:
     ),
 )
 def test_journald_limits(one: Inside, there: str, given: dict[str, Any]) -> None:
-    # which would be refused after five of them in ten seconds (systemd.unit(5), StartLimitBurst)
+    # systemd refuses a sixth restart within ten seconds (systemd.unit(5), StartLimitBurst)
     one.fresh().sh("rm -rf /etc/systemd/journald.conf.d; systemctl reset-failed systemd-journald")
     one.looks(lambda: {at: what for at, what in photograph(Path("/etc/systemd")).items() if "journald" in at})
     if there:

@@ -1,10 +1,12 @@
-"""What a PostgreSQL server has, before and after: roles, databases, privileges, settings."""
+"""What psql says of a PostgreSQL server, and pictures of its roles, databases, privileges and settings."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
+
+from helpers.hosts import on
 
 sys.path.append(str(Path(__file__).parents[2] / "steps_past"))
 from pictures import Picture
@@ -19,10 +21,20 @@ LOOKS = {
 }
 
 
+def psql(database: str, *statements: str) -> list[str]:
+    """The command line of psql as the server's own user, in a folder that this user may enter."""
+    words = [word for each in statements for word in ("-c", each)]
+    return ["env", "-C", "/", "runuser", "-u", "postgres", "--", "psql", "-XAtq", "-d", database, *words]
+
+
+def sql(host: str, *statements: str, database: str = "postgres", check: bool = True) -> str:
+    """What psql says on a host."""
+    return on(host, *psql(database, *statements), check=check)
+
+
 def asked(statement: str, database: str = "postgres") -> list[str]:
     """What psql answers, in the process that asks."""
-    argv = ["runuser", "-u", "postgres", "--", "psql", "-XAtq", "-d", database, "-c", statement]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd="/")
+    done = subprocess.run(psql(database, statement), capture_output=True, text=True, check=False)
     return done.stdout.splitlines()
 
 
