@@ -5,27 +5,21 @@ from __future__ import annotations
 import shutil
 import ssl
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.checks import own_address
-from helpers.cli import Run, prov
+from helpers.cli import prov
+from helpers.deployed_fronts import Front, deployed
 from helpers.hosts import Hosts, Kind, on
 from helpers.projects import Project
-from helpers.web import Site
 from websockets.sync.client import connect
-
-from provision import lab
 
 pytestmark = pytest.mark.lab
 
 #: by front: its host
 HOSTS = {"nginx": ("t-sn", "debian-13"), "apache": ("t-sa", "debian-12")}
-
-
 #: by front: a snippet of the user's own, and what it has one path answer
 SNIPPETS = {
     "nginx": ("location = /api/snippet {\n    return 204;\n}\n", 204),
@@ -72,25 +66,10 @@ def settings(front: str, own: str) -> dict[str, dict[str, Any]]:
     return {"shop": {**common, **shop}, "other": {**common, **other}, "odd": {**common, **odd}}
 
 
-@dataclass(frozen=True)
-class Front:
-    """A host behind one of the fronts."""
-
-    name: str
-    host: lab.LabHost
-    project: Project
-    planned: Run
-    first: Run
-    second: Run
-
-    def site(self, domain: str = "shop.test") -> Site:
-        return Site(self.host.address, domain, self.project.ca)
-
-
 @pytest.fixture(scope="module", params=HOSTS)
 def front(
     request: pytest.FixtureRequest, lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Front]:
+) -> Front:
     name: str = request.param
     host, image = HOSTS[name]
     found = lab_hosts.one(host, Kind(image))
@@ -98,19 +77,12 @@ def front(
     shutil.copytree(Path(__file__).parent / "apps/site", project.folder / "site")
     (project.folder / "own.conf").write_text(SNIPPETS[name][0])
     apps = settings(name, own_address(found.address))
-    project.inventory({host: {"apps": apps}}, ansible_connection="lab", roles=["python", "app"])
-    planned = prov("plan", host, cwd=project.folder, status=3)
-    first = prov("deploy", host, cwd=project.folder, timeout=400)
-    second = prov("deploy", host, cwd=project.folder)
-    yield Front(host, found, project, planned, first, second)
+    return deployed(found, project, "shop.test", apps, ["python", "app"])
 
 
 def test_the_deploy_is_as_planned_and_the_second_one_changes_nothing(front: Front) -> None:
     assert front.first.not_in(front.name, "ok", "changed") == []
-    told, done = (
-        [(s["step"], s["state"]) for s in run.steps(front.name)] for run in (front.planned, front.first)
-    )
-    assert told == done
+    assert front.planned.states(front.name) == front.first.states(front.name)
     assert front.second.not_in(front.name, "ok") == []
 
 

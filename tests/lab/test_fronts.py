@@ -7,7 +7,6 @@ import shutil
 import ssl
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from http.client import RemoteDisconnected
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from typing import Any
 import pytest
 import yaml
 from helpers import tls
-from helpers.cli import Run, prov
+from helpers.cli import prov
+from helpers.deployed_fronts import Front, deployed
 from helpers.hosts import Hosts, Kind, on
 from helpers.projects import Project
 from helpers.web import Site, Visitors
@@ -56,21 +56,6 @@ APPS = {"probe": PROBE, "second": SECOND, "closed": CLOSED}
 HOSTS = {"nginx": ("t-fn", "debian-13"), "apache": ("t-fa", "debian-12")}
 
 
-@dataclass(frozen=True)
-class Front:
-    """A host behind one of the fronts."""
-
-    name: str
-    host: lab.LabHost
-    project: Project
-    planned: Run
-    first: Run
-    second: Run
-
-    def site(self, domain: str = "probe.test") -> Site:
-        return Site(self.host.address, domain, self.project.ca)
-
-
 def probe(project: Project) -> Project:
     """Put the application that these tests deploy into a project."""
     shutil.copytree(Path(__file__).parent / "apps/probe", project.folder / "probe")
@@ -80,25 +65,18 @@ def probe(project: Project) -> Project:
 @pytest.fixture(scope="module", params=HOSTS)
 def front(
     request: pytest.FixtureRequest, lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Front]:
+) -> Front:
     name: str = request.param
     host, image = HOSTS[name]
     found = lab_hosts.one(host, Kind(image))
     project = probe(Project(tmp_path_factory.mktemp(name)))
     apps = {app: {**settings, "front": name} for app, settings in APPS.items()}
-    project.inventory({host: {"apps": apps}}, ansible_connection="lab", roles=["base", "python", "app"])
-    planned = prov("plan", host, cwd=project.folder, status=3)
-    first = prov("deploy", host, cwd=project.folder, timeout=400)
-    second = prov("deploy", host, cwd=project.folder)
-    yield Front(host, found, project, planned, first, second)
+    return deployed(found, project, "probe.test", apps, ["base", "python", "app"])
 
 
 def test_the_plan_is_what_the_deploy_does(front: Front) -> None:
     assert front.first.not_in(front.name, "ok", "changed") == []
-    told, done = (
-        [(s["step"], s["state"]) for s in run.steps(front.name)] for run in (front.planned, front.first)
-    )
-    assert told == done
+    assert front.planned.states(front.name) == front.first.states(front.name)
 
 
 def test_the_second_deploy_changes_nothing(front: Front) -> None:

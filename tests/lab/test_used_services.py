@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from helpers.cli import Run, prov
+from helpers.databases import sql
 from helpers.hosts import Hosts, Kind, on
 from helpers.projects import Project
 from helpers.web import Site
@@ -51,26 +52,12 @@ def planned_and_deployed(project: Project, *options: str) -> Run:
     """A plan, and the deploy that does what it said."""
     planned = prov("plan", WEB, *options, cwd=project.folder)
     run = prov("deploy", WEB, *options, cwd=project.folder, timeout=300, status=0)
-    told, done = ([(s["step"], s["state"]) for s in each.steps(WEB)] for each in (planned, run))
-    assert told == done
+    assert planned.states(WEB) == run.states(WEB)
     return run
 
 
 def databases() -> set[str]:
-    listed = on(
-        WEB,
-        "env",
-        "-C",
-        "/",
-        "runuser",
-        "-u",
-        "postgres",
-        "--",
-        "psql",
-        "-Atc",
-        "select datname from pg_database",
-    )
-    return set(listed.split()) - {"postgres", "template0", "template1"}
+    return set(sql(WEB, "select datname from pg_database").split()) - {"postgres", "template0", "template1"}
 
 
 def test_a_database_on_the_same_host(project: Project, lab_hosts: Hosts) -> None:
@@ -102,17 +89,9 @@ def test_a_database_on_the_same_host(project: Project, lab_hosts: Hosts) -> None
     assert Site(host.address, "store.test", project.ca).get("/").body.decode().endswith("app-store store")
     prov("undo", WEB, cwd=project.folder, timeout=300, status=0)
     assert int(site.get("/").body.split()[0]) > int(answer.body.split()[0])
-    project.inventory(
-        {WEB: {"roles": ["base", "postgres"]}},
-        ansible_connection="lab",
-    )
+    project.inventory({WEB: {"roles": ["base", "postgres"]}}, ansible_connection="lab")
     prov("deploy", WEB, "--prune", cwd=project.folder, timeout=300, status=0)
     assert databases() == {"shop", "store"}
-
-
-def states(run: Run) -> dict[str, list[tuple[str, str]]]:
-    """What became of each step, by host."""
-    return {name: [(s["step"], s["state"]) for s in run.steps(name)] for name in (WEB, BASE)}
 
 
 def test_a_database_on_another_host(project: Project, lab_hosts: Hosts) -> None:
@@ -125,7 +104,7 @@ def test_a_database_on_another_host(project: Project, lab_hosts: Hosts) -> None:
     project.inventory({WEB: web, BASE: {"roles": ["postgres"]}}, ansible_connection="lab")
     planned = prov("plan", "tests", cwd=project.folder)
     deployed = prov("deploy", "tests", cwd=project.folder, timeout=400, status=0)
-    assert states(planned) == states(deployed)
+    assert planned.states(WEB, BASE) == deployed.states(WEB, BASE)
     # undone, the server runs as its package has made it, and the next deploy does all of that again
     prov("undo", BASE, cwd=project.folder, timeout=200, status=0)
     assert on(BASE, "systemctl", "is-active", "postgresql@15-main") == "active"

@@ -92,9 +92,7 @@ def deployed(project: Project, status: int = 0, **changed: Any) -> Run:
     planned = prov("plan", NAME, cwd=project.folder)
     run = prov("deploy", NAME, cwd=project.folder, timeout=300, status=status)
     if not status:
-        assert [(s["step"], s["state"]) for s in planned.steps(NAME)] == [
-            (s["step"], s["state"]) for s in run.steps(NAME)
-        ]
+        assert planned.states(NAME) == run.states(NAME)
     return run
 
 

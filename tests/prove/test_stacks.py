@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.cli import PROV, Run, prov
-from helpers.hosts import Hosts, Kind, on
+from helpers.cli import Run, prov
+from helpers.hosts import Hosts, Kind, on, reboot
 from helpers.web import Site
 
 pytestmark = pytest.mark.lab
@@ -45,10 +44,7 @@ def run(command: str, folder: Path, *options: str) -> Run:
 def planned_and_deployed(folder: Path) -> None:
     """A plan, and the deploy that does what it said."""
     told, done = run("plan", folder), run("deploy", folder)
-    for name in NAMES.values():
-        assert [(s["step"], s["state"]) for s in told.steps(name)] == [
-            (s["step"], s["state"]) for s in done.steps(name)
-        ]
+    assert told.states(*NAMES.values()) == done.states(*NAMES.values())
 
 
 def sites(folder: Path, address: str) -> dict[str, Site]:
@@ -103,11 +99,7 @@ def test_their_life(folder: Path, lab_hosts: Hosts) -> None:
     prov("undo", NAMES["stack1"], "-i", "stacks.yml", cwd=folder, timeout=600, status=0)
     work(found, 3)
 
-    for name in NAMES.values():
-        subprocess.run(
-            [PROV, "lab", "ssh", name, "--", "reboot"], capture_output=True, check=False, timeout=60
-        )
-    time.sleep(5)
+    reboot(*NAMES.values())
     until(lambda: all(answers(site) for site in found.values()), within=180)
     work(found, 4)
     assert on(NAMES["stack1"], "systemctl", "list-units", "--failed", "--no-legend", "--plain") == ""

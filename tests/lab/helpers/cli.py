@@ -37,6 +37,10 @@ class Run:
         """The steps of a host, in their order."""
         return [e for e in self.events if e["event"] == "step" and e["host"] == host]
 
+    def states(self, *hosts: str) -> list[tuple[str, str, str]]:
+        """What became of each step of hosts: host, step, state. A plan and its deploy have this in common."""
+        return [(host, s["step"], s["state"]) for host in hosts for s in self.steps(host)]
+
     def tally(self, host: str) -> dict[str, int]:
         """The summary's numbers for a host."""
         found: dict[str, int] = self.events[-1]["hosts"][host]
