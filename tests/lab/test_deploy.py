@@ -79,8 +79,7 @@ def test_a_plan_afterwards_finds_nothing(journey: Journey, name: str) -> None:
 
 
 def plan_of(steps: list[dict[str, object]]) -> list[tuple[object, ...]]:
-    """What a plan and a deploy have in common: the steps in order, whether each changes something, and
-    what."""
+    """What a plan and a deploy have in common: each step, in order, whether it changes something, and what."""
     return [
         (s["role"], s["step"], "changed" if s["state"] == "maybe" else s["state"], s["diff"]) for s in steps
     ]

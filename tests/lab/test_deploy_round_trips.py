@@ -50,7 +50,7 @@ def host(lab_hosts: Hosts) -> lab.LabHost:
 def run(
     project: Project, monkeypatch: pytest.MonkeyPatch, name: str, *, plan: bool = False, pending: bool = False
 ) -> Counts:
-    """A deploy in this process, with everything counted that crosses the line. ahead: connect first."""
+    """A deploy in this process, with everything counted that crosses the line. pending: connect first."""
     counts = Counts()
 
     def counted(owner: Any, attribute: str, field: str) -> None:

@@ -1,5 +1,4 @@
-"""prov test on real hosts: good roles pass, broken ones fail by the stage that shows it, and no host is
-left."""
+"""prov test on real hosts: good roles pass, broken ones fail at the stage that shows it, no host is left."""
 
 from __future__ import annotations
 

@@ -59,8 +59,7 @@ def deploy(project: Project, status: int) -> Run:
 
 
 def looks() -> str:
-    """What a refused plan must not touch. /etc/hosts is the lab's, which boots and ends other hosts in the
-    meantime."""
+    """What a refused plan must not touch. The lab rewrites /etc/hosts when it boots and ends other hosts."""
     words = ("-type", "f", "-not", "-path", "/etc/hosts", "-printf", "%p %m %s %T@\\n")
     return on(ONE, "find", "/etc", "/var/lib/prov", *words)
 

@@ -121,23 +121,24 @@ def test_what_somebody_has_mounted_with_other_options_is_mounted_again(bench: Be
     assert gone.error is None and fstab.read_text() == FSTAB
 
 
-def test_options_of_another_kind_and_other_names_of_the_directory(bench: Bench) -> None:
+def linked(bench: Bench) -> tuple[Path, Path, Path]:
+    """fstab, a directory, and a link to it."""
     bench.over("/etc")
-    fstab = bench.root / "etc/fstab"
-    at, link = bench.root / "data", bench.root / "link"
-    at.mkdir()
-    link.symlink_to(at)
+    folder, link = bench.root / "data", bench.root / "link"
+    folder.mkdir()
+    link.symlink_to(folder)
+    return bench.root / "etc/fstab", folder, link
+
+
+def test_options_of_another_kind_and_other_names_of_the_directory(bench: Bench) -> None:
+    fstab, at, link = linked(bench)
     fstab.write_text(FSTAB + f"/srv {link} none bind 0 0\n")
     bench.cycle(Mount(str(at), "tmpfs", "tmpfs", mounted=False))
     assert fstab.read_text() == FSTAB + f"tmpfs {at} tmpfs defaults 0 0\n"
 
 
 def test_a_line_of_fstab_in_the_words_of_others(bench: Bench) -> None:
-    bench.over("/etc")
-    fstab = bench.root / "etc/fstab"
-    folder, link = bench.root / "data", bench.root / "link"
-    folder.mkdir()
-    link.symlink_to(folder)
+    fstab, folder, link = linked(bench)
     for at, text in (
         (folder, f"nas:/x {folder}/ nfs ro,noatime 1 2 # a comment\n"),
         (link, f"nas:/x {link}/ nfs ro,noatime 1 2\n"),

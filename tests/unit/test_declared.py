@@ -1,5 +1,4 @@
-"""Roles that declare themselves: servers and fronts, what is refused of them, and that nothing else names
-them."""
+"""Roles that declare themselves, servers and fronts: what is refused of them; nothing else names them."""
 
 from __future__ import annotations
 

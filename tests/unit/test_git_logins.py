@@ -21,8 +21,7 @@ WRITTEN = "k3gb%40Qz1"
 
 
 class Private(Repository):
-    """A repository behind a password. host: where it is served.  seen: arguments of processes in the
-    meantime."""
+    """A repository behind a password. host: where it is served.  seen: arguments of processes while it is."""
 
     host: str
     seen: set[bytes]

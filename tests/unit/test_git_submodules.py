@@ -29,8 +29,7 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Raw:
 
 @pytest.fixture
 def nested(raw: Raw, tmp_path: Path) -> Raw:
-    """A site with a theme, which has icons: submodules in one another, by a relative URL and by an absolute
-    one."""
+    """A site with a theme, which has icons: nested submodules, one by a relative URL and one by an absolute."""
     icons = Raw(tmp_path / "icons")
     icons.write({"a.svg": "first"})
     theme = Raw(tmp_path / "theme")

@@ -30,7 +30,7 @@ def own_places() -> Iterator[Path]:
 
 
 def left_behind(folder: Path, seconds: float = GONE) -> list[str]:
-    """What is still there after so many seconds of the runs in a folder: command lines and paths."""
+    """Command lines and paths that runs in a folder have left, once all are gone or the seconds are over."""
     end = time.monotonic() + seconds
     while (found := [*processes(folder), *paths(folder)]) and time.monotonic() < end:
         time.sleep(1)

@@ -8,7 +8,7 @@ from typing import Any
 
 PAGE = Path(__file__).parents[3] / "docs/logins.md"
 
-#: column: what sudoers says of the user; {user}, {name}
+#: column: what sudoers says of {user}
 SUDO = {
     "no password": "{user} ALL=(ALL) NOPASSWD: ALL",
     "password": "{user} ALL=(ALL) ALL",
