@@ -65,13 +65,13 @@ class ApplicationCommand(Step):
 
 
 def terminal(host: "System") -> List[str]:
-    """Options of systemd-run(1) for a command at a terminal, whose colours stay as they are."""
+    """Return options of systemd-run(1) for a command at a terminal, whose colours stay as they are."""
     found = re.match(r"systemd (\d+)", host.ask(("systemd-run", "--version")).stdout)
     return ["--pty", *(["--background="] if found and int(found.group(1)) >= TINTS else [])]
 
 
 def properties(host: "System", app: str) -> List[str]:
-    """Options of systemd-run(1) by which a command runs as the web process of the release in service does."""
+    """Return options of systemd-run(1) with which a command runs like the web process of the release in service."""
     instance = in_service(host, app)
     found = []
     section = ""
@@ -85,12 +85,12 @@ def properties(host: "System", app: str) -> List[str]:
 
 
 def expanded(letter: str, instance: str) -> str:
-    """What a specifier stands for, of those that units of applications have: %i and %%."""
+    """Return what a specifier stands for. Units of applications have only %i and %%."""
     return instance if letter == "i" else letter
 
 
 def in_service(host: "System", app: str) -> str:
-    """The instance of an application that its front leads to: one of the release in service, one that runs first.
+    """Return an instance of an application's release in service, preferably one that runs.
 
     Raises StepError if there is none.
     """
@@ -113,10 +113,10 @@ def in_service(host: "System", app: str) -> str:
 
 
 def runs(host: "System", app: str, instance: str) -> bool:
-    """Whether the web process of an instance runs."""
+    """Return whether the web process of an instance runs."""
     return host.ask(("systemctl", "is-active", "--quiet", "app-%s@%s.service" % (app, instance))).status == 0
 
 
 def unit_file(app: str, instance: str) -> str:
-    """Where the unit of an instance's web process is."""
+    """Return the path of the unit of an instance's web process."""
     return "/etc/systemd/system/app-%s@%s.service" % (app, instance)

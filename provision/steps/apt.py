@@ -131,7 +131,7 @@ class Packages(Step):
         return " ".join(with_version(host, name) for name in self.wanted_versions)
 
     def _lacking(self, apt: Apt) -> Dict[str, str]:
-        """Name -> wanted version ("" for any) of what is not there as it should be."""
+        """Return name -> wanted version ("" for any) of what is not as it should be."""
         found = {}
         for name, version in self.wanted_versions.items():
             now = apt.version(name)
@@ -140,7 +140,7 @@ class Packages(Step):
         return found
 
     def _outdated(self, apt: Apt) -> Dict[str, str]:
-        """Name -> version of what the repositories have newer, or the release has instead."""
+        """Return name -> version of what the repositories have newer, or the release has instead."""
         if self.release:
             wanted_versions = in_release(apt, self.release, list(self.wanted_versions))
             return {n: v for n, v in wanted_versions.items() if v != apt.version(n)}
@@ -151,7 +151,7 @@ class Packages(Step):
         return {n: v for n, v in newest.items() if v and v != apt.version(n)}
 
     def _unmarked(self, apt: Apt, lacking: Dict[str, str]) -> List[str]:
-        """Packages that are there as dependencies only. apt marks those that it installs."""
+        """Return packages that are marked as dependencies. apt marks those that it installs."""
         automatic = apt.automatic()
         return sorted(n for n in self.wanted_versions if n not in lacking and apt.key(n) in automatic)
 
@@ -205,7 +205,7 @@ class NoPackages(Step):
         return " ".join(with_version(host, name) for name in many(self.names))
 
     def _left(self, apt: Apt) -> List[str]:
-        """Packages that have left only configuration files, if these are to go."""
+        """Return packages that have left only configuration files, if these are to be removed."""
         each = [(n, apt.find(n)) for n in many(self.names)]
         return [
             n for n, package in each if self.purge and package is not None and package.state == "config-files"
@@ -331,7 +331,7 @@ autoremove = step(Autoremove)
 
 
 def would(host: "System", words: Sequence[str], otherwise: str) -> Diff:
-    """What apt-get with these words would change."""
+    """Return what apt-get with these words would change."""
     found = [Change("package %s" % s.name, s.before, s.after) for s in host.packages.simulate(*words)]
     if host.packages.interrupted():
         found.insert(0, REPAIRED)
@@ -339,7 +339,7 @@ def would(host: "System", words: Sequence[str], otherwise: str) -> Diff:
 
 
 def act(wanted_state: Step, host: "System", words: Sequence[str]) -> None:
-    """Have apt-get do it; what came of it is kept for the step's `done`."""
+    """Run apt-get with these words, and keep what it changed for the step's `done`."""
     repaired = [REPAIRED] if host.packages.interrupted() else []
     before = host.packages.installed()
     host.packages.act(*words)

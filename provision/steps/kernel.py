@@ -204,7 +204,7 @@ class Module(Step):
         return any(line.split(" ", 1)[0] == name for line in text.splitlines())
 
     def _files(self) -> Dict[str, str]:
-        """Path -> text; "" for a file that shall not be there."""
+        """Return path -> text; "" for a file that must not exist."""
         load = HEADER + self.name + "\n" if self.present else ""
         words = " ".join("%s=%s" % item for item in dict(self.options).items())
         options = HEADER + "options %s %s\n" % (self.name, words) if words else ""
@@ -222,7 +222,7 @@ module = step(Module)
 
 
 def proc_path(key: str) -> str:
-    """Where a setting is in /proc/sys; sysctl.d(5): dots are slashes, unless a slash comes first."""
+    """Return the path of a setting in /proc/sys; sysctl.d(5): dots are slashes, unless a slash comes first."""
     first = re.search(r"[./]", key)
     if first is not None and first.group() == "/":
         return "/proc/sys/" + key
@@ -230,7 +230,7 @@ def proc_path(key: str) -> str:
 
 
 def running_value(host: "System", key: str) -> str:
-    """The value of a setting in the running kernel; "" if that has none of the name."""
+    """Return the value of a setting in the running kernel; "" if it has no such setting."""
     path = proc_path(key)
     if not host.files.exists(path):
         return ""
@@ -244,7 +244,7 @@ def check_file_name(name: str) -> None:
 
 
 def put(host: "System", file: File) -> None:
-    """A file of settings as it should be; its directory comes with a package that small images may lack."""
+    """Write a file of settings if it differs. Small images may lack the package with its directory."""
     folder = file.path.rsplit("/", 1)[0]
     if not host.files.exists(folder):
         host.files.mkdir(folder, 0o755, 0, 0)
@@ -254,7 +254,7 @@ def put(host: "System", file: File) -> None:
 
 
 def check_gone(host: "System", path: str) -> Diff:
-    """The change of removing a file."""
+    """Return the change of removing a file."""
     if host.files.stat(path) is None:
         return Diff.none("is absent")
     return Diff([Change("removed", path, "")])

@@ -70,7 +70,7 @@ class Access(Step):
             host.files.write(path, before, now.mode, now.uid, now.gid)
             raise StepError(
                 "PostgreSQL could not read %s: line %s: %s" % (path, *wrong[0]),
-                hint="The file is as before. Look at the rows, and at what else is in it.",
+                hint="The file is as before. Check the rows, and the rest of the file.",
             )
 
     def fingerprint(self, host: "System") -> str:

@@ -71,7 +71,8 @@ class SwapFile(Step):
         what = {c.what for c in diff.changes}
         if swaps_to(host, self.path) and ("size" in what or not self.size_mb):
             host.run(("swapoff", self.path)).require(
-                "taking %s out of use" % self.path, "Is there memory enough for what is swapped out?"
+                "taking %s out of use" % self.path,
+                "Check that memory has room for what is swapped out: `free`.",
             )
             self._foresee(host, False)
         if not self.size_mb:

@@ -150,7 +150,7 @@ class Ufw(Step):
     def _ufw(self, host: "System", *words: str) -> None:
         host.run(("ufw", *words)).require(
             "ufw %s" % " ".join(words),
-            "Can this kernel filter packets? `ufw --version` and `iptables -L` tell.",
+            "Check that this kernel can filter packets: `ufw --version`, `iptables -L`.",
         )
 
     def _wanted(self, host: "System", ssh: Sequence[Opening]) -> Iterator[Tuple[str, Opening]]:

@@ -123,7 +123,7 @@ class User(Step):
         if self._moves(host, now) and host.files.stat(str(self.home)) is not None:
             raise StepError(
                 "the home of %s can't be moved from %s: %s already exists" % (self.name, now.home, self.home),
-                hint="Look at what is in both, and remove one of them.",
+                hint="Compare what they hold, and remove one of them.",
             )
         if self.home is not None and now.home != self.home:
             self._refuse_to_move(host, now)

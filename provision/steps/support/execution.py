@@ -156,14 +156,14 @@ class Execution(Step):
                 "the command ended well, but %s does not exist" % self.creates,
                 argv=result.argv,
                 status=result.status,
-                hint="Is it what the command creates?",
+                hint="Check that the command creates it.",
             )
         if left:
             raise StepError(
                 "the command ended well, but %s still exists" % left,
                 argv=result.argv,
                 status=result.status,
-                hint="Is it what the command removes?",
+                hint="Check that the command removes it.",
             )
 
     def fingerprint(self, host: "System") -> str:

@@ -72,7 +72,7 @@ def refuse_gift(host: "System", path: str, now: "Optional[Stat]", uid: int, mode
         owner = host.accounts.user_name(now.uid)
         raise StepError(
             "%s belongs to %s, who alone may read it; refusing to pass on what is in it" % (path, owner),
-            hint="Who can change its folder can have put it there. If it is meant, change its owner first.",
+            hint="Anyone who can change its folder can have put it there. If it is right, change its owner first.",
         )
 
 

@@ -261,6 +261,6 @@ def holds(pid: int, path: str) -> bool:
 
 def mounts_below(host: "System", path: str) -> List[str]:
     """Return where something is mounted, at a path or below it."""
-    text = host.files.read(MOUNTED).decode(errors="surrogateescape") if host.files.exists(MOUNTED) else ""
-    points = [plain(line.split()[1]) for line in text.split("\n") if line.count(" ") > 2]
+    lines = text_of(host, MOUNTED).split("\n")
+    points = [plain(line.split()[1]) for line in lines if line.count(" ") > 2]
     return [point for point in points if point == path or point.startswith(path + "/")]

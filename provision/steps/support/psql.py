@@ -29,7 +29,7 @@ HINTS = (
     ),
     (
         ("could not connect", "Is the server running", "Connection refused"),
-        "Does the server run, on this port? `pg_lsclusters` on the host tells.",
+        "Check that the server runs, and on this port: `pg_lsclusters` on the host.",
     ),
     (
         ("is not available", "could not open extension"),

@@ -56,7 +56,7 @@ def put_in_use(
     raise failure(
         "the repository %s can't be used" % name,
         result,
-        "It has been taken away again. Is the address right, and is it signed with this key?",
+        "It was removed again. Check its address, and that it is signed with this key.",
     )
 
 

@@ -159,7 +159,9 @@ class Apt:
 
     def update(self) -> None:
         """Fetch the package lists. This only writes package caches, so a plan may do it too."""
-        self._update().require("fetching the package lists", "Can this host reach its package mirror?")
+        self._update().require(
+            "fetching the package lists", "Check that this host can reach its package mirror."
+        )
 
     def fetch_lists_of(self, name: str) -> Result:
         """Fetch the lists of one repository, the file of that name in /etc/apt/sources.list.d."""

@@ -24,7 +24,9 @@ def explain(result: Result, query: Query) -> StepError:
     if missing:
         return unknown(missing, result, query)
     if re.search(r"Failed to download metadata|Cannot download repomd|Failed to synchronize cache", said):
-        return failure("a repository can't be read", result, "Can this host reach it? Is its address right?")
+        return failure(
+            "a repository can't be read", result, "Check its address, and that this host can reach it."
+        )
     if re.search(
         r"GPG check FAILED|is not signed|[Pp]ublic key .*not installed|GPG Keys? .*(fail|not correct)", said
     ):

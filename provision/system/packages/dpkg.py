@@ -147,7 +147,7 @@ def wait(progress: Callable[[str], None]) -> None:
         if time.monotonic() > end:
             raise StepError(
                 "%s held dpkg's lock for %d s" % (other, LOCK_TIMEOUT),
-                hint="Look what it does (`ps`, /var/log/apt/term.log), or try again later.",
+                hint="See what it does (`ps`, /var/log/apt/term.log), or try again later.",
             )
         progress("waiting for %s, which works with dpkg" % other)
         time.sleep(0.5)
