@@ -114,7 +114,7 @@ class Case:
         return KINDS[self.kind](**{name: with_sources(value) for name, value in values.items()})
 
     def run(self, values: dict[str, Any], *, plan: bool, times: int = 1) -> list[Outcome]:
-        """Submit the step so many times to one new agent."""
+        """Submit the step to one new agent, `times` times."""
         with self.agents.session(plan=plan, **self.options) as session:
             return [submit(session, self.step(values)) for _ in range(times)]
 

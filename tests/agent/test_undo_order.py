@@ -80,9 +80,6 @@ class Machine:
             self.host.files.remove(str(self.unit[before]))
         self.host.ends()
 
-    def watch_site(self) -> None:
-        self.units.watched = {name: path for name, path in self.units.watched.items() if name != "old site"}
-
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:

@@ -105,7 +105,7 @@ def report(verdicts: Sequence[Verdict], every: int) -> list[str]:
         "of the time has passed that the step takes.",
         "",
         table([["cut", "first deploy", "second deploy"], *rows(cuts)]),
-        "Converged: the run that was cut ends by itself, with an error. Once its lock is free, one more deploy ends",
+        "Converged: the run that was cut ends on its own, with an error. Once its lock is free, one more deploy ends",
         "with status 0. Then the host's files (contents, modes, owners, links), its units and what the ledger knows",
         "are those of a host whose deploy was not cut; each service was started or reloaded after the last change of",
         "a file that it reads; the application answers with the right release; a plan finds nothing to do and nothing",

@@ -23,7 +23,7 @@ DATA = b"contents\n" * 100_000
 
 
 class Web:
-    """A web server; files: by path. asked: paths, in order. fail: answers 503 to so many requests first."""
+    """A web server; files: by path. asked: paths, in order. fail: how many requests it first answers with 503."""
 
     def __init__(self) -> None:
         web = self

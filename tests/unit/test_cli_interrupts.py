@@ -26,7 +26,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a deploy of web1 whose second step takes so many seconds; returns once it runs."""
+    """Starts a deploy of web1 whose second step takes the given seconds; returns once it runs."""
     started: list[subprocess.Popen[str]] = []
 
     def run(seconds: int, *arguments: str) -> subprocess.Popen[str]:

@@ -39,14 +39,6 @@ def paths(folder: Path) -> list[str]:
     return [path for path, *_ in walk(folder)]
 
 
-def as_git_sees_it(folder: Path) -> list[str]:
-    done = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=folder, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return sorted(done.stdout.split())
-
-
 FILES = dict.fromkeys(
     ["app.py", "build/out", "docs/build/x", "a.log", "keep.log", "deep/a.log", "deep/er/b.log", "deep/er/keep.log",
      "tmp/x", "other/tmp/x", "secret.env", "sub/secret.env", "sub/more/x.pyc", "sub/local", "local", "space name"],
@@ -76,10 +68,10 @@ FILES = dict.fromkeys(
 def test_what_git_ignores_is_no_part_of_a_release(tmp_path: Path, ignore: dict[str, str]) -> None:
     """The judge is git itself."""
     folder = repository(tmp_path / "app", {**FILES, **ignore})
-    assert paths(folder) == [p for p in as_git_sees_it_lines(folder) if not p.startswith(".git/")]
+    assert paths(folder) == [p for p in as_git_sees_it(folder) if not p.startswith(".git/")]
 
 
-def as_git_sees_it_lines(folder: Path) -> list[str]:
+def as_git_sees_it(folder: Path) -> list[str]:
     done = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=folder, capture_output=True, text=True, check=True,

@@ -158,7 +158,7 @@ def test_nothing_is_printed_while_somebody_is_asked() -> None:
 
 
 def rows(count: int, height: int) -> list[str]:
-    """The moving lines while so many hosts run a step, at 5 s on a clock that began at 0."""
+    """The moving lines while `count` hosts run a step, at 5 s on a clock that began at 0."""
     now = [0.0]
     screen = terminal(height=height)
     moving = LiveRows(count + 2, screen, clock=lambda: now[0])

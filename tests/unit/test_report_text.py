@@ -25,10 +25,7 @@ JOINED = "\U0001f469\u200d\U0001f680 \u0646\u0645\u06cc\u200c\u062e"
         ("ngi\u200dnx\u200b\ufeff", "ngi<U+200D>nx<U+200B><U+FEFF>"),
         ("\U000e0041", "<U+E0041>"),
         ("\ud83d", "<U+D83D>"),
-        (
-            "\U0001f469\u200d\U0001f680 \u0646\u0645\u06cc\u200c\u062e",
-            "\U0001f469\u200d\U0001f680 \u0646\u0645\u06cc\u200c\u062e",
-        ),
+        (JOINED, JOINED),
         ("bell\x07 back\x08", "bell\\x07 back\\x08"),
         ("\x9b31m", "\\x9b31m"),
         ("crlf\r", "crlf\\x0d"),

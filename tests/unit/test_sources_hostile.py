@@ -1,5 +1,4 @@
-"""Local folders of strangers: no link of theirs is read through, no setting of theirs runs, no name breaks a
-run."""
+"""Local folders of strangers: no link is read through, no setting of theirs runs, no name breaks a run."""
 
 from __future__ import annotations
 
@@ -319,8 +318,7 @@ def test_environments_are_never_part(folder: Path) -> None:
 def test_another_file_of_the_same_size_and_time_is_hashed_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A repository sets names, sizes and times; what is remembered is told by inode and time of change as
-    well."""
+    """A repository sets names, sizes and times; so hashes are kept by inode and time of change too."""
     monkeypatch.setattr("provision.system.caches.CLOCK_TICK", -1)
     before = source_entries(folder, ROOM)
     st = (folder / "app.py").stat()

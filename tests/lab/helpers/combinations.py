@@ -30,7 +30,7 @@ class Example:
     websocket: str = ""
     chats: bool = False
     events: str = ""
-    #: where its source has the static files, and what they are called there: Django adds the hash by itself
+    #: where its source has the static files, and what they are called there: Django adds the hash
     static: str = f"static/{STYLE_NAME}"
 
     def __str__(self) -> str:

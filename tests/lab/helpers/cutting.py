@@ -20,7 +20,7 @@ QUESTION = b"run it? [y/n/c]"
 STEP = re.compile(rb"(?:^|\[y/n/c\] )\S+: (.*?)(?:  \(\S+\))?(?=\n  run it\?)", re.MULTILINE)
 #: by this the agent's process is known
 FIRST_WORDS = b"program = json.loads(text)"
-#: seconds in which prov has to say something, or to end by itself: longer than it bears a silent link
+#: seconds in which prov has to say something, or to end: longer than it bears a silent link
 PATIENCE = 120.0
 
 
@@ -62,7 +62,7 @@ class Stepped:
         return bool(data)
 
     def end(self) -> int:
-        """Read to the end; returns the exit status. Raises AssertionError if it does not end by itself."""
+        """Read to the end; returns the exit status. Raises AssertionError if it does not end in time."""
         deadline = time.monotonic() + PATIENCE
         while self._read():
             assert time.monotonic() < deadline, self.said

@@ -47,7 +47,7 @@ def plain(target: str, host: str, headers: Headers = (), method: str = "GET", bo
 
 
 def ask(site: Site, data: bytes, patience: float = 2) -> list[Reply]:
-    """Send bytes on a connection of its own, and read until it is closed, or nothing comes for so many seconds."""
+    """Send bytes on a connection of its own, and read until it is closed, or nothing comes for `patience` seconds."""
     found = b""
     try:
         with site.connected(2, protocol="http/1.1") as connection:

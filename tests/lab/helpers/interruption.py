@@ -72,7 +72,7 @@ class Verdict:
 
 
 def draw(steps: Mapping[str, Sequence[tuple[str, float]]], count: int | None = None) -> list[Cut]:
-    """Every kind of cut before and inside each step of the deploys; or so many of them, spread evenly over both.
+    """Every kind of cut before and inside each step of the deploys; or `count` of them, spread evenly over both.
 
     steps: by deploy, as Interrupting.steps gives them.
     """
@@ -206,7 +206,7 @@ class Interrupting:
             try:
                 if cut.after is None and run.process.poll() is None:
                     run.answer("c")
-                # it has to notice by itself what has happened
+                # it has to notice on its own what has happened
                 status = run.end()
             finally:
                 back()

@@ -248,7 +248,7 @@ def tasks(host: str, name: str) -> list[list[str]]:
 
 
 def drained(host: str, name: str, count: int) -> list[list[str]]:
-    """The same, once so many are done; a minute after the last one that was, it gives up."""
+    """Like `tasks`, once `count` are done. Gives up a minute after the last one was done."""
     known, since = 0, time.monotonic()
     while True:
         found = tasks(host, name)

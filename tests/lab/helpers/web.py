@@ -60,7 +60,7 @@ class Site:
             connection.close()
 
     def arrivals(self, path: str, most: int | None = None) -> list[float]:
-        """When each line `data: ...` of a stream of events arrived, in seconds. most: so many, then hang up."""
+        """When each line `data: ...` of a stream of events arrived, in seconds. most: hang up after this many."""
         connection = http.client.HTTPConnection(self.domain, timeout=10)
         connection.sock = self.connected(10)
         try:
@@ -95,7 +95,7 @@ class Site:
             return [str(await asyncio.wait_for(each.recv(), 10)) for each in sockets]
 
     def up_within(self, seconds: float, path: str = "/healthz") -> bool:
-        """Whether it answers 200 before so many seconds are over."""
+        """Whether it answers 200 within these seconds."""
         end = time.monotonic() + seconds
         while True:
             # a front that starts is not there, or answers for an application that is not
