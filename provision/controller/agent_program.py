@@ -16,8 +16,9 @@ from typing import Any
 from provision.controller.bootstrap import AGENT, PLAN, file_of, needed, program_text
 from provision.controller.openssh.answer_cache import recall, remember, state_of
 
-#: kind under which the answer cache stores what hosts have
-KIND = "program"
+#: kind under which the answer cache stores what hosts have: one note for each installation of prov, because a
+#: note lists the modules of that installation
+KIND = f"program of {__file__}"
 
 
 class AgentProgram:

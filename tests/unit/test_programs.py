@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import zlib
@@ -116,6 +117,31 @@ def test_another_version_of_a_module_is_sent(monkeypatch: pytest.MonkeyPatch, tm
     assert program_for(HOST, plan=False).digest
     own.write_text(own.read_text() + "\n")
     assert not program_for(HOST, plan=False).digest
+
+
+def test_another_installation_of_prov_has_notes_of_its_own(tmp_path: Path) -> None:
+    """By the notes of an older one, it would not send its new modules."""
+    package = Path(agent_program.__file__).parents[1]
+    other = tmp_path / "other/provision"
+    shutil.copytree(package, other, ignore=shutil.ignore_patterns("__pycache__"))
+    (other / "steps/support/more.py").write_text("x = 1\n")
+    frames_of_other = other / "system/frames.py"
+    frames_of_other.write_text(frames_of_other.read_text() + "\nfrom provision.steps.support.more import x\n")
+    remembered_program(HOST)
+    asked = f"""
+from provision.controller.agent_program import program_for
+found = program_for({HOST!r}, plan=True)
+print(found.digest, "provision.steps.support.more" in found.modules)
+"""
+    shown = subprocess.run(
+        [sys.executable, "-c", asked],
+        cwd=other.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert shown.stdout == " True\n"
 
 
 def remembered_program(host: str) -> AgentProgram:
