@@ -21,6 +21,22 @@ def tmp_path() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(autouse=True)
+def machine_keeps_its_accounts() -> Iterator[None]:
+    """Fail where the accounts of this machine change: other tests have its /etc below theirs (private_etc)."""
+    before = accounts()
+    yield
+    assert accounts() == before, (
+        "this test, or one that ran beside it, has changed the accounts of this machine"
+    )
+
+
+def accounts() -> list[tuple[int, int]]:
+    """What changes where accounts do."""
+    found = [Path("/etc", name).stat() for name in ("passwd", "group", "shadow", "gshadow")]
+    return [(st.st_ino, st.st_mtime_ns) for st in found]
+
+
 @pytest.fixture
 def agents(tmp_path: Path) -> Iterator[Agents]:
     """Starts sessions with real agents; their ledger is tmp_path/ledger."""

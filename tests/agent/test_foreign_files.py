@@ -24,7 +24,6 @@ from provision.steps.python import Venv
 from provision.steps.releases import OldReleases
 from provision.steps.tree import Tree
 from provision.steps.undo import Undo
-from provision.steps.users import User
 from provision.system.source import Source
 
 #: how many random journeys
@@ -226,20 +225,6 @@ def test_nothing_is_remembered_of_a_folder_that_a_dead_run_has_removed(agents: A
     session.abandon()
     run(agents, File(f"{root}/more", "x"))
     assert not list(agents.ledger.rglob("contents-*"))
-
-
-def test_a_home_stays_with_what_is_in_it(agents: Agents, root: Path) -> None:
-    home = root / "home"
-    name = "provtest1"
-    try:
-        run(agents, User(name, home=str(home)))
-        (home / "thesis").write_text("a year of work")
-        assert prune(agents).changed
-        assert (home / "thesis").exists()
-        run(agents, Undo())
-        assert (home / "thesis").exists()
-    finally:
-        subprocess.run(["userdel", name], check=False, capture_output=True)
 
 
 def archive(folder: Path, *names: str) -> tuple[str, str]:
