@@ -1,9 +1,8 @@
-"""Convert steps to JSON and back. Only classes of step modules are built from a message. Shipped."""
+"""Build steps from messages: only classes of step modules. step_encoding.py writes them. Shipped."""
 
 import base64
 import importlib
-from dataclasses import fields
-from typing import Any, Callable, Dict, Mapping, Tuple, Type, Union
+from typing import Any, Dict, Mapping, Type
 
 from provision.secrets import Secret
 from provision.steps.base import Ref, Step
@@ -11,21 +10,6 @@ from provision.system.source import Source
 
 #: packages whose modules may define steps: the built-in ones, and a project's own (decision D2)
 STEP_PACKAGES = ("provision.steps.", "steps.")
-
-
-#: called with every Source, which the host may request later, and with every Secret, which must not be shown
-Keep = Callable[[Union[Source, Secret]], None]
-
-
-def encode_step(step: Step, keep: Keep) -> Tuple[str, Dict[str, Any]]:
-    """Return a step as its kind and JSON values."""
-    cls = type(step)
-    values = {}
-    for f in fields(step):
-        value = getattr(step, f.name)
-        if value != f.default:
-            values[f.name] = _encode(value, keep)
-    return "%s:%s" % (cls.__module__, cls.__qualname__), values
 
 
 def decode_step(kind: str, values: Mapping[str, Any], refs: Dict[int, Ref]) -> Step:
@@ -51,29 +35,6 @@ def step_class(kind: str) -> Type[Step]:
     if not (isinstance(cls, type) and issubclass(cls, Step)):
         raise ValueError("not a step: %r" % kind)
     return cls
-
-
-def _encode(value: Any, keep: Keep) -> Any:
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, Source):
-        keep(value)
-        if value.key == value.sha256 and not value.secret:
-            # one value instead of four keeps messages small: a tree has tens of thousands of sources
-            return {"$source": "%s %d" % (value.sha256, value.size)}
-        return {"$source": [value.key, value.sha256, value.size, value.secret]}
-    if isinstance(value, Ref):
-        return {"$ref": value.id}
-    if isinstance(value, Secret):
-        keep(value)
-        return {"$secret": value.reveal()}
-    if isinstance(value, bytes):
-        return {"$bytes": base64.b64encode(value).decode()}
-    if isinstance(value, dict):
-        return {"$dict": [[_encode(k, keep), _encode(v, keep)] for k, v in value.items()]}
-    if isinstance(value, (list, tuple)):
-        return [_encode(item, keep) for item in value]
-    raise TypeError("a step can't carry %s" % type(value).__name__)
 
 
 def _decode(value: Any, refs: Dict[int, Ref]) -> Any:

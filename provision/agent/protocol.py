@@ -232,7 +232,7 @@ class Start(Message):
 
 @shape
 class Submission(Message):
-    """A step to run. kind, fields: as codec.py encodes it.  deadline: seconds.  seen: number of acknowledged
+    """A step to run. kind, fields: see codec.py.  deadline: seconds.  seen: number of acknowledged
     failures.  units: names of units that it will query.  planned: digest of the differences in a saved plan;
     None accepts any.  leave: the user declined the step.  hide: secrets in it that are not Secret values."""
 

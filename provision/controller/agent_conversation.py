@@ -9,10 +9,10 @@ from provision.agent.protocol import Hello, Message
 from provision.controller.agent_limits import AgentLimits
 from provision.controller.agent_program import AgentProgram
 from provision.controller.channel import SILENCE, Channel
+from provision.controller.frame_reader import FrameReader
 from provision.controller.login import LOOK, STOPPED, Login, silent
 from provision.controller.run_options import RunOptions
 from provision.errors import UnreachableError
-from provision.system.frames import FrameReader
 
 
 class AgentConversation:

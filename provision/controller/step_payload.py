@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from provision.agent.codec import encode_step
 from provision.agent.secret_masks import Masks
+from provision.controller.step_encoding import encode_step
 from provision.errors import ConfigError
 from provision.secrets import Secret
 from provision.steps.base import Step

@@ -9,7 +9,7 @@ from provision.steps.groups import NoGroup
 from provision.steps.support.unit_judging import UNIT, UNIT_FOLDER
 from provision.steps.unit_files import NoUnit, stop
 from provision.steps.users import NoUser
-from provision.system.front_reload import DRAIN, await_quiet
+from provision.system.front_reload import DRAIN, await_quiet, renew
 from provision.system.memory.undeclared import Thing, undeclared
 from provision.system.units import TRIGGERS
 
@@ -106,7 +106,7 @@ class Prune(Step):
         self._act(host, order.front)
         for unit in order.readers:
             if host.ledger.unit(unit).get("renews"):
-                host.units.renew(unit)
+                renew(host.units, unit, planned=host.planned)
             else:
                 host.units.do("reload-or-restart", unit)
             host.ledger.paid(unit)

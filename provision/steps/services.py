@@ -170,13 +170,19 @@ class Service(Step):
         elif "restart" in what:
             self.manager(host).do("start" if self._served in what else "restart", self.name)
         elif "reload" in what:
-            units = self.manager(host)
-            if self.renews:
-                units.renew(self.name)
-            else:
-                units.do("reload-or-restart", self.name)
+            self._reload(host)
         if self.running:
             self._stay_up(host, what)
+
+    def _reload(self, host: "System") -> None:
+        units = self.manager(host)
+        if self.renews:
+            # imported here: most runs reload nothing
+            from provision.system.front_reload import renew  # shipped
+
+            renew(units, self.name, planned=host.planned)
+        else:
+            units.do("reload-or-restart", self.name)
 
     @property
     def _served(self) -> str:

@@ -1,10 +1,16 @@
-"""Wait until a web server has switched to its new configuration and its old processes are gone. Shipped."""
+"""Reload a web server, and wait until it serves with its new configuration only.
+
+Shipped with the steps that reload one.
+"""
 
 import time
-from typing import Callable, Dict, List
+from typing import TYPE_CHECKING, Callable, Dict, List
 
 from provision.errors import StepError
 from provision.system.processes import is_alive, said_of
+
+if TYPE_CHECKING:
+    from provision.system.units import Units
 
 #: seconds for a web server to serve with new processes after a reload
 TURNS = 15.0
@@ -31,6 +37,17 @@ def serving(main: int) -> Dict[int, str]:
     """Return the children of a web server that may accept requests, with their titles."""
     found = {pid: title(pid) for pid in children(main) if is_alive(pid)}
     return {pid: words for pid, words in found.items() if ENDING not in words}
+
+
+def renew(units: "Units", name: str, *, planned: bool) -> None:
+    """Reload a unit whose processes are replaced on a reload, and wait until they are.
+
+    planned: only predict the reload. Raises StepError.
+    """
+    main = units.state(name).main
+    before = {} if planned else serving(main)
+    units.do("reload-or-restart", name)
+    await_turn(name, main, before, lambda: units.journal(name))
 
 
 def await_turn(name: str, main: int, before: Dict[int, str], journal: Callable[[], str]) -> None:

@@ -69,18 +69,6 @@ class Units:
         error.stderr = "\n".join(filter(None, [error.stderr, *map(self.journal, names)]))
         raise error
 
-    def renew(self, name: str) -> None:
-        """Reload a unit whose processes are replaced on a reload, and wait until they are.
-
-        Raises StepError.
-        """
-        from provision.system.front_reload import await_turn, serving  # shipped
-
-        main = self.state(name).main
-        before = serving(main) if main else {}
-        self.do("reload-or-restart", name)
-        await_turn(name, main, before, lambda: self.journal(name))
-
     def file_changed(self) -> None:
         """Note that a unit file has changed.
 

@@ -53,7 +53,7 @@ class Units:
     def do(self, verb: str, *names: str, timeout: float = 100) -> None:
         for name in names:
             if self.record is not None:
-                self.record.unit(verb.replace("renew", "reload-or-restart"), name, self.state(name))
+                self.record.unit(verb, name, self.state(name))
             there = [what for what, path in self.watched.items() if path.exists()]
             self.done.append(f"{verb} {name}, with {' '.join(there)}")
             if name == self.fails:
@@ -68,8 +68,9 @@ class Units:
             if verb in ("enable", "disable"):
                 self.states[name] = self.states[name]._replace(enabled=verb + "d")
 
-    def renew(self, name: str) -> None:
-        self.do("renew", name)
+    def turned(self, name: str, *rest: object) -> None:
+        """Stand for front_reload.await_turn, and write down that a front was waited for."""
+        self.done.append(f"awaited {name}")
 
     def journal(self, name: str, lines: int = 40) -> str:
         return ""

@@ -16,6 +16,7 @@ from provision.steps import unit_files
 from provision.steps.base import Diff, Ref
 from provision.steps.prune import Prune
 from provision.steps.services import Service
+from provision.system import front_reload
 from provision.system.memory.ledger import Ledger
 from provision.system.memory.undeclared import undeclared
 
@@ -61,14 +62,17 @@ class Machine:
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     for module in (pruning, unit_files):
         monkeypatch.setattr(module, "UNIT_FOLDER", str(tmp_path / "units"))
-    return Machine(tmp_path)
+    machine = Machine(tmp_path)
+    monkeypatch.setattr(front_reload, "await_turn", machine.units.turned)
+    return machine
 
 
 @pytest.mark.trust("9", "removed-app")
 def test_the_front_goes_first_then_sockets_then_services_then_files(machine: Machine) -> None:
     diff = machine.host.run_step(Prune())
     assert [word for word in machine.units.done if word != "daemon-reload"] == [
-        "renew nginx.service, with socket service code",
+        "reload-or-restart nginx.service, with socket service code",
+        "awaited nginx.service",
         f"stop {SOCKET}, with socket service code",
         f"stop {SERVICE}, with socket service code",
         f"disable {SOCKET}, with socket service code",
@@ -90,12 +94,13 @@ def test_a_reload_that_fails_stops_nothing_and_is_owed(machine: Machine, payer: 
     machine.units.fails = "nginx.service"
     with pytest.raises(StepError):
         machine.host.run_step(Prune())
-    assert machine.units.done == ["renew nginx.service, with socket service code"]
+    assert machine.units.done == ["reload-or-restart nginx.service, with socket service code"]
     machine.host.ends()
     machine.units.fails = ""
     machine.units.done.clear()
     (change,) = (machine.deploy() if payer == "deploy" else machine.host.run_step(Prune())).changes[:1]
-    assert machine.units.done[0].startswith("renew nginx.service")
+    assert machine.units.done[0].startswith("reload-or-restart nginx.service")
+    assert machine.units.done[1] == "awaited nginx.service"
     assert payer == "prune" or str(machine.site) in change.after
     machine.host.ends()
     assert not machine.deploy()

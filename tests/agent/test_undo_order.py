@@ -15,6 +15,7 @@ from provision.steps.base import Ref
 from provision.steps.services import Service
 from provision.steps.tree import Tree
 from provision.steps.undo import Undo
+from provision.system import front_reload
 from provision.system.source import Source
 from provision.system.unit_state import UnitState
 
@@ -82,8 +83,10 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    machine = Machine(tmp_path)
+    monkeypatch.setattr(front_reload, "await_turn", machine.units.turned)
+    return machine
 
 
 @pytest.fixture
@@ -116,16 +119,17 @@ def answers(machine: Machine) -> Iterator[list[bytes]]:
 def test_the_new_instance_ends_after_the_front_has_turned(machine: Machine, answers: list[bytes]) -> None:
     machine.host.run_step(Undo())
     order = machine.units.words()
-    assert order[:7] == [
+    assert order[:8] == [
         f"enable {OLD}.socket",
         f"start {OLD}.socket",
         f"enable {OLD}.service",
         f"start {OLD}.service",
         "asked",
-        "renew nginx.service",
+        "reload-or-restart nginx.service",
+        "awaited nginx.service",
         f"disable {NEW}.socket",
     ]
-    assert order[7:] == [f"disable {NEW}.service", f"stop {NEW}.socket", f"stop {NEW}.service"]
+    assert order[8:] == [f"disable {NEW}.service", f"stop {NEW}.socket", f"stop {NEW}.service"]
     assert all("new" in word for word in machine.units.done if word.startswith("stop")), "its files go last"
     assert machine.site.read_text() == "old"
     assert not machine.release["new"].exists()
@@ -141,7 +145,7 @@ def test_an_instance_that_is_not_well_gets_no_requests(
     with pytest.raises(StepError, match="500"):
         machine.host.run_step(Undo())
     assert machine.site.read_text() == "new", "the front has not turned"
-    assert not [word for word in machine.units.words() if word.startswith(("renew", "stop"))]
+    assert not [word for word in machine.units.words() if word.startswith(("reload", "stop"))]
 
 
 @pytest.mark.trust("9", "prune-breaks-undo")

@@ -11,7 +11,7 @@ from typing import Any
 
 from fuzzed import JsonParser, Parser
 
-from provision.agent.codec import decode_step, encode_step
+from provision.agent.codec import decode_step
 from provision.agent.link import FrameLink
 from provision.agent.protocol import Submission
 from provision.controller.channel import LoggedIn
@@ -19,6 +19,7 @@ from provision.controller.events import Event
 from provision.controller.login import Login
 from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
+from provision.controller.step_encoding import encode_step
 from provision.report.jsonl import JsonLines
 from provision.report.plain_lines import PlainReport
 from provision.report.reporting import Style

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import provision.steps
-from provision.agent.codec import decode_step, encode_step, step_class
+from provision.agent.codec import decode_step, step_class
 from provision.agent.secret_masks import Masks
+from provision.controller.step_encoding import encode_step
 from provision.secrets import Secret
 from provision.steps.base import Ref, Step
 from provision.steps.command import Command

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provision.controller.channel import LoggedIn
+from provision.controller.frame_reader import FrameReader
 from provision.controller.login import Login
 from provision.controller.run_options import RunOptions
 from provision.controller.session import Session
@@ -19,7 +20,6 @@ from provision.system.frames import (
     MAX_HEADER,
     MAX_PAYLOAD,
     Frame,
-    FrameReader,
     ProtocolError,
     pack,
     unpack,

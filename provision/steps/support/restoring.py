@@ -11,7 +11,7 @@ from provision.steps.support.process_ends import await_ends
 from provision.steps.support.restore import ENABLING, STARTING, Place, Restoration, UnitWork, refuse_other
 from provision.system.account_lines import with_line
 from provision.system.descriptors import DEFAULT_ACL
-from provision.system.front_reload import DRAIN, await_quiet
+from provision.system.front_reload import DRAIN, await_quiet, renew
 from provision.system.paths import ACL, trusted
 from provision.system.states import CAPABILITY, attributes_of, names_below
 from provision.system.units import TRIGGERS
@@ -87,7 +87,7 @@ class Restoring:
                     continue
                 self._done.add((unit.name, verb))
                 if verb == "reload-or-restart" and self.host.ledger.unit(unit.name).get("renews"):
-                    self.host.units.renew(unit.name)
+                    renew(self.host.units, unit.name, planned=self.host.planned)
                 else:
                     self.host.units.do(verb, unit.name)
 

@@ -75,9 +75,6 @@ class PlannedUnits(Units):
                 }[verb]
             )
 
-    def renew(self, name: str) -> None:
-        self.do("reload-or-restart", name)
-
     def file_changed(self) -> None:
         self.reload_manager()
 
