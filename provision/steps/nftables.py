@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, List, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Diff, check_text, step, wanted
+from provision.steps.support.address_families import refuse_mixed
 from provision.steps.support.nft_tables import FOLDER, LoadedTable, Table, missing
 from provision.steps.support.ports import Opening, parse_opening, refuse_denied, ssh_openings
 
@@ -71,6 +72,7 @@ class Firewall(LoadedTable):
             check_text(rule, "a rule")
             if rule.count("{") != rule.count("}"):
                 raise ValueError("a rule must be complete: %r" % rule)
+            refuse_mixed(rule)
         if not self.present and (self.openings or self.rules or self.limited or self.denied):
             raise ValueError("present=False cannot be combined with openings")
 
@@ -160,6 +162,7 @@ class OwnTable(LoadedTable):
             raise ValueError("content must be text without NUL")
         if self.content.count("{") != self.content.count("}"):
             raise ValueError("content must be complete: its braces do not match")
+        refuse_mixed(self.content, self.family)
 
     def check(self, host: "System") -> Diff:
         table = self.table(host)

@@ -50,7 +50,7 @@ class Route(Step):
 
     route: a port or range of the destination ("8000-8010", "53/udp") or "any"; "on" the interface where
     packets come in, "from" a network, "to" a network or an address, "out" the interface where they leave.
-    Each of these is optional.
+    Each of these is optional; networks are both of IPv4 or both of IPv6.
     action: "allow", "limit", "deny" or "reject".
     present: False removes such a rule, whatever its action.
     An existing rule that covers all these packets with this action counts as this one. If a rule with another
@@ -173,7 +173,12 @@ def parse_route(text: str) -> ParsedRoute:
         if not (to or out):
             raise ValueError("%r matches everything: add from, on, to or out" % text)
         return ParsedRoute(Opening(0, ALL, match.group(1).partition("/")[2] or "any", "", ""), to, out)
-    return ParsedRoute(parse_opening(opened), to, out)
+    source = parse_opening(opened)
+    if source.origin and to and (":" in source.origin) != (":" in to):
+        kinds = ["%s is IPv%d" % (given["from"], 6 if ":" in source.origin else 4)]
+        kinds.append("%s is IPv%d" % (as_written(to), 6 if ":" in to else 4))
+        raise ValueError("%r: %s: no packet has both" % (text, " and ".join(kinds)))
+    return ParsedRoute(source, to, out)
 
 
 def wanted_route(action: str, way: ParsedRoute, family: Family) -> Optional[Rule]:

@@ -153,3 +153,52 @@ def test_rules_that_nft_refuses_are_never_in_place(bench: Bench) -> None:
 )
 def test_bad_arguments_are_refused(step: Step, message: str) -> None:
     refuses(step, message)
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (
+            "ip saddr 10.0.0.0/8 ip6 daddr fd00::1 accept",
+            "ip saddr 10.0.0.0/8 is IPv4 and ip6 daddr fd00::1 is IPv6",
+        ),
+        ("ip saddr != fd00::1 drop", "ip saddr != fd00::1 is IPv4 and fd00::1 is IPv6"),
+        ("ip6 daddr { ::1, 10.0.0.5 } drop", "is IPv6 and 10.0.0.5 is IPv4"),
+        ("ip6 daddr fd00::1 tcp dport { 80, 443 } dnat ip to 10.0.0.5:80", "dnat ip to 10.0.0.5:80 is IPv4"),
+        ("ip daddr 192.0.2.1 dnat to [fd00::1]:80", r"192.0.2.1 is IPv4 and dnat to \[fd00::1\]:80"),
+    ],
+)
+def test_rules_of_both_families_are_refused(rule: str, message: str) -> None:
+    refuses(Firewall(rules=[rule]), message)
+    refuses(OwnTable("a", f"chain x {{\n  ct state new accept\n  {rule}\n}}"), message)
+
+
+def test_tables_of_one_family_take_no_other() -> None:
+    refuses(
+        OwnTable("a", "chain x { ip6 saddr ::1 drop; }", family="ip"),
+        "the table's family ip is IPv4 and ip6 saddr ::1 is IPv6",
+    )
+    refuses(
+        OwnTable("a", "set x {\n type ipv6_addr\n flags interval\n elements = { ::1, 10.0.0.0/8 }\n}"),
+        "a set of type ipv6_addr is IPv6 and 10.0.0.0/8 is IPv4",
+    )
+
+
+def test_both_families_side_by_side_are_taken() -> None:
+    inner = """
+        set four { type ipv4_addr; elements = { 10.0.0.1 }; }
+        set six {
+            type ipv6_addr; elements = { ::1 }
+        }
+        chain input { ip saddr 10.0.0.1 accept; ip6 saddr ::1 drop; }
+        chain more {
+            ip saddr { 10.0.0.1,
+                       10.0.0.2-10.0.0.9 } accept  # ip6 saddr ::1 is elsewhere
+            ip6 daddr ::1 log prefix "ip saddr 10.0.0.1 "
+            ip6 saddr . tcp dport { ::1 . 22 } drop
+        }
+    """
+    OwnTable("a", inner).validate()
+    OwnTable(
+        "a", "chain x { ether saddr 02:00:00:00:00:01 ip saddr 10.0.0.1 drop; }", family="bridge"
+    ).validate()

@@ -76,6 +76,8 @@ def test_routes_that_the_kernel_has_lost_are_loaded_again(bench: Bench, past: Pa
         ("80 via eth0", "not a route"),
         ("80 out eth+", "not the name"),
         ("70000 out eth0", "from 1 to 65535"),
+        ("80 from 10.0.0.0/8 to fd00::5", "10.0.0.0/8 is IPv4 and fd00::5 is IPv6: no packet has both"),
+        ("any from fd00::/8 to 10.0.0.5 out eth0", "fd00::/8 is IPv6 and 10.0.0.5 is IPv4"),
     ],
 )
 def test_bad_routes_are_refused(route: str, message: str) -> None:
