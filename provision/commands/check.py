@@ -27,7 +27,8 @@ def check(target: str, inventory: Sequence[str], limit: str | None, out: Format)
     """Find all errors in the inventory, roles, applications and their sources at once, each with file and line.
 
     TARGET is a host, a group, a glob, or several with commas; !x leaves out. Default: all. prov connects to no host,
-    so errors that only a host can show are not found. Sources in git are fetched.
+    so errors that only a host can show are not found. Sources in git are fetched. It also names variables that nothing
+    reads: neither prov, nor Ansible, nor a role of the project.
 
     Exit status: 0 nothing is wrong; 2 something is.
     """
@@ -39,6 +40,10 @@ def check(target: str, inventory: Sequence[str], limit: str | None, out: Format)
     problems = Problems()
     found = list(checked(hosts, problems))
     out.table(map(as_event, found), COLUMNS, map(row, found))
+    for host in found if not out.FOR_PROGRAMS else ():
+        for name in host.unread:
+            origin = host.assignment.host.origin(name)
+            out.message(f"{origin}: nothing reads the variable {name!r} of {host.assignment.host.name}")
     problems.raise_any()
     out.end()
     return Exit.DONE
@@ -54,6 +59,7 @@ def as_event(host: CheckedHost) -> dict[str, object]:
         "apps": [app.name for app in assignment.served.apps],
         "steps": host.steps,
         "unknown": [{"role": role, "task": task} for role, task in host.unknown],
+        "unread": list(host.unread),
     }
 
 

@@ -23,6 +23,21 @@ from provision.values import dataclass
 LOGIN_PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")
 BECOME_PASSWORDS = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
 PASSWORDS = frozenset(LOGIN_PASSWORDS + BECOME_PASSWORDS)
+#: all variables that are read here
+NAMES = (
+    *(
+        "ansible_host",
+        "ansible_ssh_host",
+        "ansible_port",
+        "ansible_ssh_port",
+        "ansible_user",
+        "ansible_ssh_user",
+    ),
+    *(*LOGIN_PASSWORDS, "ansible_private_key_file", "ansible_ssh_private_key_file", "ansible_connection"),
+    *("ansible_python_interpreter", "ansible_ssh_executable", "ansible_ssh_args", "ansible_ssh_common_args"),
+    *("ansible_ssh_extra_args", "ansible_become", *BECOME_PASSWORDS, "ansible_become_method"),
+    *("ansible_become_user", "ansible_sudo_user", "prov_persist", "prov_guard_seconds"),
+)
 
 KINDS: dict[str, Literal["ssh", "lab"]] = {
     "ssh": "ssh",

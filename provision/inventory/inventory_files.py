@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from provision.errors import ConfigError
 from provision.inventory import graph, precedence, yaml_groups
@@ -54,7 +55,7 @@ def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) 
     pyproject.toml, cannot be read.
     """
     here = Path(os.path.abspath(cwd or Path.cwd()))  # noqa: PTH100 - resolve() would follow symlinks
-    project, configured = project_settings(here)
+    project, configured, strict = project_settings(here)
     sources = [here / path for path in paths] if paths else [project / path for path in configured]
     typed = [str(path) for path in (paths or configured)]
     draft = Draft()
@@ -71,7 +72,8 @@ def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) 
                 loader_for(file, here)(file, display(file, here), draft)
     graph.complete(draft)
     draft.problems.raise_any()
-    return build(draft, list(dict.fromkeys([*folders, project])), here, read_from)
+    found = build(draft, list(dict.fromkeys([*folders, project])), here, read_from)
+    return replace(found, strict=strict)
 
 
 def build(draft: Draft, folders: Sequence[Path], here: Path, read_from: Sequence[Path]) -> Inventory:
@@ -95,11 +97,22 @@ def build(draft: Draft, folders: Sequence[Path], here: Path, read_from: Sequence
     return Inventory(hosts=hosts, groups=draft.groups, project=here, read_from=parts)
 
 
-def project_settings(cwd: Path) -> tuple[Path, list[str]]:
-    """The project's folder, and the inventory that its pyproject.toml names.
+class ProjectSettings(NamedTuple):
+    """What pyproject.toml says. folder: the project's.  inventory: its paths.
 
-    The project's folder is the nearest one upwards whose pyproject.toml has [tool.prov], else cwd.
-    Raises ConfigError: not TOML, or an inventory that is not text or a list of texts.
+    strict: whether variables that nothing reads are refused.
+    """
+
+    folder: Path
+    inventory: list[str]
+    strict: bool = False
+
+
+def project_settings(cwd: Path) -> ProjectSettings:
+    """Return the settings of the project, whose folder is the nearest one upwards whose pyproject.toml has
+    [tool.prov], else cwd.
+
+    Raises ConfigError: not TOML, an inventory that is not text or a list of texts, or a `strict` that is not a boolean.
     """
     for folder in (cwd, *cwd.parents):
         file = folder / "pyproject.toml"
@@ -116,8 +129,13 @@ def project_settings(cwd: Path) -> tuple[Path, list[str]]:
         if not isinstance(paths, list) or not paths or not all(isinstance(path, str) for path in paths):
             message = f"must be a path or a list of paths, not {shown(named)}"
             raise ConfigError(message, where=f"{display(file, cwd)} tool.prov.inventory")
-        return folder, paths
-    return cwd, [DEFAULT]
+        strict: Any = settings.get("strict", False)
+        if not isinstance(strict, bool):
+            raise ConfigError(
+                f"must be true or false, not {shown(strict)}", where=f"{display(file, cwd)} tool.prov.strict"
+            )
+        return ProjectSettings(folder, paths, strict)
+    return ProjectSettings(cwd, [DEFAULT])
 
 
 def missing(name: str, *, given: bool) -> ConfigError:

@@ -69,12 +69,14 @@ class Inventory:
 
     project: the folder whose roles/ they mean; None is the process's own folder.
     read_from: the files and folders that say so; they are part of no application's source, as passwords may be in them.
+    strict: whether variables that nothing reads are refused.
     """
 
     hosts: Mapping[str, InventoryHost]
     groups: Mapping[str, UnresolvedGroup]
     project: Path | None = None
     read_from: frozenset[Path] = frozenset()
+    strict: bool = False
 
     def __post_init__(self) -> None:
         for host in self.hosts.values():

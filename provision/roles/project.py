@@ -21,6 +21,7 @@ from provision.inventory import InventoryHost, Problems, check
 from provision.inventory.validation import validate
 from provision.names import suggestion
 from provision.roles.role_model import Params, Role, find
+from provision.roles.variable_names import VariableNames
 from provision.secrets import Secret
 from provision.values import dataclass
 
@@ -77,6 +78,7 @@ def resolve(
     check(hosts)
     problems = Problems()
     known = KnownRoles(search_path(project))
+    check_variables(hosts, known, problems)
     served = served_by(hosts, known, problems)
     wanted = {host.name: (*host.roles, *implied_roles(host, served[host.name])) for host in hosts}
     check_known(only, wanted)
@@ -92,6 +94,14 @@ def resolve(
         assignments.append(Assignment(host, run, params, served[host.name]))
     problems.raise_any()
     return assignments
+
+
+def check_variables(hosts: Sequence[InventoryHost], known: KnownRoles, problems: Problems) -> None:
+    """Add an error for each misspelt name of a variable."""
+    variables = VariableNames(known.folders)
+    for host in hosts:
+        for error in variables.wrong(host, strict=host.inventory.strict):
+            problems.add(error)
 
 
 # -- applications
@@ -148,13 +158,13 @@ class KnownRoles:
     """Roles by their names, each found once. folders: where they are looked for."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
-        self._folders = folders
+        self.folders = folders
         self._found: dict[str, Role | None] = {}
 
     def role(self, name: str) -> Role | None:
         """Return the role of that name, or None. Raises ConfigError if its module can't be imported."""
         if name not in self._found:
-            self._found[name] = find(name, self._folders)
+            self._found[name] = find(name, self.folders)
         return self._found[name]
 
     def is_backing(self, roles: Sequence[str]) -> bool:
@@ -164,7 +174,7 @@ class KnownRoles:
         """
         for name in roles:
             with contextlib.suppress(ConfigError):
-                if backing_roles.backing_role(name, self._folders) is not None:
+                if backing_roles.backing_role(name, self.folders) is not None:
                     return True
         return False
 
@@ -176,7 +186,7 @@ class KnownRoles:
 
     def names(self) -> list[str]:
         """Return the names of all roles that there are."""
-        return names(self._folders)
+        return names(self.folders)
 
 
 def check_known(only: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> None:

@@ -14,6 +14,7 @@ from provision.inventory import InventoryHost, Problems
 from provision.inventory.loaded import without_errors
 from provision.roles.project import Assignment, KnownRoles, params_for, resolve, roles_of
 from provision.roles.role_model import Params, Role
+from provision.roles.variable_names import VariableNames
 from provision.run.step_list import steps_of
 from provision.values import dataclass
 
@@ -23,11 +24,13 @@ class CheckedHost:
     """What is known of a host. steps: number of its roles' steps, as far as it is known without the host.
 
     unknown: (role, task) of tasks whose further steps depend on the host's answers.
+    unread: names of its variables that neither prov nor a role of the project reads.
     """
 
     assignment: Assignment
     steps: int
     unknown: Sequence[tuple[str, str]]
+    unread: Sequence[str]
 
 
 def checked(hosts: Sequence[InventoryHost], problems: Problems) -> Iterator[CheckedHost]:
@@ -41,7 +44,9 @@ def checked(hosts: Sequence[InventoryHost], problems: Problems) -> Iterator[Chec
             steps += len(task.steps)
             if task.unknown:
                 unknown.append((task.role, task.task))
-        yield CheckedHost(assignment, steps, unknown)
+        host = assignment.host
+        variables = VariableNames(search_path(host.inventory.project))
+        yield CheckedHost(assignment, steps, unknown, variables.unread(host.located))
 
 
 def resolved(hosts: Sequence[InventoryHost], problems: Problems) -> list[Assignment]:

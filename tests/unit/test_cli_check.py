@@ -125,3 +125,11 @@ def test_a_target_that_is_none(faulty: Path) -> None:
     result = check("web9")
     assert not isinstance(result.exception, ConfigError)
     assert "web9" in str(result.exception)
+
+
+def test_variables_that_nothing_reads_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inventory = "all:\n  hosts:\n    web1: {roles: [], backup_at: 3, seen: 1, ansible_shell_type: sh}\n"
+    files = {"inventory/hosts.yml": inventory, "roles/own/__init__.py": "# c.vars['seen']\n"}
+    monkeypatch.chdir(project(tmp_path, files))
+    assert "hosts.yml:3: nothing reads the variable 'backup_at' of web1\n" in check().stdout
+    assert json.loads(check("--json").stdout.splitlines()[0])["unread"] == ["backup_at"]

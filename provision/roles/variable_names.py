@@ -1,0 +1,68 @@
+"""Names of the inventory's variables: misspelt ones are refused, those that nothing reads are named.
+
+Projects have variables of their own, for their roles and for Ansible; so only a name that is one typing error away
+from one that prov reads is refused, unless `[tool.prov] strict = true` in pyproject.toml allows no other names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from provision.declared.role_folders import BUILTIN, names
+from provision.errors import ConfigError
+from provision.inventory import InventoryHost
+from provision.inventory.connection_settings import NAMES
+from provision.names import is_misspelt
+
+#: variables that prov reads, besides those of the connection and of roles
+OF_HOSTS = ("apps", "balance", "internal_address", "roles")
+#: bytes of a role's file that are searched for names
+MOST = 1_000_000
+
+
+class VariableNames:
+    """What reads variables. folders: where roles are looked for."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = folders
+        self.read = (*OF_HOSTS, *names(folders), *NAMES)
+        self._words: frozenset[str] | None = None
+
+    def wrong(self, host: InventoryHost, *, strict: bool) -> Iterator[ConfigError]:
+        """Yield an error for each name that is misspelt. strict: also for those that nothing reads."""
+        for name in host.located:
+            near = next((known for known in self.read if is_misspelt(name, known)), "")
+            if near and not self._is_read(name):
+                hint = f"If you mean a variable of your own, give it a name that is less like {near!r}."
+                yield host.error((name,), f"there is no variable {name!r}. Did you mean {near!r}?", hint)
+            elif strict and name in self.unread([name]):
+                hint = "`strict = true` in pyproject.toml allows no other names."
+                yield host.error((name,), f"nothing reads the variable {name!r}", hint)
+
+    def unread(self, given: Iterable[str]) -> list[str]:
+        """Return those of these variables that neither prov nor a role of the project reads.
+
+        Ansible's own are left out.
+        """
+        return [name for name in given if not (name.startswith("ansible_") or self._is_read(name))]
+
+    def _is_read(self, name: str) -> bool:
+        return name in self.read or name in self._words_of_roles()
+
+    def _words_of_roles(self) -> frozenset[str]:
+        """Return every word in the files of the project's own roles, which read variables by their names."""
+        if self._words is None:
+            self._words = frozenset(
+                word for folder in self._folders if folder != BUILTIN for word in words_below(folder)
+            )
+        return self._words
+
+
+def words_below(folder: Path) -> Iterator[str]:
+    """Yield the words in the text files below a folder."""
+    for path in folder.rglob("*"):
+        if path.is_file() and path.suffix in (".py", ".j2"):
+            with path.open(encoding="utf-8", errors="replace") as f:
+                yield from re.findall(r"\w+", f.read(MOST))
