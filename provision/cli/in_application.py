@@ -23,30 +23,6 @@ if TYPE_CHECKING:
 
 #: ssh(1), "EXIT STATUS": of ssh itself
 SSH_FAILED = 255
-#: TARGET, APP and the command's first word
-WORDS_BEFORE = 3
-
-
-class CommandLine(click.Command):
-    """A command line that ends in another one's: what follows TARGET and APP is not for prov, with or without
-    `--`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        takes_value = {
-            name
-            for option in self.params
-            if isinstance(option, click.Option) and not option.is_flag
-            for name in option.opts
-        }
-        place, words = 0, 0
-        while place < len(args) and args[place] != "--":
-            word = args[place]
-            words += not word.startswith("-")
-            if words == WORDS_BEFORE:
-                args = [*args[:place], "--", *args[place:]]
-                break
-            place += 2 if word in takes_value else 1
-        return super().parse_args(ctx, args)
 
 
 def application_options(command: F) -> F:

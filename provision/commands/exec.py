@@ -6,14 +6,17 @@ from collections.abc import Sequence
 
 import click
 
-from provision.cli.in_application import CommandLine, application_options, run_of
+from provision.cli.command_line import CommandLine, check_words
+from provision.cli.in_application import application_options, run_of
 from provision.cli.prepare import Scope
 from provision.report.formats import Format
 
 
-@click.command(cls=CommandLine, epilog="Example:  prov exec web1 shop -- python import_prices.py")
+@click.command(
+    cls=CommandLine, words_before=2, epilog="Example:  prov exec web1 shop -- python import_prices.py"
+)
 @application_options
-@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, callback=check_words)
 def exec(scope: Scope, out: Format, app: str, argv: Sequence[str], stdin: bool) -> int:
     """Run a command as the application APP runs: in the environment of the release in service, as its user, in
     its folder and its sandbox.

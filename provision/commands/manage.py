@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli.in_application import CommandLine, application_options, run_of
+from provision.cli.command_line import CommandLine
+from provision.cli.in_application import application_options, run_of
 from provision.cli.prepare import Scope
 from provision.errors import UsageError
 from provision.report.formats import Format
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from provision.apps.application import Application
 
 
-@click.command(cls=CommandLine, epilog="Example:  prov manage web1 shop createsuperuser")
+@click.command(cls=CommandLine, words_before=2, epilog="Example:  prov manage web1 shop createsuperuser")
 @application_options
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED)
 def manage(scope: Scope, out: Format, app: str, arguments: Sequence[str], stdin: bool) -> int:

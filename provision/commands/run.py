@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.command_line import CommandLine, check_words
 from provision.cli.options import several_hosts
 from provision.cli.prepare import Scope
 from provision.cli.questions import ask, pass_on_output
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from provision.roles.role_host import Host
 
 
-@click.command(epilog="Example:  prov run web1,web2 -- systemctl is-active nginx")
+@click.command(
+    cls=CommandLine, words_before=1, epilog="Example:  prov run web1,web2 -- systemctl is-active nginx"
+)
 @several_hosts
-@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, callback=check_words)
 @click.option("--lock", is_flag=True, help="Take each host's lock, so that no deploy runs at the same time.")
 def run(
     scope: Scope,
@@ -28,8 +31,8 @@ def run(
 ) -> int:
     """Run one command on hosts, as root if the login may become root, and print its output.
 
-    The words after -- reach the command unchanged; no shell splits or expands them. TARGET is a host, a
-    group, a glob, or several with commas; !x leaves out.
+    The words after TARGET reach the command unchanged; no shell splits or expands them. Options of prov come before
+    them. TARGET is a host, a group, a glob, or several with commas; !x leaves out.
 
     The command runs beside a deploy and does not delay one. The host keeps no record of it: `prov history`
     does not list it and `prov undo` does not undo it. If no deploy may run at the same time, give --lock:

@@ -7,18 +7,19 @@ from collections.abc import Sequence
 
 import click
 
+from provision.cli.command_line import CommandLine
 from provision.cli.complete import complete_target
 from provision.cli.options import inventory_option
 from provision.cli.prepare import select_one
 from provision.cli.ssh_command import no_client, ssh_argv
 
 
-@click.command(epilog="Example:  prov ssh web1 -- journalctl -u nginx -n 20")
+@click.command(cls=CommandLine, words_before=1, epilog="Example:  prov ssh web1 -- journalctl -u nginx -n 20")
 @click.argument("host", shell_complete=complete_target)
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED)
 @inventory_option
 def ssh(host: str, argv: Sequence[str], inventory: Sequence[str]) -> None:
-    """Open a shell on a host, or run the command after -- there, with ssh.
+    """Open a shell on a host, or run the command after HOST there, with ssh.
 
     You are logged in as the inventory's user, without sudo, over the connection that prov keeps, if there
     is one. The exit status is ssh's.

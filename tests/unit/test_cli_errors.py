@@ -64,6 +64,26 @@ def prov(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return run
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["run", "web1", "ls -l"], "prov run TARGET -- ls -l"),
+        (["run", "web1", "--", "ls -l"], "prov run TARGET -- ls -l"),
+        (["run", "web1", "ls | wc -l"], "prov run TARGET -- sh -c 'ls | wc -l'"),
+        (["exec", "web1", "shop", "ls *.py"], "prov exec TARGET APP -- sh -c 'ls *.py'"),
+    ],
+)
+def test_a_line_in_one_word_is_told_before_a_connection(prov: Prov, words: list[str], meant: str) -> None:
+    status, _, err = prov(*words)
+    assert status == 2
+    assert f"Type:  {meant}\n" in err
+
+
+@pytest.mark.parametrize("command", ["run", "ssh"])
+def test_options_after_a_commands_first_word_are_the_commands(prov: Prov, command: str) -> None:
+    assert "no host or group 'web9'" in prov(command, "web9", "ls", "-l", "--json")[2]
+
+
 @pytest.mark.parametrize("command", ["deploy", "plan", "ping", "facts", "ssh"])
 def test_unknown_host(prov: Prov, command: str) -> None:
     status, out, err = prov(command, "web3")
