@@ -43,8 +43,8 @@ class CommandLine(click.Command):
 def check_words(ctx: click.Context, _: click.Parameter, argv: Sequence[str]) -> Sequence[str]:
     """Refuse a whole line in one word, as shells take it: no program has such a name."""
     if len(argv) == 1 and " " in argv[0] and not argv[0].startswith("/"):
-        *before, _ = (a.make_metavar(ctx) for a in ctx.command.params if isinstance(a, click.Argument))
+        places = [a.make_metavar(ctx) for a in ctx.command.params if isinstance(a, click.Argument)]
         words = f"sh -c '{argv[0]}'" if FOR_SHELLS.search(argv[0]) else argv[0]
-        meant = " ".join([ctx.command_path, *before, "--", words])
+        meant = " ".join([ctx.command_path, *places[:-1], "--", words])
         raise click.UsageError(f"no shell splits {argv[0]!r} into words. Type:  {meant}", ctx)
     return argv
