@@ -87,10 +87,8 @@ def url_path(text: str) -> str:
 
 
 def url_prefix(text: str) -> str:
-    """A path of URLs that ends with a slash. Raises ValueError."""
-    if not text.endswith("/"):
-        raise ValueError(f"{text!r} is not a prefix like / or /shop/")
-    return url_path(text)
+    """A path of URLs as a prefix: "/shop" is "/shop/". Raises ValueError."""
+    return url_path(text if text.endswith("/") else f"{text}/")
 
 
 def inner_prefix(text: str) -> str:

@@ -211,7 +211,7 @@ BAD = {
     "tls: {certificate: a.crt}": "tls.key: is required",
     "tls: {certificate: a, key: b, kay: c}": "tls.kay: unknown parameter 'kay'. Did you mean 'key'?",
     "tls: 1": "tls: 1 is not one of private-ca, none.",
-    "path: /shop": "path: '/shop' is not a prefix like / or /shop/",
+    "path: shop": "path: 'shop/' is not a path like /admin/ or /",
     "auth: basic": "auth: basic needs `users`: login names with their passwords",
     "auth: {by: ldap}": "auth.by: 'ldap' is not one of basic, django.",
     "auth: {by: basic, users: {a: b}, groups: [x]}": "auth: `groups` are Django's; basic has only `users`",
@@ -289,7 +289,7 @@ def test_applications_share_domains_by_their_paths(tmp_path: Path) -> None:
               shop: {{{git}, domains: [a.example, b.example]}}
               blog: {{{git}, domains: [b.example, a.example], path: /blog/}}
               wiki: {{{git}, domains: [a.example], path: /wiki/}}
-              news: {{{git}, domains: [b.example, a.example], path: /blog/}}
+              news: {{{git}, domains: [b.example, a.example], path: /blog}}
         """
     assert errors(lambda: apps_of(inventory(tmp_path, text).hosts["web1"], Manifests())) == [
         "inv.yml:8 web1.apps.wiki.domains.0: is shared with 'shop' (inv.yml:6): both need the same names, "
