@@ -75,7 +75,7 @@ lab-test: $(STAMP)
 	$(AS_ROOT) $(PROV) lab up t-first --install
 	$(AS_ROOT) $(PROV) lab down t-first
 	$(AS_ROOT) $(PYTEST) tests/lab/test_lab.py
-	$(AS_ROOT) $(PYTEST) -n $(LAB_WORKERS) tests/lab --ignore tests/lab/test_lab.py
+	$(AS_ROOT) $(PYTEST) -n $(LAB_WORKERS) --durations 20 --durations-min 15 tests/lab --ignore tests/lab/test_lab.py
 
 # show which lines of provision/ the tests of `make unit` leave out; not a gate
 # What agents run in processes of their own is not counted.
