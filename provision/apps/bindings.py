@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import field
 from typing import Any
 
 from provision.apps.app_model import App
@@ -21,6 +22,9 @@ from provision.values import dataclass
 
 #: names under which hosts are reached for this; each user of one has its address in /etc/hosts
 DOMAIN = "prov.internal"
+LOOPBACK = "127.0.0.1"
+#: what a plan takes for a password that the deploy will make; without blanks, so that a URL with it has a login
+TO_BE_MADE = Secret("the-password-that-the-deploy-makes")
 
 Environment = Mapping[str, str | Secret]
 
@@ -34,6 +38,18 @@ class ClientFiles:
     authority: str
 
 
+class Handed:
+    """What the host with the role tells the application's host in a run: in memory only.
+
+    secret: the password; None until the host with the role, or the application's own, has said it.
+    is_new: returns whether the run makes it, such as a database. Waits for the step, if it is this host's.
+    """
+
+    def __init__(self) -> None:
+        self.secret: Secret | None = None
+        self.is_new: Callable[[], bool] = lambda: False
+
+
 @dataclass(frozen=True)
 class Binding:
     """One service that an application uses.
@@ -41,7 +57,7 @@ class Binding:
     app, key, use: the application, and its entry in `uses`.  client: the application's host.
     provider: the host with the role.  finds: the role's function `environment`.
     first: whether it is the application's first use of that role, which gets the variables without its name.
-    backing: the role's declaration.
+    backing: the role's declaration.  handed: what this run's hosts tell each other of it.
     """
 
     app: App
@@ -52,6 +68,7 @@ class Binding:
     finds: Callable[[Binding, Collection[str]], Environment]
     first: bool
     backing: BackingRole
+    handed: Handed = field(default_factory=Handed)
 
     @property
     def role(self) -> str:
@@ -67,16 +84,23 @@ class Binding:
 
     @property
     def way(self) -> str:
-        """Return how the application reaches it: by a socket, or with a certificate."""
-        return "socket" if self.provider is self.client else "certificate"
+        """Return how the application reaches it: by a socket, with a certificate, or with a password."""
+        return self.use.auth or ("certificate" if self.is_elsewhere else "socket")
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Return whether it is on another host than the application."""
+        return self.provider is not self.client
 
     @property
     def host_name(self) -> str:
         """Return the name by which other hosts reach the provider, and which its certificate is for.
 
         It is the name in its address, or one of prov's own, which other hosts have in /etc/hosts. Raises
-        ProvError if the address is not known.
+        ProvError if the address is not known. A client on the provider's own host reaches it by the loopback.
         """
+        if not self.is_elsewhere:
+            return LOOPBACK
         address = address_of(self.provider)
         if not is_address(address):
             return address.lower()
@@ -96,7 +120,21 @@ class Binding:
     @property
     def variable(self) -> str:
         """Return the variable that holds its URL, such as DATABASE_URL."""
-        return f"{self.key.upper().replace('-', '_')}_URL"
+        return f"{self._prefix}_URL"
+
+    @property
+    def password_variable(self) -> str:
+        """Return the variable that holds its password, with `auth: password`, such as DATABASE_PASSWORD."""
+        return f"{self._prefix}_PASSWORD"
+
+    @property
+    def _prefix(self) -> str:
+        return self.key.upper().replace("-", "_")
+
+    @property
+    def password(self) -> Secret:
+        """Return the password; a word instead of it in a plan that would make one, and in lists of steps."""
+        return self.handed.secret or TO_BE_MADE
 
     def environment(self, packages: Collection[str]) -> Environment:
         """Return what it adds to the application's environment. packages: names in its requirements."""
@@ -110,6 +148,17 @@ class Binding:
         for name, value in {**values, "scheme": wanted or scheme}.items():
             plain = plain.replace(f"{{{name}}}", value)
         return plain
+
+    def is_new(self) -> bool:
+        """Return whether this run makes it, and its data is lost or not there yet."""
+        return self.handed.is_new()
+
+    def variables(self, plain: str, scheme: str, values: Mapping[str, str]) -> dict[str, str | Secret]:
+        """Return the variables with its URL, and with its password if it has one. Arguments: as of `url`."""
+        if self.way != "password":
+            return {self.variable: self.url(plain, scheme, values)}
+        text = self.url(plain, scheme, {**values, "password": self.password.reveal()})
+        return {self.variable: Secret(text), self.password_variable: self.password}
 
     def said(self, *path: str) -> tuple[str, ...]:
         """Return where the inventory declares it."""
@@ -148,6 +197,10 @@ def bindings_of(
                 able = " or ".join(backing.reached_by)
                 message = f"the role {use.role!r} is reached by {able}, not by {binding.way}"
                 raise host.error(path, message)
+            given = {**app.environment, **app.secrets}
+            if binding.way == "password" and binding.password_variable in given:
+                message = f"{binding.password_variable} is prov's own: it holds the password of {key!r}"
+                raise host.error(path, message, "Give yours another name, or leave out `auth`.")
             found.append(binding)
     problems.raise_any()
     return tuple(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -13,8 +13,8 @@ from provision.declared import backing_roles
 from provision.inventory.fields import matching
 
 #: further keys that a mapping may have beside the role's name
-OPTIONS = ("name", "url")
-#: characters that a URL may have
+OPTIONS = ("name", "url", "auth")
+#: values that a URL may have
 PARTS = ("user", "host", "port", "name")
 
 UseName = Annotated[
@@ -35,18 +35,24 @@ class Use(Settings):
         default=None,
         description="Of the database there. Default: the application's, and behind it that of the use, but `database`.",
     )
+    auth: Literal["password"] | None = Field(
+        default=None,
+        description="`password` for a client that can use neither the socket nor a certificate. The host with the role"
+        " makes the password. Default: the socket on one host, certificates between hosts.",
+    )
     url: Annotated[str, matching(r"[a-z][a-z0-9+.-]*(://\S*)?", "a scheme or a URL")] | None = Field(
         default=None,
         description="Of the variable with its URL: another scheme, such as `postgresql+asyncpg`, or all of it, with"
-        " `{user}`, `{host}`, `{port}` and `{name}`.",
+        " `{user}`, `{host}`, `{port}` and `{name}`, and with `auth: password` `{password}`.",
     )
 
     @field_validator("url")
     @classmethod
-    def _can_be_filled(cls, url: str | None) -> str | None:
-        rest = re.sub("|".join(f"{{{part}}}" for part in PARTS), "", url or "")
+    def _can_be_filled(cls, url: str | None, info: ValidationInfo) -> str | None:
+        parts = (*PARTS, "password") if info.data.get("auth") == "password" else PARTS
+        rest = re.sub("|".join(f"{{{part}}}" for part in parts), "", url or "")
         if set(rest) & set("{}"):
-            raise ValueError(f"{url!r} may have {', '.join(f'{{{part}}}' for part in PARTS)} in it")
+            raise ValueError(f"{url!r} may have {', '.join(f'{{{part}}}' for part in parts)} in it")
         return url
 
     @model_validator(mode="before")

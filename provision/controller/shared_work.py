@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 
 class SharedWork:
@@ -11,11 +11,18 @@ class SharedWork:
 
     first: application name -> the first host of the run that has it.
     order: host names in the order in which they start. A host waits only for hosts that started before it.
+    serving: names of hosts that get their applications in this run, with settings such as passwords.
     """
 
-    def __init__(self, first: Mapping[str, str] | None = None, order: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        first: Mapping[str, str] | None = None,
+        order: Sequence[str] = (),
+        serving: Collection[str] = (),
+    ) -> None:
         self._first = dict(first or {})
         self._order = list(order)
+        self._serving = frozenset(serving)
         self._reached: set[str] = set()
         self._provided: set[str] = set()
         self._failed: set[str] = set()
@@ -48,6 +55,11 @@ class SharedWork:
     def is_before(self, host: str, other: str) -> bool:
         """Return whether a host of this run starts before another one."""
         return host in self._order[: self._order.index(other)] if other in self._order else False
+
+    def takes_from(self, host: str, client: str) -> bool:
+        """Return whether a host's applications get, in this run, what another one hands over: both are in it, in
+        that order."""
+        return client in self._serving and (client == host or self.is_before(host, client))
 
     def wait_reached(self, host: str) -> bool:
         """Wait until a host has answered; return False if its run fails before that."""

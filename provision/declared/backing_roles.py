@@ -1,6 +1,7 @@
 """Roles that provide what applications use, such as databases.
 
-REACHED_BY = ("socket", "certificate")    how applications reach it: on its own host, and from other hosts
+REACHED_BY = ("socket", "certificate", "password")    how applications reach it: on its own host, from other hosts,
+                                          and from clients that can do neither
 PORTS = (5432, 5432)                      first and last port for other hosts; each binding has the same one of these
 
 A module with REACHED_BY also has a function `environment(binding, packages) -> dict` (provision.apps.bindings).
@@ -16,8 +17,9 @@ from provision.declared.constants import Constant, declared, refusal, source_of,
 from provision.errors import ConfigError
 from provision.values import dataclass
 
-#: by a socket of the host that both are on; from other hosts over TLS, with a certificate for each side
-WAYS = ("socket", "certificate")
+#: by a socket of the host that both are on; from other hosts over TLS, with a certificate for each side; or with a
+#: password, which between hosts goes over TLS
+WAYS = ("socket", "certificate", "password")
 FUNCTION = "environment"
 
 

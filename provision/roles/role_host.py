@@ -279,14 +279,27 @@ class Host:
         shared_work, name = self._options.shared_work, binding.provider.name
         return not shared_work.is_before(name, self.name) or shared_work.wait_reached(name)
 
+    def is_provided_now(self, binding: Binding) -> bool:
+        """Return whether the host that an application uses is in this run, and begins earlier."""
+        return self._options.shared_work.is_before(binding.provider.name, self.name)
+
+    def hands_over(self, binding: Binding) -> bool:
+        """Return whether the application of a binding gets, in this run, what this host has made for it."""
+        return self._options.shared_work.takes_from(self.name, binding.client.name)
+
+    def answer_of(self, other: InventoryHost, step: Step) -> str:
+        """Have another host run a step that changes nothing, and return its output. Raises ProvError."""
+        from provision.roles.other_hosts import answer_of
+
+        return answer_of(other, step, self._options.ask)
+
     def wait_for_provider(self, binding: Binding) -> None:
-        """Wait until the host provides what an application uses. Raises ProvError if it has failed."""
+        """Wait until the host provides what an application uses. Raises ProvError if it has failed.
+
+        A plan waits, too: a database that the host would make is one that the application has to migrate.
+        """
         shared_work, name = self._options.shared_work, binding.provider.name
-        if (
-            not self.planning
-            and shared_work.is_before(name, self.name)
-            and not shared_work.wait_provided(name)
-        ):
+        if shared_work.is_before(name, self.name) and not shared_work.wait_provided(name):
             raise ProvError(
                 f"{name} has failed, and {binding.app.name} uses its {binding.role}",
                 hint=f"See the error of {name}. {binding.app.name} was not changed on {self.name}.",

@@ -60,7 +60,8 @@ class Run:
         for assignment in self._order:
             for app in assignment.served.apps:
                 first.setdefault(app.name, assignment.host.name)
-        self._shared_work = SharedWork(first, [assignment.host.name for assignment in self._order])
+        serving = [a.host.name for a in assignments if "app" in [role.name for role, _ in a.roles]]
+        self._shared_work = SharedWork(first, [a.host.name for a in self._order], serving)
         confirm = self._shown_before(options.confirm) if options.confirm else None
         self._options = replace(
             options,

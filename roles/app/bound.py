@@ -10,6 +10,7 @@ from provision.apps.host_addresses import address_of
 from provision.errors import ConfigError
 from provision.inventory.ranges import is_address
 from provision.role import Host
+from provision.serving.handing import receive
 from provision.steps import text, wait
 from roles.tls import Tls, between
 
@@ -21,8 +22,8 @@ ANSWERS = 15.0
 
 
 def elsewhere(app: Application) -> list[Binding]:
-    """Return what an application uses on other hosts: it reaches all of it with a certificate."""
-    return [binding for binding in app.bindings if binding.provider is not binding.client]
+    """Return what an application uses on other hosts."""
+    return [binding for binding in app.bindings if binding.is_elsewhere]
 
 
 def out_of_reach(c: Host) -> Iterator[ConfigError]:
@@ -35,7 +36,8 @@ def out_of_reach(c: Host) -> Iterator[ConfigError]:
 
 
 def await_providers(c: Host, app: Application) -> None:
-    """Make an application's services on other hosts reachable: wait until they are set up, and answer."""
+    """Make an application's services reachable: wait until those on other hosts are set up, and answer, and have the
+    passwords of all of them ready."""
     lines = []
     for binding in elsewhere(app):
         c.wait_for_provider(binding)
@@ -46,11 +48,18 @@ def await_providers(c: Host, app: Application) -> None:
     if lines:
         # lines of our own: lines of others for the same addresses come and go (hosts(5))
         text.block(c, "/etc/hosts", "\n".join(dict.fromkeys(lines)), name=f"uses of {app.name}", create=True)
+    for binding in app.bindings:
+        if binding.way == "password":
+            receive(c, binding)
 
 
 def certify(c: Host, app: Application) -> None:
-    """Set up the certificate by which the service recognises the application. Its user must exist."""
+    """Set up the certificate by which services recognise the application, and the authority by which it recognises
+    them. Its user must exist."""
     bindings = elsewhere(app)
-    if bindings:
+    certified = [binding for binding in bindings if binding.way == "certificate"]
+    if certified:
         # one certificate for all of them: it names the user
-        between.client(c, c.params(Tls), bindings[0])
+        between.client(c, c.params(Tls), certified[0])
+    elif bindings:
+        between.authority(c, c.params(Tls).ca)

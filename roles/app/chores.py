@@ -15,6 +15,10 @@ from provision.steps import command, files
 
 #: runs manage.py
 CHORES = "django_chores.py"
+#: asks a database whether an upgrade by Alembic or Flask-Migrate is due
+ASKING = "alembic_asking.py"
+#: a recheck that says that it is
+DUE = ["/bin/false"]
 #: checks for what Django would do itself, and the front does: HSTS, and redirects from http to https
 COVERED = ("security.W004", "security.W008")
 
@@ -37,16 +41,41 @@ def all_of(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
 
 def own(c: Host, release: Release, chore: Chore, number: int) -> None:
     """Run one of the application's own commands."""
-    state = short_hash(json.dumps([release.id, *chore.command]))
+    state = [release.id, *chore.command]
+    recheck: Sequence[str] = ()
+    if upgrades(chore.command):
+        files.copy(c, ASKING, to=f"{release.path}/.prov/{ASKING}", mode=0o644)
+        state.append(release.migrations)
+        recheck = DUE if has_new_database(release) else is_upgraded(release, chore.command)
     command.command(
         c,
         argv_of(chore.command),
-        stamp=(f"{release.path}/.prov/command-{number}", state),
+        stamp=(f"{release.path}/.prov/command-{number}", short_hash(json.dumps(state))),
+        recheck=recheck,
         user=release.app.user,
         cwd=release.root,
         environment=environment(release),
         timeout=chore.timeout,
     )
+
+
+def upgrades(words: Sequence[str]) -> bool:
+    """Return whether a command brings a database up to date with Alembic, or with Flask-Migrate."""
+    named = words[2:] if words[1:2] == ["-m"] else [words[0].rpartition("/")[2], *words[1:]]
+    return (named[:1] == ["alembic"] and "upgrade" in named) or (
+        named[:1] == ["flask"] and "db" in named and "upgrade" in named[named.index("db") :]
+    )
+
+
+def is_upgraded(release: Release, words: Sequence[str]) -> list[str]:
+    """Return a test of the release, which the stamp says has upgraded its database: 1 if that lacks something."""
+    asked = [f"{release.path}/.venv/bin/python", f"{release.path}/.prov/{ASKING}", *words]
+    return ["/usr/bin/env", f"--chdir={release.root}", *asked]
+
+
+def has_new_database(release: Release) -> bool:
+    """Return whether this run makes a database that the application uses; a plan can't ask such a one."""
+    return any(binding.is_new() for binding in release.bindings)
 
 
 def environment(release: Release) -> dict[str, str | Secret]:
@@ -103,7 +132,7 @@ def django(c: Host, app: App, release: Release, *, check_deploy: bool) -> None:
             user=app.user,
             stamp=f"{release.home}/migrated",
             state=release.migrations,
-            recheck=is_migrated(release),
+            recheck=DUE if has_new_database(release) else is_migrated(release),
         )
 
 

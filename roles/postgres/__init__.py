@@ -2,25 +2,30 @@
 
 An application names it in `uses`. On the same host, the application connects by the socket, and is recognised
 by its user. From other hosts it connects over TLS, and both sides have a certificate of the private CA. No
-password is involved, and the server opens a port only if applications of other hosts use it. A database is
-never dropped: not by undo or prune, nor when an application is renamed or removed.
+password is involved, and the server opens a port only if applications of other hosts use it. With
+`auth: password`, for clients that can do neither, the server's host makes a password, and the application finds
+it in its environment; between hosts it goes over TLS. A database is never dropped: not by undo or prune, nor when
+an application is renamed or removed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 
 from pydantic import Field
 
-from provision.apps.bindings import Binding
+from provision.apps.bindings import LOOPBACK, Binding
 from provision.apps.tls import AUTHORITY_PATH
 from provision.errors import ConfigError
-from provision.role import Host, Params, task
+from provision.role import Host, Outcome, Params, task
 from provision.secrets import Secret
+from provision.serving.handing import hand_over
 from provision.steps import apt, postgres, systemd
+from provision.steps.postgres_passwords import MadePassword
 from roles.tls import Tls, between
 
-REACHED_BY = ("socket", "certificate")
+REACHED_BY = ("socket", "certificate", "password")
 PORTS = (5432, 5432)
 
 #: version in each distribution release, by /etc/os-release
@@ -63,6 +68,15 @@ class Postgres(Params):
             facts = host.facts
             message = f"prov does not know which PostgreSQL {facts.distribution} {facts.version} has"
             yield host.inventory.error(("postgres", "version"), message, "Say so: `postgres: {version: 16}`.")
+        for app in host.apps:
+            uses = [each for each in app.bindings if each.role == "postgres"]
+            for each in uses:
+                if each.way == "password" and not each.is_elsewhere and any(o.is_elsewhere for o in uses):
+                    message = (
+                        f"{app.name} would verify the server on its own host, as PGSSLMODE is for all of them"
+                    )
+                    hint = "Leave out `auth` here: on its own host, an application needs no password."
+                    yield host.inventory.error(each.said("auth"), message, hint)
 
     @staticmethod
     def of_distribution(host: Host) -> int | None:
@@ -93,20 +107,26 @@ def install(c: Host, p: Postgres) -> None:
     unit = f"postgresql@{version}-main"
     apt.packages(c, [f"postgresql-{version}"])
     unit_settings = systemd.drop_in(c, unit, "prov", DROP_IN)
-    others = [each for each in c.provided if each.role == "postgres" and each.way != "socket"]
+    bound = [each for each in c.provided if each.role == "postgres"]
+    others = [each for each in bound if each.is_elsewhere]
     read = [between.server(c, c.params(Tls), "postgres", others, group="postgres")] if others else []
-    values = {**p.tuned(c), **(listening(c, others) if others else {}), **p.settings}
+    values = {**p.tuned(c), **listening(c, bound), **p.settings}
     changed = [postgres.setting(c, name, value) for name, value in values.items()]
-    read.append(postgres.access(c, rows(others), name="applications"))
+    read.append(postgres.access(c, rows(bound), name="applications"))
     # Debian's generator starts it at boot, if the cluster's start.conf says so
     systemd.service(c, unit, enabled=None, restart_on=[*changed, unit_settings], reload_on=read)
 
 
-def listening(c: Host, others: Sequence[Binding]) -> dict[str, str]:
-    """Return settings by which other hosts reach the server."""
+def listening(c: Host, bound: Sequence[Binding]) -> dict[str, str]:
+    """Return settings by which applications reach the server, besides the socket."""
+    others = [each for each in bound if each.is_elsewhere]
+    own = [LOOPBACK] if any(each.way == "password" and not each.is_elsewhere for each in bound) else []
+    if not others:
+        return {"listen_addresses": LOOPBACK} if own else {}
     key, certificate = between.server_files("postgres")
+    address = between.listens_at(c, others)
     return {
-        "listen_addresses": between.listens_at(c, others),
+        "listen_addresses": address if address == "*" else ",".join(dict.fromkeys([address, *own])),
         "ssl": "on",
         "ssl_key_file": key,
         "ssl_cert_file": certificate,
@@ -114,9 +134,17 @@ def listening(c: Host, others: Sequence[Binding]) -> dict[str, str]:
     }
 
 
-def rows(others: Sequence[Binding]) -> list[str]:
-    """Return rows that say who may log in from other hosts, and how."""
-    return sorted({f'hostssl "{each.name}" "{each.app.user}" all cert' for each in others})
+def rows(bound: Sequence[Binding]) -> list[str]:
+    """Return rows that say who may log in other than by the socket, and how."""
+    return sorted({row(each) for each in bound if each.way != "socket"})
+
+
+def row(binding: Binding) -> str:
+    """Return the row for an application: between hosts, nothing is sent without TLS."""
+    who = f'"{binding.name}" "{binding.app.user}"'
+    if not binding.is_elsewhere:
+        return f"host {who} {LOOPBACK}/32 scram-sha-256"
+    return f"hostssl {who} all {'cert' if binding.way == 'certificate' else 'scram-sha-256'}"
 
 
 @task
@@ -126,23 +154,45 @@ def databases(c: Host, p: Postgres) -> None:
         if binding.role == "postgres":
             owner = binding.app.user
             postgres.role(c, owner)
-            postgres.database(c, binding.name, owner=owner)
+            made = postgres.database(c, binding.name, owner=owner)
+            binding.handed.is_new = partial(is_new, made)
             # other applications of the host have roles of their own
             postgres.grant(c, "public", ["CONNECT", "TEMPORARY"], binding.name, present=False)
+    passwords(c)
+
+
+def is_new(made: Outcome) -> bool:
+    """Return whether the run makes a database. made: of its step, which another host's thread only sees done."""
+    if not made.done:
+        made.wait()
+    return any(change.what == "database" for change in made.answer.diff)
+
+
+def passwords(c: Host) -> None:
+    """See to the password of each role that an application logs in with."""
+    found: dict[str, list[Binding]] = {}
+    for binding in c.provided:
+        if binding.role == "postgres" and binding.way == "password":
+            found.setdefault(binding.app.user, []).append(binding)
+    for user, bindings in found.items():
+        hand_over(c, bindings, partial(MadePassword, user))
 
 
 def environment(binding: Binding, packages: Collection[str]) -> dict[str, str | Secret]:
     """Return an application's environment: a URL, and the variables of libpq, which asyncpg reads as well."""
-    local = binding.way == "socket"
+    local, own = binding.way == "socket", binding.files
     host = SOCKETS if local else binding.host_name
-    plain = "{scheme}:///{name}?host={host}" if local else "{scheme}://{user}@{host}:{port}/{name}"
+    user = "{user}:{password}" if binding.way == "password" else "{user}"
+    plain = "{scheme}:///{name}?host={host}" if local else f"{{scheme}}://{user}@{{host}}:{{port}}/{{name}}"
     values = {"user": binding.app.user, "name": binding.name, "host": host, "port": "5432"}
-    found: dict[str, str | Secret] = {binding.variable: binding.url(plain, scheme(packages), values)}
+    found = binding.variables(plain, scheme(packages), values)
     if binding.first:
         found |= {"PGHOST": host, "PGDATABASE": binding.name, "PGUSER": binding.app.user}
-    if binding.way == "certificate":
-        own = binding.files
+        if binding.way == "password":
+            found["PGPASSWORD"] = binding.password
+    if binding.is_elsewhere:
         found |= {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": own.authority}
+    if binding.way == "certificate":
         found |= {"PGSSLCERT": own.certificate, "PGSSLKEY": own.key}
     return found
 

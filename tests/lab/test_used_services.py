@@ -1,4 +1,4 @@
-"""Applications with databases: by a socket on one host, by certificates between two; nothing is ever dropped."""
+"""Applications with databases: by a socket on one host, by certificates or passwords; nothing is ever dropped."""
 
 from __future__ import annotations
 
@@ -145,3 +145,124 @@ def test_a_database_on_another_host(project: Project, lab_hosts: Hosts) -> None:
     unreached = prov("deploy", "tests", cwd=project.folder, timeout=200)
     assert unreached.status != 0
     assert unreached.tally(WEB)["changed"] == 0
+
+
+def password(variable: str = "DATABASE_PASSWORD") -> str:
+    """What the application logs in with; the file is root's alone."""
+    assert on(WEB, "stat", "-c", "%a %U", "/etc/prov/shop.env") == "600 root"
+    lines = dict(line.split("=", 1) for line in on(WEB, "cat", "/etc/prov/shop.env").splitlines())
+    return lines[variable].strip('"')
+
+
+def places(host: str, word: str) -> str:
+    """Files of a host that have a word in them, its journal among them; a file of its own says what is looked for."""
+    on(
+        host,
+        "sh",
+        "-c",
+        f"umask 077; printf %s {word[:20]} > /root/word; printf %s {word[20:]} >> /root/word",
+    )
+    kept = "/etc /var /srv /run/app-shop /root /home /tmp"
+    found = on(host, "sh", "-c", f"grep -rlaF --exclude=word -f /root/word {kept} || true")
+    told = on(host, "sh", "-c", "journalctl -a --no-pager | grep -cF -f /root/word || true")
+    on(host, "rm", "/root/word")
+    return f"{found} {told}".strip()
+
+
+def test_a_password_on_the_same_host(project: Project, lab_hosts: Hosts) -> None:
+    host = lab_hosts.one(WEB, Kind("debian-13"))
+    inventory(project, uses={"database": {"postgres": None, "auth": "password"}})
+    planned_and_deployed(project)
+    assert prov("deploy", WEB, cwd=project.folder, status=0).tally(WEB)["changed"] == 0
+    site = Site(host.address, "shop.test", project.ca)
+    assert site.get("/").body.decode().split()[1:] == ["app-shop", "shop"]
+    assert {line.split()[3] for line in on(WEB, "ss", "-Hltn", "sport = 5432").splitlines()} == {
+        "127.0.0.1:5432"
+    }
+
+
+def test_a_password_between_hosts(project: Project, lab_hosts: Hosts) -> None:
+    hosts = lab_hosts.up({WEB: Kind("debian-13"), BASE: Kind()})
+    app = {"source": "../shop", "target": "shop:app", "domains": ["shop.test"]}
+    uses = {"database": {"postgres": BASE, "auth": "password"}}
+    web = {"roles": ["base", "python", "app"], "apps": {"shop": {**app, "uses": uses}}}
+    project.inventory({WEB: web, BASE: {"roles": ["postgres"]}}, ansible_connection="lab")
+    site = Site(hosts[WEB].address, "shop.test", project.ca)
+    shown = ""
+
+    def deployed() -> str:
+        nonlocal shown
+        planned = prov("plan", "tests", cwd=project.folder)
+        # one host at a time: the server's host asks the other one itself
+        run = prov("deploy", "tests", "--forks", "1", cwd=project.folder, timeout=400, status=0)
+        assert planned.states(WEB, BASE) == run.states(WEB, BASE)
+        assert site.get("/").body.decode().split()[1:] == ["app-shop", "shop"]
+        shown += "".join((planned.stdout, planned.stderr, run.stdout, run.stderr))
+        return password()
+
+    words = [deployed()]
+    rows = sql(BASE, "select type, auth_method from pg_hba_file_rules where user_name = '{app-shop}'")
+    assert rows == "hostssl|scram-sha-256"
+    # the file is lost: the application's host alone can't help; with the other one, there is a new password
+    on(WEB, "rm", "/etc/prov/shop.env")
+    failed = prov("deploy", WEB, cwd=project.folder, timeout=200, status=1)
+    assert f"prov deploy {BASE},{WEB}" in str(failed.error())
+    words.append(deployed())
+    # the server no longer knows it: its host alone sets the same one; with the other one, there is a new one
+    sql(BASE, 'alter role "app-shop" password null')
+    assert prov("deploy", BASE, cwd=project.folder, timeout=200, status=0).tally(BASE)["changed"] == 1
+    assert site.get("/").status == 200
+    sql(BASE, "alter role \"app-shop\" password 'another'")
+    words.append(deployed())
+    again = prov("deploy", "tests", cwd=project.folder, timeout=200, status=0)
+    assert [again.tally(name)["changed"] for name in (WEB, BASE)] == [0, 0]
+    assert len(set(words)) == 3
+    assert [word for word in words if word in shown] == []
+    assert (places(WEB, words[-1]), places(BASE, words[-1])) == ("/etc/prov/shop.env 0", "0")
+
+
+#: one migration, and one that comes later
+MIGRATION = """
+from alembic import op
+revision, down_revision = {own!r}, {before!r}
+def upgrade():
+    op.execute("create table {own} (x int)")
+"""
+ENV = """
+import os
+from alembic import context
+from sqlalchemy import create_engine
+with create_engine(os.environ["DATABASE_URL"]).connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+
+def test_alembic_asks_the_database(project: Project, lab_hosts: Hosts) -> None:
+    lab_hosts.one(WEB, Kind("debian-13"))
+    shop = project.folder / "shop"
+    (shop / "migrations/versions").mkdir(parents=True)
+    (shop / "shop.py").write_text(SHOP.replace('os.environ["DATABASE_URL"]', ""))
+    (shop / "requirements.txt").write_text("psycopg[binary]\nalembic\n")
+    (shop / "alembic.ini").write_text("[alembic]\nscript_location = migrations\n")
+    (shop / "migrations/env.py").write_text(ENV)
+    (shop / "migrations/versions/first.py").write_text(MIGRATION.format(own="first", before=None))
+    chore = ["alembic", "upgrade", "head"]
+
+    def deployed(name: str, due: bool = True) -> None:
+        inventory(project, uses={"database": {"postgres": None, "name": name}}, release=[" ".join(chore)])
+        run = planned_and_deployed(project)
+        (state,) = [each["state"] for each in run.steps(WEB) if each["step"].endswith(" ".join(chore))]
+        assert state == ("changed" if due else "ok")
+        assert sql(WEB, "select version_num from alembic_version", database=name) == "first"
+        assert prov("deploy", WEB, cwd=project.folder, status=0).tally(WEB)["changed"] == 0
+
+    deployed("shop")
+    # another one; the same as before; one that is lost; one that is older
+    deployed("other")
+    deployed("other", due=False)
+    sql(WEB, "drop database other with (force)")
+    deployed("other")
+    sql(WEB, "drop table first", "delete from alembic_version", database="other")
+    deployed("other")

@@ -269,3 +269,69 @@ def test_ports_of_instances_stay_the_same() -> None:
     assert {role.port(name) for name in ("a", "b", "c", "d")} <= set(range(26000, 26010))
     assert role.port("shop-queue") == role.port("shop-queue")
     assert BackingRole("x", "", (), (5432, 5432)).port("anything") == 5432
+
+
+PASSWORD = "uses: {database: {postgres: db1, auth: password}}"
+#: a password as a host makes it
+MADE = "k" * 43
+
+
+def test_a_password_stands_in_the_environment_alone(tmp_path: Path) -> None:
+    (web1, db1) = resolved(tmp_path, PASSWORD, "web1", "db1", hosts=TWO)
+    (binding,) = web1.served.apps[0].bindings
+    release = web1.served.apps[0].release
+    before = (release.id, release.migrations)
+    assert db1.served.provided == (binding,)
+    binding.handed.secret = Secret(MADE)
+    found = release.environment
+    assert {name: value for name, value in found.items() if name.startswith(("DATABASE", "PG"))} == {
+        "DATABASE_URL": Secret(f"postgresql://app-shop:{MADE}@db1.prov.internal:5432/shop"),
+        "DATABASE_PASSWORD": Secret(MADE),
+        "PGHOST": "db1.prov.internal",
+        "PGDATABASE": "shop",
+        "PGUSER": "app-shop",
+        "PGPASSWORD": Secret(MADE),
+        "PGSSLMODE": "verify-full",
+        "PGSSLROOTCERT": "/etc/prov/tls/ca.crt",
+    }
+    assert MADE not in repr((found, binding, web1))
+    # another password is no other release, and has nothing migrated
+    assert (release.id, release.migrations) == before
+
+
+def test_a_password_on_the_same_host(tmp_path: Path) -> None:
+    uses = "uses: {database: {postgres: , auth: password, url: 'pg://{user}:{password}@{host}/{name}'}}"
+    found = release(tmp_path, uses).environment
+    assert found["DATABASE_URL"] == Secret("pg://app-shop:the-password-that-the-deploy-makes@127.0.0.1/shop")
+    assert "PGSSLMODE" not in found
+
+
+@pytest.mark.parametrize(
+    ("uses", "message"),
+    [
+        ("uses: {database: {postgres: , auth: pass}}", "uses.database.auth: "),
+        ("uses: {database: {postgres: , url: 'x://{password}'}}", "may have {user}, {host}"),
+        (
+            "uses: {database: {postgres: , auth: password}}\nsecrets: {DATABASE_PASSWORD: x}",
+            "DATABASE_PASSWORD is prov's own",
+        ),
+    ],
+)
+def test_passwords_that_can_not_be(tmp_path: Path, uses: str, message: str) -> None:
+    (error,) = errors(lambda: resolved(tmp_path, uses))
+    assert message in error
+
+
+def test_redis_has_no_passwords(tmp_path: Path) -> None:
+    hosts = HOSTS.replace("postgres]", "redis]", 1)
+    (error,) = errors(lambda: resolved(tmp_path, "uses: {cache: {redis: , auth: password}}", hosts=hosts))
+    assert "the role 'redis' is reached by socket or certificate, not by password" in error
+
+
+def test_new_passwords_only_where_all_get_them() -> None:
+    together = SharedWork({}, ["db1", "web1", "web2"], ["web1", "db1"])
+    assert [together.takes_from("db1", each) for each in ("db1", "web1", "web2", "web3")] == [
+        *(True, True, False, False)
+    ]
+    # one that has begun earlier has not waited
+    assert not together.takes_from("web1", "db1")
