@@ -30,7 +30,9 @@ def complete(draft: Draft) -> None:
         if name != ALL and name not in below:
             draft.add_child(ALL, name)
     grouped = {host for g in draft.groups.values() if g.name not in (ALL, UNGROUPED) for host in g.hosts}
-    ungrouped.hosts = [host for host in draft.hosts if host not in grouped]
+    ungrouped.hosts = [
+        host for host in dict.fromkeys([*ungrouped.hosts, *draft.hosts]) if host not in grouped
+    ]
     everything.hosts = []  # each is in ungrouped or in a group, and so below `all`
 
 

@@ -10,19 +10,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from provision.errors import ConfigError
-from provision.inventory import graph, precedence, yaml_groups
+from provision.inventory import graph, host_list, ini_groups, precedence, yaml_groups, yamlfile
 from provision.inventory.loaded import Inventory, InventoryHost
 from provision.inventory.unresolved import Draft
 from provision.inventory.varsfolder import VarsFolder
 from provision.inventory.yaml_values import shown
 
-# One loader per format: (file, its name in messages, draft to fill). Chosen by the end of the file's name.
+# One loader per format: (file, its name in messages, draft to fill). Chosen by the end of the file's name; a name
+# without an end may be of either, as in Ansible.
 Loader = Callable[[Path, str, Draft], None]
 FORMATS: dict[str, Loader] = {
     ".yml": yaml_groups.load,
     ".yaml": yaml_groups.load,
     ".json": yaml_groups.load,
 }
+#: formats of Ansible's that are not read
+OTHERS = {".toml": "TOML"}
 
 DEFAULT = "inventory"
 
@@ -38,12 +41,11 @@ IGNORED_ENDS = (
     ".txt",
     ".rst",
     ".orig",
-    ".ini",
     ".cfg",
     ".retry",
 )
 IGNORED_STEM_ENDS = (".example",)
-IGNORED_NAMES = ("group_vars", "host_vars")
+IGNORED_NAMES = ("group_vars", "host_vars", "vars_plugins")
 
 
 def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) -> Inventory:
@@ -63,6 +65,9 @@ def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) 
     read_from: list[Path] = []
     for source, name in zip(sources, typed, strict=True):
         if not source.exists():
+            if "," in name:
+                host_list.load(name, draft)
+                continue
             raise missing(name, given=bool(paths))
         source = Path(os.path.abspath(source))  # noqa: PTH100
         read_from.append(source)
@@ -164,15 +169,23 @@ def inventory_files(source: Path) -> Iterator[Path]:
 
 
 def loader_for(file: Path, here: Path) -> Loader:
-    """The loader of the file's format; ConfigError if there is none."""
-    loader = FORMATS.get(file.suffix)
-    if loader is None:
-        known = ", ".join(FORMATS)
-        raise ConfigError(
-            f"not a format that prov reads; the name of an inventory file ends in {known}",
-            where=display(file, here),
-        )
-    return loader
+    """Return the loader of the file's format. Raises ConfigError if it is one that prov does not read."""
+    other = OTHERS.get(file.suffix) or ("a script" if is_script(file) else "")
+    if other:
+        hint = f"Write it as YAML:  ansible-inventory -i {display(file, here)} --list --yaml > hosts.yml"
+        raise ConfigError(f"{other}: not a format that prov reads", where=display(file, here), hint=hint)
+    if file.suffix:
+        return FORMATS.get(file.suffix, ini_groups.load)
+    return yaml_groups.load if yamlfile.holds_mapping(file) else ini_groups.load
+
+
+def is_script(file: Path) -> bool:
+    """Return whether Ansible would run the file and read what it prints."""
+    try:
+        with file.open("rb") as f:
+            return os.access(file, os.X_OK) and f.read(2) == b"#!"
+    except OSError:
+        return False
 
 
 def display(path: Path, cwd: Path) -> str:

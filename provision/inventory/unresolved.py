@@ -16,6 +16,7 @@ PRIORITY = "ansible_group_priority"
 
 # characters that have a meaning in a TARGET, or would break a table or a path
 RESERVED = set(",:!&*?[]/") | set(" \t\n")
+MOST_HOSTS = 100_000
 
 
 @dataclass
@@ -77,6 +78,11 @@ class Draft:
         if self._is_new(parent, "child", child):
             self.groups[parent].children.append(child)
 
+    def check_room(self, hosts: int, origin: Origin, path: tuple[str | int, ...]) -> None:
+        """Raise LocatedError if an inventory can't have so many more hosts."""
+        if len(self.hosts) + hosts > MOST_HOSTS:
+            raise LocatedError(origin, path, f"an inventory can have at most {MOST_HOSTS:,} hosts")
+
     def add_host(self, name: str, group: str, origin: Origin) -> None:
         """Name a host in a group."""
         self.hosts.setdefault(name, DraftHost(name, origin))
@@ -104,6 +110,8 @@ class Draft:
 
     def _priority(self, located: Located, group: str) -> int:
         value: Any = located.value
+        if isinstance(value, str) and value.isdecimal():
+            value = int(value)
         if isinstance(value, int) and not isinstance(value, bool):
             return value
         self.wrong(located.origin, (group, "vars", PRIORITY), f"must be a whole number, not {shown(value)}")

@@ -51,7 +51,7 @@ class VarsFolder:
 
     def _read(self, file: Path) -> dict[str, Located]:
         document = yamlfile.read(file, f"{self.name}/{file.relative_to(self.path).as_posix()}")
-        if document is None:
+        if document is None or document.value is None:
             return {}
         if not isinstance(document.value, dict):
             raise LocatedError(
@@ -68,8 +68,9 @@ class VarsFolder:
 
 
 def _flattened(path: Path) -> list[Path]:
-    """A file itself, or the files of a folder and of the folders in it, without hidden and backup files."""
+    """A file itself, or the files of a folder and of the folders in it, without hidden and backup files, and
+    without folders that have a dot in their names, as Ansible reads them."""
     if not path.is_dir():
         return [path]
     entries = [e for e in sorted(path.iterdir()) if not e.name.startswith(".") and not e.name.endswith("~")]
-    return [file for e in entries if e.is_dir() or e.suffix in SUFFIXES for file in _flattened(e)]
+    return [file for e in entries if e.suffix in ([""] if e.is_dir() else SUFFIXES) for file in _flattened(e)]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from provision.inventory import ranges, yamlfile
-from provision.inventory.located import Located, LocatedError
+from provision.inventory.located import Located
 from provision.inventory.unresolved import Draft
 from provision.inventory.yaml_values import shown
 from provision.names import suggestion
@@ -18,7 +18,6 @@ SECTIONS = ("hosts", "children", "vars")
 WHERE_THINGS_GO = (
     "Variables of a group go under its `vars:`, its hosts under `hosts:`, groups below it under `children:`."
 )
-MOST_HOSTS = 100_000
 YamlPath = tuple[str | int, ...]
 
 
@@ -29,7 +28,8 @@ def load(path: Path, name: str, draft: Draft) -> None:
     Raises ConfigErrors if the file is not YAML; errors in the YAML go to draft.problems.
     """
     document = yamlfile.read(path, name)
-    if document is None:
+    if document is None or document.value is None:
+        # an empty file, or one that is only "---"
         return
     if not isinstance(document.value, dict):
         draft.wrong(document.origin, (), f"an inventory is a mapping of groups, not {shown(document.value)}")
@@ -111,8 +111,7 @@ def _hosts(draft: Draft, group: str, pattern: str | int, located: Located, path:
         draft.wrong(located.origin, path, str(error))
         return
     variables = _variables(draft, located, path)
-    if len(draft.hosts) + len(names) > MOST_HOSTS:
-        raise LocatedError(located.origin, path, f"an inventory can have at most {MOST_HOSTS:,} hosts")
+    draft.check_room(len(names), located.origin, path)
     for name in names:
         draft.add_host(name, group, located.origin)
         if port is not None:

@@ -74,6 +74,16 @@ def read(path: Path, shown: str) -> Located | None:
     return located
 
 
+def holds_mapping(path: Path) -> bool:
+    """Return whether a file is a mapping in YAML, or JSON, or only begins one ("---")."""
+    try:
+        with path.open(encoding="utf-8-sig") as f:
+            node = yaml.compose(f, Loader=LOADER)
+            return isinstance(node, yaml.MappingNode) or (node is not None and node.tag == CORE + "null")
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+        return False
+
+
 def written(node: yaml.Node) -> int:
     """How many values a document has, each counted once."""
     seen: set[int] = set()

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from fuzzed import JsonParser, Parser
@@ -17,10 +18,14 @@ from provision.report.plain_lines import PlainReport
 from provision.report.reporting import Style
 from provision.steps.base import Change
 
+#: inventories, and what Ansible says of them
+LIKE_ANSIBLE = Path(__file__).parents[1] / "unit/like_ansible_inventory"
+
 
 class Inventory(Parser):
     name = "inventory"
-    words = (
+    file = "hosts.yml"
+    words: Sequence[bytes] = (
         *(b"&a ", b"*a", b"<<: *a", b"!!python/object:os.system x", b"!vault |", b"? ", b"- ", b": ", b"\\n"),
         *(b"\n", b"  ", b"{", b"}", b"[", b"]", b"'", b'"', b"|\n", b">-\n", b"---\n", b"...\n", b"\t", b"~"),
         *(b"%YAML 1.1\n", b"\xef\xbb\xbf", b"\xff", b"0x7fffffffffffff", b"1:2:3:4", b".inf", b".nan"),
@@ -67,8 +72,8 @@ class Inventory(Parser):
         from provision.inventory import load
         from provision.sources.manifests import Manifests
 
-        (folder / "hosts.yml").write_bytes(data)
-        loaded = load([str(folder / "hosts.yml")])
+        (folder / self.file).write_bytes(data)
+        loaded = load([str(folder / self.file)])
         list(tree(loaded, set(loaded.hosts)))
         for host in list(loaded.hosts.values())[:50]:
             with contextlib.suppress(ProvError):
@@ -85,6 +90,59 @@ BOMB = b"""all:
     d: {<<: [*c, *c], m: *c}
   children: {web: {hosts: {"web[1:3]": {ansible_host: 192.0.2.1, ansible_port: 22}}}}
 """
+
+
+class Ini(Inventory):
+    """Ansible's INI files."""
+
+    name = "ini"
+    file = "hosts.ini"
+    words = (
+        *(
+            b"[web]\n",
+            b"[web:children]\n",
+            b"[web:vars]\n",
+            b"[all:vars]\n",
+            b"[",
+            b"]",
+            b":",
+            b"=",
+            b"#",
+            b";",
+            b"\n",
+        ),
+        *(
+            b'"',
+            b"'",
+            b"\\",
+            b"{",
+            b"}",
+            b"(",
+            b")",
+            b",",
+            b"...",
+            b"None",
+            b"1e999",
+            b"0x",
+            b"1j",
+            b"b''",
+            b"{{ x }}",
+        ),
+        *(
+            b"web[1:3]",
+            b"web[1:99999999]",
+            b"[2001:db8::1]:22",
+            b"\xef\xbb\xbf",
+            b"\xff",
+            b"\x00",
+            b"\xc2\x85",
+            b"\x0c",
+        ),
+        *(b"[" * 5000, b"(" * 5000, b"-" * 5000, b"9" * 5000, b"1*" * 5000, b"[[1]]" * 900),
+    )
+
+    def seeds(self) -> list[bytes]:
+        return [path.read_bytes() for path in sorted(LIKE_ANSIBLE.glob("0*/*.ini"))]
 
 
 class Vault(Inventory):

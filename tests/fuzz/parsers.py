@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fuzzed import Parser
-from local_parsers import Inventory, KnownHosts, Plan, SshConfigs, Vault
+from local_parsers import Ini, Inventory, KnownHosts, Plan, SshConfigs, Vault
 from record_parsers import History, Ledgers
 from wire_parsers import Agent, Messages, Stream
 
-EVERY = (Inventory, Vault, Plan, Ledgers, History, Messages, Stream, Agent, KnownHosts, SshConfigs)
+EVERY = (Inventory, Ini, Vault, Plan, Ledgers, History, Messages, Stream, Agent, KnownHosts, SshConfigs)
 PARSERS: dict[str, Parser] = {cls.name: cls() for cls in EVERY}

@@ -18,7 +18,7 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "600"))
 #: one input may take 20 s before it counts as one that hangs; the start takes a few
 PATIENCE = 60
 NAMES = (
-    *("inventory", "vault", "plan", "ledger", "history", "messages", "stream", "agent", "known_hosts"),
+    *("inventory", "ini", "vault", "plan", "ledger", "history", "messages", "stream", "agent", "known_hosts"),
     "ssh_config",
 )
 

@@ -76,10 +76,12 @@ def test_no_inventory_at_all(tmp_path: Path) -> None:
 
 
 def test_formats_that_are_not_read(tmp_path: Path) -> None:
-    project(tmp_path, {"hosts.ini": "[web]\nweb1\n", "inventory/hosts": ""})
-    expected = ": not a format that prov reads; the name of an inventory file ends in .yml, .yaml, .json"
-    assert errors(lambda: load(["hosts.ini"], cwd=tmp_path)) == [f"hosts.ini{expected}"]
-    assert errors(lambda: load(cwd=tmp_path)) == [f"inventory/hosts{expected}"]
+    project(tmp_path, {"hosts.toml": "[web.hosts]\nweb1 = {}\n", "inventory/each": "#!/bin/sh\n"})
+    (tmp_path / "inventory/each").chmod(0o755)
+    assert errors(lambda: load(["hosts.toml"], cwd=tmp_path)) == [
+        "hosts.toml: TOML: not a format that prov reads"
+    ]
+    assert errors(lambda: load(cwd=tmp_path)) == ["inventory/each: a script: not a format that prov reads"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,85 @@
+"""Ansible's inventories are read as Ansible reads them: each folder of like_ansible_inventory/ has one, with what
+`ansible-inventory --list` of ansible-core 2.19.14 says of it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inventories import errors, project
+
+from provision.inventory.inventory_files import load
+from provision.inventory.loaded import Inventory
+from provision.secrets import Secret
+
+CASES = sorted(path.parent for path in (Path(__file__).parent / "like_ansible_inventory").glob("*/case.json"))
+
+
+def variables(inventory: Inventory) -> dict[str, Any]:
+    """The variables of all hosts that have some, as JSON."""
+    found = {
+        name: {
+            key: value.reveal() if isinstance(value, Secret) else value for key, value in host.vars.items()
+        }
+        for name, host in inventory.hosts.items()
+    }
+    return {name: json.loads(json.dumps(each)) for name, each in found.items() if each}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
+def test_what_ansible_says(case: Path, tmp_path: Path) -> None:
+    # this repository is a project of prov's own
+    case = Path(shutil.copytree(case, tmp_path / "case"))
+    expected = json.loads((case / "expected.json").read_text())
+    inventory = load(json.loads((case / "case.json").read_text())["inventory"], cwd=case)
+    assert variables(inventory) == expected.pop("_meta")["hostvars"]
+    for name, group in expected.items():
+        assert inventory.groups[name].hosts == group.get("hosts", []), name
+        # Ansible lists children in the order in which it added them
+        assert sorted(inventory.groups[name].children) == sorted(group.get("children", [])), name
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[a:children]\nall\n", ":2 all: 'all' cannot be the child of a group"),
+        ("[web]\nw[3:1]\n", ":2 web: '[3:1]' begins after its end"),
+        ("[web]\nw1:\n", ":2 web: '' is not a port (1 to 65535)"),
+        ("[a:children]\nb\n[b:children]\na\n", ": groups contain each other: a > b > a"),
+        ("[web]\nw1 ansible_user deploy\n", ":2 web.w1: 'ansible_user' is not a variable"),
+        ("[web]\nw1 a='x\n", ":2 web: No closing quotation"),
+        ("[web servers]\nw1\n", ":1 web servers: 'web servers' is not a group name"),
+        ("[2001:db8::2]\n", ":1: '[2001:db8::2]' is not a section"),
+        ("[a:children]\nb\n", ":2 b: [a:children] has a group that there is not"),
+        ("[web:hots]\nw1\n", ":1 web: a section of an unknown kind: 'hots'"),
+        ("[web]\nw1\n[web:vars]\nuser: x\n", ":4 web.vars: 'user: x' is not a variable: name=value"),
+        ("[web]\nw1\n[wbe:vars]\na=1\n", ":3 wbe: [wbe:vars] is of a group that there is not"),
+        ("[web]\nw1 a=\udcff\n", ":2: is not UTF-8 text"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(tmp_path: Path, text: str, expected: str) -> None:
+    (tmp_path / "hosts.ini").write_bytes(text.encode(errors="surrogateescape"))
+    found = errors(lambda: load(["hosts.ini"], cwd=tmp_path))
+    assert any(each.startswith("hosts.ini") and expected in each for each in found), found
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    project(tmp_path, {"hosts.ini": "[web]\nw[3:1]\nw1 x\n[web:vars]\nnone\n"})
+    assert len(errors(lambda: load(["hosts.ini"], cwd=tmp_path))) == 3
+
+
+@pytest.mark.parametrize("text", ["---\n", "# nothing\n", ""])
+def test_a_file_that_says_nothing_has_no_hosts(tmp_path: Path, text: str) -> None:
+    project(tmp_path, {"hosts.yml": text, "hosts": text})
+    assert not load(["hosts.yml", "hosts"], cwd=tmp_path).hosts
+
+
+def test_hosts_on_the_command_line(tmp_path: Path) -> None:
+    inventory = load(["web1,web[2:3]:2222, 192.0.2.1,"], cwd=tmp_path)
+    assert list(inventory.hosts) == ["web1", "web2", "web3", "192.0.2.1"]
+    assert inventory.hosts["web3"].vars == {"ansible_port": 2222}
+    assert errors(lambda: load(["web1,we b"], cwd=tmp_path))
