@@ -79,7 +79,16 @@ class Agent:
             with source.open(request) as f:
                 yield f.read()
             return
-        self.link.send(Need(source.key, request), flush=True)
+        self.request(source, request)
+        yield from self.answer()
+
+    def request(self, source: Source, request: bytes = b"") -> None:
+        """Ask for contents without waiting; `answer` flushes the request and takes them."""
+        self.link.send(Need(source.key, request))
+
+    def answer(self) -> Generator[bytes, None, None]:
+        """Yield the contents of the first request that has no answer yet, in pieces."""
+        self.link.flush()
         last = False
         try:
             while not last:
@@ -90,7 +99,7 @@ class Agent:
                 if chunk.payload:
                     yield chunk.payload
         finally:
-            # drain: a step that stops reading (a full disk) must not leave the rest to the next fetch
+            # drain: a step that stops reading (a full disk) must not leave the rest to the next answer
             while not last:
                 last = self._chunk().last
 

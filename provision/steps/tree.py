@@ -17,6 +17,7 @@ from provision.steps.base import (
 )
 from provision.steps.support.file_changes import attributes, check_patterns, excluded, set_attributes
 from provision.steps.support.inside import folders_of, name_fault
+from provision.steps.support.prefetching import prefetched
 from provision.system.source import Source
 
 if TYPE_CHECKING:
@@ -120,18 +121,22 @@ class Tree(Step):
             set_attributes(self._wanted_folder, host, now, at)
         made: Set[str] = set()
         self._folder(host, self.path, uid, gid, made)
-        todo = set(new) | set(changed)
-        few = len(todo) <= FEW and not gone and not self.like
-        for path, mode, source, target in self.entries:
-            if path not in todo:
-                continue
-            self._folder(host, self._at(path).rsplit("/", 1)[0], uid, gid, made)
-            if source is None:
-                host.files.link(self._at(path), target)
-                if self.owner is not None or self.group is not None:
-                    host.files.set_owner(self._at(path), uid, gid)
-            elif not self._copied(host, path, source, mode, uid, gid):
-                host.files.write(self._at(path), source, mode, uid, gid, durable=few)
+        names = set(new) | set(changed)
+        few = len(names) <= FEW and not gone and not self.like
+        todo = [entry for entry in self.entries if entry[0] in names]
+        alike = {path for path, _, source, _ in todo if source and self._is_alike(host, path, source)}
+        with prefetched(host, [source for path, _, source, _ in todo if source and path not in alike]):
+            for path, mode, source, target in todo:
+                at = self._at(path)
+                self._folder(host, at.rsplit("/", 1)[0], uid, gid, made)
+                if source is None:
+                    host.files.link(at, target)
+                    if self.owner is not None or self.group is not None:
+                        host.files.set_owner(at, uid, gid)
+                elif path in alike:
+                    host.files.copy(self._alike(path), at, mode, uid, gid, source.sha256)
+                else:
+                    host.files.write(at, source, mode, uid, gid, durable=few)
         if not few:
             host.files.sync()
         host.ledger.filled(self.path, self._names())
@@ -268,18 +273,19 @@ class Tree(Step):
             self._folder(host, path.rsplit("/", 1)[0], uid, gid, made)
         host.files.mkdir(path, 0o755 if self.folder_mode is None else self.folder_mode, uid, gid)
 
-    def _copied(self, host: "System", path: str, source: Source, mode: int, uid: int, gid: int) -> bool:
-        """Take the contents from the other folder, if it has them at the same path."""
+    def _alike(self, path: str) -> str:
+        """Return where the other folder has a path of the tree."""
+        return "%s/%s" % (self.like, path)
+
+    def _is_alike(self, host: "System", path: str, source: Source) -> bool:
+        """Return whether the other folder has the contents at the same path."""
         if not self.like:
             return False
-        other = "%s/%s" % (self.like, path)
+        other = self._alike(path)
         now = host.files.stat(other)
         if now is None or now.kind != "file" or now.size != source.size:
             return False
-        if host.files.sha256(other) != source.sha256:
-            return False
-        host.files.copy(other, self._at(path), mode, uid, gid, source.sha256)
-        return True
+        return host.files.sha256(other) == source.sha256
 
 
 tree = step(Tree)

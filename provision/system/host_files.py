@@ -76,7 +76,7 @@ class Files:
     """
 
     def __init__(self, fetch: Fetch) -> None:
-        self._fetch = fetch
+        self.fetch = fetch
         self.looked: Set[str] = set()
         self.tended: Set[str] = set()
         self.record: "Optional[UndoRecord]" = None
@@ -245,15 +245,15 @@ class Files:
         if isinstance(content, bytes):
             self._replace(path, iter([content]), mode, uid, gid, durable)
             return
-        self._refuse_if_full(path, content.size)
-        with contextlib.closing(self._fetch(content)) as chunks:
-            self._replace(path, chunks, mode, uid, gid, durable)
+        with contextlib.closing(self.fetch(content)) as chunks:
+            self._replace(path, chunks, mode, uid, gid, durable, content.size)
 
     def _replace(
-        self, path: str, chunks: Iterator[bytes], mode: int, uid: int, gid: int, durable: bool
+        self, path: str, chunks: Iterator[bytes], mode: int, uid: int, gid: int, durable: bool, size: int = 0
     ) -> None:
         with way(path) as at:
             refuse_directory(at, path)
+            refuse_if_full(at, path, size)
             temporary = temporary_name(at.name)
             try:
                 new = write_new(at, temporary, chunks, (mode, uid, gid), durable)
@@ -265,13 +265,6 @@ class Files:
                 raise
             if durable:
                 sync_folder(at.fd)
-
-    def _refuse_if_full(self, path: str, size: int) -> None:
-        """Raise OSError (ENOSPC) before a large file is sent for nothing."""
-        with way(path) as at:
-            free = os.fstatvfs(at.fd)
-            if size > free.f_bavail * free.f_frsize:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
     def sync(self) -> None:
         """Sync the files written with durable=False to disk."""
@@ -392,6 +385,13 @@ class Files:
             yield reached(fd), os.fstat(fd)
             self._pins.put(at, os.fstat(fd))
         self._private.clear()
+
+
+def refuse_if_full(at: Way, path: str, size: int) -> None:
+    """Raise OSError (ENOSPC) before a large file is sent for nothing."""
+    free = os.fstatvfs(at.fd)
+    if size > free.f_bavail * free.f_frsize:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
 
 def stat_of(st: os.stat_result, target: str) -> Stat:

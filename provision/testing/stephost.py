@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Generator
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class StepHost:
         """folder: where the ledger would be; nothing is written there."""
         self._masks = Masks()
         self._sources: dict[str, Source] = {}
+        self._requests: deque[tuple[Source, bytes]] = deque()
         self._system = PlannedSystem(self, host_facts.gather(), Ledger(str(folder)))
         self._runner = Runner(self._system, threading.Event(), self._masks)
 
@@ -81,6 +83,14 @@ class StepHost:
         assert opened is not None  # sources on the controller can be opened
         with opened(request) as f:
             yield f.read()
+
+    def request(self, source: Source, request: bytes = b"") -> None:
+        """Note that contents are wanted; `answer` yields them."""
+        self._requests.append((source, request))
+
+    def answer(self) -> Generator[bytes, None, None]:
+        """Yield the contents of the first request that has no answer yet."""
+        yield from self.fetch(*self._requests.popleft())
 
     def progress(self, text: str) -> None:
         """Ignore a running step's output, because a test does not show it."""

@@ -148,7 +148,7 @@ class PlannedFiles(Files):
             return
         stat = Stat("file", mode, uid, gid, content.size)
         small = 0 <= content.size <= KEEP_LIMIT
-        data = b"".join(self._fetch(content)) if small else None
+        data = b"".join(self.fetch(content)) if small else None
         self._nodes[here] = Node(stat, data, content.sha256 or "made on the controller: %s" % content.key)
 
     def sync(self) -> None:
