@@ -37,11 +37,11 @@ def complete(draft: Draft) -> None:
 
 
 def _refuse_shared_names(draft: Draft) -> None:
-    # Ansible warns and continues; but a TARGET would be ambiguous
+    # Ansible warns and continues; but a TARGET would be ambiguous, unless both are the same
     for name, host in draft.hosts.items():
         if name in (ALL, UNGROUPED):
             draft.wrong(host.origin, (name,), f"{name!r} is the name of a built-in group; rename the host")
-        elif name in draft.groups:
+        elif name in draft.groups and (draft.groups[name].hosts != [name] or draft.groups[name].children):
             message = f"{name!r} is a host here and a group at {draft.groups[name].origin}"
             draft.wrong(host.origin, (name,), message, "Give one of them another name.")
 

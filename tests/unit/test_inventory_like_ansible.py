@@ -83,3 +83,13 @@ def test_hosts_on_the_command_line(tmp_path: Path) -> None:
     assert list(inventory.hosts) == ["web1", "web2", "web3", "192.0.2.1"]
     assert inventory.hosts["web3"].vars == {"ansible_port": 2222}
     assert errors(lambda: load(["web1,we b"], cwd=tmp_path))
+
+
+def test_a_group_may_have_the_name_of_its_only_host(tmp_path: Path) -> None:
+    project(tmp_path, {"hosts.ini": "[web1]\nweb1 a=1\n[web1:vars]\na=2\nb=3\n[two]\ntwo\nweb1\n"})
+    assert errors(lambda: load(["hosts.ini"], cwd=tmp_path)) == [
+        "hosts.ini:7 two: 'two' is a host here and a group at hosts.ini:6"
+    ]
+    project(tmp_path, {"hosts.ini": "[web1]\nweb1 a=1\n[web1:vars]\na=2\nb=3\n"})
+    (host,) = load(["hosts.ini"], cwd=tmp_path).select("web1")
+    assert (host.vars["a"], host.vars["b"]) == (1, 3)

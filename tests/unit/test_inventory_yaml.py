@@ -70,7 +70,7 @@ BAD = {
         ["inv.yml:3 all: 'all' cannot be the child of a group"],
     ),
     "a host with a group's name": (
-        "web:\n  hosts:\n    web:\n",
+        "web:\n  hosts:\n    web:\n    db:\n",
         ["inv.yml:3 web: 'web' is a host here and a group at inv.yml:1"],
     ),
     "a host called all": (
