@@ -55,7 +55,10 @@ class IniFile:
                 self._begin(group, kind, origin)
             elif line.startswith("[") and line.endswith("]"):
                 self._draft.wrong(
-                    origin, (), f"{line!r} is not a section", "Write [group], [group:children] or [group:vars]."
+                    origin,
+                    (),
+                    f"{line!r} is not a section",
+                    "Write [group], [group:children] or [group:vars].",
                 )
             elif kind == "hosts":
                 self._hosts(group, line, origin)
