@@ -34,7 +34,7 @@ def hosts(target: str, inventory: Sequence[str], out: Format, graph: bool) -> No
     if graph:
         out.show((), tree(loaded, {host.name for host in chosen}))
         return
-    check(chosen)
+    check(chosen, reach=False)
     out.table(map(as_event, chosen), COLUMNS, map(row, chosen))
     out.end()
 
@@ -48,7 +48,7 @@ def as_event(host: InventoryHost) -> dict[str, object]:
         "event": "host",
         "name": host.name,
         "address": host.connection.address,
-        "connection": host.connection.kind,
+        "connection": host.connection.plugin or host.connection.kind,
         "groups": list(host.groups),
         "roles": list(host.roles),
         "vars": shown_vars(host),
@@ -58,7 +58,7 @@ def as_event(host: InventoryHost) -> dict[str, object]:
 def row(host: InventoryHost) -> tuple[str, ...]:
     """A host as a line of the table; the lab, not the inventory, knows the addresses of its hosts."""
     connection = host.connection
-    address = "(lab)" if connection.kind == "lab" else connection.address
+    address = connection.address if connection.kind == "ssh" else f"({connection.plugin or 'lab'})"
     if connection.port:
         address += f" port {connection.port}"
     return host.name, address, " ".join(host.groups), " ".join(host.roles)

@@ -47,6 +47,38 @@ KINDS: dict[str, Literal["ssh", "lab"]] = {
     "lab": "lab",
 }
 
+#: other connection plugins of Ansible's: such hosts are listed, but can't be reached
+OTHERS = (
+    *(
+        "local",
+        "docker",
+        "podman",
+        "buildah",
+        "lxc",
+        "lxd",
+        "incus",
+        "chroot",
+        "jail",
+        "zone",
+        "kubectl",
+        "oc",
+    ),
+    *(
+        "winrm",
+        "psrp",
+        "network_cli",
+        "netconf",
+        "httpapi",
+        "libssh",
+        "grpc",
+        "aws_ssm",
+        "saltstack",
+        "vmware_tools",
+    ),
+    *("libvirt_lxc", "libvirt_qemu", "qubes", "nspawn", "funcd", "iocage", "proxmox_pct_remote"),
+)
+CANT_REACH = "prov reaches hosts over SSH; hosts of `prov lab` have ansible_connection: lab."
+
 SSH_CONFIG = (
     "Write it in ~/.ssh/config, which prov honours: ProxyJump, ProxyCommand, Port, IdentityFile and so on."
 )
@@ -81,7 +113,8 @@ FIND_PYTHON = re.compile(r"auto\w*|python3?|/usr/bin/env python3?")
 class ConnectionSettings:
     """How to reach and become root on a host; None where the inventory says nothing.
 
-    kind: "ssh", or "lab": address, user, port, key and known hosts come from the lab, by the host's name.
+    kind: "ssh", or "lab": address, user, port, key and known hosts come from the lab, by the host's name; or
+    "other": by a plugin of Ansible's, of the name `plugin`, which prov has not.
     address: ansible_host, else the host's name (which may be an alias in ~/.ssh/config).
     port, user, private_key_file: None leaves them to ~/.ssh/config and its defaults.
     python_interpreter: an absolute path on the host; None finds python3 there.
@@ -92,8 +125,9 @@ class ConnectionSettings:
     guard_seconds: until a change that could lock us out is put back, unless a new login has confirmed it.
     """
 
-    kind: Literal["ssh", "lab"]
+    kind: Literal["ssh", "lab", "other"]
     address: str
+    plugin: str = ""
     port: int | None = None
     user: str | None = None
     password: Secret | None = None
@@ -113,9 +147,11 @@ def connection_settings(host: HostVariables) -> ConnectionSettings:
     """Return the connection settings of a host. Raises ConfigErrors with every error in its variables."""
     reader = SettingsReader(host)
     reader.refuse_others()
+    kind = reader.kind()
     settings = ConnectionSettings(
-        kind=reader.kind(),
+        kind=kind,
         address=reader.address("ansible_host", "ansible_ssh_host") or host.name,
+        plugin=reader.plugin() if kind == "other" else "",
         port=reader.port("ansible_port", "ansible_ssh_port"),
         user=reader.text("ansible_user", "ansible_ssh_user"),
         password=reader.secret(*LOGIN_PASSWORDS),
@@ -276,18 +312,23 @@ class SettingsReader:
             return ConnectionSettings.guard_seconds
         return float(value)
 
-    def kind(self) -> Literal["ssh", "lab"]:
-        name = "ansible_connection"
-        value = self.text(name) or "ssh"
-        short = value.removeprefix("ansible.builtin.").removeprefix("ansible.netcommon.")
-        if short not in KINDS:
-            hint = "prov reaches hosts over SSH; hosts of `prov lab` have ansible_connection: lab."
-            self.wrong(name, f"{value!r} is not one of ssh, lab.{suggestion(value, KINDS)}", hint)
-        return KINDS.get(short, "ssh")
+    def plugin(self) -> str:
+        """The connection plugin, by the last part of its name."""
+        return (self.text("ansible_connection") or "ssh").rpartition(".")[2]
+
+    def kind(self) -> Literal["ssh", "lab", "other"]:
+        plugin = self.plugin()
+        if plugin in OTHERS:
+            return "other"
+        if plugin not in KINDS:
+            wrong = self.text("ansible_connection")
+            message = f"{wrong!r} is not one of ssh, lab.{suggestion(plugin, [*KINDS, *OTHERS])}"
+            self.wrong("ansible_connection", message, CANT_REACH)
+        return KINDS.get(plugin, "ssh")
 
     def paramiko(self) -> bool:
         """Whether Ansible's plugin of that name is asked for."""
-        return (self.text("ansible_connection") or "").rpartition(".")[2] in ("paramiko", "paramiko_ssh")
+        return self.plugin() in ("paramiko", "paramiko_ssh")
 
     def refuse_others(self) -> None:
         """Refuse variables that change how a host is reached or who root is, in ways that prov does not

@@ -10,7 +10,12 @@ from types import MappingProxyType
 from typing import Any
 
 from provision.inventory import target as targets
-from provision.inventory.connection_settings import PASSWORDS, ConnectionSettings, connection_settings
+from provision.inventory.connection_settings import (
+    CANT_REACH,
+    PASSWORDS,
+    ConnectionSettings,
+    connection_settings,
+)
 from provision.inventory.host_variables import HostVariables
 from provision.inventory.problems import Problems
 from provision.inventory.unresolved import UnresolvedGroup
@@ -92,12 +97,18 @@ class Inventory:
         return [host for name, host in self.hosts.items() if name in chosen]
 
 
-def check(hosts: Iterable[InventoryHost]) -> None:
-    """Raise ConfigErrors with every error in the connections and lists of roles of the hosts."""
+def check(hosts: Iterable[InventoryHost], *, reach: bool = True) -> None:
+    """Raise ConfigErrors with every error in the connections and lists of roles of the hosts.
+
+    reach: whether prov is to connect to them.
+    """
     problems = Problems()
     for host in hosts:
         with problems.gathered():
-            host.connection  # noqa: B018 - checked on access
+            connection = host.connection
+            if reach and connection.kind == "other":
+                message = f"prov can't connect by {connection.plugin!r}"
+                problems.add(host.error(("ansible_connection",), message, CANT_REACH))
         with problems.gathered():
             host.roles  # noqa: B018
     problems.raise_any()

@@ -88,7 +88,7 @@ REFUSED = {
     "ansible_become_user: app": "must be root, not 'app'",
     "ansible_become_method: doas": "'doas' is not supported",
     "ansible_become_flags: -n": "is not supported",
-    "ansible_connection: winrm": "'winrm' is not one of ssh, lab.",
+    "ansible_connection: winrn": "'winrn' is not one of ssh, lab. Did you mean 'winrm'?",
     "ansible_connection: sshh": "'sshh' is not one of ssh, lab. Did you mean 'ssh'?",
     "ansible_ssh_common_args: [-J, bastion]": "must be arguments of ssh on one line, not a list",
     "ansible_ssh_args: -o 'User": "can't be split into arguments: no closing quotation",

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from inventories import errors, project
 
+from provision.cli.main import cli
+from provision.errors import ConfigErrors
 from provision.inventory.inventory_files import load
 from provision.inventory.loaded import Inventory
 from provision.secrets import Secret
@@ -93,3 +96,23 @@ def test_a_group_may_have_the_name_of_its_only_host(tmp_path: Path) -> None:
     project(tmp_path, {"hosts.ini": "[web1]\nweb1 a=1\n[web1:vars]\na=2\nb=3\n"})
     (host,) = load(["hosts.ini"], cwd=tmp_path).select("web1")
     assert (host.vars["a"], host.vars["b"]) == (1, 3)
+
+
+def test_hosts_that_prov_cannot_reach_are_listed_but_not_deployed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "localhost ansible_connection=local\nw1 ansible_connection=ansible.netcommon.network_cli\nweb1\n"
+    monkeypatch.chdir(project(tmp_path, {"hosts.ini": text}))
+    listed = CliRunner().invoke(cli, ["hosts", "-i", "hosts.ini"])
+    assert [line.split()[:2] for line in listed.stdout.splitlines()[1:]] == [
+        ["localhost", "(local)"],
+        ["w1", "(network_cli)"],
+        ["web1", "web1"],
+    ]
+    for command in ("plan", "ping", "check"):
+        refused = CliRunner().invoke(cli, [command, "all", "-i", "hosts.ini"]).exception
+        assert isinstance(refused, ConfigErrors)
+        assert [str(each) for each in refused.errors] == [
+            "hosts.ini:1 localhost.ansible_connection: prov can't connect by 'local'",
+            "hosts.ini:2 w1.ansible_connection: prov can't connect by 'network_cli'",
+        ]
