@@ -168,7 +168,8 @@ def test_500_steps_take_no_more_round_trips_than_5(
     assert few > 10 * DELAY, "or the line is not slow"
     # a round trip is 2 * DELAY; what is allowed beside the work itself is less than one
     assert many - few - work < 1.9 * DELAY
-    assert kept_few < 9 * DELAY < few, "a connection that was kept costs no login"
+    # a login takes five round trips and more, whatever else the machine does
+    assert few - kept_few > 6 * DELAY, "a connection that was kept costs no login"
 
 
 def test_a_plan_costs_no_more(
