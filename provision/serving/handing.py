@@ -23,27 +23,33 @@ from provision.steps.held_password import HeldPassword
 HELD, MADE = "held ", "made "
 
 
-def hand_over(c: Host, bindings: Sequence[Binding], make: Callable[[Sequence[Secret], bool], Step]) -> None:
+#: given the passwords that applications' hosts have, and whether it may make one, and replace what these have
+Make = Callable[[Sequence[Secret], bool, bool], Step]
+
+
+def hand_over(c: Host, bindings: Sequence[Binding], make: Make) -> None:
     """Have this host see to the password of one user, and hand it to the applications.
 
-    bindings: of this user.  make: returns the step, given the passwords that the applications' hosts have, and
-    whether it may make a new one. Its output is HELD and the index of the one that is in force, or MADE and a
-    new one; nothing if it has none, or would make one.
+    bindings: of this user.  make: returns the step. Its output is HELD and the index of the one that is in force,
+    or MADE and a new one; nothing if it has none, or would make one.
     """
     held: list[Secret] = []
-    # a new one has to reach all of its applications, or some could not log in any more
-    may_make = all(map(c.hands_over, bindings))
+    # what no application gets would be made once more in each run
+    may_make = any(map(c.hands_over, bindings))
+    may_replace = may_make
     for binding in bindings:
         try:
             word = held_by(c, binding)
         except ProvError as error:
-            may_make = False
-            text = f"{binding.client.name} could not be asked for the password of {binding.app.name}, which stays: "
+            may_replace = False
+            text = f"{binding.client.name} could not be asked for the password of {binding.app.name}: "
             c.emit(Notice(c.name, text + error.message))
             continue
-        if word and Secret(word) not in held:
-            held.append(Secret(word))
-    outcome = c.submit(make(held, may_make))
+        if word:
+            # a new one has to reach all that have the present one, or some could not log in any more
+            may_replace = may_replace and c.hands_over(binding)
+            held += [Secret(word)] if Secret(word) not in held else []
+    outcome = c.submit(make(held, may_make, may_replace))
     secret = said(outcome, held)
     for binding in bindings:
         binding.handed.secret = secret

@@ -25,7 +25,8 @@ class MadePassword(Step):
     """The password of a role that an application logs in with: made here, and kept by the application's hosts.
 
     name: of the role.  held: the passwords that the application's hosts have.
-    may_make: whether all of these hosts get a new one in this run. If not, the role is given the one they have.
+    may_make: whether one of these hosts gets a new one in this run.
+    may_replace: whether all hosts that have one do. If not, the role is given the one they have.
     outcome.stdout is "held 0" for the first of `held`, or "made " and a new password, if the role then has it; "" in
     a plan that would make one, or if it is left without one. What is held would be masked in it.
     port, user: as of postgres.role.
@@ -35,6 +36,7 @@ class MadePassword(Step):
     name: str
     held: Sequence[Secret] = ()
     may_make: bool = False
+    may_replace: bool = False
     port: int = 5432
     user: str = "postgres"
 
@@ -55,9 +57,11 @@ class MadePassword(Step):
             if stored and matches(each.reveal(), self.name, stored):
                 self.scratch["stdout"] = "held %d" % number
                 return Diff.none("is the one that its applications have")
-        if not self.may_make and not self.held:
+        new = self.may_replace or (self.may_make and not self.held and not stored)
+        if not new and not self.held:
             return Diff.none("is left as it is")
-        if not self.may_make:
+        self.scratch["new"] = new
+        if not new:
             self.scratch["stdout"] = "held 0"
         return Diff([Change("password", "********" if stored else "", "********")])
 
@@ -67,10 +71,11 @@ class MadePassword(Step):
 
         if host.planned:
             return
-        password = secrets.token_urlsafe(32) if self.may_make else self.held[0].reveal()
+        new = self.scratch["new"]
+        password = secrets.token_urlsafe(32) if new else self.held[0].reveal()
         stored = scram(password, os.urandom(16), ITERATIONS)
         execute(
             host, self, "postgres", "ALTER ROLE %s PASSWORD %s" % (identifier(self.name), literal(stored))
         )
-        if self.may_make:
+        if new:
             self.scratch["stdout"] = "made %s" % password
