@@ -110,13 +110,15 @@ def instance(
         "socket": socket(binding),
         "conf": path,
         "local": local,
-        "group": app.user if local else product.user,
         "address": "" if local else between.listens_at(c, [binding]),
         "tls": between.server_files("redis"),
         "authority": AUTHORITY_PATH,
     }
     conf = files.template(c, "redis.conf.j2", to=path, mode=0o644, **values)
-    unit = systemd.unit(c, f"{name}.service", c.render("redis.service.j2", role="redis", **values))
+    # only the unit has a group: the template of a file would take the word for that of the file
+    group = app.user if local else product.user
+    text = c.render("redis.service.j2", role="redis", group=group, **values)
+    unit = systemd.unit(c, f"{name}.service", text)
     systemd.service(c, name, restart_on=[conf, unit, *([] if local else certificates)])
 
 

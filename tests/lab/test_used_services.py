@@ -266,3 +266,47 @@ def test_alembic_asks_the_database(project: Project, lab_hosts: Hosts) -> None:
     deployed("other")
     sql(WEB, "drop table first", "delete from alembic_version", database="other")
     deployed("other")
+
+
+CACHE = """
+import os, redis
+
+def app(environ, start_response):
+    with redis.from_url(os.environ["CACHE_URL"]) as cache:
+        count = cache.incr("hits")
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(count).encode()]
+"""
+
+
+def test_a_cache_on_another_host(project: Project, lab_hosts: Hosts) -> None:
+    hosts = lab_hosts.up({WEB: Kind("debian-13"), BASE: Kind()})
+    (project.folder / "counter").mkdir()
+    (project.folder / "counter/counter.py").write_text(CACHE)
+    (project.folder / "counter/requirements.txt").write_text("redis\n")
+    app = {"source": "../counter", "target": "counter:app", "domains": ["counter.test"]}
+    web = {
+        "roles": ["base", "python", "app"],
+        "apps": {"counter": {**app, "uses": {"cache": {"redis": BASE}}}},
+    }
+    project.inventory({WEB: web, BASE: {"roles": ["redis"]}}, ansible_connection="lab")
+    planned = prov("plan", "tests", cwd=project.folder)
+    deployed = prov("deploy", "tests", cwd=project.folder, timeout=400, status=0)
+    assert planned.states(WEB, BASE) == deployed.states(WEB, BASE)
+    again = prov("deploy", "tests", cwd=project.folder, timeout=200, status=0)
+    assert [again.tally(name)["changed"] for name in (WEB, BASE)] == [0, 0]
+
+    site = Site(hosts[WEB].address, "counter.test", project.ca)
+    first = int(site.get("/").body)
+    # what it counted is there after a restart
+    on(BASE, "systemctl", "restart", "redis-counter-cache")
+    assert int(site.get("/").body) == first + 1
+    # no one without a certificate of the authority, and no one without TLS
+    (listening,) = on(BASE, "ss", "-Hltnp", "sport >= 26000 and sport <= 31999").splitlines()
+    place, port = listening.split()[3].rsplit(":", 1)
+    assert (place, "redis" in listening) == (hosts[BASE].address, True)
+    asking = "import redis, sys; redis.from_url(sys.argv[1]).ping()"
+    secure = f"rediss://{BASE}.prov.internal:{port}/0?ssl_ca_certs=/etc/prov/tls/ca.crt"
+    for url in (secure, f"redis://{BASE}.prov.internal:{port}/0"):
+        python = ["/srv/counter/current/.venv/bin/python", "-c", asking, url]
+        assert "redis.exceptions.ConnectionError" in on(WEB, "sh", "-c", '"$@" 2>&1 || true', "sh", *python)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from provision.apps.reading import apps_of
 from provision.apps.schedules import calendars
 from provision.controller.shared_work import SharedWork
 from provision.sources.manifests import Manifests
+from roles.app import chores
 
 SHIM = Path(__file__).parents[2] / "roles/app/files/behind_front.py"
 
@@ -124,3 +126,22 @@ def test_others_wait_for_the_first_host_and_hear_of_its_failure() -> None:
     together.ended("web1")
     assert heard == [""]
     assert together.wait("news") == "web1"
+
+
+@pytest.mark.parametrize(
+    ("command", "asked"),
+    [
+        ("alembic upgrade head", True),
+        ("alembic -c db/alembic.ini -x a=b upgrade heads", True),
+        ("python -m alembic upgrade head", True),
+        ("flask --app shop db upgrade", True),
+        ("python3 -m flask db upgrade -d other", True),
+        ("alembic downgrade base", False),
+        ("flask upgrade db", False),
+        ("flask", False),
+        ("python manage.py upgrade", False),
+        ("sh -c 'alembic upgrade head'", False),
+    ],
+)
+def test_upgrades_that_a_database_is_asked_about(command: str, asked: bool) -> None:
+    assert chores.upgrades(shlex.split(command)) is asked
