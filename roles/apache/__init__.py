@@ -100,7 +100,7 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
     tls = next((host for host in hosts if host.tls), None)
     caches = any(site.app.cache for host in hosts for site in host.sites)
     limited = limits_of(hosts)
-    trusted = sorted({*p.trusted_proxies, *proxies(c)})
+    trusted = places.sources(sorted({*p.trusted_proxies, *proxies(c)}))
     modules = [
         *MODULES,
         *(["ssl", "http2"] if tls else []),
@@ -111,6 +111,7 @@ def configure(c: Host, p: Apache, hosts: list[VirtualHost], guards: dict[str, gu
     shared: dict[str, Any] = {
         **template_values(hosts),
         "pattern": places.pattern,
+        "sources": places.sources,
         "direct": places.direct,
         "target": places.target,
         "options": places.options,

@@ -16,6 +16,7 @@ from provision.apps.app_releases import OURS, named_in, short_hash, visible
 from provision.inventory.fields import encoded
 from provision.role import Host
 from provision.roles.role_host import role_file
+from provision.serving.front_answers import PARTS
 from provision.serving.instances import environment_path
 from provision.serving.sites import Site, VirtualHost
 from provision.steps import apt, command, files, systemd, wait
@@ -90,6 +91,7 @@ def guard(c: Host, site: Site) -> AuthServer:
         pool=places.pool,
         target=places.target,
         options=places.options,
+        parts=PARTS,
         script=f"{ours}/{SCRIPT}",
         python_path=release.search_path(link),
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from ipaddress import ip_network
 
 from provision.apps.app_model import App
 from provision.inventory.fields import encoded
@@ -68,6 +70,15 @@ def member(site: Site, backend: Backend) -> str:
     if backend.is_socket:
         return f"unix:{backend.address}|http://{pool(site)}"
     return f"{site.scheme}://{backend.address}"
+
+
+def sources(networks: Iterable[str]) -> list[str]:
+    """Return networks as Apache takes them: it refuses masks of no bits (apr_ipsubnet_create), so 0.0.0.0/0 is two."""
+    found: list[str] = []
+    for each in networks:
+        halves = ip_network(each).subnets() if each.endswith("/0") else ()
+        found += map(str, halves) if halves else [each]
+    return found
 
 
 def websockets(site: Site) -> str:

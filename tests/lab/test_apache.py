@@ -48,7 +48,14 @@ POLLS: dict[str, Any] = {
     "server": "mod_wsgi",
     "domains": ["polls.test"],
     "django": {"settings": "polls_site.settings"},
-    "auth": {"by": "django", "paths": ["/1", "/static/admin/"], "groups": ["the staff"]},
+    "auth": {"by": "django", "paths": ["/1", "/static/admin/", "/orders/"], "groups": ["the staff"]},
+    "static": {"/static/": "static", "/": "pages"},
+    "routes": ["/1", "/healthz"],
+    "redirects": ["www.polls.test"],
+    "headers": {"X-Frame-Options": "DENY", "X-Odd": 'a "$b" %{c} \\d'},
+    "allow": {"/1/office/": ["192.0.2.0/24"]},
+    "deny": {"/orders/denied/": ["0.0.0.0/0"]},
+    "snippets": ["../own.conf"],
 }
 OLD, NEW = "t-apache12", "t-apache13"
 SERVED = {OLD: {"polls": POLLS}, NEW: {"hello": HELLO, "fast": FAST}}
@@ -107,6 +114,11 @@ def served(lab_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     for example in ("flask_hello", "fastapi_hello", "django_polls"):
         ignored = shutil.ignore_patterns("__pycache__", "db.sqlite3*", "secret_key")
         shutil.copytree(EXAMPLES / example, project.folder / example, ignore=ignored)
+    pages = project.folder / "django_polls/pages"
+    (pages / "orders").mkdir(parents=True)
+    (pages / "index.html").write_text("<title>the page</title>")
+    (pages / "orders/list-DiwrgTda.js").write_text("of the first release\n")
+    (project.folder / "own.conf").write_text('<Location "/1/snippet">\n    Require all denied\n</Location>\n')
     source = project.folder / "flask_hello/hello.py"
     source.write_text(source.read_text() + '\n\n@app.get("/kept")\ndef kept():\n    return "first"\n')
     hosts = lab_hosts.up({OLD: Kind(), NEW: Kind("debian-13")})
@@ -204,6 +216,38 @@ def test_djangos_users_and_groups_are_asked_for_static_files_as_well(served: Ser
     guarded = site.get(style, login="ada:sesame", headers={"Accept-Encoding": "gzip"})
     assert (guarded.status, guarded.headers["Cache-Control"]) == (200, "private")
     assert (site.get("/").status, site.get("/healthz").status) == (200, 200)
+
+
+def test_what_the_inventory_asks_of_fronts_holds_behind_djangos_users(served: Served) -> None:
+    site, login = served.site(OLD, "polls"), "ada:sesame"
+    for path in ("/orders/5", "/orders/", "/orders/a/b.c"):
+        assert site.get(path).status == 401, path
+        page = site.get(path, login=login)
+        assert (page.status, page.title, page.headers["Cache-Control"]) == (200, "the page", "private"), path
+    statuses = {
+        "/orders/gone.js": 404,
+        "/orders/denied/x": 403,
+        "/1/office/x": 403,
+        "/1/snippet": 403,
+        "/1/": 200,
+        "/orders/list-DiwrgTda.js": 200,
+    }
+    assert {path: site.get(path, login=login).status for path in statuses} == statuses
+    said = {"X-Forwarded-For": "192.0.2.1", "Upgrade": "websocket", "Connection": "Upgrade"}
+    assert site.get("/1/office/x", login=login, headers=said).status == 403
+    for path in (*statuses, "/orders/5"):
+        for each in (login, ""):
+            headers = site.get(path, login=each).headers
+            assert (headers["X-Frame-Options"], headers["X-Odd"]) == ("DENY", 'a "$b" %{c} \\d'), path
+    answer = served.site(OLD, "www.polls").get("/orders/5?a=b")
+    assert (answer.status, answer.headers["Location"]) == (308, "https://polls.test/orders/5?a=b")
+    # a page that was open before a deploy asks for what it came with
+    folder = served.project.folder / "django_polls/pages/orders"
+    (folder / "list-DiwrgTda.js").rename(folder / "list-B8yvqbWZ.js")
+    prov("deploy", OLD, cwd=served.project.folder, status=0)
+    for name in ("list-DiwrgTda.js", "list-B8yvqbWZ.js"):
+        assert site.get(f"/orders/{name}").status == 401
+        assert site.get(f"/orders/{name}", login=login).body == b"of the first release\n"
 
 
 @pytest.mark.trust("4", "guard-runs-project-code")

@@ -93,6 +93,7 @@ def test_a_sites_page_answers_unknown_paths_and_the_application_its_own(front: F
         assert (page.status, page.title, page.headers["Cache-Control"]) == (200, "first", "no-cache"), path
     assert site.get("/assets/gone.js").status == 404
     assert site.get("/api/x").json()["path"] == "/api/x"
+    assert site.get("/healthz").json()["path"] == "/healthz"
     icon = site.get("/favicon.ico")
     assert (icon.status, icon.body) == (200, b"icon\n")
     hashed, plain = site.get("/assets/index-DiwrgTda.js"), site.get("/plain.js")

@@ -47,6 +47,13 @@ def test_requests_with_cookies_or_headers_have_no_part_in_the_cache() -> None:
     assert cache.bypassed(app(cache=Cache(bypass_cookies=(), bypass_headers=()))) == ""
 
 
+def test_networks_of_all_addresses_are_two_for_apache() -> None:
+    given = ["10.0.0.0/8", "0.0.0.0/0", "192.0.2.1", "::/0", "10.0.0.0/30"]
+    assert places.sources(given) == [
+        *("10.0.0.0/8", "0.0.0.0/1", "128.0.0.0/1", "192.0.2.1", "::/1", "8000::/1", "10.0.0.0/30")
+    ]
+
+
 def test_what_lies_in_a_cached_place() -> None:
     inside, around = Location("/a/b/", "app"), Location("/a/", "app", cache=True)
     others = [(None, around), (None, inside)]
