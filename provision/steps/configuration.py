@@ -110,13 +110,21 @@ class Configuration(Step):
         self._make_folder(host, self.folder)
         if host.planned:
             self._put(host, self.folder)
-            below_etc = self.folder.startswith("/etc/")
-            folder = "/etc" if below_etc else self.folder
-            said = host.judge(self.check_with, *self._judging, folder=folder)
+            self.scratch["why"] = self._foresee(host)
         else:
-            said = self._judge(host)
+            self.scratch["why"] = warnings(self._judge(host))
             self._put(host, self.folder)
-        self.scratch["why"] = warnings(said)
+
+    def _foresee(self, host: "System") -> str:
+        """Have the program see a plan's prediction; return what it warns of. Raises StepError."""
+        from provision.system.planned.judging import unknown  # shipped
+
+        result = host.judged(self.check_with, "/etc" if self.folder.startswith("/etc/") else self.folder)
+        return (
+            warnings(result.require(*self._judging).stderr)
+            if result is not None
+            else unknown(self.check_with[0])
+        )
 
     def _name_origin(self, error: StepError) -> None:
         """Have an error name the files that a person wrote: FILE:LINE of nginx, "line LINE of FILE" of Apache."""

@@ -48,7 +48,8 @@ class File(Step):
     file.
     owner, group: names; None leaves them, and is the login's own for a new file.
     validate_with: argv that checks the new contents before they are put in place; "%s" in it becomes their
-    path.
+    path. A plan has it check them as well, on files as the deploy finds them, and discards what it writes;
+    if packages or commands before this step decide what it says, the plan says that only the deploy can tell.
     backup: keep the old contents beside it, as PATH.20270131T120000Z~ (the time of the copy); the outcome
     names it.
     The file is replaced atomically (rename(2)) after its contents are on disk; its ACL and SELinux label
@@ -72,6 +73,11 @@ class File(Step):
     def source(self) -> Source:
         assert isinstance(self.content, Source)
         return self.content
+
+    def noting(self, step: Step) -> "File":
+        """Have a step say what this file finds out; return the file."""
+        vars(self)["_scratch"] = step.scratch
+        return self
 
     def label(self) -> str:
         return "file %s" % self.path
@@ -112,7 +118,8 @@ class File(Step):
         mode = self.mode if self.mode is not None else replaced_mode(now, self._new_mode())
         uid, gid = wanted_owner(self, host, now)
         if self.validate_with:
-            judge(host, self.path, self.source, self.validate_with, mode, uid, gid)
+            said = judge(host, self.path, self.source, self.validate_with, mode, uid, gid)
+            self.scratch.update({"why": said} if said else {})
         if self.backup and now is not None and now.kind == "file":
             keep_backup(host, self.path)
         host.files.write(self.path, self.source, mode, uid, gid)

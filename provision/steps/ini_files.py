@@ -88,7 +88,7 @@ class IniValue(Step):
         return check_edit(self, host, "has this value" if self.value is not None else "has no such key")
 
     def apply(self, host: "System", diff: Diff) -> None:
-        edited(self, host).apply(host, diff)
+        edited(self, host).noting(self).apply(host, diff)
 
     def fingerprint(self, host: "System") -> str:
         return fingerprint(self, host)

@@ -98,7 +98,7 @@ class Rotation(Step):
         return self._file().check(host) or Diff.none("is there, %s, %d are kept" % (self.every, self.keep))
 
     def apply(self, host: "System", diff: Diff) -> None:
-        self._file().apply(host, diff)
+        self._file().noting(self).apply(host, diff)
 
     def fingerprint(self, host: "System") -> str:
         return self._file().fingerprint(host)

@@ -57,7 +57,7 @@ class SshdDropIn(File):
             text = ("Include %s/*.conf\n" % self.FOLDER).encode() + host.files.read(self.MAIN)
             # sshd before OpenSSH 8.2, and ssh before 7.3, do not know Include, and would not start with it
             main = File(self.MAIN, text, validate_with=self.validate_with)
-            main.apply(host, Diff([Change("content")]))
+            main.noting(self).apply(host, Diff([Change("content")]))
         if any(change.what != "include" for change in diff.changes):
             super().apply(host, diff)
 

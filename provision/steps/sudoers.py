@@ -1,7 +1,7 @@
 """Sudo rules: files in /etc/sudoers.d. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Dict, Optional
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, step, wanted
@@ -60,7 +60,7 @@ class Sudoers(Step):
     def apply(self, host: "System", diff: Diff) -> None:
         if host.files.stat(FOLDER) is None:
             host.files.mkdir(FOLDER, 0o750, 0, 0)
-        judge_whole(host, self.name, self._file())
+        self.scratch.update(judge_whole(host, self.name, self._file()))
         self._file().apply(host, diff)
 
     def guarded(self, host: "System", diff: Diff) -> Optional[Guarded]:
@@ -98,7 +98,7 @@ class NoSudoers(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         if host.files.exists(MAIN):
-            judge_whole(host, self.name, None)
+            self.scratch.update(judge_whole(host, self.name, None))
         host.files.remove("%s/%s" % (FOLDER, self.name))
 
     def guarded(self, host: "System", diff: Diff) -> Optional[Guarded]:
@@ -126,8 +126,11 @@ def main_text(host: "System") -> str:
     return host.files.read(MAIN).decode("utf-8", "surrogateescape")
 
 
-def judge_whole(host: "System", name: str, new: Optional[File]) -> None:
-    """Have visudo judge sudoers as it will be: with the new file, or without it (None). Raises StepError."""
+def judge_whole(host: "System", name: str, new: Optional[File]) -> Dict[str, str]:
+    """Have visudo judge sudoers as it will be: with the new file, or without it (None). Raises StepError.
+
+    Returns what the step says of it: "why", if a plan can't know the verdict.
+    """
     if host.files.stat(STAGE) is not None:
         host.files.remove(STAGE)
     host.files.mkdir(STAGE, 0o700, 0, 0)
@@ -143,7 +146,9 @@ def judge_whole(host: "System", name: str, new: Optional[File]) -> None:
         host.files.write(STAGE + "/.main", main.encode("utf-8", "surrogateescape"), 0o440, 0, 0)
         result = host.judged(("visudo", "-c", "-f", STAGE + "/.main"))
         if result is None:
-            return
+            from provision.system.planned.judging import unknown  # shipped
+
+            return {"why": unknown("visudo")}
         said = [text.replace(STAGE + "/.main", MAIN).replace(STAGE, FOLDER) for text in result[2:4]]
         hint = (
             'Add apt.packages(c, "sudo") before this step.'
@@ -151,5 +156,6 @@ def judge_whole(host: "System", name: str, new: Optional[File]) -> None:
             else "Nothing has been changed."
         )
         result._replace(stdout=said[0], stderr=said[1]).require("judging sudoers as it would be", hint)
+        return {}
     finally:
         host.files.remove(STAGE)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, List, NamedTuple, Sequence
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, step, wanted
 from provision.steps.files import File
-from provision.steps.kernel import HEADER, check_gone, put
+from provision.steps.kernel import HEADER, check_gone, put_applied
 from provision.steps.support.unit_judging import check_drop_in_name, check_lines
 from provision.steps.support.unquoted import unquoted
 
@@ -66,7 +66,7 @@ class Sysusers(Step):
         if host.planned:
             self._foresee(host)
         if any(not c.what.startswith(("user ", "group ", "member ")) for c in diff.changes):
-            put(host, file)
+            put_applied(host, file, self)
         else:
             host.run(("systemd-sysusers", file.path)).require("systemd-sysusers")
         for what in self._missing(host):

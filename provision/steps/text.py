@@ -82,7 +82,7 @@ class Line(Step):
         return found
 
     def apply(self, host: "System", diff: Diff) -> None:
-        edited(self, host).apply(host, diff)
+        edited(self, host).noting(self).apply(host, diff)
 
     def fingerprint(self, host: "System") -> str:
         return fingerprint(self, host)
@@ -177,7 +177,7 @@ class Block(Step):
         return check_edit(self, host, "has this block" if self.text else "has no such block")
 
     def apply(self, host: "System", diff: Diff) -> None:
-        edited(self, host).apply(host, diff)
+        edited(self, host).noting(self).apply(host, diff)
 
     def fingerprint(self, host: "System") -> str:
         return fingerprint(self, host)
@@ -268,7 +268,7 @@ class Replace(Step):
         return check_edit(self, host, "has nothing to replace")
 
     def apply(self, host: "System", diff: Diff) -> None:
-        edited(self, host).apply(host, diff)
+        edited(self, host).noting(self).apply(host, diff)
 
     def fingerprint(self, host: "System") -> str:
         return fingerprint(self, host)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, List, NamedTuple, Sequence
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, mode_text, step, wanted
 from provision.steps.files import File
-from provision.steps.kernel import HEADER, check_gone, put
+from provision.steps.kernel import HEADER, check_gone, put_applied
 from provision.steps.support.unit_judging import check_drop_in_name, check_lines
 from provision.steps.support.unquoted import unescaped, unquoted
 
@@ -70,7 +70,7 @@ class Tmpfiles(Step):
             for line in map(parsed, self.lines):
                 self._foresee(host, line)
         if file.check(host):
-            put(host, file)
+            put_applied(host, file, self)
         else:
             host.run(("systemd-tmpfiles", "--create", file.path)).require("systemd-tmpfiles")
         for line in map(parsed, self.lines):

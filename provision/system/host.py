@@ -111,16 +111,19 @@ class System:
         """Run a command that only reads. A plan really runs it, while it only pretends to `run`."""
         return self._execute(argv, options)
 
-    def judge(self, argv: Sequence[str], doing: str, hint: str, folder: str = "/etc") -> str:
-        """Have a program check its configuration ("nginx -t"); return its stderr. Raises StepError.
-
-        folder: where the configuration is; a plan shows it to the program as the deploy will leave it.
-        """
-        result = self.judged(argv, folder)
+    def judge(self, argv: Sequence[str], doing: str, hint: str) -> str:
+        """Have a program check its configuration ("nginx -t"); return its stderr. Raises StepError."""
+        result = self.judged(argv)
         return result.require(doing, hint).stderr if result is not None else ""
 
-    def judged(self, argv: Sequence[str], folder: str = "/etc", **options: Any) -> Optional[Result]:
-        """Return the result of such a check; None if a plan can't know it yet. options: as for ask."""
+    def judged(
+        self, argv: Sequence[str], folder: str = "/etc", silent: bool = False, **options: Any
+    ) -> Optional[Result]:
+        """Return the result of such a check; None if a plan can't know it yet.
+
+        folder: where the configuration is; a plan shows it to the program as the deploy will leave it.
+        silent: the program may fail without naming what it misses.  options: as for ask.
+        """
         return self.ask(argv, **options)
 
     def runnable(self, program: str) -> bool:

@@ -114,7 +114,7 @@ def test_sudoers_are_judged_as_a_whole(bench: Bench) -> None:
     bench.cycle(Sudoers("shop", "Cmnd_Alias SHOP = /bin/true\nshop ALL=(root) NOPASSWD: SHOP"))
     assert on(NAME, "runuser", "-u", "shop", "--", "sudo", "-n", "true") == ""
     for bad in ("Cmnd_Alias SHOP = /bin/false", "shop ALL=(root NOPASSWD: /bin/true"):
-        real = bench.fails(Sudoers("other", bad), "judging sudoers as it would be failed", plan=False)
+        real = bench.fails(Sudoers("other", bad), "judging sudoers as it would be failed")
         assert real.error is not None and "/etc/sudoers.d/" in real.error.stderr
     assert on(NAME, "ls", "-A", "/etc/sudoers.d").split() == ["README", "shop"]
     bench.cycle(NoSudoers("shop"))
@@ -177,7 +177,7 @@ def test_settings_of_ssh_are_judged(bench: Bench) -> None:
     bench.cycle(ClientDropIn("10-prov.conf", "Host gate\n  Port 2222\n", mode=0o644, validate_with=judge))
     assert "port 2222" in on(NAME, "ssh", "-G", "gate").splitlines()
     bad = ClientDropIn("10-prov.conf", "Port many\n", validate_with=judge)
-    bench.fails(bad, "judging the new /etc/ssh/ssh_config.d/10-prov.conf", plan=False)
+    bench.fails(bad, "judging the new /etc/ssh/ssh_config.d/10-prov.conf")
     assert "port 2222" in on(NAME, "ssh", "-G", "gate").splitlines()
 
 

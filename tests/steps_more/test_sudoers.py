@@ -41,9 +41,7 @@ def test_the_whole_is_judged_and_nothing_stays_of_it(bench: Bench) -> None:
     (folder / "other").write_text("Cmnd_Alias X = /bin/true\n")
     (folder / "ignored.bak").write_text("Cmnd_Alias Y = /bin/true\n")
     bench.cycle(Sudoers("own", "Cmnd_Alias Y = /bin/true"))
-    real = bench.fails(
-        Sudoers("shop", "Cmnd_Alias X = /bin/true"), "judging sudoers as it would be", plan=False
-    )
+    real = bench.fails(Sudoers("shop", "Cmnd_Alias X = /bin/true"), "judging sudoers as it would be")
     assert real.error is not None and "/etc/sudoers.d/shop:1: already defined" in real.error.stderr
     assert sorted(p.name for p in folder.iterdir()) == ["ignored.bak", "other", "own"]
     # what takes the place of a file is judged without the old one

@@ -76,7 +76,7 @@ def test_block_is_judged_before_it_is_in_place(bench: Bench) -> None:
     at = bench.root / "conf"
     at.write_text("good\n")
     bench.cycle(Block(str(at), "fine", validate_with=["grep", "fine", "%s"]))
-    bench.fails(Block(str(at), "bad", validate_with=["grep", "worse", "%s"]), "judging", plan=False)
+    bench.fails(Block(str(at), "bad", validate_with=["grep", "worse", "%s"]), "judging")
     assert "bad" not in at.read_text()
 
 

@@ -68,9 +68,9 @@ class Table:
             found.append(Change("enabled", "no", "yes"))
         return found
 
-    def apply(self, host: "System", changes: List[Change]) -> None:
-        """Make these changes."""
-        put(host, self.file())
+    def apply(self, host: "System", changes: List[Change], step: Step) -> None:
+        """Make these changes. step: says what a plan can't know of them."""
+        put(host, self.file().noting(step))
         # load before enabling it at boot: rules that cannot be loaded must not be enabled
         host.run(("nft", "-f", self.path)).require("loading the firewall's rules")
         foresee(host, self._label(), self.digest)
@@ -150,8 +150,10 @@ class LoadedTable(Step):
         return [UNIT]
 
     def apply(self, host: "System", diff: Diff) -> None:
-        do = self.table(host).apply if self.stays() else self.table(host).remove
-        do(host, list(diff.changes))
+        if self.stays():
+            self.table(host).apply(host, list(diff.changes), self)
+        else:
+            self.table(host).remove(host, list(diff.changes))
 
     def guarded(self, host: "System", diff: Diff) -> Optional[Guarded]:
         return self.table(host).guarded(host)

@@ -5,7 +5,7 @@ import math
 import os
 import tempfile
 import time
-from typing import TYPE_CHECKING, Optional, Sequence
+from typing import TYPE_CHECKING, Iterator, Optional, Sequence
 
 from provision.steps.base import Change
 from provision.steps.support.file_changes import replaced_mode
@@ -13,6 +13,9 @@ from provision.system.source import Source
 
 if TYPE_CHECKING:
     from provision.system.host import System
+
+#: where a plan shows contents to a judge if others could replace them beside their file
+PLANNED = "/run/prov-check"
 
 
 def check_judge(argv: Sequence[str]) -> None:
@@ -27,34 +30,55 @@ def check_judge(argv: Sequence[str]) -> None:
 
 def judge(
     host: "System", path: str, source: Source, argv: Sequence[str], mode: int, uid: int, gid: int
-) -> None:
+) -> str:
     """Write contents beside the file that they are for, and have them judged there. Raises StepError.
 
     The name begins with a dot, which include patterns skip, and keeps its ending, which programs may go by.
-    If other users could replace it there, it is in a folder of ours instead.
+    If other users could replace it there, it is in a folder of ours instead. In a plan, what the program
+    writes is discarded. Returns what a plan can't know; "" if all is known.
     """
-    if host.planned:
-        return
+    from provision.system.planned.judging import unknown  # shipped
+
     folder, name = os.path.split(path)
     with contextlib.ExitStack() as stack:
         if host.files.shared(path):
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="prov-check-"))
-        judge_at(host, "%s/.prov-check.%s" % (folder.rstrip("/"), name), path, source, argv, mode, uid, gid)
+            folder = stack.enter_context(own_folder(host))
+        beside = "%s/.prov-check.%s" % (folder.rstrip("/"), name)
+        known = judge_at(host, beside, path, source, argv, mode, uid, gid)
+    return "" if known else unknown(argv[0])
+
+
+@contextlib.contextmanager
+def own_folder(host: "System") -> Iterator[str]:
+    """Make a folder that only root can enter, for as long as it is needed."""
+    if not host.planned:
+        with tempfile.TemporaryDirectory(prefix="prov-check-") as folder:
+            yield folder
+        return
+    host.files.mkdir(PLANNED, 0o700, *host.owner(None, None))
+    try:
+        yield PLANNED
+    finally:
+        host.files.remove(PLANNED)
 
 
 def judge_at(
     host: "System", beside: str, path: str, source: Source, argv: Sequence[str], mode: int, uid: int, gid: int
-) -> None:
-    """Have contents judged under that name."""
+) -> bool:
+    """Have contents judged under that name; return whether the verdict is known. Raises StepError."""
     host.files.write(beside, source, mode, uid, gid)
     try:
-        result = host.ask([beside if word == "%s" else word for word in argv])
+        words = [beside if word == "%s" else word for word in argv]
+        result = host.judged(words, os.path.dirname(path), silent=True)
+        if result is None:
+            return False
         if result.status and source.secret:
             # the judging program may quote what it rejects
             result = result._replace(stdout="", stderr="(withheld: the file holds a secret)")
         result.require("judging the new %s" % path, "The old file is still in place.")
     finally:
         host.files.remove(beside)
+    return True
 
 
 def backup_change(host: "System", path: str, content: Optional[Change]) -> Optional[Change]:

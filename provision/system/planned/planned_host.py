@@ -10,13 +10,15 @@ from provision.system.accounts import Account, Accounts, Shadow
 from provision.system.command_execution import Result
 from provision.system.host import Controller, System
 from provision.system.memory.ledger import Ledger
-from provision.system.planned import judging, programs
+from provision.system.planned import programs
 from provision.system.planned.ids import free_id
 from provision.system.planned.planned_files import PlannedFiles
 from provision.system.planned.planned_packages import PlannedApt
 from provision.system.planned.planned_units import PlannedUnits
 
 LOGIN_DEFS = "/etc/login.defs"
+#: commands whose effects are not on files
+WITHOUT_FILES = ("systemctl", "nft", "ufw")
 
 
 class PlannedSystem(System):
@@ -33,18 +35,26 @@ class PlannedSystem(System):
         self.packages = PlannedApt(self.run, self.ask, controller.progress, files, units)
         self.accounts = self._accounts = PlannedAccounts(self.run, files)
         self._hostname = super().hostname()
+        #: commands whose effects on files no plan knows
+        self._pretended: List[str] = []
 
     def run(self, argv: Sequence[str], **options: Any) -> Result:
         """Pretend that the command succeeded."""
+        if argv[0] not in WITHOUT_FILES:
+            self._pretended.append(argv[0])
         return Result(argv, 0, "", "")
 
     def ask(self, argv: Sequence[str], **options: Any) -> Result:
         return programs.ask(self._files, super().ask, argv, **options)
 
-    def judged(self, argv: Sequence[str], folder: str = "/etc", **options: Any) -> Optional[Result]:
-        """Return a program's verdict on the predicted configuration."""
-        ask = partial(self.ask, **options)
-        return judging.judge(self._files, argv, folder, self._accounts.foreseen(), ask)
+    def judged(
+        self, argv: Sequence[str], folder: str = "/etc", silent: bool = False, **options: Any
+    ) -> Optional[Result]:
+        """Return a program's verdict on the predicted configuration. The steps that ask for it ship the module."""
+        from provision.system.planned import judging
+
+        names = [*self._accounts.foreseen(), *(self._pretended if silent else ())]
+        return judging.judge(self._files, argv, folder, names, partial(self.ask, **options), silent)
 
     def hostname(self) -> str:
         return self._hostname
