@@ -159,8 +159,12 @@ class Tree(Step):
                 "%s is a %s, expected a directory" % (self.path, top.kind),
                 hint="If it is not needed, remove it with files.absent before this step.",
             )
-        new, changed = [], []
         uid, gid = host.owner(self.owner, self.group)
+        if top is None:
+            # all of them are missing: noted as looked at, without a look at each
+            host.files.looked.update(self._at(entry[0]) for entry in self.entries)
+            return [entry[0] for entry in self.entries], [], []
+        new, changed = [], []
         folders: Dict[str, bool] = {}
         seen: Dict[str, bool] = {}
         for path, mode, source, target in self.entries:
@@ -185,7 +189,7 @@ class Tree(Step):
                 or host.files.sha256(self._at(path)) != source.sha256
             ):
                 changed.append(path)
-        return new, changed, self._gone(host, seen) if self.delete and top is not None else []
+        return new, changed, self._gone(host, seen) if self.delete else []
 
     @property
     def _wanted_folder(self) -> Wanted:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from agent_sessions import Agents
+from pictured import Host
 
 from provision.controller.outcome import StepFailed
 from provision.errors import StepError
 from provision.steps.files import File
 from provision.steps.support.prefetching import LARGEST, MOST, MOST_BYTES, Prefetcher
 from provision.steps.tree import Entry, Tree
+from provision.system.host_files import Stat
 from provision.system.source import Source
 
 COUNT = 600
@@ -96,6 +98,28 @@ def test_a_file_that_has_changed_since_does_not_move_the_others(
     with agents.session() as session:
         assert session.submit(Tree(f"{root}/app", entries)).changed
     assert files_below(root / "app") == expected(tmp_path / "local")
+
+
+def test_a_new_folder_costs_no_look_at_each_of_its_files(tmp_path: Path) -> None:
+    machine = Host(tmp_path)
+    entries: list[Entry] = [(f"d/{n}", 0o644, Source.of(f"{n}"), "") for n in range(300)]
+    looks: list[str] = []
+    real = machine.files.stat
+
+    def noted(path: str) -> Stat | None:
+        looks.append(path)
+        return real(path)
+
+    machine.files.stat = noted  # type: ignore[method-assign]
+    new = Tree(f"{tmp_path}/app", entries)
+    assert new.check(machine)
+    assert len(looks) < 10
+    assert {f"{tmp_path}/app/d/{n}" for n in range(300)} <= machine.files.looked, (
+        "an undo or a prune asks for them"
+    )
+    machine.files.stat = real  # type: ignore[method-assign]
+    assert machine.run_step(new)
+    assert not new.check(machine)
 
 
 @pytest.fixture
