@@ -139,5 +139,6 @@ class Busy:
         ]
         assert restarted == []
         assert len(traffic.answers) > RATE
-        assert self.plan().status == 0
+        planned = self.plan()
+        assert planned.status == 0, planned.stdout + planned.stderr
         return traffic.lost
