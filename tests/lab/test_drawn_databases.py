@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers.databases import asked, servers
-from helpers.hosts import Hosts, on
+from helpers.hosts import Hosts, Kind, on
 from hypothesis import strategies as st
 
 from provision.secrets import Secret
@@ -30,7 +30,8 @@ from provision.steps.postgres import (
 )
 
 pytestmark = pytest.mark.lab
-NAME = "t-drawn-pg"
+#: image -> the release of PostgreSQL that it has
+RELEASES = {"debian-12": "15", "debian-13": "17"}
 
 #: what people have made of a role d_role and a database d_base
 ROLES = [
@@ -67,13 +68,15 @@ WANTED: list[tuple[Step, set[str]]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def inside(lab_hosts: Hosts) -> Inside:
+@pytest.fixture(scope="module", params=RELEASES)
+def inside(lab_hosts: Hosts, request: pytest.FixtureRequest) -> Inside:
     """A host with a server of PostgreSQL."""
-    lab_hosts.one(NAME)
-    found = Inside(lambda *argv: on(NAME, *argv), servers)
+    name = f"t-pg-{request.param}"
+    lab_hosts.one(name, Kind(image=request.param))
+    found = Inside(lambda *argv: on(name, *argv), servers)
     (made,) = found.run(Packages(["postgresql"]))
     assert made.error is None, made.error
+    assert found.tells("ls", "/usr/lib/postgresql").split() == [RELEASES[request.param]]
     return found
 
 

@@ -6,6 +6,8 @@ agent's own main. tests/agent and tests/steps_more start agents as hosts do.
 
 from __future__ import annotations
 
+import ast
+import codecs
 import importlib
 import io
 import itertools
@@ -20,9 +22,9 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import TypeVar
 
 import spaces
@@ -44,10 +46,23 @@ from provision.system.planned import planned_host as _planned  # noqa: F401 (loa
 
 T = TypeVar("T")
 
+
+def imported(module: ModuleType) -> Iterator[str]:
+    """What a module imports: at its top, in functions, and for type checkers."""
+    for node in ast.walk(ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield str(node.module)
+
+
 # all before any fork: a process in a lab host's namespaces finds no file of this machine
 for _package in (provision.agent, provision.steps, provision.system):
     for _module in pkgutil.walk_packages(_package.__path__, f"{_package.__name__}."):
-        importlib.import_module(_module.name)
+        for _name in imported(importlib.import_module(_module.name)):
+            importlib.import_module(_name)
+for _encoding in ("ascii", "latin-1", "utf-8", "unicode_escape"):
+    codecs.lookup(_encoding)
 
 
 class Host:

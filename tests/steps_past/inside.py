@@ -18,8 +18,7 @@ KINDS = ("ipc", "uts", "net", "pid", "mnt")
 
 
 class Inside(Host):
-    """A lab host of Debian 12. Agents run in this machine's Python and C library, and those load what the host has
-    for names of users (nsswitch.conf(5)): of a later release that ends them.
+    """A lab host. Agents run in this machine's Python and C library; of the host's libraries they load none.
 
     ask: what a command prints on it (lab/helpers/hosts.py, on).
     look: what of it must not change but by the deploys; by default nothing is looked at.
@@ -54,4 +53,5 @@ class Inside(Host):
         """It is there."""
 
     def _enter(self) -> None:
+        spaces.names_from_files()
         spaces.join(self._init, *KINDS)
