@@ -73,13 +73,17 @@ class HostsEntry(Step):
     def _text(self, old: str) -> str:
         """The file as it should be: of lines that need not change, nothing does."""
         names = self._names()
+        # RFC 952: names are the same in upper and lower case
+        same_names = {name.lower() for name in names}
         lines = old.split("\n")
         if lines[-1] == "":
             lines.pop()
         end = "\r" if lines and lines[0].endswith("\r") else ""
-        ours = [n for n, line in enumerate(lines) if is_for(line, self.address)]
+        # the resolver takes an address without names for the first answer: it gets the names
+        least = 1 if names else 2
+        ours = [n for n, line in enumerate(lines) if is_for(line, self.address, least)]
         there = {name for n in ours for name in words_of(lines[n])[1:]}
-        as_wanted = ours and words_of(lines[ours[0]])[1] == names[0] if names else not ours
+        as_wanted = ours and words_of(lines[ours[0]])[1:2] == names[:1] if names else not ours
         new = []
         for n, line in enumerate(lines):
             address, *known = words_of(line)
@@ -87,10 +91,10 @@ class HostsEntry(Step):
                 continue
             if n in ours and not (as_wanted and set(names) <= there):
                 # all of them in the first line, the canonical name before all others
-                others = [name for name in known if name not in names]
+                others = [name for name in known if name.lower() not in same_names]
                 known = [*names, *others] if n == ours[0] else others
             elif n not in ours and (":" in address) == (":" in self.address):
-                known = [name for name in known if name not in names]
+                known = [name for name in known if name.lower() not in same_names]
             if known == words_of(line)[1:]:
                 new.append(line)
             elif known:
@@ -120,10 +124,10 @@ def words_of(line: str) -> List[str]:
     return line.partition("#")[0].split() or [""]
 
 
-def is_for(line: str, address: str) -> bool:
-    """Whether a line gives names to an address."""
+def is_for(line: str, address: str, least: int) -> bool:
+    """Whether a line is about an address. least: words that it has at least, the address among them."""
     words = words_of(line)
-    return len(words) > 1 and same(words[0], address)
+    return len(words) >= least and same(words[0], address)
 
 
 def with_words(line: str, address: str, names: Sequence[str]) -> str:
