@@ -26,6 +26,7 @@ from provision.steps.configuration import Configuration
 from provision.steps.fetch import Unpack
 from provision.steps.files import Absent, Directory, File, Link, Watched
 from provision.steps.git import Checkout
+from provision.steps.held_password import HeldPassword
 from provision.steps.keys import PrivateKey
 from provision.steps.known_hosts import KnownHost
 from provision.steps.mounts import Mount
@@ -86,6 +87,7 @@ RACED: dict[type[Step], Make] = {
         NoAuthorizedKeys(USER, [KEY]),
         NoAuthorizedKeys(USER, [KEY], f"{way}/conf"),
     ],
+    HeldPassword: lambda way, own: [HeldPassword(f"{way}/conf", "A")],
     FileCondition: lambda way, own: [FileCondition(f"{way}/conf", contains="nowhere", within=0)],
     CommandCondition: lambda way, own: [CommandCondition(["cat", "only"], cwd=way, within=0)],
     ProcessCondition: lambda way, own: [ProcessCondition(pid_file=f"{way}/conf", within=0)],
@@ -164,7 +166,7 @@ ELSEWHERE = {
         "Access", "Ageing", "Answers", "Autoremove", "Boolean", "Database", "DefaultPrivileges",
         "Either", "Extension", "Firewall", "Grant", "Group",
         "Hold", "Linger", "Module", "OwnTable", "NoGroup", "NoPackages", "NoUser", "Packages",
-        "DatabaseRole", "Route", "Setting", "Ufw", "Upgrade", "ServiceUser", "User",
+        "DatabaseRole", "MadePassword", "Route", "Setting", "Ufw", "Upgrade", "ServiceUser", "User",
     ],
     "it refuses a folder that others can change, before it reads anything": ["PackageFile"],
     "they act in releases, folders of root's alone": ["ApplicationCommand", "Built"],

@@ -32,6 +32,7 @@ from provision.steps.fetch import Download, Unpack
 from provision.steps.files import File
 from provision.steps.passwords import PasswordFile
 from provision.steps.postgres import DatabaseRole
+from provision.steps.postgres_passwords import MadePassword
 from provision.steps.python import Venv
 from provision.steps.script import Script
 from provision.steps.ssh import ClientDropIn, SshdDropIn
@@ -65,6 +66,7 @@ STEPS: dict[str, Make] = {
     "PasswordFile.marks": lambda at, s: PasswordFile(
         f"{at}/p", {"a": s}, Source.made_by("c", lambda r: b"{}")
     ),
+    "MadePassword.held": lambda at, s: MadePassword("x", [s]),
     "DatabaseRole.password": lambda at, s: DatabaseRole("x", password=s),
     "Venv.environment": lambda at, s: Venv(f"{at}/v", python="/none", environment={"PIP_INDEX_URL": s}),
     "SshdDropIn.content": lambda at, s: SshdDropIn("x", s),

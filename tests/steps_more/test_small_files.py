@@ -84,7 +84,7 @@ def test_hosts_entries(bench: Bench) -> None:
         ("10.0.0.7 db.internal\n10.0.0.7 db\n", "10.0.0.7 db.internal\n10.0.0.7 db\n"),
         ("1.1.1.1 a\r\n10.0.0.7 db\r\n", "1.1.1.1 a\r\n10.0.0.7 db.internal db\r\n"),
         ("1.1.1.1 a\r\n", "1.1.1.1 a\r\n10.0.0.7 db.internal db\r\n"),
-        ("1.1.1.1 a\x0bb # \x85\n10.0.0.7\n", "1.1.1.1 a\x0bb # \x85\n10.0.0.7\n10.0.0.7 db.internal db\n"),
+        ("1.1.1.1 a\x0bb # \x85\n10.0.0.7\n", "1.1.1.1 a\x0bb # \x85\n10.0.0.7 db.internal db\n"),
     ],
 )
 def test_the_first_name_of_an_address_is_the_canonical_one(bench: Bench, past: str, after: str) -> None:
