@@ -75,6 +75,23 @@ def test_a_judge_sees_what_earlier_steps_of_the_plan_leave(bench: Bench) -> None
     assert judged(bench, *earlier, conf_file, plan=False)[0] == "changed"
 
 
+def test_over_two_overlays_the_kernel_makes_no_third_one(bench: Bench) -> None:
+    """One is enough where the root is an overlay itself, as in containers and on lab hosts."""
+    bench.over("/etc")
+    for name in ("up", "work"):
+        (bench.folder / "second" / name).mkdir(parents=True)
+    layers = f"lowerdir=/etc,upperdir={bench.folder}/second/up,workdir={bench.folder}/second/work"
+    bench.script += f"{{ mount -t overlay overlay -o {layers} /etc || true; }} && "
+    judge = ["sh", "-c", "touch /etc/left; grep -q root: /etc/passwd && ! grep bad $0", "%s"]
+    state, said, _ = judged(bench, File("/etc/prov-test.conf", "bad\n", validate_with=judge), plan=True)
+    assert state == "failed" and "bad" in said
+    good = File("/etc/prov-test.conf", "good\n", validate_with=judge)
+    assert judged(bench, good, plan=True) == ("changed", "", "")
+    assert (
+        judged(bench, Command(["test", "!", "-e", "/etc/left"], reason="a test"), plan=False)[0] == "changed"
+    )
+
+
 def test_mounts_below_are_seen_and_keep_what_they_have(bench: Bench) -> None:
     at, apart = bench.root / "mounted", bench.root / "apart"
     at.mkdir()

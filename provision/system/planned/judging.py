@@ -28,13 +28,16 @@ MOST = 1000
 #: bytes; larger files of the host that a plan copies or moves are not shown there
 LARGEST = 1024 * 1024
 REFUSED = "Read-only file system"
-#: mounts that have gone since they were listed are left out
+#: mounts that have gone since they were listed are left out. The kernel makes no overlay over two others
+#: (FILESYSTEM_MAX_STACK_DEPTH); /etc, which is small, is copied then
 SHOWN = """
 own=$1; shift; export own
 over() {
     mkdir -p "$own/up/new$1" "$own/up/work$1" && chown --reference="$1" "$own/up/new$1" &&
     chmod --reference="$1" "$own/up/new$1" &&
-    mount -t overlay overlay -o "lowerdir=$1,upperdir=$own/up/new$1,workdir=$own/up/work$1" "$1"
+    if ! mount -t overlay overlay -o "lowerdir=$1,upperdir=$own/up/new$1,workdir=$own/up/work$1" "$1"; then
+        [ "$1" = /etc ] && cp --archive /etc/. "$own/up/new/etc" && mount --bind "$own/up/new/etc" /etc
+    fi
 }
 each() { xargs -0 -r -n 1 sh -c "$2" sh <"$own/$1"; }
 {
