@@ -101,8 +101,8 @@ def test_all_modules_that_are_shipped_can_be_imported(version: str) -> None:
     ]
     assert "provision.steps.files" in names
     code = f"import sys; sys.path.insert(0, {str(REPOSITORY)!r})\nimport {', '.join(names)}"
-    # -S: not even what the interpreter's site-packages have
-    subprocess.run([INTERPRETERS[version], "-ISc", code], check=True, timeout=60)
+    # -S: not even what the interpreter's site-packages have.  -B: root leaves no bytecode in a checkout of another user's
+    subprocess.run([INTERPRETERS[version], "-BISc", code], check=True, timeout=60)
 
 
 @each
