@@ -101,7 +101,7 @@ def test_all_modules_that_are_shipped_can_be_imported(version: str) -> None:
     ]
     assert "provision.steps.files" in names
     code = f"import sys; sys.path.insert(0, {str(REPOSITORY)!r})\nimport {', '.join(names)}"
-    # -S: not even what the interpreter's site-packages have.  -B: root leaves no bytecode in a checkout of another user's
+    # -S: not even what the interpreter's site-packages have.  -B: root leaves no bytecode in another user's checkout
     subprocess.run([INTERPRETERS[version], "-BISc", code], check=True, timeout=60)
 
 
