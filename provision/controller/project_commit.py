@@ -16,7 +16,8 @@ def _asked(folder: Path) -> subprocess.Popen[str] | None:
     """Return a running git for a folder, or None if git is not installed."""
     try:
         return subprocess.Popen(
-            ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"],
+            # git-status(1), "Background refresh": it writes no index, which as root's would not be the user's any more
+            ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no"],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
