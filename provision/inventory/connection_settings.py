@@ -25,19 +25,12 @@ BECOME_PASSWORDS = ("ansible_become_password", "ansible_become_pass", "ansible_s
 PASSWORDS = frozenset(LOGIN_PASSWORDS + BECOME_PASSWORDS)
 #: all variables that are read here
 NAMES = (
-    *(
-        "ansible_host",
-        "ansible_ssh_host",
-        "ansible_port",
-        "ansible_ssh_port",
-        "ansible_user",
-        "ansible_ssh_user",
-    ),
-    *(*LOGIN_PASSWORDS, "ansible_private_key_file", "ansible_ssh_private_key_file", "ansible_connection"),
-    *("ansible_python_interpreter", "ansible_ssh_executable", "ansible_ssh_args", "ansible_ssh_common_args"),
-    *("ansible_ssh_extra_args", "ansible_become", *BECOME_PASSWORDS, "ansible_become_method"),
-    *("ansible_become_user", "ansible_sudo_user", "prov_persist", "prov_guard_seconds"),
-)
+    "ansible_host", "ansible_ssh_host", "ansible_port", "ansible_ssh_port", "ansible_user", "ansible_ssh_user",
+    *LOGIN_PASSWORDS, "ansible_private_key_file", "ansible_ssh_private_key_file", "ansible_connection",
+    "ansible_python_interpreter", "ansible_ssh_executable", "ansible_ssh_args", "ansible_ssh_common_args",
+    "ansible_ssh_extra_args", "ansible_become", *BECOME_PASSWORDS, "ansible_become_method", "ansible_become_user",
+    "ansible_sudo_user", "prov_persist", "prov_guard_seconds",
+)  # fmt: skip
 
 KINDS: dict[str, Literal["ssh", "lab"]] = {
     "ssh": "ssh",
@@ -48,35 +41,11 @@ KINDS: dict[str, Literal["ssh", "lab"]] = {
 }
 
 #: other connection plugins of Ansible's: such hosts are listed, but can't be reached
-OTHERS = (
-    *(
-        "local",
-        "docker",
-        "podman",
-        "buildah",
-        "lxc",
-        "lxd",
-        "incus",
-        "chroot",
-        "jail",
-        "zone",
-        "kubectl",
-        "oc",
-    ),
-    *(
-        "winrm",
-        "psrp",
-        "network_cli",
-        "netconf",
-        "httpapi",
-        "libssh",
-        "grpc",
-        "aws_ssm",
-        "saltstack",
-        "vmware_tools",
-    ),
-    *("libvirt_lxc", "libvirt_qemu", "qubes", "nspawn", "funcd", "iocage", "proxmox_pct_remote"),
-)
+ELSEWHERE = (
+    "local", "docker", "podman", "buildah", "lxc", "lxd", "incus", "chroot", "jail", "zone", "kubectl", "oc", "winrm",
+    "psrp", "network_cli", "netconf", "httpapi", "libssh", "grpc", "aws_ssm", "saltstack", "vmware_tools",
+    "libvirt_lxc", "libvirt_qemu", "qubes", "nspawn", "funcd", "iocage", "proxmox_pct_remote",
+)  # fmt: skip
 CANT_REACH = "prov reaches hosts over SSH; hosts of `prov lab` have ansible_connection: lab."
 
 SSH_CONFIG = (
@@ -318,11 +287,11 @@ class SettingsReader:
 
     def kind(self) -> Literal["ssh", "lab", "other"]:
         plugin = self.plugin()
-        if plugin in OTHERS:
+        if plugin in ELSEWHERE:
             return "other"
         if plugin not in KINDS:
             wrong = self.text("ansible_connection")
-            message = f"{wrong!r} is not one of ssh, lab.{suggestion(plugin, [*KINDS, *OTHERS])}"
+            message = f"{wrong!r} is not one of ssh, lab.{suggestion(plugin, [*KINDS, *ELSEWHERE])}"
             self.wrong("ansible_connection", message, CANT_REACH)
         return KINDS.get(plugin, "ssh")
 

@@ -6,6 +6,7 @@ from one that prov reads is refused, unless `[tool.prov] strict = true` in pypro
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -27,17 +28,17 @@ class VariableNames:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = folders
-        self.read = (*OF_HOSTS, *names(folders), *NAMES)
-        self._words: frozenset[str] | None = None
+        self._read = frozenset((*OF_HOSTS, *names(folders), *NAMES))
+        # hosts have the same names again and again
+        self._meant = functools.cache(self._nearest)
 
     def wrong(self, host: InventoryHost, *, strict: bool) -> Iterator[ConfigError]:
         """Yield an error for each name that is misspelt. strict: also for those that nothing reads."""
         for name in host.located:
-            near = next((known for known in self.read if is_misspelt(name, known)), "")
-            if near and not self._is_read(name):
+            if near := self._meant(name):
                 hint = f"If you mean a variable of your own, give it a name that is less like {near!r}."
                 yield host.error((name,), f"there is no variable {name!r}. Did you mean {near!r}?", hint)
-            elif strict and name in self.unread([name]):
+            elif strict and self._is_unread(name):
                 hint = "`strict = true` in pyproject.toml allows no other names."
                 yield host.error((name,), f"nothing reads the variable {name!r}", hint)
 
@@ -46,18 +47,24 @@ class VariableNames:
 
         Ansible's own are left out.
         """
-        return [name for name in given if not (name.startswith("ansible_") or self._is_read(name))]
+        return list(filter(self._is_unread, given))
 
-    def _is_read(self, name: str) -> bool:
-        return name in self.read or name in self._words_of_roles()
+    def _is_unread(self, name: str) -> bool:
+        return not (name.startswith("ansible_") or name in self._read or name in self._words)
 
-    def _words_of_roles(self) -> frozenset[str]:
-        """Return every word in the files of the project's own roles, which read variables by their names."""
-        if self._words is None:
-            self._words = frozenset(
-                word for folder in self._folders if folder != BUILTIN for word in words_below(folder)
-            )
-        return self._words
+    def _nearest(self, name: str) -> str:
+        """Return the name that is meant by a misspelt one; "" if it is not one."""
+        if name in self._read:
+            return ""
+        near = next((known for known in sorted(self._read) if is_misspelt(name, known)), "")
+        return near if near and name not in self._words else ""
+
+    @functools.cached_property
+    def _words(self) -> frozenset[str]:
+        """Every word in the files of the project's own roles, which read variables by their names."""
+        return frozenset(
+            word for folder in self._folders if folder != BUILTIN for word in words_below(folder)
+        )
 
 
 def words_below(folder: Path) -> Iterator[str]:

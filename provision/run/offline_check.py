@@ -35,6 +35,7 @@ class CheckedHost:
 
 def checked(hosts: Sequence[InventoryHost], problems: Problems) -> Iterator[CheckedHost]:
     """Yield what is known of each host. Errors of all hosts are added to the problems."""
+    variables = VariableNames(search_path(hosts[0].inventory.project if hosts else None))
     for assignment in resolved(hosts, problems):
         apps = tuple(app for app in assignment.served.apps if has_release(app, assignment.host, problems))
         # the steps of the other applications are still known
@@ -44,9 +45,7 @@ def checked(hosts: Sequence[InventoryHost], problems: Problems) -> Iterator[Chec
             steps += len(task.steps)
             if task.unknown:
                 unknown.append((task.role, task.task))
-        host = assignment.host
-        variables = VariableNames(search_path(host.inventory.project))
-        yield CheckedHost(assignment, steps, unknown, variables.unread(host.located))
+        yield CheckedHost(assignment, steps, unknown, variables.unread(assignment.host.located))
 
 
 def resolved(hosts: Sequence[InventoryHost], problems: Problems) -> list[Assignment]:

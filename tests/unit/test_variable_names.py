@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from inventories import project
 
 from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import inventory_files
+from provision.inventory.connection_settings import NAMES, REFUSED, SettingsReader
 from provision.names import is_misspelt
 from provision.roles.project import resolve
 
@@ -81,6 +83,19 @@ def test_a_strict_project_has_no_other_names(tmp_path: Path) -> None:
 def test_strict_is_a_boolean(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"tool\.prov\.strict: must be true or false, not 'yes'"):
         resolved(tmp_path, "seen: 1", **{"pyproject.toml": '[tool.prov]\nstrict = "yes"\n'})
+
+
+def test_all_variables_of_the_connection_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: set[str] = set()
+    real = SettingsReader.value
+
+    def noted(self: SettingsReader, *names: str) -> tuple[str, Any]:
+        asked.update(names)
+        return real(self, *names)
+
+    monkeypatch.setattr(SettingsReader, "value", noted)
+    resolved(tmp_path, "a: 1")
+    assert asked == {*NAMES, *REFUSED}
 
 
 @pytest.mark.parametrize("name", ["apps", "app", "appsx", "xapps", "aps", "paps", "a", ""])
