@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.errors import ConfigError
-from provision.inventory import ranges
+from provision.inventory.graph import ALL, UNGROUPED
 from provision.inventory.located import Located, Origin
 from provision.inventory.unresolved import Draft
 
@@ -47,7 +47,7 @@ class IniFile:
 
     def load(self) -> None:
         """Read it."""
-        group, kind = "ungrouped", "hosts"
+        group, kind = UNGROUPED, "hosts"
         for origin, line in self._lines():
             found = SECTION.fullmatch(line)
             if found:
@@ -94,20 +94,18 @@ class IniFile:
             return
         if kind != "vars":
             self._undeclared.pop(group, None)
-        elif group not in self._draft.groups and group not in ("all", "ungrouped"):
-            self._undeclared[group] = (origin, f"[{group}:vars] is of a group that there is not")
+        else:
+            self._note_undeclared(group, origin, f"[{group}:vars] is of a group that there is not")
         self._draft.add_group(group, origin)
 
     def _hosts(self, group: str, line: str, origin: Origin) -> None:
         """A host, or a range of hosts, with variables."""
         try:
             pattern, *words = shlex.split(line, comments=True)
-            pattern, port = ranges.split_port(pattern)
-            names = ranges.expand(pattern)
         except ValueError as error:
             self._draft.wrong(origin, (group,), str(error))
             return
-        variables = {"ansible_port": Located(port, origin)} if port is not None else {}
+        variables = {}
         for word in words:
             name, equals, value = word.partition("=")
             if not equals:
@@ -115,12 +113,8 @@ class IniFile:
                 self._draft.wrong(origin, (group, pattern), f"{word!r} is not a variable", hint)
                 continue
             variables[name] = located(literal(value), origin)
-        self._draft.check_room(len(names), origin, (group,))
         self._draft.add_group(group, origin)
-        for host in names:
-            self._draft.add_host(host, group, origin)
-            for name, variable in variables.items():
-                self._draft.set_host_var(host, name, variable)
+        self._draft.add_hosts(pattern, group, variables, origin, (group,))
 
     def _child(self, group: str, line: str, origin: Origin) -> None:
         """A group of a group."""
@@ -129,10 +123,14 @@ class IniFile:
             self._draft.wrong(origin, (group,), f"{line!r} is not the name of a group")
             return
         child = found[1]
-        if child not in self._draft.groups and child not in ("all", "ungrouped"):
-            self._undeclared[child] = (origin, f"[{group}:children] has a group that there is not")
+        self._note_undeclared(child, origin, f"[{group}:children] has a group that there is not")
         self._draft.add_group(child, origin)
         self._draft.add_child(group, child)
+
+    def _note_undeclared(self, group: str, origin: Origin, what: str) -> None:
+        """Note an error about a group that a later section may still declare."""
+        if group not in self._draft.groups and group not in (ALL, UNGROUPED):
+            self._undeclared[group] = (origin, what)
 
     def _variable(self, group: str, line: str, origin: Origin) -> None:
         """A variable of a group."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +24,7 @@ FORMATS: dict[str, Loader] = {
     ".json": yaml_groups.load,
 }
 #: formats of Ansible's that are not read
-OTHERS = {".toml": "TOML"}
+NOT_READ = {".toml": "TOML"}
 
 DEFAULT = "inventory"
 
@@ -77,11 +76,12 @@ def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) 
                 loader_for(file, here)(file, display(file, here), draft)
     graph.complete(draft)
     draft.problems.raise_any()
-    found = build(draft, list(dict.fromkeys([*folders, project])), here, read_from)
-    return replace(found, strict=strict)
+    return build(draft, list(dict.fromkeys([*folders, project])), here, read_from, strict=strict)
 
 
-def build(draft: Draft, folders: Sequence[Path], here: Path, read_from: Sequence[Path]) -> Inventory:
+def build(
+    draft: Draft, folders: Sequence[Path], here: Path, read_from: Sequence[Path], *, strict: bool
+) -> Inventory:
     """The inventory of a complete draft, with group_vars/ and host_vars/ of these folders."""
     variables = [folder / name for folder in folders for name in ("group_vars", "host_vars")]
     group_vars = [
@@ -99,7 +99,7 @@ def build(draft: Draft, folders: Sequence[Path], here: Path, read_from: Sequence
     }
     draft.problems.raise_any()
     parts = frozenset(path.resolve() for path in (*read_from, *variables))
-    return Inventory(hosts=hosts, groups=draft.groups, project=here, read_from=parts)
+    return Inventory(hosts=hosts, groups=draft.groups, project=here, read_from=parts, strict=strict)
 
 
 class ProjectSettings(NamedTuple):
@@ -170,7 +170,7 @@ def inventory_files(source: Path) -> Iterator[Path]:
 
 def loader_for(file: Path, here: Path) -> Loader:
     """Return the loader of the file's format. Raises ConfigError if it is one that prov does not read."""
-    other = OTHERS.get(file.suffix) or ("a script" if is_script(file) else "")
+    other = NOT_READ.get(file.suffix) or ("a script" if is_script(file) else "")
     if other:
         hint = f"Write it as YAML:  ansible-inventory -i {display(file, here)} --list --yaml > hosts.yml"
         raise ConfigError(f"{other}: not a format that prov reads", where=display(file, here), hint=hint)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
+from provision.inventory import ranges
 from provision.inventory.located import Located, LocatedError, Origin
 from provision.inventory.problems import Problems
 from provision.inventory.yaml_values import shown
@@ -78,10 +80,31 @@ class Draft:
         if self._is_new(parent, "child", child):
             self.groups[parent].children.append(child)
 
-    def check_room(self, hosts: int, origin: Origin, path: tuple[str | int, ...]) -> None:
-        """Raise LocatedError if an inventory can't have so many more hosts."""
-        if len(self.hosts) + hosts > MOST_HOSTS:
+    def add_hosts(
+        self,
+        pattern: str,
+        group: str,
+        variables: Mapping[str, Located],
+        origin: Origin,
+        path: tuple[str | int, ...],
+    ) -> None:
+        """Name the hosts of a pattern, with or without a port, in a group, and set their variables.
+
+        An error in the pattern is gathered. Raises LocatedError if the inventory would have too many hosts.
+        """
+        try:
+            pattern, port = ranges.split_port(pattern)
+            names = ranges.expand(pattern)
+        except ValueError as error:
+            self.wrong(origin, path, str(error))
+            return
+        if len(self.hosts) + len(names) > MOST_HOSTS:
             raise LocatedError(origin, path, f"an inventory can have at most {MOST_HOSTS:,} hosts")
+        given = {} if port is None else {"ansible_port": Located(port, origin)}
+        for name in names:
+            self.add_host(name, group, origin)
+            for variable, value in {**given, **variables}.items():
+                self.set_host_var(name, variable, value)
 
     def add_host(self, name: str, group: str, origin: Origin) -> None:
         """Name a host in a group."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from provision.inventory import ranges, yamlfile
+from provision.inventory import yamlfile
 from provision.inventory.located import Located
 from provision.inventory.unresolved import Draft
 from provision.inventory.yaml_values import shown
@@ -104,17 +104,4 @@ def _hosts(draft: Draft, group: str, pattern: str | int, located: Located, path:
             located.origin, path, f"a host name must be text, not {shown(pattern)}", "Put it in quotes."
         )
         return
-    try:
-        pattern, port = ranges.split_port(pattern)
-        names = ranges.expand(pattern)
-    except ValueError as error:
-        draft.wrong(located.origin, path, str(error))
-        return
-    variables = _variables(draft, located, path)
-    draft.check_room(len(names), located.origin, path)
-    for name in names:
-        draft.add_host(name, group, located.origin)
-        if port is not None:
-            draft.set_host_var(name, "ansible_port", Located(port, located.origin))
-        for variable, value in variables.items():
-            draft.set_host_var(name, variable, value)
+    draft.add_hosts(pattern, group, _variables(draft, located, path), located.origin, path)
