@@ -298,8 +298,8 @@ class Host:
 
         A plan waits, too: a database that the host would make is one that the application has to migrate.
         """
-        shared_work, name = self._options.shared_work, binding.provider.name
-        if shared_work.is_before(name, self.name) and not shared_work.wait_provided(name):
+        name = binding.provider.name
+        if self.is_provided_now(binding) and not self._options.shared_work.wait_provided(name):
             raise ProvError(
                 f"{name} has failed, and {binding.app.name} uses its {binding.role}",
                 hint=f"See the error of {name}. {binding.app.name} was not changed on {self.name}.",

@@ -17,11 +17,7 @@ from provision.roles.role_host import Host
 from provision.secrets import Secret
 from provision.serving.instances import environment_path
 from provision.steps.base import Step
-from provision.steps.held_password import HeldPassword
-
-#: words before the number of a held password, and before a new one, in the output of a step that makes them
-HELD, MADE = "held ", "made "
-
+from provision.steps.held_password import HELD, MADE, HeldPassword
 
 #: given the passwords that applications' hosts have, and whether it may make one, and replace what these have
 Make = Callable[[Sequence[Secret], bool, bool], Step]

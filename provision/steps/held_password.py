@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from provision.system.host import System
 
 #: as secrets.token_urlsafe(32) makes it: anything else in the file is not from a host of prov's
-MADE = r"[A-Za-z0-9_-]{43}"
+FORM = r"[A-Za-z0-9_-]{43}"
+#: words before the number of a held password, and before a new one, in the output of a step that makes them
+HELD, MADE = "held ", "made "
 
 
 @wanted()
@@ -35,7 +37,7 @@ class HeldPassword(Step):
 
     def check(self, host: "System") -> Diff:
         text = host.files.read(self.path).decode(errors="replace") if host.files.exists(self.path) else ""
-        found = re.search(r'(?m)^%s="(%s)"$' % (re.escape(self.variable), MADE), text)
+        found = re.search(r'(?m)^%s="(%s)"$' % (re.escape(self.variable), FORM), text)
         if found is None and self.hint:
             raise StepError("%s has no %s that prov has made" % (self.path, self.variable), hint=self.hint)
         self.scratch["stdout"] = found.group(1) if found else ""

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Sequence
 
 from provision.secrets import Secret
 from provision.steps.base import Change, Diff, Step, wanted
+from provision.steps.held_password import HELD, MADE
 from provision.steps.support.psql import (
     ITERATIONS,
     ask,
@@ -55,14 +56,14 @@ class MadePassword(Step):
         stored = rows[0][0] if rows else ""
         for number, each in enumerate(self.held):
             if stored and matches(each.reveal(), self.name, stored):
-                self.scratch["stdout"] = "held %d" % number
+                self.scratch["stdout"] = "%s%d" % (HELD, number)
                 return Diff.none("is the one that its applications have")
         new = self.may_replace or (self.may_make and not self.held and not stored)
         if not new and not self.held:
             return Diff.none("is left as it is")
         self.scratch["new"] = new
         if not new:
-            self.scratch["stdout"] = "held 0"
+            self.scratch["stdout"] = "%s0" % HELD
         return Diff([Change("password", "********" if stored else "", "********")])
 
     def apply(self, host: "System", diff: Diff) -> None:
@@ -78,4 +79,4 @@ class MadePassword(Step):
             host, self, "postgres", "ALTER ROLE %s PASSWORD %s" % (identifier(self.name), literal(stored))
         )
         if new:
-            self.scratch["stdout"] = "made %s" % password
+            self.scratch["stdout"] = MADE + password

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, List, NamedTuple, Optional, Sequence, Tuple
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, wanted
+from provision.steps.support.address_families import Part, mixed
 from provision.steps.support.foresight import foresee
 from provision.steps.support.ports import ALL, INTERFACE, Opening, parse_opening, within
 from provision.steps.support.ufw_rules import (
@@ -175,9 +176,8 @@ def parse_route(text: str) -> ParsedRoute:
         return ParsedRoute(Opening(0, ALL, match.group(1).partition("/")[2] or "any", "", ""), to, out)
     source = parse_opening(opened)
     if source.origin and to and (":" in source.origin) != (":" in to):
-        kinds = ["%s is IPv%d" % (given["from"], 6 if ":" in source.origin else 4)]
-        kinds.append("%s is IPv%d" % (as_written(to), 6 if ":" in to else 4))
-        raise ValueError("%r: %s: no packet has both" % (text, " and ".join(kinds)))
+        parts = [Part(6 if ":" in it else 4, it, 0) for it in (given["from"], as_written(to))]
+        raise ValueError("%r: %s" % (text, mixed(*parts)))
     return ParsedRoute(source, to, out)
 
 

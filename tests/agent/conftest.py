@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,3 +53,13 @@ def root(tmp_path: Path) -> Path:
     folder.mkdir(mode=0o755)
     folder.chmod(0o755)
     return folder
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for 1 MB."""
+    at = tmp_path / "small"
+    at.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "tmpfs", str(at)], check=True)
+    yield at
+    subprocess.run(["umount", "--lazy", str(at)], check=True)

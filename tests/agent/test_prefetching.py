@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -120,16 +119,6 @@ def test_a_new_folder_costs_no_look_at_each_of_its_files(tmp_path: Path) -> None
     machine.files.stat = real  # type: ignore[method-assign]
     assert machine.run_step(new)
     assert not new.check(machine)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with room for 1 MB."""
-    at = tmp_path / "small"
-    at.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "tmpfs", str(at)], check=True)
-    yield at
-    subprocess.run(["umount", "--lazy", str(at)], check=True)
 
 
 def test_a_disk_that_fills_up_leaves_no_answers_to_the_next_step(

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,16 +23,6 @@ from provision.steps.tree import Tree
 from provision.system.source import Source
 
 MB = 1024 * 1024
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with room for 1 MB."""
-    at = tmp_path / "small"
-    at.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "tmpfs", str(at)], check=True)
-    yield at
-    subprocess.run(["umount", "--lazy", str(at)], check=True)
 
 
 def zeros(folder: Path, megabytes: int) -> Path:

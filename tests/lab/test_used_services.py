@@ -48,11 +48,12 @@ def inventory(project: Project, name: str = "shop", **settings: Any) -> None:
     project.inventory({WEB: variables}, ansible_connection="lab")
 
 
-def planned_and_deployed(project: Project, *options: str) -> Run:
+def planned_and_deployed(project: Project, *options: str, hosts: tuple[str, ...] = (WEB,)) -> Run:
     """A plan, and the deploy that does what it said."""
-    planned = prov("plan", WEB, *options, cwd=project.folder)
-    run = prov("deploy", WEB, *options, cwd=project.folder, timeout=300, status=0)
-    assert planned.states(WEB) == run.states(WEB)
+    planned = prov("plan", ",".join(hosts), *options, cwd=project.folder)
+    seconds = 200 + 100 * len(hosts)
+    run = prov("deploy", ",".join(hosts), *options, cwd=project.folder, timeout=seconds, status=0)
+    assert planned.states(*hosts) == run.states(*hosts)
     return run
 
 
@@ -102,9 +103,7 @@ def test_a_database_on_another_host(project: Project, lab_hosts: Hosts) -> None:
         "apps": {"shop": {**app, "uses": {"database": {"postgres": BASE}}}},
     }
     project.inventory({WEB: web, BASE: {"roles": ["postgres"]}}, ansible_connection="lab")
-    planned = prov("plan", "tests", cwd=project.folder)
-    deployed = prov("deploy", "tests", cwd=project.folder, timeout=400, status=0)
-    assert planned.states(WEB, BASE) == deployed.states(WEB, BASE)
+    planned_and_deployed(project, hosts=(WEB, BASE))
     # undone, the server runs as its package has made it, and the next deploy does all of that again
     prov("undo", BASE, cwd=project.folder, timeout=200, status=0)
     assert on(BASE, "systemctl", "is-active", "postgresql@15-main") == "active"
@@ -289,9 +288,7 @@ def test_a_cache_on_another_host(project: Project, lab_hosts: Hosts) -> None:
         "apps": {"counter": {**app, "uses": {"cache": {"redis": BASE}}}},
     }
     project.inventory({WEB: web, BASE: {"roles": ["redis"]}}, ansible_connection="lab")
-    planned = prov("plan", "tests", cwd=project.folder)
-    deployed = prov("deploy", "tests", cwd=project.folder, timeout=400, status=0)
-    assert planned.states(WEB, BASE) == deployed.states(WEB, BASE)
+    planned_and_deployed(project, hosts=(WEB, BASE))
     again = prov("deploy", "tests", cwd=project.folder, timeout=200, status=0)
     assert [again.tally(name)["changed"] for name in (WEB, BASE)] == [0, 0]
 

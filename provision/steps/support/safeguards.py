@@ -37,15 +37,18 @@ def judge(
     If other users could replace it there, it is in a folder of ours instead. In a plan, what the program
     writes is discarded. Returns what a plan can't know; "" if all is known.
     """
-    from provision.system.planned.judging import unknown  # shipped
-
     folder, name = os.path.split(path)
     with contextlib.ExitStack() as stack:
         if host.files.shared(path):
             folder = stack.enter_context(own_folder(host))
         beside = "%s/.prov-check.%s" % (folder.rstrip("/"), name)
         known = judge_at(host, beside, path, source, argv, mode, uid, gid)
-    return "" if known else unknown(argv[0])
+    if known:
+        return ""
+    # imported here: a deploy knows all
+    from provision.system.planned.judging import unknown  # shipped
+
+    return unknown(argv[0])
 
 
 @contextlib.contextmanager
