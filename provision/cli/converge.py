@@ -34,6 +34,7 @@ class ConvergeOptions:
     step: bool = False
     prune: bool = False
     undo_on_failure: bool = False
+    force: bool = False
 
 
 def converge(order: ConvergeOptions, *, plan: bool) -> Exit:
@@ -94,6 +95,7 @@ def execute(
         confirm=Stepper(prompt) if order.step else None,
         on_send=on_send,
         maybe_counts=not drift,
+        force=order.force,
     )
     return run_shown(assignments, options, prompt, order.out, work_of(order), pending)
 

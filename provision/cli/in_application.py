@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provision.cli.of_applications import served_apps
 from provision.cli.options import F, on_several, target_argument
 from provision.cli.prepare import Scope, select
 from provision.cli.questions import ask, pass_on_output
-from provision.errors import Exit, UsageError
+from provision.errors import Exit
 from provision.report.formats import Format
 
 if TYPE_CHECKING:
@@ -75,28 +76,7 @@ def at_terminal() -> bool:
 
 def applications(hosts: Sequence[InventoryHost], name: str) -> dict[str, Application]:
     """Return the application of that name on each host, by the host's name. Raises UsageError, ConfigErrors."""
-    from provision.declared.role_folders import search_path
-    from provision.inventory import Problems
-    from provision.roles.project import KnownRoles, served_by
-
-    problems = Problems()
-    served = served_by(hosts, KnownRoles(search_path(hosts[0].inventory.project)), problems)
-    problems.raise_any()
-    return {host: named(name, host, found.apps) for host, found in served.items()}
-
-
-def named(name: str, host: str, found: Sequence[Application]) -> Application:
-    """Return the application of that name. Raises UsageError. found: those of the host."""
-    from provision.names import suggestion
-
-    apps = {app.name: app for app in found}
-    if name not in apps:
-        there = f" It has {', '.join(apps)}." if apps else " It has none."
-        raise UsageError(
-            f"{host} has no application {name!r}.{suggestion(name, apps) or there}",
-            hint="An application is a key of `apps` in the inventory.",
-        )
-    return apps[name]
+    return {host: found[0] for host, found in served_apps(hosts, name).items()}
 
 
 def on_terminal(host: InventoryHost, argv: Sequence[str]) -> int:

@@ -21,13 +21,24 @@ from provision.errors import ConfigErrors, Exit, ProvError, UsageError
 from provision.report import formats
 from provision.report.screen import say, show_bug
 
-# Command -> module under provision.commands; each module has a click command (or group) of the same name.
+# The module of a command under provision.commands has its name, or is in MODULES; in it, a click command (or group)
+# is called as the command is.
 # Modules are imported only when asked for, so that `prov --help` costs no SSH library.
 COMMANDS: dict[str, str] = {
     "deploy": "Bring hosts to the state that the inventory declares.",
     "plan": "Show what a deploy would change, with diffs; changes nothing.",
     "show": "Show a saved plan.",
     "drift": "List what differs from the inventory, one line for each cause.",
+    "status": "Show how applications are doing.",
+    "logs": "Show what applications and fronts have logged.",
+    "restart": "Restart the processes of applications.",
+    "stop": "Stop the processes of applications.",
+    "start": "Start the processes of applications.",
+    "releases": "List the releases of applications, and which can be gone back to.",
+    "rollback": "Go back to an earlier release of an application.",
+    "resume": "Let deploys to an application through again.",
+    "lock": "Keep everyone from changing hosts.",
+    "unlock": "Lift the lock of hosts.",
     "history": "List what earlier runs changed on hosts.",
     "undo": "Put back what a run changed.",
     "check": "Say what is wrong, without connecting to a host.",
@@ -46,6 +57,14 @@ COMMANDS: dict[str, str] = {
     "lab": "Boot and remove throwaway hosts to try things on.",
 }
 
+#: modules of commands that are not called as the command is
+MODULES = {
+    **dict.fromkeys(("restart", "stop", "start"), "process_actions"),
+    **dict.fromkeys(("lock", "unlock"), "locking"),
+    "logs": "log_lines",
+    "status": "health",
+}
+
 
 class LazyGroup(NearestNames):
     """A group whose subcommands are imported when they are used."""
@@ -56,7 +75,7 @@ class LazyGroup(NearestNames):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"provision.commands.{cmd_name}")
+        module = importlib.import_module(f"provision.commands.{MODULES.get(cmd_name, cmd_name)}")
         command: click.Command = getattr(module, cmd_name)
         return command
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from provision.cli.converge import ConvergeOptions, converge, list_only
+from provision.cli.durations import seconds_of
 from provision.cli.options import role_options, several_hosts_unless_saved
-from provision.cli.prepare import RolePart, Scope
+from provision.cli.prepare import RolePart, Scope, select
 from provision.errors import UsageError
 from provision.report.formats import Format
 
@@ -32,6 +33,19 @@ from provision.report.formats import Format
     is_flag=True,
     help="If a step fails, put back what this run changed on that host.",
 )
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Deploy code although its database has migrations that the code does not know.",
+)
+@click.option(
+    "--wait-for-lock",
+    "wait",
+    default="",
+    metavar="DURATION",
+    callback=seconds_of,
+    help="Wait that long for other runs and locks to end, instead of failing at once: 10m.",
+)
 def deploy(
     scope: Scope,
     out: Format,
@@ -43,6 +57,8 @@ def deploy(
     check: bool,
     step: bool,
     undo_on_failure: bool,
+    force: bool,
+    wait: float,
     saved: Path | None,
 ) -> int:
     """Bring hosts to the state that the inventory declares; a second run changes nothing.
@@ -56,7 +72,18 @@ def deploy(
     if saved is not None:
         from provision.cli.saved_plans import deploy_saved
 
-        others = (scope.target, scope.inventory, scope.limit, check, list_steps, step, prune, undo_on_failure)
+        others = (
+            scope.target,
+            scope.inventory,
+            scope.limit,
+            check,
+            list_steps,
+            step,
+            prune,
+            undo_on_failure,
+            force,
+            wait,
+        )
         if any(others) or part != RolePart():
             raise UsageError(
                 "--plan takes hosts, roles and inventory from the file, and does all of it",
@@ -65,7 +92,11 @@ def deploy(
         return deploy_saved(saved, scope.forks, diff, verbose=verbose, out=out)
     if not scope.target:
         raise UsageError("name the hosts to deploy to: a TARGET, or --plan FILE", hint="prov deploy --help")
-    order = ConvergeOptions(scope, part, out, diff, verbose, step, prune, undo_on_failure)
+    order = ConvergeOptions(scope, part, out, diff, verbose, step, prune, undo_on_failure, force)
     if list_steps:
         return list_only(order)
+    if wait and not check:
+        from provision.cli.lock_waiting import await_locks
+
+        await_locks(select(scope), scope.forks, wait)
     return converge(order, plan=check)

@@ -120,6 +120,14 @@ class PastRun(Event):
 
 
 @dataclass(frozen=True)
+class Answered(Event):
+    """What a host has answered a command that asks. kind: its "event" for programs.  values: JSON values."""
+
+    kind: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Stopping(Event):
     """The user asked to end the run; host is empty, because it concerns all of them."""
 

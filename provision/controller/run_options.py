@@ -45,6 +45,7 @@ class RunOptions:
     shared_work: coordinates hosts of the run that wait for each other.
     stopped: whether the user has ended the run.
     maybe_counts: whether "may change" steps alone make a plan exit with 3.
+    force: deploy code that is older than its database.
     """
 
     plan: bool = False
@@ -58,3 +59,4 @@ class RunOptions:
     shared_work: SharedWork = field(default_factory=SharedWork)
     stopped: Callable[[], bool] = lambda: False
     maybe_counts: bool = True
+    force: bool = False

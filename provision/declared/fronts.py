@@ -4,6 +4,7 @@ OFFERS = ("static", "cache", "auth: basic", "balance")    settings of applicatio
 UNIT = "caddy"                                            its unit: another front has it stopped
 SITES = "/etc/caddy/sites/{}.conf"                        an application's file: another front removes it
 DRAINING = "caddy: finishing"                             optional: title of processes that only finish requests
+LOGS = ("/var/log/caddy/access.log",)                     optional: files that it logs to, besides the journal
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ DEFAULT_FRONT = "nginx"
 
 @dataclass(frozen=True)
 class Front:
-    """What the role of a front declares. sites: path of an application's file, with {} for its name."""
+    """What the role of a front declares. sites: path of an application's file, with {} for its name.
+
+    logs: files that it logs to, besides the journal.
+    """
 
     name: str
     file: str
@@ -36,6 +40,7 @@ class Front:
     unit: str
     sites: str
     draining: str = ""
+    logs: tuple[str, ...] = ()
 
     def site(self, app: str) -> str:
         """Path of the file of an application, by its name."""
@@ -59,7 +64,11 @@ def front(name: str, folders: Sequence[Path]) -> Front | None:
         message = f"SITES must be an absolute path with {{}} for the application's name, not {sites.value!r}"
         raise ConfigError(message, where=sites.where)
     draining = text(source, "DRAINING", offers).value if source.get("DRAINING") else ""
-    return Front(name, source.file, offered, unit.value, sites.value, draining)
+    logs = source.get("LOGS")
+    files = words(logs, example=("/var/log/caddy/access.log",)) if logs else ()
+    if logs and not all(path.startswith("/") for path in files):
+        raise ConfigError(f"LOGS must be absolute paths, not {logs.value!r}", where=logs.where)
+    return Front(name, source.file, offered, unit.value, sites.value, draining, tuple(files))
 
 
 def text(source: RoleModules, name: str, offers: Constant) -> Constant:

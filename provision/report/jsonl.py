@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any, TextIO
 
 from provision.controller.events import (
+    Answered,
     Connected,
     Event,
     FactsKnown,
@@ -54,6 +55,8 @@ def as_line(event: Event, ends: Ends) -> dict[str, Any] | None:
     match event:
         case StepDone():
             return step(event)
+        case Answered():
+            return {"event": event.kind, "host": event.host, **event.values}
         case Connected():
             return {
                 "event": "host",

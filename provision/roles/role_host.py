@@ -88,6 +88,10 @@ class Host:
         self._on_failure: list[tuple[str, Callable[[], None]]] = []
         self._began = began
         self._later: list[tuple[str, tuple[Path, ...], Callable[[], None]]] = []
+        #: instances to serve in place of those of the current source, by application: a rollback's
+        self.recorded: dict[str, Any] = {}
+        #: whether the user has asked to deploy code that is older than its database
+        self.forced = options.force
 
     @staticmethod
     def _way_to(inventory: InventoryHost) -> Transport:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from provision.controller.events import RoleStarted
-from provision.controller.outcome import StepFailed
+from provision.controller.events import Notice, RoleStarted
+from provision.controller.outcome import Outcome, StepFailed
 from provision.errors import UnreachableError
 from provision.inventory import Problems
 from provision.roles.role_host import Host
+from provision.steps.holds import changes_allowed
 
 Work = Callable[[Host], None]
 
@@ -16,6 +17,8 @@ Work = Callable[[Host], None]
 def run_roles(host: Host) -> None:
     """Run every role in order, then what roles have deferred: the work of a deploy or plan."""
     session = host.started()
+    homes = homes_of(host)
+    allowed = changes_allowed(host, homes) if homes else None
     refuse_unmet(host)
     backing = [role.name for role, _ in host.assignment.roles if role.backing]
     try:
@@ -27,10 +30,24 @@ def run_roles(host: Host) -> None:
                 host.provides_now()
         host.run_later()
         session.wait_for_all()
+        if host.planning and allowed:
+            tell_refusals(host, allowed)
     except StepFailed:
         # the agent has started and takes steps
         host.run_on_failure()
         raise
+
+
+def homes_of(host: Host) -> list[str]:
+    """Return the folders of the applications that a run of these roles deploys."""
+    names = {role.name for role, _ in host.assignment.roles}
+    return [f"/srv/{app.name}" for app in host.apps if names & {"app", app.server, app.front}]
+
+
+def tell_refusals(host: Host, allowed: Outcome) -> None:
+    """Say what a deploy would refuse. allowed: the step that has asked."""
+    for line in allowed.stdout.splitlines():
+        host.emit(Notice(host.name, line))
 
 
 def refuse_unmet(host: Host) -> None:

@@ -24,7 +24,7 @@ from provision.roles.role_model import extended
 from provision.roles.server_params import ServerParams, check_program, program_of
 from provision.secrets import Secret
 from provision.serving import workers
-from provision.steps import command, files, systemd, wait
+from provision.steps import command, files
 from provision.system.writers import HERE, systemd_environment
 from provision.values import dataclass
 
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from provision.roles.role_host import Host
 
 ENVIRONMENT_FOLDER = "/etc/prov"
-#: longest wait in seconds, after the front has switched, for requests to the old instance before it is stopped
-DRAIN = 30.0
 #: the module that wraps the application (roles/app/files), and the object in it that servers serve
 SHIM = "behind_front"
 SERVED = f"{SHIM}:application"
@@ -71,8 +69,10 @@ class Instance:
     release.
 
     processes: how many services, with a socket each, make it up.  keeps_connections: as of its Program.
-    workers: texts of the units of the application's own processes, by their names.  shared: what templates of
-    jobs share with these.
+    workers: texts of the units of the application's own processes, by their names.  jobs: texts of the units
+    of its jobs, by the units' names.  reads: paths of files that its processes read when they start.
+    proved: it has been in service before, so that its workers are watched after the front has switched.
+    holds: further deploys of the application are held once it is in service.
     """
 
     release: Release
@@ -82,7 +82,10 @@ class Instance:
     processes: int = 1
     keeps_connections: bool = False
     workers: Mapping[str, str] = field(default_factory=dict)
-    shared: Mapping[str, Any] = field(default_factory=dict)
+    jobs: Mapping[str, str] = field(default_factory=dict)
+    reads: Sequence[str] = ()
+    proved: bool = False
+    holds: bool = False
 
     @property
     def app(self) -> App:
@@ -152,7 +155,8 @@ def instance_of(c: Host, release: Release, program: Program, p: ServerParams) ->
         processes=program.processes,
         keeps_connections=program.keeps_connections,
         workers=workers.texts(c, release, plain),
-        shared=plain,
+        jobs=workers.job_units(c, release, plain),
+        reads=(environment_path(app), *(f"{release.root}/{file}" for file in app.files)),
     )
 
 
@@ -190,12 +194,6 @@ def environment_file(c: Host, release: Release) -> Outcome:
     return files.file(c, environment_path(release.app), Secret(text), mode=0o600, owner="root")
 
 
-def serve(c: Host) -> None:
-    """Serve every application of this host that names the running role as its server."""
-    for app in served(c):
-        start(c, instance(c, app))
-
-
 def served(c: Host) -> list[Application]:
     """The applications of this host that the running role serves."""
     return [app for app in c.apps if app.server == running_role(c)]
@@ -208,6 +206,9 @@ def running_role(c: Host) -> str:
 
 def instance(c: Host, app: Application) -> Instance:
     """The instance in which its server serves an application on this host, whatever role is running."""
+    if app.name in c.recorded:
+        found: Instance = c.recorded[app.name]
+        return found
     module = importlib.import_module(f"roles.{app.server}")
     chain = [module, *extended(module)]
     p = c.params_of(app.server, check_program(chain))
@@ -236,62 +237,6 @@ def checked(function: Callable[..., Any], found: Any) -> Program:
     if found.processes < 1:
         raise wrong_function(function, f"processes must be at least 1, not {found.processes}")
     return found
-
-
-def start(c: Host, instance: Instance) -> None:
-    """Start an instance beside the older ones, wait until it is healthy, and stop the older ones at the
-    end."""
-    release, name = instance.release, unit_name(instance.app)
-    for file, text in instance.files.items():
-        files.file(c, f"{release.path}/{OURS[0]}/{file}", text, mode=0o644)
-    files.directory(c, f"{release.home}/instances", mode=0o755)
-    settings = [
-        files.watched(c, path)
-        for path in (
-            environment_path(instance.app),
-            *(f"{release.root}/{file}" for file in instance.app.files),
-        )
-    ]
-    for each in instance.all_names:
-        # unit files of its own: if the previous instance has to restart, its units are unchanged
-        files.link(c, release.instance_link(each), f"../releases/{release.id}")
-    started: list[Outcome] = []
-    for each in instance.names:
-        service = systemd.unit(c, f"{name}@{each}.service", instance.service)
-        socket = systemd.unit(c, f"{name}@{each}.socket", instance.socket)
-        systemd.service(c, f"{name}@{each}.socket", restart_on=[socket])
-        started.append(systemd.service(c, f"{name}@{each}.service", restart_on=[service, *settings]))
-    answers = [
-        healthy(c, instance.app, path, f"{name}@{each}.service")
-        for each, path in zip(instance.names, instance.listens)
-    ]
-    answers += workers.start(c, release, instance.id, instance.workers, settings)
-
-    def stop_others() -> None:
-        keep, draining = instance.names, instance.app.front_role.draining
-        # if a front has no title for processes that finish, the instance itself finishes requests as it stops
-        systemd.only_instances(
-            c, f"{name}@.service", keep, after=DRAIN if draining else 0, until_gone=draining
-        )
-        systemd.only_instances(c, f"{name}@.socket", keep)
-        workers.stop_others(c, instance.app, "*", instance.all_names)
-        workers.jobs(c, release, instance.shared)
-
-    c.later(stop_others)
-    c.on_failure(lambda: withdraw(c, instance, started, answers))
-
-
-def withdraw(c: Host, instance: Instance, started: Sequence[Outcome], answers: Sequence[Outcome]) -> None:
-    """Stop an instance that this run has started and that does not work: the front does not use it yet, and
-    nothing else would stop it before the next successful run."""
-    if not any(each.known_change for each in started) or not any(each.error for each in (*started, *answers)):
-        return
-    name = unit_name(instance.app)
-    for each in instance.names:
-        for kind in ("service", "socket"):
-            systemd.service(c, f"{name}@{each}.{kind}", running=False, enabled=False)
-    for each in workers.units(instance.app, instance.id, instance.workers):
-        systemd.service(c, each, running=False, enabled=False)
 
 
 def loads(c: Host, release: Release) -> None:
@@ -331,19 +276,4 @@ def health_url(app: App) -> str:
     domain = app.domains[0].removeprefix("*.")
     return (
         f"{'http' if app.tls == 'none' else 'https'}://{domain}{encoded(app.path.rstrip('/') + app.health)}"
-    )
-
-
-def healthy(c: Host, app: App, socket: str, unit: str) -> Outcome:
-    """Ask an instance's own socket for the health path, as the front would."""
-    scheme, _, rest = health_url(app).partition("://")
-    headers = {"Host": rest.partition("/")[0], "X-Forwarded-Proto": scheme}
-    return wait.url(
-        c,
-        f"http://{rest}",
-        socket=socket,
-        headers=headers,
-        service=unit,
-        within=app.start_timeout,
-        expect=app.expect,
     )

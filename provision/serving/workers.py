@@ -94,13 +94,18 @@ def are_there(c: Host, release: Release) -> None:
 
 
 def start(
-    c: Host, release: Release, instance: str, units: Mapping[str, str], settings: Sequence[Outcome]
+    c: Host,
+    release: Release,
+    instance: str,
+    units: Mapping[str, str],
+    settings: Sequence[Outcome],
+    steady: float = STEADY,
 ) -> list[Outcome]:
     """Start the processes of an instance, and return the steps that must succeed. A process that may not run
-    twice is
-    stopped first.
+    twice is stopped first.
 
     units: the text for each process.  settings: what a process reads when it starts, besides its unit.
+    steady: seconds that each must run to count as started.
     """
     app = release.app
     found: list[Outcome] = []
@@ -112,9 +117,15 @@ def start(
         for each in names:
             written = systemd.unit(c, f"{unit}@{each}.service", text)
             started = systemd.service(c, f"{unit}@{each}.service", restart_on=[written, *settings])
-            lasts = wait.unit(c, f"{unit}@{each}.service", steady=STEADY, when=[written, started])
+            lasts = wait.unit(c, f"{unit}@{each}.service", steady=steady, when=[written, started])
             found += [started, lasts]
     return found
+
+
+def stay(c: Host, units: Sequence[str]) -> None:
+    """Fail unless these units keep running."""
+    for each in units:
+        wait.unit(c, each, steady=STEADY)
 
 
 def units(app: App, instance: str, names: Iterable[str]) -> list[str]:
@@ -132,17 +143,28 @@ def stop_others(c: Host, app: App, name: str, keep: Sequence[str]) -> None:
     systemd.only_instances(c, f"{unit_of(app, name)}@.service", keep, own_files=True, timeout=longest + 60)
 
 
-def jobs(c: Host, release: Release, values: Mapping[str, Any]) -> None:
-    """Set up the jobs of an application: timers, and services that run in the current release."""
+def job_units(c: Host, release: Release, values: Mapping[str, Any]) -> dict[str, str]:
+    """The units of an application's jobs on this host, by name: services that run in the current release, each
+    before its timer."""
     app = release.app
     unit = f"job-{app.name}"
-    ours = {name: job for name, job in app.jobs.items() if here(c, app, job)}
-    for name, job in ours.items():
-        given = {**values, "part": name, "job": job, "argv": argv_of(job.command)}
-        path = programs_of(release.current)
-        systemd.unit(c, f"{unit}@{name}.service", c.render("job.j2", role="app", **given, path=path))
-        text = c.render("timer.j2", role="app", **given, calendars=calendars(job.schedule))
-        times = systemd.unit(c, f"{unit}@{name}.timer", text)
-        systemd.service(c, f"{unit}@{name}.timer", restart_on=[times])
+    path = programs_of(release.current)
+    found: dict[str, str] = {}
+    for name, job in app.jobs.items():
+        if here(c, app, job):
+            given = {**values, "part": name, "job": job, "argv": argv_of(job.command)}
+            found[f"{unit}@{name}.service"] = c.render("job.j2", role="app", **given, path=path)
+            times = c.render("timer.j2", role="app", **given, calendars=calendars(job.schedule))
+            found[f"{unit}@{name}.timer"] = times
+    return found
+
+
+def jobs(c: Host, app: App, units: Mapping[str, str]) -> None:
+    """Set up the jobs of an application, and remove others. units: as from `job_units`."""
+    for unit, text in units.items():
+        written = systemd.unit(c, unit, text)
+        if unit.endswith(".timer"):
+            systemd.service(c, unit, restart_on=[written])
+    names = list(dict.fromkeys(unit.partition("@")[2].rpartition(".")[0] for unit in units))
     for kind in ("timer", "service"):
-        systemd.only_instances(c, f"{unit}@.{kind}", list(ours), own_files=True, timeout=600)
+        systemd.only_instances(c, f"job-{app.name}@.{kind}", names, own_files=True, timeout=600)

@@ -79,7 +79,7 @@ class Url(Step):
         pause = 0.02
         behind = Behind(host, self.service)
         while True:
-            problem = self._ask()
+            problem = self.asked()
             if not problem:
                 return Diff.none("answers")
             given_up = behind.hopeless(problem) if self.service and pause > 0.3 else ""
@@ -96,7 +96,7 @@ class Url(Step):
     def apply(self, host: "System", diff: Diff) -> None:
         raise AssertionError("waiting changes nothing")
 
-    def _ask(self) -> str:
+    def asked(self) -> str:
         """Return "" if the answer is as expected, else what is wrong."""
         # imported here, because only hosts that ask need it, and the controller does not
         from http.client import HTTPException

@@ -34,6 +34,7 @@ OFFERS = (
 )  # fmt: skip
 UNIT = "apache2"
 SITES = "/etc/apache2/sites-enabled/app-{}.conf"
+LOGS = ("/var/log/apache2/access.log", "/var/log/apache2/error.log")
 FOLDER = "/etc/apache2"
 #: Mozilla's intermediate profile
 CIPHERS = (

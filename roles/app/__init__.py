@@ -12,11 +12,23 @@ from pathlib import PurePosixPath
 from provision.apps.app_model import PYTHONS, App
 from provision.apps.app_releases import OURS, Release, short_hash, visible
 from provision.apps.interpreters import unfit
+from provision.apps.schemas import schema_of
 from provision.errors import ConfigError
 from provision.role import Host, Params, task
 from provision.serving.instances import environment_file, loads
+from provision.serving.starting import settle
 from provision.serving.workers import PROGRAMS, are_there
-from provision.steps import apt, assets, command, files, python, releases, service_users, tree
+from provision.steps import (
+    apt,
+    assets,
+    command,
+    files,
+    python,
+    releases,
+    releases_served,
+    service_users,
+    tree,
+)
 from roles.app import bound, chores
 
 AFTER = ("python",)
@@ -45,6 +57,8 @@ def install(c: Host, p: AppRole) -> None:
     for app in c.apps:
         bound.await_providers(c, app)
         release = app.release
+        if not c.forced:
+            releases_served.schema_known(c, release.home, schema_of(release))
         account(c, app, release)
         bound.certify(c, app)
         if app.packages.run or app.packages.build:
@@ -149,9 +163,3 @@ def folders_of(paths: Iterable[str]) -> list[str]:
     """Return folders and their parents: "uploads/images" gives two, one in the other."""
     parts = (PurePosixPath(path) for path in paths)
     return sorted({str(each) for path in parts for each in (path, *path.parents) if each.name})
-
-
-def settle(c: Host, release: Release) -> None:
-    """Once the front serves the new release, record that, and remove the oldest releases."""
-    files.link(c, release.current, f"releases/{release.id}")
-    releases.old_releases(c, release.home, release.id, keep=release.app.keep_releases)

@@ -34,6 +34,7 @@ OFFERS = (
 )  # fmt: skip
 UNIT = "nginx"
 SITES = "/etc/nginx/sites-enabled/{}.conf"
+LOGS = ("/var/log/nginx/access.log", "/var/log/nginx/error.log")
 # nginx: "Controlling nginx"
 DRAINING = "nginx: worker process is shutting down"
 CACHE = "/var/cache/nginx-prov"

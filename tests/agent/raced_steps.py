@@ -169,13 +169,18 @@ ELSEWHERE = {
         "DatabaseRole", "MadePassword", "Route", "Setting", "Ufw", "Upgrade", "ServiceUser", "User",
     ],
     "it refuses a folder that others can change, before it reads anything": ["PackageFile"],
-    "they act in releases, folders of root's alone": ["ApplicationCommand", "Built"],
+    "they act in releases, folders of root's alone": [
+        "ApplicationCommand", "Built", "EnvironmentBefore", "ReleaseServed", "ReleasesKnown", "SchemaKnown",
+    ],
     "systemd-tmpfiles(8) and restorecon(8) look for links themselves": ["Tmpfiles", "Restored"],
     "they ask systemd, the net or the kernel": [
+        "ApplicationStates", "LogLines", "ProcessesControlled",
         "UnitCondition", "OnlyInstances", "Port", "Reboot", "Service", "ServedCertificate", "Url", "UserService",
     ],
     "its server would have to be there; its file is put in place as Unpack's are": ["Download"],
-    "they go by records of root's alone, and have races of their own here": ["History", "Prune", "Undo"],
+    "they go by records of root's alone, and have races of their own here": [
+        "ChangesAllowed", "History", "FreeOfLocks", "OperatorLock", "Prune", "Resumed", "Undo",
+    ],
     "they are not steps, but what steps are made of": ["Step", "Execution", "Keyed", "LoadedTable", "RepositoryGone"],
 }  # fmt: skip
 

@@ -1,12 +1,14 @@
-"""Nobody who asks an application notices a run that is killed, an undo, or an application that goes: a sample.
+"""Nobody who asks an application notices a run that is killed, an undo, a rollback, or an application that goes.
 
 More of it: `make prove`, tests/prove/test_traffic.py.
 """
 
 from __future__ import annotations
 
+import time
+
 import pytest
-from helpers.cli import prov
+from helpers.cli import Run, prov
 from helpers.hosts import Hosts, on
 from helpers.traffic import Busy
 
@@ -47,6 +49,75 @@ def test_an_undo(busy: Busy) -> None:
     with busy.traffic() as traffic:
         prov("undo", NAME, cwd=busy.project.folder, status=0)
     assert traffic.lost == {}
+    busy.deploy()
+
+
+def current() -> str:
+    return on(NAME, "readlink", "/srv/hello/current").removeprefix("releases/")
+
+
+def command(busy: Busy, *words: str, status: int | None = 0) -> Run:
+    return prov(*words, cwd=busy.project.folder, timeout=100, status=status)
+
+
+def test_a_rollback_loses_no_request_and_holds_deploys(busy: Busy) -> None:
+    for _ in range(2):
+        busy.edit()
+        busy.deploy()
+    told = command(busy, "releases", NAME).events
+    releases = next(e for e in told if e["event"] == "releases")["releases"]
+    assert [each["live"] for each in releases[:2]] == [True, False]
+    left, before = (each["id"] for each in releases[:2])
+    assert releases[1]["can_go_back"]
+    assert current() == left
+
+    planned = command(busy, "rollback", NAME, "--check", status=3)
+    assert current() == left
+    with busy.traffic() as traffic:
+        gone_back = command(busy, "rollback", NAME)
+    assert traffic.lost == {}
+    assert current() == before
+    assert {s["step"] for s in planned.steps(NAME) if s["state"] == "changed"} == {
+        s["step"] for s in gone_back.steps(NAME) if s["state"] == "changed"
+    }
+
+    refused = command(busy, "deploy", NAME, status=1)
+    assert f"went back from {left} to {before}" in refused.error()["message"]
+    assert any("is held" in e.get("text", "") for e in busy.plan().events if e["event"] == "note")
+    assert current() == before
+    command(busy, "resume", NAME)
+    busy.deploy()
+    assert current() == left
+    assert busy.plan().status == 0
+
+    unknown = command(busy, "rollback", NAME, "hello", "123456", status=1)
+    (error,) = [e["error"] for e in unknown.events if e["event"] == "host" and "error" in e]
+    assert before in error["hint"]
+
+
+def test_status_and_logs_and_processes(busy: Busy) -> None:
+    with busy.traffic():
+        time.sleep(0.3)
+    (status,) = [e for e in command(busy, "status", NAME).events if e["event"] == "status"]
+    assert status["ok"]
+    assert status["apps"]["hello"]["release"] == current()
+    lines = [e for e in command(busy, "logs", NAME, "--since", "5m").events if e["event"] == "log"]
+    assert {"/var/log/nginx/access.log"} < {line["source"] for line in lines}
+    command(busy, "stop", NAME, "hello")
+    (status,) = [e for e in command(busy, "status", NAME, status=3).events if e["event"] == "status"]
+    assert any("app-hello@" in problem for problem in status["apps"]["hello"]["problems"])
+    command(busy, "start", NAME, "hello")
+    with busy.traffic() as traffic:
+        command(busy, "restart", NAME, "hello")
+    assert traffic.lost == {}
+    assert busy.plan().status == 0
+
+
+def test_a_lock_keeps_everyone_away(busy: Busy) -> None:
+    command(busy, "lock", NAME, "disk is being replaced")
+    for words in (["deploy", NAME], ["undo", NAME], ["rollback", NAME], ["restart", NAME]):
+        assert "disk is being replaced" in command(busy, *words, status=1).error()["message"]
+    command(busy, "unlock", NAME)
     busy.deploy()
 
 

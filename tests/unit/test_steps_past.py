@@ -198,6 +198,22 @@ OTHERS: list[tuple[str, str, str]] = [
     ),
     ("wait.unit", "lab/test_systemd_steps.py", "it changes nothing"),
     ("files.watched", "agent/test_cases.py::test_case", "it changes nothing"),
+    (
+        "application_logs.log_lines application_states.application_states process_control.processes_controlled",
+        "lab/test_traffic.py::test_status_and_logs_and_processes",
+        "they read, or ask systemd",
+    ),
+    (
+        "holds.changes_allowed holds.free_of_locks holds.operator_locked holds.resumed",
+        "agent/test_releases_served.py::test_a_lock_refuses_with_its_reason",
+        "they go by records of root's alone, which that file damages",
+    ),
+    (
+        "releases_served.environment_before releases_served.release_served releases_served.releases_known"
+        " releases_served.schema_known",
+        "agent/test_releases_served.py::test_a_damaged_record_is_told_and_written_again",
+        "they go by records of root's alone, which that file damages",
+    ),
 ]
 
 

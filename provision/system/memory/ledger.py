@@ -65,9 +65,20 @@ class Ledger(Made):
                 hint="Wait until it ends, then run again. Its lock goes with it, even if it dies: with the last"
                 " command that it has started.",
             )
+        said = self.operator_lock()
+        if said:
+            raise StepError(said, hint="To lift it:  prov unlock HOST")
         os.ftruncate(self._lock, 0)
         # the previous run may have saved the ledger since it was read
         self._read()
+
+    def operator_lock(self) -> str:
+        """Return who has locked the host with `prov lock`, since when and why; "" if no one has."""
+        try:
+            with open(os.path.join(self.home, "locked"), errors="replace") as f:
+                return f.read().strip() or "the host is locked"
+        except OSError:
+            return ""
 
     def _locked(self) -> bool:
         """Take the open lock file's lock, with retries in case another process is checking it: see busy()."""

@@ -1,0 +1,34 @@
+"""Small changes by commands of their own, such as prov lock: shown as a run, and in the hosts' history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from provision.cli.prepare import Scope
+from provision.errors import Exit
+from provision.report.formats import Format
+
+if TYPE_CHECKING:
+    from provision.inventory import InventoryHost
+    from provision.run.work import Work
+
+
+def change_shown(
+    scope: Scope, out: Format, hosts: Sequence[InventoryHost], work: Work, *, aside: bool = False
+) -> Exit:
+    """Do the work on these hosts, and show each step; return the exit status.
+
+    aside: without the host's lock, and not in its history.
+    """
+    from provision.cli.watch import Prompt, run_shown
+    from provision.controller import project_commit
+    from provision.controller.run_options import RunOptions
+    from provision.report.reporting import Style
+    from provision.roles.project import Assignment
+
+    project_commit.prefetch()
+    style = Style(plan=False, verbose=True, fleet=len(hosts) > 1)
+    report = out.report(style, [host.name for host in hosts], [])
+    options = RunOptions(forks=scope.forks, opening={"aside": "free"} if aside else {})
+    return run_shown([Assignment(host) for host in hosts], options, Prompt(report), out, work)

@@ -1,0 +1,59 @@
+"""prov status: how applications are doing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli.of_applications import served_apps, target_and_app
+from provision.cli.prepare import Scope, select
+from provision.cli.questions import ask
+from provision.errors import Exit, ProvError
+from provision.report.formats import Format
+
+if TYPE_CHECKING:
+    from provision.roles.role_host import Host
+
+
+@click.command(epilog="Example:  prov status all --json")
+@target_and_app
+def status(scope: Scope, out: Format, app: str) -> int:
+    """Show how the applications of hosts are doing: releases, processes with memory and restarts, health,
+    days left of certificates, reloads that are owed, holds and locks. Changes nothing.
+
+    Without APP, all applications of the hosts. TARGET is a host, a group, a glob, or several with commas; !x
+    leaves out.
+
+    Exit status: 0 all is well; 3 something is wrong; 1 a host failed; 2 usage or configuration; 4 a host could
+    not be reached.
+    """
+    hosts = select(scope)
+    apps = served_apps(hosts, app)
+    wrong: list[str] = []
+
+    def work(host: Host) -> None:
+        from provision.apps.tls import certificate_path
+        from provision.controller.events import Answered
+        from provision.steps.application_states import application_states
+        from provision.system.memory.records import Damaged, understood
+        from provision.system.shapes import having
+
+        own = apps[host.name]
+        names = [each.name for each in own]
+        fronts = sorted({each.front_role.unit for each in own})
+        certificates = {each.name: certificate_path(each) for each in own if each.tls != "none"}
+        said = application_states(host, names, fronts, certificates).stdout
+        try:
+            found = understood(said.encode("utf-8", "surrogatepass"), having({}))
+        except Damaged as error:
+            raise ProvError(f"the host's answer is invalid: {error}") from None
+        problems = [*found["problems"], *(p for each in found["apps"].values() for p in each["problems"])]
+        wrong.extend(problems)
+        host.emit(Answered(host.name, "status", {"ok": not problems, **found}))
+
+    from provision.report.status_report import StatusShown
+
+    opening = {"aside": "free"}
+    ended = ask(scope, out, work, lambda hosts: StatusShown(), plan=False, opening=opening, hosts=hosts)
+    return Exit.CHANGES if ended == Exit.DONE and wrong else ended

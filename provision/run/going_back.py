@@ -1,0 +1,225 @@
+"""Going back to an earlier release: its recorded instance takes the way of a deploy, with no source at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from provision.apps.app_releases import visible
+from provision.apps.application import Application
+from provision.controller.events import Notice, RoleStarted
+from provision.controller.outcome import StepFailed
+from provision.errors import ProvError
+from provision.names import suggestion
+from provision.roles.role_host import Host
+from provision.run.work import Work, or_undo
+from provision.serving import starting
+from provision.serving.instances import environment_path
+from provision.serving.recorded import RecordedInstance, recorded
+from provision.steps import releases, releases_served
+from provision.system.memory.records import Damaged, understood
+from provision.system.memory.release_book import in_order, newer, person
+from provision.system.shapes import having, mapping
+from provision.values import dataclass
+
+#: what a host answers of its releases: by home
+KNOWN = mapping(having({}))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to go back to. app: name of the application; "" for the only one of a host.
+
+    release: name of the release, or its beginning; "" for the one before.  hold: hold further deploys.
+    force: also onto a database with later migrations.
+    """
+
+    app: str = ""
+    release: str = ""
+    hold: bool = True
+    force: bool = False
+
+
+def rollback(choice: Choice) -> Work:
+    """Return the work of going back. If that fails, all is put back as it was."""
+
+    def go_back(host: Host) -> None:
+        app = chosen_app(host, choice.app)
+        found = earlier_instance(host, app, choice)
+        or_undo(lambda host: switch(host, found))(host)
+
+    return go_back
+
+
+def earlier_instance(host: Host, app: Application, choice: Choice) -> RecordedInstance:
+    """Return the instance to go back to, and have the roles see what the host then serves. Raises ProvError."""
+    known = books(host)
+    book = book_of(known, app)
+    name = chosen(book, app, choice.release)
+    entry = book["instances"][name]
+    found = replace(recorded(app, name, entry["release"], entry["about"]), holds=choice.hold)
+    refuse_newer_schema(host, app, book, entry, force=choice.force)
+    serve_recorded(host, known, {app.name: found})
+    return found
+
+
+def switch(host: Host, instance: RecordedInstance) -> None:
+    """Start a recorded instance, turn the front to it, and stop the one in service: as a deploy does it."""
+    session, release, app = host.started(), instance.release, instance.app
+    session.role = "app"
+    values = {name: str(value) for name, value in visible(release.environment).items()}
+    releases_served.environment_before(host, environment_path(app), values, instance.secrets)
+    if app.static:
+        releases.releases_before(host, release.home, release.id, count=app.keep_releases - 1)
+    host.later(lambda: starting.settle(host, release))
+    session.role = app.server
+    try:
+        starting.start(host, instance)
+        for role, params in host.assignment.roles:
+            if role.name == app.front:
+                session.role = role.name
+                host.emit(RoleStarted(host.name, role.name))
+                role.run(host, params)
+        host.run_later()
+        session.wait_for_all()
+    except StepFailed:
+        host.run_on_failure()
+        raise
+
+
+def chosen_app(host: Host, name: str) -> Application:
+    """Return an application of the host by its name, or its only one. Raises ProvError."""
+    apps = {app.name: app for app in host.apps}
+    if not apps:
+        raise ProvError(f"{host.name} has no applications", hint="An application is a key of `apps`.")
+    if not name and len(apps) > 1:
+        raise ProvError(
+            f"{host.name} has several applications: {', '.join(apps)}", hint="Name one after TARGET."
+        )
+    if name and name not in apps:
+        said = suggestion(name, apps) or f" It has {', '.join(apps)}."
+        raise ProvError(f"{host.name} has no application {name!r}.{said}")
+    app = apps[name or next(iter(apps))]
+    if app.auth is not None and app.auth.by == "django":
+        raise ProvError(
+            f"{app.name} has `auth: django`, whose Apache belongs to a release: there is no rollback of it",
+            hint="Check out the earlier state of your project and run prov deploy.",
+        )
+    return app
+
+
+def books(host: Host, apps: Sequence[Application] = ()) -> dict[str, dict[str, Any]]:
+    """Return what the host remembers of its applications, by name. Raises ProvError.
+
+    apps: those to ask about; all of them by default.
+    """
+    homes = {f"/srv/{app.name}": app.name for app in apps or host.apps}
+    answer = releases_served.releases_known(host, list(homes)).stdout
+    try:
+        found: dict[str, dict[str, Any]] = understood(answer.encode("utf-8", "surrogatepass"), KNOWN)
+    except Damaged as error:
+        raise ProvError(f"the host's answer about its releases is invalid: {error}") from None
+    return {homes[home]: book for home, book in found.items() if home in homes}
+
+
+def book_of(known: Mapping[str, dict[str, Any]], app: Application) -> dict[str, Any]:
+    """Return an application's book. Raises ProvError without one."""
+    book = known.get(app.name, {})
+    if "damaged" in book:
+        raise ProvError(f"{book['damaged']}", hint="A deploy writes it again.")
+    if not book.get("live"):
+        raise ProvError(
+            f"the host remembers no release of {app.name}",
+            hint="prov records releases since 0.2: deploy once, and the next release has one to go back to."
+            if book.get("current")
+            else "It has not been deployed there:  prov deploy HOST",
+        )
+    return book
+
+
+def chosen(book: Mapping[str, Any], app: Application, wanted: str) -> str:
+    """Return the name of the instance to go back to. Raises ProvError with the list of those there are."""
+    ordered = in_order(dict(book))
+    live = book["live"]
+    deployed = [name for name, _ in ordered]
+    earlier = deployed[: deployed.index(live)] if live in deployed else deployed
+    if not wanted:
+        able = [name for name in earlier if not book["instances"][name]["why"]]
+        if not able:
+            raise ProvError(f"{app.name} has no earlier release to go back to", hint=listing(book))
+        return able[-1]
+    found = [
+        name
+        for name, entry in ordered
+        if name != live and (entry["release"].startswith(wanted) or name.startswith(wanted))
+    ]
+    if not found:
+        current = book["instances"].get(live, {}).get("release", "")
+        why = "is in service" if current.startswith(wanted) else "is not on the host, or was pruned"
+        raise ProvError(f"release {wanted!r} of {app.name} {why}", hint=listing(book))
+    if len({book["instances"][name]["release"] for name in found}) > 1:
+        raise ProvError(f"{wanted!r} begins several releases of {app.name}", hint=listing(book))
+    name = found[-1]
+    why = book["instances"][name]["why"]
+    if why:
+        raise ProvError(f"release {wanted!r} of {app.name} can't be served again: {why}", hint=listing(book))
+    return name
+
+
+def listing(book: Mapping[str, Any]) -> str:
+    """Return the releases of a book, as a hint."""
+    lines = []
+    for name, entry in reversed(in_order(dict(book))):
+        state = "in service" if name == book["live"] else entry["why"]
+        words = [entry["release"], entry["at"], person(entry.get("who", "")), entry.get("commit", ""), state]
+        lines.append("  " + "  ".join(filter(None, words)))
+    return "\n".join(["There are:", *lines])
+
+
+def refuse_newer_schema(
+    host: Host, app: Application, book: Mapping[str, Any], entry: Mapping[str, Any], *, force: bool
+) -> None:
+    """Raise ProvError if the database has migrations that a release does not know; with force, say so."""
+    own = entry["about"]["migrations"]
+    later = sorted({*newer(book["schema"], own), *(each for each in book["schema"] if each not in own)})
+    if not later:
+        return
+    said = f"the database of {app.name} has migrations that release {entry['release']} does not know"
+    if force:
+        host.emit(Notice(host.name, f"{said}: {', '.join(later)}; its code meets the newer schema"))
+        return
+    raise ProvError(
+        f"{said}: {', '.join(later)}",
+        hint="Migrate back with the code in service first (prov manage HOST APP migrate ...), then use --force."
+        " Without that, --force risks errors and lost data wherever the old code meets the newer schema.",
+    )
+
+
+def serve_recorded(
+    host: Host, known: Mapping[str, dict[str, Any]], chosen: Mapping[str, RecordedInstance]
+) -> None:
+    """Have the roles of this host see its applications as they are served, and the chosen ones as they will be.
+
+    Raises ProvError if the host has no record of one that it serves.
+    """
+    apps = []
+    for app in host.apps:
+        book = known.get(app.name, {})
+        if app.name in chosen:
+            found = chosen[app.name]
+        elif book.get("live"):
+            entry = book["instances"][book["live"]]
+            found = recorded(app, book["live"], entry["release"], entry["about"])
+        elif book.get("current"):
+            raise ProvError(
+                f"the host has no record of the release of {app.name} that it serves, and both share a front",
+                hint="Deploy once with this version of prov; it records all that is in service.",
+            )
+        else:
+            # declared, but not deployed yet
+            continue
+        host.recorded[app.name] = found
+        apps.append(found.application)
+    served = replace(host.assignment.served, apps=tuple(apps))
+    host.assignment = replace(host.assignment, served=served)

@@ -1,0 +1,122 @@
+"""An instance goes into service: it starts beside the older ones, and once the front has switched to it, the host
+records it and the older ones are stopped.
+
+Deploys and rollbacks take this one way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from provision.apps.app_model import App
+from provision.apps.app_releases import OURS, Release
+from provision.apps.schemas import schema_of
+from provision.serving import workers
+from provision.serving.instances import Instance, health_url, instance, served, unit_name
+from provision.serving.recorded import about
+from provision.steps import files, releases, releases_served, systemd, wait
+
+if TYPE_CHECKING:
+    from provision.controller.outcome import Outcome
+    from provision.roles.role_host import Host
+
+#: longest wait in seconds, after the front has switched, for requests to the old instance before it is stopped
+DRAIN = 30.0
+
+
+def serve(c: Host) -> None:
+    """Serve every application of this host that names the running role as its server."""
+    for app in served(c):
+        start(c, instance(c, app))
+
+
+def start(c: Host, instance: Instance) -> None:
+    """Start an instance beside the older ones, wait until it is healthy, and stop the older ones at the
+    end."""
+    release, name = instance.release, unit_name(instance.app)
+    for file, text in instance.files.items():
+        files.file(c, f"{release.path}/{OURS[0]}/{file}", text, mode=0o644)
+    files.directory(c, f"{release.home}/instances", mode=0o755)
+    settings = [files.watched(c, path) for path in instance.reads]
+    for each in instance.all_names:
+        # unit files of its own: if the previous instance has to restart, its units are unchanged
+        files.link(c, release.instance_link(each), f"../releases/{release.id}")
+    started: list[Outcome] = []
+    for each in instance.names:
+        service = systemd.unit(c, f"{name}@{each}.service", instance.service)
+        socket = systemd.unit(c, f"{name}@{each}.socket", instance.socket)
+        systemd.service(c, f"{name}@{each}.socket", restart_on=[socket])
+        started.append(systemd.service(c, f"{name}@{each}.service", restart_on=[service, *settings]))
+    answers = [
+        healthy(c, instance.app, path, f"{name}@{each}.service")
+        for each, path in zip(instance.names, instance.listens)
+    ]
+    steady = 0.0 if instance.proved else workers.STEADY
+    answers += workers.start(c, release, instance.id, instance.workers, settings, steady)
+
+    def stop_others() -> None:
+        if instance.proved:
+            workers.stay(c, workers.units(instance.app, instance.id, instance.workers))
+        keep, draining = instance.names, instance.app.front_role.draining
+        # if a front has no title for processes that finish, the instance itself finishes requests as it stops
+        systemd.only_instances(
+            c, f"{name}@.service", keep, after=DRAIN if draining else 0, until_gone=draining
+        )
+        systemd.only_instances(c, f"{name}@.socket", keep)
+        workers.stop_others(c, instance.app, "*", instance.all_names)
+        workers.jobs(c, instance.app, instance.jobs)
+
+    c.later(lambda: record(c, instance))
+    c.later(stop_others)
+    c.on_failure(lambda: withdraw(c, instance, started, answers))
+
+
+def record(c: Host, instance: Instance) -> None:
+    """Have the host remember that an instance is in service, and what serving it again takes."""
+    release, migrations = instance.release, schema_of(instance.release)
+    releases_served.release_served(
+        c,
+        release.home,
+        instance.id,
+        release.id,
+        "" if instance.proved else json.dumps(about(instance, migrations), sort_keys=True),
+        migrations=migrations,
+        again=instance.proved,
+        hold=instance.holds,
+    )
+
+
+def withdraw(c: Host, instance: Instance, started: Sequence[Outcome], answers: Sequence[Outcome]) -> None:
+    """Stop an instance that this run has started and that does not work: the front does not use it yet, and
+    nothing else would stop it before the next successful run."""
+    if not any(each.known_change for each in started) or not any(each.error for each in (*started, *answers)):
+        return
+    name = unit_name(instance.app)
+    for each in instance.names:
+        for kind in ("service", "socket"):
+            systemd.service(c, f"{name}@{each}.{kind}", running=False, enabled=False)
+    for each in workers.units(instance.app, instance.id, instance.workers):
+        systemd.service(c, each, running=False, enabled=False)
+
+
+def settle(c: Host, release: Release) -> None:
+    """Once the front serves the new release, record that, and remove the oldest releases."""
+    files.link(c, release.current, f"releases/{release.id}")
+    releases.old_releases(c, release.home, release.id, keep=release.app.keep_releases)
+
+
+def healthy(c: Host, app: App, socket: str, unit: str) -> Outcome:
+    """Ask an instance's own socket for the health path, as the front would."""
+    scheme, _, rest = health_url(app).partition("://")
+    headers = {"Host": rest.partition("/")[0], "X-Forwarded-Proto": scheme}
+    return wait.url(
+        c,
+        f"http://{rest}",
+        socket=socket,
+        headers=headers,
+        service=unit,
+        within=app.start_timeout,
+        expect=app.expect,
+    )

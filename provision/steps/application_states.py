@@ -1,0 +1,104 @@
+"""How applications are doing: their releases, processes, health and certificates. Shipped to hosts (Python 3.8)."""
+
+import json
+import re
+import ssl
+import time
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
+
+from provision.steps.base import Diff, Step, check_path, check_text, listed, step, wanted
+from provision.steps.support.app_processes import bad, health, is_web, shown, units_of
+from provision.system.memory.records import Damaged
+from provision.system.memory.release_book import read_book
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+#: days that a certificate should at least be valid for: a renewal has long been due by then
+FEW_DAYS = 10
+
+
+@wanted()
+class ApplicationStates(Step):
+    """How applications are doing, as JSON in the outcome's stdout. Changes nothing.
+
+    apps: their names.  fronts: units of the fronts that serve them.  certificates: by application, the path of
+    its certificate. For each application: its release, each process with state, memory (bytes), restarts and
+    seconds since its start, the answer of its health path, the days left of its certificate, and under
+    "problems" what is wrong.
+    """
+
+    apps: Sequence[str]
+    fronts: Sequence[str] = ()
+    certificates: Mapping[str, str] = ()  # type: ignore[assignment]
+
+    def label(self) -> str:
+        return "state of %s" % listed(self.apps)
+
+    def validate(self) -> None:
+        for name in (*self.apps, *self.fronts):
+            check_text(name, "name")
+        for path in dict(self.certificates).values():
+            check_path(path, "certificates")
+
+    def check(self, host: "System") -> Diff:
+        units = {app: units_of(host, app) for app in self.apps}
+        fronts = ["%s.service" % front for front in self.fronts]
+        states = shown(host, [*fronts, *(unit for names in units.values() for unit in names)])
+        answer: Dict[str, Any] = {
+            "apps": {app: self._app(host, app, [states[name] for name in units[app]]) for app in self.apps},
+            "fronts": [states[name] for name in fronts],
+            "problems": ["%s is %s" % (name, states[name]["state"]) for name in fronts if bad(states[name])],
+            "lock": host.ledger.operator_lock(),
+            "owed": sorted(name for name, entry in host.ledger.data["units"].items() if entry.get("owes")),
+        }
+        answer["problems"] += ["a reload is owed: %s" % name for name in answer["owed"]]
+        self.scratch["stdout"] = json.dumps(answer)
+        return Diff.none("read")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        raise AssertionError("reading changes nothing")
+
+    def _app(self, host: "System", app: str, processes: "List[Dict[str, Any]]") -> Dict[str, Any]:
+        home, problems = "/srv/" + app, []
+        found: Dict[str, Any] = {"release": "", "hold": None, "processes": processes}
+        try:
+            book = read_book(host, home)
+            entry = book["instances"].get(book["live"], {})
+            found.update({name: entry.get(name, "") for name in ("release", "at", "who", "commit")})
+            found["hold"] = book["hold"]
+        except Damaged as error:
+            entry = {}
+            problems.append(str(error))
+        current = host.files.stat(home + "/current")
+        if current is None:
+            problems.append("is not deployed")
+        elif not found["release"]:
+            found["release"] = current.target.rsplit("/", 1)[-1]
+        problems += ["%s is %s" % (each["unit"], each["state"]) for each in processes if bad(each)]
+        problems += ["%s has not read its unit file" % each["unit"] for each in processes if each["stale"]]
+        expect = entry.get("about", {}).get("settings", {}).get("expect", ())
+        found["health"] = [
+            health(host, app, each["unit"], expect) for each in processes if is_web(app, each["unit"])
+        ]
+        problems += ["%(url)s: %(said)s" % each for each in found["health"] if each["said"]]
+        found["certificate_days"] = days = self._days(host, dict(self.certificates).get(app, ""))
+        if days is not None and days < FEW_DAYS:
+            problems.append(
+                "the certificate is valid for %d more days" % days
+                if days >= 0
+                else "the certificate has expired"
+            )
+        found["problems"] = problems
+        return found
+
+    def _days(self, host: "System", path: str) -> Any:
+        """Return the days that a certificate is still valid; None without one."""
+        if not path or host.files.stat(path) is None:
+            return None
+        dates = host.ask(("openssl", "x509", "-noout", "-enddate", "-in", path))
+        end = re.search(r"notAfter=(.+)", dates.stdout)
+        return int((ssl.cert_time_to_seconds(end.group(1)) - time.time()) // 86400) if end else None
+
+
+application_states = step(ApplicationStates)

@@ -1,0 +1,172 @@
+"""What keeps deploys away: holds of applications after a rollback, and locks of hosts by an operator.
+
+Shipped to hosts (Python 3.8, standard library).
+"""
+
+import os
+import time
+from typing import TYPE_CHECKING, List, Sequence
+
+from provision.errors import StepError
+from provision.steps.base import Change, Diff, Step, check_path, check_seconds, check_text, step, wanted
+from provision.system.memory.ledger import now
+from provision.system.memory.records import Damaged
+from provision.system.memory.release_book import held, person, read_book, write_book
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+
+@wanted()
+class ChangesAllowed(Step):
+    """A host that no operator has locked, and applications that no rollback holds. Changes nothing.
+
+    homes: of the applications that the run deploys, such as /srv/shop. A plan says what a deploy would refuse,
+    in its outcome's stdout.
+    """
+
+    homes: Sequence[str] = ()
+
+    def label(self) -> str:
+        return "changes are allowed"
+
+    def validate(self) -> None:
+        for home in self.homes:
+            check_path(home, "homes")
+
+    def check(self, host: "System") -> Diff:
+        found = self._found(host)
+        if not found:
+            return Diff.none("nothing holds them")
+        if host.planned:
+            self.scratch["stdout"] = "\n".join("%s; a deploy refuses" % said for said, _ in found)
+            return Diff.none("; ".join(said for said, _ in found))
+        raise StepError("; ".join(said for said, _ in found), hint=found[0][1])
+
+    def _found(self, host: "System") -> "List[Sequence[str]]":
+        found: List[Sequence[str]] = []
+        lock = host.ledger.operator_lock()
+        if lock:
+            # a run that changes something is refused before its first step; a plan gets here
+            found.append((lock, "To lift it:  prov unlock HOST"))
+        for home in self.homes:
+            try:
+                hold = read_book(host, home)["hold"]
+            except Damaged:
+                # the release in service begins a new one
+                continue
+            if hold:
+                app = home.rsplit("/", 1)[-1]
+                found.append((held(home, hold), "Once the cause is gone:  prov resume HOST %s" % app))
+        return found
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        raise AssertionError("asking changes nothing")
+
+
+@wanted()
+class FreeOfLocks(Step):
+    """A host that no run is at work on, and no operator has locked. Changes nothing.
+
+    within: seconds to wait for that.
+    """
+
+    within: float
+
+    DEADLINE = 86400.0
+
+    def label(self) -> str:
+        return "wait for the lock"
+
+    def validate(self) -> None:
+        check_seconds(self.within, "within")
+
+    def check(self, host: "System") -> Diff:
+        end = time.monotonic() + self.within
+        while True:
+            said = host.ledger.operator_lock() or ("another run is at work" if host.ledger.busy() else "")
+            if not said:
+                return Diff.none("is free")
+            if time.monotonic() > end:
+                raise StepError(
+                    "still locked after %g s: %s" % (self.within, said),
+                    hint="What it did:  prov history HOST",
+                )
+            host.controller.progress(said)
+            time.sleep(0.5)
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        raise AssertionError("waiting changes nothing")
+
+
+@wanted()
+class Resumed(Step):
+    """An application whose deploys are no longer held.
+
+    home: such as /srv/shop.
+    """
+
+    home: str
+
+    def label(self) -> str:
+        return "deploys of %s" % self.home.rsplit("/", 1)[-1]
+
+    def validate(self) -> None:
+        check_path(self.home, "home")
+
+    def check(self, host: "System") -> Diff:
+        try:
+            hold = read_book(host, self.home)["hold"]
+        except Damaged as error:
+            raise StepError(str(error), hint="A deploy writes it again.") from None
+        if not hold:
+            return Diff.none("are not held")
+        return Diff([Change("hold", "by %s, %s" % (person(hold["who"]), hold["at"]), "")])
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        write_book(host, self.home, {**read_book(host, self.home), "hold": None})
+
+
+@wanted()
+class OperatorLock(Step):
+    """A host that no run may change until the lock is lifted, or one without such a lock.
+
+    reason: why, for those who meet it; "" lifts the lock.  who: who locks it.
+    """
+
+    reason: str
+    who: str = ""
+
+    def label(self) -> str:
+        return "lock of the host"
+
+    def validate(self) -> None:
+        if self.reason:
+            check_text(self.reason, "reason")
+            check_text(self.who, "who")
+
+    def check(self, host: "System") -> Diff:
+        lock = host.ledger.operator_lock()
+        if not self.reason:
+            return Diff([Change("lock", lock, "")]) if lock else Diff.none("is not locked")
+        if lock.endswith(": %s" % self.reason):
+            return Diff.none(lock)
+        if lock:
+            raise StepError(lock, hint="To lock it yourself, lift that one first:  prov unlock HOST")
+        return Diff([Change("lock", "", self.reason)])
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        path = os.path.join(host.ledger.home, "locked")
+        if not self.reason:
+            host.files.remove(path)
+            return
+        if host.files.stat(host.ledger.home) is None:
+            host.files.mkdir(host.ledger.home, 0o700, *host.owner("root", "root"))
+        text = "the host is locked by %s since %s: %s\n" % (person(self.who), now(), self.reason)
+        host.files.write(path, text.encode(), 0o600, *host.owner("root", "root"))
+
+
+changes_allowed = step(ChangesAllowed)
+resumed = step(Resumed)
+operator_locked = step(OperatorLock)
+free_of_locks = step(FreeOfLocks)

@@ -1,0 +1,201 @@
+"""What a host remembers of releases, holds and locks, on real agents: written, read, refused, undone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agent_sessions import Agents
+
+from provision.controller.outcome import Outcome, StepFailed
+from provision.controller.session import Session
+from provision.errors import ProvError
+from provision.steps.base import Step
+from provision.steps.holds import ChangesAllowed, FreeOfLocks, OperatorLock, Resumed
+from provision.steps.releases_served import EnvironmentBefore, ReleaseServed, ReleasesKnown, SchemaKnown
+from provision.steps.undo import Undo
+
+FIRST, SECOND = "a" * 12, "b" * 12
+ENV = 'KEY="now"\nOLD="1"\nPLAIN="new\nlines"\n'
+
+
+@pytest.fixture
+def home(root: Path) -> str:
+    """An application with two releases on the host, each with its environment."""
+    for release in (FIRST, SECOND):
+        folder = root / "releases" / release
+        folder.mkdir(parents=True)
+        (root / "venvs" / release).mkdir(parents=True)
+        (folder / ".venv").symlink_to(f"../../venvs/{release}")
+    return str(root)
+
+
+def run(agents: Agents, *steps: Step, plan: bool = False) -> list[Outcome]:
+    """Do these steps in a run of their own."""
+    with agents.session(plan=plan) as session:
+        return [submitted(session, step) for step in steps]
+
+
+def submitted(session: Session, step: Step) -> Outcome:
+    return session.submit(step).wait()
+
+
+def refused(agents: Agents, step: Step) -> StepFailed:
+    session = agents.start()
+    with pytest.raises(StepFailed) as error:
+        session.submit(step).wait()
+    session.acknowledge()
+    session.finish()
+    return error.value
+
+
+def served(home: str, release: str, migrations: Sequence[str] = (), **options: Any) -> ReleaseServed:
+    about = {"environment": {}, "secrets": [], "migrations": list(migrations)}
+    text = "" if options.get("again") else json.dumps(about)
+    return ReleaseServed(home, release, release, text, migrations, **options)
+
+
+def known(agents: Agents, home: str) -> dict[str, Any]:
+    (outcome,) = run(agents, ReleasesKnown([home]))
+    found: dict[str, Any] = json.loads(outcome.stdout)[home]
+    return found
+
+
+def test_a_release_is_recorded_once(agents: Agents, home: str) -> None:
+    (first,) = run(agents, served(home, FIRST))
+    assert first.diff[0][:3] == ("release", "", FIRST)
+    (again,) = run(agents, served(home, FIRST))
+    assert (again.state, again.why) == ("ok", f"is {FIRST}")
+    assert (Path(home) / "releases.json").stat().st_mode & 0o777 == 0o600
+    book = known(agents, home)
+    assert book["live"] == FIRST
+    assert book["instances"][FIRST]["who"] == "test"
+    assert book["unrecorded"] == [SECOND]
+
+
+def test_a_plan_says_it_and_records_nothing(agents: Agents, home: str) -> None:
+    (planned,) = run(agents, served(home, FIRST), plan=True)
+    assert planned.state == "changed"
+    assert not (Path(home) / "releases.json").exists()
+
+
+def test_a_rollback_keeps_the_record_and_holds(agents: Agents, home: str) -> None:
+    run(agents, served(home, FIRST, ["m/0001_a.py"]))
+    run(agents, served(home, SECOND, ["m/0001_a.py", "m/0002_b.py"]))
+    before = known(agents, home)["instances"]
+    run(agents, served(home, FIRST, again=True, hold=True))
+    book = known(agents, home)
+    assert book["live"] == FIRST
+    assert book["instances"] == before, "when and by whom it was deployed stays"
+    assert book["schema"] == ["m/0001_a.py", "m/0002_b.py"], "the database keeps what it has"
+    assert (book["hold"]["left"], book["hold"]["back_to"]) == (SECOND, FIRST)
+
+    error = refused(agents, ChangesAllowed([home]))
+    assert f"went back from {SECOND} to {FIRST}" in error.message
+    assert "test" in error.message
+    assert "prov resume" in error.hint
+    (planned,) = run(agents, ChangesAllowed([home]), plan=True)
+    assert planned.state == "ok"
+    assert "is held" in planned.stdout
+    assert [each.state for each in run(agents, ChangesAllowed())] == ["ok"], "other work is let through"
+
+    assert [each.state for each in run(agents, Resumed(home), Resumed(home))] == ["changed", "ok"]
+    assert run(agents, ChangesAllowed([home]))[0].state == "ok"
+
+
+def test_an_undo_of_a_rollback_lifts_its_hold(agents: Agents, home: str) -> None:
+    run(agents, served(home, FIRST))
+    run(agents, served(home, SECOND))
+    run(agents, served(home, FIRST, again=True, hold=True))
+    run(agents, Undo())
+    book = known(agents, home)
+    assert (book["live"], book["hold"]) == (SECOND, None)
+
+
+def test_a_release_without_its_environment_says_so(agents: Agents, home: str) -> None:
+    run(agents, served(home, FIRST))
+    run(agents, served(home, SECOND))
+    (Path(home) / "venvs" / FIRST).rmdir()
+    book = known(agents, home)
+    assert book["instances"][FIRST]["why"] == "its environment is gone"
+    assert book["instances"][SECOND]["why"] == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"version": 1, "live": 3, "instances": {}}', '{"version": 9}']
+)
+def test_a_damaged_record_is_told_and_written_again(agents: Agents, home: str, text: str) -> None:
+    (Path(home) / "releases.json").write_text(text)
+    assert "releases.json" in known(agents, home)["damaged"]
+    assert run(agents, ChangesAllowed([home]))[0].state == "ok"
+    assert run(agents, SchemaKnown(home, []))[0].state == "ok"
+    run(agents, served(home, FIRST))
+    assert known(agents, home)["live"] == FIRST
+
+
+def test_code_that_is_older_than_its_database_is_refused(agents: Agents, home: str) -> None:
+    run(agents, served(home, SECOND, ["shop/migrations/0001_a.py", "shop/migrations/0002_b.py"]))
+    error = refused(agents, SchemaKnown(home, ["shop/migrations/0001_a.py"]))
+    assert "shop/migrations/0002_b.py" in error.message
+    assert "0001_a" not in error.message
+    assert "--force" in error.hint
+    later = ["shop/migrations/0001_a.py", "shop/migrations/0002_b.py", "shop/migrations/0003_c.py"]
+    assert run(agents, SchemaKnown(home, later))[0].state == "ok"
+
+
+def test_an_environment_goes_back_and_secrets_stay(agents: Agents, root: Path) -> None:
+    path = root / "shop.env"
+    path.write_text(ENV)
+    step = EnvironmentBefore(str(path), {"PLAIN": 'a "b"\n$c', "X": "2"}, ["KEY"])
+    changed, again = run(agents, step, step)
+    assert changed.diff == [("content", "********", "********", "")]
+    assert changed.why == "differs: OLD, PLAIN, X"
+    assert again.state == "ok"
+    assert path.read_text() == 'KEY="now"\nPLAIN="a \\"b\\"\n\\$c"\nX="2"\n'
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_secret_that_is_gone_is_named(agents: Agents, root: Path) -> None:
+    path = root / "shop.env"
+    path.write_text(ENV)
+    error = refused(agents, EnvironmentBefore(str(path), {}, ["KEY", "TOKEN"]))
+    assert error.message.endswith(": TOKEN")
+    assert path.read_text() == ENV
+    assert "is missing" in refused(agents, EnvironmentBefore(str(root / "none.env"), {})).message
+
+
+def aside(agents: Agents, *steps: Step) -> list[Outcome]:
+    """Do these steps beside runs, as prov lock does."""
+    session = agents.start(opening={"aside": "free"})
+    done = [submitted(session, step) for step in steps]
+    session.finish()
+    return done
+
+
+def test_a_lock_refuses_with_its_reason(agents: Agents, home: str) -> None:
+    lock = OperatorLock("disk", "ann@desk (pid 3)")
+    assert [each.state for each in aside(agents, lock, lock)] == ["changed", "ok"]
+    with pytest.raises(ProvError, match=r"locked by ann@desk since .*: disk") as error:
+        run(agents, ChangesAllowed())
+    assert "prov unlock" in error.value.hint
+    (planned,) = run(agents, ChangesAllowed([home]), plan=True)
+    assert "disk" in planned.stdout
+    assert aside(agents, ReleasesKnown([home]))[0].state == "ok", "what only reads is let through"
+    with pytest.raises(StepFailed, match="disk"):
+        aside(agents, OperatorLock("another reason", "bob"))
+    assert [each.state for each in aside(agents, OperatorLock(""), OperatorLock(""))] == ["changed", "ok"]
+    assert run(agents, ChangesAllowed())[0].state == "ok"
+
+
+def test_a_wait_for_locks_ends_with_them(agents: Agents) -> None:
+    aside(agents, OperatorLock("disk", "ann"))
+    with pytest.raises(StepFailed, match="disk"):
+        aside(agents, FreeOfLocks(0.1))
+    session = agents.start(opening={"aside": "free"})
+    waiting = session.submit(FreeOfLocks(30))
+    aside(agents, OperatorLock(""))
+    assert waiting.state == "ok"
+    session.finish()
