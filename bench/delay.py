@@ -1,9 +1,9 @@
 """A TCP proxy that adds round-trip time and counts what passes. Runs as a process of its own:
 
-    python -m bench.delay RTT_SECONDS ADDRESS:PORT...
+    python -m bench.delay RTT_SECONDS ADDRESS:PORT:LISTEN...
 
-First prints one line of JSON: the ports on 127.0.0.1, one for each target. Then, for each line on stdin, prints
-what has passed since the last one, as JSON; ends with stdin.
+First prints one line of JSON: the ports on 127.0.0.1, one for each target; LISTEN is the port, 0 for any. Then, for
+each line on stdin, prints what has passed since the last one, as JSON; ends with stdin.
 
 Each direction is delayed by half of RTT, in order. A connection costs one RTT before the first byte, as TCP's own
 handshake would. A flight is what one side says after the other has spoken: those of the client are the round trips.
@@ -40,9 +40,9 @@ class Proxy:
         self._target = target
         self._counts = counts
 
-    async def serve(self) -> int:
-        """Listen; returns the port."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, backlog=1024)
+    async def serve(self, port: int) -> int:
+        """Listen; returns the port. port: 0 for any."""
+        server = await asyncio.start_server(self._connected, "127.0.0.1", port, backlog=1024)
         return int(server.sockets[0].getsockname()[1])
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -132,10 +132,10 @@ def no_delay(writer: asyncio.StreamWriter) -> None:
     writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-async def main(rtt: float, targets: list[tuple[str, int]]) -> None:
-    """Serve until stdin ends."""
+async def main(rtt: float, targets: list[tuple[str, int, int]]) -> None:
+    """Serve until stdin ends. targets: address, port, and the port on which to listen for it."""
     counts = Counts()
-    ports = [await Proxy(rtt, target, counts).serve() for target in targets]
+    ports = [await Proxy(rtt, (address, port), counts).serve(listen) for address, port, listen in targets]
     put(ports)
     loop = asyncio.get_running_loop()
     while await loop.run_in_executor(None, sys.stdin.readline):
@@ -150,5 +150,7 @@ def put(value: object) -> None:
 
 
 if __name__ == "__main__":
-    pairs = [target.rsplit(":", 1) for target in sys.argv[2:]]
-    asyncio.run(main(float(sys.argv[1]), [(address, int(port)) for address, port in pairs]))
+    words = [target.rsplit(":", 2) for target in sys.argv[2:]]
+    asyncio.run(
+        main(float(sys.argv[1]), [(address, int(port), int(listen)) for address, port, listen in words])
+    )

@@ -10,6 +10,10 @@ from typing import Any
 
 from bench.hosts import Endpoint, via
 
+#: the port of each host's proxies. Hosts of real life have one address: tools that remember hosts by it would
+#: otherwise meet a stranger in each part of the benchmark
+PORTS: dict[str, int] = {}
+
 
 class Proxy:
     """Proxies for hosts, in a process of their own while entered. points: the hosts through them."""
@@ -19,14 +23,17 @@ class Proxy:
         self._rtt = rtt
 
     def __enter__(self) -> Proxy:
-        targets = [f"{p.address}:{p.port}" for p in self._points]
+        hosts = [f"{p.address}:{p.port}" for p in self._points]
+        targets = [f"{host}:{PORTS.get(host, 0)}" for host in hosts]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bench.delay", str(self._rtt), *targets],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.points = via(self._points, self._answer())
+        ports = self._answer()
+        PORTS.update(zip(hosts, ports))
+        self.points = via(self._points, ports)
         return self
 
     def counts(self) -> dict[str, int]:
