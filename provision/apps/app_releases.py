@@ -28,6 +28,8 @@ from provision.apps.requirements import (
     with_project,
 )
 from provision.apps.surroundings import asked_for, surroundings
+from provision.declared import serving_roles
+from provision.declared.role_folders import BUILTIN
 from provision.errors import ProvError
 from provision.secrets import Secret, logins, without_logins
 from provision.sources.folder_manifests import contents
@@ -156,9 +158,20 @@ class Release:
             raise ProvError(
                 f"the requirements of {self.app.name} have hashes but do not list {bare_name(package)}",
                 where=str(self.app.source),
-                hint=f"With hashes, pip refuses packages without one: add {package} with its hash.",
+                hint=f"With hashes, pip refuses packages without one: {self._with_a_hash(package)}.",
             )
         return [package]
+
+    def _with_a_hash(self, package: str) -> str:
+        """Return what to do if the server's package has no hash: add it, or choose a server that has one."""
+        listed = named_in(self.requirements)
+        others = [
+            each.name
+            for each in serving_roles.servers([BUILTIN])
+            if each.package and self.app.interface in each.serves and bare_name(each.package) in listed
+        ]
+        choose = f", or choose what they list: server: {others[0]}" if others else ""
+        return f"add {package} with its hash{choose}"
 
     @property
     def current(self) -> str:

@@ -23,8 +23,8 @@ from provision.steps.held_password import HELD, MADE, HeldPassword
 Make = Callable[[Sequence[Secret], bool, bool], Step]
 
 
-def hand_over(c: Host, bindings: Sequence[Binding], make: Make) -> None:
-    """Have this host see to the password of one user, and hand it to the applications.
+def hand_over(c: Host, bindings: Sequence[Binding], make: Make) -> Outcome:
+    """Have this host see to the password of one user, and hand it to the applications; return what came of it.
 
     bindings: of this user.  make: returns the step. Its output is HELD and the index of the one that is in force,
     or MADE and a new one; nothing if it has none, or would make one.
@@ -49,6 +49,7 @@ def hand_over(c: Host, bindings: Sequence[Binding], make: Make) -> None:
     secret = said(outcome, held)
     for binding in bindings:
         binding.handed.secret = secret
+    return outcome
 
 
 def said(outcome: Outcome, held: Sequence[Secret]) -> Secret | None:

@@ -3,25 +3,30 @@
 An application names it in `uses`. Each instance has its own memory, data and socket. Only the application may
 use the socket: nothing else on the host, and there is no port. From other hosts it is reached over TLS, at a
 port of its own between 26000 and 31999: both sides have a certificate of the private CA, and it accepts every
-application that has one. Its data outlives restarts, and is never removed.
+application that has one. With `auth: password`, for clients that can do neither, its host makes a password, and the
+application finds it in its environment; between hosts it goes over TLS, on one host the port is at 127.0.0.1. Its
+data outlives restarts, and is never removed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 from pydantic import Field
 
-from provision.apps.bindings import Binding
+from provision.apps.bindings import LOOPBACK, Binding
 from provision.apps.tls import AUTHORITY_PATH
 from provision.role import Host, Outcome, Params, task
 from provision.secrets import Secret
+from provision.serving.handing import hand_over
 from provision.steps import apt, files, service_users, systemd
+from provision.steps.redis_passwords import RedisPassword
 from provision.values import dataclass
 from roles.tls import Tls, between
 
-REACHED_BY = ("socket", "certificate")
+REACHED_BY = ("socket", "certificate", "password")
 PORTS = (26000, 31999)
 
 FOLDER = "/etc/prov/redis"
@@ -72,7 +77,7 @@ def install(c: Host, p: Redis) -> None:
     bindings = [each for each in c.provided if each.role == "redis"]
     if bindings:
         files.directory(c, FOLDER, mode=0o755, parents=True)
-    others = [each for each in bindings if each.way != "socket"]
+    others = [each for each in bindings if each.is_elsewhere]
     read = [between.server(c, c.params(Tls), "redis", others, group=product.user)] if others else []
     for binding in bindings:
         instance(c, p, product, binding, memory(c, p, len(bindings)), read)
@@ -101,6 +106,7 @@ def instance(
         said_in = c.inventory.origin("apps", app.name, "user")
         service_users.service_user(c, app.user, home=f"/var/lib/{app.user}", said_in=str(said_in or ""))
     path = f"{FOLDER}/{binding.name}.conf"
+    users = f"{FOLDER}/{binding.name}.acl"
     values: dict[str, Any] = {
         "p": p,
         "product": product,
@@ -110,16 +116,20 @@ def instance(
         "socket": socket(binding),
         "conf": path,
         "local": local,
-        "address": "" if local else between.listens_at(c, [binding]),
+        "users": users if binding.way == "password" else "",
+        "address": between.listens_at(c, [binding]) if binding.is_elsewhere else LOOPBACK,
         "tls": between.server_files("redis"),
         "authority": AUTHORITY_PATH,
     }
+    read = list(certificates) if binding.is_elsewhere else []
+    if binding.way == "password":
+        read.append(hand_over(c, [binding], partial(RedisPassword, users, product.user)))
     conf = files.template(c, "redis.conf.j2", to=path, mode=0o644, **values)
     # only the unit has a group: the template of a file would take the word for that of the file
     group = app.user if local else product.user
     text = c.render("redis.service.j2", role="redis", group=group, **values)
     unit = systemd.unit(c, f"{name}.service", text)
-    systemd.service(c, name, restart_on=[conf, unit, *([] if local else certificates)])
+    systemd.service(c, name, restart_on=[conf, unit, *read])
 
 
 def unit_name(binding: Binding) -> str:
@@ -135,23 +145,16 @@ def socket(binding: Binding) -> str:
 def environment(binding: Binding, packages: Collection[str]) -> dict[str, str | Secret]:
     """Return an application's environment: a URL as redis-py reads it, and one for Celery."""
     if binding.way == "socket":
-        values = {"user": "", "host": socket(binding), "port": "0", "name": "0"}
-        url = binding.url("{scheme}://{host}?db={name}", "unix", values)
-        broker = f"redis+socket://{socket(binding)}"
+        plain, scheme = "{scheme}://{host}?db={name}", "unix"
+        host, port = socket(binding), "0"
     else:
-        values = {
-            "user": "",
-            "host": binding.host_name,
-            "port": str(binding.port),
-            "name": "0",
-        }
-        own = binding.files
-        files = f"ssl_ca_certs={own.authority}&ssl_certfile={own.certificate}&ssl_keyfile={own.key}"
-        plain = f"{{scheme}}://{{host}}:{{port}}/{{name}}?{files}&ssl_cert_reqs="
-        url = binding.url(f"{plain}required", "rediss", values)
-        # kombu expects the names of constants of Python's ssl
-        broker = url.removesuffix("required") + "CERT_REQUIRED"
-    found: dict[str, str | Secret] = {binding.variable: url}
+        host, port = binding.host_name, str(binding.port)
+        login = ":{password}@" if binding.way == "password" else ""
+        files = f"?{client_files(binding)}&ssl_cert_reqs=required" if binding.is_elsewhere else ""
+        plain = f"{{scheme}}://{login}{{host}}:{{port}}/{{name}}{files}"
+        scheme = "rediss" if binding.is_elsewhere else "redis"
+    found = binding.variables(plain, scheme, {"user": "", "host": host, "port": port, "name": "0"})
+    url = found[binding.variable]
     if binding.first:
         found["REDIS_URL"] = url
         if "rq" in packages:
@@ -159,5 +162,22 @@ def environment(binding: Binding, packages: Collection[str]) -> dict[str, str | 
             found["RQ_REDIS_URL"] = url
     if "celery" in packages and (binding.first or binding.key in QUEUES):
         # Celery reads these variables directly, in a form of its own
+        broker = for_celery(binding, url)
         found |= {"CELERY_BROKER_URL": broker, "CELERY_RESULT_BACKEND": broker}
     return found
+
+
+def client_files(binding: Binding) -> str:
+    """Return the part of a URL that names the authority, and the application's certificate if it has one."""
+    own = binding.files
+    certificate = f"&ssl_certfile={own.certificate}&ssl_keyfile={own.key}"
+    return f"ssl_ca_certs={own.authority}" + (certificate if binding.way == "certificate" else "")
+
+
+def for_celery(binding: Binding, url: str | Secret) -> str | Secret:
+    """Return a URL as kombu reads it, which expects the names of constants of Python's ssl."""
+    if binding.way == "socket":
+        return f"redis+socket://{socket(binding)}"
+    if isinstance(url, Secret):
+        return Secret(url.reveal().replace("ssl_cert_reqs=required", "ssl_cert_reqs=CERT_REQUIRED"))
+    return url.replace("ssl_cert_reqs=required", "ssl_cert_reqs=CERT_REQUIRED")

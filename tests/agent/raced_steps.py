@@ -34,6 +34,7 @@ from provision.steps.passwords import PasswordFile
 from provision.steps.permissions import Permissions
 from provision.steps.prune import Emptied
 from provision.steps.python import Venv
+from provision.steps.redis_passwords import RedisPassword
 from provision.steps.releases import OldReleases, ReleasesBefore
 from provision.steps.script import Script
 from provision.steps.sqlite import Backup
@@ -88,6 +89,7 @@ RACED: dict[type[Step], Make] = {
         NoAuthorizedKeys(USER, [KEY], f"{way}/conf"),
     ],
     HeldPassword: lambda way, own: [HeldPassword(f"{way}/conf", "A")],
+    RedisPassword: lambda way, own: [RedisPassword(f"{way}/conf", "root", [], True)],
     FileCondition: lambda way, own: [FileCondition(f"{way}/conf", contains="nowhere", within=0)],
     CommandCondition: lambda way, own: [CommandCondition(["cat", "only"], cwd=way, within=0)],
     ProcessCondition: lambda way, own: [ProcessCondition(pid_file=f"{way}/conf", within=0)],

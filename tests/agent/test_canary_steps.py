@@ -34,6 +34,7 @@ from provision.steps.passwords import PasswordFile
 from provision.steps.postgres import DatabaseRole
 from provision.steps.postgres_passwords import MadePassword
 from provision.steps.python import Venv
+from provision.steps.redis_passwords import RedisPassword
 from provision.steps.script import Script
 from provision.steps.ssh import ClientDropIn, SshdDropIn
 from provision.steps.support.execution import Execution
@@ -67,6 +68,7 @@ STEPS: dict[str, Make] = {
         f"{at}/p", {"a": s}, Source.made_by("c", lambda r: b"{}")
     ),
     "MadePassword.held": lambda at, s: MadePassword("x", [s]),
+    "RedisPassword.held": lambda at, s: RedisPassword(f"{at}/acl", "root", [s]),
     "DatabaseRole.password": lambda at, s: DatabaseRole("x", password=s),
     "Venv.environment": lambda at, s: Venv(f"{at}/v", python="/none", environment={"PIP_INDEX_URL": s}),
     "SshdDropIn.content": lambda at, s: SshdDropIn("x", s),

@@ -146,10 +146,11 @@ def test_a_database_on_another_host(project: Project, lab_hosts: Hosts) -> None:
     assert unreached.tally(WEB)["changed"] == 0
 
 
-def password(variable: str = "DATABASE_PASSWORD") -> str:
-    """What the application logs in with; the file is root's alone."""
-    assert on(WEB, "stat", "-c", "%a %U", "/etc/prov/shop.env") == "600 root"
-    lines = dict(line.split("=", 1) for line in on(WEB, "cat", "/etc/prov/shop.env").splitlines())
+def password(variable: str = "DATABASE_PASSWORD", app: str = "shop") -> str:
+    """What an application logs in with; the file is root's alone."""
+    path = f"/etc/prov/{app}.env"
+    assert on(WEB, "stat", "-c", "%a %U", path) == "600 root"
+    lines = dict(line.split("=", 1) for line in on(WEB, "cat", path).splitlines())
     return lines[variable].strip('"')
 
 
@@ -277,17 +278,26 @@ def app(environ, start_response):
 """
 
 
-def test_a_cache_on_another_host(project: Project, lab_hosts: Hosts) -> None:
-    hosts = lab_hosts.up({WEB: Kind("debian-13"), BASE: Kind()})
-    (project.folder / "counter").mkdir()
+def counter(project: Project, use: dict[str, Any], *roles: str) -> None:
+    """An inventory with an application that counts in a cache, on WEB with these further roles."""
+    (project.folder / "counter").mkdir(exist_ok=True)
     (project.folder / "counter/counter.py").write_text(CACHE)
     (project.folder / "counter/requirements.txt").write_text("redis\n")
     app = {"source": "../counter", "target": "counter:app", "domains": ["counter.test"]}
-    web = {
-        "roles": ["base", "python", "app"],
-        "apps": {"counter": {**app, "uses": {"cache": {"redis": BASE}}}},
-    }
+    web = {"roles": ["base", "python", *roles, "app"], "apps": {"counter": {**app, "uses": {"cache": use}}}}
     project.inventory({WEB: web, BASE: {"roles": ["redis"]}}, ansible_connection="lab")
+
+
+def asked(url: str) -> str:
+    """What a client of WEB is told at a URL."""
+    asking = "import redis, sys; print(redis.from_url(sys.argv[1]).ping())"
+    python = ["/srv/counter/current/.venv/bin/python", "-c", asking, url]
+    return on(WEB, "sh", "-c", '"$@" 2>&1 || true', "sh", *python)
+
+
+def test_a_cache_on_another_host(project: Project, lab_hosts: Hosts) -> None:
+    hosts = lab_hosts.up({WEB: Kind("debian-13"), BASE: Kind()})
+    counter(project, {"redis": BASE})
     planned_and_deployed(project, hosts=(WEB, BASE))
     again = prov("deploy", "tests", cwd=project.folder, timeout=200, status=0)
     assert [again.tally(name)["changed"] for name in (WEB, BASE)] == [0, 0]
@@ -301,8 +311,31 @@ def test_a_cache_on_another_host(project: Project, lab_hosts: Hosts) -> None:
     (listening,) = on(BASE, "ss", "-Hltnp", "sport >= 26000 and sport <= 31999").splitlines()
     place, port = listening.split()[3].rsplit(":", 1)
     assert (place, "redis" in listening) == (hosts[BASE].address, True)
-    asking = "import redis, sys; redis.from_url(sys.argv[1]).ping()"
     secure = f"rediss://{BASE}.prov.internal:{port}/0?ssl_ca_certs=/etc/prov/tls/ca.crt"
     for url in (secure, f"redis://{BASE}.prov.internal:{port}/0"):
-        python = ["/srv/counter/current/.venv/bin/python", "-c", asking, url]
-        assert "redis.exceptions.ConnectionError" in on(WEB, "sh", "-c", '"$@" 2>&1 || true', "sh", *python)
+        assert "redis.exceptions.ConnectionError" in asked(url)
+
+    # with a password in place of the certificate, it is the same instance
+    counter(project, {"redis": BASE, "auth": "password"})
+    planned_and_deployed(project, hosts=(WEB, BASE))
+    again = prov("deploy", "tests", cwd=project.folder, timeout=200, status=0)
+    assert [again.tally(name)["changed"] for name in (WEB, BASE)] == [0, 0]
+    assert int(site.get("/").body) > first + 1
+    assert "redis.exceptions.AuthenticationError" in asked(secure)
+    word = password("CACHE_PASSWORD", "counter")
+    assert (places(WEB, word), places(BASE, word)) == ("/etc/prov/counter.env 0", "0")
+    assert asked(secure.replace("//", f"//:{word}@")) == "True"
+
+
+def test_a_cache_with_a_password_on_the_same_host(project: Project, lab_hosts: Hosts) -> None:
+    hosts = lab_hosts.up({WEB: Kind("debian-13"), BASE: Kind()})
+    counter(project, {"redis": None, "auth": "password"}, "redis")
+    planned_and_deployed(project)
+    assert prov("deploy", WEB, cwd=project.folder, status=0).tally(WEB)["changed"] == 0
+    site = Site(hosts[WEB].address, "counter.test", project.ca)
+    first = int(site.get("/").body)
+    assert int(site.get("/").body) == first + 1
+    (listening,) = on(WEB, "ss", "-Hltn", "sport >= 26000 and sport <= 31999").splitlines()
+    place = listening.split()[3]
+    assert place.startswith("127.0.0.1:")
+    assert "redis.exceptions.AuthenticationError" in asked(f"redis://{place}/0")

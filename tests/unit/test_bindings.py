@@ -274,6 +274,20 @@ def test_ports_of_instances_stay_the_same() -> None:
 PASSWORD = "uses: {database: {postgres: db1, auth: password}}"
 #: a password as a host makes it
 MADE = "k" * 43
+#: a role of a project's own that provides something on its own host alone
+LDAP = """
+from provision.role import Host, task
+
+REACHED_BY = ("socket",)
+PORTS = (389, 389)
+
+def environment(binding, packages):
+    return {binding.variable: "ldapi:///"}
+
+@task
+def install(c: Host) -> None:
+    "Install it."
+"""
 
 
 def test_a_password_stands_in_the_environment_alone(tmp_path: Path) -> None:
@@ -322,10 +336,41 @@ def test_passwords_that_can_not_be(tmp_path: Path, uses: str, message: str) -> N
     assert message in error
 
 
-def test_redis_has_no_passwords(tmp_path: Path) -> None:
-    hosts = HOSTS.replace("postgres]", "redis]", 1)
-    (error,) = errors(lambda: resolved(tmp_path, "uses: {cache: {redis: , auth: password}}", hosts=hosts))
-    assert "the role 'redis' is reached by socket or certificate, not by password" in error
+def test_a_role_that_has_no_passwords(tmp_path: Path) -> None:
+    project(tmp_path, {"roles/ldap/__init__.py": LDAP})
+    hosts = HOSTS.replace("postgres]", "ldap]", 1)
+    (error,) = errors(lambda: resolved(tmp_path, "uses: {users: {ldap: , auth: password}}", hosts=hosts))
+    assert "the role 'ldap' is reached by socket, not by password" in error
+
+
+@pytest.mark.parametrize(
+    ("where", "url"),
+    [
+        ("", "redis://:{}@127.0.0.1:{}/0"),
+        (
+            "db1",
+            "rediss://:{}@db1.prov.internal:{}/0?ssl_ca_certs=/etc/prov/tls/ca.crt&ssl_cert_reqs=required",
+        ),
+    ],
+)
+def test_a_queue_with_a_password(tmp_path: Path, where: str, url: str) -> None:
+    hosts = TWO.replace("[postgres]", "[redis]").replace("[python, app]", "[python, redis, app]", 1)
+    uses = f"uses: {{queue: {{redis: {where}, auth: password}}}}"
+    project(tmp_path, {"src/requirements.txt": "celery\n"})
+    (web1,) = resolved(tmp_path, uses, hosts=hosts)
+    (tmp_path / "src/requirements.txt").write_text("celery\n")
+    (binding,) = web1.served.apps[0].bindings
+    binding.handed.secret = Secret(MADE)
+    found = web1.served.apps[0].release.environment
+    said = url.format(MADE, binding.port)
+    broker = said.replace("=required", "=CERT_REQUIRED")
+    assert {name: value for name, value in found.items() if MADE in getattr(value, "reveal", str)()} == {
+        "QUEUE_URL": Secret(said),
+        "QUEUE_PASSWORD": Secret(MADE),
+        "REDIS_URL": Secret(said),
+        "CELERY_BROKER_URL": Secret(broker),
+        "CELERY_RESULT_BACKEND": Secret(broker),
+    }
 
 
 def test_new_passwords_only_where_all_get_them() -> None:

@@ -293,3 +293,11 @@ def test_a_template_takes_the_place_of_a_file_of_the_source(source: Path) -> Non
     made = app(source).model_copy(update={"files": {"conf/shop.ini": template}})
     assert "conf/shop.ini" in [path for path, *_ in app(source).release.entries]
     assert "conf/shop.ini" not in [path for path, *_ in made.release.entries]
+
+
+def test_a_server_that_requirements_with_hashes_do_not_list(tmp_path: Path) -> None:
+    listed = f"uwsgi==2.0.31 --hash=sha256:{'a' * 64}\n"
+    project(tmp_path / "src", {"requirements.txt": listed})
+    with pytest.raises(ProvError, match="have hashes but do not list gunicorn") as raised:
+        assert release(tmp_path / "src").packages
+    assert str(raised.value.hint).endswith("with its hash, or choose what they list: server: uwsgi.")
