@@ -71,7 +71,7 @@ class Instance:
     processes: how many services, with a socket each, make it up.  keeps_connections: as of its Program.
     workers: texts of the units of the application's own processes, by their names.  jobs: texts of the units
     of its jobs, by the units' names.  reads: paths of files that its processes read when they start.
-    proved: it has been in service before, so that its workers are watched after the front has switched.
+    proved: it has been in service before, so that its workers start after the front has switched.
     holds: further deploys of the application are held once it is in service.
     """
 

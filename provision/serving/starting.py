@@ -53,12 +53,13 @@ def start(c: Host, instance: Instance) -> None:
         healthy(c, instance.app, path, f"{name}@{each}.service")
         for each, path in zip(instance.names, instance.listens)
     ]
-    steady = 0.0 if instance.proved else workers.STEADY
-    answers += workers.start(c, release, instance.id, instance.workers, settings, steady)
+    if not instance.proved:
+        answers += workers.start(c, release, instance.id, instance.workers, settings)
 
     def stop_others() -> None:
         if instance.proved:
-            workers.stay(c, workers.units(instance.app, instance.id, instance.workers))
+            # they have run before: the front need not wait for them
+            workers.start(c, release, instance.id, instance.workers, settings)
         keep, draining = instance.names, instance.app.front_role.draining
         # if a front has no title for processes that finish, the instance itself finishes requests as it stops
         systemd.only_instances(

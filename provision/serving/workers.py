@@ -99,13 +99,11 @@ def start(
     instance: str,
     units: Mapping[str, str],
     settings: Sequence[Outcome],
-    steady: float = STEADY,
 ) -> list[Outcome]:
     """Start the processes of an instance, and return the steps that must succeed. A process that may not run
     twice is stopped first.
 
     units: the text for each process.  settings: what a process reads when it starts, besides its unit.
-    steady: seconds that each must run to count as started.
     """
     app = release.app
     found: list[Outcome] = []
@@ -117,15 +115,9 @@ def start(
         for each in names:
             written = systemd.unit(c, f"{unit}@{each}.service", text)
             started = systemd.service(c, f"{unit}@{each}.service", restart_on=[written, *settings])
-            lasts = wait.unit(c, f"{unit}@{each}.service", steady=steady, when=[written, started])
+            lasts = wait.unit(c, f"{unit}@{each}.service", steady=STEADY, when=[written, started])
             found += [started, lasts]
     return found
-
-
-def stay(c: Host, units: Sequence[str]) -> None:
-    """Fail unless these units keep running."""
-    for each in units:
-        wait.unit(c, each, steady=STEADY)
 
 
 def units(app: App, instance: str, names: Iterable[str]) -> list[str]:
