@@ -35,6 +35,8 @@ class ConvergeOptions:
     prune: bool = False
     undo_on_failure: bool = False
     force: bool = False
+    batch: Sequence[str] = ()
+    max_failures: str = "0"
 
 
 def converge(order: ConvergeOptions, *, plan: bool) -> Exit:
@@ -75,6 +77,7 @@ def execute(
     from provision.cli.watch import Prompt, run_shown
     from provision.controller.run_options import RunOptions
     from provision.report.reporting import Style
+    from provision.run.waves import most_failures, sizes
 
     if order.step:
         check_can_step(plan=plan, out=order.out)
@@ -96,6 +99,8 @@ def execute(
         on_send=on_send,
         maybe_counts=not drift,
         force=order.force,
+        waves=sizes(order.batch, len(assignments)) if order.batch else (),
+        max_failures=most_failures(order.max_failures, len(assignments)),
     )
     return run_shown(assignments, options, prompt, order.out, work_of(order), pending)
 

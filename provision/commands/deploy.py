@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,6 +13,26 @@ from provision.cli.options import role_options, several_hosts_unless_saved
 from provision.cli.prepare import RolePart, Scope, select
 from provision.errors import UsageError
 from provision.report.formats import Format
+
+
+def wave_sizes(ctx: click.Context, param: click.Parameter, given: str) -> tuple[str, ...]:
+    """Return the sizes of waves. Raises BadParameter."""
+    return tuple(one_size(ctx, param, each.strip()) for each in given.split(",")) if given else ()
+
+
+def failures_allowed(ctx: click.Context, param: click.Parameter, given: str) -> str:
+    """Return a number of hosts, or a share of them. Raises BadParameter."""
+    return given if given == "0" else one_size(ctx, param, given)
+
+
+def one_size(ctx: click.Context, param: click.Parameter, given: str) -> str:
+    """Return a size of a wave. Raises BadParameter."""
+    from provision.run.waves import check_size
+
+    try:
+        return check_size(given)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
 
 
 @click.command(epilog="Example:  prov deploy 'web*,!web3' --role nginx")
@@ -39,6 +60,20 @@ from provision.report.formats import Format
     help="Deploy code although its database has migrations that the code does not know.",
 )
 @click.option(
+    "--batch",
+    default="",
+    metavar="SIZES",
+    callback=wave_sizes,
+    help="Waves of hosts, such as 1,25%,100%: each begins once the one before has succeeded.",
+)
+@click.option(
+    "--max-failures",
+    default="0",
+    metavar="SIZE",
+    callback=failures_allowed,
+    help="Hosts that may fail before the later waves are left out: a number, or a share such as 10%.",
+)
+@click.option(
     "--wait-for-lock",
     "wait",
     default="",
@@ -58,6 +93,8 @@ def deploy(
     step: bool,
     undo_on_failure: bool,
     force: bool,
+    batch: Sequence[str],
+    max_failures: str,
     wait: float,
     saved: Path | None,
 ) -> int:
@@ -82,6 +119,7 @@ def deploy(
             prune,
             undo_on_failure,
             force,
+            batch,
             wait,
         )
         if any(others) or part != RolePart():
@@ -92,7 +130,9 @@ def deploy(
         return deploy_saved(saved, scope.forks, diff, verbose=verbose, out=out)
     if not scope.target:
         raise UsageError("name the hosts to deploy to: a TARGET, or --plan FILE", hint="prov deploy --help")
-    order = ConvergeOptions(scope, part, out, diff, verbose, step, prune, undo_on_failure, force)
+    order = ConvergeOptions(
+        scope, part, out, diff, verbose, step, prune, undo_on_failure, force, batch, max_failures
+    )
     if list_steps:
         return list_only(order)
     if wait and not check:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
@@ -46,6 +46,8 @@ class RunOptions:
     stopped: whether the user has ended the run.
     maybe_counts: whether "may change" steps alone make a plan exit with 3.
     force: deploy code that is older than its database.
+    waves: how many hosts each wave has; one wave of all by default.  max_failures: how many hosts may fail before the
+    later waves are left out.
     """
 
     plan: bool = False
@@ -60,3 +62,5 @@ class RunOptions:
     stopped: Callable[[], bool] = lambda: False
     maybe_counts: bool = True
     force: bool = False
+    waves: Sequence[int] = ()
+    max_failures: int = 0

@@ -81,8 +81,8 @@ class Run:
         left = len(self.assignments)
         pool = ThreadPoolExecutor(self._options.forks, thread_name_prefix="host")
         try:
-            for assignment in self._order:
-                pool.submit(self._run_host, assignment)
+            waves = self._waves()
+            waiting = self._begin(pool, next(waves))
             while left:
                 event = self._queue.get()
                 if isinstance(event, Reached):
@@ -92,10 +92,46 @@ class Run:
                     self._stop_sessions()
                 else:
                     self.tallies[event.host].count(event)
-                left -= isinstance(event, HostDone)
+                done = isinstance(event, HostDone)
+                left, waiting = left - done, waiting - done
                 yield event
+                if done and left and not waiting:
+                    wave = next(waves)
+                    if self._failures() > self._options.max_failures:
+                        wave = [*wave, *(each for later in waves for each in later)]
+                        self._leave_out(wave)
+                    else:
+                        waiting = self._begin(pool, wave)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _waves(self) -> Iterator[list[Assignment]]:
+        """Yield the hosts of each wave, in the order in which hosts start."""
+        begin = 0
+        for size in self._options.waves or [len(self._order)]:
+            yield self._order[begin : begin + size]
+            begin += size
+
+    def _begin(self, pool: ThreadPoolExecutor, wave: Sequence[Assignment]) -> int:
+        """Start the hosts of a wave; return their number."""
+        for assignment in wave:
+            pool.submit(self._run_host, assignment)
+        return len(wave)
+
+    def _failures(self) -> int:
+        """Return how many hosts have failed so far."""
+        return sum(bool(tally.failed or tally.unreachable) for tally in self.tallies.values())
+
+    def _leave_out(self, wave: Sequence[Assignment]) -> None:
+        """End hosts without a connection, as too many of earlier waves have failed."""
+        failed = [name for name, tally in self.tallies.items() if tally.failed or tally.unreachable]
+        for assignment in wave:
+            error = ProvError(
+                f"not touched, as {', '.join(failed[:5])} failed in an earlier wave",
+                hint="Once that works, run again: hosts that are done have nothing to change.",
+            )
+            self._shared_work.ended(assignment.host.name, failed=True)
+            self._queue.put(HostDone(assignment.host.name, 0.0, error))
 
     def stop(self) -> None:
         """Let every host end after its current step. Iteration continues until all have ended.
