@@ -168,7 +168,9 @@ class Release:
         others = [
             each.name
             for each in serving_roles.servers([BUILTIN])
-            if each.package and self.app.interface in each.serves and bare_name(each.package) in listed
+            if each.package
+            and self.app.interface in each.serves
+            and listed & set(map(bare_name, (each.package, *each.aliases)))
         ]
         choose = f", or choose what they list: server: {others[0]}" if others else ""
         return f"add {package} with its hash{choose}"

@@ -24,6 +24,7 @@ class Built(Step):
     release: folder of the release.  argv: the command.  output: paths below the release.
     state: names what it is built from; with another one it is built again.  folder: below the release, where it runs.
     shows: paths of the host that it has to see besides the operating system.  environment: its variables.
+    without: paths below the release that the copy lacks, such as links to data that outlives releases.
     cache: name of what builds that trust each other share, such as the user that they run as.
     """
 
@@ -34,6 +35,7 @@ class Built(Step):
     folder: str = ""
     shows: Sequence[str] = ()
     environment: Mapping[str, str] = ()  # type: ignore[assignment]
+    without: Sequence[str] = ()
     cache: str = ""
 
     DEADLINE = 900.0
@@ -47,7 +49,9 @@ class Built(Step):
             raise ValueError("argv must be a list of words, not %r" % (self.argv,))
         if isinstance(self.output, str) or not self.output:
             raise ValueError("output must be a list of paths, not %r" % (self.output,))
-        for path in (*self.output, *([self.folder] if self.folder else [])):
+        if isinstance(self.without, str):
+            raise ValueError("without must be a list of paths, not %r" % (self.without,))
+        for path in (*self.output, *self.without, *([self.folder] if self.folder else [])):
             check_path("/" + path, "a path below the release, after a /,")
         check_text(self.state, "state")
 
@@ -79,6 +83,8 @@ class Built(Step):
             names = [name for name in host.files.list(self.release) if name not in OURS]
             paths = ["%s/%s" % (self.release, name) for name in names]
             host.run(["cp", "--archive", "--", *paths, at]).require("copying the release")
+            for path in self.without:
+                self._remove(host, "%s/%s" % (at, path))
             where = "%s/%s" % (at, self.folder) if self.folder else at
             argv = ["/usr/bin/env", "--chdir=" + where, *self.argv]
             with building(host, at, "prov-build", shows=self.shows, cache=self.cache) as build:

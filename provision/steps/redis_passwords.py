@@ -22,7 +22,7 @@ STORED = re.compile(r"^user default on #([0-9a-f]{64}) ", re.MULTILINE)
 class RedisPassword(Step):
     """The password of an instance, in its file of users: made here, and kept by the application's hosts.
 
-    path: of the file, the instance's `aclfile`.  group: of the server, which reads it.
+    path: of the file, the instance's `aclfile`.  group: of the server, which reads it.  owner, mode: of the file.
     held, may_make, may_replace, and outcome.stdout: as of postgres_passwords.MadePassword.
     The file has the password's SHA-256, which tells no one the 256 random bits that it is of.
     Source: Redis' documentation, "ACL": `#<hash>`, and `aclfile`.

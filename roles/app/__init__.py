@@ -83,10 +83,13 @@ def account(c: Host, app: App, release: Release) -> None:
     # the front may pass through to media files; other applications may not, even if a database is
     # world-readable
     files.directory(c, release.data, mode=0o710, owner=app.user, group="www-data")
-    for folder in folders_of(app.media.values()):
+    uploads = folders_of(app.media.values())
+    for folder in uploads:
         # uploads are readable for the front by their group, which new files inherit
         files.directory(c, f"{release.data}/{folder}", mode=0o2750, owner=app.user, group="www-data")
     for folder in folders_of([f"{WRITABLE}/{path}" for path in app.writable]):
+        if folder in uploads:
+            continue
         files.directory(c, f"{release.data}/{folder}", mode=0o750, owner=app.user, group=app.user)
     for folder in (release.home, f"{release.home}/releases", f"{release.home}/venvs"):
         files.directory(c, folder, mode=0o755)
@@ -136,6 +139,7 @@ def build(c: Host, release: Release) -> None:
         short_hash(json.dumps([release.id, *app.build.command])),
         folder=app.subdirectory or "",
         shows=[release.venv, PYTHONS],
+        without=[app.in_source(path) for path in app.writable],
         environment={**visible(app.environment), "PATH": f"{release.venv}/bin:{PROGRAMS}"},
         cache=app.name,
         timeout=app.build.timeout,

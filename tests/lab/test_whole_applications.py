@@ -55,7 +55,8 @@ SHOP_PARTS: dict[str, Any] = {
             "once": "group",
         },
     ],
-    "writable": ["logs"],
+    "writable": ["logs", "uploads"],
+    "media": {"/uploads/": "release/uploads"},
     "files": {"conf/shop.ini": "../shop.ini.j2"},
 }
 
@@ -182,6 +183,8 @@ def test_the_life_of_all_its_parts(project: Project, lab_hosts: Hosts) -> None:
     logs = "/var/lib/app-shop/release/logs"
     assert on(NAME, "cat", f"{logs}/seen") == "name = shop"
     assert on(NAME, "cat", f"{logs}/README") == "kept"
+    prov("exec", NAME, "shop", "--", "sh", "-c", "echo sent > uploads/file", cwd=project.folder, status=0)
+    assert site.get("/uploads/file").body == b"sent\n"
     on(NAME, "sh", "-c", f"for i in 1 2 3 4 5 6; do test -e {logs}/ticked && exit; sleep 1; done; exit 1")
     metadata = "import importlib.metadata as m; print(m.version('shop'), m.version('click').split('.')[:2])"
     assert on(NAME, "/srv/shop/current/.venv/bin/python", "-c", metadata) == "1 ['8', '1']"

@@ -224,8 +224,12 @@ def test_a_module_in_src_that_nothing_imports_from(source: Path) -> None:
 
 
 @pytest.mark.trust("1", "source-refused-first")
-def test_a_source_that_is_refused_ends_the_run_before_any_role(source: Path) -> None:
+def test_a_source_that_is_refused_ends_the_run_before_any_role(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ran: list[str] = []
+    # it asks the host, and changes nothing
+    monkeypatch.setattr("provision.run.work.changes_allowed", lambda host, homes: None)
     roles = [
         (SimpleNamespace(name=name, backing=None, run=lambda host, p, n=name: ran.append(n)), params)
         for name, params in (("base", Params()), ("app", AppRole()))
@@ -239,6 +243,7 @@ def test_a_source_that_is_refused_ends_the_run_before_any_role(source: Path) -> 
         facts=facts,
         started=lambda: SimpleNamespace(role="", wait_for_all=lambda: None),
         run_later=lambda: None,
+        planning=False,
     )
     run_roles(host)
     assert ran == ["base", "app"]
