@@ -45,12 +45,17 @@ def addresses_of(hosts: Iterable[InventoryHost]) -> list[str]:
 def address_of(host: InventoryHost) -> str:
     """Return where other hosts reach a host: `internal_address`, else the address that prov uses.
 
-    Raises LabError if that is a lab host that is not up.
+    Raises LabError if that is a lab host that is not up, NoInstance if it has no instance.
     """
     inner = host.vars.get("internal_address")
     if inner is not None:
         return str(inner)
     settings = host.connection
+    if settings.kind == "ec2":
+        # imported here, as few hosts are instances
+        from provision.inventory.ec2_block import instance_address
+
+        return instance_address(host).private
     if settings.kind != "lab":
         return settings.address
     found = lab_host(host.name)

@@ -55,6 +55,7 @@ COMMANDS: dict[str, str] = {
     "completion": "Print the script for shell completion.",
     "test": "Test roles on throwaway hosts, from bare to rebooted.",
     "lab": "Boot and remove throwaway hosts to try things on.",
+    "ec2": "Make, list and remove instances of EC2.",
 }
 
 #: modules of commands that are not called as the command is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from provision.cli.converge import ConvergeOptions, converge, list_only
 from provision.cli.durations import seconds_of
 from provision.cli.options import role_options, several_hosts_unless_saved
 from provision.cli.prepare import RolePart, Scope, select
-from provision.errors import UsageError
+from provision.errors import Exit, UsageError
 from provision.report.formats import Format
 
 
@@ -81,6 +82,9 @@ def one_size(ctx: click.Context, param: click.Parameter, given: str) -> str:
     callback=seconds_of,
     help="Wait that long for other runs and locks to end, instead of failing at once: 10m.",
 )
+@click.option(
+    "--create", is_flag=True, help="Make or start instances of EC2 first, as prov ec2 up does (docs/ec2.md)."
+)
 def deploy(
     scope: Scope,
     out: Format,
@@ -96,6 +100,7 @@ def deploy(
     batch: Sequence[str],
     max_failures: str,
     wait: float,
+    create: bool,
     saved: Path | None,
 ) -> int:
     """Bring hosts to the state that the inventory declares; a second run changes nothing.
@@ -121,6 +126,7 @@ def deploy(
             force,
             batch,
             wait,
+            create,
         )
         if any(others) or part != RolePart():
             raise UsageError(
@@ -135,8 +141,29 @@ def deploy(
     )
     if list_steps:
         return list_only(order)
+    if create:
+        if check:
+            raise UsageError(
+                "--create makes instances, and --check changes nothing", hint="prov ec2 plan TARGET"
+            )
+        status = create_instances(order)
+        if status != Exit.DONE:
+            return status
     if wait and not check:
         from provision.cli.lock_waiting import await_locks
 
         await_locks(select(scope), scope.forks, wait)
     return converge(order, plan=check)
+
+
+def create_instances(order: ConvergeOptions) -> Exit:
+    """Make or start the instances of a scope, once all that needs no instance has been found good."""
+    from provision.cli.ec2_hosts import create
+    from provision.cloud.cloud_errors import NoInstance
+    from provision.roles.project import resolve
+
+    hosts = select(order.scope)
+    # what hosts ask of one another's addresses has to wait until they have some
+    with contextlib.suppress(NoInstance):
+        resolve([host for host in hosts if host.roles], only=order.part.roles)
+    return create(hosts, order.out)

@@ -56,9 +56,10 @@ def as_event(host: InventoryHost) -> dict[str, object]:
 
 
 def row(host: InventoryHost) -> tuple[str, ...]:
-    """A host as a line of the table; the lab, not the inventory, knows the addresses of its hosts."""
+    """A host as a line of the table; the lab and AWS, not the inventory, know the addresses of their hosts."""
     connection = host.connection
-    address = connection.address if connection.kind == "ssh" else f"({connection.plugin or 'lab'})"
+    known = connection.kind == "ssh"
+    address = connection.address if known else f"({connection.plugin or connection.kind})"
     if connection.port:
         address += f" port {connection.port}"
     return host.name, address, " ".join(host.groups), " ".join(host.roles)

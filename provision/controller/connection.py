@@ -110,7 +110,8 @@ class VerifiedConnection(Connection):  # type: ignore[misc]
         if self.is_connected:
             return
         for connection in reversed(chain(self)):
-            use_known_hosts(connection, self.known_hosts)
+            # a gateway on the way is another host
+            use_known_hosts(connection, self.known_hosts if connection is self else None)
             use_identities(connection)
             open_explained(connection)
 

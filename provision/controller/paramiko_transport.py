@@ -33,7 +33,7 @@ class ParamikoTransport:
             config=fabric_config(),
             user=target.user,
             port=target.port,
-            known_hosts=target.known_hosts,
+            known_hosts=target.known_hosts or target.pinned,
             connect_timeout=within,
             connect_kwargs=connect,
         )

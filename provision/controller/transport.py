@@ -10,6 +10,12 @@ from provision.controller.channel import Channel
 from provision.secrets import Secret
 from provision.values import dataclass
 
+#: what to do if an instance presents another key than the pinned one
+PINNED_HINT = (
+    "What answers there is not the instance that prov made. Its address may have passed to another machine:"
+    " `prov ec2 list` looks again where the instance is."
+)
+
 
 @dataclass(frozen=True)
 class Target:
@@ -20,6 +26,8 @@ class Target:
     host is called in the inventory.  paramiko: whether the user asks for paramiko, even if there is an ssh
     client.  executable: the ssh client.  arguments, more_arguments: for it, before and after those for user,
     port and key.  persist: seconds for which the connection is kept after its last use; 0 keeps none.
+    pinned: a file that alone verifies the host's key, like known_hosts; the user's other files are read (an
+    instance's).
     """
 
     address: str
@@ -28,6 +36,7 @@ class Target:
     key: Path | None = None
     password: Secret | None = None
     known_hosts: Path | None = None
+    pinned: Path | None = None
     name: str = ""
     paramiko: bool = False
     executable: str = "ssh"

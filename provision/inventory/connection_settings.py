@@ -83,7 +83,8 @@ class ConnectionSettings:
     """How to reach and become root on a host; None where the inventory says nothing.
 
     kind: "ssh", or "lab": address, user, port, key and known hosts come from the lab, by the host's name; or
-    "other": by a plugin of Ansible's, of the name `plugin`, which prov has not.
+    "other": by a plugin of Ansible's, of the name `plugin`, which prov has not; or "ec2": address and known hosts are
+    those of its instance, as the block `ec2` says.
     address: ansible_host, else the host's name (which may be an alias in ~/.ssh/config).
     port, user, private_key_file: None leaves them to ~/.ssh/config and its defaults.
     python_interpreter: an absolute path on the host; None finds python3 there.
@@ -94,7 +95,7 @@ class ConnectionSettings:
     guard_seconds: until a change that could lock us out is put back, unless a new login has confirmed it.
     """
 
-    kind: Literal["ssh", "lab", "other"]
+    kind: Literal["ssh", "lab", "other", "ec2"]
     address: str
     plugin: str = ""
     port: int | None = None
@@ -285,8 +286,11 @@ class SettingsReader:
         """The connection plugin, by the last part of its name."""
         return (self.text("ansible_connection") or "ssh").rpartition(".")[2]
 
-    def kind(self) -> Literal["ssh", "lab", "other"]:
+    def kind(self) -> Literal["ssh", "lab", "other", "ec2"]:
         plugin = self.plugin()
+        named = self.value("ansible_host", "ansible_ssh_host")[1]
+        if "ec2" in self.host.located and named is None and KINDS.get(plugin) == "ssh":
+            return "ec2"
         if plugin in ELSEWHERE:
             return "other"
         if plugin not in KINDS:

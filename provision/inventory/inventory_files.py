@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from provision.errors import ConfigError
-from provision.inventory import graph, host_list, ini_groups, precedence, yaml_groups, yamlfile
+from provision.inventory import counted_hosts, graph, host_list, ini_groups, precedence, yaml_groups, yamlfile
 from provision.inventory.loaded import Inventory, InventoryHost
 from provision.inventory.unresolved import Draft
 from provision.inventory.varsfolder import VarsFolder
@@ -74,6 +74,7 @@ def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) 
         for file in inventory_files(source):
             with draft.problems.gathered():
                 loader_for(file, here)(file, display(file, here), draft)
+    counted_hosts.complete(draft)
     graph.complete(draft)
     draft.problems.raise_any()
     return build(draft, list(dict.fromkeys([*folders, project])), here, read_from, strict=strict)

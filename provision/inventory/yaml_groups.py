@@ -18,6 +18,8 @@ SECTIONS = ("hosts", "children", "vars")
 WHERE_THINGS_GO = (
     "Variables of a group go under its `vars:`, its hosts under `hosts:`, groups below it under `children:`."
 )
+#: plugins of Ansible's whose files are read
+PLUGINS = ("aws_ec2", "amazon.aws.aws_ec2")
 YamlPath = tuple[str | int, ...]
 
 
@@ -34,11 +36,23 @@ def load(path: Path, name: str, draft: Draft) -> None:
     if not isinstance(document.value, dict):
         draft.wrong(document.origin, (), f"an inventory is a mapping of groups, not {shown(document.value)}")
     elif "plugin" in document.parts:
-        plugin = document.parts["plugin"]
-        draft.wrong(plugin.origin, ("plugin",), "inventory plugins are not supported; list the hosts in YAML")
+        _plugin(draft, document)
     else:
         for key, part in document.parts.items():
             _group(draft, key, part, (key,))
+
+
+def _plugin(draft: Draft, document: Located) -> None:
+    """What a plugin of Ansible's would give; prov has the one for EC2."""
+    plugin = document.parts["plugin"]
+    if plugin.value in PLUGINS:
+        # imported here: few inventories ask AWS, and it brings pydantic
+        from provision.inventory import aws_ec2_plugin
+
+        aws_ec2_plugin.load(document, draft)
+        return
+    message = f"the inventory plugin {shown(plugin.value)} is not supported; prov has aws_ec2"
+    draft.wrong(plugin.origin, ("plugin",), message, "List the hosts in YAML.")
 
 
 def _group(draft: Draft, name: str | int, located: Located, path: YamlPath) -> None:

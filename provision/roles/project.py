@@ -79,6 +79,7 @@ def resolve(
     problems = Problems()
     known = KnownRoles(search_path(project))
     check_variables(hosts, known, problems)
+    check_instances(hosts, problems)
     served = served_by(hosts, known, problems)
     wanted = {host.name: (*host.roles, *implied_roles(host, served[host.name])) for host in hosts}
     check_known(only, wanted)
@@ -102,6 +103,17 @@ def check_variables(hosts: Sequence[InventoryHost], known: KnownRoles, problems:
     for host in hosts:
         for error in variables.wrong(host, strict=host.inventory.strict):
             problems.add(error)
+
+
+def check_instances(hosts: Sequence[InventoryHost], problems: Problems) -> None:
+    """Add the errors in the blocks `ec2` of hosts that are instances."""
+    for host in hosts:
+        if host.connection.kind == "ec2":
+            # imported here: few hosts are instances
+            from provision.inventory.ec2_block import instance_spec
+
+            with problems.gathered():
+                instance_spec(host)
 
 
 # -- applications

@@ -17,21 +17,16 @@ from provision.secrets import Secret
 
 
 def reach(inventory: InventoryHost) -> Target:
-    """Return where and how to log in to a host. Raises LabError if it is a lab host that is not up."""
-    settings = inventory.connection
-    target = Target(
-        name=inventory.name,
-        address=settings.address,
-        user=settings.user,
-        port=settings.port,
-        key=settings.private_key_file,
-        password=settings.password,
-        paramiko=settings.paramiko,
-        executable=settings.ssh_executable,
-        arguments=settings.ssh_arguments,
-        more_arguments=settings.more_ssh_arguments,
-        persist=settings.persist,
-    )
+    """Return where and how to log in to a host. Raises LabError if it is a lab host that is not up, NoInstance or
+    CloudError if its instance can't be found."""
+    settings, target = inventory.connection, login_target(inventory)
+    if settings.kind == "ec2":
+        from provision.cloud.instance_addresses import AddressCache, reached
+        from provision.inventory.ec2_block import instance_address, instance_spec
+
+        spec = instance_spec(inventory)
+        known_hosts = AddressCache(spec, inventory.name).known_hosts
+        return reached(target, spec, instance_address(inventory).address, known_hosts)
     if settings.kind != "lab":
         return target
     from provision import lab
@@ -48,6 +43,24 @@ def reach(inventory: InventoryHost) -> Target:
         port=found.port,
         key=target.key or found.key,
         known_hosts=found.known_hosts,
+    )
+
+
+def login_target(inventory: InventoryHost) -> Target:
+    """Return where and how to log in to a host, as far as the inventory says it."""
+    settings = inventory.connection
+    return Target(
+        name=inventory.name,
+        address=settings.address,
+        user=settings.user,
+        port=settings.port,
+        key=settings.private_key_file,
+        password=settings.password,
+        paramiko=settings.paramiko,
+        executable=settings.ssh_executable,
+        arguments=settings.ssh_arguments,
+        more_arguments=settings.more_ssh_arguments,
+        persist=settings.persist,
     )
 
 

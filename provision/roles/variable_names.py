@@ -18,7 +18,7 @@ from provision.inventory.connection_settings import NAMES
 from provision.names import is_misspelt
 
 #: variables that prov reads, besides those of the connection and of roles
-OF_HOSTS = ("apps", "balance", "internal_address", "roles")
+OF_HOSTS = ("apps", "balance", "ec2", "internal_address", "roles")
 #: bytes of a role's file that are searched for names
 MOST = 1_000_000
 

@@ -41,6 +41,7 @@ ROOMS = (
     "declared",
     "sources",
     "inventory",
+    "cloud",
     "lab",
     "controller",
     "agent",
@@ -78,11 +79,13 @@ PLACES = {
         "controller/ssh_config",
     },
     "invoke": {"cli/fab"},
-    "jinja2": {"roles/templates", "roles/compiled_templates"},
+    "jinja2": {"roles/templates", "roles/compiled_templates", "cloud/constructed_groups"},
     "rich": {"report", "cli", "commands", "testing/trial_table"},
     "click": {"cli", "commands"},
-    "cryptography": {"apps/certificate_files", "apps/own_certificate"},
+    "cryptography": {"apps/certificate_files", "apps/own_certificate", "cloud/host_key_pairs"},
     "bcrypt": {"apps/htpasswd"},
+    "boto3": {"cloud/aws_calls"},
+    "botocore": {"cloud/aws_calls"},
 }
 #: compressed bytes that an agent's start may cost; what only some steps need belongs in modules that travel with them
 LARGEST_AGENT = 70_500

@@ -78,8 +78,8 @@ BAD = {
         ["inv.yml:3 all: 'all' is the name of a built-in group; rename the host"],
     ),
     "a plugin's configuration": (
-        "plugin: aws_ec2\n",
-        ["inv.yml:1 plugin: inventory plugins are not supported; list the hosts in YAML"],
+        "plugin: hetzner.hcloud.hcloud\n",
+        ["inv.yml:1 plugin: the inventory plugin 'hetzner.hcloud.hcloud' is not supported; prov has aws_ec2"],
     ),
     "a priority in words": (
         "web:\n  vars:\n    ansible_group_priority: high\n",

@@ -30,6 +30,8 @@ PLAIN = {
 }
 #: the same, since OpenSSH 8.7
 PLAIN_LATER = {"SessionType": "default", "StdinNull": "no", "ForkAfterAuthentication": "no"}
+#: nothing in DNS verifies the host instead of the pinned file, and ssh writes nothing to it
+PINNED = ("-oVerifyHostKeyDNS=no", "-oUpdateHostKeys=no", "-oCheckHostIP=no")
 NO_MASTER = ("-oControlMaster=no", "-oControlPath=none")
 #: StrictHostKeyChecking values that let ssh ask the user; prov makes it refuse instead
 ASKS = ("ask", "true", "yes")
@@ -39,9 +41,13 @@ def target_words(target: Target) -> list[str]:
     """Return the words that say where and how to log in; the rest is up to ssh's configuration."""
     words = [word for word in target.arguments if word != "-q"]
     if target.known_hosts is not None:
-        words += ["-F", "none", "-oIdentitiesOnly=yes", "-oGlobalKnownHostsFile=none"]
-        words += ["-oStrictHostKeyChecking=yes"]
-        words += [f"-oUserKnownHostsFile={quoted(target.known_hosts)}"]
+        words += ["-F", "none", "-oIdentitiesOnly=yes"]
+    only = target.known_hosts or target.pinned
+    if only is not None:
+        words += ["-oGlobalKnownHostsFile=none", "-oStrictHostKeyChecking=yes"]
+        words += [f"-oUserKnownHostsFile={quoted(only)}"]
+    if target.pinned is not None:
+        words += PINNED
     if target.port is not None:
         words += ["-p", str(target.port)]
     if target.key is not None:

@@ -16,7 +16,7 @@ from provision.controller.openssh.arguments import one
 from provision.controller.openssh.client_settings import HINT, Settings
 from provision.controller.openssh.log import Log
 from provision.controller.openssh.user_certificates import expired
-from provision.controller.transport import Target
+from provision.controller.transport import PINNED_HINT, Target
 from provision.errors import UnreachableError
 from provision.values import dataclass
 
@@ -142,17 +142,22 @@ class LoginFailure:
         kind, shown = self.log.host_key()
         key = f"{kind} {shown}".strip() or "of a kind that ssh does not tell"
         if unknown := UNKNOWN_KEY.search(text):
+            accept = (
+                f"Compare the fingerprint with the host's own; to accept it: {self._acceptance(unknown[2])}"
+            )
             return UnreachableError(
                 f"Host key verification failed: {unknown[0]}: {key}",
-                hint=f"Compare the fingerprint with the host's own; to accept it: {self._acceptance(unknown[2])}",
+                hint=PINNED_HINT if self.target.pinned else accept,
             )
         if changed := CHANGED_KEY.search(text):
             places = ", ".join(OFFENDING.findall(text))
             where = f" ({places})" if places else ""
+            remove = "If the host was reinstalled, remove the old key: " + shlex.join(
+                ["ssh-keygen", *self._file_of_keys(), "-R", changed[1]]
+            )
             return UnreachableError(
                 f"{changed[0][0].upper()}{changed[0][1:]}: it is {key}, and another one is known{where}",
-                hint="If the host was reinstalled, remove the old key: "
-                + shlex.join(["ssh-keygen", *self._file_of_keys(), "-R", changed[1]]),
+                hint=PINNED_HINT if self.target.pinned else remove,
             )
         if revoked := REVOKED_KEY.search(text):
             return UnreachableError(

@@ -79,10 +79,11 @@ def prov(
 
 
 def start(*argv: str, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Run prov, with --json in front of its arguments; whoever starts it has to `finish` it."""
+    """Run prov, with --json in front of its arguments; whoever starts it has to `finish` it. The first argument is the
+    command, which may be of two words."""
     command, *rest = argv
     return subprocess.Popen(
-        [PROV, command, "--json", *rest],
+        [PROV, *command.split(), "--json", *rest],
         cwd=cwd,
         env={**os.environ, **(env or {})},
         stdin=subprocess.DEVNULL,

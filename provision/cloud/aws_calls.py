@@ -1,0 +1,88 @@
+"""Calls of AWS: retried, paginated, each error in plain words. The only module that imports boto3."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from provision.cloud.cloud_errors import CloudError, refused, unanswered
+from provision.names import suggestion
+
+#: attempts of each request: throttling and 5xx answers are retried with backoff (botocore, "standard" mode)
+ATTEMPTS = 8
+CONNECT_SECONDS, READ_SECONDS = 10, 60
+#: AWS's names for services, by the start of an action
+NO_BOTO = "EC2 needs boto3, which is not installed"
+
+
+class AwsCalls:
+    """Calls in one region with one profile. who: "the profile 'x'", as messages name it."""
+
+    def __init__(self, region: str, profile: str | None = None) -> None:
+        self.region = region
+        name = profile or os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE")
+        self.who = f"the profile {name!r}" if name else "the user of these credentials"
+        try:
+            import boto3
+            import botocore.exceptions
+            from botocore.config import Config
+        except ImportError:
+            raise CloudError(NO_BOTO, hint="pip install 'prov-deploy[ec2]'") from None
+        self._errors = botocore.exceptions
+        self._config = Config(
+            retries={"mode": "standard", "max_attempts": ATTEMPTS},
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+        )
+        try:
+            self._session = boto3.session.Session(profile_name=profile, region_name=region)
+            self._clients = {"ec2": self._client("ec2")}
+        except self._errors.BotoCoreError as error:
+            raise unanswered(error, profile=self.who, region=region) from None
+        self._check_region()
+
+    def _client(self, service: str) -> Any:
+        return self._session.client(service, config=self._config)
+
+    def _check_region(self) -> None:
+        """Refuse a region that boto3 does not know: a misspelt one would only show as a name that fails to resolve."""
+        known: list[str] = []
+        for partition in self._session.get_available_partitions():
+            known += self._session.get_available_regions("ec2", partition_name=partition)
+        if self.region not in known:
+            raise CloudError(
+                f"boto3 knows no region {self.region!r}.{suggestion(self.region, known)}",
+                hint="If AWS has just opened it: pip install --upgrade boto3",
+            )
+
+    def call(self, action: str, **arguments: Any) -> dict[str, Any]:
+        """Return the answer to a request. action: "ec2:DescribeInstances". Raises CloudError."""
+        service, operation = action.split(":")
+        if service not in self._clients:
+            self._clients[service] = self._client(service)
+        method = getattr(self._clients[service], snake(operation))
+        try:
+            answer: dict[str, Any] = method(**arguments)
+        except self._errors.ClientError as error:
+            raise refused(action, error.response, profile=self.who, region=self.region) from None
+        except self._errors.ParamValidationError as error:
+            raise CloudError(f"{action}: {error}") from None
+        except (self._errors.BotoCoreError, self._errors.HTTPClientError) as error:
+            raise unanswered(error, profile=self.who, region=self.region) from None
+        return answer
+
+    def every(self, action: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+        """Yield what all pages of an answer list under a key. Raises CloudError."""
+        token: str | None = None
+        while True:
+            answer = self.call(action, **arguments, **({"NextToken": token} if token else {}))
+            yield from answer.get(key, ())
+            token = answer.get("NextToken")
+            if not token:
+                return
+
+
+def snake(operation: str) -> str:
+    """Return boto3's name of an operation: DescribeInstances is describe_instances."""
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in operation).lstrip("_")
