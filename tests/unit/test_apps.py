@@ -32,6 +32,7 @@ from provision.apps.settings import (
 from provision.declared.role_folders import BUILTIN
 from provision.declared.serving_roles import servers, serving
 from provision.inventory import load
+from provision.inventory.ec2_block import instance_spec
 from provision.secrets import Secret
 from provision.sources.manifests import Manifests
 
@@ -408,7 +409,8 @@ def test_our_own_inventory_is_right() -> None:
 
 def test_the_example_for_production_is_right() -> None:
     loaded = load(["inventory/production.example.yml"], cwd=REPO)
-    assert [apps_of(host, Manifests())[0].server for host in loaded.hosts.values()] == ["gunicorn"] * 3
+    assert [apps_of(host, Manifests())[0].server for host in loaded.hosts.values()] == ["gunicorn"] * 4
+    assert instance_spec(loaded.hosts["shop4"]).types == ("t3.small", "t3a.small")
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ def test_every_command_is_documented() -> None:
         (docs / "commands.md").read_text()
         + (docs / "inventory.md").read_text()
         + (docs / "lab.md").read_text()
+        + (docs / "ec2.md").read_text()
     )
     for words in commands(cli):
         command: click.Command | None = cli
