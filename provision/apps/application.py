@@ -61,6 +61,14 @@ class Application(App):
         self.__dict__["release"] = release
 
     @property
+    def commit(self) -> str:
+        """Return the commit of its current source, as histories show it: "9c01f3e77aab, modified"; "" if it has
+        none. Raises ProvError."""
+        from provision.apps.app_releases import in_bytes
+
+        return self._manifests.commit(self.source, self.ref, in_bytes(self.max_source))
+
+    @property
     def local_build(self) -> SourceBuild | None:
         """Return the build that runs on this machine before the source is read."""
         if self.build is None or not self.build.here:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from provision.cli.eager_connection import EagerConnection
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from provision.report.formats import Format
     from provision.roles.project import Assignment
     from provision.roles.reach import PendingConnection
+    from provision.roles.role_model import Role
     from provision.run.work import Work
 
-#: lines of one difference that a deploy shows, unless --diff asks for all
-SHORT_DIFF = 12
+#: lines of one difference that a plan and a deploy show, unless --diff asks for all
+PLAN_DIFF, SHORT_DIFF = 20, 12
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,15 @@ def execute(
     if order.step:
         check_can_step(plan=plan, out=order.out)
     fleet = len(assignments) > 1
-    style = Style(plan, order.verbose, diff_limit(order.diff, plan=plan), fleet)
-    roles = sorted({role.name for a in assignments for role, _ in a.roles})
+    limit = diff_limit(order.diff, plan=plan, verbose=order.verbose)
+    roles = {role.name: role for a in assignments for role, _ in a.roles}
+    style = Style(plan, order.verbose, limit, fleet, builtin_of(roles.values()), order.step)
     if drift:
         from provision.report.drift_report import DriftShown
 
         report = order.out.answers(DriftShown)
     else:
-        report = order.out.report(style, [a.host.name for a in assignments], roles)
+        report = order.out.report(style, [a.host.name for a in assignments], sorted(roles))
     prompt = Prompt(report)
     options = RunOptions(
         plan=plan,
@@ -103,6 +105,13 @@ def execute(
         max_failures=most_failures(order.max_failures, len(assignments)),
     )
     return run_shown(assignments, options, prompt, order.out, work_of(order), pending)
+
+
+def builtin_of(roles: Iterable[Role]) -> frozenset[str]:
+    """Return the names of those roles that come with prov."""
+    from provision.declared.role_folders import BUILTIN
+
+    return frozenset(role.name for role in roles if role.folders[0].parent.resolve() == BUILTIN)
 
 
 def work_of(order: ConvergeOptions) -> Work:
@@ -127,8 +136,8 @@ def list_only(order: ConvergeOptions) -> Exit:
     return Exit.DONE
 
 
-def diff_limit(diff: bool | None, *, plan: bool) -> int | None:
-    """Lines of one difference to show: --diff all, --no-diff none; by default a plan all, a deploy a few."""
+def diff_limit(diff: bool | None, *, plan: bool, verbose: bool) -> int | None:
+    """Lines of one difference to show: --diff and -v all, --no-diff none; by default a few."""
     if diff is None:
-        return None if plan else SHORT_DIFF
+        return None if verbose else PLAN_DIFF if plan else SHORT_DIFF
     return None if diff else 0

@@ -186,7 +186,7 @@ def role_options(command: F) -> F:
         click.option(
             "--diff/--no-diff",
             default=None,
-            help="Show whole differences, or none. Default: whole for a plan, shortened for a deploy.",
+            help="Show whole differences, or none. By default, the middle of long ones is left out.",
         ),
         click.option(
             "-v", "--verbose", is_flag=True, help="Show unchanged steps too, with the reason and the time."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -40,13 +40,29 @@ def check(target: str, inventory: Sequence[str], limit: str | None, out: Format)
     problems = Problems()
     found = list(checked(hosts, problems))
     out.table(map(as_event, found), COLUMNS, map(row, found))
-    for host in found if not out.FOR_PROGRAMS else ():
-        for name in host.unread:
-            origin = host.assignment.host.origin(name)
-            out.message(f"{origin}: nothing reads the variable {name!r} of {host.assignment.host.name}")
+    for line in unread_lines(found) if not out.FOR_PROGRAMS else ():
+        out.message(line)
     problems.raise_any()
     out.end()
     return Exit.DONE
+
+
+def unread_lines(hosts: Sequence[CheckedHost]) -> Iterator[str]:
+    """Yield a line for each variable that nothing reads, with its places and hosts."""
+    from provision.report.shared_steps import whom
+
+    places: dict[str, dict[str, list[str]]] = {}
+    for host in hosts:
+        for name in host.unread:
+            origin = str(host.assignment.host.origin(name))
+            places.setdefault(name, {}).setdefault(origin, []).append(host.assignment.host.name)
+    everyone = [host.assignment.host.name for host in hosts]
+    for name, found in places.items():
+        first = next(iter(found))
+        more = f" and {len(found) - 1} more place{'s' if len(found) > 2 else ''}" if len(found) > 1 else ""
+        names = [host for hosts in found.values() for host in hosts]
+        whose = names[0] if len(names) == 1 else whom(names, everyone)
+        yield f"{first}{more}: nothing reads the variable {name!r} of {whose}"
 
 
 def as_event(host: CheckedHost) -> dict[str, object]:

@@ -39,11 +39,15 @@ def tell(host: Host, run: int) -> None:
     """Ask one host. Raises StepFailed if it has no such run."""
     from provision.controller.events import PastRun
     from provision.steps.history import history as asked
-    from provision.system.memory.records import PAST, Damaged, understood
+    from provision.system.memory.records import LONG, PAST, TEXT, Damaged, understood
+    from provision.system.shapes import Misshapen, having, listing
 
+    turn = having(dict.fromkeys(("app", "before", "after", "why"), LONG))
+    terms = having({}, {"apps": listing(turn), "roles": listing(TEXT)})
     try:
         answer = understood(asked(host, run).stdout.encode("utf-8", "surrogatepass"), PAST)
-    except Damaged as error:
+        answer["runs"] = [terms(each) for each in answer["runs"]]
+    except (Damaged, Misshapen) as error:
         raise ProvError(f"the host's records of its runs are invalid: {error}") from None
     for each in answer["runs"]:
         host.emit(PastRun(host.name, each, answer.get("steps")))

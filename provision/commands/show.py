@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example:  prov show web1.plan --no-diff")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--diff/--no-diff", default=None, help="Show whole differences (the default), or none.")
+@click.option("--diff/--no-diff", default=None, help="Show whole differences, or none.")
 @click.option("-v", "--verbose", is_flag=True, help="Show unchanged steps too, with the reason.")
 @format_option
 def show(file: Path, diff: bool | None, verbose: bool, out: Format) -> int:
@@ -31,6 +31,7 @@ def show(file: Path, diff: bool | None, verbose: bool, out: Format) -> int:
     Exit status: 0 shown; 2 the file is missing, damaged or not a plan.
     """
     from provision.controller.events import Summary, Tally
+    from provision.declared.role_folders import BUILTIN, names
     from provision.report.reporting import Style
     from provision.saved import plan_file
 
@@ -41,7 +42,11 @@ def show(file: Path, diff: bool | None, verbose: bool, out: Format) -> int:
     about = {"target": plan.asked.target, "made": plan.made, "by": plan.by, "prov": plan.prov}
     out.show([{"event": "plan", **about}])
     style = Style(
-        plan=True, verbose=verbose, diff_lines=diff_limit(diff, plan=True), fleet=len(plan.hosts) > 1
+        builtin=frozenset(names([BUILTIN])) - frozenset(names([Path("roles")])),
+        plan=True,
+        verbose=verbose,
+        diff_lines=diff_limit(diff, plan=True, verbose=verbose),
+        fleet=len(plan.hosts) > 1,
     )
     roles = {step.role for host in plan.hosts.values() for step in host.steps}
     report = out.report(style, list(plan.hosts), sorted(roles))
@@ -58,7 +63,7 @@ def show(file: Path, diff: bool | None, verbose: bool, out: Format) -> int:
 
 def events(plan: SavedPlan) -> Iterator[StepDone]:
     """The events of the plan, host by host."""
-    from provision.controller.events import StepDone
+    from provision.controller.events import About, StepDone
 
     for name, host in plan.hosts.items():
         for step in host.steps:
@@ -75,4 +80,5 @@ def events(plan: SavedPlan) -> Iterator[StepDone]:
                 error=ProvError("failed when the plan was made") if failed else None,
                 # a plan is saved only if its roles have run to their end
                 ignored=step.ignored or ("the role continues after it" if failed else ""),
+                about=About(step.app, step.part),
             )

@@ -6,12 +6,27 @@ import queue
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import Any
+from typing import Any, NamedTuple
 
 from provision.controller.fact_types import Facts
 from provision.errors import ProvError
 from provision.steps.base import Change
 from provision.values import dataclass
+
+
+class About(NamedTuple):
+    """What a step is for in an application, for reports.
+
+    app: its name; "" for a step of the host itself.  part: "source", "packages", "environment", "import", "command",
+    "unit", "start", "health" or "release"; "" for what prov itself needs.
+    """
+
+    app: str = ""
+    part: str = ""
+
+
+#: what steps are about that are for no application
+HOST = About()
 
 
 @dataclass(frozen=True)
@@ -55,6 +70,7 @@ class StepDone(Event):
 
     state: ok, changed, failed, skipped or maybe.  ms: on the host.  where: "roles/nginx/__init__.py:14".
     line: the role's own line there.  error: of a failed step.  ignored: why the role ignores the failure.
+    about: the application that it is for.
     """
 
     role: str
@@ -67,6 +83,7 @@ class StepDone(Event):
     line: str = ""
     error: ProvError | None = None
     ignored: str = ""
+    about: About = HOST
 
 
 @dataclass(frozen=True)
@@ -93,6 +110,22 @@ class UndeclaredFound(Event):
         """Return the text to show."""
         consequence = "kept, as there is something else in it" if self.stays else "--prune removes it"
         return f"no longer declared ({consequence})"
+
+
+@dataclass(frozen=True)
+class Served(Event):
+    """What a host serves at the end of a deploy.
+
+    app: the application.  urls: where clients find it.  address: of the host.  certificate: whom clients have to
+    trust, in words.  release: in service.  commit: of its source; "" if it has none.
+    """
+
+    app: str
+    urls: Sequence[str]
+    address: str
+    certificate: str
+    release: str
+    commit: str = ""
 
 
 @dataclass(frozen=True)

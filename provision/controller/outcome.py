@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from provision.agent.protocol import Done
+from provision.controller.events import HOST, About, StepDone
 from provision.errors import StepError
 from provision.steps.base import Change, Ref, Step
 
@@ -29,13 +30,16 @@ class Outcome(Ref):
     Raises StepFailed (on reading) if the step failed and has no `ignore_errors`.
     """
 
-    def __init__(self, session: Waits, id: int, step: Step, role: str, where: str, line: str) -> None:
+    def __init__(
+        self, session: Waits, id: int, step: Step, role: str, where: str, line: str, about: About = HOST
+    ) -> None:
         super().__init__(id, step.label())
         self._session = session
         self.step = step
         self.role = role
         self.where = where
         self.line = line
+        self.about = about
         self._answer: Done | None = None
         self.error: StepFailed | None = None
 
@@ -106,3 +110,21 @@ class Outcome(Ref):
         if answer.error is not None:
             self.error = StepFailed(where=self.where, **vars(answer.error))
             self.error.outcome = self
+
+    def as_event(self, host: str) -> StepDone:
+        """Return the event of a step that has run. host: its name in the inventory."""
+        done = self.answer
+        return StepDone(
+            host,
+            self.role,
+            self.label,
+            done.state,
+            why=done.why,
+            diff=done.diff,
+            ms=done.ms,
+            where=self.where,
+            line=self.line,
+            error=self.error,
+            ignored=done.ignored,
+            about=self.about,
+        )

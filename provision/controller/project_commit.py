@@ -1,4 +1,4 @@
-"""The commit of the user's project that a run comes from, for the host's history."""
+"""Commits of the user's project and of applications' sources that are folders, for the host's history."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ PATIENCE = 5.0
 
 
 @functools.cache
-def _asked(folder: Path) -> subprocess.Popen[str] | None:
+def _asked(folder: Path, within: bool) -> subprocess.Popen[str] | None:
     """Return a running git for a folder, or None if git is not installed."""
+    # git-status(1), "Background refresh": it writes no index, which as root's would not be the user's any more
+    argv = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
     try:
         return subprocess.Popen(
-            # git-status(1), "Background refresh": it writes no index, which as root's would not be the user's any more
-            ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no"],
+            [*argv, "--", "."] if within else argv,
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -28,23 +29,27 @@ def _asked(folder: Path) -> subprocess.Popen[str] | None:
         return None
 
 
-def prefetch() -> None:
+def prefetch(folder: Path | None = None) -> None:
     """Start git early, while other work goes on."""
-    _asked(Path.cwd())
-
-
-def commit() -> str:
-    """Return the current folder's commit, with ", modified" if files differ from it; "" without one."""
     with _lock:
-        return _answer(Path.cwd())
+        _asked(folder or Path.cwd(), folder is not None)
+
+
+def commit(folder: Path | None = None) -> str:
+    """Return a folder's commit, with ", modified" if files differ from it; "" without one.
+
+    folder: of an application's source, in which alone files count; by default the project's, the current one.
+    """
+    with _lock:
+        return _answer(folder or Path.cwd(), folder is not None)
 
 
 _lock = threading.Lock()
 
 
 @functools.cache
-def _answer(folder: Path) -> str:
-    process = _asked(folder)
+def _answer(folder: Path, within: bool) -> str:
+    process = _asked(folder, within)
     if process is None:
         return ""
     try:

@@ -38,7 +38,7 @@ from provision.controller.agent_program import remember_program
 from provision.controller.bootstrap import PLAN, module_payload, needed
 from provision.controller.calling import calling_line
 from provision.controller.channel import Channel
-from provision.controller.events import Connected, StepDone, StepRunning
+from provision.controller.events import About, Connected, StepDone, StepRunning
 from provision.controller.fact_types import Facts
 from provision.controller.login import Login
 from provision.controller.outcome import Outcome, StepFailed
@@ -86,6 +86,8 @@ class Session:
         #: whether the run has declared everything that the host should have
         self.whole = False
         self.role = ""
+        #: the application that the next steps are for
+        self.about = About()
         self.frames_sent = 0
         self._open_channel = open_channel
         self._login = login
@@ -121,7 +123,7 @@ class Session:
         """Send a step; do not wait. Raises ConfigError if its arguments are invalid."""
         where, line = calling_line()
         check(step, self.masks, where)
-        outcome = Outcome(self, self._next, step, self.role, where, self.masks.hide(line))
+        outcome = Outcome(self, self._next, step, self.role, where, self.masks.hide(line), self.about)
         self._next += 1
         self._ship(type(step).__module__)
         payload = encoded(step, self._sources, self.masks)
@@ -364,21 +366,7 @@ class Session:
         outcome.settle(done)
         if outcome.error is not None and not outcome.step.ignore_errors:
             self._unseen.append(outcome.error)
-        self._emit(
-            StepDone(
-                self.host,
-                outcome.role,
-                outcome.label,
-                done.state,
-                why=done.why,
-                diff=done.diff,
-                ms=done.ms,
-                where=outcome.where,
-                line=outcome.line,
-                error=outcome.error,
-                ignored=done.ignored,
-            )
-        )
+        self._emit(outcome.as_event(self.host))
 
     def _provide(self, need: Need) -> None:
         """Send the contents of a source of a sent step, in pieces, or why they are not available."""

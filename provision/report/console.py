@@ -10,16 +10,28 @@ from contextlib import contextmanager
 from rich.live import Live
 from rich.text import Text
 
-from provision.controller.events import Event, HostDone, Notice, StepDone, Stopping, Summary, UndeclaredFound
-from provision.report.diffs import diff_lines
-from provision.report.failure import host_failure, step_failure
+from provision.controller.events import (
+    Event,
+    HostDone,
+    Notice,
+    Served,
+    StepDone,
+    Stopping,
+    Summary,
+    UndeclaredFound,
+)
+from provision.report.app_blocks import AppBlocks
+from provision.report.diffs import step_diff
+from provision.report.failure import failed_app, host_failure, step_failure
 from provision.report.live_rows import LiveRows
 from provision.report.palette import KINDS, STATES
 from provision.report.reporting import Report, Style, outcome
+from provision.report.served_lines import ServedSummary
 from provision.report.shared_steps import SharedSteps
 from provision.report.shown_lines import ShownLine, flat
 from provision.report.table import summary_table
 from provision.report.terminal import Terminal
+from provision.report.undeclared_things import UndeclaredThings
 
 INDENT = "    "
 
@@ -36,6 +48,11 @@ class Console(Report):
         self._role_width = max(map(len, roles), default=0)
         self._rows = LiveRows(len(hosts), self._terminal)
         self._fleet = SharedSteps()
+        self._apps = AppBlocks(style)
+        #: steps of a plan for one host: shown after its applications
+        self._held: list[StepDone] = []
+        self._undeclared = UndeclaredThings(verbose=style.verbose)
+        self._served = ServedSummary()
         self._seconds: dict[str, float] = {}
         # held during a question: events that arrive then are shown afterwards
         self._talking = threading.Lock()
@@ -59,8 +76,9 @@ class Console(Report):
                 case Notice() if self._style.tells(event):
                     self._print(self._lead(event.host, "").append(flat(event.text)))
                 case UndeclaredFound():
-                    text = self._lead(event.host, event.role).append(flat(event.what))
-                    self._print(text.append(f"  {event.why()}", "dim"))
+                    self._undeclared.take(event)
+                case Served():
+                    self._served.take(event)
                 case Stopping():
                     self._print(Text(event.TEXT, "bold"))
                 case HostDone():
@@ -68,8 +86,13 @@ class Console(Report):
 
     def finish(self, summary: Summary) -> None:
         self.close()
+        self._blocks(list(summary.hosts))
         self._shared(list(summary.hosts))
+        for host in summary.hosts:
+            self._no_longer(host)
         self._terminal.print("", summary_table(summary, self._style, self._seconds), "", sep="\n")
+        for line in self._served.lines():
+            self._print(Text(line.text, KINDS[line.kind]))
         self._print(Text(outcome(summary, self._style), "bold"))
 
     @contextmanager
@@ -85,19 +108,30 @@ class Console(Report):
         self._live.stop()
 
     def _step(self, event: StepDone) -> None:
+        if self._apps.takes(event):
+            return
         gathered = self._style.gathers(event)
         if gathered:
             self._fleet.take(event)
         if not self._style.shows(event.state) or (gathered and self._style.plan):
             return
+        if self._style.holds(event):
+            self._held.append(event)
+        else:
+            self._line(event, gathered=gathered)
+
+    def _line(self, event: StepDone, *, gathered: bool = False) -> None:
+        cause = failed_app(event) if event.state == "failed" and not self._style.verbose else ""
         text = self._lead(event.host, event.role)
-        text.append(flat(event.step) + "  ").append(self._style.word(event.state), STATES[event.state])
+        text.append(f"{cause or flat(event.step)}  ").append(
+            self._style.word(event.state), STATES[event.state]
+        )
         if event.why:
             text.append(f"  {flat(event.why)}", "dim")
         if self._style.verbose:
             text.append(f"  {event.ms:.0f} ms", "dim")
-        failure = step_failure(event) if event.state == "failed" else ()
-        differences = () if gathered else diff_lines(event.step, event.diff, self._style.diff_lines)
+        failure = step_failure(event, verbose=self._style.verbose) if event.state == "failed" else ()
+        differences = () if gathered else step_diff(event, self._style)
         self._print(text, differences, failure)
 
     def _shared(self, hosts: Sequence[str]) -> None:
@@ -112,9 +146,28 @@ class Console(Report):
             text.append(f"{shared.hosts}  ", "bold").append(self._style.word(step.state), STATES[step.state])
             if step.why:
                 text.append(f"  {flat(step.why)}", "dim")
-            self._print(text, diff_lines(step.step, step.diff, self._style.diff_lines))
+            self._print(text, step_diff(step, self._style))
+
+    def _blocks(self, hosts: Sequence[str]) -> None:
+        """Show the applications of hosts, and then the steps that waited for them."""
+        for block, whose in self._apps.of(hosts):
+            fleet = len(hosts) > 1
+            text = Text() if fleet else self._lead(whose, "")
+            text.append(block.app, "bold cyan").append("  ").append(block.title, STATES["changed"])
+            self._print(text.append(f"  {whose}", "bold") if fleet else text, block.lines)
+        held, self._held = self._held, []
+        for event in held:
+            self._line(event)
+
+    def _no_longer(self, host: str) -> None:
+        """Name what a host has that is no longer declared."""
+        for role, what, why in self._undeclared.of(host):
+            self._print(self._lead(host, role).append(what).append(f"  {why}", "dim"))
 
     def _host_done(self, event: HostDone) -> None:
+        if not self._style.fleet:
+            self._blocks([event.host])
+        self._no_longer(event.host)
         self._seconds[event.host] = event.seconds
         if event.error is not None:
             state = "unreachable" if event.unreachable else "failed"

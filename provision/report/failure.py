@@ -2,20 +2,60 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 
 from provision.controller.events import StepDone
-from provision.controller.visible import uncoloured
+from provision.controller.visible import uncoloured, visible
 from provision.errors import ConfigErrors, ProvError, StepError
-from provision.report.shown_lines import ShownLine, lines
+from provision.report.shown_lines import ShownLine, flat, last_line, lines
+from provision.report.tracebacks import cause_in, shown
 
 #: lines of each stream; the host sends only the last ones
 STREAM_LINES = 30
+#: the answer that a health check got, in the words of steps/waiting.py
+STATUS = re.compile(r"status (\d{3})\b")
 
 
-def step_failure(event: StepDone) -> Iterator[ShownLine]:
-    """Return the lines about what went wrong in a step."""
+#: what a step of an application that fails was about, by the part of it
+PARTS = {
+    "source": "its files could not be put in place",
+    "packages": "its packages could not be installed",
+    "environment": "its environment could not be written",
+    "import": "cannot be imported",
+    "command": "a command of its own failed",
+    "unit": "systemd does not take its unit",
+    "start": "does not start",
+    "health": "does not answer as it should",
+    "release": "the release could not be recorded",
+}
+#: parts after which the front may have turned to the new release
+SWITCHED = ("", "release")
+
+
+def failed_app(event: StepDone) -> str:
+    """Return `shop cannot be imported: shop.py:35: SyntaxError: ...`; "" for a step that is about no application."""
+    said = PARTS.get(event.about.part, "")
+    if not said or event.error is None:
+        return ""
+    error = event.error
+    streams = f"{error.stderr}\n{error.stdout}" if isinstance(error, StepError) else ""
+    cause = cause_in(streams)
+    answer = STATUS.search(error.message)
+    if answer:
+        said = f"answers {answer[1]}"
+    if not cause:
+        ends = event.about.part in ("import", "command") and last_line(streams)
+        cause = "" if answer else ends or error.message
+    return flat(": ".join(filter(None, [f"{event.about.app} {said}", cause])))
+
+
+def step_failure(event: StepDone, *, verbose: bool = False) -> Iterator[ShownLine]:
+    """Return the lines about what went wrong in a step. verbose: show what programs said unabridged."""
+    if failed_app(event) and not verbose:
+        yield from app_failure(event)
+        return
     if event.error is not None:
         yield from lines("message", event.error.message)
     if event.where:
@@ -28,6 +68,29 @@ def step_failure(event: StepDone) -> Iterator[ShownLine]:
         yield from lines("dim", f"continues: {event.ignored}")
     if event.error is not None:
         yield from hint(event.error)
+
+
+def app_failure(event: StepDone) -> Iterator[ShownLine]:
+    """Return the lines about a failed step of an application: the state of things, and what its program said."""
+    error = event.error
+    assert error is not None  # it has failed
+    if event.about.part not in SWITCHED:
+        yield ShownLine(
+            "message", f"What served {event.about.app} before still does; the new release is not in service."
+        )
+    streams = f"{error.stderr}\n{error.stdout}" if isinstance(error, StepError) else ""
+    if not (event.about.part in ("import", "command") and cause_in(streams)):
+        yield from lines("", error.message)
+    if isinstance(error, StepError):
+        for name, text in (("stdout", error.stdout), ("stderr", error.stderr)):
+            if text.strip():
+                yield ShownLine("", f"{name}:")
+                said = list(shown(visible(uncoloured(text))))[-STREAM_LINES:]
+                yield from (ShownLine("dim", f"    {line}" if line else "") for line in said)
+    if event.ignored:
+        yield from lines("dim", f"continues: {event.ignored}")
+    yield from hint(error)
+    yield ShownLine("dim", f"Step: {flat(event.step)} (-v shows all of it)")
 
 
 def host_failure(host: str, error: ProvError) -> Iterator[ShownLine]:

@@ -48,11 +48,14 @@ class HistoryShown(AnswerReport):
 
 
 def line(run: Mapping[str, Any]) -> str:
-    """Return `12  2026-11-21 14:02:07  done  3 steps  1.2 s  ann@desk  a1b2c3d4e5f6`, and how it ended."""
+    """Return `12  2026-11-21 14:02:07  done  shop c5fe8e1 -> da15adf  3 steps  1.2 s  ann@desk  a1b2c3d4e5f6`, and how
+    it ended."""
     if "damaged" in run:
         return f"{run['id']}  {run['damaged']}"
     began = run["began"].replace("T", " ").rstrip("Z")
-    words = [str(run["id"]), began, run.get("state") or "cut off", counted(len(run["changed"]), "step")]
+    words = [str(run["id"]), began, run.get("state") or "cut off", *map(turn, run.get("apps", ()))]
+    of = f" of {', '.join(map(flat, run['roles']))}" if run.get("roles") and not run.get("apps") else ""
+    words.append(counted(len(run["changed"]), "step") + of)
     if run.get("ended") and "seconds" in run:
         words.append(f"{run['seconds']:.1f} s")
     words += [flat(run.get("who", "")), flat(run.get("commit", ""))]
@@ -63,3 +66,10 @@ def line(run: Mapping[str, Any]) -> str:
     if run.get("undone"):
         words.append("undone automatically" if run["undone"] == run["id"] else f"undone by {run['undone']}")
     return "  ".join(filter(None, words))
+
+
+def turn(app: Mapping[str, str]) -> str:
+    """Return `shop c5fe8e1 -> da15adf (commit a2b791c -> 9c01f3e)`."""
+    before, after = flat(app["before"])[:7], flat(app["after"])[:7]
+    words = f"{before} -> {after}" if before and after else f"new {after}" if after else "removed"
+    return f"{flat(app['app'])} {words}" + (f" ({flat(app['why'])})" if app["why"] else "")

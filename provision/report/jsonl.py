@@ -16,6 +16,7 @@ from provision.controller.events import (
     Notice,
     Output,
     PastRun,
+    Served,
     StepDone,
     Stopping,
     Summary,
@@ -72,6 +73,8 @@ def as_line(event: Event, ends: Ends) -> dict[str, Any] | None:
             return {"event": "stopping"}
         case FactsKnown():
             return {"event": "facts", "host": event.host, **asdict(event.facts)}
+        case Served():
+            return {"event": "served", **asdict(event)}
         case UndeclaredFound():
             return {"event": "undeclared", **asdict(event)}
         case PastRun():
@@ -89,7 +92,8 @@ def past_step(past: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def step(event: StepDone) -> dict[str, Any]:
-    """Return a step; "error" only if it failed, "ignored" only if the role continues after the failure."""
+    """Return a step; "error" only if it failed, "ignored" only if the role continues after the failure, "app" and
+    "part" only if it is for an application."""
     line: dict[str, Any] = {
         "event": "step",
         "host": event.host,
@@ -105,6 +109,8 @@ def step(event: StepDone) -> dict[str, Any]:
         line["error"] = error(event.error)
     if event.ignored:
         line["ignored"] = event.ignored
+    if event.about.app:
+        line.update(event.about._asdict())
     return line
 
 

@@ -38,6 +38,8 @@ class Style:
     reasons.
     fleet: there are several hosts; what they share is shown once, at the end: all of a plan, the diffs of a
     deploy.
+    builtin: names of the roles that come with prov, whose own words are shown in brief.
+    stepping: each step is shown as it ends, as the user is asked before it.
     diff_lines: largest number of lines of one diff; 0 shows no diffs, None shows them whole.
     """
 
@@ -45,6 +47,13 @@ class Style:
     verbose: bool = False
     diff_lines: int | None = None
     fleet: bool = False
+    builtin: frozenset[str] = frozenset()
+    stepping: bool = False
+
+    @property
+    def by_application(self) -> bool:
+        """Whether the steps of an application are shown as one block."""
+        return not (self.verbose or self.stepping)
 
     def word(self, state: str) -> str:
         """Return a state in words: a plan says "would change"."""
@@ -58,6 +67,10 @@ class Style:
         if not self.fleet or step.state == "failed":
             return False
         return self.shows(step.state) if self.plan else bool(step.diff) and self.diff_lines != 0
+
+    def holds(self, step: StepDone) -> bool:
+        """Return whether a step is shown after the applications of its host, as all of a plan is."""
+        return self.plan and not self.verbose and step.state != "failed"
 
     def tells(self, note: Notice) -> bool:
         """Return whether a note is shown."""

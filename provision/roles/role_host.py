@@ -242,7 +242,7 @@ class Host:
             action()
 
     def on_failure(self, action: Callable[[], None]) -> None:
-        """Call action if a role fails, to clean up."""
+        """Call action if a role fails, to clean up; the last one first."""
         self._on_failure.append((self.started().role, action))
 
     def run_on_failure(self) -> None:
@@ -250,7 +250,7 @@ class Host:
         session = self.started()
         session.acknowledge()
         while self._on_failure:
-            session.role, action = self._on_failure.pop(0)
+            session.role, action = self._on_failure.pop()
             action()
         session.wait_for_all()
 

@@ -15,6 +15,7 @@ from provision.names import suggestion
 from provision.roles.role_host import Host
 from provision.run.work import Work, or_undo
 from provision.serving import starting
+from provision.serving.app_parts import part_of
 from provision.serving.instances import environment_path
 from provision.serving.recorded import RecordedInstance, recorded
 from provision.steps import releases, releases_served
@@ -69,9 +70,11 @@ def switch(host: Host, instance: RecordedInstance) -> None:
     session, release, app = host.started(), instance.release, instance.app
     session.role = "app"
     values = {name: str(value) for name, value in visible(release.environment).items()}
-    releases_served.environment_before(host, environment_path(app), values, instance.secrets)
+    with part_of(host, app, "environment"):
+        releases_served.environment_before(host, environment_path(app), values, instance.secrets)
     if app.static:
-        releases.releases_before(host, release.home, release.id, count=app.keep_releases - 1)
+        with part_of(host, app):
+            releases.releases_before(host, release.home, release.id, count=app.keep_releases - 1)
     host.later(lambda: starting.settle(host, release))
     session.role = app.server
     try:

@@ -10,6 +10,7 @@ from typing import cast
 from provision.agent.protocol import Done
 from provision.agent.secret_masks import Masks
 from provision.controller.calling import calling_line, raising_line
+from provision.controller.events import About
 from provision.controller.fact_types import Facts
 from provision.controller.outcome import Outcome
 from provision.controller.run_options import RunOptions
@@ -64,6 +65,7 @@ class Recording:
 
     facts = TYPICAL
     role = ""
+    about = About()
 
     def __init__(self, into: Callable[[], TaskSteps], masks: Masks) -> None:
         self._into = into

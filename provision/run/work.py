@@ -32,6 +32,7 @@ def run_roles(host: Host) -> None:
         session.wait_for_all()
         if host.planning and allowed:
             tell_refusals(host, allowed)
+        tell_served(host)
     except StepFailed:
         # the agent has started and takes steps
         host.run_on_failure()
@@ -48,6 +49,16 @@ def tell_refusals(host: Host, allowed: Outcome) -> None:
     """Say what a deploy would refuse. allowed: the step that has asked."""
     for line in allowed.stdout.splitlines():
         host.emit(Notice(host.name, line))
+
+
+def tell_served(host: Host) -> None:
+    """Have reports say what a deploy has put into service."""
+    if "app" in [role.name for role, _ in host.assignment.roles] and not host.planning:
+        # imported here: hosts without applications need none of it
+        from provision.serving.served_apps import served_apps
+
+        for each in served_apps(host):
+            host.emit(each)
 
 
 def refuse_unmet(host: Host) -> None:

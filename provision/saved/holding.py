@@ -29,7 +29,9 @@ class Recorder:
 
     def __call__(self, host: str, outcome: Outcome, message: Submission, learnt: bool) -> Submission:
         """Record a step; called by the host's own thread."""
-        fields = without_secrets(message.fields, self._secrets[host], Masks(message.hide))
+        notes = getattr(type(outcome.step), "NOTES", ())
+        fields = {name: value for name, value in message.fields.items() if name not in notes}
+        fields = without_secrets(fields, self._secrets[host], Masks(message.hide))
         self._secrets[host] += message.hide
         wanted = {"kind": message.kind, "deadline": message.deadline, "fields": fields}
         if message.ignore:
@@ -70,6 +72,8 @@ def planned_step(outcome: Outcome, wanted: str) -> PlannedStep:
         where=outcome.where,
         line=outcome.line,
         ignored=answer.ignored,
+        app=outcome.about.app,
+        part=outcome.about.part,
         wanted=wanted,
         digest=answer.digest,
     )

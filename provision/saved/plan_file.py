@@ -41,6 +41,7 @@ class PlanPart(BaseModel):
 class PlannedStep(PlanPart):
     """A step as the plan found it.
 
+    app, part: the application that it is for, as of events.About.
     wanted: digest of the step's arguments.  digest: of the diff, as computed on the host; "" for none.
     """
 
@@ -52,6 +53,8 @@ class PlannedStep(PlanPart):
     where: str = ""
     line: str = ""
     ignored: str = ""
+    app: str = ""
+    part: str = ""
     wanted: str
     digest: str = ""
 

@@ -24,7 +24,8 @@ from provision.roles.role_model import extended
 from provision.roles.server_params import ServerParams, check_program, program_of
 from provision.secrets import Secret
 from provision.serving import workers
-from provision.steps import command, files
+from provision.serving.app_parts import part_of
+from provision.steps import command, files, service_environment
 from provision.system.writers import HERE, systemd_environment
 from provision.values import dataclass
 
@@ -191,7 +192,8 @@ def environment_file(c: Host, release: Release) -> Outcome:
         for name, value in sorted(values.items())
     )
     # also without a secret: the last secret may have just been removed, and diffs would show it
-    return files.file(c, environment_path(release.app), Secret(text), mode=0o600, owner="root")
+    path = environment_path(release.app)
+    return service_environment.environment_file(c, path, Secret(text), mode=0o600, owner="root")
 
 
 def served(c: Host) -> list[Application]:
@@ -253,14 +255,15 @@ def loads(c: Host, release: Release) -> None:
         "PROV_TARGET": app.target,
         "PROV_PREFIX": "",
     }
-    command.command(
-        c,
-        [f"{release.path}/.venv/bin/python", path],
-        stamp=(f"{release.path}/{OURS[0]}/loads", short_hash(json.dumps(state))),
-        user=app.user,
-        cwd=release.root,
-        environment=environment,
-    )
+    with part_of(c, app, "import"):
+        command.command(
+            c,
+            [f"{release.path}/.venv/bin/python", path],
+            stamp=(f"{release.path}/{OURS[0]}/loads", short_hash(json.dumps(state))),
+            user=app.user,
+            cwd=release.root,
+            environment=environment,
+        )
 
 
 def shim_file() -> Path:

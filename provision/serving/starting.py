@@ -14,6 +14,7 @@ from provision.apps.app_model import App
 from provision.apps.app_releases import OURS, Release
 from provision.apps.schemas import schema_of
 from provision.serving import workers
+from provision.serving.app_parts import part_of
 from provision.serving.instances import Instance, health_url, instance, served, unit_name
 from provision.serving.recorded import about
 from provision.steps import files, releases, releases_served, systemd, wait
@@ -35,6 +36,12 @@ def serve(c: Host) -> None:
 def start(c: Host, instance: Instance) -> None:
     """Start an instance beside the older ones, wait until it is healthy, and stop the older ones at the
     end."""
+    with part_of(c, instance.app):
+        start_it(c, instance)
+
+
+def start_it(c: Host, instance: Instance) -> None:
+    """Do what `start` says, by steps that are the application's."""
     release, name = instance.release, unit_name(instance.app)
     for file, text in instance.files.items():
         files.file(c, f"{release.path}/{OURS[0]}/{file}", text, mode=0o644)
@@ -45,10 +52,12 @@ def start(c: Host, instance: Instance) -> None:
         files.link(c, release.instance_link(each), f"../releases/{release.id}")
     started: list[Outcome] = []
     for each in instance.names:
-        service = systemd.unit(c, f"{name}@{each}.service", instance.service)
-        socket = systemd.unit(c, f"{name}@{each}.socket", instance.socket)
+        with part_of(c, instance.app, "unit"):
+            service = systemd.unit(c, f"{name}@{each}.service", instance.service)
+            socket = systemd.unit(c, f"{name}@{each}.socket", instance.socket)
         systemd.service(c, f"{name}@{each}.socket", restart_on=[socket])
-        started.append(systemd.service(c, f"{name}@{each}.service", restart_on=[service, *settings]))
+        with part_of(c, instance.app, "start"):
+            started.append(systemd.service(c, f"{name}@{each}.service", restart_on=[service, *settings]))
     answers = [
         healthy(c, instance.app, path, f"{name}@{each}.service")
         for each, path in zip(instance.names, instance.listens)
@@ -57,36 +66,42 @@ def start(c: Host, instance: Instance) -> None:
         answers += workers.start(c, release, instance.id, instance.workers, settings)
 
     def stop_others() -> None:
-        if instance.proved:
-            # they have run before: the front need not wait for them
-            workers.start(c, release, instance.id, instance.workers, settings)
-        keep, draining = instance.names, instance.app.front_role.draining
-        # if a front has no title for processes that finish, the instance itself finishes requests as it stops
-        systemd.only_instances(
-            c, f"{name}@.service", keep, after=DRAIN if draining else 0, until_gone=draining
-        )
-        systemd.only_instances(c, f"{name}@.socket", keep)
-        workers.stop_others(c, instance.app, "*", instance.all_names)
-        workers.jobs(c, instance.app, instance.jobs)
+        with part_of(c, instance.app):
+            if instance.proved:
+                # they have run before: the front need not wait for them
+                workers.start(c, release, instance.id, instance.workers, settings)
+            stop_older(c, instance)
 
     c.later(lambda: record(c, instance))
     c.later(stop_others)
     c.on_failure(lambda: withdraw(c, instance, started, answers))
 
 
+def stop_older(c: Host, instance: Instance) -> None:
+    """Stop the older instances, and set up the jobs."""
+    app, name = instance.app, unit_name(instance.app)
+    keep, draining = instance.names, app.front_role.draining
+    # if a front has no title for processes that finish, the instance itself finishes requests as it stops
+    systemd.only_instances(c, f"{name}@.service", keep, after=DRAIN if draining else 0, until_gone=draining)
+    systemd.only_instances(c, f"{name}@.socket", keep)
+    workers.stop_others(c, app, "*", instance.all_names)
+    workers.jobs(c, app, instance.jobs)
+
+
 def record(c: Host, instance: Instance) -> None:
     """Have the host remember that an instance is in service, and what serving it again takes."""
     release, migrations = instance.release, schema_of(instance.release)
-    releases_served.release_served(
-        c,
-        release.home,
-        instance.id,
-        release.id,
-        "" if instance.proved else json.dumps(about(instance, migrations), sort_keys=True),
-        migrations=migrations,
-        again=instance.proved,
-        hold=instance.holds,
-    )
+    with part_of(c, instance.app):
+        releases_served.release_served(
+            c,
+            release.home,
+            instance.id,
+            release.id,
+            "" if instance.proved else json.dumps(about(instance, migrations), sort_keys=True),
+            migrations=migrations,
+            again=instance.proved,
+            hold=instance.holds,
+        )
 
 
 def withdraw(c: Host, instance: Instance, started: Sequence[Outcome], answers: Sequence[Outcome]) -> None:
@@ -95,29 +110,36 @@ def withdraw(c: Host, instance: Instance, started: Sequence[Outcome], answers: S
     if not any(each.known_change for each in started) or not any(each.error for each in (*started, *answers)):
         return
     name = unit_name(instance.app)
-    for each in instance.names:
-        for kind in ("service", "socket"):
-            systemd.service(c, f"{name}@{each}.{kind}", running=False, enabled=False)
-    for each in workers.units(instance.app, instance.id, instance.workers):
-        systemd.service(c, each, running=False, enabled=False)
+    with part_of(c, instance.app):
+        for each in instance.names:
+            for kind in ("service", "socket"):
+                systemd.service(c, f"{name}@{each}.{kind}", running=False, enabled=False)
+        for each in workers.units(instance.app, instance.id, instance.workers):
+            systemd.service(c, each, running=False, enabled=False)
 
 
-def settle(c: Host, release: Release) -> None:
-    """Once the front serves the new release, record that, and remove the oldest releases."""
-    files.link(c, release.current, f"releases/{release.id}")
-    releases.old_releases(c, release.home, release.id, keep=release.app.keep_releases)
+def settle(c: Host, release: Release, commit: str = "") -> None:
+    """Once the front serves the new release, record that, and remove the oldest releases.
+
+    commit: of its source; by default, the one that the host has noted.
+    """
+    with part_of(c, release.app, "release"):
+        releases.current(c, release.current, f"releases/{release.id}", commit=commit)
+    with part_of(c, release.app):
+        releases.old_releases(c, release.home, release.id, keep=release.app.keep_releases)
 
 
 def healthy(c: Host, app: App, socket: str, unit: str) -> Outcome:
     """Ask an instance's own socket for the health path, as the front would."""
     scheme, _, rest = health_url(app).partition("://")
     headers = {"Host": rest.partition("/")[0], "X-Forwarded-Proto": scheme}
-    return wait.url(
-        c,
-        f"http://{rest}",
-        socket=socket,
-        headers=headers,
-        service=unit,
-        within=app.start_timeout,
-        expect=app.expect,
-    )
+    with part_of(c, app, "health"):
+        return wait.url(
+            c,
+            f"http://{rest}",
+            socket=socket,
+            headers=headers,
+            service=unit,
+            within=app.start_timeout,
+            expect=app.expect,
+        )

@@ -16,6 +16,7 @@ from provision.apps.app_model import App
 from provision.apps.app_releases import Release
 from provision.apps.process_parts import JobSettings, ProcessSettings
 from provision.apps.schedules import calendars
+from provision.serving.app_parts import part_of
 from provision.steps import command, systemd, wait
 from provision.system.writers import HERE
 
@@ -113,7 +114,8 @@ def start(
         if process.on == "one":
             stop_others(c, app, name, names)
         for each in names:
-            written = systemd.unit(c, f"{unit}@{each}.service", text)
+            with part_of(c, app, "unit"):
+                written = systemd.unit(c, f"{unit}@{each}.service", text)
             started = systemd.service(c, f"{unit}@{each}.service", restart_on=[written, *settings])
             lasts = wait.unit(c, f"{unit}@{each}.service", steady=STEADY, when=[written, started])
             found += [started, lasts]
@@ -154,7 +156,8 @@ def job_units(c: Host, release: Release, values: Mapping[str, Any]) -> dict[str,
 def jobs(c: Host, app: App, units: Mapping[str, str]) -> None:
     """Set up the jobs of an application, and remove others. units: as from `job_units`."""
     for unit, text in units.items():
-        written = systemd.unit(c, unit, text)
+        with part_of(c, app, "unit"):
+            written = systemd.unit(c, unit, text)
         if unit.endswith(".timer"):
             systemd.service(c, unit, restart_on=[written])
     names = list(dict.fromkeys(unit.partition("@")[2].rpartition(".")[0] for unit in units))

@@ -5,11 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from provision.controller import project_commit
 
 if TYPE_CHECKING:
     from provision.sources.built import SourceBuild
     from provision.steps.tree import Entry
+
+
+class SourceRead(NamedTuple):
+    """What was read of a source. entries: its files.  commit: of a source in git; "" for a folder."""
+
+    entries: list[Entry]
+    commit: str = ""
 
 
 class Manifests:
@@ -20,7 +29,7 @@ class Manifests:
 
     def __init__(self, apart: Collection[Path] = ()) -> None:
         self._apart = apart
-        self._read: dict[object, list[Entry]] = {}
+        self._read: dict[object, SourceRead] = {}
         self._lock = threading.Lock()
 
     def of(self, source: Path | str, ref: str | None, max_size: int) -> list[Entry]:
@@ -29,6 +38,18 @@ class Manifests:
         source: a local folder, or the URL of a git repository.  ref: its branch, tag or commit.
         max_size: bytes of all files.
         """
+        return self._of(source, ref, max_size).entries
+
+    def commit(self, source: Path | str, ref: str | None, max_size: int) -> str:
+        """Return the commit that a source is at, in 12 digits; "" for a folder that is in no repository.
+
+        ", modified" is added if files of a folder differ from it. Raises ProvError as `of` does.
+        """
+        if isinstance(source, Path):
+            return project_commit.commit(source)
+        return self._of(source, ref, max_size).commit[:12]
+
+    def _of(self, source: Path | str, ref: str | None, max_size: int) -> SourceRead:
         return self._once((source, ref, max_size), lambda: read(source, ref, max_size, self._apart))
 
     def built(self, source: Path, max_size: int, build: SourceBuild) -> list[Entry]:
@@ -39,23 +60,27 @@ class Manifests:
         from provision.sources.built import built_entries
 
         return self._once(
-            (source, max_size, build), lambda: built_entries(source, max_size, build, self._apart)
-        )
+            (source, max_size, build),
+            lambda: SourceRead(built_entries(source, max_size, build, self._apart)),
+        ).entries
 
-    def _once(self, key: object, found: Callable[[], list[Entry]]) -> list[Entry]:
+    def _once(self, key: object, found: Callable[[], SourceRead]) -> SourceRead:
         with self._lock:
             if key not in self._read:
                 self._read[key] = found()
             return self._read[key]
 
 
-def read(source: Path | str, ref: str | None, max_size: int, apart: Collection[Path]) -> list[Entry]:
+def read(source: Path | str, ref: str | None, max_size: int, apart: Collection[Path]) -> SourceRead:
     """Read a source; see Manifests.of."""
     # imported here, as most commands read no source
     from provision.sources.local_folder import source_entries
 
     if isinstance(source, Path):
-        return source_entries(source, max_size, apart=apart)
+        project_commit.prefetch(source)
+        return SourceRead(source_entries(source, max_size, apart=apart))
     from provision.sources.checkouts import checkout
 
-    return source_entries(checkout(source, ref, max_size), max_size, whole=True)
+    folder = checkout(source, ref, max_size)
+    # a folder of the cache has the commit's name
+    return SourceRead(source_entries(folder, max_size, whole=True), folder.name)

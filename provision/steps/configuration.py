@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 STAGED = "/run/prov-staged-%d"
 #: nginx: [warn] conflicting server name..., or [core:warn] of Apache
 WARNING = re.compile(r"\[(\w+:)?warn\]")
+#: what they say of a line that they refuse
+NGINX = re.compile(r"\[emerg\] (?:\d+#\d+: )?(?P<why>.+) in (?P<path>/\S+):(?P<line>\d+)$", re.MULTILINE)
+APACHE = re.compile(r"Syntax error on line (?P<line>\d+) of (?P<path>/\S+):\n(?P<why>.+)$", re.MULTILINE)
+NOT_OURS = " (not prov's file)"
 #: run a command ("$@" from the third) that sees one folder where another one is, in a mount namespace of its
 #: own
 ELSEWHERE = 'mount --bind -- "$1" "$2" && shift 2 && exec "$@"'
@@ -103,6 +107,7 @@ class Configuration(Step):
         try:
             self._apply(host)
         except StepError as error:
+            self._name_cause(host, error)
             self._name_origin(error)
             raise
 
@@ -126,12 +131,23 @@ class Configuration(Step):
             else unknown(self.check_with[0])
         )
 
+    def _name_cause(self, host: "System", error: StepError) -> None:
+        """Have an error begin with what its program says of which line, and whose file that is."""
+        said = NGINX.search(error.stderr) or APACHE.search(error.stderr)
+        if said:
+            path = said.group("path")
+            ours = path in map(self._at, self.files) or host.ledger.has_made(path)
+            words = (os.path.basename(self.check_with[0]), path, said.group("line"), "" if ours else NOT_OURS)
+            error.message = "%s refuses %s:%s%s: %s" % (*words, said.group("why"))
+
     def _name_origin(self, error: StepError) -> None:
         """Have an error name the files that a person wrote: FILE:LINE of nginx, "line LINE of FILE" of Apache."""
         for path, origin in dict(self.origins).items():
             at = re.escape(self._at(path))
             said = re.search(r"%s:(\d+)|line (\d+) of %s" % (at, at), error.stderr)
-            if said:
+            if said and self._at(path) in error.message:
+                error.message = error.message.replace(self._at(path), origin)
+            elif said:
                 error.message = "%s:%s: %s" % (origin, said.group(1) or said.group(2), error.message)
             error.stderr = error.stderr.replace(self._at(path), origin)
 
@@ -191,7 +207,8 @@ class Configuration(Step):
         """What is said if it is judged to be bad."""
         return (
             "%s rejected %s as it would be" % (" ".join(self.check_with), self.folder),
-            "Nothing was changed.",
+            "The configuration in place is as it was, and %s keeps running with it."
+            % os.path.basename(self.check_with[0]),
         )
 
     def _judge(self, host: "System") -> str:

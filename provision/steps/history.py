@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict
 
 from provision.errors import StepError
 from provision.steps.base import Diff, Step, step, wanted
+from provision.steps.support.served_releases import turned
 from provision.system.memory.past_runs import Runs
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 @wanted()
 class History(Step):
     """The runs that changed something on the host, as JSON in the outcome's stdout. Changes nothing.
+
+    Each run has, besides what its record says, `apps` (which releases it turned applications to) and `roles`.
 
     run: the number of one, to have its steps and differences as well; 0 lists all.
     """
@@ -34,10 +37,14 @@ class History(Step):
             )
         answer: Dict[str, Any] = {"runs": [runs.read(id) for id in ids if self.run in (0, id)]}
         for each in answer["runs"]:
-            if not each.get("ended") and "damaged" not in each:
-                # it has not come to say so itself
-                with contextlib.suppress(StepError):
-                    each["changed"] = [step["step"] for step in runs.steps(each["id"])]
+            # a damaged record of steps does not hide the rest
+            with contextlib.suppress(StepError):
+                steps = runs.steps(each["id"])
+                each["apps"] = turned(steps)
+                each["roles"] = sorted({step["role"] for step in steps if step.get("role")})
+                if not each.get("ended") and "damaged" not in each:
+                    # it has not come to say so itself
+                    each["changed"] = [step["step"] for step in steps]
         if answer["runs"] and answer["runs"][-1]["id"] == ids[-1] and host.ledger.busy():
             answer["runs"][-1].setdefault("state", "running")
         if self.run:

@@ -10,9 +10,11 @@ from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, listed, mode_text, step, wanted
 from provision.steps.support.environment import Environment, check_environment, revealed
 from provision.steps.support.index_lines import (
+    REORDERED,
     check_no_logins,
     index_changes,
     joined,
+    other_requirements,
     without_comment,
     without_hashes,
 )
@@ -78,6 +80,7 @@ class Venv(Step):
     installer: "uv", "pip", or "" for uv if the host has it (see python.uv), else pip, with the same result.
     environment: for the installer, such as PIP_INDEX_URL; values may be Secrets. Index settings in
     /etc/pip.conf and PIP_ variables apply to uv as well. A login for an index belongs there, as a Secret.
+    like: the environment before, which differences of a new one are shown to.
     cache: a name; environments with the same name share what was downloaded and built for them. A user who
     can put a package into one of them can put it into all of them. "" keeps nothing.
     Packages run their authors' code while they are built and installed. If the step acts as root, that code
@@ -100,6 +103,7 @@ class Venv(Step):
     installer: str = ""
     environment: Environment = ()  # type: ignore[assignment]
     cache: str = ""
+    like: str = ""
 
     DEADLINE = 1800.0
 
@@ -109,7 +113,7 @@ class Venv(Step):
     def validate(self) -> None:
         check_path(self.path)
         check_path(self.python, "python")
-        for name, path in (("project", self.project), ("folder", self.folder)):
+        for name, path in (("project", self.project), ("folder", self.folder), ("like", self.like)):
             if path:
                 check_path(path, name)
         for name, text in (("requirements", self.requirements), ("constraints", self.constraints)):
@@ -186,17 +190,18 @@ class Venv(Step):
 
     def _differences(self, host: "System") -> List[Change]:
         if self._is_a_builds(host):
-            return [Change("environment", "unfinished", "made again"), *self._wants()]
+            return [Change("environment", "unfinished", "made again"), *self._wants(host)]
         if not host.files.exists(self.path + "/bin/python"):
             why = "interpreter is gone" if host.files.stat(self.path) is not None else ""
-            return [Change("new environment", why, self.python), *self._wants()]
+            return [Change("new environment", why, self.python), *self._wants(host)]
         now = read_stamp(host, self.path)
         reason = "unfinished" if now is None else self._unfit(host, now)
         if now is None or reason:
-            return [Change("environment", reason, "made again"), *self._wants()]
+            return [Change("environment", reason, "made again"), *self._wants(host)]
         there = entries(host, self.path)
         self._tell(there)
-        found = self._other_requirements(now["requirements"]) if now["digest"] != self._digest() else []
+        same = now["digest"] == self._digest()
+        found = [] if same else other_requirements(now["requirements"], self._lines()) or [REORDERED]
         gone = [name for name in now["installed"] if name not in there]
         if gone:
             found.append(Change("missing", listed(gone), "installed again"))
@@ -236,17 +241,12 @@ class Venv(Step):
             return "has %s, dropped" % listed([without_hashes(line) for line in gone])
         return "has a project, dropped" if now["project"] and not self._projects() else ""
 
-    def _wants(self) -> List[Change]:
-        """Return everything that goes into a new environment."""
+    def _wants(self, host: "System") -> List[Change]:
+        """Return what goes into a new environment, besides what the one before has."""
+        before = read_stamp(host, self.like) if self.like else None
         found = list(index_changes(self.environment))
-        found += [Change("requirement", "", without_hashes(line)) for line in self._lines()]
+        found += other_requirements(before["requirements"] if before else (), self._lines())
         return [*found, Change("project", "", self.project)] if self.project else found
-
-    def _other_requirements(self, before: Sequence[str]) -> List[Change]:
-        had, want = ([without_hashes(line) for line in lines] for lines in (before, self._lines()))
-        added = [Change("requirement", "", line) for line in want if line not in had]
-        dropped = [Change("requirement", line, "") for line in had if line not in want]
-        return (added + dropped) or [Change("requirement", "in another order, or with other hashes", "")]
 
     def _lines(self) -> List[str]:
         """Return the requirements, one a line; a backslash continues a line (pip's requirements format)."""

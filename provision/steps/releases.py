@@ -1,13 +1,72 @@
-"""Releases of an application: removes old ones as newer ones arrive. Shipped to hosts (Python 3.8)."""
+"""Releases of an application: which one is in service, and the old ones. Shipped to hosts (Python 3.8)."""
 
 import os
 from typing import TYPE_CHECKING, Dict, List, Sequence, Set, Tuple
 
 from provision.steps.base import Change, Diff, Step, check_path, check_text, listed, step, wanted
+from provision.steps.files import Link
 from provision.system.memory.removal import parts, take_away
 
 if TYPE_CHECKING:
     from provision.system.host import System
+
+
+#: the file of a release, below its folder, with the commit that it was made from
+COMMIT = ".prov/commit"
+
+
+@wanted()
+class Current(Link):
+    """The link to the release in service, such as /srv/shop/current.
+
+    commit: of the application's source, such as "9c01f3e77aab, modified"; "" if that is not known. The release keeps
+    it, so that the outcome's `why` names the former one as well.
+    """
+
+    commit: str = ""
+
+    #: fields that are not wanted state: with another value in them, a saved plan still holds
+    NOTES = ("commit",)
+
+    def validate(self) -> None:
+        super().validate()
+        if self.commit:
+            check_text(self.commit, "commit")
+
+    def check(self, host: "System") -> Diff:
+        diff = super().check(host)
+        if not diff:
+            return diff
+        now = host.files.stat(self.path)
+        before = self._noted(host, now.target) if now is not None and now.kind == "link" else ""
+        after = short(self.commit) or self._noted(host, self.target)
+        if before and after and before != after:
+            return diff._replace(why="commit %s -> %s" % (before, after))
+        return diff._replace(why="commit %s" % after if after else "")
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        super().apply(host, diff)
+        path = self._file(self.target)
+        if self.commit and host.files.exists(os.path.dirname(path)):
+            host.files.write(path, (self.commit + "\n").encode(), 0o644, *host.owner("root", "root"))
+
+    def _file(self, target: str) -> str:
+        """Return where a release has its commit. target: of the link to it."""
+        return "%s/%s/%s" % (os.path.dirname(self.path), target, COMMIT)
+
+    def _noted(self, host: "System", target: str) -> str:
+        """Return the commit that a release keeps; "" if it keeps none. target: of the link to it."""
+        path = self._file(target)
+        found = host.files.stat(path)
+        if found is None or found.kind != "file" or found.size > 200:
+            return ""
+        return short(host.files.read(path).decode("utf-8", "replace").strip())
+
+
+def short(commit: str) -> str:
+    """Return a commit with the digits that people read: "9c01f3e, modified"."""
+    digits, comma, rest = commit.partition(",")
+    return digits[:7] + comma + rest
 
 
 @wanted()
@@ -168,5 +227,6 @@ def newest_first(host: "System", home: str, besides: "Set[str]") -> List[str]:
     return sorted(names, key=lambda name: -host.files.made("%s/releases/%s/.venv" % (home, name)))
 
 
+current = step(Current)
 old_releases = step(OldReleases)
 releases_before = step(ReleasesBefore)

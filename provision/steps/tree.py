@@ -18,6 +18,8 @@ from provision.steps.base import (
 from provision.steps.support.file_changes import attributes, check_patterns, excluded, set_attributes
 from provision.steps.support.inside import folders_of, name_fault
 from provision.steps.support.prefetching import prefetched
+from provision.steps.support.tree_changes import Compared
+from provision.steps.support.tree_changes import Entry as Entry
 from provision.system.source import Source
 
 if TYPE_CHECKING:
@@ -35,9 +37,6 @@ FEW = 20
 
 #: how many files a message to the host can hold (frames.py, MANY), with room for the rest of the message
 MOST = 75_000
-
-#: one file of a tree: path below the folder, permission bits, and contents or, for a link, its target
-Entry = Tuple[str, int, Optional[Source], str]
 
 
 class Wanted(NamedTuple):
@@ -57,7 +56,8 @@ class Tree(Step):
     owner, group: of the folder and all entries, including the folders and links above them. None leaves them,
     and gives new ones to the login's own.
     like: another folder on the host, such as the last release: files with equal contents are copied
-    from there.  delete: remove what is in the folder, but neither in entries nor in `keep` (paths below it).
+    from there, and a new folder is shown as it differs from it.
+    delete: remove what is in the folder, but neither in entries nor in `keep` (paths below it).
     exclude: names or paths that are left as they are, as for permissions.permissions.
     folder_mode: of the folder and those in it; None makes new ones 0755, and leaves existing ones.
     """
@@ -90,6 +90,8 @@ class Tree(Step):
 
     def check(self, host: "System") -> Diff:
         new, changed, gone = self.scratch["differences"] = self._differences(host)
+        if new and self.like and host.files.stat(self.path) is None and host.files.end(self.like) is not None:
+            return Diff(Compared(host, self.entries, self.like, self._is_preserved).changes(SHOWN))
         found = [Change("new file", "", path) for path in new[:SHOWN]]
         found += [Change("changed file", "", path) for path in changed[:SHOWN]]
         found += [Change("removed", path, "") for path in gone[:SHOWN]]
@@ -148,6 +150,10 @@ class Tree(Step):
         """Return all paths that belong to the tree, folders as well."""
         files = [entry[0] for entry in self.entries]
         return [*files, *sorted(folders_of(dict.fromkeys(files, "file")))]
+
+    def _is_preserved(self, path: str) -> bool:
+        """Return whether a path is left as it is."""
+        return path in self.keep or excluded(path, self.exclude)
 
     def _at(self, path: str) -> str:
         return "%s/%s" % (self.path, path)
@@ -227,7 +233,7 @@ class Tree(Step):
         def walk(folder: str) -> None:
             for name in host.files.list(self._at(folder) if folder else self.path):
                 path = "%s/%s" % (folder, name) if folder else name
-                if path in keep or excluded(path, self.exclude):
+                if self._is_preserved(path):
                     continue
                 if path not in seen:
                     now = host.files.stat(self._at(path))

@@ -7,6 +7,7 @@ from provision.steps.base import Diff, Step, listed, step, wanted
 from provision.steps.support import server_settings
 from provision.steps.support.restore import Restoration
 from provision.steps.support.restoring import Restoring
+from provision.steps.support.served_releases import in_words, turned
 from provision.system.memory.former_states import FormerStates
 from provision.system.memory.past_runs import Runs
 
@@ -63,7 +64,8 @@ class Undo(Step):
         found = work.changes()
         if not found:
             return Diff.none("; ".join(filter(None, ["all is as it was before run %d" % id, stays])))
-        return Diff(found, "; ".join(filter(None, ["run %d" % id if self.run == LAST else "", stays])))
+        turns = in_words(turned([{"step": "", "state": "changed", "diff": found}]))
+        return Diff(found, "; ".join(filter(None, ["run %d" % id if self.run == LAST else "", turns, stays])))
 
     def apply(self, host: "System", diff: Diff) -> None:
         runs = Runs(host.ledger.home)

@@ -171,14 +171,16 @@ class Behind:
 
     def journal(self) -> str:
         """Return its log since its first start: from the first traceback on, or else the last lines."""
-        if not self._starts:
+        state = self._host.units.state(self._service)
+        start = (*self._starts, state.invocation)[0]
+        if not start:
             return self._host.units.journal(self._service)
-        argv = ["journalctl", "_SYSTEMD_INVOCATION_ID=%s" % self._starts[0], "+"]
-        argv += ["INVOCATION_ID=%s" % self._starts[0], "-n", str(LOOKED_THROUGH), "--no-pager", "-o", "cat"]
+        argv = ["journalctl", "_SYSTEMD_INVOCATION_ID=%s" % start, "+"]
+        argv += ["INVOCATION_ID=%s" % start, "-n", str(LOOKED_THROUGH), "--no-pager", "-o", "cat"]
         lines = self._host.ask(argv, timeout=20).stdout.strip().splitlines()
         first = next((n for n, line in enumerate(lines) if TRACEBACK in line), None)
         if first is None:
-            return self._host.units.journal(self._service)
+            return "\n".join(lines[-SHOWN:])
         return "\n".join(lines[max(0, first - 1) :][:SHOWN])
 
 

@@ -11,10 +11,12 @@ from pathlib import PurePosixPath
 
 from provision.apps.app_model import PYTHONS, App
 from provision.apps.app_releases import OURS, Release, short_hash, visible
+from provision.apps.application import Application
 from provision.apps.interpreters import unfit
 from provision.apps.schemas import schema_of
 from provision.errors import ConfigError
 from provision.role import Host, Params, task
+from provision.serving.app_parts import part_of
 from provision.serving.instances import environment_file, loads
 from provision.serving.starting import settle
 from provision.serving.workers import PROGRAMS, are_there
@@ -22,6 +24,7 @@ from provision.steps import (
     apt,
     assets,
     command,
+    failed_releases,
     files,
     python,
     releases,
@@ -56,24 +59,39 @@ def install(c: Host, p: AppRole) -> None:
     """Bring every application of this host to its current release, ready to be served."""
     for app in c.apps:
         bound.await_providers(c, app)
-        release = app.release
-        if not c.forced:
-            releases_served.schema_known(c, release.home, schema_of(release))
-        account(c, app, release)
-        bound.certify(c, app)
-        if app.packages.run or app.packages.build:
-            apt.packages(c, [*app.packages.run, *app.packages.build])
+        with part_of(c, app):
+            prepare(c, app, check_deploy=p.check_deploy)
+        c.later(lambda a=app: settle(c, a.release, a.commit))  # type: ignore[misc]
+
+
+def prepare(c: Host, app: Application, *, check_deploy: bool) -> None:
+    """The release of an application, with all that it needs beside its server."""
+    release = app.release
+    if not c.forced:
+        releases_served.schema_known(c, release.home, schema_of(release))
+    account(c, app, release)
+    bound.certify(c, app)
+    if app.packages.run or app.packages.build:
+        apt.packages(c, [*app.packages.run, *app.packages.build])
+    with part_of(c, app, "environment"):
         environment_file(c, release)
-        files_of(c, release)
-        if app.collects_static:
-            # some applications look for the folder while they are imported
-            chores.static_folders(c, app, release)
-        loads(c, release)
-        are_there(c, release)
-        chores.all_of(c, app, release, check_deploy=p.check_deploy)
-        if app.static:
-            releases.releases_before(c, release.home, release.id, count=app.keep_releases - 1)
-        c.later(lambda r=release: settle(c, r))  # type: ignore[misc]
+    c.on_failure(lambda: without_release(c, release))
+    files_of(c, release)
+    if app.collects_static:
+        # some applications look for the folder while they are imported
+        chores.static_folders(c, app, release)
+    loads(c, release)
+    are_there(c, release)
+    with part_of(c, app, "command"):
+        chores.all_of(c, app, release, check_deploy=check_deploy)
+    if app.static:
+        releases.releases_before(c, release.home, release.id, count=app.keep_releases - 1)
+
+
+def without_release(c: Host, release: Release) -> None:
+    """Remove a release that has failed: it is none to go back to, and counts for nothing."""
+    with part_of(c, release.app):
+        failed_releases.failed_release(c, release.home, release.id)
 
 
 def account(c: Host, app: App, release: Release) -> None:
@@ -99,7 +117,8 @@ def files_of(c: Host, release: Release) -> None:
     """The release's files, owned by root, and its virtual environment."""
     app = release.app
     preserved = [*OURS, *map(app.in_source, (*app.static.values(), *app.writable, *app.files)), *app.built]
-    tree.tree(c, release.path, release.entries, like=release.current, keep=preserved, folder_mode=0o755)
+    with part_of(c, app, "source"):
+        tree.tree(c, release.path, release.entries, like=release.current, keep=preserved, folder_mode=0o755)
     files.directory(c, f"{release.path}/.prov", mode=0o755)
     for path, template in app.files.items():
         # it may hold secrets, and the application has to read it
@@ -109,17 +128,19 @@ def files_of(c: Host, release: Release) -> None:
         files.file(c, f"{release.root}/{path}", text, mode=0o640, owner="root", group=app.user)
     for path in app.writable:
         writable(c, release, path)
-    python.venv(
-        c,
-        release.venv,
-        python=release.app.interpreter,
-        requirements=release.requirements,
-        packages=release.packages,
-        constraints=release.wanted.constraints,
-        folder=release.path,
-        environment=release.installing,
-        cache=release.app.name,
-    )
+    with part_of(c, app, "packages"):
+        python.venv(
+            c,
+            release.venv,
+            python=release.app.interpreter,
+            requirements=release.requirements,
+            packages=release.packages,
+            constraints=release.wanted.constraints,
+            folder=release.path,
+            environment=release.installing,
+            cache=release.app.name,
+            like=f"{release.current}/.venv",
+        )
     # the application's user must be able to enter
     files.directory(c, release.venv, mode=0o755)
     files.link(c, f"{release.path}/.venv", f"../../venvs/{release.venv.rsplit('/', 1)[-1]}")

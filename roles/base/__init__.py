@@ -40,7 +40,7 @@ class Base(Params):
     harden_ssh: bool = True
     """Keys only, no root password, for sshd. Passwords stay allowed while prov itself logs in with one."""
     automatic_updates: bool = True
-    """Install security updates every day (unattended-upgrades)."""
+    """Install security updates every day (unattended-upgrades), by apt's timers."""
 
 
 @task
@@ -93,3 +93,6 @@ def updates(c: Host, p: Base) -> None:
     apt.packages(c, "unattended-upgrades")
     # not 20auto-upgrades: the package owns that file, and writes it on installation
     files.template(c, "auto-upgrades.j2", to="/etc/apt/apt.conf.d/21prov-upgrades")
+    # what installs them; images may come with these timers switched off
+    for timer in ("apt-daily.timer", "apt-daily-upgrade.timer"):
+        systemd.service(c, timer)

@@ -23,6 +23,7 @@ from provision.steps.certificates import Certificate, CertificateRequest, SelfSi
 from provision.steps.command import Command
 from provision.steps.conditions import CommandCondition, FileCondition, ProcessCondition
 from provision.steps.configuration import Configuration
+from provision.steps.failed_releases import FailedRelease
 from provision.steps.fetch import Unpack
 from provision.steps.files import Absent, Directory, File, Link, Watched
 from provision.steps.git import Checkout
@@ -35,8 +36,9 @@ from provision.steps.permissions import Permissions
 from provision.steps.prune import Emptied
 from provision.steps.python import Venv
 from provision.steps.redis_passwords import RedisPassword
-from provision.steps.releases import OldReleases, ReleasesBefore
+from provision.steps.releases import Current, OldReleases, ReleasesBefore
 from provision.steps.script import Script
+from provision.steps.service_environment import EnvironmentFile
 from provision.steps.sqlite import Backup
 from provision.steps.ssh_keys import KeyPair
 from provision.steps.swap import SwapFile
@@ -124,6 +126,12 @@ RACED: dict[type[Step], Make] = {
     KnownHost: lambda way, own: [KnownHost("git.example.org", [KEY], user=USER)],
     Line: lambda way, own: [Line(f"{way}/conf", "line"), Line(f"{way}/sub/conf", "line", mode=0o644)],
     Link: lambda way, own: [Link(f"{way}/conf", "elsewhere"), Link(f"{way}/sub/new", "elsewhere")],
+    Current: lambda way, own: [
+        Current(f"{way}/conf", "sub", commit="9c01f3e"),
+        Current(f"{way}/sub/new", "x", commit="1"),
+    ],
+    EnvironmentFile: lambda way, own: [EnvironmentFile(f"{way}/conf", 'A="new"\n', owner=USER)],
+    FailedRelease: lambda way, own: [FailedRelease(way, "sub")],
     OldReleases: lambda way, own: [OldReleases(way, "none", keep=1)],
     ReleasesBefore: lambda way, own: [ReleasesBefore(way, "none", count=1)],
     PasswordFile: lambda way, own: [PasswordFile(f"{way}/conf", {}, Source.of(b"{}"), owner=USER)],

@@ -36,6 +36,7 @@ from provision.steps.postgres_passwords import MadePassword
 from provision.steps.python import Venv
 from provision.steps.redis_passwords import RedisPassword
 from provision.steps.script import Script
+from provision.steps.service_environment import EnvironmentFile
 from provision.steps.ssh import ClientDropIn, SshdDropIn
 from provision.steps.support.execution import Execution
 from provision.steps.text import IniValue
@@ -64,6 +65,9 @@ STEPS: dict[str, Make] = {
     "Download.headers": lambda at, s: Download(NOWHERE, f"{at}/d", DIGEST, headers={"A": s}, attempts=1),
     "Unpack.headers": lambda at, s: Unpack(NOWHERE, f"{at}/u", DIGEST, headers={"A": s}, attempts=1),
     "File.content": lambda at, s: File(f"{at}/f", s, validate_with=["sh", "-c", "cat $0; exit 1", "%s"]),
+    "EnvironmentFile.content": lambda at, s: EnvironmentFile(
+        f"{at}/e", Secret('A="' + s.reveal() + '"'), validate_with=["sh", "-c", "cat $0; exit 1", "%s"]
+    ),
     "PasswordFile.marks": lambda at, s: PasswordFile(
         f"{at}/p", {"a": s}, Source.made_by("c", lambda r: b"{}")
     ),
@@ -80,7 +84,17 @@ STEPS: dict[str, Make] = {
     "User.password": lambda at, s: User("c4n", password=s),
 }
 #: those that may act on this machine: all that they write is below the folder
-HARMLESS = ("Command", "Script", "File", "IniValue", "Download", "Unpack", "PasswordFile", "Venv")
+HARMLESS = (
+    "Command",
+    "Script",
+    "File",
+    "IniValue",
+    "Download",
+    "Unpack",
+    "PasswordFile",
+    "Venv",
+    "EnvironmentFile",
+)
 
 
 def taking_secrets() -> Iterator[str]:

@@ -127,6 +127,19 @@ def test_a_target_that_is_none(faulty: Path) -> None:
     assert "web9" in str(result.exception)
 
 
+def test_a_variable_of_many_hosts_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = "    web1: {seen: 1}\n    web2: {seen: 2}\n    web3: {}\n"
+    inventory = f"web:\n  vars: {{roles: [], backup_at: 3}}\n  hosts:\n{hosts}"
+    monkeypatch.chdir(project(tmp_path, {"inventory/hosts.yml": inventory}))
+    lines = [
+        line.rpartition("inventory/")[2] for line in check().stdout.splitlines() if "nothing reads" in line
+    ]
+    assert sorted(lines) == [
+        "hosts.yml:2: nothing reads the variable 'backup_at' of all 3 hosts",
+        "hosts.yml:4 and 1 more place: nothing reads the variable 'seen' of web1, web2 (2 of 3)",
+    ]
+
+
 def test_variables_that_nothing_reads_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inventory = "all:\n  hosts:\n    web1: {roles: [], backup_at: 3, seen: 1, ansible_shell_type: sh}\n"
     files = {"inventory/hosts.yml": inventory, "roles/own/__init__.py": "# c.vars['seen']\n"}

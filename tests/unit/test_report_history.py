@@ -50,6 +50,24 @@ def test_a_line_a_run() -> None:
     ]
 
 
+def test_a_run_is_told_by_the_applications_that_it_turned_or_by_its_roles() -> None:
+    turned = {
+        "app": "shop",
+        "before": "c5fe8e168769",
+        "after": "da15adf1172d",
+        "why": "commit a2b791c -> 9c01f3e",
+    }
+    first = {"app": "api", "before": "", "after": "da15adf1172d", "why": ""}
+    out, _ = shown(
+        PastRun("web1", {**RUN, "apps": [turned, first], "roles": ["app", "nginx"]}),
+        PastRun("web1", {**RUN, "apps": [], "roles": ["base", "nginx"]}),
+    )
+    assert out.splitlines()[0].startswith(
+        "13  2026-11-21 15:10:44  failed  shop c5fe8e1 -> da15adf (commit a2b791c -> 9c01f3e)  api new da15adf  1 step"
+    )
+    assert "  1 step of base, nginx  " in out.splitlines()[1]
+
+
 def test_one_run_with_its_differences() -> None:
     out, _ = shown(PastRun("web1", RUN, STEPS))
     assert out.splitlines()[1:] == [
@@ -84,7 +102,9 @@ def test_what_is_no_longer_declared_is_told_to_people() -> None:
     report = PlainReport(out, Style())
     report.take(UndeclaredFound("web1", "nginx", "file /etc/x", "file /etc/x"))
     report.take(UndeclaredFound("web1", "app", "folder /var/lib/app-shop", "directory", stays=True))
+    report.take(HostDone("web1", 1.0))
     assert out.getvalue().splitlines() == [
         "web1: nginx: file /etc/x: no longer declared (--prune removes it)",
         "web1: app: folder /var/lib/app-shop: no longer declared (kept, as there is something else in it)",
+        "web1: done, 1.00 s",
     ]

@@ -80,6 +80,7 @@ def test_verbose_shows_why_nothing_changed() -> None:
 def test_a_plan_speaks_of_what_would_be() -> None:
     out = io.StringIO()
     report = PlainReport(out, Style(plan=True))
+    # a plan shows the steps of a host together, after its applications
     events: list[Event] = [
         StepDone("a", "r", "file /x", "changed"),
         StepDone("a", "r", "command ls", "maybe", why="it lists"),
@@ -105,7 +106,7 @@ def test_diffs_cut_and_left_out() -> None:
     long = "--- /x\n+++ /x\n@@ -0,0 +1,20 @@\n" + "\n".join(f"+{n}" for n in range(20))
     events: list[Event] = [StepDone("a", "r", "file /x", "changed", diff=[Change("content", text=long)])]
     cut = shown(events, Style(diff_lines=5))
-    assert cut[4:] == ["    +0", "    +1", "    ... 18 more lines (--diff shows all)"]
+    assert cut[4:] == ["    +0", "    ... 18 more lines (--diff shows all)", "    +19"]
     assert len(shown(events)) == 24
     assert shown(events, Style(diff_lines=0)) == ["a: r: file /x: changed"]
 

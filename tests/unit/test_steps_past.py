@@ -196,6 +196,21 @@ OTHERS: list[tuple[str, str, str]] = [
         "lab/test_front_settings.py::test_assets_are_built_on_the_host_by_no_one_it_knows",
         "it acts in a release's own folder",
     ),
+    (
+        "releases.current",
+        "agent/test_release_terms.py::test_the_link_in_service_knows_commits",
+        "drawn as files.link",
+    ),
+    (
+        "failed_releases.failed_release",
+        "agent/test_release_terms.py::test_a_release_that_failed_goes_with_its_run",
+        "it is about this run alone",
+    ),
+    (
+        "service_environment.environment_file",
+        "agent/test_release_terms.py::test_variables_are_named_and_their_values_are_not",
+        "drawn as files.file",
+    ),
     ("wait.unit", "lab/test_systemd_steps.py", "it changes nothing"),
     ("files.watched", "agent/test_cases.py::test_case", "it changes nothing"),
     (

@@ -105,7 +105,10 @@ def test_a_service_that_keeps_starting_or_has_failed_is_not_waited_for() -> None
 def test_without_a_traceback_the_last_lines_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     host: Any = FakeHost(start(1))
     behind = Behind(host, SERVICE)
-    assert behind.journal() == "the last lines"
-    behind.hopeless("refused")
     monkeypatch.setattr(host, "ask", lambda argv, **options: SimpleNamespace(stdout="one\ntwo"))
-    assert behind.journal() == "the last lines"
+    # of this start, not of those before
+    assert behind.journal() == "one\ntwo"
+    behind.hopeless("refused")
+    assert behind.journal() == "one\ntwo"
+    never: Any = FakeHost(UnitState(load="loaded"))
+    assert Behind(never, SERVICE).journal() == "the last lines"

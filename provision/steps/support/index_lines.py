@@ -1,7 +1,7 @@
 """Package indexes of installers, and logins for them. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-from typing import Iterator, Sequence
+from typing import Dict, Iterator, List, Sequence
 
 from provision.secrets import MASK, logins, without_logins
 from provision.steps.base import Change
@@ -9,6 +9,9 @@ from provision.steps.support.environment import Environment, revealed
 
 #: pip's variables for where packages come from; uv gets its own equivalents (installers.py)
 VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
+
+#: the change of requirements whose lines are the same
+REORDERED = Change("requirement", "in another order, or with other hashes", "")
 
 
 def joined(requirements: str) -> str:
@@ -46,6 +49,23 @@ def index_changes(environment: Environment) -> Iterator[Change]:
     for name in VARIABLES:
         for url in given.get(name, "").split():
             yield Change("index", "", without_logins(url) if "://" in url else MASK)
+
+
+def other_requirements(before: Sequence[str], after: Sequence[str]) -> List[Change]:
+    """Return the requirements that are new, dropped, or of another version than before."""
+    had, want = ([without_hashes(line) for line in lines] for lines in (before, after))
+    former: Dict[str, str] = {package(line): line for line in had if line not in want}
+    found = []
+    for line in want:
+        if line not in had:
+            found.append(Change("requirement", former.pop(package(line), ""), line))
+    return found + [Change("requirement", line, "") for line in former.values()]
+
+
+def package(line: str) -> str:
+    """Return the name of a requirement's package, normalized (PEP 503); another line is its own name."""
+    found = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)
+    return re.sub(r"[-_.]+", "-", found.group()).lower() if found else line
 
 
 def without_hashes(line: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Callable, Sequence
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, check_text, listed
 from provision.steps.files import File
+from provision.steps.support.file_changes import DIFF_LIMIT, text_change
 from provision.system.source import Source
 
 if TYPE_CHECKING:
@@ -74,9 +75,28 @@ def check_lines(lines: Sequence[str], parse: Callable[[str], object]) -> None:
 def check_file(host: "System", file: File, unit: str) -> Diff:
     """Return the changes until systemd has read this unit file."""
     diff = file.check(host)
+    if diff.changes and diff.changes[0].what == "new file":
+        diff = diff._replace(changes=[beside(host, file, unit, diff.changes[0]), *diff.changes[1:]])
     if not diff and host.units.state(some_instance(unit)).stale:
         return Diff([Change("daemon-reload", "", "systemd has not read the file as it is now")])
     return diff
+
+
+def beside(host: "System", file: File, unit: str, new: Change) -> Change:
+    """Return the new file of an instance as it differs from that of an instance that runs; without one, as it is."""
+    name, _, ending = unit.partition("@")
+    if not ending or ending.startswith(".") or file.source.secret:
+        return new
+    template = "%s@.%s" % (name, ending.rpartition(".")[2])
+    for other, state in sorted(host.units.instances(template).items()):
+        path = "%s/%s" % (UNIT_FOLDER, other)
+        now = host.files.stat(path)
+        if other == unit or not state.running or now is None or now.kind != "file" or now.size > DIFF_LIMIT:
+            continue
+        if host.files.sha256(path) == file.source.sha256:
+            return Change("new file", "", "as %s" % other)
+        return text_change("new file", host.files.read(path), host.fetch(file.source), path)
+    return new
 
 
 def put_file(host: "System", file: File, unit: str, diff: Diff) -> str:

@@ -1,6 +1,6 @@
-"""Effects of packages' maintainer scripts (postinst) on units, as far as a plan needs them. Shipped.
+"""Effects of packages' maintainer scripts (postinst) on units and accounts, as far as a plan needs them. Shipped.
 
-Source: dh_installsystemd(1), deb-systemd-invoke(1p), invoke-rc.d(8).
+Source: dh_installsystemd(1), deb-systemd-invoke(1p), invoke-rc.d(8), adduser(8), sysusers.d(5).
 """
 
 import re
@@ -10,6 +10,8 @@ from typing import List, NamedTuple
 STARTED = re.compile(
     r"(?m)^[^#\n]*\b(?:deb-systemd-invoke \S+|invoke-rc\.d(?: --\S+)*) +((?:'?[\w@.:-]+'? *)+)"
 )
+#: NAME=value, in a line of its own
+ASSIGNED = re.compile(r"""(?m)^\s*([A-Za-z_]\w*)=['"]?([\w.-]+)['"]?\s*$""")
 
 
 class Scripts(NamedTuple):
@@ -31,3 +33,16 @@ class Scripts(NamedTuple):
         words = ("start", "restart", "reload", "upgrade", "status", "stop", "force-reload")
         full = [name if "." in name else name + ".service" for name in names if name not in words]
         return list(dict.fromkeys(full))
+
+    def adds(self, kind: str, name: str) -> bool:
+        """Return whether the scripts add a "user" or "group"; sysusers.d's lines may be among them."""
+        # a line that goes on, and variables that are set once
+        text = self.text.replace("\\\n", " ")
+        for variable, value in ASSIGNED.findall(text):
+            text = re.sub(r"\$(?:%s\b|\{%s\})" % (variable, variable), value, text)
+        own = r"""(?<![\w/=.-])['"]?%s['"]?(?![\w/=.-])""" % re.escape(name)
+        wanted = r"(?m)^[^#\n]*\b(?:adduser|useradd)\b[^\n]*%s|^u!?\s+%s" % (own, own)
+        if kind == "group":
+            # the group of the user's own name is made with the user, or before
+            wanted += r"|^[^#\n]*\b(?:addgroup|groupadd)\b[^\n]*%s|^g\s+%s" % (own, own)
+        return re.search(wanted, text) is not None

@@ -32,8 +32,8 @@ class PlannedSystem(System):
         units = PlannedUnits(self.run, self.ask, files)
         self.files = self._files = files
         self.units = units
-        self.packages = PlannedApt(self.run, self.ask, controller.progress, files, units)
-        self.accounts = self._accounts = PlannedAccounts(self.run, files)
+        self.packages = packages = PlannedApt(self.run, self.ask, controller.progress, files, units)
+        self.accounts = self._accounts = PlannedAccounts(self.run, files, packages.adds)
         self._hostname = super().hostname()
         #: commands whose effects on files no plan knows
         self._pretended: List[str] = []
@@ -66,12 +66,15 @@ class PlannedSystem(System):
 class PlannedAccounts(Accounts):
     """Users and groups whose changes only go into the prediction.
 
-    files: where new home directories appear.
+    files: where new home directories appear.  brought: whether a package of this plan adds a "user" or "group".
     """
 
-    def __init__(self, run: Callable[..., Result], files: PlannedFiles) -> None:
+    def __init__(
+        self, run: Callable[..., Result], files: PlannedFiles, brought: Callable[[str, str], bool]
+    ) -> None:
         super().__init__(run)
         self._files = files
+        self._brought = brought
         self._users: Dict[str, Optional[Account]] = {}
         self._groups: Dict[str, Optional[int]] = {}
         self._shadows: Dict[str, Shadow] = {}
@@ -82,11 +85,26 @@ class PlannedAccounts(Accounts):
 
     def user(self, name: str) -> Optional[Account]:
         self.looked.add("user %s" % name)
-        return self._users[name] if name in self._users else super().user(name)
+        if name in self._users:
+            return self._users[name]
+        found = super().user(name)
+        if found is None and self._brought("user", name):
+            own = [] if self.group(name) is not None else ["--user-group"]
+            self.add_user(
+                name, {"--home": "/nonexistent", "--shell": "/usr/sbin/nologin"}, ["--system", *own]
+            )
+            return self._users[name]
+        return found
 
     def group(self, name: str) -> Optional[int]:
         self.looked.add("group %s" % name)
-        return self._groups[name] if name in self._groups else super().group(name)
+        if name in self._groups:
+            return self._groups[name]
+        found = super().group(name)
+        if found is None and self._brought("group", name):
+            self.add_group(name, {}, ["--system"])
+            return self._groups[name]
+        return found
 
     def user_name(self, uid: int) -> str:
         for name, account in self._users.items():

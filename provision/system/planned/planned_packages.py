@@ -26,6 +26,7 @@ ARCHIVES = "/var/cache/apt/archives"
 INFO = "/var/lib/dpkg/info"
 #: replaces the MD5 of a configuration file that is not configured yet
 NEW = "newconffile"
+SYSUSERS = re.compile(r"^\.?/(usr/)?lib/sysusers\.d/[^/]+\.conf$")
 UNIT = re.compile(r"^\.?/(usr/)?lib/systemd/system/([^/]+\.(service|socket|timer|path))$")
 
 
@@ -43,6 +44,12 @@ class PlannedApt(Apt):
         self._automatic: Optional[Set[str]] = None
         self._repaired = False
         self._starting = True
+        #: what the packages that this plan installs do to accounts
+        self._scripts: List[str] = []
+
+    def adds(self, kind: str, name: str) -> bool:
+        """Return whether a package that this plan installs adds a "user" or "group"."""
+        return bool(self._scripts) and Scripts("\n".join(self._scripts)).adds(kind, name)
 
     def all(self) -> Dict[str, dpkg.Package]:
         return super().all() if self._planned is None else self._planned
@@ -119,6 +126,7 @@ class PlannedApt(Apt):
         archives = self._archives(new, words)
         each = {name: deb.control_file(path, "postinst") for name, path in archives.items()}
         scripts = Scripts("".join(each.values()))
+        self._scripts.append(scripts.text)
         for s in new:
             self._unpack(archives[s.name], scripts, before.get(s.name))
         for name in came:
@@ -244,6 +252,8 @@ class PlannedApt(Apt):
             if real in settings and self._is_ours(real, known):
                 continue
             self._files.bring(real, node)
+            if SYSUSERS.match(path) and self._files.exists(real):
+                self._scripts.append(self._files.read(real).decode(errors="replace"))
             units.append(UNIT.match(path))
         self._bring(units, scripts)
 

@@ -38,3 +38,6 @@ def test_updates(host: Host) -> None:
     assert host.package("unattended-upgrades").is_installed
     said = host.check_output("apt-config dump APT::Periodic")
     assert 'APT::Periodic::Unattended-Upgrade "1"' in said
+    for timer in ("apt-daily.timer", "apt-daily-upgrade.timer"):
+        assert host.service(timer).is_enabled
+        assert host.service(timer).is_running

@@ -1,0 +1,45 @@
+"""What a host serves at the end of a deploy, as its users find it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provision.apps.app_model import App
+from provision.apps.application import Application
+from provision.apps.host_addresses import address_of
+from provision.controller.events import Served
+from provision.inventory.fields import encoded
+
+if TYPE_CHECKING:
+    from provision.roles.role_host import Host
+
+
+def served_apps(c: Host) -> Iterator[Served]:
+    """Yield the applications of a host, and those that it balances. Raises ProvError."""
+    for app in [*c.apps, *(balanced.app for balanced in c.balanced)]:
+        yield served(c, app)
+
+
+def served(c: Host, app: Application) -> Served:
+    """Return where an application is served by a host."""
+    address = address_of(c.inventory)
+    urls = tuple(url(app, domain) for domain in app.domains)
+    return Served(c.name, app.name, urls, address, certificate(c, app), app.release.id, app.commit)
+
+
+def url(app: App, domain: str) -> str:
+    """Return where clients find an application on one of its domains."""
+    return f"{'http' if app.tls == 'none' else 'https'}://{domain}{encoded(app.path)}"
+
+
+def certificate(c: Host, app: App) -> str:
+    """Return whom clients have to trust: "private CA: .prov/ca/ca.crt"; "" for what they trust already."""
+    if app.tls == "none":
+        return "no TLS"
+    if app.tls != "private-ca":
+        return ""
+    from roles.tls import Tls
+
+    return f"private CA: {Path(c.params(Tls).ca) / 'ca.crt'}"

@@ -1,0 +1,374 @@
+"""Applications in plans and deploys: a block each, in the terms of who has written the application."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from provision.controller.events import (
+    About,
+    Event,
+    HostDone,
+    Served,
+    StepDone,
+    Summary,
+    Tally,
+    UndeclaredFound,
+)
+from provision.errors import StepError
+from provision.report.console import Console
+from provision.report.plain_lines import PlainReport
+from provision.report.reporting import Style
+from provision.report.terminal import Terminal
+from provision.steps.base import Change
+
+OLD, NEW = "c5fe8e168769", "da15adf1172d"
+#: a change of one line, as a host shows it
+SOURCE = Change(
+    "changed file shop.py",
+    text="--- shop.py\n+++ shop.py\n@@ -1,3 +1,3 @@\n def app(e, start):\n     start()\n-    return [b'one']\n"
+    "+    return [b'two']",
+)
+HASHES = Change(
+    "sites-enabled/shop.conf",
+    text="--- a\n+++ a\n@@ -5,1 +5,1 @@\n-    server unix:/run/app-shop/9be2d5a8cb75.sock;\n"
+    "+    server unix:/run/app-shop/81aee9666318.sock;",
+)
+MASKED = "********"
+
+
+def step(
+    label: str,
+    part: str,
+    *diff: Change,
+    role: str = "app",
+    host: str = "web1",
+    state: str = "changed",
+    why: str = "",
+) -> StepDone:
+    return StepDone(host, role, label, state, why=why, diff=diff, about=About("shop", part))
+
+
+def one_line(host: str = "web1") -> list[Event]:
+    """What a deploy of a change of one line says."""
+    conf = f"configuration /etc/nginx (nginx.conf, {HASHES.what})"
+    reload = Change(
+        "reload", "", f"running with the configuration of 2026-11-21T14:02:07Z; changed since: {conf}"
+    )
+    return [
+        step(
+            f"tree /srv/shop/releases/{NEW}", "source", Change("new folder", "", "2 files"), SOURCE, host=host
+        ),
+        step(f"directory /srv/shop/releases/{NEW}/.prov", "", host=host),
+        step("command python behind_front.py", "import", Change("command", "", "x"), host=host),
+        step(
+            "unit file app-shop@81aee9666318.service",
+            "unit",
+            Change("new file", "", "as app-shop@9be2d5a8cb75.service"),
+            role="gunicorn",
+            host=host,
+        ),
+        step("service app-shop@81aee9666318", "start", Change("running"), role="gunicorn", host=host),
+        StepDone(host, "nginx", conf, "changed", diff=[HASHES]),
+        StepDone(host, "nginx", "service nginx", "changed", diff=[reload]),
+        step(
+            "link /srv/shop/current",
+            "release",
+            Change("target", f"releases/{OLD}", f"releases/{NEW}"),
+            why="commit a2b791c -> 9c01f3e",
+            host=host,
+        ),
+        HostDone(host, 1.0),
+    ]
+
+
+def plain(events: Sequence[Event], style: Style | None = None) -> list[str]:
+    """What is printed, without the lines about hosts."""
+    out = io.StringIO()
+    report = PlainReport(out, style or Style(plan=True, diff_lines=20))
+    tallies = {event.host: Tally() for event in events}
+    for event in events:
+        report.take(event)
+        tallies[event.host].count(event)
+    report.finish(Summary(tallies, 1.0))
+    return out.getvalue().splitlines()[: -1 - len(tallies)]
+
+
+ONE_LINE = [
+    "web1: shop: c5fe8e1 -> da15adf, 1 file changed (commit a2b791c -> 9c01f3e)",
+    "    ~ shop.py",
+    "    @@ -1,3 +1,3 @@",
+    "     def app(e, start):",
+    "         start()",
+    "    -    return [b'one']",
+    "    +    return [b'two']",
+    "    switch       gunicorn starts it beside the release before, then nginx turns to it",
+    "    and          2 steps that prov needs (-v shows them)",
+    "web1: done, 1.00 s",
+]
+
+
+@pytest.mark.parametrize("plan", [True, False])
+def test_a_change_of_one_line_is_that_line(plan: bool) -> None:
+    assert plain(one_line(), Style(plan=plan, diff_lines=12)) == ONE_LINE
+
+
+def test_verbose_shows_every_step_and_what_has_only_moved() -> None:
+    lines = plain(one_line(), Style(plan=True, verbose=True))
+    assert f"web1: app: tree /srv/shop/releases/{NEW}: would change, 0 ms" in lines
+    assert any("81aee9666318.sock" in line for line in lines)
+
+
+def test_hosts_with_the_same_are_told_of_once() -> None:
+    hosts = ["web1", "web2", "web3"]
+    lines = plain(
+        [event for host in hosts for event in one_line(host)], Style(plan=True, fleet=True, diff_lines=20)
+    )
+    titles = [line for line in lines if line.startswith("shop: ")]
+    assert titles == ["shop: c5fe8e1 -> da15adf, 1 file changed (commit a2b791c -> 9c01f3e): all 3 hosts"]
+    assert sum("+    return" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+def test_a_terminal_shows_the_same(width: int) -> None:
+    screen = Terminal(file=io.StringIO(), width=width, highlight=False)
+    report = Console(Style(plan=True, diff_lines=20), ["web1"], ["app", "nginx"], screen)
+    for event in one_line():
+        report.take(event)
+    report.finish(Summary({"web1": Tally()}, 1.0))
+    assert isinstance(screen.file, io.StringIO)
+    lines = [line.rstrip() for line in screen.file.getvalue().splitlines()]
+    at = lines.index("web1  shop  c5fe8e1 -> da15adf, 1 file changed (commit a2b791c -> 9c01f3e)")
+    assert lines[at + 1 : at + 9] == ONE_LINE[1:9]
+    assert len([line for line in lines if line]) <= 25
+
+
+def test_packages_and_environment_by_name() -> None:
+    packages = [
+        Change("new environment", "", "/usr/bin/python3"),
+        Change("requirement", "flask==3.0.3", "flask==3.1.0"),
+        Change("requirement", "", "redis>=5"),
+        Change("requirement", "gone==1", ""),
+    ]
+    environment = [
+        Change("content", MASKED, MASKED),
+        Change("variable API_URL", "", MASKED),
+        Change("variable KEY", MASKED, MASKED),
+        Change("variable OLD", MASKED, ""),
+    ]
+    lines = plain(
+        [step("venv /x", "packages", *packages), step("file /etc/prov/shop.env", "environment", *environment)]
+    )
+    assert lines == [
+        "web1: shop: its settings",
+        "    packages     flask 3.0.3 -> 3.1.0, + redis>=5, - gone==1",
+        "    environment  + API_URL, ~ KEY, - OLD",
+    ]
+
+
+def test_long_lists_are_broken_between_their_items() -> None:
+    changes = [Change(f"variable A_RATHER_LONG_NAME_{n}", "", MASKED) for n in range(12)]
+    lines = plain([step("file /etc/prov/shop.env", "environment", *changes)])
+    assert max(map(len, lines)) <= 100
+    assert "".join(line.strip() for line in lines).count("A_RATHER_LONG_NAME_") == 12
+    assert all(line.rstrip(",").endswith(tuple("0123456789")) for line in lines[1:])
+
+
+def test_commands_that_run_are_told_in_the_users_words() -> None:
+    own = f"/srv/shop/releases/{NEW}"
+    migrate = f"{own}/.venv/bin/python {own}/.prov/django_chores.py manage.py migrate"
+    events = [
+        step("command a", "command", Change("command", "", migrate)),
+        step("command b", "command", Change("command", "", "/usr/bin/env flask index"), state="maybe"),
+        step("file chores.py", "command", Change("new file", text="@@ -0,0 +1 @@\n+x")),
+    ]
+    assert plain(events) == [
+        "web1: shop: no new release",
+        "    runs         manage.py migrate, flask index (may change)",
+        "    and          1 step that prov needs (-v shows them)",
+    ]
+
+
+def test_files_without_lines_come_after_those_with_lines() -> None:
+    changes = [
+        Change("new folder", "", "40 files"),
+        Change("changed file logo.png", "12 kB", "13 kB"),
+        SOURCE,
+        *(Change("new file", "", f"page{n}.html, 1 bytes") for n in range(9)),
+        Change("removed", "old.py", ""),
+    ]
+    release = Change("target", f"releases/{OLD}", f"releases/{NEW}")
+    lines = plain([step("tree /x", "source", *changes), step("link", "release", release)])
+    assert lines[0] == "web1: shop: c5fe8e1 -> da15adf, 12 files changed"
+    assert lines[1] == "    ~ shop.py"
+    assert lines[7:] == [
+        "    ~ logo.png  12 kB -> 13 kB",
+        *(f"    + page{n}.html, 1 bytes" for n in range(5)),
+        "    + 4 more: new file (--diff shows all)",
+        "    - old.py",
+    ]
+
+
+def test_long_diffs_are_folded_in_the_middle() -> None:
+    text = "--- a\n+++ a\n@@ -1,40 +1,40 @@\n" + "\n".join(f"+{n}" for n in range(40))
+    lines = plain([step("tree /x", "source", Change("new folder"), Change("changed file a", text=text))])
+    assert lines[2:4] == ["    @@ -1,40 +1,40 @@", "    +0"]
+    assert "    ... 21 more lines (--diff shows all)" in lines
+    assert lines[-1] == "    +39"
+
+
+def test_a_first_release_and_one_that_is_kept() -> None:
+    new = [
+        step("tree /x", "source", *(Change("new file", "", f"{n}.py") for n in range(3))),
+        step("link", "release", Change("new link", "", f"-> releases/{NEW}"), why="commit 9c01f3e"),
+    ]
+    assert plain(new) == [
+        "web1: shop: new, release da15adf (commit 9c01f3e)",
+        "    files        0.py, 1.py, 2.py",
+    ]
+    back = [step("link", "release", Change("target", f"releases/{NEW}", f"releases/{OLD}"))]
+    assert plain(back) == ["web1: shop: da15adf -> c5fe8e1, a release that the host has kept"]
+
+
+def test_what_a_unit_has_besides_its_hash_is_shown() -> None:
+    text = (
+        "--- a\n+++ a\n@@ -1 +1 @@\n-ExecStart=x 9be2d5a8cb75\n+ExecStart=x 81aee9666318\n"
+        "@@ -9 +9 @@\n-workers 2\n+workers 4"
+    )
+    lines = plain([step("unit file app-shop@81aee9666318.service", "unit", Change("new file", text=text))])
+    assert lines[1:] == [
+        "    ~ unit app-shop@.service",
+        "    @@ -9 +9 @@",
+        "    -workers 2",
+        "    +workers 4",
+    ]
+
+
+def test_a_front_that_gets_other_settings_is_shown() -> None:
+    conf = Change("nginx.conf", text=HASHES.text + "\n@@ -9 +9 @@\n-hsts 0\n+hsts 1")
+    lines = plain([*one_line()[:5], StepDone("web1", "nginx", "configuration", "changed", diff=[conf])])
+    assert lines[-3:] == ["    @@ -9 +9 @@", "    -hsts 0", "    +hsts 1"]
+    assert not any("81aee9666318" in line for line in lines)
+
+
+def test_new_files_of_the_built_in_roles_are_counted() -> None:
+    diff = [Change("new file nginx.conf", text="--- a\n+++ a\n@@ -0,0 +1,3 @@\n+a\n+b\n+c")]
+    brief = Style(plan=True, diff_lines=20, builtin=frozenset({"nginx"}))
+    theirs = StepDone("web1", "nginx", "c", "changed", diff=[*diff, Change("mode", "", "0644")])
+    assert plain([theirs], brief)[1:] == ["    + new file nginx.conf, 3 lines"]
+    assert plain([theirs], replace(brief, diff_lines=None))[-2:] == ["    +c", "    + mode 0644"]
+    assert plain([theirs], replace(brief, verbose=True))[-2:] == ["    +c", "    + mode 0644"]
+    own = StepDone("web1", "mine", "c", "changed", diff=diff)
+    assert plain([own], brief)[-1] == "    +c"
+
+
+def test_packages_that_come_along_are_counted() -> None:
+    packages = [Change(f"package lib{n}", "", "1.0") for n in range(5)]
+    curl = StepDone("web1", "base", "packages curl", "changed", diff=packages)
+    brief = Style(plan=True, diff_lines=20, builtin=frozenset({"base"}))
+    assert plain([curl], brief)[1:] == ["    + packages lib0, lib1, lib2 and 2 more"]
+
+
+IMPORT = """Traceback (most recent call last):
+  File "/srv/shop/releases/da15adf1172d/.prov/behind_front.py", line 75, in <module>
+    inner = loaded()
+  File "/usr/lib/python3.11/importlib/__init__.py", line 126, in import_module
+    return _bootstrap._gcd_import(name[level:], package, level)
+  File "<frozen importlib._bootstrap>", line 1206, in _gcd_import
+  File "/srv/shop/releases/da15adf1172d/shop.py", line 35
+    def broken(
+              ^
+SyntaxError: '(' was never closed"""
+
+
+def failed(part: str, message: str, stderr: str) -> list[str]:
+    error = StepError(message, stderr=stderr, status=1, argv=["python"])
+    event = StepDone("web1", "app", "command x", "failed", error=error, about=About("shop", part))
+    return plain([event])
+
+
+def test_a_release_that_cannot_be_imported_is_told_by_its_line() -> None:
+    assert failed("import", "the command failed", IMPORT) == [
+        "web1: shop cannot be imported: shop.py:35: SyntaxError: '(' was never closed",
+        "    What served shop before still does; the new release is not in service.",
+        "    stderr:",
+        "        Traceback (most recent call last):",
+        '          File "/srv/shop/releases/da15adf1172d/shop.py", line 35',
+        "            def broken(",
+        "                      ^",
+        "        SyntaxError: '(' was never closed",
+        "    Step: command x (-v shows all of it)",
+    ]
+
+
+def test_an_answer_that_is_an_error_is_told_with_its_cause_once() -> None:
+    own = "/srv/shop/instances/81aee9666318"
+    trace = (
+        f'Traceback (most recent call last):\n  File "{own}/.venv/lib/flask/app.py", line 7, in x\n    run()\n'
+        f'  File "{own}/pages/shop.py", line 12, in home\n    raise NotFound("x")\n'
+        "werkzeug.exceptions.NotFound: no database here"
+    )
+    said = f"    ^^^^\n{trace}\n{trace}\n{trace.rpartition(chr(10))[0]}"
+    lines = failed("health", "http://s/ does not answer as it should within 30 s: status 500 Oops", said)
+    assert not any("^^^^" in line for line in lines)
+    assert lines[0] == (
+        "web1: shop answers 500: pages/shop.py:12: werkzeug.exceptions.NotFound: no database here"
+    )
+    assert sum("NotFound: no database here" in line for line in lines[1:]) == 1
+    assert "        (the same traceback 1 more time)" in lines
+
+
+def test_without_a_traceback_the_last_line_is_the_cause() -> None:
+    lines = failed("import", "the command failed", "shop:app: there is no such name in it\n")
+    assert lines[0] == "web1: shop cannot be imported: shop:app: there is no such name in it"
+    lines = failed("health", "http://s/ does not answer as it should within 30 s: connection refused", "")
+    assert lines[0].endswith("does not answer as it should within 30 s: connection refused")
+
+
+def test_the_end_of_a_deploy_says_what_is_served_where() -> None:
+    event = Served(
+        "web1",
+        "shop",
+        ("https://shop.test/",),
+        "10.0.0.11",
+        "private CA: .prov/ca/ca.crt",
+        NEW,
+        "9c01f3e77aab",
+    )
+    events: list[Event] = [event, Served("web2", *event_rest(event, "10.0.0.12"))]
+    assert plain(events, Style(fleet=True)) == [
+        "shop  https://shop.test/  10.0.0.11, 10.0.0.12  release da15adf (9c01f3e)  private CA: .prov/ca/ca.crt"
+    ]
+
+
+def event_rest(event: Served, address: str) -> tuple[str, Sequence[str], str, str, str, str]:
+    return event.app, event.urls, address, event.certificate, event.release, event.commit
+
+
+def test_an_application_that_has_left_is_one_line() -> None:
+    things = [
+        "file /etc/systemd/system/app-api@81aee9666318.service",
+        "file /etc/prov/api.env",
+        "file /etc/prov/tls/api.crt",
+        "link /srv/api/current",
+        "folder /srv/api/releases",
+        "folder /srv/api",
+        "user app-api",
+    ]
+    events: list[Event] = [UndeclaredFound("web1", "app", what, "x") for what in things]
+    events += [
+        UndeclaredFound("web1", "app", "folder /var/lib/app-api", "x", stays=True),
+        UndeclaredFound("web1", "mine", "file /etc/mine", "x"),
+        UndeclaredFound("web1", "app", "file /etc/prov/shop.env", "x"),
+        HostDone("web1", 1.0),
+    ]
+    assert plain(events)[:-1] == [
+        "web1: mine: file /etc/mine: no longer declared (--prune removes it)",
+        "web1: app: file /etc/prov/shop.env: no longer declared (--prune removes it)",
+        "web1: application api: 8 things: no longer declared (--prune removes them; 1 kept, as there is something else"
+        " in it)",
+    ]
+    assert len(plain(events, Style(verbose=True))) == 11
