@@ -79,7 +79,9 @@ def title(steps: Sequence[StepDone]) -> str:
     words = [release(released[0].diff[0])] if released and released[0].diff else []
     if not words:
         others = any(step.about.part in SETTINGS for step in steps)
-        words = ["a new release, not in service" if source else "its settings" if others else "no new release"]
+        words = [
+            "a new release, not in service" if source else "its settings" if others else "no new release"
+        ]
     if number := files_changed(source):
         words.append(f"{counted(number, 'file')} changed")
     elif released and source and not is_new(source):

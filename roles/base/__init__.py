@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from provision.role import Host, Params, task
 from provision.steps import apt, files, ssh, sudoers, system, systemd, users
+from provision.steps.authorized_keys import parts
 from provision.system.writers import sudoers as sudoers_word
+
+
+def public_key(line: str) -> str:
+    """Check a public key as sshd(8) reads it: its data begins with its type (RFC 4253, 6.6). Raises ValueError."""
+    _, kind, data = parts(line)
+    try:
+        blob = base64.b64decode(data, validate=True)
+    except ValueError:
+        blob = b""
+    name = kind.encode()
+    if not kind or not blob.startswith(len(name).to_bytes(4, "big") + name) or len(blob) < len(name) + 36:
+        raise ValueError(f"{line[:50]!r} is not a public key; write a line as in id_ed25519.pub")
+    return line
 
 
 class Person(Params):
@@ -16,7 +31,7 @@ class Person(Params):
 
     name: Annotated[str, AfterValidator(sudoers_word)]
     """Login name."""
-    keys: tuple[str, ...] = Field(min_length=1)
+    keys: tuple[Annotated[str, AfterValidator(public_key)], ...] = Field(min_length=1)
     """Public keys, as in id_ed25519.pub."""
     groups: tuple[str, ...] = ()
     """Supplementary groups."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from helpers.cli import Run, prov
+from helpers.cli import PROV, Run, prov
 from helpers.hosts import on
 from helpers.journeys import TWO, Journey
 from helpers.web import Visitors
@@ -71,6 +72,30 @@ def test_a_change_goes_live_without_a_lost_request(two: Journey, page: Path) -> 
     assert [step for step in changed_steps(run) if "polls" in step] == []
 
     assert deploy(two).tally(TWO)["changed"] == 0
+
+
+def test_people_read_the_line_that_has_changed_and_what_is_served(two: Journey, page: Path) -> None:
+    page.write_text(page.read_text().replace("<title>", "<title>Changed: "))
+    found = {}
+    for command in ("plan", "deploy"):
+        run = subprocess.run(
+            [PROV, command, TWO],
+            cwd=two.project.folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        found[command] = run.stdout.splitlines()
+        assert len(found[command]) <= 25, run.stdout
+        assert any(line.startswith("    +") and "Changed: " in line for line in found[command]), run.stdout
+    (line,) = (line for line in found["deploy"] if line.startswith("hello "))
+    assert two.site(TWO, "hello").address in line and two.site(TWO, "hello").domain in line
+    assert current("hello")[:7] in line
+    history = subprocess.run(
+        [PROV, "history", TWO], cwd=two.project.folder, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert f"-> {current('hello')[:7]}" in history.stdout.splitlines()[-1]
 
 
 def test_of_a_release_only_what_changed_is_sent(two: Journey, page: Path) -> None:
@@ -140,6 +165,8 @@ def test_a_release_that_does_not_start_stays_out_of_service(two: Journey) -> Non
 def test_a_release_that_is_not_healthy_stays_out_of_service(two: Journey) -> None:
     module = two.project.folder / "flask_hello/hello.py"
     good, before = module.read_text(), current("hello")
+    releases = set(on(TWO, "ls", "/srv/hello/releases").split())
+    files = set(on(TWO, "sh", "-c", "ls -d /etc/systemd/system/app-hello@*").split())
     module.write_text(good.replace('return "ok", {', 'return "ill", 503, {'))
     try:
         run = prov("deploy", TWO, cwd=two.project.folder, status=1)
@@ -147,6 +174,9 @@ def test_a_release_that_is_not_healthy_stays_out_of_service(two: Journey) -> Non
         assert "status 503" in error["message"]
         assert current("hello") == before
         assert two.site(TWO, "hello").get("/healthz").text == "ok"
+        # what has failed is nothing to go back to
+        assert set(on(TWO, "ls", "/srv/hello/releases").split()) == releases
+        assert set(on(TWO, "sh", "-c", "ls -d /etc/systemd/system/app-hello@*").split()) == files
     finally:
         module.write_text(good)
     deploy(two)
