@@ -71,7 +71,7 @@ def show_run(run: CloudRun, out: Format, *, plan: bool, diff: bool | None = None
     from provision.controller.events import Summary
     from provision.report.reporting import Style
 
-    style = Style(plan, diff_lines=diff_limit(diff, plan=True), fleet=False)
+    style = Style(plan, diff_lines=diff_limit(diff, plan=True, verbose=True), fleet=False)
     report = out.report(style, list(run.tallies), [ROLE])
     try:
         for event in run:
