@@ -1,19 +1,20 @@
 """Answers to the questions that Debian's packages ask. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Tuple, Union
+from typing import TYPE_CHECKING, Any, List, Mapping, Tuple, Union
 
-from provision.secrets import Secret
+from provision.secrets import MASK, Secret
 from provision.steps.apt import NAME
 from provision.steps.base import Change, Diff, Step, step, wanted
+from provision.steps.support.debconf_store import Stored, stored
 from provision.steps.support.foresight import foresee, foreseen
 from provision.steps.support.package_names import check_names
 
 if TYPE_CHECKING:
     from provision.system.host import System
 
-STORES = ("/var/cache/debconf/config.dat", "/var/cache/debconf/passwords.dat")
-TYPES = ("boolean", "string", "select", "multiselect", "password", "text", "note", "error", "title")
+#: those that debconf-set-selections takes; it passes over others
+TYPES = ("boolean", "string", "select", "multiselect", "password", "text", "note", "title")
 QUESTION = re.compile(r"^[a-z0-9][\w.+-]*(/[\w.+-]+)+\Z")
 
 
@@ -26,7 +27,8 @@ class Answers(Step):
     package: whose questions.  answers: question -> (type, value); the types are debconf's: boolean, string,
     select, multiselect, password, text, note. A boolean is "true" or "false"; a value may be a Secret.
     Add this step before apt.packages; an installed package reads answers only with `dpkg-reconfigure`.
-    An installed package may forget a password answer; that does not count as a difference.
+    An installed package may forget a password answer; that does not count as a difference. Undo takes the
+    answers back, except in place of a former password, which no record has.
     Source: debconf-set-selections(1), debconf-devel(7).
     """
 
@@ -57,19 +59,18 @@ class Answers(Step):
                 raise ValueError("%s: a boolean is 'true' or 'false', not %r" % (question, answer[1]))
 
     def check(self, host: "System") -> Diff:
-        known = self._known(host)
+        known = stored(host)
         installed = bool(host.packages.version(self.package))
         found: List[Change] = []
         for question, (kind, value) in dict(self.answers).items():
-            now, seen = known.get(question, ("", False))
             planned = foreseen(host, question)
-            if planned is not None:
-                now, seen = planned, True
-            if seen and (now == reveal(value) or (kind == "password" and installed and not now)):
+            now = known.get(question) if planned is None else Stored(planned, True)
+            if now and now.seen and (now.value == reveal(value) or self._is_forgotten(kind, installed, now)):
                 continue
             secret = kind == "password" or isinstance(value, Secret)
-            before = "********" if secret and now else now
-            found.append(Change(question, before, "********" if secret else str(value)))
+            before = "" if now is None else MASK if secret and now.value else now.shown()
+            after = MASK if secret else Stored(str(value), True).shown()
+            found.append(Change(question, before, after))
         return Diff(found) if found else Diff.none("are given")
 
     def apply(self, host: "System", diff: Diff) -> None:
@@ -79,28 +80,21 @@ class Answers(Step):
             if question in asked:
                 lines.append("%s %s %s %s\n" % (self.package, question, kind, reveal(value)))
                 foresee(host, question, reveal(value))
-        host.run(("debconf-set-selections",), stdin="".join(lines).encode()).require(
-            "setting answers for %s" % self.package, "Only hosts of the Debian family have debconf."
-        )
+        # a backslash would join the next line to its own, but at the end it is the value's
+        plain = [line for line in lines if not line.endswith("\\\n")]
+        for text in filter(None, ["".join(plain), *(line for line in lines if line not in plain)]):
+            host.run(("debconf-set-selections",), stdin=text.encode()).require(
+                "setting answers for %s" % self.package, "Only hosts of the Debian family have debconf."
+            )
+
+    def _is_forgotten(self, kind: str, installed: bool, now: Stored) -> bool:
+        return kind == "password" and installed and not now.value
 
     def fingerprint(self, host: "System") -> str:
         import hashlib
 
         text = "".join("%s %s\n" % (q, reveal(a[1])) for q, a in sorted(dict(self.answers).items()))
         return hashlib.sha256(text.encode()).hexdigest()
-
-    def _known(self, host: "System") -> Dict[str, Tuple[str, bool]]:
-        """Question -> its value, and whether that was given by someone, from debconf's own store."""
-        found: Dict[str, Tuple[str, bool]] = {}
-        for path in STORES:
-            text = host.files.read(path).decode(errors="replace") if host.files.exists(path) else ""
-            for block in text.split("\n\n"):
-                lines = dict(line.split(":", 1) for line in block.splitlines() if re.match(r"^\w+:", line))
-                if "Name" in lines:
-                    seen = "seen" in lines.get("Flags", "").split()
-                    # one space stands after the colon; more are the value's
-                    found[lines["Name"].strip()] = (re.sub("^ ", "", lines.get("Value", "")), seen)
-        return found
 
 
 answers = step(Answers)

@@ -9,7 +9,7 @@ from provision.errors import StepError
 from provision.secrets import logins
 from provision.steps.base import Change, Diff, Step, check_path, check_text, listed, step, wanted
 from provision.steps.support.foresight import foresee, foreseen
-from provision.steps.support.inside import folders_of
+from provision.steps.support.inside import folders_of, name_fault
 from provision.system.command_execution import failure
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Checkout(Step):
     key_file: a private key on the host (a deploy key; readable for the user only), put there by files.file.
     known_hosts: a file with the server's key, else the user's own; an unknown server is never trusted.
     user: runs git and owns the files; "" is the login's own.
+    Undo checks out what was checked out before, a branch too, with the files that force replaced; a new
+    checkout is removed. It is refused if someone has worked there since. Commits that were fetched stay.
     Needs git on the host.  To send a checkout of the controller instead, see the role app.
     Source: git-checkout(1), git-ls-remote(1), ssh_config(5).
     """
@@ -110,10 +112,14 @@ class Checkout(Step):
         remote = self._remote_url(host) if there and self.remote else ""
         if self.remote and remote != self.url:
             found.append(Change("remote %s" % self.remote, remote, self.url))
+        branch = self._branch(host) if there and found and known is None else ""
+        if branch:
+            found.append(Change("branch", branch, "detached"))
         return Diff(found) if found else Diff.none("is at %s" % want[:12])
 
     def apply(self, host: "System", diff: Diff) -> None:
         want = self.ref if COMMIT.match(self.ref) else self._remote(host)
+        self._keep(host)
         if not host.files.exists(self.path + "/.git"):
             self._run(host, "init", "--quiet", "--", self.path, where="/")
             # the home directory of a user that the plan adds is not in its picture
@@ -125,6 +131,7 @@ class Checkout(Step):
             self._fetch(host, want)
             if not self.force:
                 self._refuse_to_overwrite(host, want)
+            self._keep_files(host, want)
         if self.remote:
             section = "remote.%s." % self.remote
             self._run(host, "config", section + "url", self.url)
@@ -140,6 +147,30 @@ class Checkout(Step):
         if known is not None:
             return known.split(" ")[0]
         return self._now(host) if host.files.exists(self.path + "/.git") else "absent"
+
+    def _keep(self, host: "System") -> None:
+        """Keep for undo whether there is a checkout, and its remotes."""
+        record = host.files.record
+        if record is not None:
+            new = not host.files.exists(self.path + "/.git")
+            record.keep_path(self.path if new else self.path + "/.git/config")
+
+    def _keep_files(self, host: "System", want: str) -> None:
+        """Keep for undo the files that force gives up, and those that git is going to track."""
+        record = host.files.record
+        if record is None:
+            return
+        edited = self._ask(host, "diff", "--name-only", "-z", "HEAD").stdout.split("\0")
+        names = [*filter(None, edited), *self._met(host, want)]
+        # the owner of the checkout may have made its index: nothing outside is theirs to name
+        for name in (name for name in names if not name_fault(name)):
+            folders = name.split("/")
+            for count in range(1, len(folders) + 1):
+                record.keep_path("/".join([self.path, *folders[:count]]))
+
+    def _branch(self, host: "System") -> str:
+        """The branch that is checked out; "" if a commit is."""
+        return self._ask(host, "symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip()
 
     def _foreseen(self, want: str) -> str:
         return "%s %s %s %s" % (want, self.submodules, self.remote, self.url if self.remote else "")
@@ -229,9 +260,24 @@ class Checkout(Step):
 
     def _refuse_to_overwrite(self, host: "System", want: str) -> None:
         """Raise StepError if files that git does not track are where the commit has others."""
+        lost = self._lost(host, want)
+        if lost:
+            raise StepError(
+                "%s of %s would replace files in %s that git does not track: %s"
+                % (want[:12], self.url, self.path, listed(lost)),
+                hint="Move them away; force=True discards them.",
+            )
+
+    def _lost(self, host: "System", want: str) -> List[str]:
+        """Return files that git does not track where the commit has others."""
+        return [path for path, same in self._met(host, want).items() if not same]
+
+    def _met(self, host: "System", want: str) -> Dict[str, bool]:
+        """Return files that git does not track where the commit has something, and whether that is the same: a
+        checkout that was cut short has left it."""
         theirs = self._ask(host, "ls-files", "--others", "-z").require("listing files").stdout.split("\0")
         if theirs == [""]:
-            return
+            return {}
         if self._has(host, want):
             listing = (
                 self._ask(host, "ls-tree", "-r", "-z", want).require("listing files of the commit").stdout
@@ -240,20 +286,13 @@ class Checkout(Step):
             listing = self._listing(host, want)
         blobs = {entry.partition("\t")[2]: entry.split()[2] for entry in listing.split("\0") if entry}
         folders = folders_of(dict.fromkeys(blobs, "file"))
-        lost = []
+        met = {}
         for path in filter(None, theirs):
             if path in folders or folders_of({path: "file"}) & blobs.keys():
-                lost.append(path)
+                met[path] = False
             elif path in blobs:
-                # a checkout that was cut short has left the same
-                same = self._ask(host, "hash-object", "--", path).stdout.strip() == blobs[path]
-                lost += [] if same else [path]
-        if lost:
-            raise StepError(
-                "%s of %s would replace files in %s that git does not track: %s"
-                % (want[:12], self.url, self.path, listed(lost)),
-                hint="Move them away; force=True discards them.",
-            )
+                met[path] = self._ask(host, "hash-object", "--", path).stdout.strip() == blobs[path]
+        return met
 
     def _listing(self, host: "System", want: str) -> str:
         """The files of a commit that only the remote has, as ls-tree gives them; "" if it does not give them

@@ -129,7 +129,8 @@ class Module(Step):
     name: as lsmod(8) shows it; "-" and "_" are the same to the kernel.
     options: parameters, written to /etc/modprobe.d; they apply when it is next loaded.
     present: False unloads it and keeps it from loading at boot.  A module that is built into the kernel
-    counts as loaded.  Source: modules-load.d(5), modprobe(8), modprobe.d(5).
+    counts as loaded.  Undo loads or unloads it again, if nothing uses it.
+    Source: modules-load.d(5), modprobe(8), modprobe.d(5).
     """
 
     name: str
@@ -150,7 +151,7 @@ class Module(Step):
 
     def check(self, host: "System") -> Diff:
         found: List[Change] = []
-        loaded = self._loaded(host)
+        loaded = self.is_loaded(host)
         for path, text in self._files().items():
             if text:
                 found += self._file(path, text).check(host).changes
@@ -164,13 +165,13 @@ class Module(Step):
         at_boot, options = self._files().items()
         self._put(host, *options)
         if any(c.what == "loaded" for c in diff.changes):
-            self._load(host)
+            self.load(host)
         # what can't be loaded must not be tried at every boot
         self._put(host, *at_boot)
 
     def fingerprint(self, host: "System") -> str:
         state = [host.files.sha256(p) if host.files.exists(p) else "absent" for p in self._files()]
-        return " ".join([*state, "loaded" if self._loaded(host) else ""])
+        return " ".join([*state, "loaded" if self.is_loaded(host) else ""])
 
     def _put(self, host: "System", path: str, text: str) -> None:
         if text:
@@ -178,7 +179,8 @@ class Module(Step):
         elif host.files.stat(path) is not None:
             host.files.remove(path)
 
-    def _load(self, host: "System") -> None:
+    def load(self, host: "System") -> None:
+        """Load or unload it now. Raises StepError."""
         if self.present:
             host.run(("modprobe", "--", self.name)).require(
                 "loading the kernel module %s" % self.name,
@@ -191,8 +193,11 @@ class Module(Step):
             )
         foresee(host, self.label(), "loaded" if self.present else "not loaded")
 
-    def _loaded(self, host: "System") -> bool:
-        """As the kernel says; /sys/module has what is built in as well, but containers may lack it."""
+    def is_loaded(self, host: "System") -> bool:
+        """Whether it is loaded, as the kernel says.
+
+        /sys/module has what is built in as well, but containers may lack it.
+        """
         known = foreseen(host, self.label())
         if known is not None:
             return known == "loaded"
@@ -235,6 +240,13 @@ def running_value(host: "System", key: str) -> str:
     if not host.files.exists(path):
         return ""
     return " ".join(host.files.read(path).decode(errors="replace").split())
+
+
+def users_of_module(host: "System", name: str) -> List[str]:
+    """Return the modules that use a module; "something" if it is in use by other means. Source: lsmod(8)."""
+    at = "/sys/module/%s" % name
+    count = host.files.read(at + "/refcnt").strip() if host.files.exists(at + "/refcnt") else b"0"
+    return host.files.list(at + "/holders") or (["something"] if count != b"0" else [])
 
 
 def check_file_name(name: str) -> None:

@@ -65,12 +65,15 @@ class Sysusers(Step):
             return
         if host.planned:
             self._foresee(host)
-        if any(not c.what.startswith(("user ", "group ", "member ")) for c in diff.changes):
-            put_applied(host, file, self)
-        else:
-            host.run(("systemd-sysusers", file.path)).require("systemd-sysusers")
+        with host.accounts.journaled():
+            if any(not c.what.startswith(("user ", "group ", "member ")) for c in diff.changes):
+                put_applied(host, file, self)
+            else:
+                host.run(("systemd-sysusers", file.path)).require("systemd-sysusers")
         for what in self._missing(host):
             raise StepError("systemd-sysusers ended well, but there is no %s" % what)
+        # undo knows the lines of all accounts, so nothing of the command stays
+        host.ran = False
 
     def fingerprint(self, host: "System") -> str:
         return self._file().fingerprint(host)

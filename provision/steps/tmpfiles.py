@@ -1,5 +1,6 @@
 """Files and directories that systemd-tmpfiles makes at boot and now. Shipped to hosts (Python 3.8)."""
 
+import os
 import re
 from typing import TYPE_CHECKING, List, NamedTuple, Sequence
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 #: tmpfiles.d(5): what a line of each type creates at its path
 MAKES = {"f": "file", "F": "file", "d": "dir", "D": "dir", "v": "dir", "q": "dir", "Q": "dir", "L": "link"}
+#: types that replace the contents of a file, whatever it has
+REWRITES = ("F", "f+")
 TYPES = "fFwdDevqQpLcbCxXrRzZtThHaA"
 MODIFIERS = "+!-=~^$?"
 
@@ -41,6 +44,7 @@ class Tmpfiles(Step):
     and leaves what its lines made.
     `systemd-tmpfiles --create` applies the lines before the file is put in place, and again if something that
     they make is missing. If systemd-tmpfiles refuses a line, the file is not put in place.
+    Undo puts back what lines of the types f, d, v, q and L have made or changed, at paths without "%".
     """
 
     name: str
@@ -66,16 +70,22 @@ class Tmpfiles(Step):
         if not self.lines:
             host.files.remove(file.path)
             return
-        if host.planned:
-            for line in map(parsed, self.lines):
+        lines = [parsed(line) for line in self.lines]
+        for line in lines:
+            if host.planned:
                 self._foresee(host, line)
+            else:
+                self._keep(host, line)
         if file.check(host):
             put_applied(host, file, self)
         else:
             host.run(("systemd-tmpfiles", "--create", file.path)).require("systemd-tmpfiles")
-        for line in map(parsed, self.lines):
+        for line in lines:
             for change in self._made(host, line):
                 raise StepError("systemd-tmpfiles ended well, but %s is not as wanted" % change.what)
+        if all(map(is_kept, lines)):
+            # undo knows all of it, so nothing of the command stays
+            host.ran = False
 
     def fingerprint(self, host: "System") -> str:
         return self._file().fingerprint(host)
@@ -110,6 +120,18 @@ class Tmpfiles(Step):
             found.append(Change("group of " + line.path, host.accounts.group_name(now.gid), line.group))
         return found
 
+    def _keep(self, host: "System", line: TmpfilesLine) -> None:
+        """Keep for undo what the line is about to make; change what it changes."""
+        if not self._made(host, line):
+            return
+        if host.files.stat(line.path) is not None:
+            self._foresee(host, line)
+            return
+        top = line.path
+        while host.files.stat(os.path.dirname(top)) is None:
+            top = os.path.dirname(top)
+        host.files.keep(top)
+
     def _foresee(self, host: "System", line: TmpfilesLine) -> None:
         if not self._made(host, line):
             return
@@ -139,6 +161,11 @@ class Tmpfiles(Step):
 
 
 tmpfiles = step(Tmpfiles)
+
+
+def is_kept(line: TmpfilesLine) -> bool:
+    """Return whether undo puts back all that a line does now; "!" is for boots only."""
+    return "!" in line.kind or (line.kind[0] in MAKES and line.kind not in REWRITES and "%" not in line.path)
 
 
 def owner_of(host: "System", line: TmpfilesLine) -> "tuple[int, int]":

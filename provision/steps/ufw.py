@@ -1,6 +1,6 @@
 """A firewall with ufw. Shipped to hosts (Python 3.8, standard library)."""
 
-from typing import TYPE_CHECKING, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, step, wanted
@@ -20,6 +20,7 @@ from provision.steps.support.ufw_rules import (
     families,
     has_ufw,
     is_on,
+    keep_files,
     position,
     put_rules,
     replace,
@@ -69,7 +70,8 @@ class Ufw(Step):
     deny rule comes before an opening and closes it for everyone, a rule is inserted before the deny. A
     narrower deny (for one address or one interface) stays as an exception.
     The port that prov came in by, and those that sshd listens on, are opened before anything is closed, and
-    are never removed.  Needs ufw on the host: apt.packages(c, "ufw").  On a host with containers, use
+    are never removed.  Undo restores ufw's files, and has it load them.
+    Needs ufw on the host: apt.packages(c, "ufw").  On a host with containers, use
     nftables.firewall instead: ufw and Docker do not know of each other.  Source: ufw(8).
     """
 
@@ -119,6 +121,13 @@ class Ufw(Step):
 
     def apply(self, host: "System", diff: Diff) -> None:
         what = {c.what for c in diff.changes}
+        keep_files(host)
+        self._make_so(host, what)
+        if "running" not in what:
+            # undo restores all that these commands have changed
+            host.ran = False
+
+    def _make_so(self, host: "System", what: Set[str]) -> None:
         if not self.enabled:
             self._ufw(host, "disable")
             replace(host, CONF, r"^ENABLED=.*$", "ENABLED=no")

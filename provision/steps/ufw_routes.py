@@ -20,6 +20,7 @@ from provision.steps.support.ufw_rules import (
     families,
     has_ufw,
     is_on,
+    keep_files,
     position,
     put_rules,
     rules,
@@ -87,6 +88,7 @@ class Route(Step):
         return Diff.none("is as wanted" if self.present else "there is no such rule")
 
     def apply(self, host: "System", diff: Diff) -> None:
+        keep_files(host)
         for family, rule, _ in self._faults(host):
             # the first change may have changed both families
             now = rules(host, family)
@@ -95,6 +97,9 @@ class Route(Step):
         if is_on(host) and not runs(host, FORWARDED):
             self._ufw(host, ["reload"])
             foresee(host, "ufw", "running")
+        if not any(c.what == "running" for c in diff.changes):
+            # undo restores all that these commands have changed
+            host.ran = False
 
     def fingerprint(self, host: "System") -> str:
         return " ".join(rule.text() for _, rule, held in self._wanted(host) for rule in same(held, rule))

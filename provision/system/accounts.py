@@ -75,7 +75,7 @@ class Accounts:
         self.made: Callable[[str, str], None] = lambda kind, name: None
         self.gone: Callable[[str, str], object] = lambda kind, name: None
 
-    def _journaled(self) -> "ContextManager[None]":
+    def journaled(self) -> "ContextManager[None]":
         """Record the lines that change in the block, so that an undo can restore them."""
         return contextlib.nullcontext() if self.record is None else self.record.accounts()
 
@@ -87,7 +87,7 @@ class Accounts:
         """
         self.made(kind, name)
         try:
-            with self._journaled():
+            with self.journaled():
                 yield
         except BaseException:
             self.gone(kind, name)
@@ -170,7 +170,7 @@ class Accounts:
 
     def change_user(self, name: str, options: Dict[str, str], flags: Sequence[str] = ()) -> None:
         """Run usermod(8)."""
-        with self._journaled():
+        with self.journaled():
             self._run(("usermod", *flags, *pairs(options), "--", name)).require(
                 "changing the user %s" % name, "If processes of the user still run, end them first."
             )
@@ -178,7 +178,7 @@ class Accounts:
     def set_password(self, name: str, hashed: str) -> None:
         """Run chpasswd(8) with the hash on stdin: every user can see the arguments of a process."""
         line = "%s:%s\n" % (name, hashed)
-        with self._journaled():
+        with self.journaled():
             self._run(("chpasswd", "--encrypted"), stdin=line.encode()).require(
                 "setting the password of %s" % name
             )
@@ -186,7 +186,7 @@ class Accounts:
     def set_ageing(self, name: str, ages: Dict[str, int]) -> None:
         """Run chage(1), with the names and numbers of Shadow."""
         options = {AGEING[what]: str(days) for what, days in ages.items()}
-        with self._journaled():
+        with self.journaled():
             self._run(("chage", *pairs(options), "--", name)).require("setting the ages of %s" % name)
 
     def remove_user(self, name: str, with_home: bool = False) -> None:
@@ -195,7 +195,7 @@ class Accounts:
         now = self.user(name)
         if self.record is not None and with_home and now is not None:
             self.record.keep_tree(now.home)
-        with self._journaled():
+        with self.journaled():
             self._run(("userdel", *flags, "--", name)).require(
                 "removing the user %s" % name, "If processes of the user still run, end them first."
             )
@@ -208,19 +208,19 @@ class Accounts:
 
     def set_members(self, group: str, names: Sequence[str]) -> None:
         """Run gpasswd(1), so that exactly these users have the group as a supplementary one."""
-        with self._journaled():
+        with self.journaled():
             self._run(("gpasswd", "--members", ",".join(names), group)).require(
                 "setting the members of %s" % group
             )
 
     def set_gid(self, group: str, gid: str) -> None:
         """Run groupmod(8)."""
-        with self._journaled():
+        with self.journaled():
             self._run(("groupmod", "--gid", gid, "--", group)).require("changing the group %s" % group)
 
     def remove_group(self, name: str) -> None:
         """Run groupdel(8)."""
-        with self._journaled():
+        with self.journaled():
             self._run(("groupdel", "--", name)).require("removing the group %s" % name)
         self.gone("group", name)
 

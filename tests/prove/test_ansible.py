@@ -6,7 +6,11 @@ tests/lab/like_ansible/rows. Ansible with its collections is in an environment o
 
 from __future__ import annotations
 
+import json
+import subprocess
+
 import pytest
+import yaml
 from helpers.alike import HERE, PHASES, Both, Comparison, Row, rows
 from helpers.hosts import Hosts
 
@@ -38,3 +42,15 @@ def test_the_hosts_are_the_same_after_each_change(both: Both, row: Row) -> None:
         both.check(row)
     else:
         assert row.images != IMAGES and row.why
+
+
+def test_options_that_the_page_names_are_those_of_the_modules() -> None:
+    named = yaml.safe_load((HERE / "options.yml").read_text())
+    argv = [str(PROGRAM.with_name("ansible-doc")), "-t", "module", "-j", *named]
+    said = json.loads(subprocess.run(argv, check=True, capture_output=True, text=True, timeout=120).stdout)
+    missing = {
+        module: found
+        for module, options in named.items()
+        if (found := set(options) - set(said[module]["doc"]["options"]))
+    }
+    assert missing == {}

@@ -9,7 +9,7 @@ from steps_bench import Bench
 
 from provision.steps.base import Step
 from provision.steps.files import File
-from provision.steps.kernel import Sysctl
+from provision.steps.kernel import Module, Sysctl
 from provision.steps.mounts import Mount, NoMount
 from provision.steps.nftables import Firewall
 from provision.steps.swap import SwapFile
@@ -125,3 +125,40 @@ def test_an_undo_that_failed_half_way_goes_on(bench: Bench, etc: Path) -> None:
     assert not beside.exists() and not at.exists()
     bench.script = plain
     bench.fails(Undo(), "no run to be undone")
+
+
+@pytest.fixture
+def modules(bench: Bench) -> None:
+    """A kernel without modules; modprobe only makes folders in /sys/module, as the kernel does."""
+    bench.script += "mount -t tmpfs tmpfs /sys && mkdir /sys/module && "
+    bench.tool(
+        "modprobe",
+        "for m; do :; done; m=$(echo $m | tr - _); [ $1 = -r ] && rm -r /sys/module/$m || mkdir /sys/module/$m",
+    )
+
+
+@pytest.mark.usefixtures("modules")
+def test_modules_are_unloaded_and_loaded_again(bench: Bench, etc: Path) -> None:
+    assert changes(bench, Module("one"), Module("two-b")) == [
+        ("kernel module one", "yes", "no"),
+        ("kernel module two_b", "yes", "no"),
+    ]
+    bench.script += "mkdir /sys/module/one && "
+    assert changes(bench, Module("one", present=False)) == [("kernel module one", "no", "yes")]
+    assert not list((etc / "modules-load.d").glob("prov-*"))
+
+
+@pytest.mark.usefixtures("modules")
+def test_a_module_that_something_uses_is_named_before_anything_has_been_done(bench: Bench, etc: Path) -> None:
+    beside = bench.root / "beside"
+    bench.run(Module("one"), File(str(beside), "x"))
+    bench.script += "mkdir -p /sys/module/one/holders && echo 0 >/sys/module/one/refcnt && "
+    plain = bench.script
+    bench.script = plain + "echo 2 >/sys/module/one/refcnt && "
+    bench.fails(Undo(), "kernel module one (in use: something)")
+    bench.script += "mkdir /sys/module/one/holders/other /sys/module/one/holders/third && "
+    bench.fails(Undo(), "kernel module one (in use: other, third)")
+    assert beside.exists()
+    bench.script = plain
+    (done,) = bench.run(Undo())
+    assert done.error is None and not beside.exists() and "stays" not in done.why

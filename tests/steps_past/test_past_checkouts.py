@@ -13,6 +13,7 @@ from past import drawn, hold
 from pictures import Picture, others
 
 from provision.steps.git import Checkout
+from provision.steps.undo import Undo
 
 ENVIRONMENT = {
     **{f"GIT_{who}_{what}": "t@t.test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
@@ -46,16 +47,21 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def seen(host: Host) -> Picture:
-    """All but what git keeps for itself."""
-    return others(host.picture(), "src/.git")
+    """All but what git keeps for itself, and what is checked out."""
+    at = host.root / "src"
+    head = git(at, "rev-parse", "HEAD") + (at / ".git/HEAD").read_text() if (at / ".git").exists() else ""
+    return {**others(host.picture(), "src/.git"), "checked out": (head, "")}
 
 
 @drawn(
     files=st.dictionaries(mine, st.sampled_from(["mine", "theirs"]), max_size=3),
     edited=st.booleans(),
     force=st.booleans(),
+    branch=st.booleans(),
 )
-def test_checkout(hosts: Hosts, origin: Path, files: dict[str, str], edited: bool, force: bool) -> None:
+def test_checkout(
+    hosts: Hosts, origin: Path, files: dict[str, str], edited: bool, force: bool, branch: bool
+) -> None:
     host = hosts.new()
     at = host.root / "src"
     (real,) = host.run(Checkout(str(origin), str(at), "v1"))
@@ -64,10 +70,12 @@ def test_checkout(hosts: Hosts, origin: Path, files: dict[str, str], edited: boo
         if not (at / path).exists() and not any(parent.is_file() for parent in (at / path).parents):
             (at / path).parent.mkdir(exist_ok=True)
             (at / path).write_text(text)
+    if branch:
+        git(at, "switch", "-q", "-c", "ours")
     if edited:
         (at / "a").write_text("by hand")
     step = Checkout(str(origin), str(at), "v2", force=force)
-    held = hold(host, step, picture=lambda: seen(host), undone=False)
+    held = hold(host, step, picture=lambda: seen(host))
     lost = {
         p
         for p, text in SECOND.items()
@@ -82,7 +90,7 @@ def test_checkout(hosts: Hosts, origin: Path, files: dict[str, str], edited: boo
     for path, text in SECOND.items():
         assert held.after[f"src/{path}"][4] == text.encode()
     for path, what in held.before.items():
-        if path.removeprefix("src/") not in SECOND and not path.endswith("/d"):
+        if path.removeprefix("src/") not in (*SECOND, "checked out") and not path.endswith("/d"):
             assert held.after[path] == what, path
 
 
@@ -106,6 +114,49 @@ def test_depth_and_remote(hosts: Hosts, origin: Path) -> None:
     assert git(at, "rev-list", "--count", "HEAD") == "1"
     assert git(at, "remote", "get-url", "origin") == f"file://{origin}"
     git(at, "remote", "set-url", "origin", "https://elsewhere.test/x")
-    held = hold(host, step, picture=lambda: seen(host), undone=False)
+
+    def is_so() -> None:
+        assert git(at, "remote", "get-url", "origin") == f"file://{origin}"
+
+    held = hold(host, step, effect=is_so, picture=lambda: seen(host))
     assert held.outcomes[0].diff[0][:2] == ("remote origin", "https://elsewhere.test/x")
-    assert git(at, "remote", "get-url", "origin") == f"file://{origin}"
+    assert git(at, "remote", "get-url", "origin") == "https://elsewhere.test/x"
+
+
+def test_undo_of_a_checkout_in_which_someone_has_worked(hosts: Hosts, origin: Path) -> None:
+    host = hosts.new()
+    at = host.root / "src"
+    host.run(Checkout(str(origin), str(at), "v1"))
+    host.run(Checkout(str(origin), str(at), "v2"))
+    (at / "a").write_text("by hand")
+    (said,) = host.run(Undo())
+    assert said.error is not None and f"{at} (changed: a)" in said.error.message
+    git(at, "checkout", "-q", "a")
+    git(at, "switch", "-q", "-c", "ours")
+    (said,) = host.run(Undo())
+    assert said.error is not None and f"{at} (now at ours)" in said.error.message
+    git(at, "switch", "-q", "--detach", "v2")
+    (said,) = host.run(Undo())
+    assert said.error is None and git(at, "describe", "--tags") == "v1"
+    (said,) = host.run(Undo(1))
+    assert said.error is not None and f"{at} (has refs/heads/ours)" in said.error.message
+    git(at, "branch", "-q", "-D", "ours")
+    (at / "ignored").write_text("a log")
+    (said,) = host.run(Undo(1))
+    assert said.error is None and f"{at} (not empty)" in said.why
+    assert [path.name for path in at.iterdir()] == ["ignored"]
+
+
+def test_undo_of_a_new_checkout_leaves_nothing_of_it(hosts: Hosts, origin: Path) -> None:
+    for there in (False, True):
+        host = hosts.new()
+        at = host.root / "src"
+        if there:
+            at.mkdir()
+        host.run(Checkout(str(origin), str(at), "v1"), Checkout(str(origin), str(at), "v2", remote="origin"))
+        planned, (said,) = host.run(Undo(), plan=True), host.run(Undo())
+        assert said.error is None and "stays" not in said.why
+        assert (planned[0].diff, planned[0].why) == (said.diff, said.why)
+        assert at.exists() == there and not (there and list(at.iterdir()))
+        (again,) = host.run(Checkout(str(origin), str(at), "v2"))
+        assert again.error is None

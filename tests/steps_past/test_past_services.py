@@ -10,7 +10,7 @@ from pathlib import Path
 from forked import Host, Hosts
 from hypothesis import strategies as st
 from past import drawn, hold
-from pictures import others
+from pictures import others, photographs
 
 from provision.steps.cron import Job, NoJob
 from provision.steps.journald import JournalSettings
@@ -107,13 +107,15 @@ def test_rotation(
 @drawn(
     past=st.sampled_from(["none", "dir", "file", "link", "dangling"]),
     mode=st.sampled_from(["", "0755", "0700"]),
-    leaf=st.sampled_from(["plain", "two words", 'a "quote"', "b\\ck"]),
+    leaf=st.sampled_from(["plain", "two words", 'a "quote"', "b\\ck", "deep/er/down"]),
     kind=st.sampled_from(["d", "f", "L", "L+"]),
 )
 def test_tmpfiles(hosts: Hosts, past: str, mode: str, leaf: str, kind: str) -> None:
     host, _ = etc(hosts, "tmpfiles.d")
     at = host.folder / "made" / leaf
-    at.parent.mkdir()
+    (host.folder / "made").mkdir()
+    if past != "none":
+        at.parent.mkdir(parents=True, exist_ok=True)
     elsewhere = host.folder / "elsewhere"
     if past == "dir":
         at.mkdir(mode=0o711)
@@ -125,13 +127,19 @@ def test_tmpfiles(hosts: Hosts, past: str, mode: str, leaf: str, kind: str) -> N
         at.symlink_to(elsewhere)
     quoted = '"{}"'.format(re.sub(r'[\\"]', r"\\\g<0>", str(at)))
     argument = "/etc/hostname" if kind in ("L", "L+") else "words" if kind == "f" else "-"
-    held = hold(host, Tmpfiles("t", [f"{kind} {quoted} {mode or '-'} - - - {argument}"]), undone=False)
-    if held.failed:
-        return
-    if kind == "L+" or (kind == "L" and past == "none"):
-        assert os.readlink(at) == "/etc/hostname"  # noqa: PTH115 (as it is)
-    if mode and kind in ("d", "f") and not at.is_symlink():
-        assert at.stat().st_mode & 0o777 == int(mode, 8)
+    look = lambda: host.sees(lambda: photographs("/etc", str(host.folder / "made")))  # noqa: E731
+    done: list[Path] = []
+
+    def is_so() -> None:
+        done.append(at)
+        if kind == "L+" or (kind == "L" and past == "none"):
+            assert os.readlink(at) == "/etc/hostname"  # noqa: PTH115 (as it is)
+        if mode and kind in ("d", "f") and not at.is_symlink():
+            assert at.stat().st_mode & 0o777 == int(mode, 8)
+
+    line = f"{kind} {quoted} {mode or '-'} - - - {argument}"
+    held = hold(host, Tmpfiles("t", [line]), effect=is_so, picture=look)
+    assert held.failed or done
 
 
 @drawn(

@@ -237,9 +237,20 @@ case "$*" in *-r*) rmdir $at ;; *) mkdir $at ;; esac
         assert host.sees(at.exists) == present
 
     look = lambda: pictured(host, "/etc", "/sys/module")  # noqa: E731
-    held = hold(host, Module(name, wanted, present), effect=is_so, picture=look, undone=False)
+    held = hold(host, Module(name, wanted, present), effect=is_so, picture=look)
     assert not held.failed
     assert held.after["/etc/modules-load.d/other.conf"] == held.before["/etc/modules-load.d/other.conf"]
+
+
+def answered() -> Picture:
+    """The questions of our package that debconf knows: type, value, whether it was answered."""
+    found: Picture = {}
+    for name in ("config", "passwords"):
+        for block in Path(f"/var/cache/debconf/{name}.dat").read_text().split("\n\n"):
+            lines = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+            if lines.get("Name", "").startswith("t-p/"):
+                found[lines["Name"]] = (lines.get("Value", ""), "seen" in lines.get("Flags", ""), "")
+    return found
 
 
 @drawn(
@@ -262,5 +273,9 @@ def test_answers(hosts: Hosts, given: str, value: str, secret: bool) -> None:
         said = host.tells("sh", "-c", "echo GET t-p/a | debconf-communicate t-p").rstrip("\n")
         assert said == f"0 {value}".rstrip() or said == f"0 {value}"
 
-    held = hold(host, Answers("t-p", wanted), effect=is_so, undone=False)
+    look = lambda: host.sees(answered)  # noqa: E731
+    # a former password is in no record
+    held = hold(
+        host, Answers("t-p", wanted), effect=is_so, picture=look, undone=not (secret and "old" in given)
+    )
     assert not held.failed

@@ -225,7 +225,7 @@ def test_sysusers(hosts: Hosts, past: str, file: str, lines: list[str]) -> None:
     if file:
         host.write("/etc/sysusers.d/t.conf", file)
     look = lambda: host.sees(accounts)  # noqa: E731
-    held = hold(host, Sysusers("t", lines), picture=look, undone=False)
+    held = hold(host, Sysusers("t", lines), picture=look)
     if not held.failed and lines:
         for line in lines:
             kind, name = line.split()[:2]
@@ -280,7 +280,7 @@ def test_old_releases(hosts: Hosts, names: list[str], current: str, keep: int, b
         else:
             Path(at).mkdir()
             (Path(at) / "code").write_text("x")
-    held = hold(host, OldReleases(str(home), current, keep), undone=False)
+    held = hold(host, OldReleases(str(home), current, keep))
     assert not held.failed
     left = {at.split("/")[2] for at in held.after if at.startswith("app/releases/")}
     assert current not in names or current in left

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,13 +16,12 @@ import yaml
 
 TOP = Path(__file__).parents[2]
 
-#: options of modules that are in collections, not in ansible-core, as far as the page names them
-IN_COLLECTIONS = {
-    "authorized_key": {"exclusive", "key_options", "path"},
-    "ini_file": {"exclusive", "allow_no_value", "values"},
-    "postgresql_user": {"role_attr_flags", "conn_limit", "expires", "state"},
-    "postgresql_db": {"conn_limit"},
-    "postgresql_privs": {"objs"},
+#: options of modules that are in collections, as far as the page names them
+IN_COLLECTIONS: dict[str, set[str]] = {
+    module.rsplit(".", 1)[-1]: set(options)
+    for module, options in yaml.safe_load(
+        (TOP / "tests/lab/like_ansible/options.yml").read_text(encoding="utf-8")
+    ).items()
 }
 #: words that are neither: roles, files, values of arguments, settings of other programs
 WORDS = {"search_path", "deny", "if", "for", "try"}
@@ -83,22 +83,67 @@ def words(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
+def head(word: str) -> str:
+    """What a word is about: "state" of "state: absent", "latest" of "latest=True"."""
+    found = re.fullmatch(r"([a-z_]+)(=.*|: .*)?", word)
+    return found.group(1) if found else ""
+
+
+def renamed(differs: str) -> Iterator[tuple[str, str]]:
+    """Pairs of ours and theirs: "`match` is `regexp`", "`a` and `b` are `c` and `d`", "`depth` the same"."""
+    yield from re.findall(r"`([^`]+)` is `([^`]+)`", differs)
+    for one, other, its, others in re.findall(
+        r"`([^`]+)` and `([^`]+)` are `([^`]+)` and `([^`]+)`", differs
+    ):
+        yield from ((one, its), (other, others))
+    for pair in re.findall(r"`([^`]+)`(?: and `([^`]+)`)? the same", differs):
+        yield from ((word, word) for word in pair if word)
+
+
+def faults(modules: str, steps: str, differs: str) -> list[str]:
+    """What a row says that is not so."""
+    named = [word for word in words(steps) if re.fullmatch(r"[a-z_]+\.[a-z_]+", word)]
+    if not named:
+        return [] if "Python" in steps else ["names no step"]
+    found = [f"there is no step {word}" for word in named if word not in STEPS]
+    arguments = {argument for word in named for argument in STEPS.get(word, ())}
+    theirs = {option for module in words(modules) for option in options(module)}
+    for word in words(differs):
+        if re.fullmatch(r"[a-z_]+\.[a-z_]+", word):
+            found += [] if word in STEPS else [f"there is no step {word}"]
+        elif head(word) and head(word) not in {*arguments, *theirs, *words(modules), *WORDS}:
+            found.append(f"{word} is not an argument of {named}, and no option of {modules}")
+    for mine, its in renamed(differs):
+        if head(mine) and head(mine) not in arguments:
+            found.append(f"{mine} is not an argument of {named}")
+        if head(its) not in theirs:
+            found.append(f"{its} is no option of {modules}")
+    return found
+
+
 @pytest.mark.parametrize(
     ("modules", "steps", "differs"), [pytest.param(*row, id=row[0].strip()) for row in rows()]
 )
 def test_a_row_names_what_there_is(modules: str, steps: str, differs: str) -> None:
-    named = [word for word in words(steps) if re.fullmatch(r"[a-z_]+\.[a-z_]+", word)]
-    assert named or "Python" in steps
-    assert [word for word in named if word not in STEPS] == [], "no such step"
-    arguments = {argument for word in named for argument in STEPS[word]}
-    arguments |= {option for module in words(modules) for option in options(module)}
-    for word in words(differs):
-        found = re.fullmatch(r"([a-z_]+)(=.*|: .*)?", word)
-        if found and "." not in word:
-            known = found.group(1) in {*arguments, *words(modules), *WORDS}
-            assert known, f"{word} is not an argument of {named}, and no option of {modules}"
-        elif re.fullmatch(r"[a-z_]+\.[a-z_]+", word):
-            assert word in STEPS, f"there is no step {word}"
+    assert faults(modules, steps, differs) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        (("`copy`", "`files.copies`", ""), "no step files.copies"),
+        (("`copy`", "one", ""), "names no step"),
+        (("`copy`", "`files.copy`", "See `files.copies`."), "no step files.copies"),
+        (("`copy`", "`files.copy`", "With `remote`."), "remote is not an argument"),
+        (("`lineinfile`", "`text.line`", "`regexp` is `match`."), "regexp is not an argument"),
+        (("`lineinfile`", "`text.line`", "`match` is `regex_`."), "regex_ is no option"),
+        (("`lineinfile`", "`text.line`", "`after` and `before` are `before` and `after`."), "is no option"),
+        (("`lineinfile`", "`text.line`", "`match` the same."), "match is no option"),
+        (("`git`", "`git.checkout`", "`single_branch` the same."), "single_branch is not an argument"),
+    ],
+)
+def test_what_is_not_so_is_found(row: tuple[str, str, str], fault: str) -> None:
+    assert fault in "; ".join(faults(*row))
 
 
 def test_the_page_has_the_modules_that_people_use() -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
 import pytest
 
+import provision.steps
 from provision.secrets import Secret
 from provision.steps import (
     base,
@@ -111,8 +113,52 @@ def functions() -> Iterator[tuple[str, Callable[..., Any]]]:
             yield f"{module.__name__.rsplit('.', 1)[-1]}.{name}", getattr(module, name)
 
 
+def written() -> Iterator[str]:
+    """The same names, from the source alone: what calls `step`, and what takes a host and returns an outcome."""
+    folder = Path(provision.steps.__path__[0])
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+                # script.local is made of script.script
+                if isinstance(node.value.func, ast.Name) and node.value.func.id in ("step", "from_file"):
+                    yield from (f"{path.stem}.{t.id}" for t in node.targets if isinstance(t, ast.Name))
+            elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                options = node.args.kwarg.annotation if node.args.kwarg else None
+                said = [ast.unparse(each) for each in (node.returns, options) if each]
+                first = [each.arg for each in (*node.args.posonlyargs, *node.args.args)][:1]
+                if first == ["c"] and any("Outcome" in each or "StepOptions" in each for each in said):
+                    yield f"{path.stem}.{node.name}"
+
+
+def taking_all_options(function: Callable[..., Any]) -> None:
+    """Assert that a step's function takes the options of all steps, and as those."""
+    cls = cast("Any", function).step_class
+    taken = inspect.signature(cls).parameters
+    assert set(OPTIONS) <= set(taken)
+    assert all(taken[name].kind is inspect.Parameter.KEYWORD_ONLY for name in OPTIONS)
+    # none of them is another thing under the same name
+    for name in OPTIONS:
+        assert cls.__dataclass_fields__[name].type == Step.__dataclass_fields__[name].type, name
+    assert cls.validate_options is base.Step.validate_options
+    assert cls.deadline is base.Step.deadline
+
+
+def handing_all_options(recorder: Recorder, function: Callable[..., Any], *args: Any, **named: Any) -> None:
+    """Assert that a function that is made of steps gives the options to each."""
+    function(recorder, *args, **named, **OPTIONS)
+    assert recorder.steps
+    for each in recorder.steps:
+        assert {name: getattr(each, name) for name in OPTIONS} == OPTIONS, each.label()
+
+
 def test_the_options_here_are_those_of_steps() -> None:
     assert set(OPTIONS) == {f.name for f in fields(Step)} == generate.COMMON
+
+
+def test_all_steps_that_are_written_are_walked() -> None:
+    walked = {name for name, function in functions() if function not in NO_STEPS}
+    assert set(written()) == walked
+    assert len(walked) > 100
 
 
 def test_every_function_is_a_step_or_made_of_some_that_are_tried_here() -> None:
@@ -125,15 +171,7 @@ def test_every_function_is_a_step_or_made_of_some_that_are_tried_here() -> None:
     [pytest.param(function, id=name) for name, function in functions() if hasattr(function, "step_class")],
 )
 def test_a_step_takes_all_options(function: Callable[..., Any]) -> None:
-    cls = cast("Any", function).step_class
-    taken = inspect.signature(cls).parameters
-    assert set(OPTIONS) <= set(taken)
-    assert all(taken[name].kind is inspect.Parameter.KEYWORD_ONLY for name in OPTIONS)
-    # none of them is another thing under the same name
-    for name in OPTIONS:
-        assert cls.__dataclass_fields__[name].type == Step.__dataclass_fields__[name].type, name
-    assert cls.validate_options is base.Step.validate_options
-    assert cls.deadline is base.Step.deadline
+    taking_all_options(function)
 
 
 @pytest.mark.parametrize(
@@ -147,10 +185,31 @@ def test_a_step_takes_all_options(function: Callable[..., Any]) -> None:
 def test_what_is_made_of_steps_hands_all_options_to_each(
     recorder: Recorder, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
-    function(recorder, *arguments, **named, **OPTIONS)
-    assert recorder.steps
-    for step in recorder.steps:
-        assert {name: getattr(step, name) for name in OPTIONS} == OPTIONS, step.label()
+    handing_all_options(recorder, function, *arguments, **named)
+
+
+@dataclass(frozen=True)
+class OwnRetries(Step):
+    """A step that means something else by an option's name."""
+
+    name: str = ""
+    retries: int = 3
+    delay: str = ""  # type: ignore[assignment]
+
+
+def only_the_first(c: Any, **options: Any) -> Any:
+    """A function that is made of two steps, and forgets the options at the second."""
+    script.local(c, "some.sh", reason="a test", **options)
+    return script.local(c, "some.sh", reason="a test")
+
+
+def test_a_step_that_falls_short_is_seen(recorder: Recorder) -> None:
+    with pytest.raises(AssertionError):
+        taking_all_options(base.step(OwnRetries))
+    with pytest.raises(AssertionError):
+        handing_all_options(recorder, only_the_first)
+    with pytest.raises(TypeError):
+        handing_all_options(recorder, lambda c: script.local(c, "some.sh", reason="a test"))
 
 
 def test_a_misspelt_option_is_refused(recorder: Recorder) -> None:

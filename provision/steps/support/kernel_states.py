@@ -1,5 +1,5 @@
 """What a run changed in the running kernel, by the differences that its steps recorded: host name, mounts,
-settings, swap and nftables tables. Shipped for undo (Python 3.8, standard library).
+settings, modules, swap and nftables tables. Shipped for undo (Python 3.8, standard library).
 
 Files are saved before they change, but these are not files. A run records each step's differences with the
 former values, so they can be undone as long as the current values are those that the run left.
@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from provision.steps.base import Change
-from provision.steps.kernel import proc_path, running_value
+from provision.steps.kernel import Module, proc_path, running_value, users_of_module
 from provision.steps.nftables import Firewall, OwnTable
 from provision.steps.support.foresight import foresee
 from provision.steps.support.fstab import (
@@ -42,9 +42,11 @@ class Turned(NamedTuple):
     label: str
 
     def change(self) -> Change:
-        what = {"hostname": "the kernel's name", "uid": "files in the home of %s" % self.name}.get(
-            self.kind, "%s %s" % (self.kind, self.name)
-        )
+        what = {
+            "hostname": "the kernel's name",
+            "uid": "files in the home of %s" % self.name,
+            "module": "kernel module %s" % self.name,
+        }.get(self.kind, "%s %s" % (self.kind, self.name))
         return Change(what, self.after, self.before)
 
 
@@ -70,6 +72,8 @@ def key_of(label: str, what: str, before: str) -> Optional[Tuple[str, str]]:
         return "hostname", ""
     if kind == "sysctl" and what.startswith("running ") and before:
         return "setting", what[len("running ") :]
+    if what == "loaded" and label.startswith("kernel module "):
+        return "module", label[len("kernel module ") :].replace("-", "_")
     if what == "mounted":
         for start in ("mount /", "no mount /"):
             if label.startswith(start):
@@ -98,9 +102,16 @@ class Kernel:
 
     def busy(self, ending: Sequence[str]) -> List[str]:
         """Return what keeps mounts busy, except units that will have been stopped by then."""
-        return [
+        found = [
             "%s (in use: %s)" % (path, each) for path in self.unmounted() for each in users_of(path, ending)
         ]
+        for each in self.work:
+            users = users_of_module(self.host, each.name) if each.kind == "module" and goes(each) else []
+            # modules that go as well, and file systems that are unmounted, no longer use it then
+            going = [*(other.name for other in self.work), *(["something"] if self.unmounted() else [])]
+            others = [user for user in users if user not in going]
+            found += ["kernel module %s (in use: %s)" % (each.name, ", ".join(others))] if others else []
+        return found
 
     def labels(self) -> List[str]:
         """Return the steps whose commands are all undone."""
@@ -124,8 +135,8 @@ class Kernel:
                 self.host.run(("swapoff", each.name)).require("taking %s out of use" % each.name)
 
     def turn(self) -> None:
-        """Undo the rest, once files are as before. Raises StepError."""
-        for each in self.work:
+        """Undo the rest, the last change first, once files are as before. Raises StepError."""
+        for each in reversed(self.work):
             if each.kind == "hostname":
                 self.host.set_hostname(each.before)
             elif each.kind == "setting":
@@ -138,6 +149,8 @@ class Kernel:
                 self.host.run(("swapon", each.name)).require("using the swap file %s" % each.name)
             elif each.kind == "uid":
                 self._turn_home(each)
+            elif each.kind == "module":
+                Module(each.name, present=each.before == "yes").load(self.host)
             elif each.kind == "table":
                 self._turn_table(each)
 
@@ -195,6 +208,8 @@ class Kernel:
             return str(account.uid) if account is not None else ""
         if each.kind == "mount":
             return self._mounted(each)
+        if each.kind == "module":
+            return "yes" if Module(each.name).is_loaded(self.host) else "no"
         if each.kind == "swap":
             return "in use" if swaps_to(self.host, each.name) else ""
         loaded = table_of(self.host, each.name).loaded(self.host)
@@ -215,7 +230,9 @@ class Kernel:
 
 
 def goes(each: Turned) -> bool:
-    """Return whether the run left something else mounted than was there before."""
+    """Return whether the run left something else mounted, or loaded, than was there before."""
+    if each.kind == "module":
+        return each.before == "no"
     return bool(each.after) and not (each.before and each.after.startswith("again, "))
 
 

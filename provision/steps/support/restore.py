@@ -7,12 +7,15 @@ from provision.errors import StepError
 from provision.steps.base import Change
 from provision.steps.support import server_settings
 from provision.steps.support.afterwards import Afterwards
+from provision.steps.support.answered import Answered
+from provision.steps.support.checkouts import Checkouts
 from provision.steps.support.file_changes import DIFF_LIMIT, text_change
 from provision.steps.support.kernel_states import Kernel, mounts_below
+from provision.steps.support.user_services import UserServices
 from provision.system.account_lines import by_name
 from provision.system.memory.former_states import FormerStates
 from provision.system.processes import of_user
-from provision.system.states import State, described, look
+from provision.system.states import ABSENT, State, described, look
 from provision.system.unit_state import ENABLED
 
 if TYPE_CHECKING:
@@ -63,12 +66,17 @@ class Restoration:
         now = former.now(host.units)
         left = former.left() or now
         self.kernel = Kernel(host, steps)
+        self.checkouts = Checkouts(host, steps)
+        self.answers = Answered(host, steps)
         self.places = list(self._places(now["paths"], left["paths"]))
         self.lines = list(self._lines())
+        self.users = UserServices(host, steps, [place.path for place in self.places])
         self.units = list(self._units(left["units"], began))
         self.gone = list(self._gone())
+        self.stays += [*self.checkouts.stays, *self.answers.stays]
         ending = [unit.name for unit in self.units if "stop" in unit.first]
         self.refused += [*self.kernel.refused, *self.kernel.busy(ending), *self._running(ending)]
+        self.refused += self.checkouts.refused
 
     def changes(self) -> List[Change]:
         """Return everything that would be restored."""
@@ -77,7 +85,10 @@ class Restoration:
             words = ["" if line[which] is None else which for which in ("now", "was")]
             words = [{"now": "as it is", "was": "as it was"}.get(word, "") for word in words]
             found.append(Change("%s in %s" % (line["name"], line["file"]), *words))
+        found += [each.change() for each in self.checkouts.work]
+        found += [each.change() for each in self.answers.work]
         found += [each.change() for each in self.kernel.work]
+        found += self.users.changes()
         return found + [Change("unit %s" % u.name, "", ", ".join([*u.first, *u.then])) for u in self.units]
 
     # -- what no longer exists
@@ -116,7 +127,11 @@ class Restoration:
         for path in sorted(now, key=lambda p: (-p.count("/"), p)):
             entry = self.former.paths[path]
             was, is_now, then = entry["was"], now[path], left.get(path, now[path])
+            if self.checkouts.removes(path):
+                continue
             if same(was, then) or same(was, is_now):
+                if was["kind"] != "absent" and self.checkouts.takes(path):
+                    yield Place(path, was, {**ABSENT, "names": []}, entry)
                 continue
             if not same(is_now, then) or is_now["kind"] == "hidden":
                 # a copy that programs keep for themselves is not worth a refusal
@@ -140,7 +155,8 @@ class Restoration:
         if mounted and entry["was"]["kind"] == "absent":
             self.refused += ["%s (something is mounted at %s)" % (path, at) for at in mounted]
             return False
-        if now["kind"] == "dir" and entry["was"]["kind"] != "dir" and path not in unmounted:
+        empty = path in unmounted or self.checkouts.empties(path)
+        if now["kind"] == "dir" and entry["was"]["kind"] != "dir" and not empty:
             names = set(then.get("names", ()))
             others = [
                 name

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, Sequence, Set, Tuple
 from provision.steps.support import server_settings
 from provision.steps.support.process_ends import await_ends
 from provision.steps.support.restore import ENABLING, STARTING, Place, Restoration, UnitWork, refuse_other
+from provision.steps.support.ufw_rules import load_again
 from provision.system.account_lines import with_line
 from provision.system.descriptors import DEFAULT_ACL
 from provision.system.front_reload import DRAIN, await_quiet, renew
@@ -46,6 +47,8 @@ class Restoring:
         if any("@" not in unit.name for unit in starting):
             # it may need the port of a unit that ends; instances of a template do not
             self._end([unit for unit in self.work.units if "@" not in unit.name])
+        self.work.users.end()
+        self.work.checkouts.put_back()
         self._make_way()
         turning = [place for place in self.work.places if self._is_read(place)]
         self._put_all([place for place in self.work.places if place not in turning])
@@ -63,9 +66,13 @@ class Restoring:
         self.work.kernel.unmount()
         self.work.kernel.swap_off()
         self._remove_all(self.work.places)
+        self.work.users.begin()
+        self.work.users.linger()
         self._await_ends()
         self._put_lines([line for line in self.work.lines if line["was"] is None])
         self._settle()
+        self.work.answers.put_back()
+        load_again(self.host, [place.path for place in self.work.places])
         self.work.kernel.turn()
         for name, entry in self.work.former.unit_entries.items():
             self.host.ledger.set_unit(name, entry)
@@ -77,7 +84,9 @@ class Restoring:
         inside = tuple(place.path + "/" for place in others)
         self._remove_all([place for place in self.work.places if place.path.startswith(inside)])
         for place in sorted(others, key=lambda p: -p.path.count("/")):
-            self._remove(place)
+            # git may have removed it already
+            if self.host.files.stat(place.path) is not None:
+                self._remove(place)
 
     def _tell(self, units: Sequence[UnitWork], *verbs: str) -> None:
         """Reload or restart the units that need it, each once."""
@@ -184,7 +193,9 @@ class Restoring:
         wanted, has = attributes_of(was), attributes_of(now or {})
         lists = [name for name in (ACL, DEFAULT_ACL) if name in {*wanted, *has}]
         if was["kind"] == "dir" and now is None:
-            files.mkdir(path, mode, uid, gid)
+            # git may have left it
+            if files.stat(path) is None:
+                files.mkdir(path, mode, uid, gid)
         elif was["kind"] == "file" and (now is None or now["sha256"] != was["sha256"]):
             files.copy(self.work.former.copy_of(place.entry), path, mode, uid, gid)
         else:

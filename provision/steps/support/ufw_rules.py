@@ -191,6 +191,20 @@ def has_ufw(host: "System", *, needed: bool) -> bool:
     return found
 
 
+def keep_files(host: "System") -> None:
+    """Keep for undo the files that ufw's commands change."""
+    if host.files.record is not None:
+        for path in (CONF, POLICIES, *FILES):
+            host.files.record.keep_path(path)
+
+
+def load_again(host: "System", paths: Sequence[str]) -> None:
+    """Have ufw load its files after an undo has put these paths back. Raises StepError."""
+    if {CONF, POLICIES, *FILES} & set(paths) and has_ufw(host, needed=False):
+        argv = ("ufw", "reload") if is_on(host) else ("ufw", "--force", "disable")
+        host.run(argv).require("having ufw load its former rules")
+
+
 def is_on(host: "System") -> bool:
     """Return whether ufw filters, or will from the next boot on."""
     return setting(host, CONF, "ENABLED").lower() == "yes"

@@ -1,0 +1,127 @@
+"""Units of users' own systemds that a run started, stopped, enabled or disabled. Shipped for undo (Python 3.8).
+
+Their files are kept as all files are; the differences that the steps recorded say how the units were before.
+"""
+
+import re
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Sequence, Set, Tuple
+
+from provision.steps.base import Change
+from provision.steps.support.unit_judging import full_name
+from provision.steps.user_units import LINGER, OWN, manager, runs
+from provision.system.unit_state import ENABLED
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+#: labels of user_units.user_service, user_unit and linger
+SERVICE = re.compile(r"^(?:service|unit) (\S+) of (\S+)\Z")
+FILE = re.compile(r"^unit file (\S+) of (\S+)\Z")
+LINGERS = re.compile(r"^linger (\S+)\Z")
+#: words of systemctl(1) for a unit that runs
+RUNNING = ("active", "reloading", "activating")
+
+
+class UserUnitWork(NamedTuple):
+    """A user's unit to restore: verbs before its files are restored, and verbs after."""
+
+    user: str
+    name: str
+    first: Sequence[str]
+    then: Sequence[str]
+
+    def change(self) -> Change:
+        return Change("unit %s of %s" % (self.name, self.user), "", ", ".join([*self.first, *self.then]))
+
+
+class UserServices:
+    """What a run did with users' systemds. steps: as of Runs.steps.  restored: paths that are put back."""
+
+    def __init__(self, host: "System", steps: Sequence[Dict[str, Any]], restored: Sequence[str]) -> None:
+        self.host = host
+        self._restored = restored
+        self._labels: List[str] = []
+        self._users: Set[str] = set()
+        #: (user, unit) -> what differed -> the words before and after, the first and the last
+        self._units: Dict[Tuple[str, str], Dict[str, Tuple[str, str]]] = {}
+        self._linger: Dict[str, Tuple[str, str]] = {}
+        for step in steps:
+            if step["state"] == "changed":
+                self._read(step["step"], [tuple(change[:3]) for change in step.get("diff", ())])
+        self.work = list(self._work())
+        self.lingering = {user: was for user, (was, _) in self._linger.items() if was != self._lingers(user)}
+
+    def labels(self) -> List[str]:
+        """Return the steps whose commands are all undone."""
+        return self._labels
+
+    def changes(self) -> List[Change]:
+        """Return all that would be put back."""
+        found = [each.change() for each in self.work]
+        return found + [
+            Change("lingers: %s" % user, self._lingers(user), w) for user, w in self.lingering.items()
+        ]
+
+    def end(self) -> None:
+        """Stop and disable what did not run before, while its files are there. Raises StepError."""
+        for each in self.work:
+            for verb in each.first:
+                manager(self.host, each.user).do(verb, each.name)
+
+    def begin(self) -> None:
+        """Have users' systemds read their restored files, and start what ran before. Raises StepError."""
+        for user in sorted(self._users):
+            if self._runs(user):
+                manager(self.host, user).reload_manager()
+        for each in self.work:
+            for verb in each.then:
+                manager(self.host, each.user).do(verb, each.name)
+
+    def linger(self) -> None:
+        """Have users' systemds run without a login, or not, as before. Raises StepError."""
+        for user, was in self.lingering.items():
+            verb = "enable-linger" if was == "yes" else "disable-linger"
+            self.host.run(("loginctl", verb, user)).require("loginctl %s" % verb)
+
+    def _read(self, label: str, diff: "Sequence[Tuple[str, str, str]]") -> None:
+        service, file, linger = SERVICE.match(label), FILE.match(label), LINGERS.match(label)
+        if not (service or file or linger):
+            return
+        self._labels.append(label)
+        for what, before, after in diff:
+            if linger and what == "lingers":
+                self._linger.setdefault(linger.group(1), (before, after))
+            elif service:
+                unit = (service.group(2), full_name(service.group(1)))
+                self._units.setdefault(unit, {}).setdefault(what, (before, after))
+        found = service or file
+        if found:
+            self._users.add(found.group(2))
+
+    def _work(self) -> Iterator[UserUnitWork]:
+        for (user, name), changed in self._units.items():
+            if not self._runs(user):
+                continue
+            now = manager(self.host, user).state(name)
+            first: List[str] = []
+            then: List[str] = []
+            if "enabled" in changed:
+                was = changed["enabled"][0] in ENABLED
+                if was != (now.enabled in ENABLED):
+                    (then if was else first).append("enable" if was else "disable")
+            ran = changed.get("running", ("active",))[0] in RUNNING
+            own = any(path.endswith("/%s/%s" % (OWN, name)) for path in self._restored)
+            if now.running and not ran:
+                first.append("stop")
+            elif ran and not now.running and "running" in changed:
+                then.append("start")
+            elif ran and now.running and (own or {"restart", "reload"} & set(changed)):
+                then.append("restart")
+            if first or then:
+                yield UserUnitWork(user, name, first, then)
+
+    def _runs(self, user: str) -> bool:
+        return self.host.accounts.user(user) is not None and runs(self.host, user)
+
+    def _lingers(self, user: str) -> str:
+        return "yes" if self.host.files.exists(LINGER + user) else "no"
