@@ -83,7 +83,7 @@ class Tmpfiles(Step):
         for line in lines:
             for change in self._made(host, line):
                 raise StepError("systemd-tmpfiles ended well, but %s is not as wanted" % change.what)
-        if all(map(is_kept, lines)):
+        if all(map(is_undoable, lines)):
             # undo knows all of it, so nothing of the command stays
             host.ran = False
 
@@ -163,7 +163,7 @@ class Tmpfiles(Step):
 tmpfiles = step(Tmpfiles)
 
 
-def is_kept(line: TmpfilesLine) -> bool:
+def is_undoable(line: TmpfilesLine) -> bool:
     """Return whether undo puts back all that a line does now; "!" is for boots only."""
     return "!" in line.kind or (line.kind[0] in MAKES and line.kind not in REWRITES and "%" not in line.path)
 

@@ -112,12 +112,12 @@ def faults(modules: str, steps: str, differs: str) -> list[str]:
         if re.fullmatch(r"[a-z_]+\.[a-z_]+", word):
             found += [] if word in STEPS else [f"there is no step {word}"]
         elif head(word) and head(word) not in {*arguments, *theirs, *words(modules), *WORDS}:
-            found.append(f"{word} is not an argument of {named}, and no option of {modules}")
+            found.append(f"{word} is not an argument of {named}, and not an option of {modules}")
     for mine, its in renamed(differs):
         if head(mine) and head(mine) not in arguments:
             found.append(f"{mine} is not an argument of {named}")
         if head(its) not in theirs:
-            found.append(f"{its} is no option of {modules}")
+            found.append(f"{its} is not an option of {modules}")
     return found
 
 
@@ -136,9 +136,12 @@ def test_a_row_names_what_there_is(modules: str, steps: str, differs: str) -> No
         (("`copy`", "`files.copy`", "See `files.copies`."), "no step files.copies"),
         (("`copy`", "`files.copy`", "With `remote`."), "remote is not an argument"),
         (("`lineinfile`", "`text.line`", "`regexp` is `match`."), "regexp is not an argument"),
-        (("`lineinfile`", "`text.line`", "`match` is `regex_`."), "regex_ is no option"),
-        (("`lineinfile`", "`text.line`", "`after` and `before` are `before` and `after`."), "is no option"),
-        (("`lineinfile`", "`text.line`", "`match` the same."), "match is no option"),
+        (("`lineinfile`", "`text.line`", "`match` is `regex_`."), "regex_ is not an option"),
+        (
+            ("`lineinfile`", "`text.line`", "`after` and `before` are `before` and `after`."),
+            "is not an option",
+        ),
+        (("`lineinfile`", "`text.line`", "`match` the same."), "match is not an option"),
         (("`git`", "`git.checkout`", "`single_branch` the same."), "single_branch is not an argument"),
     ],
 )

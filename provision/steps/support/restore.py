@@ -8,10 +8,10 @@ from provision.steps.base import Change
 from provision.steps.support import server_settings
 from provision.steps.support.afterwards import Afterwards
 from provision.steps.support.answered import Answered
-from provision.steps.support.checkouts import Checkouts
 from provision.steps.support.file_changes import DIFF_LIMIT, text_change
+from provision.steps.support.former_checkouts import Checkouts
 from provision.steps.support.kernel_states import Kernel, mounts_below
-from provision.steps.support.user_services import UserServices
+from provision.steps.support.services_of_users import UserServices
 from provision.system.account_lines import by_name
 from provision.system.memory.former_states import FormerStates
 from provision.system.processes import of_user
