@@ -106,10 +106,11 @@ class Tmpfiles(Step):
             return [Change(line.path, "", what)]
         if line.kind.startswith("L+") and "%" not in line.argument and there.target != line.argument:
             return [Change(line.path, "-> %s" % there.target if there.target else there.kind, "link")]
-        now = None if what == "link" else host.files.end(line.path)
-        if now is None:
+        if what == "link":
             return []
+        now = there
         if now.kind != what:
+            # systemd-tmpfiles follows no link at the end of a path
             raise StepError("%s is a %s, and a %s is wanted there" % (line.path, now.kind, what))
         found = []
         if line.mode and now.mode != int(line.mode, 8):
@@ -138,7 +139,7 @@ class Tmpfiles(Step):
         if host.files.stat(line.path) is not None and line.kind[0] != "L":
             if line.mode:
                 host.files.set_mode(line.path, int(line.mode, 8))
-            now, (uid, gid) = host.files.end(line.path), owner_of(host, line)
+            now, (uid, gid) = host.files.stat(line.path), owner_of(host, line)
             assert now is not None
             host.files.set_owner(line.path, uid if line.user else now.uid, gid if line.group else now.gid)
             return

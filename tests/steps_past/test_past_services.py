@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from forked import Host, Hosts
+from hypothesis import example
 from hypothesis import strategies as st
 from past import drawn, hold
 from pictures import others, photographs
@@ -110,6 +111,7 @@ def test_rotation(
     leaf=st.sampled_from(["plain", "two words", 'a "quote"', "b\\ck", "deep/er/down"]),
     kind=st.sampled_from(["d", "f", "L", "L+"]),
 )
+@example(past="link", mode="0755", leaf="plain", kind="f")
 def test_tmpfiles(hosts: Hosts, past: str, mode: str, leaf: str, kind: str) -> None:
     host, _ = etc(hosts, "tmpfiles.d")
     at = host.folder / "made" / leaf

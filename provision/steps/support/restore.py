@@ -7,8 +7,8 @@ from provision.errors import StepError
 from provision.steps.base import Change
 from provision.steps.support import server_settings
 from provision.steps.support.afterwards import Afterwards
-from provision.steps.support.answered import Answered
 from provision.steps.support.file_changes import DIFF_LIMIT, text_change
+from provision.steps.support.former_answers import FormerAnswers
 from provision.steps.support.former_checkouts import Checkouts
 from provision.steps.support.kernel_states import Kernel, mounts_below
 from provision.steps.support.services_of_users import UserServices
@@ -67,7 +67,7 @@ class Restoration:
         left = former.left() or now
         self.kernel = Kernel(host, steps)
         self.checkouts = Checkouts(host, steps)
-        self.answers = Answered(host, steps)
+        self.answers = FormerAnswers(host, steps)
         self.places = list(self._places(now["paths"], left["paths"]))
         self.lines = list(self._lines())
         self.users = UserServices(host, steps, [place.path for place in self.places])

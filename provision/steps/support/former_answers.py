@@ -40,7 +40,7 @@ def given(steps: Sequence[Dict[str, Any]]) -> List[Given]:
     return list(found.values())
 
 
-class Answered:
+class FormerAnswers:
     """Answers to take back.  stays: those that can't be, and why."""
 
     def __init__(self, host: "System", steps: Sequence[Dict[str, Any]]) -> None:
