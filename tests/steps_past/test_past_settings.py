@@ -276,6 +276,6 @@ def test_answers(hosts: Hosts, given: str, value: str, secret: bool) -> None:
     look = lambda: host.sees(answered)  # noqa: E731
     # a former password is in no record
     held = hold(
-        host, Answers("t-p", wanted), effect=is_so, picture=look, undone=not (secret and "old" in given)
+        host, Answers("t-p", wanted), effect=is_so, picture=look, undone=not (secret and "t-p/a" in given)
     )
     assert not held.failed
