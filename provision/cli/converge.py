@@ -38,6 +38,7 @@ class ConvergeOptions:
     force: bool = False
     batch: Sequence[str] = ()
     max_failures: str = "0"
+    go_back: bool = False
 
 
 def converge(order: ConvergeOptions, *, plan: bool) -> Exit:
@@ -124,7 +125,11 @@ def work_of(order: ConvergeOptions) -> Work:
             "--prune needs all roles: what some of them do not declare, others may",
             hint="Leave out --role, --tags, --skip-tags, --start-at and --step.",
         )
-    work = run_and_prune if order.prune else run_whole if whole else run_roles
+    work: Work = run_and_prune if order.prune else run_whole if whole else run_roles
+    if order.go_back:
+        from provision.run.going_back import or_go_back
+
+        work = or_go_back(work)
     return or_undo(work) if order.undo_on_failure else work
 
 

@@ -56,6 +56,12 @@ def one_size(ctx: click.Context, param: click.Parameter, given: str) -> str:
     help="If a step fails, put back what this run changed on that host.",
 )
 @click.option(
+    "--rollback-on-failure",
+    "go_back",
+    is_flag=True,
+    help="If a step fails after the front has turned to a new release, serve the release before again.",
+)
+@click.option(
     "--force",
     is_flag=True,
     help="Deploy code although its database has migrations that the code does not know.",
@@ -96,6 +102,7 @@ def deploy(
     check: bool,
     step: bool,
     undo_on_failure: bool,
+    go_back: bool,
     force: bool,
     batch: Sequence[str],
     max_failures: str,
@@ -123,6 +130,7 @@ def deploy(
             step,
             prune,
             undo_on_failure,
+            go_back,
             force,
             batch,
             wait,
@@ -137,7 +145,18 @@ def deploy(
     if not scope.target:
         raise UsageError("name the hosts to deploy to: a TARGET, or --plan FILE", hint="prov deploy --help")
     order = ConvergeOptions(
-        scope, part, out, diff, verbose, step, prune, undo_on_failure, force, batch, max_failures
+        scope,
+        part,
+        out,
+        diff,
+        verbose,
+        step,
+        prune,
+        undo_on_failure,
+        force=force,
+        batch=batch,
+        max_failures=max_failures,
+        go_back=go_back,
     )
     if list_steps:
         return list_only(order)

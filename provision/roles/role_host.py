@@ -88,9 +88,10 @@ class Host:
         self._on_failure: list[tuple[str, Callable[[], None]]] = []
         self._began = began
         self._later: list[tuple[str, tuple[Path, ...], Callable[[], None]]] = []
-        #: instances to serve in place of those of the current source, by application: a rollback's
+        #: by application: instances that a rollback serves; those that the run starts, and by which steps
         self.recorded: dict[str, Any] = {}
-        #: whether the user has asked to deploy code that is older than its database
+        self.starting: dict[str, tuple[Any, list[Outcome]]] = {}
+        self.begun: list[str] = []
         self.forced = options.force
 
     @staticmethod
@@ -173,8 +174,7 @@ class Host:
         return self._options.plan
 
     def params(self, model: type[P]) -> P:
-        """The checked parameters of one of this host's roles, by their class; its defaults if it is not
-        listed."""
+        """The checked parameters of a role of this host, by their class; defaults without the role."""
         return next((p for p in self.assignment.params.values() if isinstance(p, model)), model())
 
     def params_of(self, role: str, model: type[P]) -> P:
@@ -217,8 +217,7 @@ class Host:
     def role_file(self, kind: str, name: str) -> Path:
         """Return the path of a file of the running role, or of the first role it extends that has it.
 
-        Functions of other roles that it calls find their own first.  kind: the folder's name, templates or
-        files.
+        Functions of other roles that it calls find their own first.  kind: the folder, templates or files.
         """
         caller = calling_path().parent
         folders = self.role_folders if caller in self.role_folders else (caller, *self.role_folders)
@@ -291,6 +290,10 @@ class Host:
         """Return whether the application of a binding gets, in this run, what this host has made for it."""
         return self._options.shared_work.takes_from(self.name, binding.client.name)
 
+    def drop_later(self) -> None:
+        """Forget the deferred actions: the run has failed."""
+        self._later.clear()
+
     def answer_of(self, other: InventoryHost, step: Step) -> str:
         """Have another host run a step that changes nothing, and return its output. Raises ProvError."""
         from provision.roles.other_hosts import answer_of
@@ -300,8 +303,7 @@ class Host:
     def wait_for_provider(self, binding: Binding) -> None:
         """Wait until the host provides what an application uses. Raises ProvError if it has failed.
 
-        A plan waits, too: a database that the host would make is one that the application has to migrate.
-        """
+        A plan waits, too: an application has to migrate a database that the host would make."""
         name = binding.provider.name
         if self.is_provided_now(binding) and not self._options.shared_work.wait_provided(name):
             raise ProvError(

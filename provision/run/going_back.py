@@ -48,7 +48,7 @@ def rollback(choice: Choice) -> Work:
     def go_back(host: Host) -> None:
         app = chosen_app(host, choice.app)
         found = earlier_instance(host, app, choice)
-        or_undo(lambda host: switch(host, found))(host)
+        or_undo(lambda host: switch(host, [found]))(host)
 
     return go_back
 
@@ -65,22 +65,26 @@ def earlier_instance(host: Host, app: Application, choice: Choice) -> RecordedIn
     return found
 
 
-def switch(host: Host, instance: RecordedInstance) -> None:
-    """Start a recorded instance, turn the front to it, and stop the one in service: as a deploy does it."""
-    session, release, app = host.started(), instance.release, instance.app
-    session.role = "app"
-    values = {name: str(value) for name, value in visible(release.environment).items()}
-    with part_of(host, app, "environment"):
-        releases_served.environment_before(host, environment_path(app), values, instance.secrets)
-    if app.static:
-        with part_of(host, app):
-            releases.releases_before(host, release.home, release.id, count=app.keep_releases - 1)
-    host.later(lambda: starting.settle(host, release))
-    session.role = app.server
+def switch(host: Host, instances: Sequence[RecordedInstance]) -> None:
+    """Start recorded instances, turn the front to them, and stop those in service: as a deploy does it."""
+    session = host.started()
+    for instance in instances:
+        release, app = instance.release, instance.application
+        session.role = "app"
+        values = {name: str(value) for name, value in visible(release.environment).items()}
+        with part_of(host, app, "environment"):
+            releases_served.environment_before(host, environment_path(app), values, instance.secrets)
+        if app.static:
+            with part_of(host, app):
+                releases.releases_before(host, release.home, release.id, count=app.keep_releases - 1)
+        host.later(lambda r=release: starting.settle(host, r))  # type: ignore[misc]
+    fronts = {instance.app.front for instance in instances}
     try:
-        starting.start(host, instance)
+        for instance in instances:
+            session.role = instance.app.server
+            starting.start(host, instance)
         for role, params in host.assignment.roles:
-            if role.name == app.front:
+            if role.name in fronts:
                 session.role = role.name
                 host.emit(RoleStarted(host.name, role.name))
                 role.run(host, params)
@@ -89,6 +93,54 @@ def switch(host: Host, instance: RecordedInstance) -> None:
     except StepFailed:
         host.run_on_failure()
         raise
+
+
+def or_go_back(work: Work) -> Work:
+    """Return work that, if it fails after a front has begun to turn to new releases, serves those before again."""
+
+    def work_or_back(host: Host) -> None:
+        try:
+            work(host)
+            host.started().wait_for_all()
+        except StepFailed:
+            fronts = {role.name for role, _ in host.assignment.roles if role.front is not None}
+            if not host.planning and fronts & set(host.begun):
+                turn_back(host)
+            raise
+
+    return work_or_back
+
+
+def turn_back(host: Host) -> None:
+    """Serve again what was in service before this run, of the applications that it has started a new instance of."""
+    session = host.started()
+    session.acknowledge()
+    session.role = ""
+    host.drop_later()
+    try:
+        known, found = books(host), {}
+        for app in host.apps:
+            new, started = host.starting.get(app.name, (None, []))
+            if new is None or not any(each.known_change for each in started):
+                continue
+            book = known[app.name]
+            name = book.get("live", "")
+            name = book.get("before", "") if name == new.id else name
+            if name not in book.get("instances", {}):
+                host.emit(Notice(host.name, f"{app.name} has no earlier release to go back to"))
+                continue
+            entry = book["instances"][name]
+            found[app.name] = recorded(app, name, entry["release"], entry["about"])
+        if found:
+            serve_recorded(host, known, found)
+            switch(host, list(found.values()))
+        for name, instance in found.items():
+            host.emit(
+                Notice(host.name, f"{name} went back to release {instance.release.id}, as the run has failed")
+            )
+    except ProvError as problem:
+        session.acknowledge()
+        host.emit(Notice(host.name, f"could not go back to the releases before: {problem.message}"))
 
 
 def chosen_app(host: Host, name: str) -> Application:

@@ -24,6 +24,7 @@ def run_roles(host: Host) -> None:
     try:
         for role, params in host.assignment.roles:
             session.role = role.name
+            host.begun.append(role.name)
             host.emit(RoleStarted(host.name, role.name))
             role.run(host, params)
             if role.name in backing[-1:]:

@@ -58,6 +58,7 @@ def start_it(c: Host, instance: Instance) -> None:
         systemd.service(c, f"{name}@{each}.socket", restart_on=[socket])
         with part_of(c, instance.app, "start"):
             started.append(systemd.service(c, f"{name}@{each}.service", restart_on=[service, *settings]))
+    c.starting[instance.app.name] = (instance, started)
     answers = [
         healthy(c, instance.app, path, f"{name}@{each}.service")
         for each, path in zip(instance.names, instance.listens)

@@ -81,6 +81,8 @@ class ReleaseServed(Step):
             entry = entry or {**by, "release": self.release}
             instances[self.instance] = {**entry, "about": json.loads(self.about)}
             book["schema"] = sorted(self.migrations)
+        if live != self.instance:
+            book["before"] = live
         book["live"] = self.instance
         write_book(host, self.home, book)
 

@@ -88,7 +88,7 @@ def test_a_rollback_keeps_the_record_and_holds(agents: Agents, home: str) -> Non
     before = known(agents, home)["instances"]
     run(agents, served(home, FIRST, again=True, hold=True))
     book = known(agents, home)
-    assert book["live"] == FIRST
+    assert (book["live"], book["before"]) == (FIRST, SECOND)
     assert book["instances"] == before, "when and by whom it was deployed stays"
     assert book["schema"] == ["m/0001_a.py", "m/0002_b.py"], "the database keeps what it has"
     assert (book["hold"]["left"], book["hold"]["back_to"]) == (SECOND, FIRST)

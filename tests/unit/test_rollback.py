@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from provision.apps.application import Application
 from provision.apps.recorded_releases import RecordedRelease
 from provision.cli.durations import seconds_of
+from provision.controller.outcome import StepFailed
 from provision.errors import ProvError
 from provision.report.logs_report import said_by
+from provision.run import going_back
 from provision.run.going_back import chosen
 from provision.serving.recorded import about, recorded
 from provision.steps.application_logs import time_of
@@ -170,6 +173,43 @@ def test_entries_of_an_environment_file_are_found_as_they_were_written() -> None
     values = {"A": 'x"y\\', "B": "two\nlines\nC=no", "C": "", "D": "$HOME `id`"}
     text = "".join(f"{name}={systemd_environment(value)}\n" for name, value in values.items())
     assert entries_of(text) == {name: systemd_environment(value) for name, value in values.items()}
+
+
+# -- a deploy that fails
+
+
+@pytest.mark.parametrize(
+    ("begun", "planning", "back"),
+    [
+        (["app", "gunicorn"], False, False),
+        (["app", "gunicorn", "nginx"], False, True),
+        (["app", "gunicorn", "nginx", "after"], False, True),
+        (["app", "gunicorn", "nginx", "after"], True, False),
+    ],
+)
+def test_a_failed_deploy_goes_back_only_if_the_front_may_have_turned(
+    monkeypatch: pytest.MonkeyPatch, begun: list[str], planning: bool, back: bool
+) -> None:
+    called: list[Any] = []
+    monkeypatch.setattr(going_back, "turn_back", called.append)
+    roles = [
+        (SimpleNamespace(name=name, front=name == "nginx" or None), None)
+        for name in ("app", "gunicorn", "nginx")
+    ]
+    session = SimpleNamespace(wait_for_all=lambda: None)
+    host: Any = SimpleNamespace(
+        begun=begun, planning=planning, assignment=SimpleNamespace(roles=roles), started=lambda: session
+    )
+
+    def fail(_: Any) -> None:
+        raise StepFailed("broken")
+
+    with pytest.raises(StepFailed, match="broken"):
+        going_back.or_go_back(fail)(host)
+    assert bool(called) is back
+    called.clear()
+    going_back.or_go_back(lambda _: None)(host)
+    assert called == []
 
 
 # -- logs

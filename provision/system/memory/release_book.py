@@ -21,7 +21,10 @@ SERVED = having({"release": TEXT, "at": TEXT, "about": having({})}, {"who": TEXT
 HOLD = having({"at": TEXT, "who": TEXT, "left": TEXT, "back_to": TEXT})
 BOOK = versioned(
     VERSION,
-    having({"live": TEXT, "instances": mapping(SERVED)}, {"hold": optional(HOLD), "schema": listing(TEXT)}),
+    having(
+        {"live": TEXT, "instances": mapping(SERVED)},
+        {"hold": optional(HOLD), "schema": listing(TEXT), "before": TEXT},
+    ),
 )
 
 
