@@ -34,7 +34,7 @@ def test_a_plan_is_what_the_deploy_does_and_a_second_one_does_nothing(bare: Proj
         return [(s["step"], s["state"], s["diff"]) for s in steps]
 
     planned = differences("plan", 3)
-    assert len(planned) == 12
+    assert len(planned) == 14
     assert differences("deploy", 0) == planned
     assert {state for _, state, _ in differences("deploy", 0)} == {"ok"}
     assert on(NAME, "hostname").strip() == "t-base.example"
