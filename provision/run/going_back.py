@@ -18,7 +18,7 @@ from provision.serving import starting
 from provision.serving.app_parts import part_of
 from provision.serving.instances import environment_path
 from provision.serving.recorded import RecordedInstance, recorded
-from provision.steps import releases, releases_served
+from provision.steps import failed_releases, releases, releases_served
 from provision.system.memory.records import Damaged, understood
 from provision.system.memory.release_book import in_order, newer, person
 from provision.system.shapes import having, mapping
@@ -118,7 +118,7 @@ def turn_back(host: Host) -> None:
     session.role = ""
     host.drop_later()
     try:
-        known, found = books(host), {}
+        known, found, failed = books(host), {}, {}
         for app in host.apps:
             new, started = host.starting.get(app.name, (None, []))
             if new is None or not any(each.known_change for each in started):
@@ -131,9 +131,13 @@ def turn_back(host: Host) -> None:
                 continue
             entry = book["instances"][name]
             found[app.name] = recorded(app, name, entry["release"], entry["about"])
+            failed[app.name] = new.release.id
         if found:
             serve_recorded(host, known, found)
             switch(host, list(found.values()))
+        for name in found:
+            # a release that was in service for moments is not one to go back to
+            failed_releases.failed_release(host, f"/srv/{name}", failed[name])
         for name, instance in found.items():
             host.emit(
                 Notice(host.name, f"{name} went back to release {instance.release.id}, as the run has failed")
@@ -186,7 +190,7 @@ def book_of(known: Mapping[str, dict[str, Any]], app: Application) -> dict[str, 
     if not book.get("live"):
         raise ProvError(
             f"the host remembers no release of {app.name}",
-            hint="prov records releases since 0.2: deploy once, and the next release has one to go back to."
+            hint="It was deployed by a version of prov that recorded none. Deploy once; the release after that can go back."
             if book.get("current")
             else "It has not been deployed there:  prov deploy HOST",
         )
