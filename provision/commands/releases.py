@@ -66,10 +66,7 @@ def for_programs(book: dict[str, Any]) -> dict[str, Any]:
             }
         )
     for name in book["unrecorded"]:
-        why = (
-            "an earlier version of prov has deployed it"
-            if name == book["current"]
-            else "it was never in service"
-        )
+        # it was never in service, or a version of prov that records none deployed it
+        why = "the host has no record of it"
         found.append({"id": name, "live": name == book["current"], "can_go_back": False, "why_not": why})
     return {"hold": book["hold"], "releases": found}

@@ -190,7 +190,7 @@ def book_of(known: Mapping[str, dict[str, Any]], app: Application) -> dict[str, 
     if not book.get("live"):
         raise ProvError(
             f"the host remembers no release of {app.name}",
-            hint="It was deployed by a version of prov that recorded none. Deploy once; the release after that can go back."
+            hint="A version of prov that recorded none deployed it. Deploy once; later releases can be left again."
             if book.get("current")
             else "It has not been deployed there:  prov deploy HOST",
         )
