@@ -166,8 +166,8 @@ def test_a_step_that_no_role_has_written_names_no_line(tmp_path: Path) -> None:
     by_role, by_prov = later["steps"][:2], later["steps"][2:]
     assert [s["step"].partition(" ")[0] for s in by_role] == ["link", "old"]
     assert ["/app/__init__.py:" in s["where"] for s in by_role] == [True, True]
-    # what servers share: other instances, processes and jobs of the application stop
-    assert {s["step"].partition(" ")[0] for s in by_prov} == {"other"}
+    # what servers share: the release is recorded; other instances, processes and jobs of the application stop
+    assert {s["step"].partition(" ")[0] for s in by_prov} == {"release", "other"}
     assert {s["where"] for s in by_prov} == {""}
 
 
