@@ -243,6 +243,7 @@ def test_a_source_that_is_refused_ends_the_run_before_any_role(
         facts=facts,
         started=lambda: SimpleNamespace(role="", wait_for_all=lambda: None),
         run_later=lambda: None,
+        begun=[],
         planning=True,
     )
     run_roles(host)
