@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,22 @@ def test_one_host_counts_nothing(tmp_path: Path) -> None:
     web1 = with_block(tmp_path, count="2")
     (found,) = errors(lambda: instance_spec(web1))
     assert found.startswith("inv.yml:10 web1.ec2.count: counts the hosts of a group")
+
+
+PROBE = """
+import sys
+from provision.inventory import load
+from provision.roles.project import resolve
+resolve(load(["inv.yml"]).select("all"))
+from provision.roles.reach import reach
+reach(load(["inv.yml"]).hosts["web1"])
+print([name for name in sys.modules if name.startswith(("boto", "provision.cloud"))])
+"""
+
+
+def test_hosts_that_are_no_instances_import_nothing_of_the_cloud(tmp_path: Path) -> None:
+    host(tmp_path, "ansible_host: 192.0.2.1\nroles: [base]")
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
