@@ -10,6 +10,7 @@ import base64
 import importlib
 import json
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,19 @@ network: {config: disabled}
 apt: {preserve_sources_list: true}
 preserve_hostname: true
 locale: false
+"""
+
+
+#: notes its arguments, and connects its streams with a port
+PIPE = """import os, pathlib, select, socket, sys
+pathlib.Path("asked").write_text(" ".join(sys.argv[1:]))
+peer = socket.create_connection(("{address}", 22))
+while True:
+    for ready in select.select([0, peer], [], [])[0]:
+        data = os.read(0, 65536) if ready == 0 else peer.recv(65536)
+        if not data:
+            sys.exit()
+        os.write(1, data) if ready is peer else peer.sendall(data)
 """
 
 
@@ -155,11 +169,25 @@ def test_from_no_instance_to_https_and_back(aws: FakeAws, project: Project) -> N
     )
     assert json.loads(handed.partition("\n")[2])["ssh_keys"]["ed25519_public"] in str(used.events)
 
+    # through Session Manager, whose place a program takes that pipes to the host's sshd
+    inventory = project.folder / "inventory/hosts.yml"
+    text = inventory.read_text()
+    program = project.folder / "bin/aws"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\n{PIPE.format(address=aws.host.address)}")
+    program.chmod(0o755)
+    inventory.write_text(text.replace("    ec2:\n", "    ec2:\n      address: ssm\n"))
+    path = {**env, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    through = prov("run", NAME, "--", "true", cwd=project.folder, env=path, status=0)
+    assert through.errors == []
+    asked = (project.folder / "asked").read_text().split()
+    assert asked[:2] == ["ssm", "start-session"] and instance["InstanceId"] in asked
+    inventory.write_text(text)
+
     # nothing to change, then a change in AWS alone
     again = prov("deploy", NAME, "--create", cwd=project.folder, env=env, status=0)
     assert again.tally(NAME)["changed"] == 0
-    text = (project.folder / "inventory/hosts.yml").read_text()
-    (project.folder / "inventory/hosts.yml").write_text(text.replace("port: 443", "port: 8443"))
+    inventory.write_text(text.replace("port: 443", "port: 8443"))
     plan = prov("ec2 plan", NAME, cwd=project.folder, env=env)
     assert plan.status == 3
 
