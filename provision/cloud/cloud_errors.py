@@ -101,7 +101,7 @@ def unanswered(error: Exception, *, profile: str, region: str) -> CloudError:
     kind = type(error).__name__
     if kind in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
         return CloudError(
-            f"no credentials for AWS were found for {profile}",
+            f"no credentials for AWS were found{f' for {profile}' if 'profile' in profile else ''}",
             hint="Log in (aws sso login, aws configure), or set AWS_PROFILE or AWS_ACCESS_KEY_ID.",
         )
     if kind in ("SSOTokenLoadError", "UnauthorizedSSOTokenError", "TokenRetrievalError"):

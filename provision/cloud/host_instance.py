@@ -268,6 +268,13 @@ class NoInstanceLeft:
     def check(self) -> Diff:
         running = self._left()
         changes = [Change("instance", f"{each['InstanceId']} ({state_of(each)})", "") for each in running]
+        for disk in (disk for each in running for disk in each.get("BlockDeviceMappings", ())):
+            if not disk.get("Ebs", {}).get("DeleteOnTermination", True):
+                volume = disk["Ebs"]["VolumeId"]
+                self._host.note(
+                    f"{disk['DeviceName']} stays, and costs money: aws ec2 delete-volume"
+                    f" --region {self._host.spec.region} --volume-id {volume}"
+                )
         return Diff(changes, "" if changes else "does not exist")
 
     def _left(self) -> list[Instance]:

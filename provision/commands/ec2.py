@@ -82,7 +82,7 @@ def down(target: str, inventory: Sequence[str], limit: str | None, out: Format, 
 
     instances = chosen(target, inventory, limit)
     if not yes:
-        if out.FOR_PROGRAMS or not sys.stdin.isatty():
+        if out.FOR_PROGRAMS or not on_terminal():
             raise UsageError("removing instances needs --yes where prov can't ask")
         status = show_run(cloud_run(instances, steps_down, plan=True), out, plan=True)
         if status != Exit.CHANGES:
@@ -90,6 +90,11 @@ def down(target: str, inventory: Sequence[str], limit: str | None, out: Format, 
         if not click.confirm("Remove all this?", err=True):
             raise click.Abort
     return show_run(cloud_run(instances, steps_down, plan=False), out, plan=False)
+
+
+def on_terminal() -> bool:
+    """Return whether a user can answer."""
+    return sys.stdin.isatty()
 
 
 @ec2.command(name="list", epilog="Example:  prov ec2 list all --json")

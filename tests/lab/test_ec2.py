@@ -85,7 +85,7 @@ class FakeAws:
         on(
             NAME, "sh", "-c",
             f"mkdir -p {folder}; echo 'instance-id: {instance}' >{folder}/meta-data;"
-            f" echo {text} | base64 -d >{folder}/user-data; cloud-init schema --system >/run/schema 2>&1;"
+            f" echo {text} | base64 -d >{folder}/user-data;"
             " systemctl reboot",
             check=False,
         )  # fmt: skip

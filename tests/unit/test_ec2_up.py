@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from ec2_account import (
     BLOCK,
     FakeInstances,
@@ -19,6 +20,7 @@ from ec2_account import (
 )
 from inventories import host as any_host
 
+from provision.cli.main import cli
 from provision.cloud import instance_tags
 from provision.cloud.instance_addresses import AddressCache
 from provision.controller.openssh.arguments import target_words
@@ -179,6 +181,34 @@ def test_down_asks(aws: FakeInstances, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="removing instances needs --yes"):
         prov(folder, "down", "web1")
     assert len(instances()) == 1
+
+
+def test_disks_that_are_to_stay_are_named_by_down(aws: FakeInstances, tmp_path: Path) -> None:
+    folder = ec2_project(tmp_path, BLOCK + "volumes: [{size: 8}, {device: /dev/sdf, size: 20, keep: true}]\n")
+    made = prov(folder, "plan", "web1").steps()["instance"]
+    assert "volume /dev/sdf:  -> 20 GiB, gp3, encrypted, kept by down" in made
+    prov(folder, "up", "web1")
+    assert all(volume["Encrypted"] for volume in ec2().describe_volumes()["Volumes"])
+    assert prov(folder, "plan", "web1").status == 0
+    notes = [each["text"] for each in prov(folder, "down", "web1", "--yes").events if each["event"] == "note"]
+    (left,) = ec2().describe_volumes()["Volumes"]
+    assert left["Size"] == 20
+    assert any(note.startswith("/dev/sdf stays") and note.endswith(left["VolumeId"]) for note in notes)
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n", 1), ("y", 0)])
+def test_down_shows_what_it_removes_and_takes_no_for_an_answer(
+    aws: FakeInstances, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, left: int
+) -> None:
+    folder = ec2_project(tmp_path)
+    prov(folder, "up", "web1")
+    (name,) = [each["InstanceId"] for each in instances()]
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("provision.commands.ec2.on_terminal", lambda: True)
+    result = CliRunner().invoke(cli, ["ec2", "down", "web1"], input=f"{answer}\n")
+    assert f"- instance {name} (running)" in result.output
+    assert "Remove all this?" in result.output
+    assert len(instances()) == left
 
 
 def test_list_shows_what_aws_has_now(aws: FakeInstances, tmp_path: Path) -> None:
