@@ -321,6 +321,19 @@ def test_journald_limits(one: Inside, there: str, given: dict[str, Any]) -> None
     assert held.before.get(at) == held.after.get(at)
 
 
+def of_a_user() -> Picture:
+    """What p-user has of units: files and links, whether it lingers, whether its unit runs and is enabled."""
+    files = {at: what for at, what in photograph(Path("/home/p-user")).items() if "." in at}
+    said = [
+        subprocess.run(
+            ["sh", "-c", f"{AS_USER} {verb} p-u"], capture_output=True, text=True, check=False
+        ).stdout
+        for verb in ("is-active", "is-enabled")
+    ]
+    lingers = os.path.exists("/var/lib/systemd/linger/p-user")  # noqa: PTH110 (of the host)
+    return {**files, "p-u": (*said, lingers, "")}
+
+
 @drawn(
     lingers=st.booleans(),
     file=st.sampled_from(["", SLEEPS, SLEEPS + "[Install]\nWantedBy=default.target\n"]),
@@ -344,7 +357,7 @@ def test_units_of_a_user(
             one.sh(f"{AS_USER} daemon-reload; {AS_USER} -q {done} p-u || true")
     if not lingers:
         one.sh("loginctl disable-linger p-user; systemctl stop user@$(id -u p-user)")
-    one.looks(lambda: {at: what for at, what in photograph(Path("/home/p-user")).items() if "." in at})
+    one.looks(of_a_user)
     steps: list[Any] = [Linger("p-user", lingering)]
     if lingering:
         steps.append(UserUnit("p-user", "p-u.service", SLEEPS + "[Install]\nWantedBy=default.target\n"))
@@ -356,5 +369,5 @@ def test_units_of_a_user(
             said = one.tells("sh", "-c", f"{AS_USER} is-active p-u; true").strip()
             assert (said == "active") == running
 
-    held = hold(one, *steps, effect=is_so, undone=False)
+    held = hold(one, *steps, effect=is_so)
     assert not held.failed
