@@ -1,6 +1,6 @@
 """Units of a user's own systemd. Shipped to hosts (Python 3.8, standard library)."""
 
-from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_text, step, wanted
@@ -233,9 +233,9 @@ def talk_to(host: "System", user: str) -> Units:
 
     def ask(argv: Sequence[str], **options: Any) -> Result:
         if not there:
-            # in a plan, this systemd may still have to be started: it knows no unit yet
+            # in a plan, this systemd may still have to be started: its files tell what it will know
             names = argv[argv.index("--") + 1 :] if "--" in argv else []
-            return Result(argv, 0, "\n".join("Id=%s\n" % name for name in names), "")
+            return Result(argv, 0, "\n".join(told_by_files(host, user, name) for name in names), "")
         if argv[0] == "journalctl":
             # messages of a user's units are in the host's journal
             return host.ask([argv[0], "--user-unit", *argv[2:]], **options)
@@ -249,3 +249,29 @@ def talk_to(host: "System", user: str) -> Units:
         own = "%s/%s" % (account_of(host, user).home, OWN)
         return PlannedUnits(run, ask, host.files, (own, *FOLDERS))
     return Units(run, ask)
+
+
+def told_by_files(host: "System", user: str, name: str) -> str:
+    """Return what `systemctl show` will say of a unit once the user's systemd has started."""
+    own = "%s/%s" % (account_of(host, user).home, OWN)
+    for folder in (own, *FOLDERS):
+        path = "%s/%s" % (folder, name)
+        if host.files.exists(path):
+            wanted_by = [at for at in (own, FOLDERS[0]) for at in links_to(host, at, name)]
+            has_install = b"[Install]" in host.files.read(path)
+            enabled = "enabled" if wanted_by else "disabled" if has_install else "static"
+            # that target is reached as it starts
+            starts = any("/default.target.wants/" in link for link in wanted_by)
+            active = (
+                "ActiveState=active\nSubState=running" if starts else "ActiveState=inactive\nSubState=dead"
+            )
+            values = (name, path, enabled, active)
+            return "Id=%s\nLoadState=loaded\nFragmentPath=%s\nUnitFileState=%s\n%s\n" % values
+    return "Id=%s\n" % name
+
+
+def links_to(host: "System", folder: str, name: str) -> List[str]:
+    """Return the links by which units of a folder want a unit."""
+    wants = [each for each in host.files.list(folder) if each.endswith((".wants", ".requires"))]
+    paths = ["%s/%s/%s" % (folder, each, name) for each in wants]
+    return [path for path in paths if host.files.stat(path) is not None]

@@ -68,12 +68,13 @@ class Restoration:
         self.kernel = Kernel(host, steps)
         self.checkouts = Checkouts(host, steps)
         self.answers = FormerAnswers(host, steps)
+        self.users = UserServices(host, steps)
         self.places = list(self._places(now["paths"], left["paths"]))
         self.lines = list(self._lines())
-        self.users = UserServices(host, steps, [place.path for place in self.places])
+        self.users.expect([place.path for place in self.places])
         self.units = list(self._units(left["units"], began))
         self.gone = list(self._gone())
-        self.stays += [*self.checkouts.stays, *self.answers.stays]
+        self.stays += [*self.checkouts.stays, *self.answers.stays, *self.users.stays()]
         ending = [unit.name for unit in self.units if "stop" in unit.first]
         self.refused += [*self.kernel.refused, *self.kernel.busy(ending), *self._running(ending)]
         self.refused += self.checkouts.refused
@@ -161,7 +162,9 @@ class Restoration:
             others = [
                 name
                 for name in self.host.files.list(path)
-                if name not in names and "%s/%s" % (path, name) not in going
+                if name not in names
+                and "%s/%s" % (path, name) not in going
+                and not self.users.removes("%s/%s" % (path, name))
             ]
             if others:
                 self.stays.append("%s (not empty)" % path)

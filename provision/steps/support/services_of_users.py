@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Sequenc
 
 from provision.steps.base import Change
 from provision.steps.support.unit_judging import full_name
-from provision.steps.user_units import LINGER, OWN, manager, runs
+from provision.steps.user_units import LINGER, OWN, manager, manager_unit, runs
 from provision.system.unit_state import ENABLED
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ class UserUnitWork(NamedTuple):
 
 
 class UserServices:
-    """What a run did with users' systemds. steps: as of Runs.steps.  restored: paths that are put back."""
+    """What a run did with users' systemds. steps: as of Runs.steps."""
 
-    def __init__(self, host: "System", steps: Sequence[Dict[str, Any]], restored: Sequence[str]) -> None:
+    def __init__(self, host: "System", steps: Sequence[Dict[str, Any]]) -> None:
         self.host = host
-        self._restored = restored
+        self._restored: Sequence[str] = ()
         self._labels: List[str] = []
         self._users: Set[str] = set()
         #: (user, unit) -> what differed -> the words before and after, the first and the last
@@ -51,9 +51,32 @@ class UserServices:
         self.work = list(self._work())
         self.lingering = {user: was for user, (was, _) in self._linger.items() if was != self._lingers(user)}
 
+    def expect(self, restored: Sequence[str]) -> None:
+        """Note the paths that are put back: units that run by such a file are restarted."""
+        self._restored = restored
+        self.work = list(self._work())
+
+    def removes(self, path: str) -> bool:
+        """Return whether a folder of links to units goes, as all of these units are disabled."""
+        folder, _, name = path.rpartition("/")
+        if not name.endswith((".wants", ".requires")) or not folder.endswith("/" + OWN):
+            return False
+        going = [each for each in self.work if "disable" in each.first]
+        names = {each.name for each in going if folder == "%s/%s" % (self._home(each.user), OWN)}
+        return bool(names) and names.issuperset(self.host.files.list(path))
+
+    def _home(self, user: str) -> str:
+        account = self.host.accounts.user(user)
+        return account.home if account is not None else ""
+
     def labels(self) -> List[str]:
         """Return the steps whose commands are all undone."""
         return self._labels
+
+    def stays(self) -> List[str]:
+        """Return what can't be put back."""
+        ended = [user for user, was in self.lingering.items() if was == "yes"]
+        return ["which units of %s run (they have ended, and start as at boot)" % user for user in ended]
 
     def changes(self) -> List[Change]:
         """Return all that would be put back."""
@@ -82,6 +105,9 @@ class UserServices:
         for user, was in self.lingering.items():
             verb = "enable-linger" if was == "yes" else "disable-linger"
             self.host.run(("loginctl", verb, user)).require("loginctl %s" % verb)
+            if was == "yes":
+                # logind starts it too, but does not wait until it takes commands
+                self.host.units.do("start", manager_unit(self.host, user))
 
     def _read(self, label: str, diff: "Sequence[Tuple[str, str, str]]") -> None:
         service, file, linger = SERVICE.match(label), FILE.match(label), LINGERS.match(label)
