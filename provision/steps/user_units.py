@@ -235,7 +235,7 @@ def talk_to(host: "System", user: str) -> Units:
         if not there:
             # in a plan, this systemd may still have to be started: its files tell what it will know
             names = argv[argv.index("--") + 1 :] if "--" in argv else []
-            return Result(argv, 0, "\n".join(told_by_files(host, user, name) for name in names), "")
+            return Result(argv, 0, "\n".join(shown_by_files(host, user, name) for name in names), "")
         if argv[0] == "journalctl":
             # messages of a user's units are in the host's journal
             return host.ask([argv[0], "--user-unit", *argv[2:]], **options)
@@ -251,7 +251,7 @@ def talk_to(host: "System", user: str) -> Units:
     return Units(run, ask)
 
 
-def told_by_files(host: "System", user: str, name: str) -> str:
+def shown_by_files(host: "System", user: str, name: str) -> str:
     """Return what `systemctl show` will say of a unit once the user's systemd has started."""
     own = "%s/%s" % (account_of(host, user).home, OWN)
     for folder in (own, *FOLDERS):
