@@ -24,9 +24,11 @@ from provision.controller.transport_choice import connection_over, transport_to
 from provision.declared.role_folders import BUILTIN
 from provision.errors import ProvError
 from provision.inventory.loaded import InventoryHost
+from provision.roles.fabric_words import OF_FABRIC, OF_PARAMIKO
 from provision.roles.project import Assignment
 from provision.roles.reach import PendingConnection, login_of, reach
 from provision.roles.role_model import Params
+from provision.roles.wanted_paths import WantedPaths
 from provision.secrets import Secret
 from provision.steps.base import Step
 
@@ -46,16 +48,6 @@ class Steps(Protocol):
     """What a step needs from its first argument."""
 
     def submit(self, step: Step) -> Outcome: ...
-
-
-#: attributes of a fabric.Connection that a Host has; the connection is made when one is first used
-WORDS = (
-    "run sudo local put get sftp cd cwd prefix shell forward_local forward_remote config command_cwds"
-    " command_prefixes client transport gateway original_host is_connected create_session ssh_config"
-    " connect_kwargs connect_timeout inline_ssh_env forward_agent"
-)
-OF_FABRIC = frozenset(WORDS.split())
-OF_PARAMIKO = ("client", "transport")
 
 
 class Host:
@@ -87,6 +79,7 @@ class Host:
         self._pending = pending
         self._on_failure: list[tuple[str, Callable[[], None]]] = []
         self._began = began
+        self._wanted = WantedPaths()
         self._later: list[tuple[str, tuple[Path, ...], Callable[[], None]]] = []
         #: by application: instances that a rollback serves; those that the run starts, and by which steps
         self.recorded: dict[str, Any] = {}
@@ -227,7 +220,8 @@ class Host:
     # -- steps
 
     def submit(self, step: Step) -> Outcome:
-        """Send a step to the host; returns at once."""
+        """Send a step to the host; returns at once. Raises ConfigError for a step that can not be."""
+        self._wanted.add(step)
         return self.started().submit(step)
 
     def later(self, action: Callable[[], None]) -> None:
