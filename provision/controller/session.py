@@ -190,15 +190,17 @@ class Session:
 
     def finish(self) -> None:
         """Wait for all steps, end the agent in good order and close the channel; do not raise failures."""
+        # asked once: what is noted of the host has what plans need
+        caches = not self._closed and self._host_caches()
         try:
             if not self._closed:
-                if self._host_caches():
+                if caches:
                     self._ship(PLAN)
                 self._ending = End(self.whole)
                 self._send(self._ending)
             while not self._closed:
                 self._pump()
-            if self._host_caches():
+            if caches:
                 remember_program(self._login.host, self._conversation.program, self._shipped)
         finally:
             self._conversation.close()
