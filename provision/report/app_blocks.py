@@ -155,14 +155,22 @@ def source_lines(source: Sequence[Change], style: Style) -> Iterator[ShownLine]:
             yield ShownLine("hunk", f"~ {name}  {flat(change.before)} -> {flat(change.after)}")
     for kind, sign in (("new file", "+"), ("removed", "-")):
         named = [flat(c.before or c.after) for c in source if c.what == kind]
-        yield from names(kind, sign, named, whole=not is_new(source), style=style)
+        if is_new(source):
+            count = sum(number_of(c) for c in source if c.what == kind)
+            yield from listed("files", named if style.diff_lines is None else briefly(named, count))
+        else:
+            yield from names(kind, sign, named, style=style)
 
 
-def names(kind: str, sign: str, named: Sequence[str], *, whole: bool, style: Style) -> Iterator[ShownLine]:
-    """Yield names of files: a line for each if they are few. whole: whether there was a release before."""
-    if not whole:
-        yield from listed("files", named[: MOST_NAMES + 1] if style.diff_lines is not None else named)
-        return
+def briefly(named: Sequence[str], count: int) -> list[str]:
+    """Return the first of some names, and how many more there are. count: of the files that they stand for."""
+    if count <= MOST_NAMES + 1:
+        return list(named)
+    return [*named[:MOST_NAMES], f"and {count - MOST_NAMES} more"]
+
+
+def names(kind: str, sign: str, named: Sequence[str], *, style: Style) -> Iterator[ShownLine]:
+    """Yield names of files: a line for each if they are few."""
     colour = {"+": "add", "-": "remove"}[sign]
     shown = named if style.diff_lines is None or len(named) <= MOST_NAMES + 1 else named[:MOST_NAMES]
     yield from (ShownLine(colour, f"{sign} {name}") for name in shown)

@@ -233,6 +233,16 @@ def test_a_first_release_and_one_that_is_kept() -> None:
     assert plain(back) == ["web1: shop: da15adf -> c5fe8e1, a release that the host has kept"]
 
 
+def test_files_of_a_first_release_that_are_not_named_are_counted() -> None:
+    found = [*(f"{n}.py" for n in range(20)), "and 7 more"]
+    (line,) = [
+        line
+        for line in plain([step("tree /x", "source", *(Change("new file", "", name) for name in found))])
+        if "files" in line
+    ]
+    assert line == "    files        0.py, 1.py, 2.py, 3.py, 4.py, and 22 more"
+
+
 def test_what_a_unit_has_besides_its_hash_is_shown() -> None:
     text = (
         "--- a\n+++ a\n@@ -1 +1 @@\n-ExecStart=x 9be2d5a8cb75\n+ExecStart=x 81aee9666318\n"
