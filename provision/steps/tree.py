@@ -91,7 +91,10 @@ class Tree(Step):
     def check(self, host: "System") -> Diff:
         new, changed, gone = self.scratch["differences"] = self._differences(host)
         if new and self.like and host.files.stat(self.path) is None and host.files.end(self.like) is not None:
-            return Diff(Compared(host, self.entries, self.like, self._is_preserved).changes(SHOWN))
+            compared = Compared(host, self.entries, self.like, self._is_preserved)
+            differences = compared.changes(SHOWN)
+            self.scratch["fetched"] = compared.fetched
+            return Diff(differences)
         found = [Change("new file", "", path) for path in new[:SHOWN]]
         found += [Change("changed file", "", path) for path in changed[:SHOWN]]
         found += [Change("removed", path, "") for path in gone[:SHOWN]]
@@ -127,7 +130,9 @@ class Tree(Step):
         few = len(names) <= FEW and not gone and not self.like
         todo = [entry for entry in self.entries if entry[0] in names]
         alike = {path for path, _, source, _ in todo if source and self._is_alike(host, path, source)}
-        with prefetched(host, [source for path, _, source, _ in todo if source and path not in alike]):
+        here: Dict[str, bytes] = self.scratch.get("fetched", {})
+        asked = [s for path, _, s, _ in todo if s and path not in alike and s.sha256 not in here]
+        with prefetched(host, asked):
             for path, mode, source, target in todo:
                 at = self._at(path)
                 self._folder(host, at.rsplit("/", 1)[0], uid, gid, made)
@@ -138,7 +143,7 @@ class Tree(Step):
                 elif path in alike:
                     host.files.copy(self._alike(path), at, mode, uid, gid, source.sha256)
                 else:
-                    host.files.write(at, source, mode, uid, gid, durable=few)
+                    host.files.write(at, here.get(source.sha256, source), mode, uid, gid, durable=few)
         if not few:
             host.files.sync()
         host.ledger.filled(self.path, self._names())

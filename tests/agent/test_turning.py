@@ -106,39 +106,40 @@ def test_connections_that_are_open_are_counted(tmp_path: Path) -> None:
 
 #: a deploy's host, as far as it is asked
 DEPLOY = cast(System, SimpleNamespace(planned=False))
-GAMES = pwd.getpwnam("games").pw_uid
+#: a user that no other test has processes of
+NEWS = pwd.getpwnam("news").pw_uid
 
 
 def test_a_user_with_processes_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_ends, "ENDS", 0.2)
-    process = subprocess.Popen(["sleep", "61"], user="games")
+    process = subprocess.Popen(["sleep", "61"], user="news")
     try:
         with pytest.raises(
-            StepError, match=rf"processes of the user games still run: {process.pid} \(sleep 61\)"
+            StepError, match=rf"processes of the user news still run: {process.pid} \(sleep 61\)"
         ):
-            process_ends.await_ends(DEPLOY, "games", GAMES)
+            process_ends.await_ends(DEPLOY, "news", NEWS)
     finally:
         process.kill()
         process.wait()
-    process_ends.await_ends(DEPLOY, "games", GAMES)
+    process_ends.await_ends(DEPLOY, "news", NEWS)
 
 
 @pytest.mark.trust("9", "process-in-a-container")
 def test_processes_of_another_root_are_not_of_this_user(tmp_path: Path) -> None:
     """A container's users may have ids of this host's users; its processes are none of this host's (userdel(8))."""
-    games = pwd.getpwnam("games")
+    news = pwd.getpwnam("news")
     for part in ("bin", "lib", "lib64", "usr"):
         (tmp_path / part).mkdir()
     script = f"""
 for each in bin lib lib64 usr; do mount --bind /$each {tmp_path}/$each; done
-exec chroot --userspec={games.pw_uid}:{games.pw_gid} {tmp_path} /bin/sleep 61
+exec chroot --userspec={news.pw_uid}:{news.pw_gid} {tmp_path} /bin/sleep 61
 """
     inside = subprocess.Popen(["unshare", "--mount", "sh", "-c", script])
     try:
         while Path(f"/proc/{inside.pid}/comm").read_text() != "sleep\n":
             time.sleep(0.01)
-        assert Path(f"/proc/{inside.pid}/status").read_text().split("Uid:\t")[1].startswith(str(games.pw_uid))
-        process_ends.await_ends(DEPLOY, "games", GAMES)
+        assert Path(f"/proc/{inside.pid}/status").read_text().split("Uid:\t")[1].startswith(str(news.pw_uid))
+        process_ends.await_ends(DEPLOY, "news", NEWS)
     finally:
         inside.kill()
         inside.wait()

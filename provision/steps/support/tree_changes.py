@@ -36,6 +36,8 @@ class Compared:
         self._entries: Dict[str, Entry] = {entry[0]: entry for entry in entries}
         self._like = like
         self._preserved = preserved
+        #: contents that were requested to be shown, by their hash: so they need not come a second time
+        self.fetched: Dict[str, bytes] = {}
 
     def changes(self, most: int) -> List[Change]:
         """Return the differences. most: names of new and of removed files."""
@@ -91,6 +93,7 @@ class Compared:
         ):
             return sizes
         old, new = self._host.files.read(self._at(path)), self._host.fetch(source)
+        self.fetched[source.sha256] = new
         if max(map(len, [*old.splitlines(), *new.splitlines()]), default=0) > LONGEST_LINE:
             return sizes
         return text_change(what, old, new, path)
