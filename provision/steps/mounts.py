@@ -14,7 +14,15 @@ from provision.steps.support.fstab import (
     put_mounted,
     write_fstab,
 )
-from provision.steps.support.mounted import remount, same_kind, same_source, shown, shown_source, taken_away
+from provision.steps.support.mounted import (
+    BIND,
+    remount,
+    same_kind,
+    same_source,
+    shown,
+    shown_source,
+    taken_away,
+)
 
 if TYPE_CHECKING:
     from provision.system.host import System
@@ -92,7 +100,10 @@ class Mount(Step):
         words = []
         if now is not None:
             gone = taken_away(former, entry) if former is not None else []
-            words = ["-o", ",".join(["remount", *gone, *remount(entry, now)])]
+            # mount(8) does not find a line of fstab that names the directory by a link, and remounts all of the
+            # file system without this word
+            bound = ["bind"] if set(BIND) & set(entry.words) else []
+            words = ["-o", ",".join(["remount", *bound, *gone, *remount(entry, now)])]
         hint = "Check that the source exists and holds a file system of this kind: `blkid`."
         host.run(("mount", *words, self.path)).require("mounting %s" % self.path, hint)
         put_mounted(host, self.path, [entry])

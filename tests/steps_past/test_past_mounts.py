@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from forked import Host, Hosts
+from hypothesis import example
 from hypothesis import strategies as st
 from past import drawn, hold
 from pictures import Picture
@@ -105,6 +106,24 @@ def options_of(host: Host, at: Path) -> set[str]:
     now=st.sampled_from([True, True, False]),
     by=st.sampled_from(["at", "link"]),
     order=st.sampled_from([None, None, 2]),
+)
+@example(
+    lines=["  ONE LINK none bind 0 0"],
+    end="\n",
+    mounted="ONE",
+    wanted=("ONE", "none", "bind,ro"),
+    now=True,
+    by="link",
+    order=None,
+)
+@example(
+    lines=["  ONE LINK none bind 0 0"],
+    end="\n",
+    mounted="",
+    wanted=("ONE", "none", "bind,ro"),
+    now=True,
+    by="link",
+    order=None,
 )
 def test_mount(
     hosts: Hosts,
