@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ VOLATILE_NAMES: Mapping[str, str] = {
 RANDOM = "/etc/prov/tls/"
 #: have the day on which an account was made (shadow(5), third field), which after midnight is another one
 DATED = ("/etc/shadow", "/etc/shadow-")
+#: say who has deployed each release, and when
+SIGNED = re.compile(r"/srv/[^/]+/releases\.json")
 UNITS = """
 systemctl list-unit-files --no-legend --plain --type=service,socket,timer | awk '{print $1, $2}' | sort
 systemctl list-units --all --no-legend --plain --type=service,socket,timer --state=running,listening,waiting,failed |
@@ -110,6 +113,13 @@ def picture(name: str) -> Picture:
     found.update(
         {path: f"{found[path].rsplit(' ', 1)[0]} {_undated(name, path)}" for path in DATED if path in found}
     )
+    found.update(
+        {
+            path: f"{found[path].rsplit(' ', 1)[0]} {_unsigned(name, path)}"
+            for path in found
+            if SIGNED.fullmatch(path)
+        }
+    )
     return Picture(found, units(name), _remembered(name), tuple(stale))
 
 
@@ -117,6 +127,14 @@ def _undated(name: str, path: str) -> list[list[str]]:
     """The accounts of a lab host's shadow file, without their days."""
     lines = Path(f"{store.current().host(name).root}{path}").read_text(encoding="utf-8").splitlines()
     return [fields[:2] + fields[3:] for fields in (line.split(":") for line in lines)]
+
+
+def _unsigned(name: str, path: str) -> dict[str, Any]:
+    """A lab host's book of releases, without who has deployed each, and when."""
+    book: dict[str, Any] = json.loads(Path(f"{store.current().host(name).root}{path}").read_bytes())
+    signed = ("at", "who", "commit")
+    instances = book["instances"].items()
+    return {**book, "instances": {n: {k: v for k, v in e.items() if k not in signed} for n, e in instances}}
 
 
 def units(name: str) -> frozenset[str]:
