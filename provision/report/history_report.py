@@ -54,8 +54,7 @@ def line(run: Mapping[str, Any]) -> str:
         return f"{run['id']}  {run['damaged']}"
     began = run["began"].replace("T", " ").rstrip("Z")
     words = [str(run["id"]), began, run.get("state") or "cut off", *map(turn, run.get("apps", ()))]
-    of = f" of {', '.join(map(flat, run['roles']))}" if run.get("roles") and not run.get("apps") else ""
-    words.append(counted(len(run["changed"]), "step") + of)
+    words.append(counted(len(run["changed"]), "step") + what(run))
     if run.get("ended") and "seconds" in run:
         words.append(f"{run['seconds']:.1f} s")
     words += [flat(run.get("who", "")), flat(run.get("commit", ""))]
@@ -66,6 +65,15 @@ def line(run: Mapping[str, Any]) -> str:
     if run.get("undone"):
         words.append("undone automatically" if run["undone"] == run["id"] else f"undone by {run['undone']}")
     return "  ".join(filter(None, words))
+
+
+def what(run: Mapping[str, Any]) -> str:
+    """Return the roles that a run was of, or the only step of one that was of none, such as of a command's own."""
+    if run.get("apps") or run.get("undoes"):
+        return ""
+    if run.get("roles"):
+        return f" of {', '.join(map(flat, run['roles']))}"
+    return f": {flat(run['changed'][0])}" if len(run["changed"]) == 1 else ""
 
 
 def turn(app: Mapping[str, str]) -> str:

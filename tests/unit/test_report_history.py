@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from provision.controller.events import HostDone, PastRun, UndeclaredFound
-from provision.report.history_report import HistoryShown
+from provision.report.history_report import HistoryShown, line
 from provision.report.jsonl import JsonLines
 from provision.report.plain_lines import PlainReport
 from provision.report.reporting import Style
@@ -39,12 +39,14 @@ def shown(*events: PastRun | HostDone, named: bool = False) -> tuple[str, str]:
 
 
 def test_a_line_a_run() -> None:
+    undoing = {**RUN, "id": 12, "undoes": 11, "changed": ["undo the last run"]}
+    assert line(undoing).startswith("12  2026-11-21 15:10:44  failed  1 step  0.9 s")
     dead = {"id": 14, "began": "2026-11-21T15:11:00Z", "ended": "", "changed": [], "failed": [], "who": "bob"}
     damaged = {"id": 15, "damaged": "its record is damaged", "began": "", "changed": []}
     out, _ = shown(*(PastRun("web1", run) for run in (RUN, dead, damaged)), named=True)
     assert out.splitlines() == [
-        "web1: 13  2026-11-21 15:10:44  failed  1 step  0.9 s  ann@desk (pid 7)  a1b2c3d4e5f6, modified"
-        "  failed at service nginx  undone by 14",
+        "web1: 13  2026-11-21 15:10:44  failed  1 step: file /etc/x  0.9 s  ann@desk (pid 7)"
+        "  a1b2c3d4e5f6, modified  failed at service nginx  undone by 14",
         "web1: 14  2026-11-21 15:11:00  cut off  0 steps  bob",
         "web1: 15  its record is damaged",
     ]
