@@ -47,10 +47,14 @@ def test_a_killed_agent_leaves_no_lock(agents: Agents, root: Path) -> None:
     assert runs[1]["changed"] == [f"file {root}/y"]
 
 
+#: until a test touches `end`, or its folder, which has that, is gone again before anyone has looked
+WAITS = "while [ -d {0} ] && ! [ -e {0}/end ]; do sleep 0.02; done"
+
+
 def test_what_a_killed_agent_has_left_at_work_keeps_the_lock(agents: Agents, root: Path) -> None:
     session = agents.start()
     assert session.submit(File(f"{root}/x", "")).changed
-    script = f"touch {root}/at-work; exec 1>&- 2>&-; until [ -e {root}/end ]; do sleep 0.02; done"
+    script = f"touch {root}/at-work; exec 1>&- 2>&-; {WAITS.format(root)}"
     session.submit(Command(["sh", "-c", script], reason="a test"))
     wait_for((root / "at-work").exists)
     agents.channels[0].kill()
@@ -69,7 +73,7 @@ def test_what_a_killed_agent_has_left_at_work_keeps_the_lock(agents: Agents, roo
 
 
 def test_what_a_run_has_left_in_the_background_keeps_no_lock(agents: Agents, root: Path) -> None:
-    script = f"(until [ -e {root}/end ]; do sleep 0.02; done) & touch {root}/at-work"
+    script = f"({WAITS.format(root)}) & touch {root}/at-work"
     try:
         with agents.session() as session:
             assert session.submit(Command(["sh", "-c", script], reason="a test")).changed
