@@ -158,9 +158,10 @@ class HostInstance:
             yield Change("state", state, "running")
         if instance["InstanceType"] not in spec.types:
             yield Change("type", instance["InstanceType"], f"{spec.types[0]}, stopped for it")
-        if sorted(self._groups_now(instance)) != sorted(self._groups_wanted()):
+        groups = self._groups_wanted()
+        if sorted(self._groups_now(instance)) != sorted(groups):
             own = {group["GroupId"]: group["GroupName"] for group in instance.get("SecurityGroups", ())}
-            wanted = [own.get(group, group) for group in self._groups_wanted()]
+            wanted = [own.get(group, group) for group in groups]
             yield Change("security groups", ", ".join(sorted(own.values())), ", ".join(sorted(wanted)))
         if instance.get("MetadataOptions", {}).get("HttpTokens") != "required":
             yield Change("metadata", "IMDSv1 and IMDSv2", "IMDSv2 only")
@@ -247,8 +248,8 @@ class HostInstance:
         """Change what can be changed while the instance runs."""
         host, instance = self._host, self._host.look_again()
         name = instance["InstanceId"]
-        if sorted(self._groups_now(instance)) != sorted(self._groups_wanted()):
-            groups = self._groups_wanted()
+        groups = self._groups_wanted()
+        if sorted(self._groups_now(instance)) != sorted(groups):
             host.aws.call("ec2:ModifyInstanceAttribute", InstanceId=name, Groups=groups)
         if instance.get("MetadataOptions", {}).get("HttpTokens") != "required":
             host.aws.call("ec2:ModifyInstanceMetadataOptions", InstanceId=name, HttpTokens="required")

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from provision.controller.events import StepDone
+from provision.report import diffs
 from provision.report.diffs import folded, unified
 from provision.report.moved_names import is_turning, remaining
 from provision.report.reporting import Style, counted
@@ -215,7 +216,7 @@ def command(step: StepDone, style: Style) -> str:
 
 def unit_lines(step: StepDone, style: Style) -> Iterator[ShownLine]:
     """Yield how a unit differs from that of the instance before. One that is new is prov's own matter."""
-    changed = [c for c in remaining(step.diff) if c.text and "\n@@ -0,0 " not in f"\n{c.text}"]
+    changed = [c for c in remaining(step.diff) if c.text and not diffs.is_new(c)]
     if not changed or style.diff_lines == 0:
         return
     name = re.sub(r"@[0-9a-f]{12}", "@", flat(step.step).removeprefix("unit file "))

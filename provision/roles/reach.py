@@ -22,11 +22,12 @@ def reach(inventory: InventoryHost) -> Target:
     settings, target = inventory.connection, login_target(inventory)
     if settings.kind == "ec2":
         from provision.cloud.instance_addresses import AddressCache, reached
-        from provision.inventory.ec2_block import instance_address, instance_spec
+        from provision.cloud.instance_lookup import find_address
+        from provision.inventory.ec2_block import instance_spec
 
         spec = instance_spec(inventory)
         known_hosts = AddressCache(spec, inventory.name).known_hosts
-        return reached(target, spec, instance_address(inventory).address, known_hosts)
+        return reached(target, spec, find_address(spec, inventory.name).address, known_hosts)
     if settings.kind != "lab":
         return target
     from provision import lab

@@ -132,7 +132,7 @@ class Configuration(Step):
         )
 
     def _name_cause(self, host: "System", error: StepError) -> None:
-        """Have an error begin with what its program says of which line, and whose file that is."""
+        """Put the refused line, the reason, and whose file it is at the beginning of an error."""
         said = NGINX.search(error.stderr) or APACHE.search(error.stderr)
         if said:
             path = said.group("path")

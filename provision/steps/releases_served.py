@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, check_text, listed, step, wanted
+from provision.steps.service_environment import entries_of
 from provision.system.memory.records import Damaged
 from provision.system.memory.release_book import (
     empty_book,
-    entries_of,
     newer,
     obstacle,
     path_in,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from provision.system.host import System
 
 #: an assignment as systemd_environment (system/writers.py) writes it; newlines are kept in the quotes
-ASSIGNMENT = re.compile(r'^([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"$', re.MULTILINE | re.DOTALL)
+ASSIGNMENT = re.compile(r'^([A-Za-z_][A-Za-z0-9_]*)=("(?:[^"\\]|\\.)*")$', re.MULTILINE | re.DOTALL)
 
 
 @wanted()
@@ -32,7 +32,7 @@ class EnvironmentFile(File):
 
 def changed(before: bytes, after: bytes) -> List[Change]:
     """Return the variables that differ between two texts, without their values."""
-    old, new = variables(before), variables(after)
+    old, new = (entries_of(text.decode("utf-8", "surrogateescape")) for text in (before, after))
     return [
         Change("variable %s" % name, MASK if name in old else "", MASK if name in new else "")
         for name in sorted({*old, *new})
@@ -40,9 +40,9 @@ def changed(before: bytes, after: bytes) -> List[Change]:
     ]
 
 
-def variables(text: bytes) -> Dict[str, str]:
-    """Return name -> value, as it is written."""
-    return dict(ASSIGNMENT.findall(text.decode("utf-8", "surrogateescape")))
+def entries_of(text: str) -> Dict[str, str]:
+    """Return the entries of an environment file that prov has written: name -> value as written there."""
+    return dict(ASSIGNMENT.findall(text))
 
 
 environment_file = step(EnvironmentFile)

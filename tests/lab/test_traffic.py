@@ -1,4 +1,4 @@
-"""Nobody who asks an application notices a run that is killed, an undo, a rollback, or an application that goes.
+"""No request fails while a run is killed, undone or rolled back, or while another application is removed.
 
 More of it: `make prove`, tests/prove/test_traffic.py.
 """

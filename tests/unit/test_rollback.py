@@ -17,8 +17,9 @@ from provision.run import going_back
 from provision.run.going_back import chosen
 from provision.serving.recorded import about, recorded
 from provision.steps.application_logs import time_of
+from provision.steps.service_environment import entries_of
 from provision.steps.support.app_processes import process_of
-from provision.system.memory.release_book import entries_of, newer
+from provision.system.memory.release_book import newer
 from provision.system.writers import systemd_environment
 
 A, B, C = "a" * 12, "b" * 12, "c" * 12

@@ -132,15 +132,6 @@ def obstacle(host: "System", home: str, entry: Dict[str, Any]) -> str:
     return ""
 
 
-def entries_of(text: str) -> "Dict[str, str]":
-    """Return the entries of an environment file that prov has written: name -> value as written there."""
-    return {found.group(1): found.group(2) for found in ENTRY.finditer(text)}
-
-
-#: an entry of an environment file (writers.systemd_environment)
-ENTRY = re.compile(r'^([A-Za-z_][A-Za-z0-9_]*)=("(?:[^"\\]|\\.)*")$', re.MULTILINE | re.DOTALL)
-
-
 def in_order(book: Dict[str, Any]) -> "List[Tuple[str, Dict[str, Any]]]":
     """Return the instances of a book, the oldest deploy first."""
     return sorted(book["instances"].items(), key=lambda item: (item[1]["at"], item[0]))

@@ -79,8 +79,10 @@ def prov(
 
 
 def start(*argv: str, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Run prov, with --json in front of its arguments; whoever starts it has to `finish` it. The first argument is the
-    command, which may be of two words."""
+    """Start prov with --json before its arguments. Pass what is returned to `finish`.
+
+    argv: the command, which may have two words, then its arguments.
+    """
     command, *rest = argv
     return subprocess.Popen(
         [PROV, *command.split(), "--json", *rest],
