@@ -156,11 +156,11 @@ def source_lines(source: Sequence[Change], style: Style) -> Iterator[ShownLine]:
             yield ShownLine("hunk", f"~ {name}  {flat(change.before)} -> {flat(change.after)}")
     for kind, sign in (("new file", "+"), ("removed", "-")):
         named = [flat(c.before or c.after) for c in source if c.what == kind]
+        count = sum(number_of(c) for c in source if c.what == kind)
         if is_new(source):
-            count = sum(number_of(c) for c in source if c.what == kind)
             yield from listed("files", named if style.diff_lines is None else briefly(named, count))
         else:
-            yield from names(kind, sign, named, style=style)
+            yield from names(kind, sign, named, count, style=style)
 
 
 def briefly(named: Sequence[str], count: int) -> list[str]:
@@ -170,13 +170,13 @@ def briefly(named: Sequence[str], count: int) -> list[str]:
     return [*named[:MOST_NAMES], f"and {count - MOST_NAMES} more"]
 
 
-def names(kind: str, sign: str, named: Sequence[str], *, style: Style) -> Iterator[ShownLine]:
-    """Yield names of files: a line for each if they are few."""
+def names(kind: str, sign: str, named: Sequence[str], count: int, *, style: Style) -> Iterator[ShownLine]:
+    """Yield names of files: a line for each if they are few. count: of the files that they stand for."""
     colour = {"+": "add", "-": "remove"}[sign]
     shown = named if style.diff_lines is None or len(named) <= MOST_NAMES + 1 else named[:MOST_NAMES]
     yield from (ShownLine(colour, f"{sign} {name}") for name in shown)
     if len(shown) < len(named):
-        yield ShownLine("dim", f"{sign} {len(named) - len(shown)} more: {kind} (--diff shows all)")
+        yield ShownLine("dim", f"{sign} {count - len(shown)} more: {kind} (--diff shows all)")
 
 
 def hunks(change: Change, most: int | None) -> Iterator[ShownLine]:

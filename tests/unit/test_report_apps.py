@@ -243,6 +243,14 @@ def test_files_of_a_first_release_that_are_not_named_are_counted() -> None:
     assert line == "    files        0.py, 1.py, 2.py, 3.py, 4.py, and 22 more"
 
 
+def test_new_files_of_a_later_release_that_are_not_named_are_counted() -> None:
+    found = [
+        Change("new folder"),
+        *(Change("new file", "", name) for name in (*map(str, range(20)), "and 7 more")),
+    ]
+    assert plain([step("tree /x", "source", *found)])[-1] == "    + 22 more: new file (--diff shows all)"
+
+
 def test_what_a_unit_has_besides_its_hash_is_shown() -> None:
     text = (
         "--- a\n+++ a\n@@ -1 +1 @@\n-ExecStart=x 9be2d5a8cb75\n+ExecStart=x 81aee9666318\n"
