@@ -6,7 +6,6 @@ deploy, so that every report shows them.
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from provision.cloud.elastic_address import ElasticAddress, NoElasticAddress, fi
 from provision.cloud.first_boot import FirstBoot
 from provision.cloud.host_instance import HostInstance, NoInstanceLeft
 from provision.cloud.own_security_group import NoSecurityGroup, OwnSecurityGroup, find_group
+from provision.controller.event_queue import EventQueue
 from provision.controller.events import Event, HostDone, Notice, StepDone, Tally
 from provision.errors import ProvError, UnreachableError
 from provision.locks import locked
@@ -70,7 +70,7 @@ class CloudRun:
         self._make = make
         self._steps = steps
         self._plan = plan
-        self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._queue: EventQueue[Event] = EventQueue()
         self.tallies = {name: Tally() for name in names}
 
     def __iter__(self) -> Iterator[Event]:

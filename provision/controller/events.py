@@ -1,8 +1,7 @@
-"""Events of a run, as small frozen classes on one queue. Reports read them (decision D11)."""
+"""Events of a run, as small frozen classes put on one queue. Reports read them (decision D11)."""
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -225,6 +224,3 @@ class Summary:
     hosts: dict[str, Tally] = field(default_factory=dict)
     seconds: float = 0.0
     interrupted: bool = False
-
-
-Events = queue.SimpleQueue[Event]

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from provision.agent.secret_masks import Masks
+from provision.controller.event_queue import EventQueue
 from provision.controller.events import (
     Connecting,
     Event,
-    Events,
     HostDone,
     Notice,
     Reached,
@@ -54,7 +54,7 @@ class Run:
         check_configuration(a.host.connection.paramiko for a in assignments)
         self.assignments = assignments
         self.tallies = {a.host.name: Tally() for a in assignments}
-        self._queue: Events = Events()
+        self._queue: EventQueue[Event] = EventQueue()
         first: dict[str, str] = {}
         self._order = providers_first(assignments)
         for assignment in self._order:

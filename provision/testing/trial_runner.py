@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import queue
 import time
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from provision import lab
+from provision.controller.event_queue import EventQueue
 from provision.errors import Exit, ProvError, UsageError
 from provision.testing import results
 from provision.testing.results import Event, Finished, StageDone, StageStarted, TrialDone
@@ -26,7 +26,7 @@ class Trials:
     def __init__(self, trials: Sequence[Trial], options: TrialOptions) -> None:
         self.finished = Finished()
         self._options = options
-        self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._queue: EventQueue[Event] = EventQueue()
         self._stages = [Stages(trial, options) for trial in trials]
         self._stopped = False
 
