@@ -43,6 +43,9 @@ INVENTORY = """
         role: {{roles: [greter]}}
         parameter: {{roles: [greeter], greeter: {{count: many}}}}
         port: {{roles: [greeter], ansible_port: ssh}}
+    serving:
+      hosts:
+        shop1: {{apps: {{shop: {{source: shop}}}}}}
     """
 
 
@@ -121,6 +124,9 @@ def test_no_roles(prov: Prov) -> None:
     status, _, err = prov("deploy", "lone")
     assert status == 2
     assert "no roles are listed for lone" in err and "roles: [base, python]" in err
+    assert "app" not in err
+    status, _, err = prov("deploy", "shop1")
+    assert status == 2 and "roles: [base, python, app], which deploys its apps" in err
     status, _, err = prov("plan", "web1,lone")
     assert status == 4 and "skipped, no roles are listed: lone" in err
 
