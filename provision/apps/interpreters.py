@@ -1,4 +1,4 @@
-"""Which Python an application runs on, and whether its project supports it."""
+"""Which Python an application runs on, and whether its source makes a release for it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import re
 
 from provision.apps.app_model import SYSTEM, App
 from provision.apps.app_releases import Release
+from provision.apps.application import Application
+from provision.errors import ConfigError, ProvError
+from provision.inventory import InventoryHost
 
 
 def version_of(app: App, system: str) -> str:
@@ -40,3 +43,18 @@ def unfit(release: Release, system: str) -> str:
     if not version or any(allowed.contains(each, prereleases=True) for each in candidates):
         return ""
     return f"{release.app.name} requires Python {release.requires_python} but would run on {version}"
+
+
+def unusable(app: Application, host: InventoryHost, system: str) -> ConfigError | None:
+    """Return why an application's source makes no release that its Python can run, with its line of the inventory.
+
+    host: the host that it is for.  system: version of that host's own Python; "" if it is unknown.
+    """
+    try:
+        why = unfit(app.release, system)
+    except ProvError as error:
+        return host.error(("apps", app.name, "source"), str(error), error.hint)
+    if not why:
+        return None
+    hint = f"Name another one: `python: '3.13'`, or a path on {host.name}."
+    return host.error(("apps", app.name, "python"), why, hint)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provision.apps.requirements import USUAL, FolderTree, listed_in
+from provision.apps.requirements import USUAL, FolderTree, listed_in, refuse_unreadable
 from provision.errors import ConfigError
 from provision.inventory import InventoryHost
 from provision.inventory.located import Origin
+from provision.sources.ignored import Ignored, excludes
 
 if TYPE_CHECKING:
     from provision.apps.app_model import App
@@ -71,4 +72,24 @@ def files_missing(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]
         for parameter, file in wanted.items():
             if not os.path.isfile(root / file):  # noqa: PTH113 (as is_folder)
                 errors.append(host.error(("apps", app.name, *parameter), f"no such file: {root / file}"))
+        errors += packages_unreadable(host, app, app.source)
     return errors
+
+
+def packages_unreadable(host: InventoryHost, app: App, source: Path) -> Iterator[ConfigError]:
+    """Yield an error if an application's list of packages is in a format that only its own tool reads.
+
+    Cheap: the file's name tells, or its tables. source: the application's folder on this machine.
+    """
+    tree = FolderTree(source)
+    path = app.in_source(app.requirements) if app.requirements else listed_in(tree, app.subdirectory or "")
+    if path is None or not tree.has(path):
+        return
+    try:
+        refuse_unreadable(path, tree, where=str(source), extras=app.extras, groups=app.groups)
+    except ConfigError as error:
+        file = source / path
+        # a file that is not part of the source is not what its packages are read from
+        if not excludes(Ignored(source).governing(file.parent), file.name):
+            setting = "requirements" if app.requirements else "source"
+            yield host.error(("apps", app.name, setting), str(error), error.hint)

@@ -79,6 +79,18 @@ def packages_of(
         ) from None
 
 
+def refuse_unreadable(
+    path: str, tree: FileTree, *, where: str, extras: Sequence[str] = (), groups: Sequence[str] = ()
+) -> None:
+    """Raise ConfigError for a file of packages that only its own tool reads; other formats are not read.
+
+    Parameters: see packages_of.
+    """
+    name = posixpath.basename(path)
+    if name in EXPORTERS or name == "pyproject.toml":
+        packages_of(path, tree, where=where, extras=extras, groups=groups)
+
+
 def upwards(root: str) -> Iterator[str]:
     """Yield a folder of the source and its parents; "" is the source itself."""
     while root:

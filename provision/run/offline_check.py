@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from provision.apps.application import Application
-from provision.apps.interpreters import unfit
+from provision.apps.interpreters import unusable
 from provision.declared.role_folders import search_path
 from provision.errors import ConfigError, ProvError
 from provision.inventory import InventoryHost, Problems
@@ -74,15 +74,10 @@ def part_of(host: InventoryHost) -> Assignment:
 
 def has_release(app: Application, host: InventoryHost, problems: Problems) -> bool:
     """Return whether an application's source makes a release that its Python can run; else add the error."""
-    try:
-        why = unfit(app.release, "")
-    except ProvError as error:
-        problems.add(host.error(("apps", app.name, "source"), str(error), error.hint))
-        return False
-    if why:
-        hint = f"Name another one: `python: '3.13'`, or a path on {host.name}."
-        problems.add(host.error(("apps", app.name, "python"), why, hint))
-    return True
+    error = unusable(app, host, "")
+    if error:
+        problems.add(error)
+    return error is None
 
 
 def as_config_error(error: ProvError) -> ConfigError:

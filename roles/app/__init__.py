@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from provision.apps.app_model import PYTHONS, App
 from provision.apps.app_releases import OURS, Release, short_hash, visible
 from provision.apps.application import Application
-from provision.apps.interpreters import unfit
+from provision.apps.interpreters import unusable
 from provision.apps.schemas import schema_of
 from provision.errors import ConfigError
 from provision.role import Host, Params, task
@@ -48,10 +48,9 @@ class AppRole(Params):
     def unmet(self, host: Host) -> Iterator[ConfigError]:
         yield from bound.out_of_reach(host)
         for app in host.apps:
-            why = unfit(app.release, host.facts.python)
-            if why:
-                hint = f"Name another one: `python: '3.13'`, or a path on {host.name}."
-                yield host.inventory.error(("apps", app.name, "python"), why, hint)
+            error = unusable(app, host.inventory, host.facts.python)
+            if error:
+                yield error
 
 
 @task

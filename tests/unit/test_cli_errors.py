@@ -45,7 +45,9 @@ INVENTORY = """
         port: {{roles: [greeter], ansible_port: ssh}}
     serving:
       hosts:
-        shop1: {{apps: {{shop: {{source: shop}}}}}}
+        shop1: {{apps: {{shop: {{source: ../shop, target: "shop:app", domains: [shop.test]}}}}}}
+        shop2: {{apps: {{shop: {{source: ../shop, target: "shop:app", domains: [shop.test]}}}}, roles: [app],
+          ansible_host: 127.0.0.1, ansible_port: {port}}}
     """
 
 
@@ -175,3 +177,26 @@ def test_configuration_errors_as_json(prov: Prov) -> None:
 def test_ssh_takes_one_host(prov: Prov) -> None:
     status, _, err = prov("ssh", "good")
     assert status == 2 and "'good' matches 2 hosts" in err
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("pyproject.toml", "[tool.poetry]\nname = 'shop'\n", "only Poetry reads Poetry's own table"),
+        ("poetry.lock", "", "can be read only by its own tool"),
+    ],
+)
+def test_packages_that_only_their_own_tool_reads(
+    prov: Prov, tmp_path: Path, file: str, text: str, said: str
+) -> None:
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / file).write_text(text)
+    status, out, err = prov("deploy", "shop2")
+    assert (status, out) == (2, ""), "before the first connection"
+    assert f"{file}: " in err and said in err and "poetry export" in err
+    assert "hosts.yml:16 shop2.apps.shop.source" in err
+    # a lock that git ignores is not a part of the source, whose files are read later
+    (shop / ".gitignore").write_text(f"{file}\n")
+    status, _, err = prov("deploy", "shop2")
+    assert said not in err
