@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Sequence
 
 from provision.errors import StepError
 from provision.steps.base import Change, Diff, Step, check_path, listed, mode_text, step, wanted
+from provision.steps.support.build_errors import NO_PYTHON, NO_VENV
 from provision.steps.support.environment import Environment, check_environment, revealed
 from provision.steps.support.index_lines import (
     REORDERED,
@@ -48,11 +49,6 @@ if TYPE_CHECKING:
     from provision.steps.on_controller import Host, Outcome, StepOptions
     from provision.system.host import System
 
-#: the hint where an environment cannot be made
-NO_VENV = (
-    "Debian and Ubuntu need the package python3-venv for this: the role `python` installs it, and so does "
-    "python.interpreter."
-)
 #: where the installer finds the constraints
 CONSTRAINTS = "prov-constraints.txt"
 #: what venv(1) creates in an environment's folder
@@ -160,7 +156,7 @@ class Venv(Step):
         if kinds & {"new environment", "environment"}:
             self._clear(host)
             if not host.planned and not host.runnable(self.python):
-                raise StepError("%s: not found" % self.python, hint=NO_VENV)
+                raise StepError("%s: not found" % self.python, hint=NO_PYTHON)
             host.files.keep(self.path)
             if host.files.stat(self.path) is None:
                 host.files.mkdir(self.path, 0o755, *host.owner(None, None))

@@ -157,6 +157,14 @@ def test_an_environment_in_a_folder_of_others_leaves_it(agents: Agents, root: Pa
     assert (at / "main.py").read_text() == "precious"
 
 
+def test_an_environment_whose_python_is_missing_says_what_to_do(agents: Agents, root: Path) -> None:
+    with agents.session() as session, pytest.raises(StepFailed) as found:
+        session.submit(Venv(str(root / "venv"), python="/usr/bin/python3.99")).wait()
+    assert "/usr/bin/python3.99: not found" in str(found.value)
+    assert "give a version instead of a path" in found.value.hint
+    assert not (root / "venv").exists()
+
+
 @pytest.mark.trust("9", "git-overwrites-untracked")
 def test_a_checkout_does_not_replace_what_git_does_not_track(agents: Agents, root: Path) -> None:
     origin, at = root / "origin", root / "checkout"

@@ -1,8 +1,18 @@
-"""Why a package could not be built, by the output of pip and uv. Shipped to hosts (Python 3.8)."""
+"""Why an environment or a package could not be built, by the output of pip and uv. Shipped to hosts (Python 3.8)."""
 
 import re
 from typing import List
 
+#: the hint where an environment cannot be made
+NO_VENV = (
+    "Debian and Ubuntu need the package python3-venv for this: the role `python` installs it, and so does "
+    "python.interpreter."
+)
+#: the hint where its Python is missing
+NO_PYTHON = (
+    "Install it, or give a version instead of a path: `python: '3.13'` of an application, or python.interpreter, finds "
+    "or installs that."
+)
 #: how many lines of the build's own output are kept
 MOST = 20
 #: where pip and uv start to show the output of a build, and where that ends
