@@ -20,15 +20,15 @@ STATUS = re.compile(r"status (\d{3})\b")
 
 #: what a step of an application that fails was about, by the part of it
 PARTS = {
-    "source": "its files could not be put in place",
-    "packages": "its packages could not be installed",
-    "environment": "its environment could not be written",
+    "source": "could not get its files in place",
+    "packages": "could not get its packages installed",
+    "environment": "could not get its environment written",
     "import": "cannot be imported",
-    "command": "a command of its own failed",
-    "unit": "systemd does not take its unit",
+    "command": "failed in a command of its own",
+    "unit": "has a unit that systemd does not take",
     "start": "does not start",
     "health": "does not answer as it should",
-    "release": "the release could not be recorded",
+    "release": "could not have its release recorded",
 }
 #: parts after which the front may have turned to the new release
 SWITCHED = ("", "release")

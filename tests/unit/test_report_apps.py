@@ -19,6 +19,7 @@ from provision.controller.events import (
     UndeclaredFound,
 )
 from provision.errors import StepError
+from provision.report import failure
 from provision.report.console import Console
 from provision.report.plain_lines import PlainReport
 from provision.report.reporting import Style
@@ -337,6 +338,14 @@ def test_an_answer_that_is_an_error_is_told_with_its_cause_once() -> None:
     )
     assert sum("NotFound: no database here" in line for line in lines[1:]) == 1
     assert "        (the same traceback 1 more time)" in lines
+
+
+@pytest.mark.parametrize("part", failure.PARTS)
+def test_each_part_is_told_as_a_sentence_about_the_application(part: str) -> None:
+    """A verb follows its name."""
+    first = failed(part, "no room on the disk", "")[0]
+    assert first == f"web1: shop {failure.PARTS[part]}: no room on the disk"
+    assert failure.PARTS[part].split()[0] in ("could", "cannot", "failed", "has", "does")
 
 
 def test_without_a_traceback_the_last_line_is_the_cause() -> None:

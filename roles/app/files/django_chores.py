@@ -22,7 +22,9 @@ from django.core.exceptions import ImproperlyConfigured
 COVERED = os.environ.get("PROV_COVERED", "").split()
 HINT = (
     "Settle these, or name them in SILENCED_SYSTEM_CHECKS. `django: {check_deploy: false}` in the inventory switches "
-    "the check off for this application."
+    "the check off for this application.\n"
+    # reports begin with the last line
+    "Django's check --deploy has findings"
 )
 
 
