@@ -22,9 +22,9 @@ SHOWN = 10
 
 @wanted()
 class Undo(Step):
-    """Restore what a run changed: files, links, folders, users, units with what they run, checkouts of git,
-    answers to debconf, and of the kernel's state the host name, mounts, settings, modules, swap files and
-    nftables tables.
+    """Restore what a run changed: files, links, folders, users with the place and the owners of their homes,
+    units with what they run, checkouts of git, answers to debconf, and of the kernel's state the host name,
+    mounts, settings, modules, swap files and nftables tables.
 
     run: its number; 0 is the last run that has not been undone, -1 the one in progress.
     Packages stay, and so do the effects of commands; the step names both. A value that a mount got by its
@@ -123,7 +123,7 @@ class Undo(Step):
         ]
         settings = server_settings.about((past["step"] for past in steps), work.former.paths)
         back = [*settings, *work.kernel.labels(), *work.users.labels()]
-        back += [*work.checkouts.labels(), *work.answers.labels()]
+        back += [*work.checkouts.labels(), *work.answers.labels(), *work.homes.labels()]
         ran = [past["step"] for past in steps if past.get("ran") and past["step"] not in back]
         found = []
         if packages:

@@ -1,7 +1,7 @@
 """Users, groups and their keys. Shipped to hosts (Python 3.8, standard library)."""
 
 import re
-from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple, Union
 
 from provision.errors import StepError
 from provision.secrets import MASK, Secret
@@ -9,6 +9,7 @@ from provision.steps.ageing import Ageing, shadow_of
 from provision.steps.authorized_keys import AuthorizedKeys, NoAuthorizedKeys
 from provision.steps.base import Change, Diff, Step, check_path, listed, step, wanted
 from provision.steps.groups import Group, NoGroup, check_id, check_name, refuse_id, refuse_name
+from provision.steps.support.former_homes import keep_home
 from provision.steps.support.lockout import Guarded, login_account
 from provision.steps.support.process_ends import await_ends
 from provision.steps.support.running import goes_on
@@ -140,10 +141,16 @@ class User(Step):
         if now is None:
             host.accounts.add_user(self.name, options, self._flags_for_new(host))
         elif options:
-            flags = ["--move-home"] if self._moves(host, now) else []
-            host.accounts.change_user(self.name, options, flags)
-            if host.planned and "--uid" in options:
-                foresee_owner(host, options.get("--home", now.home), now.uid, int(options["--uid"]))
+            moves = self._moves(host, now)
+            uid = int(options.get("--uid", now.uid))
+            gid = host.accounts.gid(options["--gid"]) if "--gid" in options else now.gid
+            # files that are not moved stay as they are, unless the home stays as well
+            home = options["--home"] if moves else now.home
+            if (uid, gid, home) != (now.uid, now.gid, now.home):
+                keep_home(host, now, home, uid, gid)
+            host.accounts.change_user(self.name, options, ["--move-home"] if moves else [])
+            if host.planned and (uid, gid) != (now.uid, now.gid):
+                foresee_owner(host, options.get("--home", now.home), (now.uid, now.gid), (uid, gid))
         what = {change.what for change in diff.changes}
         if what & {"password", "locked"}:
             host.accounts.set_password(self.name, self._hash(shadow_of(host, self.name).password))
@@ -316,15 +323,20 @@ no_authorized_keys = step(NoAuthorizedKeys)
 ageing = step(Ageing)
 
 
-def foresee_owner(host: "System", path: str, former: int, uid: int) -> None:
-    """In a plan: foresee that usermod(8) gives the user's files in their home to the new id."""
+def foresee_owner(host: "System", path: str, former: Tuple[int, int], ids: Tuple[int, int]) -> None:
+    """In a plan: foresee that usermod(8) gives files in the user's home to the new ids.
+
+    former, ids: uid and gid, before and after.
+    """
     found = host.files.stat(path)
     if found is None:
         return
-    if found.uid == former:
-        host.files.set_owner(path, uid, found.gid)
+    uid = ids[0] if found.uid == former[0] else found.uid
+    gid = ids[1] if found.gid == former[1] else found.gid
+    if (uid, gid) != (found.uid, found.gid):
+        host.files.set_owner(path, uid, gid)
     for name in host.files.list(path) if found.kind == "dir" else ():
-        foresee_owner(host, "%s/%s" % (path, name), former, uid)
+        foresee_owner(host, "%s/%s" % (path, name), former, ids)
 
 
 def is_locked(hashed: str) -> bool:

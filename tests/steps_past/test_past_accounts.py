@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -17,12 +18,20 @@ from pictures import Picture
 
 from provision.secrets import Secret
 from provision.steps.ageing import Ageing
+from provision.steps.files import File
 from provision.steps.groups import Group, NoGroup
+from provision.steps.undo import Undo
 from provision.steps.users import NoUser, User
 from provision.system.processes import of_user
 
 FILES = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid")
 OVER = ("/etc", "/home", "/var/log", "/var/mail")
+#: in a home: files of others, of the group "numbered", and programs that run as their owner
+IN_HOME = """
+mkdir '{home}/own'; echo x >'{home}/own/theirs'; ln -s x '{home}/link'; echo >'{home}/shared'; echo >'{home}/runs'
+chown -h '{name}' '{home}/link' '{home}/own' '{home}/runs'; chgrp -h {group} '{home}/own' '{home}/shared' '{home}/link'
+chgrp numbered '{home}/own/theirs'; chgrp {group} '{home}/runs'; chmod 4755 '{home}/runs'; chmod 2755 '{home}/shared'
+"""
 HASH = "$6$saltsalt$" + "x" * 86
 NAMES = ("ada", "john.doe", "Ada", "x_1", "4you", "svc$", "a-b.c")
 
@@ -55,6 +64,10 @@ class Past(NamedTuple):
             lines.append(f"gpasswd -a '{self.name}' {group} >/dev/null")
         if self.member_of_other:
             lines.append(f"gpasswd -a bob '{self.name}' >/dev/null")
+        if self.home:
+            at = f"/home/{self.name}"
+            lines.append(f"group=$(id -g -- '{self.name}')")
+            lines.append(IN_HOME.format(name=self.name, home=at, group="$group"))
         host.sh("\n".join(lines))
 
 
@@ -87,6 +100,7 @@ WANTED: list[tuple[dict[str, Any], str]] = [
     ({"expires": "2030-12-31"}, "expires"),
     ({"expires": ""}, "expires"),
     ({"uid": 4321, "renumber": True}, "uid"),
+    ({"home": "/home/elsewhere", "move_home": True}, "home"),
 ]
 
 
@@ -218,6 +232,54 @@ def test_ageing(hosts: Hosts, past: Past, days: dict[str, int]) -> None:
     assert {k: v for k, v in before.items() if k not in asked} == {
         k: v for k, v in after.items() if k not in asked
     }
+
+
+def test_homes_come_back_with_what_is_in_them(hosts: Hosts) -> None:
+    """Files that the run has written in a home, before it moved and after that; and an undo of the undo."""
+    host = hosts.new(*OVER)
+    Past("ada").make(host)
+    moves = User("ada", home="/home/elsewhere", move_home=True, uid=4321, renumber=True, group="numbered")
+    before = File("/home/ada/.profile", "first\n", 0o640, "ada", "ada")
+    after = [File("/home/elsewhere/.bashrc", "second\n"), File("/home/elsewhere/new", "", 0o600, "ada")]
+
+    def look() -> Picture:
+        return accounts(host)
+
+    held = hold(host, moves, *after, picture=look)
+    assert not held.failed
+    # the first run was the deploy
+    (again,) = host.run(Undo(2))
+    assert again.error is None and look() == held.after
+    assert host.run(Undo())[0].error is None and look() == held.before
+    done = host.run(before, moves, *after)
+    assert [o.error for o in done] == [None] * 4
+    assert host.run(Undo())[0].error is None and look() == held.before
+    # what the user has done since is theirs, and a process of theirs is seen before anything is changed
+    host.run(moves)
+    host.sh("touch /home/elsewhere/since; chown 4321:numbered /home/elsewhere/since")
+    host.sh("setpriv --reuid=4321 sleep 60 >/dev/null 2>&1 </dev/null &")
+    moved = look()
+    try:
+        (refused,) = host.run(Undo())
+        assert refused.error is not None and "ada (who runs sleep" in refused.error.message
+        assert look() == moved
+    finally:
+        for each in of_user(4321):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each.pid, signal.SIGKILL)
+    await_none(4321)
+    assert host.run(Undo())[0].error is None
+    now = look()
+    assert now.pop("home/ada/since")[2:4] == held.before["home/ada/runs"][2:4]
+    assert now == held.before
+
+
+def await_none(uid: int) -> None:
+    """Wait until no process of a user runs."""
+    for _ in range(200):
+        if not list(of_user(uid)):
+            return
+        time.sleep(0.02)
 
 
 def test_ids_that_somebody_has(hosts: Hosts) -> None:

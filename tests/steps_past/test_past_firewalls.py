@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from forked import Host, Hosts
+from hypothesis import example
 from hypothesis import strategies as st
 from past import drawn, hold
 from pictures import Picture
@@ -188,6 +189,7 @@ def rules_of(host: Host) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("### tuple ###")]
 
 
+@example(commands=[], six=False, ports=["80"], exclusive=False, enabled=True)
 @drawn(
     commands=st.lists(st.sampled_from(UFW), max_size=5, unique=True),
     six=st.sampled_from([True, True, False]),

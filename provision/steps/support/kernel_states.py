@@ -44,7 +44,6 @@ class Turned(NamedTuple):
     def change(self) -> Change:
         what = {
             "hostname": "the kernel's name",
-            "uid": "files in the home of %s" % self.name,
             "module": "kernel module %s" % self.name,
         }.get(self.kind, "%s %s" % (self.kind, self.name))
         return Change(what, self.after, self.before)
@@ -78,8 +77,6 @@ def key_of(label: str, what: str, before: str) -> Optional[Tuple[str, str]]:
         for start in ("mount /", "no mount /"):
             if label.startswith(start):
                 return "mount", label[len(start) - 1 :]
-    if kind == "user" and what == "uid" and before:
-        return "uid", label[len("user ") :]
     if label.startswith("swap file /") and what == "in use":
         return "swap", label[len("swap file ") :]
     if what == "loaded" and (label == "firewall" or label.startswith("nftables table ")):
@@ -147,8 +144,6 @@ class Kernel:
                 self._mount(each)
             elif each.kind == "swap" and each.before:
                 self.host.run(("swapon", each.name)).require("using the swap file %s" % each.name)
-            elif each.kind == "uid":
-                self._turn_home(each)
             elif each.kind == "module":
                 Module(each.name, present=each.before == "yes").load(self.host)
             elif each.kind == "table":
@@ -174,13 +169,6 @@ class Kernel:
             argv = ("mount", "-o", ",".join(["remount", *bind, *again]), each.name)
             self.host.run(argv).require("mounting %s again" % each.name)
 
-    def _turn_home(self, each: Turned) -> None:
-        """Give what is in a user's home back to the id that they have again."""
-        account = self.host.accounts.user(each.name)
-        if account is not None and self.host.files.exists(account.home):
-            argv = ("chown", "-R", "-h", "--from=" + each.after, each.before, "--", account.home)
-            self.host.run(argv).require("giving %s back to %s" % (account.home, each.name))
-
     def _turn_table(self, each: Turned) -> None:
         table = table_of(self.host, each.name)
         away, again = ("delete", "table", *table.words), ("-f", table.path)
@@ -203,9 +191,6 @@ class Kernel:
             return self.host.hostname()
         if each.kind == "setting":
             return running_value(self.host, each.name)
-        if each.kind == "uid":
-            account = self.host.accounts.user(each.name)
-            return str(account.uid) if account is not None else ""
         if each.kind == "mount":
             return self._mounted(each)
         if each.kind == "module":

@@ -10,6 +10,7 @@ from provision.steps.support.afterwards import Afterwards
 from provision.steps.support.file_changes import DIFF_LIMIT, text_change
 from provision.steps.support.former_answers import FormerAnswers
 from provision.steps.support.former_checkouts import Checkouts
+from provision.steps.support.former_homes import FormerHomes
 from provision.steps.support.kernel_states import Kernel, mounts_below
 from provision.steps.support.services_of_users import UserServices
 from provision.system.account_lines import by_name
@@ -69,6 +70,7 @@ class Restoration:
         self.checkouts = Checkouts(host, steps)
         self.answers = FormerAnswers(host, steps)
         self.users = UserServices(host, steps)
+        self.homes = FormerHomes(host, former.folder)
         self.places = list(self._places(now["paths"], left["paths"]))
         self.lines = list(self._lines())
         self.users.expect([place.path for place in self.places])
@@ -77,7 +79,7 @@ class Restoration:
         self.stays += [*self.checkouts.stays, *self.answers.stays, *self.users.stays()]
         ending = [unit.name for unit in self.units if "stop" in unit.first]
         self.refused += [*self.kernel.refused, *self.kernel.busy(ending), *self._running(ending)]
-        self.refused += self.checkouts.refused
+        self.refused += [*self.checkouts.refused, *self.homes.refused, *self.homes.busy(ending)]
 
     def changes(self) -> List[Change]:
         """Return everything that would be restored."""
@@ -88,7 +90,7 @@ class Restoration:
             found.append(Change("%s in %s" % (line["name"], line["file"]), *words))
         found += [each.change() for each in self.checkouts.work]
         found += [each.change() for each in self.answers.work]
-        found += [each.change() for each in self.kernel.work]
+        found += [*self.homes.changes(), *(each.change() for each in self.kernel.work)]
         found += self.users.changes()
         return found + [Change("unit %s" % u.name, "", ", ".join([*u.first, *u.then])) for u in self.units]
 

@@ -51,7 +51,7 @@ class Restoring:
         self.work.checkouts.put_back()
         self._make_way()
         turning = [place for place in self.work.places if self._is_read(place)]
-        self._put_all([place for place in self.work.places if place not in turning])
+        self._put_homes([place for place in self.work.places if place not in turning])
         self._put_lines([line for line in self.work.lines if line["was"] is not None])
         self._settle()
         server_settings.reload(self.host, [place.path for place in self.work.places])
@@ -76,6 +76,14 @@ class Restoring:
         self.work.kernel.turn()
         for name, entry in self.work.former.unit_entries.items():
             self.host.ledger.set_unit(name, entry)
+
+    def _put_homes(self, places: Sequence[Place]) -> None:
+        """Restore paths, and move homes back in between."""
+        homes = self.work.homes
+        self._put_all([place for place in places if not homes.comes_back(place.path)])
+        self._remove_all([place for place in self.work.places if homes.goes(place.path)])
+        homes.put_back()
+        self._put_all([place for place in places if homes.comes_back(place.path)])
 
     def _make_way(self) -> None:
         """Remove what has changed its kind, such as a folder in the place of a file."""

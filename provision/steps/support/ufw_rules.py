@@ -34,6 +34,8 @@ V6 = Family("/etc/ufw/user6.rules", ANYWHERE[1])
 FILES = (V4.path, V6.path)
 #: the kernel's tools for each family's rules, and the prefix of its chains
 TOOLS = {V4: ("iptables", "ufw-user-"), V6: ("ip6tables", "ufw6-user-")}
+#: rules that ufw with IPV6=no makes, and leaves when it is turned off (ufw-init-functions, ufw_start)
+LEFT = (("INPUT", "-i"), ("OUTPUT", "-o"))
 #: suffixes of the chains for packets to this host, and for forwarded ones
 INCOMING, FORWARDED = "input", "forward"
 
@@ -201,8 +203,13 @@ def keep_files(host: "System") -> None:
 def load_again(host: "System", paths: Sequence[str]) -> None:
     """Have ufw load its files after an undo has put these paths back. Raises StepError."""
     if {CONF, POLICIES, *FILES} & set(paths) and has_ufw(host, needed=False):
-        argv = ("ufw", "reload") if is_on(host) else ("ufw", "--force", "disable")
+        on = is_on(host)
+        argv = ("ufw", "reload") if on else ("ufw", "--force", "disable")
         host.run(argv).require("having ufw load its former rules")
+        if CONF in paths and not on and V6 not in families(host):
+            for words in LEFT:
+                # unless ufw has not been loaded since
+                host.run(("ip6tables", "-D", *words, "lo", "-j", "ACCEPT"))
 
 
 def is_on(host: "System") -> bool:
