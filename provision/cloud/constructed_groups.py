@@ -1,60 +1,37 @@
 """Groups and variables that expressions make of a host's variables.
 
 Source: Ansible, "constructed" features of inventory plugins: compose, groups, keyed_groups. As there, an expression
-that can't be worked out for a host is passed over, unless `strict` is set. Expressions are Jinja's, with its own
-filters and `regex_replace`; they run in a sandbox.
+that can't be worked out for a host is passed over, unless `strict` is set.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from provision.cloud.described_instances import safe_name
+from provision.expressions.bounds import ExpressionError
 from provision.values import dataclass
-
-
-class ExpressionError(Exception):
-    """An expression is not Jinja, or can't be worked out for a host."""
 
 
 class Expressions:
     """Expressions, each compiled once."""
 
     def __init__(self) -> None:
-        from jinja2 import StrictUndefined
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
+        # imported here: it brings Jinja
+        from provision.expressions.jinja_sandbox import JinjaSandbox
 
-        self._env = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
-        self._env.filters["regex_replace"] = lambda text, a, b="": re.sub(a, b, str(text))
+        self._sandbox = JinjaSandbox()
         self._compiled: dict[str, Callable[..., Any]] = {}
-
-    def compiled(self, text: str) -> Callable[..., Any]:
-        """Return the function of an expression. Raises ExpressionError if it is not one."""
-        from jinja2 import TemplateError
-
-        if text not in self._compiled:
-            try:
-                self._compiled[text] = self._env.compile_expression(text, undefined_to_none=False)
-            except TemplateError as error:
-                raise ExpressionError(f"{text!r}: {error}") from None
-        return self._compiled[text]
 
     def value(self, text: str, variables: Mapping[str, Any]) -> Any:
         """Return what an expression is for a host. Raises ExpressionError."""
-        from jinja2 import Undefined
-
         try:
-            found = self.compiled(text)(**variables)
-        except ExpressionError:
-            raise
-        except Exception as error:
-            # whatever an expression does with values of the wrong kind
+            if text not in self._compiled:
+                self._compiled[text] = self._sandbox.compiled(text)
+            return self._sandbox.evaluate(self._compiled[text], variables)
+        except ExpressionError as error:
             raise ExpressionError(f"{text!r}: {error}") from None
-        if isinstance(found, Undefined):
-            raise ExpressionError(f"{text!r} is not defined")
-        return found
 
 
 @dataclass(frozen=True)

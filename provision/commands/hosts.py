@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 
 import click
@@ -10,6 +11,7 @@ from provision.cli.complete import complete_target
 from provision.cli.options import format_option, inventory_option
 from provision.errors import UsageError
 from provision.inventory import Inventory, InventoryHost, check, load
+from provision.inventory.as_ansible import listed
 from provision.inventory.target import members
 from provision.report.formats import Format
 
@@ -21,18 +23,28 @@ COLUMNS = ("NAME", "ADDRESS", "GROUPS", "ROLES")
 @inventory_option
 @format_option
 @click.option("--graph", is_flag=True, help="The groups as a tree, as ansible-inventory --graph shows them.")
-def hosts(target: str, inventory: Sequence[str], out: Format, graph: bool) -> None:
+@click.option(
+    "--list",
+    "as_list",
+    is_flag=True,
+    help="JSON as ansible-inventory --list prints it. It has passwords in plain text.",
+)
+def hosts(target: str, inventory: Sequence[str], out: Format, graph: bool, as_list: bool) -> None:
     """List the inventory's hosts with their addresses, groups and roles.
 
     TARGET is a host, a group, a glob, or several with commas; !x leaves out. Default: all.
     With --json, each host's variables too, with secrets masked.
     """
-    if graph and out.FOR_PROGRAMS:
-        raise UsageError("--graph and --json cannot be combined")
+    if graph + as_list + out.FOR_PROGRAMS > 1:
+        raise UsageError("--graph, --list and --json cannot be combined")
     loaded = load(inventory or None)
     chosen = loaded.select(target)
     if graph:
         out.show((), tree(loaded, {host.name for host in chosen}))
+        return
+    if as_list:
+        whole = listed(loaded, {host.name: None for host in chosen})
+        out.show((), json.dumps(whole, indent=4, sort_keys=True, ensure_ascii=False).splitlines())
         return
     check(chosen, reach=False)
     out.table(map(as_event, chosen), COLUMNS, map(row, chosen))

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from provision.inventory.located import Located
+from provision.inventory.template_text import verbatim
 from provision.inventory.unresolved import Draft
 from provision.names import suggestion
 from provision.user_cache import cache_folder
@@ -124,7 +125,7 @@ def add(instance: Mapping[str, Any], options: Options, document: Located, draft:
     for name in host_names(instance, options.hostnames, every=options.allow_duplicated_hosts):
         draft.add_host(name, GROUP, document.origin)
         for key, value in variables.items():
-            draft.set_host_var(name, key, Located(value, document.origin))
+            draft.set_host_var(name, key, Located(verbatim(value), document.origin))
         construct(name, dict(variables), options, document, draft)
 
 
@@ -132,7 +133,8 @@ def construct(
     name: str, variables: dict[str, Any], options: Options, document: Located, draft: Draft
 ) -> None:
     """Add what `compose`, `groups` and `keyed_groups` make of a host's variables."""
-    from provision.cloud.constructed_groups import ExpressionError, Expressions, keyed
+    from provision.cloud.constructed_groups import Expressions, keyed
+    from provision.expressions.bounds import ExpressionError
 
     expressions = Expressions()
 
@@ -143,7 +145,8 @@ def construct(
     for key, text in options.compose.items():
         try:
             variables[key] = expressions.value(text, variables)
-            draft.set_host_var(name, key, Located(variables[key], document.nearest(("compose", key)).origin))
+            origin = document.nearest(("compose", key)).origin
+            draft.set_host_var(name, key, Located(verbatim(variables[key]), origin))
         except ExpressionError as error:
             passed_over(("compose", key), error)
     for group, condition in options.groups.items():

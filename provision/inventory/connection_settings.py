@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -113,9 +114,12 @@ class ConnectionSettings:
     guard_seconds: float = 60.0
 
 
-def connection_settings(host: HostVariables) -> ConnectionSettings:
-    """Return the connection settings of a host. Raises ConfigErrors with every error in its variables."""
-    reader = SettingsReader(host)
+def connection_settings(host: HostVariables, variables: Mapping[str, Any]) -> ConnectionSettings:
+    """Return the connection settings of a host. Raises ConfigErrors with every error in its variables.
+
+    variables: its final ones, which raise ConfigErrors when one that is read can't be worked out.
+    """
+    reader = SettingsReader(host, variables)
     reader.refuse_others()
     kind = reader.kind()
     settings = ConnectionSettings(
@@ -146,8 +150,8 @@ def connection_settings(host: HostVariables) -> ConnectionSettings:
 class SettingsReader:
     """Takes typed values from a host's variables; of a setting's several names, the weakest comes first."""
 
-    def __init__(self, host: HostVariables) -> None:
-        self.host = host
+    def __init__(self, host: HostVariables, variables: Mapping[str, Any]) -> None:
+        self.host, self.variables = host, variables
         self.problems = Problems()
 
     def wrong(self, name: str, message: str, hint: str = "") -> None:
@@ -156,8 +160,10 @@ class SettingsReader:
     def value(self, *names: str) -> tuple[str, Any]:
         """The strongest of the variables that is set, and its value; None, with an error, if unusable."""
         for name in reversed(names):
-            value = self.host.located[name].value if name in self.host.located else None
-            if value is None or value == "":
+            value = None
+            with self.problems.gathered():
+                value = self.variables.get(name)
+            if value is None or value == "" or value == Secret(""):
                 continue
             wrong = list(unusable(value, (name,)))
             for path, message, hint in wrong:
@@ -193,6 +199,8 @@ class SettingsReader:
 
     def secret(self, *names: str) -> Secret | None:
         name, value = self.value(*names)
+        if isinstance(value, Secret):
+            return value
         if value is not None and not isinstance(value, str):
             # YAML has already changed it: 0123 is 83, and `yes` is true
             self.wrong(name, "must be text", "Put the password in quotes.")
@@ -316,6 +324,6 @@ class SettingsReader:
             if self.text(name) not in (None, "root"):
                 self.wrong(
                     name,
-                    f"must be root, not {shown(self.host.located[name].value)}",
+                    f"must be root, not {shown(self.variables[name])}",
                     "Steps take a user of their own.",
                 )

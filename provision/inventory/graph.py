@@ -33,7 +33,10 @@ def complete(draft: Draft) -> None:
     ungrouped.hosts = [
         host for host in dict.fromkeys([*ungrouped.hosts, *draft.hosts]) if host not in grouped
     ]
-    everything.hosts = []  # each is in ungrouped or in a group, and so below `all`
+    everything.first, everything.hosts = (
+        everything.hosts,
+        [],
+    )  # each is in ungrouped or in a group, and so below `all`
 
 
 def _refuse_shared_names(draft: Draft) -> None:

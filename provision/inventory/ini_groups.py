@@ -19,6 +19,7 @@ from provision.errors import ConfigError
 from provision.inventory.graph import ALL, UNGROUPED
 from provision.inventory.located import Located, Origin
 from provision.inventory.unresolved import Draft
+from provision.inventory.yaml_values import Verbatim
 
 COMMENTS = ("#", ";")
 SECTION = re.compile(r"\[([^:\]]+)(?::(\w+))?\]\s*(?:#.*)?")
@@ -163,7 +164,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return sorted((plain(part) for part in value), key=repr)
     if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
+        return Verbatim(value.decode("utf-8", "backslashreplace"))
     if isinstance(value, complex):
         return str(value)
     return value if value is not ... else "..."

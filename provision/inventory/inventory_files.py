@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from provision.errors import ConfigError
 from provision.inventory import counted_hosts, graph, host_list, ini_groups, precedence, yaml_groups, yamlfile
 from provision.inventory.loaded import Inventory, InventoryHost
+from provision.inventory.template_text import ON_REQUEST
 from provision.inventory.unresolved import Draft
 from provision.inventory.varsfolder import VarsFolder
 from provision.inventory.yaml_values import shown
@@ -56,7 +57,7 @@ def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) 
     pyproject.toml, cannot be read.
     """
     here = Path(os.path.abspath(cwd or Path.cwd()))  # noqa: PTH100 - resolve() would follow symlinks
-    project, configured, strict = project_settings(here)
+    project, configured, strict, lookups = project_settings(here)
     sources = [here / path for path in paths] if paths else [project / path for path in configured]
     typed = [str(path) for path in (paths or configured)]
     draft = Draft()
@@ -77,11 +78,19 @@ def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) 
     counted_hosts.complete(draft)
     graph.complete(draft)
     draft.problems.raise_any()
-    return build(draft, list(dict.fromkeys([*folders, project])), here, read_from, strict=strict)
+    return build(
+        draft, list(dict.fromkeys([*folders, project])), here, read_from, strict=strict, lookups=lookups
+    )
 
 
 def build(
-    draft: Draft, folders: Sequence[Path], here: Path, read_from: Sequence[Path], *, strict: bool
+    draft: Draft,
+    folders: Sequence[Path],
+    here: Path,
+    read_from: Sequence[Path],
+    *,
+    strict: bool,
+    lookups: Sequence[str],
 ) -> Inventory:
     """The inventory of a complete draft, with group_vars/ and host_vars/ of these folders."""
     variables = [folder / name for folder in folders for name in ("group_vars", "host_vars")]
@@ -100,18 +109,21 @@ def build(
     }
     draft.problems.raise_any()
     parts = frozenset(path.resolve() for path in (*read_from, *variables))
-    return Inventory(hosts=hosts, groups=draft.groups, project=here, read_from=parts, strict=strict)
+    return Inventory(
+        hosts=hosts, groups=draft.groups, project=here, read_from=parts, strict=strict, lookups=tuple(lookups)
+    )
 
 
 class ProjectSettings(NamedTuple):
     """What pyproject.toml says. folder: the project's.  inventory: its paths.
 
-    strict: whether variables that nothing reads are refused.
+    strict: whether variables that nothing reads are refused.  lookups: those on request that templates may use.
     """
 
     folder: Path
     inventory: list[str]
     strict: bool = False
+    lookups: Sequence[str] = ()
 
 
 def project_settings(cwd: Path) -> ProjectSettings:
@@ -140,7 +152,13 @@ def project_settings(cwd: Path) -> ProjectSettings:
             raise ConfigError(
                 f"must be true or false, not {shown(strict)}", where=f"{display(file, cwd)} tool.prov.strict"
             )
-        return ProjectSettings(folder, paths, strict)
+        lookups: Any = settings.get("lookups", [])
+        if not isinstance(lookups, list) or not set(map(str, lookups)) <= set(ON_REQUEST):
+            raise ConfigError(
+                f"must be a list of lookups that are used on request: {', '.join(ON_REQUEST)}",
+                where=f"{display(file, cwd)} tool.prov.lookups",
+            )
+        return ProjectSettings(folder, paths, strict, lookups)
     return ProjectSettings(cwd, [DEFAULT])
 
 

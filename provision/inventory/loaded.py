@@ -6,21 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
 from provision.inventory import target as targets
 from provision.inventory.connection_settings import (
     CANT_REACH,
-    PASSWORDS,
     ConnectionSettings,
     connection_settings,
 )
 from provision.inventory.host_variables import HostVariables
 from provision.inventory.problems import Problems
+from provision.inventory.resolved_variables import ResolvedVariables, Templates
 from provision.inventory.unresolved import UnresolvedGroup
 from provision.inventory.yaml_values import shown, unusable
-from provision.secrets import Secret
 from provision.values import dataclass
 
 
@@ -32,19 +29,17 @@ class InventoryHost(HostVariables):
     inventory: Inventory = field(init=False, repr=False)
 
     @cached_property
-    def vars(self) -> Mapping[str, Any]:
-        """The final variables as plain Python values; passwords of the connection are Secrets."""
-        return MappingProxyType(
-            {
-                name: Secret(part.value) if name in PASSWORDS and isinstance(part.value, str) else part.value
-                for name, part in self.located.items()
-            }
-        )
+    def vars(self) -> ResolvedVariables:
+        """The final variables as plain Python values; passwords of the connection are Secrets.
+
+        Templates are worked out as they are read, which raises ConfigErrors if that fails.
+        """
+        return ResolvedVariables(self, self.inventory.templates)
 
     @cached_property
     def connection(self) -> ConnectionSettings:
         """Return how to reach the host. Raises ConfigErrors with every error in its ansible_* variables."""
-        return connection_settings(self)
+        return connection_settings(self, self.vars)
 
     @cached_property
     def roles(self) -> tuple[str, ...]:
@@ -74,7 +69,7 @@ class Inventory:
 
     project: the folder whose roles/ they mean; None is the process's own folder.
     read_from: the files and folders that say so; they are part of no application's source, as passwords may be in them.
-    strict: whether variables that nothing reads are refused.
+    strict: whether variables that nothing reads are refused.  lookups: those that templates may use on request.
     """
 
     hosts: Mapping[str, InventoryHost]
@@ -82,10 +77,16 @@ class Inventory:
     project: Path | None = None
     read_from: frozenset[Path] = frozenset()
     strict: bool = False
+    lookups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for host in self.hosts.values():
             object.__setattr__(host, "inventory", self)
+
+    @cached_property
+    def templates(self) -> Templates:
+        """What works out the templates in variables."""
+        return Templates(self.hosts, self.groups, self.project or Path.cwd(), self.lookups)
 
     def select(self, target: str, limit: str | None = None) -> list[InventoryHost]:
         """Return the hosts of a TARGET (see docs/inventory.md), in inventory order, each once.

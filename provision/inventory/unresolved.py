@@ -26,6 +26,7 @@ class UnresolvedGroup:
     """A group as written in inventory files.
 
     children: names of groups, hosts: names of its own hosts (not of its children), both in inventory order.
+    first: hosts that a file lists in `all` itself; they are in another group, but come first in `all`.
     vars: from inventory files, not from group_vars/.  priority: Ansible's ansible_group_priority.
     """
 
@@ -35,6 +36,7 @@ class UnresolvedGroup:
     hosts: list[str] = field(default_factory=list)
     vars: dict[str, Located] = field(default_factory=dict)
     priority: int = 1
+    first: list[str] = field(default_factory=list)
 
 
 @dataclass

@@ -1,14 +1,9 @@
-"""YAML values that are neither plain text nor numbers: `!vault`, `!unsafe` and `{{ templates }}`."""
+"""YAML values that are neither plain text nor numbers: `!vault` and `!unsafe`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-
-NO_LOGIC = (
-    "Write the value itself, or compute it in a role, in Python. "
-    "If the braces are literal, tag the value with !unsafe."
-)
 
 
 class Encrypted:
@@ -30,8 +25,6 @@ def unusable(
     """Each part of the value that prov cannot use, as (path, message, hint)."""
     if isinstance(value, Encrypted):
         yield path, "is encrypted, and vaults are not supported yet", ""
-    elif isinstance(value, str) and not isinstance(value, Verbatim) and ("{{" in value or "{%" in value):
-        yield path, f"{str(value)!r} is a template, and prov has no logic in YAML", NO_LOGIC
     elif isinstance(value, dict):
         for key, part in value.items():
             yield from unusable(part, (*path, key))

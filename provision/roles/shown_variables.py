@@ -38,10 +38,10 @@ def kinds_of(host: InventoryHost) -> Kinds:
 
 def shown_vars(host: InventoryHost) -> dict[str, Any]:
     """The variables as JSON can hold them, without secrets."""
-    found: dict[str, Any] = masked(dict(host.vars), kinds_of(host))
+    found: dict[str, Any] = masked(host.vars.to_show(), kinds_of(host))
     return found
 
 
 def secrets_in(host: InventoryHost) -> list[str]:
     """Every secret in the variables, in order."""
-    return list(secrets_of(dict(host.vars), kinds_of(host)))
+    return list(secrets_of(host.vars.to_show(), kinds_of(host)))

@@ -78,7 +78,7 @@ REFUSED = {
     "ansible_user: ' deploy'": "' deploy' begins with '-', has blanks around it, or contains a line break",
     "ansible_host: -oProxyCommand=x": "'-oProxyCommand=x' begins with '-', has blanks around it, or contains "
     "a line break",
-    "ansible_user: '{{ me }}'": "'{{ me }}' is a template, and prov has no logic in YAML",
+    "ansible_user: '{{ me }}'": "'{{ me }}' could not be worked out: 'me' is undefined",
     "ansible_password: !vault x": "is encrypted, and vaults are not supported yet",
     "ansible_password: 0123": "must be text",
     "prov_guard_seconds: soon": "must be a number of seconds from 1 to 3600, not 'soon'",
@@ -152,7 +152,7 @@ def test_roles(tmp_path: Path) -> None:
         ),
         (
             "roles:\n  - base\n  - '{{ front }}'",
-            ["inv.yml:6 web1.roles.1: '{{ front }}' is a template, and prov has no logic in YAML"],
+            ["inv.yml:6 web1.roles.1: '{{ front }}' could not be worked out: 'front' is undefined"],
         ),
     ):
         web1 = host(tmp_path, variables)

@@ -99,8 +99,7 @@ BAD = {
     "p: [a]": ["p: must be a mapping, not a list"],
     "p:": ["p: must be a mapping, not empty"],
     "p: {word: '{{ a }}', count: x}": [
-        "p.word: '{{ a }}' is a template, and prov has no logic in YAML",
-        "p.count: must be a whole number, not 'x'",
+        "p.word: '{{ a }}' could not be worked out: 'a' is undefined",
     ],
 }
 

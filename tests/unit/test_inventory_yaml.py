@@ -246,14 +246,13 @@ def test_tags_of_ansible(tmp_path: Path) -> None:
               $ANSIBLE_VAULT;1.1;AES256
               6233
             format: !unsafe "{{ level }}"
-            other: "{{ untouched }}"
           hosts:
             web1:
         """
     variables = inventory(tmp_path, text).hosts["web1"].vars
     assert isinstance(variables["token"], Encrypted)
     assert isinstance(variables["format"], Verbatim)
-    assert variables["other"] == "{{ untouched }}"
+    assert variables["format"] == "{{ level }}"
 
 
 def test_empty_things_are_fine(tmp_path: Path) -> None:

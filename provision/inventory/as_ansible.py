@@ -1,0 +1,54 @@
+"""The inventory as `ansible-inventory --list` prints it.
+
+Source: ansible-core 2.19, ansible-inventory: values as they are written, before templates are worked out; hosts without
+variables and groups without hosts and children are left out. `ungrouped` is always among the children of `all`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from provision.inventory.loaded import Inventory
+from provision.inventory.resolved_variables import ALWAYS
+from provision.inventory.yaml_values import Encrypted, Verbatim
+from provision.secrets import MASK, Secret
+
+ALL, UNGROUPED = ALWAYS
+
+
+def listed(inventory: Inventory, hosts: Collection[str]) -> dict[str, Any]:
+    """Return groups and variables, of some hosts, as JSON can hold them."""
+    found: dict[str, Any] = {
+        "_meta": {
+            "hostvars": {
+                name: as_json(values)
+                for name in hosts
+                if (values := {key: part.value for key, part in inventory.hosts[name].located.items()})
+            },
+            "profile": "inventory_legacy",
+        }
+    }
+    for name, group in inventory.groups.items():
+        children = sorted(group.children, key=lambda child: child != UNGROUPED)
+        members = [host for host in group.hosts if host in hosts]
+        entry = {key: value for key, value in (("children", children), ("hosts", members)) if value}
+        if entry:
+            found[name] = entry
+    return found
+
+
+def as_json(value: Any) -> Any:
+    """Return a value as Ansible writes it: what is no template, or is encrypted, is a mapping of one key."""
+    if isinstance(value, Mapping):
+        return {str(key): as_json(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_json(part) for part in value]
+    if isinstance(value, Verbatim):
+        return {"__ansible_unsafe": str(value)}
+    if isinstance(value, (Encrypted, Secret)):
+        return MASK
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
