@@ -112,6 +112,13 @@ class Binding:
         return self.backing.port(self.name)
 
     @property
+    def opening(self) -> str:
+        """Return what lets the application's host in at a firewall of the provider: "5432 from 10.0.0.3"."""
+        address = address_of(self.client)
+        # a name may have other addresses tomorrow: certificates and passwords still refuse strangers
+        return f"{self.port} from {address}" if is_address(address) else str(self.port)
+
+    @property
     def files(self) -> ClientFiles:
         """Return where the application's certificate is, on its own host."""
         base = f"{TLS_FOLDER}/{self.app.name}-client"

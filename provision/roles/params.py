@@ -26,6 +26,13 @@ class Params(BaseModel):
         """
         return ()
 
+    def openings(self, host: Any) -> Iterable[str]:
+        """Return the ports that other machines must reach, for the role `firewall`: "443", "5432 from 10.0.0.3".
+
+        host: as for `unmet`.
+        """
+        return ()
+
     def misfits(self, apps: Sequence[App]) -> Iterable[tuple[str, str]]:
         """Return which of them do not fit the host's applications, with why: (parameter, why).
 

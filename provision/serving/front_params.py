@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -26,3 +27,9 @@ class FrontParams(Params):
     trusted_headers: tuple[HeaderName, ...] = ()
     """More headers of these proxies that applications get, such as X-Forwarded-Host or Remote-User. Name only
     headers that the proxies always set or drop: the rest may come from a client."""
+
+    def openings(self, host: Any) -> Iterator[str]:
+        yield "80"
+        served = [*host.apps, *(each.app for each in host.balanced)]
+        if not served or any(app.tls != "none" for app in served):
+            yield "443"

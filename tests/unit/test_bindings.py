@@ -208,6 +208,15 @@ def test_another_host_is_reached_by_a_certificate(tmp_path: Path) -> None:
     assert found["PGHOST"] == "db2.example.com"
 
 
+def test_what_a_firewall_opens_for_it(tmp_path: Path) -> None:
+    (binding,) = release(tmp_path, "uses: {database: {postgres: db1}}", hosts=TWO).bindings
+    assert binding.opening == "5432 from 192.0.2.1"
+    # a name may have other addresses tomorrow
+    named = TWO.replace("ansible_host: 192.0.2.1", "ansible_host: web1.example.com")
+    (binding,) = release(tmp_path, "uses: {database: {postgres: db1}}", hosts=named).bindings
+    assert binding.opening == "5432"
+
+
 def test_a_user_that_no_certificate_can_name(tmp_path: Path) -> None:
     uses = "user: a_b\nuses: {database: {postgres: db1}}"
     (error,) = errors(lambda: resolved(tmp_path, uses, hosts=TWO))

@@ -171,7 +171,9 @@ class Kernel:
 
     def _turn_table(self, each: Turned) -> None:
         table = table_of(self.host, each.name)
-        away, again = ("delete", "table", *table.words), ("-f", table.path)
+        # one transaction, which creates what it deletes: to stop nftables.service may have flushed it (ExecStop=)
+        away = ("add", "table", *table.words, ";", "delete", "table", *table.words)
+        again = ("-f", table.path)
         argv = ("nft", *(away if each.before == "no" else again))
         self.host.run(argv).require("putting back the table %s" % each.name)
         foresee(self.host, "nftables %s" % each.name, "no" if each.before == "no" else "as it was")
