@@ -79,7 +79,7 @@ def execute(
     from provision.cli.watch import Prompt, run_shown
     from provision.controller.run_options import RunOptions
     from provision.report.reporting import Style
-    from provision.run.waves import most_failures, sizes
+    from provision.run.waves import batch_of, most_failures, sizes
 
     if order.step:
         check_can_step(plan=plan, out=order.out)
@@ -94,15 +94,16 @@ def execute(
     else:
         report = order.out.report(style, [a.host.name for a in assignments], sorted(roles))
     prompt = Prompt(report)
+    forks = 1 if order.step else order.scope.forks
     options = RunOptions(
         plan=plan,
-        forks=1 if order.step else order.scope.forks,
+        forks=forks,
         ask=ask,
         confirm=Stepper(prompt) if order.step else None,
         on_send=on_send,
         maybe_counts=not drift,
         force=order.force,
-        waves=sizes(order.batch, len(assignments)) if order.batch else (),
+        waves=sizes(batch_of(order.batch, forks=forks, plan=plan), len(assignments)),
         max_failures=most_failures(order.max_failures, len(assignments)),
     )
     return run_shown(assignments, options, prompt, order.out, work_of(order), pending)

@@ -90,7 +90,7 @@ def forks_option(command: F) -> F:
         default=20,
         show_default=True,
         metavar="N",
-        help="Hosts at the same time.",
+        help="Hosts at the same time. With 1, a deploy ends at the first host that fails.",
     )(command)
 
 

@@ -138,7 +138,7 @@ class Generator(NativeCodeGenerator):
 
 
 class JinjaSandbox(ImmutableSandboxedEnvironment):
-    """The environment of all expressions. bounds: counts their work; `render` begins anew with each outermost one."""
+    """The environment of all expressions. bounds: counts their work; each outermost `render` resets it."""
 
     code_generator_class = Generator
     concat = staticmethod(lambda parts: joined(parts))

@@ -40,7 +40,7 @@ def listed(inventory: Inventory, hosts: Collection[str]) -> dict[str, Any]:
 
 
 def as_json(value: Any) -> Any:
-    """Return a value as Ansible writes it: what is no template, or is encrypted, is a mapping of one key."""
+    """Return a value as Ansible writes it: what is not a template, or is encrypted, is a mapping of one key."""
     if isinstance(value, Mapping):
         return {str(key): as_json(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):

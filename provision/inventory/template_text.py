@@ -31,7 +31,7 @@ def has_template(value: Any) -> bool:
 
 
 def verbatim(value: Any) -> Any:
-    """Return a value whose texts are no templates, whatever braces they have: it was written by others."""
+    """Return a value whose texts are plain, whatever braces they have: it was written by others."""
     if isinstance(value, dict):
         return {key: verbatim(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):

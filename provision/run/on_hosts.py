@@ -127,7 +127,7 @@ class Run:
         failed = [name for name, tally in self.tallies.items() if tally.failed or tally.unreachable]
         for assignment in wave:
             error = ProvError(
-                f"not touched, as {', '.join(failed[:5])} failed in an earlier wave",
+                f"not touched, as {', '.join(failed[:5])} failed before it",
                 hint="Once that works, run again: hosts that are done have nothing to change.",
             )
             self._shared_work.ended(assignment.host.name, failed=True)

@@ -25,12 +25,18 @@ def hosts_in(size: str, total: int) -> int:
 
 
 def sizes(batch: Sequence[str], total: int) -> list[int]:
-    """Return the number of hosts of each wave. batch: sizes; the last one repeats until no host is left."""
+    """Return the number of hosts of each wave. batch: one size or more; the last repeats until no host is left."""
     found: list[int] = []
     while sum(found) < total:
-        size = batch[min(len(found), len(batch) - 1)] if batch else "100%"
+        size = batch[min(len(found), len(batch) - 1)]
         found.append(min(hosts_in(size, total), total - sum(found)))
     return found
+
+
+def batch_of(given: Sequence[str], *, forks: int, plan: bool) -> Sequence[str]:
+    """Return the sizes of waves: those given, or all hosts at once. A deploy of one host at a time ends at the first
+    that fails."""
+    return given or ("1" if forks == 1 and not plan else "100%",)
 
 
 def most_failures(text: str, total: int) -> int:

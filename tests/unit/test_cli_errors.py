@@ -133,6 +133,14 @@ def test_no_roles(prov: Prov) -> None:
     assert status == 4 and "skipped, no roles are listed: lone" in err
 
 
+def test_one_host_at_a_time_ends_at_the_first_that_fails(prov: Prov) -> None:
+    _, out, _ = prov("deploy", "good", "--forks", "1")
+    assert "web2: failed" in out and "not touched, as web1 failed before it" in out
+    for command in (["deploy", "good"], ["plan", "good", "--forks", "1"], ["ping", "good", "--forks", "1"]):
+        _, out, _ = prov(*command)
+        assert "not touched" not in out, "one bad host does not end the run for the others"
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "many"])
 def test_forks(prov: Prov, value: str) -> None:
     status, _, err = prov("deploy", "web1", "--forks", value)

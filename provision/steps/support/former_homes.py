@@ -216,7 +216,7 @@ def owner_before(home: Home, path: str, st: os.stat_result) -> "Tuple[int, int, 
         return st.st_uid, st.st_gid, mode
     if path in home.special:
         uid, gid, former = home.special[path]
-        # what the run has left of it, or somebody has changed it since
+        # what the run has left of it, or someone has changed it since
         same = st.st_uid in (uid, home.uid[1]) and st.st_gid in (gid, home.gid[1])
         if same and mode | SET_ID == former | SET_ID:
             return uid, gid, former
