@@ -15,7 +15,7 @@ from provision.declared.fronts import DEFAULT_FRONT
 from provision.errors import ConfigErrors, UsageError
 from provision.inventory import Inventory, InventoryHost, Problems
 from provision.inventory.validation import validate
-from provision.inventory.yaml_values import shown
+from provision.inventory.yaml_values import revealed, shown
 from provision.names import suggestion
 from provision.values import dataclass
 
@@ -92,7 +92,7 @@ def balanced_of(host: InventoryHost, apps_of: AppsOf) -> tuple[Balanced, ...]:
 
 def entries(host: InventoryHost) -> Iterator[tuple[Any, Any]]:
     """Yield the names and settings in a host's `balance`. Raises ConfigErrors."""
-    settings = host.vars.get("balance")
+    settings = revealed(host.vars.get("balance"))
     if settings is None:
         return
     if not isinstance(settings, Mapping):

@@ -16,6 +16,7 @@ from provision.declared import backing_roles
 from provision.declared.backing_roles import BackingRole
 from provision.inventory import InventoryHost, Problems
 from provision.inventory.ranges import is_address
+from provision.inventory.yaml_values import revealed
 from provision.names import suggestion
 from provision.secrets import Secret
 from provision.values import dataclass
@@ -242,7 +243,7 @@ def refuse_shared(bindings: Collection[Binding]) -> None:
 
 def used_hosts(host: InventoryHost) -> Iterator[str]:
     """Return names of other hosts that a host's applications use, if its variables name them directly."""
-    apps = host.vars.get("apps")
+    apps = revealed(host.written("apps"))
     for app in apps.values() if isinstance(apps, Mapping) else ():
         uses: Any = app.get("uses") if isinstance(app, Mapping) else None
         for use in uses.values() if isinstance(uses, Mapping) else ():

@@ -79,7 +79,7 @@ class Fleet:
         """Return the first host of each application."""
         found: dict[str, str] = {}
         for host in self._inventory.hosts.values():
-            apps = host.vars.get("apps")
+            apps = host.written("apps")
             for name in apps if isinstance(apps, Mapping) else ():
                 found.setdefault(str(name), host.name)
         return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from provision.errors import LabError
 from provision.inventory import InventoryHost
 from provision.inventory.fields import address
+from provision.inventory.yaml_values import revealed
 
 if TYPE_CHECKING:
     from provision.lab import LabHost
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def check_address(host: InventoryHost) -> None:
     """Raise ConfigErrors if a host's address for other hosts makes no sense."""
-    inner = host.vars.get("internal_address")
+    inner = revealed(host.vars.get("internal_address"))
     if inner is None:
         host.connection  # noqa: B018 - made, and so checked, on access
         return
@@ -47,7 +48,7 @@ def address_of(host: InventoryHost) -> str:
 
     Raises LabError if that is a lab host that is not up, NoInstance if it has no instance.
     """
-    inner = host.vars.get("internal_address")
+    inner = revealed(host.vars.get("internal_address"))
     if inner is not None:
         return str(inner)
     settings = host.connection

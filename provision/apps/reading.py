@@ -13,7 +13,7 @@ from provision.declared.fronts import fronts
 from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import InventoryHost, Problems
 from provision.inventory.validation import validate
-from provision.inventory.yaml_values import shown
+from provision.inventory.yaml_values import revealed, shown
 from provision.sources.manifests import Manifests
 
 
@@ -146,14 +146,14 @@ def domains_claimed_twice(host: InventoryHost, apps: Sequence[App]) -> list[Conf
 def users_that_are_people(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
     """Yield an error for each application that would run as a person of the inventory: of base.users, or
     prov's login."""
-    base = host.vars.get("base")
+    base = revealed(host.vars.get("base"))
     people = base.get("users") if isinstance(base, dict) else None
     known = {
         str(person.get("name")): f"an account of base.users ({host.origin('base', 'users', index)})"
         for index, person in enumerate(people if isinstance(people, list) else [])
         if isinstance(person, dict)
     }
-    login = host.vars.get("ansible_user", host.vars.get("ansible_ssh_user"))
+    login = revealed(host.vars.get("ansible_user", host.vars.get("ansible_ssh_user")))
     known.setdefault(str(login), "the user that prov logs in as")
     return [
         host.error(

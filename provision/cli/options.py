@@ -11,13 +11,17 @@ import click
 
 from provision.cli.complete import complete_roles, complete_target
 from provision.cli.prepare import RolePart, Scope
+from provision.cli.vault_options import vault_options
 from provision.report import formats
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def inventory_option(command: F) -> F:
-    """-i PATH, repeatable; the default is pyproject.toml's [tool.prov] inventory, else inventory/."""
+    """-i PATH, repeatable; the default is pyproject.toml's [tool.prov] inventory, else inventory/.
+
+    With it come the options for the inventory's vaults.
+    """
     return click.option(
         "-i",
         "--inventory",
@@ -25,7 +29,7 @@ def inventory_option(command: F) -> F:
         multiple=True,
         metavar="PATH",
         help="Inventory file or folder; may be repeated. Default: [tool.prov] in pyproject.toml, else inventory/.",
-    )(command)
+    )(vault_options(command))
 
 
 def format_option(command: F) -> F:

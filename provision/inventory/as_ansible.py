@@ -10,9 +10,10 @@ from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from provision.inventory.loaded import Inventory
+from provision.inventory.loaded import Inventory, InventoryHost
+from provision.inventory.masking import masked
 from provision.inventory.resolved_variables import ALWAYS
-from provision.inventory.yaml_values import Encrypted, Verbatim
+from provision.inventory.yaml_values import Deferred, SealedTemplate, Verbatim
 from provision.secrets import MASK, Secret
 
 ALL, UNGROUPED = ALWAYS
@@ -23,9 +24,7 @@ def listed(inventory: Inventory, hosts: Collection[str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "_meta": {
             "hostvars": {
-                name: as_json(values)
-                for name in hosts
-                if (values := {key: part.value for key, part in inventory.hosts[name].located.items()})
+                name: as_json(values) for name in hosts if (values := written(inventory.hosts[name]))
             },
             "profile": "inventory_legacy",
         }
@@ -39,6 +38,14 @@ def listed(inventory: Inventory, hosts: Collection[str]) -> dict[str, Any]:
     return found
 
 
+def written(host: InventoryHost) -> dict[str, Any]:
+    """Return the variables of a host as they are written; those of files that are encrypted as a whole are masked."""
+    return {
+        key: masked(part.value, sealed=True) if part.sealed else part.value
+        for key, part in host.located.items()
+    }
+
+
 def as_json(value: Any) -> Any:
     """Return a value as Ansible writes it: what is not a template, or is encrypted, is a mapping of one key."""
     if isinstance(value, Mapping):
@@ -47,7 +54,7 @@ def as_json(value: Any) -> Any:
         return [as_json(part) for part in value]
     if isinstance(value, Verbatim):
         return {"__ansible_unsafe": str(value)}
-    if isinstance(value, (Encrypted, Secret)):
+    if isinstance(value, (Deferred, SealedTemplate, Secret)):
         return MASK
     if isinstance(value, (datetime, date)):
         return value.isoformat()

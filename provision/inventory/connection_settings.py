@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from provision.inventory.host_variables import HostVariables
 from provision.inventory.problems import Problems
-from provision.inventory.yaml_values import shown, unusable
+from provision.inventory.yaml_values import shown
 from provision.names import suggestion
 from provision.secrets import Secret
 from provision.values import dataclass
@@ -153,22 +153,29 @@ class SettingsReader:
     def __init__(self, host: HostVariables, variables: Mapping[str, Any]) -> None:
         self.host, self.variables = host, variables
         self.problems = Problems()
+        self._secrets: list[str] = []
 
     def wrong(self, name: str, message: str, hint: str = "") -> None:
-        self.problems.add(self.host.error((name,), message, hint))
+        """Gather an error about a variable, which quotes nothing of a vault."""
+        error = self.host.error((name,), message, hint)
+        if self._secrets:
+            from provision.agent.secret_masks import Masks
+
+            error.hide(Masks(self._secrets).hide)
+        self.problems.add(error)
 
     def value(self, *names: str) -> tuple[str, Any]:
-        """The strongest of the variables that is set, and its value; None, with an error, if unusable."""
+        """The strongest of the variables that is set, and its value; None, with an error, if it can't be read."""
         for name in reversed(names):
             value = None
             with self.problems.gathered():
                 value = self.variables.get(name)
-            if value is None or value == "" or value == Secret(""):
+            if isinstance(value, Secret):
+                value = value.reveal()
+                self._secrets.append(value)
+            if value is None or value == "":
                 continue
-            wrong = list(unusable(value, (name,)))
-            for path, message, hint in wrong:
-                self.problems.add(self.host.error(path, message, hint))
-            return name, None if wrong else value
+            return name, value
         return names[0], None
 
     def text(self, *names: str) -> str | None:
@@ -199,8 +206,6 @@ class SettingsReader:
 
     def secret(self, *names: str) -> Secret | None:
         name, value = self.value(*names)
-        if isinstance(value, Secret):
-            return value
         if value is not None and not isinstance(value, str):
             # YAML has already changed it: 0123 is 83, and `yes` is true
             self.wrong(name, "must be text", "Put the password in quotes.")
@@ -324,6 +329,6 @@ class SettingsReader:
             if self.text(name) not in (None, "root"):
                 self.wrong(
                     name,
-                    f"must be root, not {shown(self.variables[name])}",
+                    f"must be root, not {shown(self.value(name)[1])}",
                     "Steps take a user of their own.",
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from typing import Any
 
 from provision.errors import ConfigError
 from provision.inventory.located import Located, LocatedError, Origin
@@ -28,6 +29,14 @@ class HostVariables:
         variable."""
         located = self._nearest(path)
         return located.origin if located else None
+
+    def written(self, name: str) -> Any:
+        """Return the value of a variable as it is written: secrets that are read when they are used are not read.
+
+        None without such a variable.
+        """
+        located = self.located.get(name)
+        return located and located.value
 
     def error(self, path: Sequence[str | int], message: str, hint: str = "") -> ConfigError:
         """An error about vars[path...]: "inventory/staging.yml:12 web1.apps.shop.server: message"."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from provision.inventory.template_text import ON_REQUEST
 from provision.inventory.unresolved import Draft
 from provision.inventory.varsfolder import VarsFolder
 from provision.inventory.yaml_values import shown
+from provision.vault.given import VaultSettings, keyring
 
 # One loader per format: (file, its name in messages, draft to fill). Chosen by the end of the file's name; a name
 # without an end may be of either, as in Ansible.
@@ -57,10 +58,10 @@ def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) 
     pyproject.toml, cannot be read.
     """
     here = Path(os.path.abspath(cwd or Path.cwd()))  # noqa: PTH100 - resolve() would follow symlinks
-    project, configured, strict, lookups = project_settings(here)
+    project, configured, strict, lookups, vaults = project_settings(here)
     sources = [here / path for path in paths] if paths else [project / path for path in configured]
     typed = [str(path) for path in (paths or configured)]
-    draft = Draft()
+    draft = Draft(keyring(vaults))
     folders: list[Path] = []
     read_from: list[Path] = []
     for source, name in zip(sources, typed, strict=True):
@@ -94,10 +95,10 @@ def build(
 ) -> Inventory:
     """The inventory of a complete draft, with group_vars/ and host_vars/ of these folders."""
     variables = [folder / name for folder in folders for name in ("group_vars", "host_vars")]
-    group_vars = [
-        VarsFolder(f / "group_vars", display(f / "group_vars", here), draft.problems) for f in folders
-    ]
-    host_vars = [VarsFolder(f / "host_vars", display(f / "host_vars", here), draft.problems) for f in folders]
+    group_vars, host_vars = (
+        [VarsFolder(f / name, display(f / name, here), draft.problems, draft.keyring) for f in folders]
+        for name in ("group_vars", "host_vars")
+    )
     hosts = {
         name: InventoryHost(
             name=name,
@@ -118,12 +119,14 @@ class ProjectSettings(NamedTuple):
     """What pyproject.toml says. folder: the project's.  inventory: its paths.
 
     strict: whether variables that nothing reads are refused.  lookups: those on request that templates may use.
+    vaults: where the passwords of vaults come from.
     """
 
     folder: Path
     inventory: list[str]
     strict: bool = False
     lookups: Sequence[str] = ()
+    vaults: VaultSettings = VaultSettings()
 
 
 def project_settings(cwd: Path) -> ProjectSettings:
@@ -158,8 +161,25 @@ def project_settings(cwd: Path) -> ProjectSettings:
                 f"must be a list of lookups that are used on request: {', '.join(ON_REQUEST)}",
                 where=f"{display(file, cwd)} tool.prov.lookups",
             )
-        return ProjectSettings(folder, paths, strict, lookups)
+        return ProjectSettings(folder, paths, strict, lookups, vault_settings(settings, file, cwd))
     return ProjectSettings(cwd, [DEFAULT])
+
+
+def vault_settings(settings: Mapping[str, Any], file: Path, cwd: Path) -> VaultSettings:
+    """Return `vault_password_file` and `vault_identity_list` of a project. Raises ConfigError.
+
+    The list is of texts, or one text with commas, as in ansible.cfg.
+    """
+    listed: Any = settings.get("vault_identity_list", [])
+    ids = [each.strip() for each in listed.split(",")] if isinstance(listed, str) else listed
+    where = f"{display(file, cwd)} tool.prov"
+    if not isinstance(ids, list) or not all(isinstance(each, str) and each for each in ids):
+        message = f'must be a list of texts like "prod@~/.vault-prod", not {shown(listed)}'
+        raise ConfigError(message, where=f"{where}.vault_identity_list")
+    password_file: Any = settings.get("vault_password_file", "")
+    if not isinstance(password_file, str):
+        raise ConfigError(f"must be a path, not {shown(password_file)}", where=f"{where}.vault_password_file")
+    return VaultSettings(file.parent, tuple(ids), password_file)
 
 
 def missing(name: str, *, given: bool) -> ConfigError:

@@ -17,7 +17,7 @@ from provision.inventory.host_variables import HostVariables
 from provision.inventory.problems import Problems
 from provision.inventory.resolved_variables import ResolvedVariables, Templates
 from provision.inventory.unresolved import UnresolvedGroup
-from provision.inventory.yaml_values import shown, unusable
+from provision.inventory.yaml_values import revealed, shown
 from provision.values import dataclass
 
 
@@ -30,9 +30,10 @@ class InventoryHost(HostVariables):
 
     @cached_property
     def vars(self) -> ResolvedVariables:
-        """The final variables as plain Python values; passwords of the connection are Secrets.
+        """The final variables as plain Python values; passwords of the connection, and values of vaults, are
+        Secrets.
 
-        Templates are worked out as they are read, which raises ConfigErrors if that fails.
+        Templates are worked out, and vaults opened, as they are read, which raises ConfigErrors if that fails.
         """
         return ResolvedVariables(self, self.inventory.templates)
 
@@ -44,7 +45,7 @@ class InventoryHost(HostVariables):
     @cached_property
     def roles(self) -> tuple[str, ...]:
         """Return the list in the variable `roles`. Raises ConfigErrors if it is not a list of names."""
-        value = self.vars.get("roles")
+        value = revealed(self.vars.get("roles"))
         if value is None:
             return ()
         problems = Problems()
@@ -52,8 +53,6 @@ class InventoryHost(HostVariables):
             hint = f"Write it as a list: roles: [{value}]" if isinstance(value, str) else ""
             problems.add(self.error(("roles",), f"must be a list of role names, not {shown(value)}", hint))
             problems.raise_any()
-        for path, message, hint in unusable(value, ("roles",)):
-            problems.add(self.error(path, message, hint))
         for index, role in enumerate(value):
             if not isinstance(role, str):
                 problems.add(self.error(("roles", index), f"must be the name of a role, not {shown(role)}"))

@@ -33,11 +33,15 @@ class Located:
 
     value: plain Python.  origin: the line of its key (or of the item of a list).
     parts: the same for each key of a mapping or index of a list.
+    deferred: whether a part of it is read when it is used (yaml_values.Deferred).
+    sealed: whether it was written in a file that is encrypted as a whole.
     """
 
     value: Any = field(repr=False)  # it may be a password
     origin: Origin
     parts: Mapping[str | int, Located] = field(default_factory=dict, repr=False)
+    deferred: bool = False
+    sealed: bool = False
 
     def nearest(self, path: Sequence[str | int]) -> Located:
         """Return the value at the path, or the innermost part on the way that exists."""

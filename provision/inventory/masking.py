@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from provision.inventory.yaml_values import Encrypted
+from provision.inventory.yaml_values import Deferred, SealedTemplate
 from provision.secrets import MASK, Secret, logins, without_logins
 
 if TYPE_CHECKING:
@@ -51,19 +51,20 @@ def is_secret(name: str, value: str) -> bool:
     return names_a_secret(name) or bool(logins(value)) or bool(ISSUED.search(value))
 
 
-def secrets_of(value: Any, kind: Kind | None = None) -> Iterator[str]:
+def secrets_of(value: Any, kind: Kind | None = None, *, sealed: bool = False) -> Iterator[str]:
     """Every text in the value that `masked` would hide, in order."""
     walk = Walk()
-    walk.masked(value, "", kind, hide=False)
+    walk.masked(value, "", kind, hide=sealed)
     yield from walk.found
 
 
-def masked(value: Any, kind: Kind | None = None) -> Any:
+def masked(value: Any, kind: Kind | None = None, *, sealed: bool = False) -> Any:
     """The value as JSON can hold it: ******** for every secret in it, and URLs without their logins.
 
     kind: the type that a value is validated against, if that is known.
+    sealed: whether it was written in a file that is encrypted as a whole; then all of it is hidden.
     """
-    return Walk().masked(value, "", kind, hide=False)
+    return Walk().masked(value, "", kind, hide=sealed)
 
 
 class Walk:
@@ -89,12 +90,17 @@ class Walk:
         if isinstance(value, Secret):
             self.found.append(value.reveal())
             return MASK
-        if isinstance(value, Encrypted):
+        if isinstance(value, SealedTemplate):
+            return MASK
+        if isinstance(value, Deferred):
+            # one that nothing has opened can't be in any output
+            self.found += [value.known.reveal()] if value.known is not None else []
             return MASK
         if value is None:
             return None
         if hide or (kind is not None and kind.hides(value)) or self._by_name(name, kind, value):
-            self.found.append(str(value))
+            # true and false tell nothing, and are words of every output
+            self.found += [] if isinstance(value, bool) else [str(value)]
             return MASK
         if not isinstance(value, str):
             return str(value) if isinstance(value, (date, bytes)) else value

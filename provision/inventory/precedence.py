@@ -9,10 +9,11 @@ one whole (Ansible's hash_behaviour=replace).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from provision.inventory.graph import ALL
 from provision.inventory.located import Located
+from provision.inventory.sealed_variables import Layer, merged
 from provision.inventory.unresolved import Draft
 from provision.inventory.varsfolder import VarsFolder
 
@@ -23,20 +24,18 @@ def variables(
     groups: Sequence[str],
     group_vars: Sequence[VarsFolder],
     host_vars: Sequence[VarsFolder],
-) -> dict[str, Located]:
-    """The variables of a host.
+) -> Mapping[str, Located]:
+    """The variables of a host; those in encrypted files are read when the host's are first used.
 
     groups: as graph.memberships gives them.  group_vars, host_vars: folders, the weaker ones first.
     """
-    final: dict[str, Located] = {}
-    for name in (ALL, *groups):
-        final |= draft.groups[name].vars
+    layers: list[Layer] = [draft.groups[name].vars for name in (ALL, *groups)]
     for folder in group_vars:
-        final |= folder.of(ALL)
+        layers += folder.of(ALL)
     for folder in group_vars:
         for name in groups:
-            final |= folder.of(name)
-    final |= draft.hosts[host].vars
+            layers += folder.of(name)
+    layers.append(draft.hosts[host].vars)
     for folder in host_vars:
-        final |= folder.of(host)
-    return final
+        layers += folder.of(host)
+    return merged(layers)

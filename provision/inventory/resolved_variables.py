@@ -17,6 +17,7 @@ from provision.inventory.connection_settings import PASSWORDS
 from provision.inventory.host_variables import HostVariables
 from provision.inventory.problems import Problems
 from provision.inventory.template_text import has_template, is_template
+from provision.inventory.yaml_values import Deferred
 from provision.secrets import Secret
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ class ResolvedVariables(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._known:
-            value = self._host.located[name].value
-            if has_template(value):
+            part = self._host.located[name]
+            value = part.value
+            if part.deferred or has_template(value):
                 value = self._templates.resolved(self._host, name)
             secret = name in PASSWORDS and isinstance(value, str)
             self._known[name] = Secret(value) if secret else value
@@ -67,14 +69,20 @@ class ResolvedVariables(Mapping[str, Any]):
         return name in self._host.located
 
     def to_show(self) -> dict[str, Any]:
-        """Return all variables; templates that can't be worked out as they are written."""
+        """Return all variables; templates that can't be worked out, and secrets that are read when they are used, as
+        they are written."""
         found = {}
         for name in self:
+            part = self._host.located[name]
             try:
-                found[name] = self[name]
+                found[name] = part.value if part.deferred else self[name]
             except ConfigError:
-                found[name] = self._host.located[name].value
+                found[name] = part.value
         return found
+
+    def used(self) -> dict[str, Any]:
+        """Return all variables, as `to_show` does, but work out no template that has not been used."""
+        return {name: self._known.get(name, part.value) for name, part in self._host.located.items()}
 
 
 class Templates:
@@ -148,7 +156,6 @@ class Templates:
         """Return the value of a host's variable. Raises ConfigErrors with every template that can't be worked out."""
         problems = Problems()
         with self._lock:
-            scope = self.scope(host.name)
 
             def walk(value: Any, path: tuple[str | int, ...]) -> Any:
                 if isinstance(value, dict):
@@ -156,9 +163,14 @@ class Templates:
                 if isinstance(value, list):
                     return [walk(part, (*path, index)) for index, part in enumerate(value)]
                 found = value
-                if is_template(value):
+                if isinstance(value, Deferred):
+                    try:
+                        found = value.open()
+                    except ConfigError as error:
+                        problems.add(host.error(path, error.message, error.hint))
+                elif is_template(value):
                     with problems.gathered():
-                        found = scope.final(path, value)
+                        found = self.scope(host.name).final(path, value)
                 return found
 
             found = walk(host.located[name].value, (name,))

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
+from provision.errors import ConfigError
 from provision.expressions.bounds import LARGEST, ExpressionError
 from provision.expressions.jinja_sandbox import JinjaSandbox, Missing, failures, listed
 from provision.inventory.connection_settings import PASSWORDS
@@ -15,8 +16,8 @@ from provision.inventory.lazy_values import LazyDict, LazyList
 from provision.inventory.located import dotted
 from provision.inventory.lookups import Lookups
 from provision.inventory.template_text import is_template
-from provision.inventory.yaml_values import Encrypted
-from provision.secrets import Secret
+from provision.inventory.yaml_values import Deferred, SealedTemplate
+from provision.secrets import MASK, Secret
 
 Place = tuple[str | int, ...]
 DEFAULT_HINT = "Set it for the host or one of its groups, or give it a default: {{ name | default('...') }}"
@@ -86,7 +87,10 @@ class TemplateNames(Mapping[str, Any]):
         if name in self._special:
             return self._special[name]
         if name in self._host.located:
-            return self.value((name,), self._host.located[name].value)
+            part = self._host.located[name]
+            # numbers of a file that is encrypted as a whole are secrets, too
+            self._around.secrets_read += part.sealed
+            return self.value((name,), part.value)
         return self._around.sandbox.globals[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -97,14 +101,14 @@ class TemplateNames(Mapping[str, Any]):
 
     def value(self, place: Place, written: Any) -> Any:
         """Return what a written value is in an expression; what is in a list or mapping waits until it is used."""
-        if place[0] in PASSWORDS or isinstance(written, Secret):
+        if place[0] in PASSWORDS or isinstance(written, (Secret, Deferred, SealedTemplate)):
             self._around.secrets_read += 1
         if isinstance(written, dict):
             return LazyDict(written, lambda key, part: self.value((*place, key), part))
         if isinstance(written, list):
             return LazyList(written, lambda index, part: self.value((*place, index), part))
-        if isinstance(written, Encrypted):
-            return Missing(error=self._failed(place, "", "it is encrypted, and vaults are not supported yet"))
+        if isinstance(written, Deferred):
+            return self._opened(place, written)
         if is_template(written):
             return self._worked_out(place, written)
         if isinstance(written, Secret):
@@ -119,6 +123,14 @@ class TemplateNames(Mapping[str, Any]):
                 return checked(self.value(place, text), secret=lambda: self._around.secrets_read > before)
         except ExpressionError as error:
             raise self._failed(place, text, str(error), error).place or error from None
+
+    def _opened(self, place: Place, written: Deferred) -> Any:
+        """The text of a secret that is read now, or what fails when it is used."""
+        try:
+            return written.open().reveal()
+        except ConfigError as error:
+            place_of = self._host.error(place, error.message, error.hint)
+            return Missing(error=ExpressionError(error.message, place=place_of))
 
     def _worked_out(self, place: Place, text: str) -> Any:
         """The value of a template, or what fails when it is used."""
@@ -150,7 +162,13 @@ class TemplateNames(Mapping[str, Any]):
         """The error for a template, at the line where it is written; of several that need each other, the inmost."""
         if cause is not None and cause.place is not None:
             return cause
-        short = text if len(text) <= QUOTED else f"{text[:QUOTED]}..."
+        short = (
+            MASK
+            if isinstance(text, SealedTemplate)
+            else text
+            if len(text) <= QUOTED
+            else f"{text[:QUOTED]}..."
+        )
         message = f"{short!r} could not be worked out: {reason}" if text else reason
         undefined = cause is not None and cause.undefined
         hint = ""

@@ -9,8 +9,9 @@ from typing import Any
 from provision.inventory import ranges
 from provision.inventory.located import Located, LocatedError, Origin
 from provision.inventory.problems import Problems
-from provision.inventory.yaml_values import shown
+from provision.inventory.yaml_values import revealed, shown
 from provision.values import dataclass
+from provision.vault.keyring import EMPTY, Keyring
 
 # Ansible's inventory guide, "How variables are merged": read from inventory files only, not from group_vars/,
 # because it decides in which order those are read.
@@ -51,10 +52,11 @@ class DraftHost:
 class Draft:
     """The inventory while it is being read. Later files add to earlier ones and overwrite their variables.
 
-    A loader of a format calls these methods, and adds errors to `problems`.
+    A loader of a format calls these methods, and adds errors to `problems`. keyring: the passwords of vaults.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keyring: Keyring = EMPTY) -> None:
+        self.keyring = keyring
         self.groups: dict[str, UnresolvedGroup] = {}
         self.hosts: dict[str, DraftHost] = {}
         self.problems = Problems()
@@ -134,7 +136,7 @@ class Draft:
             self.groups[group].vars[name] = value
 
     def _priority(self, located: Located, group: str) -> int:
-        value: Any = located.value
+        value: Any = revealed(located.value)
         if isinstance(value, str) and value.isdecimal():
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool):

@@ -20,9 +20,9 @@ from provision.inventory.kinds import Kind
 from provision.inventory.loaded import InventoryHost
 from provision.inventory.masking import Walk
 from provision.inventory.problems import Problems
-from provision.inventory.yaml_values import shown, unusable
+from provision.inventory.yaml_values import shown
 from provision.names import suggestion
-from provision.secrets import MASK
+from provision.secrets import MASK, Secret
 
 M = TypeVar("M", bound=BaseModel)
 YamlPath = tuple[str | int, ...]
@@ -43,19 +43,14 @@ def validate(
     """
     path = tuple(path)
     problems = Problems()
-    known_bad: set[YamlPath] = set()
     discreet = Discreet(model, value)
-    for bad, message, hint in unusable(value, path):
-        known_bad.add(bad)
-        problems.add(host.error(bad, discreet.text(message), hint))
     value = converted(model, value, context)
     try:
         result = model.model_validate(value, strict=True, context=context)
     except ValidationError as error:
         for place, details in by_place(error, value).items():
-            if (*path, *place) not in known_bad:
-                message, hint = in_plain_words(model, place, details, hidden=discreet.hides(place))
-                problems.add(host.error((*path, *place), discreet.text(message), discreet.text(hint)))
+            message, hint = in_plain_words(model, place, details, hidden=discreet.hides(place))
+            problems.add(host.error((*path, *place), discreet.text(message), discreet.text(hint)))
         # pydantic's other errors are consequences of those shown
     problems.raise_any()
     return result
@@ -108,7 +103,10 @@ def converted(model: type[BaseModel], value: Any, context: Mapping[str, Any] | N
 
 
 def conversion(details: ErrorDetails) -> Callable[[Any], Any] | None:
-    """Return what converts YAML's list or text to the type that pydantic expects, or None."""
+    """Return what converts YAML's list or text, or a vault's text, to the type that pydantic expects, or None."""
+    if isinstance(details["input"], Secret):
+        # a value of a vault where the type is not that of a secret
+        return Secret.reveal
     if isinstance(details["input"], list) and details["type"] == "tuple_type":
         return tuple
     if isinstance(details["input"], str) and details.get("ctx", {}).get("class") == "Path":

@@ -13,7 +13,10 @@ from provision.errors import ConfigError
 from provision.inventory import yamlfile
 from provision.inventory.located import Located, LocatedError
 from provision.inventory.problems import Problems
+from provision.inventory.sealed_variables import Layer, SealedVariables
 from provision.inventory.yaml_values import shown
+from provision.vault.envelope import is_envelope
+from provision.vault.keyring import EMPTY, Keyring
 
 SUFFIXES = ("", ".yml", ".yaml", ".json")
 
@@ -21,23 +24,27 @@ SUFFIXES = ("", ".yml", ".yaml", ".json")
 class VarsFolder:
     """One group_vars or host_vars folder, which need not exist.
 
-    name: the folder's name in error messages.
+    name: the folder's name in error messages.  keyring: the passwords of vaults.
     """
 
-    def __init__(self, path: Path, name: str, problems: Problems) -> None:
+    def __init__(self, path: Path, name: str, problems: Problems, keyring: Keyring = EMPTY) -> None:
+        self.keyring = keyring
         self.path = path
         self.name = name
         self.problems = problems
         self.entries = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
-        self.known: dict[str, dict[str, Located]] = {}
+        self.known: dict[str, list[Layer]] = {}
 
-    def of(self, name: str) -> dict[str, Located]:
-        """Return the variables of the group or host; errors in their files go to the problems."""
+    def of(self, name: str) -> list[Layer]:
+        """Return the variables of the group or host, of each file; errors in the files go to the problems.
+
+        Encrypted files are not opened yet.
+        """
         if name not in self.known:
-            self.known[name] = {}
+            self.known[name] = []
             with self.problems.gathered():
                 for file in self._files(name):
-                    self.known[name] |= self._read(file)
+                    self.known[name].append(self._layer(file))
         return self.known[name]
 
     def _files(self, name: str) -> list[Path]:
@@ -49,8 +56,16 @@ class VarsFolder:
             )
         return [file for entry in found for file in _flattened(self.path / entry)]
 
-    def _read(self, file: Path) -> dict[str, Located]:
-        document = yamlfile.read(file, f"{self.name}/{file.relative_to(self.path).as_posix()}")
+    def _layer(self, file: Path) -> Layer:
+        """The variables in a file."""
+        shown_name = f"{self.name}/{file.relative_to(self.path).as_posix()}"
+        data = yamlfile.contents(file, shown_name)
+        if is_envelope(data):
+            return SealedVariables(lambda: self._variables(data, file, shown_name))
+        return self._variables(data, file, shown_name)
+
+    def _variables(self, data: bytes, file: Path, shown_name: str) -> dict[str, Located]:
+        document = yamlfile.parsed(data, file.parent, shown_name, self.keyring)
         if document is None or document.value is None:
             return {}
         if not isinstance(document.value, dict):

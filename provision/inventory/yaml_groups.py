@@ -11,7 +11,7 @@ from pathlib import Path
 from provision.inventory import yamlfile
 from provision.inventory.located import Located
 from provision.inventory.unresolved import Draft
-from provision.inventory.yaml_values import shown
+from provision.inventory.yaml_values import revealed, shown
 from provision.names import suggestion
 
 SECTIONS = ("hosts", "children", "vars")
@@ -29,7 +29,7 @@ def load(path: Path, name: str, draft: Draft) -> None:
     name: the file's name in error messages.
     Raises ConfigErrors if the file is not YAML; errors in the YAML go to draft.problems.
     """
-    document = yamlfile.read(path, name)
+    document = yamlfile.read(path, name, draft.keyring)
     if document is None or document.value is None:
         # an empty file, or one that is only "---"
         return
@@ -89,8 +89,9 @@ def _group(draft: Draft, name: str | int, located: Located, path: YamlPath) -> N
 
 def _entries(draft: Draft, section: Located, path: YamlPath) -> Mapping[str | int, Located]:
     """Return the contents of hosts or children. As in Ansible, a bare name is a mapping of one."""
-    if isinstance(section.value, str):
-        return {section.value: Located(None, section.origin)}
+    value = revealed(section.value)
+    if isinstance(value, str):
+        return {value: Located(None, section.origin)}
     if section.value is not None and not isinstance(section.value, dict):
         hint = "Each name is a key: on a line of its own, with no dash before it and a colon after it."
         draft.wrong(section.origin, path, f"must be a mapping, not {shown(section.value)}", hint)

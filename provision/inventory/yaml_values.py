@@ -2,15 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
 from typing import Any
 
+from provision.errors import ConfigError
+from provision.secrets import MASK, Secret
+from provision.vault.keyring import Keyring
 
-class Encrypted:
-    """A `!vault` value. An inventory may contain it, unless prov needs the value."""
+
+class Deferred:
+    """A secret that is read when it is first used, and once. where: its file and line."""
+
+    TAG = ""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        #: the secret, once it has been read
+        self.known: Secret | None = None
+        self._lock = threading.Lock()
+
+    def open(self) -> Secret:
+        """Return the secret. Raises ConfigError."""
+        with self._lock:
+            if self.known is None:
+                self.known = Secret(self.read())
+            return self.known
+
+    def read(self) -> str:
+        """Read the text of the secret. Raises ConfigError."""
+        raise NotImplementedError
 
     def __repr__(self) -> str:
-        return "!vault"
+        return self.TAG
+
+
+class Encrypted(Deferred):
+    """A `!vault` value. envelope: what is written.  keyring: the passwords that may open it."""
+
+    TAG = "!vault"
+
+    def __init__(self, envelope: str, keyring: Keyring, where: str) -> None:
+        super().__init__(where)
+        self._envelope = envelope
+        self._keyring = keyring
+
+    def read(self) -> str:
+        data = self._keyring.open(self._envelope.encode("utf-8", "surrogatepass"), self.where)
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            raise ConfigError("what the vault contains is not UTF-8 text", where=self.where) from None
 
 
 class Verbatim(str):
@@ -19,18 +60,22 @@ class Verbatim(str):
     __slots__ = ()
 
 
-def unusable(
-    value: Any, path: tuple[str | int, ...] = ()
-) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
-    """Each part of the value that prov cannot use, as (path, message, hint)."""
-    if isinstance(value, Encrypted):
-        yield path, "is encrypted, and vaults are not supported yet", ""
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            yield from unusable(part, (*path, key))
-    elif isinstance(value, list):
-        for index, part in enumerate(value):
-            yield from unusable(part, (*path, index))
+class SealedTemplate(str):
+    """A template in a file that is encrypted as a whole: what it yields is a secret, and so is its text."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return MASK
+
+
+def revealed(value: Any) -> Any:
+    """The value with the texts of its secrets, for settings that are not secret in themselves."""
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, dict):
+        return {key: revealed(part) for key, part in value.items()}
+    return [revealed(part) for part in value] if isinstance(value, list) else value
 
 
 def shown(value: Any) -> str:

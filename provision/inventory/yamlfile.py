@@ -10,7 +10,11 @@ import yaml
 from provision.errors import ConfigError
 from provision.inventory.located import Located, LocatedError, Origin
 from provision.inventory.problems import Problems
-from provision.inventory.yaml_values import Encrypted, Verbatim
+from provision.inventory.template_text import is_template
+from provision.inventory.yaml_values import Encrypted, SealedTemplate, Verbatim
+from provision.secrets import MASK, Secret
+from provision.vault.envelope import is_envelope
+from provision.vault.keyring import EMPTY, Keyring
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, if PyYAML has it, is ten times as fast
 CORE = "tag:yaml.org,2002:"
@@ -43,35 +47,56 @@ TOO_DEEP = f"lists or mappings are nested more than {DEEPEST} deep"
 BRACES = "Put text that begins with [ or { in quotes."
 
 
-def read(path: Path, shown: str) -> Located | None:
+def read(path: Path, shown: str, keyring: Keyring = EMPTY) -> Located | None:
     """The one document of a YAML file; None if the file is empty.
 
-    shown: the file's name in error messages.
-    Raises ConfigErrors: unreadable, not UTF-8, not YAML, tabs, duplicate keys, unknown tags.
+    shown: the file's name in error messages.  keyring: the passwords of vaults. What a file that is encrypted as a
+    whole has as text is a Secret.
+    Raises ConfigErrors: unreadable, not UTF-8, not YAML, tabs, duplicate keys, unknown tags, a vault that can't be
+    opened.
     """
+    return parsed(contents(path, shown), path.parent, shown, keyring)
+
+
+def contents(path: Path, shown: str) -> bytes:
+    """What a file contains. Raises ConfigError."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", where=shown) from None
+    except ValueError:
+        raise ConfigError("the path has a NUL in it", where=shown.replace("\0", "\\0")) from None
+
+
+def parsed(data: bytes, folder: Path, shown: str, keyring: Keyring = EMPTY) -> Located | None:
+    """The one document of a file with these contents, like `read`. folder: the file's."""
+    sealed = is_envelope(data)
+    try:
+        text = (keyring.open(data, f"{shown}:1") if sealed else data).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError("is not UTF-8 text", where=f"{shown}:{line}") from None
-    except ValueError:
-        raise ConfigError("the path has a NUL in it", where=shown.replace("\0", "\\0")) from None
-    if text.startswith("$ANSIBLE_VAULT;"):
-        raise ConfigError("the file is encrypted, and vaults are not supported yet", where=f"{shown}:1")
     try:
         node = yaml.compose(text, Loader=LOADER)
     except yaml.YAMLError as error:
-        raise syntax_error(error, text, shown) from None
+        raise syntax_error(error, text, shown, sealed=sealed) from None
     except RecursionError:
         raise ConfigError(TOO_DEEP, where=shown) from None
     if node is None:
         return None
-    document = Document(Origin(shown, 1, path.parent), MOST_ALIASED + written(node))
+    document = Document(
+        Origin(shown, 1, folder), MOST_ALIASED + written(node), keyring=keyring, sealed=sealed
+    )
     located = document.located(node, (), document.origin(node))
     document.problems.raise_any()
     return located
+
+
+def sealed_text(value: Any) -> Any:
+    """Return a value of an encrypted file: a text is a Secret, or a template that yields one."""
+    if not isinstance(value, str):
+        return value
+    return SealedTemplate(value) if is_template(value) else Secret(value)
 
 
 def holds_mapping(path: Path) -> bool:
@@ -100,8 +125,8 @@ def written(node: yaml.Node) -> int:
     return len(seen)
 
 
-def syntax_error(error: yaml.YAMLError, text: str, shown: str) -> ConfigError:
-    """PyYAML's error in plain words, with its line."""
+def syntax_error(error: yaml.YAMLError, text: str, shown: str, *, sealed: bool = False) -> ConfigError:
+    """PyYAML's error in plain words, with its line. sealed: the text is a secret, and is not quoted."""
     if isinstance(error, yaml.reader.ReaderError):
         # libyaml counts bytes; PyYAML without it, characters
         before = (
@@ -115,7 +140,7 @@ def syntax_error(error: yaml.YAMLError, text: str, shown: str) -> ConfigError:
             where=f"{shown}:{before.count(NEWLINE) + 1}",
         )
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return ConfigError(f"not YAML: {error}", where=shown)
+        return ConfigError("not YAML" if sealed else f"not YAML: {error}", where=shown)
     mark = error.problem_mark
     lines = text.split("\n")
     row = min(mark.line, len(lines) - 1)
@@ -126,7 +151,7 @@ def syntax_error(error: yaml.YAMLError, text: str, shown: str) -> ConfigError:
     if problem.startswith("found character"):
         message = f"text cannot begin with {lines[row][mark.column : mark.column + 1]!r}; put it in quotes"
     else:
-        message = PLAIN_WORDS.get(problem, f"not YAML: {problem}")
+        message = PLAIN_WORDS.get(problem, "not YAML" if sealed else f"not YAML: {problem}")
     begun = error.context_mark
     if begun is not None and begun.line not in (0, mark.line):
         message += f" (in what begins in line {begun.line + 1})"
@@ -136,11 +161,14 @@ def syntax_error(error: yaml.YAMLError, text: str, shown: str) -> ConfigError:
 class Document:
     """Turns the nodes of one document into located values, and gathers errors.
 
-    most: the allowed number of values.
+    most: the allowed number of values.  keyring: the passwords of its `!vault` values.
+    sealed: whether the file is encrypted as a whole.
     """
 
-    def __init__(self, top: Origin, most: int) -> None:
+    def __init__(self, top: Origin, most: int, *, keyring: Keyring = EMPTY, sealed: bool = False) -> None:
         self.top = top
+        self.keyring = keyring
+        self.sealed = sealed
         self.left = most
         self.problems = Problems()
         self.constructor = yaml.constructor.SafeConstructor()
@@ -163,9 +191,10 @@ class Document:
         self.open.add(id(node))
         try:
             if node.tag == "!vault" or node.tag == "!vault-encrypted":
-                return Located(Encrypted(), origin)
+                return self.encrypted(node, path, origin)
             if isinstance(node, yaml.ScalarNode):
-                return Located(self.scalar(node, path), origin)
+                value = self.scalar(node, path)
+                return Located(sealed_text(value) if self.sealed else value, origin, sealed=self.sealed)
             if isinstance(node, yaml.SequenceNode) and node.tag == CORE + "seq":
                 return self.sequence(node, path, origin)
             if isinstance(node, yaml.MappingNode) and node.tag == CORE + "map":
@@ -174,6 +203,13 @@ class Document:
             return Located(None, origin)
         finally:
             self.open.discard(id(node))
+
+    def encrypted(self, node: yaml.Node, path: tuple[str | int, ...], origin: Origin) -> Located:
+        """A value with the tag !vault."""
+        if isinstance(node, yaml.ScalarNode):
+            return Located(Encrypted(node.value, self.keyring, str(origin)), origin, deferred=True)
+        self.wrong(node, path, "`!vault` takes text", "Write it as `ansible-vault encrypt_string` does.")
+        return Located(None, origin)
 
     def count(self, node: yaml.Node, path: tuple[str | int, ...], values: int = 1) -> None:
         """Count values. Raises ConfigErrors at once if there are too many."""
@@ -198,7 +234,7 @@ class Document:
             self.wrong(
                 node,
                 path,
-                f"{node.value[:60]!r} is not a valid {node.tag.removeprefix(CORE)}",
+                f"{MASK if self.sealed else repr(node.value[:60])} is not a valid {node.tag.removeprefix(CORE)}",
                 "Put text in quotes.",
             )
             return None
@@ -208,7 +244,12 @@ class Document:
             index: self.located(item, (*path, index), self.origin(item))
             for index, item in enumerate(node.value)
         }
-        return Located([part.value for part in parts.values()], origin, parts)
+        return self.whole([part.value for part in parts.values()], origin, parts)
+
+    def whole(self, value: Any, origin: Origin, parts: dict[str | int, Located]) -> Located:
+        """A list or mapping of these parts."""
+        deferred = any(part.deferred for part in parts.values())
+        return Located(value, origin, parts, deferred=deferred, sealed=self.sealed)
 
     def mapping(self, node: yaml.MappingNode, path: tuple[str | int, ...], origin: Origin) -> Located:
         parts: dict[str | int, Located] = {}
@@ -229,7 +270,7 @@ class Document:
                 continue
             parts[key] = self.located(value_node, (*path, key), self.origin(key_node))
         parts = {**merged, **parts}
-        return Located({key: part.value for key, part in parts.items()}, origin, parts)
+        return self.whole({key: part.value for key, part in parts.items()}, origin, parts)
 
     def key(self, node: yaml.Node, path: tuple[str | int, ...]) -> Any:
         """A key as plain Python; None, and an error gathered, if it cannot be one."""

@@ -19,12 +19,12 @@ def kinds_of(host: InventoryHost) -> Kinds:
     Roles that the host does not have are included.
     """
     found: dict[str, Any] = {}
-    if "apps" in host.vars:
+    if "apps" in host.located:
         from provision.apps.app_model import App
 
         found["apps"] = dict[str, App]
     folders = search_path()
-    for name in set(names(folders)).intersection(host.vars):
+    for name in set(names(folders)).intersection(host.located):
         try:
             role = find(name, folders)
         except ConfigError:
@@ -38,10 +38,18 @@ def kinds_of(host: InventoryHost) -> Kinds:
 
 def shown_vars(host: InventoryHost) -> dict[str, Any]:
     """The variables as JSON can hold them, without secrets."""
-    found: dict[str, Any] = masked(host.vars.to_show(), kinds_of(host))
-    return found
+    kinds = kinds_of(host)
+    return {
+        name: masked({name: value}, kinds, sealed=host.located[name].sealed)[name]
+        for name, value in host.vars.to_show().items()
+    }
 
 
 def secrets_in(host: InventoryHost) -> list[str]:
-    """Every secret in the variables, in order."""
-    return list(secrets_of(host.vars.to_show(), kinds_of(host)))
+    """Every secret in the variables, in order; of vaults and templates, those that have been used."""
+    kinds = kinds_of(host)
+    return [
+        text
+        for name, value in host.vars.used().items()
+        for text in secrets_of({name: value}, kinds, sealed=host.located[name].sealed)
+    ]

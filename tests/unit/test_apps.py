@@ -190,7 +190,7 @@ BAD = {
     "environment: {a-b: x}": "environment.a-b: 'a-b' is not a name of capital letters, digits and _",
     "environment: {1: x}": "environment.1: must be text, not 1",
     "environment: {A: '{{ b }}'}": "environment.A: '{{ b }}' could not be worked out: 'b' is undefined",
-    "environment: {A: !vault b}": "environment.A: is encrypted, and vaults are not supported yet",
+    "environment: {A: !vault b}": "environment.A: the vault is damaged: the first line is not one of Ansible Vault",
     'environment: {A: "\\0"}': "environment: the value of A has a NUL in it",
     "static: {static/: x}": "static.static/: 'static/' is not a path like /admin/ or /",
     "media: {/: x}": "media./: '/' is not a URL prefix like /static/",

@@ -1,0 +1,1 @@
+"""Ansible Vault: its envelopes, and the passwords that open them."""
