@@ -23,7 +23,7 @@ def ask(question: str) -> str:
 
 
 def has_terminal() -> bool:
-    """Return whether somebody can be asked: getpass(3) opens the controlling terminal itself."""
+    """Return whether a person can be asked: getpass(3) opens the controlling terminal itself."""
     try:
         os.close(os.open(Path("/dev/tty"), os.O_RDWR | os.O_NOCTTY))
     except OSError:
