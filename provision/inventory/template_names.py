@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -33,6 +34,7 @@ OF_PLAYS = (
 FACTS_HINT = "prov gathers no facts for the inventory; in a role, `c.facts` has the host's."
 #: characters of a template that an error quotes
 QUOTED = 120
+EXPRESSIONS = re.compile(r"(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\})", re.DOTALL)
 
 
 class Surroundings(Protocol):
@@ -162,13 +164,7 @@ class TemplateNames(Mapping[str, Any]):
         """The error for a template, at the line where it is written; of several that need each other, the inmost."""
         if cause is not None and cause.place is not None:
             return cause
-        short = (
-            MASK
-            if isinstance(text, SealedTemplate)
-            else text
-            if len(text) <= QUOTED
-            else f"{text[:QUOTED]}..."
-        )
+        short = quoted(text)
         message = f"{short!r} could not be worked out: {reason}" if text else reason
         undefined = cause is not None and cause.undefined
         hint = ""
@@ -221,6 +217,15 @@ class HostsVariables(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._around.hosts)
+
+
+def quoted(text: str) -> str:
+    """Return a template as an error quotes it: without the words around its expressions, which may be secrets."""
+    if isinstance(text, SealedTemplate):
+        return MASK
+    parts = EXPRESSIONS.split(text)
+    found = "".join(part if index % 2 or len(part) < 4 else "..." for index, part in enumerate(parts))
+    return found if len(found) <= QUOTED else f"{found[:QUOTED]}..."
 
 
 def plain_result(value: Any, most: int = LARGEST) -> Any:

@@ -137,7 +137,7 @@ class Picky(Params):
         "p: {unseal: {a: k3gbKQz1}}",
         "p: k3gbKQz1",
         "p: [k3gbKQz1]",
-        'p: {unseal: "{{ k3gbKQz1 }}"}',
+        'p: {unseal: "k3gbKQz1{{ nothing }}"}',
         "p: {unseal: x, words: {a: k3gbKQz1}}",
         "p: {unseal: k3gbKQz1}",
         "p: {unseel: k3gbKQz1}",
