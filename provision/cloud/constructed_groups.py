@@ -6,12 +6,15 @@ that can't be worked out for a host is passed over, unless `strict` is set.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from provision.cloud.described_instances import safe_name
 from provision.expressions.bounds import ExpressionError
 from provision.values import dataclass
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 
 class Expressions:
@@ -22,7 +25,12 @@ class Expressions:
         from provision.expressions.jinja_sandbox import JinjaSandbox
 
         self._sandbox = JinjaSandbox()
-        self._compiled: dict[str, Callable[..., Any]] = {}
+        self._compiled: dict[str, Template] = {}
+
+    def template(self, text: str, variables: Mapping[str, Any]) -> str:
+        """Return the text of a template for a host. Raises ExpressionError."""
+        found = self._sandbox.render(text, variables)
+        return "" if found is None else str(found)
 
     def value(self, text: str, variables: Mapping[str, Any]) -> Any:
         """Return what an expression is for a host. Raises ExpressionError."""
@@ -50,10 +58,10 @@ def keyed(entry: Mapping[str, Any], key: Any, *, leading: bool) -> list[Membersh
     separator, prefix = str(entry.get("separator", "_")), str(entry.get("prefix", ""))
     default = entry.get("default_value")
     names: list[str] = []
-    if isinstance(key, str):
+    if key is None or isinstance(key, str):
         names = [key or str(default)] if key or default is not None else []
     elif isinstance(key, (list, tuple)):
-        names = [str(name) if name != "" or default is None else str(default) for name in key]
+        names = [str(default) if name in (None, "") and default is not None else str(name) for name in key]
     elif isinstance(key, Mapping):
         for name, value in key.items():
             if value == "" and default is None and entry.get("trailing_separator") is False:

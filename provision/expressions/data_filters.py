@@ -280,8 +280,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     ),
     "to_nice_yaml": to_nice_yaml,
     "to_yaml": to_yaml,
-    "type_debug": lambda value: (
-        type(value).__name__.replace("Lazy", "").replace("Dict", "dict").replace("List", "list")
+    "type_debug": lambda value: next(
+        (kind.__name__ for kind in (str, list, dict) if isinstance(value, kind)), type(value).__name__
     ),
     "union": lambda a, b: unique([*a, *b]),
     "unique": unique,

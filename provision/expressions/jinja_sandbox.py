@@ -7,12 +7,13 @@ not exist are an error when they are used, and `default` catches them at any dep
 
 from __future__ import annotations
 
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateError, Undefined, UndefinedError, nodes
 from jinja2.lexer import TOKEN_STRING, TOKEN_VARIABLE_BEGIN, TOKEN_VARIABLE_END, Lexer
 from jinja2.nativetypes import NativeCodeGenerator
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
@@ -22,6 +23,7 @@ from provision.expressions.bounds import Bounds, ExpressionError
 #: characters of a template
 LONGEST_TEMPLATE = 200_000
 COUNTED = "counted by prov"
+RESULT = "result"
 
 
 class Missing(StrictUndefined):
@@ -237,7 +239,7 @@ class JinjaSandbox(ImmutableSandboxedEnvironment):
             return found
         # as Ansible: a text ends with as many line ends as its template
         ends = len(source) - len(source.rstrip("\n")) - (len(found) - len(found.rstrip("\n")))
-        return found + "\n" * ends
+        return found + "\n" * ends if ends > 0 else found
 
     def _template(self, source: str, *, in_yaml: bool) -> Template:
         """A compiled template."""
@@ -252,18 +254,27 @@ class JinjaSandbox(ImmutableSandboxedEnvironment):
                 raise ExpressionError("blocks are for template files")
         return known
 
-    def compiled(self, source: str) -> Callable[..., Any]:
-        """Return the function of a single expression. Raises ExpressionError if it is not one."""
+    def compiled(self, source: str) -> Template:
+        """Return a single expression, compiled. Raises ExpressionError if it is not one."""
         with failures():
-            return self.compile_expression(source, undefined_to_none=False)
+            parser = Parser(self, source, state="variable")
+            expression = parser.parse_expression()
+            if not parser.stream.eos:
+                raise ExpressionError("text comes after the expression")
+            expression.set_environment(self)
+            assign = nodes.Assign(nodes.Name(RESULT, "store"), expression, lineno=1)
+            return self.from_string(nodes.Template([assign], lineno=1))
 
-    def evaluate(self, function: Callable[..., Any], names: Mapping[str, Any]) -> Any:
+    def evaluate(self, expression: Template, names: Mapping[str, Any]) -> Any:
         """Return what a compiled expression is. Raises ExpressionError."""
         with self.bounds.outermost(), failures():
-            found = function(names)
+            context = self.context_class(self, names, None, {})  # type: ignore[arg-type] # any mapping will do
+            for _ in expression.root_render_func(context):
+                pass
+            found = context.vars[RESULT]
             if isinstance(found, Missing):
                 found.fail()
-            return listed(found)
+            return self.bounds.text(listed(found))
 
 
 #: collections that the filters have in Ansible, and by which they can be called

@@ -13,12 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from provision.inventory.constructed_plugin import Constructed, checked, construct
 from provision.inventory.located import Located
 from provision.inventory.template_text import verbatim
 from provision.inventory.unresolved import Draft
-from provision.names import suggestion
 from provision.user_cache import cache_folder
 
 GROUP = "aws_ec2"
@@ -26,26 +26,18 @@ IGNORED = ("cache_plugin", "cache_connection", "cache_prefix", "use_extra_vars",
 Words = list[str]
 
 
-class Options(BaseModel):
+class Options(Constructed):
     """What such a file may say."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    plugin: str
-    regions: Words = []
+    regions: Words = Field([])
     profile: str | None = Field(None, validation_alias="profile")
-    filters: dict[str, Any] = {}
-    include_filters: list[dict[str, Any]] = []
-    exclude_filters: list[dict[str, Any]] = []
-    hostnames: list[str | dict[str, Any]] = []
+    filters: dict[str, Any] = Field({})
+    include_filters: list[dict[str, Any]] = Field([])
+    exclude_filters: list[dict[str, Any]] = Field([])
+    hostnames: list[str | dict[str, Any]] = Field([])
     allow_duplicated_hosts: bool = False
     hostvars_prefix: str = ""
     hostvars_suffix: str = ""
-    compose: dict[str, str] = {}
-    groups: dict[str, str | bool] = {}
-    keyed_groups: list[dict[str, Any]] = []
-    leading_separator: bool = True
-    strict: bool = False
     strict_permissions: bool = True
     cache: bool = False
     cache_timeout: int = 3600
@@ -70,17 +62,7 @@ def options_of(document: Located, draft: Draft) -> Options | None:
     for alias in ALIASES:
         if alias in given:
             given["profile"] = given.pop(alias)
-    try:
-        return Options.model_validate(given)
-    except ValidationError as error:
-        for each in error.errors():
-            path = each["loc"]
-            message = each["msg"][:1].lower() + each["msg"][1:]
-            if each["type"] == "extra_forbidden":
-                near = suggestion(str(path[-1]), [*Options.model_fields, *ALIASES])
-                message = f"the plugin aws_ec2 has no option {str(path[-1])!r}.{near}"
-            draft.wrong(document.nearest(path).origin, path, message)
-        return None
+    return checked(Options, given, document, draft, more=ALIASES)
 
 
 def instances(options: Options) -> list[dict[str, Any]]:
@@ -126,45 +108,4 @@ def add(instance: Mapping[str, Any], options: Options, document: Located, draft:
         draft.add_host(name, GROUP, document.origin)
         for key, value in variables.items():
             draft.set_host_var(name, key, Located(verbatim(value), document.origin))
-        construct(name, dict(variables), options, document, draft)
-
-
-def construct(
-    name: str, variables: dict[str, Any], options: Options, document: Located, draft: Draft
-) -> None:
-    """Add what `compose`, `groups` and `keyed_groups` make of a host's variables."""
-    from provision.cloud.constructed_groups import Expressions, keyed
-    from provision.expressions.bounds import ExpressionError
-
-    expressions = Expressions()
-
-    def passed_over(path: tuple[str | int, ...], error: ExpressionError) -> None:
-        if options.strict:
-            draft.wrong(document.nearest(path).origin, path, f"for {name}: {error}")
-
-    for key, text in options.compose.items():
-        try:
-            variables[key] = expressions.value(text, variables)
-            origin = document.nearest(("compose", key)).origin
-            draft.set_host_var(name, key, Located(verbatim(variables[key]), origin))
-        except ExpressionError as error:
-            passed_over(("compose", key), error)
-    for group, condition in options.groups.items():
-        try:
-            if expressions.value(str(condition), variables):
-                draft.add_group(group, document.origin)
-                draft.add_host(name, group, document.origin)
-        except ExpressionError as error:
-            passed_over(("groups", group), error)
-    for index, entry in enumerate(options.keyed_groups):
-        path = ("keyed_groups", index)
-        try:
-            key = expressions.value(str(entry.get("key", "")), variables)
-            for member in keyed(entry, key, leading=options.leading_separator):
-                draft.add_group(member.group, document.origin)
-                draft.add_host(name, member.group, document.origin)
-                if member.parent:
-                    draft.add_group(member.parent, document.origin)
-                    draft.add_child(member.parent, member.group)
-        except ExpressionError as error:
-            passed_over(path, error)
+        construct(name, options, document, draft)

@@ -77,6 +77,19 @@ def _refuse_cycles(draft: Draft) -> bool:
     return found
 
 
+def above(draft: Draft, host: str) -> tuple[str, ...]:
+    """Return the groups of a host while the draft is not complete, without `all`, in the order of `memberships`."""
+    found = dict.fromkeys(draft.groups_of(host), 0)
+    level = set(found)
+    for depth in range(DEEPEST):
+        level = {g.name for g in draft.groups.values() if not level.isdisjoint(g.children)}
+        found |= dict.fromkeys(level, -depth - 1)
+        if not level:
+            break
+    found.pop(ALL, None)
+    return tuple(sorted(found, key=lambda name: (found[name], draft.groups[name].priority, name)))
+
+
 def memberships(draft: Draft) -> dict[str, tuple[str, ...]]:
     """The groups of each host, its own and all above, without `all`; the last one's variables win."""
     parents: dict[str, list[str]] = {name: [] for name in draft.groups}

@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from provision.errors import ConfigError
-from provision.inventory import counted_hosts, graph, host_list, ini_groups, precedence, yaml_groups, yamlfile
+from provision.inventory import (
+    counted_hosts,
+    graph,
+    host_list,
+    ini_groups,
+    precedence,
+    script_source,
+    toml_groups,
+    yaml_groups,
+    yamlfile,
+)
 from provision.inventory.loaded import Inventory, InventoryHost
 from provision.inventory.template_text import ON_REQUEST
 from provision.inventory.unresolved import Draft
@@ -24,9 +34,8 @@ FORMATS: dict[str, Loader] = {
     ".yml": yaml_groups.load,
     ".yaml": yaml_groups.load,
     ".json": yaml_groups.load,
+    ".toml": toml_groups.load,
 }
-#: formats of Ansible's that are not read
-NOT_READ = {".toml": "TOML"}
 
 DEFAULT = "inventory"
 
@@ -75,7 +84,7 @@ def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) 
         folders.append(source if source.is_dir() else source.parent)
         for file in inventory_files(source):
             with draft.problems.gathered():
-                loader_for(file, here)(file, display(file, here), draft)
+                loader_for(file)(file, display(file, here), draft)
     counted_hosts.complete(draft)
     graph.complete(draft)
     draft.problems.raise_any()
@@ -207,24 +216,13 @@ def inventory_files(source: Path) -> Iterator[Path]:
             yield from inventory_files(entry)
 
 
-def loader_for(file: Path, here: Path) -> Loader:
-    """Return the loader of the file's format. Raises ConfigError if it is one that prov does not read."""
-    other = NOT_READ.get(file.suffix) or ("a script" if is_script(file) else "")
-    if other:
-        hint = f"Write it as YAML:  ansible-inventory -i {display(file, here)} --list --yaml > hosts.yml"
-        raise ConfigError(f"{other}: not a format that prov reads", where=display(file, here), hint=hint)
+def loader_for(file: Path) -> Loader:
+    """Return the loader of the file's format."""
+    if script_source.is_script(file):
+        return script_source.load
     if file.suffix:
         return FORMATS.get(file.suffix, ini_groups.load)
     return yaml_groups.load if yamlfile.holds_mapping(file) else ini_groups.load
-
-
-def is_script(file: Path) -> bool:
-    """Return whether Ansible would run the file and read what it prints."""
-    try:
-        with file.open("rb") as f:
-            return os.access(file, os.X_OK) and f.read(2) == b"#!"
-    except OSError:
-        return False
 
 
 def display(path: Path, cwd: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from provision.inventory.lazy_values import LazyDict, LazyList
 from provision.inventory.located import dotted
 from provision.inventory.lookups import Lookups
 from provision.inventory.template_text import is_template
-from provision.inventory.yaml_values import Deferred, SealedTemplate
+from provision.inventory.yaml_values import Deferred, SealedTemplate, Verbatim, Written
 from provision.secrets import MASK, Secret
 
 Place = tuple[str | int, ...]
@@ -115,14 +115,16 @@ class TemplateNames(Mapping[str, Any]):
             return self._worked_out(place, written)
         if isinstance(written, Secret):
             return written.reveal()
-        return str(written) if isinstance(written, str) else written
+        return Written(written) if isinstance(written, str) and not isinstance(written, Verbatim) else written
 
     def final(self, place: Place, text: str) -> Any:
         """Return the value of a template. Raises ConfigError if it, or one that it needs, can't be worked out."""
         before = self._around.secrets_read
         try:
             with failures():
-                return checked(self.value(place, text), secret=lambda: self._around.secrets_read > before)
+                return checked_result(
+                    self.value(place, text), secret=lambda: self._around.secrets_read > before
+                )
         except ExpressionError as error:
             raise self._failed(place, text, str(error), error).place or error from None
 
@@ -228,25 +230,29 @@ def quoted(text: str) -> str:
     return found if len(found) <= QUOTED else f"{found[:QUOTED]}..."
 
 
-def plain_result(value: Any, most: int = LARGEST) -> Any:
+def plain_result(value: Any, *, whole: bool = False) -> Any:
     """Return a result as plain values, which are not worked out again; undefined parts fail when they are used.
 
+    whole: whether they fail at once.
     Raises ExpressionError: too large, or nothing that a variable can hold.
     """
-    left = most
+    left = LARGEST
 
     def walk(part: Any) -> Any:
         nonlocal left
         part = listed(part)
         left -= len(part) if isinstance(part, (str, bytes)) else 1
         if left < 0:
-            raise ExpressionError(f"it has more than {most:,} characters or values")
+            raise ExpressionError(f"it has more than {LARGEST:,} characters or values")
         if isinstance(part, Mapping) and not isinstance(part, (TemplateNames, HostsVariables)):
             return {walk(key): walk(each) for key, each in part.items()}
         if isinstance(part, (list, tuple)):
             return [walk(each) for each in part]
         if isinstance(part, str):
-            return str(part)
+            return part if type(part) is Written else str(part)
+        if whole and isinstance(part, Missing):
+            with failures():
+                part.fail()
         if part is None or isinstance(part, (bool, int, float, date, Missing)):
             return part
         if isinstance(part, bytes):
@@ -256,12 +262,15 @@ def plain_result(value: Any, most: int = LARGEST) -> Any:
     return walk(value)
 
 
-def checked(value: Any, secret: Any) -> Any:
+def checked_result(value: Any, secret: Callable[[], bool]) -> Any:
     """Return a value. Raises ExpressionError if a part is undefined. secret: says whether its texts are Secrets."""
     if isinstance(value, Missing):
-        value.fail()
+        with failures():
+            value.fail()
     if isinstance(value, dict):
-        return {key: checked(part, secret) for key, part in value.items()}
+        return {key: checked_result(part, secret) for key, part in value.items()}
     if isinstance(value, list):
-        return [checked(part, secret) for part in value]
-    return Secret(value) if isinstance(value, str) and secret() else value
+        return [checked_result(part, secret) for part in value]
+    if isinstance(value, str):
+        return Secret(str(value)) if secret() else str(value)
+    return value

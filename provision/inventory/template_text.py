@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from provision.inventory.yaml_values import Verbatim
+from provision.inventory.yaml_values import Verbatim, Written
 
 #: lookups that run commands on this machine: `[tool.prov] lookups` has those that a project uses
 ON_REQUEST = ("pipe",)
@@ -31,9 +31,11 @@ def has_template(value: Any) -> bool:
 
 
 def verbatim(value: Any) -> Any:
-    """Return a value whose texts are plain, whatever braces they have: it was written by others."""
+    """Return a value whose texts are plain, whatever braces they have, but for those of inventory files."""
     if isinstance(value, dict):
         return {key: verbatim(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [verbatim(part) for part in value]
+    if isinstance(value, Written):
+        return str(value)
     return Verbatim(value) if isinstance(value, str) else value

@@ -116,6 +116,10 @@ class Draft:
         if self._is_new(group, "host", name):
             self.groups[group].hosts.append(name)
 
+    def groups_of(self, host: str) -> list[str]:
+        """Return the groups that name a host themselves."""
+        return [group for group in self.groups if (group, "host", host) in self._known]
+
     def _is_new(self, group: str, kind: str, name: str) -> bool:
         """Whether a group is named together with something for the first time."""
         entry = (group, kind, name)

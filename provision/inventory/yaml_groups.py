@@ -18,8 +18,6 @@ SECTIONS = ("hosts", "children", "vars")
 WHERE_THINGS_GO = (
     "Variables of a group go under its `vars:`, its hosts under `hosts:`, groups below it under `children:`."
 )
-#: plugins of Ansible's whose files are read
-PLUGINS = ("aws_ec2", "amazon.aws.aws_ec2")
 YamlPath = tuple[str | int, ...]
 
 
@@ -43,16 +41,26 @@ def load(path: Path, name: str, draft: Draft) -> None:
 
 
 def _plugin(draft: Draft, document: Located) -> None:
-    """What a plugin of Ansible's would give; prov has the one for EC2."""
+    """What a plugin of Ansible's would give; prov has those for EC2, and for groups made by expressions."""
+    # imported here: few inventories have such files, and they bring pydantic
     plugin = document.parts["plugin"]
-    if plugin.value in PLUGINS:
-        # imported here: few inventories ask AWS, and it brings pydantic
+    if plugin.value in ("aws_ec2", "amazon.aws.aws_ec2"):
         from provision.inventory import aws_ec2_plugin
 
         aws_ec2_plugin.load(document, draft)
-        return
-    message = f"the inventory plugin {shown(plugin.value)} is not supported; prov has aws_ec2"
-    draft.wrong(plugin.origin, ("plugin",), message, "List the hosts in YAML.")
+    elif plugin.value in ("constructed", "ansible.builtin.constructed"):
+        from provision.inventory import constructed_plugin
+
+        constructed_plugin.load(document, draft)
+    else:
+        message = (
+            f"the inventory plugin {shown(plugin.value)} is not supported; prov has aws_ec2 and constructed"
+        )
+        hint = (
+            f"Let Ansible ask the cloud:  ansible-inventory -i {plugin.origin.file} --list --yaml > hosts.yml\n"
+            "A script that prints ansible-inventory's --list works too, and is asked in each run."
+        )
+        draft.wrong(plugin.origin, ("plugin",), message, hint)
 
 
 def _group(draft: Draft, name: str | int, located: Located, path: YamlPath) -> None:

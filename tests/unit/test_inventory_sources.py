@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from inventories import errors, project
+from inventories import project
 
 from provision.errors import ConfigError
 from provision.inventory import load
@@ -73,15 +73,6 @@ def test_no_inventory_at_all(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(["nope.yml"], cwd=tmp_path)
     assert message(caught) == ("nope.yml: no such inventory file or folder", "")
-
-
-def test_formats_that_are_not_read(tmp_path: Path) -> None:
-    project(tmp_path, {"hosts.toml": "[web.hosts]\nweb1 = {}\n", "inventory/each": "#!/bin/sh\n"})
-    (tmp_path / "inventory/each").chmod(0o755)
-    assert errors(lambda: load(["hosts.toml"], cwd=tmp_path)) == [
-        "hosts.toml: TOML: not a format that prov reads"
-    ]
-    assert errors(lambda: load(cwd=tmp_path)) == ["inventory/each: a script: not a format that prov reads"]
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,10 @@ BAD = {
     ),
     "a plugin's configuration": (
         "plugin: hetzner.hcloud.hcloud\n",
-        ["inv.yml:1 plugin: the inventory plugin 'hetzner.hcloud.hcloud' is not supported; prov has aws_ec2"],
+        [
+            "inv.yml:1 plugin: the inventory plugin 'hetzner.hcloud.hcloud' is not supported; "
+            "prov has aws_ec2 and constructed"
+        ],
     ),
     "a priority in words": (
         "web:\n  vars:\n    ansible_group_priority: high\n",
