@@ -7,14 +7,11 @@ that can't be worked out for a host is passed over, unless `strict` is set.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from provision.cloud.described_instances import safe_name
 from provision.expressions.bounds import ExpressionError
 from provision.values import dataclass
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 
 class Expressions:
@@ -25,7 +22,7 @@ class Expressions:
         from provision.expressions.jinja_sandbox import JinjaSandbox
 
         self._sandbox = JinjaSandbox()
-        self._compiled: dict[str, Template] = {}
+        self._compiled: dict[str, Any] = {}
 
     def template(self, text: str, variables: Mapping[str, Any]) -> str:
         """Return the text of a template for a host. Raises ExpressionError."""
