@@ -2,7 +2,7 @@
 
 Source: ansible-core 2.19, inventory plugin `constructed`, and "constructed" features of other plugins: `compose` sees
 the variables of the inventory files, but not what it makes itself; `groups` and `keyed_groups` see that too. An
-expression that can't be worked out for a host is passed over, unless `strict` is set. What they make is no template.
+expression that can't be worked out for a host is passed over, unless `strict` is set. What they make is plain text.
 """
 
 from __future__ import annotations
