@@ -43,6 +43,7 @@ COMMANDS: dict[str, str] = {
     "undo": "Put back what a run changed.",
     "check": "Say what is wrong, without connecting to a host.",
     "hosts": "List the inventory's hosts, groups and variables.",
+    "vault": "Read, write and change what Ansible Vault encrypts.",
     "ping": "Open a session with each host and say how long it took.",
     "facts": "Print what prov knows about a host.",
     "run": "Run one command on hosts.",

@@ -22,7 +22,7 @@ def vault_options(command: F) -> F:
             "--ask-vault-pass",
             "--ask-vault-password",
             "-J",
-            "ask",
+            "vault_ask",
             is_flag=True,
             expose_value=False,
             callback=note_ask,
@@ -31,7 +31,7 @@ def vault_options(command: F) -> F:
         click.option(
             "--vault-password-file",
             "--vault-pass-file",
-            "files",
+            "vault_files",
             multiple=True,
             expose_value=False,
             callback=note_files,
@@ -40,7 +40,7 @@ def vault_options(command: F) -> F:
         ),
         click.option(
             "--vault-id",
-            "ids",
+            "vault_ids",
             multiple=True,
             expose_value=False,
             callback=note_ids,

@@ -53,6 +53,16 @@ def write_output(stream: TextIO, text: str, prefix: str) -> None:
     stream.flush()
 
 
+def write_bytes(stream: TextIO, data: bytes) -> None:
+    """Write bytes: unchanged to files and pipes, as lines with visible control characters to a terminal."""
+    if stream.isatty() or not hasattr(stream, "buffer"):
+        write_output(stream, data.decode("utf-8", "backslashreplace"), "")
+        return
+    stream.flush()
+    stream.buffer.write(data)
+    stream.buffer.flush()
+
+
 def show_bug(kind: type[BaseException], error: BaseException, trace: Any) -> None:
     """Print a traceback, for sys.excepthook; it may quote a host's text."""
     import traceback

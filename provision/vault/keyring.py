@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from provision.errors import ConfigError
+from provision.errors import ConfigError, UsageError
 from provision.vault.envelope import (
     DEFAULT_ID,
     DamagedEnvelope,
@@ -14,13 +15,21 @@ from provision.vault.envelope import (
     decrypted,
     parsed,
 )
-from provision.vault.vault_sources import VaultSource, password_of
+from provision.vault.vault_sources import VaultSource, asked, password_of
 
 GIVE_ONE = (
     "Give it with --vault-password-file FILE, --vault-id ID@FILE or --ask-vault-pass, or name a file in "
     'pyproject.toml under [tool.prov]: vault_password_file = "FILE".'
 )
 DAMAGED = "Restore it from version control, or encrypt the value again: prov vault encrypt-string"
+
+
+class OpenedVault(NamedTuple):
+    """What a vault contains. source: whose password fits.  vault_id: as its head says."""
+
+    source: VaultSource
+    vault_id: str
+    text: bytes
 
 
 class Keyring:
@@ -39,15 +48,16 @@ class Keyring:
 
         Raises ConfigError: no password, none that fits, or a damaged envelope.
         """
-        return self.opened(data, where)[1]
+        return self.opened(data, where).text
 
-    def opened(self, data: bytes, where: str) -> tuple[VaultSource, bytes]:
-        """Like `open`; also return the source whose password fits."""
+    def opened(self, data: bytes, where: str) -> OpenedVault:
+        """Like `open`; also return the source whose password fits, and the id."""
         try:
             envelope = parsed(data)
             for source in self._likely(envelope.vault_id):
                 try:
-                    return source, decrypted(envelope, self.password(source))
+                    text = decrypted(envelope, self.password(source))
+                    return OpenedVault(source, envelope.vault_id, text)
                 except WrongPassword:
                     continue
         except DamagedEnvelope as error:
@@ -60,6 +70,19 @@ class Keyring:
             if source not in self._passwords:
                 self._passwords[source] = password_of(source)
             return self._passwords[source]
+
+    def new_password(self, source: VaultSource) -> bytes:
+        """Return the password of a source for what is encrypted now: one that is typed is typed twice.
+
+        Raises ConfigError, and UsageError if the two differ.
+        """
+        with self._lock:
+            if source.asks and source not in self._passwords:
+                first = asked(source.vault_id, "New vault password")
+                if asked(source.vault_id, "The same once more") != first:
+                    raise UsageError("the two vault passwords differ", hint="Run the command again.")
+                self._passwords[source] = first
+        return self.password(source)
 
     def _likely(self, vault_id: str) -> list[VaultSource]:
         """Return the sources, those of this id first, and those that ask a person last."""
