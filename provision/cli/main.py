@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "drift": "List what differs from the inventory, one line for each cause.",
     "status": "Show how applications are doing.",
     "logs": "Show what applications and fronts have logged.",
+    "open": "Show an application in the browser.",
     "restart": "Restart the processes of applications.",
     "stop": "Stop the processes of applications.",
     "start": "Start the processes of applications.",
