@@ -27,9 +27,9 @@ from provision.apps.settings import (
     Index,
     RateLimit,
     ServerName,
-    Tls,
     role_folders,
 )
+from provision.apps.tls_settings import Tls
 from provision.apps.used_services import Uses
 from provision.declared import fronts, serving_roles
 from provision.declared.fronts import DEFAULT_FRONT, Front
@@ -111,7 +111,7 @@ class App(FrontSettings):
     )
     tls: Tls = Field(
         default="private-ca",
-        description="Where the certificate comes from: prov's own authority, or files; `none` is plain http.",
+        description="Where the certificate comes from; `none` is plain http. See [TLS](tls.md).",
     )
     static: dict[StaticPlace, InnerPath] = Field(
         default={},

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
 from provision.apps.app_model import GIT_URL, App
 from provision.apps.application import Application
 from provision.apps.local_paths import files_missing, local
-from provision.apps.settings import OwnCertificate, Tls, known_roles
+from provision.apps.settings import known_roles
+from provision.apps.tls_settings import Acme, OwnCertificate, Tls, acme_settings
 from provision.declared.fronts import fronts
 from provision.errors import ConfigError, ConfigErrors
 from provision.inventory import InventoryHost, Problems
@@ -62,14 +64,7 @@ def app_of(host: InventoryHost, name: Any, settings: Any) -> Application:
     source, origin = settings.get("source"), host.origin(*path, "source")
     if isinstance(source, str) and origin is not None and not GIT_URL.fullmatch(source):
         settings["source"] = local(host, (*path, "source"), origin, source)
-    tls = settings.get("tls")
-    if isinstance(tls, dict):
-        settings["tls"] = {
-            part: local(host, (*path, "tls", part), origin, file)
-            if isinstance(file, str) and (origin := host.origin(*path, "tls", part)) is not None
-            else file
-            for part, file in tls.items()
-        }
+    settings["tls"] = tls_of(host, path, settings.get("tls", "private-ca"))
     if isinstance(settings.get("files"), dict):
         settings["files"] = {
             place: local(host, (*path, "files", place), at, file)
@@ -85,6 +80,21 @@ def app_of(host: InventoryHost, name: Any, settings: Any) -> Application:
             for n, file in enumerate(settings["snippets"])
         ]
     return validate(Application, settings, host, path, known_roles(host))
+
+
+def tls_of(host: InventoryHost, path: tuple[Any, ...], tls: Any) -> Any:
+    """Return the value of `tls` with the paths of this machine, and with what `tls: acme` leaves out."""
+    acme = acme_settings(host, tls)
+    if acme is None and not isinstance(tls, dict):
+        return tls
+    found = dict(tls) if acme is None else acme
+    for part in ("certificate", "key", "authority"):
+        own = isinstance(tls, dict) and part in tls
+        place = (*path, "tls", part) if own else ("tls", "acme", part)
+        origin = host.origin(*place)
+        if isinstance(found.get(part), str) and origin is not None:
+            found[part] = local(host, place, origin, found[part])
+    return found
 
 
 def fronts_that_differ(host: InventoryHost, apps: Sequence[App]) -> list[ConfigError]:
@@ -202,4 +212,17 @@ def certificates_unfit(host: InventoryHost, apps: Sequence[App]) -> list[ConfigE
 
             for part, message in faults(app.tls, app.names):
                 errors.append(host.error(("apps", app.name, "tls", part), message))
+        if isinstance(app.tls, Acme):
+            errors += [host.error(("apps", app.name, "tls"), message) for message in acme_faults(app)]
     return errors
+
+
+def acme_faults(app: App) -> list[str]:
+    """Return why an ACME authority could not certify an application's names."""
+    assert isinstance(app.tls, Acme)
+    wild = [name for name in app.names if name.startswith("*.")]
+    found = [f"{name!r} cannot be certified: http-01 has no wildcards (RFC 8555, 7.1.3)" for name in wild[:1]]
+    file = app.tls.authority
+    if file is not None and not os.path.isfile(file):  # noqa: PTH113 (as local_paths.is_folder)
+        found.append(f"`authority`: no such file: {file}")
+    return found

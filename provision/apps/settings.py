@@ -11,9 +11,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
-    Discriminator,
     Field,
-    Tag,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -80,25 +78,6 @@ class Django(Settings):
         default=None,
         description="Run `collectstatic` for each release. Default: if `static` is set.",
     )
-
-
-class OwnCertificate(Settings):
-    """A certificate of the user's own: `tls: {certificate: shop.crt, key: shop.key}`."""
-
-    certificate: Path = Field(
-        description="PEM file, relative to the inventory: the certificate, then its chain."
-    )
-    key: Path = Field(description="PEM file of its private key, without a passphrase.")
-    authority: Path | None = Field(
-        default=None,
-        description="PEM file of its authority, with which `balance` verifies hosts. Default: all public authorities.",
-    )
-
-
-Tls = Annotated[
-    Annotated[Literal["private-ca", "none"], Tag("word")] | Annotated[OwnCertificate, Tag("files")],
-    Discriminator(lambda value: "files" if isinstance(value, (Mapping, OwnCertificate)) else "word"),
-]
 
 
 class Auth(Settings):

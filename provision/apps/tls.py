@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from provision.apps.app_model import App
-from provision.apps.settings import OwnCertificate
+from provision.apps.tls_settings import OwnCertificate
 
 TLS_FOLDER = "/etc/prov/tls"
 #: the private CA's certificate, with which a front verifies the fronts of other hosts

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.apps.authority import Authority
-from provision.apps.settings import OwnCertificate
+from provision.apps.renewals import is_public
 from provision.apps.tls import AUTHORITY_PATH, TLS_FOLDER
+from provision.apps.tls_settings import OwnCertificate
 from provision.steps import files, passwords
 
 if TYPE_CHECKING:
@@ -30,8 +31,13 @@ def front_files(c: Host, hosts: list[VirtualHost], ca: str) -> list[Outcome]:
 
     ca: folder of the private CA on the controller, which verifies the fronts of other hosts.
     """
-    # however a certificate was replaced: a front serves the old one until it is reloaded
-    found = [files.watched(c, host.certificate) for host in hosts if host.tls]
+    # however a certificate was replaced: a front serves the old one until it is reloaded. Those of ACME authorities
+    # are renewed between runs, by a program that reloads the front itself
+    found = [
+        files.watched(c, host.certificate)
+        for host in hosts
+        if host.tls and not (host.challenges and is_public(host.first, c.inventory, c.balancers))
+    ]
     sites = [site for host in hosts for site in host.sites]
     for app in (s.app for s in sites if s.app.auth and s.app.auth.by == "basic"):
         assert app.auth is not None

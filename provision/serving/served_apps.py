@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from provision.apps.app_model import App
 from provision.apps.application import Application
 from provision.apps.host_addresses import address_of
+from provision.apps.tls_settings import Acme
 from provision.controller.events import Served
 from provision.inventory.fields import encoded
 
@@ -38,6 +39,10 @@ def certificate(c: Host, app: App) -> str:
     """Return whom clients have to trust: "private CA: .prov/ca/ca.crt"; "" for what they trust already."""
     if app.tls == "none":
         return "no TLS"
+    if app.tls == "self-signed":
+        return "self-signed"
+    if isinstance(app.tls, Acme) and app.tls.server == "staging":
+        return "Let's Encrypt's staging, which browsers don't trust"
     if app.tls != "private-ca":
         return ""
     from roles.tls import Tls

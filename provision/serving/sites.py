@@ -12,7 +12,9 @@ from provision.apps.app_releases import Release
 from provision.apps.application import Application
 from provision.apps.balancing import Balanced
 from provision.apps.host_addresses import address_of, addresses_of
+from provision.apps.renewals import CHALLENGES
 from provision.apps.tls import authority_path, certificate_path, key_path
+from provision.apps.tls_settings import Acme
 from provision.declared.fronts import Front, fronts
 from provision.declared.role_folders import search_path
 from provision.inventory.fields import encoded
@@ -146,6 +148,11 @@ class VirtualHost:
     @property
     def tls(self) -> bool:
         return self.first.tls != "none"
+
+    @property
+    def challenges(self) -> str:
+        """The folder with answers to the questions of an ACME authority; "" if none will ask."""
+        return CHALLENGES if isinstance(self.first.tls, Acme) else ""
 
     @property
     def certificate(self) -> str:

@@ -13,6 +13,7 @@ from provision.serving.client_headers import DOT_SEGMENT, METHOD_OVERRIDES, drop
 from provision.serving.front_answers import HASHED, PARTS, cacheable
 from provision.serving.front_files import front_files, passwords_path
 from provision.serving.front_params import FrontParams
+from provision.serving.issuing import issued_later
 from provision.serving.sites import (
     VirtualHost,
     idle_fronts,
@@ -90,6 +91,7 @@ def install(c: Host, p: Apache) -> None:
         ports=[80, 443] if any(host.tls for host in hosts) else [80],
     )
     sites_elsewhere_gone(c)
+    issued_later(c, hosts)
     for host in hosts:
         if host.tls:
             served.served_certificate(c, host.certificate, host.server_name, when=[apache])

@@ -1,19 +1,26 @@
-"""Certificates from a private CA on the controller, for keys that never leave the host, or your own."""
+"""Certificates from an ACME authority such as Let's Encrypt, from prov's private CA, self-signed, or your own."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from functools import partial
+from typing import Annotated
 
 from pydantic import Field
 
 from provision.apps.app_model import App
-from provision.apps.settings import OwnCertificate
+from provision.apps.renewals import is_public
 from provision.apps.tls import TLS_FOLDER, certificate_path, key_path
+from provision.apps.tls_settings import Acme, AcmeDefaults, OwnCertificate
+from provision.declared.fronts import named
+from provision.declared.role_folders import search_path
+from provision.errors import ConfigError
+from provision.inventory.fields import matching
 from provision.role import Host, Params, task
 from provision.secrets import Secret
 from provision.steps import apt, certificates, files
 from provision.system.source import Source
-from roles.tls import between
+from roles.tls import between, renewals
 
 
 class Tls(Params):
@@ -22,16 +29,41 @@ class Tls(Params):
     ca: str = ".prov/ca"
     """Folder of the private CA on the controller, made at first use; keep it out of version control, and back it up."""
     days: int = Field(default=90, ge=1, le=398)
-    """Lifetime of certificates in days. They are replaced when a third of it is left."""
+    """Lifetime of the private CA's certificates in days. They are replaced when a third of it is left."""
+    acme: AcmeDefaults | None = None
+    """What the applications with `tls: acme` have in common: server, agree, email, profile, eab, authority."""
+    check: Annotated[str, matching(r"[1-9]\d*(s|min|h)", "a time like 15min")] = "15min"
+    """How often the host looks which certificate of an ACME authority is due, and whether a failed try is."""
+
+    def unmet(self, host: Host) -> Iterator[ConfigError]:
+        # certbot has profiles from 4.0 on
+        first = {"debian": 13.0, "ubuntu": 25.10}
+        if float(host.facts.version or 0) >= first.get(host.facts.distribution, 0.0):
+            return
+        for app in host.apps:
+            if isinstance(app.tls, Acme) and app.tls.profile:
+                why = f"profiles need certbot 4, which {host.facts.distribution} {host.facts.version} lacks"
+                hint = "Remove `profile`, or use Debian 13 or Ubuntu 25.10."
+                yield host.inventory.error(("apps", app.name, "tls"), why, hint)
 
 
 @task
 def install(c: Host, p: Tls) -> None:
     """Issue a certificate for every application that this host serves or balances, and that wants one."""
     served = {app.name: app for app in [*(b.app for b in c.balanced), *c.apps]}
+    public = {name for name, app in served.items() if is_public(app, c.inventory, c.balancers)}
+    renewals.renewed(c, acme_served(c, public), p.acme, p.check)
     own_certificates(c, list(served.values()))
-    apps = [app for app in served.values() if app.tls == "private-ca"]
+    for app in served.values():
+        if app.tls == "self-signed" and app.name in public:
+            apt.packages(c, "openssl")
+            files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
+            certificates.self_signed(c, key_path(app), certificate_path(app), app.names, days=p.days)
+    apps = [app for app in served.values() if is_private(app, app.name in public)]
     if not apps:
+        if any(by_private_ca(b.app) for b in c.balanced):
+            # the hosts behind this one have its certificates, by which this one verifies them
+            between.issuing(c, p.ca)
         return
     authority = between.issuing(c, p.ca)
     for app in apps:
@@ -41,6 +73,31 @@ def install(c: Host, p: Tls) -> None:
         certificates.certificate(
             c, key_path(app), certificate_path(app), app.names, issuer, authority.key_id(), renew=1 / 3
         )
+
+
+def by_private_ca(app: App) -> bool:
+    """Return whether hosts behind a balancer have certificates of the private CA."""
+    return app.tls in ("private-ca", "self-signed") or isinstance(app.tls, Acme)
+
+
+def is_private(app: App, public: bool) -> bool:
+    """Return whether a certificate is the private CA's. public: whether clients see it."""
+    return app.tls == "private-ca" or (not public and by_private_ca(app))
+
+
+def acme_served(c: Host, public: Collection[str]) -> list[tuple[App, str]]:
+    """Return applications whose certificates an ACME authority issues, with the units of their fronts.
+
+    One for all that share their names. public: names of those whose certificates clients see.
+    """
+    folders = search_path(c.inventory.inventory.project)
+    balanced = [(b.app, named(b.balance.front, folders).unit) for b in c.balanced]
+    found: dict[frozenset[str], tuple[App, str]] = {}
+    every = [*balanced, *((app, app.front_role.unit) for app in c.apps)]
+    for app, front in sorted(every, key=lambda each: each[0].name):
+        if isinstance(app.tls, Acme) and app.name in public:
+            found.setdefault(frozenset(app.domains), (app, front))
+    return list(found.values())
 
 
 def own_certificates(c: Host, apps: list[App]) -> None:

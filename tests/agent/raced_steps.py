@@ -17,6 +17,7 @@ from racing import CANARY, USER
 
 import provision.steps
 from provision.steps.acl import Acl
+from provision.steps.acme import AcmeCertificate, TemporaryCertificate
 from provision.steps.authorized_keys import AuthorizedKeys, NoAuthorizedKeys
 from provision.steps.base import Step
 from provision.steps.certificates import Certificate, CertificateRequest, SelfSigned, ValidCertificate
@@ -153,6 +154,9 @@ RACED: dict[type[Step], Make] = {
 }
 #: kinds that run programs which follow names: as root they refuse such a folder
 REFUSED: dict[type[Step], Make] = {
+    AcmeCertificate: lambda way, own: [
+        AcmeCertificate(f"{way}/crt", f"{way}/key", ["a.example"], "https://x", "x", f"{way}/s", ["true"])
+    ],
     Certificate: lambda way, own: [
         Certificate(f"{way}/crt", f"{way}/key", ["a.example"], Source.of(b"x"), "")
     ],
@@ -160,6 +164,7 @@ REFUSED: dict[type[Step], Make] = {
     Checkout: lambda way, own: [Checkout(str(own), f"{way}/src")],
     Configuration: lambda way, own: [Configuration(f"{way}/sub", {"conf": "new"}, ["true"])],
     Mount: lambda way, own: [Mount(f"{way}/sub", "tmpfs", "tmpfs")],
+    TemporaryCertificate: lambda way, own: [TemporaryCertificate(f"{way}/crt", f"{way}/key", ["a.example"])],
     SelfSigned: lambda way, own: [SelfSigned(f"{way}/crt", f"{way}/key", ["a.example"])],
     # below a file: a prov that did not refuse it still could not put it in use on this machine
     SwapFile: lambda way, own: [SwapFile(1, f"{way}/conf/swap")],

@@ -25,10 +25,10 @@ from provision.apps.settings import (
     Cache,
     Django,
     Index,
-    OwnCertificate,
     RateLimit,
     Settings,
 )
+from provision.apps.tls_settings import AccountBinding, AcmeDefaults, OwnCertificate
 from provision.declared.role_folders import BUILTIN
 from provision.declared.serving_roles import servers, serving
 from provision.inventory import load
@@ -208,10 +208,10 @@ BAD = {
     "user: root": "user: 'root' is not the name of a user other than root",
     "ref: main": "ref: needs a git source, but this one is a local folder",
     "source: https://git.example.com/x.git\nref: --exec=x": "ref: '--exec=x' is not a branch, tag or commit",
-    "tls: letsencrypt": "tls: 'letsencrypt' is not one of private-ca, none.",
+    "tls: letsencrypt": "tls: 'letsencrypt' is not one of acme, private-ca, self-signed, none.",
     "tls: {certificate: a.crt}": "tls.key: is required",
     "tls: {certificate: a, key: b, kay: c}": "tls.kay: unknown parameter 'kay'. Did you mean 'key'?",
-    "tls: 1": "tls: 1 is not one of private-ca, none.",
+    "tls: 1": "tls: 1 is not one of acme, private-ca, self-signed, none.",
     "path: shop": "path: 'shop/' is not a path like /admin/ or /",
     "auth: basic": "auth: basic needs `users`: login names with their passwords",
     "auth: {by: ldap}": "auth.by: 'ldap' is not one of basic, django.",
@@ -418,6 +418,8 @@ def test_the_example_for_production_is_right() -> None:
     [
         App,
         OwnCertificate,
+        AcmeDefaults,
+        AccountBinding,
         Django,
         Auth,
         Cache,

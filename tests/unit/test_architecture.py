@@ -208,6 +208,8 @@ PRINTERS = {
     # streams of agents: the agent's own frames, and what a program on this machine reads
     "provision/agent/link.py",
     "provision/agent/resident.py",
+    # a program on hosts, whose output is the journal's
+    "roles/tls/files/acme.py",
     # ours, of that name, made of Terminal
     "provision/report/formats/as_text.py",
 }

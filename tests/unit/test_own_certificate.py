@@ -16,7 +16,7 @@ from inventories import errors, host
 from provision.apps.authority import Authority
 from provision.apps.own_certificate import covered, faults
 from provision.apps.reading import apps_of
-from provision.apps.settings import OwnCertificate
+from provision.apps.tls_settings import OwnCertificate
 from provision.errors import ConfigError
 from provision.sources.manifests import Manifests
 

@@ -177,6 +177,11 @@ OTHERS: list[tuple[str, str, str]] = [
         "it changes nothing",
     ),
     (
+        "acme.temporary_certificate acme.acme_certificate",
+        "steps_more/test_acme_steps.py::test_what_is_not_as_wanted_is_got",
+        "drawn as certificates.self_signed, whose files they have",
+    ),
+    (
         "ssh.sshd_drop_in ssh.client_drop_in",
         "lab/test_files_users.py::test_settings_of_ssh_are_judged",
         "drawn as files.file",

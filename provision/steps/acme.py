@@ -1,0 +1,118 @@
+"""Certificates that the host itself gets from an ACME authority. Shipped to hosts (Python 3.8, standard library)."""
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, Dict, List, Sequence
+
+from provision.errors import StepError
+from provision.steps.base import Change, Diff, check_path, check_text, step, wanted
+from provision.steps.support.keyed import Keyed
+from provision.steps.support.x509 import faults, lifetime, read
+
+if TYPE_CHECKING:
+    from provision.system.host import System
+
+#: days for which a temporary certificate is valid: it is served until the authority has answered
+TEMPORARY_DAYS = 30
+
+
+@wanted()
+class TemporaryCertificate(Keyed):
+    """A key, and a self-signed certificate until the real one exists: with it a web server can start, and answer
+    the authority that issues the real one. An existing certificate is left alone.
+    """
+
+    def label(self) -> str:
+        return "temporary certificate %s" % self.path
+
+    def check(self, host: "System") -> Diff:
+        found = self.missing(host, "temporary certificate")
+        if found:
+            return Diff(found)
+        return Diff.none(
+            "is made by this run" if host.files.predicted(self.path) else "there is a certificate"
+        )
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        self.make_key(host)
+        certificate = self.made(host, {}, "-x509", "-days", str(TEMPORARY_DAYS))
+        host.files.write(self.path, certificate, 0o644, *host.owner(None, None))
+
+
+@wanted()
+class AcmeCertificate(Keyed):
+    """A certificate from an ACME authority, which the host has got by a program of its own and renews by a timer.
+
+    server: URL of the authority's directory.  name: what people call the authority.  profile: "" for its default.
+    state: the program's file about it.  argv: how the program gets the certificate now.
+    A certificate that is only old is left to the timer: this step never renews.
+    """
+
+    server: str
+    name: str
+    state: str
+    argv: Sequence[str]
+    profile: str = ""
+
+    DEADLINE = 900.0
+
+    def label(self) -> str:
+        return "certificate for %s from %s" % (self.names[0], self.name)
+
+    def validate(self) -> None:
+        super().validate()
+        check_path(self.state, "state")
+        for word in (self.server, self.name, *self.argv):
+            check_text(word, "server, name or argv")
+
+    def check(self, host: "System") -> Diff:
+        if self.missing(host, "certificate") or host.files.predicted(self.path):
+            return Diff([Change("certificate", "a temporary one", "from %s" % self.name)])
+        state = state_of(host, self.state)
+        found = self._faults(host, state)
+        if found:
+            return Diff(found)
+        left = lifetime(read(host, "x509", self.path, self.key))[1]
+        renews = time.strftime("%Y-%m-%d", time.gmtime(state.get("renew_at", 0)))
+        return Diff.none("%d days left, renews itself on %s" % (left // 86400, renews))
+
+    def apply(self, host: "System", diff: Diff) -> None:
+        if host.planned:
+            return
+        done = host.run(list(self.argv))
+        if done.status:
+            why = (
+                str(state_of(host, self.state).get("error", ""))
+                or (done.stderr or done.stdout).strip()[-500:]
+            )
+            raise StepError(
+                "could not get a certificate for %s: %s" % (", ".join(self.names), why),
+                hint="The host serves the certificate that it had, and tries again automatically; see prov tls status.",
+            )
+
+    def _faults(self, host: "System", state: Dict[str, Any]) -> List[Change]:
+        values = read(host, "x509", self.path, self.key)
+        if state.get("sha256") != host.files.sha256(self.path):
+            own = values and values["subject"] == values["issuer"]
+            return [Change("certificate", "a temporary one" if own else "another one", "from %s" % self.name)]
+        found = faults(values, self.names, 0.0)
+        if state.get("server") != self.server:
+            found.append(Change("authority", str(state.get("server")), self.server))
+        if state.get("profile", "") != self.profile:
+            found.append(Change("profile", str(state.get("profile", "")), self.profile))
+        return found
+
+
+def state_of(host: "System", path: str) -> Dict[str, Any]:
+    """Return what the program has written down; {} if it has not run, or the file is damaged."""
+    if host.files.stat(path) is None:
+        return {}
+    try:
+        found = json.loads(host.files.read(path).decode())
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+temporary_certificate = step(TemporaryCertificate)
+acme_certificate = step(AcmeCertificate)

@@ -1,0 +1,125 @@
+"""Orders of certificates by certbot, and the front that has to serve them. Standard library only, Python 3.8."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+
+from acme_files import HOME, Failed, Found, Wanted, digest_of, leaf, openssl, parsed, public_key, shown
+
+#: how often an order is tried again at once: authorities may refuse a nonce at any time (RFC 8555, 6.5)
+NONCES = 3
+#: how an authority says that it does not know the account (RFC 8555, 6.7), with certbot's words around it or without
+UNKNOWN_ACCOUNT = re.compile(
+    r"accountDoesNotExist|unable to find existing account|Account \S+ not found", re.IGNORECASE
+)
+
+
+def ordered(wanted: Wanted, folder: str) -> str:
+    """Have certbot order a certificate for the key of the host; return the chain in PEM. Raises Failed."""
+    with open(folder + "/names", "w") as file:
+        file.write(
+            "[req]\ndistinguished_name = name\nreq_extensions = wanted\nprompt = no\n[name]\n[wanted]\n"
+        )
+        file.write("subjectAltName = {}\n".format(", ".join("DNS:" + each for each in wanted["names"])))
+    csr = folder + "/request.pem"
+    openssl("req", "-new", "-subj", "/", "-key", wanted["key"], "-config", folder + "/names", "-out", csr)
+    with open(folder + "/settings.ini", "w") as file:
+        os.fchmod(file.fileno(), 0o600)
+        if wanted["eab"]:
+            file.write("eab-kid = {key_id}\neab-hmac-key = {key}\n".format(**wanted["eab"]))
+    account = [wanted["server"], wanted["email"], wanted["eab"].get("key_id", "")]
+    accounts = f"{HOME}/accounts/{digest_of(account)[:16]}"
+    argv = ["certbot", "certonly", "--non-interactive", "--agree-tos", "--no-eff-email"]
+    argv += ["--email", wanted["email"]] if wanted["email"] else ["--register-unsafely-without-email"]
+    argv += ["--server", wanted["server"], "--csr", csr, "--config", folder + "/settings.ini"]
+    argv += ["--config-dir", accounts, "--work-dir", HOME + "/work", "--logs-dir", HOME + "/logs"]
+    argv += ["--webroot", "--webroot-path", HOME + "/webroot", "--preferred-challenges", "http"]
+    argv += ["--cert-path", folder + "/cert.pem", "--chain-path", folder + "/chain.pem"]
+    argv += ["--fullchain-path", folder + "/full.pem", "--max-log-backups", "20"]
+    argv += ["--required-profile", wanted["profile"]] if wanted["profile"] else []
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    if wanted["authority"]:
+        environment["REQUESTS_CA_BUNDLE"] = wanted["authority"]
+    nonces, forgotten = NONCES, False
+    while True:
+        done = subprocess.run(
+            argv, env=environment, stdin=subprocess.DEVNULL, stdout=-1, stderr=-2, timeout=600
+        )
+        said = done.stdout.decode(errors="replace")
+        if not done.returncode:
+            with open(folder + "/full.pem") as file:
+                return file.read()
+        if "badNonce" in said and nonces:
+            nonces -= 1
+        elif UNKNOWN_ACCOUNT.search(said) and not forgotten:
+            # the authority does not know the account any more: certbot makes another one
+            forgotten = True
+            shutil.rmtree(accounts)
+        else:
+            raise Failed(cause(said, wanted))
+
+
+def cause(said: str, wanted: Wanted) -> str:
+    """Return what certbot has said, in a line."""
+    if "No space left on device" in said:
+        return "No space left on device"
+    reported = re.findall(r"Domain: (\S+)\n\s*Type: +(\S+)\n\s*Detail: (.+)", said)
+    if reported:
+        parts = [
+            "{} ({}): {}".format(name, kind, " ".join(detail.split())) for name, kind, detail in reported
+        ]
+        return "{} could not verify {}".format(wanted["server"], "; ".join(parts))
+    kept = [line.strip() for line in said.splitlines() if line.strip()]
+    noise = ("Saving debug log", "Ask for help", "An unexpected error", "Requesting a", "Account registered")
+    kept = [line for line in kept if not line.startswith(noise)]
+    return "{}: {}".format(wanted["server"], " ".join(kept)[-700:] or "certbot failed without a message")
+
+
+def judged(text: str, wanted: Wanted) -> Found:
+    """Return what is in a new certificate. Raises Failed unless it is for the key and all names, and valid."""
+    found = parsed(text)
+    if not found or found["public"] != public_key(wanted["key"]):
+        raise Failed("{} has issued a certificate for another key".format(wanted["server"]))
+    missing = sorted(set(wanted["names"]) - set(found["names"]))
+    if missing:
+        raise Failed("the new certificate is not for {}".format(", ".join(missing)))
+    if found["begin"] > time.time() or found["end"] < time.time():
+        dates = "from {} to {}".format(shown(found["begin"]), shown(found["end"]))
+        raise Failed(f"the new certificate is valid {dates}: check this host's clock")
+    return found
+
+
+def serve(wanted: Wanted) -> None:
+    """Reload the front, and see by a handshake that it serves the certificate. Raises Failed."""
+    done = subprocess.run(["systemctl", "reload", wanted["front"]], stdout=-1, stderr=-2)
+    if done.returncode:
+        raise Failed(
+            "the new certificate is in place, but {}".format(done.stdout.decode(errors="replace").strip())
+        )
+    with open(wanted["certificate"]) as file:
+        own = ssl.PEM_cert_to_DER_cert(leaf(file.read()))
+    end, problem = time.time() + 15, ""
+    while time.time() < end:
+        try:
+            if handshake(wanted["names"][0].replace("*", "www", 1)) == own:
+                return
+            problem = "still serves another certificate"
+        except OSError as error:
+            problem = f"does not answer: {error}"
+        time.sleep(0.1)
+    raise Failed("the new certificate is in place, but {} {}".format(wanted["front"], problem))
+
+
+def handshake(name: str) -> bytes | None:
+    """Return the certificate that this host's port 443 shows for a name. Raises OSError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    plain = socket.create_connection(("127.0.0.1", 443), 5)
+    with context.wrap_socket(plain, server_hostname=name) as shown_one:
+        return shown_one.getpeercert(binary_form=True)

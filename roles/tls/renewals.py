@@ -1,0 +1,83 @@
+"""Certificates of ACME authorities: the program on the host that gets and renews them, and its timer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from provision.apps.app_model import App
+from provision.apps.renewals import CHALLENGES, RENEWALS, RENEWED, acme_authority_path, renewal
+from provision.apps.tls import TLS_FOLDER, certificate_path, key_path
+from provision.apps.tls_settings import Acme, AcmeDefaults
+from provision.role import Host
+from provision.secrets import Secret
+from provision.steps import acme, apt, files, timers
+
+SETTINGS, TIMER = "/etc/prov/acme.json", "prov-acme"
+PROGRAMS = ("acme.py", "acme_files.py", "acme_orders.py")
+#: what a renewal need not do; see systemd.exec(5). It writes certificates and its own folder, and has systemd reload
+#: the front, for which it has to be root
+SANDBOX = {
+    "ProtectSystem": "strict",
+    "ReadWritePaths": [TLS_FOLDER, RENEWED],
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
+    "PrivateDevices": "yes",
+    "NoNewPrivileges": "yes",
+    # certbot gives folders of challenges the owner of the folder above
+    "CapabilityBoundingSet": "CAP_CHOWN",
+    "ProtectKernelTunables": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectKernelLogs": "yes",
+    "ProtectControlGroups": "yes",
+    "ProtectClock": "yes",
+    "ProtectHostname": "yes",
+    "ProtectProc": "invisible",
+    "RestrictAddressFamilies": "AF_UNIX AF_INET AF_INET6",
+    "RestrictNamespaces": "yes",
+    "RestrictRealtime": "yes",
+    "RestrictSUIDSGID": "yes",
+    "LockPersonality": "yes",
+    "SystemCallFilter": "@system-service",
+    "SystemCallErrorNumber": "EPERM",
+    "SystemCallArchitectures": "native",
+    "TimeoutStartSec": "1h",
+    "Nice": 10,
+}
+
+
+def renewed(c: Host, served: Sequence[tuple[App, str]], common: AcmeDefaults | None, check: str) -> None:
+    """Have the host get and renew the certificates of these applications, and of no others.
+
+    served: each with the unit of its front.  common: what they have in common.
+    check: how often the host looks what is due, as systemd writes it.
+    """
+    if not served:
+        # without it the program does nothing; the timer is no longer declared
+        files.absent(c, SETTINGS)
+        return
+    apt.packages(c, ["certbot", "openssl", "ca-certificates"])
+    files.directory(c, TLS_FOLDER, mode=0o755, parents=True)
+    for folder, mode in (("", 0o755), ("/state", 0o755), ("/webroot", 0o755)):
+        files.directory(c, f"{RENEWED}{folder}", mode=mode, owner="root", group="root")
+    for folder in ("accounts", "work", "logs"):
+        # keys of accounts, and what certbot says of them
+        files.directory(c, f"{RENEWED}/{folder}", mode=0o700, owner="root", group="root")
+    files.directory(c, RENEWALS, mode=0o755)
+    for program in PROGRAMS:
+        files.copy(c, program, to=f"{RENEWALS}/{program}", mode=0o644)
+    for app, _ in served:
+        assert isinstance(app.tls, Acme)
+        if app.tls.authority is not None:
+            text = app.tls.authority.read_text(encoding="ascii")
+            files.file(c, acme_authority_path(app), text, mode=0o644)
+        acme.temporary_certificate(c, key_path(app), certificate_path(app), app.names)
+    files.file(c, SETTINGS, Secret(settings(served, common)), mode=0o600, owner="root", group="root")
+    argv = ["/usr/bin/python3", "-B", f"{RENEWALS}/acme.py"]
+    timers.timer(c, TIMER, argv, every=check, after_boot="1min", settings=SANDBOX)
+
+
+def settings(served: Sequence[tuple[App, str]], common: AcmeDefaults | None) -> str:
+    """Return the program's settings."""
+    found: Mapping[str, object] = {app.name: renewal(app, front, common) for app, front in served}
+    return json.dumps({"certificates": found, "challenges": CHALLENGES}, indent=1, sort_keys=True) + "\n"
