@@ -13,6 +13,7 @@ from provision.errors import UsageError
 if TYPE_CHECKING:
     from provision.apps.application import Application
     from provision.inventory import InventoryHost
+    from provision.roles.project import ServedApps
 
 
 def target_and_app(command: F) -> F:
@@ -25,13 +26,7 @@ def served_apps(hosts: Sequence[InventoryHost], name: str = "") -> dict[str, lis
 
     name: only this one; each host must have it.
     """
-    from provision.declared.role_folders import search_path
-    from provision.inventory import Problems
-    from provision.roles.project import KnownRoles, served_by
-
-    problems = Problems()
-    served = served_by(hosts, KnownRoles(search_path(hosts[0].inventory.project)), problems)
-    problems.raise_any()
+    served = served_of(hosts)
     if name:
         return {host: [named(name, host, found.apps)] for host, found in served.items()}
     if not any(found.apps for found in served.values()):
@@ -41,6 +36,61 @@ def served_apps(hosts: Sequence[InventoryHost], name: str = "") -> dict[str, lis
             hint="An application is a key of `apps` in the inventory.",
         )
     return {host: list(found.apps) for host, found in served.items()}
+
+
+def served_of(hosts: Sequence[InventoryHost]) -> dict[str, ServedApps]:
+    """Return what each host serves, by the host's name. Raises ConfigErrors."""
+    from provision.declared.role_folders import search_path
+    from provision.inventory import Problems
+    from provision.roles.project import KnownRoles, served_by
+
+    problems = Problems()
+    served = served_by(hosts, KnownRoles(search_path(hosts[0].inventory.project)), problems)
+    problems.raise_any()
+    return served
+
+
+def certified_apps(
+    hosts: Sequence[InventoryHost], name: str = ""
+) -> dict[str, dict[str, tuple[str, str, str]]]:
+    """Return the certificates of each host, by the host's name: application -> where it is, a name that it is served
+    for, and where the host remembers its renewals ("" if it renews none). Raises UsageError, ConfigErrors.
+
+    One for applications that share their names.  name: only this application's.
+    """
+    from provision.apps.renewals import acme_state, is_public
+    from provision.apps.tls import certificate_path
+    from provision.apps.tls_settings import Acme
+
+    found: dict[str, dict[str, tuple[str, str, str]]] = {}
+    for host, served in served_of(hosts).items():
+        by_names: dict[frozenset[str], Application] = {}
+        every = [*(each.app for each in served.balanced), *served.apps]
+        for app in sorted(every, key=lambda app: app.name):
+            if app.tls != "none" and name in ("", app.name):
+                by_names.setdefault(frozenset(app.domains), app)
+        inventory = next(each for each in hosts if each.name == host)
+        found[host] = {
+            app.name: (
+                certificate_path(app),
+                app.domains[0].replace("*", "www", 1),
+                acme_state(app)
+                if isinstance(app.tls, Acme) and is_public(app, inventory, served.balancers)
+                else "",
+            )
+            for app in by_names.values()
+        }
+    if not any(found.values()):
+        names = ", ".join(host.name for host in hosts)
+        wanted = (
+            f"no application {name!r} with a certificate is"
+            if name
+            else "no applications with certificates are"
+        )
+        raise UsageError(
+            f"{wanted} declared for {names}", hint="See `apps` in the inventory: prov hosts HOST"
+        )
+    return found
 
 
 def named(name: str, host: str, found: Sequence[Application]) -> Application:

@@ -33,7 +33,9 @@ def status(scope: Scope, out: Format, app: str) -> int:
     wrong: list[str] = []
 
     def work(host: Host) -> None:
+        from provision.apps.renewals import acme_state
         from provision.apps.tls import certificate_path
+        from provision.apps.tls_settings import Acme
         from provision.controller.events import Answered
         from provision.steps.application_states import application_states
         from provision.system.memory.records import Damaged, understood
@@ -42,7 +44,11 @@ def status(scope: Scope, out: Format, app: str) -> int:
         own = apps[host.name]
         names = [each.name for each in own]
         fronts = sorted({each.front_role.unit for each in own})
-        certificates = {each.name: certificate_path(each) for each in own if each.tls != "none"}
+        certificates = {
+            each.name: (certificate_path(each), acme_state(each) if isinstance(each.tls, Acme) else "")
+            for each in own
+            if each.tls != "none"
+        }
         said = application_states(host, names, fronts, certificates).stdout
         try:
             found = understood(said.encode("utf-8", "surrogatepass"), having({}))

@@ -1,21 +1,16 @@
 """How applications are doing: their releases, processes, health and certificates. Shipped to hosts (Python 3.8)."""
 
 import json
-import re
-import ssl
-import time
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
 
 from provision.steps.base import Diff, Step, check_path, check_text, listed, step, wanted
 from provision.steps.support.app_processes import bad, health, is_web, shown, units_of
+from provision.steps.support.served_certificates import faults, on_disk, renewals
 from provision.system.memory.records import Damaged
 from provision.system.memory.release_book import read_book
 
 if TYPE_CHECKING:
     from provision.system.host import System
-
-#: days that a certificate should at least be valid for: a renewal has long been due by then
-FEW_DAYS = 10
 
 
 @wanted()
@@ -23,14 +18,14 @@ class ApplicationStates(Step):
     """How applications are doing, as JSON in the outcome's stdout. Changes nothing.
 
     apps: their names.  fronts: units of the fronts that serve them.  certificates: by application, the path of
-    its certificate. For each application: its release, each process with state, memory (bytes), restarts and
-    seconds since its start, the answer of its health path, the days left of its certificate, and under
-    "problems" what is wrong.
+    its certificate, and that of what the host remembers of renewing it, or "". For each application: its
+    release, each process with state, memory (bytes), restarts and seconds since its start, the answer of its
+    health path, the days left of its certificate, and under "problems" what is wrong.
     """
 
     apps: Sequence[str]
     fronts: Sequence[str] = ()
-    certificates: Mapping[str, str] = ()  # type: ignore[assignment]
+    certificates: Mapping[str, Sequence[str]] = ()  # type: ignore[assignment]
 
     def label(self) -> str:
         return "state of %s" % listed(self.apps)
@@ -38,8 +33,10 @@ class ApplicationStates(Step):
     def validate(self) -> None:
         for name in (*self.apps, *self.fronts):
             check_text(name, "name")
-        for path in dict(self.certificates).values():
+        for path, state in dict(self.certificates).values():
             check_path(path, "certificates")
+            if state:
+                check_path(state, "certificates")
 
     def check(self, host: "System") -> Diff:
         units = {app: units_of(host, app) for app in self.apps}
@@ -82,23 +79,13 @@ class ApplicationStates(Step):
             health(host, app, each["unit"], expect) for each in processes if is_web(app, each["unit"])
         ]
         problems += ["%(url)s: %(said)s" % each for each in found["health"] if each["said"]]
-        found["certificate_days"] = days = self._days(host, dict(self.certificates).get(app, ""))
-        if days is not None and days < FEW_DAYS:
-            problems.append(
-                "the certificate is valid for %d more days" % days
-                if days >= 0
-                else "the certificate has expired"
-            )
+        path, state = dict(self.certificates).get(app, ("", ""))
+        certificate = on_disk(host, path)
+        found["certificate_days"] = certificate.get("days")
+        if certificate:
+            problems += faults(certificate, renewals(host, state))
         found["problems"] = problems
         return found
-
-    def _days(self, host: "System", path: str) -> Any:
-        """Return the days that a certificate is still valid; None without one."""
-        if not path or host.files.stat(path) is None:
-            return None
-        dates = host.ask(("openssl", "x509", "-noout", "-enddate", "-in", path))
-        end = re.search(r"notAfter=(.+)", dates.stdout)
-        return int((ssl.cert_time_to_seconds(end.group(1)) - time.time()) // 86400) if end else None
 
 
 application_states = step(ApplicationStates)

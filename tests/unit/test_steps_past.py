@@ -177,6 +177,11 @@ OTHERS: list[tuple[str, str, str]] = [
         "it changes nothing",
     ),
     (
+        "certificate_states.certificate_states",
+        "steps_more/test_certificate_states.py::test_a_good_one_and_another_one_that_is_served",
+        "it changes nothing",
+    ),
+    (
         "acme.temporary_certificate acme.acme_certificate",
         "steps_more/test_acme_steps.py::test_what_is_not_as_wanted_is_got",
         "drawn as certificates.self_signed, whose files they have",

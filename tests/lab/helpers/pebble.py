@@ -1,6 +1,7 @@
 """Pebble, Let's Encrypt's own test server for ACME, on a lab host, with its test server for DNS.
 
-It refuses nonces at random and takes its time, as it does by default (PEBBLE_WFE_NONCEREJECT, PEBBLE_VA_NOSLEEP).
+It refuses nonces at random and takes its time, as it does by default (PEBBLE_WFE_NONCEREJECT, PEBBLE_VA_NOSLEEP). It
+asks for each order anew: by default it takes every other name as shown already (PEBBLE_AUTHZREUSE).
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Pebble:
     def start(self) -> None:
         """Start it, without anything that it knew before: accounts, orders, its own key."""
         argv = ["pebble", "-config", "/opt/pebble/config.json", "-dnsserver", "127.0.0.1:8053"]
-        on(self.host, "systemd-run", "-q", "--unit=pebble", *argv)
+        on(self.host, "systemd-run", "-q", "--unit=pebble", "-E", "PEBBLE_AUTHZREUSE=0", *argv)
         on(self.host, "sh", "-c", "until curl -sk https://localhost:14000/dir >/dev/null; do sleep 0.1; done")
 
     def stop(self) -> None:
