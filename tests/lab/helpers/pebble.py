@@ -1,7 +1,7 @@
 """Pebble, Let's Encrypt's own test server for ACME, on a lab host, with its test server for DNS.
 
 It refuses nonces at random and takes its time, as it does by default (PEBBLE_WFE_NONCEREJECT, PEBBLE_VA_NOSLEEP). It
-asks for each order anew: by default it takes every other name as shown already (PEBBLE_AUTHZREUSE).
+asks again for each order: by default it takes every other name as shown already (PEBBLE_AUTHZREUSE).
 """
 
 from __future__ import annotations
