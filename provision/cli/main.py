@@ -67,6 +67,7 @@ MODULES = {
     **dict.fromkeys(("lock", "unlock"), "locking"),
     "logs": "log_lines",
     "status": "health",
+    "tls": "tls_commands",
 }
 
 
