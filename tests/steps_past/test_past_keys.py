@@ -24,7 +24,8 @@ from provision.system.source import Source
 
 @lru_cache
 def key(kind: str) -> bytes:
-    words = {"P-256": ["EC", "ec_paramgen_curve:P-256"], "RSA-2048": ["RSA", "rsa_keygen_bits:2048"]}[kind]
+    rsa = ["RSA", "rsa_keygen_bits:2048"]
+    words = {"P-256": ["EC", "ec_paramgen_curve:P-256"], "RSA-2048": rsa, "authority": rsa}[kind]
     argv = ["openssl", "genpkey", "-algorithm", words[0], "-pkeyopt", words[1]]
     return subprocess.run(argv, check=True, capture_output=True).stdout
 
@@ -118,8 +119,8 @@ def test_certificate(hosts: Hosts, there: There, made: There) -> None:
     put(made, host.root / "c")
     ca = host.folder / "ca"
     ca.mkdir()
-    (ca / "key").write_bytes(key("RSA-2048"))
-    (ca / "crt").write_bytes(certificate("RSA-2048", "an authority", 900))
+    (ca / "key").write_bytes(key("authority"))
+    (ca / "crt").write_bytes(certificate("authority", "an authority", 900))
 
     def sign(request: bytes) -> bytes:
         (ca / "csr").write_bytes(request)

@@ -7,6 +7,7 @@ import shutil
 import pasts
 import pytest
 from forked import Hosts
+from hypothesis import example
 from hypothesis import strategies as st
 from past import drawn, hold
 from pasts import PEOPLE, Attributes, There, put
@@ -29,6 +30,14 @@ HOSTS = ["", f"# a.test {KEY}", f"a.test {KEY}", f"a.test,b.test {OTHER}", f"A.T
 HOSTS += [f"@revoked a.test {KEY}", "*.test x"]
 
 
+@example(
+    top=There("file", b"", Attributes(mode=0o600, other=True)),
+    sub=There("none"),
+    owner="www-data",
+    group=None,
+    folder_mode=None,
+    delete=False,
+)
 @drawn(
     top=pasts.theres(data),
     sub=pasts.theres(data),

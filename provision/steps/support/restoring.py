@@ -206,6 +206,8 @@ class Restoring:
                 files.mkdir(path, mode, uid, gid)
         elif was["kind"] == "file" and (now is None or now["sha256"] != was["sha256"]):
             files.copy(self.work.former.copy_of(place.entry), path, mode, uid, gid)
+            # those of a user's file are not taken over by one of root's
+            has = {}
         else:
             refuse_other(self.host, place)
             # before the owner: a file with hard links is refused if its folder belongs to another user
