@@ -202,10 +202,15 @@ def refuse_directory(at: Way, path: str) -> None:
     """Raise StepError if a directory is in the place of a file."""
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISDIR(os.stat(at.name, dir_fd=at.fd, follow_symlinks=False).st_mode):
-            raise StepError(
-                "%s is a directory, expected a file" % path,
-                hint="Remove it yourself if nothing in it is needed, or add files.absent before this step.",
-            )
+            raise is_directory(path)
+
+
+def is_directory(path: str) -> StepError:
+    """Return the error for a directory in the place of a file."""
+    return StepError(
+        "%s is a directory, expected a file" % path,
+        hint="Remove it yourself if nothing in it is needed, or add files.absent before this step.",
+    )
 
 
 def remove_at(fd: int, name: str) -> None:

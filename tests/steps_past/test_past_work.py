@@ -15,6 +15,7 @@ from typing import Any
 import pasts
 import pytest
 from forked import Hosts
+from hypothesis import example
 from hypothesis import strategies as st
 from past import drawn, hold
 from pasts import There, put
@@ -135,6 +136,7 @@ def test_download(hosts: Hosts, server: int, there: There, path: str, mode: int 
     assert host.run(step)[0].state == "ok" and host.picture() == after
 
 
+@example(one=There("folder"), mine=There("none"), only=(), good=False, mode=0o644)
 @drawn(
     one=pasts.theres(data),
     mine=pasts.theres(data),
@@ -287,6 +289,7 @@ def test_old_releases(hosts: Hosts, names: list[str], current: str, keep: int, b
     assert by_prov or left == set(names), "what others have made stays"
 
 
+@example(names=["r3"], there=There("folder"), current="r1", count=2)
 @drawn(
     names=st.lists(st.sampled_from(["r1", "r2", "r3"]), max_size=3, unique=True),
     there=pasts.theres(data),
@@ -307,6 +310,7 @@ def test_releases_before(hosts: Hosts, names: list[str], there: There, current: 
     assert others(held.before, *left) == others(held.after, *left)
 
 
+@example(there=There("broken"), gone=True, pattern="")
 @drawn(there=pasts.theres(data), gone=st.booleans(), pattern=st.sampled_from(["", "^wanted$", "^never"]))
 def test_waits(hosts: Hosts, server: int, there: There, gone: bool, pattern: str) -> None:
     """Never a change: each finds what is so now, and says what it has waited for in vain."""
@@ -317,7 +321,7 @@ def test_waits(hosts: Hosts, server: int, there: There, gone: bool, pattern: str
     asked: list[tuple[Any, bool | None]] = [
         (
             FileCondition(at, "" if gone else pattern, gone, within=0.05),
-            None if pattern and not gone else exists != gone,
+            None if pattern and not gone else there.kind == "none" if gone else exists,
         ),
         (CommandCondition(["test", "-e", at], within=0.05), exists),
         (ProcessCondition("no-such-program", gone=gone, within=0.05), gone),

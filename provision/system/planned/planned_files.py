@@ -7,7 +7,7 @@ import os
 from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from provision.errors import StepError
-from provision.system.descriptors import DEFAULT_ACL, attribute, opened
+from provision.system.descriptors import DEFAULT_ACL, attribute, is_directory, opened
 from provision.system.host_files import Content, Fetch, Files, Stat
 from provision.system.paths import ACL, DirEntry, NoWay, Way, inside, reached, refuse_hard_link, walk, way
 
@@ -318,4 +318,4 @@ class PlannedFiles(Files):
     def _refuse_directory(self, here: str, path: str) -> None:
         now = self._stat_at(here)
         if now is not None and now.kind == "dir":
-            raise StepError("%s is a directory, expected a file" % path)
+            raise is_directory(path)
