@@ -11,6 +11,7 @@ from provision.steps.postgres_databases import Database as Database
 from provision.steps.postgres_databases import Extension as Extension
 from provision.steps.postgres_grants import DefaultPrivileges as DefaultPrivileges
 from provision.steps.postgres_grants import Grant as Grant
+from provision.steps.postgres_owners import Owner as Owner
 from provision.steps.postgres_roles import DatabaseRole as DatabaseRole
 from provision.steps.postgres_settings import Setting as Setting
 
@@ -19,5 +20,6 @@ database = step(Database)
 extension = step(Extension)
 grant = step(Grant)
 default_privileges = step(DefaultPrivileges)
+owner = step(Owner)
 setting = step(Setting)
 access = step(Access)

@@ -26,6 +26,7 @@ from provision.steps.postgres import (
     DefaultPrivileges,
     Extension,
     Grant,
+    Owner,
     Setting,
 )
 
@@ -58,6 +59,8 @@ WANTED: list[tuple[Step, set[str]]] = [
     (Grant("public", ["CONNECT"], "d_base", present=False), set()),
     (Grant("d_role", ["USAGE"], "d_base", on="schema"), set()),
     (DefaultPrivileges("d_role", ["SELECT"], "d_base", owner="postgres"), set()),
+    (Owner("d_role", "d_base"), set()),
+    (Owner("d_role", "d_base", "tables", names=["t"]), set()),
     (Extension("plpgsql", "d_base"), set()),
     (Extension("plpgsql", "d_base", present=False), set()),
     (Setting("work_mem", "5MB"), set()),

@@ -28,6 +28,7 @@ from provision.steps.postgres import (
     DefaultPrivileges,
     Extension,
     Grant,
+    Owner,
     Setting,
 )
 from provision.steps.support.psql import scram
@@ -328,6 +329,52 @@ def test_privileges_come_and_go(bench: Bench, host: str) -> None:
     assert sql(host, may % ("watcher", "sales.next", "SELECT"), database="shop") == "t"
     gone = DefaultPrivileges("watcher", ["SELECT"], "shop", owner="shop", schema="sales", present=False)
     exact(bench, [gone])
+
+
+def test_owners_of_what_is_in_a_database(bench: Bench, host: str) -> None:
+    def owners() -> dict[str, str]:
+        rows = sql(
+            host,
+            "select 'r ' || oid::regclass, pg_get_userbyid(relowner) from pg_class"
+            " where relnamespace in ('sales'::regnamespace, 'own'::regnamespace) and relkind <> 'i'",
+            "select 'f ' || oid::regprocedure, pg_get_userbyid(proowner) from pg_proc"
+            " where pronamespace = 'own'::regnamespace",
+            "select 'n ' || nspname, pg_get_userbyid(nspowner) from pg_namespace where nspname = 'own'",
+            database="shop",
+        )
+        return dict(row.split("|") for row in rows.splitlines())
+
+    sql(
+        host,
+        'create schema own; create table own."A b" (n serial); create table own.other (x int)',
+        "create view own.seen as select 1 as one; create sequence own.free",
+        "create function own.f(int) returns int language sql as 'select 1'",
+        "create function own.f(text) returns int language sql as 'select 1'",
+        database="shop",
+    )
+    before = owners()
+    (changed,) = exact(bench, [Owner("watcher", "shop", "tables", "own", ["A b"])])
+    assert [c[:3] for c in changed.diff] == [('owner of own."A b"', "postgres", "watcher")]
+    mine = {'r own."A b"': "watcher", 'r own."A b_n_seq"': "watcher"}
+    assert owners() == {**before, **mine}
+    exact(bench, [Owner("watcher", "shop", schema="own")])
+    exact(bench, [Owner("reader", "shop", "functions", "own"), Owner("reader", "shop", "sequences", "own")])
+    mine |= {
+        "n own": "watcher",
+        "f own.f(integer)": "reader",
+        "f own.f(text)": "reader",
+        "r own.free": "reader",
+    }
+    assert owners() == {**before, **mine}
+    # in one plan with a role that is new, and all tables
+    exact(bench, [DatabaseRole("owner!"), Owner("owner!", "shop", "tables", "own")])
+    new = dict.fromkeys(("r own.other", "r own.seen", *(name for name in mine if "A b" in name)), "owner!")
+    assert owners() == {**before, **mine, **new}
+    lacks = Owner("reader", "shop", "tables", "own", ["other", "missing"])
+    bench.fails(lacks, "schema own of database shop has no tables: missing")
+    bench.fails(Owner("reader", "shop", schema="nowhere"), "database shop has no schema nowhere")
+    bench.fails(Owner("nobody", "shop", schema="own"), "PostgreSQL has no role nobody")
+    sql(host, "drop schema own cascade", 'drop role "owner!"', database="shop")
 
 
 def test_extensions_databases_and_roles_go(bench: Bench, host: str) -> None:

@@ -33,7 +33,7 @@ DRAWN: dict[str, dict[str, str]] = {
     },
     "lab/test_drawn_databases.py": {
         "test_what_others_have_made": "postgres.role postgres.database postgres.extension postgres.grant"
-        " postgres.default_privileges postgres.setting postgres.access",
+        " postgres.default_privileges postgres.owner postgres.setting postgres.access",
     },
     "steps_past/test_past_accounts.py": {
         "test_user": "users.user",
