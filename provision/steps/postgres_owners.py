@@ -56,7 +56,7 @@ OBJECTS = {
 ONE = {"schema": "SCHEMA", "tables": "TABLE", "sequences": "SEQUENCE", "functions": "ROUTINE"}
 
 
-class Owned(NamedTuple):
+class Belonging(NamedTuple):
     """An object of another owner. name: without its schema.  shown: in SQL.  owner: a role."""
 
     name: str
@@ -125,7 +125,7 @@ class Owner(Step):
         """In a plan: owners that earlier steps will have given."""
         return picture(host, self, "owners", self.database, self.on, self.schema)
 
-    def _others(self, host: "System") -> List[Owned]:
+    def _others(self, host: "System") -> List[Belonging]:
         """Return the objects that another role owns. Raises StepError if one that is named does not exist."""
         query, catalog = OBJECTS[self.on]
         query = query.format(schema="to_regnamespace(%s)" % literal(identifier(self.schema)))
@@ -135,7 +135,7 @@ class Owner(Step):
         elif self.on != "schema":
             words += " WHERE NOT EXISTS (%s)" % (OF_EXTENSION % catalog)
         rows = ask(host, self, self.database, words + " ORDER BY shown")
-        found = self._of_a_new_one() if rows is None else [Owned(*row) for row in rows]
+        found = self._of_a_new_one() if rows is None else [Belonging(*row) for row in rows]
         missing = [name for name in self.names if name not in [each.name for each in found]]
         if missing:
             raise StepError(
@@ -149,9 +149,9 @@ class Owner(Step):
         found = [each._replace(owner=foreseen.get(each.shown, each.owner)) for each in found]
         return [each for each in found if each.owner != self.role]
 
-    def _of_a_new_one(self) -> List[Owned]:
+    def _of_a_new_one(self) -> List[Belonging]:
         """Return what a database that is still to be made has of template0, or a command before this step makes."""
         if self.on == "schema":
             owner = "pg_database_owner" if self.schema == "public" else ""
-            return [Owned(self.schema, identifier(self.schema), owner)]
-        return [Owned(name, identifier(name), "") for name in self.names]
+            return [Belonging(self.schema, identifier(self.schema), owner)]
+        return [Belonging(name, identifier(name), "") for name in self.names]

@@ -41,7 +41,7 @@ ENTRY = having(
 SET_ID = stat.S_ISUID | stat.S_ISGID
 
 
-class Owned(NamedTuple):
+class AtHome(NamedTuple):
     """Something in a home. path: a real one.  folder, name: where it is, while it is looked at."""
 
     path: str
@@ -128,13 +128,13 @@ def owned(home: str, user: str) -> "Iterator[Tuple[str, int]]":
     """Yield a home, all that is in it, and the mailbox: a name for it, and a descriptor while it is looked at."""
     for prefix, top in (("", home), ("mail", "%s/%s" % (MAIL, user))):
         with contextlib.suppress(NoWay), way(top, follow=True) as at:
-            yield from opened(Owned("%s." % prefix, at.fd, at.name))
+            yield from opened(AtHome("%s." % prefix, at.fd, at.name))
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 for each in below(at.fd, at.name):
-                    yield from opened(Owned("%s/%s" % (prefix, each.path), each.folder, each.name))
+                    yield from opened(AtHome("%s/%s" % (prefix, each.path), each.folder, each.name))
 
 
-def opened(thing: Owned) -> "Iterator[Tuple[str, int]]":
+def opened(thing: AtHome) -> "Iterator[Tuple[str, int]]":
     """Yield the thing with a descriptor, unless it has gone."""
     try:
         fd = open_named(thing.name, thing.folder)
