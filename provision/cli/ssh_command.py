@@ -18,12 +18,15 @@ def ssh_argv(host: InventoryHost, argv: Sequence[str], *, terminal: bool = False
     It uses the connection that prov keeps, or keeps one for prov.
     terminal: whether the command gets a terminal there; a shell always does.
     """
+    from provision.controller.local_transport import local_argv
     from provision.controller.openssh.arguments import target_words
     from provision.controller.openssh.client import find_client
     from provision.controller.openssh.openssh_transport import OpenSshTransport
     from provision.roles.reach import reach
 
     target = reach(host)
+    if target.local:
+        return local_argv(list(argv))
     # without what ssh says at the end of a connection
     own = ["-t", "-oLogLevel=ERROR"] if terminal else []
     client = find_client(target.executable)

@@ -1,4 +1,6 @@
-"""What a session needs to reach its host: a login, and channels on it. Two transports over SSH provide it."""
+"""What a session needs to reach its host: a login, and channels on it. Two transports over SSH provide it,
+and one to this machine.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +28,7 @@ class Target:
     host is called in the inventory.  paramiko: whether the user asks for paramiko, even if there is an ssh
     client.  executable: the ssh client.  arguments, more_arguments: for it, before and after those for user,
     port and key.  persist: seconds for which the connection is kept after its last use; 0 keeps none.
+    local: this machine itself; nothing else counts then.
     pinned: a file that alone verifies the host's key, like known_hosts; the user's other files are read (an
     instance's).
     """
@@ -43,6 +46,7 @@ class Target:
     arguments: tuple[str, ...] = ()
     more_arguments: tuple[str, ...] = ()
     persist: int = 0
+    local: bool = False
 
 
 class Transport(Protocol):

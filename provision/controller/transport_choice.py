@@ -1,10 +1,14 @@
-"""Choose the transport of a host: OpenSSH if a client is installed, else paramiko, or paramiko on request."""
+"""Choose the transport of a host: OpenSSH if a client is installed, else paramiko, or paramiko on request.
+
+This machine is reached by processes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
+from provision.controller.local_transport import LocalTransport
 from provision.controller.openssh.client import find_client
 from provision.controller.openssh.openssh_transport import OpenSshTransport
 from provision.controller.transport import Target, Transport
@@ -17,6 +21,8 @@ INSTEAD = "logs in with paramiko, because no OpenSSH client of 8.4 or newer was 
 def transport_to(target: Target) -> Transport:
     """Return the way to a host. Raises ConfigError for an ssh configuration that paramiko can't follow, and
     UnreachableError for arguments that only an ssh client understands."""
+    if target.local:
+        return LocalTransport()
     client = None if target.paramiko else find_client(target.executable)
     if client is not None:
         return OpenSshTransport(client, target)
@@ -46,6 +52,10 @@ def connection_over(way: Transport) -> Any:
         from provision.controller.openssh.role_connection import RoleConnection
 
         return RoleConnection(way)
+    if isinstance(way, LocalTransport):
+        from provision.controller.local_connection import LocalConnection
+
+        return LocalConnection(way.address, way.user)
     from provision.controller.paramiko_transport import ParamikoTransport
 
     assert isinstance(way, ParamikoTransport)

@@ -33,21 +33,24 @@ NAMES = (
     "ansible_sudo_user", "prov_persist", "prov_guard_seconds",
 )  # fmt: skip
 
-KINDS: dict[str, Literal["ssh", "lab"]] = {
+KINDS: dict[str, Literal["ssh", "lab", "local"]] = {
     "ssh": "ssh",
     "smart": "ssh",
     "paramiko": "ssh",
     "paramiko_ssh": "ssh",
     "lab": "lab",
+    "local": "local",
 }
 
 #: other connection plugins of Ansible's: such hosts are listed, but can't be reached
 ELSEWHERE = (
-    "local", "docker", "podman", "buildah", "lxc", "lxd", "incus", "chroot", "jail", "zone", "kubectl", "oc", "winrm",
+    "docker", "podman", "buildah", "lxc", "lxd", "incus", "chroot", "jail", "zone", "kubectl", "oc", "winrm",
     "psrp", "network_cli", "netconf", "httpapi", "libssh", "grpc", "aws_ssm", "saltstack", "vmware_tools",
     "libvirt_lxc", "libvirt_qemu", "qubes", "nspawn", "funcd", "iocage", "proxmox_pct_remote",
 )  # fmt: skip
-CANT_REACH = "prov reaches hosts over SSH; hosts of `prov lab` have ansible_connection: lab."
+CANT_REACH = (
+    "prov reaches hosts over SSH; this machine has ansible_connection: local, a host of `prov lab` has lab."
+)
 
 SSH_CONFIG = (
     "Write it in ~/.ssh/config, which prov honours: ProxyJump, ProxyCommand, Port, IdentityFile and so on."
@@ -83,9 +86,9 @@ FIND_PYTHON = re.compile(r"auto\w*|python3?|/usr/bin/env python3?")
 class ConnectionSettings:
     """How to reach and become root on a host; None where the inventory says nothing.
 
-    kind: "ssh", or "lab": address, user, port, key and known hosts come from the lab, by the host's name; or
-    "other": by a plugin of Ansible's, of the name `plugin`, which prov has not; or "ec2": address and known hosts are
-    those of its instance, as the block `ec2` says.
+    kind: "ssh"; "local": this machine; "lab": address, user, port, key and known hosts come from the lab, by the
+    host's name; "other": by a plugin of Ansible's, of the name `plugin`, which prov has not; "ec2": address and known
+    hosts are those of its instance, as the block `ec2` says.
     address: ansible_host, else the host's name (which may be an alias in ~/.ssh/config).
     port, user, private_key_file: None leaves them to ~/.ssh/config and its defaults.
     python_interpreter: an absolute path on the host; None finds python3 there.
@@ -96,7 +99,7 @@ class ConnectionSettings:
     guard_seconds: until a change that could lock us out is put back, unless a new login has confirmed it.
     """
 
-    kind: Literal["ssh", "lab", "other", "ec2"]
+    kind: Literal["ssh", "lab", "local", "other", "ec2"]
     address: str
     plugin: str = ""
     port: int | None = None
@@ -299,7 +302,7 @@ class SettingsReader:
         """The connection plugin, by the last part of its name."""
         return (self.text("ansible_connection") or "ssh").rpartition(".")[2]
 
-    def kind(self) -> Literal["ssh", "lab", "other", "ec2"]:
+    def kind(self) -> Literal["ssh", "lab", "local", "other", "ec2"]:
         plugin = self.plugin()
         named = self.value("ansible_host", "ansible_ssh_host")[1]
         if "ec2" in self.host.located and named is None and KINDS.get(plugin) == "ssh":
@@ -308,7 +311,7 @@ class SettingsReader:
             return "other"
         if plugin not in KINDS:
             wrong = self.text("ansible_connection")
-            message = f"{wrong!r} is not one of ssh, lab.{suggestion(plugin, [*KINDS, *ELSEWHERE])}"
+            message = f"{wrong!r} is not one of ssh, local, lab.{suggestion(plugin, [*KINDS, *ELSEWHERE])}"
             self.wrong("ansible_connection", message, CANT_REACH)
         return KINDS.get(plugin, "ssh")
 

@@ -62,6 +62,7 @@ def login_target(inventory: InventoryHost) -> Target:
         arguments=settings.ssh_arguments,
         more_arguments=settings.more_ssh_arguments,
         persist=settings.persist,
+        local=settings.kind == "local",
     )
 
 

@@ -70,6 +70,7 @@ PUBLIC = {
 PLACES = {
     "fabric": {
         "controller/connection",
+        "controller/local_connection",
         "controller/openssh/role_connection",
         "roles/plain_fabric",
         "cli/fab",
@@ -77,6 +78,7 @@ PLACES = {
     "paramiko": {
         "controller/channel",
         "controller/connection",
+        "controller/local_connection",
         "controller/openssh/role_connection",
         "controller/ssh_config",
     },

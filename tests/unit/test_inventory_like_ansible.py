@@ -95,11 +95,11 @@ def test_a_group_may_have_the_name_of_its_only_host(tmp_path: Path) -> None:
 def test_hosts_that_prov_cannot_reach_are_listed_but_not_deployed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = "localhost ansible_connection=local\nw1 ansible_connection=ansible.netcommon.network_cli\nweb1\n"
+    text = "d1 ansible_connection=docker\nw1 ansible_connection=ansible.netcommon.network_cli\nweb1\n"
     monkeypatch.chdir(project(tmp_path, {"hosts.ini": text}))
     listed = CliRunner().invoke(cli, ["hosts", "-i", "hosts.ini"])
     assert [line.split()[:2] for line in listed.stdout.splitlines()[1:]] == [
-        ["localhost", "(local)"],
+        ["d1", "(docker)"],
         ["w1", "(network_cli)"],
         ["web1", "web1"],
     ]
@@ -107,6 +107,6 @@ def test_hosts_that_prov_cannot_reach_are_listed_but_not_deployed(
         refused = CliRunner().invoke(cli, [command, "all", "-i", "hosts.ini"]).exception
         assert isinstance(refused, ConfigErrors)
         assert [str(each) for each in refused.errors] == [
-            "hosts.ini:1 localhost.ansible_connection: prov can't connect by 'local'",
+            "hosts.ini:1 d1.ansible_connection: prov can't connect by 'docker'",
             "hosts.ini:2 w1.ansible_connection: prov can't connect by 'network_cli'",
         ]

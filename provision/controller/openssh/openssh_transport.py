@@ -249,7 +249,7 @@ class Attempts:
         self._questions = self._transport.new_questions()
         environment = {**self._transport.environment(self._questions), "LC_ALL": "C"}
         try:
-            return Started([*self._transport.argv(own), self._command], environment, log)
+            return Started([*self._transport.argv(own), self._command], environment, Log(log))
         except OSError as error:
             raise UnreachableError(f"ssh can't be started: {error}") from None
 

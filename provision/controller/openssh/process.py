@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 from provision.controller.channel import PIECE, SILENCE
 from provision.controller.openssh.log import Log
@@ -28,10 +27,10 @@ LOOK = 0.5
 
 
 class Started:
-    """One ssh process. log: its log, and the log's file."""
+    """One ssh process. log: its log."""
 
-    def __init__(self, argv: list[str], environment: dict[str, str], log: Path) -> None:
-        self.log = Log(log)
+    def __init__(self, argv: list[str], environment: dict[str, str], log: Log) -> None:
+        self.log = log
         self.began = time.monotonic()
         self.process = subprocess.Popen(
             argv,
