@@ -12,7 +12,7 @@ from provision.names import suggestion
 #: attempts of each request: throttling and 5xx answers are retried with backoff (botocore, "standard" mode)
 ATTEMPTS = 8
 CONNECT_SECONDS, READ_SECONDS = 10, 60
-NO_BOTO = "EC2 needs boto3, which is not installed"
+NO_BOTO = "AWS needs boto3, which is not installed"
 
 
 class AwsCalls:

@@ -71,7 +71,7 @@ def refused(action: str, answer: Mapping[str, Any], *, profile: str, region: str
             f"{profile} may not {action} in {region}",
             hint=f'This policy is enough for it: {{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow",'
             f' "Action": "{action}", "Resource": "*"}}]}}\n'
-            "`prov ec2 policy TARGET` prints all that prov needs.",
+            + ("`prov ec2 policy TARGET` prints all that prov needs." if action.startswith("ec2:") else ""),
             code=code,
         )
     if code in EXPIRED:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from provision.errors import ConfigError
 from provision.secrets import MASK, Secret
 from provision.vault.keyring import Keyring
+from provision.vault.references import Fetched
 
 
 class Deferred:
@@ -52,6 +55,21 @@ class Encrypted(Deferred):
             return data.decode()
         except UnicodeDecodeError:
             raise ConfigError("what the vault contains is not UTF-8 text", where=self.where) from None
+
+
+class Reference(Deferred):
+    """A `!secret` value. wanted: what is written, checked.  folder: where its relative paths begin."""
+
+    TAG = "!secret"
+
+    def __init__(self, wanted: Mapping[str, Any], folder: Path, fetched: Fetched, where: str) -> None:
+        super().__init__(where)
+        self.wanted = wanted
+        self._folder = folder
+        self._fetched = fetched
+
+    def read(self) -> str:
+        return self._fetched.text(self.wanted, self._folder)
 
 
 class Verbatim(str):

@@ -11,10 +11,11 @@ from provision.errors import ConfigError
 from provision.inventory.located import Located, LocatedError, Origin
 from provision.inventory.problems import Problems
 from provision.inventory.template_text import is_template
-from provision.inventory.yaml_values import Encrypted, SealedTemplate, Verbatim
+from provision.inventory.yaml_values import Encrypted, Reference, SealedTemplate, Verbatim, revealed
 from provision.secrets import MASK, Secret
 from provision.vault.envelope import is_envelope
 from provision.vault.keyring import EMPTY, Keyring
+from provision.vault.references import fault
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, if PyYAML has it, is ten times as fast
 CORE = "tag:yaml.org,2002:"
@@ -192,6 +193,8 @@ class Document:
         try:
             if node.tag == "!vault" or node.tag == "!vault-encrypted":
                 return self.encrypted(node, path, origin)
+            if node.tag == "!secret":
+                return self.reference(node, path, origin)
             if isinstance(node, yaml.ScalarNode):
                 value = self.scalar(node, path)
                 return Located(sealed_text(value) if self.sealed else value, origin, sealed=self.sealed)
@@ -210,6 +213,19 @@ class Document:
             return Located(Encrypted(node.value, self.keyring, str(origin)), origin, deferred=True)
         self.wrong(node, path, "`!vault` takes text", "Write it as `ansible-vault encrypt_string` does.")
         return Located(None, origin)
+
+    def reference(self, node: yaml.Node, path: tuple[str | int, ...], origin: Origin) -> Located:
+        """A value with the tag !secret, which is fetched when it is used."""
+        kind = "map" if isinstance(node, yaml.MappingNode) else "seq"
+        node.tag = CORE + ("str" if isinstance(node, yaml.ScalarNode) else kind)
+        self.open.discard(id(node))
+        wanted = revealed(self.located(node, path, origin).value)
+        node.tag = "!secret"
+        if message := fault(wanted):
+            self.wrong(node, path, message)
+            return Located(None, origin)
+        found = Reference(wanted, self.top.folder, self.keyring.fetched, str(origin))
+        return Located(found, origin, deferred=True)
 
     def count(self, node: yaml.Node, path: tuple[str | int, ...], values: int = 1) -> None:
         """Count values. Raises ConfigErrors at once if there are too many."""

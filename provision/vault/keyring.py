@@ -1,4 +1,4 @@
-"""The vault passwords of a run: read when something encrypted is first opened, and once each."""
+"""The vault passwords of a run, and the secrets fetched in it: each is read with its first use, and once."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from provision.vault.envelope import (
     decrypted,
     parsed,
 )
+from provision.vault.references import Fetched
 from provision.vault.vault_sources import VaultSource, asked, password_of
 
 GIVE_ONE = (
@@ -40,6 +41,7 @@ class Keyring:
 
     def __init__(self, sources: Sequence[VaultSource] = ()) -> None:
         self.sources = tuple(dict.fromkeys(sources))
+        self.fetched = Fetched()
         self._passwords: dict[VaultSource, bytes] = {}
         self._lock = threading.RLock()
 

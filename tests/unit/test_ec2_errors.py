@@ -224,7 +224,7 @@ def test_user_data_of_ones_own(aws: FakeInstances, tmp_path: Path) -> None:
 
 def test_boto3_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
-    with pytest.raises(CloudError, match="EC2 needs boto3") as caught:
+    with pytest.raises(CloudError, match="AWS needs boto3") as caught:
         aws_calls.AwsCalls("eu-central-1")
     assert "prov-deploy[ec2]" in caught.value.hint
 
