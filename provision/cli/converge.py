@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.cli.eager_connection import EagerConnection
@@ -11,6 +12,7 @@ from provision.errors import Exit, UsageError
 from provision.values import dataclass
 
 if TYPE_CHECKING:
+    from provision.cli.hooks import Hooks
     from provision.cli.sudo_password import AskOnce
     from provision.controller.run_options import OnSend
     from provision.report.formats import Format
@@ -83,7 +85,7 @@ def execute(
 
     if order.step:
         check_can_step(plan=plan, out=order.out)
-    fleet = len(assignments) > 1
+    fleet, names = len(assignments) > 1, [a.host.name for a in assignments]
     limit = diff_limit(order.diff, plan=plan, verbose=order.verbose)
     roles = {role.name: role for a in assignments for role, _ in a.roles}
     style = Style(plan, order.verbose, limit, fleet, builtin_of(roles.values()), order.step)
@@ -92,7 +94,11 @@ def execute(
 
         report = order.out.answers(DriftShown)
     else:
-        report = order.out.report(style, [a.host.name for a in assignments], sorted(roles))
+        report = order.out.report(style, names, sorted(roles))
+    hooks = None if plan else project_hooks(order.scope.target, names)
+    if hooks is not None:
+        hooks.begin()
+        report = hooks.listening(report)
     prompt = Prompt(report)
     forks = 1 if order.step else order.scope.forks
     options = RunOptions(
@@ -106,7 +112,21 @@ def execute(
         waves=sizes(batch_of(order.batch, forks=forks, plan=plan), len(assignments)),
         max_failures=most_failures(order.max_failures, len(assignments)),
     )
-    return run_shown(assignments, options, prompt, order.out, work_of(order), pending)
+    status = run_shown(assignments, options, prompt, order.out, work_of(order), pending)
+    return status if hooks is None else hooks.end(status)
+
+
+def project_hooks(target: str, hosts: Sequence[str]) -> Hooks | None:
+    """Return the hooks of this project's deploys; None if it has none. Raises ConfigErrors."""
+    from provision.inventory.inventory_files import project_tables
+
+    file, table = next(project_tables(Path.cwd()), (None, {}))
+    if file is None or "hooks" not in table:
+        return None
+    # imported here: few projects have some
+    from provision.cli.hooks import hooks_of
+
+    return hooks_of(file, table["hooks"], target, hosts)
 
 
 def builtin_of(roles: Iterable[Role]) -> frozenset[str]:

@@ -144,16 +144,8 @@ def project_settings(cwd: Path) -> ProjectSettings:
 
     Raises ConfigError: not TOML, an inventory that is not text or a list of texts, or a `strict` that is not a boolean.
     """
-    for folder in (cwd, *cwd.parents):
-        file = folder / "pyproject.toml"
-        if not file.is_file():
-            continue
-        try:
-            settings: Any = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("prov")
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"not TOML: {error}", where=display(file, cwd)) from None
-        if settings is None:
-            continue
+    for file, settings in project_tables(cwd):
+        folder = file.parent
         named: Any = settings.get("inventory", DEFAULT)
         paths = [named] if isinstance(named, str) else named
         if not isinstance(paths, list) or not paths or not all(isinstance(path, str) for path in paths):
@@ -172,6 +164,20 @@ def project_settings(cwd: Path) -> ProjectSettings:
             )
         return ProjectSettings(folder, paths, strict, lookups, vault_settings(settings, file, cwd))
     return ProjectSettings(cwd, [DEFAULT])
+
+
+def project_tables(cwd: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Yield each pyproject.toml with [tool.prov], from cwd upwards, and that table. Raises ConfigError: not TOML."""
+    for folder in (cwd, *cwd.parents):
+        file = folder / "pyproject.toml"
+        if not file.is_file():
+            continue
+        try:
+            table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("prov")
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"not TOML: {error}", where=display(file, cwd)) from None
+        if table is not None:
+            yield file, table
 
 
 def vault_settings(settings: Mapping[str, Any], file: Path, cwd: Path) -> VaultSettings:
