@@ -45,6 +45,7 @@ COMMANDS: dict[str, str] = {
     "undo": "Put back what a run changed.",
     "check": "Say what is wrong, without connecting to a host.",
     "hosts": "List the inventory's hosts, groups and variables.",
+    "vars": "Show the variables of a host, and where they come from.",
     "vault": "Read, write and change what Ansible Vault encrypts.",
     "ping": "Open a session with each host and say how long it took.",
     "facts": "Print what prov knows about a host.",
@@ -68,6 +69,7 @@ MODULES = {
     "logs": "log_lines",
     "status": "health",
     "tls": "tls_commands",
+    "vars": "host_values",
 }
 
 

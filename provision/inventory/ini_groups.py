@@ -24,6 +24,12 @@ from provision.inventory.yaml_values import Verbatim
 COMMENTS = ("#", ";")
 SECTION = re.compile(r"\[([^:\]]+)(?::(\w+))?\]\s*(?:#.*)?")
 CHILD = re.compile(r"([^:\[\]#]+?)\s*(?:#.*)?")
+#: what makes a shell's words of a line differ from its words between blanks
+WORD = re.compile(r"[^ \t\r\n]+")
+SHELL_MARKS = re.compile(r"[\"'\\#]")
+#: most values: words and addresses, and whole numbers; reading them as literals takes ten times as long
+PLAIN_WORD = re.compile(r"(?!(?:True|False|None)$)[A-Za-z_][\w.-]*[\w]|\d+(?:\.\d+){2,}", re.ASCII)
+SHORT_NUMBER = re.compile(r"0|-?[1-9]\d{0,15}")
 KINDS = ("hosts", "children", "vars")
 #: characters; longer values are text, as reading a literal takes time and memory
 LONGEST_LITERAL = 10_000
@@ -102,7 +108,9 @@ class IniFile:
     def _hosts(self, group: str, line: str, origin: Origin) -> None:
         """A host, or a range of hosts, with variables."""
         try:
-            pattern, *words = shlex.split(line, comments=True)
+            pattern, *words = (
+                shlex.split(line, comments=True) if SHELL_MARKS.search(line) else WORD.findall(line)
+            )
         except ValueError as error:
             self._draft.wrong(origin, (group,), str(error))
             return
@@ -144,9 +152,13 @@ class IniFile:
 
 def literal(text: str) -> Any:
     """Return what a value means: one of Python's literals, or text."""
-    if len(text) > LONGEST_LITERAL:
+    if len(text) > LONGEST_LITERAL or PLAIN_WORD.fullmatch(text):
         return text
+    if SHORT_NUMBER.fullmatch(text):
+        return int(text)
     try:
+        if "\\" not in text:
+            return plain(ast.literal_eval(text))
         with warnings.catch_warnings():
             # of "\d", which stays as it is
             warnings.simplefilter("ignore")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,6 +115,7 @@ def build(
             groups=groups,
             defined=draft.hosts[name].origin,
             located=precedence.variables(draft, name, groups, group_vars, host_vars),
+            layers=partial(precedence.layers, draft, name, groups, group_vars, host_vars),
         )
         for name, groups in graph.memberships(draft).items()
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from provision.inventory.connection_settings import (
 from provision.inventory.host_variables import HostVariables
 from provision.inventory.problems import Problems
 from provision.inventory.resolved_variables import ResolvedVariables, Templates
+from provision.inventory.sealed_variables import Layer
 from provision.inventory.unresolved import UnresolvedGroup
 from provision.inventory.yaml_values import revealed, shown
 from provision.values import dataclass
@@ -23,7 +24,12 @@ from provision.values import dataclass
 
 @dataclass(frozen=True, eq=False)
 class InventoryHost(HostVariables):
-    """A host of the inventory, with its connection and roles."""
+    """A host of the inventory, with its connection and roles.
+
+    layers: returns its variables from each place, the weaker ones first.
+    """
+
+    layers: Callable[[], Sequence[Layer]] = field(default=tuple, repr=False)
 
     #: the inventory that it belongs to, which sets this
     inventory: Inventory = field(init=False, repr=False)

@@ -29,13 +29,24 @@ def variables(
 
     groups: as graph.memberships gives them.  group_vars, host_vars: folders, the weaker ones first.
     """
-    layers: list[Layer] = [draft.groups[name].vars for name in (ALL, *groups)]
+    return merged(layers(draft, host, groups, group_vars, host_vars))
+
+
+def layers(
+    draft: Draft,
+    host: str,
+    groups: Sequence[str],
+    group_vars: Sequence[VarsFolder],
+    host_vars: Sequence[VarsFolder],
+) -> list[Layer]:
+    """Return the variables of a host from each place, the weaker ones first. See `variables`."""
+    found: list[Layer] = [layer for name in (ALL, *groups) for layer in draft.group_layers(name)]
     for folder in group_vars:
-        layers += folder.of(ALL)
+        found += folder.of(ALL)
     for folder in group_vars:
         for name in groups:
-            layers += folder.of(name)
-    layers.append(draft.hosts[host].vars)
+            found += folder.of(name)
+    found += draft.host_layers(host)
     for folder in host_vars:
-        layers += folder.of(host)
-    return merged(layers)
+        found += folder.of(host)
+    return found

@@ -13,11 +13,14 @@ from collections.abc import Iterator
 MOST = 10_000  # hosts from one pattern; a typing error should not fill the memory
 LONGEST, RANGES = 300, 5  # characters of a pattern (names of DNS have 253), and ranges in it
 LETTERS = string.ascii_letters
+DOTTED = re.compile(r"[\d.]+")
 NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 
 
 def is_address(text: str) -> bool:
     """Whether the text is an IPv4 or IPv6 address."""
+    if ":" not in text and not DOTTED.fullmatch(text):
+        return False
     try:
         ipaddress.ip_address(text)
     except ValueError:

@@ -62,6 +62,8 @@ class Draft:
         self.problems = Problems()
         #: (group, "child" or "host", name): a set, because searching lists of thousands takes long
         self._known: set[tuple[str, str, str]] = set()
+        #: by ("host" or "group", name): values that were set again
+        self._replaced: dict[tuple[str, str], list[dict[str, Located]]] = {}
 
     def wrong(self, origin: Origin, path: tuple[str | int, ...], message: str, hint: str = "") -> None:
         """Gather an error."""
@@ -130,14 +132,28 @@ class Draft:
 
     def set_host_var(self, host: str, name: str, value: Located) -> None:
         """Set a variable of a host; the last value read wins."""
-        self.hosts[host].vars[name] = value
+        variables = self.hosts[host].vars
+        if name in variables:
+            self._replaced.setdefault(("host", host), []).append({name: variables[name]})
+        variables[name] = value
 
     def set_group_var(self, group: str, name: str, value: Located) -> None:
         """Set a variable of a group; the last value read wins."""
         if name == PRIORITY:
             self.groups[group].priority = self._priority(value, group)
         else:
-            self.groups[group].vars[name] = value
+            variables = self.groups[group].vars
+            if name in variables:
+                self._replaced.setdefault(("group", group), []).append({name: variables[name]})
+            variables[name] = value
+
+    def host_layers(self, host: str) -> list[dict[str, Located]]:
+        """Return the variables of a host itself; before them, those that later lines and files have replaced."""
+        return [*self._replaced.get(("host", host), ()), self.hosts[host].vars]
+
+    def group_layers(self, group: str) -> list[dict[str, Located]]:
+        """Return the variables of a group itself; before them, those that later lines and files have replaced."""
+        return [*self._replaced.get(("group", group), ()), self.groups[group].vars]
 
     def _priority(self, located: Located, group: str) -> int:
         value: Any = revealed(located.value)

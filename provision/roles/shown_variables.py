@@ -45,6 +45,11 @@ def shown_vars(host: InventoryHost) -> dict[str, Any]:
     }
 
 
+def shown_value(host: InventoryHost, name: str, value: Any, *, sealed: bool) -> Any:
+    """A value of one variable as JSON can hold it, without secrets. sealed: it is from an encrypted file."""
+    return masked({name: value}, kinds_of(host), sealed=sealed)[name]
+
+
 def secrets_in(host: InventoryHost) -> list[str]:
     """Every secret in the variables, in order; of vaults and templates, those that have been used."""
     kinds = kinds_of(host)
