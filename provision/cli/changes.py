@@ -23,12 +23,12 @@ def change_shown(
     """
     from provision.cli.watch import Prompt, run_shown
     from provision.controller import project_commit
-    from provision.controller.run_options import RunOptions
+    from provision.controller.run_options import ASIDE, RunOptions
     from provision.report.reporting import Style
     from provision.roles.project import Assignment
 
     project_commit.prefetch()
     style = Style(plan=False, verbose=True, fleet=len(hosts) > 1)
     report = out.report(style, [host.name for host in hosts], [])
-    options = RunOptions(forks=scope.forks, opening={"aside": "free"} if aside else {})
+    options = RunOptions(forks=scope.forks, opening=ASIDE if aside else {})
     return run_shown([Assignment(host) for host in hosts], options, Prompt(report), out, work)

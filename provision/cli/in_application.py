@@ -55,6 +55,7 @@ def run_of(
         else:
             pass_on_output(host, lambda: host.submit(ApplicationCommand(name, argv, given)))
 
+    from provision.controller.run_options import ASIDE
     from provision.report.output import OutputShown
 
     status = ask(
@@ -63,7 +64,7 @@ def run_of(
         work,
         lambda hosts: OutputShown(named=len(hosts) > 1),
         plan=False,
-        opening={"aside": "free"},
+        opening=ASIDE,
         hosts=hosts,
     )
     return on_terminal(hosts[0], json.loads(answers[0])) if answers and status == Exit.DONE else status

@@ -18,7 +18,7 @@ def await_locks(hosts: Sequence[InventoryHost], forks: int, seconds: float) -> N
     seconds: the longest wait. Raises ProvError for the first host that stays locked or can't be asked.
     """
     from provision.controller.events import HostDone, StepDone
-    from provision.controller.run_options import RunOptions
+    from provision.controller.run_options import ASIDE, RunOptions
     from provision.roles.project import Assignment
     from provision.run.on_hosts import Run
 
@@ -27,7 +27,7 @@ def await_locks(hosts: Sequence[InventoryHost], forks: int, seconds: float) -> N
 
         free_of_locks(host, seconds, timeout=seconds + 60)
 
-    run = Run([Assignment(host) for host in hosts], RunOptions(forks=forks, opening={"aside": "free"}), work)
+    run = Run([Assignment(host) for host in hosts], RunOptions(forks=forks, opening=ASIDE), work)
     refused: list[ProvError] = []
     for event in run:
         if isinstance(event, (StepDone, HostDone)) and event.error is not None:

@@ -9,7 +9,7 @@ import click
 from provision.cli.of_applications import served_apps, target_and_app
 from provision.cli.prepare import Scope, select
 from provision.cli.questions import ask
-from provision.errors import Exit, ProvError
+from provision.errors import Exit
 from provision.report.formats import Format
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def status(scope: Scope, out: Format, app: str) -> int:
         from provision.apps.tls import certificate_path
         from provision.apps.tls_settings import Acme
         from provision.controller.events import Answered
+        from provision.run.host_answers import answer_of
         from provision.steps.application_states import application_states
-        from provision.system.memory.records import Damaged, understood
         from provision.system.shapes import having
 
         own = apps[host.name]
@@ -49,17 +49,13 @@ def status(scope: Scope, out: Format, app: str) -> int:
             for each in own
             if each.tls != "none"
         }
-        said = application_states(host, names, fronts, certificates).stdout
-        try:
-            found = understood(said.encode("utf-8", "surrogatepass"), having({}))
-        except Damaged as error:
-            raise ProvError(f"the host's answer is invalid: {error}") from None
+        found = answer_of(application_states(host, names, fronts, certificates), having({}))
         problems = [*found["problems"], *(p for each in found["apps"].values() for p in each["problems"])]
         wrong.extend(problems)
         host.emit(Answered(host.name, "status", {"ok": not problems, **found}))
 
+    from provision.controller.run_options import ASIDE
     from provision.report.status_report import StatusShown
 
-    opening = {"aside": "free"}
-    ended = ask(scope, out, work, lambda hosts: StatusShown(), plan=False, opening=opening, hosts=hosts)
+    ended = ask(scope, out, work, lambda hosts: StatusShown(), plan=False, opening=ASIDE, hosts=hosts)
     return Exit.CHANGES if ended == Exit.DONE and wrong else ended

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from provision.cli.options import several_hosts
 from provision.cli.prepare import Scope
 from provision.cli.questions import ask
-from provision.errors import ProvError
 from provision.report.formats import Format
 
 if TYPE_CHECKING:
@@ -38,16 +37,18 @@ def history(scope: Scope, out: Format, run: int | None) -> int:
 def tell(host: Host, run: int) -> None:
     """Ask one host. Raises StepFailed if it has no such run."""
     from provision.controller.events import PastRun
+    from provision.run.host_answers import answer_of
     from provision.steps.history import history as asked
-    from provision.system.memory.records import LONG, PAST, TEXT, Damaged, understood
-    from provision.system.shapes import Misshapen, having, listing
+    from provision.system.memory.records import LONG, PAST, TEXT
+    from provision.system.shapes import having, listing
 
     turn = having(dict.fromkeys(("app", "before", "after", "why"), LONG))
     terms = having({}, {"apps": listing(turn), "roles": listing(TEXT)})
-    try:
-        answer = understood(asked(host, run).stdout.encode("utf-8", "surrogatepass"), PAST)
-        answer["runs"] = [terms(each) for each in answer["runs"]]
-    except (Damaged, Misshapen) as error:
-        raise ProvError(f"the host's records of its runs are invalid: {error}") from None
+
+    def past(value: Any) -> Any:
+        found = PAST(value)
+        return {**found, "runs": [terms(each) for each in found["runs"]]}
+
+    answer = answer_of(asked(host, run), past)
     for each in answer["runs"]:
         host.emit(PastRun(host.name, each, answer.get("steps")))

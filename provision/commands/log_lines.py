@@ -13,7 +13,7 @@ from provision.cli.of_applications import served_apps
 from provision.cli.options import several_hosts
 from provision.cli.prepare import Scope, select
 from provision.cli.questions import ask
-from provision.errors import Exit, ProvError, UsageError
+from provision.errors import Exit, UsageError
 from provision.report.formats import Format
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def logs(scope: Scope, out: Format, follow: bool, app: str, process: str, ago: f
             raise UsageError(f"{name} has no process {process!r}", hint=f"It has {', '.join(sorted(known))}.")
 
     def work(host: Host) -> None:
+        from provision.run.host_answers import answer_of
         from provision.steps.application_logs import LogLines
 
         units, files = places(apps[host.name], process)
@@ -80,13 +81,14 @@ def logs(scope: Scope, out: Format, follow: bool, app: str, process: str, ago: f
             asked = time.time()
             if outcome.state == "skipped":
                 return
-            answer = answered(outcome.stdout)
+            answer = answer_of(outcome, log_answer)
             show(host, answer, (asked + time.time()) / 2, skewed=first)
             if not follow:
                 return
             after, first = json.dumps(answer["next"]), False
             time.sleep(PAUSE)
 
+    from provision.controller.run_options import ASIDE
     from provision.report.logs_report import LogsShown
 
     ended = ask(
@@ -95,7 +97,7 @@ def logs(scope: Scope, out: Format, follow: bool, app: str, process: str, ago: f
         work,
         lambda hosts: LogsShown(named=len(hosts) > 1, at_once=follow, most=0 if ago else lines),
         plan=False,
-        opening={"aside": "free"},
+        opening=ASIDE,
         hosts=hosts,
     )
     return Exit.DONE if follow and ended == Exit.INTERRUPTED else ended
@@ -120,20 +122,15 @@ def places(apps: Sequence[Application], process: str) -> tuple[list[str], list[s
     return list(dict.fromkeys(units)), list(dict.fromkeys(files))
 
 
-def answered(text: str) -> dict[str, Any]:
-    """Return a host's answer. Raises ProvError."""
-    from provision.system.memory.records import TEXT, Damaged, understood
+def log_answer(value: Any) -> dict[str, Any]:
+    """Return a host's answer as it should be; see answer_of."""
+    from provision.system.memory.records import TEXT
     from provision.system.shapes import having, listing
 
-    try:
-        line = listing(lambda value: value, 3, 3)
-        found: dict[str, Any] = understood(
-            text.encode("utf-8", "surrogatepass"), having({"lines": listing(line), "next": having({})})
-        )
-        found["lines"] = [(float(at), TEXT(source), str(said)) for at, source, said in found["lines"]]
-        found["now"] = float(found["now"])
-    except (Damaged, ValueError, TypeError, KeyError) as error:
-        raise ProvError(f"the host's answer is invalid: {error}") from None
+    line = listing(lambda value: value, 3, 3)
+    found: dict[str, Any] = having({"lines": listing(line), "next": having({})})(value)
+    found["lines"] = [(float(at), TEXT(source), str(said)) for at, source, said in found["lines"]]
+    found["now"] = float(found["now"])
     return found
 
 

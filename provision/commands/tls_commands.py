@@ -10,7 +10,7 @@ from provision.cli.nearest_names import NearestNames
 from provision.cli.of_applications import certified_apps, target_and_app
 from provision.cli.prepare import Scope, select
 from provision.cli.questions import ask
-from provision.errors import Exit, ProvError
+from provision.errors import Exit
 from provision.report.formats import Format
 
 if TYPE_CHECKING:
@@ -41,22 +41,18 @@ def status(scope: Scope, out: Format, app: str) -> int:
 
     def work(host: Host) -> None:
         from provision.controller.events import Answered
+        from provision.run.host_answers import answer_of
         from provision.steps.certificate_states import certificate_states
-        from provision.system.memory.records import Damaged, understood
         from provision.system.shapes import having
 
-        said = certificate_states(host, wanted[host.name]).stdout
-        try:
-            found = understood(said.encode("utf-8", "surrogatepass"), having({}))
-        except Damaged as error:
-            raise ProvError(f"the host's answer is invalid: {error}") from None
+        found = answer_of(certificate_states(host, wanted[host.name]), having({}))
         problems = [problem for each in found.values() for problem in each["problems"]]
         wrong.extend(problems)
         host.emit(Answered(host.name, "certificates", {"ok": not problems, "certificates": found}))
 
+    from provision.controller.run_options import ASIDE
     from provision.report.certificate_report import CertificatesShown
 
-    opening = {"aside": "free"}
     shown = [host for host in hosts if wanted.get(host.name)]
-    ended = ask(scope, out, work, lambda hosts: CertificatesShown(), plan=False, opening=opening, hosts=shown)
+    ended = ask(scope, out, work, lambda hosts: CertificatesShown(), plan=False, opening=ASIDE, hosts=shown)
     return Exit.CHANGES if ended == Exit.DONE and wrong else ended

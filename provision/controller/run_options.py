@@ -23,6 +23,9 @@ Ask = Callable[..., Secret]
 #: takes host and outcome; returns whether to run the step
 Confirm = Callable[[str, Outcome], bool]
 
+#: opening of runs that only look, or act on processes: they leave no record, and other runs need not wait for them
+ASIDE: Mapping[str, Any] = {"aside": "free"}
+
 
 def who() -> str:
     """Return the user and machine that start a run, for locks and the ledger."""

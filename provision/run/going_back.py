@@ -11,15 +11,14 @@ from provision.apps.application import Application
 from provision.controller.events import Notice, RoleStarted
 from provision.controller.outcome import StepFailed
 from provision.errors import ProvError
-from provision.names import suggestion
 from provision.roles.role_host import Host
+from provision.run.host_answers import answer_of
 from provision.run.work import Work, or_undo
 from provision.serving import starting
 from provision.serving.app_parts import part_of
 from provision.serving.instances import environment_path
 from provision.serving.recorded import RecordedInstance, recorded
 from provision.steps import failed_releases, releases, releases_served
-from provision.system.memory.records import Damaged, understood
 from provision.system.memory.release_book import in_order, newer, person
 from provision.system.shapes import having, mapping
 from provision.values import dataclass
@@ -148,18 +147,9 @@ def turn_back(host: Host) -> None:
 
 
 def chosen_app(host: Host, name: str) -> Application:
-    """Return an application of the host by its name, or its only one. Raises ProvError."""
-    apps = {app.name: app for app in host.apps}
-    if not apps:
-        raise ProvError(f"{host.name} has no applications", hint="An application is a key of `apps`.")
-    if not name and len(apps) > 1:
-        raise ProvError(
-            f"{host.name} has several applications: {', '.join(apps)}", hint="Name one after TARGET."
-        )
-    if name and name not in apps:
-        said = suggestion(name, apps) or f" It has {', '.join(apps)}."
-        raise ProvError(f"{host.name} has no application {name!r}.{said}")
-    app = apps[name or next(iter(apps))]
+    """Return an application of the host by its name, or its only one, as the command has found it. Raises ProvError if
+    there is no way back of its kind."""
+    app = next(app for app in host.apps if name in ("", app.name))
     if app.auth is not None and app.auth.by == "django":
         raise ProvError(
             f"{app.name} has `auth: django`, whose Apache belongs to a release: there is no rollback of it",
@@ -174,11 +164,7 @@ def books(host: Host, apps: Sequence[Application] = ()) -> dict[str, dict[str, A
     apps: those to ask about; all of them by default.
     """
     homes = {f"/srv/{app.name}": app.name for app in apps or host.apps}
-    answer = releases_served.releases_known(host, list(homes)).stdout
-    try:
-        found: dict[str, dict[str, Any]] = understood(answer.encode("utf-8", "surrogatepass"), KNOWN)
-    except Damaged as error:
-        raise ProvError(f"the host's answer about its releases is invalid: {error}") from None
+    found: dict[str, dict[str, Any]] = answer_of(releases_served.releases_known(host, list(homes)), KNOWN)
     return {homes[home]: book for home, book in found.items() if home in homes}
 
 

@@ -14,7 +14,7 @@ from inventories import host, inventory, project
 from provision.apps.app_releases import Release
 from provision.apps.application import Application
 from provision.apps.reading import apps_of
-from provision.errors import ProvError
+from provision.errors import ConfigError, ConfigErrors, ProvError
 from provision.role import Params
 from provision.roles.project import resolve
 from provision.run.work import run_roles
@@ -237,6 +237,7 @@ def test_a_source_that_is_refused_ends_the_run_before_any_role(
     facts = SimpleNamespace(python="3.11.2")
     host: Any = SimpleNamespace(
         name="web1",
+        inventory=SimpleNamespace(error=lambda path, message, hint: ConfigError(message, hint=hint)),
         assignment=SimpleNamespace(roles=roles),
         emit=lambda event: None,
         apps=[app(source)],
@@ -250,7 +251,7 @@ def test_a_source_that_is_refused_ends_the_run_before_any_role(
     assert ran == ["base", "app"]
     (source / "static").symlink_to("/etc")
     host.apps = [app(source)]
-    with pytest.raises(ProvError, match="leads outside"):
+    with pytest.raises(ConfigErrors, match="leads outside"):
         run_roles(host)
     assert ran == ["base", "app"]
 
