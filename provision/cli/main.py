@@ -47,6 +47,7 @@ COMMANDS: dict[str, str] = {
     "hosts": "List the inventory's hosts, groups and variables.",
     "vars": "Show the variables of a host, and where they come from.",
     "vault": "Read, write and change what Ansible Vault encrypts.",
+    "secrets": "List the secrets of the inventory, and what uses them.",
     "ping": "Open a session with each host and say how long it took.",
     "facts": "Print what prov knows about a host.",
     "run": "Run one command on hosts.",
@@ -68,6 +69,7 @@ MODULES = {
     **dict.fromkeys(("lock", "unlock"), "locking"),
     "logs": "log_lines",
     "status": "health",
+    "secrets": "secret_list",
     "tls": "tls_commands",
     "vars": "host_values",
 }
