@@ -26,8 +26,9 @@ YamlPath = tuple[str | int, ...]
 
 @dataclass
 class InventorySecret:
-    """A secret of the inventory. name: its path in the variables.  storage: how it is kept: "vault", "env TOKEN", "plain text".
+    """A secret of the inventory. name: its path in the variables.
 
+    storage: how it is kept: "vault", "env TOKEN", "plain text".
     where: its file and line.  hosts: those that have it.  users: what uses it; empty if nothing does.
     """
 
