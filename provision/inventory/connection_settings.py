@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from provision.inventory.host_variables import HostVariables
+from provision.inventory.located import Located, LocatedError
 from provision.inventory.problems import Problems
 from provision.inventory.yaml_values import shown
 from provision.names import suggestion
@@ -117,12 +118,15 @@ class ConnectionSettings:
     guard_seconds: float = 60.0
 
 
-def connection_settings(host: HostVariables, variables: Mapping[str, Any]) -> ConnectionSettings:
+def connection_settings(
+    host: HostVariables, variables: Mapping[str, Any], defaults: Mapping[str, Located]
+) -> ConnectionSettings:
     """Return the connection settings of a host. Raises ConfigErrors with every error in its variables.
 
     variables: its final ones, which raise ConfigErrors when one that is read can't be worked out.
+    defaults: those of ansible.cfg, for hosts that a login reaches.
     """
-    reader = SettingsReader(host, variables)
+    reader = SettingsReader(host, variables, defaults)
     reader.refuse_others()
     kind = reader.kind()
     settings = ConnectionSettings(
@@ -153,14 +157,20 @@ def connection_settings(host: HostVariables, variables: Mapping[str, Any]) -> Co
 class SettingsReader:
     """Takes typed values from a host's variables; of a setting's several names, the weakest comes first."""
 
-    def __init__(self, host: HostVariables, variables: Mapping[str, Any]) -> None:
-        self.host, self.variables = host, variables
+    def __init__(
+        self, host: HostVariables, variables: Mapping[str, Any], defaults: Mapping[str, Located]
+    ) -> None:
+        self.host, self.variables, self.defaults = host, variables, {}
         self.problems = Problems()
         self._secrets: list[str] = []
+        if KINDS.get(self.plugin()) == "ssh":
+            self.defaults = dict(defaults)
 
     def wrong(self, name: str, message: str, hint: str = "") -> None:
         """Gather an error about a variable, which quotes nothing of a vault."""
         error = self.host.error((name,), message, hint)
+        if name not in self.host.located and name in self.defaults:
+            error = LocatedError(self.defaults[name].origin, (name,), message, hint=hint)
         if self._secrets:
             from provision.agent.secret_masks import Masks
 
@@ -179,6 +189,9 @@ class SettingsReader:
             if value is None or value == "":
                 continue
             return name, value
+        for name in names:
+            if name in self.defaults:
+                return name, self.defaults[name].value
         return names[0], None
 
     def text(self, *names: str) -> str | None:
@@ -270,6 +283,8 @@ class SettingsReader:
         name, _ = self.value(*names)
         value = self.text(*names)
         origin = self.host.origin(name)
+        if origin is None and name in self.defaults:
+            origin = self.defaults[name].origin
         if value is None or origin is None:
             return None
         try:

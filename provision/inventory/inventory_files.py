@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from provision.errors import ConfigError
 from provision.inventory import (
+    ansible_cfg,
     counted_hosts,
     graph,
     host_list,
@@ -21,6 +22,7 @@ from provision.inventory import (
     yaml_groups,
     yamlfile,
 )
+from provision.inventory.ansible_cfg import AnsibleCfg
 from provision.inventory.loaded import Inventory, InventoryHost
 from provision.inventory.template_text import ON_REQUEST
 from provision.inventory.unresolved import Draft
@@ -68,10 +70,10 @@ def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) 
     pyproject.toml, cannot be read.
     """
     here = Path(os.path.abspath(cwd or Path.cwd()))  # noqa: PTH100 - resolve() would follow symlinks
-    project, configured, strict, lookups, vaults = project_settings(here)
+    project, configured, strict, lookups, vaults, cfg = project_settings(here)
     sources = [here / path for path in paths] if paths else [project / path for path in configured]
     typed = [str(path) for path in (paths or configured)]
-    draft = Draft(keyring(vaults))
+    draft = Draft(keyring(vaults), merge=cfg.merge)
     folders: list[Path] = []
     read_from: list[Path] = []
     for source, name in zip(sources, typed, strict=True):
@@ -90,7 +92,13 @@ def load(paths: Sequence[str | Path] | None = None, *, cwd: Path | None = None) 
     graph.complete(draft)
     draft.problems.raise_any()
     return build(
-        draft, list(dict.fromkeys([*folders, project])), here, read_from, strict=strict, lookups=lookups
+        draft,
+        list(dict.fromkeys([*folders, project])),
+        here,
+        read_from,
+        strict=strict,
+        lookups=lookups,
+        cfg=cfg,
     )
 
 
@@ -102,6 +110,7 @@ def build(
     *,
     strict: bool,
     lookups: Sequence[str],
+    cfg: AnsibleCfg,
 ) -> Inventory:
     """The inventory of a complete draft, with group_vars/ and host_vars/ of these folders."""
     variables = [folder / name for folder in folders for name in ("group_vars", "host_vars")]
@@ -122,7 +131,13 @@ def build(
     draft.problems.raise_any()
     parts = frozenset(path.resolve() for path in (*read_from, *variables))
     return Inventory(
-        hosts=hosts, groups=draft.groups, project=here, read_from=parts, strict=strict, lookups=tuple(lookups)
+        hosts=hosts,
+        groups=draft.groups,
+        project=here,
+        read_from=parts,
+        strict=strict,
+        lookups=tuple(lookups),
+        settings=cfg,
     )
 
 
@@ -130,7 +145,7 @@ class ProjectSettings(NamedTuple):
     """What pyproject.toml says. folder: the project's.  inventory: its paths.
 
     strict: whether variables that nothing reads are refused.  lookups: those on request that templates may use.
-    vaults: where the passwords of vaults come from.
+    vaults: where the passwords of vaults come from.  cfg: what ansible.cfg says, which counts where this says nothing.
     """
 
     folder: Path
@@ -138,6 +153,7 @@ class ProjectSettings(NamedTuple):
     strict: bool = False
     lookups: Sequence[str] = ()
     vaults: VaultSettings = VaultSettings()
+    cfg: AnsibleCfg = AnsibleCfg()
 
 
 def project_settings(cwd: Path) -> ProjectSettings:
@@ -148,7 +164,8 @@ def project_settings(cwd: Path) -> ProjectSettings:
     """
     for file, settings in project_tables(cwd):
         folder = file.parent
-        named: Any = settings.get("inventory", DEFAULT)
+        cfg = ansible_cfg.read(folder, display(folder / "ansible.cfg", cwd))
+        named: Any = settings.get("inventory", inventory_of(cfg) or DEFAULT)
         paths = [named] if isinstance(named, str) else named
         if not isinstance(paths, list) or not paths or not all(isinstance(path, str) for path in paths):
             message = f"must be a path or a list of paths, not {shown(named)}"
@@ -164,8 +181,26 @@ def project_settings(cwd: Path) -> ProjectSettings:
                 f"must be a list of lookups that are used on request: {', '.join(ON_REQUEST)}",
                 where=f"{display(file, cwd)} tool.prov.lookups",
             )
-        return ProjectSettings(folder, paths, strict, lookups, vault_settings(settings, file, cwd))
-    return ProjectSettings(cwd, [DEFAULT])
+        vaults = vault_settings({**vaults_of(cfg), **settings}, file, cwd)
+        return ProjectSettings(folder, paths, strict, lookups, vaults, cfg)
+    cfg = ansible_cfg.read(cwd, "ansible.cfg")
+    vaults = vault_settings(vaults_of(cfg), cwd / "ansible.cfg", cwd)
+    return ProjectSettings(cwd, inventory_of(cfg) or [DEFAULT], vaults=vaults, cfg=cfg)
+
+
+def inventory_of(cfg: AnsibleCfg) -> list[str]:
+    """Return the paths of the inventory that ansible.cfg names."""
+    return [str(cfg.folder / Path(path).expanduser()) for path in cfg.inventory]
+
+
+def vaults_of(cfg: AnsibleCfg) -> dict[str, Any]:
+    """Return what ansible.cfg says of vaults, as pyproject.toml would."""
+    found: dict[str, Any] = {}
+    if cfg.vault_password_file:
+        found["vault_password_file"] = str(cfg.folder / Path(cfg.vault_password_file).expanduser())
+    if cfg.vault_identity_list:
+        found["vault_identity_list"] = list(cfg.vault_identity_list)
+    return found
 
 
 def project_tables(cwd: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:

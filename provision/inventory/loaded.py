@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from provision.inventory import target as targets
+from provision.inventory.ansible_cfg import AnsibleCfg
 from provision.inventory.connection_settings import (
     CANT_REACH,
     ConnectionSettings,
@@ -46,7 +47,7 @@ class InventoryHost(HostVariables):
     @cached_property
     def connection(self) -> ConnectionSettings:
         """Return how to reach the host. Raises ConfigErrors with every error in its ansible_* variables."""
-        return connection_settings(self, self.vars)
+        return connection_settings(self, self.vars, self.inventory.settings.variables)
 
     @cached_property
     def roles(self) -> tuple[str, ...]:
@@ -75,6 +76,7 @@ class Inventory:
     project: the folder whose roles/ they mean; None is the process's own folder.
     read_from: the files and folders that say so; they are part of no application's source, as passwords may be in them.
     strict: whether variables that nothing reads are refused.  lookups: those that templates may use on request.
+    settings: of ansible.cfg.
     """
 
     hosts: Mapping[str, InventoryHost]
@@ -83,6 +85,7 @@ class Inventory:
     read_from: frozenset[Path] = frozenset()
     strict: bool = False
     lookups: tuple[str, ...] = ()
+    settings: AnsibleCfg = AnsibleCfg()
 
     def __post_init__(self) -> None:
         for host in self.hosts.values():

@@ -4,7 +4,7 @@ Source: Ansible, "Understanding variable precedence", the part that concerns inv
 group vars in inventory files; group_vars/all beside the inventory, then in the project; group_vars/* beside
 the inventory, then in the project; host vars in inventory files; host_vars/* beside the inventory, then in
 the project. Within each, groups in the order of graph.memberships. A stronger value replaces the weaker
-one whole (Ansible's hash_behaviour=replace).
+one whole (Ansible's hash_behaviour=replace), unless ansible.cfg says merge.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def variables(
 
     groups: as graph.memberships gives them.  group_vars, host_vars: folders, the weaker ones first.
     """
-    return merged(layers(draft, host, groups, group_vars, host_vars))
+    return merged(layers(draft, host, groups, group_vars, host_vars), mappings=draft.merge)
 
 
 def layers(

@@ -31,22 +31,47 @@ class SealedVariables:
 Layer = Mapping[str, Located] | SealedVariables
 
 
-def merged(layers: Sequence[Layer]) -> Mapping[str, Located]:
-    """Return the final variables; while a layer is sealed, they are read with their first use."""
+def merged(layers: Sequence[Layer], *, mappings: bool = False) -> Mapping[str, Located]:
+    """Return the final variables; while a layer is sealed, they are read with their first use.
+
+    mappings: whether those of several layers are merged, in depth (Ansible's hash_behaviour=merge).
+    """
     if any(isinstance(layer, SealedVariables) for layer in layers):
-        return LaterVariables(layers)
+        return LaterVariables(layers, mappings=mappings)
     final: dict[str, Located] = {}
     for layer in layers:
-        final |= layer  # type: ignore[arg-type]  # sealed layers are handled above
+        final |= overlaid(final, layer) if mappings else layer  # type: ignore[arg-type]  # no layer is sealed here
     return final
+
+
+def overlaid(weak: Mapping[str, Located], strong: Mapping[str, Located]) -> dict[str, Located]:
+    """Return the values of a layer; its mappings with what weaker ones have under other keys."""
+    return {name: _merged_value(weak.get(name), value) for name, value in strong.items()}
+
+
+def _merged_value(weak: Located | None, strong: Located) -> Located:
+    """A value over a weaker one, if both are mappings; else the value itself."""
+    if weak is None or not isinstance(weak.value, dict) or not isinstance(strong.value, dict):
+        return strong
+    parts = {
+        **weak.parts,
+        **{key: _merged_value(weak.parts.get(key), part) for key, part in strong.parts.items()},
+    }
+    return Located(
+        {key: part.value for key, part in parts.items()},
+        strong.origin,
+        parts,
+        deferred=weak.deferred or strong.deferred,
+        sealed=weak.sealed or strong.sealed,
+    )
 
 
 class LaterVariables(Mapping[str, Located]):
     """The variables of a host, some of which are in encrypted files. Every use raises ConfigError if one of
     those can't be opened."""
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
-        self._layers = layers
+    def __init__(self, layers: Sequence[Layer], *, mappings: bool) -> None:
+        self._layers, self._mappings = layers, mappings
         self._final: dict[str, Located] | None = None
 
     @property
@@ -55,7 +80,8 @@ class LaterVariables(Mapping[str, Located]):
         if self._final is None:
             opened: dict[str, Located] = {}
             for layer in self._layers:
-                opened |= layer.open() if isinstance(layer, SealedVariables) else layer
+                found = layer.open() if isinstance(layer, SealedVariables) else layer
+                opened |= overlaid(opened, found) if self._mappings else found
             self._final = opened
         return self._final
 

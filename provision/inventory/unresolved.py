@@ -53,10 +53,12 @@ class Draft:
     """The inventory while it is being read. Later files add to earlier ones and overwrite their variables.
 
     A loader of a format calls these methods, and adds errors to `problems`. keyring: the passwords of vaults.
+    merge: whether mappings of several places are merged.
     """
 
-    def __init__(self, keyring: Keyring = EMPTY) -> None:
+    def __init__(self, keyring: Keyring = EMPTY, *, merge: bool = False) -> None:
         self.keyring = keyring
+        self.merge = merge
         self.groups: dict[str, UnresolvedGroup] = {}
         self.hosts: dict[str, DraftHost] = {}
         self.problems = Problems()
