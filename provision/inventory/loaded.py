@@ -96,6 +96,12 @@ class Inventory:
         """What works out the templates in variables."""
         return Templates(self.hosts, self.groups, self.project or Path.cwd(), self.lookups)
 
+    @cached_property
+    def notices(self) -> list[str]:
+        """What users may want to know of the inventory; a run takes each out and says it once."""
+        unread = self.settings.unread
+        return [f"prov does not read these settings: {', '.join(unread)}"] if unread else []
+
     def select(self, target: str, limit: str | None = None) -> list[InventoryHost]:
         """Return the hosts of a TARGET (see docs/inventory.md), in inventory order, each once.
 

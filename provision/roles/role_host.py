@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import time
 from collections.abc import Callable
@@ -344,6 +345,10 @@ class Host:
         self._way.may_ask(self._options.ask)
         for text in self._way.warnings():
             self._options.emit(Notice(self.name, text))
+        while self.inventory.inventory.notices:
+            with contextlib.suppress(IndexError):  # another host has said it
+                notice = self.inventory.inventory.notices.pop()
+                self._options.emit(Notice(self.name, notice, detail=True))
         if self._way.instead:
             self._options.emit(Notice(self.name, self._way.instead, detail=True))
         if pending is None:

@@ -56,6 +56,16 @@ def test_defaults_of_hosts(tmp_path: Path) -> None:
     )
 
 
+def test_what_is_not_read_is_said_once(tmp_path: Path) -> None:
+    inventory = loaded(tmp_path, CFG)
+    (said,) = inventory.notices
+    assert said == (
+        "prov does not read these settings: ansible.cfg:8 defaults.forks, ansible.cfg:11 ssh_connection.pipelining"
+    )
+    inventory.notices.pop()
+    assert not inventory.notices and not loaded(tmp_path, "[defaults]\nremote_user = x\n").notices
+
+
 def test_pyproject_wins(tmp_path: Path) -> None:
     folder = project(tmp_path, {"pyproject.toml": '[tool.prov]\ninventory = "more.yml"\n'})
     assert list(loaded(folder, CFG).hosts) == ["db1"]
