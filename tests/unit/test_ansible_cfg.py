@@ -63,7 +63,8 @@ def test_what_is_not_read_is_said_once(tmp_path: Path) -> None:
         "prov does not read these settings: ansible.cfg:8 defaults.forks, ansible.cfg:11 ssh_connection.pipelining"
     )
     inventory.notices.pop()
-    assert not inventory.notices and not loaded(tmp_path, "[defaults]\nremote_user = x\n").notices
+    assert not inventory.notices
+    assert not loaded(tmp_path, "[defaults]\nremote_user = x\ninventory = hosts\n").notices
 
 
 def test_pyproject_wins(tmp_path: Path) -> None:
