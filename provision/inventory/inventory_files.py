@@ -17,7 +17,6 @@ from provision.inventory import (
     host_list,
     ini_groups,
     precedence,
-    script_source,
     toml_groups,
     yaml_groups,
     yamlfile,
@@ -261,11 +260,23 @@ def inventory_files(source: Path) -> Iterator[Path]:
 
 def loader_for(file: Path) -> Loader:
     """Return the loader of the file's format."""
-    if script_source.is_script(file):
+    if is_script(file):
+        # imported here: completion must be quick, and few inventories have scripts
+        from provision.inventory import script_source
+
         return script_source.load
     if file.suffix:
         return FORMATS.get(file.suffix, ini_groups.load)
     return yaml_groups.load if yamlfile.holds_mapping(file) else ini_groups.load
+
+
+def is_script(file: Path) -> bool:
+    """Return whether Ansible would run the file and read what it prints."""
+    try:
+        with file.open("rb") as f:
+            return os.access(file, os.X_OK) and f.read(2) == b"#!"
+    except OSError:
+        return False
 
 
 def display(path: Path, cwd: Path) -> str:

@@ -42,15 +42,6 @@ def load(path: Path, name: str, draft: Draft) -> None:
     InventoryScript(path, name, draft).load()
 
 
-def is_script(file: Path) -> bool:
-    """Return whether Ansible would run the file and read what it prints."""
-    try:
-        with file.open("rb") as f:
-            return os.access(file, os.X_OK) and f.read(2) == b"#!"
-    except OSError:
-        return False
-
-
 class InventoryScript:
     """Reads what one script prints into a draft. path, name, draft: see `load`."""
 
