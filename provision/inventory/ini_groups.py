@@ -33,6 +33,8 @@ SHORT_NUMBER = re.compile(r"0|-?[1-9]\d{0,15}")
 KINDS = ("hosts", "children", "vars")
 #: characters; longer values are text, as reading a literal takes time and memory
 LONGEST_LITERAL = 10_000
+#: characters of a host's line; shlex takes ten times as long for each three times as many
+LONGEST_LINE = 50_000
 
 
 def load(path: Path, name: str, draft: Draft) -> None:
@@ -108,6 +110,8 @@ class IniFile:
     def _hosts(self, group: str, line: str, origin: Origin) -> None:
         """A host, or a range of hosts, with variables."""
         try:
+            if len(line) > LONGEST_LINE:
+                raise ValueError(f"the line has more than {LONGEST_LINE:,} characters")
             pattern, *words = (
                 shlex.split(line, comments=True) if SHELL_MARKS.search(line) else WORD.findall(line)
             )

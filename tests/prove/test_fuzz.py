@@ -19,7 +19,7 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "600"))
 PATIENCE = 60
 NAMES = (
     *("inventory", "ini", "vault", "plan", "ledger", "history", "messages", "stream", "agent", "known_hosts"),
-    "ssh_config",
+    *("ssh_config", "templates", "scripts"),
 )
 
 

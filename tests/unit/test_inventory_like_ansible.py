@@ -49,6 +49,7 @@ def test_what_ansible_says(case: Path, tmp_path: Path, monkeypatch: pytest.Monke
         ("[a:children]\nb\n[b:children]\na\n", ": groups contain each other: a > b > a"),
         ("[web]\nw1 ansible_user deploy\n", ":2 web.w1: 'ansible_user' is not a variable"),
         ("[web]\nw1 a='x\n", ":2 web: No closing quotation"),
+        ("[web]\nw1 a='" + "x" * 50_000 + "'\n", ":2 web: the line has more than 50,000 characters"),
         ("[web servers]\nw1\n", ":1 web servers: 'web servers' is not a group name"),
         ("[2001:db8::2]\n", ":1: '[2001:db8::2]' is not a section"),
         ("[a:children]\nb\n", ":2 b: [a:children] has a group that there is not"),
