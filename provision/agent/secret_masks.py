@@ -14,6 +14,8 @@ SHORTEST = 4
 LONG = 8
 #: bytes; shorter texts cannot be recognised in base64
 ENCODED = 6
+#: base64 in several lines: of base64(1), openssl(1), PEM (RFC 7468)
+WRAPPED = re.compile(r"(?:[\w+/-]{60,}\r?\n)+[\w+/=-]*")
 UNRESERVED = re.compile(r"[^A-Za-z0-9_.~-]")
 
 
@@ -65,9 +67,18 @@ class Masks:
             # hiding a part of another secret first must not break the search for the whole
             forms = {form for part in self._known for form in encodings(part)}
             self._needles = [needle(form) for form in sorted(forms, key=lambda form: (-len(form), form))]
-        for each in self._needles:
+        return without_logins(self._replaced(WRAPPED.sub(self._in_one_line, text)))
+
+    def _replaced(self, text: str) -> str:
+        for each in self._needles or ():
             text = text.replace(each, MASK) if isinstance(each, str) else each.sub(MASK, text)
-        return without_logins(text)
+        return text
+
+    def _in_one_line(self, found: "re.Match[str]") -> str:
+        """Return wrapped base64 as it is, or in one line and without the secrets in it."""
+        joined = "".join(found.group().split())
+        hidden = self._replaced(joined)
+        return found.group() if hidden == joined else hidden
 
     def hide_in(self, answer: Any) -> Any:
         """Return a message without the secrets."""

@@ -7,7 +7,7 @@ files say: neither what a template yields, nor what comes of a lookup, of AWS, o
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -48,6 +48,8 @@ class ResolvedVariables(Mapping[str, Any]):
     def __init__(self, host: HostVariables, templates: Templates) -> None:
         self._host, self._templates = host, templates
         self._known: dict[str, Any] = {}
+        #: called with each value when it is first read
+        self.noticed: Callable[[Any], None] = lambda value: None
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._known:
@@ -57,6 +59,7 @@ class ResolvedVariables(Mapping[str, Any]):
                 value = self._templates.resolved(self._host, name)
             secret = name in PASSWORDS and isinstance(value, str)
             self._known[name] = Secret(value) if secret else value
+            self.noticed(self._known[name])
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:

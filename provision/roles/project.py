@@ -26,6 +26,7 @@ from provision.secrets import Secret
 from provision.values import dataclass
 
 if TYPE_CHECKING:
+    from provision.agent.secret_masks import Masks
     from provision.apps.application import Application
     from provision.apps.balancing import Balanced
     from provision.apps.bindings import Binding
@@ -66,6 +67,15 @@ class Assignment:
         from provision.roles.shown_variables import secrets_in
 
         return secrets_in(self.host)
+
+    def masks(self) -> Masks:
+        """Return what masks the secrets in the host's variables, also those that a role reads later."""
+        from provision.agent.secret_masks import Masks
+        from provision.controller.step_payload import secrets_within
+
+        found = Masks(self.secrets)
+        self.host.vars.noticed = lambda value: found.update(secrets_within(value))
+        return found
 
 
 def resolve(

@@ -179,7 +179,7 @@ class Run:
         masks = Masks()
         try:
             # work without roles shows no variables, so it need not wait until their secrets are known
-            masks = Masks(assignment.secrets) if assignment.roles else masks
+            masks = assignment.masks() if assignment.roles else masks
             if not self._stopped:
                 self._converge(assignment, began, pending, masks)
         except StepFailed:

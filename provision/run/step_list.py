@@ -118,7 +118,7 @@ def steps_of(
     on_fault: takes such errors instead; a task ends with one, and the next one begins.
     """
     current = TaskSteps("", "")
-    masks = Masks(assignment.secrets)
+    masks = assignment.masks()
     recording = Recording(lambda: current, masks)
     host = StepCollector(assignment, recording)
     for role, params in assignment.roles:

@@ -43,6 +43,18 @@ def test_no_encoding_shows_a_secret(encoder: Callable[[str], str], text: str) ->
     assert MASK in shown and text not in shown
 
 
+@pytest.mark.trust("6", "secrets-in-other-encodings")
+@pytest.mark.parametrize("before", range(70))
+def test_base64_in_several_lines_shows_no_secret(before: int) -> None:
+    secret = "k3gbKQz1-hunter22/" * 6
+    text = "x" * before + secret + " and more of it, and much more, to the end"
+    said = base64.encodebytes(text.encode()).decode()
+    shown = Masks([secret]).hide(f"$ base64 f\n{said}$ ")
+    left = base64.b64decode(shown.replace("$ base64 f\n", "").replace("$ ", "").split(MASK)[0] + "====")
+    assert MASK in shown and b"k3gbKQz1" not in left
+    assert Masks(["other-word"]).hide(said) == said
+
+
 def test_lines_and_logins_by_themselves() -> None:
     masks = Masks(["first line\nanother one", "postgres://shop:pa%2Fss1@db/shop"])
     assert masks.hide("another one: pa/ss1, pa%2Fss1; shop") == f"{MASK}: {MASK}, {MASK}; shop"

@@ -14,6 +14,7 @@ from provision.apps.fleet import Fleet
 from provision.inventory import load
 from provision.inventory.as_ansible import listed
 from provision.inventory.validation import validate
+from provision.roles.project import Assignment
 from provision.roles.role_model import Params
 from provision.roles.shown_variables import secrets_in, shown_vars
 from provision.secrets import MASK, Secret
@@ -328,3 +329,13 @@ def test_a_vault_that_a_template_needs_is_named(tmp_path: Path) -> None:
     assert errors(lambda: web1.vars["line"]) == [
         "inv.yml:4 web1.word: is encrypted with the vault id 'prod', and no password of 'default' opens it"
     ]
+
+
+def test_what_a_role_reads_late_is_masked_from_then_on(tmp_path: Path) -> None:
+    lines = f"      word: {inline(CANARY)}\n      other: [{{a: x}}, '{{{{ word }}}}!']\n      roles: []"
+    web1 = inventory(tmp_path, one(tmp_path, lines)).hosts["web1"]
+    masks = Assignment(web1).masks()
+    assert masks.hide(CANARY) == CANARY, "nothing has read it, so prov can't have put it anywhere"
+    assert web1.vars["other"]
+    assert masks.hide(f"'{CANARY}!'") == f"'{MASK}'"
+    assert web1.vars["word"] and masks.hide(f"a {CANARY}") == f"a {MASK}"
