@@ -43,7 +43,6 @@ def test_no_encoding_shows_a_secret(encoder: Callable[[str], str], text: str) ->
     assert MASK in shown and text not in shown
 
 
-@pytest.mark.trust("6", "secrets-in-other-encodings")
 @pytest.mark.parametrize("before", range(70))
 def test_base64_in_several_lines_shows_no_secret(before: int) -> None:
     secret = "k3gbKQz1-hunter22/" * 6
