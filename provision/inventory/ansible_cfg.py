@@ -7,7 +7,6 @@ folder; as in Ansible, it is passed over in a folder that everyone can write to.
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 import stat
@@ -76,6 +75,9 @@ class CfgFile:
     """Reads one file. file: its path.  shown: its name in error messages."""
 
     def __init__(self, file: Path, shown: str) -> None:
+        # imported here: it takes a millisecond, and few projects have the file
+        import configparser
+
         self._file, self._shown = file, shown
         self._parser = configparser.RawConfigParser(
             inline_comment_prefixes=(";",), strict=False, allow_no_value=True

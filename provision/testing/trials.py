@@ -138,7 +138,7 @@ def throwaway(inventory: Sequence[str], target: str, authority: Path) -> list[In
         if host.name in wanted:
             located = in_the_lab(located, authority, host.defined)
         copies[host.name] = InventoryHost(host.name, host.groups, host.defined, located)
-    copied = Inventory(copies, real.groups)
+    copied = Inventory(copies, real.groups, project=real.project, lookups=real.lookups)
     bare = [name for name in wanted if not copied.hosts[name].roles]
     if bare:
         raise UsageError(f"nothing to test: no roles are listed for {', '.join(bare)}")
